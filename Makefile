@@ -1,0 +1,97 @@
+# make demo    set up, then train on real reviews (the main job)
+# make test    set up, then run every test
+# make check   lint, types, formatting, and the symbols of the compiled core
+# make dev     set up for development: editable install; again after a change in csrc/
+# make bench   set up, then measure speed and quality
+# make clean   remove what was built; make distclean also removes the environment
+#
+# Needed: Python 3.11 or newer with its headers, a C++17 compiler, make, git, pip. ARGS="..." is handed to the command.
+
+VENV ?= .venv
+PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11 python; do \
+    $$python -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 \
+    && echo $$python && break; done)
+
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
+# Build tools live in the environment and objects in build/, so that a second build costs what changed.
+TOOLS := cmake nanobind ninja scikit-build-core
+INSTALL = $(PIP) --no-build-isolation $(if $(EDITABLE),--editable,--config-settings=build-dir=build/wheel-{cache_tag})
+# Once `make dev` has made the install editable it stays so.
+EDITABLE = $(wildcard $(VENV)/elman-editable)
+SOURCES := pyproject.toml CMakeLists.txt constraints.txt README.md LICENSE \
+    $(shell find csrc src -type f ! -name '*.pyc' ! -name '.*')
+
+unexport PYTHONPATH PYTHONHOME
+.NOTPARALLEL:
+.PHONY: demo test check symbols format dev bench clean distclean
+
+demo: $(VENV)/elman-demo
+	$(BIN)/elman demo $(ARGS)
+
+test: $(VENV)/elman-dev
+	$(BIN)/pytest $(ARGS)
+
+check: $(VENV)/elman-dev symbols
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/clang-format --dry-run -Werror csrc/*.h csrc/*.cc
+
+# Code compiled for one instruction set must not be shared with another: the linker keeps one copy of an inline function,
+# and it may be the one that this processor cannot run. So each object file may only define names of its own namespace.
+symbols: $(VENV)/elman-dev
+	@for set in avx2 avx512 neon; do \
+	    objects=$$(find build -path "*/elman_$$set.dir/*.o") && [ -z "$$objects" ] && continue; \
+	    shared=$$(nm --demangle --defined-only $$objects | grep -E ' [A-Zu] ' | grep -v "elman::$$set::"); \
+	    [ -z "$$shared" ] || { echo "objects of $$set define names outside elman::$$set:"; echo "$$shared"; exit 1; }; \
+	done
+
+format: $(VENV)/elman-dev
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+	$(BIN)/clang-format -i csrc/*.h csrc/*.cc
+
+dev: $(VENV)/elman-tools
+	@touch $(VENV)/elman-editable
+	@$(MAKE) --no-print-directory $(VENV)/elman-dev
+
+bench: $(VENV)/elman-bench
+	$(BIN)/python bench/speed.py $(ARGS)
+	$(BIN)/python bench/quality.py $(ARGS)
+
+clean:
+	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -f $(VENV)/elman-demo $(VENV)/elman-dev $(VENV)/elman-bench
+	find src tests -name __pycache__ -prune -exec rm -rf {} +
+
+distclean: clean
+	rm -rf $(VENV)
+
+# ------------------------------------------------------------------------------------------------------------ set-up
+
+$(VENV)/bin/python:
+	@[ -n "$(PYTHON)" ] || { echo "No Python 3.11 or newer with venv was found. Install one (Debian and Ubuntu:" \
+	    "python3-venv python3-dev), or name it: make PYTHON=/path/to/python3"; exit 1; }
+	@echo "making $(VENV) with $$($(PYTHON) --version)"
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/elman-tools: constraints.txt | $(VENV)/bin/python
+	@echo "installing the build tools"
+	@$(PIP) $(TOOLS)
+	@touch $@
+
+$(VENV)/elman-demo: $(VENV)/elman-tools $(SOURCES)
+	@echo "building and installing elman and what the demo needs (minutes the first time)"
+	@$(INSTALL) '.[demo,plot]'
+	@touch $@
+
+$(VENV)/elman-dev: $(VENV)/elman-tools $(SOURCES)
+	@echo "building and installing elman and what its tests need (minutes the first time)"
+	@$(INSTALL) '.[dev]'
+	@touch $@
+
+$(VENV)/elman-bench: $(VENV)/elman-tools $(SOURCES)
+	@echo "building and installing elman and the peers it is measured against"
+	@$(INSTALL) '.[bench,demo,plot]'
+	@touch $@

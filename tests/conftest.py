@@ -1,0 +1,36 @@
+"""What every test can count on: fixed seeds, no network, no window, no folder but its own."""
+
+from __future__ import annotations
+
+import os
+
+# Before anything imports the libraries that read these.
+os.environ.setdefault("MPLBACKEND", "Agg")
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["TOKENIZERS_PARALLELISM"] = "false"
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import settings
+
+# The same examples at every run in CI, new ones on a developer's machine. No deadline: two busy cores can be slow.
+settings.register_profile("ci", derandomize=True, deadline=None, print_blob=True)
+settings.register_profile("dev", deadline=None)
+settings.load_profile("ci" if os.environ.get("CI") else "dev")
+
+
+@pytest.fixture(autouse=True)
+def seeds() -> None:
+    """Makes a test independent of the tests before it."""
+    torch.manual_seed(0)
+    np.random.seed(0)  # noqa: NPY002 (scikit-learn's checks draw from the global state)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skips tests marked gpu, with the reason, where there is no CUDA device."""
+    if torch.cuda.is_available():
+        return
+    for item in items:
+        if item.get_closest_marker("gpu"):
+            item.add_marker(pytest.mark.skip(reason="NOT TESTED: no CUDA device on this machine"))
