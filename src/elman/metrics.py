@@ -1,0 +1,139 @@
+"""How good answers are: thin names over scikit-learn, for labels of any kind.
+
+With TP, FP, FN the sequences of a class that were found, wrongly claimed and missed:
+
+    precision = TP / (TP + FP)      recall = TP / (TP + FN)      F1 = 2 TP / (2 TP + FP + FN)
+
+each 0 where nothing stands below the line.
+"""
+
+from collections.abc import Hashable, Iterable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import sklearn.metrics
+
+from elman.errors import DataError, ShapeError
+
+__all__ = ["LOWER_IS_BETTER", "ClassScore", "accuracy", "confusion", "lower_is_better", "macro_f1", "per_class"]
+
+LOWER_IS_BETTER = frozenset(
+    {
+        "loss",
+        "error",
+        "mae",
+        "mse",
+        "rmse",
+        "mape",
+        "smape",
+        "mase",
+        "crps",
+        "pinball",
+        "perplexity",
+        "wer",
+        "cer",
+        "ter",
+    }
+)  # metrics by the name a task gives them
+
+
+class ClassScore(NamedTuple):
+    """How well one class is found. `sequences` is how many truly belong to it."""
+
+    label: Any
+    precision: float
+    recall: float
+    f1: float
+    sequences: int
+
+
+def lower_is_better(metric: str) -> bool:
+    """Whether a smaller value of this metric is the better one: "loss", "mae" … but not "accuracy".
+
+    >>> lower_is_better("val_loss"), lower_is_better("accuracy")
+    (True, False)
+    """
+    return metric.lower().replace("-", "_").rsplit("_", 1)[-1] in LOWER_IS_BETTER
+
+
+def accuracy(truth: Sequence[Any], answers: Sequence[Any]) -> float:
+    """The share of sequences whose answer is the true label, from 0 to 1.
+
+    Raises ShapeError where the two differ in length, DataError where there is nothing to compare (so do all below).
+
+    >>> accuracy(["cat", "dog", "dog"], ["cat", "dog", "cat"])
+    0.6666666666666666
+    """
+    return float(sklearn.metrics.accuracy_score(*_coded(truth, answers, None)[1:]))
+
+
+def macro_f1(truth: Sequence[Any], answers: Sequence[Any]) -> float:
+    """The mean of the F1 of every class that occurs, each class counting the same however rare it is.
+
+    >>> macro_f1(["cat", "dog", "dog"], ["cat", "dog", "cat"])
+    0.6666666666666666
+    """
+    labels, true, given = _coded(truth, answers, None)
+    return float(sklearn.metrics.f1_score(true, given, labels=np.arange(len(labels)), average="macro", zero_division=0))
+
+
+def per_class(truth: Sequence[Any], answers: Sequence[Any], labels: Iterable[Any] | None = None) -> list[ClassScore]:
+    """Precision, recall and F1 of each class, in the order of `labels` (default: all that occur, sorted).
+
+    >>> for score in per_class(["cat", "dog", "dog"], ["cat", "dog", "cat"]):
+    ...     print(score.label, score.precision, score.recall, score.sequences)
+    cat 0.5 1.0 1
+    dog 1.0 0.5 2
+    """
+    labels, true, given = _coded(truth, answers, labels)
+    columns = sklearn.metrics.precision_recall_fscore_support(
+        true, given, labels=np.arange(len(labels)), zero_division=0
+    )
+    return [ClassScore(label, float(p), float(r), float(f), int(n)) for label, p, r, f, n in zip(labels, *columns)]
+
+
+def confusion(
+    truth: Sequence[Any], answers: Sequence[Any], labels: Iterable[Any] | None = None
+) -> tuple[list[Any], np.ndarray[tuple[int, int], np.dtype[np.int64]]]:
+    """The labels and a table `[true, answered]` of how many sequences fell where.
+
+    >>> labels, table = confusion(["cat", "dog", "dog"], ["cat", "dog", "cat"])
+    >>> labels, table.tolist()
+    (['cat', 'dog'], [[1, 0], [1, 1]])
+    """
+    labels, true, given = _coded(truth, answers, labels)
+    table = sklearn.metrics.confusion_matrix(true, given, labels=np.arange(len(labels)))
+    return labels, table.astype(np.int64)
+
+
+def _coded(
+    truth: Sequence[Any], answers: Sequence[Any], labels: Iterable[Any] | None
+) -> tuple[list[Any], np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    """Labels as whole numbers, since scikit-learn refuses labels of several types beside each other."""
+    true, given = _plain(truth), _plain(answers)
+    if len(true) != len(given):
+        raise ShapeError(f"{len(true)} true labels, but {len(given)} answers. Give one answer for each sequence.")
+    if not true:
+        raise DataError("there are no sequences to score. Give at least one.")
+    seen = list(dict.fromkeys([*true, *given]))
+    order = _sorted(seen) if labels is None else list(dict.fromkeys(_plain(labels)))
+    code = {label: number for number, label in enumerate(order)}
+    if unknown := [label for label in seen if label not in code]:
+        raise DataError(
+            f"label {unknown[0]!r} is none of the {len(order)} given labels ({', '.join(map(repr, order[:5]))}"
+            f"{', …' if len(order) > 5 else ''}). Correct the label or add it."
+        )
+    return order, np.array([code[label] for label in true]), np.array([code[label] for label in given])
+
+
+def _plain(labels: Iterable[Any]) -> list[Hashable]:
+    """Labels as Python's own values, whatever array or column they come in."""
+    tolist = getattr(labels, "tolist", None)
+    return list(tolist() if callable(tolist) else labels)
+
+
+def _sorted(labels: list[Any]) -> list[Any]:
+    try:
+        return sorted(labels)
+    except TypeError:  # numbers beside words
+        return sorted(labels, key=lambda label: (type(label).__name__, str(label)))

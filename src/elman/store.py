@@ -1,0 +1,561 @@
+"""A model on disk: a folder of JSON, safetensors and text, whole or not there at all. No pickle.
+
+`save` writes a sibling folder with a hidden name and then exchanges it for the old one in a single step, so a crash at
+any moment leaves the old model or the new one. `load` believes nothing: names, sizes, hashes, shapes and dtypes are
+compared with config.json before any tensor is made. docs/file-format.md describes the folder.
+"""
+
+import ctypes
+import hashlib
+import itertools
+import json
+import math
+import os
+import re
+import shutil
+import socket
+import stat
+import sys
+import time
+import zlib
+from collections.abc import Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Literal, NoReturn
+
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from elman.errors import ModelFileError
+
+__all__ = ["CHECKPOINT", "CONFIG", "VERSION", "WEIGHTS", "check_tensors", "load", "save"]
+
+Kind = Literal["model", "checkpoint"]
+
+VERSION = 1  # of the folder's layout; a reader refuses a higher one
+CONFIG = "config.json"
+WEIGHTS = "model.safetensors"
+CHECKPOINT = "checkpoint"  # the one sub-folder a model folder may hold: an unfinished training run
+
+_CONFIG_LIMIT = 64 << 20  # bytes: a vocabulary lives in its own file, so a config of more than this is not ours
+_HEADER_LIMIT = 100 << 20  # bytes: safetensors' own limit
+_FILE_LIMIT = 1 << 30  # bytes, for files other than the weights
+_TEXT = frozenset({".json", ".md", ".txt"})  # these come back as str, all others as bytes
+_DTYPES = {  # safetensors' name, bytes of one value
+    torch.float64: ("F64", 8),
+    torch.float32: ("F32", 4),
+    torch.float16: ("F16", 2),
+    torch.bfloat16: ("BF16", 2),
+    torch.int64: ("I64", 8),
+    torch.int32: ("I32", 4),
+    torch.int16: ("I16", 2),
+    torch.int8: ("I8", 1),
+    torch.uint8: ("U8", 1),
+    torch.bool: ("BOOL", 1),
+}
+_BYTES = dict(_DTYPES.values())
+_LITTER = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})  # what file managers put into every folder
+_count = itertools.count()
+
+
+# ---------------------------------------------------------------------------------------------------------------- save
+
+
+def save(
+    folder: str | os.PathLike[str],
+    config: Mapping[str, Any],
+    tensors: Mapping[str, Tensor],
+    files: Mapping[str, str | bytes] | None = None,
+    *,
+    kind: Kind = "model",
+    keep_checkpoint: bool = False,
+) -> None:
+    """Write a model folder, or replace one, so that a crash at any moment leaves the old model or the new one.
+
+    `config` is anything JSON can hold (no NaN). `tensors` go to model.safetensors, from any device; `files` are further
+    files by name, text as UTF-8. A folder `checkpoint` inside the old model is dropped unless `keep_checkpoint`.
+
+    Raises ModelFileError where `folder` exists and is not a model (nothing of it is touched), holds files that the
+    model did not put there, or cannot be written.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as place:
+    ...     save(f"{place}/model", {"hidden": 2}, {"bias": torch.zeros(2)}, {"notes.txt": "tiny"})
+    ...     load(f"{place}/model")
+    ({'hidden': 2}, {'bias': tensor([0., 0.])}, {'notes.txt': 'tiny'})
+    """
+    target = Path(os.path.realpath(folder))  # a link stays a link: the folder behind it is replaced
+    contents = _contents(target, config, tensors, files or {}, kind)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _clean(target)
+        _check_replaceable(target, kind)
+        new = _beside(target, "new")
+        new.mkdir()
+        try:
+            _write(new, contents)
+            if keep_checkpoint and (target / CHECKPOINT).is_dir():
+                shutil.copytree(target / CHECKPOINT, new / CHECKPOINT)
+            _put(new, target)
+        finally:
+            shutil.rmtree(new, ignore_errors=True)  # after an exchange this is the former model
+    except ModelFileError:
+        raise
+    except OSError as error:
+        raise ModelFileError(
+            f"cannot write the {kind} folder {target}: {error}. What was there before is unchanged; "
+            "mend the cause or choose another folder."
+        ) from error
+
+
+def _contents(
+    target: Path, config: Mapping[str, Any], tensors: Mapping[str, Tensor], files: Mapping[str, str | bytes], kind: Kind
+) -> dict[str, bytes]:
+    """Every file as bytes, config.json last; all that is wrong with the arguments is found here, before any writing."""
+    contents = {WEIGHTS: _pack(target, tensors)}
+    for name, content in files.items():
+        if not _plain(name) or name in (CONFIG, WEIGHTS, CHECKPOINT):
+            raise ModelFileError(
+                f"a {kind} cannot hold a file named {name!r}. Use a plain name without folders that does not begin "
+                f"with a dot and is not {CONFIG}, {WEIGHTS} or {CHECKPOINT}."
+            )
+        contents[name] = content.encode() if isinstance(content, str) else bytes(content)
+    if len({name.casefold() for name in contents}) < len(contents):
+        raise ModelFileError(f"file names differ only in case: {', '.join(sorted(contents))}. Rename one.")
+    record = {
+        "format": f"elman {kind}",
+        "version": VERSION,
+        "written_by": {"elman": _elman_version(), "torch": torch.__version__},
+        "files": {
+            name: {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+            for name, content in contents.items()
+        },
+        "tensors": {name: {"shape": list(t.shape), "dtype": _DTYPES[t.dtype][0]} for name, t in tensors.items()},
+        "config": dict(config),
+    }
+    try:
+        text = json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False)
+        contents[CONFIG] = f"{text}\n".encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ModelFileError(
+            f"the {kind}'s config cannot be written as JSON: {error}. "
+            "Use str, int, finite float, bool, None, list and dict."
+        ) from error
+    if json.loads(text)["config"] != record["config"]:
+        # Tuples, integer keys and the like would come back as something else.
+        raise ModelFileError(
+            f"the {kind}'s config changes on its way through JSON. Use lists, not tuples, and dicts with str keys only."
+        )
+    return contents
+
+
+def _pack(target: Path, tensors: Mapping[str, Tensor]) -> bytes:
+    for name, tensor in tensors.items():
+        if tensor.dtype not in _DTYPES or tensor.layout is not torch.strided or tensor.is_meta:
+            raise ModelFileError(
+                f"tensor {name!r} of dtype {tensor.dtype}, {tensor.layout} on {tensor.device} cannot be stored in "
+                f"{target}. Convert it to a dense tensor of one of: {', '.join(map(str, _DTYPES))}."
+            )
+        if name == "__metadata__":
+            raise ModelFileError("a tensor cannot be named '__metadata__': safetensors keeps that name. Rename it.")
+    # Copies, since safetensors refuses tensors that share memory, as tied weights do.
+    copies = {name: t.detach().to("cpu", copy=True).contiguous() for name, t in tensors.items()}
+    return safetensors.torch.save(copies)
+
+
+def _elman_version() -> str:
+    try:
+        return metadata.version("elman")
+    except metadata.PackageNotFoundError:  # used from a source tree
+        return "unknown"
+
+
+def _write(folder: Path, contents: Mapping[str, bytes]) -> None:
+    for name, content in contents.items():
+        with (folder / name).open("xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())  # a rename that outlives a power cut must not name empty files
+    _sync_folder(folder)
+
+
+def _sync_folder(folder: Path) -> None:
+    if os.name == "posix":
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _put(new: Path, target: Path) -> None:
+    """Let `new` take the place of `target`. Afterwards `new` is the former model, or gone."""
+    fresh = not target.exists()
+    if fresh:
+        try:
+            new.rename(target)
+        except OSError:
+            if not target.exists():
+                raise
+            fresh = False  # another process was faster
+    if not fresh:
+        shutil.copymode(target, new)
+        if not _exchange(new, target):
+            # For a moment neither exists under the name; load then reads the one set aside, and _clean puts it back.
+            aside = _beside(target, "old")
+            target.rename(aside)
+            try:
+                new.rename(target)
+            except BaseException:
+                aside.rename(target)
+                raise
+            shutil.rmtree(aside, ignore_errors=True)
+    _sync_folder(target.parent)
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Swap two folders in one step where the system can; False, with nothing done, where it cannot."""
+    a, b = os.fsencode(one), os.fsencode(other)
+    try:
+        if sys.platform.startswith("linux"):
+            return bool(ctypes.CDLL(None).renameat2(-100, a, -100, b, 2) == 0)  # AT_FDCWD, RENAME_EXCHANGE
+        if sys.platform == "darwin":
+            return bool(ctypes.CDLL(None).renamex_np(a, b, 2) == 0)  # RENAME_SWAP
+    except (AttributeError, OSError):  # an old C library
+        pass
+    return False
+
+
+# A folder beside the target is named .model-8c736521.elman-new-host-pid-n: whose it is, what it is, who is writing it.
+
+
+def _stem(target: Path) -> str:
+    return f".{target.name[:24]}-{zlib.crc32(os.fsencode(target.name)):08x}.elman-"
+
+
+def _host() -> str:
+    return f"{zlib.crc32(socket.gethostname().encode()):08x}"
+
+
+def _beside(target: Path, what: str) -> Path:
+    return target.with_name(f"{_stem(target)}{what}-{_host()}-{os.getpid()}-{next(_count)}")
+
+
+def _left_beside(target: Path, what: str) -> list[Path]:
+    stem = f"{_stem(target)}{what}-"
+    try:
+        with os.scandir(target.parent) as entries:
+            return sorted(Path(e.path) for e in entries if e.name.startswith(stem) and e.is_dir(follow_symlinks=False))
+    except OSError:
+        return []
+
+
+def _abandoned(path: Path) -> bool:
+    """True where the process that wrote this folder no longer runs; a writer on another machine is left alone."""
+    host, process, _ = path.name.rsplit("-", 3)[1:]
+    if host != _host() or os.name != "posix":  # on Windows there is no harmless way to ask
+        return time.time() - path.stat().st_mtime > 86400
+    try:
+        os.kill(int(process), 0)
+    except ProcessLookupError:
+        return True
+    except (PermissionError, ValueError, OverflowError):
+        return False
+    return False
+
+
+def _clean(target: Path) -> None:
+    """Put right what a crash of an earlier save left beside the target."""
+    for aside in _left_beside(target, "old"):
+        if _abandoned(aside):
+            if target.exists():
+                shutil.rmtree(aside, ignore_errors=True)
+            else:
+                aside.rename(target)
+    for new in _left_beside(target, "new"):
+        if _abandoned(new):
+            shutil.rmtree(new, ignore_errors=True)
+
+
+def _check_replaceable(target: Path, kind: Kind) -> None:
+    """Refuse to replace anything that is not wholly ours: an overwritten folder cannot be brought back."""
+    if not os.path.lexists(target):
+        return
+    if not target.is_dir():
+        raise ModelFileError(f"{target} exists and is a file, not a {kind} folder. Choose another name or remove it.")
+    if target == Path(os.path.realpath(os.curdir)):
+        raise ModelFileError(
+            f"{target} is the current folder, which cannot be replaced. Name a folder inside it, such as ./{kind}."
+        )
+    names = {entry.name for entry in os.scandir(target)}
+    ours = set()
+    if CONFIG in names:
+        ours = {CONFIG, *_listed(target, _record(target, kind))}
+    if kind == "model" and CHECKPOINT in names:
+        _check_replaceable(target / CHECKPOINT, "checkpoint")
+        ours.add(CHECKPOINT)
+    # What an interrupted save of a checkpoint left inside is no one's; everything else may be somebody's work.
+    if foreign := sorted(n for n in names - ours - _LITTER if ".elman-" not in n):
+        what = "holds files that the model did not put there" if ours else f"exists and is not a {kind} folder"
+        raise ModelFileError(
+            f"{target} {what}: {_few(foreign)}. Saving replaces the whole folder, so nothing was written. "
+            "Move them away or choose another folder."
+        )
+
+
+# ---------------------------------------------------------------------------------------------------------------- load
+
+
+def load(
+    folder: str | os.PathLike[str], *, kind: Kind = "model"
+) -> tuple[dict[str, Any], dict[str, Tensor], dict[str, Any]]:
+    """Read a model folder back: the config, the tensors (on the CPU) and the other files by name.
+
+    Files ending in .json, .md and .txt come as str, others as bytes. While another process replaces the folder, either
+    the old model or the new one is read, never a mixture.
+
+    Raises ModelFileError, naming the file, where the folder is missing, not a model, written by a newer format, or
+    holds a file that is missing, altered, cut short, foreign, a link, or larger than it says.
+    """
+    path = Path(folder)
+    for attempt in itertools.count():
+        before = _identity(path)
+        place = path
+        if before is None and (aside := _left_beside(Path(os.path.realpath(path)), "old")):
+            place = aside[-1]  # the moment between two renames, or a crash in it
+        try:
+            return _read(place, kind)
+        except ModelFileError:
+            if attempt >= 20 or (place == path and _identity(path) == before):
+                raise  # nobody replaced the folder meanwhile: the fault is real
+            time.sleep(0.01)
+    raise AssertionError
+
+
+def check_tensors(
+    folder: str | os.PathLike[str], tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor]
+) -> None:
+    """Refuse tensors whose names, shapes or dtypes differ from those a model needs (`model.state_dict()` for one).
+
+    >>> try:
+    ...     check_tensors("model", {"bias": torch.zeros(3)}, {"bias": torch.zeros(2)})
+    ... except ModelFileError as error:
+    ...     print(str(error)[:71])
+    model/model.safetensors: bias has shape [3], but config.json needs [2].
+    """
+    where = Path(folder) / WEIGHTS
+    if missing := sorted(expected.keys() - tensors.keys()):
+        _fail(where, f"lacks {_few(missing)}, which the model in {CONFIG} needs")
+    if extra := sorted(tensors.keys() - expected.keys()):
+        _fail(where, f"holds {_few(extra)}, which the model in {CONFIG} does not have")
+    for name, want in expected.items():
+        got = tensors[name]
+        if got.shape != want.shape:
+            _fail(where, f"{name} has shape {list(got.shape)}, but {CONFIG} needs {list(want.shape)}")
+        if got.dtype != want.dtype:
+            _fail(where, f"{name} has dtype {got.dtype}, but {CONFIG} needs {want.dtype}")
+
+
+def _identity(path: Path) -> tuple[int, ...] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino, status.st_mtime_ns
+
+
+def _read(folder: Path, kind: Kind) -> tuple[dict[str, Any], dict[str, Tensor], dict[str, Any]]:
+    try:
+        if not folder.is_dir():
+            what = "is a file, not a folder" if folder.exists() else "does not exist"
+            raise ModelFileError(f"{folder} {what}. Give the folder that a {kind} was saved to.")
+        record = _record(folder, kind)
+        listed = _listed(folder, record)
+        _check_names(folder, listed, kind)
+        if WEIGHTS not in listed:
+            _fail(folder / CONFIG, f"does not list {WEIGHTS}")
+        for name, entry in listed.items():
+            _check_size(folder / name, entry["bytes"])
+        _check_header(folder / WEIGHTS, listed[WEIGHTS]["bytes"], _tensor_table(folder, record))
+        contents = {name: _hashed(folder / name, entry) for name, entry in listed.items()}
+        tensors = safetensors.torch.load(contents.pop(WEIGHTS))
+        files = {name: _decoded(folder / name, content) for name, content in contents.items()}
+    except ModelFileError:
+        raise
+    except safetensors.SafetensorError as error:
+        _fail(folder / WEIGHTS, f"is not a usable safetensors file ({error})")
+    except OSError as error:
+        raise ModelFileError(
+            f"cannot read the {kind} folder {folder}: {error}. Mend the cause and try again."
+        ) from error
+    return record["config"], dict(sorted(tensors.items())), files
+
+
+def _record(folder: Path, kind: Kind) -> dict[str, Any]:
+    """The content of config.json, with its format and version checked."""
+    path = folder / CONFIG
+    if not os.path.lexists(path):
+        raise ModelFileError(
+            f"{folder} has no {CONFIG}, so it is not a {kind} folder. Give the folder that a {kind} was saved to."
+        )
+    size = _regular(path)
+    if size > _CONFIG_LIMIT:
+        _fail(path, f"holds {size} bytes, more than the {_CONFIG_LIMIT} a config may have")
+    record = _parsed(path, path.read_bytes())
+    if not isinstance(record, dict) or record.get("format") not in ("elman model", "elman checkpoint"):
+        found = record.get("format") if isinstance(record, dict) else type(record).__name__
+        raise ModelFileError(
+            f"{path} was not written by elman: its format is {found!r}, not 'elman {kind}'. Give the folder of a {kind}."
+        )
+    if record["format"] != f"elman {kind}":
+        raise ModelFileError(
+            f"{path} describes an {record['format']}, not an elman {kind}. Give the folder of a {kind}."
+        )
+    version = record.get("version")
+    if type(version) is not int or version < 1:
+        _fail(path, f"has version {version!r}, not a number from 1 to {VERSION}")
+    if version > VERSION:
+        writer = record.get("written_by")
+        by = f", written by elman {writer['elman']}" if isinstance(writer, dict) and "elman" in writer else ""
+        raise ModelFileError(
+            f"{path} has format version {version}{by}; this elman {_elman_version()} reads up to {VERSION}. "
+            "Upgrade: pip install -U elman."
+        )
+    if not isinstance(record.get("config"), dict):
+        _fail(path, f"has a config of type {type(record.get('config')).__name__}, not an object")
+    return record
+
+
+def _listed(folder: Path, record: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """The files that config.json lists, each with its size and hash; the list itself is checked."""
+    path, listed = folder / CONFIG, record.get("files")
+    if not isinstance(listed, dict):
+        _fail(path, f"has a list of files of type {type(listed).__name__}, not an object")
+    for name, entry in listed.items():
+        if not _plain(name) or name in (CONFIG, CHECKPOINT):
+            _fail(path, f"lists a file named {name!r}; only plain names inside the folder are allowed")
+        size = entry.get("bytes") if isinstance(entry, dict) else None
+        digest = entry.get("sha256") if isinstance(entry, dict) else None
+        if type(size) is not int or size < 0 or not isinstance(digest, str) or not re.fullmatch("[0-9a-f]{64}", digest):
+            _fail(path, f"lists {name} with bytes = {size!r} and sha256 = {digest!r}, which cannot be")
+        if name != WEIGHTS and size > _FILE_LIMIT:
+            _fail(path, f"lists {name} with {size} bytes; beside the weights {_FILE_LIMIT} are the most")
+    return listed
+
+
+def _tensor_table(folder: Path, record: Mapping[str, Any]) -> dict[str, tuple[str, list[int]]]:
+    path, table = folder / CONFIG, record.get("tensors")
+    if not isinstance(table, dict):
+        _fail(path, f"has a list of tensors of type {type(table).__name__}, not an object")
+    checked = {}
+    for name, entry in table.items():
+        dtype = entry.get("dtype") if isinstance(entry, dict) else None
+        shape = entry.get("shape") if isinstance(entry, dict) else None
+        if (
+            not isinstance(dtype, str)
+            or dtype not in _BYTES
+            or not isinstance(shape, list)
+            or not all(type(n) is int and n >= 0 for n in shape)
+        ):
+            _fail(path, f"lists tensor {name} with dtype = {dtype!r} and shape = {shape!r}, which cannot be")
+        checked[name] = (dtype, shape)
+    return checked
+
+
+def _check_names(folder: Path, listed: Mapping[str, Any], kind: Kind) -> None:
+    with os.scandir(folder) as entries:
+        found = {entry.name for entry in entries}
+    if missing := sorted(listed.keys() - found):
+        _fail(folder, f"lacks {_few(missing)}, which {CONFIG} lists")
+    unlisted = found - listed.keys() - _LITTER - {CONFIG, CHECKPOINT}
+    if foreign := sorted(n for n in unlisted if not n.startswith(".")):  # .git and the like are never read
+        raise ModelFileError(
+            f"{folder} holds {_few(foreign)}, which {CONFIG} does not list. Move elsewhere what is no part of the {kind}."
+        )
+
+
+def _check_size(path: Path, expected: int) -> None:
+    if (size := _regular(path)) != expected:
+        _fail(path, f"holds {size} bytes, but {CONFIG} says {expected}: it was altered or cut short")
+
+
+def _check_header(path: Path, size: int, table: Mapping[str, tuple[str, list[int]]]) -> None:
+    """Compare safetensors' own table with config.json's and the file's size, before memory is taken for any tensor."""
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        if size < 8 or length > min(size - 8, _HEADER_LIMIT):
+            _fail(path, f"claims a header of {length} bytes in a file of {size}: it was altered or cut short")
+        header = _parsed(path, file.read(length))
+    if not isinstance(header, dict):
+        _fail(path, f"has a header of type {type(header).__name__}, not an object")
+    header.pop("__metadata__", None)
+    if extra := sorted(header.keys() - table.keys()):
+        _fail(path, f"holds tensors that {CONFIG} does not list: {_few(extra)}")
+    if missing := sorted(table.keys() - header.keys()):
+        _fail(path, f"lacks tensors that {CONFIG} lists: {_few(missing)}")
+    for name, (dtype, shape) in table.items():
+        entry = header[name] if isinstance(header[name], dict) else {}
+        got = entry.get("dtype"), entry.get("shape")
+        if got != (dtype, shape):
+            _fail(path, f"{name} is {got[0]} of shape {got[1]}, but {CONFIG} says {dtype} of shape {shape}")
+    needed = sum(_BYTES[dtype] * math.prod(shape) for dtype, shape in table.values())
+    if needed != size - 8 - length:
+        _fail(path, f"has {size - 8 - length} bytes of tensors, but their shapes need {needed}: it was altered")
+
+
+def _hashed(path: Path, entry: Mapping[str, Any]) -> bytes:
+    with path.open("rb") as file:
+        content = file.read(entry["bytes"] + 1)  # never more than promised, should the file grow meanwhile
+    digest = hashlib.sha256(content).hexdigest()
+    if digest != entry["sha256"]:
+        _fail(path, f"was altered: its SHA-256 is {digest[:12]}…, but {CONFIG} says {entry['sha256'][:12]}…")
+    return content
+
+
+def _decoded(path: Path, content: bytes) -> str | bytes:
+    if path.suffix not in _TEXT:
+        return content
+    try:
+        return content.decode()
+    except UnicodeDecodeError as error:
+        _fail(path, f"is not UTF-8 at byte {error.start}")
+
+
+def _parsed(path: Path, content: bytes) -> Any:
+    def refuse(constant: str) -> NoReturn:
+        raise ValueError(f"{constant} is not JSON")
+
+    try:
+        return json.loads(content.decode(), parse_constant=refuse)
+    except (ValueError, RecursionError) as error:  # JSONDecodeError and UnicodeDecodeError are ValueErrors
+        _fail(path, f"does not hold readable JSON ({error})")
+
+
+def _regular(path: Path) -> int:
+    """The size of a plain file. Links, folders, pipes and devices are refused: reading could leave the folder, or hang."""
+    status = path.lstat()
+    if not stat.S_ISREG(status.st_mode):
+        kinds = {stat.S_IFLNK: "a link", stat.S_IFDIR: "a folder"}
+        what = kinds.get(stat.S_IFMT(status.st_mode), "a device or pipe")
+        raise ModelFileError(f"{path} is {what}; a model folder holds plain files only. Copy the real file there.")
+    return status.st_size
+
+
+def _plain(name: str) -> bool:
+    return (
+        0 < len(os.fsencode(name)) <= 255
+        and not name.startswith(".")
+        and not any(c in '/\\:*?"<>|' or ord(c) < 32 for c in name)  # what some file system takes for more than a name
+        and name == name.strip(" .")
+    )
+
+
+def _few(names: list[str], most: int = 5) -> str:
+    shown = [n if n.isprintable() and len(n) < 100 else ascii(n[:100]) for n in names[:most]]
+    return ", ".join(shown) + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
+def _fail(path: Path, what: str) -> NoReturn:
+    raise ModelFileError(f"{path}: {what}. Copy the folder again, whole, or save the model again.")
