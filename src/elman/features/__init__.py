@@ -1,0 +1,87 @@
+"""What is a step? One file for each kind of input; `infer` looks at a column and picks the kind.
+
+`text.py` texts · `tokens.py` lists of tokens · `numbers.py` series and signals
+"""
+
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from elman.errors import DataError
+from elman.features.base import Feature, is_frame, is_missing, listed, seen
+from elman.features.numbers import Numbers
+from elman.features.text import Text
+from elman.features.tokens import Tokens
+from elman.ragged import Ragged
+
+__all__ = ["FEATURES", "Feature", "Numbers", "Text", "Tokens", "infer"]
+
+FEATURES: dict[str, type[Feature]] = {feature.kind: feature for feature in (Text, Tokens, Numbers)}
+
+
+def infer(column: Any, *, name: str = "X") -> Feature:
+    """The feature for a column, with its default options and not yet fitted.
+
+    Texts → `Text`; lists of str → `Tokens`; arrays or lists of numbers, 2-D and 3-D arrays, frames of numbers and
+    `Ragged` → `Numbers`. Integers are taken as measurements: for ids write `Tokens()` yourself.
+
+    Raises `DataError` saying what was seen if the column is empty, mixed, or holds anything else.
+
+    >>> infer(["a text", "another"])
+    Text(unit='auto', max_words=30000, min_count=None, lower=True)
+    >>> infer([["a", "list"], []])
+    Tokens(max_words=30000, min_count=None, lower=False)
+    >>> infer([[1.5, 2.5], [3]])
+    Numbers(scale='standard')
+    """
+    if isinstance(column, Ragged) or (hasattr(column, "toarray") and hasattr(column, "nnz")):
+        return Numbers()
+    if isinstance(column, np.ndarray | Tensor) and not _holds_str(column) and not _holds_objects(column):
+        return Numbers()
+    if not isinstance(column, list | tuple | np.ndarray | str | bytes) and is_frame(column):
+        return Numbers()
+    sequences = listed(column, name)
+    kinds: dict[str, int] = {}
+    for i, sequence in enumerate(sequences):
+        if kind := _kind(sequence, i, name):
+            kinds.setdefault(kind, i)
+    if not kinds:
+        raise DataError(
+            f"{name} holds {'only empty sequences' if sequences else 'no sequences'}: nothing to learn from."
+        )
+    if len(kinds) > 1:
+        (one, i), (other, j) = list(kinds.items())[:2]
+        raise DataError(f"{name} is mixed: sequence {i} is of the kind {one}, sequence {j} of the kind {other}.")
+    return FEATURES[next(iter(kinds))]()
+
+
+def _holds_str(column: Any) -> bool:
+    return isinstance(column, np.ndarray) and column.dtype.kind in "UST"
+
+
+def _holds_objects(column: Any) -> bool:
+    return isinstance(column, np.ndarray) and column.dtype == object
+
+
+def _kind(sequence: Any, i: int, name: str) -> str | None:
+    """The kind of one sequence; None for an empty list, which fits tokens and numbers."""
+    if isinstance(sequence, str):
+        return Text.kind
+    if hasattr(sequence, "__len__") and hasattr(sequence, "__getitem__") and not isinstance(sequence, dict | bytes):
+        if len(sequence) == 0:
+            return None
+        first = next(iter(sequence))
+        if isinstance(first, str):
+            return Tokens.kind
+        if isinstance(first, int | float | bool | np.number | np.bool_ | Tensor | np.ndarray | list | tuple):
+            return Numbers.kind
+        if is_missing(first):  # which kind it is, the others say; the feature then names the place
+            return None
+        raise DataError(f"{name}: sequence {i} begins with {seen(first)}. {_EXPECTED}")
+    if is_missing(sequence):
+        raise DataError(f"{name}: sequence {i} is {seen(sequence)}. Drop it, or put an empty one in its place.")
+    raise DataError(f"{name}: sequence {i} is {seen(sequence)}. {_EXPECTED}")
+
+
+_EXPECTED = "Expected texts, lists of tokens, or arrays [length] or [length, width] of numbers."

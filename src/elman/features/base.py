@@ -1,0 +1,268 @@
+"""What every feature offers: learn from the training data, turn a column into steps, bring the input module.
+
+To add a kind of input, write one file beside this one with a dataclass that fills in the methods of `Feature`, and add
+it to `FEATURES` in `__init__.py`.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from types import ModuleType
+from typing import Any, ClassVar, Self
+
+import narwhals as nw
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from elman.errors import DataError, ModelFileError, OptionError
+from elman.ragged import Ragged
+
+__all__ = ["Embedding", "Feature", "is_missing", "listed", "shown", "vocabulary_problems"]
+
+UNKNOWN = "<unknown>"  # how the symbol with id 0 is shown
+
+
+class Feature(ABC):
+    """One kind of input. Concrete features are dataclasses whose fields are the options.
+
+    `fit` learns from the training data, `transform` turns a column into a `Ragged`, `module` makes the layer that
+    reads it. A feature that is not fitted raises `OptionError` when it is used.
+    """
+
+    kind: ClassVar[str]  # written to config.json
+    symbols: int | None = None  # size of the vocabulary after fit, the unknown symbol included; None for numbers
+
+    @abstractmethod
+    def fit(self, column: Any, *, name: str = "X") -> Self:
+        """Learns the vocabulary or the scale from the training data; `name` is what error messages call the column."""
+
+    @abstractmethod
+    def transform(self, column: Any, *, name: str = "X") -> Ragged:
+        """The steps of each sequence: int64 values `[steps]` for symbols, float32 `[steps, width]` for numbers."""
+
+    def fit_transform(self, column: Any, *, name: str = "X") -> Ragged:
+        """The same as `fit` and then `transform`, for less work where a feature can share it."""
+        return self.fit(column, name=name).transform(column, name=name)
+
+    @abstractmethod
+    def step(self, value: Any, *, name: str = "X") -> Tensor:
+        """The steps of one piece that is fed to a stream: values of the kind that `transform` gives, maybe none."""
+
+    @abstractmethod
+    def module(self, width: int, dropout: float = 0.0) -> nn.Module:
+        """The input layer: a `Ragged` from `transform` becomes a `Ragged` `[steps, module.outputs]` of float32."""
+
+    @abstractmethod
+    def config(self) -> dict[str, Any]:
+        """Options and learnt facts as JSON."""
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Learnt tensors to be saved with the model."""
+        return {}
+
+    def files(self) -> dict[str, str]:
+        """Learnt text files to be saved with the model, by file name."""
+        return {}
+
+    @classmethod
+    @abstractmethod
+    def restore(cls, config: Mapping[str, Any], tensors: Mapping[str, Tensor], files: Mapping[str, str]) -> Self:
+        """The fitted feature that was saved. Raises `ModelFileError` if anything in it cannot be right."""
+
+    @abstractmethod
+    def describe(self) -> str:
+        """One line for reports."""
+
+
+class Embedding(nn.Module):
+    """Learnt vectors of symbols: ids `[steps]` become `[steps, width]`; while training, whole symbols are dropped.
+
+    ```
+    y_t = m[s, x_t] E[x_t]        m[s, k] = 0 with probability p, else 1 / (1 - p); s is the sequence of step t
+    ```
+
+    With dropout a symbol vanishes from all steps of a sequence at once (Gal & Ghahramani 2016), so that no answer can
+    hang on one word. Rows of `weight` start uniform in ±0.1 (Merity et al. 2018); row 0, the unknown symbol, starts at
+    zero, so that it stays neutral if training never shows it.
+
+    `symbols` ≥ 1 and `width` ≥ 1; `dropout` from 0 to below 1. Raises `OptionError` outside these.
+
+    >>> layer = Embedding(10, 4)
+    >>> layer(Ragged.of([[1, 2, 3], [0]])).values.shape
+    torch.Size([4, 4])
+    """
+
+    def __init__(self, symbols: int, width: int, dropout: float = 0.0) -> None:
+        super().__init__()
+        problems = [f"{key} = {n} must be at least 1" for key, n in (("symbols", symbols), ("width", width)) if n < 1]
+        if not 0.0 <= dropout < 1.0:
+            problems.append(f"dropout = {dropout} must be at least 0 and less than 1")
+        if problems:
+            raise OptionError("; ".join(problems))
+        self.outputs = width
+        self.dropout = dropout
+        self.weight = nn.Parameter(torch.empty(symbols, width).uniform_(-0.1, 0.1))
+        with torch.no_grad():
+            self.weight[0].zero_()
+
+    def forward(self, x: Ragged) -> Ragged:
+        """Ids `[steps]` → vectors `[steps, width]`."""
+        y = nn.functional.embedding(x.values, self.weight)
+        if self.training and self.dropout > 0.0:
+            y = y * self._mask(x)[:, None]
+        return x.with_values(y)
+
+    def step(self, ids: Tensor) -> Tensor:
+        """Ids of any shape → vectors, without dropout."""
+        return nn.functional.embedding(ids, self.weight)
+
+    def _mask(self, x: Ragged) -> Tensor:
+        """One factor for each step, equal for equal symbols of a sequence.
+
+        A random number for each (sequence, symbol) would need a table or a sort; a hash of the pair with a random key
+        is as good and costs a few passes over the steps (the finaliser of splitmix64, Steele et al. 2014).
+        """
+        key = torch.randint(-(2**62), 2**62, (1,), dtype=torch.int64).to(x.values.device)
+        z = x.segments.to(x.values.device) * self.weight.shape[0] + x.values
+        z = z * -7046029254386353131 + key  # wraps around: int64 arithmetic is modulo 2^64
+        z = (z ^ _shift(z, 30)) * -4658895280553007687
+        z = (z ^ _shift(z, 27)) * -7723592293110705685
+        uniform = _shift(z ^ _shift(z, 31), 40).to(torch.float32) * 2.0**-24
+        return (uniform >= self.dropout).to(self.weight.dtype) / (1.0 - self.dropout)
+
+
+def _shift(z: Tensor, bits: int) -> Tensor:
+    """Logical shift to the right; `>>` alone would carry the sign along."""
+    return (z >> bits) & ((1 << (64 - bits)) - 1)
+
+
+def listed(column: Any, name: str) -> list[Any]:
+    """A column as a list of its sequences: list, tuple, array, or a pandas, polars or Arrow column.
+
+    Raises `DataError` for anything else, saying what was seen.
+
+    >>> listed(("a", "b"), "X")
+    ['a', 'b']
+    """
+    if isinstance(column, list | tuple):
+        return list(column)
+    if isinstance(column, Ragged):
+        return [sequence.tolist() for sequence in column]
+    if isinstance(column, np.ndarray | Tensor):
+        if column.ndim == 0:
+            raise DataError(f"{name} is a single value, {shown(column.item())}. Pass a list of sequences.")
+        return list(column) if column.ndim > 1 else column.tolist()
+    if isinstance(column, str | bytes):
+        raise DataError(f"{name} is one {_type(column)}, {shown(column)}. Wrap it in a list: [{shown(column)}].")
+    if hasattr(column, "to_pylist"):  # Arrow arrays, chunked or not
+        return list(column.to_pylist())
+    if is_frame(column):
+        columns = ", ".join(repr(c) for c in list(nw.from_native(column).columns)[:8])
+        raise DataError(f"{name} is a frame with the columns {columns}. Pass one of them, such as frame['text'].")
+    try:
+        return list(nw.from_native(column, series_only=True).to_list())
+    except TypeError:
+        raise DataError(
+            f"{name} is a {_type(column)}. Pass a list of sequences, or a pandas, polars or Arrow column."
+        ) from None
+
+
+def is_frame(column: Any) -> bool:
+    """Whether it is a table in memory that narwhals knows (pandas, polars, Arrow ...)."""
+    native: Any = nw.from_native(column, pass_through=True)
+    if isinstance(native, nw.LazyFrame):
+        raise DataError("a lazy frame holds no values yet. Collect it first: frame.collect().")
+    return isinstance(native, nw.DataFrame)
+
+
+def is_missing(value: Any) -> bool:
+    """None, NaN, pandas.NA or NaT.
+
+    >>> is_missing(float("nan")), is_missing("")
+    (True, False)
+    """
+    if value is None or type(value).__name__ in {"NAType", "NaTType"}:
+        return True
+    return isinstance(value, float | np.floating) and bool(value != value)
+
+
+def shown(value: Any, limit: int = 40) -> str:
+    """A value for an error message: its repr, cut when long.
+
+    >>> shown("a" * 100, 10)
+    "'aaaaaa..."
+    """
+    text = repr(value[:limit] if isinstance(value, str | bytes) else value)
+    return text if len(text) <= limit else text[: limit - 3] + "..."
+
+
+def seen(value: Any) -> str:
+    """What a value is, for an error message.
+
+    >>> seen(None), seen({}), seen(2.5)
+    ('None (missing)', 'a dict, {}', 'a number, 2.5')
+    """
+    if is_missing(value):
+        return f"{shown(value)} (missing)"
+    if isinstance(value, bool | int | float | complex | np.number):
+        return f"a number, {shown(value.item() if isinstance(value, np.number) else value)}"
+    return f"a {_type(value)}, {shown(value)}"
+
+
+def _type(value: Any) -> str:
+    if isinstance(value, ModuleType):
+        return "module"
+    return {"str": "text", "ndarray": "NumPy array", "Series": "column"}.get(type(value).__name__, type(value).__name__)
+
+
+def vocabulary_problems(max_words: Any, min_count: Any) -> list[str]:
+    """What is wrong with the two limits of a vocabulary, as sentences without a full stop.
+
+    >>> vocabulary_problems(0, None)
+    ['max_words = 0 must be a whole number of at least 1']
+    """
+    problems = []
+    if not _whole(max_words):
+        problems.append(f"max_words = {max_words!r} must be a whole number of at least 1")
+    if min_count is not None and not _whole(min_count):
+        problems.append(f"min_count = {min_count!r} must be a whole number of at least 1, or None")
+    return problems
+
+
+def least_count(min_count: int | None, steps: int) -> int:
+    """The count from which a symbol is kept; None is 1 in a small training set and 2 from 100 000 steps.
+
+    In a small set a word seen once may be all there is; in a large one half of all words are seen once, and their
+    vectors cannot be learnt.
+    """
+    if min_count is not None:
+        return min_count
+    return 2 if steps >= 100_000 else 1
+
+
+def _whole(value: Any) -> bool:
+    return isinstance(value, int | np.integer) and not isinstance(value, bool) and bool(value >= 1)
+
+
+def checked(config: Mapping[str, Any], key: str, kinds: type | tuple[type, ...], kind: str) -> Any:
+    """One entry of a saved config, of the right type. Raises `ModelFileError`."""
+    if key not in config:
+        raise ModelFileError(f"the saved {kind} feature has no {key!r}. Save the model again.")
+    value = config[key]
+    wanted = kinds if isinstance(kinds, tuple) else (kinds,)
+    if not isinstance(value, wanted) or (isinstance(value, bool) and bool not in wanted):
+        raise ModelFileError(f"the saved {kind} feature has {key} = {shown(value)}, which is no {_names(wanted)}.")
+    return value
+
+
+def _names(types: Sequence[type]) -> str:
+    return " or ".join("null" if t is type(None) else t.__name__ for t in types)
+
+
+def grouped(n: int) -> str:
+    """A count with thin groups: 30 000.
+
+    >>> grouped(30000)
+    '30 000'
+    """
+    return f"{n:,}".replace(",", " ")

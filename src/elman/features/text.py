@@ -1,0 +1,401 @@
+"""Text as steps: words, characters or sub-words. The work is done by the `tokenizers` library, on all cores."""
+
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import torch
+from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, trainers
+from torch import Tensor
+
+from elman.errors import DataError, ModelFileError, OptionError
+from elman.features.base import (
+    UNKNOWN,
+    Embedding,
+    Feature,
+    checked,
+    grouped,
+    is_missing,
+    least_count,
+    listed,
+    seen,
+    shown,
+    vocabulary_problems,
+)
+from elman.ragged import Ragged
+
+__all__ = ["Text"]
+
+UNITS = ("words", "characters", "mixed", "subwords")
+FILE = "tokenizer.json"
+BATCH = 1 << 21  # characters that are in the tokeniser's hands at a time; each costs it about 100 bytes
+
+# Scripts that set no spaces between words: Thai, Lao, Tibetan, Myanmar, Khmer, Tai, Kana, Bopomofo, Han, Yi, Javanese.
+_RANGES = (
+    "\u0e00-\u0eff\u0f00-\u0fff\u1000-\u109f\u1780-\u17ff\u1950-\u19df\u1a20-\u1aaf\u3005-\u3007\u3041-\u312f"
+    "\u31a0-\u31bf\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\ua000-\ua4cf\ua980-\ua9ff\uaa60-\uaa7f\uf900-\ufaff"
+    "\uff66-\uff9f\U00020000-\U0003ffff"
+)
+_UNSPACED = re.compile(f"[{_RANGES}]")
+_GAP = re.compile(rf"(?<=[{_RANGES}])\s+(?=[{_RANGES}])")
+_LETTER = re.compile(r"[^\W\d_]")
+
+# The patterns look no further to the right than the end of their own match and one more character, and never to the
+# left: that is what makes the steps of a prefix a prefix of the steps.
+_W = r"\p{L}\p{M}\p{N}"
+_SIGN = rf"[^{_W}\s\p{{Cc}}\p{{Cf}}]"
+_SIGNS = rf"{_SIGN}(?:\p{{M}}|[🏻-🏿]|\x{{200d}}{_SIGN})*"  # one sign, or one emoji with all its parts
+_S = rf"'[sS](?![{_W}])"  # the possessive
+_TAG = r"</?[A-Za-z][A-Za-z0-9]*(?:\s[^<>]*)?/?>"
+
+
+def _word(letter: str) -> str:
+    """Letters, marks and digits; apostrophes and zero-width joiners between them; not the possessive at the end."""
+    return rf"{letter}+(?:(?!{_S})['\x{{200c}}\x{{200d}}]{letter}+)*"
+
+
+_PATTERNS = {
+    "words": f"{_word(f'[{_W}]')}|{_S}|{_SIGNS}",
+    "characters": r"\X",
+    "mixed": rf"[{_RANGES}]\p{{M}}*|{_word(f'[{_W}&&[^{_RANGES}]]')}|{_S}|{_SIGNS}",
+    "subwords": f"[{_W}]+|{_SIGNS}",
+}
+
+
+@dataclass
+class Text(Feature):
+    """Text as steps: one symbol for each word, character or sub-word; id 0 stands for all that is not known.
+
+    Raises `DataError` naming the sequence if a text is missing, bytes, a number or half a character; `OptionError` for
+    options that make no sense. An empty text has zero steps.
+
+    >>> text = Text().fit(["A good film", "A bad film!", "It's good"])
+    >>> text.transform(["a good <br /> Film!", "", "unheard"]).to_list()
+    [tensor([1, 3, 2, 4]), tensor([], dtype=torch.int64), tensor([0])]
+    >>> text.words([1, 3, 2, 4])
+    ['a', 'good', 'film', '!']
+    """
+
+    kind: ClassVar[str] = "text"
+
+    unit: str = "auto"  # words, characters, mixed (words, but single characters where a script sets no spaces),
+    #                     subwords (byte-pair encoding, Sennrich et al. 2016); auto: mixed or words, whichever fits
+    max_words: int = 30_000  # most symbols kept, the commonest first; the unknown symbol comes on top
+    min_count: int | None = None  # symbols seen less often are unknown; None: 2 from 100 000 training steps, else 1
+    lower: bool = True  # lower-case everything
+
+    def fit(self, column: Any, *, name: str = "X") -> Self:
+        """Chooses the unit and learns the vocabulary; see `docs/features/text.md` for the rules."""
+        self.fit_transform(column, name=name)
+        return self
+
+    def fit_transform(self, column: Any, *, name: str = "X") -> Ragged:
+        """The same as `fit` and then `transform`, but reads the texts once less."""
+        self._check_options()
+        texts = _texts(column, name)
+        if not texts:
+            raise DataError(f"{name} holds no texts. Fitting needs at least one.")
+        unit = _choose_unit(texts) if self.unit == "auto" else self.unit
+        tokenizer = _trained(texts, unit, self)
+        values, lengths = _encoded(tokenizer, texts)
+        distinct = tokenizer.get_vocab_size() - 1
+        if unit != "subwords":
+            kept = _kept(values, self.max_words, least_count(self.min_count, len(values)))
+            values[values > kept] = 0
+            tokenizer = _tokenizer(models.WordLevel(_first(tokenizer, kept + 1), UNKNOWN), unit, self.lower)
+        self._learn(tokenizer, unit, distinct)
+        return _ragged(values, lengths)
+
+    def transform(self, column: Any, *, name: str = "X") -> Ragged:
+        """The symbols of each text: int64 values `[steps]`, each from 0 to `symbols` - 1."""
+        return _ragged(*_encoded(self._fitted(), _texts(column, name)))
+
+    def step(self, value: Any, *, name: str = "X") -> Tensor:
+        """The symbols `[steps]` of one piece of text, or of a list of pieces: whole words, however many."""
+        pieces = [value] if isinstance(value, str) or not isinstance(value, list | tuple) else value
+        return self.transform(pieces, name=name).values
+
+    def pieces(self, text: str) -> list[int]:
+        """The symbols of one text, for feeding them one at a time.
+
+        >>> Text(unit="characters").fit(["abc"]).pieces("cab?")
+        [3, 1, 2, 0]
+        """
+        return self.step(text, name="text").tolist()
+
+    def words(self, ids: Sequence[int] | Tensor) -> list[str]:
+        """What each symbol stands for. Raises `DataError` for a number that is no symbol."""
+        self._fitted()
+        numbers = [int(i) for i in ids]
+        for i in numbers:
+            if not 0 <= i < len(self.vocabulary_):
+                raise DataError(
+                    f"{i} is no symbol: this text feature has the symbols 0 to {len(self.vocabulary_) - 1}."
+                )
+        return [self.vocabulary_[i] for i in numbers]
+
+    def module(self, width: int, dropout: float = 0.0) -> Embedding:
+        """An `Embedding` of `width` numbers for each symbol; `dropout` drops whole symbols while training."""
+        self._fitted()
+        return Embedding(len(self.vocabulary_), width, dropout)
+
+    def config(self) -> dict[str, Any]:
+        """The options, the unit that was chosen and the number of distinct symbols in the training data."""
+        self._fitted()
+        options = {"unit": self.unit, "max_words": self.max_words, "min_count": self.min_count, "lower": self.lower}
+        return options | {"chosen_unit": self.unit_, "symbols": self.symbols, "distinct": self.distinct_}
+
+    def files(self) -> dict[str, str]:
+        """`tokenizer.json`, which the `tokenizers` library reads on its own as well."""
+        return {FILE: self._fitted().to_str(pretty=False)}
+
+    @classmethod
+    def restore(cls, config: Mapping[str, Any], tensors: Mapping[str, Tensor], files: Mapping[str, str]) -> Self:
+        """The saved feature. The rules are this package's own; only vocabulary and merges come from the file."""
+        made = cls(
+            unit=checked(config, "unit", str, cls.kind),
+            max_words=checked(config, "max_words", int, cls.kind),
+            min_count=checked(config, "min_count", (int, type(None)), cls.kind),
+            lower=checked(config, "lower", bool, cls.kind),
+        )
+        unit = checked(config, "chosen_unit", str, cls.kind)
+        symbols, distinct = (checked(config, key, int, cls.kind) for key in ("symbols", "distinct"))
+        try:
+            made._check_options()
+        except OptionError as error:
+            raise ModelFileError(f"the saved text feature has wrong options: {error}") from None
+        if unit not in UNITS or made.unit not in ("auto", unit):
+            raise ModelFileError(f"the saved text feature has chosen_unit = {unit!r}, but unit = {made.unit!r}.")
+        if FILE not in files:
+            raise ModelFileError(f"the saved text feature has no {FILE}. Save the model again.")
+        model = _read_model(files[FILE], unit, symbols)
+        made._learn(_tokenizer(model, unit, made.lower), unit, distinct)
+        return made
+
+    def describe(self) -> str:
+        """One line: `text as words, 30 000 of 74 891 kept`."""
+        self._fitted()
+        unit = {"mixed": "characters (runs of Latin letters and digits as words)"}.get(self.unit_, self.unit_)
+        kept = len(self.vocabulary_) - 1
+        if self.unit_ == "subwords":
+            return f"text as {unit}, {grouped(kept)} learnt"
+        return f"text as {unit}, {grouped(kept)} of {grouped(self.distinct_)} kept"
+
+    # ---- inside
+
+    def _learn(self, tokenizer: Tokenizer, unit: str, distinct: int) -> None:
+        vocabulary = tokenizer.get_vocab()
+        self.tokenizer_ = tokenizer
+        self.unit_ = unit
+        self.distinct_ = distinct
+        self.vocabulary_ = sorted(vocabulary, key=vocabulary.__getitem__)
+        self.symbols = len(vocabulary)
+
+    def _fitted(self) -> Tokenizer:
+        if self.symbols is None:
+            raise OptionError("this Text is not fitted. Call fit(texts) first.")
+        return self.tokenizer_
+
+    def _check_options(self) -> None:
+        problems = vocabulary_problems(self.max_words, self.min_count)
+        if self.unit not in ("auto", *UNITS):
+            problems.insert(0, f"unit = {self.unit!r} must be auto, {', '.join(UNITS[:-1])} or {UNITS[-1]}")
+        if not isinstance(self.lower, bool):
+            problems.append(f"lower = {self.lower!r} must be True or False")
+        if problems:
+            raise OptionError("; ".join(problems))
+
+
+# ---- the texts
+
+
+def _texts(column: Any, name: str) -> list[str]:
+    """The column as plain `str` that can be written as UTF-8."""
+    texts = listed(column, name)
+    for i, text in enumerate(texts):
+        if type(text) is not str:
+            if not isinstance(text, str):
+                raise DataError(f"{name}: sequence {i} is {_advised(text)}")
+            texts[i] = str(text)  # numpy.str_
+        if not text.isascii():
+            _check_whole(text, i, name)
+    return texts
+
+
+def _advised(value: Any) -> str:
+    if is_missing(value):
+        return f"{seen(value)}. Drop it, or put an empty text in its place."
+    if isinstance(value, bytes | bytearray):
+        return f"{seen(value)}. Decode it first: value.decode('utf-8')."
+    if isinstance(value, list | tuple | np.ndarray):
+        return f"{seen(value)}. Text reads whole texts; for lists of tokens use Tokens."
+    return f"{seen(value)}. Text reads str."
+
+
+def _check_whole(text: str, i: int, name: str) -> None:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise DataError(
+            f"{name}: sequence {i}, character {error.start} is {shown(text[error.start])}, one half of a surrogate "
+            "pair. The text was decoded wrongly; read it again as UTF-8, or drop such characters."
+        ) from None
+
+
+def _choose_unit(texts: Sequence[str]) -> str:
+    """`mixed` if most letters of about 1 000 texts belong to scripts without spaces, else `words`.
+
+    Chinese that somebody has cut into words already (one gap for each four characters or fewer) stays in words.
+    """
+    sample = [text[:1000] for text in texts[:: max(1, len(texts) // 1000)]]
+    letters = sum(len(_LETTER.findall(text)) for text in sample)
+    unspaced = sum(len(_UNSPACED.findall(text)) for text in sample)
+    gaps = sum(len(_GAP.findall(text)) for text in sample)
+    return "mixed" if 2 * unspaced > letters and 4 * gaps < unspaced else "words"
+
+
+# ---- the tokeniser
+
+
+def _rules(unit: str, lower: bool) -> tuple[normalizers.Normalizer, pre_tokenizers.PreTokenizer]:
+    """What happens to a text before the vocabulary: `characters` keep everything, the others lose mark-up."""
+    if unit == "characters":
+        normal: list[normalizers.Normalizer] = [normalizers.NFC()]
+    else:
+        tags = normalizers.Replace(Regex(_TAG), " ")
+        apostrophes = normalizers.Replace(Regex("[’´ʼ]"), "'")
+        normal = [tags, apostrophes, normalizers.NFKC()]
+    if lower:
+        normal.append(normalizers.Lowercase())
+    cut: pre_tokenizers.PreTokenizer = pre_tokenizers.Split(Regex(_PATTERNS[unit]), "removed", invert=True)
+    if unit == "subwords":  # "▁" marks where a word begins
+        cut = pre_tokenizers.Sequence([cut, pre_tokenizers.Metaspace(prepend_scheme="always", split=False)])
+    return normalizers.Sequence(normal), cut
+
+
+def _tokenizer(model: models.Model, unit: str, lower: bool) -> Tokenizer:
+    tokenizer = Tokenizer(model)
+    tokenizer.normalizer, tokenizer.pre_tokenizer = _rules(unit, lower)
+    return tokenizer
+
+
+def _trained(texts: Sequence[str], unit: str, options: Text) -> Tokenizer:
+    """A tokeniser that knows every symbol of the texts, the commonest first, or the sub-words asked for."""
+    if unit == "subwords":
+        model: models.Model = models.BPE(unk_token=UNKNOWN)
+        trainer: trainers.Trainer = trainers.BpeTrainer(
+            vocab_size=options.max_words + 1,
+            min_frequency=options.min_count or 2,
+            limit_alphabet=options.max_words,
+            special_tokens=[UNKNOWN],
+            show_progress=False,
+        )
+    else:
+        model = models.WordLevel({UNKNOWN: 0}, UNKNOWN)
+        trainer = trainers.WordLevelTrainer(
+            vocab_size=2**31, min_frequency=0, special_tokens=[UNKNOWN], show_progress=False
+        )
+    tokenizer = _tokenizer(model, unit, options.lower)
+    tokenizer.train_from_iterator(texts, trainer, length=len(texts))
+    # Training registers the unknown symbol as a word that may stand in a text; in a fresh tokeniser it may not.
+    return _tokenizer(tokenizer.model, unit, options.lower)
+
+
+def _kept(ids: "np.ndarray[Any, Any]", max_words: int, min_count: int) -> int:
+    """How many symbols are kept. Ids are ranks by count, so the kept ones are the first."""
+    counts = np.bincount(ids, minlength=1)[1:]
+    return min(max_words, int((counts >= min_count).sum()))
+
+
+def _first(tokenizer: Tokenizer, symbols: int) -> dict[str, int]:
+    return {word: i for word, i in tokenizer.get_vocab().items() if i < symbols}
+
+
+def _encoded(tokenizer: Tokenizer, texts: Sequence[str]) -> "tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]":
+    """The ids of all texts in one array, and the number of ids of each text."""
+    parts, lengths = [], []
+    for batch in _batches(texts):
+        ids: list[int] = []
+        for encoding in tokenizer.encode_batch_fast(batch, add_special_tokens=False):
+            ids += encoding.ids
+            lengths.append(len(encoding))
+        parts.append(np.array(ids, dtype=np.int64))
+    return np.concatenate(parts) if parts else np.zeros(0, np.int64), np.array(lengths, dtype=np.int64)
+
+
+def _batches(texts: Sequence[str]) -> Iterator[list[str]]:
+    """Runs of texts of about `BATCH` characters: the tokeniser's records of a batch are far larger than its text."""
+    batch: list[str] = []
+    held = 0
+    for text in texts:
+        batch.append(text)
+        held += len(text)
+        if held >= BATCH or len(batch) >= 4096:
+            yield batch
+            batch, held = [], 0
+    if batch:
+        yield batch
+
+
+def _ragged(values: "np.ndarray[Any, Any]", lengths: "np.ndarray[Any, Any]") -> Ragged:
+    offsets = np.zeros(len(lengths) + 1, dtype=np.int64)
+    np.cumsum(lengths, out=offsets[1:])
+    return Ragged(torch.from_numpy(values), torch.from_numpy(offsets))
+
+
+# ---- the file
+
+
+def _read_model(file: str, unit: str, symbols: int) -> models.Model:
+    """Vocabulary and merges of a saved `tokenizer.json`, each entry checked."""
+    try:
+        model = json.loads(file)["model"]
+        vocabulary, merges = model["vocab"], model.get("merges", [])
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        raise ModelFileError(f"{FILE} is no tokeniser with a vocabulary. Save the model again.") from None
+    _check_vocabulary(vocabulary, symbols)
+    if unit != "subwords":
+        return models.WordLevel(vocabulary, UNKNOWN)
+    pairs = []
+    for merge in merges if isinstance(merges, list) else [None]:
+        pair = merge.split(" ") if isinstance(merge, str) else merge
+        if not isinstance(pair, list) or len(pair) != 2 or any(p not in vocabulary for p in [*pair, "".join(pair)]):
+            raise ModelFileError(f"{FILE} has the merge {shown(merge)}, which does not fit its vocabulary.")
+        pairs.append((pair[0], pair[1]))
+    return models.BPE(vocabulary, pairs, unk_token=UNKNOWN)
+
+
+def _check_vocabulary(vocabulary: Any, symbols: int) -> None:
+    if not isinstance(vocabulary, dict) or len(vocabulary) != symbols:
+        size = len(vocabulary) if isinstance(vocabulary, dict) else shown(vocabulary)
+        raise ModelFileError(f"{FILE} has a vocabulary of {size}, but the model was saved with {symbols} symbols.")
+    ids = list(vocabulary.values())
+    if any(type(i) is not int for i in ids) or sorted(ids) != list(range(symbols)) or vocabulary.get(UNKNOWN) != 0:
+        raise ModelFileError(f"{FILE} must number its words from 0 without gaps, {UNKNOWN} being 0.")
+
+
+# ---- forked processes
+
+# The library's threads do not survive a fork. It notices, goes on with one thread and prints a warning for each
+# process; saying so in the environment beforehand gives the same without the warning. A setting of the user's stays.
+_KEY = "TOKENIZERS_PARALLELISM"
+_set_here: list[str] = []
+
+
+def _before_fork() -> None:
+    if _KEY not in os.environ:
+        os.environ[_KEY] = "false"
+        _set_here.append(_KEY)
+
+
+def _after_fork_in_parent() -> None:
+    while _set_here:
+        os.environ.pop(_set_here.pop(), None)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent)

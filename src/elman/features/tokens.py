@@ -1,0 +1,199 @@
+"""Lists of tokens as steps: words that were cut elsewhere, part-of-speech tags, nucleotides, event codes."""
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from elman.errors import DataError, ModelFileError, OptionError
+from elman.features.base import (
+    UNKNOWN,
+    Embedding,
+    Feature,
+    checked,
+    grouped,
+    is_missing,
+    least_count,
+    listed,
+    seen,
+    shown,
+    vocabulary_problems,
+)
+from elman.ragged import Ragged
+
+__all__ = ["Tokens"]
+
+FILE = "vocabulary.json"
+_Token = str | int
+
+
+@dataclass
+class Tokens(Feature):
+    """Lists of tokens as steps: each distinct str or int is one symbol; id 0 stands for all that is not known.
+
+    `1` and `"1"` are different tokens. Raises `DataError` naming sequence and step for anything else; `OptionError`
+    for options that make no sense. An empty list has zero steps.
+
+    >>> tokens = Tokens().fit([["the", "cat"], ["the", "dog", "sat"]])
+    >>> tokens.transform([["the", "sat"], [], ["cow"]]).to_list()
+    [tensor([1, 4]), tensor([], dtype=torch.int64), tensor([0])]
+    """
+
+    kind: ClassVar[str] = "tokens"
+
+    max_words: int = 30_000  # most symbols kept, the commonest first; the unknown symbol comes on top
+    min_count: int | None = None  # symbols seen less often are unknown; None: 2 from 100 000 training steps, else 1
+    lower: bool = False  # lower-case tokens that are str
+
+    def fit(self, column: Any, *, name: str = "X") -> Self:
+        """Learns the vocabulary: by count, equal counts in order of the tokens."""
+        self.fit_transform(column, name=name)
+        return self
+
+    def fit_transform(self, column: Any, *, name: str = "X") -> Ragged:
+        """The same as `fit` and then `transform`, but reads the tokens once less."""
+        problems = vocabulary_problems(self.max_words, self.min_count)
+        if not isinstance(self.lower, bool):
+            problems.append(f"lower = {self.lower!r} must be True or False")
+        if problems:
+            raise OptionError("; ".join(problems))
+        sequences = _sequences(column, name, self.lower)
+        if not sequences:
+            raise DataError(f"{name} holds no sequences. Fitting needs at least one.")
+        counts = Counter(chain.from_iterable(sequences))
+        least = least_count(self.min_count, counts.total())
+        ranked = sorted(counts.items(), key=lambda item: (-item[1], isinstance(item[0], str), item[0]))
+        self._learn([token for token, count in ranked[: self.max_words] if count >= least], len(counts))
+        return self._numbered(sequences)
+
+    def transform(self, column: Any, *, name: str = "X") -> Ragged:
+        """The symbols of each sequence: int64 values `[steps]`, each from 0 to `symbols` - 1."""
+        self._check_fitted()
+        return self._numbered(_sequences(column, name, self.lower))
+
+    def step(self, value: Any, *, name: str = "X") -> Tensor:
+        """The symbols `[steps]` of one token or of a list of tokens."""
+        one = isinstance(value, str | int | np.integer) or is_missing(value)
+        return self.transform([[value] if one else value], name=name).values
+
+    def words(self, ids: Sequence[int] | Tensor) -> list[str]:
+        """What each symbol stands for. Raises `DataError` for a number that is no symbol."""
+        self._check_fitted()
+        numbers = [int(i) for i in ids]
+        for i in numbers:
+            if not 0 <= i <= len(self.vocabulary_):
+                raise DataError(f"{i} is no symbol: this tokens feature has the symbols 0 to {len(self.vocabulary_)}.")
+        return [str(self.vocabulary_[i - 1]) if i else UNKNOWN for i in numbers]
+
+    def module(self, width: int, dropout: float = 0.0) -> Embedding:
+        """An `Embedding` of `width` numbers for each symbol; `dropout` drops whole symbols while training."""
+        self._check_fitted()
+        return Embedding(len(self.vocabulary_) + 1, width, dropout)
+
+    def config(self) -> dict[str, Any]:
+        """The options and the number of distinct tokens in the training data."""
+        self._check_fitted()
+        options = {"max_words": self.max_words, "min_count": self.min_count, "lower": self.lower}
+        return options | {"symbols": self.symbols, "distinct": self.distinct_}
+
+    def files(self) -> dict[str, str]:
+        """`vocabulary.json`: the tokens in the order of their ids, from 1."""
+        self._check_fitted()
+        return {FILE: json.dumps(self.vocabulary_)}
+
+    @classmethod
+    def restore(cls, config: Mapping[str, Any], tensors: Mapping[str, Tensor], files: Mapping[str, str]) -> Self:
+        """The saved feature. Raises `ModelFileError` if its vocabulary cannot be right."""
+        made = cls(
+            max_words=checked(config, "max_words", int, cls.kind),
+            min_count=checked(config, "min_count", (int, type(None)), cls.kind),
+            lower=checked(config, "lower", bool, cls.kind),
+        )
+        symbols, distinct = (checked(config, key, int, cls.kind) for key in ("symbols", "distinct"))
+        if problems := vocabulary_problems(made.max_words, made.min_count):
+            raise ModelFileError(f"the saved tokens feature has wrong options: {'; '.join(problems)}.")
+        if FILE not in files:
+            raise ModelFileError(f"the saved tokens feature has no {FILE}. Save the model again.")
+        made._learn(_read_vocabulary(files[FILE], symbols), distinct)
+        return made
+
+    def describe(self) -> str:
+        """One line: `tokens, 30 000 of 74 891 kept`."""
+        self._check_fitted()
+        return f"tokens, {grouped(len(self.vocabulary_))} of {grouped(self.distinct_)} kept"
+
+    # ---- inside
+
+    def _learn(self, vocabulary: list[_Token], distinct: int) -> None:
+        self.vocabulary_ = vocabulary
+        self.distinct_ = distinct
+        self.ids_ = {token: i for i, token in enumerate(vocabulary, start=1)}
+        self.symbols = len(vocabulary) + 1
+
+    def _check_fitted(self) -> None:
+        if self.symbols is None:
+            raise OptionError("this Tokens is not fitted. Call fit(sequences) first.")
+
+    def _numbered(self, sequences: list[list[_Token]]) -> Ragged:
+        find = self.ids_.get
+        values = np.fromiter((find(token, 0) for token in chain.from_iterable(sequences)), dtype=np.int64)
+        offsets = np.zeros(len(sequences) + 1, dtype=np.int64)
+        np.cumsum([len(sequence) for sequence in sequences], out=offsets[1:])
+        return Ragged(torch.from_numpy(values), torch.from_numpy(offsets))
+
+
+def _sequences(column: Any, name: str, lower: bool) -> list[list[_Token]]:
+    return [_tokens(sequence, i, name, lower) for i, sequence in enumerate(listed(column, name))]
+
+
+def _tokens(sequence: Any, i: int, name: str, lower: bool) -> list[_Token]:
+    """One sequence as a list of plain str and int."""
+    tokens = _plain(sequence, i, name)
+    kinds = set(map(type, tokens))
+    if not kinds <= {str, int}:
+        tokens = [_token(token, i, j, name) for j, token in enumerate(tokens)]
+    return [token.lower() if isinstance(token, str) else token for token in tokens] if lower else tokens
+
+
+def _plain(sequence: Any, i: int, name: str) -> list[Any]:
+    if isinstance(sequence, str | bytes):
+        raise DataError(f"{name}: sequence {i} is {seen(sequence)}. Tokens reads lists of tokens; for texts use Text.")
+    if isinstance(sequence, list | tuple):
+        return list(sequence)
+    if isinstance(sequence, np.ndarray | Tensor) and sequence.ndim == 1:
+        return list(sequence.tolist())
+    if hasattr(sequence, "to_list"):  # a pandas or polars column inside a column
+        return list(sequence.to_list())
+    if is_missing(sequence):
+        raise DataError(f"{name}: sequence {i} is {seen(sequence)}. Drop it, or put an empty list in its place.")
+    raise DataError(f"{name}: sequence {i} is {seen(sequence)}. Expected a list of tokens.")
+
+
+def _token(token: Any, i: int, j: int, name: str) -> _Token:
+    if isinstance(token, str):
+        return str(token)
+    if isinstance(token, int | np.integer) and not isinstance(token, bool):
+        return int(token)
+    advice = "Drop it, or write a token of its own." if is_missing(token) else "A token is a str or an int."
+    raise DataError(f"{name}: sequence {i}, step {j} is {seen(token)}. {advice}")
+
+
+def _read_vocabulary(file: str, symbols: int) -> list[_Token]:
+    try:
+        vocabulary = json.loads(file)
+    except (ValueError, TypeError, RecursionError):
+        raise ModelFileError(f"{FILE} is no JSON. Save the model again.") from None
+    if not isinstance(vocabulary, list) or len(vocabulary) + 1 != symbols:
+        size = len(vocabulary) + 1 if isinstance(vocabulary, list) else shown(vocabulary)
+        raise ModelFileError(f"{FILE} has {size} symbols, but the model was saved with {symbols}.")
+    if bad := [token for token in vocabulary if type(token) not in (str, int)]:
+        raise ModelFileError(f"{FILE} has the token {shown(bad[0])}. A token is a str or an int.")
+    if len(set(vocabulary)) != len(vocabulary):
+        raise ModelFileError(f"{FILE} has the same token twice. Save the model again.")
+    return vocabulary
