@@ -1,0 +1,137 @@
+// Pooling: one row per sequence from all of its steps. Limited by memory, so compiled once, for any processor.
+#include <cmath>
+#include <limits>
+
+#include "api.h"
+
+namespace elman {
+namespace {
+
+template <class T>
+void start(const Pool<T>& p, int64_t sequence, T* state) {
+  const int64_t hidden = p.hidden;
+  if (p.initial != nullptr) {
+    for (int64_t u = 0; u < hidden + 2; ++u) state[u] = p.initial[sequence * (hidden + 2) + u];
+    return;
+  }
+  for (int64_t u = 0; u <= hidden; ++u) state[u] = T(0);
+  state[hidden + 1] = -std::numeric_limits<T>::infinity();
+}
+
+template <class T>
+void add(T* total, const T* h, int64_t hidden) {
+  for (int64_t u = 0; u < hidden; ++u) total[u] += h[u];
+}
+
+template <class T>
+void greatest(T* total, const T* h, int64_t hidden, bool first) {
+  // written so that NaN, once there, stays
+  for (int64_t u = 0; u < hidden; ++u) total[u] = first || !(h[u] <= total[u]) ? h[u] : total[u];
+}
+
+// A softmax that never looks back: when a greater score comes, what is already there shrinks.
+template <class T>
+void attend(T* state, const T* h, T score, int64_t hidden) {
+  T &weights = state[hidden], &peak = state[hidden + 1];
+  T weight = T(1);
+  if (score > peak) {
+    const T shrink = std::exp(peak - score);
+    for (int64_t u = 0; u < hidden; ++u) state[u] *= shrink;
+    weights *= shrink;
+    peak = score;
+  } else {
+    weight = std::exp(score - peak);
+  }
+  for (int64_t u = 0; u < hidden; ++u) state[u] += weight * h[u];
+  weights += weight;
+}
+
+template <class T>
+void pool_sequence(const Pool<T>& p, int64_t s) {
+  const int64_t hidden = p.hidden;
+  T* state = p.state + s * (hidden + 2);
+  T* out = p.out + s * hidden;
+  start(p, s, state);
+  for (int64_t t = p.ragged.offsets[s]; t < p.ragged.offsets[s + 1]; ++t) {
+    const T* h = p.values + t * p.stride;
+    if (p.kind == PoolKind::attention) {
+      attend(state, h, p.scores[t], hidden);
+      continue;
+    }
+    if (p.kind == PoolKind::mean)
+      add(state, h, hidden);
+    else
+      greatest(state, h, hidden, state[hidden] == T(0));
+    state[hidden] += T(1);
+  }
+  const bool divide = p.kind != PoolKind::max && state[hidden] != T(0);
+  for (int64_t u = 0; u < hidden; ++u) out[u] = divide ? state[u] / state[hidden] : state[u];
+}
+
+template <class T>
+void attend_back(const PoolBack<T>& p, int64_t s) {
+  const int64_t hidden = p.hidden;
+  const T* state = p.state + s * (hidden + 2);
+  const T *out = p.out + s * hidden, *dout = p.dout + s * hidden;
+  T along = T(0);
+  for (int64_t u = 0; u < hidden; ++u) along += out[u] * dout[u];
+  for (int64_t t = p.ragged.offsets[s]; t < p.ragged.offsets[s + 1]; ++t) {
+    const T* h = p.values + t * p.stride;
+    const T weight = std::exp(p.scores[t] - state[hidden + 1]) / state[hidden];
+    T dot = T(0);
+    for (int64_t u = 0; u < hidden; ++u) dot += h[u] * dout[u];
+    for (int64_t u = 0; u < hidden; ++u) p.dvalues[t * hidden + u] = weight * dout[u];
+    p.dscores[t] = weight * (dot - along);
+  }
+}
+
+// The first step that holds the greatest value gets the gradient, unit by unit.
+template <class T>
+void greatest_back(const PoolBack<T>& p, int64_t s) {
+  const int64_t hidden = p.hidden, first = p.ragged.offsets[s], end = p.ragged.offsets[s + 1];
+  const T *out = p.out + s * hidden, *dout = p.dout + s * hidden;
+  for (int64_t i = first * hidden; i < end * hidden; ++i) p.dvalues[i] = T(0);
+  for (int64_t u = 0; u < hidden; ++u)
+    for (int64_t t = first; t < end; ++t)
+      if (p.values[t * p.stride + u] == out[u]) {
+        p.dvalues[t * hidden + u] = dout[u];
+        break;
+      }
+}
+
+template <class T>
+void mean_back(const PoolBack<T>& p, int64_t s) {
+  const int64_t hidden = p.hidden;
+  const T count = p.state[s * (hidden + 2) + hidden];
+  const T* dout = p.dout + s * hidden;
+  for (int64_t t = p.ragged.offsets[s]; t < p.ragged.offsets[s + 1]; ++t)
+    for (int64_t u = 0; u < hidden; ++u) p.dvalues[t * hidden + u] = dout[u] / count;
+}
+
+}  // namespace
+
+template <class T>
+void pool(const Pool<T>& p) {
+#pragma omp parallel for schedule(dynamic, 4) num_threads(p.threads) if (p.threads > 1)
+  for (int64_t s = 0; s < p.ragged.sequences; ++s) pool_sequence(p, s);
+}
+
+template <class T>
+void pool_back(const PoolBack<T>& p) {
+#pragma omp parallel for schedule(dynamic, 4) num_threads(p.threads) if (p.threads > 1)
+  for (int64_t s = 0; s < p.ragged.sequences; ++s) {
+    if (p.kind == PoolKind::attention)
+      attend_back(p, s);
+    else if (p.kind == PoolKind::max)
+      greatest_back(p, s);
+    else
+      mean_back(p, s);
+  }
+}
+
+template void pool<float>(const Pool<float>&);
+template void pool<double>(const Pool<double>&);
+template void pool_back<float>(const PoolBack<float>&);
+template void pool_back<double>(const PoolBack<double>&);
+
+}  // namespace elman
