@@ -1,0 +1,211 @@
+"""Every kernel again, for one sequence, in a few lines of NumPy in double precision: what the tests believe.
+
+Written to be read beside the equations and to share nothing with the fast path. Arguments are keywords only, names and
+row order of the weights are those of `torch.nn`. A bias may be an array or 0.0 where there is none.
+
+Symbols: `x_t` the inputs at step t, `h_t` the hidden state after it, `h_0` (`hidden`) the state before the first step,
+`*` element by element, `sigmoid(a) = 1 / (1 + exp(-a))`. docs/notation.md has the rest.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+__all__ = ["gru", "lstm", "pool_attention", "pool_last", "pool_max", "pool_mean", "rnn"]
+
+Array = NDArray[np.float64]
+
+
+def rnn(
+    *,
+    x: ArrayLike,
+    weight_ih: ArrayLike,
+    weight_hh: ArrayLike,
+    bias_ih: ArrayLike,
+    bias_hh: ArrayLike,
+    hidden: ArrayLike,
+    nonlinearity: str = "tanh",
+) -> tuple[Array, Array]:
+    """Simple recurrent network over one sequence.
+
+    ```
+    h_t = tanh(W x_t + b + U h_{t-1} + c)          or relu in place of tanh
+    y_t = h_t
+    ```
+
+    W `weight_ih` `[hidden, inputs]`, U `weight_hh` `[hidden, hidden]`, b `bias_ih` and c `bias_hh` `[hidden]`.
+    `x` is `[steps, inputs]`, `hidden` `[hidden]`, `nonlinearity` "tanh" or "relu".
+    Returns y `[steps, hidden]` and the last h `[hidden]`; for an empty sequence, no rows and `hidden` itself.
+
+    As torch.nn.RNN. Differs from Elman 1990: two biases that add up, tanh in place of the logistic function, and the
+    output layer is a head of its own.
+    J. L. Elman: Finding structure in time. Cognitive Science 14, 1990.
+
+    >>> y, h = rnn(x=[[1.0], [0.0]], weight_ih=[[1.0]], weight_hh=[[2.0]], bias_ih=0.0, bias_hh=0.0, hidden=[0.5])
+    >>> y.round(4).tolist(), h.round(4).tolist()
+    ([[0.964], [0.9586]], [0.9586])
+    """
+    x, W, U, b, c, h = _double(x, weight_ih, weight_hh, bias_ih, bias_hh, hidden)
+    activations: dict[str, Callable[[Array], Array]] = {"tanh": np.tanh, "relu": _relu}
+    activation = activations[nonlinearity]
+    y = np.empty((len(x), len(h)))
+    for t in range(len(x)):
+        h = activation(W @ x[t] + b + U @ h + c)
+        y[t] = h
+    return y, h
+
+
+def lstm(
+    *,
+    x: ArrayLike,
+    weight_ih: ArrayLike,
+    weight_hh: ArrayLike,
+    bias_ih: ArrayLike,
+    bias_hh: ArrayLike,
+    hidden: ArrayLike,
+    cell: ArrayLike,
+) -> tuple[Array, Array, Array]:
+    """Long short-term memory over one sequence.
+
+    ```
+    i_t = sigmoid(W_i x_t + b_i + U_i h_{t-1} + c_i)       input gate
+    f_t = sigmoid(W_f x_t + b_f + U_f h_{t-1} + c_f)       forget gate: 1 keeps the cell state
+    g_t = tanh   (W_g x_t + b_g + U_g h_{t-1} + c_g)       what may be written
+    o_t = sigmoid(W_o x_t + b_o + U_o h_{t-1} + c_o)       output gate
+    s_t = f_t * s_{t-1} + i_t * g_t                        cell state
+    h_t = o_t * tanh(s_t)
+    y_t = h_t
+    ```
+
+    Rows of W `weight_ih` `[4 * hidden, inputs]`, U `weight_hh` `[4 * hidden, hidden]`, b `bias_ih` and c `bias_hh`
+    `[4 * hidden]` are i, f, g, o. `x` is `[steps, inputs]`, `hidden` and `cell` (s_0) are `[hidden]`.
+    Returns y `[steps, hidden]`, the last h and the last s `[hidden]`; for an empty sequence, no rows and the states
+    that were given.
+
+    As torch.nn.LSTM. Differs from Hochreiter and Schmidhuber 1997: it has the forget gate of Gers et al. 2000. Differs
+    from Gers and Schmidhuber 2000: no peepholes. Keras has the same rows in the same order with one bias.
+    S. Hochreiter, J. Schmidhuber: Long short-term memory. Neural Computation 9, 1997.
+    F. A. Gers, J. Schmidhuber, F. Cummins: Learning to forget. Neural Computation 12, 2000.
+
+    >>> W, U = np.zeros((4, 1)), np.zeros((4, 1))
+    >>> y, h, s = lstm(x=[[1.0]], weight_ih=W, weight_hh=U, bias_ih=0.0, bias_hh=0.0, hidden=[0.0], cell=[1.0])
+    >>> s.tolist(), h.round(4).tolist()
+    ([0.5], [0.2311])
+    """
+    x, W, U, b, c, h, s = _double(x, weight_ih, weight_hh, bias_ih, bias_hh, hidden, cell)
+    y = np.empty((len(x), len(h)))
+    for t in range(len(x)):
+        i, f, g, o = np.split(W @ x[t] + b + U @ h + c, 4)
+        s = _sigmoid(f) * s + _sigmoid(i) * np.tanh(g)
+        h = _sigmoid(o) * np.tanh(s)
+        y[t] = h
+    return y, h, s
+
+
+def gru(
+    *,
+    x: ArrayLike,
+    weight_ih: ArrayLike,
+    weight_hh: ArrayLike,
+    bias_ih: ArrayLike,
+    bias_hh: ArrayLike,
+    hidden: ArrayLike,
+) -> tuple[Array, Array]:
+    """Gated recurrent unit over one sequence.
+
+    ```
+    r_t = sigmoid(W_r x_t + b_r + U_r h_{t-1} + c_r)           reset gate
+    z_t = sigmoid(W_z x_t + b_z + U_z h_{t-1} + c_z)           update gate
+    n_t = tanh(W_n x_t + b_n + r_t * (U_n h_{t-1} + c_n))      reset after the product
+    h_t = (1 - z_t) * n_t + z_t * h_{t-1}                      z keeps the old state
+    y_t = h_t
+    ```
+
+    Rows of W `weight_ih` `[3 * hidden, inputs]`, U `weight_hh` `[3 * hidden, hidden]`, b `bias_ih` and c `bias_hh`
+    `[3 * hidden]` are r, z, n. `x` is `[steps, inputs]`, `hidden` `[hidden]`.
+    Returns y `[steps, hidden]` and the last h `[hidden]`; for an empty sequence, no rows and `hidden` itself.
+
+    As torch.nn.GRU and cuDNN: the reset gate comes after the product and covers c_n, as in version 1 of the paper.
+    Differs from version 3 and haiku: reset before the product. Keras with reset_after=True: rows z, r, n.
+    K. Cho et al.: Learning phrase representations using RNN encoder-decoder. arXiv 1406.1078v1, 2014.
+
+    >>> W, U = np.zeros((3, 1)), np.zeros((3, 1))
+    >>> y, h = gru(x=[[1.0], [1.0]], weight_ih=W, weight_hh=U, bias_ih=0.0, bias_hh=0.0, hidden=[1.0])
+    >>> y.tolist(), h.tolist()
+    ([[0.5], [0.25]], [0.25])
+    """
+    x, W, U, b, c, h = _double(x, weight_ih, weight_hh, bias_ih, bias_hh, hidden)
+    y = np.empty((len(x), len(h)))
+    for t in range(len(x)):
+        W_r, W_z, W_n = np.split(W @ x[t] + b, 3)
+        U_r, U_z, U_n = np.split(U @ h + c, 3)
+        z = _sigmoid(W_z + U_z)
+        h = (1 - z) * np.tanh(W_n + _sigmoid(W_r + U_r) * U_n) + z * h
+        y[t] = h
+    return y, h
+
+
+def pool_last(*, y: ArrayLike) -> Array:
+    """The last step: `p = y_T`. `y` is `[steps, width]`; returns `[width]`, zeros for an empty sequence.
+
+    >>> pool_last(y=[[1.0, 2.0], [3.0, 0.0]]).tolist()
+    [3.0, 0.0]
+    """
+    (y,) = _double(y)
+    return y[-1] if len(y) else np.zeros(y.shape[1])
+
+
+def pool_mean(*, y: ArrayLike) -> Array:
+    """The mean over steps: `p = (y_1 + ... + y_T) / T`. `y` is `[steps, width]`; zeros for an empty sequence.
+
+    >>> pool_mean(y=[[1.0, 2.0], [3.0, 0.0]]).tolist()
+    [2.0, 1.0]
+    """
+    (y,) = _double(y)
+    mean: Array = y.sum(axis=0) / max(len(y), 1)
+    return mean
+
+
+def pool_max(*, y: ArrayLike) -> Array:
+    """The greatest value of each unit: `p = max_t y_t`. `y` is `[steps, width]`; zeros for an empty sequence.
+
+    >>> pool_max(y=[[1.0, 2.0], [3.0, 0.0]]).tolist()
+    [3.0, 2.0]
+    """
+    (y,) = _double(y)
+    return y.max(axis=0) if len(y) else np.zeros(y.shape[1])
+
+
+def pool_attention(*, y: ArrayLike, scores: ArrayLike) -> Array:
+    """The mean over steps, weighted by the softmax of one score per step.
+
+    ```
+    a_t = exp(scores_t) / (exp(scores_1) + ... + exp(scores_T))
+    p   = a_1 y_1 + ... + a_T y_T
+    ```
+
+    `y` is `[steps, width]`, `scores` `[steps]`, of any size; returns `[width]`, zeros for an empty sequence. Where the
+    scores come from is the caller's affair.
+    D. Bahdanau, K. Cho, Y. Bengio: Neural machine translation by jointly learning to align and translate. ICLR 2015.
+
+    >>> pool_attention(y=[[1.0, 2.0], [3.0, 0.0]], scores=[0.0, 0.0]).tolist()
+    [2.0, 1.0]
+    """
+    y, scores = _double(y, scores)
+    a = np.exp(scores - scores.max(initial=-np.inf))  # the greatest is exp(0) = 1, so that nothing overflows
+    mean: Array = (a @ y) / max(a.sum(), 1.0)  # the sum is at least 1 unless there is no step
+    return mean
+
+
+def _double(*arrays: ArrayLike) -> tuple[Array, ...]:
+    return tuple(np.asarray(array, dtype=np.float64) for array in arrays)
+
+
+def _sigmoid(a: Array) -> Array:
+    result: Array = np.exp(-np.logaddexp(0.0, -a))  # 1 / (1 + exp(-a)) that does not overflow
+    return result
+
+
+def _relu(a: Array) -> Array:
+    return np.maximum(a, 0.0)
