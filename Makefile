@@ -14,8 +14,9 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
-# Build tools live in the environment and objects in build/, so that a second build costs what changed.
-TOOLS := cmake nanobind ninja scikit-build-core
+# Build tools live in the environment and objects in build/, so that a second build costs what changed. setuptools is for
+# snownlp, which PyPI has as source only.
+TOOLS := cmake nanobind ninja scikit-build-core setuptools
 INSTALL = $(PIP) --no-build-isolation $(if $(EDITABLE),--editable,--config-settings=build-dir=build/wheel-{cache_tag})
 # Once `make dev` has made the install editable it stays so.
 EDITABLE = $(wildcard $(VENV)/elman-editable)
@@ -42,7 +43,7 @@ check: $(VENV)/elman-dev symbols
 # and it may be the one that this processor cannot run. So each object file may only define names of its own namespace.
 symbols: $(VENV)/elman-dev
 	@for set in avx2 avx512 neon; do \
-	    objects=$$(find build -path "*/elman_$$set.dir/*.o") && [ -z "$$objects" ] && continue; \
+	    objects=$$(find $(if $(EDITABLE),build/editable,build/wheel-*) -path "*/elman_$$set.dir/*.o") && [ -z "$$objects" ] && continue; \
 	    shared=$$(nm --demangle --defined-only $$objects | grep -E ' [A-Zu] ' | grep -v "elman::$$set::"); \
 	    [ -z "$$shared" ] || { echo "objects of $$set define names outside elman::$$set:"; echo "$$shared"; exit 1; }; \
 	done
@@ -54,6 +55,7 @@ format: $(VENV)/elman-dev
 
 dev: $(VENV)/elman-tools
 	@touch $(VENV)/elman-editable
+	@rm -f $(VENV)/elman-dev
 	@$(MAKE) --no-print-directory $(VENV)/elman-dev
 
 bench: $(VENV)/elman-bench
@@ -76,7 +78,7 @@ $(VENV)/bin/python:
 	@echo "making $(VENV) with $$($(PYTHON) --version)"
 	@$(PYTHON) -m venv $(VENV)
 
-$(VENV)/elman-tools: constraints.txt | $(VENV)/bin/python
+$(VENV)/elman-tools: Makefile constraints.txt | $(VENV)/bin/python
 	@echo "installing the build tools"
 	@$(PIP) $(TOOLS)
 	@touch $@
