@@ -15,9 +15,9 @@ def batches(
 ) -> list[Tensor]:
     """Cut the sequences into batches of at most `steps` steps; every sequence is in exactly one.
 
-    `lengths` `[sequences]` holds the steps of each sequence, 0 or more. A sequence longer than `steps` is a batch of its
-    own. `max_sequences` (None: no limit) also closes a batch. With a `generator` the order is shuffled first, without one
-    it is kept. Each batch is an int64 tensor of indices into `lengths`.
+    `lengths` `[sequences]` holds the steps of each sequence, 0 or more. A sequence longer than `steps` is a batch of
+    its own. `max_sequences` (None: no limit) also closes a batch. With a `generator` the order is shuffled first,
+    without one it is kept. Each batch is an int64 tensor of indices into `lengths`.
 
     Raises ShapeError for lengths that are not one row of whole numbers >= 0, OptionError for limits below 1.
 

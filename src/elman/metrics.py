@@ -89,7 +89,10 @@ def per_class(truth: Sequence[Any], answers: Sequence[Any], labels: Iterable[Any
     columns = sklearn.metrics.precision_recall_fscore_support(
         true, given, labels=np.arange(len(labels)), zero_division=0
     )
-    return [ClassScore(label, float(p), float(r), float(f), int(n)) for label, p, r, f, n in zip(labels, *columns)]
+    return [
+        ClassScore(label, float(p), float(r), float(f), int(n))
+        for label, p, r, f, n in zip(labels, *columns, strict=True)
+    ]
 
 
 def confusion(

@@ -136,6 +136,7 @@ def _contents(
         "config": dict(config),
     }
     try:
+        record["sha256"] = _seal(record)
         text = json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False)
         contents[CONFIG] = f"{text}\n".encode()
     except (TypeError, ValueError, RecursionError) as error:
@@ -163,6 +164,12 @@ def _pack(target: Path, tensors: Mapping[str, Tensor]) -> bytes:
     # Copies, since safetensors refuses tensors that share memory, as tied weights do.
     copies = {name: t.detach().to("cpu", copy=True).contiguous() for name, t in tensors.items()}
     return safetensors.torch.save(copies)
+
+
+def _seal(record: Mapping[str, Any]) -> str:
+    """A hash of config.json's content, apart from this hash itself, that white space does not change."""
+    content = {key: value for key, value in record.items() if key != "sha256"}
+    return hashlib.sha256(json.dumps(content, sort_keys=True, allow_nan=False).encode()).hexdigest()
 
 
 def _elman_version() -> str:
@@ -407,7 +414,7 @@ def _record(folder: Path, kind: Kind) -> dict[str, Any]:
     if not isinstance(record, dict) or record.get("format") not in ("elman model", "elman checkpoint"):
         found = record.get("format") if isinstance(record, dict) else type(record).__name__
         raise ModelFileError(
-            f"{path} was not written by elman: its format is {found!r}, not 'elman {kind}'. Give the folder of a {kind}."
+            f"{path} was not written by elman: format is {found!r}, not 'elman {kind}'. Give the folder of a {kind}."
         )
     if record["format"] != f"elman {kind}":
         raise ModelFileError(
@@ -423,6 +430,8 @@ def _record(folder: Path, kind: Kind) -> dict[str, Any]:
             f"{path} has format version {version}{by}; this elman {_elman_version()} reads up to {VERSION}. "
             "Upgrade: pip install -U elman."
         )
+    if record.get("sha256") != _seal(record):
+        _fail(path, "was altered: its own sha256 does not fit its content")
     if not isinstance(record.get("config"), dict):
         _fail(path, f"has a config of type {type(record.get('config')).__name__}, not an object")
     return record
@@ -472,7 +481,7 @@ def _check_names(folder: Path, listed: Mapping[str, Any], kind: Kind) -> None:
     unlisted = found - listed.keys() - _LITTER - {CONFIG, CHECKPOINT}
     if foreign := sorted(n for n in unlisted if not n.startswith(".")):  # .git and the like are never read
         raise ModelFileError(
-            f"{folder} holds {_few(foreign)}, which {CONFIG} does not list. Move elsewhere what is no part of the {kind}."
+            f"{folder} holds {_few(foreign)}, which {CONFIG} does not list. Move away what is no part of the {kind}."
         )
 
 
@@ -534,7 +543,7 @@ def _parsed(path: Path, content: bytes) -> Any:
 
 
 def _regular(path: Path) -> int:
-    """The size of a plain file. Links, folders, pipes and devices are refused: reading could leave the folder, or hang."""
+    """The size of a plain file. Links, folders, pipes, devices are refused: reading could leave the folder, or hang."""
     status = path.lstat()
     if not stat.S_ISREG(status.st_mode):
         kinds = {stat.S_IFLNK: "a link", stat.S_IFDIR: "a folder"}

@@ -1,0 +1,734 @@
+"""The training loop: batches by number of steps, AdamW, warm-up and decay, clipping, early stopping, checkpoints.
+
+With p the share of the planned training that is done, from 0 to 1, w = warmup and the learning rate r = learning_rate:
+
+    rate(p) = r p / w                                  while p < w
+    rate(p) = r (1 + cos(pi (p - w) / (1 - w))) / 2    decay = "cosine" (Loshchilov & Hutter 2017)
+    rate(p) = r (1 - p) / (1 - w)                      decay = "linear"
+    rate(p) = r                                        decay = "none"
+
+    g <- g min(1, clip / |g|)                          |g| over all parameters (Pascanu, Mikolov & Bengio 2013)
+    a <- d a + (1 - d) parameters                      d = min(average, (1 + t) / (10 + t)) after batch t
+
+The parameters then take a step of AdamW (Loshchilov & Hutter 2019). Weight decay pulls on every parameter of two or
+more dimensions, embeddings included, and leaves those of one (biases, scales) alone.
+"""
+
+import dataclasses
+import hashlib
+import json
+import math
+import operator
+import os
+import re
+import sys
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NoReturn, Self, overload
+
+import torch
+from rich.console import Console
+from rich.errors import LiveError
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from torch import Tensor, nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
+
+from elman import store
+from elman.batches import batches, checked_lengths
+from elman.errors import DataError, ModelFileError, OptionError, ShapeError, TrainingError
+from elman.metrics import lower_is_better
+
+__all__ = ["Epoch", "History", "Training", "train"]
+
+
+# ------------------------------------------------------------------------------------------------------------- options
+
+
+@dataclass
+class Training:
+    """How a model learns. Every task inherits these options.
+
+    >>> Training(epochs=3).problems()
+    []
+    >>> Training(clip=-1.0, seed=0.5).problems()
+    ['clip = -1.0 must be a number of at least 0', 'seed = 0.5 must be a whole number from 0 to 2**63 - 1, or None']
+    """
+
+    epochs: int = 10  # passes over the sequences, at most; 0 leaves the model as it was built
+    batch_steps: int = 16384  # steps in a batch, at most; a longer sequence is a batch of its own
+    batch_sequences: int = 32  # sequences in a batch, at most
+    learning_rate: float = 2e-3  # the highest rate, reached when the warm-up ends
+    weight_decay: float = 0.01  # pull towards 0 as a share of learning_rate, not on biases; 0 turns it off
+    warmup: float = 0.1  # share of the training, 0 to 1, in which the learning rate rises from 0
+    decay: str = "cosine"  # how the learning rate falls to 0 afterwards: "cosine", "linear", "none"
+    clip: float = 1.0  # largest norm of the gradient (Pascanu, Mikolov & Bengio 2013); 0 turns it off
+    average: float = 0.0  # decay of a moving average of the weights (Polyak & Juditsky 1992), say 0.99; 0 turns it off
+    patience: int | None = 3  # epochs without a better validation metric before training stops; None: never
+    validation: float = 0.1  # share of the sequences held out to choose the best epoch, 0 to 0.5; 0: none
+    seed: int | None = 0  # makes a run repeatable bit for bit on one machine; None: different every time
+    verbose: bool = True  # progress on stderr, where that is a terminal
+
+    def problems(self) -> list[str]:
+        """Everything that is wrong with these options, a sentence each. Tasks add their own to the list."""
+        whole, number = _is_whole, _is_number
+        rules = {
+            "epochs": (whole(self.epochs, 0), "a whole number of at least 0"),
+            "batch_steps": (whole(self.batch_steps, 1), "a whole number of at least 1"),
+            "batch_sequences": (whole(self.batch_sequences, 1), "a whole number of at least 1"),
+            "learning_rate": (number(self.learning_rate) and self.learning_rate > 0, "a number greater than 0"),
+            "weight_decay": (number(self.weight_decay), "a number of at least 0"),
+            "warmup": (number(self.warmup, 1), "a number from 0 to 1"),
+            "decay": (self.decay in ("cosine", "linear", "none"), '"cosine", "linear" or "none"'),
+            "clip": (number(self.clip), "a number of at least 0"),
+            "average": (number(self.average) and self.average < 1, "a number of at least 0 and less than 1"),
+            "patience": (self.patience is None or whole(self.patience, 1), "a whole number of at least 1, or None"),
+            "validation": (number(self.validation, 0.5), "a number from 0 to 0.5"),
+            "seed": (self.seed is None or whole(self.seed, 0, 2**63), "a whole number from 0 to 2**63 - 1, or None"),
+        }
+        return [f"{name} = {getattr(self, name)!r} must be {rule}" for name, (good, rule) in rules.items() if not good]
+
+    def rate_at(self, done: float) -> float:
+        """The learning rate when the share `done` (0 to 1) of the planned training lies behind.
+
+        >>> options = Training(learning_rate=1.0, warmup=0.2, decay="linear")
+        >>> [round(options.rate_at(done), 3) for done in (0, 0.1, 0.2, 0.6, 1)]
+        [0.0, 0.5, 1.0, 0.5, 0.0]
+        """
+        if done < self.warmup:
+            return self.learning_rate * done / self.warmup
+        if self.decay == "none" or self.warmup == 1:
+            return self.learning_rate
+        rest = min(1.0, (done - self.warmup) / (1 - self.warmup))
+        return self.learning_rate * (1 - rest if self.decay == "linear" else (1 + math.cos(math.pi * rest)) / 2)
+
+
+def _is_whole(value: object, least: int, below: float = math.inf) -> bool:
+    try:
+        return not isinstance(value, bool) and least <= operator.index(value) < below  # type: ignore[arg-type]
+    except TypeError:
+        return False
+
+
+def _is_number(value: object, most: float = math.inf) -> bool:
+    try:
+        return not isinstance(value, (bool, str)) and 0 <= float(value) <= most and math.isfinite(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return False
+
+
+# ------------------------------------------------------------------------------------------------------------- history
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What one pass over the sequences did."""
+
+    epoch: int  # counted from 1
+    loss: float  # mean over the training sequences, while they were learnt
+    validation: dict[str, float]  # what `validate` gave; empty without one
+    seconds: float  # training and validation
+    steps_per_second: float  # in training
+    learning_rate: float  # at the last batch
+    gradient_norm: float  # mean over the batches, before clipping
+    clipped: float  # share of the batches, 0 to 1, whose gradient was clipped
+
+
+@dataclass
+class History(Sequence[Epoch]):
+    """The learning curve: a list of epochs, and which of them the model keeps.
+
+    >>> history = History(metric="accuracy")
+    >>> history.records.append(Epoch(1, 0.7, {"accuracy": 0.8}, 2.5, 1000.0, 1e-3, 0.5, 0.0))
+    >>> history[-1].validation["accuracy"], len(history)
+    (0.8, 1)
+    >>> History.from_json(history.to_json()) == history
+    True
+    """
+
+    metric: str = "loss"  # the validation metric by which the best epoch was chosen
+    records: list[Epoch] = field(default_factory=list)
+    best: int = 0  # the epoch whose weights the model has; 0: no epoch was finished
+    stopped: str = ""  # why training ended: "finished", "patience", "interrupted"
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether Ctrl-C ended the training."""
+        return self.stopped == "interrupted"
+
+    @property
+    def best_epoch(self) -> Epoch | None:
+        """The record of the epoch whose weights the model has; None where no epoch was finished."""
+        return self.records[self.best - 1] if self.best else None
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything as JSON can hold it; a NaN among the metrics becomes null."""
+        return {**dataclasses.asdict(self), "records": [_without_nan(dataclasses.asdict(r)) for r in self.records]}
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> Self:
+        """The inverse of `to_json`. Raises ModelFileError where the content is not a history."""
+        try:
+            records = [Epoch(**_with_nan(record)) for record in content["records"]]
+            best, metric, stopped = int(content["best"]), str(content["metric"]), str(content["stopped"])
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise ModelFileError(f"the saved history cannot be read: {error!r}. Save the model again.") from error
+        if not 0 <= best <= len(records):
+            raise ModelFileError(
+                f"the saved history has best = {best} but {len(records)} epochs. Save the model again."
+            )
+        return cls(metric, records, best, stopped)
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    @overload
+    def __getitem__(self, index: int) -> Epoch: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Epoch]: ...
+    def __getitem__(self, index: int | slice) -> Epoch | list[Epoch]:
+        return self.records[index]
+
+    def _score(self, number: int) -> tuple[float, float] | None:
+        """How good an epoch was, higher is better; among equals the lower validation loss wins. None for NaN."""
+        values = self.records[number - 1].validation
+        value = values.get(self.metric, math.nan)
+        if math.isnan(value):
+            return None
+        loss = values.get("loss", 0.0)
+        return (-value if lower_is_better(self.metric) else value, -math.inf if math.isnan(loss) else -loss)
+
+    def _improved(self) -> bool:
+        """Whether the last epoch is better than the best one before it."""
+        new = self._score(len(self))
+        old = self._score(self.best) if self.best else None
+        return new is not None and (old is None or new > old)
+
+
+def _without_nan(record: dict[str, Any]) -> dict[str, Any]:
+    return {
+        key: _without_nan(value)
+        if isinstance(value, dict)
+        else None
+        if isinstance(value, float) and not math.isfinite(value)
+        else value
+        for key, value in record.items()
+    }
+
+
+def _with_nan(record: Mapping[str, Any]) -> dict[str, Any]:
+    restored = {key: math.nan if value is None else value for key, value in record.items()}
+    return {**restored, "validation": {k: math.nan if v is None else v for k, v in record["validation"].items()}}
+
+
+# ------------------------------------------------------------------------------------------------------------ training
+
+
+def train(
+    model: nn.Module,
+    loss: Callable[[Tensor], Tensor],
+    lengths: Tensor,
+    options: Training,
+    *,
+    validate: Callable[[], Mapping[str, float]] | None = None,
+    metric: str = "accuracy",
+    checkpoint: str | os.PathLike[str] | None = None,
+    resume: bool = False,
+    name: Callable[[int], str] | None = None,
+) -> History:
+    """Fit the parameters of `model` and return the learning curve. The model ends in `eval` mode.
+
+    `loss(indices)` gives the mean loss, a scalar with gradient, over the sequences with these indices (int64, on the
+    CPU); `lengths` `[sequences]` holds their steps. `validate()`, called after every epoch in `eval` mode and without
+    gradient, gives metrics by name; the weights of the epoch with the best `metric` are put back at the end (higher is
+    better, unless metrics.lower_is_better; a lower "loss" decides between equals). Without it the last weights stay.
+
+    `checkpoint` is a folder, rewritten after every epoch; with `resume` a run that died goes on from it to the same
+    final weights, bit for bit, as if it had not. `name(index)` says in messages which sequence an index is.
+
+    Ctrl-C ends training early: the best weights so far are kept and `interrupted` is set in the history. The caller's
+    random numbers are not touched. Two runs at once in threads of one process share torch's random numbers: for
+    repeatable results use processes.
+
+    Raises TrainingError where the loss or its gradient becomes NaN or infinite (the best weights so far are put back),
+    OptionError for options that cannot be or that differ from the checkpoint's, DataError without sequences.
+
+    >>> x = torch.linspace(-1, 1, 64)[:, None]
+    >>> line = nn.Linear(1, 1)
+    >>> loss = lambda indices: (line(x[indices]) - 3 * x[indices]).square().mean()
+    >>> options = Training(epochs=100, learning_rate=0.1)
+    >>> history = train(line, loss, torch.ones(64, dtype=torch.int64), options)
+    >>> len(history), round(line.weight.item(), 1)
+    (100, 3.0)
+    """
+    if problems := options.problems():
+        raise OptionError("; ".join(problems))
+    lengths = checked_lengths(lengths)
+    if not len(lengths):
+        raise DataError("there are no sequences to learn from. Give at least one.")
+    if resume and checkpoint is None:
+        raise OptionError("resume = True needs the checkpoint folder of the run to continue; give checkpoint=...")
+    run = _Run(model, loss, lengths, options, validate, metric, name or "sequence {}".format)
+    with _own_random_numbers(model, options.seed):
+        if checkpoint is not None:
+            run.attach(Path(checkpoint), resume)
+        run.all_epochs()
+    return run.history
+
+
+@contextmanager
+def _own_random_numbers(model: nn.Module, seed: int | None) -> Iterator[None]:
+    """Seed torch's global generators, which dropout draws from, and give the caller's state back afterwards."""
+    cuda = sorted(_cuda_devices(model))
+    with torch.random.fork_rng(devices=cuda):
+        if seed is None:
+            torch.default_generator.seed()
+        else:
+            torch.default_generator.manual_seed(int(seed))
+        for device in cuda:
+            torch.cuda.default_generators[device].manual_seed(torch.default_generator.initial_seed())
+        yield
+
+
+def _cuda_devices(model: nn.Module) -> set[int]:
+    return {p.device.index for p in model.parameters() if p.device.type == "cuda"}
+
+
+class _Run:
+    """One training: what changes while it goes on, and where it is written."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        loss: Callable[[Tensor], Tensor],
+        lengths: Tensor,
+        options: Training,
+        validate: Callable[[], Mapping[str, float]] | None,
+        metric: str,
+        name: Callable[[int], str],
+    ) -> None:
+        self.model, self.loss, self.lengths, self.options = model, loss, lengths, options
+        self.validate, self.name = validate, name
+        self.parameters = {key: p for key, p in model.named_parameters() if p.requires_grad}
+        if not self.parameters:
+            raise OptionError(
+                "the model has no parameters that need a gradient. Set requires_grad, or do not train it."
+            )
+        self.optimizer = _optimizer(list(self.parameters.values()), options)
+        # Apart from torch's own generator, so that the order of sequences does not depend on the model's dropout.
+        self.order = torch.Generator()
+        self.order.manual_seed(int(options.seed)) if options.seed is not None else self.order.seed()
+        self.averages = [p.detach().clone() for p in self.parameters.values()] if options.average else []
+        self.updates = 0
+        self.history = History(metric if validate else "loss")
+        self.best = _copy(model)
+        self.folder: Path | None = None
+
+    # ---- the loop
+
+    def all_epochs(self) -> None:
+        history, last = self.history, self.options.epochs
+        with _progress(self.options, int(self.lengths.sum())) as show:
+            try:
+                while len(history) < last and not self._out_of_patience():
+                    self._one_epoch(show)
+                    show.epoch(history)
+                    self._write()
+                history.stopped = "finished" if len(history) >= last else "patience"
+                self._put_back()
+            except KeyboardInterrupt:
+                history.stopped = "interrupted"
+                self._put_back()
+        if history.interrupted:
+            _note(self._farewell())
+        self.model.eval()
+
+    def _one_epoch(self, show: "_Show") -> None:
+        begin, number = time.perf_counter(), len(self.history) + 1
+        options, count = self.options, len(self.lengths)
+        cut = batches(self.lengths, options.batch_steps, self.order, options.batch_sequences)
+        self.model.train()
+        total = norms = clipped = done = steps = 0.0
+        for place, indices in enumerate(cut):
+            share = (done + len(indices) / 2) / count  # the middle of the batch: neither end of the curve has rate 0
+            rate = options.rate_at((number - 1 + share) / options.epochs)
+            value, norm = self._one_batch(indices, rate, f"epoch {number}, batch {place + 1} of {len(cut)}")
+            total, norms, done = total + value * len(indices), norms + norm, done + len(indices)
+            clipped += bool(options.clip) and norm > options.clip
+            steps += int(self.lengths[indices].sum())
+            show.batch(number, total / done, steps)
+        learnt = time.perf_counter() - begin
+        metrics = self._assess()
+        record = Epoch(
+            epoch=number,
+            loss=total / count,
+            validation=metrics,
+            seconds=time.perf_counter() - begin,
+            steps_per_second=steps / learnt,
+            learning_rate=rate,
+            gradient_norm=norms / len(cut),
+            clipped=clipped / len(cut),
+        )
+        self._keep(record)
+
+    def _one_batch(self, indices: Tensor, rate: float, where: str) -> tuple[float, float]:
+        """Learn from one batch; the loss and the gradient's norm before clipping."""
+        self.optimizer.zero_grad(set_to_none=True)
+        loss = self.loss(indices)
+        _check_loss(loss)
+        loss.backward()
+        gradients = [p.grad for p in self.parameters.values() if p.grad is not None]
+        total_norm = nn.utils.get_total_norm(gradients)
+        value, norm = loss.item(), total_norm.item()  # on a GPU the only wait of the batch, after all work is queued
+        if not (math.isfinite(value) and math.isfinite(norm)):
+            self._refuse(indices, value, where)
+        if 0 < self.options.clip < norm:
+            nn.utils.clip_grads_with_norm_(self.parameters.values(), self.options.clip, total_norm)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self.optimizer.step()
+        if self.averages:
+            self.updates += 1
+            decay = min(self.options.average, (1 + self.updates) / (10 + self.updates))
+            with torch.no_grad():
+                get_ema_multi_avg_fn(decay)(self.averages, list(self.parameters.values()), self.updates)
+        return value, norm
+
+    # ---- the best weights
+
+    def _assess(self) -> dict[str, float]:
+        """The validation metrics of the weights that would be kept now."""
+        if self.validate is None:
+            return {}
+        self.model.eval()
+        with self._averaged(), torch.no_grad():
+            metrics = {key: float(value) for key, value in self.validate().items()}
+        if self.history.metric not in metrics:
+            raise OptionError(
+                f"metric = {self.history.metric!r} is not among what validate() gives "
+                f"({', '.join(metrics) or 'nothing'}). Choose one of these."
+            )
+        return metrics
+
+    def _keep(self, record: Epoch) -> None:
+        """Add the record of an epoch and, where it is the best, a copy of its weights."""
+        records = self.history.records
+        records.append(record)
+        if self.validate is None or self.history._improved():
+            with self._averaged():
+                best = _copy(self.model)
+            self.best, self.history.best = best, record.epoch
+
+    @contextmanager
+    def _averaged(self) -> Iterator[None]:
+        """The moving average in place of the parameters, where there is one."""
+        parameters = list(self.parameters.values()) if self.averages and self.updates else []
+        kept = [p.detach().clone() for p in parameters]
+        try:
+            _fill(parameters, self.averages)
+            yield
+        finally:
+            _fill(parameters, kept)
+
+    def _out_of_patience(self) -> bool:
+        patience, history = self.options.patience, self.history
+        return self.validate is not None and patience is not None and len(history) - history.best >= patience
+
+    def _put_back(self) -> None:
+        """Give the model the weights to keep: of the best epoch, or the latest where nothing was validated."""
+        latest = not self.history.best or (self.validate is None and self.history.interrupted)
+        if not latest:
+            _restore(self.model, self.best)
+        elif self.averages and self.updates:
+            _fill(list(self.parameters.values()), self.averages)
+
+    def _farewell(self) -> str:
+        history = self.history
+        kept = "the weights so far"
+        if self.validate is not None and (best := history.best_epoch):
+            kept = f"the weights of epoch {best.epoch} ({history.metric} {best.validation[history.metric]:.4g})"
+        return f"Stopped by Ctrl-C in epoch {min(len(history) + 1, self.options.epochs)} of {self.options.epochs}: " + (
+            f"{kept} are kept." + (" Resume to continue." if self.folder else "")
+        )
+
+    # ---- a loss that is no number
+
+    def _refuse(self, indices: Tensor, value: float, where: str) -> NoReturn:
+        """Name the sequences and the gradient at fault, put the best weights back, raise."""
+        options, best = self.options, self.history.best
+        shown = f"the loss became {value}"
+        if math.isfinite(value):
+            shown = f"the gradient became infinite or NaN (at a loss of {value:.4g})"
+        bad = [index for index in indices[:256].tolist() if self._faulty(index)]
+        largest = self._largest_gradient([index for index in indices.tolist() if index not in bad])
+        listed = bad or indices.tolist()
+        names = ", ".join(self._named(index) for index in listed[:8])
+        names += f" and {len(listed) - 8} more" if len(listed) > 8 else ""
+        blame = "at fault" if bad else "together, though none of them alone"
+        advice = f"Lower learning_rate (now {options.learning_rate:g}) or clip (now {options.clip:g}; 0 is off)."
+        if bad:
+            advice = "Look for NaN, infinite or huge values in these sequences; if there are none: " + advice
+        self.model.zero_grad(set_to_none=True)
+        _restore(self.model, self.best)
+        self.model.eval()
+        kept = f"weights of epoch {best}, the best so far," if best else "weights from before the training"
+        raise TrainingError(
+            f"{shown} in {where}, which has {len(indices)} sequences; {blame}: {names}. {largest}. {advice} "
+            f"The {kept} are back in the model."
+        )
+
+    def _gradient_norms(self, indices: list[int]) -> dict[str, float]:
+        """The norm of each parameter's gradient for these sequences; none where the model cannot learn from so few."""
+        self.optimizer.zero_grad(set_to_none=True)
+        try:
+            self.loss(torch.tensor(indices)).backward()
+        except (ValueError, RuntimeError):  # as with batch normalisation
+            return {}
+        return {key: float(p.grad.norm()) for key, p in self.parameters.items() if p.grad is not None}
+
+    def _faulty(self, index: int) -> bool:
+        """Whether one sequence alone gives a gradient that is not finite."""
+        return not all(map(math.isfinite, self._gradient_norms([index]).values()))
+
+    def _largest_gradient(self, indices: list[int]) -> str:
+        """The parameter with the largest gradient, for the sequences that are not at fault."""
+        norms = self._gradient_norms(indices) if indices else {}
+        if not norms:
+            return "No other sequence tells which gradient is largest"
+        if broken := [key for key, norm in norms.items() if not math.isfinite(norm)]:
+            return f"Not finite is the gradient of {', '.join(broken[:3])}{', …' if broken[3:] else ''}"
+        key = max(norms, key=norms.__getitem__)
+        return f"Largest gradient of the others: {key}, norm {norms[key]:.3g}"
+
+    def _named(self, index: int) -> str:
+        try:
+            return self.name(index)
+        except Exception:  # the message about the loss matters more than a faulty name
+            return f"sequence {index}"
+
+    # ---- checkpoints
+
+    def attach(self, folder: Path, resume: bool) -> None:
+        """Write checkpoints here from now on; with `resume` first take up the one that is there."""
+        self.folder = folder
+        if resume and (folder / store.CONFIG).exists():
+            self._take_up()
+        else:
+            if resume and self.options.verbose:
+                _note(f"There is no checkpoint in {folder} yet: training begins at the beginning.")
+            store.save(folder, *self._state(), kind="checkpoint")  # a folder that cannot be written shows now
+
+    def _write(self) -> None:
+        if self.folder is None:
+            return
+        try:
+            store.save(self.folder, *self._state(), kind="checkpoint")
+        except ModelFileError as error:  # a full disk need not end a training of hours
+            warnings.warn(
+                f"training goes on, but without a checkpoint of epoch {len(self.history)}: {error}", stacklevel=4
+            )
+
+    def _state(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
+        tensors = {
+            "generator.order": self.order.get_state(),
+            "generator.torch": torch.get_rng_state(),
+            **{f"generator.cuda.{i}": torch.cuda.get_rng_state(i) for i in _cuda_devices(self.model)},
+            **{f"model.{key}": value for key, value in _tensors(self.model).items()},
+            **{f"best.{key}": value for key, value in self.best.items()},
+            **{f"average.{i}": value for i, value in enumerate(self.averages)},
+        }
+        for number, values in self.optimizer.state_dict()["state"].items():
+            tensors |= {f"optimizer.{number}.{key}": value for key, value in values.items()}
+        config = {"history": self.history.to_json(), "updates": self.updates, "of": self._fingerprint()}
+        return config, tensors
+
+    def _take_up(self) -> None:
+        assert self.folder is not None
+        config, tensors, _ = store.load(self.folder, kind="checkpoint")
+        _check_same(self.folder, config.get("of"), self._fingerprint())
+        self.history = History.from_json(config["history"])
+        self.history.stopped = ""
+        self.updates = int(config["updates"])
+        groups: dict[str, dict[str, Tensor]] = {}
+        for key, value in tensors.items():
+            group, _, rest = key.partition(".")
+            groups.setdefault(group, {})[rest] = value
+        store.check_tensors(self.folder, groups["model"], _tensors(self.model))
+        _restore(self.model, groups["model"])
+        device = {key: value.device for key, value in _tensors(self.model).items()}
+        store.check_tensors(self.folder, groups["best"], _tensors(self.model))
+        self.best = {key: value.to(device[key]) for key, value in groups["best"].items()}
+        _fill(self.averages, [groups["average"][str(i)] for i in range(len(self.averages))])
+        self._take_up_optimizer(groups.get("optimizer", {}))
+        self.order.set_state(groups["generator"]["order"])
+        torch.set_rng_state(groups["generator"]["torch"])
+        for i in _cuda_devices(self.model):
+            if (state := groups["generator"].get(f"cuda.{i}")) is not None:
+                torch.cuda.set_rng_state(state, i)
+
+    def _take_up_optimizer(self, values: Mapping[str, Tensor]) -> None:
+        states: dict[int, dict[str, Tensor]] = {}
+        for key, value in values.items():
+            number, _, what = key.partition(".")
+            states.setdefault(int(number), {})[what] = value
+        self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": states})
+
+    def _fingerprint(self) -> dict[str, Any]:
+        """What must be the same for a run to go on as if it had not been broken."""
+        options = {f.name: _as_json(getattr(self.options, f.name)) for f in dataclasses.fields(self.options)}
+        options.pop("verbose")
+        return {
+            "options": options,
+            "data": {
+                "number of sequences": len(self.lengths),
+                "lengths of the sequences (hash)": hashlib.sha256(self.lengths.numpy().tobytes()).hexdigest()[:16],
+                "validation metric": self.history.metric,
+            },
+            "model": {key: f"{list(t.shape)} {t.dtype}" for key, t in _tensors(self.model).items()},
+        }
+
+
+def _check_loss(loss: object) -> None:
+    got = type(loss).__name__
+    if isinstance(loss, Tensor):
+        if loss.ndim == 0 and loss.requires_grad:
+            return
+        got = f"shape {list(loss.shape)} with requires_grad = {loss.requires_grad}"
+    raise ShapeError(f"loss(indices) must give a scalar tensor with gradient, got {got}. Return the mean loss.")
+
+
+def _optimizer(parameters: list[nn.Parameter], options: Training) -> torch.optim.AdamW:
+    groups = [
+        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": options.weight_decay},
+        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW([g for g in groups if g["params"]], lr=options.learning_rate, fused=True)
+
+
+def _tensors(model: nn.Module) -> dict[str, Tensor]:
+    return {key: value for key, value in model.state_dict().items() if isinstance(value, Tensor)}
+
+
+def _copy(model: nn.Module) -> dict[str, Tensor]:
+    return {key: value.detach().clone() for key, value in _tensors(model).items()}
+
+
+def _restore(model: nn.Module, values: Mapping[str, Tensor]) -> None:
+    present = _tensors(model)
+    _fill(list(present.values()), [values[key] for key in present])
+
+
+@torch.no_grad()
+def _fill(targets: Sequence[Tensor], sources: Sequence[Tensor]) -> None:
+    for target, source in zip(targets, sources, strict=False):
+        target.copy_(source)
+
+
+def _as_json(value: Any) -> Any:
+    """An option as JSON can hold it, the same in every process."""
+
+    def other(part: Any) -> Any:
+        if isinstance(part, (set, frozenset)):
+            return sorted(map(repr, part))
+        return part.tolist() if hasattr(part, "tolist") else re.sub(" at 0x[0-9a-fA-F]+", "", repr(part))
+
+    try:
+        return json.loads(json.dumps(value, default=other, allow_nan=False))
+    except (TypeError, ValueError):
+        return other(value)
+
+
+def _check_same(folder: Path, old: Any, new: dict[str, Any]) -> None:
+    """Refuse to continue what was another run, with every difference named."""
+    differences = []
+    for part, values in new.items():
+        before = old.get(part, {}) if isinstance(old, dict) else {}
+        pairs = {key: (before.get(key, "absent"), values.get(key, "absent")) for key in {**before, **values}}
+        label = "" if part == "options" else f"{part}: "
+        differences += [f"{label}{key} was {a!r}, now {b!r}" for key, (a, b) in pairs.items() if a != b]
+    if differences:
+        more = f"; and {len(differences) - 8} more" if len(differences) > 8 else ""
+        raise OptionError(
+            f"the checkpoint in {folder} belongs to another run: {'; '.join(differences[:8])}{more}. "
+            "Give what it was started with, or train anew without resume."
+        )
+
+
+# ------------------------------------------------------------------------------------------------------------ progress
+
+
+def _note(text: str) -> None:
+    if sys.stderr is not None:
+        sys.stderr.write(f"{text}\n")
+        sys.stderr.flush()
+
+
+class _Show:
+    """Progress that says nothing."""
+
+    def batch(self, epoch: int, loss: float, steps: float) -> None:
+        """After every batch."""
+
+    def epoch(self, history: History) -> None:
+        """After every epoch."""
+
+
+class _Bar(_Show):
+    """A line for every epoch that is done and a bar for the whole training."""
+
+    def __init__(self, bar: Progress, options: Training, steps: int) -> None:
+        self.bar, self.epochs, self.steps = bar, options.epochs, steps
+        self.task = bar.add_task("", total=options.epochs * steps)
+        self.begin = self.last = time.perf_counter()
+        self.first: float | None = None
+
+    def batch(self, epoch: int, loss: float, steps: float) -> None:
+        now = time.perf_counter()
+        if now - self.last < 0.1:  # drawing must not cost more than learning
+            return
+        self.last = now
+        done = (epoch - 1) * self.steps + steps
+        if self.first is None:  # a resumed run does not begin at 0
+            self.first, self.begin = done, now
+        speed = (done - self.first) / (now - self.begin) if done > self.first else 0.0
+        text = f"epoch {epoch}/{self.epochs}  loss {loss:.4f}" + (f"  {speed:,.0f} steps/s" if speed else "")
+        self.bar.update(self.task, completed=done, description=text)
+
+    def epoch(self, history: History) -> None:
+        last = history[-1]
+        metrics = "".join(f"  {key} {value:.4f}" for key, value in last.validation.items())
+        best = "  best" if last.validation and history.best == last.epoch else ""
+        self.bar.update(self.task, completed=last.epoch * self.steps)
+        self.bar.console.print(
+            f"epoch {last.epoch}/{self.epochs}  loss {last.loss:.4f}{metrics}  "
+            f"{last.steps_per_second:,.0f} steps/s  {last.seconds:.1f} s{best}",
+            highlight=False,
+            markup=False,
+        )
+
+
+@contextmanager
+def _progress(options: Training, steps: int) -> Iterator[_Show]:
+    """A bar on stderr where that is a terminal and it is wanted; elsewhere nothing."""
+    if not (options.verbose and options.epochs and sys.stderr is not None and sys.stderr.isatty()):
+        yield _Show()
+        return
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TimeRemainingColumn(compact=True),
+        TextColumn("left"),
+    )
+    bar = Progress(*columns, console=Console(stderr=True), transient=True, refresh_per_second=4)
+    try:
+        bar.start()
+    except LiveError:  # another bar is already drawn, by another thread or by the caller
+        yield _Show()
+        return
+    try:
+        yield _Bar(bar, options, steps)
+    finally:
+        bar.stop()
