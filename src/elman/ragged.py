@@ -108,7 +108,7 @@ class Ragged:
         >>> Ragged.of([[1, 2], [], [3]]).segments
         tensor([0, 0, 2])
         """
-        return torch.arange(self.sequences).repeat_interleave(self.lengths).to(self.values.device)
+        return _repeat(torch.arange(self.sequences), self.lengths).to(self.values.device)
 
     def __len__(self) -> int:
         return self.offsets.shape[0] - 1
@@ -320,8 +320,8 @@ class Ragged:
         """
         values, lengths = self.values, self.lengths
         longest = int(lengths.max()) if len(self) else 0
-        within = torch.arange(self.steps) - self.offsets[:-1].repeat_interleave(lengths)
-        places = torch.arange(len(self)).repeat_interleave(lengths) * longest + within
+        within = torch.arange(self.steps) - _repeat(self.offsets[:-1], lengths)
+        places = _repeat(torch.arange(len(self)) * longest, lengths) + within
         flat = values.new_full((len(self) * longest, *values.shape[1:]), value)
         flat = flat.index_copy(0, places.to(values.device), values)
         padded = flat.reshape(len(self), longest, *values.shape[1:])
@@ -344,8 +344,8 @@ class Ragged:
             places = packed.unsorted_indices.cpu()
             lengths = lengths[places]
         offsets = _offsets_of(lengths)
-        within = torch.arange(int(offsets[-1])) - offsets[:-1].repeat_interleave(lengths)
-        rows = _offsets_of(sizes)[within] + places.repeat_interleave(lengths)
+        within = torch.arange(int(offsets[-1])) - _repeat(offsets[:-1], lengths)
+        rows = _offsets_of(sizes)[within] + _repeat(places, lengths)
         return Ragged(packed.data.index_select(0, rows.to(packed.data.device)), offsets)
 
     def to_packed(self, enforce_sorted: bool = False, like: PackedSequence | None = None) -> PackedSequence:
@@ -385,8 +385,8 @@ class Ragged:
             )
         sizes = _how_many_above(ordered, torch.arange(int(ordered[0])))
         starts = _offsets_of(sizes)[:-1]
-        places = torch.arange(self.steps) - starts.repeat_interleave(sizes)
-        rows = self.offsets[:-1][order][places] + torch.arange(len(sizes)).repeat_interleave(sizes)
+        places = torch.arange(self.steps) - _repeat(starts, sizes)
+        rows = self.offsets[:-1][order][places] + _repeat(torch.arange(len(sizes)), sizes)
         device = self.values.device
         data = self.values.index_select(0, rows.to(device))
         if enforce_sorted:
@@ -553,10 +553,15 @@ def _offsets_of(lengths: Tensor) -> Tensor:
     return torch.nn.functional.pad(lengths.cumsum(0), (1, 0))
 
 
+def _repeat(numbers: Tensor, counts: Tensor) -> Tensor:
+    """Each number as often as its count. torch.repeat_interleave starts its threads for ten numbers; NumPy does not."""
+    return torch.from_numpy(np.repeat(numbers.numpy(), counts.numpy()))
+
+
 def _gather(values: Tensor, starts: Tensor, lengths: Tensor) -> Ragged:
     """Sequences that lie at `starts` in `values`, possibly out of order, twice, or with holes between them."""
     offsets = _offsets_of(lengths)
-    rows = torch.arange(int(offsets[-1])) + (starts - offsets[:-1]).repeat_interleave(lengths)
+    rows = torch.arange(int(offsets[-1])) + _repeat(starts - offsets[:-1], lengths)
     return Ragged._trusted(values.index_select(0, rows.to(values.device)), offsets)
 
 
