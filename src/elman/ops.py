@@ -10,6 +10,7 @@ its graph; their gradients are ``torch.autograd.Function`` classes around the op
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -57,7 +58,7 @@ def info() -> dict[str, Any]:
 
 
 def choose_set(name: str = "") -> None:
-    """Chooses the instruction set by name, as the variable ELMAN_ISA does; an empty name returns to the automatic choice.
+    """Chooses the instruction set by name, as the variable ELMAN_ISA does; an empty name means the automatic choice.
 
     Raises ``RuntimeError`` for a set that was not built or that this processor lacks.
     """
@@ -74,7 +75,7 @@ def _close(x: Tensor | None) -> Tensor | None:
     return None if x is None else x.contiguous()
 
 
-# --------------------------------------------------------------------------------------------------- operators, on a CPU
+# ------------------------------------------------------------------------------------------------ operators, on a CPU
 
 
 def _recur_cpu(
@@ -254,18 +255,19 @@ def _pool_back_fake(
     return values.new_empty(values.shape), values.new_empty(values.shape[0] if kind == "attention" else 0)
 
 
-for _name, _cpu, _fake in [
+_OPERATORS: list[tuple[str, Callable[..., Any], Callable[..., Any]]] = [
     ("recur", _recur_cpu, _recur_fake),
     ("recur_back", _recur_back_cpu, _recur_back_fake),
     ("linear", _linear_cpu, _linear_fake),
     ("pool", _pool_cpu, _pool_fake),
     ("pool_back", _pool_back_cpu, _pool_back_fake),
-]:
+]
+for _name, _cpu, _fake in _OPERATORS:
     _library.impl(_name, _cpu, "CPU")
     torch.library.register_fake(f"elman::{_name}", _fake, lib=_library)
 
 
-# ------------------------------------------------------------------------------------------------------------- gradients
+# ---------------------------------------------------------------------------------------------------------- gradients
 
 
 class _Recur(torch.autograd.Function):
@@ -292,7 +294,7 @@ class _Recur(torch.autograd.Function):
         return y, h_last, c_last
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(
         ctx: Any, dy: Tensor | None, dh_last: Tensor | None, dc_last: Tensor | None
     ) -> tuple[Tensor | None, ...]:
@@ -335,7 +337,7 @@ class _Linear(torch.autograd.Function):
         return out
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, d_out: Tensor) -> tuple[Tensor | None, ...]:
         x, weight = ctx.saved_tensors
         wants = ctx.needs_input_grad
@@ -355,7 +357,7 @@ class _Pool(torch.autograd.Function):
         return out  # type: ignore[no-any-return]
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, d_out: Tensor) -> tuple[Tensor | None, ...]:
         values, offsets, scores, state, out = ctx.saved_tensors
         d_values, d_scores = torch.ops.elman.pool_back(ctx.kind, values, offsets, scores, state, out, d_out)
@@ -366,7 +368,7 @@ def _needs_gradient(*tensors: Tensor | None) -> bool:
     return torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in tensors)
 
 
-# ------------------------------------------------------------------------------------------------------------- functions
+# ---------------------------------------------------------------------------------------------------------- functions
 
 
 def recur(
@@ -398,11 +400,9 @@ def recur(
     if x.device.type != "cpu":
         return _recur_cudnn(cell, x, offsets, weight_ih, weight_hh, bias_ih, bias_hh, h0, c0, reverse)
     if _needs_gradient(x, weight_ih, weight_hh, bias_ih, bias_hh, h0, c0):
-        answer = _Recur.apply(cell, reverse, x, offsets, weight_ih, weight_hh, bias_ih, bias_hh, h0, c0)
+        answer = _Recur.apply(cell, reverse, x, offsets, weight_ih, weight_hh, bias_ih, bias_hh, h0, c0)  # type: ignore[no-untyped-call]
     else:
-        answer = torch.ops.elman.recur(
-            cell, reverse, False, x, offsets, weight_ih, weight_hh, bias_ih, bias_hh, h0, c0
-        )
+        answer = torch.ops.elman.recur(cell, reverse, False, x, offsets, weight_ih, weight_hh, bias_ih, bias_hh, h0, c0)
     return answer[0], answer[1], answer[2]
 
 
@@ -418,7 +418,8 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     if x.device.type != "cpu":
         return torch.nn.functional.linear(x, weight, bias)
     if _needs_gradient(x, weight, bias):
-        return _Linear.apply(x, weight, bias)  # type: ignore[no-any-return]
+        out: Tensor = _Linear.apply(x, weight, bias)  # type: ignore[no-untyped-call]
+        return out
     return torch.ops.elman.linear(x, weight, bias)  # type: ignore[no-any-return]
 
 
@@ -438,7 +439,8 @@ def pool(kind: str, values: Tensor, offsets: Tensor, scores: Tensor | None = Non
     if values.device.type != "cpu":
         return _pool_anywhere(kind, values, offsets, scores)
     if _needs_gradient(values, scores):
-        return _Pool.apply(kind, values, offsets, scores)  # type: ignore[no-any-return]
+        out: Tensor = _Pool.apply(kind, values, offsets, scores)  # type: ignore[no-untyped-call]
+        return out
     return torch.ops.elman.pool(kind, values, offsets, scores, None)[0]  # type: ignore[no-any-return]
 
 
@@ -490,7 +492,7 @@ def _recur_cudnn(
 
 
 def _by_time(offsets: Tensor, reverse: bool) -> tuple[Tensor, Tensor, Tensor]:
-    """Rows ordered by step within the sequence, longest sequence first; how many rows each step has; which sequences."""
+    """Rows ordered by step, longest sequence first; how many rows each step has; which sequences."""
     lengths = offsets.diff()
     longest_first = torch.argsort(lengths, descending=True, stable=True)
     sequences = longest_first[lengths[longest_first] > 0]

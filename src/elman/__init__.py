@@ -1,0 +1,48 @@
+"""Recurrent networks for real sequences: ragged in, streaming out, fast on any CPU."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from elman import nn
+from elman.cells import GRU, LSTM, RNN
+from elman.encoder import Encoder
+from elman.errors import ElmanError
+from elman.ragged import Ragged
+
+if TYPE_CHECKING:
+    from elman.stream import Session
+    from elman.tasks import Classifier, load
+
+#: Names that wait until they are used: the tasks bring libraries that take longer to import than torch.
+_LATER = {"Classifier": "elman.tasks", "load": "elman.tasks", "Session": "elman.stream"}
+
+__version__: str
+
+__all__ = [
+    "GRU",
+    "LSTM",
+    "RNN",
+    "Classifier",
+    "ElmanError",
+    "Encoder",
+    "Ragged",
+    "Session",
+    "load",
+    "nn",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("elman")
+    if name not in _LATER:
+        raise AttributeError(f"module 'elman' has no attribute {name!r}")
+    return getattr(import_module(_LATER[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

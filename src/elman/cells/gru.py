@@ -1,0 +1,42 @@
+"""Gated recurrent unit."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from torch import Tensor
+
+from elman.cells.base import Recurrent
+
+
+class GRUState(NamedTuple):
+    """What a GRU remembers: h, [sequences, hidden]."""
+
+    hidden: Tensor
+
+
+class GRU(Recurrent):
+    """Gated recurrent unit: two gates, one state.
+
+    ::
+
+        r_t = sigmoid(W_r x_t + b_r + U_r h_{t-1} + c_r)
+        z_t = sigmoid(W_z x_t + b_z + U_z h_{t-1} + c_z)
+        n_t = tanh(W_n x_t + b_n + r_t * (U_n h_{t-1} + c_n))     reset after the product: Cho et al. 2014 v1
+        h_t = (1 - z_t) * n_t + z_t * h_{t-1},    y_t = h_t       z keeps the old state
+
+    b is ``bias_ih``, c ``bias_hh``. Rows of W and U are r, z, n, as in ``torch.nn.GRU``. Differs from Cho et al. 2014
+    v3 and from Keras with ``reset_after=False``, which reset before the product.
+
+    Source: Cho et al., "Learning phrase representations using RNN encoder-decoder", 2014.
+
+    >>> import torch
+    >>> from elman.ragged import Ragged
+    >>> cell = GRU(3, 4)
+    >>> y, state = cell(Ragged.of([torch.randn(5, 3), torch.randn(1, 3)]))
+    >>> y.offsets.tolist(), state.hidden.shape
+    ([0, 5, 6], torch.Size([2, 4]))
+    """
+
+    kernel = "gru"
+    state_type = GRUState

@@ -1,0 +1,54 @@
+"""Long short-term memory."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from elman.cells.base import Recurrent
+
+
+class LSTMState(NamedTuple):
+    """What an LSTM remembers: h and c, each [sequences, hidden]."""
+
+    hidden: Tensor
+    cell: Tensor
+
+
+class LSTM(Recurrent):
+    """Long short-term memory: a cell state that gates write, keep and read.
+
+    ::
+
+        i_t = sigmoid(W_i x_t + b_i + U_i h_{t-1} + c_i)          what to write
+        f_t = sigmoid(W_f x_t + b_f + U_f h_{t-1} + c_f)          what to keep
+        g_t = tanh(W_g x_t + b_g + U_g h_{t-1} + c_g)             the candidate
+        o_t = sigmoid(W_o x_t + b_o + U_o h_{t-1} + c_o)          what to show
+        C_t = f_t * C_{t-1} + i_t * g_t
+        h_t = o_t * tanh(C_t),    y_t = h_t
+
+    C is the cell state (``state.cell``); b is ``bias_ih``, the small c ``bias_hh``. Rows of W and U are i, f, g, o, as
+    in ``torch.nn.LSTM``. No peepholes. The forget gate's bias starts at 1, so that memory is kept at first
+    (Jozefowicz et al. 2015); ``torch.nn`` starts it near 0.
+
+    Sources: Hochreiter & Schmidhuber 1997; forget gate: Gers, Schmidhuber & Cummins 2000.
+
+    >>> from elman.ragged import Ragged
+    >>> cell = LSTM(3, 4)
+    >>> y, state = cell(Ragged.of([torch.randn(5, 3), torch.randn(0, 3)]))
+    >>> y1, state = cell.step(torch.randn(2, 3), state)
+    >>> y1.shape, state.cell.shape
+    (torch.Size([2, 4]), torch.Size([2, 4]))
+    """
+
+    kernel = "lstm"
+    state_type = LSTMState
+
+    @torch.no_grad()
+    def reset_parameters(self) -> None:
+        """Draws the parameters again; the forget gate starts open."""
+        super().reset_parameters()
+        if self.bias_ih is not None:
+            self.bias_ih[self.hidden : 2 * self.hidden] = 1.0

@@ -1,0 +1,60 @@
+"""The simple recurrent network."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from torch import Tensor
+
+from elman.cells.base import Recurrent
+
+
+class RNNState(NamedTuple):
+    """What a simple recurrent network remembers: h, [sequences, hidden]."""
+
+    hidden: Tensor
+
+
+class RNN(Recurrent):
+    """Simple recurrent network: one hidden state, no gates.
+
+    ::
+
+        h_t = tanh(W x_t + b + U h_{t-1} + c)
+        y_t = h_t
+
+    W is ``weight_ih`` [hidden, inputs], U ``weight_hh`` [hidden, hidden], b ``bias_ih``, c ``bias_hh``, as in
+    ``torch.nn.RNN``. Its gradient through k steps is a product of k Jacobians diag(1 - h^2) U, which vanishes or
+    explodes as k grows (Bengio et al. 1994): reach for an LSTM or a GRU beyond some twenty steps.
+
+    Source: Elman, "Finding structure in time", 1990.
+
+    >>> import torch
+    >>> from elman.ragged import Ragged
+    >>> cell = RNN(3, 4)
+    >>> y, state = cell(Ragged.of([torch.randn(5, 3), torch.randn(0, 3)]))
+    >>> y.values.shape, state.hidden.shape
+    (torch.Size([5, 4]), torch.Size([2, 4]))
+    """
+
+    kernel = "rnn_tanh"
+    state_type = RNNState
+
+
+class ReluRNN(RNN):
+    """Simple recurrent network with max(0, .) in place of tanh.
+
+    ::
+
+        h_t = max(0, W x_t + b + U h_{t-1} + c)
+
+    It does not saturate, so its gradient depends on U alone, which makes it easier to explode. U starts orthogonal, as
+    in every cell here; Le et al. start it at the identity.
+
+    Source: Le, Jaitly & Hinton, "A simple way to initialize recurrent networks of rectified linear units", 2015.
+
+    >>> ReluRNN(3, 4).initial_state(2).hidden.shape
+    torch.Size([2, 4])
+    """
+
+    kernel = "rnn_relu"

@@ -1,0 +1,103 @@
+"""Cells stacked: layers, directions, dropout between them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from elman.cells import CELLS
+from elman.cells.base import Cell, State
+from elman.errors import OptionError
+from elman.heads import SequenceDropout
+from elman.ragged import Ragged
+
+
+class Encoder(nn.Module):
+    """A stack of recurrent layers: [steps, inputs] to [steps, outputs].
+
+    ::
+
+        y^0 = x,    y^l = dropout([forward cell(y^{l-1}), backward cell(y^{l-1})]),    output y^layers
+
+    - `inputs`: width of a step.
+    - `hidden`: units of a layer and direction; one number for all layers, or one per layer.
+    - `cell`: "rnn", "rnn_relu", "lstm" or "gru" (``elman.cells.CELLS``).
+    - `layers`: how many; may be left at 1 when `hidden` lists one width per layer.
+    - `bidirectional`: each layer also walks backwards; its two results stand side by side.
+    - `dropout`: share of h set to zero after every layer, one mask for all steps of a sequence; 0 turns it off.
+
+    ``outputs`` is the width of what comes out. Raises ``OptionError`` for options that do not fit together.
+
+    >>> encoder = Encoder(3, 4, "gru", layers=2)
+    >>> y, state = encoder(Ragged.of([torch.randn(5, 3), torch.randn(2, 3)]))
+    >>> y.values.shape, len(state), encoder.outputs
+    (torch.Size([7, 4]), 2, 4)
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        hidden: int | Sequence[int],
+        cell: str = "lstm",
+        layers: int = 1,
+        bidirectional: bool = False,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        if cell not in CELLS:
+            raise OptionError(f"cell must be one of {', '.join(CELLS)}, got {cell!r}.")
+        widths = _widths(hidden, layers)
+        ways = (False, True) if bidirectional else (False,)
+        self.inputs, self.bidirectional = inputs, bidirectional
+        self.outputs = widths[-1] * len(ways)
+        widths_in = [inputs] + [width * len(ways) for width in widths]
+        self.layers = nn.ModuleList(
+            nn.ModuleList(CELLS[cell](width_in, width, reverse=reverse) for reverse in ways)
+            for width_in, width in zip(widths_in, widths, strict=False)
+        )
+        self.dropout = SequenceDropout(dropout)
+
+    def initial_state(self, sequences: int) -> tuple[tuple[State, ...], ...]:
+        """The state of every layer and direction before the first step."""
+        return tuple(tuple(cell.initial_state(sequences) for cell in layer) for layer in self._cells())
+
+    def forward(self, x: Ragged, state: tuple[tuple[State, ...], ...] | None = None) -> tuple[Ragged, State]:
+        """Forwards whole sequences; the state after each comes back, and may go in again."""
+        after = []
+        for index, layer in enumerate(self._cells()):
+            runs = [cell(x, None if state is None else state[index][way]) for way, cell in enumerate(layer)]
+            x = runs[0][0] if len(runs) == 1 else x.with_values(torch.cat([y.values for y, _ in runs], dim=1))
+            x = self.dropout(x)
+            after.append(tuple(last for _, last in runs))
+        return x, tuple(after)
+
+    def step(self, x: Tensor, state: tuple[tuple[State, ...], ...]) -> tuple[Tensor, State]:
+        """Forwards one step of each sequence, [sequences, inputs]; for evaluation: no dropout. One direction only."""
+        if self.bidirectional:
+            raise OptionError(
+                "a bidirectional encoder cannot step: its second direction starts at the last step, which is yet to "
+                "come. Train with bidirectional=False to stream."
+            )
+        after = []
+        for layer, (before,) in zip(self._cells(), state, strict=True):
+            x, last = layer[0].step(x, before)
+            after.append((last,))
+        return x, tuple(after)
+
+    def _cells(self) -> list[list[Cell]]:
+        layers = [layer for layer in self.layers if isinstance(layer, nn.ModuleList)]
+        return [[cell for cell in layer if isinstance(cell, Cell)] for layer in layers]
+
+
+def _widths(hidden: int | Sequence[int], layers: int) -> list[int]:
+    if isinstance(hidden, int):
+        if layers < 1:
+            raise OptionError(f"layers must be at least 1, got {layers}.")
+        return [hidden] * layers
+    if len(hidden) == 0 or layers not in (1, len(hidden)):
+        raise OptionError(
+            f"hidden lists {len(hidden)} widths and layers is {layers}. Give one width, or one per layer."
+        )
+    return list(hidden)
