@@ -1,0 +1,478 @@
+"""Tables on disk: CSV, TSV, JSON lines and Parquet become one polars frame; every fault names the file and the line.
+
+Text files (also with `.gz` or `.xz` behind their suffix) are read whole and looked over before polars reads them,
+because a table that is nearly right must not be read nearly right.
+"""
+
+import csv
+import difflib
+import gzip
+import io
+import json
+import lzma
+import os
+import sys
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+import polars as pl
+
+from elman.errors import DataError
+
+__all__ = ["KINDS", "Table", "read_table", "write_table"]
+
+KINDS = {".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
+_SEPARATORS = {"csv": ",", "tsv": "\t"}
+_Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class Table:
+    """What `read_table` gives: the frame, and the way back from a row to its place in the file."""
+
+    frame: pl.DataFrame
+    path: Path
+    lines: _Array | None  # for each row the line it begins on, the first line of the file being 1; None for Parquet
+
+    def line(self, row: int) -> int | None:
+        """The line on which a row of the frame begins (row 0 is the first); None where a file has no lines."""
+        return None if self.lines is None else int(self.lines[row])
+
+    def where(self, row: int) -> str:
+        """The place of a row, for an error message: `line 312 of train.csv`, `row 312 of train.parquet`."""
+        line = self.line(row)
+        return f"row {row + 1} of {self.path.name}" if line is None else f"line {line} of {self.path.name}"
+
+
+def read_table(path: str | os.PathLike[str], *, columns: Sequence[str] | None = None, header: bool = True) -> Table:
+    """Reads a table; its suffix tells the kind: `.csv .tsv .jsonl .ndjson`, these with `.gz` or `.xz`, and `.parquet`.
+
+    Cells of CSV and TSV stay text, so that a label `01` survives; an empty cell is null, `""` is an empty text. JSON
+    and Parquet keep their types. With `header=False` the columns are `column_1`, `column_2` ... `columns` picks some,
+    in this order.
+
+    Raises `DataError` if the file is missing, empty, damaged, not UTF-8, holds no rows, has rows of unequal length or
+    columns of the same name, or lacks a column that is asked for.
+
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "train.csv"
+    >>> _ = path.write_text('label,text\\n01,"two\\nlines"\\n02,one\\n')
+    >>> table = read_table(path)
+    >>> table.frame.rows()
+    [('01', 'two\\nlines'), ('02', 'one')]
+    >>> table.where(1)
+    'line 4 of train.csv'
+    """
+    path = Path(path)
+    kind, packing = _kind(path)
+    data = _read(path)
+    if kind == "parquet":
+        return Table(_chosen(_parquet(data, path), columns, path, header=True), path, None)
+    data = _text(_unpacked(data, packing, path), path)
+    if kind == "jsonl":
+        frame, lines = _json_lines(data, path, columns)
+    else:
+        frame, lines = _delimited(data, path, kind, header)
+    if not frame.height:
+        raise DataError(f"{path.name} has a header and no rows." if header else f"{path.name} has no rows.")
+    return Table(_chosen(frame, columns, path, header or kind == "jsonl"), path, lines)
+
+
+def write_table(frame: pl.DataFrame, path: str | os.PathLike[str] | None = None, *, kind: str | None = None) -> None:
+    """Writes a table that `read_table` reads back; None writes to standard output.
+
+    The suffix tells the kind, as in `read_table`; to standard output `kind` does (csv, tsv or jsonl; default csv). The
+    file is written under another name and then renamed, so that a crash leaves either the old file or the new one.
+
+    Raises `DataError` for an unknown suffix, a folder that does not exist, or columns that the kind cannot hold.
+
+    >>> write_table(pl.DataFrame({"label": ["a"], "text": ["x, y"]}))
+    label,text
+    a,"x, y"
+    """
+    if path is None:
+        _to_stdout(_rendered(frame, kind or "csv", "standard output"))
+        return
+    path = Path(path)
+    told, packing = _kind(path)
+    data = _rendered(frame, kind or told, path.name)
+    pack: dict[str, Callable[[bytes], bytes]] = {".gz": gzip.compress, ".xz": lzma.compress}
+    _replace(path, pack[packing](data) if packing else data)
+
+
+# ---- the file
+
+
+def _kind(path: Path) -> tuple[str, str]:
+    """The kind of a table and how it is packed (`.gz`, `.xz` or nothing)."""
+    suffixes = [suffix.lower() for suffix in path.suffixes] or [""]
+    packing = suffixes[-1] if suffixes[-1] in (".gz", ".xz") else ""
+    suffix = suffixes[-2] if packing and len(suffixes) > 1 else "" if packing else suffixes[-1]
+    kind = KINDS.get(suffix)
+    if kind is None or (packing and kind == "parquet"):
+        known = ", ".join(KINDS)
+        raise DataError(
+            f"{path.name}: the suffix {suffix + packing or '(none)'} is no table this package knows. "
+            f"It reads and writes {known}, and all but the last with .gz or .xz."
+        )
+    return kind, packing
+
+
+def _read(path: Path) -> bytes:
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        near = _nearest(path.name, [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else [])
+        raise DataError(f"no such file: {path}.{near}") from None
+    except IsADirectoryError:
+        raise DataError(f"{path} is a folder. Name a file in it.") from None
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}.") from None
+    if not data:
+        raise DataError(f"{path.name} is empty.")
+    return data
+
+
+def _unpacked(data: bytes, packing: str, path: Path) -> bytes:
+    unpack: dict[str, Callable[[bytes], bytes]] = {".gz": gzip.decompress, ".xz": lzma.decompress}
+    try:
+        return unpack[packing](data) if packing else data
+    except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
+        raise DataError(f"{path.name} is cut short or is no {packing} file: {error}.") from None
+
+
+def _text(data: bytes, path: Path) -> bytes:
+    """UTF-8 without byte order mark, with `\\n` at the end of each line."""
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise DataError(f"{path.name} is UTF-16. Save it as UTF-8.")
+    data = data.removeprefix(b"\xef\xbb\xbf")
+    data = data.replace(b"\r\n", b"\n") if b"\n" in data else data.replace(b"\r", b"\n")
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        at = error.start - (data.rfind(b"\n", 0, error.start) + 1)
+        raise DataError(
+            f"line {line} of {path.name}: byte {at + 1} of the line, 0x{data[error.start]:02x}, is not UTF-8. "
+            "Save the file as UTF-8."
+        ) from None
+    if not data.strip(b"\n"):
+        raise DataError(f"{path.name} is empty.")
+    return data
+
+
+def _parquet(data: bytes, path: Path) -> pl.DataFrame:
+    if len(data) < 12 or not data.startswith(b"PAR1") or not data.endswith(b"PAR1"):
+        raise DataError(f"{path.name} is cut short or is no Parquet file.")
+    try:
+        frame = pl.read_parquet(io.BytesIO(data))
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, ValueError) as error:
+        raise DataError(f"{path.name} is damaged: {_first_line(error)}.") from None
+    if not frame.height:
+        raise DataError(f"{path.name} has no rows.")
+    return frame
+
+
+def _chosen(frame: pl.DataFrame, columns: Sequence[str] | None, path: Path, header: bool) -> pl.DataFrame:
+    for column in columns or ():
+        if column not in frame.columns:
+            _no_column(column, frame.columns, path, header)
+    return frame if columns is None else frame.select(list(dict.fromkeys(columns)))
+
+
+def _no_column(column: str, names: Sequence[str], path: Path, header: bool) -> NoReturn:
+    listed = ", ".join(name if len(name) <= 40 else name[:37] + "..." for name in names[:20])
+    listed += ", ..." if len(names) > 20 else ""
+    near = _nearest(column, names)
+    separated = _kind(path)[0] in _SEPARATORS
+    advice = " If its first line is no header, read it with header=False." if header and separated and not near else ""
+    raise DataError(f"{path.name} has no column {column!r}.{near} Its columns: {listed}.{advice}")
+
+
+def _nearest(name: str, names: Sequence[str]) -> str:
+    folded = {other.casefold(): other for other in names}
+    found = difflib.get_close_matches(name.casefold(), list(folded), n=1)
+    return f" Did you mean {folded[found[0]]!r}?" if found else ""
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200].rstrip(".")
+
+
+# ---- CSV and TSV
+
+
+def _delimited(data: bytes, path: Path, kind: str, header: bool) -> tuple[pl.DataFrame, _Array]:
+    """CSV as RFC 4180 has it, and as people write it: a quotation mark within an unquoted cell is a character.
+
+    TSV has no quotation marks by its definition, but many programs write them. A TSV file in which every mark can be
+    read as in CSV is read so; in any other they are characters.
+    """
+    separator = _SEPARATORS[kind]
+    quoted = b'"' in data and _well_quoted(data, separator)
+    if b'"' in data and not quoted and kind == "csv":
+        return _read_slowly(data, path, header)
+    records = _Records.of(data, separator, quoted)
+    if kind == "tsv" and quoted and (records.fields != records.fields[0]).any():
+        quoted, records = False, _Records.of(data, separator, False)
+    first = data[records.starts[0] : records.ends[0]].decode("utf-8")
+    cells = next(csv.reader([first], delimiter=separator)) if quoted else first.split(separator)
+    if quoted and "\n" in first:
+        cells = next(csv.reader(io.StringIO(first, newline=""), delimiter=separator))
+    names = _names(cells, int(records.lines[0]), path, header)
+    if (ragged := np.flatnonzero(records.fields != len(names))).size:
+        at = int(ragged[0])
+        _ragged(int(records.lines[at]), int(records.fields[at]), names, path, kind, header)
+    if header:
+        records = records.tail()
+    if not len(records.starts):
+        return pl.DataFrame(schema=dict.fromkeys(names, pl.String)), records.lines
+    body = records.body(data)
+    try:
+        frame = pl.read_csv(
+            body,
+            has_header=False,
+            schema=dict.fromkeys(names, pl.String),
+            separator=separator,
+            quote_char='"' if quoted else None,
+        )
+    except pl.exceptions.PolarsError as error:
+        raise DataError(f"{path.name} cannot be read: {_first_line(error)}.") from None
+    if frame.height != len(records.lines):
+        raise DataError(f"{path.name} cannot be read: {len(records.lines)} rows were written, {frame.height} found.")
+    return frame, records.lines
+
+
+def _well_quoted(data: bytes, separator: str) -> bool:
+    """Whether each quotation mark opens a cell, closes one, or is one of a pair within one."""
+    array = np.frombuffer(data, dtype=np.uint8)
+    marks = np.flatnonzero(array == ord('"'))
+    if len(marks) % 2:
+        return False
+    edges = np.array([ord(separator), ord("\n"), ord('"')], dtype=np.uint8)
+    opening, closing = marks[::2], marks[1::2]
+    before = array[opening[opening > 0] - 1]
+    after = array[closing[closing < len(array) - 1] + 1]
+    return bool(np.isin(before, edges).all() and np.isin(after, edges).all())
+
+
+@dataclass(frozen=True)
+class _Records:
+    """Where each record of a file stands: `data[start:end]`, the line it begins on, how many cells it has."""
+
+    starts: _Array
+    ends: _Array
+    lines: _Array
+    fields: _Array
+
+    @classmethod
+    def of(cls, data: bytes, separator: str, quoted: bool) -> "_Records":
+        """All records but empty lines."""
+        array = np.frombuffer(data, dtype=np.uint8)
+        newlines = np.flatnonzero(array == ord("\n"))
+        cuts = np.flatnonzero(array == ord(separator))
+        ends = newlines
+        if quoted:
+            marks = np.flatnonzero(array == ord('"'))
+            ends = newlines[np.searchsorted(marks, newlines) % 2 == 0]
+            cuts = cuts[np.searchsorted(marks, cuts) % 2 == 0]
+        if not data.endswith(b"\n"):
+            ends = np.append(ends, len(data))
+        starts = np.concatenate([[0], ends[:-1] + 1])
+        starts, ends = starts[starts < ends], ends[starts < ends]
+        lines = np.searchsorted(newlines, starts) + 1
+        return cls(starts, ends, lines, np.searchsorted(cuts, ends) - np.searchsorted(cuts, starts) + 1)
+
+    def tail(self) -> "_Records":
+        """All but the first."""
+        return _Records(self.starts[1:], self.ends[1:], self.lines[1:], self.fields[1:])
+
+    def body(self, data: bytes) -> bytes:
+        """The bytes of these records, without empty lines between them."""
+        first, last = int(self.starts[0]), int(self.ends[-1])
+        if int((self.ends - self.starts).sum()) + len(self.starts) - 1 == last - first:
+            return data[first:last] + b"\n"
+        return b"".join(data[a:b] + b"\n" for a, b in zip(self.starts.tolist(), self.ends.tolist(), strict=True))
+
+
+def _names(cells: Sequence[str], line: int, path: Path, header: bool) -> list[str]:
+    """The names of the columns; one without a name is called by its place."""
+    names = [cell if header and cell else f"column_{i}" for i, cell in enumerate(cells, start=1)]
+    twice = [name for name in names if names.count(name) > 1] if len(set(names)) < len(names) else []
+    if twice:
+        raise DataError(f"line {line} of {path.name}: the column {twice[0]!r} stands there twice. Rename one.")
+    return names
+
+
+def _ragged(line: int, fields: int, names: Sequence[str], path: Path, kind: str, header: bool) -> NoReturn:
+    what = "the header" if header else "the first line"
+    many = "1 cell" if fields == 1 else f"{fields} cells"
+    advice = {
+        "csv": "A cell with a comma in it stands in quotation marks.",
+        "tsv": "A cell cannot hold a tab or a line break.",
+    }[kind]
+    raise DataError(f"line {line} of {path.name}: {many}, but {what} has {len(names)}. {advice}")
+
+
+def _read_slowly(data: bytes, path: Path, header: bool) -> tuple[pl.DataFrame, _Array]:
+    """CSV in which quotation marks also stand within cells: Python's reader takes these as characters."""
+    rows, lines = [], []
+    for line, row in _python_rows(data, path):
+        if row:
+            rows.append(row)
+            lines.append(line)
+    names = _names(rows[0], lines[0], path, header)
+    for line, row in zip(lines, rows, strict=True):
+        if len(row) != len(names):
+            _ragged(line, len(row), names, path, "csv", header)
+    body = rows[1:] if header else rows
+    columns = [[cell or None for cell in column] for column in zip(*body, strict=True)] or [[] for _ in names]
+    frame = pl.DataFrame(dict(zip(names, columns, strict=True)), schema=dict.fromkeys(names, pl.String))
+    return frame, np.array(lines[1:] if header else lines, dtype=np.int64)
+
+
+def _python_rows(data: bytes, path: Path) -> Iterator[tuple[int, list[str]]]:
+    reader = csv.reader(io.StringIO(data.decode("utf-8"), newline=""), strict=True)
+    limit = csv.field_size_limit(max(csv.field_size_limit(), len(data)))
+    line = 1
+    try:
+        for row in reader:
+            yield line, row
+            line = reader.line_num + 1
+    except csv.Error as error:
+        why = (
+            "a quotation mark is opened and never closed"
+            if "end of data" in str(error)
+            else "quotation marks: " + str(error)
+        )
+        raise DataError(
+            f"line {line} of {path.name}: {why}. Within a quoted cell write a quotation mark twice."
+        ) from None
+    finally:
+        csv.field_size_limit(limit)
+
+
+# ---- JSON lines
+
+
+def _json_lines(data: bytes, path: Path, columns: Sequence[str] | None) -> tuple[pl.DataFrame, _Array]:
+    """One object a line, all with the same keys and the same kind of value under each."""
+    rows: list[dict[str, Any]] = []
+    lines: list[int] = []
+    kinds: dict[str, tuple[str, int]] = {}
+    for line, raw in enumerate(data.split(b"\n"), start=1):
+        if not raw.strip():
+            continue
+        row = _object(raw, line, path)
+        if rows:
+            _check_keys(row, rows[0], columns, line, lines[0], path)
+        elif columns is not None:
+            for column in columns:
+                if column not in row:
+                    _no_column(column, list(row), path, header=True)
+        if columns is not None:
+            row = {column: row[column] for column in columns}
+        _check_kinds(row, kinds, line, path)
+        rows.append(row)
+        lines.append(line)
+    try:
+        frame = pl.DataFrame(rows, infer_schema_length=None, orient="row")
+    except (pl.exceptions.PolarsError, TypeError, ValueError, OverflowError) as error:
+        raise DataError(f"{path.name} cannot be read as a table: {_first_line(error)}.") from None
+    return frame, np.array(lines, dtype=np.int64)
+
+
+def _object(raw: bytes, line: int, path: Path) -> dict[str, Any]:
+    try:
+        row = json.loads(raw, parse_constant=_no_constant)
+        json.dumps(row, ensure_ascii=False).encode("utf-8")
+    except json.JSONDecodeError as error:
+        raise DataError(f"line {line} of {path.name}: {error.msg} at character {error.colno}.") from None
+    except UnicodeEncodeError:
+        raise DataError(f"line {line} of {path.name}: holds one half of a surrogate pair.") from None
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"line {line} of {path.name}: {_first_line(error)}.") from None
+    if not isinstance(row, dict):
+        raise DataError(
+            f"line {line} of {path.name}: expected an object {{...}}, got {raw[:40].decode(errors='replace')}."
+        )
+    if not row:
+        raise DataError(f"line {line} of {path.name}: the object is empty.")
+    return row
+
+
+def _no_constant(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is not JSON. Write null")
+
+
+def _check_keys(
+    row: dict[str, Any], first: dict[str, Any], columns: Sequence[str] | None, line: int, begin: int, path: Path
+) -> None:
+    if missing := [key for key in first if key not in row]:
+        raise DataError(
+            f"line {line} of {path.name}: has no {missing[0]!r}, but line {begin} has. Write null for a gap."
+        )
+    if columns is None and (more := [key for key in row if key not in first]):
+        raise DataError(f"line {line} of {path.name}: has {more[0]!r}, but line {begin} has not. Write null for a gap.")
+
+
+_KINDS = {str: "text", bool: "true or false", int: "a number", float: "a number", list: "a list", dict: "an object"}
+
+
+def _check_kinds(row: dict[str, Any], kinds: dict[str, tuple[str, int]], line: int, path: Path) -> None:
+    for key, value in row.items():
+        if value is None:
+            continue
+        kind = _KINDS[type(value)]
+        known, begin = kinds.setdefault(key, (kind, line))
+        if kind != known:
+            raise DataError(f"line {line} of {path.name}: {key} is {kind}, but on line {begin} it is {known}.")
+
+
+# ---- writing
+
+
+def _rendered(frame: pl.DataFrame, kind: str, target: str) -> bytes:
+    if kind not in set(KINDS.values()) or (kind == "parquet" and target == "standard output"):
+        raise DataError(f"{target}: {kind!r} is no kind of table that can be written there.")
+    if kind in _SEPARATORS:
+        for name, dtype in frame.schema.items():
+            if dtype.is_nested() or dtype in (pl.Binary, pl.Object):
+                raise DataError(
+                    f"{target}: {kind.upper()} has no place for the column {name!r} of {dtype}. Use .jsonl."
+                )
+        if frame.width == 1:  # a lone null would be an empty line
+            frame = frame.with_columns(pl.all().cast(pl.String).fill_null(""))
+        return frame.write_csv(separator=_SEPARATORS[kind]).encode("utf-8")
+    if kind == "jsonl":
+        return frame.write_ndjson().encode("utf-8")
+    buffer = io.BytesIO()
+    frame.write_parquet(buffer)
+    return buffer.getvalue()
+
+
+def _to_stdout(data: bytes) -> None:
+    text = data.decode("utf-8")
+    try:
+        sys.stdout.write(text)
+    except UnicodeEncodeError:  # a terminal that is not UTF-8
+        sys.stdout.buffer.write(data)
+    sys.stdout.flush()
+
+
+def _replace(path: Path, data: bytes) -> None:
+    """Writes beside the target, then renames."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        try:
+            beside.write_bytes(data)
+            beside.replace(path)
+        except BaseException:
+            beside.unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise DataError(f"{path} cannot be written: {error.strerror or error}.") from None
