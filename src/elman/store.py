@@ -380,9 +380,9 @@ def _read(folder: Path, kind: Kind) -> tuple[dict[str, Any], dict[str, Tensor], 
             raise ModelFileError(f"{folder} {what}. Give the folder that a {kind} was saved to.")
         record = _record(folder, kind)
         listed = _listed(folder, record)
-        _check_names(folder, listed, kind)
         if WEIGHTS not in listed:
             _fail(folder / CONFIG, f"does not list {WEIGHTS}")
+        _check_names(folder, listed, kind)
         for name, entry in listed.items():
             _check_size(folder / name, entry["bytes"])
         _check_header(folder / WEIGHTS, listed[WEIGHTS]["bytes"], _tensor_table(folder, record))

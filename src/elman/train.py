@@ -272,7 +272,7 @@ def train(
     if resume and checkpoint is None:
         raise OptionError("resume = True needs the checkpoint folder of the run to continue; give checkpoint=...")
     run = _Run(model, loss, lengths, options, validate, metric, name or "sequence {}".format)
-    with _own_random_numbers(model, options.seed):
+    with _own_random_numbers(model, options.seed), torch.enable_grad():
         if checkpoint is not None:
             run.attach(Path(checkpoint), resume)
         run.all_epochs()
