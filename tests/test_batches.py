@@ -40,7 +40,7 @@ def test_literal_cuts(lengths, steps, most, expected):
 def test_every_sequence_once_and_no_limit_passed(lengths, steps, most, seed):
     generator = None if seed is None else torch.Generator().manual_seed(seed)
     result = cut(lengths, steps, generator, most)
-    assert sorted(sum(result, [])) == list(range(len(lengths)))
+    assert sorted(index for batch in result for index in batch) == list(range(len(lengths)))
     for batch in result:
         assert batch
         assert len(batch) == 1 or sum(lengths[i] for i in batch) <= steps
