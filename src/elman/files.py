@@ -210,15 +210,17 @@ def _delimited(data: bytes, path: Path, kind: str, header: bool) -> tuple[pl.Dat
     """CSV as RFC 4180 has it, and as people write it: a quotation mark within an unquoted cell is a character.
 
     TSV has no quotation marks by its definition, but many programs write them. A TSV file in which every mark can be
-    read as in CSV is read so; in any other they are characters.
+    read as in CSV is read so; in any other, and where that would join lines that are rows already, they are characters.
     """
     separator = _SEPARATORS[kind]
     quoted = b'"' in data and _well_quoted(data, separator)
     if b'"' in data and not quoted and kind == "csv":
         return _read_slowly(data, path, header)
     records = _Records.of(data, separator, quoted)
-    if kind == "tsv" and quoted and (records.fields != records.fields[0]).any():
-        quoted, records = False, _Records.of(data, separator, False)
+    if kind == "tsv" and quoted:
+        plain = _Records.of(data, separator, False)
+        if not records.even() or (plain.even() and plain.fields[0] > 1 and len(plain.lines) > len(records.lines)):
+            quoted, records = False, plain  # rather keep a quotation mark than lose a row
     first = data[records.starts[0] : records.ends[0]].decode("utf-8")
     cells = next(csv.reader([first], delimiter=separator)) if quoted else first.split(separator)
     if quoted and "\n" in first:
@@ -286,6 +288,10 @@ class _Records:
         starts, ends = starts[starts < ends], ends[starts < ends]
         lines = np.searchsorted(newlines, starts) + 1
         return cls(starts, ends, lines, np.searchsorted(cuts, ends) - np.searchsorted(cuts, starts) + 1)
+
+    def even(self) -> bool:
+        """Whether all have equally many cells."""
+        return bool((self.fields == self.fields[0]).all())
 
     def tail(self) -> "_Records":
         """All but the first."""
@@ -420,16 +426,30 @@ def _check_keys(
         raise DataError(f"line {line} of {path.name}: has {more[0]!r}, but line {begin} has not. Write null for a gap.")
 
 
-_KINDS = {str: "text", bool: "true or false", int: "a number", float: "a number", list: "a list", dict: "an object"}
+_KINDS = {str: "text", bool: "true or false", int: "a number", float: "a number", dict: "an object"}
+
+
+def _kind_of(value: Any) -> str:
+    """What a JSON value is, in words; of a list also what it holds."""
+    if not isinstance(value, list):
+        return _KINDS[type(value)]
+    kinds = {_kind_of(item) for item in value if item is not None} - {"a list"}
+    if not kinds:
+        return "a list"
+    return f"a list of {kinds.pop()}" if len(kinds) == 1 else "a mixed list"
 
 
 def _check_kinds(row: dict[str, Any], kinds: dict[str, tuple[str, int]], line: int, path: Path) -> None:
     for key, value in row.items():
         if value is None:
             continue
-        kind = _KINDS[type(value)]
+        kind = _kind_of(value)
         known, begin = kinds.setdefault(key, (kind, line))
-        if kind != known:
+        if known == "a list" and kind.startswith("a list"):  # the lists before were empty
+            kinds[key] = (kind, line)
+        elif kind == "a mixed list":
+            raise DataError(f"line {line} of {path.name}: {key} is a list of different kinds of values.")
+        elif kind != known and not (kind == "a list" and known.startswith("a list")):
             raise DataError(f"line {line} of {path.name}: {key} is {kind}, but on line {begin} it is {known}.")
 
 

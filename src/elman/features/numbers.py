@@ -268,7 +268,7 @@ def _array(value: Any, i: int | None, name: str) -> _Array:
     except (ValueError, TypeError, RuntimeError):
         raise DataError(f"{place} has steps of different widths, or holds something other than numbers.") from None
     if array.dtype == object:
-        array = _from_objects(array, place)
+        array = _from_objects(array, i, name)
     if array.dtype.kind == "c":
         raise DataError(f"Complex data not supported: {place} holds {array.dtype}. Give its parts as two columns.")
     if array.dtype.kind not in "biuf":
@@ -277,20 +277,21 @@ def _array(value: Any, i: int | None, name: str) -> _Array:
     return array.astype(np.float64)
 
 
-def _from_objects(array: _Array, place: str) -> _Array:
+def _from_objects(array: _Array, i: int | None, name: str) -> _Array:
     """An array of Python objects, if each is a number."""
     for at, value in np.ndenumerate(array):
+        if not is_missing(value) and not isinstance(value, str | bytes) and hasattr(value, "__float__"):
+            continue
+        where = at if i is None else (i, *at)
+        place = ", ".join(f"{word} {n}" for word, n in zip(("sequence", "step", "column"), where, strict=False))
         if is_missing(value):
-            raise DataError(
-                f"{place}, step {at[0] if ', ' not in place and ':' in place else at} is {shown(value)}. "
-                "Missing values are not supported yet; fill or drop them first."
-            )
-        if isinstance(value, str | bytes) or not hasattr(value, "__float__"):
-            raise DataError(f"{place} holds {seen(value)}, where a number was expected.")
+            advice = "Missing values are not supported yet; fill or drop them first."
+            raise DataError(f"{name}: {place} is {shown(value)}. {advice}")
+        raise DataError(f"{name}: {place} is {seen(value)}, where a number was expected.")
     try:
         return array.astype(np.float64)
     except (ValueError, TypeError, OverflowError) as error:
-        raise DataError(f"{place} holds something that is no number: {error}.") from None
+        raise DataError(f"{name} holds something that is no number: {error}.") from None
 
 
 def _check_finite(values: _Array, offsets: _Array, name: str) -> None:

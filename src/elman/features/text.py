@@ -50,7 +50,7 @@ _W = r"\p{L}\p{M}\p{N}"
 _SIGN = rf"[^{_W}\s\p{{Cc}}\p{{Cf}}]"
 _SIGNS = rf"{_SIGN}(?:\p{{M}}|[🏻-🏿]|\x{{200d}}{_SIGN})*"  # one sign, or one emoji with all its parts
 _S = rf"'[sS](?![{_W}])"  # the possessive
-_TAG = r"</?[A-Za-z][A-Za-z0-9]*(?:\s[^<>]*)?/?>"
+_TAG = r"</?[A-Za-z][A-Za-z0-9]*(?:\s[^<>=]*=[^<>]*|\s*/?)>"  # <br />, </i>, <a href="x">; not: a <b and c> d
 
 
 def _word(letter: str) -> str:
