@@ -73,7 +73,8 @@ struct Backward {
   T* saved;            // [N, saved_of(kind) * H]  in: from forward; out: gradients of the pre-activations.
                        //   LSTM i f g o; RNN one block; GRU r z n q, where q is U_n h + c_n: r z n belong to weight_ih,
                        //   r z q to weight_hh.
-  T* h_before;         // [N, H]   out: h before each step
+  T* h_before;         // [N, H]   out, rows `h_before_stride` apart: h before each step
+  int64_t h_before_stride;
   T* dh0;              // [B, H]   out
   T* dc0;              // [B, H]   out, LSTM only
   bool* failed;        // set when there is no memory for work space

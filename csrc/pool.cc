@@ -26,7 +26,7 @@ void add(T* total, const T* h, int64_t hidden) {
 template <class T>
 void greatest(T* total, const T* h, int64_t hidden, bool first) {
   // written so that NaN, once there, stays
-  for (int64_t u = 0; u < hidden; ++u) total[u] = first || !(h[u] <= total[u]) ? h[u] : total[u];
+  for (int64_t u = 0; u < hidden; ++u) total[u] = first || h[u] > total[u] || h[u] != h[u] ? h[u] : total[u];
 }
 
 // A softmax that never looks back: when a greater score comes, what is already there shrinks.

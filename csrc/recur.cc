@@ -45,6 +45,11 @@ class FlushDenormals {
 
 constexpr int most_lanes = 24;
 
+// No more threads than sequences, and one where there are none.
+int crew_for(const RaggedView& ragged, int threads) {
+  return ragged.sequences > 0 ? static_cast<int>(at_most(threads, ragged.sequences)) : 1;
+}
+
 // Enough lanes that the longest sequence does not outlast the rest, and that one read of the weights serves a block.
 int lanes_for(const RaggedView& ragged, int threads) {
   const int64_t balanced = ragged.longest > 0 ? pieces(ragged.steps, threads * ragged.longest) : 1;
@@ -227,7 +232,7 @@ bool forward_cell(const Forward<T>& f) {
   const int64_t hidden = f.hidden, columns = Cell::gates * hidden;
   const Packed<T> packed(f.weight_hh, 1, hidden, hidden, {hidden, Cell::gates, hidden}, Cell::gates * Cell::blocks,
                          f.threads);
-  const int crew = static_cast<int>(at_most(f.threads, f.ragged.sequences)), lanes = lanes_for(f.ragged, crew);
+  const int crew = crew_for(f.ragged, f.threads), lanes = lanes_for(f.ragged, crew);
   const Buffer<T> sums(columns), bias_q(hidden), zeros(hidden), cells(crew * lanes * hidden);
   if (!packed.memory.data || !sums.data || !bias_q.data || !zeros.data || !cells.data) return false;
   fill(zeros.data, T(0), hidden);
@@ -328,7 +333,7 @@ void backward_lanes(const Backward<T>& b, const Packed<T>& packed, const T* zero
         row[m].c_before = at_start ? (b.c0 == nullptr ? zeros : b.c0 + s * hidden) : b.cells + (t + way) * hidden;
         row[m].c = b.cells + t * hidden;
       }
-      copy(b.h_before + t * hidden, row[m].h_before, hidden);
+      copy(b.h_before + t * b.h_before_stride, row[m].h_before, hidden);
     }
     back_lanes<Cell, T>(row, active, hidden, packed);
     for (int m = 0; m < active;) {
@@ -356,7 +361,7 @@ template <class Cell, class T>
 bool backward_cell(const Backward<T>& b) {
   const int64_t hidden = b.hidden;
   const Packed<T> packed(b.weight_hh, hidden, 1, Cell::gates * hidden, {hidden, 1, 0}, 4, b.threads);
-  const int crew = static_cast<int>(at_most(b.threads, b.ragged.sequences)), lanes = lanes_for(b.ragged, crew);
+  const int crew = crew_for(b.ragged, b.threads), lanes = lanes_for(b.ragged, crew);
   const Buffer<T> zeros(hidden), work(crew * lanes * 2 * hidden);
   if (!packed.memory.data || !zeros.data || !work.data) return false;
   fill(zeros.data, T(0), hidden);

@@ -37,8 +37,8 @@ _library.define(
     "Tensor? bias_ih, Tensor? bias_hh, Tensor? h0, Tensor? c0) -> (Tensor, Tensor, Tensor, Tensor, Tensor)"
 )
 _library.define(
-    "recur_back(str cell, bool reverse, Tensor offsets, Tensor weight_hh, Tensor? h0, Tensor? c0, Tensor y, "
-    "Tensor cells, Tensor saved, Tensor? dy, Tensor? dh_last, Tensor? dc_last) -> (Tensor, Tensor, Tensor, Tensor)"
+    "recur_back(str cell, bool reverse, Tensor x, Tensor offsets, Tensor weight_hh, Tensor? h0, Tensor? c0, Tensor y, "
+    "Tensor cells, Tensor(a!) saved, Tensor? dy, Tensor? dh_last, Tensor? dc_last) -> (Tensor, Tensor, Tensor)"
 )
 _library.define("linear(Tensor x, Tensor weight, Tensor? bias) -> Tensor")
 _library.define("pool(str kind, Tensor values, Tensor offsets, Tensor? scores, Tensor? initial) -> (Tensor, Tensor)")
@@ -137,6 +137,7 @@ def _recur_fake(
 def _recur_back_cpu(
     cell: str,
     reverse: bool,
+    x: Tensor,
     offsets: Tensor,
     weight_hh: Tensor,
     h0: Tensor | None,
@@ -147,45 +148,26 @@ def _recur_back_cpu(
     dy: Tensor | None,
     dh_last: Tensor | None,
     dc_last: Tensor | None,
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    d_saved, h_before, dh0, dc0 = _recur_back_fake(
-        cell, reverse, offsets, weight_hh, h0, c0, y, cells, saved, dy, dh_last, dc_last
+) -> tuple[Tensor, Tensor, Tensor]:
+    """`saved` becomes the gradients of the pre-activations. Returns x, 1 and h_{t-1} side by side, then dh0 and dc0."""
+    operands, dh0, dc0 = _recur_back_fake(
+        cell, reverse, x, offsets, weight_hh, h0, c0, y, cells, saved, dy, dh_last, dc_last
     )
-    d_saved.copy_(saved)  # an operator may not write on its inputs, and backward may be asked for twice
-    _back_in_place(
-        cell, reverse, offsets, weight_hh, h0, c0, y, cells, d_saved, dy, dh_last, dc_last, h_before, dh0, dc0
-    )
-    return d_saved, h_before, dh0, dc0
-
-
-def _back_in_place(
-    cell: str,
-    reverse: bool,
-    offsets: Tensor,
-    weight_hh: Tensor,
-    h0: Tensor | None,
-    c0: Tensor | None,
-    y: Tensor,
-    cells: Tensor,
-    saved: Tensor,
-    dy: Tensor | None,
-    dh_last: Tensor | None,
-    dc_last: Tensor | None,
-    h_before: Tensor,
-    dh0: Tensor,
-    dc0: Tensor,
-) -> None:
-    lstm = cell == "lstm"
+    inputs, lstm = x.shape[1], cell == "lstm"
+    operands[:, :inputs] = x
+    operands[:, inputs] = 1
     _kernels.backward(
-        cell, reverse, torch.get_num_threads(), offsets, weight_hh, h0, c0, y, cells if lstm else None,
-        None if dy is None else _rows(dy), _close(dh_last), _close(dc_last) if lstm else None, saved, h_before, dh0,
-        dc0 if lstm else None,
+        cell, reverse, torch.get_num_threads(), offsets.contiguous(), weight_hh.contiguous(), _close(h0), _close(c0),
+        y, cells if lstm else None, None if dy is None else _rows(dy), _close(dh_last),
+        _close(dc_last) if lstm else None, saved, operands[:, inputs + 1 :], dh0, dc0 if lstm else None,
     )  # fmt: skip
+    return operands, dh0, dc0
 
 
 def _recur_back_fake(
     cell: str,
     reverse: bool,
+    x: Tensor,
     offsets: Tensor,
     weight_hh: Tensor,
     h0: Tensor | None,
@@ -196,11 +178,10 @@ def _recur_back_fake(
     dy: Tensor | None,
     dh_last: Tensor | None,
     dc_last: Tensor | None,
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+) -> tuple[Tensor, Tensor, Tensor]:
     sequences, hidden = offsets.shape[0] - 1, weight_hh.shape[-1]
     return (
-        torch.empty_like(saved),
-        torch.empty_like(y),
+        y.new_empty(y.shape[0], x.shape[1] + 1 + hidden),
         y.new_empty(sequences, hidden),
         y.new_empty(sequences if cell == "lstm" else 0, hidden),
     )
@@ -234,6 +215,10 @@ def _pool_cpu(
 def _pool_fake(
     kind: str, values: Tensor, offsets: Tensor, scores: Tensor | None, initial: Tensor | None
 ) -> tuple[Tensor, Tensor]:
+    if values.dim() != 2:
+        raise ShapeError(f"values must be two-dimensional [steps, width], got shape {list(values.shape)}.")
+    if offsets.dim() != 1 or len(offsets) == 0:
+        raise ShapeError(f"offsets must be one-dimensional with at least one element, got shape {list(offsets.shape)}.")
     sequences, hidden = offsets.shape[0] - 1, values.shape[1]
     return values.new_empty(sequences, hidden), values.new_empty(sequences, hidden + 2)
 
@@ -288,8 +273,8 @@ class _Recur(torch.autograd.Function):
         y, h_last, c_last, saved, cells = torch.ops.elman.recur(
             cell, reverse, True, x, offsets, weight_ih, weight_hh, bias_ih, bias_hh, h0, c0
         )
-        ctx.cell, ctx.reverse = cell, reverse
-        ctx.save_for_backward(x, offsets, weight_ih, weight_hh, h0, c0, y, cells, saved)
+        ctx.cell, ctx.reverse, ctx.saved = cell, reverse, saved
+        ctx.save_for_backward(x, offsets, weight_ih, weight_hh, bias_ih, bias_hh, h0, c0, y, cells)
         ctx.set_materialize_grads(False)
         return y, h_last, c_last
 
@@ -298,35 +283,45 @@ class _Recur(torch.autograd.Function):
     def backward(
         ctx: Any, dy: Tensor | None, dh_last: Tensor | None, dc_last: Tensor | None
     ) -> tuple[Tensor | None, ...]:
-        x, offsets, weight_ih, weight_hh, h0, c0, y, cells, saved = ctx.saved_tensors
-        d_saved, h_before, dh0, dc0 = torch.ops.elman.recur_back(
-            ctx.cell, ctx.reverse, offsets, weight_hh, h0, c0, y, cells, saved, dy, dh_last, dc_last
+        x, offsets, weight_ih, weight_hh, bias_ih, bias_hh, h0, c0, y, cells = ctx.saved_tensors
+        cell, reverse, wants = ctx.cell, ctx.reverse, ctx.needs_input_grad
+        saved = ctx.saved
+        if saved is None:  # a second time (retain_graph): the first wrote its gradients over it
+            saved = torch.ops.elman.recur(
+                cell, reverse, True, x, offsets, weight_ih, weight_hh, bias_ih, bias_hh, h0, c0
+            )[3]
+        ctx.saved = None
+        operands, dh0, dc0 = torch.ops.elman.recur_back(
+            cell, reverse, x, offsets, weight_hh, h0, c0, y, cells, saved, dy, dh_last, dc_last
         )
-        wants = ctx.needs_input_grad
-        columns = weight_ih.shape[0]
-        da = d_saved[:, :columns]  # with respect to W x + b; for GRU `d_saved` holds r z n q (csrc/api.h)
-        dx = da @ weight_ih if wants[2] else None
-        d_weight_ih = da.t() @ x if wants[4] else None
-        d_weight_hh = d_bias_ih = d_bias_hh = None
-        sums = da.sum(0) if wants[6] or wants[7] else None
-        if wants[6]:
-            d_bias_ih = sums
-        if ctx.cell == "gru":
-            straight = columns // 3 * 2
-            dq = d_saved[:, columns:]
-            if wants[5]:
-                d_weight_hh = torch.empty_like(weight_hh)
-                torch.mm(da[:, :straight].t(), h_before, out=d_weight_hh[:straight])
-                torch.mm(dq.t(), h_before, out=d_weight_hh[straight:])
-            if wants[7] and sums is not None:
-                d_bias_hh = torch.cat([sums[:straight], dq.sum(0)])
-        else:
-            d_weight_hh = da.t() @ h_before if wants[5] else None
-            d_bias_hh = sums if wants[7] else None
+        dx = torch.ops.elman.linear(saved[:, : len(weight_ih)], weight_ih.t(), None) if wants[2] else None
+        d_weights: tuple[Tensor | None, ...] = (None, None, None, None)
+        if any(wants[4:8]):
+            d_weights = _weight_gradients(cell, operands, saved, x.shape[1])
+        d_state = (dh0 if wants[8] else None, dc0 if wants[9] else None)
         return (
-            None, None, dx, None, d_weight_ih, d_weight_hh, d_bias_ih, d_bias_hh, dh0 if wants[8] else None,
-            dc0 if wants[9] else None,
-        )  # fmt: skip
+            None,
+            None,
+            dx,
+            None,
+            *(d if want else None for d, want in zip(d_weights, wants[4:8], strict=True)),
+            *d_state,
+        )
+
+
+def _weight_gradients(cell: str, operands: Tensor, da: Tensor, inputs: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Of weight_ih, weight_hh, bias_ih, bias_hh, as sums over all steps: as few large products as there can be.
+
+    `operands` is [x, 1, h_{t-1}]; `da` holds i f g o, one block, or r z n q, where n belongs to x and q to h.
+    """
+    straight = da.shape[1] // 2 if cell == "gru" else da.shape[1]
+    both = operands.t() @ da[:, :straight]
+    of_x, of_h = both[: inputs + 1], both[inputs:]
+    if cell == "gru":
+        hidden = straight // 2
+        of_x = torch.cat([of_x, operands[:, : inputs + 1].t() @ da[:, straight : straight + hidden]], dim=1)
+        of_h = torch.cat([of_h, operands[:, inputs:].t() @ da[:, straight + hidden :]], dim=1)
+    return of_x[:inputs].t(), of_h[1:].t(), of_x[inputs], of_h[0]
 
 
 class _Linear(torch.autograd.Function):
