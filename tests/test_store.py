@@ -369,6 +369,14 @@ def test_two_writers_at_once(tmp_path):
 # ---- what is refused on loading
 
 
+def test_names_that_cannot_be(tmp_path):
+    refused(tmp_path / "a\0b", "null character")
+    for name in ("a\0b", "x" * 300):
+        with pytest.raises(ModelFileError, match=r"Choose another name|choose another folder"):
+            store.save(tmp_path / name, *version(1))
+    assert names_in(tmp_path) == []
+
+
 def test_missing_things(tmp_path, model):
     refused(tmp_path / "nowhere", "nowhere does not exist")
     (tmp_path / "file").write_text("x")

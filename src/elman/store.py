@@ -86,7 +86,7 @@ def save(
     ...     load(f"{place}/model")
     ({'hidden': 2}, {'bias': tensor([0., 0.])}, {'notes.txt': 'tiny'})
     """
-    target = Path(os.path.realpath(folder))  # a link stays a link: the folder behind it is replaced
+    target = Path(os.path.realpath(_named(folder)))  # a link stays a link: the folder behind it is replaced
     contents = _contents(target, config, tensors, files or {}, kind)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -326,7 +326,7 @@ def load(
     Raises ModelFileError, naming the file, where the folder is missing, not a model, written by a newer format, or
     holds a file that is missing, altered, cut short, foreign, a link, or larger than it says.
     """
-    path = Path(folder)
+    path = _named(folder)
     for attempt in itertools.count():
         before = _identity(path)
         place = path
@@ -550,6 +550,13 @@ def _regular(path: Path) -> int:
         what = kinds.get(stat.S_IFMT(status.st_mode), "a device or pipe")
         raise ModelFileError(f"{path} is {what}; a model folder holds plain files only. Copy the real file there.")
     return status.st_size
+
+
+def _named(folder: str | os.PathLike[str]) -> Path:
+    path = Path(folder)
+    if "\0" in str(path):
+        raise ModelFileError(f"{str(path)!r} holds a null character, which no file name can. Choose another name.")
+    return path
 
 
 def _plain(name: str) -> bool:
