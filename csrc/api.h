@@ -75,9 +75,9 @@ struct Backward {
                        //   r z q to weight_hh.
   T* h_before;         // [N, H]   out, rows `h_before_stride` apart: h before each step
   int64_t h_before_stride;
-  T* dh0;              // [B, H]   out
-  T* dc0;              // [B, H]   out, LSTM only
-  bool* failed;        // set when there is no memory for work space
+  T* dh0;        // [B, H]   out
+  T* dc0;        // [B, H]   out, LSTM only
+  bool* failed;  // set when there is no memory for work space
 };
 
 // out = x weight^T + bias. As torch.nn.functional.linear, but a row's bits do not depend on the other rows.

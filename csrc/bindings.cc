@@ -1,5 +1,5 @@
-// The door: the one file that knows Python. Every argument is checked here, by name, before a kernel sees it; the GIL is
-// released while a kernel runs.
+// The door: the one file that knows Python. Every argument is checked here, by name, before a kernel sees it; the GIL
+// is released while a kernel runs.
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/optional.h>
@@ -91,15 +91,15 @@ void check_close(const A& array, const char* name) {
   if (!packed_close(array)) throw ShapeFault(std::string(name) + " must be contiguous. Call .contiguous() on it.");
 }
 
-// Work space of many megabytes is fresh memory in every call. Asked for in pages of 2 MiB it costs a fraction of the page
-// faults, and walking many sequences at once stays within the translation buffer. A hint: nothing depends on it.
+// Work space of many megabytes is fresh memory in every call. Asked for in pages of 2 MiB it costs a fraction of the
+// page faults, and walking many sequences at once stays within the translation buffer. A hint: nothing depends on it.
 template <class A>
 void prefer_huge_pages([[maybe_unused]] const A& array) {
 #if defined(__linux__) && defined(MADV_HUGEPAGE)
   constexpr uintptr_t page = 4096, worth_it = uintptr_t(4) << 20;
   if (array.ndim() == 0 || array.shape(0) == 0) return;
-  const uintptr_t bytes = static_cast<uintptr_t>(array.shape(0)) * static_cast<uintptr_t>(array.stride(0)) *
-                          array.itemsize();
+  const uintptr_t bytes =
+      static_cast<uintptr_t>(array.shape(0)) * static_cast<uintptr_t>(array.stride(0)) * array.itemsize();
   if (bytes < worth_it) return;
   const uintptr_t first = (reinterpret_cast<uintptr_t>(array.data()) + page - 1) / page * page;
   const uintptr_t end = (reinterpret_cast<uintptr_t>(array.data()) + bytes) / page * page;

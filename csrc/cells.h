@@ -2,8 +2,8 @@
 //
 // Notation, at step t of one sequence (docs/notation.md):
 //   x_t  input [I]      h_t  hidden state [H]     c_t  cell state [H]
-//   W    weight_ih      U    weight_hh            b    bias_ih      c    bias_hh (the letter of the papers; rare enough)
-//   a_*  pre-activation of a gate                 d*   gradient of the loss with respect to *
+//   W    weight_ih      U    weight_hh            b    bias_ih      c    bias_hh (the letter of the papers; rare
+//   enough) a_*  pre-activation of a gate                 d*   gradient of the loss with respect to *
 // `row` is what one lane reads and writes in one step; `u` the first of the units at hand and `n` how many of them
 // exist. Sums arrive in `acc`, one register a gate, and are written once.
 #pragma once

@@ -33,7 +33,8 @@ template <class T>
 struct Vec;
 
 // Operators + - * / on Reg come from the compiler (GCC and Clang vector types). fma(a, b, c) = a * b + c.
-// clamp keeps NaN; where_nonzero(a, b) is b where a is not zero, and zero elsewhere. The forms with n touch the first n numbers of memory only; the rest of a loaded register is zero.
+// clamp keeps NaN; where_nonzero(a, b) is b where a is not zero, and zero elsewhere. The forms with n touch the first n
+// numbers of memory only; the rest of a loaded register is zero.
 
 #if defined(__AVX512F__)
 

@@ -71,13 +71,15 @@ def _kind(sequence: Any, i: int, name: str) -> str | None:
     if hasattr(sequence, "__len__") and hasattr(sequence, "__getitem__") and not isinstance(sequence, dict | bytes):
         if len(sequence) == 0:
             return None
+        if hasattr(sequence, "columns"):  # a frame for each sequence
+            return Numbers.kind
         first = next(iter(sequence))
         if isinstance(first, str):
             return Tokens.kind
-        if isinstance(first, int | float | bool | np.number | np.bool_ | Tensor | np.ndarray | list | tuple):
-            return Numbers.kind
         if is_missing(first):  # which kind it is, the others say; the feature then names the place
             return None
+        if isinstance(first, list | tuple) or hasattr(first, "__float__"):
+            return Numbers.kind
         raise DataError(f"{name}: sequence {i} begins with {seen(first)}. {_EXPECTED}")
     if is_missing(sequence):
         raise DataError(f"{name}: sequence {i} is {seen(sequence)}. Drop it, or put an empty one in its place.")

@@ -154,7 +154,7 @@ def listed(column: Any, name: str) -> list[Any]:
         return list(column) if column.ndim > 1 else column.tolist()
     if isinstance(column, str | bytes):
         raise DataError(f"{name} is one {_type(column)}, {shown(column)}. Wrap it in a list: [{shown(column)}].")
-    if hasattr(column, "to_pylist"):  # Arrow arrays, chunked or not
+    if hasattr(column, "to_pylist") and not hasattr(column, "column_names"):  # Arrow arrays, chunked or not
         return list(column.to_pylist())
     if is_frame(column):
         columns = ", ".join(repr(c) for c in list(nw.from_native(column).columns)[:8])
@@ -192,7 +192,7 @@ def shown(value: Any, limit: int = 40) -> str:
     >>> shown("a" * 100, 10)
     "'aaaaaa..."
     """
-    text = repr(value[:limit] if isinstance(value, str | bytes) else value)
+    text = " ".join(repr(value[:limit] if isinstance(value, str | bytes) else value).split())
     return text if len(text) <= limit else text[: limit - 3] + "..."
 
 

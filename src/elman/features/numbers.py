@@ -119,7 +119,7 @@ class Numbers(Feature):
         """The saved feature. Raises `ModelFileError` if its scale cannot be right."""
         made = cls(scale=checked(config, "scale", str, cls.kind))
         made.width_ = checked(config, "width", int, cls.kind)
-        if made.scale not in SCALES or made.width_ < 0:
+        if made.scale not in SCALES or made.width_ < 1:
             raise ModelFileError(f"the saved numbers feature has scale = {made.scale!r} and width = {made.width_}.")
         arrays = []
         for key in ("mean", "deviation"):
@@ -185,12 +185,14 @@ def _values(column: Any, name: str, width: int | None = None) -> tuple[_Array, _
         return flat, column.lengths.numpy()
     whole = _whole(column, name)
     if whole is not None:
+        _check_width(whole.shape[2], None, name, "")
         _check_width(whole.shape[2], width, name, "")
         return whole.reshape(-1, whole.shape[2]), np.full(len(whole), whole.shape[1], dtype=np.int64)
     arrays = [_sequence(sequence, i, name) for i, sequence in enumerate(listed(column, name))]
     telling = next((i for i, array in enumerate(arrays) if array.ndim == 2), None)
     found = width if width is not None else 1 if telling is None else arrays[telling].shape[1]
     for i, array in enumerate(arrays):
+        _check_width(array.shape[-1] if array.ndim == 2 else found, None, name, f": sequence {i}")
         if array.ndim == 2 and array.shape[1] != found:
             if width is None:
                 raise DataError(
@@ -203,6 +205,8 @@ def _values(column: Any, name: str, width: int | None = None) -> tuple[_Array, _
 
 
 def _check_width(got: int, width: int | None, name: str, place: str) -> None:
+    if got == 0:
+        raise DataError(f"{name}{place} has steps without a number. Each step needs at least one.")
     if width is not None and got != width:
         raise DataError(f"{name}{place} has {got} numbers a step, but the feature was fitted on {width}.")
 
@@ -231,6 +235,8 @@ def _whole(column: Any, name: str) -> _Array | None:
 
 def _frame(column: Any, name: str) -> _Array:
     frame = nw.from_native(column, eager_only=True)
+    if not frame.columns:
+        raise DataError(f"{name} is a frame without columns.")
     for key, dtype in frame.schema.items():
         if not (dtype.is_numeric() or dtype == nw.Boolean):
             raise DataError(f"{name}: column {key!r} of the frame holds {dtype}, not numbers. Pass one of the columns.")

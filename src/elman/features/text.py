@@ -48,7 +48,8 @@ _LETTER = re.compile(r"[^\W\d_]")
 # left: that is what makes the steps of a prefix a prefix of the steps.
 _W = r"\p{L}\p{M}\p{N}"
 _SIGN = rf"[^{_W}\s\p{{Cc}}\p{{Cf}}]"
-_SIGNS = rf"{_SIGN}(?:\p{{M}}|[🏻-🏿]|\x{{200d}}{_SIGN})*"  # one sign, or one emoji with all its parts
+_TAIL = rf"(?:\p{{M}}|[🏻-🏿]|\x{{200d}}{_SIGN})*"
+_SIGNS = rf"[🇦-🇿]{{2}}|{_SIGN}{_TAIL}"  # one sign, or one emoji with all its parts
 _S = rf"'[sS](?![{_W}])"  # the possessive
 _TAG = r"</?[A-Za-z][A-Za-z0-9]*(?:\s[^<>=]*=[^<>]*|\s*/?)>"  # <br />, </i>, <a href="x">; not: a <b and c> d
 
@@ -60,7 +61,7 @@ def _word(letter: str) -> str:
 
 _PATTERNS = {
     "words": f"{_word(f'[{_W}]')}|{_S}|{_SIGNS}",
-    "characters": r"\X",
+    "characters": rf"\r\n|[🇦-🇿]{{2}}|[\s\S]{_TAIL}",  # nearly \X, whose time grows with the square of some texts
     "mixed": rf"[{_RANGES}]\p{{M}}*|{_word(f'[{_W}&&[^{_RANGES}]]')}|{_S}|{_SIGNS}",
     "subwords": f"[{_W}]+|{_SIGNS}",
 }
