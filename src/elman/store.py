@@ -30,7 +30,7 @@ from torch import Tensor
 
 from elman.errors import ModelFileError
 
-__all__ = ["CHECKPOINT", "CONFIG", "VERSION", "WEIGHTS", "check_tensors", "load", "save"]
+__all__ = ["CHECKPOINT", "CONFIG", "VERSION", "WEIGHTS", "check_replaceable", "check_tensors", "load", "save"]
 
 Kind = Literal["model", "checkpoint"]
 
@@ -91,7 +91,7 @@ def save(
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         _clean(target)
-        _check_replaceable(target, kind)
+        check_replaceable(target, kind)
         new = _beside(target, "new")
         new.mkdir()
         try:
@@ -286,7 +286,7 @@ def _clean(target: Path) -> None:
             shutil.rmtree(new, ignore_errors=True)
 
 
-def _check_replaceable(target: Path, kind: Kind) -> None:
+def check_replaceable(target: Path, kind: Kind = "model") -> None:
     """Refuse to replace anything that is not wholly ours: an overwritten folder cannot be brought back."""
     if not os.path.lexists(target):
         return
@@ -301,7 +301,7 @@ def _check_replaceable(target: Path, kind: Kind) -> None:
     if CONFIG in names:
         ours = {CONFIG, *_listed(target, _record(target, kind))}
     if kind == "model" and CHECKPOINT in names:
-        _check_replaceable(target / CHECKPOINT, "checkpoint")
+        check_replaceable(target / CHECKPOINT, "checkpoint")
         ours.add(CHECKPOINT)
     # What an interrupted save of a checkpoint left inside is no one's; everything else may be somebody's work.
     if foreign := sorted(n for n in names - ours - _LITTER if ".elman-" not in n):
