@@ -63,7 +63,7 @@ _PATTERNS = {
     "words": f"{_word(f'[{_W}]')}|{_S}|{_SIGNS}",
     "characters": rf"\r\n|[🇦-🇿]{{2}}|[\s\S]{_TAIL}",  # nearly \X, whose time grows with the square of some texts
     "mixed": rf"[{_RANGES}]\p{{M}}*|{_word(f'[{_W}&&[^{_RANGES}]]')}|{_S}|{_SIGNS}",
-    "subwords": f"[{_W}]+|{_SIGNS}",
+    "subwords": rf"[{_W}]+|{_SIGN}\p{{M}}*",  # nothing that a cut within it would change
 }
 
 
@@ -147,7 +147,12 @@ class Text(Feature):
     def config(self) -> dict[str, Any]:
         """The options, the unit that was chosen and the number of distinct symbols in the training data."""
         self._fitted()
-        options = {"unit": self.unit, "max_words": self.max_words, "min_count": self.min_count, "lower": self.lower}
+        options = {
+            "unit": self.unit,
+            "max_words": int(self.max_words),
+            "min_count": self.min_count,
+            "lower": self.lower,
+        }
         return options | {"chosen_unit": self.unit_, "symbols": self.symbols, "distinct": self.distinct_}
 
     def files(self) -> dict[str, str]:
@@ -288,10 +293,11 @@ def _trained(texts: Sequence[str], unit: str, options: Text) -> Tokenizer:
     """A tokeniser that knows every symbol of the texts, the commonest first, or the sub-words asked for."""
     if unit == "subwords":
         model: models.Model = models.BPE(unk_token=UNKNOWN)
+        room = min(int(options.max_words), sum(map(len, texts)) + 1000)  # the trainer reserves memory for all of it
         trainer: trainers.Trainer = trainers.BpeTrainer(
-            vocab_size=options.max_words + 1,
-            min_frequency=options.min_count or 2,
-            limit_alphabet=options.max_words,
+            vocab_size=room + 1,
+            min_frequency=min(int(options.min_count or 2), 2**31),
+            limit_alphabet=room,
             special_tokens=[UNKNOWN],
             show_progress=False,
         )
