@@ -50,11 +50,6 @@ int crew_for(const RaggedView& ragged, int threads) {
   return ragged.sequences > 0 ? static_cast<int>(at_most(threads, ragged.sequences)) : 1;
 }
 
-// A sequence is walked by one thread.
-int crew_for(const RaggedView& ragged, int threads) {
-  return ragged.sequences < 1 ? 1 : static_cast<int>(at_most(threads, ragged.sequences));
-}
-
 // Enough lanes that the longest sequence does not outlast the rest, and that one read of the weights serves a block.
 int lanes_for(const RaggedView& ragged, int threads) {
   const int64_t balanced = ragged.longest > 0 ? pieces(ragged.steps, threads * ragged.longest) : 1;

@@ -1,0 +1,47 @@
+"""A simple recurrent network read word by word: "我 爱 北京 天安门".
+
+    h_t = tanh(W x_t + b + U h_{t-1} + c)        what it remembers after word t
+    y_t = softmax(V h_t + d)                     what it says after word t
+
+Nothing is trained here. The point is to see that one line of arithmetic is repeated, that h carries everything that was
+read so far, and that the layer gives the same numbers as the line written out.
+
+Run it: python examples/tutorials/step_by_step.py
+"""
+
+import torch
+
+import elman
+
+WORDS = ["我", "爱", "北京", "天安门"]  # I, love, Beijing, Tiananmen
+HIDDEN, OUTPUTS = 4, 2
+
+torch.manual_seed(0)
+torch.set_printoptions(precision=3, sci_mode=False)
+cell = elman.RNN(inputs=len(WORDS), hidden=HIDDEN)
+head = torch.nn.Linear(HIDDEN, OUTPUTS)
+x = torch.eye(len(WORDS))  # each word is a row with a single one
+
+
+def numbers(row: torch.Tensor) -> str:
+    return " ".join(f"{value:6.3f}" for value in row.tolist())
+
+
+print("h_0 =", numbers(torch.zeros(HIDDEN)), "   nothing read yet")
+by_hand = torch.zeros(HIDDEN)
+state = cell.initial_state(sequences=1)
+with torch.no_grad():
+    for t, word in enumerate(WORDS, start=1):
+        x_t = x[t - 1]
+        W, U, b, c = cell.weight_ih, cell.weight_hh, cell.bias_ih, cell.bias_hh
+        by_hand = torch.tanh(W @ x_t + b + U @ by_hand + c)  # the equation, written out
+        h, state = cell.step(x_t[None], state)  # the layer, one step
+        y = torch.softmax(head(h[0]), dim=0)
+        print(f"\n{word}   h_{t} = tanh(W x_{t} + b + U h_{t - 1} + c)")
+        print(f"      h_{t} = {numbers(h[0])}")
+        print(f"      y_{t} = {numbers(y)}")
+        assert torch.allclose(h[0], by_hand, atol=1e-6), (h, by_hand)
+
+    whole, last = cell(elman.Ragged.of([x]))  # the same four steps in one call
+assert torch.equal(whole[0][-1], state.hidden[0]) and torch.equal(last.hidden, state.hidden)
+print("\nThe four steps in one call end in the same h, bit for bit:", numbers(last.hidden[0]))
