@@ -72,12 +72,14 @@ void check_rows(const A& array, const char* name, int64_t rows, int64_t width) {
 // Neighbours within a row; rows may lie apart.
 template <class A>
 bool rows_apart(const A& array) {
+  if (array.size() == 0) return true;
   return array.ndim() == 2 && (array.shape(1) <= 1 || array.stride(1) == 1) &&
          (array.shape(0) <= 1 || array.stride(0) >= static_cast<int64_t>(array.shape(1)));
 }
 
 template <class A>
 bool packed_close(const A& array) {
+  if (array.size() == 0) return true;
   int64_t step = 1;
   for (size_t i = array.ndim(); i-- > 0;) {
     if (array.shape(i) > 1 && array.stride(i) != step) return false;
