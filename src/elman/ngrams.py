@@ -58,8 +58,8 @@ _GRID_BITS = 24
 def bucket_count(steps: int, orders: Sequence[int] = (1, 2, 3), classes: int = 2) -> int:
     """How many buckets suit training data of `steps` steps: a power of two, at least 4 an n-gram, from 2^14 to 2^22.
 
-    With many classes fewer, so that buckets times rows of weights stay within 2^23 (1 GB while learning). 2^22 holds the
-    2.7 million distinct 1-3-grams of 25 000 film reviews; on them 2^20 costs 0.3 and 2^18 1.3 points of accuracy.
+    With many classes fewer, so that buckets times rows of weights stay within 2^23 (1 GB while learning). 2^22 holds
+    the 2.7 million distinct 1-3-grams of 25 000 film reviews; on them 2^20 costs 0.3 and 2^18 1.3 points of accuracy.
 
     >>> bucket_count(1000), bucket_count(10**9), bucket_count(10**9, classes=20)
     (16384, 4194304, 262144)
