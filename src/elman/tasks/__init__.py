@@ -1,0 +1,40 @@
+"""What is asked? One file for each task; `load` brings back a saved one, whichever it is.
+
+`classify.py` one label per sequence
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from elman import store
+from elman.errors import ModelFileError
+from elman.tasks.base import Task
+from elman.tasks.classify import Classifier
+
+__all__ = ["TASKS", "Classifier", "Task", "load"]
+
+TASKS: dict[str, type[Task]] = {task.task: task for task in (Classifier,)}
+
+
+def load(folder: str | os.PathLike[str]) -> Any:
+    """The task that was saved to `folder`, ready to answer.
+
+    Raises ``ModelFileError`` where the folder is missing, altered, written by a newer version, or no model.
+
+    >>> import tempfile
+    >>> clf = Classifier(epochs=1, hidden=4, verbose=False).fit(["good", "fine", "bad", "poor"], [1, 1, 0, 0])
+    >>> with tempfile.TemporaryDirectory() as place:
+    ...     clf.save(f"{place}/model")
+    ...     bool((load(f"{place}/model").predict_proba(["good"]) == clf.predict_proba(["good"])).all())
+    True
+    """
+    config, tensors, files = store.load(folder)
+    name = config.get("task")
+    if name not in TASKS:
+        raise ModelFileError(
+            f"{os.fspath(folder)} holds a model for the task {name!r}; this version knows {', '.join(TASKS)}. "
+            "Upgrade: pip install -U elman."
+        )
+    return TASKS[name].restore(config, tensors, files, folder)

@@ -1,0 +1,588 @@
+"""One label for each sequence: sentiment, topic, spam, kind of signal.
+
+    e_t = input layer(x_t)                         the vector of a symbol, or the numbers as they are
+    h_1 ... h_T = encoder(e_1 ... e_T)
+    d = A pool(h_1 ... h_T) + b                    the recurrent path, one logit per class
+    g = n-gram model(x_1 ... x_T)                  the wide path, ngrams.py; only for symbols
+    z = u d + v g                                  u, v >= 0 chosen on the validation part
+    p = softmax(z)
+
+The paths learn apart from each other (stacking, Wolpert 1992): n-grams soon fit the training part perfectly, and
+together with them the recurrent path would have nothing left to learn from. u and v minimise the cross-entropy of the
+validation part plus ((u - 1/2)^2 + (v - 1/2)^2) / 2, which also decides them where nothing is held out.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.special import logsumexp, softmax
+from sklearn.base import ClassifierMixin
+from sklearn.exceptions import DataConversionWarning
+from torch import Tensor, nn
+
+from elman import metrics, store
+from elman.batches import batches
+from elman.encoder import Encoder
+from elman.errors import DataError, OptionError, TrainingError
+from elman.features.base import Feature, is_missing, seen, shown
+from elman.heads import POOLS, Linear, Pool
+from elman.losses import cross_entropy
+from elman.ngrams import NgramModel, NgramState, bucket_count
+from elman.ragged import Ragged
+from elman.stream import Answer, Session, counted, flat, nested, refuse_bidirectional
+from elman.tasks.base import Task, _is_whole, _share, _under, count, held_out
+from elman.train import History, train
+
+__all__ = ["Classifier", "Network"]
+
+_Array = NDArray[Any]
+_Floats = NDArray[np.float64]
+_STEPS = 1 << 16  # steps in a batch of prediction: bounds the memory, the answers do not depend on it
+
+
+class Network(nn.Module):
+    """The recurrent path: input layer, encoder, pool, linear layer. Logits [sequences, classes] of a `Ragged`.
+
+    >>> from elman.features import Numbers
+    >>> network = Network(Numbers().fit([[1.0, 2.0]]), classes=3, options=Classifier(hidden=4))
+    >>> network(Ragged.of([torch.randn(5, 1), torch.randn(0, 1)])).shape
+    torch.Size([2, 3])
+    """
+
+    def __init__(self, feature: Feature, classes: int, options: Classifier) -> None:
+        super().__init__()
+        read: Any = feature.module(int(options.embed), float(options.symbol_dropout))
+        hidden = options.hidden
+        widths = int(hidden) if _is_whole(hidden) else [int(width) for width in hidden]  # type: ignore[arg-type, union-attr]
+        self.input = read
+        self.encoder = Encoder(
+            read.outputs, widths, options.cell, int(options.layers), bool(options.bidirectional), options.dropout
+        )
+        self.pool = Pool(options.pool, self.encoder.outputs)
+        self.dropout = nn.Dropout(options.head_dropout)
+        self.head = Linear(self.pool.outputs, classes)
+
+    def forward(self, x: Ragged) -> Tensor:
+        """Forwards whole sequences."""
+        y, _ = self.encoder(self.input(x))
+        logits: Tensor = self.head(self.dropout(self.pool(y)))
+        return logits
+
+    @torch.no_grad()
+    def start(self, prior: Tensor) -> Self:
+        """Begins with the logarithm of how frequent each class is, so that training need not learn it."""
+        self.head.bias.copy_(prior.log() - prior.log().mean())
+        return self
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class Classifier(ClassifierMixin, Task):
+    """One label for each sequence.
+
+    `fit`, `predict` and the others take a list of texts, of token lists, or of arrays [length] or [length, width]; a
+    2-D array (one number a step), a 3-D array, a `Ragged`, or a frame. Labels are str, int, bool or whole floats.
+
+    Learnt: ``classes_``, ``history_`` (the learning curve), ``metrics_`` (of the validation part), ``network_``,
+    ``feature_``, ``ngrams_`` (the wide path or None), ``blend_`` (u and v; see the head of this file).
+
+    >>> clf = Classifier(hidden=8, epochs=1, verbose=False)
+    >>> clf = clf.fit(["a good film", "fine", "a bad film", "poor"], ["pos", "pos", "neg", "neg"])
+    >>> clf.predict_proba(["good", ""]).shape, clf.classes_.tolist()
+    ((2, 2), ['neg', 'pos'])
+    """
+
+    task: ClassVar[str] = "classify"
+    says: ClassVar[str] = "One label for each sequence."
+
+    pool: str = "attention"  # one row from all steps: "last", "mean", "max", "attention", or some joined by "+"
+    head_dropout: float = 0.5  # share of the pooled row set to zero; 0 turns it off (Srivastava et al. 2014)
+    class_weight: str | dict[Any, float] | None = None  # cost of errors by class: None (1), "balanced", or a dict
+    smoothing: float = 0.0  # share of certainty given to the other classes (label smoothing, Szegedy et al. 2016)
+    ngrams: int | None = None  # longest n-gram of the wide path; 0 turns it off; None: 3 for symbols, 0 for numbers
+
+    def problems(self) -> list[str]:
+        """Everything that is wrong with the options, a sentence each."""
+        found = super().problems() + _share(self, "head_dropout") + _share(self, "smoothing")
+        pool: Any = self.pool
+        kinds = pool.split("+") if isinstance(pool, str) else [None]
+        if not set(kinds) <= set(POOLS) or len(set(kinds)) < len(kinds):
+            found.append(f"pool = {pool!r} must be one of {', '.join(POOLS)}, or some of them joined by '+'")
+        if not (self.ngrams is None or (_is_whole(self.ngrams, 0) and self.ngrams <= 8)):
+            found.append(f"ngrams = {self.ngrams!r} must be a whole number from 0 to 8, or None")
+        return found + self._class_weight_problems()
+
+    def _class_weight_problems(self) -> list[str]:
+        weights: Any = self.class_weight
+        if weights is None or (isinstance(weights, str) and weights == "balanced"):
+            return []
+        if not isinstance(weights, Mapping):
+            return [f"class_weight = {shown(weights)} must be None, 'balanced' or a dict from class to weight"]
+        numbers = [w for w in weights.values() if isinstance(w, int | float | np.number) and 0 <= w < float("inf")]
+        bad = len(numbers) < len(weights)
+        return [f"class_weight = {shown(dict(weights))} must hold numbers of at least 0"] if bad else []
+
+    # ---- learning
+
+    def fit(self, X: Any, y: Any, *, out: str | os.PathLike[str] | None = None, resume: bool = False) -> Self:
+        """Learns from sequences `X` and their labels `y`: one label each, or the name of a column of the frame `X`.
+
+        `out` is the folder that `save` will be given: a checkpoint is written into it after every epoch. With `resume`
+        a fit that died goes on from there, to the same weights as if it had not.
+
+        Raises ``OptionError`` for all options that cannot be, ``DataError`` for data that cannot be used, naming the
+        sequence, and ``TrainingError`` if the loss becomes NaN (what was learnt until then stays usable).
+        """
+        self._check_options()
+        column, y = self._column_and_target(X, y)
+        if y is None:
+            raise DataError("Classifier requires y to be passed, but the target y is None. Give one label a sequence.")
+        classes, codes = _labels(y, count(column))
+        _check_table(column)
+        weights = self._weights(classes, codes)
+        rest = held_out(codes, len(codes), self.validation, self.seed)
+        training = np.setdiff1d(np.arange(len(codes)), rest)
+        feature, data, kept = self._features(column, training, rest)
+        wide = self._wide(feature, data, codes[training], len(classes), weights)
+
+        self._remember_input(X, column)
+        self.feature_, self.classes_, self.ngrams_ = feature, classes, wide
+        self.blend_ = np.array([0.5, 0.5]) if wide else np.array([1.0, 0.0])
+        self.network_ = self._network(codes[training], weights)
+        self.history_ = History("accuracy" if len(rest) else "loss")
+        self.metrics_: dict[str, float] = {}
+        self.data_ = {
+            "training sequences": len(training),
+            "training steps": data.steps,
+            "validation sequences": len(rest),
+            "classes": ", ".join(str(c) for c in classes.tolist()[:20]) + (" …" if len(classes) > 20 else ""),
+        }
+        self._train(data, kept, torch.from_numpy(codes), weights, (training, rest), out, resume)
+        return self
+
+    def _network(self, codes: NDArray[np.int64], weights: Tensor) -> Network:
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.seed() if self.seed is None else torch.default_generator.manual_seed(int(self.seed))
+            network = Network(self.feature_, len(self.classes_), self)
+        frequent = torch.from_numpy(np.bincount(codes, minlength=len(self.classes_))) * weights + 1e-3
+        return network.start((frequent / frequent.sum()).float())
+
+    def _weights(self, classes: _Array, codes: NDArray[np.int64]) -> Tensor:
+        """The cost of an error in each class; 1 on average over the sequences."""
+        counts = np.bincount(codes, minlength=len(classes)).astype(np.float64)
+        if self.class_weight is None:
+            return torch.ones(len(classes))
+        if isinstance(self.class_weight, str):
+            given = 1 / counts
+        else:
+            table = dict(self.class_weight)
+            if unknown := [key for key in table if key not in classes.tolist()]:
+                raise OptionError(
+                    f"class_weight names {shown(unknown[0])}, which is none of the classes in y: "
+                    f"{', '.join(map(repr, classes.tolist()[:8]))}."
+                )
+            given = np.array([float(table.get(label, 1.0)) for label in classes.tolist()])
+        mean = (given * counts).sum() / counts.sum()
+        if mean == 0:
+            raise OptionError("class_weight is 0 for every class in y. Give at least one of them more.")
+        return torch.from_numpy(given / mean).float()
+
+    def _wide(
+        self, feature: Feature, data: Ragged, codes: NDArray[np.int64], classes: int, weights: Tensor
+    ) -> NgramModel | None:
+        longest = self.ngrams if self.ngrams is not None else (0 if feature.symbols is None else 3)
+        if not longest:
+            return None
+        if feature.symbols is None:
+            raise OptionError(f"ngrams = {longest} needs texts or tokens; numbers have no n-grams. Leave it at None.")
+        orders = tuple(range(1, int(longest) + 1))
+        model, targets = NgramModel(orders, bucket_count(data.steps, orders)), torch.from_numpy(codes)
+        return model.fit(model.ngrams(data), targets, classes, weights[targets])
+
+    def _train(
+        self,
+        data: Ragged,
+        kept: Ragged,
+        codes: Tensor,
+        weights: Tensor,
+        parts: tuple[NDArray[np.int64], NDArray[np.int64]],
+        out: str | os.PathLike[str] | None,
+        resume: bool,
+    ) -> None:
+        targets, truth = codes[parts[0]], codes[parts[1]].numpy()
+        costs = None if self.class_weight is None else weights
+        wide = self._wide_logits(kept)
+
+        def loss(indices: Tensor) -> Tensor:
+            return cross_entropy(self.network_(data[indices]), targets[indices], costs, self.smoothing)
+
+        def validate() -> dict[str, float]:
+            return self._choose_blend(self._deep_logits(kept), wide, truth, weights.double().numpy()[truth])
+
+        try:
+            self.history_ = train(
+                self.network_,
+                loss,
+                data.lengths,
+                self,
+                validate=validate if len(kept) else None,
+                metric="accuracy",
+                checkpoint=None if out is None else Path(out) / store.CHECKPOINT,
+                resume=resume,
+                name=lambda index: f"sequence {parts[0][index]}",
+            )
+        except TrainingError:
+            self._finish(validate, len(kept))
+            raise
+        self._finish(validate, len(kept))
+
+    def _finish(self, validate: Any, kept: int) -> None:
+        self.network_.eval()
+        self.metrics_ = validate() if kept else {}
+
+    def _choose_blend(self, deep: _Floats, wide: _Floats | None, truth: _Array, costs: _Floats) -> dict[str, float]:
+        """Sets `blend_` by the validation part; the metrics of the whole, and of each path alone."""
+        if wide is not None:
+            self.blend_ = _stacked(np.stack([deep, wide]), truth, costs)
+        both = self._blended(deep, wide)
+        found = _metrics(both, truth)
+        if wide is not None:
+            found["accuracy_recurrent"] = float((deep.argmax(1) == truth).mean())
+            found["accuracy_ngrams"] = float((wide.argmax(1) == truth).mean())
+        return found
+
+    # ---- answering
+
+    def predict(self, X: Any) -> _Array:
+        """The likeliest class of each sequence: an array [sequences] of the kind of label that `fit` saw."""
+        answers = self._logits(X).argmax(1)
+        return self.classes_[answers]  # type: ignore[no-any-return]
+
+    def predict_proba(self, X: Any) -> _Floats:
+        """The probability of each class, float64 [sequences, classes], in the order of ``classes_``."""
+        return _softmax(self._logits(X))
+
+    def decision_function(self, X: Any) -> _Floats:
+        """Scores, float64 [sequences, classes]; for two classes [sequences], positive where the second is likelier."""
+        logits = self._logits(X)
+        return logits[:, 1] - logits[:, 0] if logits.shape[1] == 2 else logits
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Accuracy: the share of sequences whose label is found. A label that was not learnt counts as missed."""
+        column, truth = self._scored(X, y)
+        right = np.array([a == b for a, b in zip(self.predict(column).tolist(), truth, strict=True)], dtype=np.float64)
+        if not len(right):
+            raise DataError("there are no sequences to score. Give at least one.")
+        return float(np.average(right, weights=None if sample_weight is None else np.asarray(sample_weight)))
+
+    def evaluate(self, X: Any, y: Any) -> dict[str, float]:
+        """Accuracy, macro F1 and cross-entropy ("loss"), of each path alone as well.
+
+        Raises ``DataError`` for a label that was not learnt.
+        """
+        column, truth = self._scored(X, y)
+        place = {label: code for code, label in enumerate(self.classes_.tolist())}
+        for i, label in enumerate(truth):
+            if label not in place:
+                raise DataError(
+                    f"y: the label of sequence {i}, {shown(label)}, is none of the classes learnt: "
+                    f"{', '.join(map(repr, list(place)[:8]))}{', …' if len(place) > 8 else ''}."
+                )
+        if not truth:
+            raise DataError("there are no sequences to score. Give at least one.")
+        codes = np.array([place[label] for label in truth])
+        data = self._steps(column)
+        deep, wide = self._deep_logits(data), self._wide_logits(data)
+        found = _metrics(self._blended(deep, wide), codes)
+        if wide is not None:
+            found["accuracy_recurrent"] = float((deep.argmax(1) == codes).mean())
+            found["accuracy_ngrams"] = float((wide.argmax(1) == codes).mean())
+        return found
+
+    def _scored(self, X: Any, y: Any) -> tuple[Any, list[Any]]:
+        self._check_fitted()
+        column, y = self._column_and_target(X, y)
+        truth = _plain(y)
+        if len(truth) != count(column):
+            raise DataError(f"X has {count(column)} sequences, y has {len(truth)} labels. Give one label a sequence.")
+        return column, truth
+
+    def _logits(self, X: Any) -> _Floats:
+        self._check_fitted()
+        data = self._steps(self._column(X))
+        return self._blended(self._deep_logits(data), self._wide_logits(data))
+
+    def _blended(self, deep: _Floats, wide: _Floats | None) -> _Floats:
+        return deep if wide is None else self.blend_[0] * deep + self.blend_[1] * wide
+
+    @torch.no_grad()
+    def _deep_logits(self, data: Ragged) -> _Floats:
+        """Logits of the recurrent path. A sequence's bits do not depend on the batch it falls into."""
+        made = torch.zeros(len(data), len(self.classes_), dtype=torch.float64)
+        for chosen in batches(data.lengths, _STEPS) if len(data) else []:
+            first, last = int(chosen[0]), int(chosen[-1]) + 1
+            made[first:last] = self.network_(data[first:last])
+        return made.numpy()
+
+    def _wide_logits(self, data: Ragged) -> _Floats | None:
+        if self.ngrams_ is None:
+            return None
+        return self.ngrams_.logits(self.ngrams_.ngrams(data)).double().numpy()
+
+    # ---- streaming
+
+    def stream(self) -> Session:
+        """A session that takes one step at a time and always has the answer so far. One-directional models only."""
+        self._check_fitted()
+        refuse_bidirectional(self.network_.encoder.bidirectional)
+        return Session(_Stepper(self))
+
+    # ---- on disk
+
+    def _config(self) -> dict[str, Any]:
+        return {
+            "classes": {"dtype": self.classes_.dtype.str, "values": self.classes_.tolist()},
+            "ngrams": None if self.ngrams_ is None else self.ngrams_.config(),
+        }
+
+    def _tensors(self) -> dict[str, Tensor]:
+        wide = {} if self.ngrams_ is None else self.ngrams_.tensors()
+        return {"blend": torch.from_numpy(self.blend_)} | {f"ngrams.{key}": value for key, value in wide.items()}
+
+    @classmethod
+    def _options_from(cls, saved: Mapping[str, Any]) -> dict[str, Any]:
+        options = dict(saved)
+        if isinstance(options["class_weight"], Mapping):
+            options["class_weight"] = dict(options["class_weight"]["pairs"])
+        return options
+
+    def _restore(self, config: Mapping[str, Any], tensors: Mapping[str, Tensor], folder: Any) -> None:
+        values, dtype = config["classes"]["values"], np.dtype(config["classes"]["dtype"])
+        if dtype.kind not in "Ubiuf" or len(set(values)) != len(values) or len(values) < 2:
+            raise ValueError("classes")
+        self.classes_ = np.array(values, dtype=dtype)
+        with torch.device("meta"):  # no memory is taken before the sizes are known to fit
+            self.network_ = Network(self.feature_, len(values), self)
+        weights = _under("network.", tensors)
+        store.check_tensors(folder, weights, self.network_.state_dict())
+        self.network_.load_state_dict(weights, assign=True)
+        self.network_.eval()
+        wide = config["ngrams"]
+        self.ngrams_ = None if wide is None else NgramModel.restore(wide, _under("ngrams.", tensors))
+        if self.ngrams_ is not None and (self.ngrams_.classes != len(values) or self.feature_.symbols is None):
+            raise ValueError("ngrams")
+        self.blend_ = tensors["blend"].numpy()
+        if self.blend_.shape != (2,) or self.blend_.dtype != np.float64 or not np.isfinite(self.blend_).all():
+            raise ValueError("blend")
+
+
+class _Stepper:
+    """A classifier one step at a time; `Session` keeps the state."""
+
+    def __init__(self, clf: Classifier) -> None:
+        self.feature, self.network, self.ngrams = clf.feature_, clf.network_, clf.ngrams_
+        self.classes, self.blend = clf.classes_.tolist(), clf.blend_
+        self.start = self.network.encoder.initial_state(1)
+
+    def read(self, value: Any) -> Tensor:
+        return self.feature.step(value, name="steps")
+
+    def initial_state(self) -> dict[str, Tensor]:
+        pooled = self.network.pool.initial_state(1)
+        state = {"steps": torch.zeros(1, dtype=torch.int64), "pool": pooled, **flat("encoder", self.start)}
+        if self.ngrams is not None:
+            empty = Ragged(torch.zeros(0, dtype=torch.int64), torch.zeros(2, dtype=torch.int64))
+            state |= _packed(self.ngrams.initial_state(), self.ngrams.logits(empty), len(self.ngrams.weight))
+        return state
+
+    @torch.no_grad()
+    def advance(self, steps: Tensor, state: dict[str, Tensor]) -> dict[str, Tensor]:
+        x = self.network.input(Ragged(steps, torch.tensor([0, len(steps)])))
+        y, after = self.network.encoder(x, nested("encoder", state, self.start))
+        pooled = state["pool"]
+        for row in y.values.split(1):
+            _, pooled = self.network.pool.step(row, pooled)
+        made = {"steps": state["steps"] + len(steps), "pool": pooled, **flat("encoder", after)}
+        if self.ngrams is not None:
+            wide = _unpacked(state)
+            for symbol in steps.tolist():
+                logits = self.ngrams.step(symbol, wide)
+            made |= _packed(wide, logits, len(self.ngrams.weight))
+        return made
+
+    @torch.no_grad()
+    def answer(self, state: dict[str, Tensor]) -> Answer:
+        logits = self.network.head(self.network.pool.read(state["pool"])).double().numpy()
+        if self.ngrams is not None:
+            logits = self.blend[0] * logits + self.blend[1] * state["ngrams.logits"].double().numpy()
+        shares = _softmax(logits)[0]
+        label = self.classes[int(logits[0].argmax())]
+        return Answer(label, dict(zip(self.classes, shares.tolist(), strict=True)), counted(state))
+
+
+def _packed(state: NgramState, logits: Tensor, rows: int) -> dict[str, Tensor]:
+    total = np.zeros(rows) if state.total is None else state.total
+    return {
+        "ngrams.recent": torch.tensor(state.recent, dtype=torch.int64),
+        "ngrams.seen": torch.tensor(sorted(state.seen), dtype=torch.int64),
+        "ngrams.kept": torch.tensor([state.kept]),
+        "ngrams.total": torch.from_numpy(total),
+        "ngrams.logits": logits,
+    }
+
+
+def _unpacked(state: dict[str, Tensor]) -> NgramState:
+    return NgramState(
+        tuple(state["ngrams.recent"].tolist()),
+        set(state["ngrams.seen"].tolist()),
+        int(state["ngrams.kept"][0]),
+        state["ngrams.total"].numpy().copy(),
+    )
+
+
+# ---- labels
+
+
+def _plain(y: Any) -> list[Any]:
+    """Labels as plain Python values, whatever they come in."""
+    if isinstance(y, Tensor):
+        y = y.detach().cpu().numpy()
+    elif hasattr(y, "__array__") and not hasattr(y, "__iter__"):
+        y = np.asarray(y)
+    if isinstance(y, np.ndarray) and y.ndim == 2 and y.shape[1] == 1:
+        warnings.warn(
+            "A column-vector y was passed when a 1d array was expected. Pass y.ravel().",
+            DataConversionWarning,
+            stacklevel=4,
+        )
+        y = y.ravel()
+    if isinstance(y, np.ndarray) and y.ndim != 1:
+        raise DataError(f"y should be a 1d array with one label a sequence, got an array of shape {y.shape} instead.")
+    if isinstance(y, str | bytes | Mapping) or not hasattr(y, "__iter__"):
+        raise DataError(f"y must be a list of labels, one a sequence, got {seen(y)}.")
+    for name in ("to_list", "to_pylist", "tolist"):
+        if hasattr(y, name):
+            return list(getattr(y, name)())
+    return [value.item() if isinstance(value, np.generic) else value for value in y]
+
+
+def _labels(y: Any, sequences: int) -> tuple[_Array, NDArray[np.int64]]:
+    """The classes in order, and which of them each sequence belongs to."""
+    values = _plain(y)
+    if len(values) != sequences:
+        raise DataError(f"X has {sequences} sequences, y has {len(values)} labels. Give one label a sequence.")
+    if not values:
+        raise DataError("X holds no sequences. Fitting needs at least two, of different classes.")
+    for i, value in enumerate(values):
+        _check_label(value, i)
+    kinds = {_kind(value): i for i, value in reversed(list(enumerate(values)))}
+    if len(kinds) > 1:
+        (one, i), (other, j) = sorted(kinds.items(), key=lambda item: item[1])[:2]
+        raise DataError(
+            f"y is mixed: the label of sequence {i} is a {one}, that of sequence {j} a {other}. Use one kind."
+        )
+    dtype = y.dtype if isinstance(y, np.ndarray) and y.dtype.kind in "biuf" else None
+    classes, codes = np.unique(np.array(values, dtype=dtype), return_inverse=True)
+    if len(classes) < 2:
+        raise DataError(
+            f"y has only one class, {classes.tolist()[0]!r}. A classifier needs at least two to tell apart."
+        )
+    return classes, codes.astype(np.int64)
+
+
+def _kind(value: Any) -> str:
+    return "truth value" if isinstance(value, bool) else "text" if isinstance(value, str) else "number"
+
+
+def _check_label(value: Any, i: int) -> None:
+    if isinstance(value, float) and not np.isfinite(value):
+        what = "NaN" if value != value else "infinity"
+        raise DataError(f"Input y contains {what}: sequence {i} has the label {value!r}. Drop it, or give it a label.")
+    if is_missing(value):
+        raise DataError(f"y: sequence {i} has no label, got {value!r}. Drop it, or give it one.")
+    if isinstance(value, complex):
+        raise DataError(f"Complex data not supported: the label of sequence {i} is {value!r}.")
+    if not isinstance(value, str | bool | int | float):
+        raise DataError(f"y: the label of sequence {i} is {seen(value)}. A label is a str, an int or a bool.")
+    if isinstance(value, float) and not value.is_integer():
+        raise DataError(
+            f"Unknown label type: the label of sequence {i} is {value!r}, which is not whole. Classes are whole "
+            "numbers or names; turn them into text if you mean names."
+        )
+
+
+def _check_table(column: Any) -> None:
+    shape = getattr(column, "shape", None)
+    if isinstance(column, np.ndarray | Tensor) and column.ndim == 2 and column.shape[1] == 0:
+        raise DataError(f"Found array with 0 feature(s) (shape={tuple(shape or ())}) while a minimum of 1 is required.")
+
+
+# ---- numbers
+
+
+def _softmax(logits: _Floats) -> _Floats:
+    """Probabilities; each row's bits its own."""
+    return torch.softmax(torch.from_numpy(logits), dim=1).numpy()
+
+
+def _metrics(logits: _Floats, truth: _Array) -> dict[str, float]:
+    answers = logits.argmax(1)
+    surprise = logsumexp(logits, axis=1) - logits[np.arange(len(truth)), truth]
+    return {
+        "accuracy": metrics.accuracy(truth.tolist(), answers.tolist()),
+        "macro_f1": metrics.macro_f1(truth.tolist(), answers.tolist()),
+        "loss": float(surprise.mean()),
+    }
+
+
+def _stacked(logits: _Floats, truth: _Array, costs: _Floats) -> _Floats:
+    """Weights [paths] of at least 0 for logits [paths, sequences, classes]; see the head of this file.
+
+    The problem is convex with as many unknowns as paths: Newton's method, with halved steps where one is too long.
+
+    >>> good = np.array([[2.0, 0.0], [0.0, 2.0]])
+    >>> _stacked(np.stack([good, -good]), np.array([0, 1]), np.ones(2))[1]
+    np.float64(0.0)
+    """
+    use = np.ones(len(logits), dtype=bool)
+    while True:
+        weights = np.zeros(len(logits))
+        weights[use] = _newton(logits[use], truth, costs)
+        if (weights >= 0).all() or use.sum() == 1:
+            return np.maximum(weights, 0)
+        use &= weights > 0
+
+
+def _newton(logits: _Floats, truth: _Array, costs: _Floats) -> _Floats:
+    start = np.full(len(logits), 0.5)
+    right = logits[:, np.arange(len(truth)), truth]
+
+    def value(w: _Floats) -> float:
+        z = np.tensordot(w, logits, 1)
+        return float(costs @ (logsumexp(z, axis=1) - w @ right)) + 0.5 * float(((w - start) ** 2).sum())
+
+    weights, now = start, value(start)
+    for _ in range(50):
+        shares = softmax(np.tensordot(weights, logits, 1), axis=1)
+        means = (shares * logits).sum(2)
+        gradient = (means - right) @ costs + weights - start
+        spread = logits - means[:, :, None]
+        hessian = np.einsum("pnk,qnk,nk,n->pq", spread, spread, shares, costs, optimize=True) + np.eye(len(weights))
+        step = np.linalg.solve(hessian, gradient)
+        for _ in range(30):
+            moved = value(weights - step)
+            if moved <= now:
+                break
+            step = step / 2
+        if moved > now or np.abs(step).max() < 1e-10:
+            break
+        weights, now = weights - step, moved
+    return weights
