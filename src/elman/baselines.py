@@ -1,0 +1,185 @@
+"""The honest simple rival: what a careful person gets without any recurrent network. scikit-learn does the work.
+
+Text and tokens become counts of the runs of one, two (or three) symbols, weighted down where they are common, and a
+logistic regression reads them:
+
+    w_ig = (1 + log n_ig) (1 + log((1 + N) / (1 + N_g)))     n_ig: how often n-gram g stands in sequence i; N sequences,
+    x_i  = w_i / |w_i|                                        N_g of which have g
+    U, b = argmin  C sum_i -log softmax(U x_i + b)_{y_i} + 1/2 |U|^2                  C = 10
+
+Numbers become their mean, deviation, least, largest, first and last value in each column, and the length. The
+`majority` answers the commonest class without looking at all.
+
+Sparck Jones, K. 1972. A statistical interpretation of term specificity. Journal of Documentation 28.
+Wang, S. and Manning, C. 2012. Baselines and bigrams: simple, good sentiment and topic classification. ACL.
+"""
+
+import itertools
+import time
+import warnings
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
+
+from elman.errors import DataError, ShapeError
+from elman.features import Feature, Numbers, Text, infer
+from elman.metrics import accuracy
+
+__all__ = ["Baseline", "majority", "numbers", "rival", "text", "tokens"]
+
+
+@dataclass
+class Baseline:
+    """A simple classifier with a name. Make one with `rival`, `text`, `tokens`, `numbers` or `majority`.
+
+    >>> model = majority().fit(["x", "y", "z"], ["cat", "dog", "dog"])
+    >>> model.name, model.predict(["anything"]), model.score(["a", "b"], ["dog", "cat"])
+    ('the commonest class', ['dog'], 0.5)
+    """
+
+    name: str  # as it is shown beside the network's
+    build: Callable[[Any], Any]  # from the training column: an unfitted scikit-learn estimator; None: majority
+    seconds: float = field(default=0.0, init=False)  # that fitting took
+    classes: list[Any] = field(default_factory=list, init=False)  # in the order they were met in training
+    model: Any = field(default=None, init=False, repr=False)  # the fitted estimator; None: the commonest class it is
+
+    def fit(self, X: Any, y: Sequence[Any]) -> Self:
+        """Learn from the training data. Raises ShapeError for different lengths, DataError without any sequence.
+
+        Where nothing can be told apart (one class only, or no symbol in any text) the commonest class is the answer.
+        """
+        begin = time.perf_counter()
+        labels = _listed(y)
+        if len(labels) != len(X):
+            raise ShapeError(f"X has {len(X)} sequences, but y has {len(labels)} labels. Give one label for each.")
+        if not labels:
+            raise DataError("there are no sequences to learn from. Give at least one.")
+        self.classes = [label for label, _ in Counter(labels).most_common()]
+        self.model = self.build(X) if len(self.classes) > 1 else None
+        if self.model is not None:
+            code = {label: number for number, label in enumerate(self.classes)}
+            try:
+                with warnings.catch_warnings():
+                    warnings.simplefilter(
+                        "ignore", ConvergenceWarning
+                    )  # a last digit of the weights, not of the answers
+                    self.model.fit(X, np.array([code[label] for label in labels]))
+            except ValueError as error:
+                if "empty vocabulary" not in str(error):
+                    raise
+                self.model = None
+        self.seconds = time.perf_counter() - begin
+        return self
+
+    def predict(self, X: Any) -> list[Any]:
+        """The answer for each sequence."""
+        if not self.classes:
+            raise DataError(f"{self.name} was not fitted. Call fit(X, y) first.")
+        if self.model is None or not len(X):
+            return [self.classes[0]] * len(X)
+        return [self.classes[number] for number in self.model.predict(X)]
+
+    def score(self, X: Any, y: Sequence[Any]) -> float:
+        """The share of sequences whose answer is the true label, from 0 to 1."""
+        return accuracy(_listed(y), self.predict(X))
+
+
+def rival(X: Any, name: str = "X") -> Baseline:
+    """The baseline for the kind of sequences in `X`, not yet fitted.
+
+    >>> rival(["a text", "another"]).name
+    'TF-IDF + logistic regression'
+    >>> rival([[1.5, 2.5], [3]]).name
+    'summary statistics + logistic regression'
+    """
+    makers: dict[str, Callable[[], Baseline]] = {"text": text, "tokens": tokens, "numbers": numbers}
+    return makers[infer(X, name=name).kind]()
+
+
+def text() -> Baseline:
+    """Text: runs of 1 and 2 words, or of 1 to 3 characters where most letters are of scripts without spaces."""
+    return Baseline("TF-IDF + logistic regression", _text_model)
+
+
+def tokens() -> Baseline:
+    """Tokens: runs of 1 and 2 tokens."""
+    return Baseline("TF-IDF + logistic regression", lambda X: _linear_on(_tfidf(X, analyzer=_pairs)))
+
+
+def numbers() -> Baseline:
+    """Numbers: mean, deviation, least, largest, first and last value of each column, and the length."""
+    return Baseline("summary statistics + logistic regression", _numbers_model)
+
+
+def majority() -> Baseline:
+    """The class that is commonest in training, whatever the sequence."""
+    return Baseline("the commonest class", lambda X: None)
+
+
+# ---------------------------------------------------------------------------------------------------------- estimators
+
+
+def _text_model(X: Sequence[str]) -> Any:
+    spaced = (
+        Text().fit(list(X[:: max(1, len(X) // 1000)])).unit_ == "words"
+    )  # the rule by which the network's steps are cut
+    if spaced:
+        return _linear_on(_tfidf(X, ngram_range=(1, 2), token_pattern=r"(?u)\b\w+\b"))
+    return _linear_on(_tfidf(X, analyzer="char", ngram_range=(1, 3)))
+
+
+def _tfidf(X: Any, **options: Any) -> TfidfVectorizer:
+    # Half of all n-grams of a large set stand in one text only: they cost time and say nothing about another.
+    return TfidfVectorizer(min_df=2 if len(X) >= 1000 else 1, sublinear_tf=True, dtype=np.float32, **options)
+
+
+def _linear_on(step: Any) -> Any:
+    return make_pipeline(step, _Logistic())
+
+
+class _Logistic(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """Logistic regression by the solver that is quickest for the number of classes; the answers are the same."""
+
+    def fit(self, X: Any, y: Any) -> Self:
+        two = {"solver": "liblinear", "dual": True, "tol": 0.01, "random_state": 0} if y.max() == 1 else {}
+        self.model_ = LogisticRegression(C=10.0, max_iter=300, **two).fit(X, y)
+        return self
+
+    def predict(self, X: Any) -> Any:
+        return self.model_.predict(X)
+
+
+def _pairs(sequence: Sequence[Any]) -> list[tuple[Any, ...]]:
+    return [*((token,) for token in sequence), *itertools.pairwise(sequence)]
+
+
+def _numbers_model(X: Any) -> Any:
+    feature = Numbers().fit(X)
+    summary = FunctionTransformer(lambda column: _summary(feature, column))
+    return make_pipeline(summary, StandardScaler(), LogisticRegression(max_iter=1000))
+
+
+def _summary(feature: Feature, X: Any) -> "np.ndarray[Any, Any]":
+    rows = []
+    for sequence in feature.transform(X):
+        x = sequence.numpy()
+        if not len(x):
+            rows.append(np.zeros(6 * x.shape[1] + 1))
+            continue
+        parts = [x.mean(0), x.std(0), x.min(0), x.max(0), x[0], x[-1], [len(x)]]
+        rows.append(np.concatenate(parts))
+    return np.stack(rows)
+
+
+def _listed(y: Any) -> list[Any]:
+    tolist = getattr(y, "tolist", None) or getattr(y, "to_list", None)
+    return list(tolist() if callable(tolist) else y)
