@@ -240,7 +240,7 @@ def _frame(column: Any, name: str) -> _Array:
     for key, dtype in frame.schema.items():
         if not (dtype.is_numeric() or dtype == nw.Boolean):
             raise DataError(f"{name}: column {key!r} of the frame holds {dtype}, not numbers. Pass one of the columns.")
-    return np.stack([_array(frame[key].to_numpy(), None, name) for key in frame.columns], axis=1)
+    return np.stack([_array(frame.get_column(key).to_numpy(), None, name) for key in frame.columns], axis=1)
 
 
 def _sequence(value: Any, i: int, name: str) -> _Array:
