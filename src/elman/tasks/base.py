@@ -176,10 +176,9 @@ class Task(BaseEstimator, Training):
             self.input_ = column.name
         elif (columns := _columns(column)) == 1 and is_frame(column):
             self.input_ = str(_frame(column).columns[0])
-        if hasattr(self, "n_features_in_"):
-            del self.n_features_in_
+        self.__dict__.pop("n_features_in_", None)
         if (columns := _columns(column)) is not None:
-            self.n_features_in_ = columns
+            self.n_features_in_: int = columns
 
     def _steps(self, column: Any) -> Ragged:
         """The steps of a column that the fitted feature can read."""
@@ -189,7 +188,8 @@ class Task(BaseEstimator, Training):
                 f"X has {columns} features, but {type(self).__name__} is expecting {learnt} features as input. In a "
                 "table each column is a step; to pass sequences of another length than those of fit, pass list(X)."
             )
-        return self.feature_.transform(column)
+        feature: Feature = self.feature_
+        return feature.transform(column)
 
     def _check_fitted(self) -> None:
         if not hasattr(self, "network_"):
