@@ -287,7 +287,7 @@ void backward(const std::string& cell, bool reverse, int threads, const Array& o
     b.c0 = read<T>(c0, "c0", sequences, hidden);
     b.y = read<T>(y, "y", steps, hidden);
     b.cells = read<T>(cells, "cells", steps, hidden);
-    if (kind == Kind::lstm && b.cells == nullptr) throw ShapeFault("cells is needed here and was not given");
+    if (kind == Kind::lstm && !cells) throw ShapeFault("cells is needed here and was not given");
     if (dy) {
       check_type<T>(*dy, "dy");
       check_rows(*dy, "dy", steps, hidden);

@@ -94,7 +94,7 @@ def _recur_cpu(
     y, h_last, c_last, saved, cells = _recur_fake(
         cell, reverse, save, x, offsets, weight_ih, weight_hh, bias_ih, bias_hh, h0, c0
     )
-    work = saved if save else x.new_empty(len(x), _SAVED[cell] * weight_hh.shape[1])
+    work = saved if save else x.new_empty(len(x), _SAVED[cell] * weight_hh.shape[-1])
     is_lstm = cell == "lstm"
     _kernels.forward(
         cell, reverse, save, torch.get_num_threads(), _rows(x), offsets.contiguous(), weight_ih.contiguous(),
@@ -506,12 +506,12 @@ def _pool_anywhere(kind: str, values: Tensor, offsets: Tensor, scores: Tensor | 
     index = torch.repeat_interleave(torch.arange(len(lengths), device=values.device), lengths)
     zeros = values.new_zeros(len(lengths), values.shape[1])
     if kind == "max":
-        return zeros.index_reduce(0, index, values, "amax", include_self=False)
+        return zeros.scatter_reduce(0, index[:, None].expand_as(values), values, "amax", include_self=False)
     if kind == "mean":
         return zeros.index_add(0, index, values) / lengths.clamp(min=1)[:, None]
     if scores is None:
         raise ShapeError("scores are needed for attention and were not given.")
-    peak = scores.new_zeros(len(lengths)).index_reduce(0, index, scores.detach(), "amax", include_self=False)
+    peak = scores.new_zeros(len(lengths)).scatter_reduce(0, index, scores.detach(), "amax", include_self=False)
     weights = torch.exp(scores - peak[index])
     total = scores.new_zeros(len(lengths)).index_add(0, index, weights)
     weighted = zeros.index_add(0, index, weights[:, None] * values)
