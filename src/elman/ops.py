@@ -476,7 +476,8 @@ def _recur_cudnn(
             weight_ih.new_zeros(len(weight_ih)) if bias is None else bias for bias in (bias_ih, bias_hh)
         ]
     start = h_last[sequences][None]
-    arguments = (weights, len(weights) == 4, 1, 0.0, False, False)
+    training = _needs_gradient(x, *weights, h0, c0)  # cuDNN keeps what backward needs only when told to
+    arguments = (weights, len(weights) == 4, 1, 0.0, training, False)
     if cell == "lstm":
         data, h, c = torch.lstm(x[order], batch_sizes, (start, c_last[sequences][None]), *arguments)
         c_last = c_last.index_copy(0, sequences, c[0])
