@@ -51,8 +51,8 @@ def sms(data: Path) -> Split:
 
 
 def chinese(data: Path) -> Split:
-    reviews = demo.reviews()
-    return Split(*reviews.train, *reviews.test)
+    training, test = (demo.chinese_reviews().part(test=test) for test in (False, True))
+    return Split(training.texts, training.labels, test.texts, test.labels)
 
 
 SETS: dict[str, tuple[str, Callable[[Path], Split]]] = {

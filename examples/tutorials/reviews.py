@@ -24,7 +24,8 @@ def arguments(description: str) -> argparse.Namespace:
 def load(options: argparse.Namespace, max_words: int, last: int = 0) -> tuple[Ragged, torch.Tensor, int]:
     """Symbols of each review (the last so many, or all), labels 0 or 1, and the size of the vocabulary."""
     if options.data is None:
-        texts, labels = demo.reviews().train
+        shipped = demo.chinese_reviews().part(test=False)
+        texts, labels = shipped.texts, shipped.labels
     else:
         frame = read_table(options.data, columns=[options.input, options.target]).frame
         texts, labels = frame[options.input].to_list(), frame[options.target].to_list()

@@ -405,7 +405,7 @@ def _fit(
     again = f"Go on with: {shlex.join(['elman', *tokens, *([] if resume else ['--resume'])])}"
     if clf.history_.interrupted and not clf.history_.best:
         return _end(f"stopped by Ctrl-C before an epoch was finished: no model was saved. {again}", 130)
-    clf.data_ |= {"target": target, "file": os.path.relpath(file, out), "file SHA-256": _sha256(file)}
+    clf.data_ |= {"target": target, "file": _relative(file, out), "file SHA-256": _sha256(file)}
     _save(clf, out, keep_checkpoint=clf.history_.interrupted)
     result = _fit_result(clf, out, table)
     if json:
@@ -736,6 +736,14 @@ def _answers(clf: Any, sequences: list[Any], table: "Table", target: str) -> "pl
     return pl.DataFrame(columns)
 
 
+def _relative(file: str, folder: str) -> str:
+    """A file as seen from a folder, so that the two can move together and a model tells nothing of who made it."""
+    try:
+        return os.path.relpath(os.path.realpath(file), os.path.realpath(folder))
+    except ValueError:  # another drive
+        return str(Path(file).resolve())
+
+
 def _sha256(file: str) -> str:
     with Path(file).open("rb") as opened:
         return hashlib.file_digest(opened, "sha256").hexdigest()
@@ -747,7 +755,7 @@ def _training_table(clf: Any, model: str, file: str | None) -> "Table":
         path, digest = clf.data_.get("file"), clf.data_.get("file SHA-256")
         if not isinstance(path, str) or not isinstance(digest, str):
             raise OptionError(f"{model} does not say which file it learnt from. Name it with --train FILE.")
-        file = os.path.normpath(Path(model) / path)
+        file = os.path.relpath(Path(os.path.realpath(model)) / path)
         advice = "The simple rival must learn from the same rows: name them with --train FILE."
         if not Path(file).is_file():
             raise DataError(f"{file}, which {model} learnt from, is not there any more. {advice}")

@@ -71,6 +71,12 @@ class Task(BaseEstimator, Training):
     __eq__ = object.__eq__
     __hash__ = object.__hash__
 
+    def __sklearn_tags__(self) -> Any:
+        tags: Any = super().__sklearn_tags__()
+        tags.input_tags.string = True
+        tags.input_tags.three_d_array = True
+        return tags
+
     def problems(self) -> list[str]:
         """Everything that is wrong with the options, a sentence each."""
         found = Training.problems(self)
