@@ -29,8 +29,9 @@ def load(options: argparse.Namespace, max_words: int, last: int = 0) -> tuple[Ra
     else:
         frame = read_table(options.data, columns=[options.input, options.target]).frame
         texts, labels = frame[options.input].to_list(), frame[options.target].to_list()
-    if options.limit:
-        texts, labels = texts[: options.limit], labels[: options.limit]
+    mixed = torch.randperm(len(texts), generator=torch.Generator().manual_seed(0)).tolist()
+    chosen = mixed[: options.limit] if options.limit else mixed
+    texts, labels = [texts[i] for i in chosen], [labels[i] for i in chosen]
     classes = sorted(set(labels))
     assert len(classes) == 2, f"these networks tell two classes apart, {options.target} holds {classes[:5]}"
     feature = Text(max_words=max_words)

@@ -89,7 +89,8 @@ def _refusal(error: BaseException) -> int:
         return _end("stopped by Ctrl-C.", 130)
     if isinstance(error, CycloptsError):
         return _end(f"error: {_asked_better(error)}", 2)
-    if isinstance(error, ElmanError | OSError):
+    impossible = isinstance(error, RuntimeError) and "ELMAN_ISA" in str(error)  # as the compiled core puts it
+    if isinstance(error, ElmanError | OSError) or impossible:
         return _end(f"error: {error}", 2)
     if isinstance(error, MemoryError):
         return _end("error: there is not enough memory. Fewer rows, batch_steps or hidden units need less.", 2)
@@ -398,14 +399,16 @@ def _fit(
         raise OptionError("; ".join(problems))
     _check_out(out, resume, restart)
     table = _training_rows(file, options.get("input"), target)
+    source = {"target": target, "file": _relative(file, out), "file SHA-256": _sha256(file)}
     try:
         _told(lambda: clf.fit(table.frame, target, out=out, resume=resume), table)
     except TrainingError as error:
+        clf.data_ |= source
         raise TrainingError(f"{error} {_saved_what_was_learnt(clf, out)}") from error
+    clf.data_ |= source
     again = f"Go on with: {shlex.join(['elman', *tokens, *([] if resume else ['--resume'])])}"
     if clf.history_.interrupted and not clf.history_.best:
         return _end(f"stopped by Ctrl-C before an epoch was finished: no model was saved. {again}", 130)
-    clf.data_ |= {"target": target, "file": _relative(file, out), "file SHA-256": _sha256(file)}
     _save(clf, out, keep_checkpoint=clf.history_.interrupted)
     result = _fit_result(clf, out, table)
     if json:
@@ -536,7 +539,14 @@ def _field_parameters(task: "type[Task]") -> dict[str, inspect.Parameter]:
         hint = hints[field.name]
         more: dict[str, Any] = {}
         if _holds_several(hint):
-            more = {"converter": _several, "n_tokens": 1, "accepts_keys": False, "negative": ""}
+            more = {
+                "converter": _several,
+                "n_tokens": 1,
+                "accepts_keys": False,
+                "negative": "",
+                "json_list": False,
+                "json_dict": False,
+            }
             more["metavar"] = _metavar(hint)
         if field.name != "input":  # the column to read stands with the other columns
             more["group"] = group
