@@ -158,8 +158,9 @@ class _Logistic(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return self.model_.predict(X)
 
 
-def _pairs(sequence: Sequence[Any]) -> list[tuple[Any, ...]]:
-    return [*((token,) for token in sequence), *itertools.pairwise(sequence)]
+def _pairs(sequence: Sequence[Any]) -> list[tuple[str, ...]]:
+    names = [str(token) for token in sequence]
+    return [*((name,) for name in names), *itertools.pairwise(names)]
 
 
 def _numbers_model(X: Any) -> Any:
