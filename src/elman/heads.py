@@ -150,6 +150,6 @@ class Pool(nn.Module):
 
 def _last(x: Ragged) -> Tensor:
     if x.steps == 0:
-        return x.values.new_zeros(x.sequences, x.width)
+        return x.values.new_zeros(x.sequences, x.width) + x.values.sum()  # a sum of nothing, within the graph
     last = x.values[(x.offsets[1:] - 1).clamp(min=0).to(x.values.device)]
     return torch.where((x.lengths > 0).to(last.device)[:, None], last, torch.zeros_like(last))
