@@ -49,7 +49,7 @@ def test_tokens_may_be_numbers_and_hold_spaces() -> None:
 
 def test_empty_sequences_of_numbers() -> None:
     model = numbers().fit([[1.0, 2.0], [], [5.0], []] * 20, ["a", "b", "a", "b"] * 20)
-    assert model.predict([[], [3.0]]) == ["b", "a"]
+    assert model.predict([[], [5.0], [1.0, 2.0]]) == ["b", "a", "a"]
 
 
 def test_majority() -> None:
