@@ -307,14 +307,14 @@ def test_the_path_of_other_devices_agrees(name: str, reverse: bool, lengths: lis
     ]
     for leaf in leaves:
         leaf.requires_grad_()
-    wanted = [*leaves, *cell.parameters()]
+    wanted = [*(leaves if name == "lstm" else leaves[:2]), *cell.parameters()]
 
     def run(path: Any) -> tuple[list[Tensor], tuple[Tensor, ...]]:
         c0 = leaves[2] if name == "lstm" else None
         weights = (cell.weight_ih, cell.weight_hh, cell.bias_ih, cell.bias_hh)
         results = list(path(cell.kernel, x.values, x.offsets, *weights, leaves[1], c0, reverse))
         loss = sum((result * result).sum() for result in results)
-        return results, torch.autograd.grad(loss, wanted, allow_unused=True, materialize_grads=True)
+        return results, torch.autograd.grad(loss, wanted)
 
     for mine, theirs in zip(run(ops._recur_cudnn), run(ops.recur), strict=True):
         for a, b in zip(mine, theirs, strict=True):

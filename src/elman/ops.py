@@ -467,10 +467,11 @@ def _recur_cudnn(
     hidden, everyone = weight_hh.shape[1], len(offsets) - 1
     h_last = x.new_zeros(everyone, hidden) if h0 is None else h0
     c_last = x.new_zeros(everyone if cell == "lstm" else 0, hidden) if c0 is None else c0
-    if len(order) == 0:
-        return x.new_zeros(0, hidden) + 0 * x.sum(), h_last, c_last
-    order, sequences = order.to(x.device), sequences.to(x.device)
     weights = [w for w in (weight_ih, weight_hh, bias_ih, bias_hh) if w is not None]
+    if len(order) == 0:  # the sums of nothing keep everything in the graph, with gradients of zero, as on the CPU
+        nothing = x.sum() + torch.stack([w[:0].sum() for w in weights]).sum()
+        return x.new_zeros(0, hidden) + nothing, h_last, c_last
+    order, sequences = order.to(x.device), sequences.to(x.device)
     if len(weights) == 3:
         weights = [weight_ih, weight_hh] + [
             weight_ih.new_zeros(len(weight_ih)) if bias is None else bias for bias in (bias_ih, bias_hh)
