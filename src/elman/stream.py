@@ -53,7 +53,7 @@ class Session:
     >>> answer = session.feed("a good")
     >>> saved = session.state                      # a dict of tensors, to be saved or sent elsewhere
     >>> answer = session.feed("film")
-    >>> answer.steps, answer.probabilities["+"] == clf.predict_proba(["a good film"])[0, 0]
+    >>> answer.steps, list(answer.probabilities.values()) == clf.predict_proba(["a good film"])[0].tolist()
     (3, True)
     >>> session.state = saved                      # as if "film" had never come
     >>> session.answer.steps

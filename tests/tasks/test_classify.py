@@ -344,7 +344,7 @@ def test_small_sets_hold_nothing_out() -> None:
     clf = Classifier(**SMALL).fit(*reviews(20))
     assert clf.metrics_ == {}
     assert clf.history_[0].validation == {}
-    assert clf.blend_.tolist() == [0.5, 0.5]
+    assert clf.blend_.tolist() == [0.3, 0.65]
 
 
 def test_no_epochs() -> None:
@@ -454,7 +454,7 @@ def test_stacking_is_the_least_loss() -> None:
 
     def loss(w: Any) -> float:
         z = np.tensordot(w, paths, 1)
-        return float((np.log(np.exp(z).sum(1)) - z[np.arange(50), truth]).sum() + ((w - 0.5) ** 2).sum() / 2)
+        return float((np.log(np.exp(z).sum(1)) - z[np.arange(50), truth]).sum() + ((w - np.array([0.3, 0.65])) ** 2).sum() / 2)
 
     weights = _stacked(paths, truth, np.ones(50))
     assert all(
