@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 import torch
+from threadpoolctl import threadpool_limits
 
 
 @pytest.fixture(autouse=True)
@@ -13,5 +14,6 @@ def one_thread() -> Iterator[None]:
     """One thread, and afterwards as many as before."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
-    yield
+    with threadpool_limits(1):  # those of NumPy and SciPy
+        yield
     torch.set_num_threads(before)
