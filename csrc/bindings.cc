@@ -42,6 +42,7 @@ std::string shape_of(const A& array) {
 template <class A>
 std::string type_of(const A& array) {
   const nb::dlpack::dtype type = array.dtype();
+  if (type.code == static_cast<uint8_t>(nb::dlpack::dtype_code::Bfloat)) return "bfloat16";
   const char* code = type.code == static_cast<uint8_t>(nb::dlpack::dtype_code::Float)  ? "float"
                      : type.code == static_cast<uint8_t>(nb::dlpack::dtype_code::Int)  ? "int"
                      : type.code == static_cast<uint8_t>(nb::dlpack::dtype_code::UInt) ? "uint"
@@ -195,7 +196,8 @@ void by_type(const Array& array, const char* name, const F& f) {
   else if (array.dtype() == nb::dtype<double>())
     f(double());
   else
-    throw ShapeFault(std::string(name) + " must be float32 or float64, got " + type_of(array));
+    throw ShapeFault(std::string(name) + " must be float32 or float64, got " + type_of(array) +
+                     ". Convert it first, for example with .float().");
 }
 
 void run(const Set& set, const Forward<float>& f) { set.forward32(f); }

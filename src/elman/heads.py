@@ -111,7 +111,7 @@ class Pool(nn.Module):
         offsets = torch.arange(len(x) + 1)
         parts, after = [], []
         for index, kind in enumerate(self.kinds):
-            before = state[:, index].contiguous()
+            before = state[:, index].to(x.dtype).contiguous()
             if kind == "last":
                 parts.append(x)
                 after.append(torch.cat([x, before[:, -2:]], dim=1))

@@ -44,7 +44,7 @@ class _Layers(nn.RNNBase):
     def _tensor(self, input: Tensor, hx: Any) -> tuple[Tensor, Any]:
         if input.dim() == 2:
             if hx is not None:
-                hx = tuple(part[:, None] for part in hx) if isinstance(hx, tuple) else hx[:, None]
+                hx = hx[:, None] if isinstance(hx, Tensor) else tuple(part[:, None] for part in hx)
             y, last = self._ragged(Ragged(input, torch.tensor([0, len(input)])), hx)
             alone = tuple(part[:, 0] for part in last) if isinstance(last, tuple) else last[:, 0]
             return y.values, alone
@@ -69,11 +69,11 @@ class _Layers(nn.RNNBase):
             for way in range(ways):
                 at = layer * ways + way
                 end = f"_l{layer}{'_reverse' if way else ''}"
-                names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-                weight_ih, weight_hh, bias_ih, bias_hh = (getattr(self, name + end, None) for name in names)
                 y, h, c = ops.recur(
-                    self.mode.lower(), x.values, x.offsets, weight_ih, weight_hh, bias_ih, bias_hh,
-                    None if h0 is None else h0[at], None if c0 is None else c0[at], way == 1,
+                    self.mode.lower(), x.values, x.offsets, getattr(self, "weight_ih" + end),
+                    getattr(self, "weight_hh" + end), getattr(self, "bias_ih" + end, None),
+                    getattr(self, "bias_hh" + end, None), None if h0 is None else h0[at],
+                    None if c0 is None else c0[at], way == 1,
                 )  # fmt: skip
                 sides.append(y)
                 h_last.append(h)

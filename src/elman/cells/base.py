@@ -38,6 +38,10 @@ class Cell(nn.Module):
         raise NotImplementedError
 
 
+def _is_whole(size: object) -> bool:
+    return hasattr(size, "__index__") and not isinstance(size, bool)
+
+
 class Recurrent(Cell):
     """A cell whose steps run in the compiled core, with the parameters of ``torch.nn``'s cell of that name.
 
@@ -60,7 +64,7 @@ class Recurrent(Cell):
     ) -> None:
         super().__init__()
         for name, size in (("inputs", inputs), ("hidden", hidden)):
-            if size != int(size) or size < 1:
+            if not _is_whole(size) or size < 1:
                 raise OptionError(f"{name} must be a whole number of at least 1, got {size!r}.")
         self.inputs, self.hidden, self.reverse = inputs, hidden, reverse
         rows = ops.GATES[self.kernel] * hidden
