@@ -48,7 +48,7 @@ __all__ = ["Epoch", "History", "Training", "train"]
 # ------------------------------------------------------------------------------------------------------------- options
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Training:
     """How a model learns. Every task inherits these options.
 

@@ -110,6 +110,12 @@ def test_frame_faults() -> None:
         Classifier(input="text", **SMALL).fit(frame, "label")
     with pytest.raises(DataError, match="not a frame"):
         Classifier(**SMALL).fit(["a", "b"], "label")
+    with pytest.raises(DataError, match="no input beside the target"):
+        Classifier(**SMALL).fit(frame.select("label"), "label")
+    with pytest.raises(DataError, match="both 'label'"):
+        Classifier(input="label", **SMALL).fit(frame, "label")
+    with pytest.raises(DataError, match="cannot be read"):
+        Classifier(**SMALL).fit(pd.DataFrame([["a", "b"], ["c", "d"]], columns=["x", "x"]), [0, 1])
     assert Classifier(input="review", **SMALL).fit(frame, "label").predict(frame).shape == (2,)
 
 
@@ -130,6 +136,7 @@ def test_frame_faults() -> None:
         pl.Series([1, 2, 1, 2]),
         pa.array(["x", "y", "x", "y"]),
         pd.Series(["x", "y", "x", "y"], dtype="category"),
+        pd.Series([1, 2, 1, 2], dtype="Int64"),
     ],
 )
 def test_labels_of_any_kind(labels: Any) -> None:
@@ -156,6 +163,9 @@ def test_labels_of_any_kind(labels: Any) -> None:
         (["a", "a", "a", "a"], "only one class, 'a'"),
         (["a", "b"], "X has 4 sequences, y has 2 labels"),
         ([("a",), "b", "a", "b"], "the label of sequence 0 is a tuple"),
+        (["\ud800", "a", "a", "b"], "half a character"),
+        ([2**70, 1, 1, 2**70], "64 bits"),
+        (pl.DataFrame({"a": [1, 2, 1, 2], "b": [1, 2, 1, 2]}), "frame of 2 columns"),
         (None, "requires y to be passed"),
         (7, "y must be a list of labels"),
         (np.zeros((4, 2)), "1d array"),
@@ -164,6 +174,11 @@ def test_labels_of_any_kind(labels: Any) -> None:
 def test_label_faults(labels: Any, message: str) -> None:
     with pytest.raises(DataError, match=message):
         Classifier(**SMALL).fit(["a", "b", "c", "d"], labels)
+
+
+def test_frame_of_labels() -> None:
+    for frame in (pd.DataFrame({"label": ["x", "y"]}), pl.DataFrame({"label": ["x", "y"]})):
+        assert Classifier(**SMALL).fit(["a", "b"], frame).classes_.tolist() == ["x", "y"]
 
 
 def test_column_of_labels_warns() -> None:
@@ -454,7 +469,8 @@ def test_stacking_is_the_least_loss() -> None:
 
     def loss(w: Any) -> float:
         z = np.tensordot(w, paths, 1)
-        return float((np.log(np.exp(z).sum(1)) - z[np.arange(50), truth]).sum() + ((w - np.array([0.3, 0.65])) ** 2).sum() / 2)
+        surprise = np.log(np.exp(z).sum(1)) - z[np.arange(50), truth]
+        return float(surprise.sum() + ((w - np.array([0.3, 0.65])) ** 2).sum() / 2)
 
     weights = _stacked(paths, truth, np.ones(50))
     assert all(

@@ -17,6 +17,7 @@ from typing import Any, ClassVar, Self
 import narwhals as nw
 import numpy as np
 import torch
+from narwhals.exceptions import NarwhalsError
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
@@ -26,7 +27,8 @@ from elman import report, store
 from elman.cells import CELLS
 from elman.errors import DataError, ModelFileError, OptionError
 from elman.features import FEATURES, Feature, infer
-from elman.features.base import is_frame, listed, shown
+from elman.features import base as features
+from elman.features.base import listed, shown
 from elman.ragged import Ragged
 from elman.stream import Session
 from elman.train import History, Training
@@ -152,6 +154,8 @@ class Task(BaseEstimator, Training):
             )
         frame = _frame(X)
         _check_column(frame, y, "y")
+        if self.input == y or len(frame.columns) == 1:
+            raise DataError(f"X has no input beside the target: y and the input are both {y!r}. Name two columns.")
         return self._column(X, frame, [c for c in frame.columns if c != y]), frame[y].to_list()
 
     def _column(self, X: Any, frame: Any = None, columns: list[str] | None = None) -> Any:
@@ -204,7 +208,8 @@ class Task(BaseEstimator, Training):
             raise
 
     def _remember_input(self, X: Any, column: Any) -> None:
-        """What later frames and tables are compared with."""
+        """What later frames and tables are compared with; and the options, should they be set anew after fit."""
+        self.learnt_with_ = self.options()
         self.input_: str | None = None
         if column is not X and isinstance(getattr(column, "name", None), str):
             self.input_ = column.name
@@ -243,7 +248,7 @@ class Task(BaseEstimator, Training):
         curve = report.learning_curve(self.history_, title=name)
         config = {
             "task": self.task,
-            "options": self.options(),
+            "options": self.learnt_with_,
             "input": self.input_,
             "columns": getattr(self, "n_features_in_", None),
             "feature": {"kind": self.feature_.kind, **self.feature_.config()},
@@ -264,7 +269,7 @@ class Task(BaseEstimator, Training):
             name=name,
             task=self.says,
             data={"input": self.feature_.describe(), **self.data_},
-            options=self.options(),
+            options=self.learnt_with_,
             metrics=self.metrics_,
             history=self.history_,
             curve=CURVE if has_curve else None,
@@ -295,6 +300,7 @@ class Task(BaseEstimator, Training):
             kind = FEATURES[saved.pop("kind")]
             made.feature_ = kind.restore(saved, _under("feature.", tensors), files)
             made.input_ = config["input"]
+            made.learnt_with_ = made.options()
             if config["columns"] is not None:
                 made.n_features_in_ = int(config["columns"])
             made.history_ = History.from_json(config["history"])
@@ -382,11 +388,20 @@ def count(column: Any) -> int:
     return len(listed(column, "X"))
 
 
-def _frame(X: Any) -> Any:
+def is_frame(X: Any) -> bool:
+    """Whether it is a table in memory. Raises `DataError` for one that cannot be read, as with two columns of one name.
+
+    >>> is_frame([1, 2])
+    False
+    """
     try:
-        return nw.from_native(X, eager_only=True)
-    except Exception as error:  # narwhals has its own classes for frames with two columns of one name and the like
-        raise DataError(f"X is a frame that cannot be read: {error}") from error
+        return features.is_frame(X)
+    except NarwhalsError as error:
+        raise DataError(f"X is a frame that cannot be read. {' '.join(str(error).split())}") from error
+
+
+def _frame(X: Any) -> Any:
+    return nw.from_native(X, eager_only=True)
 
 
 def _series(frame: Any, name: str) -> Any:

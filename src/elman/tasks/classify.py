@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
+import narwhals as nw
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -41,7 +42,7 @@ from elman.losses import cross_entropy
 from elman.ngrams import NgramModel, NgramState, bucket_count
 from elman.ragged import Ragged
 from elman.stream import Answer, Session, counted, flat, nested, refuse_bidirectional
-from elman.tasks.base import Task, _is_whole, _share, _under, count, held_out
+from elman.tasks.base import Task, _is_whole, _share, _under, count, held_out, is_frame
 from elman.train import History, train
 
 __all__ = ["Classifier", "Network"]
@@ -145,6 +146,8 @@ class Classifier(ClassifierMixin, Task):
         sequence, and ``TrainingError`` if the loss becomes NaN (what was learnt until then stays usable).
         """
         self._check_options()
+        if resume and out is None:
+            raise OptionError("resume = True needs the folder of the run to continue; give out=...")
         column, y = self._column_and_target(X, y)
         if y is None:
             raise DataError("Classifier requires y to be passed, but the target y is None. Give one label a sequence.")
@@ -167,9 +170,9 @@ class Classifier(ClassifierMixin, Task):
             "training sequences": len(training),
             "training steps": data.steps,
             "validation sequences": len(rest),
-            "epochs planned": plan.epochs,
-            "steps in a batch": plan.batch_steps,
-            "sequences in a batch": plan.batch_sequences,
+            "epochs planned": int(plan.epochs or 0),
+            "steps in a batch": int(plan.batch_steps or 0),
+            "sequences in a batch": int(plan.batch_sequences or 0),
             "classes": ", ".join(str(c) for c in classes.tolist()[:20]) + (" …" if len(classes) > 20 else ""),
         }
         checkpoint = None if out is None else Path(out) / store.CHECKPOINT
@@ -477,12 +480,27 @@ def _plain(y: Any) -> list[Any]:
         y = y.ravel()
     if isinstance(y, np.ndarray) and y.ndim != 1:
         raise DataError(f"y should be a 1d array with one label a sequence, got an array of shape {y.shape} instead.")
+    if not isinstance(y, list | tuple | np.ndarray) and is_frame(y):
+        return _plain(only_column(y))
     if isinstance(y, str | bytes | Mapping) or not hasattr(y, "__iter__"):
         raise DataError(f"y must be a list of labels, one a sequence, got {seen(y)}.")
     for name in ("to_list", "to_pylist", "tolist"):
         if hasattr(y, name):
             return list(getattr(y, name)())
     return [value.item() if isinstance(value, np.generic) else value for value in y]
+
+
+def only_column(y: Any) -> list[Any]:
+    """The values of a frame with one column.
+
+    >>> import polars as pl
+    >>> only_column(pl.DataFrame({"label": [1, 2]}))
+    [1, 2]
+    """
+    frame = nw.from_native(y, eager_only=True)
+    if len(frame.columns) != 1:
+        raise DataError(f"y is a frame of {len(frame.columns)} columns. Pass the one with the labels: y['label'].")
+    return list(frame.get_column(frame.columns[0]).to_list())
 
 
 def _labels(y: Any, sequences: int) -> tuple[_Array, NDArray[np.int64]]:
@@ -523,6 +541,10 @@ def _check_label(value: Any, i: int) -> None:
         raise DataError(f"Complex data not supported: the label of sequence {i} is {value!r}.")
     if not isinstance(value, str | bool | int | float):
         raise DataError(f"y: the label of sequence {i} is {seen(value)}. A label is a str, an int or a bool.")
+    if isinstance(value, str) and not value.isascii() and any("\ud800" <= c <= "\udfff" for c in value):
+        raise DataError(f"y: the label of sequence {i}, {value!r}, holds half a character. Read it again as UTF-8.")
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        raise DataError(f"y: the label of sequence {i} is {value}, which 64 bits cannot hold. Use texts.")
     if isinstance(value, float) and not value.is_integer():
         raise DataError(
             f"Unknown label type: the label of sequence {i} is {value!r}, which is not whole. Classes are whole "
