@@ -46,14 +46,19 @@ constexpr int registers = 16;
 template <int vectors>
 constexpr int block_rows = registers == 32 ? (vectors == 4 ? 6 : 8) : (vectors == 4 ? 3 : 4);
 
-// acc[m][v] += sum over k of a[m][k] * panel[k][v]
-template <class T, int rows, int vectors>
+constexpr int plain = 4;  // vectors in a panel of neighbouring columns
+
+// acc[m][v] += sum over k of a[m][k] * panel[k][v], for the first `vectors` of the panel's `stride` vectors
+template <class T, int rows, int vectors, int stride = vectors>
 static ELMAN_INLINE void product(const T* const (&a)[rows], int64_t count, const T* panel,
                                  typename Vec<T>::Reg (&acc)[rows][vectors]) {
   using V = Vec<T>;
-  for (int64_t k = 0; k < count; ++k, panel += vectors * V::width) {
+  constexpr int64_t ahead =
+      8 * stride * V::width;  // a panel is larger than the nearest cache; past its end lies the next
+  for (int64_t k = 0; k < count; ++k, panel += stride * V::width) {
     typename V::Reg b[vectors];
     for (int v = 0; v < vectors; ++v) b[v] = V::load(panel + v * V::width);
+    for (int v = 0; v < vectors; ++v) __builtin_prefetch(panel + ahead + v * V::width);
     for (int m = 0; m < rows; ++m) {
       const typename V::Reg x = V::all(a[m][k]);
       for (int v = 0; v < vectors; ++v) acc[m][v] = V::fma(x, b[v], acc[m][v]);
@@ -100,18 +105,17 @@ struct Packed {
   Buffer<T> memory;
 };
 
-template <class T, int rows>
+template <class T, int rows, int vectors>
 static void linear_block(const T* x, int64_t x_stride, int64_t depth, const T* panel, const T* bias, T* out,
                          int64_t out_stride, int64_t columns) {
   using V = Vec<T>;
-  constexpr int vectors = 4;
   const T* a[rows];
   typename V::Reg acc[rows][vectors];
   for (int m = 0; m < rows; ++m) {
     a[m] = x + m * x_stride;
     for (int v = 0; v < vectors; ++v) acc[m][v] = V::load(bias + v * V::width);
   }
-  product<T, rows, vectors>(a, depth, panel, acc);
+  product<T, rows, vectors, plain>(a, depth, panel, acc);
   for (int m = 0; m < rows; ++m)
     for (int v = 0; v < vectors; ++v) {
       const int64_t left = columns - v * V::width;
@@ -148,17 +152,32 @@ static ELMAN_INLINE void in_blocks(int count, const Body& body) {
   }
 }
 
+// Calls body(Size<vectors>) for the vectors of a panel that hold a column: the last panel is seldom full.
+template <class Body>
+static ELMAN_INLINE void with_vectors(int64_t count, const Body& body) {
+  switch (count) {
+    case 1: body(Size<1>()); break;
+    case 2: body(Size<2>()); break;
+    case 3: body(Size<3>()); break;
+    default: body(Size<plain>());
+  }
+}
+
 // out = x B + bias for the rows [first, last); `bias` is padded to whole panels.
 template <class T>
 static void linear_rows(const T* x, int64_t x_stride, const Packed<T>& packed, const T* bias, T* out,
                         int64_t out_stride, int64_t columns, int64_t first, int64_t last) {
-  constexpr int64_t width = 4 * Vec<T>::width;
-  for (int64_t p = 0; p < packed.panels; ++p)
-    in_blocks<block_rows<4>>(static_cast<int>(last - first), [&](int m, auto rows) {
-      linear_block<T, decltype(rows)::value>(x + (first + m) * x_stride, x_stride, packed.depth, packed.panel(p),
-                                             bias + p * width, out + (first + m) * out_stride + p * width, out_stride,
-                                             columns - p * width);
+  constexpr int64_t width = plain * Vec<T>::width;
+  for (int64_t p = 0; p < packed.panels; ++p) {
+    const int64_t left = columns - p * width;
+    with_vectors(pieces(left, Vec<T>::width), [&](auto vectors) {
+      in_blocks<block_rows<plain>>(static_cast<int>(last - first), [&](int m, auto rows) {
+        linear_block<T, decltype(rows)::value, decltype(vectors)::value>(
+            x + (first + m) * x_stride, x_stride, packed.depth, packed.panel(p), bias + p * width,
+            out + (first + m) * out_stride + p * width, out_stride, left);
+      });
     });
+  }
 }
 
 }  // namespace ELMAN_SET

@@ -50,10 +50,11 @@ int crew_for(const RaggedView& ragged, int threads) {
   return ragged.sequences > 0 ? static_cast<int>(at_most(threads, ragged.sequences)) : 1;
 }
 
-// Enough lanes that the longest sequence does not outlast the rest, and that one read of the weights serves a block.
+// As many lanes as keep busy until the longest sequence ends, in whole blocks of rows: a block reads the weights once.
 int lanes_for(const RaggedView& ragged, int threads) {
-  const int64_t balanced = ragged.longest > 0 ? pieces(ragged.steps, threads * ragged.longest) : 1;
-  const int64_t wanted = balanced < 6 ? 6 : balanced;
+  constexpr int64_t block = 6;
+  const int64_t balanced = ragged.longest > 0 ? ragged.steps / (threads * ragged.longest) : 1;
+  const int64_t wanted = balanced < block ? block : (balanced + block / 2) / block * block;
   return static_cast<int>(at_most(at_most(wanted, most_lanes), pieces(ragged.sequences, threads)));
 }
 
@@ -209,14 +210,13 @@ void sum_biases(const Forward<T>& f, T* sums, T* bias_q) {
 // out = x weight^T + bias, rows shared out to the threads.
 template <class T>
 bool multiply(const Linear<T>& l) {
-  constexpr int vectors = 4;
-  const Packed<T> packed(l.weight, 1, l.inputs, l.inputs, {l.outputs, 1, 0}, vectors, l.threads);
-  const int64_t padded = packed.panels * vectors * Vec<T>::width;
+  const Packed<T> packed(l.weight, 1, l.inputs, l.inputs, {l.outputs, 1, 0}, plain, l.threads);
+  const int64_t padded = packed.panels * plain * Vec<T>::width;
   const Buffer<T> bias(padded);
   if (packed.memory.data == nullptr || bias.data == nullptr) return false;
   fill(bias.data, T(0), padded);
   if (l.bias != nullptr) copy(bias.data, l.bias, l.outputs);
-  constexpr int64_t chunk = 16 * block_rows<vectors>;
+  constexpr int64_t chunk = 16 * block_rows<plain>;
   const int64_t chunks = pieces(l.rows, chunk);
 #pragma omp parallel for schedule(dynamic) num_threads(l.threads) if (l.threads > 1 && chunks > 1)
   for (int64_t c = 0; c < chunks; ++c) {
@@ -256,10 +256,9 @@ bool forward_cell(const Forward<T>& f) {
 // --------------------------------------------------------------------------------------------------------- backward
 
 // dh += (gradients of the pre-activations) U
-template <class Cell, class T, int rows>
+template <class Cell, class T, int rows, int vectors>
 void back_block(const RowBack<T>* row, int64_t hidden, const T* panel, int64_t u0) {
   using V = Vec<T>;
-  constexpr int vectors = 4;
   const T* a[rows];
   typename V::Reg acc[rows][vectors];
   for (int m = 0; m < rows; ++m)
@@ -270,10 +269,10 @@ void back_block(const RowBack<T>* row, int64_t hidden, const T* panel, int64_t u
     }
   const int64_t straight = Cell::straight * hidden;
   for (int m = 0; m < rows; ++m) a[m] = row[m].saved;
-  product<T, rows, vectors>(a, straight, panel, acc);
+  product<T, rows, vectors, plain>(a, straight, panel, acc);
   if constexpr (Cell::straight < Cell::gates) {
     for (int m = 0; m < rows; ++m) a[m] = row[m].saved + straight + hidden;
-    product<T, rows, vectors>(a, hidden, panel + straight * vectors * V::width, acc);
+    product<T, rows, vectors, plain>(a, hidden, panel + straight * plain * V::width, acc);
   }
   for (int m = 0; m < rows; ++m)
     for (int v = 0; v < vectors; ++v) {
@@ -285,13 +284,16 @@ void back_block(const RowBack<T>* row, int64_t hidden, const T* panel, int64_t u
 
 template <class Cell, class T>
 void back_lanes(const RowBack<T>* row, int count, int64_t hidden, const Packed<T>& packed) {
-  constexpr int most = block_rows<4>;
+  constexpr int64_t width = plain * Vec<T>::width;
   for (int m = 0; m < count; ++m)
     for (int64_t u = 0; u < hidden; u += Vec<T>::width)
       Cell::step_back(row[m], hidden, u, static_cast<int>(at_most(Vec<T>::width, hidden - u)));
   for (int64_t p = 0; p < packed.panels; ++p)
-    in_blocks<most>(count, [&](int m, auto rows) {
-      back_block<Cell, T, decltype(rows)::value>(row + m, hidden, packed.panel(p), p * 4 * Vec<T>::width);
+    with_vectors(pieces(hidden - p * width, Vec<T>::width), [&](auto vectors) {
+      in_blocks<block_rows<plain>>(count, [&](int m, auto rows) {
+        back_block<Cell, T, decltype(rows)::value, decltype(vectors)::value>(row + m, hidden, packed.panel(p),
+                                                                             p * width);
+      });
     });
 }
 
@@ -360,7 +362,7 @@ void backward_lanes(const Backward<T>& b, const Packed<T>& packed, const T* zero
 template <class Cell, class T>
 bool backward_cell(const Backward<T>& b) {
   const int64_t hidden = b.hidden;
-  const Packed<T> packed(b.weight_hh, hidden, 1, Cell::gates * hidden, {hidden, 1, 0}, 4, b.threads);
+  const Packed<T> packed(b.weight_hh, hidden, 1, Cell::gates * hidden, {hidden, 1, 0}, plain, b.threads);
   const int crew = crew_for(b.ragged, b.threads), lanes = lanes_for(b.ragged, crew);
   const Buffer<T> zeros(hidden), work(crew * lanes * 2 * hidden);
   if (!packed.memory.data || !zeros.data || !work.data) return false;
