@@ -300,6 +300,10 @@ MISUSE = {
     (*FIT[:4], "label", *FIT[5:]): "--input and --target both name the column 'label'. Name two.",
     (*FIT, "--resume", "--restart"): "--resume goes on with a run and --restart drops it. Give one of them.",
     ("fit", "classify", "train.csv", "--target", "label", "--out", "model", "--resume"): "model holds a finished model",
+    ("predict", "model", "test.csv", "--out", "model/a.csv"): "model/a.csv lies within the model",
+    (*FIT[:-1], "model/deep/new"): "model/deep/new lies within the model",
+    ("demo", "--out", "model/new"): "model/new lies within the model",
+    (*FIT, "--hidden", "99999999"): "no such file: bad.csv",
     ("demo", "--limit", "3"): "limit = 3 must be at least 20",
     ("demo", "--data", "train.csv"): "--data needs --input and --target",
 }
@@ -460,6 +464,12 @@ def test_info(capsys: pytest.CaptureFixture[str]) -> None:
     text = said(capsys, "info")
     assert "instruction sets found" in text
     assert "ELMAN_ISA" in text
+
+
+def test_too_large(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    flags = ["--target", "label", "--out", "new", "--hidden", "99999999999"]
+    line = refused(capsys, "fit", "classify", "train.csv", *flags)
+    assert line == "there is not enough memory. Fewer rows, batch_steps or hidden units need less."
 
 
 def test_an_impossible_instruction_set() -> None:

@@ -72,7 +72,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         with _calm_output():
             code = _application(tokens)(tokens, exit_on_error=False, print_error=False, result_action="return_value")
-            sys.stdout.flush()
+            if sys.stdout is not None:
+                sys.stdout.flush()
             return code if isinstance(code, int) else 0
     except (Exception, KeyboardInterrupt) as error:
         if debug:
@@ -92,7 +93,7 @@ def _refusal(error: BaseException) -> int:
     impossible = isinstance(error, RuntimeError) and "ELMAN_ISA" in str(error)  # as the compiled core puts it
     if isinstance(error, ElmanError | OSError) or impossible:
         return _end(f"error: {error}", 2)
-    if isinstance(error, MemoryError):
+    if isinstance(error, MemoryError) or "can't allocate memory" in str(error):  # torch raises RuntimeError
         return _end("error: there is not enough memory. Fewer rows, batch_steps or hidden units need less.", 2)
     fault = f"{type(error).__name__}: {error}"
     return _end(f"error: a fault in elman itself ({fault}). The same command with --debug shows where.", 1)
@@ -223,6 +224,10 @@ def predict(
     """
     from elman.files import write_table
 
+    if out is not None:
+        _refuse_inside_model(out)
+    elif sys.stdout is None:
+        raise OptionError("there is no standard output to print to. Name a file with --out.")
     clf = _load(model)
     column = input or _source(clf, model, "input")
     table = _read(file)
@@ -348,6 +353,7 @@ def demo(
     """Train on 15 000 real Chinese reviews in about a minute, beside a simple rival, and keep the model."""
     from elman.demo import run
 
+    _refuse_inside_model(out)
     return run(
         out=out, data=data, input=input, target=target, text=text, limit=limit, epochs=epochs, seed=seed, as_json=json
     )
@@ -453,6 +459,7 @@ def _check_out(out: str, resume: bool, restart: bool) -> None:
 
     if resume and restart:
         raise OptionError("--resume goes on with a run and --restart drops it. Give one of them.")
+    _refuse_inside_model(out)
     folder = Path(os.path.realpath(out))
     store.check_replaceable(folder)
     parent = next(path for path in (folder, *folder.parents) if path.exists())
@@ -647,7 +654,23 @@ def _own_comments(kind: type) -> dict[str, tuple[str, str]]:
 def _read(file: str, columns: Sequence[str] | None = None) -> "Table":
     from elman.files import read_table
 
-    return read_table(file, columns=columns)
+    try:
+        return read_table(file, columns=columns)
+    except DataError as error:  # advice for Python
+        text = str(error).replace(
+            "If its first line is no header, read it with header=False.", "The first line must hold the names."
+        )
+        raise DataError(text) from error
+
+
+def _refuse_inside_model(out: str) -> None:
+    """A model folder is whole or refused: nothing may be written into one, which would make it unusable."""
+    for folder in Path(os.path.realpath(out)).parents:
+        config = folder / "config.json"
+        if config.is_file():
+            with config.open("rb") as opened:
+                if b'"elman model"' in opened.read(200):
+                    raise OptionError(f"{out} lies within the model {folder}. Choose a place outside it.")
 
 
 def _load(model: str) -> Any:
