@@ -73,11 +73,13 @@ struct Backward {
   T* saved;            // [N, saved_of(kind) * H]  in: from forward; out: gradients of the pre-activations.
                        //   LSTM i f g o; RNN one block; GRU r z n q, where q is U_n h + c_n: r z n belong to weight_ih,
                        //   r z q to weight_hh.
-  T* h_before;         // [N, H]   out, rows `h_before_stride` apart: h before each step
-  int64_t h_before_stride;
-  T* dh0;        // [B, H]   out
-  T* dc0;        // [B, H]   out, LSTM only
-  bool* failed;  // set when there is no memory for work space
+  int64_t inputs;      //
+  const T* x;          // [N, I], rows `x_stride` apart
+  int64_t x_stride;    //
+  T* operands;         // [N, I + 1 + H]   out: x_t, 1, h_{t-1}; its product with the above is every weight's gradient
+  T* dh0;              // [B, H]   out
+  T* dc0;              // [B, H]   out, LSTM only
+  bool* failed;        // set when there is no memory for work space
 };
 
 // out = x weight^T + bias. As torch.nn.functional.linear, but a row's bits do not depend on the other rows.

@@ -265,16 +265,19 @@ void forward(const std::string& cell, bool reverse, bool save, int threads, cons
   });
 }
 
-void backward(const std::string& cell, bool reverse, int threads, const Array& offsets, const Array& weight_hh,
-              const Optional& h0, const Optional& c0, const Array& y, const Optional& cells, const Optional& dy,
-              const Optional& dh_last, const Optional& dc_last, const Out& saved, const Out& h_before, const Out& dh0,
-              const OptionalOut& dc0) {
+void backward(const std::string& cell, bool reverse, int threads, const Array& x, const Array& offsets,
+              const Array& weight_hh, const Optional& h0, const Optional& c0, const Array& y, const Optional& cells,
+              const Optional& dy, const Optional& dh_last, const Optional& dc_last, const Out& saved,
+              const Out& operands, const Out& dh0, const OptionalOut& dc0) {
   const Kind kind = kind_of(cell);
   const int64_t steps = rows_of(y, "y");
   rows_of(weight_hh, "weight_hh");
   const int64_t hidden = static_cast<int64_t>(weight_hh.shape(1)), columns = gates_of(kind) * hidden;
   const Ragged ragged = checked(offsets, steps);
   const int64_t sequences = ragged.view().sequences;
+  if (rows_of(x, "x") != steps)
+    throw ShapeFault("x must have " + std::to_string(steps) + " rows as y has, got shape " + shape_of(x));
+  if (!rows_apart(x)) throw ShapeFault("x must have contiguous rows. Call .contiguous() on it.");
   if (dy && !rows_apart(*dy)) throw ShapeFault("dy must have contiguous rows. Call .contiguous() on it.");
   by_type(y, "y", [&](auto zero) {
     using T = decltype(zero);
@@ -299,12 +302,11 @@ void backward(const std::string& cell, bool reverse, int threads, const Array& o
     b.dh_last = read<T>(dh_last, "dh_last", sequences, hidden);
     b.dc_last = read<T>(dc_last, "dc_last", sequences, hidden);
     b.saved = write<T>(saved, "saved", steps, saved_of(kind) * hidden);
-    check_type<T>(h_before, "h_before");
-    check_rows(h_before, "h_before", steps, hidden);
-    if (!rows_apart(h_before)) throw ShapeFault("h_before must have contiguous rows. Call .contiguous() on it.");
-    b.h_before = static_cast<T*>(h_before.data());
-    b.h_before_stride = h_before.stride(0);
-    prefer_huge_pages(h_before);
+    check_type<T>(x, "x");
+    b.inputs = static_cast<int64_t>(x.shape(1));
+    b.x = static_cast<const T*>(x.data());
+    b.x_stride = x.stride(0);
+    b.operands = write<T>(operands, "operands", steps, b.inputs + 1 + hidden);
     b.dh0 = write<T>(dh0, "dh0", sequences, hidden);
     b.dc0 = write<T>(dc0, "dc0", sequences, hidden, kind == Kind::lstm);
     run_free(b);
@@ -434,9 +436,9 @@ NB_MODULE(_kernels, m) {
   m.def("forward", &forward, "cell"_a, "reverse"_a, "save"_a, "threads"_a, "x"_a, "offsets"_a, "weight_ih"_a,
         "weight_hh"_a, "bias_ih"_a.none(), "bias_hh"_a.none(), "h0"_a.none(), "c0"_a.none(), "y"_a, "h_last"_a,
         "c_last"_a.none(), "saved"_a, "cells"_a.none());
-  m.def("backward", &backward, "cell"_a, "reverse"_a, "threads"_a, "offsets"_a, "weight_hh"_a, "h0"_a.none(),
+  m.def("backward", &backward, "cell"_a, "reverse"_a, "threads"_a, "x"_a, "offsets"_a, "weight_hh"_a, "h0"_a.none(),
         "c0"_a.none(), "y"_a, "cells"_a.none(), "dy"_a.none(), "dh_last"_a.none(), "dc_last"_a.none(), "saved"_a,
-        "h_before"_a, "dh0"_a, "dc0"_a.none());
+        "operands"_a, "dh0"_a, "dc0"_a.none());
   m.def("linear", &linear, "threads"_a, "x"_a, "weight"_a, "bias"_a.none(), "out"_a);
   m.def("pool_forward", &pool_forward, "pool"_a, "threads"_a, "values"_a, "offsets"_a, "scores"_a.none(),
         "initial"_a.none(), "state"_a, "out"_a);

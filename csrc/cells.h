@@ -25,6 +25,7 @@ struct Row {
 template <class T>
 struct RowBack {
   const T* h_before;
+  const T* h;
   const T* c_before;
   const T* c;
   const T* dy;  // or null
@@ -72,12 +73,11 @@ struct Rnn : Units<T> {
     } else {
       h = tanh(acc[0]);
     }
-    put(row.h + u, h, n);
-    if constexpr (save) put(row.saved + u, h, n);
+    put(row.h + u, h, n);  // all that backward needs
   }
 
   static ELMAN_INLINE void step_back(const RowBack<T>& row, int64_t, int64_t u, int n) {
-    const Reg h = get(row.saved + u, n);
+    const Reg h = get(row.h + u, n);
     Reg dh = get(row.dh + u, n);
     if (row.dy != nullptr) dh = dh + get(row.dy + u, n);
     Reg da;

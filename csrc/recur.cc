@@ -331,11 +331,15 @@ void backward_lanes(const Backward<T>& b, const Packed<T>& packed, const T* zero
       row[m].h_before = at_start ? (b.h0 == nullptr ? zeros : b.h0 + s * hidden) : b.y + (t + way) * hidden;
       row[m].dy = b.dy == nullptr ? nullptr : b.dy + t * b.dy_stride;
       row[m].saved = b.saved + t * Cell::saved_width * hidden;
+      row[m].h = b.y + t * hidden;
       if constexpr (Cell::has_cell) {
         row[m].c_before = at_start ? (b.c0 == nullptr ? zeros : b.c0 + s * hidden) : b.cells + (t + way) * hidden;
         row[m].c = b.cells + t * hidden;
       }
-      copy(b.h_before + t * b.h_before_stride, row[m].h_before, hidden);
+      T* operands = b.operands + t * (b.inputs + 1 + hidden);
+      copy(operands, b.x + t * b.x_stride, b.inputs);
+      operands[b.inputs] = T(1);
+      copy(operands + b.inputs + 1, row[m].h_before, hidden);
     }
     back_lanes<Cell, T>(row, active, hidden, packed);
     for (int m = 0; m < active;) {

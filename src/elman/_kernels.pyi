@@ -26,6 +26,7 @@ def backward(
     cell: str,
     reverse: bool,
     threads: int,
+    x: Tensor,
     offsets: Tensor,
     weight_hh: Tensor,
     h0: Tensor | None,
@@ -36,7 +37,7 @@ def backward(
     dh_last: Tensor | None,
     dc_last: Tensor | None,
     saved: Tensor,
-    h_before: Tensor,
+    operands: Tensor,
     dh0: Tensor,
     dc0: Tensor | None,
 ) -> None: ...

@@ -153,13 +153,11 @@ def _recur_back_cpu(
     operands, dh0, dc0 = _recur_back_fake(
         cell, reverse, x, offsets, weight_hh, h0, c0, y, cells, saved, dy, dh_last, dc_last
     )
-    inputs, lstm = x.shape[1], cell == "lstm"
-    operands[:, :inputs] = x
-    operands[:, inputs] = 1
+    lstm = cell == "lstm"
     _kernels.backward(
-        cell, reverse, torch.get_num_threads(), offsets.contiguous(), weight_hh.contiguous(), _close(h0), _close(c0),
-        y, cells if lstm else None, None if dy is None else _rows(dy), _close(dh_last),
-        _close(dc_last) if lstm else None, saved, operands[:, inputs + 1 :], dh0, dc0 if lstm else None,
+        cell, reverse, torch.get_num_threads(), _rows(x), offsets.contiguous(), weight_hh.contiguous(), _close(h0),
+        _close(c0), y, cells if lstm else None, None if dy is None else _rows(dy), _close(dh_last),
+        _close(dc_last) if lstm else None, saved, operands, dh0, dc0 if lstm else None,
     )  # fmt: skip
     return operands, dh0, dc0
 
