@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from elman.errors import DataError
+from elman.errors import DataError, OptionError
 from elman.files import read_table, write_table
 
 
@@ -240,3 +240,51 @@ def test_writing_refuses_and_leaves_the_old_file(tmp_path):
     with pytest.raises(DataError, match="suffix"):
         write_table(FRAME, tmp_path / "t.xls")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["d.csv", "t.csv"]
+
+
+@pytest.mark.parametrize("depth", [65, 400, 900, 3000, 100_000])
+@pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ('{"b":', "}")])
+def test_json_nested_too_deep_is_refused(put, depth, opening, closing):
+    inner = "1" if "{" in opening else ""
+    path = put("t.jsonl", '{"a": [1]}\n{"a": ' + opening * depth + inner + closing * depth + "}\n")
+    with pytest.raises(DataError, match=r"line 2 of t\.jsonl: lists and objects stand more than 64 deep"):
+        read_table(path)
+
+
+def test_json_nested_as_deep_as_allowed(put):
+    path = put("t.jsonl", '{"a": ' + "[" * 63 + "1" + "]" * 63 + "}\n")
+    assert read_table(path).frame.height == 1
+    path = put("t.jsonl", '{"a": "' + "[" * 1000 + '"}\n')  # brackets in a text are no lists
+    assert read_table(path).frame["a"].to_list() == ["[" * 1000]
+
+
+@pytest.mark.parametrize("columns", ["ab", 3, [1], ["a", None]])
+def test_columns_are_a_list_of_names(put, columns):
+    path = put("t.csv", "a,b\n1,2\n")
+    with pytest.raises(OptionError, match=r"columns = .* must be a list of names"):
+        read_table(path, columns=columns)
+    assert read_table(path, columns=("b",)).frame.columns == ["b"]
+
+
+@pytest.mark.parametrize("path", [3, None, b"t.csv"])
+def test_a_path_is_a_name(path):
+    with pytest.raises(OptionError, match=r"path = .* must be the name of a file"):
+        read_table(path)
+
+
+def test_a_folder_is_no_table(tmp_path):
+    with pytest.raises(DataError, match=r"cannot be read: it is a folder\. Name a file in it"):
+        read_table(tmp_path)
+    with pytest.raises(DataError, match=r"cannot be written: it is a folder\. Name a file in it"):
+        write_table(FRAME, tmp_path)
+
+
+@pytest.mark.parametrize("frame", [3, {"a": [1]}, FRAME.lazy()])
+def test_only_a_frame_is_written(tmp_path, frame):
+    with pytest.raises(OptionError, match=r"frame is a .*writes a polars DataFrame"):
+        write_table(frame, tmp_path / "t.csv")
+
+
+def test_a_carriage_return_in_the_first_line(put):
+    with pytest.raises(DataError, match=r"line 1 of t\.csv: new-line character.* stands in quotation marks"):
+        read_table(put("t.csv", '\ra\n""'), header=False)

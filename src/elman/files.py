@@ -21,12 +21,13 @@ from typing import Any, NoReturn
 import numpy as np
 import polars as pl
 
-from elman.errors import DataError
+from elman.errors import DataError, OptionError
 
 __all__ = ["KINDS", "Table", "read_table", "write_table"]
 
 KINDS = {".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
 _SEPARATORS = {"csv": ",", "tsv": "\t"}
+_DEPTH = 64  # lists and objects within each other in a JSON line: a table needs two or three, polars ends in a crash
 _Array = np.ndarray[Any, Any]
 
 
@@ -56,7 +57,7 @@ def read_table(path: str | os.PathLike[str], *, columns: Sequence[str] | None = 
     in this order.
 
     Raises `DataError` if the file is missing, empty, damaged, not UTF-8, holds no rows, has rows of unequal length or
-    columns of the same name, or lacks a column that is asked for.
+    columns of the same name, or lacks a column that is asked for; `OptionError` for arguments of the wrong kind.
 
     >>> import tempfile
     >>> path = Path(tempfile.mkdtemp()) / "train.csv"
@@ -67,7 +68,10 @@ def read_table(path: str | os.PathLike[str], *, columns: Sequence[str] | None = 
     >>> table.where(1)
     'line 4 of train.csv'
     """
-    path = Path(path)
+    path = _path(path, "read")
+    if columns is not None and (isinstance(columns, str) or not all(isinstance(c, str) for c in _items(columns))):
+        advice = f"[{columns!r}]" if isinstance(columns, str) else "['text', 'label']"
+        raise OptionError(f"columns = {columns!r} must be a list of names, such as {advice}, or None.")
     kind, packing = _kind(path)
     data = _read(path)
     if kind == "parquet":
@@ -88,16 +92,22 @@ def write_table(frame: pl.DataFrame, path: str | os.PathLike[str] | None = None,
     The suffix tells the kind, as in `read_table`; to standard output `kind` does (csv, tsv or jsonl; default csv). The
     file is written under another name and then renamed, so that a crash leaves either the old file or the new one.
 
-    Raises `DataError` for an unknown suffix, a folder that does not exist, or columns that the kind cannot hold.
+    Raises `DataError` for an unknown suffix, a folder that does not exist, or columns that the kind cannot hold;
+    `OptionError` for what is no polars frame.
 
     >>> write_table(pl.DataFrame({"label": ["a"], "text": ["x, y"]}))
     label,text
     a,"x, y"
     """
+    if not isinstance(frame, pl.DataFrame):
+        raise OptionError(
+            f"frame is a {type(frame).__name__}, but write_table writes a polars DataFrame. Make one with "
+            "pl.DataFrame(...), and of a lazy frame with .collect()."
+        )
     if path is None:
         _to_stdout(_rendered(frame, kind or "csv", "standard output"))
         return
-    path = Path(path)
+    path = _path(path, "written")
     told, packing = _kind(path)
     data = _rendered(frame, kind or told, path.name)
     pack: dict[str, Callable[[bytes], bytes]] = {".gz": gzip.compress, ".xz": lzma.compress}
@@ -105,6 +115,19 @@ def write_table(frame: pl.DataFrame, path: str | os.PathLike[str] | None = None,
 
 
 # ---- the file
+
+
+def _path(path: str | os.PathLike[str], done: str) -> Path:
+    if not isinstance(path, str | os.PathLike):
+        raise OptionError(f"path = {path!r} must be the name of a file, a str or a pathlib.Path.")
+    path = Path(path)
+    if path.is_dir():
+        raise DataError(f"{path} cannot be {done}: it is a folder. Name a file in it.")
+    return path
+
+
+def _items(columns: Any) -> list[Any]:
+    return list(columns) if hasattr(columns, "__iter__") else [columns]
 
 
 def _kind(path: Path) -> tuple[str, str]:
@@ -128,8 +151,6 @@ def _read(path: Path) -> bytes:
     except FileNotFoundError:
         near = _nearest(path.name, [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else [])
         raise DataError(f"no such file: {path}.{near}") from None
-    except IsADirectoryError:
-        raise DataError(f"{path} is a folder. Name a file in it.") from None
     except (OSError, ValueError) as error:
         raise DataError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}.") from None
     if not data:
@@ -221,11 +242,9 @@ def _delimited(data: bytes, path: Path, kind: str, header: bool) -> tuple[pl.Dat
         plain = _Records.of(data, separator, False)
         if not records.even() or (plain.even() and plain.fields[0] > 1 and len(plain.lines) > len(records.lines)):
             quoted, records = False, plain  # rather keep a quotation mark than lose a row
+    begin = int(records.lines[0])
     first = data[records.starts[0] : records.ends[0]].decode("utf-8")
-    cells = next(csv.reader([first], delimiter=separator)) if quoted else first.split(separator)
-    if quoted and "\n" in first:
-        cells = next(csv.reader(io.StringIO(first, newline=""), delimiter=separator))
-    names = _names(cells, int(records.lines[0]), path, header)
+    names = _names(_cells(first, separator, begin, path) if quoted else first.split(separator), begin, path, header)
     if (ragged := np.flatnonzero(records.fields != len(names))).size:
         at = int(ragged[0])
         _ragged(int(records.lines[at]), int(records.fields[at]), names, path, kind, header)
@@ -247,6 +266,17 @@ def _delimited(data: bytes, path: Path, kind: str, header: bool) -> tuple[pl.Dat
     if frame.height != len(records.lines):
         raise DataError(f"{path.name} cannot be read: {len(records.lines)} rows were written, {frame.height} found.")
     return frame, records.lines
+
+
+def _cells(record: str, separator: str, line: int, path: Path) -> list[str]:
+    """The cells of one record with quotation marks."""
+    try:
+        return next(csv.reader([record], delimiter=separator))
+    except csv.Error as error:
+        raise DataError(
+            f"line {line} of {path.name}: {_first_line(error)}. A cell with a carriage return in it stands in "
+            "quotation marks."
+        ) from None
 
 
 def _well_quoted(data: bytes, separator: str) -> bool:
@@ -400,8 +430,12 @@ def _object(raw: bytes, line: int, path: Path) -> dict[str, Any]:
         raise DataError(f"line {line} of {path.name}: {error.msg} at character {error.colno}.") from None
     except UnicodeEncodeError:
         raise DataError(f"line {line} of {path.name}: holds one half of a surrogate pair.") from None
-    except (ValueError, RecursionError) as error:
+    except RecursionError:
+        _too_deep(line, path)
+    except ValueError as error:
         raise DataError(f"line {line} of {path.name}: {_first_line(error)}.") from None
+    if raw.count(b"[") + raw.count(b"{") > _DEPTH and _deeper(row, _DEPTH):
+        _too_deep(line, path)
     if not isinstance(row, dict):
         raise DataError(
             f"line {line} of {path.name}: expected an object {{...}}, got {raw[:40].decode(errors='replace')}."
@@ -409,6 +443,27 @@ def _object(raw: bytes, line: int, path: Path) -> dict[str, Any]:
     if not row:
         raise DataError(f"line {line} of {path.name}: the object is empty.")
     return row
+
+
+def _deeper(value: Any, depth: int) -> bool:
+    """Whether lists and objects stand more than `depth` deep within each other."""
+    level = [value] if _has_parts(value) else []
+    for _ in range(depth):
+        level = [inner for v in level for inner in (v.values() if isinstance(v, dict) else v) if _has_parts(inner)]
+        if not level:
+            return False
+    return True
+
+
+def _has_parts(value: Any) -> bool:
+    return isinstance(value, dict | list)
+
+
+def _too_deep(line: int, path: Path) -> NoReturn:
+    raise DataError(
+        f"line {line} of {path.name}: lists and objects stand more than {_DEPTH} deep within each other. "
+        "Write a table: a value, or a list of values, under each name."
+    )
 
 
 def _no_constant(constant: str) -> NoReturn:
