@@ -194,3 +194,32 @@ def test_restore_refuses_what_cannot_be_right(config, tensors):
     feature = Numbers().fit([[[1.0, 5.0]]])
     with pytest.raises(ModelFileError):
         Numbers.restore(feature.config() | config, feature.tensors() | tensors, {})
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        [np.zeros((3, 0))],
+        np.zeros((2, 3, 0)),
+        Ragged(torch.zeros(3, 0), torch.tensor([0, 3])),
+        [np.zeros((3, 2)), np.zeros((3, 0))],
+    ],
+)
+def test_steps_of_width_0_are_refused(column):
+    with pytest.raises(DataError, match="steps without a number"):
+        Numbers().fit(column)
+
+
+def test_an_empty_frame_is_refused():
+    with pytest.raises(DataError, match="a frame without columns"):
+        Numbers().fit(pl.DataFrame())
+    with pytest.raises(DataError, match="holds no sequences"):
+        Numbers().fit(pl.DataFrame({"a": []}, schema={"a": pl.Float64}))
+
+
+def test_flags_are_one_step_or_as_wide_as_a_step():
+    one = Numbers(scale="none").fit([[True, False], [True]])
+    assert one.step(True).tolist() == one.step(np.bool_(True)).tolist() == [[1.0]]
+    two = Numbers(scale="none").fit([[[True, False], [True, True]]])
+    assert two.step([True, False]).tolist() == [[1.0, 0.0]]
+    assert two.step([[True, False], [False, True]]).tolist() == [[1.0, 0.0], [0.0, 1.0]]

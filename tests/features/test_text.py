@@ -1,6 +1,7 @@
 import os
 import subprocess
 import sys
+import time
 import unicodedata
 from itertools import pairwise
 
@@ -293,3 +294,24 @@ def test_a_forked_process_goes_on_without_a_warning():
         [sys.executable, "-W", "ignore", "-c", FORKS], capture_output=True, text=True, env=env, timeout=60, check=False
     )
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_subwords_of_one_unbroken_word_are_learnt_in_time():
+    word = "".join("abcdefghij"[i * i * 7919 % 10007 % 10] for i in range(200_000))
+    begin = time.perf_counter()
+    feature = Text(unit="subwords").fit([word])
+    assert time.perf_counter() - begin < 20  # half a second; minutes where the time grows with the square
+    assert len(feature.pieces(word)) < 200_000
+    assert feature.pieces(word)[: len(feature.pieces(word[:1000]))] == feature.pieces(word[:1000])
+
+
+@pytest.mark.parametrize("unit", ["words", "characters", "subwords"])
+def test_huge_limits_take_no_memory(unit):
+    feature = Text(unit=unit, max_words=2**70).fit(["low lower lowest"] * 3)
+    assert feature.symbols < 50
+    assert Text(unit=unit, min_count=2**70).fit(["low lower lowest"] * 3).symbols < 20
+
+
+def test_an_arrow_table_is_no_column():
+    with pytest.raises(DataError, match=r"X is a frame with the columns 't'\. Pass one of them"):
+        Text().fit(pa.table({"t": ["a", "b"]}))

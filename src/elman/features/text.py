@@ -32,6 +32,7 @@ __all__ = ["Text"]
 
 UNITS = ("words", "characters", "mixed", "subwords")
 FILE = "tokenizer.json"
+PIECE = 100  # letters of a word that sub-words are learnt from at a time: learning takes the square of a longer one
 BATCH = 1 << 21  # characters that are in the tokeniser's hands at a time; each costs it about 100 bytes
 
 # Scripts that set no spaces between words: Thai, Lao, Tibetan, Myanmar, Khmer, Tai, Kana, Bopomofo, Han, Yi, Javanese.
@@ -63,7 +64,7 @@ _PATTERNS = {
     "words": f"{_word(f'[{_W}]')}|{_S}|{_SIGNS}",
     "characters": rf"\r\n|[🇦-🇿]{{2}}|[\s\S]{_TAIL}",  # nearly \X, whose time grows with the square of some texts
     "mixed": rf"[{_RANGES}]\p{{M}}*|{_word(f'[{_W}&&[^{_RANGES}]]')}|{_S}|{_SIGNS}",
-    "subwords": rf"[{_W}]+|{_SIGN}\p{{M}}*",  # nothing that a cut within it would change
+    "subwords": rf"[{_W}]{{1,{PIECE}}}|{_SIGN}\p{{M}}*",  # nothing that a cut within it would change
 }
 
 
