@@ -43,5 +43,6 @@ with torch.no_grad():
         assert torch.allclose(h[0], by_hand, atol=1e-6), (h, by_hand)
 
     whole, last = cell(elman.Ragged.of([x]))  # the same four steps in one call
-assert torch.equal(whole[0][-1], state.hidden[0]) and torch.equal(last.hidden, state.hidden)
+assert torch.equal(whole[0][-1], state.hidden[0])
+assert torch.equal(last.hidden, state.hidden)
 print("\nThe four steps in one call end in the same h, bit for bit:", numbers(last.hidden[0]))
