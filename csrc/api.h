@@ -52,8 +52,8 @@ struct Forward {
   bool* failed;        // set when there is no memory for work space
 };
 
-// The way back through the same layer. The products over all steps (gradients of weights and inputs) are left to the
-// caller, who does them as large matrix products from `saved`.
+// The way back through the same layer. The gradients of weights and inputs are left to `outer` and `linear`, which make
+// them from `operands` and `saved` as large products over all steps.
 template <class T>
 struct Backward {
   Kind kind;
@@ -94,6 +94,20 @@ struct Linear {
   T* out;            // [rows, outputs], rows `out_stride` apart
   int64_t out_stride;
   bool* failed;  // set when there is no memory for work space
+};
+
+// out = a^T b: the sum over all steps of outer products, which is what a weight's gradient is. Steps are added in their
+// order, so that the bits do not depend on the number of threads.
+template <class T>
+struct Outer {
+  int threads;
+  int64_t steps, rows, columns;
+  const T* a;        // [steps, rows], rows of it `a_stride` apart
+  int64_t a_stride;  //
+  const T* b;        // [steps, columns], rows of it `b_stride` apart
+  int64_t b_stride;  //
+  T* out;            // [rows, columns]
+  bool* failed;      // set when there is no memory for work space
 };
 
 enum class PoolKind : int { mean = 0, max = 1, attention = 2 };
@@ -150,6 +164,8 @@ struct Set {
   void (*backward64)(const Backward<double>&);
   void (*linear32)(const Linear<float>&);
   void (*linear64)(const Linear<double>&);
+  void (*outer32)(const Outer<float>&);
+  void (*outer64)(const Outer<double>&);
 };
 
 }  // namespace elman

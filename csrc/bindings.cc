@@ -206,6 +206,8 @@ void run(const Set& set, const Backward<float>& b) { set.backward32(b); }
 void run(const Set& set, const Backward<double>& b) { set.backward64(b); }
 void run(const Set& set, const Linear<float>& l) { set.linear32(l); }
 void run(const Set& set, const Linear<double>& l) { set.linear64(l); }
+void run(const Set& set, const Outer<float>& o) { set.outer32(o); }
+void run(const Set& set, const Outer<double>& o) { set.outer64(o); }
 
 template <class Task>
 void run_free(Task& task) {
@@ -334,6 +336,30 @@ void linear(int threads, const Array& x, const Array& weight, const Optional& bi
   });
 }
 
+void outer(int threads, const Array& a, const Array& b, const Out& out) {
+  const int64_t steps = rows_of(a, "a"), rows = static_cast<int64_t>(a.shape(1));
+  if (rows_of(b, "b") != steps)
+    throw ShapeFault("a and b must have as many rows as each other, got shapes " + shape_of(a) + " and " + shape_of(b));
+  const int64_t columns = static_cast<int64_t>(b.shape(1));
+  if (!rows_apart(a)) throw ShapeFault("a must have contiguous rows. Call .contiguous() on it.");
+  if (!rows_apart(b)) throw ShapeFault("b must have contiguous rows. Call .contiguous() on it.");
+  by_type(a, "a", [&](auto zero) {
+    using T = decltype(zero);
+    check_type<T>(b, "b");
+    Outer<T> o{};
+    o.threads = worth(threads, 2.0 * static_cast<double>(steps * rows * columns));
+    o.steps = steps;
+    o.rows = rows;
+    o.columns = columns;
+    o.a = static_cast<const T*>(a.data());
+    o.a_stride = a.stride(0);
+    o.b = static_cast<const T*>(b.data());
+    o.b_stride = b.stride(0);
+    o.out = write<T>(out, "out", rows, columns);
+    run_free(o);
+  });
+}
+
 void pool_forward(const std::string& name, int threads, const Array& values, const Array& offsets,
                   const Optional& scores, const Optional& initial, const Out& state, const Out& out) {
   const PoolKind kind = pool_kind_of(name);
@@ -440,6 +466,7 @@ NB_MODULE(_kernels, m) {
         "c0"_a.none(), "y"_a, "cells"_a.none(), "dy"_a.none(), "dh_last"_a.none(), "dc_last"_a.none(), "saved"_a,
         "operands"_a, "dh0"_a, "dc0"_a.none());
   m.def("linear", &linear, "threads"_a, "x"_a, "weight"_a, "bias"_a.none(), "out"_a);
+  m.def("outer", &outer, "threads"_a, "a"_a, "b"_a, "out"_a);
   m.def("pool_forward", &pool_forward, "pool"_a, "threads"_a, "values"_a, "offsets"_a, "scores"_a.none(),
         "initial"_a.none(), "state"_a, "out"_a);
   m.def("pool_backward", &pool_backward, "pool"_a, "threads"_a, "values"_a, "offsets"_a, "scores"_a.none(), "state"_a,

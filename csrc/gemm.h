@@ -180,5 +180,55 @@ static void linear_rows(const T* x, int64_t x_stride, const Packed<T>& packed, c
   }
 }
 
+// out[m][v] += sum over steps of a[step][m] * panel[step][v]: `product` with its operand lying the other way.
+template <class T, int rows, int vectors>
+static void outer_block(const T* a, int64_t a_stride, int64_t steps, const T* panel, T* out, int64_t out_stride,
+                        int64_t columns) {
+  using V = Vec<T>;
+  typename V::Reg acc[rows][vectors];
+  for (int m = 0; m < rows; ++m)
+    for (int v = 0; v < vectors; ++v) acc[m][v] = V::all(0);
+  for (int64_t k = 0; k < steps; ++k, a += a_stride, panel += plain * V::width) {
+    typename V::Reg b[vectors];
+    for (int v = 0; v < vectors; ++v) b[v] = V::load(panel + v * V::width);
+    for (int m = 0; m < rows; ++m) {
+      const typename V::Reg x = V::all(a[m]);
+      for (int v = 0; v < vectors; ++v) acc[m][v] = V::fma(x, b[v], acc[m][v]);
+    }
+  }
+  for (int m = 0; m < rows; ++m)
+    for (int v = 0; v < vectors; ++v) {
+      T* to = out + m * out_stride + v * V::width;
+      const int n = static_cast<int>(at_most(V::width, columns - v * V::width));
+      if (n == V::width)
+        V::store(to, V::load(to) + acc[m][v]);
+      else
+        V::store(to, V::load(to, n) + acc[m][v], n);
+    }
+}
+
+// The rows [first, last) and the columns of one panel of a^T b. `panel` is work space for `chunk` steps of the panel:
+// packed once, it serves every block of rows from the nearest caches.
+template <class T>
+static void outer_tile(const T* a, int64_t a_stride, const T* b, int64_t b_stride, int64_t steps, T* out,
+                       int64_t out_stride, int64_t first, int64_t last, int64_t columns, T* panel, int64_t chunk) {
+  using V = Vec<T>;
+  constexpr int64_t width = plain * V::width;
+  const int64_t kept = at_most(columns, width);
+  for (int64_t m = first; m < last; ++m)
+    for (int64_t u = 0; u < kept; ++u) out[m * out_stride + u] = T(0);
+  for (int64_t k0 = 0; k0 < steps; k0 += chunk) {
+    const int64_t count = at_most(chunk, steps - k0);
+    for (int64_t k = 0; k < count; ++k)
+      for (int64_t u = 0; u < width; ++u) panel[k * width + u] = u < kept ? b[(k0 + k) * b_stride + u] : T(0);
+    with_vectors(pieces(kept, V::width), [&](auto vectors) {
+      in_blocks<block_rows<plain>>(static_cast<int>(last - first), [&](int m, auto rows) {
+        outer_block<T, decltype(rows)::value, decltype(vectors)::value>(
+            a + k0 * a_stride + first + m, a_stride, count, panel, out + (first + m) * out_stride, out_stride, kept);
+      });
+    });
+  }
+}
+
 }  // namespace ELMAN_SET
 }  // namespace elman

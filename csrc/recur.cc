@@ -227,6 +227,26 @@ bool multiply(const Linear<T>& l) {
   return true;
 }
 
+// out = a^T b, in tiles that no two threads share.
+template <class T>
+bool add_outer(const Outer<T>& o) {
+  constexpr int64_t width = plain * Vec<T>::width, chunk = 256, block = block_rows<plain>;
+  const int64_t panels = pieces(o.columns, width);
+  const int64_t parts = pieces(2 * o.threads, panels < 1 ? 1 : panels);  // two tiles a thread, or more
+  const int64_t height = pieces(pieces(o.rows, parts), block) * block;
+  const int64_t tiles = height > 0 ? panels * pieces(o.rows, height) : 0;
+  const Buffer<T> work(o.threads * chunk * width);
+  if (work.data == nullptr) return false;
+#pragma omp parallel for schedule(dynamic) num_threads(o.threads) if (o.threads > 1 && tiles > 1)
+  for (int64_t tile = 0; tile < tiles; ++tile) {
+    const FlushDenormals flush;
+    const int64_t column = tile % panels * width, first = tile / panels * height;
+    outer_tile(o.a, o.a_stride, o.b + column, o.b_stride, o.steps, o.out + column, o.columns, first,
+               at_most(first + height, o.rows), o.columns - column, work.data + thread_index() * chunk * width, chunk);
+  }
+  return true;
+}
+
 template <class Cell, class T>
 bool forward_cell(const Forward<T>& f) {
   const int64_t hidden = f.hidden, columns = Cell::gates * hidden;
@@ -411,6 +431,11 @@ void linear(const Linear<T>& l) {
   *l.failed = !multiply(l);
 }
 
+template <class T>
+void outer(const Outer<T>& o) {
+  *o.failed = !add_outer(o);
+}
+
 }  // namespace
 
 #define ELMAN_TEXT_OF(name) #name
@@ -418,8 +443,8 @@ void linear(const Linear<T>& l) {
 
 const Set& set();
 const Set& set() {
-  static constexpr Set table{ELMAN_TEXT(ELMAN_SET), Vec<float>::width, forward<float>, forward<double>,
-                             backward<float>,       backward<double>,  linear<float>,  linear<double>};
+  static constexpr Set table{ELMAN_TEXT(ELMAN_SET), Vec<float>::width, forward<float>, forward<double>, backward<float>,
+                             backward<double>,      linear<float>,     linear<double>, outer<float>,    outer<double>};
   return table;
 }
 

@@ -336,3 +336,28 @@ def test_the_pools_of_other_devices_agree(kind: str) -> None:
         found.append((out, *torch.autograd.grad(out.square().sum(), wanted)))
     for a, b in zip(*found, strict=True):
         assert close(a, b, torch.float64)
+
+
+@pytest.mark.parametrize("steps", [0, 1, 257, 600])
+@pytest.mark.parametrize(("rows", "columns"), [(1, 1), (7, 65), (40, 130)])
+@pytest.mark.parametrize("threads", [1, 3])
+def test_outer_is_the_product_over_all_steps(steps: int, rows: int, columns: int, threads: int) -> None:
+    a, b = torch.randn(steps, rows, dtype=torch.float64), torch.randn(steps, columns + 5, dtype=torch.float64)
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        out = torch.ops.elman.outer(a, b[:, :columns])  # rows of b lie apart
+    finally:
+        torch.set_num_threads(before)
+    torch.testing.assert_close(out, a.t() @ b[:, :columns], rtol=0, atol=1e-12 * max(1, steps))
+
+
+def test_outer_adds_steps_in_their_order_whatever_the_threads() -> None:
+    a, b = torch.randn(1000, 57), torch.randn(1000, 200)
+    before = torch.get_num_threads()
+    results = []
+    for threads in (1, 2, 3):
+        torch.set_num_threads(threads)
+        results.append(torch.ops.elman.outer(a, b))
+    torch.set_num_threads(before)
+    assert all(torch.equal(results[0], other) for other in results[1:])

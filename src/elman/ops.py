@@ -40,6 +40,7 @@ _library.define(
     "recur_back(str cell, bool reverse, Tensor x, Tensor offsets, Tensor weight_hh, Tensor? h0, Tensor? c0, Tensor y, "
     "Tensor cells, Tensor(a!) saved, Tensor? dy, Tensor? dh_last, Tensor? dc_last) -> (Tensor, Tensor, Tensor)"
 )
+_library.define("outer(Tensor a, Tensor b) -> Tensor")
 _library.define("linear(Tensor x, Tensor weight, Tensor? bias) -> Tensor")
 _library.define("pool(str kind, Tensor values, Tensor offsets, Tensor? scores, Tensor? initial) -> (Tensor, Tensor)")
 _library.define(
@@ -200,6 +201,16 @@ def _linear_fake(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     return x.new_empty(x.shape[0], weight.shape[0])
 
 
+def _outer_cpu(a: Tensor, b: Tensor) -> Tensor:
+    out = _outer_fake(a, b)
+    _kernels.outer(torch.get_num_threads(), _rows(a), _rows(b), out)
+    return out
+
+
+def _outer_fake(a: Tensor, b: Tensor) -> Tensor:
+    return a.new_empty(a.shape[1], b.shape[1])
+
+
 def _pool_cpu(
     kind: str, values: Tensor, offsets: Tensor, scores: Tensor | None, initial: Tensor | None
 ) -> tuple[Tensor, Tensor]:
@@ -242,6 +253,7 @@ _OPERATORS: list[tuple[str, Callable[..., Any], Callable[..., Any]]] = [
     ("recur", _recur_cpu, _recur_fake),
     ("recur_back", _recur_back_cpu, _recur_back_fake),
     ("linear", _linear_cpu, _linear_fake),
+    ("outer", _outer_cpu, _outer_fake),
     ("pool", _pool_cpu, _pool_fake),
     ("pool_back", _pool_back_cpu, _pool_back_fake),
 ]
@@ -313,12 +325,13 @@ def _weight_gradients(cell: str, operands: Tensor, da: Tensor, inputs: int) -> t
     `operands` is [x, 1, h_{t-1}]; `da` holds i f g o, one block, or r z n q, where n belongs to x and q to h.
     """
     straight = da.shape[1] // 2 if cell == "gru" else da.shape[1]
-    both = operands.t() @ da[:, :straight]
+    outer = torch.ops.elman.outer
+    both = outer(operands, da[:, :straight])
     of_x, of_h = both[: inputs + 1], both[inputs:]
     if cell == "gru":
         hidden = straight // 2
-        of_x = torch.cat([of_x, operands[:, : inputs + 1].t() @ da[:, straight : straight + hidden]], dim=1)
-        of_h = torch.cat([of_h, operands[:, inputs:].t() @ da[:, straight + hidden :]], dim=1)
+        of_x = torch.cat([of_x, outer(operands[:, : inputs + 1], da[:, straight : straight + hidden])], dim=1)
+        of_h = torch.cat([of_h, outer(operands[:, inputs:], da[:, straight + hidden :])], dim=1)
     return of_x[:inputs].t(), of_h[1:].t(), of_x[inputs], of_h[0]
 
 
