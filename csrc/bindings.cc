@@ -451,12 +451,17 @@ NB_MODULE(_kernels, m) {
   using namespace nb::literals;
   using namespace elman;
   m.doc() = "The compiled core of elman; elman.ops is its only caller.";
-  static nb::object shape_error = nb::module_::import_("elman.errors").attr("ShapeError");
+  const nb::module_ errors = nb::module_::import_("elman.errors");
+  // Kept for the life of the process, so nothing is left to release when the interpreter is gone.
+  static PyObject* shape_error = nb::object(errors.attr("ShapeError")).release().ptr();
+  static PyObject* option_error = nb::object(errors.attr("OptionError")).release().ptr();
   nb::register_exception_translator([](const std::exception_ptr& p, void*) {
     try {
       std::rethrow_exception(p);
     } catch (const ShapeFault& fault) {
-      PyErr_SetString(shape_error.ptr(), fault.what());
+      PyErr_SetString(shape_error, fault.what());
+    } catch (const SetFault& fault) {
+      PyErr_SetString(option_error, fault.what());
     }
   });
   m.def("forward", &forward, "cell"_a, "reverse"_a, "save"_a, "threads"_a, "x"_a, "offsets"_a, "weight_ih"_a,

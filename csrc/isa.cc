@@ -1,7 +1,6 @@
 #include "isa.h"
 
 #include <cstdlib>
-#include <stdexcept>
 
 namespace elman {
 
@@ -58,11 +57,11 @@ const Set* find(const std::string& name) {
   for (const SetState& state : sets) {
     if (name != state.set->name) continue;
     if (state.found) return state.set;
-    throw std::runtime_error("ELMAN_ISA=" + name + " is impossible here: this processor has " + names(sets, true) +
-                             ". Unset ELMAN_ISA or choose one of those.");
+    throw SetFault("ELMAN_ISA=" + name + " is impossible here: this processor has " + names(sets, true) +
+                   ". Unset ELMAN_ISA or choose one of those.");
   }
-  throw std::runtime_error("ELMAN_ISA=" + name + " names no instruction set of this build, which has " +
-                           names(sets, false) + ". Unset ELMAN_ISA or choose one of those.");
+  throw SetFault("ELMAN_ISA=" + name + " names no instruction set of this build, which has " + names(sets, false) +
+                 ". Unset ELMAN_ISA or choose one of those.");
 }
 
 const Set* from_environment() {

@@ -1,12 +1,18 @@
 // Instruction sets: which were built, which this processor has, which is in use.
 #pragma once
 
+#include <stdexcept>
 #include <string>
 #include <vector>
 
 #include "api.h"
 
 namespace elman {
+
+// A set was asked for that cannot be had; what() says what can.
+struct SetFault : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
 
 struct SetState {
   const Set* set;
@@ -16,8 +22,8 @@ struct SetState {
 std::vector<SetState> built_sets();  // slowest first
 std::string processor_features();    // what the processor has, in words
 
-// The set in use: the fastest found, or the one that ELMAN_ISA names. Throws std::runtime_error, with what is built and
-// found, when ELMAN_ISA names an unknown, unbuilt or impossible one.
+// The set in use: the fastest found, or the one that ELMAN_ISA names. Throws SetFault when that one is unknown, not
+// built or impossible here.
 const Set& chosen_set();
 
 // Chooses again, for tests: the same rules as ELMAN_ISA; an empty name returns to the automatic choice.

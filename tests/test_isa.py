@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from elman import ops
+from elman.errors import OptionError
 from table import SETS
 
 
@@ -46,7 +47,7 @@ def test_a_set_is_chosen_by_name_and_by_variable(name: str, monkeypatch: pytest.
 
 def test_an_unknown_name_is_refused_and_changes_nothing() -> None:
     before = ops.info()["chosen"]
-    with pytest.raises(RuntimeError) as error:
+    with pytest.raises(OptionError) as error:
         ops.choose_set("mmx")
     built = ", ".join(ops.info()["built"])
     assert str(error.value) == (
@@ -60,7 +61,7 @@ def test_a_set_that_the_processor_lacks_is_refused() -> None:
     missing = [name for name in ops.info()["built"] if name not in SETS]
     if not missing:
         pytest.skip("NOT TESTED: this processor has every instruction set that was built, so none is impossible here")
-    with pytest.raises(RuntimeError) as error:
+    with pytest.raises(OptionError) as error:
         ops.choose_set(missing[0])
     assert str(error.value) == (
         f"ELMAN_ISA={missing[0]} is impossible here: this processor has {', '.join(SETS)}. "

@@ -61,7 +61,7 @@ def info() -> dict[str, Any]:
 def choose_set(name: str = "") -> None:
     """Chooses the instruction set by name, as the variable ELMAN_ISA does; an empty name means the automatic choice.
 
-    Raises ``RuntimeError`` for a set that was not built or that this processor lacks.
+    Raises ``OptionError`` for a set that was not built or that this processor lacks.
     """
     _kernels.choose_set(name)
 
