@@ -90,8 +90,7 @@ def _refusal(error: BaseException) -> int:
         return _end("stopped by Ctrl-C.", 130)
     if isinstance(error, CycloptsError):
         return _end(f"error: {_asked_better(error)}", 2)
-    impossible = isinstance(error, RuntimeError) and "ELMAN_ISA" in str(error)  # as the compiled core puts it
-    if isinstance(error, ElmanError | OSError) or impossible:
+    if isinstance(error, ElmanError | OSError):
         return _end(f"error: {error}", 2)
     if isinstance(error, MemoryError) or "can't allocate memory" in str(error):  # torch raises RuntimeError
         return _end("error: there is not enough memory. Fewer rows, batch_steps or hidden units need less.", 2)
@@ -415,7 +414,7 @@ def _fit(
     again = f"Go on with: {shlex.join(['elman', *tokens, *([] if resume else ['--resume'])])}"
     if clf.history_.interrupted and not clf.history_.best:
         return _end(f"stopped by Ctrl-C before an epoch was finished: no model was saved. {again}", 130)
-    _save(clf, out, keep_checkpoint=clf.history_.interrupted)
+    clf.save(out)
     result = _fit_result(clf, out, table)
     if json:
         _print_json(result)
@@ -473,17 +472,6 @@ def _check_out(out: str, resume: bool, restart: bool) -> None:
             )
     elif resume and (folder / store.CONFIG).exists():
         raise OptionError(f"{out} holds a finished model and no broken run. Train anew without --resume.")
-
-
-def _save(clf: Any, out: str, *, keep_checkpoint: bool) -> None:
-    """Save the model, and beside it the checkpoint of an unfinished run, which saving a model otherwise drops."""
-    from elman import store
-
-    checkpoint = Path(out) / store.CHECKPOINT
-    unfinished = store.load(checkpoint, kind="checkpoint") if keep_checkpoint else None
-    clf.save(out)
-    if unfinished is not None:
-        store.save(checkpoint, *unfinished, kind="checkpoint")
 
 
 def _saved_what_was_learnt(clf: Any, out: str) -> str:

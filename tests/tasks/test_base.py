@@ -223,6 +223,27 @@ def test_ctrl_c_keeps_the_best(monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
     assert "Ctrl-C" in capsys.readouterr().err
 
 
+def test_ctrl_c_keeps_the_checkpoint_when_saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    X, y = reviews()
+    whole, folder = Classifier(**SMALL).fit(X, y), tmp_path / "model"
+    with monkeypatch.context() as patch:
+        choose, calls = Classifier._choose_blend, []
+
+        def interrupted(*args: Any) -> dict[str, float]:
+            calls.append(1)
+            if len(calls) == 2:
+                raise KeyboardInterrupt
+            return choose(*args)
+
+        patch.setattr(Classifier, "_choose_blend", interrupted)
+        Classifier(**SMALL).fit(X, y, out=folder).save(folder)
+    assert load(folder).history_.interrupted
+    again = Classifier(**SMALL).fit(X, y, out=folder, resume=True)
+    np.testing.assert_array_equal(again.predict_proba(X), whole.predict_proba(X))
+    again.save(folder)
+    assert not (folder / "checkpoint").exists()
+
+
 def test_options_of_a_later_thought_are_not_saved(tmp_path: Path) -> None:
     X, y = reviews()
     clf = Classifier(**SMALL).fit(X, y)

@@ -241,7 +241,8 @@ class Task(BaseEstimator, Training):
     def save(self, folder: str | os.PathLike[str]) -> None:
         """Writes the model to a folder: config.json, model.safetensors, the vocabulary, README.md, the learning curve.
 
-        The folder is replaced as a whole if it holds a model. Raises ``ModelFileError`` if it holds anything else.
+        The folder is replaced as a whole if it holds a model; the checkpoint in it stays only if Ctrl-C ended the fit,
+        so that the run can be resumed. Raises ``ModelFileError`` if it holds anything else.
         """
         self._check_fitted()
         name = Path(folder).resolve().name
@@ -262,7 +263,8 @@ class Task(BaseEstimator, Training):
         files: dict[str, str | bytes] = {**self.feature_.files(), "README.md": self._card(name, curve is not None)}
         if curve is not None:
             files[CURVE] = curve
-        store.save(folder, config, tensors | self._tensors(), files)
+        unfinished = self.history_.interrupted  # its checkpoint is what `resume` needs
+        store.save(folder, config, tensors | self._tensors(), files, keep_checkpoint=unfinished)
 
     def _card(self, name: str, has_curve: bool) -> str:
         return report.model_card(
