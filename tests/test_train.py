@@ -624,6 +624,17 @@ def test_progress_on_a_terminal(monkeypatch):
     assert "best" in text
 
 
+def test_an_epoch_is_one_line_of_80_columns():
+    names = ("accuracy", "macro_f1", "loss", "accuracy_recurrent", "accuracy_ngrams")
+    record = Epoch(18, 0.1234, dict.fromkeys(names, 0.8765), 123.4, 1_234_567.0, 1e-3, 0.5, 0.0)
+    history = History("accuracy", [record] * 18, best=18)
+    line = train._line(history, 20, 80)
+    assert len(line) < 80
+    assert line == "epoch 18/20  loss 0.1234  accuracy 0.8765  1,234,567 steps/s  123.4 s  best"
+    wide = train._line(history, 20, 200)
+    assert "  validation loss 0.8765  accuracy_recurrent 0.8765  " in wide
+
+
 @pytest.mark.parametrize("screen", [io.StringIO(), Terminal(), None])
 def test_silence(monkeypatch, screen):
     monkeypatch.setattr("sys.stderr", screen)

@@ -698,16 +698,27 @@ class _Bar(_Show):
         self.bar.update(self.task, completed=done, description=text)
 
     def epoch(self, history: History) -> None:
-        last = history[-1]
-        metrics = "".join(f"  {key} {value:.4f}" for key, value in last.validation.items())
-        best = "  best" if last.validation and history.best == last.epoch else ""
-        self.bar.update(self.task, completed=last.epoch * self.steps)
-        self.bar.console.print(
-            f"epoch {last.epoch}/{self.epochs}  loss {last.loss:.4f}{metrics}  "
-            f"{last.steps_per_second:,.0f} steps/s  {last.seconds:.1f} s{best}",
-            highlight=False,
-            markup=False,
-        )
+        self.bar.update(self.task, completed=history[-1].epoch * self.steps)
+        console = self.bar.console
+        console.print(_line(history, self.epochs, console.width), highlight=False, markup=False)
+
+
+def _line(history: History, epochs: int, width: int) -> str:
+    """What the last epoch did, on one line: of the validation metrics the one that chooses, then as many as fit.
+
+    >>> record = Epoch(3, 0.25, {"loss": 0.5, "accuracy": 0.8, "macro_f1": 0.7}, 1.5, 9000.0, 1e-3, 0.5, 0.0)
+    >>> _line(History("accuracy", [record] * 3, best=3), epochs=8, width=70)
+    'epoch 3/8  loss 0.2500  accuracy 0.8000  9,000 steps/s  1.5 s  best'
+    """
+    last = history[-1]
+    begin = f"epoch {last.epoch}/{epochs}  loss {last.loss:.4f}"
+    end = f"  {last.steps_per_second:,.0f} steps/s  {last.seconds:.1f} s"
+    end += "  best" if last.validation and history.best == last.epoch else ""
+    for key in sorted(last.validation, key=lambda key: key != history.metric):
+        metric = f"  {'validation loss' if key == 'loss' else key} {last.validation[key]:.4f}"
+        if key == history.metric or len(begin) + len(metric) + len(end) < width:
+            begin += metric
+    return begin + end
 
 
 @contextmanager
@@ -718,7 +729,7 @@ def _progress(options: Training, steps: int) -> Iterator[_Show]:
         return
     columns = (
         TextColumn("{task.description}", markup=False),
-        BarColumn(),
+        BarColumn(bar_width=20),  # with the text, a line of 80 columns
         TimeRemainingColumn(compact=True),
         TextColumn("left"),
     )
