@@ -257,7 +257,8 @@ class _Page:
         }
         self.line()
         self.console.print(report.comparison_table(rows, title=f"On the {len(test.texts):,} it has never seen"))
-        self.line(f"{result['steps_per_second']:,} steps a second; {clf.feature_.describe()}.")
+        self.line(f"{result['steps_per_second']:,} steps a second")
+        self.line(f"It reads {clf.feature_.describe()}.")
         surest, wrong = _surest(clf, test)
         self.line()
         self.line("Surest about:", "bold")
