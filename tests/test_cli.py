@@ -18,8 +18,9 @@ import polars as pl
 import pytest
 
 from elman import store, train
-from elman.cli import field_comments, main
+from elman.cli import main
 from elman.errors import ModelFileError, TrainingError
+from elman.flags import field_comments
 from elman.tasks import TASKS, Classifier, load
 
 TINY = ["--hidden", "4", "--embed", "4", "--epochs", "1", "--no-verbose"]
@@ -87,14 +88,6 @@ def test_flags_are_the_fields_with_their_comments(capsys: pytest.CaptureFixture[
             assert f"--{field.name.replace('_', '-')}" in text, field.name
             assert comments[field.name][1], f"{task.__name__}.{field.name} has no comment"
             assert comments[field.name][1] in text, field.name
-
-
-def test_comments_go_on_over_several_lines() -> None:
-    from elman.features import Text
-
-    assert field_comments(Text)["unit"][1].endswith("auto: mixed or words, whichever fits")
-    assert field_comments(train.Training)["epochs"][0] == "Training"
-    assert field_comments(Classifier)["hidden"][0] == "what remembers"
 
 
 def test_fit_says_what_it_did(here: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -19,7 +19,7 @@ FLOORS = {
     2: ["cells/", "encoder.py", "nn.py", "heads.py", "losses.py", "decode.py"],
     3: ["features/", "files.py", "batches.py", "metrics.py", "train.py", "store.py", "ngrams.py", "report.py"],
     4: ["tasks/", "baselines.py", "stream.py"],
-    5: ["cli.py", "server.py", "demo.py"],
+    5: ["cli.py", "flags.py", "server.py", "demo.py"],
 }
 TABLE = {name: floor for floor, names in FLOORS.items() for name in names}
 FORBIDDEN_NAMES = {"utils", "util", "helpers", "helper", "common", "core", "misc", "manager", "base_utils"}

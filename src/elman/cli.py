@@ -9,9 +9,7 @@ The flags of `elman fit <task>` are the fields of the task's dataclass: their na
 is heavy to import is imported by the command that needs it.
 """
 
-import ast
 import contextlib
-import dataclasses
 import functools
 import hashlib
 import inspect
@@ -24,19 +22,16 @@ import re
 import shlex
 import shutil
 import sys
-import textwrap
-import tokenize
-import types
-import typing
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from cyclopts import App, CycloptsError, Group, Parameter
+from cyclopts import App, CycloptsError, Parameter
 from cyclopts.exceptions import MissingArgumentError, UnusedCliTokensError
 
 from elman.errors import DataError, ElmanError, ModelFileError, OptionError, TrainingError
+from elman.flags import field_parameters, parameter
 
 if TYPE_CHECKING:
     import polars as pl
@@ -44,7 +39,7 @@ if TYPE_CHECKING:
     from elman.files import Table
     from elman.tasks import Task
 
-__all__ = ["field_comments", "main"]
+__all__ = ["main"]
 
 EXAMPLES = """Examples:
 
@@ -369,13 +364,13 @@ def _fit_command(task: "type[Task]", tokens: Sequence[str]) -> Callable[..., int
 
     flag = functools.partial(Parameter, negative="", show_default=False)
     own = [
-        _parameter("target", Annotated[str, Parameter(help="the column with the labels")]),
-        _parameter("out", Annotated[str, Parameter(help="the folder to save the model to; a model there is replaced")]),
-        _parameter("resume", Annotated[bool, flag(help="go on with the run in --out that was broken off")], False),
-        _parameter("restart", Annotated[bool, flag(help="drop the run in --out that was broken off")], False),
-        _parameter("json", Json, False),
+        parameter("target", Annotated[str, Parameter(help="the column with the labels")]),
+        parameter("out", Annotated[str, Parameter(help="the folder to save the model to; a model there is replaced")]),
+        parameter("resume", Annotated[bool, flag(help="go on with the run in --out that was broken off")], False),
+        parameter("restart", Annotated[bool, flag(help="drop the run in --out that was broken off")], False),
+        parameter("json", Json, False),
     ]
-    fields = _field_parameters(task)
+    fields = field_parameters(task, ungrouped=["input"])  # which stands with the other columns
     first = inspect.Parameter("file", inspect.Parameter.POSITIONAL_ONLY, annotation=File)
     parameters = [first, fields.pop("input"), *own, *fields.values()]
     command.__signature__ = inspect.Signature(parameters, return_annotation=int)  # type: ignore[attr-defined]
@@ -515,125 +510,6 @@ def _show_fit(result: Mapping[str, Any], clf: Any) -> None:
     print(f"saved in {result['model']}")
     model = shlex.join([result["model"]])
     print(f"next: elman score {model} test.csv --baseline    elman predict {model} new.csv")
-
-
-# ---------------------------------------------------------------------------------------------------- flags from fields
-
-
-def _parameter(name: str, annotation: Any, default: Any = inspect.Parameter.empty) -> inspect.Parameter:
-    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
-
-
-def _field_parameters(task: "type[Task]") -> dict[str, inspect.Parameter]:
-    """A parameter for each field: the field's name, type, default and comment, under its heading."""
-    hints, notes, groups = typing.get_type_hints(task), field_comments(task), dict[str, Group]()
-    made = {}
-    for place, field in enumerate(dataclasses.fields(task)):
-        heading, comment = notes.get(field.name, ("options", ""))
-        group = groups.setdefault(heading, Group(heading[:1].upper() + heading[1:], sort_key=100 + place))
-        hint = hints[field.name]
-        more: dict[str, Any] = {}
-        if _holds_several(hint):
-            more = {
-                "converter": _several,
-                "n_tokens": 1,
-                "accepts_keys": False,
-                "negative": "",
-                "json_list": False,
-                "json_dict": False,
-            }
-            more["metavar"] = _metavar(hint)
-        if field.name != "input":  # the column to read stands with the other columns
-            more["group"] = group
-        annotation: Any = Annotated[hint, Parameter(help=comment, **more)]
-        made[field.name] = _parameter(field.name, annotation, getattr(task(), field.name))
-    return made
-
-
-def _parts(hint: Any) -> list[Any]:
-    return list(typing.get_args(hint)) if typing.get_origin(hint) in (typing.Union, types.UnionType) else [hint]
-
-
-def _holds_several(hint: Any) -> bool:
-    return any(typing.get_origin(part) not in (None, typing.Literal) for part in _parts(hint))
-
-
-def _metavar(hint: Any) -> str:
-    names = {int: "INT", float: "FLOAT", str: "STR"}
-    shown = []
-    for part in _parts(hint):
-        inner = [names.get(a, "STR") for a in typing.get_args(part)]
-        if issubclass(typing.get_origin(part) or object, Mapping):
-            shown.append("JSON")
-        elif inner:
-            shown.append(f"{inner[0]},{inner[0]},...")
-        elif part is not types.NoneType:
-            shown.append(names.get(part, "STR"))
-    return "|".join(shown)
-
-
-def _several(hint: Any, tokens: Sequence[Any]) -> Any:
-    """A value that may be one or several: 128, 128,64, a JSON list or object, none, or a word.
-
-    >>> from types import SimpleNamespace
-    >>> [_several(None, [SimpleNamespace(value=text)]) for text in ("128", "128,64", "none", "balanced")]
-    [128, [128, 64], None, 'balanced']
-    """
-    text = tokens[0].value.strip()
-    if text.lower() in ("none", "null"):
-        return None
-    try:
-        return json.loads(text)
-    except ValueError:
-        pass
-    if "," in text and text[:1] not in "[{":
-        return [_several(hint, [types.SimpleNamespace(value=part)]) for part in text.split(",")]
-    return text
-
-
-def field_comments(kind: type) -> dict[str, tuple[str, str]]:
-    """For each field of a dataclass, those it inherits included, the heading it stands under and its comment.
-
-    The comment begins behind the field; lines after it that hold only a comment and are indented deeper go on with it.
-    A comment on a line of its own is a heading for the fields below; without one it is the name of the class. Empty
-    where Python has no source.
-    """
-    found: dict[str, tuple[str, str]] = {}
-    for base in reversed(kind.__mro__):
-        if dataclasses.is_dataclass(base) and inspect.get_annotations(base):
-            try:
-                found |= _own_comments(base)
-            except (OSError, TypeError, SyntaxError):
-                continue
-    return found
-
-
-def _own_comments(kind: type) -> dict[str, tuple[str, str]]:
-    source = textwrap.dedent(inspect.getsource(kind))
-    body = typing.cast(ast.ClassDef, ast.parse(source).body[0]).body
-    fields = [node for node in body if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)]
-    if not fields:
-        return {}
-    last = {node.end_lineno: typing.cast(ast.Name, node.target).id for node in fields}
-    column = fields[0].col_offset
-    lines = source.splitlines()
-    until = next((node.lineno for node in body if node.lineno > fields[-1].lineno), len(lines) + 1)
-    heading, field = kind.__name__, ""
-    found: dict[str, tuple[str, str]] = {}
-    for token in tokenize.generate_tokens(io.StringIO(source).readline):
-        (line, start), text = token.start, token.string.lstrip("#")
-        if token.type != tokenize.COMMENT or not fields[0].lineno - 3 <= line < until:
-            continue
-        if line in last:
-            field = last[line]
-            found[field] = (heading, text.strip())
-        elif not lines[line - 1][:start].strip() and field and (start > column or text.startswith("  ")):
-            found[field] = (found[field][0], f"{found[field][1]} {text.strip()}")
-        elif start == column:
-            heading, field = text.strip(), ""
-    for node in fields:  # a field without a comment has the heading of its neighbours
-        found.setdefault(typing.cast(ast.Name, node.target).id, (kind.__name__, ""))
-    return found
 
 
 # ---------------------------------------------------------------------------------------------------- tables and models
