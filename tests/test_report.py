@@ -10,8 +10,8 @@ import pytest
 from rich.console import Console
 
 from elman import report
+from elman.history import Epoch, History
 from elman.metrics import confusion, per_class
-from elman.train import Epoch, History
 
 
 def history(epochs=3, metric="accuracy", best=2, stopped="finished", values=(0.7, 0.9, 0.8)):

@@ -15,7 +15,8 @@ from torch import nn
 
 from elman import store, train
 from elman.errors import DataError, ModelFileError, OptionError, ShapeError, TrainingError
-from elman.train import Epoch, History, Training
+from elman.history import Epoch, History
+from elman.train import Training
 
 COUNT = 40
 LENGTHS = torch.arange(COUNT) % 7
@@ -589,21 +590,6 @@ def test_history_is_a_sequence():
     assert again == history
 
 
-@pytest.mark.parametrize(
-    "content",
-    [
-        {},
-        {"metric": "a", "records": [{}], "best": 0, "stopped": ""},
-        {"metric": "a", "records": [1], "best": 0, "stopped": ""},
-        {"metric": "a", "records": [], "best": 1, "stopped": ""},
-        {"metric": "a", "records": None, "best": 1, "stopped": ""},
-    ],
-)
-def test_a_history_that_is_none(content):
-    with pytest.raises(ModelFileError, match="history"):
-        History.from_json(content)
-
-
 # ---- progress
 
 
@@ -622,17 +608,6 @@ def test_progress_on_a_terminal(monkeypatch):
     assert "accuracy 0." in text
     assert "steps/s" in text
     assert "best" in text
-
-
-def test_an_epoch_is_one_line_of_80_columns():
-    names = ("accuracy", "macro_f1", "loss", "accuracy_recurrent", "accuracy_ngrams")
-    record = Epoch(18, 0.1234, dict.fromkeys(names, 0.8765), 123.4, 1_234_567.0, 1e-3, 0.5, 0.0)
-    history = History("accuracy", [record] * 18, best=18)
-    line = train._line(history, 20, 80)
-    assert len(line) < 80
-    assert line == "epoch 18/20  loss 0.1234  accuracy 0.8765  1,234,567 steps/s  123.4 s  best"
-    wide = train._line(history, 20, 200)
-    assert "  validation loss 0.8765  accuracy_recurrent 0.8765  " in wide
 
 
 @pytest.mark.parametrize("screen", [io.StringIO(), Terminal(), None])

@@ -15,8 +15,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from elman.history import History
 from elman.metrics import ClassScore
-from elman.train import History
 
 __all__ = [
     "class_table",

@@ -21,26 +21,23 @@ import math
 import operator
 import os
 import re
-import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn, Self, overload
+from typing import Any, NoReturn
 
 import torch
-from rich.console import Console
-from rich.errors import LiveError
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from elman import store
 from elman.batches import batches, checked_lengths
 from elman.errors import DataError, ModelFileError, OptionError, ShapeError, TrainingError
-from elman.metrics import lower_is_better
+from elman.history import Epoch, History
+from elman.progress import Silence, note, progress
 
 __all__ = ["Epoch", "History", "Training", "train"]
 
@@ -118,110 +115,6 @@ def _is_number(value: object, most: float = math.inf) -> bool:
         return not isinstance(value, (bool, str)) and 0 <= float(value) <= most and math.isfinite(value)  # type: ignore[arg-type]
     except (TypeError, ValueError):
         return False
-
-
-# ------------------------------------------------------------------------------------------------------------- history
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """What one pass over the sequences did."""
-
-    epoch: int  # counted from 1
-    loss: float  # mean over the training sequences, while they were learnt
-    validation: dict[str, float]  # what `validate` gave; empty without one
-    seconds: float  # training and validation
-    steps_per_second: float  # in training
-    learning_rate: float  # at the last batch
-    gradient_norm: float  # mean over the batches, before clipping
-    clipped: float  # share of the batches, 0 to 1, whose gradient was clipped
-
-
-@dataclass
-class History(Sequence[Epoch]):
-    """The learning curve: a list of epochs, and which of them the model keeps.
-
-    >>> history = History(metric="accuracy")
-    >>> history.records.append(Epoch(1, 0.7, {"accuracy": 0.8}, 2.5, 1000.0, 1e-3, 0.5, 0.0))
-    >>> history[-1].validation["accuracy"], len(history)
-    (0.8, 1)
-    >>> History.from_json(history.to_json()) == history
-    True
-    """
-
-    metric: str = "loss"  # the validation metric by which the best epoch was chosen
-    records: list[Epoch] = field(default_factory=list)
-    best: int = 0  # the epoch whose weights the model has; 0: no epoch was finished
-    stopped: str = ""  # why training ended: "finished", "patience", "interrupted"
-
-    @property
-    def interrupted(self) -> bool:
-        """Whether Ctrl-C ended the training."""
-        return self.stopped == "interrupted"
-
-    @property
-    def best_epoch(self) -> Epoch | None:
-        """The record of the epoch whose weights the model has; None where no epoch was finished."""
-        return self.records[self.best - 1] if self.best else None
-
-    def to_json(self) -> dict[str, Any]:
-        """Everything as JSON can hold it; a NaN among the metrics becomes null."""
-        return {**dataclasses.asdict(self), "records": [_without_nan(dataclasses.asdict(r)) for r in self.records]}
-
-    @classmethod
-    def from_json(cls, content: Mapping[str, Any]) -> Self:
-        """The inverse of `to_json`. Raises ModelFileError where the content is not a history."""
-        try:
-            records = [Epoch(**_with_nan(record)) for record in content["records"]]
-            best, metric, stopped = int(content["best"]), str(content["metric"]), str(content["stopped"])
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise ModelFileError(f"the saved history cannot be read: {error!r}. Save the model again.") from error
-        if not 0 <= best <= len(records):
-            raise ModelFileError(
-                f"the saved history has best = {best} but {len(records)} epochs. Save the model again."
-            )
-        return cls(metric, records, best, stopped)
-
-    def __len__(self) -> int:
-        return len(self.records)
-
-    @overload
-    def __getitem__(self, index: int) -> Epoch: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[Epoch]: ...
-    def __getitem__(self, index: int | slice) -> Epoch | list[Epoch]:
-        return self.records[index]
-
-    def _score(self, number: int) -> tuple[float, float] | None:
-        """How good an epoch was, higher is better; among equals the lower validation loss wins. None for NaN."""
-        values = self.records[number - 1].validation
-        value = values.get(self.metric, math.nan)
-        if math.isnan(value):
-            return None
-        loss = values.get("loss", 0.0)
-        return (-value if lower_is_better(self.metric) else value, -math.inf if math.isnan(loss) else -loss)
-
-    def _improved(self) -> bool:
-        """Whether the last epoch is better than the best one before it."""
-        new = self._score(len(self))
-        old = self._score(self.best) if self.best else None
-        return new is not None and (old is None or new > old)
-
-
-def _without_nan(record: dict[str, Any]) -> dict[str, Any]:
-    return {
-        key: _without_nan(value)
-        if isinstance(value, dict)
-        else None
-        if isinstance(value, float) and not math.isfinite(value)
-        else value
-        for key, value in record.items()
-    }
-
-
-def _with_nan(record: Mapping[str, Any]) -> dict[str, Any]:
-    restored = {key: math.nan if value is None else value for key, value in record.items()}
-    return {**restored, "validation": {k: math.nan if v is None else v for k, v in record["validation"].items()}}
 
 
 # ------------------------------------------------------------------------------------------------------------ training
@@ -331,7 +224,7 @@ class _Run:
 
     def all_epochs(self) -> None:
         history, last = self.history, self.options.epochs
-        with _progress(self.options, int(self.lengths.sum())) as show:
+        with progress(last, int(self.lengths.sum()), self.options.verbose) as show:
             try:
                 while len(history) < last and not self._out_of_patience():
                     self._one_epoch(show)
@@ -343,10 +236,10 @@ class _Run:
                 history.stopped = "interrupted"
                 self._put_back()
         if history.interrupted:
-            _note(self._farewell())
+            note(self._farewell())
         self.model.eval()
 
-    def _one_epoch(self, show: "_Show") -> None:
+    def _one_epoch(self, show: Silence) -> None:
         begin, number = time.perf_counter(), len(self.history) + 1
         options, count = self.options, len(self.lengths)
         cut = batches(self.lengths, options.batch_steps, self.order, options.batch_sequences)
@@ -417,7 +310,7 @@ class _Run:
         """Add the record of an epoch and, where it is the best, a copy of its weights."""
         records = self.history.records
         records.append(record)
-        if self.validate is None or self.history._improved():
+        if self.validate is None or self.history.improved():
             with self._averaged():
                 best = _copy(self.model)
             self.best, self.history.best = best, record.epoch
@@ -518,7 +411,7 @@ class _Run:
             self._take_up()
         else:
             if resume and self.options.verbose:
-                _note(f"There is no checkpoint in {folder} yet: training begins at the beginning.")
+                note(f"There is no checkpoint in {folder} yet: training begins at the beginning.")
             store.save(folder, *self._state(), kind="checkpoint")  # a folder that cannot be written shows now
 
     def _write(self) -> None:
@@ -655,91 +548,3 @@ def _check_same(folder: Path, old: Any, new: dict[str, Any]) -> None:
             f"the checkpoint in {folder} belongs to another run: {'; '.join(differences[:8])}{more}. "
             "Give what it was started with, or train anew without resume."
         )
-
-
-# ------------------------------------------------------------------------------------------------------------ progress
-
-
-def _note(text: str) -> None:
-    if sys.stderr is not None:
-        sys.stderr.write(f"{text}\n")
-        sys.stderr.flush()
-
-
-class _Show:
-    """Progress that says nothing."""
-
-    def batch(self, epoch: int, loss: float, steps: float) -> None:
-        """After every batch."""
-
-    def epoch(self, history: History) -> None:
-        """After every epoch."""
-
-
-class _Bar(_Show):
-    """A line for every epoch that is done and a bar for the whole training."""
-
-    def __init__(self, bar: Progress, options: Training, steps: int) -> None:
-        self.bar, self.epochs, self.steps = bar, options.epochs, steps
-        self.task = bar.add_task("", total=options.epochs * steps)
-        self.begin = self.last = time.perf_counter()
-        self.first: float | None = None
-
-    def batch(self, epoch: int, loss: float, steps: float) -> None:
-        now = time.perf_counter()
-        if now - self.last < 0.1:  # drawing must not cost more than learning
-            return
-        self.last = now
-        done = (epoch - 1) * self.steps + steps
-        if self.first is None:  # a resumed run does not begin at 0
-            self.first, self.begin = done, now
-        speed = (done - self.first) / (now - self.begin) if done > self.first else 0.0
-        text = f"epoch {epoch}/{self.epochs}  loss {loss:.4f}" + (f"  {speed:,.0f} steps/s" if speed else "")
-        self.bar.update(self.task, completed=done, description=text)
-
-    def epoch(self, history: History) -> None:
-        self.bar.update(self.task, completed=history[-1].epoch * self.steps)
-        console = self.bar.console
-        console.print(_line(history, self.epochs, console.width), highlight=False, markup=False)
-
-
-def _line(history: History, epochs: int, width: int) -> str:
-    """What the last epoch did, on one line: of the validation metrics the one that chooses, then as many as fit.
-
-    >>> record = Epoch(3, 0.25, {"loss": 0.5, "accuracy": 0.8, "macro_f1": 0.7}, 1.5, 9000.0, 1e-3, 0.5, 0.0)
-    >>> _line(History("accuracy", [record] * 3, best=3), epochs=8, width=70)
-    'epoch 3/8  loss 0.2500  accuracy 0.8000  9,000 steps/s  1.5 s  best'
-    """
-    last = history[-1]
-    begin = f"epoch {last.epoch}/{epochs}  loss {last.loss:.4f}"
-    end = f"  {last.steps_per_second:,.0f} steps/s  {last.seconds:.1f} s"
-    end += "  best" if last.validation and history.best == last.epoch else ""
-    for key in sorted(last.validation, key=lambda key: key != history.metric):
-        metric = f"  {'validation loss' if key == 'loss' else key} {last.validation[key]:.4f}"
-        if key == history.metric or len(begin) + len(metric) + len(end) < width:
-            begin += metric
-    return begin + end
-
-
-@contextmanager
-def _progress(options: Training, steps: int) -> Iterator[_Show]:
-    """A bar on stderr where that is a terminal and it is wanted; elsewhere nothing."""
-    if not (options.verbose and options.epochs and sys.stderr is not None and sys.stderr.isatty()):
-        yield _Show()
-        return
-    columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(bar_width=20),  # with the text, a line of 80 columns
-        TimeRemainingColumn(compact=True),
-        TextColumn("left"),
-    )
-    bar = Progress(*columns, console=Console(stderr=True), transient=True, refresh_per_second=4)
-    try:
-        bar.start()
-    except LiveError:  # another bar is already drawn, by another thread or by the caller
-        yield _Show()
-        return
-    try:
-        yield _Bar(bar, options, steps)
-    finally:
-        bar.stop()

@@ -29,9 +29,10 @@ from elman.errors import DataError, ModelFileError, OptionError
 from elman.features import FEATURES, Feature, infer
 from elman.features import base as features
 from elman.features.base import listed, shown
+from elman.history import History
 from elman.ragged import Ragged
 from elman.stream import Session
-from elman.train import History, Training
+from elman.train import Training
 
 __all__ = ["LEAST", "Task", "held_out"]
 

@@ -1,0 +1,113 @@
+"""The learning curve: what every epoch did, and which of them the model keeps."""
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Self, overload
+
+from elman.errors import ModelFileError
+from elman.metrics import lower_is_better
+
+__all__ = ["Epoch", "History"]
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What one pass over the sequences did."""
+
+    epoch: int  # counted from 1
+    loss: float  # mean over the training sequences, while they were learnt
+    validation: dict[str, float]  # what `validate` gave; empty without one
+    seconds: float  # training and validation
+    steps_per_second: float  # in training
+    learning_rate: float  # at the last batch
+    gradient_norm: float  # mean over the batches, before clipping
+    clipped: float  # share of the batches, 0 to 1, whose gradient was clipped
+
+
+@dataclass
+class History(Sequence[Epoch]):
+    """The learning curve: a list of epochs, and which of them the model keeps.
+
+    >>> history = History(metric="accuracy")
+    >>> history.records.append(Epoch(1, 0.7, {"accuracy": 0.8}, 2.5, 1000.0, 1e-3, 0.5, 0.0))
+    >>> history[-1].validation["accuracy"], len(history)
+    (0.8, 1)
+    >>> History.from_json(history.to_json()) == history
+    True
+    """
+
+    metric: str = "loss"  # the validation metric by which the best epoch was chosen
+    records: list[Epoch] = field(default_factory=list)
+    best: int = 0  # the epoch whose weights the model has; 0: no epoch was finished
+    stopped: str = ""  # why training ended: "finished", "patience", "interrupted"
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether Ctrl-C ended the training."""
+        return self.stopped == "interrupted"
+
+    @property
+    def best_epoch(self) -> Epoch | None:
+        """The record of the epoch whose weights the model has; None where no epoch was finished."""
+        return self.records[self.best - 1] if self.best else None
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything as JSON can hold it; a NaN among the metrics becomes null."""
+        return {**dataclasses.asdict(self), "records": [_without_nan(dataclasses.asdict(r)) for r in self.records]}
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> Self:
+        """The inverse of `to_json`. Raises ModelFileError where the content is not a history."""
+        try:
+            records = [Epoch(**_with_nan(record)) for record in content["records"]]
+            best, metric, stopped = int(content["best"]), str(content["metric"]), str(content["stopped"])
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise ModelFileError(f"the saved history cannot be read: {error!r}. Save the model again.") from error
+        if not 0 <= best <= len(records):
+            raise ModelFileError(
+                f"the saved history has best = {best} but {len(records)} epochs. Save the model again."
+            )
+        return cls(metric, records, best, stopped)
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    @overload
+    def __getitem__(self, index: int) -> Epoch: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Epoch]: ...
+    def __getitem__(self, index: int | slice) -> Epoch | list[Epoch]:
+        return self.records[index]
+
+    def _score(self, number: int) -> tuple[float, float] | None:
+        """How good an epoch was, higher is better; among equals the lower validation loss wins. None for NaN."""
+        values = self.records[number - 1].validation
+        value = values.get(self.metric, math.nan)
+        if math.isnan(value):
+            return None
+        loss = values.get("loss", 0.0)
+        return (-value if lower_is_better(self.metric) else value, -math.inf if math.isnan(loss) else -loss)
+
+    def improved(self) -> bool:
+        """Whether the last epoch is better than the best one before it."""
+        new = self._score(len(self))
+        old = self._score(self.best) if self.best else None
+        return new is not None and (old is None or new > old)
+
+
+def _without_nan(record: dict[str, Any]) -> dict[str, Any]:
+    return {
+        key: _without_nan(value)
+        if isinstance(value, dict)
+        else None
+        if isinstance(value, float) and not math.isfinite(value)
+        else value
+        for key, value in record.items()
+    }
+
+
+def _with_nan(record: Mapping[str, Any]) -> dict[str, Any]:
+    restored = {key: math.nan if value is None else value for key, value in record.items()}
+    return {**restored, "validation": {k: math.nan if v is None else v for k, v in record["validation"].items()}}
