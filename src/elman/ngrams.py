@@ -35,6 +35,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import logsumexp
+from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 from elman.errors import OptionError, ShapeError, TrainingError
@@ -423,6 +424,10 @@ def _lbfgs(
         return value, np.concatenate([back.ravel(), slope.sum(0)])
 
     start = np.zeros(rows * (kept + 1))
-    found = minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": 100, "maxcor": 5, "ftol": 1e-6})
+    options = {"maxiter": 100, "maxcor": 5, "ftol": 1e-6}
+    # Sums of long vectors wait for memory, not for arithmetic: more threads gain nothing, wait for each other on a busy
+    # machine, and give other bits.
+    with threadpool_limits(1, "blas"):
+        found = minimize(loss, start, jac=True, method="L-BFGS-B", options=options)
     v = found.x[:-rows].reshape(rows, kept).astype(np.float32)
     return ratio * v, found.x[-rows:]
