@@ -10,6 +10,7 @@ import importlib.resources
 import json
 import math
 import shlex
+import shutil
 import sys
 import time
 from collections import Counter
@@ -279,8 +280,8 @@ class _Page:
         self.told(clf, result["text"])
         self.line()
         self.line(f"The model is saved in {result['model']}; all in all {result['seconds']:.0f} s. Next:")
-        self.line(f"  echo {shlex.quote(result['text'][:40])} | elman stream {out}", "cyan")
-        self.line(f"  elman predict {out} FILE --input COLUMN", "cyan")
+        self.line(f"  echo {shlex.quote(result['text'][:40])} | {_program()} stream {out}", "cyan")
+        self.line(f"  {_program()} predict {out} FILE --input COLUMN", "cyan")
         self.console.file.flush()
         if ask and sys.stdin is not None and sys.stdin.isatty() and sys.stdout.isatty():
             self.conversation(clf)
@@ -312,6 +313,12 @@ def _fitted(text: str, cells: int, pad: bool = True) -> str:
     if cell_len(text) > cells:
         return set_cell_size(text, max(0, cells - 1)).rstrip() + "…"
     return text + " " * (cells - cell_len(text)) if pad else text
+
+
+def _program() -> str:
+    """What to type for elman: its name, or its path where the shell would not find it, as after `make demo`."""
+    path = sys.argv[0]
+    return shlex.quote(path) if Path(path).name == "elman" and shutil.which("elman") is None else "elman"
 
 
 def _colour(label: str) -> str:
