@@ -30,7 +30,7 @@ from torch import Tensor
 
 from elman.errors import ModelFileError
 
-__all__ = ["CHECKPOINT", "CONFIG", "VERSION", "WEIGHTS", "check_replaceable", "check_tensors", "load", "save"]
+__all__ = ["CHECKPOINT", "CONFIG", "VERSION", "WEIGHTS", "check_replaceable", "check_tensors", "load", "save", "under"]
 
 Kind = Literal["model", "checkpoint"]
 
@@ -363,6 +363,15 @@ def check_tensors(
             _fail(where, f"{name} has shape {list(got.shape)}, but {CONFIG} needs {list(want.shape)}")
         if got.dtype != want.dtype:
             _fail(where, f"{name} has dtype {got.dtype}, but {CONFIG} needs {want.dtype}")
+
+
+def under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors whose names begin with a prefix, without it.
+
+    >>> list(under("head.", {"head.bias": torch.zeros(2), "pool.bias": torch.zeros(1)}))
+    ['bias']
+    """
+    return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
 
 
 def _identity(path: Path) -> tuple[int, ...] | None:

@@ -12,10 +12,10 @@ import pytest
 import torch
 from sklearn.exceptions import DataConversionWarning, NotFittedError
 
+from elman.blend import stacked
 from elman.errors import DataError, OptionError, TrainingError
 from elman.ragged import Ragged
 from elman.tasks import Classifier
-from elman.tasks.classify import _stacked
 
 SMALL: dict[str, Any] = {"hidden": 6, "embed": 5, "epochs": 1, "verbose": False}
 POOLS = ["last", "mean", "max", "attention", "mean+max"]
@@ -457,7 +457,7 @@ def test_stacking_prefers_the_better_path() -> None:
     truth = random.integers(0, 3, 200)
     good = np.eye(3)[truth] * 2 + random.normal(size=(200, 3))
     noise = random.normal(size=(200, 3))
-    weights = _stacked(np.stack([good, noise]), truth, np.ones(200))
+    weights = stacked(np.stack([good, noise]), truth, np.ones(200))
     assert weights[0] > 0.5
     assert 0 <= weights[1] < 0.2
 
@@ -472,7 +472,7 @@ def test_stacking_is_the_least_loss() -> None:
         surprise = np.log(np.exp(z).sum(1)) - z[np.arange(50), truth]
         return float(surprise.sum() + ((w - np.array([0.3, 0.65])) ** 2).sum() / 2)
 
-    weights = _stacked(paths, truth, np.ones(50))
+    weights = stacked(paths, truth, np.ones(50))
     assert all(
         loss(weights) <= loss(weights + np.array(move)) for move in ((0.01, 0), (-0.01, 0), (0, 0.01), (0, -0.01))
     )

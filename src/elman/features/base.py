@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Self
 import narwhals as nw
 import numpy as np
 import torch
+from narwhals.exceptions import NarwhalsError
 from torch import Tensor, nn
 
 from elman.errors import DataError, ModelFileError, OptionError
@@ -168,8 +169,17 @@ def listed(column: Any, name: str) -> list[Any]:
 
 
 def is_frame(column: Any) -> bool:
-    """Whether it is a table in memory that narwhals knows (pandas, polars, Arrow ...)."""
-    native: Any = nw.from_native(column, pass_through=True)
+    """Whether it is a table in memory that narwhals knows (pandas, polars, Arrow ...).
+
+    Raises `DataError` for one that cannot be read: a lazy frame, or one with two columns of one name.
+
+    >>> is_frame([1, 2])
+    False
+    """
+    try:
+        native: Any = nw.from_native(column, pass_through=True)
+    except NarwhalsError as error:
+        raise DataError(f"X is a frame that cannot be read. {' '.join(str(error).split())}") from error
     if isinstance(native, nw.LazyFrame):
         raise DataError("a lazy frame holds no values yet. Collect it first: frame.collect().")
     return isinstance(native, nw.DataFrame)

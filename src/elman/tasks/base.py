@@ -17,7 +17,6 @@ from typing import Any, ClassVar, Self
 import narwhals as nw
 import numpy as np
 import torch
-from narwhals.exceptions import NarwhalsError
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
@@ -27,9 +26,9 @@ from elman import report, store
 from elman.cells import CELLS
 from elman.errors import DataError, ModelFileError, OptionError
 from elman.features import FEATURES, Feature, infer
-from elman.features import base as features
-from elman.features.base import listed, shown
+from elman.features.base import is_frame, listed
 from elman.history import History
+from elman.options import choice, is_whole, share, whole
 from elman.ragged import Ragged
 from elman.stream import Session
 from elman.train import Training
@@ -92,11 +91,11 @@ class Task(BaseEstimator, Training):
         """Everything that is wrong with the options, a sentence each."""
         found = Training.problems(self.planned(0, 0))
         kinds, units = ("auto", *FEATURES), ("auto", "words", "characters", "mixed", "subwords")
-        found += _choice(self, "feature", kinds) + _choice(self, "unit", units)
-        found += _choice(self, "scale", ("standard", "none")) + _choice(self, "cell", tuple(CELLS))
-        found += _whole(self, "max_words") + _whole(self, "layers") + _whole(self, "embed")
-        found += _whole(self, "min_count") if self.min_count is not None else []
-        found += _share(self, "symbol_dropout") + _share(self, "dropout")
+        found += choice(self, "feature", kinds) + choice(self, "unit", units)
+        found += choice(self, "scale", ("standard", "none")) + choice(self, "cell", tuple(CELLS))
+        found += whole(self, "max_words") + whole(self, "layers") + whole(self, "embed")
+        found += whole(self, "min_count") if self.min_count is not None else []
+        found += share(self, "symbol_dropout") + share(self, "dropout")
         if not (self.lower is None or isinstance(self.lower, bool)):
             found.append(f"lower = {self.lower!r} must be True, False or None")
         if not isinstance(self.bidirectional, bool | np.bool_):
@@ -107,10 +106,10 @@ class Task(BaseEstimator, Training):
 
     def _width_problems(self) -> list[str]:
         hidden = self.hidden
-        widths = [hidden] if _is_whole(hidden) else hidden
-        if not isinstance(widths, list | tuple | np.ndarray) or not len(widths) or not all(map(_is_whole, widths)):
+        widths = [hidden] if is_whole(hidden) else hidden
+        if not isinstance(widths, list | tuple | np.ndarray) or not len(widths) or not all(map(is_whole, widths)):
             return [f"hidden = {hidden!r} must be a whole number of at least 1, or one for each layer"]
-        if not _is_whole(hidden) and self.layers not in (1, len(widths)):
+        if not is_whole(hidden) and self.layers not in (1, len(widths)):
             return [f"hidden = {hidden!r} lists {len(widths)} widths, but layers = {self.layers}"]
         return []
 
@@ -301,7 +300,7 @@ class Task(BaseEstimator, Training):
                 raise ModelFileError(f"{os.fspath(folder)} has options that cannot be: {'; '.join(problems)}.")
             saved = dict(config["feature"])
             kind = FEATURES[saved.pop("kind")]
-            made.feature_ = kind.restore(saved, _under("feature.", tensors), files)
+            made.feature_ = kind.restore(saved, store.under("feature.", tensors), files)
             made.input_ = config["input"]
             made.learnt_with_ = made.options()
             if config["columns"] is not None:
@@ -391,18 +390,6 @@ def count(column: Any) -> int:
     return len(listed(column, "X"))
 
 
-def is_frame(X: Any) -> bool:
-    """Whether it is a table in memory. Raises `DataError` for one that cannot be read, as with two columns of one name.
-
-    >>> is_frame([1, 2])
-    False
-    """
-    try:
-        return features.is_frame(X)
-    except NarwhalsError as error:
-        raise DataError(f"X is a frame that cannot be read. {' '.join(str(error).split())}") from error
-
-
 def _frame(X: Any) -> Any:
     return nw.from_native(X, eager_only=True)
 
@@ -435,37 +422,6 @@ def _check_column(frame: Any, name: str, what: str) -> None:
 def _few(names: Sequence[Any], most: int = 12) -> str:
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(repr(name) for name in names[:most]) + more
-
-
-def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
-
-
-# ---- options
-
-
-def _is_whole(value: Any, least: int = 1) -> bool:
-    return isinstance(value, int | np.integer) and not isinstance(value, bool) and bool(value >= least)
-
-
-def _whole(task: Task, name: str, least: int = 1) -> list[str]:
-    value = getattr(task, name)
-    return [] if _is_whole(value, least) else [f"{name} = {shown(value)} must be a whole number of at least {least}"]
-
-
-def _share(task: Task, name: str) -> list[str]:
-    value = getattr(task, name)
-    good = isinstance(value, int | float | np.number) and not isinstance(value, bool) and 0 <= value < 1
-    return [] if good else [f"{name} = {shown(value)} must be a number of at least 0 and below 1"]
-
-
-def _choice(task: Task, name: str, choices: tuple[str, ...]) -> list[str]:
-    value = getattr(task, name)
-    if isinstance(value, str) and value in choices:
-        return []
-    close = difflib.get_close_matches(value, choices, 1) if isinstance(value, str) else []
-    hint = f" (did you mean {close[0]!r}?)" if close else ""
-    return [f"{name} = {shown(value)} must be one of {', '.join(choices)}{hint}"]
 
 
 def _json(value: Any) -> Any:

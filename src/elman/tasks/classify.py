@@ -12,46 +12,44 @@ together with them the recurrent path would have nothing left to learn from. u a
 validation part plus ((u - 0.3)^2 + (v - 0.65)^2) / 2: what film reviews chose, which also serves where nothing is held
 out. The strength of the n-gram model, 10, 30 or 100, is the one with the least cross-entropy on the validation part, if
 that has 200 sequences; else 30. Once all is chosen the n-gram model is learnt again from all sequences, the validation
-part included; what is
-reported of that part was measured before.
+part included; what is reported of that part was measured before.
 """
 
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
-import narwhals as nw
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.special import logsumexp, softmax
+from scipy.special import logsumexp
 from sklearn.base import ClassifierMixin
-from sklearn.exceptions import DataConversionWarning
 from torch import Tensor, nn
 
 from elman import metrics, store
 from elman.batches import batches
+from elman.blend import START, best_loss, stacked
 from elman.encoder import Encoder
 from elman.errors import DataError, OptionError
-from elman.features.base import Feature, is_missing, seen, shown
+from elman.features.base import Feature, shown
 from elman.heads import POOLS, Linear, Pool
+from elman.labels import coded_labels, plain_labels
 from elman.losses import cross_entropy
 from elman.ngrams import NgramModel, NgramState, bucket_count
+from elman.options import is_whole, share
 from elman.ragged import Ragged
 from elman.stream import Answer, Session, counted, flat, nested, refuse_bidirectional
-from elman.tasks.base import Task, _is_whole, _share, _under, count, held_out, is_frame
+from elman.tasks.base import Task, count, held_out
 from elman.train import History, train
 
 __all__ = ["Classifier", "Network"]
 
 _Array = NDArray[Any]
 _Floats = NDArray[np.float64]
-_START = (0.3, 0.65)  # u and v before any evidence
 _STRENGTHS = (30.0, 10.0, 100.0)  # of the n-gram model; where the validation part is too small to choose, the first
 _CHOOSERS = 200  # validation sequences from which the strength is chosen
 _STEPS = 1 << 16  # steps in a batch of prediction: bounds the memory, the answers do not depend on it
@@ -70,7 +68,7 @@ class Network(nn.Module):
         super().__init__()
         read: Any = feature.module(int(options.embed), float(options.symbol_dropout))
         hidden = options.hidden
-        widths = int(hidden) if _is_whole(hidden) else [int(width) for width in hidden]  # type: ignore[arg-type, union-attr]
+        widths = int(hidden) if is_whole(hidden) else [int(width) for width in hidden]  # type: ignore[arg-type, union-attr]
         self.input = read
         self.encoder = Encoder(
             read.outputs, widths, options.cell, int(options.layers), bool(options.bidirectional), options.dropout
@@ -119,12 +117,12 @@ class Classifier(ClassifierMixin, Task):
 
     def problems(self) -> list[str]:
         """Everything that is wrong with the options, a sentence each."""
-        found = super().problems() + _share(self, "head_dropout") + _share(self, "smoothing")
+        found = super().problems() + share(self, "head_dropout") + share(self, "smoothing")
         pool: Any = self.pool
         kinds = pool.split("+") if isinstance(pool, str) else [None]
         if not set(kinds) <= set(POOLS) or len(set(kinds)) < len(kinds):
             found.append(f"pool = {pool!r} must be one of {', '.join(POOLS)}, or some of them joined by '+'")
-        if not (self.ngrams is None or (_is_whole(self.ngrams, 0) and self.ngrams <= 8)):
+        if not (self.ngrams is None or (is_whole(self.ngrams, 0) and self.ngrams <= 8)):
             found.append(f"ngrams = {self.ngrams!r} must be a whole number from 0 to 8, or None")
         return found + self._class_weight_problems()
 
@@ -155,7 +153,7 @@ class Classifier(ClassifierMixin, Task):
         column, y = self._column_and_target(X, y)
         if y is None:
             raise DataError("Classifier requires y to be passed, but the target y is None. Give one label a sequence.")
-        classes, codes = _labels(y, count(column))
+        classes, codes = coded_labels(y, count(column))
         _check_table(column)
         weights = self._weights(classes, codes)
         rest = held_out(codes, len(codes), self.validation, self.seed)
@@ -165,7 +163,7 @@ class Classifier(ClassifierMixin, Task):
 
         self._remember_input(X, column)
         self.feature_, self.classes_, self.ngrams_ = feature, classes, wide
-        self.blend_ = np.array(_START if wide else (1.0, 0.0))
+        self.blend_ = np.array(START if wide else (1.0, 0.0))
         self.network_ = self._network(codes[training], weights)
         self.history_ = History("accuracy" if len(rest) else "loss")
         self.metrics_: dict[str, float] = {}
@@ -231,7 +229,7 @@ class Classifier(ClassifierMixin, Task):
             self._learnt(NgramModel(orders, buckets, strength), data, torch.from_numpy(codes[0]), weights)
             for strength in strengths
         ]
-        return min(models, key=lambda model: _best_loss(self._wide_logits(kept, model), codes[1], costs))
+        return min(models, key=lambda model: best_loss(self._wide_logits(kept, model), codes[1], costs))
 
     def _learnt(self, like: NgramModel, data: Ragged, codes: Tensor, weights: Tensor) -> NgramModel:
         """A new n-gram model with the options of another."""
@@ -281,7 +279,7 @@ class Classifier(ClassifierMixin, Task):
     def _choose_blend(self, deep: _Floats, wide: _Floats | None, truth: _Array, costs: _Floats) -> dict[str, float]:
         """Sets `blend_` by the validation part; the metrics of the whole, and of each path alone."""
         if wide is not None:
-            self.blend_ = _stacked(np.stack([deep, wide]), truth, costs)
+            self.blend_ = stacked(np.stack([deep, wide]), truth, costs)
         both = self._blended(deep, wide)
         found = _metrics(both, truth)
         if wide is not None:
@@ -340,7 +338,7 @@ class Classifier(ClassifierMixin, Task):
     def _scored(self, X: Any, y: Any) -> tuple[Any, list[Any]]:
         self._check_fitted()
         column, y = self._column_and_target(X, y)
-        truth = _plain(y)
+        truth = plain_labels(y)
         if len(truth) != count(column):
             raise DataError(f"X has {count(column)} sequences, y has {len(truth)} labels. Give one label a sequence.")
         return column, truth
@@ -400,12 +398,12 @@ class Classifier(ClassifierMixin, Task):
         self.classes_ = np.array(values, dtype=dtype)
         with torch.device("meta"):  # no memory is taken before the sizes are known to fit
             self.network_ = Network(self.feature_, len(values), self)
-        weights = _under("network.", tensors)
+        weights = store.under("network.", tensors)
         store.check_tensors(folder, weights, self.network_.state_dict())
         self.network_.load_state_dict(weights, assign=True)
         self.network_.eval()
         wide = config["ngrams"]
-        self.ngrams_ = None if wide is None else NgramModel.restore(wide, _under("ngrams.", tensors))
+        self.ngrams_ = None if wide is None else NgramModel.restore(wide, store.under("ngrams.", tensors))
         if self.ngrams_ is not None and (self.ngrams_.classes != len(values) or self.feature_.symbols is None):
             raise ValueError("ngrams")
         self.blend_ = tensors["blend"].numpy()
@@ -477,103 +475,13 @@ def _unpacked(state: dict[str, Tensor]) -> NgramState:
     )
 
 
-# ---- labels
-
-
-def _plain(y: Any) -> list[Any]:
-    """Labels as plain Python values, whatever they come in."""
-    if isinstance(y, Tensor):
-        y = y.detach().cpu().numpy()
-    elif hasattr(y, "__array__") and not hasattr(y, "__iter__"):
-        y = np.asarray(y)
-    if isinstance(y, np.ndarray) and y.ndim == 2 and y.shape[1] == 1:
-        warnings.warn(
-            "A column-vector y was passed when a 1d array was expected. Pass y.ravel().",
-            DataConversionWarning,
-            stacklevel=4,
-        )
-        y = y.ravel()
-    if isinstance(y, np.ndarray) and y.ndim != 1:
-        raise DataError(f"y should be a 1d array with one label a sequence, got an array of shape {y.shape} instead.")
-    if not isinstance(y, list | tuple | np.ndarray) and is_frame(y):
-        return _plain(only_column(y))
-    if isinstance(y, str | bytes | Mapping) or not hasattr(y, "__iter__"):
-        raise DataError(f"y must be a list of labels, one a sequence, got {seen(y)}.")
-    for name in ("to_list", "to_pylist", "tolist"):
-        if hasattr(y, name):
-            return list(getattr(y, name)())
-    return [value.item() if isinstance(value, np.generic) else value for value in y]
-
-
-def only_column(y: Any) -> list[Any]:
-    """The values of a frame with one column.
-
-    >>> import polars as pl
-    >>> only_column(pl.DataFrame({"label": [1, 2]}))
-    [1, 2]
-    """
-    frame = nw.from_native(y, eager_only=True)
-    if len(frame.columns) != 1:
-        raise DataError(f"y is a frame of {len(frame.columns)} columns. Pass the one with the labels: y['label'].")
-    return list(frame.get_column(frame.columns[0]).to_list())
-
-
-def _labels(y: Any, sequences: int) -> tuple[_Array, NDArray[np.int64]]:
-    """The classes in order, and which of them each sequence belongs to."""
-    values = _plain(y)
-    if len(values) != sequences:
-        raise DataError(f"X has {sequences} sequences, y has {len(values)} labels. Give one label a sequence.")
-    if not values:
-        raise DataError("X holds no sequences. Fitting needs at least two, of different classes.")
-    for i, value in enumerate(values):
-        _check_label(value, i)
-    kinds = {_kind(value): i for i, value in reversed(list(enumerate(values)))}
-    if len(kinds) > 1:
-        (one, i), (other, j) = sorted(kinds.items(), key=lambda item: item[1])[:2]
-        raise DataError(
-            f"y is mixed: the label of sequence {i} is a {one}, that of sequence {j} a {other}. Use one kind."
-        )
-    dtype = y.dtype if isinstance(y, np.ndarray) and y.dtype.kind in "biuf" else None
-    classes, codes = np.unique(np.array(values, dtype=dtype), return_inverse=True)
-    if len(classes) < 2:
-        raise DataError(
-            f"y has only one class, {classes.tolist()[0]!r}. A classifier needs at least two to tell apart."
-        )
-    return classes, codes.astype(np.int64)
-
-
-def _kind(value: Any) -> str:
-    return "truth value" if isinstance(value, bool) else "text" if isinstance(value, str) else "number"
-
-
-def _check_label(value: Any, i: int) -> None:
-    if isinstance(value, float) and not np.isfinite(value):
-        what = "NaN" if value != value else "infinity"
-        raise DataError(f"Input y contains {what}: sequence {i} has the label {value!r}. Drop it, or give it a label.")
-    if is_missing(value):
-        raise DataError(f"y: sequence {i} has no label, got {value!r}. Drop it, or give it one.")
-    if isinstance(value, complex):
-        raise DataError(f"Complex data not supported: the label of sequence {i} is {value!r}.")
-    if not isinstance(value, str | bool | int | float):
-        raise DataError(f"y: the label of sequence {i} is {seen(value)}. A label is a str, an int or a bool.")
-    if isinstance(value, str) and not value.isascii() and any("\ud800" <= c <= "\udfff" for c in value):
-        raise DataError(f"y: the label of sequence {i}, {value!r}, holds half a character. Read it again as UTF-8.")
-    if isinstance(value, int) and not -(2**63) <= value < 2**63:
-        raise DataError(f"y: the label of sequence {i} is {value}, which 64 bits cannot hold. Use texts.")
-    if isinstance(value, float) and not value.is_integer():
-        raise DataError(
-            f"Unknown label type: the label of sequence {i} is {value!r}, which is not whole. Classes are whole "
-            "numbers or names; turn them into text if you mean names."
-        )
+# ---- numbers
 
 
 def _check_table(column: Any) -> None:
     shape = getattr(column, "shape", None)
     if isinstance(column, np.ndarray | Tensor) and column.ndim == 2 and column.shape[1] == 0:
         raise DataError(f"Found array with 0 feature(s) (shape={tuple(shape or ())}) while a minimum of 1 is required.")
-
-
-# ---- numbers
 
 
 def _softmax(logits: _Floats) -> _Floats:
@@ -589,57 +497,3 @@ def _metrics(logits: _Floats, truth: _Array) -> dict[str, float]:
         "macro_f1": metrics.macro_f1(truth.tolist(), answers.tolist()),
         "loss": float(surprise.mean()),
     }
-
-
-def _stacked(logits: _Floats, truth: _Array, costs: _Floats) -> _Floats:
-    """Weights [paths] of at least 0 for logits [paths, sequences, classes]; see the head of this file.
-
-    The problem is convex with as many unknowns as paths: Newton's method, with halved steps where one is too long.
-
-    >>> good = np.array([[2.0, 0.0], [0.0, 2.0]] * 9)
-    >>> _stacked(np.stack([good, -good]), np.array([0, 1] * 9), np.ones(18))[1]
-    np.float64(0.0)
-    """
-    use = np.ones(len(logits), dtype=bool)
-    while True:
-        weights = np.zeros(len(logits))
-        weights[use] = _newton(logits[use], use, truth, costs)
-        if (weights >= 0).all() or use.sum() == 1:
-            return np.maximum(weights, 0)
-        use &= weights > 0
-
-
-def _best_loss(wide: _Floats | None, truth: _Array, costs: _Floats) -> float:
-    """The cross-entropy that logits of the wide path reach with the weight that suits them best."""
-    if wide is None or not len(truth):
-        return 0.0
-    logits = np.stack([np.zeros_like(wide), wide])
-    scaled = _stacked(logits, truth, costs)[1] * wide
-    return float(costs @ (logsumexp(scaled, axis=1) - scaled[np.arange(len(truth)), truth]))
-
-
-def _newton(logits: _Floats, paths: NDArray[np.bool_], truth: _Array, costs: _Floats) -> _Floats:
-    start = np.array(_START)[paths]
-    right = logits[:, np.arange(len(truth)), truth]
-
-    def value(w: _Floats) -> float:
-        z = np.tensordot(w, logits, 1)
-        return float(costs @ (logsumexp(z, axis=1) - w @ right)) + 0.5 * float(((w - start) ** 2).sum())
-
-    weights, now = start, value(start)
-    for _ in range(50):
-        shares = softmax(np.tensordot(weights, logits, 1), axis=1)
-        means = (shares * logits).sum(2)
-        gradient = (means - right) @ costs + weights - start
-        spread = logits - means[:, :, None]
-        hessian = np.einsum("pnk,qnk,nk,n->pq", spread, spread, shares, costs, optimize=True) + np.eye(len(weights))
-        step = np.linalg.solve(hessian, gradient)
-        for _ in range(30):
-            moved = value(weights - step)
-            if moved <= now:
-                break
-            step = step / 2
-        if moved > now or np.abs(step).max() < 1e-10:
-            break
-        weights, now = weights - step, moved
-    return weights
