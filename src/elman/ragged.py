@@ -4,10 +4,9 @@
 `[sequences + 1]`: sequence `i` is `values[offsets[i]:offsets[i + 1]]`. There is no other layout and no padding.
 """
 
-import importlib
 import math
 import operator
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Self, SupportsIndex, overload
 
 import numpy as np
@@ -15,7 +14,9 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
+from elman.arrow import is_list_type, joined, list_lengths, nulls, numbers_of, pyarrow
 from elman.errors import DataError, ShapeError
+from elman.lists import agree_dtype, agree_shape, is_python, to_tensor
 
 __all__ = ["Ragged"]
 
@@ -227,14 +228,14 @@ class Ragged:
         if width is not None and (type(width) is not int or width < 0):
             raise ShapeError(f"width must be a whole number of at least 0, got {width!r}.")
         given = list(sequences)
-        parts = [_to_tensor(sequence, f"sequence {i}", dtype) for i, sequence in enumerate(given)]
+        parts = [to_tensor(sequence, f"sequence {i}", dtype) for i, sequence in enumerate(given)]
         for i, part in enumerate(parts):
             if part.dim() == 0:
                 raise DataError(f"sequence {i} is the single number {given[i]!r}. A sequence is a list of steps.")
         telling = [i for i, part in enumerate(parts) if part.dim() > 1 or len(part)]
-        telling = telling or [i for i, part in enumerate(parts) if not _is_python(given[i])]
-        _agree_dtype(given, parts, telling, dtype)
-        shape = _agree_shape(parts, telling, width)
+        telling = telling or [i for i, part in enumerate(parts) if not is_python(given[i])]
+        agree_dtype(given, parts, telling, dtype)
+        shape = agree_shape(parts, telling, width)
         lengths = torch.tensor([len(part) for part in parts], dtype=torch.int64)
         if not telling:
             return Ragged._trusted(torch.empty(0, *shape, dtype=dtype), _offsets_of(lengths))
@@ -430,7 +431,7 @@ class Ragged:
         nested: Tensor = torch.nested.nested_tensor_from_jagged(self.values, self.offsets.to(self.values.device))
         return nested
 
-    # ---- Arrow list columns (pyarrow is imported only here)
+    # ---- Arrow list columns
 
     @staticmethod
     def from_arrow(column: Any) -> "Ragged":
@@ -445,25 +446,25 @@ class Ragged:
         >>> Ragged.from_arrow(pyarrow.array([[1, 2], [], [3]])).to_list()
         [tensor([1, 2]), tensor([], dtype=torch.int64), tensor([3])]
         """
-        pa = _pyarrow()
+        pa = pyarrow()
         if isinstance(column, pa.Table | pa.RecordBatch):
             raise DataError(f"from_arrow expects one column, got a table with {column.column_names}. Choose one.")
         if not isinstance(column, pa.Array | pa.ChunkedArray):
             if not hasattr(column, "__arrow_c_stream__"):
                 raise DataError(f"from_arrow expects an Arrow list column, got {type(column).__name__}.")
             column = pa.chunked_array(column)
-        if not _is_list(column.type):
+        if not is_list_type(column.type):
             raise DataError(f"from_arrow expects a list column, got a column of type {column.type}.")
-        column = _joined(column)
-        for row in _nulls(column):
+        column = joined(column)
+        for row in nulls(column):
             raise DataError(f"row {row} is null. Drop the row, or fill it with an empty list.")
-        offsets = _offsets_of(_list_lengths(column))
+        offsets = _offsets_of(list_lengths(column))
 
         def place(step: int) -> str:
             row = int(torch.searchsorted(offsets, step, right=True)) - 1
             return f"row {row}, step {step - int(offsets[row])}"
 
-        return Ragged(torch.from_numpy(_arrow_values(column.flatten(), place)), offsets)
+        return Ragged(torch.from_numpy(numbers_of(column.flatten(), place)), offsets)
 
     def to_arrow(self) -> Any:
         """A pyarrow large list column: one row per sequence; each step a number or a list of fixed size.
@@ -473,7 +474,7 @@ class Ragged:
         >>> Ragged.of([[1, 2], [], [3]]).to_arrow().to_pylist()
         [[1, 2], [], [3]]
         """
-        pa = _pyarrow()
+        pa = pyarrow()
         shape = self.values.shape
         if 0 in shape[1:]:
             raise ShapeError(f"Arrow cannot hold steps of width 0, and values have shape {list(shape)}.")
@@ -591,187 +592,3 @@ def _chosen(index: _Indices, count: int) -> Tensor:
     for place in torch.nonzero((chosen < -count) | (chosen >= count)).flatten().tolist():
         raise IndexError(_out_of_range(int(chosen[place]), count))
     return torch.where(chosen < 0, chosen + count, chosen)
-
-
-# ---- what Ragged.of accepts
-
-
-def _is_python(sequence: object) -> bool:
-    """Made of Python numbers alone, which have no dtype of their own."""
-    if not isinstance(sequence, Sequence):
-        return False
-    kinds = set(map(type, sequence))
-    if any(issubclass(kind, Sequence) for kind in kinds):
-        return all(_is_python(row) for row in sequence)
-    return not any(issubclass(kind, Tensor) or hasattr(kind, "__array__") for kind in kinds)
-
-
-def _to_tensor(sequence: Any, name: str, dtype: torch.dtype | None) -> Tensor:
-    if isinstance(sequence, Tensor):
-        return sequence if dtype is None else sequence.to(dtype)
-    if sequence is None or isinstance(sequence, str | bytes):
-        hint = "Fill it or leave it out." if sequence is None else "Texts become steps through elman.features.Text."
-        raise DataError(f"{name} is {sequence!r}, not numbers. {hint}")
-    if np.ma.is_masked(sequence):
-        raise DataError(
-            f"{name} is a masked array with {int(np.ma.getmaskarray(sequence).sum())} masked numbers. Fill them first."
-        )
-    if hasattr(sequence, "__array__"):
-        return _from_array(np.asarray(sequence), name, dtype)
-    if not isinstance(sequence, Sequence):
-        raise DataError(f"{name} is {sequence!r}, not a list, array or tensor of steps.")
-    rows = list(sequence)
-    if any(issubclass(kind, Tensor | np.ndarray) for kind in set(map(type, rows))):
-        return _from_rows([_to_tensor(row, f"{name}, step {t}", dtype) for t, row in enumerate(rows)], name)
-    try:
-        return torch.tensor(rows, dtype=dtype)
-    except (TypeError, ValueError, RuntimeError, OverflowError) as error:
-        raise DataError(_explain(rows, name, error)) from error
-
-
-def _from_array(array: _Array, name: str, dtype: torch.dtype | None) -> Tensor:
-    if array.dtype.kind not in "biufc":
-        raise DataError(f"{name} is an array of dtype {array.dtype}, not of numbers. Convert it first.")
-    native = array.astype(array.dtype.newbyteorder("="))  # a copy: torch wants it writable and without negative strides
-    try:
-        tensor = torch.from_numpy(native)
-    except TypeError as error:
-        raise DataError(f"{name} is an array of dtype {array.dtype}, which torch does not have.") from error
-    return tensor if dtype is None else tensor.to(dtype)
-
-
-def _from_rows(rows: list[Tensor], name: str) -> Tensor:
-    first = rows[0]
-    for t, row in enumerate(rows):
-        if row.shape != first.shape:
-            raise DataError(
-                f"{name} has steps of unequal shape: step 0 has {list(first.shape)}, step {t} has {list(row.shape)}."
-            )
-        if row.dtype != first.dtype:
-            raise ShapeError(f"{name} has steps of mixed dtype: step 0 is {first.dtype}, step {t} is {row.dtype}.")
-    return torch.stack(rows)
-
-
-def _explain(rows: Sequence[Any], name: str, error: Exception, noun: str = "step") -> str:
-    """Which of the rows torch could not read; its own words where no row is to blame."""
-    lists = (list, tuple)
-    widths = [f"{len(row)} numbers" if isinstance(row, lists) else "a bare number" for row in rows]
-    for t, row in enumerate(rows):
-        place = f"{name}, {noun} {t}"
-        if row is None:
-            return f"{place} is None, not a number. Fill it or leave it out."
-        if isinstance(row, str | bytes):
-            return f"{place} is {row!r}, not a number. Words become symbols through elman.features.Tokens."
-        if widths[t] != widths[0]:
-            return f"{name} has {noun}s of unequal width: {noun} 0 has {widths[0]}, {noun} {t} has {widths[t]}."
-    for t, row in enumerate(rows):
-        if isinstance(row, lists) and any(x is None or isinstance(x, str | bytes | list | tuple) for x in row):
-            return _explain(row, f"{name}, {noun} {t}", error, "number")
-    return f"{name} cannot be read as numbers: {error}."
-
-
-def _agree_dtype(given: list[Any], parts: list[Tensor], telling: list[int], dtype: torch.dtype | None) -> None:
-    """Brings `parts` to one dtype: that of the tensors and arrays, to which Python numbers bend; nothing else does."""
-    if not telling:
-        return
-    for i in telling:
-        if parts[i].device != parts[telling[0]].device:
-            there = parts[telling[0]].device
-            raise ShapeError(
-                f"sequence {i} is on {parts[i].device}, sequence {telling[0]} on {there}. Move one of them."
-            )
-    if dtype is not None or len({parts[i].dtype for i in telling}) == 1:
-        return
-    fixed = [i for i in telling if not _is_python(given[i])]
-    for i in fixed:
-        if parts[i].dtype != parts[fixed[0]].dtype:
-            raise ShapeError(
-                f"sequence {i} has dtype {parts[i].dtype}, sequence {fixed[0]} has {parts[fixed[0]].dtype}. "
-                "Nothing is converted silently: pass dtype= to convert all."
-            )
-    wanted = parts[fixed[0]].dtype if fixed else parts[telling[0]].dtype
-    for i in telling if not fixed else ():
-        wanted = torch.promote_types(wanted, parts[i].dtype)
-    for i in telling:
-        if parts[i].dtype != wanted:
-            if not torch.can_cast(parts[i].dtype, wanted):
-                raise ShapeError(
-                    f"sequence {i} holds numbers of {parts[i].dtype}, sequence {fixed[0]} has dtype {wanted}. "
-                    "Nothing is converted silently: pass dtype= to convert all."
-                )
-            parts[i] = _to_tensor(given[i], f"sequence {i}", wanted)  # from the numbers, so that none is rounded twice
-
-
-def _agree_shape(parts: list[Tensor], telling: list[int], width: int | None) -> tuple[int, ...]:
-    """The shape of a step, which all sequences must have."""
-    if not telling:
-        return (width,) if width else ()
-    first = telling[0]
-    shape = tuple(parts[first].shape[1:])
-    for i in telling:
-        if tuple(parts[i].shape[1:]) != shape:
-            raise ShapeError(
-                f"sequence {i} has shape {list(parts[i].shape)}, sequence {first} has {list(parts[first].shape)}. "
-                "All steps need the same shape."
-            )
-    found = math.prod(shape) if shape else 0
-    if width is None or width == found:
-        return shape
-    if not shape and (width == 1 or not any(len(parts[i]) for i in telling)):
-        return (width,)
-    raise ShapeError(f"width = {width}, but sequence {first} has shape {list(parts[first].shape)}, of width {found}.")
-
-
-# ---- Arrow
-
-
-def _pyarrow() -> Any:
-    try:
-        return importlib.import_module("pyarrow")
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError("Arrow columns need pyarrow: pip install pyarrow", name="pyarrow") from error
-
-
-def _is_list(kind: Any) -> bool:
-    types = _pyarrow().types
-    return bool(types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind))
-
-
-def _joined(column: Any) -> Any:
-    """One array, with 64-bit offsets where it has offsets: many chunks together may pass what 32 bits can count."""
-    pa = _pyarrow()
-    if pa.types.is_list(column.type):
-        column = column.cast(pa.large_list(column.type.value_field))
-    return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
-
-
-def _nulls(array: Any) -> list[int]:
-    if not array.null_count:
-        return []
-    return np.flatnonzero(array.is_null().to_numpy(zero_copy_only=False)).tolist()
-
-
-def _list_lengths(array: Any) -> Tensor:
-    if _pyarrow().types.is_fixed_size_list(array.type):
-        return torch.full((len(array),), array.type.list_size, dtype=torch.int64)
-    return torch.from_numpy(array.value_lengths().to_numpy(zero_copy_only=False).astype(np.int64))
-
-
-def _arrow_values(array: Any, place: Callable[[int], str]) -> _Array:
-    """Numbers `[len(array), ...]`; `place` says in words where element i stands in the column."""
-    types = _pyarrow().types
-    for i in _nulls(array):
-        raise DataError(f"{place(i)} is null. Fill it, or leave the step out.")
-    if _is_list(array.type):
-        widths = _list_lengths(array)
-        width = int(widths[0]) if len(widths) else max(0, getattr(array.type, "list_size", 0))
-        for i in torch.nonzero(widths != width).flatten().tolist():
-            raise DataError(f"{place(i)} has {int(widths[i])} numbers, {place(0)} has {width}. All steps need as many.")
-        inner = _arrow_values(array.flatten(), lambda i: place(i // width))
-        return inner.reshape(len(array), width, *inner.shape[1:])
-    if types.is_null(array.type):  # the type of a column of empty lists
-        return torch.empty(0).numpy()
-    if not (types.is_integer(array.type) or types.is_floating(array.type) or types.is_boolean(array.type)):
-        raise DataError(f"from_arrow expects lists of numbers, got lists of {array.type}.")
-    numbers: _Array = np.array(array.to_numpy(zero_copy_only=False))  # copied: Arrow's memory is read-only
-    return numbers
