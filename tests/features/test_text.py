@@ -11,7 +11,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from elman.errors import DataError, ModelFileError, OptionError
@@ -132,6 +132,7 @@ ALPHABET = st.one_of(
 
 
 @given(st.lists(ALPHABET, max_size=30).map("".join), st.sampled_from(UNITS), st.booleans())
+@example("\u00d9\u0323", "subwords", False)
 @settings(deadline=None, max_examples=300)
 def test_steps_of_a_prefix_are_a_prefix_of_the_steps(text, unit, lower):
     feature = Text(unit=unit, lower=lower).fit([text + " a b", "and other <b>words</b> 中文"])
@@ -140,6 +141,8 @@ def test_steps_of_a_prefix_are_a_prefix_of_the_steps(text, unit, lower):
     for i, ((_, end), (begin, _)) in enumerate(pairwise(places)):
         if begin < end:
             continue  # one character became several steps: no place in the text lies between them
+        if unicodedata.combining(text[begin : begin + 1] or "a") and not unicodedata.is_normalized("NFC", text):
+            continue  # normalising moves a mark to its letter: what is fed ends where a word ends, not between them
         assert feature.pieces(text[:begin]) == encoding.ids[: i + 1]
         if unicodedata.is_normalized("NFC", text):  # else the mark that joined a letter stands behind `end`
             assert feature.pieces(text[:end]) == encoding.ids[: i + 1]
