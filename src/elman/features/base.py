@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from elman.errors import DataError, ModelFileError, OptionError
 from elman.ragged import Ragged
 
-__all__ = ["Embedding", "Feature", "is_missing", "listed", "shown", "vocabulary_problems"]
+__all__ = ["Embedding", "Feature", "is_missing", "listed", "of_lengths", "shown", "vocabulary_problems"]
 
 UNKNOWN = "<unknown>"  # how the symbol with id 0 is shown
 
@@ -183,6 +183,17 @@ def is_frame(column: Any) -> bool:
     if isinstance(native, nw.LazyFrame):
         raise DataError("a lazy frame holds no values yet. Collect it first: frame.collect().")
     return isinstance(native, nw.DataFrame)
+
+
+def of_lengths(values: "np.ndarray[Any, Any]", lengths: "np.ndarray[Any, Any]") -> Ragged:
+    """Steps that lie sequence after sequence, and the length of each, as a `Ragged`.
+
+    >>> of_lengths(np.array([7, 8, 9]), np.array([2, 0, 1])).lengths
+    tensor([2, 0, 1])
+    """
+    offsets = np.zeros(len(lengths) + 1, dtype=np.int64)
+    np.cumsum(lengths, out=offsets[1:])
+    return Ragged(torch.from_numpy(values), torch.from_numpy(offsets))
 
 
 def is_missing(value: Any) -> bool:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 import numpy as np
-import torch
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, trainers
 from torch import Tensor
 
@@ -22,6 +21,7 @@ from elman.features.base import (
     is_missing,
     least_count,
     listed,
+    of_lengths,
     seen,
     shown,
     vocabulary_problems,
@@ -110,11 +110,11 @@ class Text(Feature):
             values[values > kept] = 0
             tokenizer = _tokenizer(models.WordLevel(_first(tokenizer, kept + 1), UNKNOWN), unit, self.lower)
         self._learn(tokenizer, unit, distinct)
-        return _ragged(values, lengths)
+        return of_lengths(values, lengths)
 
     def transform(self, column: Any, *, name: str = "X") -> Ragged:
         """The symbols of each text: int64 values `[steps]`, each from 0 to `symbols` - 1."""
-        return _ragged(*_encoded(self._fitted(), _texts(column, name)))
+        return of_lengths(*_encoded(self._fitted(), _texts(column, name)))
 
     def step(self, value: Any, *, name: str = "X") -> Tensor:
         """The symbols `[steps]` of one piece of text, or of a list of pieces: whole words, however many."""
@@ -347,12 +347,6 @@ def _batches(texts: Sequence[str]) -> Iterator[list[str]]:
             batch, held = [], 0
     if batch:
         yield batch
-
-
-def _ragged(values: "np.ndarray[Any, Any]", lengths: "np.ndarray[Any, Any]") -> Ragged:
-    offsets = np.zeros(len(lengths) + 1, dtype=np.int64)
-    np.cumsum(lengths, out=offsets[1:])
-    return Ragged(torch.from_numpy(values), torch.from_numpy(offsets))
 
 
 # ---- the file

@@ -8,7 +8,6 @@ from itertools import chain
 from typing import Any, ClassVar, Self
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from elman.errors import DataError, ModelFileError, OptionError
@@ -21,6 +20,7 @@ from elman.features.base import (
     is_missing,
     least_count,
     listed,
+    of_lengths,
     seen,
     shown,
     vocabulary_problems,
@@ -143,9 +143,7 @@ class Tokens(Feature):
     def _numbered(self, sequences: list[list[_Token]]) -> Ragged:
         find = self.ids_.get
         values = np.fromiter((find(token, 0) for token in chain.from_iterable(sequences)), dtype=np.int64)
-        offsets = np.zeros(len(sequences) + 1, dtype=np.int64)
-        np.cumsum([len(sequence) for sequence in sequences], out=offsets[1:])
-        return Ragged(torch.from_numpy(values), torch.from_numpy(offsets))
+        return of_lengths(values, np.array([len(sequence) for sequence in sequences], dtype=np.int64))
 
 
 def _sequences(column: Any, name: str, lower: bool) -> list[list[_Token]]:
