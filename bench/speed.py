@@ -1,6 +1,6 @@
 """Training and inference speed of the recurrent layers beside ``torch.nn``, padded and packed.
 
-Every row runs its sides in turn, round after round, in one process; figures are medians, ratios are medians of the
+Every row runs its sides in turn, round after round, in a process of its own; figures are medians, ratios are medians of the
 ratios of the rounds. Training is forward, backward and the gradient of the inputs. "useful" counts the arithmetic on
 real steps only: 3 * 2 N g H (I + H) for training, a third of it for inference.
 
@@ -9,6 +9,7 @@ Run it on a quiet machine: python bench/speed.py [--write]
 
 from __future__ import annotations
 
+import argparse
 import statistics
 import subprocess
 import sys
@@ -128,26 +129,33 @@ def peak() -> float:
     return 2 * 2048**3 / best / 1e9
 
 
-def measure(training: bool, rounds: int) -> list[list[str]]:
-    rows = []
+def measured(setting: Setting, cell: str, training: bool, rounds: int) -> list[str]:
+    """One row of the table."""
     top = peak()
-    for setting in settings():
+    seconds = interleave(sides_of(cell, setting, training), rounds)
+    ours = statistics.median(seconds["elman"])
+    ways = 2 if setting.bidirectional else 1
+    products = (3 if training else 1) * ways * GATES[cell] * setting.hidden
+    useful = products * 2 * sum(setting.lengths) * (setting.inputs + setting.hidden) / ours / 1e9
+    row = [setting.name, cell, str(setting.hidden), f"{1e3 * ours:.1f}"]
+    for peer in ("padded", "packed"):
+        if peer not in seconds:
+            row += ["", ""]
+            continue
+        ratios = [theirs / mine for mine, theirs in zip(seconds["elman"], seconds[peer], strict=True)]
+        row += [f"{1e3 * statistics.median(seconds[peer]):.1f}", f"{statistics.median(ratios):.2f}×"]
+    return [*row, f"{useful:.0f}", f"{100 * useful / top:.0f} %"]
+
+
+def measure(training: bool, rounds: int) -> list[list[str]]:
+    """Every row in a process of its own: what an earlier row left in the memory allocator changes torch's figures."""
+    rows = []
+    for index in range(len(settings())):
         for cell in LAYERS:
-            seconds = interleave(sides_of(cell, setting, training), rounds)
-            ours = statistics.median(seconds["elman"])
-            ways = 2 if setting.bidirectional else 1
-            products = (3 if training else 1) * ways * GATES[cell] * setting.hidden
-            useful = products * 2 * sum(setting.lengths) * (setting.inputs + setting.hidden) / ours / 1e9
-            row = [setting.name, cell, str(setting.hidden), f"{1e3 * ours:.1f}"]
-            for peer in ("padded", "packed"):
-                if peer not in seconds:
-                    row += ["", ""]
-                    continue
-                ratios = [theirs / mine for mine, theirs in zip(seconds["elman"], seconds[peer], strict=True)]
-                row += [f"{1e3 * statistics.median(seconds[peer]):.1f}", f"{statistics.median(ratios):.2f}×"]
-            row += [f"{useful:.0f}", f"{100 * useful / top:.0f} %"]
-            rows.append(row)
-            print(" | ".join(row), flush=True)
+            command = [sys.executable, __file__, "--rounds", str(rounds), "--row", str(index), cell, str(int(training))]
+            row = subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+            print(row, flush=True)
+            rows.append(row.split(" | "))
     return rows
 
 
@@ -185,8 +193,13 @@ def same_bits() -> str:
 def main() -> None:
     parser = results.arguments(__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=7, help="rounds a row (default 7)")
+    parser.add_argument("--row", nargs=3, help=argparse.SUPPRESS)
     options = parser.parse_args()
     torch.set_num_threads(min(2, torch.get_num_threads()))
+    if options.row is not None:
+        setting, cell, training = options.row
+        print(" | ".join(measured(settings()[int(setting)], cell, training == "1", options.rounds)))
+        return
     head = ["lengths", "cell", "H", "elman ms", "padded ms", "ratio", "packed ms", "ratio", "useful GF/s", "of peak"]
     parts = [f"## Speed of the layers\n\nfp32 matrix product of this machine: {peak():.0f} GF/s (2048 × 2048, torch)."]
     for title, training in (("Training", True), ("Inference", False)):
