@@ -1,8 +1,8 @@
 """Training and inference speed of the recurrent layers beside ``torch.nn``, padded and packed.
 
-Every row runs its sides in turn, round after round, in a process of its own; figures are medians, ratios are medians of the
-ratios of the rounds. Training is forward, backward and the gradient of the inputs. "useful" counts the arithmetic on
-real steps only: 3 * 2 N g H (I + H) for training, a third of it for inference.
+Every row runs its sides in turn, round after round, in a process of its own; figures are medians, ratios are medians of
+the ratios of the rounds. Training is forward, backward and the gradient of the inputs. "useful" counts the arithmetic
+on real steps only: 3 * 2 N g H (I + H) for training, a third of it for inference.
 
 Run it on a quiet machine: python bench/speed.py [--write]
 """
