@@ -79,6 +79,11 @@ bool rows_apart(const A& array) {
 }
 
 template <class A>
+void check_rows_apart(const A& array, const char* name) {
+  if (!rows_apart(array)) throw ShapeFault(std::string(name) + " must have contiguous rows. Call .contiguous() on it.");
+}
+
+template <class A>
 bool packed_close(const A& array) {
   if (array.size() == 0) return true;
   int64_t step = 1;
@@ -239,7 +244,7 @@ void forward(const std::string& cell, bool reverse, bool save, int threads, cons
     throw ShapeFault(cell + " expects inputs of width " + std::to_string(weight_ih.shape(1)) +
                      ", got values of shape " + shape_of(x) + ". Build it with inputs=" + std::to_string(inputs) +
                      ", or check what feeds it.");
-  if (!rows_apart(x)) throw ShapeFault("x must have contiguous rows. Call .contiguous() on it.");
+  check_rows_apart(x, "x");
   by_type(x, "x", [&](auto zero) {
     using T = decltype(zero);
     Forward<T> f{};
@@ -279,8 +284,8 @@ void backward(const std::string& cell, bool reverse, int threads, const Array& x
   const int64_t sequences = ragged.view().sequences;
   if (rows_of(x, "x") != steps)
     throw ShapeFault("x must have " + std::to_string(steps) + " rows as y has, got shape " + shape_of(x));
-  if (!rows_apart(x)) throw ShapeFault("x must have contiguous rows. Call .contiguous() on it.");
-  if (dy && !rows_apart(*dy)) throw ShapeFault("dy must have contiguous rows. Call .contiguous() on it.");
+  check_rows_apart(x, "x");
+  if (dy) check_rows_apart(*dy, "dy");
   by_type(y, "y", [&](auto zero) {
     using T = decltype(zero);
     Backward<T> b{};
@@ -318,7 +323,7 @@ void backward(const std::string& cell, bool reverse, int threads, const Array& x
 void linear(int threads, const Array& x, const Array& weight, const Optional& bias, const Out& out) {
   const int64_t rows = rows_of(x, "x"), inputs = static_cast<int64_t>(x.shape(1));
   const int64_t outputs = rows_of(weight, "weight");
-  if (!rows_apart(x)) throw ShapeFault("x must have contiguous rows. Call .contiguous() on it.");
+  check_rows_apart(x, "x");
   by_type(x, "x", [&](auto zero) {
     using T = decltype(zero);
     Linear<T> l{};
@@ -341,8 +346,8 @@ void outer(int threads, const Array& a, const Array& b, const Out& out) {
   if (rows_of(b, "b") != steps)
     throw ShapeFault("a and b must have as many rows as each other, got shapes " + shape_of(a) + " and " + shape_of(b));
   const int64_t columns = static_cast<int64_t>(b.shape(1));
-  if (!rows_apart(a)) throw ShapeFault("a must have contiguous rows. Call .contiguous() on it.");
-  if (!rows_apart(b)) throw ShapeFault("b must have contiguous rows. Call .contiguous() on it.");
+  check_rows_apart(a, "a");
+  check_rows_apart(b, "b");
   by_type(a, "a", [&](auto zero) {
     using T = decltype(zero);
     check_type<T>(b, "b");
@@ -366,7 +371,7 @@ void pool_forward(const std::string& name, int threads, const Array& values, con
   const int64_t steps = rows_of(values, "values"), hidden = static_cast<int64_t>(values.shape(1));
   const Ragged ragged = checked(offsets, steps);
   const int64_t sequences = ragged.view().sequences;
-  if (!rows_apart(values)) throw ShapeFault("values must have contiguous rows. Call .contiguous() on it.");
+  check_rows_apart(values, "values");
   if (kind == PoolKind::attention && !scores) throw ShapeFault("scores are needed for attention and were not given");
   by_type(values, "values", [&](auto zero) {
     using T = decltype(zero);
@@ -393,7 +398,7 @@ void pool_backward(const std::string& name, int threads, const Array& values, co
   const int64_t steps = rows_of(values, "values"), hidden = static_cast<int64_t>(values.shape(1));
   const Ragged ragged = checked(offsets, steps);
   const int64_t sequences = ragged.view().sequences;
-  if (!rows_apart(values)) throw ShapeFault("values must have contiguous rows. Call .contiguous() on it.");
+  check_rows_apart(values, "values");
   const bool attention = kind == PoolKind::attention;
   if (attention && (!scores || !dscores)) throw ShapeFault("scores are needed for attention and were not given");
   by_type(values, "values", [&](auto zero) {
