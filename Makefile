@@ -59,8 +59,9 @@ dev: $(VENV)/elman-tools
 	@$(MAKE) --no-print-directory $(VENV)/elman-dev
 
 bench: $(VENV)/elman-bench
-	$(BIN)/python bench/speed.py $(ARGS)
-	$(BIN)/python bench/quality.py $(ARGS)
+	for script in speed inference tutorial latency memory denormals; do \
+	    $(BIN)/python bench/$$script.py $(ARGS) || exit 1; done
+	$(BIN)/python bench/quality.py $(filter --write,$(ARGS))
 
 clean:
 	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
@@ -93,7 +94,7 @@ $(VENV)/elman-dev: $(VENV)/elman-tools $(SOURCES)
 	@$(INSTALL) '.[dev]'
 	@touch $@
 
-$(VENV)/elman-bench: $(VENV)/elman-tools $(SOURCES)
+$(VENV)/elman-bench: $(VENV)/elman-tools $(SOURCES) bench/constraints.txt
 	@echo "building and installing elman and the peers it is measured against"
-	@$(INSTALL) '.[bench,demo,plot]'
+	@$(INSTALL) --constraint bench/constraints.txt '.[bench,demo,plot]'
 	@touch $@

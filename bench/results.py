@@ -1,19 +1,16 @@
-"""Where benchmark tables go: a section of RESULTS.md for each script, with machine and versions."""
+"""Where benchmark tables go: a section of RESULTS.md for each, with machine and versions."""
 
 from __future__ import annotations
 
 import argparse
 import datetime as dt
+import importlib.metadata
 import os
 import platform
 import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-
-import torch
-
-from elman import __version__, ops
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
 
@@ -25,6 +22,27 @@ def arguments(description: str) -> argparse.ArgumentParser:
     return parser
 
 
+def speed_arguments(description: str, rounds: int = 7) -> argparse.ArgumentParser:
+    """The flags of the benchmarks whose rows run several sides in turn."""
+    parser = arguments(description)
+    parser.add_argument("--rounds", type=int, default=rounds, help=f"rounds a row (default {rounds})")
+    parser.add_argument("--only", default="", metavar="REGEX", help="rows whose name has this; not with --write")
+    parser.add_argument("--list", action="store_true", help="print the names of the rows and leave")
+    parser.add_argument("--threads", type=int, default=min(2, os.cpu_count() or 1), help="threads (default 2)")
+    return parser
+
+
+def chosen(names: Sequence[str], options: argparse.Namespace) -> list[str]:
+    """The rows that --only names. A table is written whole or not at all."""
+    if options.write and options.only:
+        raise SystemExit("--write puts whole tables into RESULTS.md: leave --only out.")
+    found = [name for name in names if re.search(options.only, name)]
+    if options.list:
+        print("\n".join(found))
+        raise SystemExit
+    return found
+
+
 def processor() -> str:
     info = Path("/proc/cpuinfo")
     if info.exists():
@@ -34,15 +52,27 @@ def processor() -> str:
     return platform.processor() or platform.machine()
 
 
-def environment() -> str:
+def environment(threads: int | None, peers: Sequence[str]) -> str:
     """One paragraph: when, on what, with which versions."""
+    import torch  # here, so that a process of another library that imports this file stays free of torch
+
+    from elman import __version__, ops
+
     core = ops.info()
+    versions = [f"torch {torch.__version__}", *(f"{peer} {version(peer)}" for peer in peers)]
     return (
         f"{dt.date.today().isoformat()}; {processor()}, {os.cpu_count()} cores, "
-        f"{torch.get_num_threads()} threads; "
-        f"{platform.system()} {platform.release()}; Python {platform.python_version()}, torch {torch.__version__}, "
+        f"{threads or torch.get_num_threads()} threads; "
+        f"{platform.system()} {platform.release()}; Python {platform.python_version()}, {', '.join(versions)}, "
         f"elman {__version__} ({core['chosen']}, {core['compiler']}). Command: `python {' '.join(sys.argv)}`."
     ).replace(str(Path.cwd()) + "/", "")
+
+
+def version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "(not installed)"
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -51,9 +81,9 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
-def publish(section: str, text: str, write: bool) -> None:
+def publish(section: str, text: str, write: bool, threads: int | None = None, peers: Sequence[str] = ()) -> None:
     """Prints a section and, if asked, puts it between its marks in RESULTS.md."""
-    body = f"{text}\n\n{environment()}"
+    body = f"{text}\n\n{environment(threads, peers)}"
     print(f"\n{body}")
     if not write:
         return

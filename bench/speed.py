@@ -1,10 +1,11 @@
-"""Training and inference speed of the recurrent layers beside ``torch.nn``, padded and packed.
+"""Training and inference speed of the recurrent layers beside ``torch.nn``: padded, packed and in bfloat16.
 
-Every row runs its sides in turn, round after round, in a process of its own; figures are medians, ratios are medians of
-the ratios of the rounds. Training is forward, backward and the gradient of the inputs. "useful" counts the arithmetic
-on real steps only: 3 * 2 N g H (I + H) for training, a third of it for inference.
+Every side of a row is a process of its own (workers.py); they compute the same, which is checked, and run in turn,
+round after round. Figures are medians, ratios are medians of the ratios of the rounds. Training is forward, backward
+and the gradient of the inputs. "useful" counts the arithmetic on real steps only: 3 * 2 N g H (I + H) for training, a
+third of it for inference; "of peak" is its share of the best matrix product of the same rounds.
 
-Run it on a quiet machine: python bench/speed.py [--write]
+Run it on a quiet machine: python bench/speed.py [--write] [--only REGEX] [--list] [--rounds 7] [--threads 2]
 """
 
 from __future__ import annotations
@@ -14,199 +15,180 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import replace
+from functools import partial
 
 import results
 import torch
-from torch import Tensor, nn
-from torch.nn.utils.rnn import pack_padded_sequence, pad_sequence
+from layers import LAYERS, Layer, ours, packed, padded, ragged_lengths
+from workers import Maker, Row, interleaved, peak, peaks
 
-import elman
-from elman import Ragged, ops
+from elman import Ragged
 
-PEERS = {"LSTM": nn.LSTM, "GRU": nn.GRU, "RNN": nn.RNN}
-LAYERS = {"LSTM": elman.nn.LSTM, "GRU": elman.nn.GRU, "RNN": elman.nn.RNN}
-GATES = {"LSTM": 4, "GRU": 3, "RNN": 1}
-
-
-@dataclass
-class Setting:
-    name: str
-    lengths: list[int]
-    inputs: int
-    hidden: int
-    bidirectional: bool = False
-    packed: bool = True
+RAGGED = ragged_lengths()
+JOBS = {
+    "ragged, H=128": Layer("LSTM", RAGGED, 100, 128),
+    "ragged, H=256": Layer("LSTM", RAGGED, 100, 256),
+    "ragged, both directions, H=128": Layer("LSTM", RAGGED, 100, 128, bidirectional=True),
+    "ragged, both directions, H=256": Layer("LSTM", RAGGED, 100, 256, bidirectional=True),
+    "equal, T=200, H=256": Layer("LSTM", (200,) * 32, 128, 256),
+    "equal, T=200, H=512": Layer("LSTM", (200,) * 32, 128, 512),
+}
+BF16 = ("ragged, H=128", "ragged, H=256", "equal, T=200, H=256", "equal, T=200, H=512")
+HEAD = ["elman ms", "padded ms", "ratio", "packed ms", "ratio", "useful GF/s", "of peak"]
 
 
-def ragged_lengths() -> list[int]:
-    """32 lengths, log-normal, mean 215: exp(0.6 randn + 5.2), clipped to 10 ... 1000, seed 0."""
-    generator = torch.Generator().manual_seed(0)
-    return torch.exp(0.6 * torch.randn(32, generator=generator) + 5.2).clamp(10, 1000).long().tolist()
+def rows_of(table: str, threads: int) -> dict[str, Layer]:
+    """The jobs of a table by the name of their row."""
+    if table in ("training", "inference"):
+        named = {f"{job}, {cell}": replace(layer, cell=cell) for job, layer in JOBS.items() for cell in LAYERS}
+    elif table.startswith("bf16"):
+        named = {f"{job}, {cell}": replace(JOBS[job], cell=cell) for job in BF16 for cell in LAYERS}
+    elif table.startswith("few rows"):
+        named = {
+            f"B={rows}, H={hidden}, {cell}": Layer(cell, (200,) * rows, 128, hidden)
+            for cell in ("LSTM", "GRU")
+            for hidden in (256, 512)
+            for rows in (1, 2, 4)
+        }
+    else:
+        named = {f"{job}, {cell}": replace(JOBS[job], cell=cell) for job in BF16[1:3] for cell in LAYERS}
+    training = not table.endswith("inference")
+    return {f"{table}: {name}": replace(job, training=training, threads=threads) for name, job in named.items()}
 
 
-def settings() -> list[Setting]:
-    ragged = ragged_lengths()
-    return [
-        Setting("ragged", ragged, 100, 128),
-        Setting("ragged", ragged, 100, 256),
-        Setting("ragged, both directions", ragged, 100, 128, bidirectional=True),
-        Setting("ragged, both directions", ragged, 100, 256, bidirectional=True),
-        Setting("equal, T=200", [200] * 32, 128, 256, packed=False),
-        Setting("equal, T=200", [200] * 32, 128, 512, packed=False),
-    ]
+def against_torch(layer: Layer, rounds: int) -> list[str]:
+    """fp32: ours, padded, packed where lengths differ."""
+    sides: dict[str, Maker] = {"elman": partial(ours, layer), "padded": partial(padded, layer)}
+    if len(set(layer.lengths)) > 1:
+        sides["packed"] = partial(packed, layer)
+    row = run(sides, layer, rounds)
+    cells = [row.ms("elman")]
+    for peer in ("padded", "packed"):
+        cells += [row.ms(peer), row.ratio("elman", peer)] if peer in sides else ["", ""]
+    return [*cells, *row.share("elman", layer.work)]
 
 
-def timed(call: Callable[[], None]) -> float:
+def in_bf16(layer: Layer, rounds: int) -> list[str]:
+    """bf16 under autocast: ours, padded torch the same way, padded torch with weights in bf16; and our own fp32."""
+    low = replace(layer, bf16=True)
+    sides: dict[str, Maker] = {
+        "elman": partial(ours, low),
+        "fp32": partial(ours, layer),
+        "padded": partial(padded, low),
+        "whole": partial(padded, low, whole_bf16=True),
+    }
+    row = run(sides, low, rounds, tolerance=0.1)
+    cells = [row.ms("elman")]
+    for peer in ("fp32", "padded", "whole"):
+        cells += [row.ms(peer), row.ratio("elman", peer)]
+    return [*cells, *row.share("elman", layer.work)]
+
+
+def few_rows(layer: Layer, rounds: int) -> list[str]:
+    """One thread beside all of them, ours and torch's."""
+    one = replace(layer, threads=1)
+    sides: dict[str, Maker] = {
+        "elman 1": partial(ours, one),
+        "elman": partial(ours, layer),
+        "padded 1": partial(padded, one),
+        "padded": partial(padded, layer),
+    }
+    row = run(sides, layer, rounds)
+    best = min(("padded 1", "padded"), key=row.median)
+    times = [row.ms(name) for name in sides]
+    return [*times, row.ratio("elman", "elman 1"), row.ratio("elman", best), *row.share("elman", layer.work)]
+
+
+def two_threads(layer: Layer, rounds: int) -> list[str]:
+    """Ours and padded torch at one thread and at all."""
+    cells = []
+    for maker in (ours, padded):
+        sides: dict[str, Maker] = {
+            "one": partial(maker, replace(layer, threads=1)),
+            "all": partial(maker, layer),
+        }
+        row = run(sides, layer, rounds)
+        cells += [row.ms("one"), row.ms("all"), row.ratio("all", "one")]
+    return cells
+
+
+def run(sides: dict[str, Maker], layer: Layer, rounds: int, tolerance: float = 1e-4) -> Row:
+    product: dict[str, Maker] = {"peak": partial(peak, layer.threads, layer.bf16)}
+    return interleaved(sides | product, rounds, layer.threads, tolerance)
+
+
+FEW = ["elman, 1 thread ms", "elman ms", "padded, 1 thread ms", "padded ms", "elman 1 ÷ all", "best padded ÷ elman"]
+LOW = ["elman bf16 ms", "elman fp32 ms", "ratio", "padded autocast ms", "ratio", "padded, bf16 weights ms", "ratio"]
+THREADS = ["elman, 1 thread ms", "elman ms", "speed-up", "padded, 1 thread ms", "padded ms", "speed-up"]
+USEFUL = ["useful GF/s", "of peak"]
+TABLES = {
+    "training": ("Training, B=32", HEAD, against_torch),
+    "inference": ("Inference, B=32", HEAD, against_torch),
+    "bf16 training": ("bfloat16, training, B=32", LOW + USEFUL, in_bf16),
+    "bf16 inference": ("bfloat16, inference, B=32", LOW + USEFUL, in_bf16),
+    "few rows, training": ("Few rows, training, T=200, I=128", FEW + USEFUL, few_rows),
+    "few rows, inference": ("Few rows, inference, T=200, I=128", FEW + USEFUL, few_rows),
+    "threads": ("All threads over one, training, B=32", THREADS, two_threads),
+}
+
+
+def measure(options: argparse.Namespace) -> list[str]:
+    """The tables that have a chosen row."""
+    jobs = {table: rows_of(table, options.threads) for table in TABLES}
+    wanted = set(results.chosen([name for rows in jobs.values() for name in rows], options))
+    parts = []
+    for table, (title, head, measured) in TABLES.items():
+        lines = []
+        for name, layer in jobs[table].items():
+            if name in wanted:
+                lines.append([name.removeprefix(table + ": "), *measured(layer, options.rounds)])
+                print(" | ".join([table, *lines[-1]]), flush=True)
+        if lines:
+            parts.append(f"### {title}\n\n{results.table(['row', *head], lines)}")
+    return parts
+
+
+def timed_import(module: str) -> float:
     start = time.perf_counter()
-    call()
+    subprocess.run([sys.executable, "-c", f"import {module}"], check=True)
     return time.perf_counter() - start
 
 
-def interleave(sides: dict[str, Callable[[], None]], rounds: int) -> dict[str, list[float]]:
-    for call in sides.values():
-        call()
-    seconds: dict[str, list[float]] = {name: [] for name in sides}
-    for _ in range(rounds):
-        for name, call in sides.items():
-            seconds[name].append(timed(call))
-    return seconds
-
-
-def backward_of(run: Callable[[], Tensor], leaves: list[Tensor]) -> Callable[[], None]:
-    def call() -> None:
-        y = run()
-        y.backward(torch.ones_like(y))
-        for leaf in leaves:
-            leaf.grad = None
-
-    return call
-
-
-def without_gradient(run: Callable[[], Tensor]) -> Callable[[], None]:
-    def call() -> None:
-        with torch.no_grad():
-            run()
-
-    return call
-
-
-def sides_of(cell: str, setting: Setting, training: bool) -> dict[str, Callable[[], None]]:
-    torch.manual_seed(0)
-    options = {"batch_first": True, "bidirectional": setting.bidirectional}
-    peer = PEERS[cell](setting.inputs, setting.hidden, **options)
-    ours = LAYERS[cell](setting.inputs, setting.hidden, **options)
-    ours.load_state_dict(peer.state_dict())
-    x = Ragged.of([torch.randn(length, setting.inputs) for length in setting.lengths])
-    values = x.values.requires_grad_(training)
-    padded = pad_sequence(list(values.detach().split(setting.lengths)), batch_first=True).requires_grad_(training)
-
-    def elman_run() -> Tensor:
-        return ours(x.with_values(values))[0].values
-
-    def padded_run() -> Tensor:
-        return peer(padded)[0]
-
-    def packed_run() -> Tensor:
-        pack = pack_padded_sequence(padded, torch.tensor(setting.lengths), batch_first=True, enforce_sorted=False)
-        return peer(pack)[0].data
-
-    runs = {"elman": elman_run, "padded": padded_run}
-    if setting.packed:
-        runs["packed"] = packed_run
-    if not training:
-        return {name: without_gradient(run) for name, run in runs.items()}
-    leaves = [values, padded, *peer.parameters(), *ours.parameters()]
-    return {name: backward_of(run, leaves) for name, run in runs.items()}
-
-
-def peak() -> float:
-    """This machine's own fp32 matrix product, in GF/s: the best of ten products of 2048 x 2048."""
-    a, b = torch.randn(2048, 2048), torch.randn(2048, 2048)
-    a @ b
-    best = min(timed(lambda: a @ b) for _ in range(10))
-    return 2 * 2048**3 / best / 1e9
-
-
-def measured(setting: Setting, cell: str, training: bool, rounds: int) -> list[str]:
-    """One row of the table."""
-    top = peak()
-    seconds = interleave(sides_of(cell, setting, training), rounds)
-    ours = statistics.median(seconds["elman"])
-    ways = 2 if setting.bidirectional else 1
-    products = (3 if training else 1) * ways * GATES[cell] * setting.hidden
-    useful = products * 2 * sum(setting.lengths) * (setting.inputs + setting.hidden) / ours / 1e9
-    row = [setting.name, cell, str(setting.hidden), f"{1e3 * ours:.1f}"]
-    for peer in ("padded", "packed"):
-        if peer not in seconds:
-            row += ["", ""]
-            continue
-        ratios = [theirs / mine for mine, theirs in zip(seconds["elman"], seconds[peer], strict=True)]
-        row += [f"{1e3 * statistics.median(seconds[peer]):.1f}", f"{statistics.median(ratios):.2f}×"]
-    return [*row, f"{useful:.0f}", f"{100 * useful / top:.0f} %"]
-
-
-def measure(training: bool, rounds: int) -> list[list[str]]:
-    """Every row in a process of its own: what an earlier row left in the memory allocator changes torch's figures."""
-    rows = []
-    for index in range(len(settings())):
-        for cell in LAYERS:
-            command = [sys.executable, __file__, "--rounds", str(rounds), "--row", str(index), cell, str(int(training))]
-            row = subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
-            print(row, flush=True)
-            rows.append(row.split(" | "))
-    return rows
-
-
 def import_ratio(rounds: int) -> str:
-    def load(module: str) -> float:
-        return timed(lambda: subprocess.run([sys.executable, "-c", f"import {module}"], check=True))
-
-    load("torch"), load("elman")
-    pairs = [(load("elman"), load("torch")) for _ in range(rounds)]
-    ours, theirs = (statistics.median(side) for side in zip(*pairs, strict=True))
+    timed_import("torch"), timed_import("elman")
+    pairs = [(timed_import("elman"), timed_import("torch")) for _ in range(rounds)]
+    mine, theirs = (statistics.median(side) for side in zip(*pairs, strict=True))
     ratio = statistics.median(a / b for a, b in pairs)
-    return f"`import elman` {ours:.2f} s, `import torch` {theirs:.2f} s: {ratio:.2f}×."
+    return f"`import elman` {mine:.2f} s, `import torch` {theirs:.2f} s: {ratio:.2f}×."
 
 
-def same_bits() -> str:
-    """How many results of a sequence alone differ from those in a batch, at one thread and at two."""
-    threads, differing, compared = torch.get_num_threads(), 0, 0
+def same_bits(threads: int) -> str:
+    """How many results of a sequence alone differ from those in a batch, at one thread and at all."""
+    differing, compared = 0, 0
     for cell in LAYERS:
         layer = LAYERS[cell](100, 128, bidirectional=True)
-        x = Ragged.of([torch.randn(length, 100) for length in ragged_lengths()])
-        for count in (1, 2):
+        x = Ragged.of([torch.randn(length, 100) for length in RAGGED])
+        for count in (1, threads):
             torch.set_num_threads(count)
             with torch.no_grad():
                 whole = layer(x)[0]
                 for i in range(len(x)):
                     compared += 1
                     differing += not torch.equal(layer(x[i : i + 1])[0].values, whole[i])
-    torch.set_num_threads(threads)
     return (
-        f"A sequence alone against the same in a batch of 32, at 1 and 2 threads: {differing} of {compared} differ in "
-        "any bit."
+        f"A sequence alone against the same in a batch of 32, at 1 and {threads} threads: {differing} of {compared} "
+        "differ in any bit."
     )
 
 
 def main() -> None:
-    parser = results.arguments(__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=7, help="rounds a row (default 7)")
-    parser.add_argument("--row", nargs=3, help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    torch.set_num_threads(min(2, torch.get_num_threads()))
-    if options.row is not None:
-        setting, cell, training = options.row
-        print(" | ".join(measured(settings()[int(setting)], cell, training == "1", options.rounds)))
-        return
-    head = ["lengths", "cell", "H", "elman ms", "padded ms", "ratio", "packed ms", "ratio", "useful GF/s", "of peak"]
-    parts = [f"## Speed of the layers\n\nfp32 matrix product of this machine: {peak():.0f} GF/s (2048 × 2048, torch)."]
-    for title, training in (("Training", True), ("Inference", False)):
-        parts.append(f"### {title}, B=32\n\n" + results.table(head, measure(training, options.rounds)))
-    parts += [same_bits(), import_ratio(options.rounds)]
-    assert ops.info()["threads"] == "openmp" or torch.get_num_threads() == 1
-    results.publish("speed", "\n\n".join(parts), options.write)
+    options = results.speed_arguments(__doc__.splitlines()[0]).parse_args()
+    parts = measure(options)
+    top = f"## Speed of the layers\n\n{peaks(options.threads)}"
+    if not options.only:
+        parts += [same_bits(options.threads), import_ratio(options.rounds)]
+    results.publish("speed", "\n\n".join([top, *parts]), options.write, options.threads)
 
 
 if __name__ == "__main__":
