@@ -3,7 +3,7 @@
 ONNX Runtime gets its own operator with weights packed when the session is made, steps first, and the lengths where they
 differ; ours packs its weights in every call. Outputs are equal to 1e-4, which is checked. See speed.py for the rest.
 
-Run it on a quiet machine: python bench/inference.py [--write] [--only REGEX] [--list] [--rounds 7] [--threads 2]
+Run it on a quiet machine: python bench/inference.py [--write] [--only REGEX] [--list] [--rounds 5] [--threads 2]
 """
 
 from __future__ import annotations

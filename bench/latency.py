@@ -75,22 +75,19 @@ def our_cell(layer: Layer) -> Side:
     return _carried(cell.step, x, cell.initial_state(1), layer)
 
 
-def our_session(layer: Layer, weights: str = "float32") -> Side:
-    """The step session: weights packed once, state inside, no dispatcher."""
+def our_stepper(layer: Layer, weights: str = "float32") -> Side:
+    """The compiled stepper: weights packed once, state inside, no dispatcher."""
     peer, (x,) = parts(layer)
     cell = getattr(elman, layer.cell).from_torch(peer)
-    if not hasattr(cell, "session"):
+    if not hasattr(cell, "stepper"):
         raise NotThereError("not built yet")
-    opened = cell.session(weights=weights)
-    row = x[0]
+    made = cell.stepper(weights=weights)
 
     def answer() -> Any:
-        fresh = cell.session(weights=weights)
-        for _ in range(4):
-            fresh.step(row)
-        return np.array(fresh.step(row)).reshape(-1)
+        fresh = cell.stepper(weights=weights)
+        return np.array([fresh.step(x).numpy().copy() for _ in range(5)][-1]).reshape(-1)
 
-    return Side(lambda: opened.step(row), answer if weights == "float32" else None)
+    return Side(lambda: made.step(x), answer if weights == "float32" else None)
 
 
 def onnx(layer: Layer) -> Side:
@@ -101,22 +98,23 @@ def onnx(layer: Layer) -> Side:
     outs = ["h", "c"][: len(names)]
     feed = {"x": x[None].numpy()} | {name: np.zeros((1, 1, layer.hidden), np.float32) for name in names}
 
-    def run(now: dict[str, Any] = dict(feed)) -> Any:
+    def step(now: dict[str, Any]) -> Any:
         after = made.run(outs, now)
         now.update(zip(names, after, strict=True))
         return after[0]
 
     def answer() -> Any:
-        now = dict(feed)
-        return [run(now) for _ in range(5)][-1].reshape(-1)
+        fresh = dict(feed)
+        return [step(fresh) for _ in range(5)][-1].reshape(-1)
 
-    return Side(run, answer)
+    kept = dict(feed)
+    return Side(lambda: step(kept), answer)
 
 
 SIDES: dict[str, Callable[[Layer], Side]] = {
-    "elman step session": our_session,
-    "elman step session, bf16 weights": partial(our_session, weights="bfloat16"),
-    "elman step session, int8 weights": partial(our_session, weights="int8"),
+    "elman stepper": our_stepper,
+    "elman stepper, bf16 weights": partial(our_stepper, weights="bfloat16"),
+    "elman stepper, int8 weights": partial(our_stepper, weights="int8"),
     "elman.{cell}.step": our_cell,
     "elman.nn.{cell}, T=1": partial(whole_layer, mine=True),
     "nn.{cell}Cell": torch_cell,

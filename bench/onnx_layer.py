@@ -63,6 +63,8 @@ def onnx(layer: Layer) -> Side:
     def answer() -> Array:
         y = torch.from_numpy(run())  # [T, ways, B, hidden]
         by_sequence = y.permute(2, 0, 1, 3).flatten(2)
-        return torch.cat([row[:length] for row, length in zip(by_sequence, layer.lengths, strict=True)]).flatten().numpy()
+        return (
+            torch.cat([row[:length] for row, length in zip(by_sequence, layer.lengths, strict=True)]).flatten().numpy()
+        )
 
     return Side(run, answer)

@@ -22,7 +22,7 @@ def arguments(description: str) -> argparse.ArgumentParser:
     return parser
 
 
-def speed_arguments(description: str, rounds: int = 7) -> argparse.ArgumentParser:
+def speed_arguments(description: str, rounds: int = 5) -> argparse.ArgumentParser:
     """The flags of the benchmarks whose rows run several sides in turn."""
     parser = arguments(description)
     parser.add_argument("--rounds", type=int, default=rounds, help=f"rounds a row (default {rounds})")
@@ -37,8 +37,8 @@ def chosen(names: Sequence[str], options: argparse.Namespace) -> list[str]:
     if options.write and options.only:
         raise SystemExit("--write puts whole tables into RESULTS.md: leave --only out.")
     found = [name for name in names if re.search(options.only, name)]
-    if options.list:
-        print("\n".join(found))
+    if options.list or not found:
+        print("\n".join(found) or f"no row has {options.only!r} in its name; --list prints them")
         raise SystemExit
     return found
 

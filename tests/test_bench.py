@@ -1,0 +1,90 @@
+"""The sides of the benchmarks compute the same: otherwise their times mean nothing. Tiny sizes, no timing."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+BENCH = Path(__file__).parents[1] / "bench"
+TOLERANCE = 1e-5  # float32, sums of some ten terms
+
+
+@pytest.fixture(autouse=True)
+def beside_bench(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """bench/ can be imported, and a side's choice of threads does not outlive the test."""
+    threads = torch.get_num_threads()
+    monkeypatch.syspath_prepend(str(BENCH))
+    yield
+    torch.set_num_threads(threads)
+    for name in ("layers", "onnx_layer", "results", "tutorial", "workers"):
+        sys.modules.pop(name, None)
+
+
+def job(cell: str, **options: Any) -> Any:
+    from layers import Layer
+
+    return replace(Layer(cell, (3, 1, 5), 4, 6, threads=1), **options)
+
+
+def apart(side: Any, other: Any) -> float:
+    return float(np.abs(side.answer() - other.answer()).max())
+
+
+@pytest.mark.parametrize("cell", ["LSTM", "GRU", "RNN"])
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_layers_agree(cell: str, training: bool, bidirectional: bool) -> None:
+    from layers import ours, packed, padded
+
+    layer = job(cell, training=training, bidirectional=bidirectional)
+    assert apart(ours(layer), packed(layer)) < TOLERANCE
+    if bidirectional:
+        assert padded(layer).answer is None  # it reads the padding
+    else:
+        assert apart(ours(layer), padded(layer)) < TOLERANCE
+
+
+@pytest.mark.parametrize("cell", ["LSTM", "GRU", "RNN"])
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_onnx_agrees(cell: str, bidirectional: bool) -> None:
+    pytest.importorskip("onnx")
+    pytest.importorskip("onnxruntime")
+    from layers import ours
+    from onnx_layer import onnx
+
+    layer = job(cell, training=False, bidirectional=bidirectional)
+    assert apart(ours(layer), onnx(layer)) < TOLERANCE
+
+
+def test_tutorial_networks_agree() -> None:
+    from tutorial import Job, in_torch
+
+    ragged = Job(12, masked=True, batches=1, threads=1)
+    first = in_torch(ragged, "elman")
+    first.run()
+    for kind in ("padded", "packed"):
+        assert apart(first, in_torch(ragged, kind)) < TOLERANCE
+
+
+def test_missing_side_stands_in_the_table() -> None:
+    from workers import Row
+
+    row = Row({"ours": [0.002, 0.004, 0.003]}, {"theirs": "not installed"})
+    assert [row.ms("ours"), row.ms("theirs"), row.ratio("ours", "theirs")] == ["3.00", "not installed", ""]
+
+
+def test_only_and_write_do_not_go_together() -> None:
+    from results import chosen, speed_arguments
+
+    options = speed_arguments("").parse_args(["--only", "b"])
+    assert chosen(["ab", "c"], options) == ["ab"]
+    options.write = True
+    with pytest.raises(SystemExit, match="--only"):
+        chosen(["ab", "c"], options)
