@@ -42,7 +42,7 @@ check: $(VENV)/elman-dev symbols
 # Code compiled for one instruction set must not be shared with another: the linker keeps one copy of an inline function,
 # and it may be the one that this processor cannot run. So each object file may only define names of its own namespace.
 symbols: $(VENV)/elman-dev
-	@for set in avx2 avx512 neon; do \
+	@for set in avx2 avx512 avx512bf16 neon; do \
 	    objects=$$(find $(if $(EDITABLE),build/editable,build/wheel-*) -path "*/elman_$$set.dir/*.o") && [ -z "$$objects" ] && continue; \
 	    shared=$$(nm --demangle --defined-only $$objects | grep -E ' [A-Zu] ' | grep -vE "elman::$$set::| DW[.]ref[.]"); \
 	    [ -z "$$shared" ] || { echo "objects of $$set define names outside elman::$$set:"; echo "$$shared"; exit 1; }; \

@@ -1,10 +1,10 @@
 // What the compiled core offers. Read this first.
 //
-// Every pointer is row-major. B sequences, N steps of all of them, I inputs, H hidden, G gates of the cell
-// (1 for a simple RNN, 4 for LSTM, 3 for GRU). `offsets` [B + 1] says which steps belong to which sequence: first 0,
-// never decreasing, last N (checked at the door, bindings.cc). Nothing here keeps a pointer after it returns, throws,
-// or touches Python. A row of a result depends on its own sequence alone: the order of summation in a row is fixed,
-// so that its bits do not depend on its neighbours or on the number of threads.
+// Every pointer is row-major. B sequences, N steps of all of them, I inputs, H hidden, P outputs (H without a
+// projection), G gates of the cell (1 for a simple RNN, 4 for LSTM, 3 for GRU). `offsets` [B + 1] says which steps
+// belong to which sequence: first 0, never decreasing, last N (checked at the door, bindings.cc). Nothing here keeps a
+// pointer after it returns, throws, or touches Python. A row of a result depends on its own sequence alone: the order
+// of summation in a row is fixed, so that its bits do not depend on its neighbours or on the number of threads.
 #pragma once
 
 #include <cstdint>
@@ -27,87 +27,148 @@ struct RaggedView {
   int64_t longest;
 };
 
-// One layer in one direction over whole sequences. `reverse` walks every sequence from its last step to its first.
+// A bfloat16 number: the upper half of a float32.
+struct Bf16 {
+  uint16_t bits;
+};
+
+// What may change h and c on their way from one step to the next. Each is null when not wanted.
 template <class T>
+struct Extras {
+  const T* decay;       // [N, P]  h_{t-1} becomes decay_t h_{t-1}, everywhere
+  const T* drop;        // [B, P]  U multiplies drop h_{t-1}: one mask for all steps of a sequence
+  const T* keep;        // [N, P]  rows `keep_stride` apart: h_t becomes keep_t h_{t-1} + (1 - keep_t) h_t
+  int64_t keep_stride;  //         0: the same row at every step
+  const T* keep_cell;   // [N, H]  rows `keep_cell_stride` apart, likewise for c; LSTM only
+  int64_t keep_cell_stride;
+};
+
+// One layer in one direction over whole sequences. T is the type of weights, state and sums, S that of whatever has a
+// row for every step: T itself, or Bf16, which then is also what the products multiply. `reverse` walks every sequence
+// from its last step to its first. With a projection h is [P] = weight_hr [P, H] times what is H wide without one (LSTM
+// only); else P = H. Extras and projections need S = T.
+template <class T, class S = T>
 struct Forward {
   Kind kind;
   bool reverse;
   int threads;
-  int64_t inputs, hidden;
+  int64_t inputs, hidden, outputs;  // I, H, P
   RaggedView ragged;
-  const T* x;          // [N, I], rows `x_stride` apart
-  int64_t x_stride;    //
-  const T* weight_ih;  // [G * H, I]   rows i f g o (LSTM), r z n (GRU)
-  const T* weight_hh;  // [G * H, H]
-  const T* bias_ih;    // [G * H]      or null
-  const T* bias_hh;    // [G * H]      or null
-  const T* h0;         // [B, H]       or null: zeros
-  const T* c0;         // [B, H]       or null: zeros; LSTM only
-  T* y;                // [N, H]       out, overlaps nothing
-  T* h_last;           // [B, H]       out; the initial state where a sequence is empty
-  T* c_last;           // [B, H]       out, LSTM only
-  T* saved;            // [N, saved_of(kind) * H]  work space; after the call what backward needs when `save`
-  T* cells;            // [N, H]       out, LSTM only; null unless `save`
-  bool save;           // false at inference: `saved` then holds nothing of use
-  bool* failed;        // set when there is no memory for work space
+  const S* x;            // [N, I], rows `x_stride` apart; or [R, I] with `index`
+  int64_t x_stride;      //
+  int64_t x_rows;        // N, or R
+  const int64_t* index;  // [N]          step n reads row index[n] of x; or null: row n
+  const T* weight_ih;    // [G * H, I]   rows i f g o (LSTM), r z n (GRU)
+  const T* weight_hh;    // [G * H, P]
+  const T* bias_ih;      // [G * H]      or null
+  const T* bias_hh;      // [G * H]      or null
+  const T* weight_hr;    // [P, H]       or null: no projection
+  const T* h0;           // [B, P]       or null: zeros
+  const T* c0;           // [B, H]       or null: zeros; LSTM only
+  Extras<T> extras;
+  S* y;          // [N, P]       out, overlaps nothing
+  T* h_last;     // [B, P]       out; the initial state where a sequence is empty
+  T* c_last;     // [B, H]       out, LSTM only
+  T* table;      // [R, G * H]   work space for what weight_ih makes of x; null when it fits elsewhere: in `saved`
+                 //   (S = T, no index), or nowhere (S = Bf16, no index), being added up step by step
+  S* saved;      // [N, saved_of(kind) * H]  out: what backward needs; null at inference unless it serves as table
+  T* cells;      // [N, H]       out, LSTM only; null unless `save`
+  bool save;     //
+  bool* failed;  // set when there is no memory for work space
 };
 
-// The way back through the same layer. The gradients of weights and inputs are left to `outer` and `linear`, which make
-// them from `operands` and `saved` as large products over all steps.
-template <class T>
+// The way back through the same layer, in two calls: `backward` step by step, `gradient` over all steps at once. The
+// gradient of x is left to `linear`.
+template <class T, class S = T>
 struct Backward {
   Kind kind;
   bool reverse;
   int threads;
-  int64_t hidden;
+  int64_t hidden, outputs;
   RaggedView ragged;
-  const T* weight_hh;  // [G * H, H]
-  const T* h0;         // [B, H]   or null: zeros
+  const T* weight_hh;  // [G * H, P]
+  const T* weight_hr;  // [P, H]   or null
+  const T* h0;         // [B, P]   or null: zeros
   const T* c0;         // [B, H]   or null: zeros; LSTM only
-  const T* y;          // [N, H]   from forward
-  const T* cells;      // [N, H]   from forward, LSTM only
-  const T* dy;         // [N, H]   rows `dy_stride` apart, or null: zeros
-  int64_t dy_stride;   //
-  const T* dh_last;    // [B, H]   or null: zeros
-  const T* dc_last;    // [B, H]   or null: zeros; LSTM only
-  T* saved;            // [N, saved_of(kind) * H]  in: from forward; out: gradients of the pre-activations.
-                       //   LSTM i f g o; RNN one block; GRU r z n q, where q is U_n h + c_n: r z n belong to weight_ih,
-                       //   r z q to weight_hh.
-  int64_t inputs;      //
-  const T* x;          // [N, I], rows `x_stride` apart
-  int64_t x_stride;    //
-  T* operands;         // [N, I + 1 + H]   out: x_t, 1, h_{t-1}; its product with the above is every weight's gradient
-  T* dh0;              // [B, H]   out
-  T* dc0;              // [B, H]   out, LSTM only
-  bool* failed;        // set when there is no memory for work space
+  Extras<T> extras;
+  const S* y;         // [N, P]   from forward
+  const T* cells;     // [N, H]   from forward, LSTM only
+  const S* dy;        // [N, P]   rows `dy_stride` apart, or null: zeros
+  int64_t dy_stride;  //
+  const T* dh_last;   // [B, P]   or null: zeros
+  const T* dc_last;   // [B, H]   or null: zeros; LSTM only
+  S* saved;           // [N, saved_of(kind) * H]  in: from forward; out: gradients of the pre-activations.
+                      //   LSTM i f g o; RNN one block; GRU r z n q, where q is U_n h + c_n: r z n belong to weight_ih,
+                      //   r z q to weight_hh.
+  T* dh0;             // [B, P]   out
+  T* dc0;             // [B, H]   out, LSTM only
+  T* d_decay;         // [N, P]   out; null without extras.decay
+  T* full;            // [N, H]   out: h before the projection, and
+  T* d_projected;     // [N, P]   out: the gradient of the loss with respect to what it becomes; null without weight_hr
+  bool* failed;       // set when there is no memory for work space
+};
+
+// Gradients of weights and biases: sums over all steps of outer products of x_t, 1 and h_{t-1} with the gradients of
+// the pre-activations that `backward` leaves in `saved`. Steps are added in their order, so that the bits do not depend
+// on the number of threads.
+template <class T, class S = T>
+struct Gradient {
+  Kind kind;
+  bool reverse;
+  int threads;
+  int64_t inputs, hidden, outputs;
+  RaggedView ragged;
+  const S* x;        // [N, I], rows `x_stride` apart; null: weight_ih is left out
+  int64_t x_stride;  //
+  const T* h0;       // [B, P]   or null: zeros
+  const S* y;        // [N, P]
+  Extras<T> extras;  // decay and drop
+  const S* saved;    // [N, saved_of(kind) * H]
+  T* d_weight_ih;    // [G * H, I]   out
+  T* d_weight_hh;    // [G * H, P]   out
+  T* d_bias_ih;      // [G * H]      out
+  T* d_bias_hh;      // [G * H]      out
+  bool* failed;
 };
 
 // out = x weight^T + bias. As torch.nn.functional.linear, but a row's bits do not depend on the other rows.
-template <class T>
+template <class T, class S = T, class O = T>
 struct Linear {
   int threads;
   int64_t rows, inputs, outputs;
-  const T* x;        // [rows, inputs], rows `x_stride` apart
-  int64_t x_stride;  //
-  const T* weight;   // [outputs, inputs]
-  const T* bias;     // [outputs] or null
-  T* out;            // [rows, outputs], rows `out_stride` apart
+  const S* x;                 // [rows, inputs], rows `x_stride` apart
+  int64_t x_stride;           //
+  const T* weight;            // [outputs, inputs]
+  int64_t weight_strides[2];  // of outputs and of inputs
+  const T* bias;              // [outputs] or null
+  O* out;                     // [rows, outputs], rows `out_stride` apart
   int64_t out_stride;
   bool* failed;  // set when there is no memory for work space
 };
 
 // out = a^T b: the sum over all steps of outer products, which is what a weight's gradient is. Steps are added in their
 // order, so that the bits do not depend on the number of threads.
-template <class T>
+template <class T, class S = T>
 struct Outer {
   int threads;
   int64_t steps, rows, columns;
-  const T* a;        // [steps, rows], rows of it `a_stride` apart
+  const S* a;        // [steps, rows], rows of it `a_stride` apart
   int64_t a_stride;  //
-  const T* b;        // [steps, columns], rows of it `b_stride` apart
+  const S* b;        // [steps, columns], rows of it `b_stride` apart
   int64_t b_stride;  //
   T* out;            // [rows, columns]
   bool* failed;      // set when there is no memory for work space
+};
+
+// out[index[n]] = sum of a[n] over n, in the order of n: what many steps want of the row they share.
+template <class T, class S = T>
+struct Collect {
+  int threads;
+  int64_t steps, rows, width;
+  const S* a;            // [steps, width], rows of it `a_stride` apart
+  int64_t a_stride;      //
+  const int64_t* index;  // [steps], each in 0 ... rows - 1
+  T* out;                // [rows, width]
 };
 
 enum class PoolKind : int { mean = 0, max = 1, attention = 2 };
@@ -154,18 +215,26 @@ void pool(const Pool<T>& p);
 template <class T>
 void pool_back(const PoolBack<T>& p);
 
-// The functions of one instruction set. recur.cc is compiled once for each and fills one table.
+// The functions of one instruction set, for numbers of T in float32 and float64. recur.cc is compiled once for each set
+// and fills one table.
+template <class T, class S = T>
+struct Kernels {
+  void (*forward)(const Forward<T, S>&);
+  void (*backward)(const Backward<T, S>&);
+  void (*gradient)(const Gradient<T, S>&);
+  void (*linear)(const Linear<T, S, S>&);
+  void (*outer)(const Outer<T, S>&);
+  void (*collect)(const Collect<T, S>&);
+};
+
 struct Set {
   const char* name;
   int lanes32;  // float32 numbers in a vector
-  void (*forward32)(const Forward<float>&);
-  void (*forward64)(const Forward<double>&);
-  void (*backward32)(const Backward<float>&);
-  void (*backward64)(const Backward<double>&);
-  void (*linear32)(const Linear<float>&);
-  void (*linear64)(const Linear<double>&);
-  void (*outer32)(const Outer<float>&);
-  void (*outer64)(const Outer<double>&);
+  Kernels<float> of32;
+  Kernels<double> of64;
 };
+
+// The same functions on bfloat16, for processors that multiply it (half.cc).
+using HalfSet = Kernels<float, Bf16>;
 
 }  // namespace elman

@@ -2,9 +2,11 @@
 //
 // A panel is `vectors` vector registers wide and runs over all of K: for every k the panel's columns lie side by side,
 // so that the inner loop reads it as a stream. A block of rows keeps rows x vectors sums in registers and adds
-// k = 0, 1, 2 ... in that order, whatever the number of rows: a row's bits depend on that row alone.
+// k = 0, 1, 2 ... in that order, whatever the number of rows: a row's bits depend on that row alone. In bfloat16 the
+// processor multiplies pairs, k = 0 and 1, then 2 and 3 ..., and adds them to float32 sums.
 #pragma once
 
+#include "threads.h"
 #include "vec.h"
 
 extern "C" {
@@ -18,6 +20,16 @@ namespace ELMAN_SET {
 static ELMAN_INLINE int64_t at_most(int64_t a, int64_t b) { return a < b ? a : b; }
 static constexpr int smaller(int a, int b) { return a < b ? a : b; }
 static ELMAN_INLINE int64_t pieces(int64_t whole, int64_t piece) { return (whole + piece - 1) / piece; }
+
+template <class T>
+static inline void copy(T* to, const T* from, int64_t count) {
+  __builtin_memcpy(to, from, static_cast<unsigned long>(count) * sizeof(T));
+}
+
+template <class T>
+static inline void fill(T* to, T value, int64_t count) {
+  for (int64_t i = 0; i < count; ++i) to[i] = value;
+}
 
 // Aligned memory of this call. `data` is null when there is none left; the caller checks.
 template <class T>
@@ -34,6 +46,48 @@ class Buffer {
   T* data = nullptr;
 };
 
+// What is multiplied: numbers of P, `pair` of them at a time, added to sums of type Sum.
+template <class P>
+struct Operand {
+  using Sum = P;
+  using V = Vec<P>;
+  static constexpr int pair = 1;
+  static ELMAN_INLINE P from(P a) { return a; }
+  static ELMAN_INLINE typename V::Reg load(const P* p) { return V::load(p); }
+  static ELMAN_INLINE typename V::Reg broadcast(const P* p) { return V::all(*p); }
+  static ELMAN_INLINE typename V::Reg broadcast_last(const P* p) { return V::all(*p); }
+  static ELMAN_INLINE typename V::Reg fma(typename V::Reg a, typename V::Reg b, typename V::Reg c) {
+    return V::fma(a, b, c);
+  }
+};
+
+#if defined(__AVX512BF16__)
+template <>
+struct Operand<Bf16> {
+  using Sum = float;
+  static constexpr int pair = 2;
+  static ELMAN_INLINE Bf16 from(float a) {
+    uint32_t bits;
+    __builtin_memcpy(&bits, &a, sizeof bits);
+    if ((bits & 0x7fffffffu) > 0x7f800000u) return {static_cast<uint16_t>(bits >> 16 | 64u)};  // NaN stays NaN
+    return {static_cast<uint16_t>((bits + 0x7fffu + (bits >> 16 & 1u)) >> 16)};
+  }
+  static ELMAN_INLINE __m512i load(const Bf16* p) { return _mm512_loadu_si512(p); }
+  static ELMAN_INLINE __m512i broadcast(const Bf16* p) {
+    int both;
+    __builtin_memcpy(&both, p, sizeof both);
+    return _mm512_set1_epi32(both);
+  }
+  static ELMAN_INLINE __m512i broadcast_last(const Bf16* p) { return _mm512_set1_epi32(p->bits); }  // its pair is 0
+  static ELMAN_INLINE __m512 fma(__m512i a, __m512i b, __m512 c) {
+    return _mm512_dpbf16_ps(c, (__m512bh)a, (__m512bh)b);
+  }
+};
+#endif
+
+template <class P>
+using Sums = typename Vec<typename Operand<P>::Sum>::Reg;
+
 #if defined(__AVX2__) && !defined(__AVX512F__)
 constexpr int registers = 16;
 #elif defined(__AVX512F__) || defined(__aarch64__)
@@ -48,21 +102,30 @@ constexpr int block_rows = registers == 32 ? (vectors == 4 ? 6 : 8) : (vectors =
 
 constexpr int plain = 4;  // vectors in a panel of neighbouring columns
 
-// acc[m][v] += sum over k of a[m][k] * panel[k][v], for the first `vectors` of the panel's `stride` vectors
-template <class T, int rows, int vectors, int stride = vectors>
-static ELMAN_INLINE void product(const T* const (&a)[rows], int64_t count, const T* panel,
-                                 typename Vec<T>::Reg (&acc)[rows][vectors]) {
-  using V = Vec<T>;
-  constexpr int64_t ahead =
-      8 * stride * V::width;  // a panel is larger than the nearest cache; past its end lies the next
-  for (int64_t k = 0; k < count; ++k, panel += stride * V::width) {
-    typename V::Reg b[vectors];
-    for (int v = 0; v < vectors; ++v) b[v] = V::load(panel + v * V::width);
-    for (int v = 0; v < vectors; ++v) __builtin_prefetch(panel + ahead + v * V::width);
+// acc[m][v] += sum over k of a[m][k] * panel[k][v], for the first `vectors` of the panel's `stride` vectors. The last
+// of them is added to acc[m][last].
+template <class P, int rows, int vectors, int stride = vectors, int last = vectors - 1, int sums>
+static ELMAN_INLINE void product(const P* const (&a)[rows], int64_t count, const P* panel, Sums<P> (&acc)[rows][sums]) {
+  using O = Operand<P>;
+  constexpr int width = Vec<typename O::Sum>::width * O::pair;
+  constexpr int64_t ahead = 8 * stride * width;  // a panel is larger than the nearest cache; past its end lies the next
+  const auto add = [&](auto broadcast, int64_t k) {
+    decltype(O::load(panel)) b[vectors];
+    for (int v = 0; v < vectors; ++v) b[v] = O::load(panel + v * width);
+    for (int v = 0; v < vectors; ++v) __builtin_prefetch(panel + ahead + v * width);
     for (int m = 0; m < rows; ++m) {
-      const typename V::Reg x = V::all(a[m][k]);
-      for (int v = 0; v < vectors; ++v) acc[m][v] = V::fma(x, b[v], acc[m][v]);
+      const auto x = broadcast(a[m] + k);
+      for (int v = 0; v < vectors; ++v) {
+        auto& sum = acc[m][v == vectors - 1 ? last : v];
+        sum = O::fma(x, b[v], sum);
+      }
     }
+    panel += stride * width;
+  };
+  int64_t k = 0;
+  for (; k + O::pair <= count; k += O::pair) add([](const P* p) ELMAN_LAMBDA { return O::broadcast(p); }, k);
+  if constexpr (O::pair > 1) {
+    if (k < count) add([](const P* p) ELMAN_LAMBDA { return O::broadcast_last(p); }, k);
   }
 }
 
@@ -74,57 +137,54 @@ struct Columns {
   int64_t group_stride;  // distance from a gate to the next
 };
 
+// A matrix to be packed: element (k, column) is source[k * k_stride + column * column_stride], k < count.
 template <class T>
+struct Source {
+  const T* source;
+  int64_t k_stride, column_stride, count;
+};
+
+// One or two matrices of as many columns, below each other, as panels of P.
+template <class T, class P = T>
 struct Packed {
-  // `source(k, column)` is source[k * k_stride + column * column_stride].
-  Packed(const T* source, int64_t k_stride, int64_t column_stride, int64_t count, Columns columns, int vectors,
-         int threads)
-      : depth(count),
+  using O = Operand<P>;
+  Packed(Source<T> upper, Columns columns, int vectors, int threads, Source<T> lower = {nullptr, 0, 0, 0})
+      : step(vectors * Vec<T>::width * O::pair),
         blocks(vectors / columns.groups),
-        panel_size(count * vectors * Vec<T>::width),
+        lower_at(pieces(upper.count, O::pair) * step),
+        panel_size(lower_at + pieces(lower.count, O::pair) * step),
         panels(pieces(columns.count, blocks * Vec<T>::width)),
         memory(panels * panel_size) {
     if (memory.data == nullptr) return;
-    constexpr int width = Vec<T>::width;
-#pragma omp parallel for num_threads(threads) if (threads > 1)
-    for (int64_t p = 0; p < panels; ++p)
-      for (int64_t k0 = 0; k0 < depth; k0 += 16)  // a tile at a time, so that writes stay in the nearest cache
-        for (int v = 0; v < vectors; ++v)
-          for (int lane = 0; lane < width; ++lane) {
-            const int64_t unit = (p * blocks + v / columns.groups) * width + lane;
-            const bool exists = unit < columns.count;
-            const int64_t column = (v % columns.groups) * columns.group_stride + unit;
-            T* out = memory.data + p * panel_size + v * width + lane;
-            for (int64_t k = k0; k < at_most(k0 + 16, depth); ++k)
-              out[k * vectors * width] = exists ? source[k * k_stride + column * column_stride] : T(0);
-          }
+    share(threads, panels, [&](int64_t p, int) {
+      P* panel = memory.data + p * panel_size;
+      pack(upper, columns, vectors, p, panel);
+      pack(lower, columns, vectors, p, panel + lower_at);
+    });
   }
-  const T* panel(int64_t p) const { return memory.data + p * panel_size; }
+  const P* panel(int64_t p) const { return memory.data + p * panel_size; }
+  const P* lower(int64_t p) const { return panel(p) + lower_at; }
 
-  int64_t depth, blocks, panel_size, panels;  // blocks: vectors of neighbouring columns in a panel
-  Buffer<T> memory;
+  int64_t step, blocks, lower_at, panel_size, panels;  // blocks: vectors of neighbouring columns in a panel
+  Buffer<P> memory;
+
+ private:
+  void pack(const Source<T>& from, const Columns& columns, int vectors, int64_t p, P* panel) const {
+    constexpr int width = Vec<T>::width, pair = O::pair;
+    const int64_t depth = pieces(from.count, pair) * pair;
+    for (int64_t k0 = 0; k0 < depth; k0 += 16)  // a tile at a time, so that writes stay in the nearest cache
+      for (int v = 0; v < vectors; ++v)
+        for (int lane = 0; lane < width; ++lane) {
+          const int64_t unit = (p * blocks + v / columns.groups) * width + lane;
+          const int64_t column = (v % columns.groups) * columns.group_stride + unit;
+          const int64_t exist = unit < columns.count ? from.count : 0;
+          const T* source = from.source + column * from.column_stride;
+          P* out = panel + (v * width + lane) * pair;
+          for (int64_t k = k0; k < at_most(k0 + 16, depth); ++k)
+            out[k / pair * step + k % pair] = k < exist ? O::from(source[k * from.k_stride]) : P{};
+        }
+  }
 };
-
-template <class T, int rows, int vectors>
-static void linear_block(const T* x, int64_t x_stride, int64_t depth, const T* panel, const T* bias, T* out,
-                         int64_t out_stride, int64_t columns) {
-  using V = Vec<T>;
-  const T* a[rows];
-  typename V::Reg acc[rows][vectors];
-  for (int m = 0; m < rows; ++m) {
-    a[m] = x + m * x_stride;
-    for (int v = 0; v < vectors; ++v) acc[m][v] = V::load(bias + v * V::width);
-  }
-  product<T, rows, vectors, plain>(a, depth, panel, acc);
-  for (int m = 0; m < rows; ++m)
-    for (int v = 0; v < vectors; ++v) {
-      const int64_t left = columns - v * V::width;
-      if (left >= V::width)
-        V::store(out + m * out_stride + v * V::width, acc[m][v]);
-      else if (left > 0)
-        V::store(out + m * out_stride + v * V::width, acc[m][v], static_cast<int>(left));
-    }
-}
 
 template <int value_>
 struct Size {
@@ -163,71 +223,60 @@ static ELMAN_INLINE void with_vectors(int64_t count, const Body& body) {
   }
 }
 
+template <class P, class O, int rows, int vectors>
+static void linear_block(const P* x, int64_t x_stride, int64_t depth, const P* panel,
+                         const typename Operand<P>::Sum* bias, O* out, int64_t out_stride, int64_t columns) {
+  using V = Vec<typename Operand<P>::Sum>;
+  const P* a[rows];
+  typename V::Reg acc[rows][vectors];
+  for (int m = 0; m < rows; ++m) {
+    a[m] = x + m * x_stride;
+    for (int v = 0; v < vectors; ++v) acc[m][v] = V::load(bias + v * V::width);
+  }
+  product<P, rows, vectors, plain>(a, depth, panel, acc);
+  for (int m = 0; m < rows; ++m)
+    for (int v = 0; v < vectors; ++v) {
+      const int64_t left = columns - v * V::width;
+      if (left >= V::width)
+        V::store(out + m * out_stride + v * V::width, acc[m][v]);
+      else if (left > 0)
+        V::store(out + m * out_stride + v * V::width, acc[m][v], static_cast<int>(left));
+    }
+}
+
 // out = x B + bias for the rows [first, last); `bias` is padded to whole panels.
-template <class T>
-static void linear_rows(const T* x, int64_t x_stride, const Packed<T>& packed, const T* bias, T* out,
+template <class P, class T, class O>
+static void linear_rows(const P* x, int64_t x_stride, int64_t depth, const Packed<T, P>& packed, const T* bias, O* out,
                         int64_t out_stride, int64_t columns, int64_t first, int64_t last) {
   constexpr int64_t width = plain * Vec<T>::width;
   for (int64_t p = 0; p < packed.panels; ++p) {
     const int64_t left = columns - p * width;
     with_vectors(pieces(left, Vec<T>::width), [&](auto vectors) {
       in_blocks<block_rows<plain>>(static_cast<int>(last - first), [&](int m, auto rows) {
-        linear_block<T, decltype(rows)::value, decltype(vectors)::value>(
-            x + (first + m) * x_stride, x_stride, packed.depth, packed.panel(p), bias + p * width,
+        linear_block<P, O, decltype(rows)::value, decltype(vectors)::value>(
+            x + (first + m) * x_stride, x_stride, depth, packed.panel(p), bias + p * width,
             out + (first + m) * out_stride + p * width, out_stride, left);
       });
     });
   }
 }
 
-// out[m][v] += sum over steps of a[step][m] * panel[step][v]: `product` with its operand lying the other way.
-template <class T, int rows, int vectors>
-static void outer_block(const T* a, int64_t a_stride, int64_t steps, const T* panel, T* out, int64_t out_stride,
-                        int64_t columns) {
-  using V = Vec<T>;
-  typename V::Reg acc[rows][vectors];
-  for (int m = 0; m < rows; ++m)
-    for (int v = 0; v < vectors; ++v) acc[m][v] = V::all(0);
-  for (int64_t k = 0; k < steps; ++k, a += a_stride, panel += plain * V::width) {
-    typename V::Reg b[vectors];
-    for (int v = 0; v < vectors; ++v) b[v] = V::load(panel + v * V::width);
-    for (int m = 0; m < rows; ++m) {
-      const typename V::Reg x = V::all(a[m]);
-      for (int v = 0; v < vectors; ++v) acc[m][v] = V::fma(x, b[v], acc[m][v]);
-    }
-  }
-  for (int m = 0; m < rows; ++m)
-    for (int v = 0; v < vectors; ++v) {
-      T* to = out + m * out_stride + v * V::width;
-      const int n = static_cast<int>(at_most(V::width, columns - v * V::width));
-      if (n == V::width)
-        V::store(to, V::load(to) + acc[m][v]);
-      else
-        V::store(to, V::load(to, n) + acc[m][v], n);
-    }
-}
-
-// The rows [first, last) and the columns of one panel of a^T b. `panel` is work space for `chunk` steps of the panel:
-// packed once, it serves every block of rows from the nearest caches.
-template <class T>
-static void outer_tile(const T* a, int64_t a_stride, const T* b, int64_t b_stride, int64_t steps, T* out,
-                       int64_t out_stride, int64_t first, int64_t last, int64_t columns, T* panel, int64_t chunk) {
-  using V = Vec<T>;
-  constexpr int64_t width = plain * V::width;
-  const int64_t kept = at_most(columns, width);
-  for (int64_t m = first; m < last; ++m)
-    for (int64_t u = 0; u < kept; ++u) out[m * out_stride + u] = T(0);
-  for (int64_t k0 = 0; k0 < steps; k0 += chunk) {
-    const int64_t count = at_most(chunk, steps - k0);
-    for (int64_t k = 0; k < count; ++k)
-      for (int64_t u = 0; u < width; ++u) panel[k * width + u] = u < kept ? b[(k0 + k) * b_stride + u] : T(0);
-    with_vectors(pieces(kept, V::width), [&](auto vectors) {
-      in_blocks<block_rows<plain>>(static_cast<int>(last - first), [&](int m, auto rows) {
-        outer_block<T, decltype(rows)::value, decltype(vectors)::value>(
-            a + k0 * a_stride + first + m, a_stride, count, panel, out + (first + m) * out_stride, out_stride, kept);
-      });
-    });
-  }
+// out = x weight^T + bias: the rows of a Linear shared out to the threads. False when there is no memory.
+template <class T, class P, class O>
+static bool multiply(const Linear<T, P, O>& l) {
+  const Packed<T, P> packed({l.weight, l.weight_strides[1], l.weight_strides[0], l.inputs}, {l.outputs, 1, 0}, plain,
+                            l.threads);
+  const int64_t padded = packed.panels * plain * Vec<T>::width;
+  const Buffer<T> bias(padded);
+  if (packed.memory.data == nullptr || bias.data == nullptr) return false;
+  fill(bias.data, T(0), padded);
+  if (l.bias != nullptr) copy(bias.data, l.bias, l.outputs);
+  constexpr int64_t chunk = 16 * block_rows<plain>;
+  share(l.threads, pieces(l.rows, chunk), [&](int64_t c, int) {
+    linear_rows(l.x, l.x_stride, l.inputs, packed, bias.data, l.out, l.out_stride, l.outputs, c * chunk,
+                at_most((c + 1) * chunk, l.rows));
+  });
+  return true;
 }
 
 }  // namespace ELMAN_SET

@@ -2,6 +2,10 @@
 
 #include <cstdlib>
 
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
+
 namespace elman {
 
 namespace generic {
@@ -15,6 +19,11 @@ const Set& set();
 #ifdef ELMAN_BUILT_AVX512
 namespace avx512 {
 const Set& set();
+}
+#endif
+#ifdef ELMAN_BUILT_AVX512BF16
+namespace avx512bf16 {
+const HalfSet& half_set();
 }
 #endif
 #ifdef ELMAN_BUILT_NEON
@@ -32,7 +41,13 @@ bool has_avx512() {
   return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
          __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
 }
+// GCC 9 does not know the name, so the processor is asked itself: leaf 7.1, eax, bit 5.
+bool has_avx512bf16() {
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  return has_avx512() && __get_cpuid_count(7, 1, &a, &b, &c, &d) != 0 && (a >> 5 & 1u) != 0;
+}
 #else
+[[maybe_unused]] bool has_avx512bf16() { return false; }
 [[maybe_unused]] bool has_avx2() { return false; }
 [[maybe_unused]] bool has_avx512() { return false; }
 #endif
@@ -95,6 +110,7 @@ std::string processor_features() {
   std::string text = "x86-64";
   if (has_avx2()) text += " avx2 fma";
   if (has_avx512()) text += " avx512";
+  if (has_avx512bf16()) text += " avx512bf16";
   return text;
 #elif defined(__aarch64__)
   return "aarch64 neon";
@@ -104,6 +120,14 @@ std::string processor_features() {
 }
 
 const Set& chosen_set() { return *current(); }
+
+const HalfSet* chosen_half_set() {
+#ifdef ELMAN_BUILT_AVX512BF16
+  static const bool found = has_avx512bf16();
+  if (found && current() == &avx512::set()) return &avx512bf16::half_set();
+#endif
+  return nullptr;
+}
 
 void choose_set(const std::string& name) { current() = name.empty() ? from_environment() : find(name); }
 

@@ -26,6 +26,9 @@ std::string processor_features();    // what the processor has, in words
 // built or impossible here.
 const Set& chosen_set();
 
+// The kernels in bfloat16, or null: they go with avx512, on a processor that has AVX512-BF16.
+const HalfSet* chosen_half_set();
+
 // Chooses again, for tests: the same rules as ELMAN_ISA; an empty name returns to the automatic choice.
 void choose_set(const std::string& name);
 

@@ -20,6 +20,8 @@
 #include <arm_neon.h>
 #endif
 
+#include "api.h"
+
 extern "C" {
 double tanh(double) noexcept;
 }
@@ -28,6 +30,7 @@ namespace elman {
 namespace ELMAN_SET {
 
 #define ELMAN_INLINE inline __attribute__((always_inline))
+#define ELMAN_LAMBDA __attribute__((always_inline))
 
 template <class T>
 struct Vec;
@@ -55,6 +58,23 @@ struct Vec<float> {
   static ELMAN_INLINE Reg where_nonzero(Reg a, Reg b) {
     return _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(a, all(0), _CMP_NEQ_UQ), b);
   }
+#if defined(__AVX512BF16__)
+  // bfloat16 is the upper half of a float32: widening is a shift, narrowing rounds to the nearest even. (The masked
+  // form and the compiler's own shift keep clear of GCC's bug 105593.)
+  typedef uint32_t Words __attribute__((vector_size(64)));
+  static ELMAN_INLINE Words words(__m256i a) { return (Words)_mm512_maskz_cvtepu16_epi32(0xffff, a); }
+  static ELMAN_INLINE Reg wide(__m256i a) { return (Reg)(words(a) << 16); }
+  static ELMAN_INLINE __m256i narrow(Reg a) { return (__m256i)_mm512_cvtneps_pbh(a); }
+  static ELMAN_INLINE Reg load(const Bf16* p) { return wide(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))); }
+  static ELMAN_INLINE Reg load(const Bf16* p, int n) { return wide(_mm256_maskz_loadu_epi16(first(n), p)); }
+  static ELMAN_INLINE void store(Bf16* p, Reg a) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), narrow(a)); }
+  static ELMAN_INLINE void store(Bf16* p, Reg a, int n) { _mm256_mask_storeu_epi16(p, first(n), narrow(a)); }
+  // to[2 i] = a[i], to[2 i + 1] = b[i] for i < n: two rows side by side, as a product of pairs reads them.
+  static ELMAN_INLINE void interleave(Bf16* to, const Bf16* a, const Bf16* b, int n) {
+    const Words low = words(_mm256_maskz_loadu_epi16(first(n), a)), high = words(_mm256_maskz_loadu_epi16(first(n), b));
+    _mm512_mask_storeu_epi32(to, first(n), (__m512i)(low | high << 16));
+  }
+#endif
 };
 
 template <>

@@ -29,7 +29,7 @@ def test_the_fastest_set_found_is_chosen(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_what_info_tells() -> None:
     info = ops.info()
-    assert set(info) == {"version", "processor", "built", "found", "chosen", "lanes", "threads", "compiler"}
+    assert set(info) == {"version", "processor", "built", "found", "chosen", "lanes", "bfloat16", "threads", "compiler"}
     assert set(info["found"]) <= set(info["built"])
     assert "generic" in info["found"], "plain code runs anywhere"
     assert info["chosen"] in info["found"]

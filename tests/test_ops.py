@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from agree import close, same_bits
-from elman import ops
+from elman import elsewhere, ops
 from elman.encoder import Encoder
 from elman.errors import OptionError, ShapeError
 from elman.heads import Pool
@@ -226,7 +226,8 @@ def operands(name: str, *, save: bool = True) -> tuple[Any, ...]:
     cell = CELLS[name].cell(3, 4)
     weights = [p.detach() for p in cell.parameters()]
     state = [torch.randn(3, 4), torch.randn(3, 4) if name == "lstm" else None]
-    return (cell.kernel, False, save, torch.randn(5, 3), torch.tensor([0, 2, 2, 5]), *weights, *state)
+    x, offsets, none = torch.randn(5, 3), torch.tensor([0, 2, 2, 5]), [None] * 4
+    return (cell.kernel, False, save, x, None, offsets, *weights, None, *state, *none)
 
 
 # test_autograd_registration is left out: the gradients are autograd.Functions around the operators (ops.py says why).
@@ -242,17 +243,21 @@ def test_operator_recur_is_what_it_says(name: str, save: bool) -> None:
 
 @pytest.mark.parametrize("name", CELLS)
 def test_operator_recur_back_is_what_it_says(name: str) -> None:
-    cell, reverse, save, x, offsets, _, weight_hh, _, _, h0, c0 = arguments = operands(name)
+    cell, reverse, save, x, _, offsets, _, weight_hh, _, _, _, h0, c0, *none = arguments = operands(name)
     assert save
     y, _, c_last, saved, cells = torch.ops.elman.recur(*arguments)
     d_last = [torch.randn(3, 4), torch.randn(3, 4) if len(c_last) else None]
-    back = (cell, reverse, x, offsets, weight_hh, h0, c0, y, cells, saved, torch.randn(5, 4), *d_last)
+    back = (cell, reverse, offsets, weight_hh, None, h0, c0, *none, y, cells, saved, torch.randn(5, 4), *d_last)
     torch.library.opcheck(torch.ops.elman.recur_back.default, back, test_utils=CHECKS[:2])
+    gradient = (cell, reverse, x, offsets, h0, None, None, y, saved)
+    torch.library.opcheck(torch.ops.elman.recur_gradient.default, gradient, test_utils=CHECKS[:2])
 
 
 def test_operators_linear_and_pool_are_what_they_say() -> None:
     x, offsets = torch.randn(5, 3), torch.tensor([0, 2, 2, 5])
     torch.library.opcheck(torch.ops.elman.linear.default, (x, torch.randn(2, 3), torch.randn(2)), test_utils=CHECKS)
+    index = torch.tensor([1, 0, 1, 1, 0])
+    torch.library.opcheck(torch.ops.elman.collect.default, (x, index, 2), test_utils=CHECKS)
     for kind in ("mean", "max", "attention"):
         scores = torch.randn(5) if kind == "attention" else None
         torch.library.opcheck(torch.ops.elman.pool.default, (kind, x, offsets, scores, None), test_utils=CHECKS)
@@ -313,11 +318,12 @@ def test_the_path_of_other_devices_agrees(name: str, reverse: bool, lengths: lis
     def run(path: Any) -> tuple[list[Tensor], tuple[Tensor, ...]]:
         c0 = leaves[2] if name == "lstm" else None
         weights = (cell.weight_ih, cell.weight_hh, cell.bias_ih, cell.bias_hh)
-        results = list(path(cell.kernel, x.values, x.offsets, *weights, leaves[1], c0, reverse))
+        projection = (None,) if path is elsewhere.recur else ()
+        results = list(path(cell.kernel, x.values, x.offsets, *weights, *projection, leaves[1], c0, reverse))
         loss = sum((result * result).sum() for result in results)
         return results, torch.autograd.grad(loss, wanted)
 
-    for mine, theirs in zip(run(ops._recur_cudnn), run(ops.recur), strict=True):
+    for mine, theirs in zip(run(elsewhere.recur), run(ops.recur), strict=True):
         for a, b in zip(mine, theirs, strict=True):
             assert close(a, b, torch.float64)
 
@@ -331,7 +337,7 @@ def test_the_pools_of_other_devices_agree(kind: str) -> None:
     scores = leaves[1] if kind == "attention" else None
     wanted = leaves if kind == "attention" else leaves[:1]
     found = []
-    for path in (ops._pool_anywhere, ops.pool):
+    for path in (elsewhere.pool, ops.pool):
         out = path(kind, x.values, x.offsets, scores)
         found.append((out, *torch.autograd.grad(out.square().sum(), wanted)))
     for a, b in zip(*found, strict=True):

@@ -1,338 +1,263 @@
-"""The compiled kernels as differentiable functions; the only module that imports the compiled core.
+"""The compiled kernels as differentiable functions.
 
-Every function takes and returns tensors. On the CPU float32 and float64 run on the compiled core; a CUDA tensor goes
-through cuDNN. A row of a forward result depends on its own sequence alone, bit for bit, whatever shares its batch and
-however many threads run.
-
-Kernels are torch operators (``torch.ops.elman.*``), so that ``torch.compile`` sees one opaque call instead of breaking
-its graph; their gradients are ``torch.autograd.Function`` classes around the operators.
+Every function takes and returns tensors. On the CPU float32, float64 and, where the processor multiplies it, bfloat16 run
+on the compiled core; a CUDA tensor goes through cuDNN. A row of a forward result depends on its own sequence alone, bit
+for bit, whatever shares its batch and however many threads run.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+import functools
+import warnings
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
-from torch.library import Library
 
-from elman.errors import BuildError, OptionError, ShapeError
+from elman import elsewhere
+from elman.errors import OptionError
+from elman.operators import GATES, choose_set, info
 
-try:
-    from elman import _kernels
-except ImportError as error:  # pragma: no cover - needs a broken installation
-    raise BuildError(
-        f"the compiled core of elman is missing or unusable ({error}). Build it with 'pip install .' in the project's "
-        "folder (it needs a C++17 compiler and the Python headers), or install a wheel for this platform."
-    ) from error
+__all__ = ["GATES", "MEMORY", "Extras", "choose_set", "info", "linear", "pool", "pool_on", "recur", "waves"]
 
-GATES = {"rnn_tanh": 1, "rnn_relu": 1, "lstm": 4, "gru": 3}
-_SAVED = {"rnn_tanh": 1, "rnn_relu": 1, "lstm": 4, "gru": 4}
-
-_library = Library("elman", "DEF")
-_library.define(
-    "recur(str cell, bool reverse, bool save, Tensor x, Tensor offsets, Tensor weight_ih, Tensor weight_hh, "
-    "Tensor? bias_ih, Tensor? bias_hh, Tensor? h0, Tensor? c0) -> (Tensor, Tensor, Tensor, Tensor, Tensor)"
-)
-_library.define(
-    "recur_back(str cell, bool reverse, Tensor x, Tensor offsets, Tensor weight_hh, Tensor? h0, Tensor? c0, Tensor y, "
-    "Tensor cells, Tensor(a!) saved, Tensor? dy, Tensor? dh_last, Tensor? dc_last) -> (Tensor, Tensor, Tensor)"
-)
-_library.define("outer(Tensor a, Tensor b) -> Tensor")
-_library.define("linear(Tensor x, Tensor weight, Tensor? bias) -> Tensor")
-_library.define("pool(str kind, Tensor values, Tensor offsets, Tensor? scores, Tensor? initial) -> (Tensor, Tensor)")
-_library.define(
-    "pool_back(str kind, Tensor values, Tensor offsets, Tensor? scores, Tensor state, Tensor out, Tensor dout) "
-    "-> (Tensor, Tensor)"
-)
+#: What training keeps for the way back: everything, or y only, computing the rest again.
+MEMORY = ("save", "recompute")
 
 
-def info() -> dict[str, Any]:
-    """What the compiled core was built with, what this processor has and what is in use.
+class Extras(NamedTuple):
+    """What may change h and c on their way from one step to the next. Each is left out when None.
 
-    >>> sorted(info())[:3]
-    ['built', 'chosen', 'compiler']
+    ::
+
+        h_{t-1} becomes decay_t * h_{t-1}                      everywhere (GRU-D; Che et al. 2018)
+        U multiplies    drop * h_{t-1}                         one mask for all steps (Gal & Ghahramani 2016)
+        h_t     becomes keep_t * h_{t-1} + (1 - keep_t) * h_t  zoneout (Krueger et al. 2017); `keep_cell` for c
+
+    `decay` [steps, hidden], which alone gets a gradient; `drop` [sequences, hidden]; `keep` and `keep_cell`
+    [steps, hidden] in 0 ... 1, or [1, hidden] for the same at every step.
     """
-    return dict(_kernels.info())
 
-
-def choose_set(name: str = "") -> None:
-    """Chooses the instruction set by name, as the variable ELMAN_ISA does; an empty name means the automatic choice.
-
-    Raises ``OptionError`` for a set that was not built or that this processor lacks.
-    """
-    _kernels.choose_set(name)
-
-
-def _rows(x: Tensor) -> Tensor:
-    """`x` itself when each row is contiguous, which is all a kernel asks; otherwise a copy."""
-    fits = x.shape[1] <= 1 or x.stride(1) == 1
-    return x if fits and (x.shape[0] <= 1 or x.stride(0) >= x.shape[1]) else x.contiguous()
-
-
-def _close(x: Tensor | None) -> Tensor | None:
-    return None if x is None else x.contiguous()
-
-
-# ------------------------------------------------------------------------------------------------ operators, on a CPU
-
-
-def _recur_cpu(
-    cell: str,
-    reverse: bool,
-    save: bool,
-    x: Tensor,
-    offsets: Tensor,
-    weight_ih: Tensor,
-    weight_hh: Tensor,
-    bias_ih: Tensor | None,
-    bias_hh: Tensor | None,
-    h0: Tensor | None,
-    c0: Tensor | None,
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    y, h_last, c_last, saved, cells = _recur_fake(
-        cell, reverse, save, x, offsets, weight_ih, weight_hh, bias_ih, bias_hh, h0, c0
-    )
-    work = saved if save else x.new_empty(len(x), _SAVED[cell] * weight_hh.shape[-1])
-    is_lstm = cell == "lstm"
-    _kernels.forward(
-        cell, reverse, save, torch.get_num_threads(), _rows(x), offsets.contiguous(), weight_ih.contiguous(),
-        weight_hh.contiguous(), _close(bias_ih), _close(bias_hh), _close(h0), _close(c0), y, h_last,
-        c_last if is_lstm else None, work, cells if is_lstm and save else None,
-    )  # fmt: skip
-    return y, h_last, c_last, saved, cells
-
-
-def _recur_fake(
-    cell: str,
-    reverse: bool,
-    save: bool,
-    x: Tensor,
-    offsets: Tensor,
-    weight_ih: Tensor,
-    weight_hh: Tensor,
-    bias_ih: Tensor | None,
-    bias_hh: Tensor | None,
-    h0: Tensor | None,
-    c0: Tensor | None,
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    if cell not in GATES:
-        raise OptionError(f"cell must be one of {', '.join(GATES)}, got {cell!r}.")
-    if x.dim() != 2:
-        raise ShapeError(f"x must be two-dimensional [steps, width], got shape {list(x.shape)}.")
-    if offsets.dim() != 1 or len(offsets) == 0:
-        raise ShapeError(f"offsets must be one-dimensional with at least one element, got shape {list(offsets.shape)}.")
-    steps, sequences, hidden = x.shape[0], offsets.shape[0] - 1, weight_hh.shape[-1]
-    lstm = cell == "lstm"
-    return (
-        x.new_empty(steps, hidden),
-        x.new_empty(sequences, hidden),
-        x.new_empty(sequences if lstm else 0, hidden),
-        x.new_empty(steps if save else 0, _SAVED[cell] * hidden),
-        x.new_empty(steps if save and lstm else 0, hidden),
-    )
-
-
-def _recur_back_cpu(
-    cell: str,
-    reverse: bool,
-    x: Tensor,
-    offsets: Tensor,
-    weight_hh: Tensor,
-    h0: Tensor | None,
-    c0: Tensor | None,
-    y: Tensor,
-    cells: Tensor,
-    saved: Tensor,
-    dy: Tensor | None,
-    dh_last: Tensor | None,
-    dc_last: Tensor | None,
-) -> tuple[Tensor, Tensor, Tensor]:
-    """`saved` becomes the gradients of the pre-activations. Returns x, 1 and h_{t-1} side by side, then dh0 and dc0."""
-    operands, dh0, dc0 = _recur_back_fake(
-        cell, reverse, x, offsets, weight_hh, h0, c0, y, cells, saved, dy, dh_last, dc_last
-    )
-    lstm = cell == "lstm"
-    _kernels.backward(
-        cell, reverse, torch.get_num_threads(), _rows(x), offsets.contiguous(), weight_hh.contiguous(), _close(h0),
-        _close(c0), y, cells if lstm else None, None if dy is None else _rows(dy), _close(dh_last),
-        _close(dc_last) if lstm else None, saved, operands, dh0, dc0 if lstm else None,
-    )  # fmt: skip
-    return operands, dh0, dc0
-
-
-def _recur_back_fake(
-    cell: str,
-    reverse: bool,
-    x: Tensor,
-    offsets: Tensor,
-    weight_hh: Tensor,
-    h0: Tensor | None,
-    c0: Tensor | None,
-    y: Tensor,
-    cells: Tensor,
-    saved: Tensor,
-    dy: Tensor | None,
-    dh_last: Tensor | None,
-    dc_last: Tensor | None,
-) -> tuple[Tensor, Tensor, Tensor]:
-    sequences, hidden = offsets.shape[0] - 1, weight_hh.shape[-1]
-    return (
-        y.new_empty(y.shape[0], x.shape[1] + 1 + hidden),
-        y.new_empty(sequences, hidden),
-        y.new_empty(sequences if cell == "lstm" else 0, hidden),
-    )
-
-
-def _linear_cpu(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    out = _linear_fake(x, weight, bias)
-    _kernels.linear(torch.get_num_threads(), _rows(x), weight.contiguous(), _close(bias), out)
-    return out
-
-
-def _linear_fake(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    if x.dim() != 2 or weight.dim() != 2 or x.shape[1] != weight.shape[1]:
-        raise ShapeError(
-            f"linear expects x [rows, {weight.shape[-1]}] for a weight of shape {list(weight.shape)}, got x of shape "
-            f"{list(x.shape)}."
-        )
-    return x.new_empty(x.shape[0], weight.shape[0])
-
-
-def _outer_cpu(a: Tensor, b: Tensor) -> Tensor:
-    out = _outer_fake(a, b)
-    _kernels.outer(torch.get_num_threads(), _rows(a), _rows(b), out)
-    return out
-
-
-def _outer_fake(a: Tensor, b: Tensor) -> Tensor:
-    return a.new_empty(a.shape[1], b.shape[1])
-
-
-def _pool_cpu(
-    kind: str, values: Tensor, offsets: Tensor, scores: Tensor | None, initial: Tensor | None
-) -> tuple[Tensor, Tensor]:
-    out, state = _pool_fake(kind, values, offsets, scores, initial)
-    _kernels.pool_forward(
-        kind, torch.get_num_threads(), _rows(values), offsets.contiguous(), _close(scores), _close(initial), state, out
-    )
-    return out, state
-
-
-def _pool_fake(
-    kind: str, values: Tensor, offsets: Tensor, scores: Tensor | None, initial: Tensor | None
-) -> tuple[Tensor, Tensor]:
-    if values.dim() != 2:
-        raise ShapeError(f"values must be two-dimensional [steps, width], got shape {list(values.shape)}.")
-    if offsets.dim() != 1 or len(offsets) == 0:
-        raise ShapeError(f"offsets must be one-dimensional with at least one element, got shape {list(offsets.shape)}.")
-    sequences, hidden = offsets.shape[0] - 1, values.shape[1]
-    return values.new_empty(sequences, hidden), values.new_empty(sequences, hidden + 2)
-
-
-def _pool_back_cpu(
-    kind: str, values: Tensor, offsets: Tensor, scores: Tensor | None, state: Tensor, out: Tensor, dout: Tensor
-) -> tuple[Tensor, Tensor]:
-    d_values, d_scores = _pool_back_fake(kind, values, offsets, scores, state, out, dout)
-    _kernels.pool_backward(
-        kind, torch.get_num_threads(), _rows(values), offsets.contiguous(), _close(scores), state, out,
-        dout.contiguous(), d_values, d_scores if kind == "attention" else None,
-    )  # fmt: skip
-    return d_values, d_scores
-
-
-def _pool_back_fake(
-    kind: str, values: Tensor, offsets: Tensor, scores: Tensor | None, state: Tensor, out: Tensor, dout: Tensor
-) -> tuple[Tensor, Tensor]:
-    return values.new_empty(values.shape), values.new_empty(values.shape[0] if kind == "attention" else 0)
-
-
-_OPERATORS: list[tuple[str, Callable[..., Any], Callable[..., Any]]] = [
-    ("recur", _recur_cpu, _recur_fake),
-    ("recur_back", _recur_back_cpu, _recur_back_fake),
-    ("linear", _linear_cpu, _linear_fake),
-    ("outer", _outer_cpu, _outer_fake),
-    ("pool", _pool_cpu, _pool_fake),
-    ("pool_back", _pool_back_cpu, _pool_back_fake),
-]
-for _name, _cpu, _fake in _OPERATORS:
-    _library.impl(_name, _cpu, "CPU")
-    torch.library.register_fake(f"elman::{_name}", _fake, lib=_library)
+    decay: Tensor | None = None
+    drop: Tensor | None = None
+    keep: Tensor | None = None
+    keep_cell: Tensor | None = None
 
 
 # ---------------------------------------------------------------------------------------------------------- gradients
 
 
-class _Recur(torch.autograd.Function):
-    @staticmethod
-    def forward(
-        ctx: Any,
-        cell: str,
-        reverse: bool,
-        x: Tensor,
-        offsets: Tensor,
-        weight_ih: Tensor,
-        weight_hh: Tensor,
-        bias_ih: Tensor | None,
-        bias_hh: Tensor | None,
-        h0: Tensor | None,
-        c0: Tensor | None,
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        y, h_last, c_last, saved, cells = torch.ops.elman.recur(
-            cell, reverse, True, x, offsets, weight_ih, weight_hh, bias_ih, bias_hh, h0, c0
+class _Layer(NamedTuple):
+    """The tensors of one layer, in the order that the operators take them."""
+
+    x: Tensor
+    index: Tensor | None
+    offsets: Tensor
+    weight_ih: Tensor
+    weight_hh: Tensor
+    bias_ih: Tensor | None
+    bias_hh: Tensor | None
+    weight_hr: Tensor | None
+    h0: Tensor | None
+    c0: Tensor | None
+    decay: Tensor | None
+    drop: Tensor | None
+    keep: Tensor | None
+    keep_cell: Tensor | None
+
+
+class _Gradients(NamedTuple):
+    """What the way back through a layer gives, in the order of `_Layer`."""
+
+    x: Tensor | None
+    weight_ih: Tensor | None
+    weight_hh: Tensor | None
+    bias_ih: Tensor | None
+    bias_hh: Tensor | None
+    weight_hr: Tensor | None
+    h0: Tensor
+    c0: Tensor
+    decay: Tensor
+
+    def wanted(self, wants: list[bool]) -> tuple[Tensor | None, ...]:
+        """As autograd wants them: one for each tensor of the layer."""
+        x, weights, state, decay = self[:1], self[1:6], self[6:8], self[8:]
+        given = [*x, None, None, *weights, *state, *decay, None, None, None]
+        return tuple(d if want else None for d, want in zip(given, wants, strict=True))
+
+
+def _back(
+    cell: str,
+    reverse: bool,
+    layer: _Layer,
+    y: Tensor,
+    cells: Tensor,
+    saved: Tensor,
+    d_results: tuple[Tensor | None, Tensor | None, Tensor | None],
+    wants_x: bool,
+    wants_weights: bool,
+) -> _Gradients:
+    """The way back through a layer; `saved` is written over."""
+    dh0, dc0, d_decay, full, d_projected = torch.ops.elman.recur_back(
+        cell, reverse, layer.offsets, layer.weight_hh, layer.weight_hr, *layer[8:], y, cells, saved, *d_results
+    )
+    x: Tensor | None = layer.x
+    of_x = saved[:, : len(layer.weight_ih)]
+    if layer.index is not None:  # the steps that read a row of x add up what they want of it
+        x, of_x = None, torch.ops.elman.collect(of_x, layer.index, len(layer.x))
+    dx = d_ih = d_hh = d_bias_ih = d_bias_hh = d_hr = None
+    if wants_x:
+        dx = torch.ops.elman.linear(of_x, layer.weight_ih.t(), None).to(layer.x.dtype)
+    if wants_weights:
+        d_ih, d_hh, d_bias_ih, d_bias_hh = torch.ops.elman.recur_gradient(
+            cell, reverse, x, layer.offsets, layer.h0, layer.decay, layer.drop, y, saved
         )
+        if x is None:
+            d_ih = torch.ops.elman.outer(of_x, layer.x.to(of_x.dtype))
+        if layer.weight_hr is not None:
+            d_hr = torch.ops.elman.outer(d_projected, full)
+    return _Gradients(dx, d_ih, d_hh, d_bias_ih, d_bias_hh, d_hr, dh0, dc0, d_decay)
+
+
+class _Recur(torch.autograd.Function):
+    """Keeps the gates of every step for the way back."""
+
+    @staticmethod
+    def forward(ctx: Any, cell: str, reverse: bool, *tensors: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+        y, h_last, c_last, saved, cells = torch.ops.elman.recur(cell, reverse, True, *tensors)
         ctx.cell, ctx.reverse, ctx.saved = cell, reverse, saved
-        ctx.save_for_backward(x, offsets, weight_ih, weight_hh, bias_ih, bias_hh, h0, c0, y, cells)
+        ctx.save_for_backward(*tensors, y, cells)
         ctx.set_materialize_grads(False)
         return y, h_last, c_last
 
     @staticmethod
     @once_differentiable
-    def backward(
-        ctx: Any, dy: Tensor | None, dh_last: Tensor | None, dc_last: Tensor | None
-    ) -> tuple[Tensor | None, ...]:
-        x, offsets, weight_ih, weight_hh, bias_ih, bias_hh, h0, c0, y, cells = ctx.saved_tensors
-        cell, reverse, wants = ctx.cell, ctx.reverse, ctx.needs_input_grad
-        saved = ctx.saved
+    def backward(ctx: Any, *d_results: Tensor | None) -> tuple[Tensor | None, ...]:
+        *tensors, y, cells = ctx.saved_tensors
+        wants, saved = list(ctx.needs_input_grad[2:]), ctx.saved
         if saved is None:  # a second time (retain_graph): the first wrote its gradients over it
-            saved = torch.ops.elman.recur(
-                cell, reverse, True, x, offsets, weight_ih, weight_hh, bias_ih, bias_hh, h0, c0
-            )[3]
+            saved = torch.ops.elman.recur(ctx.cell, ctx.reverse, True, *tensors)[3]
         ctx.saved = None
-        operands, dh0, dc0 = torch.ops.elman.recur_back(
-            cell, reverse, x, offsets, weight_hh, h0, c0, y, cells, saved, dy, dh_last, dc_last
+        dy, dh, dc = d_results
+        gradients = _back(
+            ctx.cell, ctx.reverse, _Layer(*tensors), y, cells, saved, (dy, dh, dc), wants[0], any(wants[3:8])
         )
-        dx = torch.ops.elman.linear(saved[:, : len(weight_ih)], weight_ih.t(), None) if wants[2] else None
-        d_weights: tuple[Tensor | None, ...] = (None, None, None, None)
-        if any(wants[4:8]):
-            d_weights = _weight_gradients(cell, operands, saved, x.shape[1])
-        d_state = (dh0 if wants[8] else None, dc0 if wants[9] else None)
-        return (
-            None,
-            None,
-            dx,
-            None,
-            *(d if want else None for d, want in zip(d_weights, wants[4:8], strict=True)),
-            *d_state,
-        )
+        return None, None, *gradients.wanted(wants)
 
 
-def _weight_gradients(cell: str, operands: Tensor, da: Tensor, inputs: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Of weight_ih, weight_hh, bias_ih, bias_hh, as sums over all steps: as few large products as there can be.
+class Wave(NamedTuple):
+    """A piece of every sequence that is still going on: its rows, their offsets, and which sequences they belong to."""
 
-    `operands` is [x, 1, h_{t-1}]; `da` holds i f g o, one block, or r z n q, where n belongs to x and q to h.
+    rows: Tensor | slice
+    offsets: Tensor
+    sequences: Tensor
+
+
+def waves(offsets: Tensor, steps: int, reverse: bool = False) -> Iterator[Wave]:
+    """Cuts sequences into pieces of up to `steps` steps and yields the first pieces of all, then the second, and so on.
+
+    `reverse` cuts from the last step to the first. Empty sequences are in none.
+
+    >>> [(wave.rows.tolist(), wave.sequences.tolist()) for wave in waves(torch.tensor([0, 3, 3, 5]), 2)]
+    [([0, 1, 3, 4], [0, 2]), ([2], [0])]
     """
-    straight = da.shape[1] // 2 if cell == "gru" else da.shape[1]
-    outer = torch.ops.elman.outer
-    both = outer(operands, da[:, :straight])
-    of_x, of_h = both[: inputs + 1], both[inputs:]
-    if cell == "gru":
-        hidden = straight // 2
-        of_x = torch.cat([of_x, outer(operands[:, : inputs + 1], da[:, straight : straight + hidden])], dim=1)
-        of_h = torch.cat([of_h, outer(operands[:, inputs:], da[:, straight + hidden :])], dim=1)
-    return of_x[:inputs].t(), of_h[1:].t(), of_x[inputs], of_h[0]
+    lengths = offsets.diff()
+    for past in range(0, int(lengths.max()) if len(lengths) else 0, steps):
+        sequences = torch.nonzero(lengths > past)[:, 0]
+        counts = (lengths[sequences] - past).clamp(max=steps)
+        first = offsets[sequences] + past if not reverse else offsets[sequences + 1] - past - counts
+        within = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
+        if len(sequences) == 1:  # nothing to gather
+            rows: Tensor | slice = slice(int(first), int(first + counts))
+        else:
+            rows = torch.repeat_interleave(first - within[:-1], counts) + torch.arange(int(within[-1]))
+        yield Wave(rows, within, sequences)
+
+
+class _RecurAgain(torch.autograd.Function):
+    """Keeps y and the state at the start of every wave, and computes the gates of a wave again on the way back."""
+
+    #: Steps of a wave, all sequences together.
+    steps = 2048
+
+    @staticmethod
+    def forward(ctx: Any, cell: str, reverse: bool, *tensors: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+        layer = _Layer(*tensors)  # type: ignore[arg-type]
+        h, c = _initial(cell, layer)
+        x = layer.x if layer.index is None else layer.index
+        y = layer.x.new_empty(len(x), layer.weight_hh.shape[1])
+        ctx.starts = []
+        for wave in _RecurAgain.waves(layer.offsets, reverse):
+            start = h[wave.sequences], c[wave.sequences] if cell == "lstm" else None
+            ctx.starts.append(start)
+            y[wave.rows], h[wave.sequences], c_wave, _, _ = torch.ops.elman.recur(
+                cell, reverse, False, *_piece(layer, wave, start)
+            )
+            if cell == "lstm":
+                c[wave.sequences] = c_wave
+        ctx.cell, ctx.reverse = cell, reverse
+        ctx.save_for_backward(*tensors)
+        ctx.set_materialize_grads(False)
+        return y, h, c
+
+    @staticmethod
+    def waves(offsets: Tensor, reverse: bool) -> list[Wave]:
+        return list(waves(offsets, max(32, _RecurAgain.steps // max(1, len(offsets) - 1)), reverse))
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *d_results: Tensor | None) -> tuple[Tensor | None, ...]:
+        layer, cell, reverse = _Layer(*ctx.saved_tensors), ctx.cell, ctx.reverse
+        wants = list(ctx.needs_input_grad[2:])
+        dy, *d_last = d_results
+        dh, dc = (part if d is None else d.clone() for part, d in zip(_zeros(cell, layer), d_last, strict=True))
+        dx = torch.zeros_like(layer.x) if wants[0] else None
+        d_decay = None if layer.decay is None else torch.empty_like(layer.decay)
+        totals: list[Tensor | None] = [None] * 5
+        for wave, start in zip(reversed(_RecurAgain.waves(layer.offsets, reverse)), reversed(ctx.starts), strict=True):
+            piece, at = _piece(layer, wave, start), wave.sequences
+            y, _, _, saved, cells = torch.ops.elman.recur(cell, reverse, True, *piece)
+            d_wave = None if dy is None else dy[wave.rows], dh[at], dc[at] if cell == "lstm" else None
+            part = _back(cell, reverse, piece, y, cells, saved, d_wave, wants[0], any(wants[3:8]))
+            dh[at] = part.h0
+            if cell == "lstm":
+                dc[at] = part.c0
+            if dx is not None and part.x is not None:
+                if layer.index is None:
+                    dx[wave.rows] = part.x
+                else:
+                    dx.index_add_(0, layer.index[wave.rows], part.x)
+            if d_decay is not None:
+                d_decay[wave.rows] = part.decay
+            totals = [new if old is None else old.add_(new) for old, new in zip(totals, part[1:6], strict=True)]
+        if any(wants[3:8]) and totals[0] is None:  # not a single step
+            totals = [None if w is None else torch.zeros_like(w) for w in layer[3:8]]
+        given = [dx, None, None, *totals, dh, dc, d_decay, None, None, None]
+        return None, None, *(d if want else None for d, want in zip(given, wants, strict=True))
+
+
+def _zeros(cell: str, layer: _Layer) -> tuple[Tensor, Tensor]:
+    sequences, hidden = len(layer.offsets) - 1, (layer.weight_hh if layer.weight_hr is None else layer.weight_hr).shape[1]
+    zeros = layer.weight_hh.new_zeros
+    return zeros(sequences, layer.weight_hh.shape[1]), zeros(sequences if cell == "lstm" else 0, hidden)
+
+
+def _initial(cell: str, layer: _Layer) -> tuple[Tensor, Tensor]:
+    h, c = _zeros(cell, layer)
+    return h if layer.h0 is None else layer.h0.clone(), c if layer.c0 is None else layer.c0.clone()
+
+
+def _piece(layer: _Layer, wave: Wave, start: tuple[Tensor, Tensor | None]) -> _Layer:
+    """The layer on the steps of one wave."""
+    rows = wave.rows
+    x = layer.x[rows if layer.index is None else layer.index[rows]]
+    keep, keep_cell = (k if k is None or len(k) == 1 else k[rows] for k in (layer.keep, layer.keep_cell))
+    return layer._replace(
+        x=x, index=None, offsets=wave.offsets, h0=start[0], c0=start[1],
+        decay=None if layer.decay is None else layer.decay[rows],
+        drop=None if layer.drop is None else layer.drop[wave.sequences], keep=keep, keep_cell=keep_cell,
+    )  # fmt: skip
 
 
 class _Linear(torch.autograd.Function):
@@ -388,28 +313,88 @@ def recur(
     h0: Tensor | None = None,
     c0: Tensor | None = None,
     reverse: bool = False,
+    *,
+    weight_hr: Tensor | None = None,
+    extras: Extras | None = None,
+    index: Tensor | None = None,
+    memory: str = "save",
 ) -> tuple[Tensor, Tensor, Tensor]:
     """One recurrent layer in one direction over whole sequences.
 
-    `cell` is one of rnn_tanh, rnn_relu, lstm, gru; `x` is [steps, inputs] and `offsets` [sequences + 1]; weights,
-    biases and their rows are those of ``torch.nn`` (i f g o for LSTM, r z n for GRU). `h0` and `c0` are
-    [sequences, hidden], zeros when left out. `reverse` walks each sequence from its last step to its first.
+    - `cell`: rnn_tanh, rnn_relu, lstm or gru.
+    - `x` [steps, inputs] and `offsets` [sequences + 1]; or `x` [rows, inputs] and `index` [steps]: step n reads row
+      index[n], and what weight_ih makes of a row is computed once (for the distinct symbols of a batch).
+    - weights, biases and their rows are those of ``torch.nn`` (i f g o for LSTM, r z n for GRU). `weight_hr`
+      [projected, hidden] makes h narrower (LSTM only; Sak et al. 2014).
+    - `h0` and `c0` [sequences, hidden], zeros when left out.
+    - `reverse` walks each sequence from its last step to its first.
+    - `extras`: see `Extras`.
+    - `memory`: "save" keeps the gates of every step for the way back, "recompute" only y, for a third more arithmetic.
+
+    float32 or float64. When `x` is bfloat16, or ``torch.autocast("cpu", torch.bfloat16)`` is on, products are of bfloat16
+    with float32 sums and state: y comes back in bfloat16, states in float32, and weights stay as they are. Where the
+    processor lacks bfloat16, and for extras and projections, the layer runs in float32.
 
     Returns y [steps, hidden], the last h [sequences, hidden] and, for an LSTM, the last c (else an empty tensor). An
-    empty sequence ends in its initial state. float32 or float64. Raises ``ShapeError``.
+    empty sequence ends in its initial state. Raises ``ShapeError`` and ``OptionError``.
 
     >>> weights = torch.randn(8, 3), torch.randn(8, 2)
     >>> y, h, c = recur("lstm", torch.randn(7, 3), torch.tensor([0, 5, 5, 7]), *weights)
     >>> y.shape, h.shape, bool((h[1] == 0).all())
     (torch.Size([7, 2]), torch.Size([3, 2]), True)
     """
+    if memory not in MEMORY:
+        raise OptionError(f"memory must be one of {', '.join(MEMORY)}, got {memory!r}.")
+    rest = extras or Extras()
+    if any(mask is not None and mask.requires_grad for mask in rest[1:]):
+        raise OptionError("drop, keep and keep_cell get no gradient: call .detach() on them.")
     if x.device.type != "cpu":
-        return _recur_cudnn(cell, x, offsets, weight_ih, weight_hh, bias_ih, bias_hh, h0, c0, reverse)
-    if _needs_gradient(x, weight_ih, weight_hh, bias_ih, bias_hh, h0, c0):
-        answer = _Recur.apply(cell, reverse, x, offsets, weight_ih, weight_hh, bias_ih, bias_hh, h0, c0)  # type: ignore[no-untyped-call]
+        if any(part is not None for part in rest):
+            raise OptionError(f"extras run on the CPU only, got x on {x.device}. Move the layer there.")
+        given = x if index is None else x[index]
+        return elsewhere.recur(
+            cell, given, offsets, weight_ih, weight_hh, bias_ih, bias_hh, weight_hr, h0, c0, reverse
+        )
+    narrow = x.dtype == torch.bfloat16
+    if narrow or _autocast(x):
+        plain = weight_hr is None and all(part is None for part in rest)
+        x = x.to(torch.bfloat16 if plain and _has_half() else torch.float32)
+        # the sums and the state are float32, whatever weights and states come in
+        weight_ih, weight_hh = weight_ih.float(), weight_hh.float()
+        bias_ih, bias_hh, weight_hr, h0, c0 = (
+            None if t is None else t.float() for t in (bias_ih, bias_hh, weight_hr, h0, c0)
+        )
+        rest = Extras(*(None if part is None else part.float() for part in rest))
+    tensors = (x, index, offsets, weight_ih, weight_hh, bias_ih, bias_hh, weight_hr, h0, c0, *rest)
+    if _needs_gradient(*tensors):
+        run = _Recur if memory == "save" else _RecurAgain
+        y, h, c = run.apply(cell, reverse, *tensors)  # type: ignore[no-untyped-call]
     else:
-        answer = torch.ops.elman.recur(cell, reverse, False, x, offsets, weight_ih, weight_hh, bias_ih, bias_hh, h0, c0)
-    return answer[0], answer[1], answer[2]
+        y, h, c, _, _ = torch.ops.elman.recur(cell, reverse, False, *tensors)
+    return y.to(torch.bfloat16) if narrow else y, h, c
+
+
+def _autocast(x: Tensor) -> bool:
+    """True where the caller asked for bfloat16 and has float32."""
+    if not torch.is_autocast_enabled("cpu") or torch.get_autocast_dtype("cpu") != torch.bfloat16:
+        return False
+    return x.dtype == torch.float32
+
+
+@functools.cache
+def _warn_of_float32(isa: str) -> None:
+    warnings.warn(
+        "bfloat16 was asked for, but needs a processor that multiplies it (AVX512-BF16) and the instruction set avx512; "
+        f"in use is {isa}. The recurrent layers run in float32.",
+        stacklevel=4,
+    )
+
+
+def _has_half() -> bool:
+    core = info()
+    if not core["bfloat16"]:
+        _warn_of_float32(core["chosen"])
+    return bool(core["bfloat16"])
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -423,6 +408,8 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """
     if x.device.type != "cpu":
         return torch.nn.functional.linear(x, weight, bias)
+    if x.dtype == torch.bfloat16 and weight.dtype == torch.float32:
+        x = x.float()  # what leaves a layer in bfloat16 is added up in the type of the weight
     if _needs_gradient(x, weight, bias):
         out: Tensor = _Linear.apply(x, weight, bias)  # type: ignore[no-untyped-call]
         return out
@@ -443,7 +430,9 @@ def pool(kind: str, values: Tensor, offsets: Tensor, scores: Tensor | None = Non
     [[2.0], [0.0]]
     """
     if values.device.type != "cpu":
-        return _pool_anywhere(kind, values, offsets, scores)
+        return elsewhere.pool(kind, values, offsets, scores)
+    if values.dtype == torch.bfloat16:
+        values = values.float()
     if _needs_gradient(values, scores):
         out: Tensor = _Pool.apply(kind, values, offsets, scores)  # type: ignore[no-untyped-call]
         return out
@@ -456,76 +445,3 @@ def pool_on(
     """`pool` with a running state [sequences, width + 2] that goes in and comes out. No gradient."""
     out, state = torch.ops.elman.pool(kind, values, offsets, scores, state)
     return out, state
-
-
-# ------------------------------------------------------------------------------------------------------ other devices
-
-
-def _recur_cudnn(
-    cell: str,
-    x: Tensor,
-    offsets: Tensor,
-    weight_ih: Tensor,
-    weight_hh: Tensor,
-    bias_ih: Tensor | None,
-    bias_hh: Tensor | None,
-    h0: Tensor | None,
-    c0: Tensor | None,
-    reverse: bool,
-) -> tuple[Tensor, Tensor, Tensor]:
-    """The same layer through torch's own kernels (cuDNN), which take steps in order of time and no empty sequence."""
-    order, batch_sizes, sequences = _by_time(offsets, reverse)
-    hidden, everyone = weight_hh.shape[1], len(offsets) - 1
-    h_last = x.new_zeros(everyone, hidden) if h0 is None else h0
-    c_last = x.new_zeros(everyone if cell == "lstm" else 0, hidden) if c0 is None else c0
-    weights = [w for w in (weight_ih, weight_hh, bias_ih, bias_hh) if w is not None]
-    if len(order) == 0:  # the sums of nothing keep everything in the graph, with gradients of zero, as on the CPU
-        nothing = x.sum() + torch.stack([w[:0].sum() for w in weights]).sum()
-        return x.new_zeros(0, hidden) + nothing, h_last, c_last
-    order, sequences = order.to(x.device), sequences.to(x.device)
-    if len(weights) == 3:
-        weights = [weight_ih, weight_hh] + [
-            weight_ih.new_zeros(len(weight_ih)) if bias is None else bias for bias in (bias_ih, bias_hh)
-        ]
-    start = h_last[sequences][None]
-    training = _needs_gradient(x, *weights, h0, c0)  # cuDNN keeps what backward needs only when told to
-    arguments = (weights, len(weights) == 4, 1, 0.0, training, False)
-    if cell == "lstm":
-        data, h, c = torch.lstm(x[order], batch_sizes, (start, c_last[sequences][None]), *arguments)
-        c_last = c_last.index_copy(0, sequences, c[0])
-    else:
-        data, h = getattr(torch, cell)(x[order], batch_sizes, start, *arguments)
-    y = torch.empty_like(data).index_copy(0, order, data)
-    return y, h_last.index_copy(0, sequences, h[0]), c_last
-
-
-def _by_time(offsets: Tensor, reverse: bool) -> tuple[Tensor, Tensor, Tensor]:
-    """Rows ordered by step, longest sequence first; how many rows each step has; which sequences."""
-    lengths = offsets.diff()
-    longest_first = torch.argsort(lengths, descending=True, stable=True)
-    sequences = longest_first[lengths[longest_first] > 0]
-    lengths = lengths[sequences]
-    longest = int(lengths[0]) if len(lengths) else 0
-    step = torch.arange(longest)
-    batch_sizes = (lengths[None, :] > step[:, None]).sum(1)
-    exists = lengths[None, :] > step[:, None]
-    first = offsets[sequences]
-    rows = first + lengths - 1 - step[:, None] if reverse else first + step[:, None]
-    return rows[exists], batch_sizes, sequences
-
-
-def _pool_anywhere(kind: str, values: Tensor, offsets: Tensor, scores: Tensor | None) -> Tensor:
-    lengths = offsets.diff().to(values.device)
-    index = torch.repeat_interleave(torch.arange(len(lengths), device=values.device), lengths)
-    zeros = values.new_zeros(len(lengths), values.shape[1])
-    if kind == "max":
-        return zeros.scatter_reduce(0, index[:, None].expand_as(values), values, "amax", include_self=False)
-    if kind == "mean":
-        return zeros.index_add(0, index, values) / lengths.clamp(min=1)[:, None]
-    if scores is None:
-        raise ShapeError("scores are needed for attention and were not given.")
-    peak = scores.new_zeros(len(lengths)).scatter_reduce(0, index, scores.detach(), "amax", include_self=False)
-    weights = torch.exp(scores - peak[index])
-    total = scores.new_zeros(len(lengths)).index_add(0, index, weights)
-    weighted = zeros.index_add(0, index, weights[:, None] * values)
-    return weighted / torch.where(lengths > 0, total, torch.ones_like(total))[:, None]

@@ -1,0 +1,300 @@
+// A layer backwards, step by step: from gradients of y and of the last state to gradients of the pre-activations.
+#pragma once
+
+#include "cells.h"
+#include "lanes.h"
+
+namespace elman {
+namespace ELMAN_SET {
+
+// target += (gradients of the pre-activations) U, for a block of lanes and the columns of one panel
+template <class Cell, class T, class S, int rows, int vectors>
+static void back_block(S* const* saved, T* const* target, const Backward<T, S>& b, const Packed<T, S>& packed,
+                       int64_t p) {
+  using V = Vec<T>;
+  using U = Units<T>;
+  const int64_t u0 = p * plain * V::width, straight = Cell::straight * b.hidden;
+  const S* a[rows];
+  typename V::Reg acc[rows][vectors];
+  const auto exist = [&](int v) { return static_cast<int>(at_most(V::width, b.outputs - u0 - v * V::width)); };
+  for (int m = 0; m < rows; ++m)
+    for (int v = 0; v < vectors; ++v)
+      acc[m][v] = exist(v) > 0 ? U::get(target[m] + u0 + v * V::width, exist(v)) : V::all(0);
+  for (int m = 0; m < rows; ++m) a[m] = saved[m];
+  product<S, rows, vectors, plain>(a, straight, packed.panel(p), acc);
+  if constexpr (Cell::apart) {  // GRU: U_n meets q, which lies behind n
+    for (int m = 0; m < rows; ++m) a[m] = saved[m] + straight + b.hidden;
+    product<S, rows, vectors, plain>(a, b.hidden, packed.lower(p), acc);
+  }
+  for (int m = 0; m < rows; ++m)
+    for (int v = 0; v < vectors; ++v)
+      if (exist(v) > 0) U::put(target[m] + u0 + v * V::width, acc[m][v], exist(v));
+}
+
+// A lane's walk and its own memory. Pointers move with it when lanes are closed up.
+template <class T, class S>
+struct WalkBack {
+  Lane lane;
+  S* start;      // [P]  h0 in the type of rows
+  T* dh;         // [P]  gradient of the h that the step at hand makes, later of the one it begins from
+  T* dc;         // [H]
+  T* inner;      // [H]  projections: gradient of h before it
+  T* past;       // [P]  extras: the part of dh that goes past the step
+  T* past_cell;  // [H]
+  T* before;     // [P]  decay: the h that the step began from
+  static constexpr int64_t own = 6;  // vectors of T
+};
+
+template <class Cell, class T, class S>
+struct BackwardLanes {
+  const Backward<T, S>& b;
+  const Packed<T, S>& packed;      // U, its rows as columns
+  const Packed<T, S>& projection;  // weight_hr likewise; empty without one
+  const T* zeros;
+  const S* nothing;
+  Member member;
+  WalkBack<T, S> walk[most_lanes];
+  RowBack<T, S> row[most_lanes];
+  int active = 0;
+  const bool special;  // extras or a projection
+
+  static bool is_special(const Backward<T, S>& b) {
+    const Extras<T>& e = b.extras;
+    return b.weight_hr != nullptr || e.decay != nullptr || e.drop != nullptr || e.keep != nullptr ||
+           e.keep_cell != nullptr;
+  }
+
+  BackwardLanes(const Backward<T, S>& backward, const Packed<T, S>& weights, const Packed<T, S>& projected,
+                const T* zero, const S* none, const Member& mine, int lanes, T* work, S* starts)
+      : b(backward),
+        packed(weights),
+        projection(projected),
+        zeros(zero),
+        nothing(none),
+        member(mine),
+        special(is_special(backward)) {
+    const int64_t wide = b.hidden > b.outputs ? b.hidden : b.outputs;
+    for (int m = 0; m < lanes; ++m) {
+      T* own = work + m * WalkBack<T, S>::own * wide;
+      walk[m].start = starts + m * b.outputs;
+      walk[m].dh = own;
+      walk[m].dc = own + wide;
+      walk[m].inner = own + 2 * wide;
+      walk[m].past = own + 3 * wide;
+      walk[m].past_cell = own + 4 * wide;
+      walk[m].before = own + 5 * wide;
+    }
+    while (active < lanes && begin(walk[active])) ++active;
+    while (active > 0) {
+      for (int m = 0; m < active; ++m) prepare(m);
+      gates();
+      member.wait();
+      if (special)
+        for (int m = 0; m < active; ++m) set_past_aside(m);
+      multiply();
+      if (special)
+        for (int m = 0; m < active; ++m) finish(m);
+      advance();
+    }
+  }
+
+  // The units whose gradients this member carries: those of its panels of columns.
+  int64_t first_unit() const { return member.first(packed.panels) * plain * Vec<T>::width; }
+  int64_t last_unit(int64_t width) const {
+    return member.rank + 1 == member.size ? width : member.last(packed.panels) * plain * Vec<T>::width;
+  }
+
+  void pass(T* to, const T* from, int64_t width) const {
+    const int64_t first = first_unit(), count = last_unit(width) - first;
+    if (from == nullptr)
+      fill(to + first, T(0), count);
+    else
+      copy(to + first, from + first, count);
+  }
+
+  bool begin(WalkBack<T, S>& lane) {
+    int64_t s;
+    while (member.next(b.ragged, &s)) {
+      const int64_t first = b.ragged.offsets[s], last = b.ragged.offsets[s + 1];
+      const bool empty = first == last;
+      pass(empty ? b.dh0 + s * b.outputs : lane.dh, b.dh_last == nullptr ? nullptr : b.dh_last + s * b.outputs,
+           b.outputs);
+      if constexpr (Cell::has_cell)
+        pass(empty ? b.dc0 + s * b.hidden : lane.dc, b.dc_last == nullptr ? nullptr : b.dc_last + s * b.hidden,
+             b.hidden);
+      if (empty) continue;
+      lane.lane = {s, b.reverse ? first : last - 1, last - first};
+      if constexpr (Cell::rounds)
+        for (int64_t u = 0; u < b.outputs; ++u)
+          lane.start[u] = b.h0 == nullptr ? S{} : Operand<S>::from(b.h0[s * b.outputs + u]);
+      return true;
+    }
+    return false;
+  }
+
+  const S* h_before(const WalkBack<T, S>& lane) const {
+    if (lane.lane.left > 1) return b.y + (lane.lane.step + (b.reverse ? 1 : -1)) * b.outputs;
+    if constexpr (Cell::rounds)
+      return lane.start;
+    else
+      return b.h0 == nullptr ? nothing : b.h0 + lane.lane.sequence * b.outputs;
+  }
+
+  void prepare(int m) {
+    WalkBack<T, S>& lane = walk[m];
+    const int64_t t = lane.lane.step;
+    RowBack<T, S>& r = row[m];
+    r.h_before = h_before(lane);
+    r.h = b.y + t * b.outputs;
+    r.dy = b.dy == nullptr ? nullptr : b.dy + t * b.dy_stride;
+    r.saved = b.saved + t * Cell::saved_width * b.hidden;
+    r.dh = lane.dh;
+    r.dc = lane.dc;
+    r.full = nullptr;
+    if constexpr (Cell::has_cell) {
+      r.c = b.cells + t * b.hidden;
+      if (lane.lane.left > 1)
+        r.c_before = b.cells + (t + (b.reverse ? 1 : -1)) * b.hidden;
+      else
+        r.c_before = b.c0 == nullptr ? zeros : b.c0 + lane.lane.sequence * b.hidden;
+    }
+    if constexpr (!Cell::rounds) {
+      if (special) divert(lane, r, t);
+    }
+  }
+
+  // Extras: what did not come from the step goes past it; what a projection made is led back through it.
+  void divert(WalkBack<T, S>& lane, RowBack<T, S>& r, int64_t t) {
+    if (b.extras.decay != nullptr) {
+      const T* decay = b.extras.decay + t * b.outputs;
+      for (int64_t u = 0; u < b.outputs; ++u) lane.before[u] = decay[u] * r.h_before[u];
+      r.h_before = lane.before;
+    }
+    if (r.dy != nullptr)
+      for (int64_t u = 0; u < b.outputs; ++u) lane.dh[u] += r.dy[u];
+    r.dy = nullptr;
+    split(lane.dh, lane.past, b.extras.keep, b.extras.keep_stride, t, b.outputs);
+    if (Cell::saved_width == 1 && b.extras.keep != nullptr) r.h = r.saved;
+    if (Cell::has_cell) split(lane.dc, lane.past_cell, b.extras.keep_cell, b.extras.keep_cell_stride, t, b.hidden);
+    if (Cell::has_cell && b.extras.keep_cell != nullptr) r.c = nullptr;
+    if (b.weight_hr != nullptr) {
+      copy(b.d_projected + t * b.outputs, lane.dh, b.outputs);
+      linear_rows(lane.dh, 0, b.outputs, projection, zeros, lane.inner, 0, b.hidden, 0, 1);
+      r.dh = lane.inner;
+      r.full = b.full + t * b.hidden;
+    }
+  }
+
+  static void split(T* gradient, T* past, const T* keep, int64_t stride, int64_t t, int64_t count) {
+    if (keep == nullptr) {
+      fill(past, T(0), count);
+      return;
+    }
+    keep += t * stride;
+    for (int64_t u = 0; u < count; ++u) {
+      past[u] = keep[u] * gradient[u];
+      gradient[u] -= past[u];
+    }
+  }
+
+  void gates() {
+    const int64_t last = last_unit(b.hidden);
+    for (int m = 0; m < active; ++m)
+      for (int64_t u = first_unit(); u < last; u += Vec<T>::width)
+        Cell::step_back(row[m], b.hidden, u, static_cast<int>(at_most(Vec<T>::width, last - u)));
+  }
+
+  // Extras: the gates leave in dh what reaches h_{t-1} without U, which a mask on U's operand does not touch.
+  void set_past_aside(int m) {
+    WalkBack<T, S>& lane = walk[m];
+    if (b.weight_hr == nullptr)
+      for (int64_t u = 0; u < b.outputs; ++u) lane.past[u] += lane.dh[u];
+    fill(lane.dh, T(0), b.outputs);
+  }
+
+  void multiply() {
+    constexpr int64_t width = plain * Vec<T>::width;
+    S* saved[most_lanes];
+    T* target[most_lanes];
+    for (int m = 0; m < active; ++m) {
+      saved[m] = row[m].saved;
+      target[m] = walk[m].dh;
+    }
+    const int64_t last = member.last(packed.panels);
+    for (int64_t p = member.first(packed.panels); p < last; ++p)
+      with_vectors(pieces(b.outputs - p * width, Vec<T>::width), [&](auto vectors) {
+        in_blocks<block_rows<plain>>(active, [&](int m, auto rows) {
+          back_block<Cell, T, S, decltype(rows)::value, decltype(vectors)::value>(saved + m, target + m, b, packed, p);
+        });
+      });
+  }
+
+  // Extras: what came through U passes the mask, joins what went past, and both pass the decay.
+  void finish(int m) {
+    WalkBack<T, S>& lane = walk[m];
+    const int64_t t = lane.lane.step;
+    const T* drop = b.extras.drop == nullptr ? nullptr : b.extras.drop + lane.lane.sequence * b.outputs;
+    for (int64_t u = 0; u < b.outputs; ++u) lane.dh[u] = lane.past[u] + (drop == nullptr ? T(1) : drop[u]) * lane.dh[u];
+    if constexpr (!Cell::rounds) {
+      if (b.extras.decay != nullptr) {
+        const T* decay = b.extras.decay + t * b.outputs;
+        const T* undecayed = h_before(lane);
+        for (int64_t u = 0; u < b.outputs; ++u) {
+          b.d_decay[t * b.outputs + u] = lane.dh[u] * undecayed[u];
+          lane.dh[u] *= decay[u];
+        }
+      }
+    }
+    if constexpr (Cell::has_cell)
+      for (int64_t u = 0; u < b.hidden; ++u) lane.dc[u] += lane.past_cell[u];
+  }
+
+  void advance() {
+    for (int m = 0; m < active;) {
+      WalkBack<T, S>& lane = walk[m];
+      lane.lane.step += b.reverse ? 1 : -1;
+      if (--lane.lane.left > 0) {
+        ++m;
+        continue;
+      }
+      pass(b.dh0 + lane.lane.sequence * b.outputs, lane.dh, b.outputs);
+      if constexpr (Cell::has_cell) pass(b.dc0 + lane.lane.sequence * b.hidden, lane.dc, b.hidden);
+      if (begin(lane)) {
+        ++m;
+        continue;
+      }
+      --active;
+      const WalkBack<T, S> ended = lane;
+      lane = walk[active];
+      walk[active] = ended;
+    }
+  }
+};
+
+template <class Cell, class T, class S>
+static bool backward_cell(const Backward<T, S>& b) {
+  using Run = BackwardLanes<Cell, T, S>;
+  const int64_t wide = b.hidden > b.outputs ? b.hidden : b.outputs;
+  const int64_t straight = Cell::straight * b.hidden, apart = (Cell::gates - Cell::straight) * b.hidden;
+  const Packed<T, S> packed({b.weight_hh, b.outputs, 1, straight}, {b.outputs, 1, 0}, plain, b.threads,
+                            {b.weight_hh + straight * b.outputs, b.outputs, 1, apart});
+  const Packed<T, S> projection({b.weight_hr, b.hidden, 1, b.weight_hr == nullptr ? 0 : b.outputs},
+                                {b.weight_hr == nullptr ? 0 : b.hidden, 1, 0}, plain, b.threads);
+  const Plan plan = plan_for(b.ragged, b.threads, b.hidden, !Run::is_special(b));
+  const int64_t own = WalkBack<T, S>::own * wide * plan.lanes;
+  const int64_t padded = pieces(wide, plain * Vec<T>::width) * plain * Vec<T>::width;
+  const Buffer<T> zeros(padded), work(plan.teams * own);
+  const Buffer<S> nothing(b.outputs), starts(plan.teams * plan.size * plan.lanes * b.outputs);
+  if (!packed.memory.data || !projection.memory.data || !zeros.data || !work.data || !nothing.data || !starts.data)
+    return false;
+  fill(zeros.data, T(0), padded);
+  fill(nothing.data, S{}, b.outputs);
+  in_teams(plan, [&](const Member& member, int team) {
+    S* own_starts = starts.data + (team * plan.size + member.rank) * plan.lanes * b.outputs;
+    Run(b, packed, projection, zeros.data, nothing.data, member, plan.lanes, work.data + team * own, own_starts);
+  });
+  return true;
+}
+
+}  // namespace ELMAN_SET
+}  // namespace elman

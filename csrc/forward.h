@@ -1,0 +1,345 @@
+// A layer forwards: the loop over steps, for any struct in cells.h.
+#pragma once
+
+#include "cells.h"
+#include "lanes.h"
+
+namespace elman {
+namespace ELMAN_SET {
+
+// The packed weights of a layer and the vectors that its steps begin from.
+template <class Cell, class T, class S>
+struct LayerWeights {
+  // Without `fused`, W is left to the product over all steps that comes first.
+  LayerWeights(const Forward<T, S>& f, bool fused)
+      : both({f.weight_ih, 1, f.inputs, fused ? f.inputs : 0}, {f.hidden, Cell::gates, f.hidden},
+             Cell::gates * Cell::blocks, f.threads, {f.weight_hh, 1, f.outputs, f.outputs}),
+        projection({f.weight_hr, 1, f.hidden, f.weight_hr == nullptr ? 0 : f.hidden},
+                   {f.weight_hr == nullptr ? 0 : f.outputs, 1, 0}, plain, f.threads),
+        sums(Cell::gates * f.hidden),
+        bias_q(f.hidden),
+        zeros(padded(f)),
+        nothing(f.outputs) {
+    if (failed()) return;
+    fill(zeros.data, T(0), padded(f));
+    fill(nothing.data, S{}, f.outputs);
+    sum_biases(f);
+  }
+  bool failed() const {
+    return !both.memory.data || !projection.memory.data || !sums.data || !bias_q.data || !zeros.data || !nothing.data;
+  }
+
+  const Packed<T, S> both;        // W, and below it U
+  const Packed<T, S> projection;  // empty without one
+  const Buffer<T> sums;           // of both biases, where they can be added before the product
+  const Buffer<T> bias_q;         // GRU: c_n, which r multiplies
+  const Buffer<T> zeros;
+  const Buffer<S> nothing;
+
+ private:
+  static int64_t padded(const Forward<T, S>& f) {
+    constexpr int64_t panel = plain * Vec<T>::width;
+    return pieces(f.hidden > f.outputs ? f.hidden : f.outputs, panel) * panel;
+  }
+  void sum_biases(const Forward<T, S>& f) {
+    const int64_t hidden = f.hidden, straight = Cell::straight * hidden, count = Cell::gates * hidden;
+    for (int64_t i = 0; i < count; ++i) sums.data[i] = f.bias_ih == nullptr ? T(0) : f.bias_ih[i];
+    if (f.bias_hh != nullptr)
+      for (int64_t i = 0; i < straight; ++i) sums.data[i] += f.bias_hh[i];
+    for (int64_t i = 0; i < hidden; ++i)
+      bias_q.data[i] = f.bias_hh == nullptr || straight == count ? T(0) : f.bias_hh[straight + i];
+  }
+};
+
+// One step of a block of lanes, for the units of one panel: sums, then gates. `fused`: W x_t is added up here as well.
+template <class Cell, class T, class S, int rows, bool save, bool fused>
+static void step_block(const Row<T, S>* row, const Forward<T, S>& f, const LayerWeights<Cell, T, S>& w, int64_t p) {
+  using V = Vec<T>;
+  using Get = Units<T>;
+  constexpr int gates = Cell::gates, blocks = Cell::blocks, vectors = gates * blocks;
+  constexpr bool apart = Cell::apart && fused;  // W_n x_t has sums of its own, behind those of the panel
+  const int64_t hidden = f.hidden, u0 = p * blocks * V::width;
+  const S* a[rows];
+  typename V::Reg acc[rows][vectors + (apart ? 1 : 0)];
+  for (int m = 0; m < rows; ++m)
+    for (int b = 0; b < blocks; ++b) {
+      const int64_t u = u0 + b * V::width;
+      const int n = static_cast<int>(at_most(V::width, hidden - u));
+      const T* from = fused ? w.sums.data : row[m].pre;
+      for (int g = 0; g < gates; ++g) {
+        const T* start = Cell::apart && g == gates - 1 ? w.bias_q.data : from + g * hidden;
+        acc[m][b * gates + g] = n > 0 ? Get::get(start + u, n) : V::all(0);
+      }
+      if constexpr (apart) acc[m][vectors] = n > 0 ? Get::get(from + (gates - 1) * hidden + u, n) : V::all(0);
+    }
+  if constexpr (fused) {
+    for (int m = 0; m < rows; ++m) a[m] = row[m].x;
+    product<S, rows, vectors, vectors, apart ? vectors : vectors - 1>(a, f.inputs, w.both.panel(p), acc);
+  }
+  for (int m = 0; m < rows; ++m) a[m] = row[m].h_in;
+  product<S, rows, vectors>(a, f.outputs, w.both.lower(p), acc);
+  for (int m = 0; m < rows; ++m)
+    for (int b = 0; b < blocks; ++b) {
+      const int64_t u = u0 + b * V::width;
+      const int n = static_cast<int>(at_most(V::width, hidden - u));
+      if (n <= 0) continue;
+      typename V::Reg from_x = V::all(0);
+      if constexpr (apart)
+        from_x = acc[m][vectors];
+      else if constexpr (Cell::apart)
+        from_x = Get::get(row[m].pre + (gates - 1) * hidden + u, n);
+      Cell::template step<save>(row[m], hidden, u, n, &acc[m][b * gates], from_x);
+    }
+}
+
+// One step of `count` lanes. The panel is the outer loop: it is read from far once and used by every lane.
+template <class Cell, class T, class S, bool save, bool fused>
+static void step_lanes(const Row<T, S>* row, int count, const Forward<T, S>& f, const LayerWeights<Cell, T, S>& w,
+                       const Member& member) {
+  constexpr int most = block_rows<Cell::gates * Cell::blocks + (Cell::apart && fused ? 1 : 0)>;
+  const int64_t last = member.last(w.both.panels);
+  for (int64_t p = member.first(w.both.panels); p < last; ++p)
+    in_blocks<most>(
+        count, [&](int m, auto rows) { step_block<Cell, T, S, decltype(rows)::value, save, fused>(row + m, f, w, p); });
+}
+
+// out[i] = keep[i] before[i] + (1 - keep[i]) fresh[i]
+template <class T>
+static void blend(T* out, const T* keep, const T* before, const T* fresh, int64_t count) {
+  for (int64_t i = 0; i < count; ++i) out[i] = keep[i] * before[i] + (T(1) - keep[i]) * fresh[i];
+}
+
+// A lane's walk and its own memory. Pointers move with it when lanes are closed up.
+template <class T, class S>
+struct Walk {
+  Lane lane;
+  const S* h;  // the last row of h, or where the sequence starts from
+  const T* state;
+  S* start;                          // [P]     h0 in the type of rows
+  T* carry;                          // [H]     c, or a GRU's h, from step to step
+  T* fresh_h;                        // [H]     extras and projections only, and those below
+  T* fresh_c;                        // [H]
+  T* decayed;                        // [P]
+  T* dropped;                        // [P]
+  static constexpr int64_t own = 5;  // vectors of T
+};
+
+template <class Cell, class T, class S, bool save, bool fused>
+struct ForwardLanes {
+  const Forward<T, S>& f;
+  const LayerWeights<Cell, T, S>& w;
+  Member member;
+  Walk<T, S> walk[most_lanes];
+  Row<T, S> row[most_lanes];
+  int active = 0;
+  const bool special;  // extras or a projection
+
+  ForwardLanes(const Forward<T, S>& forward, const LayerWeights<Cell, T, S>& weights, const Member& mine, int lanes,
+               T* work, S* starts)
+      : f(forward), w(weights), member(mine), special(is_special(forward)) {
+    const int64_t wide = f.hidden > f.outputs ? f.hidden : f.outputs;
+    for (int m = 0; m < lanes; ++m) {
+      T* own = work + m * Walk<T, S>::own * wide;
+      walk[m].start = starts + m * f.outputs;
+      walk[m].carry = own;
+      walk[m].fresh_h = own + wide;
+      walk[m].fresh_c = own + 2 * wide;
+      walk[m].decayed = own + 3 * wide;
+      walk[m].dropped = own + 4 * wide;
+    }
+    while (active < lanes && begin(walk[active])) ++active;
+    while (active > 0) {
+      for (int m = 0; m < active; ++m) prepare(m);
+      step_lanes<Cell, T, S, save, fused>(row, active, f, w, member);
+      if (special)
+        for (int m = 0; m < active; ++m) finish(m);
+      member.wait();
+      advance();
+    }
+  }
+
+  static bool is_special(const Forward<T, S>& f) {
+    const Extras<T>& e = f.extras;
+    return f.weight_hr != nullptr || e.decay != nullptr || e.drop != nullptr || e.keep != nullptr ||
+           e.keep_cell != nullptr;
+  }
+
+  // Each member writes the share of the last state that it computed.
+  template <class From>
+  void end(T* to, const From* from, int64_t sequence, int64_t width) const {
+    const int64_t unit = Cell::blocks * Vec<T>::width, panels = w.both.panels;
+    const int64_t first = member.size == 1 ? 0 : member.first(panels) * unit;
+    const int64_t last = member.size == 1 ? width : at_most(member.last(panels) * unit, width);
+    for (int64_t u = first; u < last; u += Vec<T>::width) {
+      const int n = static_cast<int>(at_most(Vec<T>::width, last - u));
+      const auto value = from == nullptr ? Vec<T>::all(0) : Units<T>::get(from + u, n);
+      Units<T>::put(to + sequence * width + u, value, n);
+    }
+  }
+
+  // The lane begins the next sequence that has steps; false when there is none left.
+  bool begin(Walk<T, S>& lane) {
+    int64_t s;
+    while (member.next(f.ragged, &s)) {
+      const int64_t first = f.ragged.offsets[s], last = f.ragged.offsets[s + 1];
+      const T* h0 = f.h0 == nullptr ? nullptr : f.h0 + s * f.outputs;
+      const T* c0 = f.c0 == nullptr ? nullptr : f.c0 + s * f.hidden;
+      if (first == last) {
+        end(f.h_last, h0, s, f.outputs);
+        if constexpr (Cell::has_cell) end(f.c_last, c0, s, f.hidden);
+        continue;
+      }
+      lane.lane = {s, f.reverse ? last - 1 : first, last - first};
+      if constexpr (Cell::rounds) {
+        for (int64_t u = 0; u < f.outputs; ++u) lane.start[u] = h0 == nullptr ? S{} : Operand<S>::from(h0[u]);
+        lane.h = lane.start;
+      } else {
+        lane.h = h0 == nullptr ? w.nothing.data : h0;
+      }
+      const T* state = Cell::has_cell ? c0 : h0;
+      lane.state = state == nullptr ? w.zeros.data : state;
+      return true;
+    }
+    return false;
+  }
+
+  void prepare(int m) {
+    Walk<T, S>& lane = walk[m];
+    const int64_t t = lane.lane.step, at = f.index == nullptr ? t : f.index[t], width = Cell::saved_width * f.hidden;
+    Row<T, S>& r = row[m];
+    r.saved = f.saved + t * width;
+    r.h_in = lane.h;
+    r.state = lane.state;
+    r.h = f.y + t * f.outputs;
+    if constexpr (fused) {
+      r.x = f.x + at * f.x_stride;
+    } else if constexpr (Cell::rounds) {
+      r.pre = f.table + at * Cell::gates * f.hidden;
+    } else {
+      r.pre = f.table == nullptr ? r.saved : f.table + at * Cell::gates * f.hidden;
+      if constexpr (!Cell::has_cell) r.state = lane.h;
+    }
+    if constexpr (Cell::has_state) r.next_state = save && Cell::has_cell ? f.cells + t * f.hidden : lane.carry;
+    if constexpr (!Cell::rounds) {
+      if (special) divert(lane, r, t);
+    }
+  }
+
+  // Extras: what the step reads is changed first, and what it writes goes aside.
+  void divert(Walk<T, S>& lane, Row<T, S>& r, int64_t t) {
+    if (f.extras.decay != nullptr) {
+      const T* decay = f.extras.decay + t * f.outputs;
+      for (int64_t u = 0; u < f.outputs; ++u) lane.decayed[u] = decay[u] * lane.h[u];
+      r.h_in = lane.decayed;
+      if constexpr (!Cell::has_cell) r.state = lane.decayed;
+    }
+    if (f.extras.drop != nullptr) {
+      const T* drop = f.extras.drop + lane.lane.sequence * f.outputs;
+      for (int64_t u = 0; u < f.outputs; ++u) lane.dropped[u] = drop[u] * r.h_in[u];
+      r.h_in = lane.dropped;
+    }
+    if (f.weight_hr != nullptr || f.extras.keep != nullptr) r.h = lane.fresh_h;
+    if (Cell::saved_width == 1 && save && f.extras.keep != nullptr) r.h = r.saved;  // backward needs it as it was
+    if (Cell::has_cell && f.extras.keep_cell != nullptr) r.next_state = lane.fresh_c;
+  }
+
+  // Extras: what the step wrote is projected, or blended with what was there before.
+  void finish(int m) {
+    if constexpr (!Cell::rounds) {
+      const Walk<T, S>& lane = walk[m];
+      Row<T, S>& r = row[m];
+      const int64_t t = lane.lane.step;
+      T* h = f.y + t * f.outputs;
+      const T* before = f.extras.decay != nullptr ? lane.decayed : lane.h;
+      if (f.weight_hr != nullptr) {
+        T* projected = f.extras.keep != nullptr ? lane.dropped : h;
+        linear_rows(r.h, 0, f.hidden, w.projection, w.zeros.data, projected, 0, f.outputs, 0, 1);
+        r.h = projected;
+      }
+      if (f.extras.keep != nullptr) {
+        blend(h, f.extras.keep + t * f.extras.keep_stride, before, r.h, f.outputs);
+        r.h = h;
+      }
+      if (Cell::has_cell && f.extras.keep_cell != nullptr) {
+        T* c = save ? f.cells + t * f.hidden : lane.carry;
+        blend(c, f.extras.keep_cell + t * f.extras.keep_cell_stride, lane.state, r.next_state, f.hidden);
+        r.next_state = c;
+      }
+    }
+  }
+
+  // Every lane moves on; where a sequence has ended, the next one begins, or the lanes close up.
+  void advance() {
+    for (int m = 0; m < active;) {
+      Walk<T, S>& lane = walk[m];
+      lane.h = row[m].h;
+      if constexpr (Cell::has_state) lane.state = row[m].next_state;
+      lane.lane.step += f.reverse ? -1 : 1;
+      if (--lane.lane.left > 0) {
+        ++m;
+        continue;
+      }
+      const int64_t s = lane.lane.sequence;
+      if constexpr (Cell::rounds && !Cell::has_cell && Cell::has_state)
+        end(f.h_last, lane.state, s, f.outputs);
+      else
+        end(f.h_last, lane.h, s, f.outputs);
+      if constexpr (Cell::has_cell) end(f.c_last, lane.state, s, f.hidden);
+      if (begin(lane)) {
+        ++m;
+        continue;
+      }
+      --active;
+      const Walk<T, S> ended = lane;
+      lane = walk[active];
+      row[m] = row[active];
+      walk[active] = ended;
+    }
+  }
+};
+
+template <class Cell, class T, class S, bool fused>
+static bool forward_cell(const Forward<T, S>& f) {
+  const LayerWeights<Cell, T, S> w(f, fused);
+  const bool special = ForwardLanes<Cell, T, S, true, fused>::is_special(f);
+  const Plan plan = plan_for(f.ragged, f.threads, f.hidden, !special);
+  const int64_t wide = f.hidden > f.outputs ? f.hidden : f.outputs, own = Walk<T, S>::own * wide * plan.lanes;
+  const Buffer<T> work(plan.teams * own);
+  const Buffer<S> starts(plan.teams * plan.size * plan.lanes * f.outputs);
+  if (w.failed() || !work.data || !starts.data) return false;
+  if constexpr (!fused) {
+    T* pre = f.table;
+    int64_t pre_stride = Cell::gates * f.hidden;
+    if constexpr (!Cell::rounds) {
+      if (pre == nullptr) {
+        pre = f.saved;
+        pre_stride = Cell::saved_width * f.hidden;
+      }
+    }
+    if (!multiply<T, S, T>({f.threads,
+                            f.x_rows,
+                            f.inputs,
+                            Cell::gates * f.hidden,
+                            f.x,
+                            f.x_stride,
+                            f.weight_ih,
+                            {f.inputs, 1},
+                            w.sums.data,
+                            pre,
+                            pre_stride,
+                            nullptr}))
+      return false;
+  }
+  in_teams(plan, [&](const Member& member, int team) {
+    T* own_work = work.data + team * own;
+    S* own_starts = starts.data + (team * plan.size + member.rank) * plan.lanes * f.outputs;
+    if (f.save)
+      ForwardLanes<Cell, T, S, true, fused>(f, w, member, plan.lanes, own_work, own_starts);
+    else
+      ForwardLanes<Cell, T, S, false, fused>(f, w, member, plan.lanes, own_work, own_starts);
+  });
+  return true;
+}
+
+}  // namespace ELMAN_SET
+}  // namespace elman
