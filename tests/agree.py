@@ -14,7 +14,7 @@ from elman.ragged import Ragged
 # terms in another order than torch's or NumPy's. float64: the C library's tanh on both sides, only the order differs.
 TOLERANCE = {torch.float32: 2e-6, torch.float64: 1e-12}
 
-_BITS = {4: torch.int32, 8: torch.int64}
+_BITS = {2: torch.int16, 4: torch.int32, 8: torch.int64}
 
 
 def same_bits(a: Any, b: Any) -> bool:

@@ -1,7 +1,8 @@
 """The compiled kernels as torch operators (``torch.ops.elman.*``); the only module that imports the compiled core.
 
-``torch.compile`` sees each as one opaque call instead of breaking its graph. They know nothing of gradients: `elman.ops`
-does. Arguments are those of csrc/api.h; results are new tensors, except that `recur_back` writes over `saved`.
+``torch.compile`` sees each as one opaque call instead of breaking its graph. They know nothing of gradients:
+`elman.ops` does. Arguments are those of csrc/api.h; results are new tensors, except that `recur_back` writes over
+`saved`.
 """
 
 from __future__ import annotations

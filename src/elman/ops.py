@@ -1,8 +1,8 @@
 """The compiled kernels as differentiable functions.
 
-Every function takes and returns tensors. On the CPU float32, float64 and, where the processor multiplies it, bfloat16 run
-on the compiled core; a CUDA tensor goes through cuDNN. A row of a forward result depends on its own sequence alone, bit
-for bit, whatever shares its batch and however many threads run.
+Every function takes and returns tensors. On the CPU float32, float64 and, where the processor multiplies it, bfloat16
+run on the compiled core; a CUDA tensor goes through cuDNN. A row of a forward result depends on its own sequence alone,
+bit for bit, whatever shares its batch and however many threads run.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class _Layer(NamedTuple):
     """The tensors of one layer, in the order that the operators take them."""
 
     x: Tensor
-    index: Tensor | None
+    symbols: Tensor | None  # the argument `index`
     offsets: Tensor
     weight_ih: Tensor
     weight_hh: Tensor
@@ -104,8 +104,8 @@ def _back(
     )
     x: Tensor | None = layer.x
     of_x = saved[:, : len(layer.weight_ih)]
-    if layer.index is not None:  # the steps that read a row of x add up what they want of it
-        x, of_x = None, torch.ops.elman.collect(of_x, layer.index, len(layer.x))
+    if layer.symbols is not None:  # the steps that read a row of x add up what they want of it
+        x, of_x = None, torch.ops.elman.collect(of_x, layer.symbols, len(layer.x))
     dx = d_ih = d_hh = d_bias_ih = d_bias_hh = d_hr = None
     if wants_x:
         dx = torch.ops.elman.linear(of_x, layer.weight_ih.t(), None).to(layer.x.dtype)
@@ -185,7 +185,7 @@ class _RecurAgain(torch.autograd.Function):
     def forward(ctx: Any, cell: str, reverse: bool, *tensors: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
         layer = _Layer(*tensors)  # type: ignore[arg-type]
         h, c = _initial(cell, layer)
-        x = layer.x if layer.index is None else layer.index
+        x = layer.x if layer.symbols is None else layer.symbols
         y = layer.x.new_empty(len(x), layer.weight_hh.shape[1])
         ctx.starts = []
         for wave in _RecurAgain.waves(layer.offsets, reverse):
@@ -224,21 +224,28 @@ class _RecurAgain(torch.autograd.Function):
             if cell == "lstm":
                 dc[at] = part.c0
             if dx is not None and part.x is not None:
-                if layer.index is None:
+                if layer.symbols is None:
                     dx[wave.rows] = part.x
                 else:
-                    dx.index_add_(0, layer.index[wave.rows], part.x)
+                    dx.index_add_(0, layer.symbols[wave.rows], part.x)
             if d_decay is not None:
                 d_decay[wave.rows] = part.decay
-            totals = [new if old is None else old.add_(new) for old, new in zip(totals, part[1:6], strict=True)]
+            totals = [_sum(old, new) for old, new in zip(totals, part[1:6], strict=True)]
         if any(wants[3:8]) and totals[0] is None:  # not a single step
             totals = [None if w is None else torch.zeros_like(w) for w in layer[3:8]]
         given = [dx, None, None, *totals, dh, dc, d_decay, None, None, None]
         return None, None, *(d if want else None for d, want in zip(given, wants, strict=True))
 
 
+def _sum(total: Tensor | None, part: Tensor | None) -> Tensor | None:
+    return part if total is None or part is None else total.add_(part)
+
+
 def _zeros(cell: str, layer: _Layer) -> tuple[Tensor, Tensor]:
-    sequences, hidden = len(layer.offsets) - 1, (layer.weight_hh if layer.weight_hr is None else layer.weight_hr).shape[1]
+    sequences, hidden = (
+        len(layer.offsets) - 1,
+        (layer.weight_hh if layer.weight_hr is None else layer.weight_hr).shape[1],
+    )
     zeros = layer.weight_hh.new_zeros
     return zeros(sequences, layer.weight_hh.shape[1]), zeros(sequences if cell == "lstm" else 0, hidden)
 
@@ -251,10 +258,10 @@ def _initial(cell: str, layer: _Layer) -> tuple[Tensor, Tensor]:
 def _piece(layer: _Layer, wave: Wave, start: tuple[Tensor, Tensor | None]) -> _Layer:
     """The layer on the steps of one wave."""
     rows = wave.rows
-    x = layer.x[rows if layer.index is None else layer.index[rows]]
+    x = layer.x[rows if layer.symbols is None else layer.symbols[rows]]
     keep, keep_cell = (k if k is None or len(k) == 1 else k[rows] for k in (layer.keep, layer.keep_cell))
     return layer._replace(
-        x=x, index=None, offsets=wave.offsets, h0=start[0], c0=start[1],
+        x=x, symbols=None, offsets=wave.offsets, h0=start[0], c0=start[1],
         decay=None if layer.decay is None else layer.decay[rows],
         drop=None if layer.drop is None else layer.drop[wave.sequences], keep=keep, keep_cell=keep_cell,
     )  # fmt: skip
@@ -331,9 +338,9 @@ def recur(
     - `extras`: see `Extras`.
     - `memory`: "save" keeps the gates of every step for the way back, "recompute" only y, for a third more arithmetic.
 
-    float32 or float64. When `x` is bfloat16, or ``torch.autocast("cpu", torch.bfloat16)`` is on, products are of bfloat16
-    with float32 sums and state: y comes back in bfloat16, states in float32, and weights stay as they are. Where the
-    processor lacks bfloat16, and for extras and projections, the layer runs in float32.
+    float32 or float64. When `x` is bfloat16, or ``torch.autocast("cpu", torch.bfloat16)`` is on, products are of
+    bfloat16 with float32 sums and state: y comes back in bfloat16, states in float32, and weights stay as they are.
+    Where the processor lacks bfloat16, and for extras and projections, the layer runs in float32.
 
     Returns y [steps, hidden], the last h [sequences, hidden] and, for an LSTM, the last c (else an empty tensor). An
     empty sequence ends in its initial state. Raises ``ShapeError`` and ``OptionError``.
@@ -352,9 +359,7 @@ def recur(
         if any(part is not None for part in rest):
             raise OptionError(f"extras run on the CPU only, got x on {x.device}. Move the layer there.")
         given = x if index is None else x[index]
-        return elsewhere.recur(
-            cell, given, offsets, weight_ih, weight_hh, bias_ih, bias_hh, weight_hr, h0, c0, reverse
-        )
+        return elsewhere.recur(cell, given, offsets, weight_ih, weight_hh, bias_ih, bias_hh, weight_hr, h0, c0, reverse)
     narrow = x.dtype == torch.bfloat16
     if narrow or _autocast(x):
         plain = weight_hr is None and all(part is None for part in rest)
@@ -384,8 +389,8 @@ def _autocast(x: Tensor) -> bool:
 @functools.cache
 def _warn_of_float32(isa: str) -> None:
     warnings.warn(
-        "bfloat16 was asked for, but needs a processor that multiplies it (AVX512-BF16) and the instruction set avx512; "
-        f"in use is {isa}. The recurrent layers run in float32.",
+        "bfloat16 was asked for, but needs a processor that multiplies it (AVX512-BF16) and the instruction set "
+        f"avx512; in use is {isa}. The recurrent layers run in float32.",
         stacklevel=4,
     )
 
