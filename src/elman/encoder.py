@@ -27,6 +27,8 @@ class Encoder(nn.Module):
     - `layers`: how many; may be left at 1 when `hidden` lists one width per layer.
     - `bidirectional`: each layer also walks backwards; its two results stand side by side.
     - `dropout`: share of h set to zero after every layer, one mask for all steps of a sequence; 0 turns it off.
+    - `memory`: what training keeps of a layer; "save" its gates and y, "recompute" y alone, for a third more arithmetic
+      and the same gradient. For sequences of many thousand steps.
 
     ``outputs`` is the width of what comes out. Raises ``OptionError`` for options that do not fit together.
 
@@ -44,6 +46,7 @@ class Encoder(nn.Module):
         layers: int = 1,
         bidirectional: bool = False,
         dropout: float = 0.0,
+        memory: str = "save",
     ) -> None:
         super().__init__()
         if cell not in CELLS:
@@ -53,8 +56,9 @@ class Encoder(nn.Module):
         self.inputs, self.bidirectional = inputs, bidirectional
         self.outputs = widths[-1] * len(ways)
         widths_in = [inputs] + [width * len(ways) for width in widths]
+        options = {} if memory == "save" else {"memory": memory}
         self.layers = nn.ModuleList(
-            nn.ModuleList(CELLS[cell](width_in, width, reverse=reverse) for reverse in ways)
+            nn.ModuleList(CELLS[cell](width_in, width, reverse=reverse, **options) for reverse in ways)
             for width_in, width in zip(widths_in, widths, strict=False)
         )
         self.dropout = SequenceDropout(dropout)

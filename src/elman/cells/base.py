@@ -47,6 +47,9 @@ class Recurrent(Cell):
 
     ``weight_ih`` [gates * hidden, inputs] starts Glorot uniform in each gate, ``weight_hh`` [gates * hidden, hidden]
     orthogonal in each gate (Saxe et al. 2014: no direction vanishes at first), the biases at zero.
+
+    `memory` says what training keeps for the way back: "save" the gates of every step, "recompute" y alone, from which
+    the gates of a piece at a time are made again, for a third more arithmetic. The gradient is exact either way.
     """
 
     kernel: ClassVar[str]
@@ -59,10 +62,14 @@ class Recurrent(Cell):
         *,
         bias: bool = True,
         reverse: bool = False,
+        memory: str = "save",
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
+        if memory not in ops.MEMORY:
+            raise OptionError(f"memory must be one of {', '.join(ops.MEMORY)}, got {memory!r}.")
+        self.memory = memory
         for name, size in (("inputs", inputs), ("hidden", hidden)):
             if not _is_whole(size) or size < 1:
                 raise OptionError(f"{name} must be a whole number of at least 1, got {size!r}.")
@@ -110,7 +117,7 @@ class Recurrent(Cell):
         initial = (None, None) if state is None else (*state, None)[:2]
         y, *last = ops.recur(
             self.kernel, values, offsets, self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh,
-            initial[0], initial[1], self.reverse,
+            initial[0], initial[1], self.reverse, memory=self.memory,
         )  # fmt: skip
         return y, self.state_type(*last[: len(self.state_type._fields)])
 

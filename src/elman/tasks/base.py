@@ -28,6 +28,7 @@ from elman.errors import DataError, ModelFileError, OptionError
 from elman.features import FEATURES, Feature, infer
 from elman.features.base import is_frame, listed
 from elman.history import History
+from elman.ops import MEMORY
 from elman.options import choice, is_whole, share, whole
 from elman.ragged import Ragged
 from elman.stream import Session
@@ -76,6 +77,9 @@ class Task(BaseEstimator, Training):
     embed: int = 64  # numbers in the learnt vector of a symbol; unused for numbers
     symbol_dropout: float = 0.4  # share of a sequence's distinct symbols that are left out (Gal & Ghahramani 2016)
     dropout: float = 0.3  # share of h set to zero after each layer, one mask per sequence; 0 turns it off
+    memory: str = (
+        "save"  # in training: "save" keeps the gates of all steps, "recompute" makes them again (for long ones)
+    )
 
     # Two tasks with equal options are still two tasks: one may be fitted, the other not.
     __eq__ = object.__eq__
@@ -93,6 +97,7 @@ class Task(BaseEstimator, Training):
         kinds, units = ("auto", *FEATURES), ("auto", "words", "characters", "mixed", "subwords")
         found += choice(self, "feature", kinds) + choice(self, "unit", units)
         found += choice(self, "scale", ("standard", "none")) + choice(self, "cell", tuple(CELLS))
+        found += choice(self, "memory", MEMORY)
         found += whole(self, "max_words") + whole(self, "layers") + whole(self, "embed")
         found += whole(self, "min_count") if self.min_count is not None else []
         found += share(self, "symbol_dropout") + share(self, "dropout")

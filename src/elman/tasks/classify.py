@@ -71,7 +71,13 @@ class Network(nn.Module):
         widths = int(hidden) if is_whole(hidden) else [int(width) for width in hidden]  # type: ignore[arg-type, union-attr]
         self.input = read
         self.encoder = Encoder(
-            read.outputs, widths, options.cell, int(options.layers), bool(options.bidirectional), options.dropout
+            read.outputs,
+            widths,
+            options.cell,
+            int(options.layers),
+            bool(options.bidirectional),
+            options.dropout,
+            options.memory,
         )
         self.pool = Pool(options.pool, self.encoder.outputs)
         self.dropout = nn.Dropout(options.head_dropout)

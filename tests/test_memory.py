@@ -1,0 +1,97 @@
+"""What training keeps: a sequence of 100 000 steps has the same gradient in a small part of the memory."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from agree import distance, same_bits
+from elman.cells import LSTM
+from elman.encoder import Encoder
+from elman.errors import OptionError
+from elman.ops import MEMORY
+from elman.ragged import Ragged
+from elman.tasks import Classifier
+from table import CELLS, ragged
+
+STEPS, HIDDEN = 100_000, 64
+ONE_STEP = f"""
+import re, sys, torch
+from pathlib import Path
+from elman.encoder import Encoder
+from elman.ragged import Ragged
+
+def resident(mark):
+    return 1024 * int(re.search(mark + r":\\s+(\\d+)", Path("/proc/self/status").read_text())[1])
+
+torch.set_num_threads(1)
+torch.manual_seed(0)
+encoder = Encoder(2, {HIDDEN}, "lstm", memory=sys.argv[1])
+encoder(Ragged.of([torch.ones(3, 2)]))[0].values.sum().backward()
+encoder.zero_grad()
+x = Ragged.of([torch.randn({STEPS}, 2)])
+before = resident("VmRSS")
+encoder(x)[0].values.sum().backward()
+print(resident("VmHWM") - before)
+torch.save([p.grad for p in encoder.parameters()], sys.argv[2])
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_a_long_sequence_trains_in_bounded_memory(tmp_path: Path) -> None:
+    grown, gradients = {}, {}
+    for memory in MEMORY:
+        command = [sys.executable, "-c", ONE_STEP, memory, str(tmp_path / memory)]
+        grown[memory] = int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+        gradients[memory] = torch.load(tmp_path / memory)
+    for saved, again in zip(gradients["save"], gradients["recompute"], strict=True):
+        assert distance(again, saved) < 1e-5  # sums of 100 000 terms in another order
+    y = STEPS * HIDDEN * 4
+    assert grown["save"] > 5.5 * y, "y, four gates, the cell state"
+    assert grown["recompute"] < 2 * y, "y, and the gates of one piece"
+
+
+@pytest.mark.parametrize("bidirectional", [False, True])
+@pytest.mark.parametrize("name", CELLS)
+def test_every_cell_gives_the_same_gradient(name: str, bidirectional: bool) -> None:
+    x, found = ragged([70, 0, 33, 1], 3), []
+    for memory in MEMORY:
+        torch.manual_seed(0)
+        encoder = Encoder(3, [6, 5], name, bidirectional=bidirectional, dropout=0.5, memory=memory)
+        values = x.values.clone().requires_grad_()
+        y, state = encoder(x.with_values(values))
+        y.values.square().sum().backward()
+        found.append((y, state, [values.grad, *(p.grad for p in encoder.parameters())]))
+    (y, state, saved), (y_again, state_again, again) = found
+    assert same_bits(y_again, y)
+    assert same_bits(state_again, state)
+    assert all(distance(a, b) < 3e-6 for a, b in zip(again, saved, strict=True))
+
+
+def test_a_task_hands_it_to_every_cell() -> None:
+    options: dict[str, Any] = {"hidden": 4, "layers": 2, "epochs": 1, "ngrams": 0, "verbose": False}
+    x = [torch.randn(5).tolist() for _ in range(8)]
+    made = [Classifier(memory=memory, **options).fit(x, [0, 1] * 4) for memory in MEMORY]
+    for memory, task in zip(MEMORY, made, strict=True):
+        assert {cell.memory for layer in task.network_.encoder.layers for cell in layer} == {memory}  # type: ignore[union-attr]
+    assert distance(*(task.decision_function(x) for task in made)) < 1e-5
+
+
+def test_another_word_is_refused() -> None:
+    with pytest.raises(OptionError, match="memory must be one of save, recompute, got 'forget'"):
+        LSTM(3, 4, memory="forget")
+    problems = Classifier(memory="recomputed").problems()
+    assert problems == ["memory = 'recomputed' must be one of save, recompute (did you mean 'recompute'?)"]
+
+
+def test_inference_keeps_nothing() -> None:
+    x = Ragged.of([torch.randn(40, 3)])
+    cells = [LSTM(3, 4, memory=memory) for memory in MEMORY]
+    cells[1].load_state_dict(cells[0].state_dict())
+    with torch.no_grad():
+        assert same_bits(*(cell(x) for cell in cells))
