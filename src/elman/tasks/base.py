@@ -77,7 +77,7 @@ class Task(BaseEstimator, Training):
     embed: int = 64  # numbers in the learnt vector of a symbol; unused for numbers
     symbol_dropout: float = 0.4  # share of a sequence's distinct symbols that are left out (Gal & Ghahramani 2016)
     dropout: float = 0.3  # share of h set to zero after each layer, one mask per sequence; 0 turns it off
-    memory: str = "save"  # in training: "save" keeps the gates of all steps; "recompute" makes them again, in less memory
+    memory: str = "save"  # in training: "save" keeps all gates, "recompute" makes them again, for less memory
 
     # Two tasks with equal options are still two tasks: one may be fitted, the other not.
     __eq__ = object.__eq__
