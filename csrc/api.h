@@ -171,6 +171,54 @@ struct Collect {
   T* out;                // [rows, width]
 };
 
+enum class ScanKind : int { min_gru = 0, min_lstm = 1, lru = 2 };
+
+// What minGRU and minLSTM may write: v itself, tanh(v), or g(v) = v + 0.5 where v >= 0 and sigmoid(v) below.
+enum class Candidate : int { linear = 0, tanh = 1, positive = 2 };
+
+constexpr int gates_of(ScanKind kind) { return kind == ScanKind::min_lstm ? 3 : 2; }
+constexpr int parts_of(ScanKind kind) { return kind == ScanKind::lru ? 2 : 1; }
+
+// A layer whose gates see the inputs alone: what is left of the recurrence is h_t = a_t h_{t-1} + b_t, unit by unit.
+// The state has P parts: one, or for the LRU a real and an imaginary one, which lie side by side in a row of y.
+template <class T>
+struct Scan {
+  ScanKind kind;
+  Candidate candidate;  // minGRU and minLSTM
+  bool reverse;
+  int threads;
+  int64_t hidden;
+  RaggedView ragged;
+  const T* gates;     // [N, G * H], rows `stride` apart: W x_t + b. Blocks z h (minGRU), f i h (minLSTM), and for the
+  int64_t stride;     //   LRU the real and the imaginary part of what comes in
+  const T* decay;     // [2 * H]     LRU only: the real and the imaginary part of Lambda
+  const T* first[2];  // [B, H] each part of the initial state, or null: zeros
+  T* y;               // [N, P * H]  out, overlaps nothing
+  T* last[2];         // [B, H]      out; the initial state where a sequence is empty
+};
+
+template <class T>
+struct ScanBack {
+  ScanKind kind;
+  Candidate candidate;
+  bool reverse;
+  int threads;
+  int64_t hidden;
+  RaggedView ragged;
+  const T* gates;      // as in forward
+  int64_t stride;      //
+  const T* decay;      //
+  const T* first[2];   //
+  const T* y;          // [N, P * H]  from forward
+  const T* dy;         // [N, P * H]  rows `dy_stride` apart, or null: zeros
+  int64_t dy_stride;   //
+  const T* d_last[2];  // [B, H]      or null: zeros
+  T* d_gates;          // [N, G * H]  out
+  T* d_decay;          // [2 * H]     out, LRU only
+  T* d_first[2];       // [B, H]      out
+  bool* failed;        // set when there is no memory for work space
+};
+
 enum class PoolKind : int { mean = 0, max = 1, attention = 2 };
 
 // One row per sequence from all of its steps, step after step, so that a stream gets the same bits. The running state
@@ -227,11 +275,19 @@ struct Kernels {
   void (*collect)(const Collect<T, S>&);
 };
 
+template <class T>
+struct Scans {
+  void (*forward)(const Scan<T>&);
+  void (*backward)(const ScanBack<T>&);
+};
+
 struct Set {
   const char* name;
   int lanes32;  // float32 numbers in a vector
   Kernels<float> of32;
   Kernels<double> of64;
+  Scans<float> scans32;
+  Scans<double> scans64;
 };
 
 // The same functions on bfloat16, for processors that multiply it (half.cc).

@@ -282,6 +282,89 @@ void collect(int threads, const Array& a, const Array& index, const Out& out) {
   });
 }
 
+const Scans<float>& scans_for(float) { return chosen_set().scans32; }
+const Scans<double>& scans_for(double) { return chosen_set().scans64; }
+
+// What both ways of a scan share: the arguments of its forward pass, checked.
+template <class T, class Task>
+void read_scan(Task& p, const Ragged& ragged, int threads, const Array& gates, const Optional& decay,
+               const Optional& h0, const Optional& j0) {
+  const int64_t sequences = ragged.view().sequences;
+  p.ragged = ragged.view();
+  p.threads = worth(threads, 30.0 * static_cast<double>(gates.size()));  // a gate is an exponential and a quotient
+  p.gates = static_cast<const T*>(gates.data());
+  p.stride = gates.stride(0);
+  p.decay = read_vector<T>(decay, "decay", 2 * p.hidden);
+  p.first[0] = read<T>(h0, "h0", sequences, p.hidden);
+  p.first[1] = read<T>(j0, "j0", sequences, p.hidden);
+  if (p.kind == ScanKind::lru && !decay) throw ShapeFault("decay is needed for lru and was not given");
+}
+
+// The number of units that so many columns of gates are for.
+int64_t units_of(ScanKind kind, const Array& gates) {
+  rows_of(gates, "gates");
+  check_rows_apart(gates, "gates");
+  const int64_t columns = static_cast<int64_t>(gates.shape(1)), each = gates_of(kind);
+  if (columns == 0 || columns % each != 0)
+    throw ShapeFault("gates must have " + std::to_string(each) + " columns for each unit, got shape " +
+                     shape_of(gates));
+  return columns / each;
+}
+
+void scan_forward(const std::string& cell, const std::string& candidate, bool reverse, int threads, const Array& gates,
+                  const Array& offsets, const Optional& decay, const Optional& h0, const Optional& j0, const Out& y,
+                  const Out& h_last, const OptionalOut& j_last) {
+  const ScanKind kind = scan_kind_of(cell);
+  const int64_t hidden = units_of(kind, gates), steps = rows_of(gates, "gates");
+  const Ragged ragged = checked(offsets, steps);
+  by_type(gates, "gates", false, [&](auto zero, auto) {
+    using T = decltype(zero);
+    Scan<T> p{};
+    p.kind = kind;
+    p.candidate = candidate_of(candidate);
+    p.reverse = reverse;
+    p.hidden = hidden;
+    read_scan<T>(p, ragged, threads, gates, decay, h0, j0);
+    p.y = write<T>(y, "y", steps, parts_of(kind) * hidden);
+    p.last[0] = write<T>(h_last, "h_last", p.ragged.sequences, hidden);
+    p.last[1] = write<T>(j_last, "j_last", p.ragged.sequences, hidden, kind == ScanKind::lru);
+    const auto kernel = scans_for(zero).forward;
+    const nb::gil_scoped_release free;
+    kernel(p);
+  });
+}
+
+void scan_backward(const std::string& cell, const std::string& candidate, bool reverse, int threads, const Array& gates,
+                   const Array& offsets, const Optional& decay, const Optional& h0, const Optional& j0, const Array& y,
+                   const Optional& dy, const Optional& dh_last, const Optional& dj_last, const Out& d_gates,
+                   const OptionalOut& d_decay, const Out& dh0, const OptionalOut& dj0) {
+  const ScanKind kind = scan_kind_of(cell);
+  const int64_t hidden = units_of(kind, gates), steps = rows_of(gates, "gates"), width = parts_of(kind) * hidden;
+  const Ragged ragged = checked(offsets, steps);
+  by_type(gates, "gates", false, [&](auto zero, auto) {
+    using T = decltype(zero);
+    ScanBack<T> p{};
+    p.kind = kind;
+    p.candidate = candidate_of(candidate);
+    p.reverse = reverse;
+    p.hidden = hidden;
+    read_scan<T>(p, ragged, threads, gates, decay, h0, j0);
+    const int64_t sequences = p.ragged.sequences;
+    p.y = read<T>(y, "y", steps, width);
+    p.dy = read_rows<T>(dy, "dy", steps, width, &p.dy_stride);
+    p.d_last[0] = read<T>(dh_last, "dh_last", sequences, hidden);
+    p.d_last[1] = read<T>(dj_last, "dj_last", sequences, hidden);
+    p.d_gates = write<T>(d_gates, "d_gates", steps, gates_of(kind) * hidden);
+    p.d_first[0] = write<T>(dh0, "dh0", sequences, hidden);
+    p.d_first[1] = write<T>(dj0, "dj0", sequences, hidden, kind == ScanKind::lru);
+    if (kind == ScanKind::lru) {
+      if (!d_decay) throw ShapeFault("d_decay is needed here and was not given");
+      p.d_decay = write_vector<T>(*d_decay, "d_decay", 2 * hidden);
+    }
+    run_free(scans_for(zero).backward, p);
+  });
+}
+
 void pool_forward(const std::string& name, int threads, const Array& values, const Array& offsets,
                   const Optional& scores, const Optional& initial, const Out& state, const Out& out) {
   const PoolKind kind = pool_kind_of(name);
@@ -405,6 +488,11 @@ NB_MODULE(_kernels, m) {
         "initial"_a.none(), "state"_a, "out"_a);
   m.def("pool_backward", &pool_backward, "pool"_a, "threads"_a, "values"_a, "offsets"_a, "scores"_a.none(), "state"_a,
         "out"_a, "dout"_a, "dvalues"_a, "dscores"_a.none());
+  m.def("scan_forward", &scan_forward, "cell"_a, "candidate"_a, "reverse"_a, "threads"_a, "gates"_a, "offsets"_a,
+        "decay"_a.none(), "h0"_a.none(), "j0"_a.none(), "y"_a, "h_last"_a, "j_last"_a.none());
+  m.def("scan_backward", &scan_backward, "cell"_a, "candidate"_a, "reverse"_a, "threads"_a, "gates"_a, "offsets"_a,
+        "decay"_a.none(), "h0"_a.none(), "j0"_a.none(), "y"_a, "dy"_a.none(), "dh_last"_a.none(), "dj_last"_a.none(),
+        "d_gates"_a, "d_decay"_a.none(), "dh0"_a, "dj0"_a.none());
   m.def("info", &info);
   m.def("choose_set", &choose_set, "name"_a);
 }

@@ -193,6 +193,20 @@ inline Kind kind_of(const std::string& name) {
   throw ShapeFault("cell must be one of rnn_tanh, rnn_relu, lstm, gru, got " + name);
 }
 
+inline ScanKind scan_kind_of(const std::string& name) {
+  if (name == "min_gru") return ScanKind::min_gru;
+  if (name == "min_lstm") return ScanKind::min_lstm;
+  if (name == "lru") return ScanKind::lru;
+  throw ShapeFault("cell must be one of min_gru, min_lstm, lru, got " + name);
+}
+
+inline Candidate candidate_of(const std::string& name) {
+  if (name == "linear") return Candidate::linear;
+  if (name == "tanh") return Candidate::tanh;
+  if (name == "positive") return Candidate::positive;
+  throw ShapeFault("candidate must be one of linear, tanh, positive, got " + name);
+}
+
 inline PoolKind pool_kind_of(const std::string& name) {
   if (name == "mean") return PoolKind::mean;
   if (name == "max") return PoolKind::max;

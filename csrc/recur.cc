@@ -7,10 +7,15 @@ namespace ELMAN_SET {
 #define ELMAN_TEXT_OF(name) #name
 #define ELMAN_TEXT(name) ELMAN_TEXT_OF(name)
 
+void scan(const Scan<float>&);  // scan.cc
+void scan(const Scan<double>&);
+void scan_back(const ScanBack<float>&);
+void scan_back(const ScanBack<double>&);
+
 const Set& set();
 const Set& set() {
-  static constexpr Set table{ELMAN_TEXT(ELMAN_SET), Vec<float>::width, kernels<float, float>(),
-                             kernels<double, double>()};
+  static constexpr Set table{ELMAN_TEXT(ELMAN_SET),     Vec<float>::width, kernels<float, float>(),
+                             kernels<double, double>(), {scan, scan_back}, {scan, scan_back}};
   return table;
 }
 

@@ -24,6 +24,7 @@
 
 extern "C" {
 double tanh(double) noexcept;
+double exp(double) noexcept;
 }
 
 namespace elman {
@@ -219,6 +220,30 @@ static ELMAN_INLINE Vec<float>::Reg tanh(Vec<float>::Reg x) {
 // float64 is for gradient checks and reference results: the C library's tanh, number by number.
 static ELMAN_INLINE Vec<double>::Reg tanh(Vec<double>::Reg x) {
   for (int i = 0; i < Vec<double>::width; ++i) x[i] = ::tanh(x[i]);
+  return x;
+}
+
+// exp(x) = 2^n exp(r) with |r| <= ln(2) / 2, good to 2 units in the last place; x is held within [-87, 87]. The
+// polynomial is that of Cephes (S. Moshier), the large number rounds to the nearest n and leaves it in the low bits.
+static ELMAN_INLINE Vec<float>::Reg exp(Vec<float>::Reg x) {
+  using V = Vec<float>;
+  typedef uint32_t Bits __attribute__((vector_size(sizeof(V::Reg))));
+  x = V::clamp(x, -87.0f, 87.0f);
+  const V::Reg shifted = V::fma(x, V::all(1.44269504f), V::all(12582912.0f));
+  const V::Reg n = shifted - V::all(12582912.0f);
+  V::Reg r = V::fma(n, V::all(-0.693359375f), x);
+  r = V::fma(n, V::all(2.12194440e-4f), r);
+  V::Reg p = V::fma(V::all(1.9875691500e-4f), r, V::all(1.3981999507e-3f));
+  p = V::fma(p, r, V::all(8.3334519073e-3f));
+  p = V::fma(p, r, V::all(4.1665795894e-2f));
+  p = V::fma(p, r, V::all(1.6666665459e-1f));
+  p = V::fma(p, r, V::all(5.0000001201e-1f));
+  p = V::fma(p, r * r, r) + V::all(1.0f);
+  return p * (V::Reg)(((Bits)shifted << 23) + 0x3f800000u);
+}
+
+static ELMAN_INLINE Vec<double>::Reg exp(Vec<double>::Reg x) {
+  for (int i = 0; i < Vec<double>::width; ++i) x[i] = ::exp(x[i]);
   return x;
 }
 

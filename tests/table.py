@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import combinations, product
 from typing import Any
@@ -11,30 +11,71 @@ from typing import Any
 import torch
 
 from elman import cells, nn, ops, reference
-from elman.cells import Recurrent
+from elman.cells import Cell, Recurrent
 from elman.ragged import Ragged
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Row:
-    """A cell beside torch's layer of the same equations, our drop-in for that layer, and its reference."""
+    """A cell, with options that are not its defaults, and its reference under the same options."""
+
+    cell: type[Cell]
+    reference: Callable[..., tuple[Any, ...]]
+    options: Mapping[str, Any] = field(default_factory=dict)
+    bounded: bool = False  # no y is beyond 1, whatever comes in
+
+    def make(self, inputs: int, hidden: int, **given: Any) -> Cell:
+        return self.cell(inputs, hidden, **self.options, **given)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Twin(Row):
+    """A cell beside torch's layer of the same equations, and our drop-in for that layer."""
 
     cell: type[Recurrent]
     torch: Callable[..., torch.nn.RNNBase]
     drop_in: Callable[..., torch.nn.RNNBase]
-    reference: Callable[..., tuple[Any, ...]]
 
 
-CELLS = {
-    "rnn": Row(cells.RNN, torch.nn.RNN, nn.RNN, partial(reference.rnn, nonlinearity="tanh")),
-    "rnn_relu": Row(
-        cells.ReluRNN,
-        partial(torch.nn.RNN, nonlinearity="relu"),
-        partial(nn.RNN, nonlinearity="relu"),
-        partial(reference.rnn, nonlinearity="relu"),
+#: The cells that torch.nn has too.
+TWINS = {
+    "rnn": Twin(
+        cell=cells.RNN,
+        torch=torch.nn.RNN,
+        drop_in=nn.RNN,
+        reference=partial(reference.rnn, nonlinearity="tanh"),
+        bounded=True,
     ),
-    "lstm": Row(cells.LSTM, torch.nn.LSTM, nn.LSTM, reference.lstm),
-    "gru": Row(cells.GRU, torch.nn.GRU, nn.GRU, reference.gru),
+    "rnn_relu": Twin(
+        cell=cells.ReluRNN,
+        torch=partial(torch.nn.RNN, nonlinearity="relu"),
+        drop_in=partial(nn.RNN, nonlinearity="relu"),
+        reference=partial(reference.rnn, nonlinearity="relu"),
+    ),
+    "lstm": Twin(cell=cells.LSTM, torch=torch.nn.LSTM, drop_in=nn.LSTM, reference=reference.lstm, bounded=True),
+    "gru": Twin(cell=cells.GRU, torch=torch.nn.GRU, drop_in=nn.GRU, reference=reference.gru, bounded=True),
+}
+
+CELLS: dict[str, Row] = {
+    **TWINS,
+    "min_gru": Row(cell=cells.MinGRU, reference=reference.min_gru),
+    "min_lstm": Row(cell=cells.MinLSTM, reference=reference.min_lstm),
+    "lru": Row(cell=cells.LRU, reference=reference.lru),
+}
+
+
+def _with(name: str, **options: Any) -> Row:
+    return replace(CELLS[name], options=options, reference=partial(CELLS[name].reference, **options))
+
+
+#: Every cell, and again with each option that changes its equations.
+VARIANTS: dict[str, Row] = {
+    **CELLS,
+    "min_gru_tanh": _with("min_gru", candidate="tanh"),
+    "min_gru_positive": _with("min_gru", candidate="positive"),
+    "min_lstm_tanh": _with("min_lstm", candidate="tanh"),
+    "min_lstm_positive": _with("min_lstm", candidate="positive"),
+    "lru_none": _with("lru", activation="none"),
 }
 
 #: Each pool and its reference over one sequence.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -15,10 +16,10 @@ from torch.nn.utils.rnn import PackedSequence
 
 from agree import TOLERANCE, close, same_bits
 from elman import ops
-from elman.cells import Recurrent, State
+from elman.cells import LRU, Cell, MinGRU, State
 from elman.errors import OptionError, ShapeError
 from elman.ragged import Ragged
-from table import CELLS, DTYPES, HIDDEN, SETS, pairwise, ragged
+from table import DTYPES, HIDDEN, SETS, TWINS, VARIANTS, pairwise, ragged
 
 #: More sequences than lanes for one thread, empty ones first, in between and last, and ties.
 LENGTHS = [0, 7, 1, 23, 4, 1, 0, 12, 9, 3, 5, 5, 2, 17, 1, 6, 8, 10, 0]
@@ -40,8 +41,8 @@ class Case(NamedTuple):
         bias = "bias" if self.bias else "no_bias"
         return f"{self.name}-{self.isa}-{str(self.dtype)[6:]}-{way}-{self.inputs}x{self.hidden}-{bias}"
 
-    def cell(self, *, reverse: bool | None = None) -> Recurrent:
-        cell = CELLS[self.name].cell(
+    def cell(self, *, reverse: bool | None = None) -> Cell:
+        cell = VARIANTS[self.name].make(
             self.inputs,
             self.hidden,
             bias=self.bias,
@@ -49,16 +50,16 @@ class Case(NamedTuple):
             reverse=self.reverse if reverse is None else reverse,
         )
         with torch.no_grad():  # biases that are not zero, so that a lost one shows
-            for bias in (cell.bias_ih, cell.bias_hh):
-                if bias is not None:
-                    bias.uniform_(-0.5, 0.5)
+            for key, parameter in cell.named_parameters():
+                if key.startswith("bias"):
+                    parameter.uniform_(-0.5, 0.5)
         return cell
 
     def x(self, lengths: list[int] = LENGTHS) -> Ragged:
         return ragged(lengths, self.inputs, self.dtype)
 
 
-CASES = [Case(*row) for row in pairwise(list(CELLS), SETS, DTYPES, [False, True], HIDDEN, [1, 5, 40], [True, False])]
+CASES = [Case(*row) for row in pairwise(list(VARIANTS), SETS, DTYPES, [False, True], HIDDEN, [1, 5, 40], [True, False])]
 
 
 @pytest.fixture(params=CASES, ids=str)
@@ -87,12 +88,12 @@ def threads() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
-@pytest.fixture(params=CELLS)
+@pytest.fixture(params=VARIANTS)
 def name(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-def random_state(cell: Recurrent, sequences: int) -> State:
+def random_state(cell: Cell, sequences: int) -> State:
     return cell.state_type(*[0.5 * torch.randn_like(part) for part in cell.initial_state(sequences)])
 
 
@@ -100,15 +101,16 @@ def take(state: State, sequences: Any) -> State:
     return type(state)(*[part[sequences] for part in state])
 
 
-def by_reference(cell: Recurrent, name: str, x: Ragged, state: State) -> tuple[list[Tensor], list[list[Tensor]]]:
+def by_reference(cell: Cell, name: str, x: Ragged, state: State) -> tuple[list[Tensor], list[list[Tensor]]]:
     """The reference, one sequence at a time; a reversed cell reads its sequences backwards."""
     weights = {key: p.detach() for key, p in cell.named_parameters()}
-    weights = {"bias_ih": torch.tensor(0.0), "bias_hh": torch.tensor(0.0)} | weights
+    takes = inspect.signature(VARIANTS[name].reference).parameters
+    weights = {key: torch.tensor(0.0) for key in takes if key.startswith("bias")} | weights
     ys, lasts = [], []
     for i, sequence in enumerate(x.values.detach().split(x.lengths.tolist())):
         rows = sequence.flip(0) if cell.reverse else sequence
         start = {key: part[i].detach() for key, part in state._asdict().items()}
-        y, *last = map(torch.from_numpy, CELLS[name].reference(x=rows, **weights, **start))
+        y, *last = map(torch.from_numpy, VARIANTS[name].reference(x=rows, **weights, **start))
         ys.append(y.flip(0) if cell.reverse else y)
         lasts.append(last)
     return ys, lasts
@@ -187,7 +189,7 @@ def test_no_state_is_zeros(case: Case) -> None:
 
 
 def test_a_reversed_cell_refuses_to_step(name: str) -> None:
-    cell = CELLS[name].cell(3, 4, reverse=True)
+    cell = VARIANTS[name].make(3, 4, reverse=True)
     with pytest.raises(OptionError, match="reverse=True cannot step: it starts at the last step, which is yet to come"):
         cell.step(torch.zeros(2, 3), cell.initial_state(2))
 
@@ -206,10 +208,11 @@ def test_equals_the_reference(case: Case) -> None:
         assert close(part, torch.stack(theirs), case.dtype)
 
 
+@pytest.mark.parametrize("case", [case for case in CASES if case.name in TWINS], ids=str, indirect=True)
 def test_equals_torch(case: Case) -> None:
     """Values and every gradient, through `from_torch`. The twin is bidirectional: one of its halves is the cell's."""
-    twin = CELLS[case.name].torch(case.inputs, case.hidden, bias=case.bias, bidirectional=True, dtype=case.dtype)
-    cell = CELLS[case.name].cell.from_torch(twin, reverse=case.reverse)
+    twin = TWINS[case.name].torch(case.inputs, case.hidden, bias=case.bias, bidirectional=True, dtype=case.dtype)
+    cell = TWINS[case.name].cell.from_torch(twin, reverse=case.reverse)
     x = case.x([length for length in LENGTHS if length])
     x.values.requires_grad_()
     state = take(random_state(cell, len(x)), slice(None))
@@ -238,11 +241,12 @@ def test_equals_torch(case: Case) -> None:
         assert close(a, b, case.dtype)
 
 
+@pytest.mark.parametrize("name", TWINS)
 def test_from_torch_takes_cells_and_refuses_others(name: str) -> None:
     kind = {"rnn": torch.nn.RNNCell, "lstm": torch.nn.LSTMCell, "gru": torch.nn.GRUCell}.get(name)
     if kind:
         twin = kind(3, 4)
-        cell = CELLS[name].cell.from_torch(twin)
+        cell = TWINS[name].cell.from_torch(twin)
         x, state = torch.randn(2, 3), random_state(cell, 2)
         expected = twin(x, tuple(state) if name == "lstm" else state[0])
         assert close(cell.step(x, state)[0], expected[0] if name == "lstm" else expected, torch.float32)
@@ -250,9 +254,9 @@ def test_from_torch_takes_cells_and_refuses_others(name: str) -> None:
     with pytest.raises(
         ShapeError, match=r"has no layer 0 that .* can take. Give it the torch.nn module of the same kind"
     ):
-        CELLS[name].cell.from_torch(other)
+        TWINS[name].cell.from_torch(other)
     with pytest.raises(ShapeError, match="has no layer 1"):
-        CELLS[name].cell.from_torch(CELLS[name].torch(3, 4), layer=1)
+        TWINS[name].cell.from_torch(TWINS[name].torch(3, 4), layer=1)
 
 
 # ------------------------------------------------------------------------------------------------------- gradients
@@ -295,14 +299,14 @@ def test_gradient_of_x_equals_finite_differences_of_the_reference(name: str, isa
 
 
 def test_backward_twice_gives_the_same_gradient(name: str) -> None:
-    cell, x = CELLS[name].cell(3, 17), ragged(LENGTHS, 3)
+    cell, x = VARIANTS[name].make(3, 17), ragged(LENGTHS, 3)
     loss = cell(x)[0].values.square().sum()
     first = torch.autograd.grad(loss, list(cell.parameters()), retain_graph=True)
     assert same_bits(first, torch.autograd.grad(loss, list(cell.parameters())))
 
 
 def test_gradients_repeat_bit_for_bit(name: str) -> None:
-    cell, x = CELLS[name].cell(3, 33), ragged(LENGTHS, 3)
+    cell, x = VARIANTS[name].make(3, 33), ragged(LENGTHS, 3)
 
     def gradients() -> tuple[Tensor, ...]:
         return torch.autograd.grad(cell(x)[0].values.square().sum(), list(cell.parameters()))
@@ -312,7 +316,7 @@ def test_gradients_repeat_bit_for_bit(name: str) -> None:
 
 
 def test_every_subset_of_inputs_may_want_a_gradient(name: str) -> None:
-    cell, x = CELLS[name].cell(3, 4, dtype=torch.float64), ragged([3, 0, 2], 3, torch.float64)
+    cell, x = VARIANTS[name].make(3, 4, dtype=torch.float64), ragged([3, 0, 2], 3, torch.float64)
     state = random_state(cell, 3)
     leaves = [x.values, *state, *cell.parameters()]
 
@@ -330,13 +334,13 @@ def test_every_subset_of_inputs_may_want_a_gradient(name: str) -> None:
 
 
 def test_a_loss_may_use_one_result_only(name: str) -> None:
-    cell, x = CELLS[name].cell(3, 4, dtype=torch.float64), ragged([3, 0, 2], 3, torch.float64)
+    cell, x = VARIANTS[name].make(3, 4, dtype=torch.float64), ragged([3, 0, 2], 3, torch.float64)
 
     def gradient(*scales: float) -> Tensor:
         y, last = cell(x)
         results = (y.values, *last)
         used = [scale * result.sum() for scale, result in zip(scales, results, strict=False) if scale]
-        return torch.autograd.grad(sum(used[1:], used[0]), cell.weight_hh)[0]
+        return torch.autograd.grad(sum(used[1:], used[0]), cell.weight_ih)[0]
 
     parts = 1 + len(cell.state_type._fields)
     each = [gradient(*[float(i == j) for j in range(parts)]) for i in range(parts)]
@@ -344,7 +348,7 @@ def test_a_loss_may_use_one_result_only(name: str) -> None:
 
 
 def test_strided_and_expanded_gradients(name: str) -> None:
-    cell, x = CELLS[name].cell(3, 4, dtype=torch.float64), ragged([3, 0, 2], 3, torch.float64)
+    cell, x = VARIANTS[name].make(3, 4, dtype=torch.float64), ragged([3, 0, 2], 3, torch.float64)
     dense = torch.randn(5, 4, dtype=torch.float64)
     for gradient in (dense.t().contiguous().t(), torch.cat([dense, dense], 1)[:, :4], dense[:1, :1].expand(5, 4)):
         expected = torch.autograd.grad(cell(x)[0].values, cell.weight_ih, gradient.contiguous())
@@ -352,8 +356,8 @@ def test_strided_and_expanded_gradients(name: str) -> None:
 
 
 def test_a_second_derivative_is_refused(name: str) -> None:
-    cell, x = CELLS[name].cell(3, 4), ragged([3, 2], 3)
-    (first,) = torch.autograd.grad(cell(x)[0].values.square().sum(), cell.weight_hh, create_graph=True)
+    cell, x = VARIANTS[name].make(3, 4), ragged([3, 2], 3)
+    (first,) = torch.autograd.grad(cell(x)[0].values.square().sum(), cell.weight_ih, create_graph=True)
     with pytest.raises(RuntimeError, match="once_differentiable"):
         first.sum().backward()
 
@@ -363,34 +367,38 @@ def test_a_second_derivative_is_refused(name: str) -> None:
 
 def layouts(dense: Tensor) -> dict[str, Tensor]:
     """The same numbers, laid out in other ways."""
+    twice = torch.stack([dense, dense], dim=1).flatten(0, 1)
+    if dense.dim() == 1:
+        return {"every second number": twice[::2]}
     wide = torch.cat([dense, torch.full_like(dense, torch.nan)], dim=1)
     return {
         "columns first": dense.t().contiguous().t(),
         "rows apart": wide[:, : dense.shape[1]],
-        "every second row": torch.stack([dense, dense], dim=1).flatten(0, 1)[::2],
+        "every second row": twice[::2],
     }
 
 
 def test_any_layout_of_memory_gives_the_same_bits(name: str) -> None:
-    cell, x = CELLS[name].cell(3, 4), ragged([3, 0, 2], 3)
+    cell, x = VARIANTS[name].make(3, 4), ragged([3, 0, 2], 3)
     state = random_state(cell, 3)
     x.values.requires_grad_()
 
-    def run(values: Tensor, hidden: Tensor, weight: Tensor) -> tuple[Tensor, ...]:
-        made = torch.func.functional_call(cell, {"weight_hh": weight}, (x.with_values(values), (hidden, *state[1:])))
-        return made[0].values, *torch.autograd.grad(made[0].values.square().sum(), [x.values, cell.weight_ih])
+    def run(values: Tensor, first: Tensor, **weights: Tensor) -> tuple[Tensor, ...]:
+        made = torch.func.functional_call(cell, weights, (x.with_values(values), (first, *state[1:])))
+        return made[0].values, *torch.autograd.grad(made[0].values.square().sum(), x.values)
 
-    expected = run(x.values, state[0], cell.weight_hh)
+    expected = run(x.values, state[0])
     for layout, values in layouts(x.values).items():
-        assert same_bits(run(values, state[0], cell.weight_hh), expected), f"x, {layout}"
-    for layout, hidden in layouts(state[0]).items():
-        assert same_bits(run(x.values, hidden, cell.weight_hh), expected), f"hidden, {layout}"
-    for layout, weight in layouts(cell.weight_hh).items():
-        assert same_bits(run(x.values, state[0], weight), expected), f"weight_hh, {layout}"
+        assert same_bits(run(values, state[0]), expected), f"x, {layout}"
+    for layout, first in layouts(state[0]).items():
+        assert same_bits(run(x.values, first), expected), f"{state._fields[0]}, {layout}"
+    for key, weight in cell.named_parameters():
+        for layout, laid in layouts(weight).items():
+            assert same_bits(run(x.values, state[0], **{key: laid}), expected), f"{key}, {layout}"
 
 
 def test_expanded_inputs(name: str) -> None:
-    cell = CELLS[name].cell(3, 4)
+    cell = VARIANTS[name].make(3, 4)
     row, hidden = torch.randn(1, 3), torch.randn(1, 4)
     offsets = torch.tensor([0, 3, 5])
     state = cell.state_type(*[hidden.expand(2, 4)] * len(cell.state_type._fields))
@@ -422,7 +430,7 @@ def test_nothing_at_all(name: str, isa: str, lengths: list[int]) -> None:
 
 @torch.no_grad()
 def test_stepping_no_sequences(name: str) -> None:
-    cell = CELLS[name].cell(3, 4)
+    cell = VARIANTS[name].make(3, 4)
     y, state = cell.step(torch.zeros(0, 3), cell.initial_state(0))
     assert y.shape == (0, 4)
     assert all(part.shape == (0, 4) for part in state)
@@ -452,10 +460,10 @@ def test_an_odd_number_stays_within_its_sequence(case: Case, odd: float) -> None
 @torch.no_grad()
 def test_saturated_gates_are_exact(name: str, isa: str) -> None:
     """tanh never passes 1, and numbers of any size go in."""
-    cell = CELLS[name].cell(1, 17)
+    cell = VARIANTS[name].make(1, 17)
     for size in (9.0, 1e3, 1e30, torch.inf):
         y, _ = cell(Ragged(torch.full((4, 1), size), torch.tensor([0, 4])))
-        assert name == "rnn_relu" or bool((y.values.abs() <= 1).all())
+        assert not VARIANTS[name].bounded or bool((y.values.abs() <= 1).all())
 
 
 @torch.no_grad()
@@ -471,7 +479,7 @@ def test_denormals_are_flushed_inside_and_the_caller_keeps_them(isa: str) -> Non
 
 def test_denormals_after_many_threads_and_backward(isa: str, threads: None) -> None:
     torch.set_num_threads(3)
-    cell, x = CELLS["lstm"].cell(5, 64), ragged(LENGTHS * 3, 5)
+    cell, x = VARIANTS["lstm"].make(5, 64), ragged(LENGTHS * 3, 5)
     cell(x)[0].values.sum().backward()
     tiny = torch.full((200_000,), 1e-20)  # enough for every thread
     assert bool((tiny * 1e-20 != 0).all())
@@ -481,20 +489,24 @@ def test_denormals_after_many_threads_and_backward(isa: str, threads: None) -> N
 
 
 def test_copies_and_state_dicts(name: str) -> None:
-    cell, x = CELLS[name].cell(3, 4), ragged([3, 0, 2], 3)
+    cell, x = VARIANTS[name].make(3, 4), ragged([3, 0, 2], 3)
     expected = cell(x)
     assert same_bits(copy.deepcopy(cell)(x), expected)
-    other = CELLS[name].cell(3, 4)
+    other = VARIANTS[name].make(3, 4)
     other.load_state_dict(cell.state_dict())
     assert same_bits(other(x), expected)
-    assert set(cell.state_dict()) == {"weight_ih", "weight_hh", "bias_ih", "bias_hh"}
+    assert set(cell.state_dict()) == {key for key, _ in cell.named_parameters()}
+    if name in TWINS:
+        assert set(cell.state_dict()) == {"weight_ih", "weight_hh", "bias_ih", "bias_hh"}
     assert cell.double()(x.to(torch.float64))[0].values.dtype == torch.float64
 
 
+@pytest.mark.parametrize("name", TWINS)
 def test_initial_parameters(name: str) -> None:
-    cell = CELLS[name].cell(9, 8)
+    cell = TWINS[name].cell(9, 8)
     for gate in cell.weight_hh.detach().split(8):
         assert torch.allclose(gate @ gate.t(), torch.eye(8), atol=1e-5)
+    assert cell.bias_ih is not None
     bias = torch.zeros(len(cell.bias_ih))
     if name == "lstm":
         bias[8:16] = 1.0
@@ -502,27 +514,75 @@ def test_initial_parameters(name: str) -> None:
     assert same_bits(cell.bias_hh, torch.zeros_like(bias))
 
 
+@pytest.mark.parametrize("name", ["min_gru", "min_lstm"])
+@torch.no_grad()
+def test_memories_are_spread_at_first(name: str) -> None:
+    """What is left of a state of 1 after a step of zeros is 1 - 1 / memory."""
+    cell = VARIANTS[name].make(3, 1000, longest=50)
+    kept = cell.step(torch.zeros(1, 3), cell.state_type(torch.ones(1, 1000)))[0][0]
+    memory = 1 / (1 - kept)
+    assert 2 * 0.999 <= memory.min() < 2.2
+    assert 45 < memory.max() <= 50 * 1.001
+    share = (memory < 1 + 49**0.5).float().mean()  # log(memory - 1) is even between 0 and log 49
+    assert 0.45 < share < 0.55
+
+
+@torch.no_grad()
+def test_an_lru_starts_on_its_ring_and_keeps_the_size_of_h() -> None:
+    cell = LRU(3, 1000, r_min=0.6, r_max=0.9, max_phase=0.5, activation="none", dtype=torch.float64)
+    one = torch.ones(1, 1000, dtype=torch.float64)
+    real, imaginary = cell.step(torch.zeros(1, 3, dtype=torch.float64), cell.state_type(one, 0 * one))[1]
+    modulus, phase = torch.hypot(real, imaginary), torch.atan2(imaginary, real)
+    assert 0.6 <= modulus.min() < 0.61
+    assert 0.89 < modulus.max() <= 0.9
+    assert 0 < phase.min() < 0.01
+    assert 0.49 < phase.max() <= 0.5
+    share = (modulus.square() < (0.6**2 + 0.9**2) / 2).double().mean()  # even in area
+    assert 0.45 < share < 0.55
+    _, last = cell(ragged([40] * 200, 3, torch.float64))
+    assert 0.8 < float((last.real.square() + last.imaginary.square()).mean()) < 1.2
+
+
 def test_the_same_seed_draws_the_same_parameters(name: str) -> None:
     drawn = []
     for _ in range(2):
         torch.manual_seed(7)
-        drawn.append(tuple(CELLS[name].cell(3, 4).parameters()))
+        drawn.append(tuple(VARIANTS[name].make(3, 4).parameters()))
     assert same_bits(*drawn)
 
 
 # --------------------------------------------------------------------------------------------------------- bad input
 
 
+@pytest.mark.parametrize(
+    ("cell", "options", "message"),
+    [
+        (MinGRU, {"candidate": "relu"}, "candidate must be one of linear, tanh, positive, got 'relu'."),
+        (MinGRU, {"longest": 1}, "longest must be a number of steps of at least 2, got 1."),
+        (MinGRU, {"longest": torch.inf}, "longest must be a number of steps of at least 2, got inf."),
+        (LRU, {"activation": "gelu"}, "activation must be one of relu, none, got 'gelu'."),
+        (LRU, {"units": 0}, "units must be a whole number of at least 1, got 0."),
+        (LRU, {"r_min": 0.9, "r_max": 0.9}, "r_min and r_max must have 0 <= r_min < r_max <= 1, got 0.9 and 0.9."),
+        (LRU, {"r_max": 1.1}, "r_min and r_max must have 0 <= r_min < r_max <= 1, got 0.0 and 1.1."),
+        (LRU, {"max_phase": 7.0}, "max_phase must be above 0 and at most 2 pi, got 7.0."),
+    ],
+)
+def test_options_that_cannot_be(cell: type[Cell], options: dict[str, Any], message: str) -> None:
+    with pytest.raises(OptionError) as error:
+        cell(3, 4, **options)
+    assert str(error.value) == message
+
+
 @pytest.mark.parametrize("size", [0, -1, 2.5])
 def test_sizes_that_cannot_be(name: str, size: Any) -> None:
     with pytest.raises(OptionError, match=rf"inputs must be a whole number of at least 1, got {size}\."):
-        CELLS[name].cell(size, 4)
+        VARIANTS[name].make(size, 4)
     with pytest.raises(OptionError, match=rf"hidden must be a whole number of at least 1, got {size}\."):
-        CELLS[name].cell(3, size)
+        VARIANTS[name].make(3, size)
 
 
 def test_wrong_width(name: str) -> None:
-    kind = CELLS[name].cell
+    kind = VARIANTS[name].cell
     message = rf"{kind.__name__} expects inputs of width 3, got values of shape \[5, 4\]. Build it with inputs=4"
     with pytest.raises(ShapeError, match=message):
         kind(3, 4)(ragged([5], 4))
@@ -535,20 +595,22 @@ def test_wrong_width(name: str) -> None:
 @pytest.mark.parametrize("dtype", [torch.float16, torch.int64])
 def test_wrong_dtype(name: str, dtype: torch.dtype) -> None:
     with pytest.raises(ShapeError, match=rf"x must be float32 or float64, got {str(dtype)[6:]}"):
-        CELLS[name].cell(3, 4)(Ragged(torch.zeros(5, 3, dtype=dtype), torch.tensor([0, 5])))
+        VARIANTS[name].make(3, 4)(Ragged(torch.zeros(5, 3, dtype=dtype), torch.tensor([0, 5])))
 
 
 def test_mixed_dtypes(name: str) -> None:
-    message = "weight_ih must be float64 as x is, got float32. Convert one of them: no type is converted in silence."
+    message = (
+        r"weight(_ih)? must be float64 as x is, got float32. Convert one of them: no type is converted in silence."
+    )
     with pytest.raises(ShapeError, match=message):
-        CELLS[name].cell(3, 4)(ragged([5], 3, torch.float64))
-    cell = CELLS[name].cell(3, 4)
+        VARIANTS[name].make(3, 4)(ragged([5], 3, torch.float64))
+    cell = VARIANTS[name].make(3, 4)
     with pytest.raises(ShapeError, match="h0 must be float32 as x is, got float64"):
-        cell(ragged([5], 3), CELLS[name].cell(3, 4, dtype=torch.float64).initial_state(1))
+        cell(ragged([5], 3), VARIANTS[name].make(3, 4, dtype=torch.float64).initial_state(1))
 
 
 def test_a_state_for_another_number_of_sequences(name: str) -> None:
-    cell = CELLS[name].cell(3, 4)
+    cell = VARIANTS[name].make(3, 4)
     with pytest.raises(ShapeError, match=r"h0 must have shape \[2, 4\], got \[3, 4\]"):
         cell(ragged([5, 1], 3), cell.initial_state(3))
 
@@ -558,7 +620,7 @@ def test_a_state_for_another_number_of_sequences(name: str) -> None:
 
 @settings(max_examples=40)
 @given(
-    name=st.sampled_from(list(CELLS)),
+    name=st.sampled_from(list(VARIANTS)),
     isa=st.sampled_from(SETS),
     dtype=st.sampled_from(DTYPES),
     reverse=st.booleans(),
@@ -597,7 +659,7 @@ def test_fuzz_against_the_reference(
 
 def test_packed_sequences_come_in_through_ragged(name: str) -> None:
     """The recipe of docs/ragged.md on a cell: packed in, packed out, in torch's own order."""
-    cell = CELLS[name].cell(3, 4)
+    cell = VARIANTS[name].make(3, 4)
     packed = ragged([2, 5, 1], 3).to_packed()
     y, _ = cell(Ragged.from_packed(packed))
     again = y.to_packed(like=packed)

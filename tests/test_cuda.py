@@ -13,7 +13,7 @@ from agree import distance
 from elman.encoder import Encoder
 from elman.heads import Linear, Pool, SequenceDropout
 from elman.ragged import Ragged
-from table import CELLS, DTYPES, POOLS, ragged
+from table import CELLS, DTYPES, POOLS, TWINS, VARIANTS, ragged
 
 pytestmark = [
     pytest.mark.gpu,
@@ -49,23 +49,23 @@ def agree(module: torch.nn.Module, x: Any) -> None:
         assert distance(p.grad.cpu(), q.grad) <= TOLERANCE[dtype]
 
 
-@pytest.mark.parametrize("name", CELLS)
+@pytest.mark.parametrize("name", VARIANTS)
 @pytest.mark.parametrize("reverse", [False, True])
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 @pytest.mark.parametrize("bias", [True, False])
 def test_cells(name: str, reverse: bool, dtype: torch.dtype, bias: bool) -> None:
-    agree(CELLS[name].cell(5, 17, reverse=reverse, bias=bias, dtype=dtype), ragged(LENGTHS, 5, dtype))
+    agree(VARIANTS[name].make(5, 17, reverse=reverse, bias=bias, dtype=dtype), ragged(LENGTHS, 5, dtype))
 
 
 @pytest.mark.parametrize("name", CELLS)
 @pytest.mark.parametrize("lengths", [[], [0, 0], [3]], ids=str)
 def test_few_steps_or_none(name: str, lengths: list[int]) -> None:
-    agree(CELLS[name].cell(5, 17), ragged(lengths, 5))
+    agree(CELLS[name].make(5, 17), ragged(lengths, 5))
 
 
 @pytest.mark.parametrize("name", CELLS)
 def test_steps_equal_forward(name: str) -> None:
-    cell = CELLS[name].cell(5, 17, dtype=torch.float64, device="cuda")
+    cell = CELLS[name].make(5, 17, dtype=torch.float64, device="cuda")
     x = ragged([4, 4], 5, torch.float64).to("cuda")
     whole, last = cell(x)
     state, steps = cell.initial_state(2), x.values.reshape(2, 4, 5)
@@ -80,10 +80,10 @@ def test_encoder(name: str) -> None:
     agree(Encoder(5, [17, 9], name, bidirectional=True).double(), ragged(LENGTHS, 5, torch.float64))
 
 
-@pytest.mark.parametrize("name", CELLS)
+@pytest.mark.parametrize("name", TWINS)
 def test_drop_in_layers(name: str) -> None:
-    agree(CELLS[name].drop_in(5, 17, num_layers=2, bidirectional=True).double(), ragged(LENGTHS, 5, torch.float64))
-    agree(CELLS[name].drop_in(5, 17).double(), torch.randn(6, 3, 5, dtype=torch.float64))
+    agree(TWINS[name].drop_in(5, 17, num_layers=2, bidirectional=True).double(), ragged(LENGTHS, 5, torch.float64))
+    agree(TWINS[name].drop_in(5, 17).double(), torch.randn(6, 3, 5, dtype=torch.float64))
 
 
 @pytest.mark.parametrize("kind", POOLS)

@@ -14,7 +14,7 @@ from elman.encoder import Encoder
 from elman.errors import OptionError, ShapeError
 from elman.heads import Linear, Pool
 from elman.ragged import Ragged
-from table import CELLS, DTYPES, ragged
+from table import CELLS, DTYPES, TWINS, ragged
 
 LENGTHS = [3, 0, 11, 1, 7, 0, 5, 2, 9]
 
@@ -28,7 +28,7 @@ def threads() -> Iterator[None]:
 
 def twin_of(encoder: Encoder, name: str, inputs: int, hidden: int, layers: int, dtype: torch.dtype) -> torch.nn.RNNBase:
     """torch's layers with the weights of an encoder."""
-    twin = CELLS[name].torch(inputs, hidden, num_layers=layers, bidirectional=encoder.bidirectional, dtype=dtype)
+    twin = TWINS[name].torch(inputs, hidden, num_layers=layers, bidirectional=encoder.bidirectional, dtype=dtype)
     with torch.no_grad():
         for index, layer in enumerate(encoder.layers):
             for cell in layer:  # type: ignore[union-attr]
@@ -37,7 +37,7 @@ def twin_of(encoder: Encoder, name: str, inputs: int, hidden: int, layers: int, 
     return twin
 
 
-@pytest.mark.parametrize("name", CELLS)
+@pytest.mark.parametrize("name", TWINS)
 @pytest.mark.parametrize("bidirectional", [False, True])
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 def test_layers_and_directions_stand_as_in_torch(name: str, bidirectional: bool, dtype: torch.dtype) -> None:
@@ -67,7 +67,7 @@ def test_one_width_per_layer() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"cell": "elman"}, "cell must be one of rnn, rnn_relu, lstm, gru, got 'elman'"),
+        ({"cell": "elman"}, "cell must be one of rnn, rnn_relu, lstm, gru, min_gru, min_lstm, lru, got 'elman'"),
         ({"layers": 0}, "layers must be at least 1, got 0"),
         ({"hidden": [4, 5], "layers": 3}, "hidden lists 2 widths and layers is 3. Give one width, or one per layer."),
         ({"hidden": []}, "hidden lists 0 widths"),

@@ -16,7 +16,8 @@ from agree import TOLERANCE, close, same_bits
 from elman import nn
 from elman.errors import OptionError, ShapeError
 from elman.ragged import Ragged
-from table import CELLS, DTYPES, pairwise, ragged
+from table import DTYPES, pairwise, ragged
+from table import TWINS as CELLS
 
 OPTIONS = pairwise(list(CELLS), DTYPES, [1, 2], [False, True], [True, False], [False, True], [False, True])
 options = pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from elman.encoder import Encoder
 from elman.errors import OptionError, ShapeError
 from elman.heads import Pool
 from elman.ragged import Ragged
-from table import CELLS, DTYPES, HIDDEN, SETS, pairwise, ragged
+from table import CELLS, DTYPES, HIDDEN, SETS, TWINS, VARIANTS, pairwise, ragged
 
 
 @pytest.fixture(params=SETS)
@@ -173,6 +173,92 @@ def test_linear_gradients_equal_finite_differences(isa: str) -> None:
     assert torch.autograd.gradcheck(ops.linear, leaves)
 
 
+# ----------------------------------------------------------------------------------------------------------------- scan
+
+
+def scan_operands(
+    name: str, lengths: list[int], dtype: torch.dtype, hidden: int = 4
+) -> tuple[Tensor, Tensor | None, Tensor, Tensor | None]:
+    """gates, decay, h0 and j0, as `ops.scan` takes them."""
+    gates = torch.randn(sum(lengths), ops.SCANS[name] * hidden, dtype=dtype)
+    h0, j0 = torch.randn(2, len(lengths), hidden, dtype=dtype)
+    if name != "lru":
+        return gates, None, h0, None
+    decay = torch.polar(torch.rand(hidden, dtype=torch.float64), 6 * torch.rand(hidden, dtype=torch.float64))
+    return gates, torch.cat([decay.real, decay.imag]).to(dtype), h0, j0
+
+
+@pytest.mark.parametrize("name", ops.SCANS)
+@pytest.mark.parametrize("lengths", [[900], [500, 3], [40] * 30], ids=str)
+@pytest.mark.parametrize("hidden", [70, 128])
+def test_a_scan_has_the_same_bits_on_any_number_of_threads(
+    isa: str, threads: None, name: str, lengths: list[int], hidden: int
+) -> None:
+    """Few sequences are split by units, the gradients of all weights included."""
+    cell, x = CELLS[name].make(5, hidden), ragged(lengths, 5)
+    results = []
+    for count in (1, 2, 3, 8):
+        torch.set_num_threads(count)
+        y, last = cell(x)
+        loss = y.values.square().sum() + sum(part.sum() for part in last)
+        results.append((y.values, *last, *torch.autograd.grad(loss, list(cell.parameters()))))
+    assert all(same_bits(result, results[0]) for result in results[1:])
+
+
+REFUSED_SCANS: dict[str, dict[str, Any]] = {
+    "gates must be two-dimensional [steps, width], got shape [5].": {"gates": torch.zeros(5)},
+    "gates must have 2 columns for each unit, got shape [5, 7]": {"gates": torch.zeros(5, 7)},
+    "gates must have 2 columns for each unit, got shape [5, 0]": {"gates": torch.zeros(5, 0)},
+    f"gates must be float32 or float64, got float16{CONVERT}": {"gates": torch.zeros(5, 8, dtype=torch.float16)},
+    "offsets must end at the number of steps, but offsets[-1] = 4 and values have 5 rows": {
+        "offsets": torch.tensor([0, 2, 4])
+    },
+    "decay is needed for lru and was not given": {"decay": None},
+    "decay must have shape [8], got [4]": {"decay": torch.zeros(4)},
+    "h0 must have shape [2, 4], got [3, 4]": {"h0": torch.zeros(3, 4)},
+    "j0 must have shape [2, 4], got [2, 5]": {"j0": torch.zeros(2, 5)},
+    f"j0 must be float32 as x is, got float64. {SILENCE}": {"j0": torch.zeros(2, 4, dtype=torch.float64)},
+}
+
+
+@pytest.mark.parametrize("message", REFUSED_SCANS)
+def test_a_scan_refuses_what_does_not_fit(message: str) -> None:
+    arguments = {"gates": torch.zeros(5, 8), "offsets": torch.tensor([0, 2, 5]), "decay": torch.zeros(8)}
+    with pytest.raises(ShapeError) as error:
+        ops.scan("lru", **(arguments | REFUSED_SCANS[message]))
+    assert str(error.value) == message
+
+
+def test_a_scan_refuses_unknown_names() -> None:
+    gates, offsets = torch.zeros(5, 6), torch.tensor([0, 5])
+    with pytest.raises(OptionError, match="cell must be one of min_gru, min_lstm, lru, got 'gru'"):
+        ops.scan("gru", gates, offsets)
+    with pytest.raises(OptionError, match="candidate must be one of linear, tanh, positive, got 'relu'"):
+        ops.scan("min_gru", gates, offsets, candidate="relu")
+
+
+OFFSET, ONE = torch.tensor([0, 1]), torch.ones(1, 1)
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("size", [60.0, 1e4, torch.inf])
+def test_gates_that_are_shut_share_out_as_they_should(isa: str, dtype: torch.dtype, size: float) -> None:
+    """f = i = 0 to the last bit is no 0 / 0: equal gates share equally, one 3 below the other gets e^-3 of its part."""
+    for f, i, keep in [(-size, -size, 0.5), (size, -size, 1.0), (-size, size, 0.0), (size, size, 0.5)]:
+        y, _, _ = ops.scan("min_lstm", torch.tensor([[f, i, 0.0]], dtype=dtype), OFFSET, h0=ONE.to(dtype))
+        assert abs(float(y) - keep) < 1e-6
+    y, _, _ = ops.scan("min_lstm", torch.tensor([[-63.0, -60.0, 0.0]], dtype=dtype), OFFSET, h0=ONE.to(dtype))
+    assert abs(float(y) * (1 + torch.e**3) - 1) < 1e-5
+
+
+def test_a_nearly_shut_gate_keeps_its_precision(isa: str) -> None:
+    """A unit that renews a millionth of itself a step must not round that away."""
+    a = torch.full((1, 2), -14.0)
+    a[0, 1] = 1.0
+    y, _, _ = ops.scan("min_gru", a, OFFSET)
+    assert abs(float(y) / float(torch.sigmoid(torch.tensor(-14.0, dtype=torch.float64))) - 1) < 3e-7
+
+
 # ------------------------------------------------------------------------------------------ many callers at once
 
 
@@ -190,7 +276,7 @@ def test_many_threads_of_python_may_train() -> None:
     x = ragged([20, 0, 5, 1], 5)
 
     def gradient(_: int) -> Tensor:
-        cell = CELLS["lstm"].cell.from_torch(twin)
+        cell = TWINS["lstm"].cell.from_torch(twin)
         return torch.autograd.grad(cell(x)[0].values.square().sum(), cell.weight_hh)[0]
 
     twin = torch.nn.LSTM(5, 33)
@@ -205,7 +291,7 @@ def test_many_threads_of_python_may_train() -> None:
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")  # Python 3.12 warns wherever threads exist
 def test_workers_of_a_data_loader(start: str) -> None:
     """The parent has run the kernels on several threads before its workers begin."""
-    cell = CELLS["lstm"].cell(3, 33).requires_grad_(False)
+    cell = TWINS["lstm"].cell(3, 33).requires_grad_(False)
     batches = [ragged([9, 0, 30, 4], 3) for _ in range(3)]
     expected = [cell(x) for x in batches]
     loader: Any = torch.utils.data.DataLoader(
@@ -223,7 +309,7 @@ def test_workers_of_a_data_loader(start: str) -> None:
 
 
 def operands(name: str, *, save: bool = True) -> tuple[Any, ...]:
-    cell = CELLS[name].cell(3, 4)
+    cell = TWINS[name].cell(3, 4)
     weights = [p.detach() for p in cell.parameters()]
     state = [torch.randn(3, 4), torch.randn(3, 4) if name == "lstm" else None]
     x, offsets, none = torch.randn(5, 3), torch.tensor([0, 2, 2, 5]), [None] * 4
@@ -234,14 +320,14 @@ def operands(name: str, *, save: bool = True) -> tuple[Any, ...]:
 CHECKS = ("test_schema", "test_faketensor", "test_aot_dispatch_static")
 
 
-@pytest.mark.parametrize("name", CELLS)
+@pytest.mark.parametrize("name", TWINS)
 @pytest.mark.parametrize("save", [True, False])
 def test_operator_recur_is_what_it_says(name: str, save: bool) -> None:
     arguments = operands(name, save=save)
     torch.library.opcheck(torch.ops.elman.recur.default, arguments, test_utils=CHECKS[:2])
 
 
-@pytest.mark.parametrize("name", CELLS)
+@pytest.mark.parametrize("name", TWINS)
 def test_operator_recur_back_is_what_it_says(name: str) -> None:
     cell, reverse, save, x, _, offsets, _, weight_hh, _, _, _, h0, c0, *none = arguments = operands(name)
     assert save
@@ -266,12 +352,22 @@ def test_operators_linear_and_pool_are_what_they_say() -> None:
         torch.library.opcheck(torch.ops.elman.pool_back.default, back, test_utils=CHECKS)
 
 
+@pytest.mark.parametrize("name", ops.SCANS)
+def test_operators_scan_and_scan_back_are_what_they_say(name: str) -> None:
+    gates, decay, h0, j0 = scan_operands(name, [2, 0, 3], torch.float32)
+    arguments = (name, "tanh", False, gates, torch.tensor([0, 2, 2, 5]), decay, h0, j0)
+    torch.library.opcheck(torch.ops.elman.scan.default, arguments, test_utils=CHECKS)
+    y, h, j = torch.ops.elman.scan(*arguments)
+    back = (*arguments, y, torch.randn_like(y), torch.randn_like(h), None if j0 is None else torch.randn_like(j))
+    torch.library.opcheck(torch.ops.elman.scan_back.default, back, test_utils=CHECKS)
+
+
 class Model(torch.nn.Module):
     """A small model over given offsets, as torch.compile meets one."""
 
     def __init__(self, name: str) -> None:
         super().__init__()
-        self.cell = CELLS[name].cell(3, 4)
+        self.cell = CELLS[name].make(3, 4)
         self.pool = Pool("mean+max", 4)
 
     def forward(self, x: Ragged) -> Tensor:
@@ -279,7 +375,7 @@ class Model(torch.nn.Module):
 
 
 @pytest.mark.parametrize("backend", ["eager", "aot_eager"])
-@pytest.mark.parametrize("name", ["lstm", "gru"])
+@pytest.mark.parametrize("name", ["lstm", "gru", "min_gru", "lru"])
 @pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")  # dynamo's own doing
 def test_compile_sees_one_graph(name: str, backend: str) -> None:
     model, x = Model(name), ragged([3, 0, 2], 3)
@@ -301,11 +397,11 @@ def test_compile_sees_one_graph(name: str, backend: str) -> None:
 # Indices and bookkeeping of the path that other devices take, run here on CPU tensors; tests/test_cuda.py has a device.
 
 
-@pytest.mark.parametrize("name", CELLS)
+@pytest.mark.parametrize("name", TWINS)
 @pytest.mark.parametrize("reverse", [False, True])
 @pytest.mark.parametrize("lengths", [[3, 0, 5, 1, 0], [0, 0], [], [4]], ids=str)
 def test_the_path_of_other_devices_agrees(name: str, reverse: bool, lengths: list[int]) -> None:
-    cell, x = CELLS[name].cell(3, 4, dtype=torch.float64), ragged(lengths, 3, torch.float64)
+    cell, x = TWINS[name].cell(3, 4, dtype=torch.float64), ragged(lengths, 3, torch.float64)
     leaves = [
         x.values,
         torch.randn(len(lengths), 4, dtype=torch.float64),
@@ -324,6 +420,27 @@ def test_the_path_of_other_devices_agrees(name: str, reverse: bool, lengths: lis
         return results, torch.autograd.grad(loss, wanted)
 
     for mine, theirs in zip(run(elsewhere.recur), run(ops.recur), strict=True):
+        for a, b in zip(mine, theirs, strict=True):
+            assert close(a, b, torch.float64)
+
+
+@pytest.mark.parametrize("name", [name for name in VARIANTS if name not in TWINS])
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("lengths", [[3, 0, 5, 1, 0], [0, 0], [], [4], [9, 33]], ids=str)
+@pytest.mark.parametrize("started", [False, True])
+def test_the_scan_of_other_devices_agrees(name: str, reverse: bool, lengths: list[int], started: bool) -> None:
+    cell, candidate = name.removesuffix("_none"), VARIANTS[name].options.get("candidate", "linear")
+    cell = cell.removesuffix(f"_{candidate}")
+    x = ragged(lengths, 1)
+    operands = scan_operands(cell, lengths, torch.float64)
+    gates, decay, h0, j0 = operands if started else (*operands[:2], None, None)
+    wanted = [part.requires_grad_() for part in (gates, decay, h0, j0) if part is not None]
+
+    def run(path: Any) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+        results = path(cell, gates, x.offsets, decay, h0, j0, reverse, candidate)
+        return results, torch.autograd.grad(sum((result * result).sum() for result in results), wanted)
+
+    for mine, theirs in zip(run(elsewhere.scan), run(ops.scan), strict=True):
         for a, b in zip(mine, theirs, strict=True):
             assert close(a, b, torch.float64)
 

@@ -152,7 +152,7 @@ def test_index_reads_rows_of_x(cell: str, dtype: torch.dtype, memory: str) -> No
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, pytest.param(torch.bfloat16, marks=NARROW)])
 @pytest.mark.parametrize("cell", CELLS)
 def test_recomputing_is_exact(cell: str, dtype: torch.dtype, reverse: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ops._RecurAgain, "steps", 1)  # waves of 32 steps
+    monkeypatch.setattr(ops, "PIECE", 1)  # waves of 32 steps
     state = torch.float64 if dtype == torch.float64 else torch.float32
     x, weights = ragged([100, 0, 31, 32, 33, 1], 6, dtype), layer(cell, 6, 20, dtype=state)
     start = state_for(cell, len(x), 20, state)

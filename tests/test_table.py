@@ -9,9 +9,9 @@ from pathlib import Path
 
 import elman.cells
 from elman import heads, ops
-from elman.cells import CELLS, Recurrent
+from elman.cells import CELLS, Cell
 from table import CELLS as ROWS
-from table import FEATURES, POOLS, TASKS, pairwise
+from table import FEATURES, POOLS, TASKS, VARIANTS, pairwise
 
 ROOT = Path(__file__).parents[1]
 
@@ -29,7 +29,8 @@ def say(missing: object, where: str) -> str:
 
 
 def test_every_cell_that_exists_is_registered() -> None:
-    missing = {c.__name__ for c in classes_in(elman.cells, Recurrent) - set(CELLS.values())}
+    made = {c for c in classes_in(elman.cells, Cell) if hasattr(c, "state_type")}
+    missing = {c.__name__ for c in made - set(CELLS.values())}
     assert not missing, say(missing, "elman.cells.CELLS")
 
 
@@ -39,8 +40,16 @@ def test_every_cell_has_a_row() -> None:
 
 
 def test_every_kernel_has_a_cell() -> None:
-    missing = set(ops.GATES) - {row.cell.kernel for row in ROWS.values()}
+    kernels = {getattr(row.cell, "kernel", name) for name, row in ROWS.items()}
+    missing = {*ops.GATES, *ops.SCANS} - kernels
     assert not missing, say(missing, "elman.cells.CELLS")
+
+
+def test_every_candidate_has_a_row() -> None:
+    for name in ("min_gru", "min_lstm"):
+        rows = [row for row in VARIANTS.values() if row.cell is CELLS[name]]
+        found = {row.options.get("candidate", "linear") for row in rows}
+        assert found == set(ops.CANDIDATES), say(found ^ set(ops.CANDIDATES), "tests/table.py")
 
 
 def test_every_pool_has_a_row() -> None:

@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from elman import nn
-from elman.cells import GRU, LSTM, RNN
+from elman.cells import GRU, LRU, LSTM, RNN, MinGRU, MinLSTM
 from elman.encoder import Encoder
 from elman.errors import ElmanError
 from elman.ragged import Ragged
@@ -22,11 +22,14 @@ __version__: str
 
 __all__ = [
     "GRU",
+    "LRU",
     "LSTM",
     "RNN",
     "Classifier",
     "ElmanError",
     "Encoder",
+    "MinGRU",
+    "MinLSTM",
     "Ragged",
     "Session",
     "load",

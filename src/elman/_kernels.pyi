@@ -95,5 +95,38 @@ def pool_backward(
     dvalues: Tensor,
     dscores: Tensor | None,
 ) -> None: ...
+def scan_forward(
+    cell: str,
+    candidate: str,
+    reverse: bool,
+    threads: int,
+    gates: Tensor,
+    offsets: Tensor,
+    decay: Tensor | None,
+    h0: Tensor | None,
+    j0: Tensor | None,
+    y: Tensor,
+    h_last: Tensor,
+    j_last: Tensor | None,
+) -> None: ...
+def scan_backward(
+    cell: str,
+    candidate: str,
+    reverse: bool,
+    threads: int,
+    gates: Tensor,
+    offsets: Tensor,
+    decay: Tensor | None,
+    h0: Tensor | None,
+    j0: Tensor | None,
+    y: Tensor,
+    dy: Tensor | None,
+    dh_last: Tensor | None,
+    dj_last: Tensor | None,
+    d_gates: Tensor,
+    d_decay: Tensor | None,
+    dh0: Tensor,
+    dj0: Tensor | None,
+) -> None: ...
 def info() -> dict[str, Any]: ...
 def choose_set(name: str) -> None: ...

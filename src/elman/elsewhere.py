@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from elman.errors import ShapeError
+from elman.operators import SCANS
 
 
 def recur(
@@ -82,3 +83,56 @@ def pool(kind: str, values: Tensor, offsets: Tensor, scores: Tensor | None) -> T
     total = scores.new_zeros(len(lengths)).index_add(0, index, weights)
     weighted = zeros.index_add(0, index, weights[:, None] * values)
     return weighted / torch.where(lengths > 0, total, torch.ones_like(total))[:, None]
+
+
+def scan(
+    cell: str,
+    gates: Tensor,
+    offsets: Tensor,
+    decay: Tensor | None,
+    h0: Tensor | None,
+    j0: Tensor | None,
+    reverse: bool,
+    candidate: str,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """A scan by doubling: each of log2(longest) rounds joins every step with the one 1, 2, 4 ... steps before it."""
+    parts = gates.chunk(SCANS[cell], dim=1)
+    a, b = _scan_terms(cell, candidate, parts, decay)
+    sequences = len(offsets) - 1
+    start = b.new_zeros(sequences, b.shape[1])
+    if h0 is not None:
+        start = h0 if j0 is None else torch.complex(h0, j0)
+    lengths = offsets.diff()
+    of = torch.repeat_interleave(torch.arange(sequences), lengths)
+    since = torch.arange(len(of)) - offsets[of]
+    if reverse:
+        since = lengths[of] - 1 - since
+    of, since = of.to(gates.device), since.to(gates.device)[:, None]
+    b = torch.where(since == 0, a * start[of] + b, b)
+    distance = 1
+    while distance < (int(lengths.max()) if sequences else 0):
+        way = -distance if reverse else distance
+        reach = since >= distance
+        b = torch.where(reach, a * b.roll(way, 0) + b, b)
+        a = torch.where(reach, a * a.roll(way, 0), a)
+        distance *= 2
+    some = torch.nonzero(lengths)[:, 0]
+    ends = (offsets[:-1] if reverse else offsets[1:] - 1)[some]
+    last = start.index_copy(0, some.to(gates.device), b[ends.to(gates.device)])
+    if cell != "lru":
+        return b, last, last[:0]
+    return torch.cat([b.real, b.imag], dim=1), last.real, last.imag
+
+
+def _scan_terms(cell: str, candidate: str, parts: tuple[Tensor, ...], decay: Tensor | None) -> tuple[Tensor, Tensor]:
+    """a and b of ``h_t = a_t h_{t-1} + b_t``, [steps, hidden]."""
+    if cell == "lru":
+        if decay is None:
+            raise ShapeError("decay is needed for lru and was not given.")
+        b = torch.complex(*parts)
+        return torch.complex(*decay.chunk(2)).expand_as(b), b
+    positive = torch.nn.functional.softplus
+    keep = -parts[0] if cell == "min_gru" else positive(-parts[1]) - positive(-parts[0])
+    v = parts[-1]
+    c = {"linear": v, "tanh": v.tanh(), "positive": v.relu() + torch.sigmoid(v.clamp(max=0))}[candidate]
+    return torch.sigmoid(keep), torch.sigmoid(-keep) * c

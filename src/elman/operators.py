@@ -25,6 +25,8 @@ except ImportError as error:  # pragma: no cover - needs a broken installation
     ) from error
 
 GATES = {"rnn_tanh": 1, "rnn_relu": 1, "lstm": 4, "gru": 3}
+SCANS = {"min_gru": 2, "min_lstm": 3, "lru": 2}  # gates of the cells whose gates see the inputs alone
+CANDIDATES = ("linear", "tanh", "positive")
 SAVED = {"rnn_tanh": 1, "rnn_relu": 1, "lstm": 4, "gru": 4}
 
 _library = Library("elman", "DEF")
@@ -50,6 +52,14 @@ _library.define("pool(str kind, Tensor values, Tensor offsets, Tensor? scores, T
 _library.define(
     "pool_back(str kind, Tensor values, Tensor offsets, Tensor? scores, Tensor state, Tensor out, Tensor dout) "
     "-> (Tensor, Tensor)"
+)
+_library.define(
+    "scan(str cell, str candidate, bool reverse, Tensor gates, Tensor offsets, Tensor? decay, Tensor? h0, Tensor? j0) "
+    "-> (Tensor, Tensor, Tensor)"
+)
+_library.define(
+    "scan_back(str cell, str candidate, bool reverse, Tensor gates, Tensor offsets, Tensor? decay, Tensor? h0, "
+    "Tensor? j0, Tensor y, Tensor? dy, Tensor? dh_last, Tensor? dj_last) -> (Tensor, Tensor, Tensor, Tensor)"
 )
 
 
@@ -339,6 +349,99 @@ def _pool_back_fake(
     return values.new_empty(values.shape), values.new_empty(values.shape[0] if kind == "attention" else 0)
 
 
+def _scan_cpu(
+    cell: str,
+    candidate: str,
+    reverse: bool,
+    gates: Tensor,
+    offsets: Tensor,
+    decay: Tensor | None,
+    h0: Tensor | None,
+    j0: Tensor | None,
+) -> tuple[Tensor, Tensor, Tensor]:
+    y, h_last, j_last = _scan_fake(cell, candidate, reverse, gates, offsets, decay, h0, j0)
+    _kernels.scan_forward(
+        cell, candidate, reverse, torch.get_num_threads(), _rows(gates), offsets.contiguous(), _close(decay),
+        _close(h0), _close(j0), y, h_last, j_last if cell == "lru" else None,
+    )  # fmt: skip
+    return y, h_last, j_last
+
+
+def _scan_fake(
+    cell: str,
+    candidate: str,
+    reverse: bool,
+    gates: Tensor,
+    offsets: Tensor,
+    decay: Tensor | None,
+    h0: Tensor | None,
+    j0: Tensor | None,
+) -> tuple[Tensor, Tensor, Tensor]:
+    if cell not in SCANS:
+        raise OptionError(f"cell must be one of {', '.join(SCANS)}, got {cell!r}.")
+    if candidate not in CANDIDATES:
+        raise OptionError(f"candidate must be one of {', '.join(CANDIDATES)}, got {candidate!r}.")
+    if gates.dim() != 2:
+        raise ShapeError(f"gates must be two-dimensional [steps, width], got shape {list(gates.shape)}.")
+    if offsets.dim() != 1 or len(offsets) == 0:
+        raise ShapeError(f"offsets must be one-dimensional with at least one element, got shape {list(offsets.shape)}.")
+    sequences, hidden, lru = offsets.shape[0] - 1, gates.shape[1] // SCANS[cell], cell == "lru"
+    return (
+        gates.new_empty(gates.shape[0], (2 if lru else 1) * hidden),
+        gates.new_empty(sequences, hidden),
+        gates.new_empty(sequences if lru else 0, hidden),
+    )
+
+
+def _scan_back_cpu(
+    cell: str,
+    candidate: str,
+    reverse: bool,
+    gates: Tensor,
+    offsets: Tensor,
+    decay: Tensor | None,
+    h0: Tensor | None,
+    j0: Tensor | None,
+    y: Tensor,
+    dy: Tensor | None,
+    dh_last: Tensor | None,
+    dj_last: Tensor | None,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    d_gates, d_decay, dh0, dj0 = _scan_back_fake(
+        cell, candidate, reverse, gates, offsets, decay, h0, j0, y, dy, dh_last, dj_last
+    )
+    lru = cell == "lru"
+    _kernels.scan_backward(
+        cell, candidate, reverse, torch.get_num_threads(), _rows(gates), offsets.contiguous(), _close(decay),
+        _close(h0), _close(j0), y, _rows_if(dy), _close(dh_last), _close(dj_last) if lru else None,
+        d_gates, d_decay if lru else None, dh0, dj0 if lru else None,
+    )  # fmt: skip
+    return d_gates, d_decay, dh0, dj0
+
+
+def _scan_back_fake(
+    cell: str,
+    candidate: str,
+    reverse: bool,
+    gates: Tensor,
+    offsets: Tensor,
+    decay: Tensor | None,
+    h0: Tensor | None,
+    j0: Tensor | None,
+    y: Tensor,
+    dy: Tensor | None,
+    dh_last: Tensor | None,
+    dj_last: Tensor | None,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    sequences, hidden, lru = offsets.shape[0] - 1, gates.shape[1] // SCANS[cell], cell == "lru"
+    return (
+        gates.new_empty(gates.shape),
+        gates.new_empty(2 * hidden if lru else 0),
+        gates.new_empty(sequences, hidden),
+        gates.new_empty(sequences if lru else 0, hidden),
+    )
+
+
 _OPERATORS: list[tuple[str, Callable[..., Any], Callable[..., Any]]] = [
     ("recur", _recur_cpu, _recur_fake),
     ("recur_back", _recur_back_cpu, _recur_back_fake),
@@ -348,6 +451,8 @@ _OPERATORS: list[tuple[str, Callable[..., Any], Callable[..., Any]]] = [
     ("collect", _collect_cpu, _collect_fake),
     ("pool", _pool_cpu, _pool_fake),
     ("pool_back", _pool_back_cpu, _pool_back_fake),
+    ("scan", _scan_cpu, _scan_fake),
+    ("scan_back", _scan_back_cpu, _scan_back_fake),
 ]
 for _name, _cpu, _fake in _OPERATORS:
     _library.impl(_name, _cpu, "CPU")

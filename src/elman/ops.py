@@ -18,9 +18,24 @@ from torch.autograd.function import once_differentiable
 
 from elman import elsewhere
 from elman.errors import OptionError
-from elman.operators import GATES, choose_set, info
+from elman.operators import CANDIDATES, GATES, SCANS, choose_set, info
 
-__all__ = ["GATES", "MEMORY", "Extras", "choose_set", "info", "linear", "pool", "pool_on", "recur", "waves"]
+__all__ = [
+    "CANDIDATES",
+    "GATES",
+    "MEMORY",
+    "SCANS",
+    "Extras",
+    "choose_set",
+    "info",
+    "linear",
+    "pieces",
+    "pool",
+    "pool_on",
+    "recur",
+    "scan",
+    "waves",
+]
 
 #: What training keeps for the way back: everything, or y only, computing the rest again.
 MEMORY = ("save", "recompute")
@@ -175,11 +190,17 @@ def waves(offsets: Tensor, steps: int, reverse: bool = False) -> Iterator[Wave]:
         yield Wave(rows, within, sequences)
 
 
+#: Steps of a piece that is computed again, all sequences together.
+PIECE = 2048
+
+
+def pieces(offsets: Tensor, reverse: bool) -> list[Wave]:
+    """The waves in which ``memory="recompute"`` walks: about `PIECE` steps each, all sequences together."""
+    return list(waves(offsets, max(32, PIECE // max(1, len(offsets) - 1)), reverse))
+
+
 class _RecurAgain(torch.autograd.Function):
     """Keeps y and the state at the start of every wave, and computes the gates of a wave again on the way back."""
-
-    #: Steps of a wave, all sequences together.
-    steps = 2048
 
     @staticmethod
     def forward(ctx: Any, cell: str, reverse: bool, *tensors: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
@@ -188,7 +209,7 @@ class _RecurAgain(torch.autograd.Function):
         x = layer.x if layer.symbols is None else layer.symbols
         y = layer.x.new_empty(len(x), layer.weight_hh.shape[1])
         ctx.starts = []
-        for wave in _RecurAgain.waves(layer.offsets, reverse):
+        for wave in pieces(layer.offsets, reverse):
             start = h[wave.sequences], c[wave.sequences] if cell == "lstm" else None
             ctx.starts.append(start)
             y[wave.rows], h[wave.sequences], c_wave, _, _ = torch.ops.elman.recur(
@@ -202,10 +223,6 @@ class _RecurAgain(torch.autograd.Function):
         return y, h, c
 
     @staticmethod
-    def waves(offsets: Tensor, reverse: bool) -> list[Wave]:
-        return list(waves(offsets, max(32, _RecurAgain.steps // max(1, len(offsets) - 1)), reverse))
-
-    @staticmethod
     @once_differentiable
     def backward(ctx: Any, *d_results: Tensor | None) -> tuple[Tensor | None, ...]:
         layer, cell, reverse = _Layer(*ctx.saved_tensors), ctx.cell, ctx.reverse
@@ -215,7 +232,7 @@ class _RecurAgain(torch.autograd.Function):
         dx = torch.zeros_like(layer.x) if wants[0] else None
         d_decay = None if layer.decay is None else torch.empty_like(layer.decay)
         totals: list[Tensor | None] = [None] * 5
-        for wave, start in zip(reversed(_RecurAgain.waves(layer.offsets, reverse)), reversed(ctx.starts), strict=True):
+        for wave, start in zip(reversed(pieces(layer.offsets, reverse)), reversed(ctx.starts), strict=True):
             piece, at = _piece(layer, wave, start), wave.sequences
             y, _, _, saved, cells = torch.ops.elman.recur(cell, reverse, True, *piece)
             d_wave = None if dy is None else dy[wave.rows], dh[at], dc[at] if cell == "lstm" else None
@@ -279,11 +296,42 @@ class _Linear(torch.autograd.Function):
     def backward(ctx: Any, d_out: Tensor) -> tuple[Tensor | None, ...]:
         x, weight = ctx.saved_tensors
         wants = ctx.needs_input_grad
+        linear, outer = torch.ops.elman.linear, torch.ops.elman.outer
         return (
-            d_out @ weight if wants[0] else None,
-            d_out.t() @ x if wants[1] else None,
-            d_out.sum(0) if wants[2] else None,
+            linear(d_out, weight.t(), None) if wants[0] else None,
+            outer(d_out, x) if wants[1] else None,
+            outer(d_out, d_out.new_ones(len(d_out), 1))[:, 0] if wants[2] else None,
         )
+
+
+class _Scan(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any,
+        cell: str,
+        candidate: str,
+        reverse: bool,
+        gates: Tensor,
+        offsets: Tensor,
+        decay: Tensor | None,
+        h0: Tensor | None,
+        j0: Tensor | None,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        y, h_last, j_last = torch.ops.elman.scan(cell, candidate, reverse, gates, offsets, decay, h0, j0)
+        ctx.options = (cell, candidate, reverse)
+        ctx.save_for_backward(gates, offsets, decay, h0, j0, y)
+        ctx.set_materialize_grads(False)
+        return y, h_last, j_last
+
+    @staticmethod
+    @once_differentiable
+    def backward(
+        ctx: Any, dy: Tensor | None, dh_last: Tensor | None, dj_last: Tensor | None
+    ) -> tuple[Tensor | None, ...]:
+        d_gates, *rest = torch.ops.elman.scan_back(*ctx.options, *ctx.saved_tensors, dy, dh_last, dj_last)
+        wants = ctx.needs_input_grad[5:]
+        d_rest = [d if want else None for d, want in zip(rest, wants, strict=True)]
+        return None, None, None, d_gates, None, *d_rest
 
 
 class _Pool(torch.autograd.Function):
@@ -419,6 +467,45 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         out: Tensor = _Linear.apply(x, weight, bias)  # type: ignore[no-untyped-call]
         return out
     return torch.ops.elman.linear(x, weight, bias)  # type: ignore[no-any-return]
+
+
+def scan(
+    cell: str,
+    gates: Tensor,
+    offsets: Tensor,
+    decay: Tensor | None = None,
+    h0: Tensor | None = None,
+    j0: Tensor | None = None,
+    reverse: bool = False,
+    candidate: str = "linear",
+) -> tuple[Tensor, Tensor, Tensor]:
+    """What is left of a recurrence whose gates see the inputs alone: ``h_t = a_t h_{t-1} + b_t``, unit by unit.
+
+    ::
+
+        min_gru     gates z h     h_t = (1 - z) h_{t-1} + z c           z, f, i = sigmoid of their gates
+        min_lstm    gates f i h   h_t = (f h_{t-1} + i c) / (f + i)     c = candidate of gate h
+        lru         gates b       h_t = decay h_{t-1} + b               complex: real parts, then imaginary parts
+
+    `gates` is [steps, gates * hidden], `offsets` [sequences + 1], `decay` [2 * hidden] (lru only). `h0` is
+    [sequences, hidden], for the lru the real part of the initial state, with `j0` its imaginary part; zeros when left
+    out. `candidate` is "linear" (the gate itself), "tanh" or "positive" (g + 0.5 where g >= 0, sigmoid(g) below).
+    `reverse` walks each sequence from its last step to its first.
+
+    Returns y [steps, hidden] ([steps, 2 * hidden] for the lru), the last h and the last j (empty but for the lru). An
+    empty sequence ends in its initial state. float32 or float64. Raises ``ShapeError``, ``OptionError``.
+
+    >>> y, h, _ = scan("min_gru", torch.tensor([[0.0, 4.0], [0.0, 8.0]]), torch.tensor([0, 2]))
+    >>> y.tolist(), h.tolist()
+    ([[2.0], [5.0]], [[5.0]])
+    """
+    if gates.device.type != "cpu":
+        return elsewhere.scan(cell, gates, offsets, decay, h0, j0, reverse, candidate)
+    if _needs_gradient(gates, decay, h0, j0):
+        answer = _Scan.apply(cell, candidate, reverse, gates, offsets, decay, h0, j0)  # type: ignore[no-untyped-call]
+    else:
+        answer = torch.ops.elman.scan(cell, candidate, reverse, gates, offsets, decay, h0, j0)
+    return answer[0], answer[1], answer[2]
 
 
 def pool(kind: str, values: Tensor, offsets: Tensor, scores: Tensor | None = None) -> Tensor:

@@ -12,7 +12,18 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["gru", "lstm", "pool_attention", "pool_last", "pool_max", "pool_mean", "rnn"]
+__all__ = [
+    "gru",
+    "lru",
+    "lstm",
+    "min_gru",
+    "min_lstm",
+    "pool_attention",
+    "pool_last",
+    "pool_max",
+    "pool_mean",
+    "rnn",
+]
 
 Array = NDArray[np.float64]
 
@@ -146,6 +157,131 @@ def gru(
     return y, h
 
 
+def min_gru(
+    *,
+    x: ArrayLike,
+    weight_ih: ArrayLike,
+    bias_ih: ArrayLike,
+    hidden: ArrayLike,
+    candidate: str = "linear",
+) -> tuple[Array, Array]:
+    """Minimal gated recurrent unit over one sequence.
+
+    ```
+    z_t = sigmoid(W_z x_t + b_z)                    update gate: 1 takes the new
+    n_t = candidate(W_h x_t + b_h)                  v, tanh(v), or g(v) = v + 0.5 where v >= 0 and sigmoid(v) below
+    h_t = (1 - z_t) * h_{t-1} + z_t * n_t
+    y_t = h_t
+    ```
+
+    Rows of W `weight_ih` `[2 * hidden, inputs]` and b `bias_ih` `[2 * hidden]` are z, h. `x` is `[steps, inputs]`,
+    `hidden` `[hidden]`, `candidate` "linear", "tanh" or "positive" (g).
+    Returns y `[steps, hidden]` and the last h `[hidden]`; for an empty sequence, no rows and `hidden` itself.
+
+    Differs from the GRU above in what z means.
+    L. Feng et al.: Were RNNs all we needed? arXiv 2410.01201, 2024.
+
+    >>> y, h = min_gru(x=[[1.0], [1.0]], weight_ih=[[0.0], [4.0]], bias_ih=0.0, hidden=[0.0])
+    >>> y.tolist(), h.tolist()
+    ([[2.0], [3.0]], [3.0])
+    """
+    x, W, b, h = _double(x, weight_ih, bias_ih, hidden)
+    y = np.empty((len(x), len(h)))
+    for t in range(len(x)):
+        z, n = np.split(W @ x[t] + b, 2)
+        h = (1 - _sigmoid(z)) * h + _sigmoid(z) * _CANDIDATES[candidate](n)
+        y[t] = h
+    return y, h
+
+
+def min_lstm(
+    *,
+    x: ArrayLike,
+    weight_ih: ArrayLike,
+    bias_ih: ArrayLike,
+    hidden: ArrayLike,
+    candidate: str = "linear",
+) -> tuple[Array, Array]:
+    """Minimal long short-term memory over one sequence.
+
+    ```
+    f_t = sigmoid(W_f x_t + b_f)                    forget gate
+    i_t = sigmoid(W_i x_t + b_i)                    input gate
+    n_t = candidate(W_h x_t + b_h)                  as in min_gru
+    h_t = f_t / (f_t + i_t) * h_{t-1} + i_t / (f_t + i_t) * n_t
+    y_t = h_t
+    ```
+
+    Rows of W `weight_ih` `[3 * hidden, inputs]` and b `bias_ih` `[3 * hidden]` are f, i, h. `x` is `[steps, inputs]`,
+    `hidden` `[hidden]`, `candidate` "linear", "tanh" or "positive".
+    Returns y `[steps, hidden]` and the last h `[hidden]`; for an empty sequence, no rows and `hidden` itself.
+
+    L. Feng et al.: Were RNNs all we needed? arXiv 2410.01201, 2024. The version that divides by f_t + i_t.
+
+    >>> y, h = min_lstm(x=[[1.0]], weight_ih=[[0.0], [0.0], [4.0]], bias_ih=0.0, hidden=[1.0])
+    >>> y.tolist(), h.tolist()
+    ([[2.5]], [2.5])
+    """
+    x, W, b, h = _double(x, weight_ih, bias_ih, hidden)
+    y = np.empty((len(x), len(h)))
+    for t in range(len(x)):
+        f, i, n = np.split(W @ x[t] + b, 3)
+        keep = _sigmoid(f) / (_sigmoid(f) + _sigmoid(i))
+        h = keep * h + (1 - keep) * _CANDIDATES[candidate](n)
+        y[t] = h
+    return y, h
+
+
+def lru(
+    *,
+    x: ArrayLike,
+    nu_log: ArrayLike,
+    theta_log: ArrayLike,
+    gamma_log: ArrayLike,
+    weight_ih: ArrayLike,
+    weight_ho: ArrayLike,
+    weight_io: ArrayLike,
+    bias_o: ArrayLike,
+    real: ArrayLike,
+    imaginary: ArrayLike,
+    activation: str = "relu",
+) -> tuple[Array, Array, Array]:
+    """Linear recurrent unit over one sequence.
+
+    ```
+    Lambda = exp(-exp(nu) + i exp(theta))                   complex, one number a unit, the same at every step
+    h_t = Lambda * h_{t-1} + exp(gamma) * (B x_t)
+    y_t = activation(Re(C h_t) + D x_t + b)                 max(0, .), or nothing
+    ```
+
+    B is `weight_ih` `[2 * units, inputs]`, rows of its real and then of its imaginary part; C is `weight_ho`
+    `[hidden, 2 * units]`, columns of its real part and then of minus its imaginary part; D is `weight_io`
+    `[hidden, inputs]`, b `bias_o` `[hidden]`; nu, theta, gamma are `[units]`. `x` is `[steps, inputs]`, the initial
+    state `real` and `imaginary` `[units]` each, `activation` "relu" or "none".
+    Returns y `[steps, hidden]` and both parts of the last h; for an empty sequence, no rows and the given state.
+
+    Differs from the paper: D is a matrix, there is a bias, and the activation stands in the cell.
+    A. Orvieto et al.: Resurrecting recurrent neural networks for long sequences. ICML 2023.
+
+    >>> one, zero = [[1.0]], [[0.0]]
+    >>> B, C = [[1.0], [0.0]], [[1.0, 0.0]]
+    >>> half_turn = {"nu_log": np.log(np.log(2.0)), "theta_log": np.log(np.pi), "gamma_log": 0.0}
+    >>> weights = {"weight_ih": B, "weight_ho": C, "weight_io": zero, "bias_o": 0.0}
+    >>> y, *_ = lru(x=[[1.0], [0.0]], real=[0.0], imaginary=[0.0], activation="none", **half_turn, **weights)
+    >>> y.round(4).tolist()
+    [[1.0], [-0.5]]
+    """
+    x, W, V, D, b, h, imaginary = _double(x, weight_ih, weight_ho, weight_io, bias_o, real, imaginary)
+    nu, theta, gamma = _double(nu_log, theta_log, gamma_log)
+    units, state = len(h), h + 1j * imaginary
+    B, C = W[:units] + 1j * W[units:], V[:, :units] - 1j * V[:, units:]
+    y = np.empty((len(x), len(V)))
+    for t in range(len(x)):
+        state = np.exp(-np.exp(nu) + 1j * np.exp(theta)) * state + np.exp(gamma) * (B @ x[t])
+        y[t] = (C @ state).real + D @ x[t] + b
+    return (_relu(y) if activation == "relu" else y), state.real, state.imag
+
+
 def pool_last(*, y: ArrayLike) -> Array:
     """The last step: `p = y_T`. `y` is `[steps, width]`; returns `[width]`, zeros for an empty sequence.
 
@@ -209,3 +345,14 @@ def _sigmoid(a: Array) -> Array:
 
 def _relu(a: Array) -> Array:
     return np.maximum(a, 0.0)
+
+
+def _positive(a: Array) -> Array:
+    return np.where(a >= 0, a + 0.5, _sigmoid(a))
+
+
+def _as_is(a: Array) -> Array:
+    return a
+
+
+_CANDIDATES: dict[str, Callable[[Array], Array]] = {"linear": _as_is, "tanh": np.tanh, "positive": _positive}

@@ -1,11 +1,35 @@
 """What remembers: one file per cell, and this list of them."""
 
-from elman.cells.base import Cell, Recurrent, State
+from elman.cells.base import Cell, Recurrent, Scanned, State
 from elman.cells.gru import GRU
+from elman.cells.lru import LRU
 from elman.cells.lstm import LSTM
+from elman.cells.min_gru import MinGRU
+from elman.cells.min_lstm import MinLSTM
 from elman.cells.rnn import RNN, ReluRNN
 
 #: Every cell by the name that options, the command line and saved models use.
-CELLS: dict[str, type[Cell]] = {"rnn": RNN, "rnn_relu": ReluRNN, "lstm": LSTM, "gru": GRU}
+CELLS: dict[str, type[Cell]] = {
+    "rnn": RNN,
+    "rnn_relu": ReluRNN,
+    "lstm": LSTM,
+    "gru": GRU,
+    "min_gru": MinGRU,
+    "min_lstm": MinLSTM,
+    "lru": LRU,
+}
 
-__all__ = ["CELLS", "GRU", "LSTM", "RNN", "Cell", "Recurrent", "ReluRNN", "State"]
+__all__ = [
+    "CELLS",
+    "GRU",
+    "LRU",
+    "LSTM",
+    "RNN",
+    "Cell",
+    "MinGRU",
+    "MinLSTM",
+    "Recurrent",
+    "ReluRNN",
+    "Scanned",
+    "State",
+]

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from elman import ops
 from elman.errors import OptionError, ShapeError
@@ -18,42 +21,75 @@ State = Any
 class Cell(nn.Module):
     """One recurrent layer in one direction. State goes in and comes out; a cell keeps none.
 
-    `inputs` is the width of a step that comes in, `hidden` of one that goes out.
+    `inputs` is the width of a step that comes in, `hidden` of one that goes out; a cell with `reverse` walks each
+    sequence from its last step to its first. A subclass names its `state_type` and says in `_run` how whole sequences
+    go through; one step of each sequence is the same call on sequences of one step, hence the same bits.
+
+    `memory` says what training keeps for the way back: "save" everything that a step makes, "recompute" y alone, from
+    which the rest is made again, a piece at a time, for a third more arithmetic. The gradient is exact either way.
     """
 
-    inputs: int
-    hidden: int
-    reverse: bool
+    state_type: ClassVar[type[Any]]
+
+    def __init__(self, inputs: int, hidden: int, *, reverse: bool = False, memory: str = "save") -> None:
+        super().__init__()
+        check_sizes(inputs=inputs, hidden=hidden)
+        if memory not in ops.MEMORY:
+            raise OptionError(f"memory must be one of {', '.join(ops.MEMORY)}, got {memory!r}.")
+        self.inputs, self.hidden, self.reverse, self.memory = inputs, hidden, reverse, memory
 
     def initial_state(self, sequences: int) -> State:
-        """The state before the first step of each of so many sequences."""
-        raise NotImplementedError
+        """Zeros: the state before the first step of each of so many sequences."""
+        zeros = next(self.parameters()).new_zeros(sequences, self.hidden)
+        return self.state_type(*[zeros for _ in self.state_type._fields])
 
     def forward(self, x: Ragged, state: State | None = None) -> tuple[Ragged, State]:
-        """Forwards whole sequences: [steps, inputs] to [steps, hidden], and the state after each sequence."""
-        raise NotImplementedError
+        """Forwards whole sequences: [steps, inputs] to [steps, hidden], and the state after each sequence.
+
+        An empty sequence ends in its initial state.
+        """
+        self._check_width(x.values)
+        y, last = self._run(x.values, x.offsets, state)
+        return x.with_values(y), last
 
     def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         """Forwards one step of each sequence: [sequences, inputs] to [sequences, hidden], and the next state."""
+        if self.reverse:
+            raise OptionError("a cell with reverse=True cannot step: it starts at the last step, which is yet to come.")
+        self._check_width(x)
+        return self._run(x, torch.arange(len(x) + 1), state)
+
+    def _run(self, values: Tensor, offsets: Tensor, state: State | None) -> tuple[Tensor, State]:
         raise NotImplementedError
 
+    def _check_width(self, values: Tensor) -> None:
+        if values.dim() != 2 or values.shape[1] != self.inputs:
+            width = values.shape[1] if values.dim() == 2 else 1
+            raise ShapeError(
+                f"{type(self).__name__} expects inputs of width {self.inputs}, got values of shape "
+                f"{list(values.shape)}. Build it with inputs={width or 1}, or check what feeds it."
+            )
 
-def _is_whole(size: object) -> bool:
-    return hasattr(size, "__index__") and not isinstance(size, bool)
+    def extra_repr(self) -> str:
+        """The sizes, for printing."""
+        return f"{self.inputs}, {self.hidden}" + (", reverse=True" if self.reverse else "")
+
+
+def check_sizes(**sizes: object) -> None:
+    """Raises ``OptionError`` unless each is a whole number of at least 1."""
+    for name, size in sizes.items():
+        if not hasattr(size, "__index__") or isinstance(size, bool) or size.__index__() < 1:
+            raise OptionError(f"{name} must be a whole number of at least 1, got {size!r}.")
 
 
 class Recurrent(Cell):
-    """A cell whose steps run in the compiled core, with the parameters of ``torch.nn``'s cell of that name.
+    """A cell whose gates see h_{t-1}, with the parameters of ``torch.nn``'s cell of that name.
 
     ``weight_ih`` [gates * hidden, inputs] starts Glorot uniform in each gate, ``weight_hh`` [gates * hidden, hidden]
     orthogonal in each gate (Saxe et al. 2014: no direction vanishes at first), the biases at zero.
-
-    `memory` says what training keeps for the way back: "save" the gates of every step, "recompute" y alone, from which
-    the gates of a piece at a time are made again, for a third more arithmetic. The gradient is exact either way.
     """
 
     kernel: ClassVar[str]
-    state_type: ClassVar[type[Any]]
 
     def __init__(
         self,
@@ -66,14 +102,7 @@ class Recurrent(Cell):
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
-        super().__init__()
-        if memory not in ops.MEMORY:
-            raise OptionError(f"memory must be one of {', '.join(ops.MEMORY)}, got {memory!r}.")
-        self.memory = memory
-        for name, size in (("inputs", inputs), ("hidden", hidden)):
-            if not _is_whole(size) or size < 1:
-                raise OptionError(f"{name} must be a whole number of at least 1, got {size!r}.")
-        self.inputs, self.hidden, self.reverse = inputs, hidden, reverse
+        super().__init__(inputs, hidden, reverse=reverse, memory=memory)
         rows = ops.GATES[self.kernel] * hidden
         self.weight_ih = nn.Parameter(torch.empty(rows, inputs, device=device, dtype=dtype))
         self.weight_hh = nn.Parameter(torch.empty(rows, hidden, device=device, dtype=dtype))
@@ -91,27 +120,6 @@ class Recurrent(Cell):
         for bias in (self.bias_ih, self.bias_hh):
             if bias is not None:
                 nn.init.zeros_(bias)
-
-    def initial_state(self, sequences: int) -> State:
-        """Zeros."""
-        zeros = self.weight_hh.new_zeros(sequences, self.hidden)
-        return self.state_type(*[zeros for _ in self.state_type._fields])
-
-    def forward(self, x: Ragged, state: State | None = None) -> tuple[Ragged, State]:
-        """Forwards whole sequences. An empty one ends in its initial state."""
-        if x.values.dim() != 2 or x.values.shape[1] != self.inputs:
-            raise ShapeError(
-                f"{type(self).__name__} expects inputs of width {self.inputs}, got values of shape "
-                f"{list(x.values.shape)}. Build it with inputs={x.width or 1}, or check what feeds it."
-            )
-        y, last = self._run(x.values, x.offsets, state)
-        return x.with_values(y), last
-
-    def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
-        """Forwards one step of each sequence: the same code, hence the same bits, as `forward`."""
-        if self.reverse:
-            raise OptionError("a cell with reverse=True cannot step: it starts at the last step, which is yet to come.")
-        return self._run(x, torch.arange(len(x) + 1), state)
 
     def _run(self, values: Tensor, offsets: Tensor, state: State | None) -> tuple[Tensor, State]:
         initial = (None, None) if state is None else (*state, None)[:2]
@@ -144,6 +152,88 @@ class Recurrent(Cell):
                     getattr(made, name).copy_(weight)
         return made
 
+
+class Scanned(Cell):
+    """A cell whose gates see the inputs alone, so that its steps are ``h_t = a_t h_{t-1} + b_t``, unit by unit.
+
+    ``weight_ih`` [gates * hidden, inputs] starts Glorot uniform in each gate; there is no ``weight_hh``. The biases of
+    the gates start so that 1 / (1 - a_t), the steps a unit remembers, differs from unit to unit: between 2 and
+    `longest`, its logarithm (of one less) even. No gate sees the state, so that nothing else tells units apart in time;
+    Tallec & Ollivier 2018 spread the memory of an LSTM likewise.
+
+    `candidate` says what may be written, given v = W_h x_t + b_h: "linear" v itself, "tanh" tanh(v), "positive" v + 0.5
+    where v >= 0 and sigmoid(v) below. Raises ``OptionError``.
+    """
+
+    kernel: ClassVar[str]
+
+    def __init__(
+        self,
+        inputs: int,
+        hidden: int,
+        *,
+        candidate: str = "linear",
+        longest: float = 100.0,
+        bias: bool = True,
+        reverse: bool = False,
+        memory: str = "save",
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__(inputs, hidden, reverse=reverse, memory=memory)
+        if candidate not in ops.CANDIDATES:
+            raise OptionError(f"candidate must be one of {', '.join(ops.CANDIDATES)}, got {candidate!r}.")
+        if not 2 <= longest < float("inf"):
+            raise OptionError(f"longest must be a number of steps of at least 2, got {longest!r}.")
+        self.candidate, self.longest = candidate, longest
+        rows = ops.SCANS[self.kernel] * hidden
+        self.weight_ih = nn.Parameter(torch.empty(rows, inputs, device=device, dtype=dtype))
+        self.bias_ih = nn.Parameter(torch.empty(rows, device=device, dtype=dtype)) if bias else None
+        self.reset_parameters()
+
+    @torch.no_grad()
+    def reset_parameters(self) -> None:
+        """Draws the parameters again, from torch's random generator."""
+        for gate in self.weight_ih.split(self.hidden):
+            nn.init.xavier_uniform_(gate)
+        if self.bias_ih is not None:
+            nn.init.zeros_(self.bias_ih)
+            self._spread(self.bias_ih, self.bias_ih.new_empty(self.hidden).uniform_(0.0, math.log(self.longest - 1)))
+
+    def _spread(self, bias: Tensor, kept: Tensor) -> None:
+        """Sets the gates' biases so that log(a / (1 - a)) is `kept` [hidden] where W x_t is 0."""
+        raise NotImplementedError
+
+    def _run(self, values: Tensor, offsets: Tensor, state: State | None) -> tuple[Tensor, State]:
+        return run_in_pieces(self, self._scan, values, offsets, state)
+
+    def _scan(self, values: Tensor, offsets: Tensor, state: State | None) -> tuple[Tensor, State]:
+        gates = ops.linear(values, self.weight_ih, self.bias_ih)
+        h0 = None if state is None else state[0]
+        y, last, _ = ops.scan(self.kernel, gates, offsets, h0=h0, reverse=self.reverse, candidate=self.candidate)
+        return y, self.state_type(last)
+
     def extra_repr(self) -> str:
-        """The sizes, for printing."""
-        return f"{self.inputs}, {self.hidden}" + (", reverse=True" if self.reverse else "")
+        """The sizes and the candidate, for printing."""
+        return super().extra_repr() + ("" if self.candidate == "linear" else f", candidate={self.candidate!r}")
+
+
+def run_in_pieces(
+    cell: Cell,
+    run: Callable[[Tensor, Tensor, State | None], tuple[Tensor, State]],
+    values: Tensor,
+    offsets: Tensor,
+    state: State | None,
+) -> tuple[Tensor, State]:
+    """``run(values, offsets, state)``; where `cell` recomputes, piece by piece, keeping y and the states between."""
+    if cell.memory == "save" or not torch.is_grad_enabled() or len(values) == 0:
+        return run(values, offsets, state)
+    state = cell.initial_state(len(offsets) - 1) if state is None else state
+    ys, rows = [], []
+    for wave in ops.pieces(offsets, cell.reverse):
+        start = type(state)(*[part[wave.sequences] for part in state])
+        y, last = checkpoint(run, values[wave.rows], wave.offsets, start, use_reentrant=False, preserve_rng_state=False)
+        state = type(state)(*[part.index_copy(0, wave.sequences, new) for part, new in zip(state, last, strict=True)])
+        ys.append(y)
+        rows.append(torch.arange(len(values))[wave.rows])
+    return torch.cat(ys)[torch.cat(rows).argsort()], state

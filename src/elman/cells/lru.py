@@ -1,0 +1,127 @@
+"""Linear recurrent unit."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from elman import ops
+from elman.cells.base import Cell, State, check_sizes, run_in_pieces
+from elman.errors import OptionError
+
+ACTIVATIONS = ("relu", "none")
+
+
+class LRUState(NamedTuple):
+    """What an LRU remembers: the real and the imaginary part of h, each [sequences, units]."""
+
+    real: Tensor
+    imaginary: Tensor
+
+
+class LRU(Cell):
+    """Linear recurrent unit: a complex state that decays and turns, each unit at its own fixed rate; no gates.
+
+    ::
+
+        Lambda = exp(-exp(nu) + i exp(theta))               |Lambda| < 1, whatever nu is
+        h_t = Lambda * h_{t-1} + exp(gamma) * (B x_t)       complex, [units]
+        y_t = activation(Re(C h_t) + D x_t + b)             [hidden]
+
+    nu, theta and gamma are ``nu_log``, ``theta_log``, ``gamma_log`` [units]. B is ``weight_ih`` [2 * units, inputs],
+    the rows of its real part, then of its imaginary part. C is ``weight_ho`` [hidden, 2 * units]: the columns of its
+    real part, then of minus its imaginary part, so that Re(C h) is a plain product. D is ``weight_io``
+    [hidden, inputs], b ``bias_o``.
+
+    - `units`: complex numbers of state; None: `hidden`.
+    - `activation`: "relu" or "none". The paper's cell ends at Re(C h_t) + D x_t, which is "none" with ``bias=False``:
+      it is linear in x, and so is a stack of them. The paper puts nonlinear layers in between; here a ReLU does.
+    - `r_min`, `r_max`, `max_phase`: Lambda starts evenly on the ring r_min <= |Lambda| <= r_max, its angle between 0
+      and `max_phase`. The paper's start, 0, 1 and 2 pi, is the default; where memories are hundreds of steps long it
+      takes a ring near 1, such as 0.9 to 0.999, and smaller angles. gamma starts at log sqrt(1 - |Lambda|^2), which
+      keeps the size of h that of B x.
+
+    Source: Orvieto et al., "Resurrecting recurrent neural networks for long sequences", 2023.
+
+    >>> from elman.ragged import Ragged
+    >>> cell = LRU(3, 4, units=6)
+    >>> y, state = cell(Ragged.of([torch.randn(5, 3), torch.randn(1, 3)]))
+    >>> y.values.shape, state.real.shape, state.imaginary.shape
+    (torch.Size([6, 4]), torch.Size([2, 6]), torch.Size([2, 6]))
+    """
+
+    state_type = LRUState
+
+    def __init__(
+        self,
+        inputs: int,
+        hidden: int,
+        *,
+        units: int | None = None,
+        activation: str = "relu",
+        r_min: float = 0.0,
+        r_max: float = 1.0,
+        max_phase: float = 2 * math.pi,
+        bias: bool = True,
+        reverse: bool = False,
+        memory: str = "save",
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__(inputs, hidden, reverse=reverse, memory=memory)
+        self.units = hidden if units is None else units
+        check_sizes(units=self.units)
+        if activation not in ACTIVATIONS:
+            raise OptionError(f"activation must be one of {', '.join(ACTIVATIONS)}, got {activation!r}.")
+        if not 0 <= r_min < r_max <= 1:
+            raise OptionError(f"r_min and r_max must have 0 <= r_min < r_max <= 1, got {r_min} and {r_max}.")
+        if not 0 < max_phase <= 2 * math.pi:
+            raise OptionError(f"max_phase must be above 0 and at most 2 pi, got {max_phase}.")
+        self.activation, self.r_min, self.r_max, self.max_phase = activation, r_min, r_max, max_phase
+        like: dict[str, Any] = {"device": device, "dtype": dtype}
+        self.nu_log, self.theta_log, self.gamma_log = (nn.Parameter(torch.empty(self.units, **like)) for _ in range(3))
+        self.weight_ih = nn.Parameter(torch.empty(2 * self.units, inputs, **like))
+        self.weight_ho = nn.Parameter(torch.empty(hidden, 2 * self.units, **like))
+        self.weight_io = nn.Parameter(torch.empty(hidden, inputs, **like))
+        self.bias_o = nn.Parameter(torch.empty(hidden, **like)) if bias else None
+        self.reset_parameters()
+
+    @torch.no_grad()
+    def reset_parameters(self) -> None:
+        """Draws the parameters again, from torch's random generator."""
+        u, v = torch.rand(2, self.units, dtype=torch.float64).clamp(min=1e-9)
+        square = self.r_min**2 + u * (self.r_max**2 - self.r_min**2)  # |Lambda|^2, even over the ring's area
+        self.nu_log.copy_((-0.5 * square.log()).log())
+        self.theta_log.copy_((self.max_phase * v).log())
+        self.gamma_log.copy_(0.5 * (1 - square).log())
+        nn.init.normal_(self.weight_ih, std=(2 * self.inputs) ** -0.5)
+        nn.init.normal_(self.weight_ho, std=self.units**-0.5)
+        nn.init.normal_(self.weight_io, std=self.inputs**-0.5)
+        if self.bias_o is not None:
+            nn.init.zeros_(self.bias_o)
+
+    def initial_state(self, sequences: int) -> State:
+        """Zeros: the state before the first step of each of so many sequences."""
+        zeros = self.nu_log.new_zeros(sequences, self.units)
+        return LRUState(zeros, zeros)
+
+    def _run(self, values: Tensor, offsets: Tensor, state: State | None) -> tuple[Tensor, State]:
+        return run_in_pieces(self, self._scan, values, offsets, state)
+
+    def _scan(self, values: Tensor, offsets: Tensor, state: State | None) -> tuple[Tensor, State]:
+        # Contiguous, because torch takes other code for exp, cos and sin where numbers lie apart, with other bits.
+        nu, theta, gamma = (p.contiguous() for p in (self.nu_log, self.theta_log, self.gamma_log))
+        modulus, phase = torch.exp(-torch.exp(nu)), torch.exp(theta)
+        decay = torch.cat([modulus * torch.cos(phase), modulus * torch.sin(phase)])
+        weight = self.weight_ih * torch.exp(gamma).repeat(2)[:, None]
+        h0, j0 = (None, None) if state is None else state
+        h, *last = ops.scan("lru", ops.linear(values, weight), offsets, decay, h0, j0, self.reverse)
+        y = ops.linear(h, self.weight_ho, self.bias_o) + ops.linear(values, self.weight_io)
+        return y.relu() if self.activation == "relu" else y, LRUState(*last)
+
+    def extra_repr(self) -> str:
+        """The sizes and the activation, for printing."""
+        return super().extra_repr() + f", units={self.units}, activation={self.activation!r}"

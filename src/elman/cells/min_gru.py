@@ -1,0 +1,47 @@
+"""Minimal gated recurrent unit."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from torch import Tensor
+
+from elman.cells.base import Scanned
+
+
+class MinGRUState(NamedTuple):
+    """What a minGRU remembers: h, [sequences, hidden]."""
+
+    hidden: Tensor
+
+
+class MinGRU(Scanned):
+    """Minimal gated recurrent unit: one gate, which sees the input and not the state.
+
+    ::
+
+        z_t = sigmoid(W_z x_t + b_z)                        what to renew
+        n_t = candidate(W_h x_t + b_h)                      what may be written
+        h_t = (1 - z_t) * h_{t-1} + z_t * n_t,    y_t = h_t     z renews: in a GRU here it keeps
+
+    b is ``bias_ih``; rows of W and b are z, h. `candidate` is "linear", candidate(v) = v, as the paper has it for
+    training step by step; "positive", its g(v) = v + 0.5 where v >= 0 and sigmoid(v) below, is what its scan in
+    logarithms needs, and keeps h above 0; "tanh" keeps h within [-1, 1], as a GRU does. Here steps are carried one by
+    one and nothing needs a logarithm, so that the simplest form is the default. b_z starts so that units remember 2 to
+    `longest` steps (`Scanned`); the paper says nothing of it.
+
+    Source: Feng et al., "Were RNNs all we needed?", 2024.
+
+    >>> import torch
+    >>> from elman.ragged import Ragged
+    >>> cell = MinGRU(3, 4)
+    >>> y, state = cell(Ragged.of([torch.randn(5, 3), torch.randn(1, 3)]))
+    >>> y.offsets.tolist(), state.hidden.shape
+    ([0, 5, 6], torch.Size([2, 4]))
+    """
+
+    kernel = "min_gru"
+    state_type = MinGRUState
+
+    def _spread(self, bias: Tensor, kept: Tensor) -> None:
+        bias[: self.hidden] = -kept
