@@ -29,13 +29,16 @@ struct Plan {
   int teams, size, lanes;
 };
 
-// A team shares columns when there are fewer than `few` sequences for each thread; below, waking and waiting costs more
-// than a share of a step saves.
+// A team shares columns when there are so few sequences that threads with their own would have few rows to a product,
+// or, their lengths being uneven, would wait for the thread that has the longest. In layers below `small`, waking and
+// waiting costs more than a share of a step saves.
 static inline Plan plan_for(const RaggedView& ragged, int threads, int64_t hidden, bool may_share) {
-  constexpr int64_t few = 3, small = 128, block = 6;
+  constexpr int64_t small = 128, block = 6;
   if (ragged.sequences < 1) return {1, 1, 1};
+  const bool uneven = 4 * ragged.steps < 3 * ragged.longest * ragged.sequences;
+  const int64_t few = uneven ? 8 : block / 2;  // sequences a thread
   Plan plan{static_cast<int>(at_most(threads, ragged.sequences)), 1, 1};
-  if (may_share && hidden >= small && threads > 1 && ragged.sequences < few * threads) {
+  if (may_share && hidden >= small && threads > 1 && ragged.sequences <= few * threads) {
     plan.teams = static_cast<int>(at_most(at_most(pieces(ragged.sequences, 2 * few), threads), most_teams));
     plan.size = threads / plan.teams;
   }
