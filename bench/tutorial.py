@@ -157,6 +157,7 @@ def _model(kind: str) -> Any:
     from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence
 
     import elman
+    from elman.heads import StepDropout
 
     layer: Any = elman.nn.LSTM if kind == "elman" else nn.LSTM
 
@@ -167,6 +168,7 @@ def _model(kind: str) -> Any:
             self.first = layer(EMBED, FIRST, batch_first=True)
             self.second = layer(FIRST, SECOND, batch_first=True)
             self.dropout = nn.Dropout(0.5)
+            self.between = StepDropout(0.5)
             self.head = nn.Linear(SECOND, 1)
 
         def forward(self, batch: Any) -> Tensor:
@@ -176,7 +178,7 @@ def _model(kind: str) -> Any:
 
         def elman(self, batch: elman.Ragged) -> Tensor:
             y = self.first(batch.with_values(self.embedding(batch.values)))[0]
-            last: Tensor = self.second(y.with_values(self.dropout(y.values)))[1][0][0]
+            last: Tensor = self.second(self.between(y))[1][0][0]
             return last
 
         def padded(self, batch: tuple[Tensor, Tensor]) -> Tensor:
