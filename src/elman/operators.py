@@ -152,7 +152,7 @@ def _recur_fake(
         raise OptionError(f"cell must be one of {', '.join(GATES)}, got {cell!r}.")
     if x.dim() != 2:
         raise ShapeError(f"x must be two-dimensional [steps, width], got shape {list(x.shape)}.")
-    if offsets.dim() != 1 or len(offsets) == 0:
+    if offsets.dim() != 1 or offsets.shape[0] == 0:
         raise ShapeError(f"offsets must be one-dimensional with at least one element, got shape {list(offsets.shape)}.")
     steps, sequences = (x if index is None else index).shape[0], offsets.shape[0] - 1
     hidden, outputs, lstm = _hidden(weight_hh, weight_hr), weight_hh.shape[-1], cell == "lstm"
@@ -326,7 +326,7 @@ def _pool_fake(
 ) -> tuple[Tensor, Tensor]:
     if values.dim() != 2:
         raise ShapeError(f"values must be two-dimensional [steps, width], got shape {list(values.shape)}.")
-    if offsets.dim() != 1 or len(offsets) == 0:
+    if offsets.dim() != 1 or offsets.shape[0] == 0:
         raise ShapeError(f"offsets must be one-dimensional with at least one element, got shape {list(offsets.shape)}.")
     sequences, hidden = offsets.shape[0] - 1, values.shape[1]
     return values.new_empty(sequences, hidden), values.new_empty(sequences, hidden + 2)

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import functools
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 from torch.autograd.function import once_differentiable
 
 from elman import elsewhere
@@ -26,6 +27,7 @@ __all__ = [
     "MEMORY",
     "SCANS",
     "Extras",
+    "autocasts",
     "choose_set",
     "info",
     "linear",
@@ -120,7 +122,7 @@ def _back(
     x: Tensor | None = layer.x
     of_x = saved[:, : len(layer.weight_ih)]
     if layer.symbols is not None:  # the steps that read a row of x add up what they want of it
-        x, of_x = None, torch.ops.elman.collect(of_x, layer.symbols, len(layer.x))
+        x, of_x = None, torch.ops.elman.collect(of_x, layer.symbols, layer.x.shape[0])
     dx = d_ih = d_hh = d_bias_ih = d_bias_hh = d_hr = None
     if wants_x:
         dx = torch.ops.elman.linear(of_x, layer.weight_ih.t(), None).to(layer.x.dtype)
@@ -147,10 +149,12 @@ class _Recur(torch.autograd.Function):
         return y, h_last, c_last
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, *d_results: Tensor | None) -> tuple[Tensor | None, ...]:
         *tensors, y, cells = ctx.saved_tensors
         wants, saved = list(ctx.needs_input_grad[2:]), ctx.saved
+        if torch.is_grad_enabled():  # create_graph=True
+            answer = _by_torch(ctx.cell, ctx.reverse, _Layer(*tensors))
+            return None, None, *_differentiable(answer, d_results, tensors, wants)
         if saved is None:  # a second time (retain_graph): the first wrote its gradients over it
             saved = torch.ops.elman.recur(ctx.cell, ctx.reverse, True, *tensors)[3]
         ctx.saved = None
@@ -223,8 +227,9 @@ class _RecurAgain(torch.autograd.Function):
         return y, h, c
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, *d_results: Tensor | None) -> tuple[Tensor | None, ...]:
+        if torch.is_grad_enabled():
+            raise OptionError(_ONE_GRADIENT.format("memory='recompute'"))
         layer, cell, reverse = _Layer(*ctx.saved_tensors), ctx.cell, ctx.reverse
         wants = list(ctx.needs_input_grad[2:])
         dy, *d_last = d_results
@@ -252,6 +257,12 @@ class _RecurAgain(torch.autograd.Function):
             totals = [None if w is None else torch.zeros_like(w) for w in layer[3:8]]
         given = [dx, None, None, *totals, dh, dc, d_decay, None, None, None]
         return None, None, *(d if want else None for d, want in zip(given, wants, strict=True))
+
+
+@torch.compiler.disable  # type: ignore[untyped-decorator]  # it cuts by lengths, which a graph does not know
+def _recur_again(cell: str, reverse: bool, *tensors: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+    answer: tuple[Tensor, Tensor, Tensor] = _RecurAgain.apply(cell, reverse, *tensors)  # type: ignore[no-untyped-call]
+    return answer
 
 
 def _sum(total: Tensor | None, part: Tensor | None) -> Tensor | None:
@@ -292,7 +303,6 @@ class _Linear(torch.autograd.Function):
         return out
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, d_out: Tensor) -> tuple[Tensor | None, ...]:
         x, weight = ctx.saved_tensors
         wants = ctx.needs_input_grad
@@ -343,11 +353,65 @@ class _Pool(torch.autograd.Function):
         return out  # type: ignore[no-any-return]
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, d_out: Tensor) -> tuple[Tensor | None, ...]:
         values, offsets, scores, state, out = ctx.saved_tensors
+        if torch.is_grad_enabled():  # create_graph=True
+            pooled = elsewhere.pool(ctx.kind, values, offsets, scores)
+            inputs = [None, values, offsets, scores]
+            return tuple(_differentiable([pooled], [d_out], inputs, list(ctx.needs_input_grad)))
         d_values, d_scores = torch.ops.elman.pool_back(ctx.kind, values, offsets, scores, state, out, d_out)
         return None, d_values, None, None if scores is None else d_scores
+
+
+_ONE_GRADIENT = (
+    "gradients of gradients (create_graph=True) cannot go through a layer with {}. Leave that out, or use torch.nn's "
+    "layer."
+)
+
+
+def _by_torch(cell: str, reverse: bool, layer: _Layer) -> tuple[Tensor, ...]:
+    """The results of a layer through torch's own operators, whose gradients have gradients."""
+    if any(part is not None for part in layer[10:]):
+        raise OptionError(_ONE_GRADIENT.format("extras"))
+    if layer.x.dtype == torch.bfloat16:
+        raise OptionError(_ONE_GRADIENT.format("products in bfloat16"))
+    x = layer.x if layer.symbols is None else layer.x[layer.symbols]
+    return elsewhere.recur(cell, x, layer.offsets, *layer[3:10], reverse)
+
+
+def _differentiable(
+    results: Sequence[Tensor],
+    d_results: Sequence[Tensor | None],
+    inputs: Sequence[Tensor | None],
+    wants: Sequence[bool],
+) -> list[Tensor | None]:
+    """Gradients of `results`, computed in torch's own operators, which have gradients themselves."""
+    pairs = [(out, d) for out, d in zip(results, d_results, strict=True) if d is not None and out.requires_grad]
+    if not pairs:
+        return [None] * len(wants)
+    of, ahead = zip(*pairs, strict=True)
+    leaves = [t for t, want in zip(inputs, wants, strict=True) if want and t is not None]
+    found = iter(torch.autograd.grad(of, leaves, ahead, create_graph=True, allow_unused=True))
+    return [next(found) if want else None for want in wants]
+
+
+def _refuse_transforms(*tensors: Tensor | None) -> None:
+    """Raises ``OptionError`` under torch.func's transforms and for forward-mode gradients, which would be lost here."""
+    if torch.compiler.is_compiling():
+        return
+    if torch._C._are_functorch_transforms_active():
+        raise OptionError(
+            "torch.func's transforms (vmap, grad, vjp, jvp) cannot go through elman's kernels. For gradients use "
+            "backward() or torch.autograd.grad; instead of vmap make the dimension a part of the batch, whose "
+            "sequences do not see each other."
+        )
+    if forward_ad._current_level < 0:
+        return
+    if any(t is not None and forward_ad.unpack_dual(t).tangent is not None for t in tensors):
+        raise OptionError(
+            "forward-mode gradients (dual tensors) cannot go through elman's kernels. Use reverse mode: backward() "
+            "or torch.autograd.grad."
+        )
 
 
 def _needs_gradient(*tensors: Tensor | None) -> bool:
@@ -403,13 +467,13 @@ def recur(
     rest = extras or Extras()
     if any(mask is not None and mask.requires_grad for mask in rest[1:]):
         raise OptionError("drop, keep and keep_cell get no gradient: call .detach() on them.")
-    if x.device.type != "cpu":
+    if x.device.type not in ("cpu", "meta"):
         if any(part is not None for part in rest):
             raise OptionError(f"extras run on the CPU only, got x on {x.device}. Move the layer there.")
         given = x if index is None else x[index]
         return elsewhere.recur(cell, given, offsets, weight_ih, weight_hh, bias_ih, bias_hh, weight_hr, h0, c0, reverse)
     narrow = x.dtype == torch.bfloat16
-    if narrow or _autocast(x):
+    if narrow or autocasts(x):
         plain = weight_hr is None and all(part is None for part in rest)
         x = x.to(torch.bfloat16 if plain and _has_half() else torch.float32)
         # the sums and the state are float32, whatever weights and states come in
@@ -419,16 +483,17 @@ def recur(
         )
         rest = Extras(*(None if part is None else part.float() for part in rest))
     tensors = (x, index, offsets, weight_ih, weight_hh, bias_ih, bias_hh, weight_hr, h0, c0, *rest)
+    _refuse_transforms(*tensors)
     if _needs_gradient(*tensors):
-        run = _Recur if memory == "save" else _RecurAgain
-        y, h, c = run.apply(cell, reverse, *tensors)  # type: ignore[no-untyped-call]
+        run = _Recur.apply if memory == "save" else _recur_again
+        y, h, c = run(cell, reverse, *tensors)
     else:
         y, h, c, _, _ = torch.ops.elman.recur(cell, reverse, False, *tensors)
     return y.to(torch.bfloat16) if narrow else y, h, c
 
 
-def _autocast(x: Tensor) -> bool:
-    """True where the caller asked for bfloat16 and has float32."""
+def autocasts(x: Tensor) -> bool:
+    """True where ``torch.autocast`` asks for bfloat16 and `x` is float32."""
     if not torch.is_autocast_enabled("cpu") or torch.get_autocast_dtype("cpu") != torch.bfloat16:
         return False
     return x.dtype == torch.float32
@@ -443,6 +508,7 @@ def _warn_of_float32(isa: str) -> None:
     )
 
 
+@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]  # the graph is for this processor
 def _has_half() -> bool:
     core = info()
     if not core["bfloat16"]:
@@ -459,7 +525,8 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     >>> bool((linear(x, weight)[:1] == linear(x[:1], weight)).all())
     True
     """
-    if x.device.type != "cpu":
+    _refuse_transforms(x, weight, bias)
+    if x.device.type not in ("cpu", "meta"):
         return torch.nn.functional.linear(x, weight, bias)
     if x.dtype == torch.bfloat16 and weight.dtype == torch.float32:
         x = x.float()  # what leaves a layer in bfloat16 is added up in the type of the weight
@@ -521,7 +588,8 @@ def pool(kind: str, values: Tensor, offsets: Tensor, scores: Tensor | None = Non
     >>> pool("mean", torch.tensor([[1.0], [3.0]]), torch.tensor([0, 2, 2])).tolist()
     [[2.0], [0.0]]
     """
-    if values.device.type != "cpu":
+    _refuse_transforms(values, scores)
+    if values.device.type not in ("cpu", "meta"):
         return elsewhere.pool(kind, values, offsets, scores)
     if values.dtype == torch.bfloat16:
         values = values.float()
