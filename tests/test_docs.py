@@ -117,6 +117,7 @@ def test_rows_of_the_readme() -> None:
         "texts": texts,
         "labels": labels,
         "clf": quick.fit(texts, labels),
+        "model": torch.nn.LSTM(3, 4),
         "sequences": [np.zeros((length, 100), np.float32) for length in (3, 0, 5)],
     }
     rows = re.findall(r"^\| [^|]+ \| `([^`]*elman\.[^`]*|clf[^`]*)` \|", PAGES["README.md"].read_text("utf-8"), re.M)
