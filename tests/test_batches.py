@@ -5,8 +5,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from elman.batches import batches
+from elman.batches import batches, pieces
 from elman.errors import OptionError, ShapeError
+from elman.ragged import Ragged
 
 
 def cut(lengths, *arguments, **options):
@@ -74,3 +75,64 @@ def test_refused_lengths(lengths, message):
 def test_refused_limits(steps, most):
     with pytest.raises(OptionError, match="at least 1"):
         batches(torch.tensor([1]), steps, max_sequences=most)
+
+
+# ---- pieces
+
+
+def test_a_sequence_leaves_its_place_to_the_next():
+    found = pieces(torch.tensor([5, 2, 0, 3, 1, 7]), 4, 2, max_sequences=2)
+    table = [[(s, f, c, b) for s, f, c, b in zip(*map(torch.Tensor.tolist, piece), strict=True)] for piece in found]
+    assert table == [
+        [(0, 0, 2, -1), (1, 0, 2, -1)],  # sequence, first step, steps, place in the piece before
+        [(0, 2, 2, 0), (2, 0, 0, -1)],
+        [(0, 4, 1, 0), (3, 0, 2, -1)],
+        [(3, 2, 1, 1), (4, 0, 1, -1)],
+        [(5, 0, 2, -1)],
+        [(5, 2, 2, 0)],
+        [(5, 4, 2, 0)],
+        [(5, 6, 1, 0)],
+    ]
+
+
+@given(
+    lengths=st.lists(st.integers(0, 20), max_size=30),
+    steps=st.integers(1, 30),
+    most=st.none() | st.integers(1, 10),
+    size=st.integers(1, 25),
+    seed=st.none() | st.integers(0, 5),
+)
+def test_pieces_of_a_sequence_follow_each_other(lengths, steps, most, size, seed):
+    def generator():
+        return None if seed is None else torch.Generator().manual_seed(seed)
+
+    known, data = torch.tensor(lengths, dtype=torch.int64), Ragged.of([[i] * n for i, n in enumerate(lengths)])
+    found, past, last = pieces(known, steps, size, generator(), most), {}, []
+    for piece in found:
+        assert len(piece.sequences) == 1 or piece.steps <= steps
+        assert most is None or len(piece.sequences) <= most
+        here = piece.sequences.tolist()
+        for i, first, count, before in zip(here, *(part.tolist() for part in piece[1:]), strict=True):
+            assert first == past.get(i, 0)
+            assert (before < 0) == (i not in past)
+            assert before < 0 or last[before] == i
+            assert count == min(size, lengths[i] - first)
+            past[i] = first + count
+        assert [row.unique().tolist() for row in piece.of(data) if len(row)] == [
+            [i] for i, n in zip(here, piece.counts.tolist(), strict=True) if n
+        ]
+        last = here
+    assert past == dict(enumerate(lengths))
+    if size >= max([1, *lengths]):
+        whole = [batch.tolist() for batch in batches(known, steps, generator(), most)]
+        assert [piece.sequences.tolist() for piece in found] == whole
+    uncut = pieces(known, steps, 0, generator(), most)
+    assert [piece.sequences.tolist() for piece in uncut] == [
+        batch.tolist() for batch in batches(known, steps, generator(), most)
+    ]
+
+
+@pytest.mark.parametrize(("steps", "size", "most"), [(0, 1, None), (5, -1, None), (5, 1, 0)])
+def test_refused_limits_of_pieces(steps, size, most):
+    with pytest.raises(OptionError, match="at least 1 and cut of at least 0"):
+        pieces(torch.tensor([1]), steps, size, max_sequences=most)

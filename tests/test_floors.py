@@ -21,6 +21,7 @@ FLOORS = {
         "features/",
         "files.py",
         "batches.py",
+        "carry.py",
         "metrics.py",
         "history.py",
         "progress.py",

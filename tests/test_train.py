@@ -505,6 +505,7 @@ def test_refused_arguments():
         ("epochs", [-1, 1.5, None, True, "3"], [0, np.int64(3)]),
         ("batch_steps", [0, None], [1]),
         ("batch_sequences", [0, 2.5], [1]),
+        ("tbptt", [-1, 2.5, None, True], [0, 100]),
         ("learning_rate", [0, -1, math.nan, math.inf, "1", None, 1j], [1e-9, np.float32(1)]),
         ("weight_decay", [-1, math.nan], [0, 1]),
         ("warmup", [-0.1, 1.1], [0, 1]),

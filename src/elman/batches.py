@@ -1,13 +1,15 @@
-"""Which sequences are learnt from together: batches by number of steps, since work and memory grow with steps."""
+"""Which steps are learnt from together: batches by number of steps, since work and memory grow with steps."""
 
 from bisect import bisect_right
+from typing import NamedTuple, Self
 
 import torch
 from torch import Tensor
 
 from elman.errors import OptionError, ShapeError
+from elman.ragged import Ragged
 
-__all__ = ["batches", "checked_lengths"]
+__all__ = ["Piece", "batches", "checked_lengths", "pieces"]
 
 
 def batches(
@@ -37,6 +39,82 @@ def batches(
         cut.append(order[first:after])
         first, before = after, ends[after - 1]
     return cut
+
+
+class Piece(NamedTuple):
+    """Neighbouring steps of some sequences, which are learnt from together. Each is int64 [sequences of the piece]."""
+
+    sequences: Tensor  # which they are
+    first: Tensor  # the step of each at which the piece begins
+    counts: Tensor  # how many steps of each are in the piece
+    before: Tensor  # where in the previous piece the sequence stands, whose state goes on; -1 where it begins here
+
+    @property
+    def steps(self) -> int:
+        """How many steps there are, all sequences together."""
+        return int(self.counts.sum())
+
+    def of(self, data: Ragged) -> Ragged:
+        """These steps of all the sequences.
+
+        >>> data = Ragged.of([[1, 2, 3, 4, 5], [6, 7]])
+        >>> [piece.of(data).to_list() for piece in pieces(data.lengths, 8, cut=3)]
+        [[tensor([1, 2, 3]), tensor([6, 7])], [tensor([4, 5])]]
+        """
+        within = torch.cat([self.counts.new_zeros(1), self.counts.cumsum(0)])
+        start = data.offsets[self.sequences] + self.first
+        rows = torch.repeat_interleave(start - within[:-1], self.counts) + torch.arange(int(within[-1]))
+        return Ragged(data.values[rows.to(data.values.device)], within)
+
+    def take(self, places: list[int]) -> Self:
+        """The piece with some of its sequences only."""
+        chosen = torch.tensor(places, dtype=torch.int64)
+        return type(self)(*[part[chosen] for part in self])
+
+
+def pieces(
+    lengths: Tensor,
+    steps: int,
+    cut: int = 0,
+    generator: torch.Generator | None = None,
+    max_sequences: int | None = None,
+) -> list[Piece]:
+    """Batches of sequences that are cut after every `cut` of their steps; 0 leaves them whole.
+
+    A sequence begins in a piece, goes on in the following ones and leaves its place to the next when it ends, so that
+    the pieces stay full: each has at most `steps` steps, of at most `max_sequences` sequences. Where no sequence is
+    longer than `cut`, these are the batches of `batches`, whose other arguments and errors they share.
+
+    >>> [piece.sequences.tolist() for piece in pieces(torch.tensor([5, 2, 3, 1]), steps=4, cut=2)]
+    [[0, 1], [0, 2], [0, 2, 3]]
+    """
+    if steps < 1 or cut < 0 or (max_sequences is not None and max_sequences < 1):
+        raise OptionError(
+            f"pieces needs steps and max_sequences of at least 1 and cut of at least 0, got {steps}, {max_sequences} "
+            f"and {cut}."
+        )
+    lengths = checked_lengths(lengths)
+    count = len(lengths)
+    order = (torch.arange(count) if generator is None else torch.randperm(count, generator=generator)).tolist()
+    sizes: list[int] = lengths.tolist()
+    longest = cut or max([1, *sizes])
+    limit = count if max_sequences is None else max_sequences
+    found, place = [], 0
+    running: list[tuple[int, int, int]] = []  # sequence, step, where it stood in the piece before
+    while running or place < count:
+        room = steps - sum(min(longest, sizes[sequence] - first) for sequence, first, _ in running)
+        while place < count and (not running or (len(running) < limit and min(longest, sizes[order[place]]) <= room)):
+            room -= min(longest, sizes[order[place]])
+            running.append((order[place], 0, -1))
+            place += 1
+        sequences, first, before = torch.tensor(running).unbind(1)
+        found.append(Piece(sequences, first, (lengths[sequences] - first).clamp(max=longest), before))
+        running = [
+            (sequence, at + longest, rank)
+            for rank, (sequence, at, _) in enumerate(running)
+            if at + longest < sizes[sequence]
+        ]
+    return found
 
 
 def checked_lengths(lengths: Tensor) -> Tensor:

@@ -12,6 +12,11 @@ With p the share of the planned training that is done, from 0 to 1, w = warmup a
 
 The parameters then take a step of AdamW (Loshchilov & Hutter 2019). Weight decay pulls on every parameter of two or
 more dimensions, embeddings included, and leaves those of one (biases, scales) alone.
+
+With tbptt = k a model with a loss at every step (`StepLoss`) learns from k steps of a sequence at a time (Williams &
+Peng 1990; the state is carried on, the gradient is not):
+
+    h_t is a constant to the gradient of the steps after t    where t = k, 2k, 3k ... of its own sequence
 """
 
 import dataclasses
@@ -34,12 +39,13 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from elman import store
-from elman.batches import batches, checked_lengths
+from elman.batches import Piece, checked_lengths, pieces
+from elman.carry import State, StepLoss, detached, goes_on, taken
 from elman.errors import DataError, ModelFileError, OptionError, ShapeError, TrainingError
 from elman.history import Epoch, History
 from elman.progress import Silence, note, progress
 
-__all__ = ["Epoch", "History", "Training", "train"]
+__all__ = ["Epoch", "History", "StepLoss", "Training", "train"]
 
 
 # ------------------------------------------------------------------------------------------------------------- options
@@ -58,6 +64,7 @@ class Training:
     epochs: int = 10  # passes over the sequences, at most; 0 leaves the model as it was built
     batch_steps: int = 16384  # steps in a batch, at most; a longer sequence is a batch of its own
     batch_sequences: int = 32  # sequences in a batch, at most
+    tbptt: int = 0  # steps over which the gradient reaches back (truncated, state carried on); 0: the whole sequence
     learning_rate: float = 2e-3  # the highest rate, reached when the warm-up ends
     weight_decay: float = 0.01  # pull towards 0 as a share of learning_rate, not on biases; 0 turns it off
     warmup: float = 0.1  # share of the training, 0 to 1, in which the learning rate rises from 0
@@ -76,6 +83,7 @@ class Training:
             "epochs": (whole(self.epochs, 0), "a whole number of at least 0"),
             "batch_steps": (whole(self.batch_steps, 1), "a whole number of at least 1"),
             "batch_sequences": (whole(self.batch_sequences, 1), "a whole number of at least 1"),
+            "tbptt": (whole(self.tbptt, 0), "a whole number of at least 0"),
             "learning_rate": (number(self.learning_rate) and self.learning_rate > 0, "a number greater than 0"),
             "weight_decay": (number(self.weight_decay), "a number of at least 0"),
             "warmup": (number(self.warmup, 1), "a number from 0 to 1"),
@@ -122,7 +130,7 @@ def _is_number(value: object, most: float = math.inf) -> bool:
 
 def train(
     model: nn.Module,
-    loss: Callable[[Tensor], Tensor],
+    loss: Callable[[Tensor], Tensor] | StepLoss,
     lengths: Tensor,
     options: Training,
     *,
@@ -135,9 +143,12 @@ def train(
     """Fit the parameters of `model` and return the learning curve. The model ends in `eval` mode.
 
     `loss(indices)` gives the mean loss, a scalar with gradient, over the sequences with these indices (int64, on the
-    CPU); `lengths` `[sequences]` holds their steps. `validate()`, called after every epoch in `eval` mode and without
-    gradient, gives metrics by name; the weights of the epoch with the best `metric` are put back at the end (higher is
-    better, unless metrics.lower_is_better; a lower "loss" decides between equals). Without it the last weights stay.
+    CPU); `lengths` `[sequences]` holds their steps. A `StepLoss` gives it over the steps of a piece, which is what
+    `tbptt` needs; there the history has the mean over steps.
+
+    `validate()`, called after every epoch in `eval` mode and without gradient, gives metrics by name; the weights of
+    the epoch with the best `metric` are put back at the end (higher is better, unless metrics.lower_is_better; a lower
+    "loss" decides between equals). Without it the last weights stay.
 
     `checkpoint` is a folder, rewritten after every epoch; with `resume` a run that died goes on from it to the same
     final weights, bit for bit, as if it had not. `name(index)` says in messages which sequence an index is.
@@ -164,6 +175,15 @@ def train(
         raise DataError("there are no sequences to learn from. Give at least one.")
     if resume and checkpoint is None:
         raise OptionError("resume = True needs the checkpoint folder of the run to continue; give checkpoint=...")
+    if isinstance(loss, StepLoss):
+        if not int(lengths.sum()):
+            raise DataError("there are no steps to learn from: every sequence is empty. Give at least one step.")
+    elif options.tbptt:
+        raise OptionError(
+            f"tbptt = {options.tbptt} cuts sequences into pieces, which needs a loss at every step (a StepLoss), but "
+            "this model has one loss for a whole sequence, whose gradient would reach its end only. Set tbptt = 0; "
+            'memory = "recompute" bounds the memory that long sequences take.'
+        )
     run = _Run(model, loss, lengths, options, validate, metric, name or "sequence {}".format)
     with _own_random_numbers(model, options.seed), torch.enable_grad():
         if checkpoint is not None:
@@ -196,7 +216,7 @@ class _Run:
     def __init__(
         self,
         model: nn.Module,
-        loss: Callable[[Tensor], Tensor],
+        loss: Callable[[Tensor], Tensor] | StepLoss,
         lengths: Tensor,
         options: Training,
         validate: Callable[[], Mapping[str, float]] | None,
@@ -241,17 +261,22 @@ class _Run:
 
     def _one_epoch(self, show: Silence) -> None:
         begin, number = time.perf_counter(), len(self.history) + 1
-        options, count = self.options, len(self.lengths)
-        cut = batches(self.lengths, options.batch_steps, self.order, options.batch_sequences)
+        options, by_step = self.options, isinstance(self.loss, StepLoss)
+        cut = pieces(self.lengths, options.batch_steps, options.tbptt, self.order, options.batch_sequences)
+        cut = [piece for piece in cut if piece.steps or not by_step]
+        count = int(self.lengths.sum()) if by_step else len(self.lengths)
         self.model.train()
         total = norms = clipped = done = steps = 0.0
-        for place, indices in enumerate(cut):
-            share = (done + len(indices) / 2) / count  # the middle of the batch: neither end of the curve has rate 0
+        state = None
+        for place, piece in enumerate(cut):
+            size = piece.steps if by_step else len(piece.sequences)
+            share = (done + size / 2) / count  # the middle of the batch: neither end of the curve has rate 0
             rate = options.rate_at((number - 1 + share) / options.epochs)
-            value, norm = self._one_batch(indices, rate, f"epoch {number}, batch {place + 1} of {len(cut)}")
-            total, norms, done = total + value * len(indices), norms + norm, done + len(indices)
+            where = f"epoch {number}, batch {place + 1} of {len(cut)}"
+            value, norm, state = self._one_batch(piece, self._carried(piece, state), rate, where)
+            total, norms, done = total + value * size, norms + norm, done + size
             clipped += bool(options.clip) and norm > options.clip
-            steps += int(self.lengths[indices].sum())
+            steps += piece.steps
             show.batch(number, total / done, steps)
         learnt = time.perf_counter() - begin
         metrics = self._assess()
@@ -267,17 +292,29 @@ class _Run:
         )
         self._keep(record)
 
-    def _one_batch(self, indices: Tensor, rate: float, where: str) -> tuple[float, float]:
-        """Learn from one batch; the loss and the gradient's norm before clipping."""
+    def _carried(self, piece: Piece, last: State) -> State:
+        """The state before a piece: that after the piece before where a sequence goes on, else a fresh one."""
+        if not isinstance(self.loss, StepLoss):
+            return None
+        fresh = self.loss.initial_state(len(piece.sequences))
+        return fresh if last is None or bool((piece.before < 0).all()) else goes_on(fresh, last, piece.before)
+
+    def _loss_of(self, piece: Piece, state: State) -> tuple[Tensor, State]:
+        if isinstance(self.loss, StepLoss):
+            return self.loss(piece, state)
+        return self.loss(piece.sequences), None
+
+    def _one_batch(self, piece: Piece, state: State, rate: float, where: str) -> tuple[float, float, State]:
+        """Learn from one batch; the loss, the gradient's norm before clipping and the state to go on with."""
         self.optimizer.zero_grad(set_to_none=True)
-        loss = self.loss(indices)
+        loss, after = self._loss_of(piece, state)
         _check_loss(loss)
         loss.backward()
         gradients = [p.grad for p in self.parameters.values() if p.grad is not None]
         total_norm = nn.utils.get_total_norm(gradients)
         value, norm = loss.item(), total_norm.item()  # on a GPU the only wait of the batch, after all work is queued
         if not (math.isfinite(value) and math.isfinite(norm)):
-            self._refuse(indices, value, where)
+            self._refuse(piece, state, value, where)
         if 0 < self.options.clip < norm:
             nn.utils.clip_grads_with_norm_(self.parameters.values(), self.options.clip, total_norm)
         for group in self.optimizer.param_groups:
@@ -288,7 +325,7 @@ class _Run:
             decay = min(self.options.average, (1 + self.updates) / (10 + self.updates))
             with torch.no_grad():
                 get_ema_multi_avg_fn(decay)(self.averages, list(self.parameters.values()), self.updates)
-        return value, norm
+        return value, norm, detached(after)
 
     # ---- the best weights
 
@@ -349,16 +386,17 @@ class _Run:
 
     # ---- a loss that is no number
 
-    def _refuse(self, indices: Tensor, value: float, where: str) -> NoReturn:
+    def _refuse(self, piece: Piece, state: State, value: float, where: str) -> NoReturn:
         """Name the sequences and the gradient at fault, put the best weights back, raise."""
         options, best = self.options, self.history.best
         shown = f"the loss became {value}"
         if math.isfinite(value):
             shown = f"the gradient became infinite or NaN (at a loss of {value:.4g})"
-        bad = [index for index in indices[:256].tolist() if self._faulty(index)]
-        largest = self._largest_gradient([index for index in indices.tolist() if index not in bad])
-        listed = bad or indices.tolist()
-        names = ", ".join(self._named(index) for index in listed[:8])
+        state, every = detached(state), list(range(len(piece.sequences)))
+        bad = [place for place in every[:256] if self._faulty(piece, state, place)]
+        largest = self._largest_gradient(piece, state, [place for place in every if place not in bad])
+        listed = bad or every
+        names = ", ".join(self._named(piece, place) for place in listed[:8])
         names += f" and {len(listed) - 8} more" if len(listed) > 8 else ""
         blame = "at fault" if bad else "together, though none of them alone"
         advice = f"Lower learning_rate (now {options.learning_rate:g}) or clip (now {options.clip:g}; 0 is off)."
@@ -369,26 +407,26 @@ class _Run:
         self.model.eval()
         kept = f"weights of epoch {best}, the best so far," if best else "weights from before the training"
         raise TrainingError(
-            f"{shown} in {where}, which has {len(indices)} sequences; {blame}: {names}. {largest}. {advice} "
+            f"{shown} in {where}, which has {len(every)} sequences; {blame}: {names}. {largest}. {advice} "
             f"The {kept} are back in the model."
         )
 
-    def _gradient_norms(self, indices: list[int]) -> dict[str, float]:
+    def _gradient_norms(self, piece: Piece, state: State, places: list[int]) -> dict[str, float]:
         """The norm of each parameter's gradient for these sequences; none where the model cannot learn from so few."""
         self.optimizer.zero_grad(set_to_none=True)
         try:
-            self.loss(torch.tensor(indices)).backward()
+            self._loss_of(piece.take(places), taken(state, torch.tensor(places)))[0].backward()
         except (ValueError, RuntimeError):  # as with batch normalisation
             return {}
         return {key: float(p.grad.norm()) for key, p in self.parameters.items() if p.grad is not None}
 
-    def _faulty(self, index: int) -> bool:
+    def _faulty(self, piece: Piece, state: State, place: int) -> bool:
         """Whether one sequence alone gives a gradient that is not finite."""
-        return not all(map(math.isfinite, self._gradient_norms([index]).values()))
+        return not all(map(math.isfinite, self._gradient_norms(piece, state, [place]).values()))
 
-    def _largest_gradient(self, indices: list[int]) -> str:
+    def _largest_gradient(self, piece: Piece, state: State, places: list[int]) -> str:
         """The parameter with the largest gradient, for the sequences that are not at fault."""
-        norms = self._gradient_norms(indices) if indices else {}
+        norms = self._gradient_norms(piece, state, places) if places else {}
         if not norms:
             return "No other sequence tells which gradient is largest"
         if broken := [key for key, norm in norms.items() if not math.isfinite(norm)]:
@@ -396,11 +434,13 @@ class _Run:
         key = max(norms, key=norms.__getitem__)
         return f"Largest gradient of the others: {key}, norm {norms[key]:.3g}"
 
-    def _named(self, index: int) -> str:
+    def _named(self, piece: Piece, place: int) -> str:
+        index, first = int(piece.sequences[place]), int(piece.first[place])
+        since = f" from step {first} on" if first else ""
         try:
-            return self.name(index)
+            return self.name(index) + since
         except Exception:  # the message about the loss matters more than a faulty name
-            return f"sequence {index}"
+            return f"sequence {index}{since}"
 
     # ---- checkpoints
 

@@ -257,6 +257,9 @@ def test_option_problems_come_together() -> None:
         {"input": 3},
         {"ngrams": 1.5},
         {"validation": 0.7},
+        {"memory": "forget"},
+        {"tbptt": -1},
+        {"tbptt": 100},
     ],
 )
 def test_one_problem(wrong: dict[str, Any]) -> None:

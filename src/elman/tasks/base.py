@@ -51,6 +51,7 @@ class Task(BaseEstimator, Training):
 
     task: ClassVar[str]  # written to config.json, the name on the command line
     says: ClassVar[str]  # what it does, for people
+    every_step: ClassVar[bool] = False  # whether it has a loss at every step (train.StepLoss)
 
     # what a step is
     input: str | None = None  # the column of a frame to read; None: the only one beside the target
@@ -105,7 +106,15 @@ class Task(BaseEstimator, Training):
             found.append(f"bidirectional = {self.bidirectional!r} must be True or False")
         if not (self.input is None or isinstance(self.input, str)):
             found.append(f"input = {self.input!r} must be the name of a column, or None")
-        return found + self._width_problems()
+        return found + self._width_problems() + self._tbptt_problems()
+
+    def _tbptt_problems(self) -> list[str]:
+        if not is_whole(self.tbptt):  # 0, or refused by Training
+            return []
+        if not self.every_step:
+            one = f"{type(self).__name__} has one loss for a whole sequence, whose gradient would reach its end only"
+            return [f'tbptt = {self.tbptt} must be 0: {one} (memory = "recompute" takes little memory for long ones)']
+        return [f"tbptt = {self.tbptt} needs bidirectional = False: no state is carried backwards"] * self.bidirectional
 
     def _width_problems(self) -> list[str]:
         hidden = self.hidden
