@@ -56,9 +56,8 @@ class Encoder(nn.Module):
         self.inputs, self.bidirectional = inputs, bidirectional
         self.outputs = widths[-1] * len(ways)
         widths_in = [inputs] + [width * len(ways) for width in widths]
-        options = {} if memory == "save" else {"memory": memory}
         self.layers = nn.ModuleList(
-            nn.ModuleList(CELLS[cell](width_in, width, reverse=reverse, **options) for reverse in ways)
+            nn.ModuleList(CELLS[cell](width_in, width, reverse=reverse, memory=memory) for reverse in ways)
             for width_in, width in zip(widths_in, widths, strict=False)
         )
         self.dropout = SequenceDropout(dropout)
