@@ -23,7 +23,7 @@ def beside_bench(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.syspath_prepend(str(BENCH))
     yield
     torch.set_num_threads(threads)
-    for name in ("layers", "onnx_layer", "results", "tutorial", "workers"):
+    for name in ("layers", "onnx_layer", "precision", "quality", "results", "tutorial", "workers"):
         sys.modules.pop(name, None)
 
 
@@ -88,3 +88,20 @@ def test_only_and_write_do_not_go_together() -> None:
     options.write = True
     with pytest.raises(SystemExit, match="--only"):
         chosen(["ab", "c"], options)
+
+
+def test_precision_pairs_the_seeds() -> None:
+    from precision import measure, row
+    from quality import Split
+
+    texts, labels = ["a good film", "fine", "a bad film", "poor"], ["+", "+", "-", "-"]
+    right, seconds = measure(Split(texts, labels, texts, labels), [0, 1])
+    assert [len(side) for sides in right.values() for side in sides.values()] == [2] * 4
+    assert [len(times) for times in seconds.values()] == [2, 2]
+    assert row("both", [89.0, 90.0], [89.5, 89.5]) == [
+        "both",
+        "89.00 90.00",
+        "89.50 89.50",
+        "+0.00 (-0.50 to +0.50)",
+        "0.71",
+    ]

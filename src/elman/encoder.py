@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import Tensor, nn
 
 from elman.cells import CELLS
-from elman.cells.base import Cell, State
+from elman.cells.base import Cell, Recurrent, State
 from elman.errors import OptionError
 from elman.heads import SequenceDropout
 from elman.ragged import Ragged
+
+#: What the products of a layer are made of.
+PRECISIONS = ("float32", "bfloat16")
 
 
 class Encoder(nn.Module):
@@ -29,6 +33,9 @@ class Encoder(nn.Module):
     - `dropout`: share of h set to zero after every layer, one mask for all steps of a sequence; 0 turns it off.
     - `memory`: what training keeps of a layer; "save" its gates and y, "recompute" y alone, for a third more arithmetic
       and the same gradient. For sequences of many thousand steps.
+    - `precision`: "bfloat16" runs the layers under ``torch.autocast``: products of bfloat16 with float32 sums and
+      state, in training too, while weights, gradients and what comes out stay as they are. For cells whose gates see
+      the state, on the CPU; on a processor without such products the layers run in float32, and a warning says so once.
 
     ``outputs`` is the width of what comes out. Raises ``OptionError`` for options that do not fit together.
 
@@ -47,13 +54,18 @@ class Encoder(nn.Module):
         bidirectional: bool = False,
         dropout: float = 0.0,
         memory: str = "save",
+        precision: str = "float32",
     ) -> None:
         super().__init__()
         if cell not in CELLS:
             raise OptionError(f"cell must be one of {', '.join(CELLS)}, got {cell!r}.")
+        if precision not in PRECISIONS:
+            raise OptionError(f"precision must be one of {', '.join(PRECISIONS)}, got {precision!r}.")
+        if precision not in precisions(cell):
+            raise OptionError(f"precision = {precision!r} is not made for cell = {cell!r}. Leave it at 'float32'.")
         widths = _widths(hidden, layers)
         ways = (False, True) if bidirectional else (False,)
-        self.inputs, self.bidirectional = inputs, bidirectional
+        self.inputs, self.bidirectional, self.precision = inputs, bidirectional, precision
         self.outputs = widths[-1] * len(ways)
         widths_in = [inputs] + [width * len(ways) for width in widths]
         self.layers = nn.ModuleList(
@@ -68,13 +80,14 @@ class Encoder(nn.Module):
 
     def forward(self, x: Ragged, state: tuple[tuple[State, ...], ...] | None = None) -> tuple[Ragged, State]:
         """Forwards whole sequences; the state after each comes back, and may go in again."""
-        after = []
-        for index, layer in enumerate(self._cells()):
-            runs = [cell(x, None if state is None else state[index][way]) for way, cell in enumerate(layer)]
-            x = runs[0][0] if len(runs) == 1 else x.with_values(torch.cat([y.values for y, _ in runs], dim=1))
-            x = self.dropout(x)
-            after.append(tuple(last for _, last in runs))
-        return x, tuple(after)
+        after, given = [], x.values
+        with self._narrowed(given):
+            for index, layer in enumerate(self._cells()):
+                runs = [cell(x, None if state is None else state[index][way]) for way, cell in enumerate(layer)]
+                x = runs[0][0] if len(runs) == 1 else x.with_values(torch.cat([y.values for y, _ in runs], dim=1))
+                x = self.dropout(x)
+                after.append(tuple(last for _, last in runs))
+        return self._widened(x, given), tuple(after)
 
     def step(self, x: Tensor, state: tuple[tuple[State, ...], ...]) -> tuple[Tensor, State]:
         """Forwards one step of each sequence, [sequences, inputs]; for evaluation: no dropout. One direction only."""
@@ -83,15 +96,39 @@ class Encoder(nn.Module):
                 "a bidirectional encoder cannot step: its second direction starts at the last step, which is yet to "
                 "come. Train with bidirectional=False to stream."
             )
-        after = []
-        for layer, (before,) in zip(self._cells(), state, strict=True):
-            x, last = layer[0].step(x, before)
-            after.append((last,))
-        return x, tuple(after)
+        after, given = [], x
+        with self._narrowed(given):
+            for layer, (before,) in zip(self._cells(), state, strict=True):
+                x, last = layer[0].step(x, before)
+                after.append((last,))
+        return x if self.precision == "float32" else x.to(given.dtype), tuple(after)
+
+    def _narrowed(self, values: Tensor) -> AbstractContextManager[object]:
+        """What the layers run in. An autocast of the caller's stays in force."""
+        if self.precision == "float32":
+            return nullcontext()
+        if values.device.type != "cpu":
+            raise OptionError(
+                f"precision = {self.precision!r} runs on the CPU only, got values on {values.device}. Leave it at "
+                "'float32' there."
+            )
+        return torch.autocast("cpu", torch.bfloat16)
+
+    def _widened(self, y: Ragged, like: Tensor) -> Ragged:
+        return y if self.precision == "float32" else y.with_values(y.values.to(like.dtype))
 
     def _cells(self) -> list[list[Cell]]:
         layers = [layer for layer in self.layers if isinstance(layer, nn.ModuleList)]
         return [[cell for cell in layer if isinstance(cell, Cell)] for layer in layers]
+
+
+def precisions(cell: str) -> tuple[str, ...]:
+    """What a cell of ``CELLS`` can multiply in.
+
+    >>> precisions("gru")
+    ('float32', 'bfloat16')
+    """
+    return PRECISIONS if issubclass(CELLS[cell], Recurrent) else PRECISIONS[:1]
 
 
 def _widths(hidden: int | Sequence[int], layers: int) -> list[int]:

@@ -24,6 +24,7 @@ from torch import Tensor
 
 from elman import report, store
 from elman.cells import CELLS
+from elman.encoder import PRECISIONS, precisions
 from elman.errors import DataError, ModelFileError, OptionError
 from elman.features import FEATURES, Feature, infer
 from elman.features.base import is_frame, listed
@@ -79,6 +80,7 @@ class Task(BaseEstimator, Training):
     symbol_dropout: float = 0.4  # share of a sequence's distinct symbols that are left out (Gal & Ghahramani 2016)
     dropout: float = 0.3  # share of h set to zero after each layer, one mask per sequence; 0 turns it off
     memory: str = "save"  # in training: "save" keeps all gates, "recompute" makes them again, for less memory
+    precision: str = "float32"  # of products in the layers; "bfloat16": faster, where the processor multiplies it
 
     # Two tasks with equal options are still two tasks: one may be fitted, the other not.
     __eq__ = object.__eq__
@@ -96,7 +98,7 @@ class Task(BaseEstimator, Training):
         kinds, units = ("auto", *FEATURES), ("auto", "words", "characters", "mixed", "subwords")
         found += choice(self, "feature", kinds) + choice(self, "unit", units)
         found += choice(self, "scale", ("standard", "none")) + choice(self, "cell", tuple(CELLS))
-        found += choice(self, "memory", MEMORY)
+        found += choice(self, "memory", MEMORY) + self._precision_problems()
         found += whole(self, "max_words") + whole(self, "layers") + whole(self, "embed")
         found += whole(self, "min_count") if self.min_count is not None else []
         found += share(self, "symbol_dropout") + share(self, "dropout")
@@ -107,6 +109,12 @@ class Task(BaseEstimator, Training):
         if not (self.input is None or isinstance(self.input, str)):
             found.append(f"input = {self.input!r} must be the name of a column, or None")
         return found + self._width_problems() + self._tbptt_problems()
+
+    def _precision_problems(self) -> list[str]:
+        found = choice(self, "precision", PRECISIONS)
+        if found or choice(self, "cell", tuple(CELLS)) or self.precision in precisions(self.cell):
+            return found
+        return [f"precision = {self.precision!r} is not made for cell = {self.cell!r}"]
 
     def _tbptt_problems(self) -> list[str]:
         if not is_whole(self.tbptt):  # 0, or refused by Training

@@ -78,6 +78,7 @@ class Network(nn.Module):
             bool(options.bidirectional),
             options.dropout,
             options.memory,
+            options.precision,
         )
         self.pool = Pool(options.pool, self.encoder.outputs)
         self.dropout = nn.Dropout(options.head_dropout)
