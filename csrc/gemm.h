@@ -1,89 +1,14 @@
-// Packed weights, and the one product that everything here is made of.
+// The one product that everything here is made of.
 //
-// A panel is `vectors` vector registers wide and runs over all of K: for every k the panel's columns lie side by side,
-// so that the inner loop reads it as a stream. A block of rows keeps rows x vectors sums in registers and adds
-// k = 0, 1, 2 ... in that order, whatever the number of rows: a row's bits depend on that row alone. In bfloat16 the
-// processor multiplies pairs, k = 0 and 1, then 2 and 3 ..., and adds them to float32 sums.
+// A block of rows keeps rows x vectors sums in registers, reads a panel (pack.h) as a stream and adds k = 0, 1, 2 ...
+// in that order, whatever the number of rows: a row's bits depend on that row alone. In bfloat16 the processor
+// multiplies pairs, k = 0 and 1, then 2 and 3 ..., and adds them to float32 sums.
 #pragma once
 
-#include "threads.h"
-#include "vec.h"
-
-extern "C" {
-int posix_memalign(void**, unsigned long, unsigned long) noexcept;
-void free(void*) noexcept;
-}
+#include "pack.h"
 
 namespace elman {
 namespace ELMAN_SET {
-
-static ELMAN_INLINE int64_t at_most(int64_t a, int64_t b) { return a < b ? a : b; }
-static constexpr int smaller(int a, int b) { return a < b ? a : b; }
-static ELMAN_INLINE int64_t pieces(int64_t whole, int64_t piece) { return (whole + piece - 1) / piece; }
-
-template <class T>
-static inline void copy(T* to, const T* from, int64_t count) {
-  __builtin_memcpy(to, from, static_cast<unsigned long>(count) * sizeof(T));
-}
-
-template <class T>
-static inline void fill(T* to, T value, int64_t count) {
-  for (int64_t i = 0; i < count; ++i) to[i] = value;
-}
-
-// Aligned memory of this call. `data` is null when there is none left; the caller checks.
-template <class T>
-class Buffer {
- public:
-  explicit Buffer(int64_t count) {
-    void* memory = nullptr;
-    const unsigned long bytes = static_cast<unsigned long>(count > 0 ? count : 1) * sizeof(T);
-    if (posix_memalign(&memory, 64, bytes) == 0) data = static_cast<T*>(memory);
-  }
-  ~Buffer() { free(data); }
-  Buffer(const Buffer&) = delete;
-  Buffer& operator=(const Buffer&) = delete;
-  T* data = nullptr;
-};
-
-// What is multiplied: numbers of P, `pair` of them at a time, added to sums of type Sum.
-template <class P>
-struct Operand {
-  using Sum = P;
-  using V = Vec<P>;
-  static constexpr int pair = 1;
-  static ELMAN_INLINE P from(P a) { return a; }
-  static ELMAN_INLINE typename V::Reg load(const P* p) { return V::load(p); }
-  static ELMAN_INLINE typename V::Reg broadcast(const P* p) { return V::all(*p); }
-  static ELMAN_INLINE typename V::Reg broadcast_last(const P* p) { return V::all(*p); }
-  static ELMAN_INLINE typename V::Reg fma(typename V::Reg a, typename V::Reg b, typename V::Reg c) {
-    return V::fma(a, b, c);
-  }
-};
-
-#if defined(__AVX512BF16__)
-template <>
-struct Operand<Bf16> {
-  using Sum = float;
-  static constexpr int pair = 2;
-  static ELMAN_INLINE Bf16 from(float a) {
-    uint32_t bits;
-    __builtin_memcpy(&bits, &a, sizeof bits);
-    if ((bits & 0x7fffffffu) > 0x7f800000u) return {static_cast<uint16_t>(bits >> 16 | 64u)};  // NaN stays NaN
-    return {static_cast<uint16_t>((bits + 0x7fffu + (bits >> 16 & 1u)) >> 16)};
-  }
-  static ELMAN_INLINE __m512i load(const Bf16* p) { return _mm512_loadu_si512(p); }
-  static ELMAN_INLINE __m512i broadcast(const Bf16* p) {
-    int both;
-    __builtin_memcpy(&both, p, sizeof both);
-    return _mm512_set1_epi32(both);
-  }
-  static ELMAN_INLINE __m512i broadcast_last(const Bf16* p) { return _mm512_set1_epi32(p->bits); }  // its pair is 0
-  static ELMAN_INLINE __m512 fma(__m512i a, __m512i b, __m512 c) {
-    return _mm512_dpbf16_ps(c, (__m512bh)a, (__m512bh)b);
-  }
-};
-#endif
 
 template <class P>
 using Sums = typename Vec<typename Operand<P>::Sum>::Reg;
@@ -128,63 +53,6 @@ static ELMAN_INLINE void product(const P* const (&a)[rows], int64_t count, const
     if (k < count) add([](const P* p) ELMAN_LAMBDA { return O::broadcast_last(p); }, k);
   }
 }
-
-// Where the columns of a panel come from: `group` neighbours in the output for each of `groups` blocks that lie
-// `group_stride` apart (gates side by side), or plain neighbours when groups == 1.
-struct Columns {
-  int64_t count;         // columns of a group that exist
-  int64_t groups;        // 1, or gates
-  int64_t group_stride;  // distance from a gate to the next
-};
-
-// A matrix to be packed: element (k, column) is source[k * k_stride + column * column_stride], k < count.
-template <class T>
-struct Source {
-  const T* source;
-  int64_t k_stride, column_stride, count;
-};
-
-// One or two matrices of as many columns, below each other, as panels of P.
-template <class T, class P = T>
-struct Packed {
-  using O = Operand<P>;
-  Packed(Source<T> upper, Columns columns, int vectors, int threads, Source<T> lower = {nullptr, 0, 0, 0})
-      : step(vectors * Vec<T>::width * O::pair),
-        blocks(vectors / columns.groups),
-        lower_at(pieces(upper.count, O::pair) * step),
-        panel_size(lower_at + pieces(lower.count, O::pair) * step),
-        panels(pieces(columns.count, blocks * Vec<T>::width)),
-        memory(panels * panel_size) {
-    if (memory.data == nullptr) return;
-    share(threads, panels, [&](int64_t p, int) {
-      P* panel = memory.data + p * panel_size;
-      pack(upper, columns, vectors, p, panel);
-      pack(lower, columns, vectors, p, panel + lower_at);
-    });
-  }
-  const P* panel(int64_t p) const { return memory.data + p * panel_size; }
-  const P* lower(int64_t p) const { return panel(p) + lower_at; }
-
-  int64_t step, blocks, lower_at, panel_size, panels;  // blocks: vectors of neighbouring columns in a panel
-  Buffer<P> memory;
-
- private:
-  void pack(const Source<T>& from, const Columns& columns, int vectors, int64_t p, P* panel) const {
-    constexpr int width = Vec<T>::width, pair = O::pair;
-    const int64_t depth = pieces(from.count, pair) * pair;
-    for (int64_t k0 = 0; k0 < depth; k0 += 16)  // a tile at a time, so that writes stay in the nearest cache
-      for (int v = 0; v < vectors; ++v)
-        for (int lane = 0; lane < width; ++lane) {
-          const int64_t unit = (p * blocks + v / columns.groups) * width + lane;
-          const int64_t column = (v % columns.groups) * columns.group_stride + unit;
-          const int64_t exist = unit < columns.count ? from.count : 0;
-          const T* source = from.source + column * from.column_stride;
-          P* out = panel + (v * width + lane) * pair;
-          for (int64_t k = k0; k < at_most(k0 + 16, depth); ++k)
-            out[k / pair * step + k % pair] = k < exist ? O::from(source[k * from.k_stride]) : P{};
-        }
-  }
-};
 
 template <int value_>
 struct Size {
