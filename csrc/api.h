@@ -281,6 +281,47 @@ struct Scans {
   void (*backward)(const ScanBack<T>&);
 };
 
+// How a stepper keeps its weights; states are float32 always. bfloat16 is widened to float32 in registers; int8 is
+// multiplied with x and h as whole numbers of 16 bits.
+enum class Store : int { float32 = 0, bfloat16 = 1, int8 = 2 };
+
+// One layer of a stepper, its weights packed: for every panel of units one stretch of memory with all that a step
+// reads.
+struct StepLayer {
+  Kind kind;
+  Store store;
+  int64_t inputs, hidden;
+  int64_t panels, panel_bytes;  // set by `shape`, as is
+  int64_t whole_words[2];       //   what StepRow::whole needs
+  char* packed;                 // [panels * panel_bytes], aligned to 64; written by `pack`
+};
+
+struct StepWeights {
+  const float* weight_ih;  // [G * H, I]
+  const float* weight_hh;  // [G * H, H]
+  const float* bias_ih;    // [G * H] or null
+  const float* bias_hh;    // [G * H] or null
+};
+
+// One sequence in one step of a layer.
+struct StepRow {
+  const float* x;         // [I]
+  const float* h_before;  // [H]
+  const float* c_before;  // [H]   LSTM only
+  float* h;               // [H]   out, not h_before
+  float* c;               // [H]   out, LSTM only; not c_before
+  int32_t* whole[2];      // [whole_words]  x and h as int8 weights want them
+  float* scale;           // [2]            of both
+};
+
+// `panel` does the units of one panel, for every row: the bits of `forward` over one step when weights are float32.
+struct Stepping {
+  void (*shape)(StepLayer&);
+  void (*pack)(const StepLayer&, const StepWeights&);
+  void (*prepare)(const StepLayer&, const StepRow*, int64_t rows);  // before the panels of a step
+  void (*panel)(const StepLayer&, const StepRow*, int64_t rows, int64_t panel);
+};
+
 struct Set {
   const char* name;
   int lanes32;  // float32 numbers in a vector
@@ -288,6 +329,7 @@ struct Set {
   Kernels<double> of64;
   Scans<float> scans32;
   Scans<double> scans64;
+  const Stepping& (*stepping)();
 };
 
 // The same functions on bfloat16, for processors that multiply it (half.cc).

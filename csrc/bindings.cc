@@ -11,6 +11,9 @@
 #include "isa.h"
 
 namespace elman {
+
+void bind_stepper(nb::module_& m);  // bindings_stepper.cc
+
 namespace {
 
 const Kernels<float>& kernels_for(float, float) { return chosen_set().of32; }
@@ -493,6 +496,7 @@ NB_MODULE(_kernels, m) {
   m.def("scan_backward", &scan_backward, "cell"_a, "candidate"_a, "reverse"_a, "threads"_a, "gates"_a, "offsets"_a,
         "decay"_a.none(), "h0"_a.none(), "j0"_a.none(), "y"_a, "dy"_a.none(), "dh_last"_a.none(), "dj_last"_a.none(),
         "d_gates"_a, "d_decay"_a.none(), "dh0"_a, "dj0"_a.none());
+  bind_stepper(m);
   m.def("info", &info);
   m.def("choose_set", &choose_set, "name"_a);
 }

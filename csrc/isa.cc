@@ -24,7 +24,8 @@ const Set& set();
 #ifdef ELMAN_BUILT_AVX512BF16
 namespace avx512bf16 {
 const HalfSet& half_set();
-}
+const Stepping& stepping();
+}  // namespace avx512bf16
 #endif
 #ifdef ELMAN_BUILT_NEON
 namespace neon {
@@ -44,7 +45,8 @@ bool has_avx512() {
 // GCC 9 does not know the name, so the processor is asked itself: leaf 7.1, eax, bit 5.
 bool has_avx512bf16() {
   unsigned a = 0, b = 0, c = 0, d = 0;
-  return has_avx512() && __get_cpuid_count(7, 1, &a, &b, &c, &d) != 0 && (a >> 5 & 1u) != 0;
+  return has_avx512() && __builtin_cpu_supports("avx512vnni") && __get_cpuid_count(7, 1, &a, &b, &c, &d) != 0 &&
+         (a >> 5 & 1u) != 0;
 }
 #else
 [[maybe_unused]] bool has_avx512bf16() { return false; }
@@ -127,6 +129,13 @@ const HalfSet* chosen_half_set() {
   if (found && current() == &avx512::set()) return &avx512bf16::half_set();
 #endif
   return nullptr;
+}
+
+const Stepping& chosen_stepping() {
+#ifdef ELMAN_BUILT_AVX512BF16
+  if (chosen_half_set() != nullptr) return avx512bf16::stepping();
+#endif
+  return chosen_set().stepping();
 }
 
 void choose_set(const std::string& name) { current() = name.empty() ? from_environment() : find(name); }

@@ -29,6 +29,9 @@ const Set& chosen_set();
 // The kernels in bfloat16, or null: they go with avx512, on a processor that has AVX512-BF16.
 const HalfSet* chosen_half_set();
 
+// The steps of a stepper that go with it.
+const Stepping& chosen_stepping();
+
 // Chooses again, for tests: the same rules as ELMAN_ISA; an empty name returns to the automatic choice.
 void choose_set(const std::string& name);
 

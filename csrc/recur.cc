@@ -12,10 +12,13 @@ void scan(const Scan<double>&);
 void scan_back(const ScanBack<float>&);
 void scan_back(const ScanBack<double>&);
 
+const Stepping& stepping();  // step.cc
+
 const Set& set();
 const Set& set() {
-  static constexpr Set table{ELMAN_TEXT(ELMAN_SET),     Vec<float>::width, kernels<float, float>(),
-                             kernels<double, double>(), {scan, scan_back}, {scan, scan_back}};
+  static constexpr Set table{
+      ELMAN_TEXT(ELMAN_SET), Vec<float>::width, kernels<float, float>(), kernels<double, double>(), {scan, scan_back},
+      {scan, scan_back},     stepping};
   return table;
 }
 

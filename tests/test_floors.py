@@ -16,7 +16,17 @@ CORE = "_kernels"  # the compiled core, with operators.py as its only importer
 FLOORS = {
     0: ["errors.py", "arrow.py", "lists.py", "ragged.py"],
     1: ["reference.py", "operators.py", "elsewhere.py", "ops.py"],
-    2: ["cells/", "encoder.py", "drop_in.py", "accelerate.py", "nn.py", "heads.py", "losses.py", "decode.py"],
+    2: [
+        "stepper.py",
+        "cells/",
+        "encoder.py",
+        "drop_in.py",
+        "accelerate.py",
+        "nn.py",
+        "heads.py",
+        "losses.py",
+        "decode.py",
+    ],
     3: [
         "features/",
         "files.py",

@@ -13,6 +13,7 @@ from elman.cells.base import Cell, Recurrent, State
 from elman.errors import OptionError
 from elman.heads import SequenceDropout
 from elman.ragged import Ragged
+from elman.stepper import Stepper
 
 #: What the products of a layer are made of.
 PRECISIONS = ("float32", "bfloat16")
@@ -91,17 +92,27 @@ class Encoder(nn.Module):
 
     def step(self, x: Tensor, state: tuple[tuple[State, ...], ...]) -> tuple[Tensor, State]:
         """Forwards one step of each sequence, [sequences, inputs]; for evaluation: no dropout. One direction only."""
-        if self.bidirectional:
-            raise OptionError(
-                "a bidirectional encoder cannot step: its second direction starts at the last step, which is yet to "
-                "come. Train with bidirectional=False to stream."
-            )
+        self._check_steps()
         after, given = [], x
         with self._narrowed(given):
             for layer, (before,) in zip(self._cells(), state, strict=True):
                 x, last = layer[0].step(x, before)
                 after.append((last,))
         return x if self.precision == "float32" else x.to(given.dtype), tuple(after)
+
+    def stepper(self, sequences: int = 1, weights: str = "float32", threads: int | None = None) -> Stepper:
+        """A compiled stream of steps through all layers, in evaluation, with the weights as they are now: see
+        ``elman.stepper.Stepper``. One direction only. States and sums are float32 whatever `precision` says."""
+        self._check_steps()
+        layers = [cell.step_layer() for (cell,) in self._cells()]
+        return Stepper(layers, self.initial_state(1), sequences, weights, threads)
+
+    def _check_steps(self) -> None:
+        if self.bidirectional:
+            raise OptionError(
+                "a bidirectional encoder cannot step: its second direction starts at the last step, which is yet to "
+                "come. Train with bidirectional=False to stream."
+            )
 
     def _narrowed(self, values: Tensor) -> AbstractContextManager[object]:
         """What the layers run in. An autocast of the caller's stays in force."""

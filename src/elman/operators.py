@@ -29,6 +29,8 @@ SCANS = {"min_gru": 2, "min_lstm": 3, "lru": 2}  # gates of the cells whose gate
 CANDIDATES = ("linear", "tanh", "positive")
 SAVED = {"rnn_tanh": 1, "rnn_relu": 1, "lstm": 4, "gru": 4}
 
+KernelStepper = _kernels.Stepper  # one stream of steps outside torch; see elman.stepper
+
 _library = Library("elman", "DEF")
 _EXTRAS = "Tensor? decay, Tensor? drop, Tensor? keep, Tensor? keep_cell"
 _library.define(

@@ -13,6 +13,7 @@ from torch.utils.checkpoint import checkpoint
 from elman import ops
 from elman.errors import OptionError, ShapeError
 from elman.ragged import Ragged
+from elman.stepper import Layer, Stepper
 
 #: State has named fields, each [sequences, hidden], and belongs to the caller: a NamedTuple of tensors.
 State = Any
@@ -61,6 +62,14 @@ class Cell(nn.Module):
 
     def _run(self, values: Tensor, offsets: Tensor, state: State | None) -> tuple[Tensor, State]:
         raise NotImplementedError
+
+    def stepper(self, sequences: int = 1, weights: str = "float32", threads: int | None = None) -> Stepper:
+        """A compiled stream of steps with the weights as they are now: see ``elman.stepper.Stepper``."""
+        return Stepper([self.step_layer()], self.initial_state(1), sequences, weights, threads)
+
+    def step_layer(self) -> Layer:
+        """What a stepper needs of this cell. Raises ``OptionError`` if it has no compiled stepper."""
+        raise OptionError(f"{type(self).__name__} has no compiled stepper. Use its step, which has the same results.")
 
     def _check_width(self, values: Tensor) -> None:
         if values.dim() != 2 or values.shape[1] != self.inputs:
@@ -120,6 +129,12 @@ class Recurrent(Cell):
         for bias in (self.bias_ih, self.bias_hh):
             if bias is not None:
                 nn.init.zeros_(bias)
+
+    def step_layer(self) -> Layer:
+        """The weights as they are now."""
+        if self.reverse:
+            raise OptionError("a cell with reverse=True cannot step: it starts at the last step, which is yet to come.")
+        return Layer(self.kernel, self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh)
 
     def _run(self, values: Tensor, offsets: Tensor, state: State | None) -> tuple[Tensor, State]:
         initial = (None, None) if state is None else (*state, None)[:2]

@@ -1,0 +1,323 @@
+#include "standby.h"
+
+#include <algorithm>
+#include <chrono>
+#include <condition_variable>
+#include <mutex>
+#include <new>
+#include <system_error>
+#include <thread>
+
+#include "threads.h"
+
+#if defined(__linux__)
+#include <sched.h>
+#endif
+#if defined(__unix__) || defined(__APPLE__)
+#include <pthread.h>
+#endif
+
+namespace elman {
+namespace {
+
+constexpr int most_helpers = 15;
+constexpr int64_t spin_time = 100'000;   // nanoseconds a thread spins for the next job before it sleeps
+constexpr int64_t steal_after = 2'000;   // how long a slice may lie still before the caller takes from it
+constexpr int64_t stall_time = 50'000;   // waiting that long for a piece means that its thread lost its core
+constexpr int64_t most_pieces = 0xffff;  // of one slice
+constexpr int64_t longest_penalty = 1 << 12;
+
+int64_t clock_now() {
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch())
+      .count();
+}
+
+void relax() {
+#if defined(__x86_64__) || defined(__i386__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+
+// Spins a little, then gives its core to whoever else may be waiting for one.
+class Wait {
+ public:
+  void once() {
+    if (++turns_ % 64 == 0)
+      std::this_thread::yield();
+    else
+      relax();
+  }
+
+ private:
+  int turns_ = 0;
+};
+
+// The pieces [next, end) of a job that one thread is to do. All in one word, so that a thread that comes late, with the
+// number of an older job in its hand, takes nothing.
+class alignas(64) Slice {
+ public:
+  void set(uint64_t job, int64_t next, int64_t end) { word_.store(pack(job, next, end), std::memory_order_seq_cst); }
+
+  // The thread it belongs to takes from the front, another one from the back.
+  bool take(uint64_t job, bool front, int64_t* piece) {
+    uint64_t word = word_.load(std::memory_order_relaxed);
+    for (;;) {
+      const int64_t next = next_of(word), end = static_cast<int64_t>(word & 0xffff);
+      if (job_of(word) != job || next >= end) return false;
+      const uint64_t after = front ? pack(job, next + 1, end) : pack(job, next, end - 1);
+      if (word_.compare_exchange_weak(word, after, std::memory_order_acq_rel, std::memory_order_relaxed)) {
+        *piece = front ? next : end - 1;
+        return true;
+      }
+    }
+  }
+
+  uint64_t job() const { return job_of(word_.load(std::memory_order_seq_cst)); }
+  int64_t next() const { return next_of(word_.load(std::memory_order_relaxed)); }
+  bool empty() const {
+    const uint64_t word = word_.load(std::memory_order_relaxed);
+    return next_of(word) >= static_cast<int64_t>(word & 0xffff);
+  }
+
+ private:
+  static uint64_t job_of(uint64_t word) { return word >> 32; }
+  static int64_t next_of(uint64_t word) { return static_cast<int64_t>(word >> 16 & 0xffff); }
+  static uint64_t pack(uint64_t job, int64_t next, int64_t end) {
+    return job << 32 | static_cast<uint64_t>(next) << 16 | static_cast<uint64_t>(end);
+  }
+  std::atomic<uint64_t> word_{0};
+};
+
+// A thread that stands by: its slice of the job at hand, and how many pieces it has done in all jobs.
+struct Mate {
+  Slice slice;
+  alignas(64) std::atomic<uint64_t> done{0};
+  alignas(64) std::atomic<bool> asleep{false};
+  std::mutex mutex;
+  std::condition_variable called;
+};
+
+}  // namespace
+
+class Standby {
+ public:
+  // Those of this process; null before the first call and in a child after fork.
+  static std::atomic<Standby*>& shared() {
+    static std::atomic<Standby*> standby{nullptr};
+    return standby;
+  }
+
+  static Standby* get() {
+    Standby* standby = shared().load(std::memory_order_acquire);
+    if (standby != nullptr) return standby;
+    Standby* made = new (std::nothrow) Standby();
+    if (made == nullptr) return nullptr;
+    if (shared().compare_exchange_strong(standby, made, std::memory_order_acq_rel)) return made;
+    delete made;
+    return standby;
+  }
+
+  bool acquire() { return !busy_.exchange(true, std::memory_order_acquire); }
+  void release() { busy_.store(false, std::memory_order_release); }
+
+  // Makes sure that so many threads exist; how many there are. Only while acquired.
+  int hire(int wanted) {
+    wanted = std::min({wanted, most_helpers, cores() - 1});
+    while (hired_ < wanted) {
+      try {
+        std::thread(&Standby::stand_by, std::ref(*this), hired_).detach();  // sleeps until the process ends
+      } catch (const std::system_error&) {
+        break;
+      }
+      ++hired_;
+    }
+    return std::min(hired_, wanted);
+  }
+
+  // False when another thread lost its core in the middle of a piece.
+  bool run(const Job& job, int helpers, bool* helped);
+
+ private:
+  static void stand_by(Standby& standby, int index);
+  uint64_t take_back(const Job& job, int64_t first, Slice& slice);
+  bool wait_for_helpers() const;
+
+  std::atomic<bool> busy_{false};
+  int hired_ = 0;
+  uint64_t number_ = 0;  // of the job at hand
+  uint64_t done_ = 0;    // pieces that helpers have done in all jobs
+  Job job_{};
+  Mate mates_[most_helpers];
+};
+
+namespace {
+
+// Sleeps until there is another job than the last one, after spinning for it.
+uint64_t wait_for_job(Mate& mate, uint64_t last) {
+  uint64_t number;
+  const int64_t until = clock_now() + spin_time;
+  for (int spins = 0; spins % 64 != 0 || spins == 0 || clock_now() < until; ++spins) {
+    if ((number = mate.slice.job()) != last) return number;
+    relax();
+  }
+  std::unique_lock<std::mutex> lock(mate.mutex);
+  mate.asleep.store(true, std::memory_order_seq_cst);
+  mate.called.wait(lock, [&] { return (number = mate.slice.job()) != last; });
+  mate.asleep.store(false, std::memory_order_relaxed);
+  return number;
+}
+
+void wake(Mate& mate) {
+  const std::lock_guard<std::mutex> lock(mate.mutex);
+  mate.called.notify_one();
+}
+
+}  // namespace
+
+void Standby::stand_by(Standby& standby, int index) {
+  const ELMAN_SET::FlushDenormals flush;
+  Mate& mate = standby.mates_[index];
+  uint64_t last = 0;
+  for (;;) {
+    last = wait_for_job(mate, last);
+    int64_t piece;
+    while (mate.slice.take(last, true, &piece)) {
+      standby.job_.piece(standby.job_.job, piece);
+      mate.done.fetch_add(1, std::memory_order_release);
+    }
+  }
+}
+
+// Does what a thread leaves lying in its slice, which began at `first`: at once if it never came, after a while if it
+// stopped. Returns how many pieces that were.
+uint64_t Standby::take_back(const Job& job, int64_t first, Slice& slice) {
+  uint64_t taken = 0;
+  int64_t next = slice.next(), piece;
+  bool still = next == first;
+  int64_t since = still ? 0 : clock_now();
+  for (Wait wait; !slice.empty(); wait.once()) {
+    while (still && slice.take(number_, false, &piece)) {
+      job.piece(job.job, piece);
+      ++taken;
+    }
+    if (slice.next() != next) {
+      next = slice.next();
+      since = clock_now();
+      still = false;
+    } else if (!still) {
+      still = clock_now() - since > steal_after;
+    }
+  }
+  return taken;
+}
+
+// Until the pieces they have begun are done.
+bool Standby::wait_for_helpers() const {
+  bool prompt = true;
+  int64_t since = 0, spins = 0;
+  for (Wait wait;; wait.once(), ++spins) {
+    uint64_t done = 0;
+    for (int i = 0; i < hired_; ++i) done += mates_[i].done.load(std::memory_order_acquire);
+    if (done == done_) return prompt;
+    if (spins == 256) since = clock_now();
+    if (spins > 256 && prompt) prompt = clock_now() - since < stall_time;
+  }
+}
+
+bool Standby::run(const Job& job, int helpers, bool* helped) {
+  const int64_t shares = helpers + 1;
+  // An odd piece goes to the caller, who begins first.
+  const auto begin = [&](int64_t share) { return (job.pieces * share + shares - 1) / shares; };
+  job_ = job;
+  number_ = (number_ + 1) & 0xffffffff;
+  for (int i = 0; i < helpers; ++i) mates_[i].slice.set(number_, begin(i + 1), begin(i + 2));
+  for (int i = 0; i < helpers; ++i)
+    if (mates_[i].asleep.load(std::memory_order_seq_cst)) wake(mates_[i]);
+  for (int64_t i = 0; i < begin(1); ++i) job.piece(job.job, i);
+  uint64_t mine = static_cast<uint64_t>(begin(1));
+  for (int i = 0; i < helpers; ++i) mine += take_back(job, begin(i + 1), mates_[i].slice);
+  const uint64_t theirs = static_cast<uint64_t>(job.pieces) - mine;
+  if (theirs == 0) return true;
+  *helped = true;
+  done_ += theirs;
+  return wait_for_helpers();
+}
+
+// ------------------------------------------------------------------------------------------------------------- turns
+
+namespace {
+
+std::atomic<uint32_t>& forks() {
+  static std::atomic<uint32_t> count{0};
+  return count;
+}
+
+#if defined(__unix__) || defined(__APPLE__)
+void after_fork() {
+  forks().fetch_add(1);
+  Standby::shared().store(nullptr);  // its threads stayed with the parent; its memory is left as it is
+}
+const int registered = pthread_atfork(nullptr, nullptr, after_fork);
+#endif
+
+}  // namespace
+
+uint32_t generation() { return forks().load(std::memory_order_relaxed); }
+
+int cores() {
+#if defined(__linux__)
+  cpu_set_t set;
+  if (sched_getaffinity(0, sizeof set, &set) == 0) return std::max(1, CPU_COUNT(&set));
+#endif
+  return static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+}
+
+// Threads that sleep are not worth waking for one short step: they would come when it is over. They are woken when
+// steps follow each other so closely that they will find the next one while they spin.
+Turn::Turn(int threads, Pace& pace) : pace_(pace) {
+  if (threads < 2) return;
+  pace.began_ = clock_now();
+  const bool worth_it = pace.began_ - pace.ended_ < spin_time || pace.took_ > spin_time;
+  if (pace.alone_ > 0) {
+    --pace.alone_;
+    return;
+  }
+  if (!worth_it) return;
+  Standby* standby = Standby::get();
+  if (standby == nullptr || !standby->acquire()) return;
+  helpers_ = standby->hire(threads - 1);
+  if (helpers_ > 0)
+    standby_ = standby;
+  else
+    standby->release();
+}
+
+void Turn::run(const Job& job, bool shared) {
+  if (standby_ == nullptr || !shared || job.pieces < 2 || job.pieces > most_pieces) {
+    for (int64_t i = 0; i < job.pieces; ++i) job.piece(job.job, i);
+    return;
+  }
+  if (!standby_->run(job, helpers_, &helped_)) stalled_ = true;
+}
+
+// Help that does not come, or that leaves the caller waiting, is done without for a while, and for longer each time.
+Turn::~Turn() {
+  if (standby_ != nullptr) {
+    standby_->release();
+    pace_.unhelped_ = helped_ ? 0 : pace_.unhelped_ + 1;
+    if (stalled_ || pace_.unhelped_ >= 16) {
+      pace_.penalty_ = std::min(std::max<int64_t>(2 * pace_.penalty_, 64), longest_penalty);
+      pace_.alone_ = pace_.penalty_;
+      pace_.unhelped_ = 0;
+    } else if (helped_ && pace_.penalty_ > 0) {
+      --pace_.penalty_;
+    }
+  }
+  if (pace_.began_ == 0) return;
+  pace_.ended_ = clock_now();
+  pace_.took_ = pace_.ended_ - pace_.began_;
+}
+
+}  // namespace elman

@@ -1,0 +1,263 @@
+#include "stepper.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <new>
+
+#include "threads.h"
+
+namespace elman {
+namespace {
+
+constexpr double worth_sharing = 3;  // microseconds a layer must take: meeting other threads costs about one
+constexpr int64_t line = 64;         // bytes that two threads should not both write into
+
+struct Free {
+  void operator()(void* memory) const { std::free(memory); }
+};
+
+template <class T>
+using Memory = std::unique_ptr<T[], Free>;
+
+template <class T>
+Memory<T> allocate(int64_t count) {
+  void* memory = nullptr;
+  if (posix_memalign(&memory, line, static_cast<size_t>(std::max<int64_t>(count, 1)) * sizeof(T)) != 0)
+    throw std::bad_alloc();
+  std::memset(memory, 0, static_cast<size_t>(count) * sizeof(T));
+  return Memory<T>(static_cast<T*>(memory));
+}
+
+int64_t padded(int64_t floats) {
+  constexpr int64_t whole = line / static_cast<int64_t>(sizeof(float));
+  return (floats + whole - 1) / whole * whole;
+}
+
+void copy(float* to, const float* from, int64_t count) {
+  std::memcpy(to, from, static_cast<size_t>(count) * sizeof(float));
+}
+
+using ELMAN_SET::FlushDenormals;
+
+struct Panels {
+  const Stepping* stepping;
+  const StepLayer* layer;
+  const StepRow* rows;
+  int64_t count;
+};
+
+void run_panel(const void* job, int64_t index) {
+  const Panels& p = *static_cast<const Panels*>(job);
+  p.stepping->panel(*p.layer, p.rows, p.count, index);
+}
+
+}  // namespace
+
+// What many steppers may share: nothing here changes.
+struct Stepper::Weights {
+  const Stepping* stepping;
+  int threads;
+  struct One {
+    StepLayer layer;
+    Memory<char> packed;
+    Memory<float> h0, c0;
+    int64_t stride;  // of a row of the state
+
+    // Microseconds on one thread: reading the weights, or multiplying with them.
+    double cost(int64_t count) const {
+      constexpr double bytes_a_microsecond = 1e5, products_a_microsecond = 4e4;
+      const double products = static_cast<double>(gates_of(layer.kind) * layer.hidden * (layer.inputs + layer.hidden));
+      const double speed = layer.store == Store::int8 ? 2 * products_a_microsecond : products_a_microsecond;
+      return std::max(static_cast<double>(layer.panels * layer.panel_bytes) / bytes_a_microsecond,
+                      products * static_cast<double>(count) / speed);
+    }
+  };
+  std::vector<One> layers;
+};
+
+// h and c of every layer twice: what a step reads and what it writes. `turn` says which is which, for each sequence, as
+// some may stay where they are while others go on.
+struct Stepper::State {
+  struct One {
+    Memory<float> h, c;        // [2, sequences, stride]
+    Memory<int32_t> whole[2];  // int8 only: [sequences, whole_words] of x and of h
+    Memory<float> scale;       // [sequences, 2]
+  };
+  std::vector<One> layers;
+  std::vector<char> turn;
+};
+
+Stepper::Stepper(const Stepping& stepping, const std::vector<StepperLayer>& layers, Store store, int64_t sequences,
+                 int threads) {
+  auto weights = std::make_shared<Weights>();
+  weights->stepping = &stepping;
+  weights->threads = threads;
+  for (const StepperLayer& from : layers) {
+    Weights::One one{};
+    one.layer.kind = from.kind;
+    one.layer.store = store;
+    one.layer.inputs = from.inputs;
+    one.layer.hidden = from.hidden;
+    stepping.shape(one.layer);
+    one.packed = allocate<char>(one.layer.panels * one.layer.panel_bytes);
+    one.layer.packed = one.packed.get();
+    stepping.pack(one.layer, from.weights);
+    one.stride = padded(from.hidden);
+    one.h0 = allocate<float>(from.hidden);
+    one.c0 = allocate<float>(from.hidden);
+    copy(one.h0.get(), from.h0, from.hidden);
+    if (from.kind == Kind::lstm) copy(one.c0.get(), from.c0, from.hidden);
+    weights->layers.push_back(std::move(one));
+  }
+  weights_ = std::move(weights);
+  prepare(sequences);
+  reset(nullptr, sequences);
+}
+
+Stepper::Stepper(const Stepper& other, int64_t sequences) : weights_(other.weights_) {
+  prepare(sequences);
+  reset(nullptr, sequences);
+}
+
+Stepper::~Stepper() = default;
+
+void Stepper::prepare(int64_t sequences) {
+  auto state = std::make_unique<State>();
+  for (const Weights::One& w : weights_->layers) {
+    State::One one;
+    one.h = allocate<float>(2 * sequences * w.stride);
+    one.c = allocate<float>(w.layer.kind == Kind::lstm ? 2 * sequences * w.stride : 0);
+    for (int side = 0; side < 2; ++side) one.whole[side] = allocate<int32_t>(sequences * w.layer.whole_words[side]);
+    one.scale = allocate<float>(2 * sequences);
+    state->layers.push_back(std::move(one));
+  }
+  state->turn.assign(static_cast<size_t>(sequences), 0);
+  rows_.resize(static_cast<size_t>(sequences));
+  marks_.assign(static_cast<size_t>(sequences), 0);
+  state_.swap(state);  // from here on nothing fails
+  before_ = std::move(state);
+  sequences_ = sequences;
+}
+
+int64_t Stepper::inputs() const { return weights_->layers.front().layer.inputs; }
+int64_t Stepper::outputs() const { return weights_->layers.back().layer.hidden; }
+int64_t Stepper::layers() const { return static_cast<int64_t>(weights_->layers.size()); }
+int64_t Stepper::hidden(int64_t layer) const { return weights_->layers[static_cast<size_t>(layer)].layer.hidden; }
+bool Stepper::has_cell(int64_t layer) const {
+  return weights_->layers[static_cast<size_t>(layer)].layer.kind == Kind::lstm;
+}
+
+int64_t Stepper::weight_bytes() const {
+  int64_t bytes = 0;
+  for (const Weights::One& one : weights_->layers) bytes += one.layer.panels * one.layer.panel_bytes;
+  return bytes;
+}
+
+double Stepper::cost(int64_t count) const {
+  double sum = 0;
+  for (const Weights::One& one : weights_->layers) sum += one.cost(count);
+  return sum;
+}
+
+void Stepper::step(const float* x, const int64_t* rows, int64_t count, float* out) {
+  const FlushDenormals flush;
+  const auto worth = [count](const Weights::One& one) { return one.cost(count) > worth_sharing; };
+  const bool shared = std::any_of(weights_->layers.begin(), weights_->layers.end(), worth);
+  Turn turn(shared ? weights_->threads : 1, pace_);
+  const int64_t width = inputs();
+  const float* below = nullptr;  // the states that the layer below has just written
+  int64_t below_stride = 0;
+  for (size_t l = 0; l < weights_->layers.size(); ++l) {
+    const Weights::One& w = weights_->layers[l];
+    State::One& s = state_->layers[l];
+    const int64_t half = sequences_ * w.stride;
+    for (int64_t m = 0; m < count; ++m) {
+      const int64_t q = rows == nullptr ? m : rows[m];
+      const int64_t before = state_->turn[static_cast<size_t>(q)], after = 1 - before, place = q * w.stride;
+      StepRow& row = rows_[static_cast<size_t>(m)];
+      row.x = below == nullptr ? x + m * width : below + after * sequences_ * below_stride + q * below_stride;
+      row.h_before = s.h.get() + before * half + place;
+      row.h = s.h.get() + after * half + place;
+      for (int side = 0; side < 2; ++side) row.whole[side] = s.whole[side].get() + q * w.layer.whole_words[side];
+      row.scale = s.scale.get() + 2 * q;
+      if (w.layer.kind == Kind::lstm) {
+        row.c_before = s.c.get() + before * half + place;
+        row.c = s.c.get() + after * half + place;
+      }
+    }
+    const Panels job{weights_->stepping, &w.layer, rows_.data(), count};
+    weights_->stepping->prepare(w.layer, rows_.data(), count);
+    turn.run({run_panel, &job, w.layer.panels}, worth(w));
+    below = s.h.get();
+    below_stride = w.stride;
+  }
+  for (int64_t m = 0; m < count; ++m) {
+    char& which = state_->turn[static_cast<size_t>(rows == nullptr ? m : rows[m])];
+    which = static_cast<char>(1 - which);
+    copy(out + m * outputs(), rows_[static_cast<size_t>(m)].h, outputs());
+  }
+}
+
+void Stepper::reset(const int64_t* rows, int64_t count) {
+  for (int64_t m = 0; m < count; ++m) {
+    const int64_t q = rows == nullptr ? m : rows[m];
+    for (size_t l = 0; l < weights_->layers.size(); ++l) {
+      const Weights::One& w = weights_->layers[l];
+      const int64_t place = (state_->turn[static_cast<size_t>(q)] * sequences_ + q) * w.stride;
+      copy(state_->layers[l].h.get() + place, w.h0.get(), w.layer.hidden);
+      if (w.layer.kind == Kind::lstm) copy(state_->layers[l].c.get() + place, w.c0.get(), w.layer.hidden);
+    }
+  }
+}
+
+void Stepper::select(const int64_t* rows, int64_t count) {
+  const int64_t sequences = sequences_;
+  prepare(count);
+  const std::unique_ptr<State> before = std::move(before_);
+  for (size_t l = 0; l < weights_->layers.size(); ++l) {
+    const Weights::One& w = weights_->layers[l];
+    for (int64_t m = 0; m < count; ++m) {
+      const int64_t from = (before->turn[static_cast<size_t>(rows[m])] * sequences + rows[m]) * w.stride;
+      copy(state_->layers[l].h.get() + m * w.stride, before->layers[l].h.get() + from, w.layer.hidden);
+      if (w.layer.kind == Kind::lstm)
+        copy(state_->layers[l].c.get() + m * w.stride, before->layers[l].c.get() + from, w.layer.hidden);
+    }
+  }
+}
+
+void Stepper::read(int64_t layer, bool cell, float* to) const {
+  const Weights::One& w = weights_->layers[static_cast<size_t>(layer)];
+  const State::One& s = state_->layers[static_cast<size_t>(layer)];
+  for (int64_t q = 0; q < sequences_; ++q)
+    copy(to + q * w.layer.hidden,
+         (cell ? s.c : s.h).get() + (state_->turn[static_cast<size_t>(q)] * sequences_ + q) * w.stride, w.layer.hidden);
+}
+
+void Stepper::write(int64_t layer, bool cell, const float* from) {
+  const Weights::One& w = weights_->layers[static_cast<size_t>(layer)];
+  State::One& s = state_->layers[static_cast<size_t>(layer)];
+  for (int64_t q = 0; q < sequences_; ++q)
+    copy((cell ? s.c : s.h).get() + (state_->turn[static_cast<size_t>(q)] * sequences_ + q) * w.stride,
+         from + q * w.layer.hidden, w.layer.hidden);
+}
+
+bool Stepper::distinct(const int64_t* rows, int64_t count) {
+  int64_t good = 0;
+  for (; good < count; ++good) {
+    if (rows[good] < 0 || rows[good] >= sequences_ || marks_[static_cast<size_t>(rows[good])] != 0) break;
+    marks_[static_cast<size_t>(rows[good])] = 1;
+  }
+  for (int64_t m = 0; m < good; ++m) marks_[static_cast<size_t>(rows[m])] = 0;
+  return good == count;
+}
+
+// The holder is kept with the generation it belongs to: what another thread held when the process forked is free in the
+// child.
+bool Stepper::try_lock() {
+  const uint64_t mine = uint64_t(generation()) << 1 | 1;
+  uint64_t holder = holder_.load(std::memory_order_relaxed);
+  return holder != mine && holder_.compare_exchange_strong(holder, mine, std::memory_order_acquire);
+}
+
+}  // namespace elman
