@@ -23,7 +23,7 @@ def beside_bench(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.syspath_prepend(str(BENCH))
     yield
     torch.set_num_threads(threads)
-    for name in ("layers", "onnx_layer", "precision", "quality", "results", "tutorial", "workers"):
+    for name in ("layers", "onnx_layer", "precision", "quality", "results", "text_shortcut", "tutorial", "workers"):
         sys.modules.pop(name, None)
 
 
@@ -105,3 +105,19 @@ def test_precision_pairs_the_seeds() -> None:
         "+0.00 (-0.50 to +0.50)",
         "0.71",
     ]
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_the_text_shortcut_computes_the_same(training: bool) -> None:
+    from text_shortcut import Batch, features, jobs, side
+
+    before = features.SHARED
+    try:
+        symbols = np.random.default_rng(0).integers(0, 50, 2000)
+        given = Batch(symbols, np.array([0, 1200, 2000]), 51)
+        job = next(job for job in jobs(1).values() if job.training == training)
+        every, once = (side(job, given, shared).answer() for shared in (False, True))
+    finally:
+        features.SHARED = before
+    assert every is not None
+    assert np.array_equal(every, once)

@@ -12,6 +12,7 @@ from elman.cells import CELLS
 from elman.cells.base import Cell, Recurrent, State
 from elman.errors import OptionError
 from elman.heads import SequenceDropout
+from elman.indexed import Indexed
 from elman.ragged import Ragged
 from elman.stepper import Stepper
 
@@ -81,7 +82,7 @@ class Encoder(nn.Module):
 
     def forward(self, x: Ragged, state: tuple[tuple[State, ...], ...] | None = None) -> tuple[Ragged, State]:
         """Forwards whole sequences; the state after each comes back, and may go in again."""
-        after, given = [], x.values
+        after, given = [], x.rows if isinstance(x, Indexed) else x.values
         with self._narrowed(given):
             for index, layer in enumerate(self._cells()):
                 runs = [cell(x, None if state is None else state[index][way]) for way, cell in enumerate(layer)]

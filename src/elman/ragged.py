@@ -182,7 +182,7 @@ class Ragged:
         [tensor([10, 20]), tensor([], dtype=torch.int64), tensor([30])]
         """
         _check_values(values)
-        if values.shape[0] != self.values.shape[0]:
+        if values.shape[0] != self.steps:
             raise ShapeError(
                 f"with_values expects one value for each of the {self.steps} steps, "
                 f"got values of shape {list(values.shape)}. Use Ragged(values, offsets) for other sequences."

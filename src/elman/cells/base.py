@@ -12,6 +12,7 @@ from torch.utils.checkpoint import checkpoint
 
 from elman import ops
 from elman.errors import OptionError, ShapeError
+from elman.indexed import Indexed
 from elman.ragged import Ragged
 from elman.stepper import Layer, Stepper
 
@@ -136,11 +137,21 @@ class Recurrent(Cell):
             raise OptionError("a cell with reverse=True cannot step: it starts at the last step, which is yet to come.")
         return Layer(self.kernel, self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh)
 
-    def _run(self, values: Tensor, offsets: Tensor, state: State | None) -> tuple[Tensor, State]:
+    def forward(self, x: Ragged, state: State | None = None) -> tuple[Ragged, State]:
+        """Forwards whole sequences; what the weights make of the rows of an `Indexed` is computed once for each."""
+        if not isinstance(x, Indexed):
+            return super().forward(x, state)
+        self._check_width(x.rows)
+        y, last = self._run(x.rows, x.offsets, state, x.index)
+        return x.with_values(y), last
+
+    def _run(
+        self, values: Tensor, offsets: Tensor, state: State | None, index: Tensor | None = None
+    ) -> tuple[Tensor, State]:
         initial = (None, None) if state is None else (*state, None)[:2]
         y, *last = ops.recur(
             self.kernel, values, offsets, self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh,
-            initial[0], initial[1], self.reverse, memory=self.memory,
+            initial[0], initial[1], self.reverse, index=index, memory=self.memory,
         )  # fmt: skip
         return y, self.state_type(*last[: len(self.state_type._fields)])
 

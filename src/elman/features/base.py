@@ -16,11 +16,13 @@ from narwhals.exceptions import NarwhalsError
 from torch import Tensor, nn
 
 from elman.errors import DataError, ModelFileError, OptionError
+from elman.indexed import Indexed
 from elman.ragged import Ragged
 
 __all__ = ["Embedding", "Feature", "is_missing", "listed", "of_lengths", "shown", "vocabulary_problems"]
 
 UNKNOWN = "<unknown>"  # how the symbol with id 0 is shown
+SHARED = 1024  # steps from which it pays to look for symbols that come again
 
 
 class Feature(ABC):
@@ -86,6 +88,10 @@ class Embedding(nn.Module):
     hang on one word. Rows of `weight` start uniform in ±0.1 (Merity et al. 2018); row 0, the unknown symbol, starts at
     zero, so that it stays neutral if training never shows it.
 
+    Where symbols come again often enough, what comes out is `Indexed`: each distinct vector once, so that the first
+    layer multiplies it once, and not at every step. The dropout above allows it, since a dropped step reads one row of
+    zeros. Not for modules of yours that change steps one by one, with noise, say: they get `values`, as ever.
+
     `symbols` ≥ 1 and `width` ≥ 1; `dropout` from 0 to below 1. Raises `OptionError` outside these.
 
     >>> layer = Embedding(10, 4)
@@ -108,14 +114,28 @@ class Embedding(nn.Module):
 
     def forward(self, x: Ragged) -> Ragged:
         """Ids `[steps]` → vectors `[steps, width]`."""
+        mask = self._mask(x) if self.training and self.dropout > 0.0 else None
+        if x.steps >= SHARED and x.values.device.type == "cpu":
+            symbols, index = _distinct(x.values, len(self.weight))
+            if 2 * len(symbols) <= x.steps:
+                return self._indexed(symbols, x.with_values(index), mask)
         y = nn.functional.embedding(x.values, self.weight)
-        if self.training and self.dropout > 0.0:
-            y = y * self._mask(x)[:, None]
-        return x.with_values(y)
+        return x.with_values(y if mask is None else y * mask[:, None])
 
     def step(self, ids: Tensor) -> Tensor:
         """Ids of any shape → vectors, without dropout."""
         return nn.functional.embedding(ids, self.weight)
+
+    def _indexed(self, symbols: Tensor, index: Ragged, mask: Tensor | None) -> Indexed:
+        rows = nn.functional.embedding(symbols, self.weight)
+        if mask is None:
+            return Indexed(rows, index)
+        rows = torch.cat([rows * self._kept(), rows.new_zeros(1, rows.shape[1])])  # a row of zeros for all that drop
+        return Indexed(rows, index.with_values(torch.where(mask > 0, index.values, len(symbols))))
+
+    def _kept(self) -> Tensor:
+        """What a vector that stays is multiplied by."""
+        return torch.ones((), dtype=self.weight.dtype) / (1.0 - self.dropout)
 
     def _mask(self, x: Ragged) -> Tensor:
         """One factor for each step, equal for equal symbols of a sequence.
@@ -130,6 +150,12 @@ class Embedding(nn.Module):
         z = (z ^ _shift(z, 27)) * -7723592293110705685
         uniform = _shift(z ^ _shift(z, 31), 40).to(torch.float32) * 2.0**-24
         return (uniform >= self.dropout).to(self.weight.dtype) / (1.0 - self.dropout)
+
+
+def _distinct(ids: Tensor, symbols: int) -> tuple[Tensor, Tensor]:
+    """The distinct ids, ascending, and the place of each id among them. A table is quicker than a sort."""
+    seen = torch.zeros(symbols, dtype=torch.bool).scatter_(0, ids, True)
+    return seen.nonzero()[:, 0], (seen.cumsum(0) - 1)[ids]
 
 
 def _shift(z: Tensor, bits: int) -> Tensor:
