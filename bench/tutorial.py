@@ -6,6 +6,8 @@
 - "masked, up to 400": log-normal lengths as of IMDb reviews cut to 400; Keras gets them padded in front, as its own
   pad_sequences does, with mask_zero=True; ours gets them ragged.
 
+Ids are drawn as words come in texts: the n-th most frequent one n times as rarely as the first.
+
 Keras trains through `fit` with its default jit_compile="auto", numpy arrays, no shuffling; so many batches a round
 that the start of an epoch does not count. Ours and torch's is the usual loop. Same weights, same ids; what the networks
 predict before training is equal to 1e-4, which is checked. Each side is a process of its own; rounds are interleaved.
@@ -42,7 +44,8 @@ class Job:
         random = np.random.default_rng(0)
         drawn = np.exp(0.6 * random.standard_normal((self.batches, BATCH)) + 5.2)
         lengths = np.clip(drawn, 10, self.longest).astype(int) if self.masked else np.full(drawn.shape, self.longest)
-        ids = [[random.integers(1, WORDS, length) for length in batch] for batch in lengths]
+        often = 1 / np.arange(2, WORDS + 1)  # as words come in texts (Zipf)
+        ids = [[random.choice(WORDS - 1, length, p=often / often.sum()) + 1 for length in batch] for batch in lengths]
         return ids, random.integers(0, 2, lengths.shape).astype(np.float32)
 
     @property
@@ -114,8 +117,10 @@ def keras(job: Job, backend: str) -> Side:
 
 
 def in_torch(job: Job, kind: str) -> Side:
-    """`kind`: "elman" on Ragged, "padded" or "packed" on torch.nn.LSTM."""
+    """`kind`: "elman" on Ragged, "elman bf16" the same in bfloat16, "padded" or "packed" on torch.nn.LSTM."""
     import torch
+
+    kind, _, narrow = kind.partition(" ")
 
     torch.set_num_threads(job.threads)
     torch.manual_seed(0)
@@ -133,7 +138,9 @@ def in_torch(job: Job, kind: str) -> Side:
     def run() -> None:
         for batch, target in zip(batches, targets, strict=True):
             optimizer.zero_grad()
-            loss(model(batch), target).backward()
+            with torch.autocast("cpu", torch.bfloat16, enabled=bool(narrow)):
+                error = loss(model(batch).float(), target)
+            error.backward()
             optimizer.step()
 
     return Side(run, lambda: first)
@@ -157,16 +164,18 @@ def _model(kind: str) -> Any:
     from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence
 
     import elman
+    from elman.features.base import Embedding
     from elman.heads import StepDropout
 
-    layer: Any = elman.nn.LSTM if kind == "elman" else nn.LSTM
+    def layer(inputs: int, hidden: int) -> Any:
+        return elman.LSTM(inputs, hidden) if kind == "elman" else nn.LSTM(inputs, hidden, batch_first=True)
 
     class Model(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.embedding = nn.Embedding(WORDS, EMBED)
-            self.first = layer(EMBED, FIRST, batch_first=True)
-            self.second = layer(FIRST, SECOND, batch_first=True)
+            self.embedding: Any = (Embedding if kind == "elman" else nn.Embedding)(WORDS, EMBED)
+            self.first = layer(EMBED, FIRST)
+            self.second = layer(FIRST, SECOND)
             self.dropout = nn.Dropout(0.5)
             self.between = StepDropout(0.5)
             self.head = nn.Linear(SECOND, 1)
@@ -177,8 +186,7 @@ def _model(kind: str) -> Any:
             return logits
 
         def elman(self, batch: elman.Ragged) -> Tensor:
-            y = self.first(batch.with_values(self.embedding(batch.values)))[0]
-            last: Tensor = self.second(self.between(y))[1][0][0]
+            last: Tensor = self.second(self.between(self.first(self.embedding(batch))[0]))[1].hidden
             return last
 
         def padded(self, batch: tuple[Tensor, Tensor]) -> Tensor:
@@ -200,10 +208,8 @@ def _model(kind: str) -> Any:
     with torch.no_grad():
         model.embedding.weight.copy_(made[0])
         for part, (w, u, b) in ((model.first, made[1:4]), (model.second, made[4:7])):
-            part.weight_ih_l0.copy_(w.t())
-            part.weight_hh_l0.copy_(u.t())
-            part.bias_ih_l0.copy_(b)
-            part.bias_hh_l0.zero_()
+            for weight, value in zip(part.parameters(), (w.t(), u.t(), b, torch.zeros_like(b)), strict=True):
+                weight.copy_(value)
         model.head.weight.copy_(made[7].t())
         model.head.bias.copy_(made[8])
     return model
@@ -217,13 +223,14 @@ BACKENDS = {"Keras, TensorFlow": "tensorflow", "Keras, JAX": "jax", "Keras, torc
 
 def measured(job: Job, rounds: int) -> list[str]:
     """Milliseconds a batch: ours, and each peer with its ratio."""
-    sides: dict[str, Maker] = {"elman": partial(in_torch, job, "elman")}
+    sides: dict[str, Maker] = {name: partial(in_torch, job, name) for name in ("elman", "elman bf16")}
     sides |= {name: partial(keras, job, backend) for name, backend in BACKENDS.items()}
     sides |= {f"torch {kind}": partial(in_torch, job, kind) for kind in ("padded", "packed")}
     row = interleaved(sides | {"peak": partial(peak, job.threads)}, rounds, job.threads, lean=True)
     share = row.share("elman", job.work)
     row.seconds = {name: [value / job.batches for value in values] for name, values in row.seconds.items()}
-    return [row.ms("elman"), *[text for name in PEERS for text in (row.ms(name), row.ratio("elman", name))], *share]
+    peers = [text for name in PEERS for text in (row.ms(name), row.ratio("elman", name))]
+    return [row.ms("elman"), row.ms("elman bf16"), *peers, *share]
 
 
 PEERS = [*BACKENDS, "torch padded", "torch packed"]
@@ -240,7 +247,7 @@ def main() -> None:
         lines.append([name, *measured(named[name], options.rounds)])
         print(" | ".join(lines[-1]), flush=True)
     heads = [text for name in PEERS for text in (f"{name} ms", "ratio")]
-    table = results.table(["sequences", "elman ms", *heads, "useful GF/s", "of peak"], lines)
+    table = results.table(["sequences", "elman ms", "in bf16", *heads, "useful GF/s", "of peak"], lines)
     network = (
         "Embedding(10000, 100), LSTM(100), Dropout, LSTM(50), Dropout, Dense(1); Adam, batch 32; ms a training batch."
     )
