@@ -12,6 +12,8 @@
 
 #if defined(__linux__)
 #include <sched.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 #endif
 #if defined(__unix__) || defined(__APPLE__)
 #include <pthread.h>
@@ -25,7 +27,10 @@ constexpr int64_t spin_time = 100'000;   // nanoseconds a thread spins for the n
 constexpr int64_t steal_after = 2'000;   // how long a slice may lie still before the caller takes from it
 constexpr int64_t stall_time = 50'000;   // waiting that long for a piece means that its thread lost its core
 constexpr int64_t most_pieces = 0xffff;  // of one slice
-constexpr int64_t longest_penalty = 1 << 12;
+constexpr int64_t shortest_penalty = 8, longest_penalty = 1024;  // steps to be taken alone
+constexpr int most_unhelped =
+    256;                           // steps that may pass until help comes: a virtual core takes milliseconds to wake up
+constexpr int long_unhelped = 16;  // steps after which it is looked for on the caller's own core
 
 int64_t clock_now() {
   return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch())
@@ -95,6 +100,7 @@ struct Mate {
   Slice slice;
   alignas(64) std::atomic<uint64_t> done{0};
   alignas(64) std::atomic<bool> asleep{false};
+  std::atomic<int> thread{0};  // its number for the operating system
   std::mutex mutex;
   std::condition_variable called;
 };
@@ -124,7 +130,7 @@ class Standby {
 
   // Makes sure that so many threads exist; how many there are. Only while acquired.
   int hire(int wanted) {
-    wanted = std::min({wanted, most_helpers, cores() - 1});
+    wanted = std::min(wanted, most_helpers);
     while (hired_ < wanted) {
       try {
         std::thread(&Standby::stand_by, std::ref(*this), hired_).detach();  // sleeps until the process ends
@@ -135,6 +141,8 @@ class Standby {
     }
     return std::min(hired_, wanted);
   }
+
+  void move_away() const;
 
   // False when another thread lost its core in the middle of a piece.
   bool run(const Job& job, int helpers, bool* helped);
@@ -179,6 +187,9 @@ void wake(Mate& mate) {
 void Standby::stand_by(Standby& standby, int index) {
   const ELMAN_SET::FlushDenormals flush;
   Mate& mate = standby.mates_[index];
+#if defined(__linux__)
+  mate.thread.store(static_cast<int>(syscall(SYS_gettid)), std::memory_order_relaxed);
+#endif
   uint64_t last = 0;
   for (;;) {
     last = wait_for_job(mate, last);
@@ -188,6 +199,22 @@ void Standby::stand_by(Standby& standby, int index) {
       mate.done.fetch_add(1, std::memory_order_release);
     }
   }
+}
+
+// Linux wakes a thread where it ran last, and may leave it there, behind the caller that has since come to this core
+// and never pauses, while another core idles: to a virtual machine a core that sleeps does not look idle.
+void Standby::move_away() const {
+#if defined(__linux__)
+  cpu_set_t allowed;
+  const int here = sched_getcpu();
+  if (here < 0 || sched_getaffinity(0, sizeof allowed, &allowed) != 0) return;
+  CPU_CLR(here, &allowed);
+  if (CPU_COUNT(&allowed) == 0) return;
+  for (int i = 0; i < hired_; ++i) {
+    const int thread = mates_[i].thread.load(std::memory_order_relaxed);
+    if (thread != 0) sched_setaffinity(thread, sizeof allowed, &allowed);
+  }
+#endif
 }
 
 // Does what a thread leaves lying in its slice, which began at `first`: at once if it never came, after a while if it
@@ -302,14 +329,18 @@ void Turn::run(const Job& job, bool shared) {
   if (!standby_->run(job, helpers_, &helped_)) stalled_ = true;
 }
 
-// Help that does not come, or that leaves the caller waiting, is done without for a while, and for longer each time.
+// Help that leaves the caller waiting is done without for a while, and for longer each time; help that does not come
+// costs next to nothing, and is done without when it has not come for long.
 Turn::~Turn() {
   if (standby_ != nullptr) {
-    standby_->release();
     pace_.unhelped_ = helped_ ? 0 : pace_.unhelped_ + 1;
-    if (stalled_ || pace_.unhelped_ >= 16) {
-      pace_.penalty_ = std::min(std::max<int64_t>(2 * pace_.penalty_, 64), longest_penalty);
+    if (pace_.unhelped_ == long_unhelped) standby_->move_away();
+    standby_->release();
+    if (stalled_) {
+      pace_.penalty_ = std::min(std::max(2 * pace_.penalty_, shortest_penalty), longest_penalty);
       pace_.alone_ = pace_.penalty_;
+    } else if (pace_.unhelped_ >= most_unhelped) {
+      pace_.alone_ = longest_penalty;
       pace_.unhelped_ = 0;
     } else if (helped_ && pace_.penalty_ > 0) {
       --pace_.penalty_;

@@ -92,7 +92,7 @@ Stepper::Stepper(const Stepping& stepping, const std::vector<StepperLayer>& laye
                  int threads) {
   auto weights = std::make_shared<Weights>();
   weights->stepping = &stepping;
-  weights->threads = threads;
+  weights->threads = std::min(threads, cores());
   for (const StepperLayer& from : layers) {
     Weights::One one{};
     one.layer.kind = from.kind;

@@ -38,7 +38,7 @@ class Stepper:
     - `sequences`: how many are stepped together;
     - `weights`: "float32"; "bfloat16" (half the memory: eight bits of precision each); or "int8" (a quarter: whole
       numbers from -127 to 127 times one scale per row). States and sums are float32 always;
-    - `threads`: at most so many share a step; None for torch's number. More than one pays for weights of some 0.2 MB
+    - `threads`: at most so many share a step; None for torch's number. More than one pays for weights of some 0.3 MB
       or more, and while steps follow each other closely: a thread that helps spins for 0.1 ms before it sleeps.
 
     One stepper serves one caller at a time; a second one waits. Raises ``OptionError``.
