@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import combinations, product
 from typing import Any
 
+import numpy as np
 import torch
 
 from elman import cells, nn, ops, reference
@@ -25,7 +27,8 @@ class Row:
     bounded: bool = False  # no y is beyond 1, whatever comes in
 
     def make(self, inputs: int, hidden: int, **given: Any) -> Cell:
-        return self.cell(inputs, hidden, **self.options, **given)
+        """In evaluation, where zoneout is an expectation."""
+        return self.cell(inputs, hidden, **self.options, **given).eval()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +71,24 @@ def _with(name: str, **options: Any) -> Row:
     return replace(CELLS[name], options=options, reference=partial(CELLS[name].reference, **options))
 
 
+def _zoned(name: str, *rates: float) -> Row:
+    """The cell with zoneout, and its reference step by step: each part of the state keeps its share of the old."""
+    plain = CELLS[name].reference
+
+    def zoned(*, x: Any, **given: Any) -> tuple[Any, ...]:
+        state = {key: np.asarray(given.pop(key), float) for key in CELLS[name].cell.state_type._fields}
+        ys = []
+        for row in np.asarray(x):
+            _, *new = plain(x=row[None], **given, **state)
+            parts = zip(state.items(), new, rates, strict=True)
+            state = {key: rate * old + (1 - rate) * made for (key, old), made, rate in parts}
+            ys.append(state["hidden"])
+        return np.reshape(ys, (len(x), len(state["hidden"]))), *state.values()
+
+    zoned.__signature__ = inspect.signature(plain)  # type: ignore[attr-defined]
+    return replace(CELLS[name], options={"zoneout": rates}, reference=zoned)
+
+
 #: Every cell, and again with each option that changes its equations.
 VARIANTS: dict[str, Row] = {
     **CELLS,
@@ -76,6 +97,9 @@ VARIANTS: dict[str, Row] = {
     "min_lstm_tanh": _with("min_lstm", candidate="tanh"),
     "min_lstm_positive": _with("min_lstm", candidate="positive"),
     "lru_none": _with("lru", activation="none"),
+    "rnn_zoneout": _zoned("rnn", 0.2),
+    "lstm_zoneout": _zoned("lstm", 0.1, 0.4),
+    "gru_zoneout": _zoned("gru", 0.3),
 }
 
 #: Each pool and its reference over one sequence.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -38,6 +39,8 @@ class Encoder(nn.Module):
     - `precision`: "bfloat16" runs the layers under ``torch.autocast``: products of bfloat16 with float32 sums and
       state, in training too, while weights, gradients and what comes out stay as they are. For cells whose gates see
       the state, on the CPU; on a processor without such products the layers run in float32, and a warning says so once.
+    - `recurrent_dropout`, `zoneout`: what training does to the state on its way to the next step (rnn, lstm and gru;
+      `elman.cells.Recurrent`). `learn_initial`: every layer learns the state it begins with.
 
     ``outputs`` is the width of what comes out. Raises ``OptionError`` for options that do not fit together.
 
@@ -57,6 +60,9 @@ class Encoder(nn.Module):
         dropout: float = 0.0,
         memory: str = "save",
         precision: str = "float32",
+        recurrent_dropout: float = 0.0,
+        zoneout: float | tuple[float, float] = 0.0,
+        learn_initial: bool = False,
     ) -> None:
         super().__init__()
         if cell not in CELLS:
@@ -70,8 +76,13 @@ class Encoder(nn.Module):
         self.inputs, self.bidirectional, self.precision = inputs, bidirectional, precision
         self.outputs = widths[-1] * len(ways)
         widths_in = [inputs] + [width * len(ways) for width in widths]
+        options: dict[str, Any] = {"memory": memory, "learn_initial": learn_initial}
+        if issubclass(CELLS[cell], Recurrent):
+            options |= {"recurrent_dropout": recurrent_dropout, "zoneout": zoneout}
+        elif recurrent_dropout or zoneout:
+            raise OptionError(f"recurrent_dropout and zoneout are for rnn, rnn_relu, lstm and gru, got cell={cell!r}.")
         self.layers = nn.ModuleList(
-            nn.ModuleList(CELLS[cell](width_in, width, reverse=reverse, memory=memory) for reverse in ways)
+            nn.ModuleList(CELLS[cell](width_in, width, reverse=reverse, **options) for reverse in ways)
             for width_in, width in zip(widths_in, widths, strict=False)
         )
         self.dropout = SequenceDropout(dropout)
@@ -80,12 +91,18 @@ class Encoder(nn.Module):
         """The state of every layer and direction before the first step."""
         return tuple(tuple(cell.initial_state(sequences) for cell in layer) for layer in self._cells())
 
-    def forward(self, x: Ragged, state: tuple[tuple[State, ...], ...] | None = None) -> tuple[Ragged, State]:
-        """Forwards whole sequences; the state after each comes back, and may go in again."""
+    def forward(
+        self, x: Ragged, state: tuple[tuple[State, ...], ...] | None = None, *, reset: Tensor | None = None
+    ) -> tuple[Ragged, State]:
+        """Forwards whole sequences; the state after each comes back, and may go in again.
+
+        `reset` [steps] bool marks steps before which every state goes back to the initial one.
+        """
         after, given = [], x.rows if isinstance(x, Indexed) else x.values
         with self._narrowed(given):
             for index, layer in enumerate(self._cells()):
-                runs = [cell(x, None if state is None else state[index][way]) for way, cell in enumerate(layer)]
+                before = [None] * len(layer) if state is None else state[index]
+                runs = [cell(x, start, reset=reset) for cell, start in zip(layer, before, strict=True)]
                 x = runs[0][0] if len(runs) == 1 else x.with_values(torch.cat([y.values for y, _ in runs], dim=1))
                 x = self.dropout(x)
                 after.append(tuple(last for _, last in runs))

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from elman import ops
+from elman.cells.pieces import Pieces, cut
 from elman.errors import OptionError, ShapeError
 from elman.indexed import Indexed
 from elman.ragged import Ragged
@@ -20,49 +21,110 @@ from elman.stepper import Layer, Stepper
 State = Any
 
 
+class Along(NamedTuple):
+    """What goes along with the inputs of a cell whose gates see the state: see `elman.ops.recur`."""
+
+    extras: ops.Extras = ops.Extras()
+    rows: Tensor | None = None  # the argument `index`
+
+
 class Cell(nn.Module):
     """One recurrent layer in one direction. State goes in and comes out; a cell keeps none.
 
-    `inputs` is the width of a step that comes in, `hidden` of one that goes out; a cell with `reverse` walks each
-    sequence from its last step to its first. A subclass names its `state_type` and says in `_run` how whole sequences
-    go through; one step of each sequence is the same call on sequences of one step, hence the same bits.
+    `inputs` is the width of a step that comes in, `hidden` of one that goes out, `units` of the state (None: `hidden`);
+    a cell with `reverse` walks each sequence from its last step to its first. A subclass names its `state_type` and
+    says in `_run` how whole sequences go through; one step of each sequence is the same call on sequences of one step,
+    hence the same bits.
 
-    `memory` says what training keeps for the way back: "save" everything that a step makes, "recompute" y alone, from
-    which the rest is made again, a piece at a time, for a third more arithmetic. The gradient is exact either way.
+    - `memory` says what training keeps for the way back: "save" everything that a step makes, "recompute" y alone, from
+      which the rest is made again, a piece at a time, for a third more arithmetic. The gradient is exact either way.
+    - `learn_initial`: the state before the first step is learnt, ``initial_hidden`` [units] and so on for each part of
+      the state, zeros at first. It is used where no state is given, and after a reset.
     """
 
     state_type: ClassVar[type[Any]]
 
-    def __init__(self, inputs: int, hidden: int, *, reverse: bool = False, memory: str = "save") -> None:
+    def __init__(
+        self,
+        inputs: int,
+        hidden: int,
+        *,
+        units: int | None = None,
+        reverse: bool = False,
+        memory: str = "save",
+        learn_initial: bool = False,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
         super().__init__()
-        check_sizes(inputs=inputs, hidden=hidden)
+        units = hidden if units is None else units
+        check_sizes(inputs=inputs, hidden=hidden, units=units)
         if memory not in ops.MEMORY:
             raise OptionError(f"memory must be one of {', '.join(ops.MEMORY)}, got {memory!r}.")
-        self.inputs, self.hidden, self.reverse, self.memory = inputs, hidden, reverse, memory
+        self.inputs, self.hidden, self.units, self.reverse, self.memory = inputs, hidden, units, reverse, memory
+        self.learn_initial = learn_initial
+        if learn_initial:
+            for name in self._initial_names():
+                self.register_parameter(name, nn.Parameter(torch.zeros(units, device=device, dtype=dtype)))
+
+    def _initial_names(self) -> list[str]:
+        return [f"initial_{part}" for part in self.state_type._fields]
 
     def initial_state(self, sequences: int) -> State:
-        """Zeros: the state before the first step of each of so many sequences."""
-        zeros = next(self.parameters()).new_zeros(sequences, self.hidden)
-        return self.state_type(*[zeros for _ in self.state_type._fields])
+        """The state before the first step of each of so many sequences: zeros, or what was learnt."""
+        names = self._initial_names()
+        if self.learn_initial:
+            return self.state_type(*[getattr(self, name).expand(sequences, self.units) for name in names])
+        like = next(self.parameters())
+        return self.state_type(*[like.new_zeros(sequences, self.units) for _ in names])
 
-    def forward(self, x: Ragged, state: State | None = None) -> tuple[Ragged, State]:
+    def forward(self, x: Ragged, state: State | None = None, *, reset: Tensor | None = None) -> tuple[Ragged, State]:
         """Forwards whole sequences: [steps, inputs] to [steps, hidden], and the state after each sequence.
 
-        An empty sequence ends in its initial state.
+        `reset` [steps] bool marks steps before which the state goes back to the initial one, as if a new sequence began
+        there. An empty sequence ends in the state it began with.
         """
-        self._check_width(x.values)
-        y, last = self._run(x.values, x.offsets, state)
+        y, last = self._forward(x.values, x.offsets, state, reset, Along())
         return x.with_values(y), last
 
-    def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
-        """Forwards one step of each sequence: [sequences, inputs] to [sequences, hidden], and the next state."""
+    def step(self, x: Tensor, state: State, *, reset: Tensor | None = None) -> tuple[Tensor, State]:
+        """Forwards one step of each sequence: [sequences, inputs] to [sequences, hidden], and the next state.
+
+        `reset` [sequences] bool marks sequences whose state goes back to the initial one first.
+        """
+        self._check_direction()
+        return self._forward(x, torch.arange(len(x) + 1), state, reset, Along())
+
+    def _forward(
+        self, values: Tensor, offsets: Tensor, state: State | None, reset: Tensor | None, along: Along
+    ) -> tuple[Tensor, State]:
+        self._check_width(values)
+        if reset is not None:
+            return self._forward_pieces(values, cut(offsets, reset, self.reverse), state, along)
+        if state is None and self.learn_initial:
+            state = self.initial_state(len(offsets) - 1)
+        return self._run(values, offsets, state, along)
+
+    def _forward_pieces(
+        self, values: Tensor, pieces: Pieces, state: State | None, along: Along
+    ) -> tuple[Tensor, State]:
+        start = self.initial_state(len(pieces.sequence))
+        if state is not None:
+            kept = pieces.keeps.to(values.device)
+            entry = pieces.entry.to(values.device)[kept]
+            start = self.state_type(*[a.index_copy(0, entry, b[kept]) for a, b in zip(start, state, strict=True)])
+        if along.extras.drop is not None:
+            drop = along.extras.drop[pieces.sequence]
+            along = along._replace(extras=along.extras._replace(drop=drop))
+        y, last = self._run(values, pieces.offsets, start, along)
+        return y, self.state_type(*[part[pieces.exit] for part in last])
+
+    def _run(self, values: Tensor, offsets: Tensor, state: State | None, along: Along) -> tuple[Tensor, State]:
+        raise NotImplementedError
+
+    def _check_direction(self) -> None:
         if self.reverse:
             raise OptionError("a cell with reverse=True cannot step: it starts at the last step, which is yet to come.")
-        self._check_width(x)
-        return self._run(x, torch.arange(len(x) + 1), state)
-
-    def _run(self, values: Tensor, offsets: Tensor, state: State | None) -> tuple[Tensor, State]:
-        raise NotImplementedError
 
     def stepper(self, sequences: int = 1, weights: str = "float32", threads: int | None = None) -> Stepper:
         """A compiled stream of steps with the weights as they are now: see ``elman.stepper.Stepper``."""
@@ -82,7 +144,8 @@ class Cell(nn.Module):
 
     def extra_repr(self) -> str:
         """The sizes, for printing."""
-        return f"{self.inputs}, {self.hidden}" + (", reverse=True" if self.reverse else "")
+        shown = f"{self.inputs}, {self.hidden}" + (", reverse=True" if self.reverse else "")
+        return shown + (", learn_initial=True" if self.learn_initial else "")
 
 
 def check_sizes(**sizes: object) -> None:
@@ -92,11 +155,26 @@ def check_sizes(**sizes: object) -> None:
             raise OptionError(f"{name} must be a whole number of at least 1, got {size!r}.")
 
 
+def _check_rate(name: str, rate: object) -> None:
+    if not isinstance(rate, float | int) or not 0 <= rate < 1:
+        raise OptionError(f"{name} must be at least 0 and below 1, got {rate!r}.")
+
+
 class Recurrent(Cell):
     """A cell whose gates see h_{t-1}, with the parameters of ``torch.nn``'s cell of that name.
 
     ``weight_ih`` [gates * hidden, inputs] starts Glorot uniform in each gate, ``weight_hh`` [gates * hidden, hidden]
     orthogonal in each gate (Saxe et al. 2014: no direction vanishes at first), the biases at zero.
+
+    Two options against overfitting; both stay on the compiled path:
+
+    - `recurrent_dropout`: share of h_{t-1} set to zero on its way into U, in training, one mask for all steps of a
+      sequence, the rest scaled up (Gal & Ghahramani 2016); 0 turns it off.
+    - `zoneout`: chance that a unit keeps its value instead of taking the new one, in training; in evaluation its
+      expectation, ``h_t = p h_{t-1} + (1 - p) (new h_t)`` (Krueger et al. 2017). One number for every part of the
+      state, or for an LSTM a pair, of h and of c; 0 turns it off.
+
+    Raises ``OptionError``.
     """
 
     kernel: ClassVar[str]
@@ -109,10 +187,23 @@ class Recurrent(Cell):
         bias: bool = True,
         reverse: bool = False,
         memory: str = "save",
+        learn_initial: bool = False,
+        recurrent_dropout: float = 0.0,
+        zoneout: float | tuple[float, float] = 0.0,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
-        super().__init__(inputs, hidden, reverse=reverse, memory=memory)
+        super().__init__(
+            inputs, hidden, reverse=reverse, memory=memory, learn_initial=learn_initial, device=device, dtype=dtype
+        )
+        parts = len(self.state_type._fields)
+        rates = tuple(zoneout) if isinstance(zoneout, tuple | list) else (zoneout,) * parts
+        if len(rates) != parts:
+            raise OptionError(f"zoneout must be one number{' or a pair' * (parts - 1)}, got {zoneout!r}.")
+        _check_rate("recurrent_dropout", recurrent_dropout)
+        for rate in rates:
+            _check_rate("zoneout", rate)
+        self.recurrent_dropout, self.zoneout = recurrent_dropout, rates
         rows = ops.GATES[self.kernel] * hidden
         self.weight_ih = nn.Parameter(torch.empty(rows, inputs, device=device, dtype=dtype))
         self.weight_hh = nn.Parameter(torch.empty(rows, hidden, device=device, dtype=dtype))
@@ -133,25 +224,54 @@ class Recurrent(Cell):
 
     def step_layer(self) -> Layer:
         """The weights as they are now."""
-        if self.reverse:
-            raise OptionError("a cell with reverse=True cannot step: it starts at the last step, which is yet to come.")
+        self._check_direction()
+        if any(self.zoneout):
+            raise OptionError("a cell with zoneout has no compiled stepper. Use its step, which has the same results.")
         return Layer(self.kernel, self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh)
 
-    def forward(self, x: Ragged, state: State | None = None) -> tuple[Ragged, State]:
-        """Forwards whole sequences; what the weights make of the rows of an `Indexed` is computed once for each."""
-        if not isinstance(x, Indexed):
-            return super().forward(x, state)
-        self._check_width(x.rows)
-        y, last = self._run(x.rows, x.offsets, state, x.index)
+    def forward(
+        self, x: Ragged, state: State | None = None, *, reset: Tensor | None = None, decay: Tensor | None = None
+    ) -> tuple[Ragged, State]:
+        """Forwards whole sequences: [steps, inputs] to [steps, hidden], and the state after each sequence.
+
+        `reset` [steps] bool marks steps before which the state goes back to the initial one, as if a new sequence began
+        there. `decay` [steps, hidden] multiplies h_{t-1} before step t reads it, and has a gradient (GRU-D; Che et al.
+        2018). An empty sequence ends in the state it began with. What the weights make of the rows of an `Indexed` is
+        computed once for each.
+        """
+        values, rows = (x.rows, x.index) if isinstance(x, Indexed) else (x.values, None)
+        along = Along(self._extras(x.steps, len(x.offsets) - 1, decay, self.training), rows)
+        y, last = self._forward(values, x.offsets, state, reset, along)
         return x.with_values(y), last
 
-    def _run(
-        self, values: Tensor, offsets: Tensor, state: State | None, index: Tensor | None = None
+    def step(
+        self, x: Tensor, state: State, *, reset: Tensor | None = None, decay: Tensor | None = None
     ) -> tuple[Tensor, State]:
+        """Forwards one step of each sequence: [sequences, inputs] to [sequences, hidden], and the next state.
+
+        As in evaluation, whatever the mode: no recurrent dropout, the expectation of zoneout. `reset` [sequences] bool
+        marks sequences whose state goes back to the initial one first; `decay` [sequences, hidden] as in `forward`.
+        """
+        self._check_direction()
+        along = Along(self._extras(len(x), len(x), decay, False))
+        return self._forward(x, torch.arange(len(x) + 1), state, reset, along)
+
+    def _extras(self, steps: int, sequences: int, decay: Tensor | None, training: bool) -> ops.Extras:
+        """The masks of one pass: drawn in training, expected in evaluation."""
+        like, drop = self.weight_hh, None
+        if training and self.recurrent_dropout:
+            stays = 1 - self.recurrent_dropout
+            drop = like.new_empty(sequences, self.hidden).bernoulli_(stays).div_(stays)
+        rows = steps if training else 1
+        made = [like.new_full((rows, self.hidden), rate) if rate else None for rate in self.zoneout]
+        keep, keep_cell = ([m.bernoulli() if m is not None and training else m for m in made] + [None])[:2]
+        return ops.Extras(decay, drop, keep, keep_cell)
+
+    def _run(self, values: Tensor, offsets: Tensor, state: State | None, along: Along) -> tuple[Tensor, State]:
         initial = (None, None) if state is None else (*state, None)[:2]
         y, *last = ops.recur(
             self.kernel, values, offsets, self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh,
-            initial[0], initial[1], self.reverse, index=index, memory=self.memory,
+            initial[0], initial[1], self.reverse, extras=along.extras, index=along.rows, memory=self.memory,
         )  # fmt: skip
         return y, self.state_type(*last[: len(self.state_type._fields)])
 
@@ -203,10 +323,13 @@ class Scanned(Cell):
         bias: bool = True,
         reverse: bool = False,
         memory: str = "save",
+        learn_initial: bool = False,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
-        super().__init__(inputs, hidden, reverse=reverse, memory=memory)
+        super().__init__(
+            inputs, hidden, reverse=reverse, memory=memory, learn_initial=learn_initial, device=device, dtype=dtype
+        )
         if candidate not in ops.CANDIDATES:
             raise OptionError(f"candidate must be one of {', '.join(ops.CANDIDATES)}, got {candidate!r}.")
         if not 2 <= longest < float("inf"):
@@ -230,7 +353,7 @@ class Scanned(Cell):
         """Sets the gates' biases so that log(a / (1 - a)) is `kept` [hidden] where W x_t is 0."""
         raise NotImplementedError
 
-    def _run(self, values: Tensor, offsets: Tensor, state: State | None) -> tuple[Tensor, State]:
+    def _run(self, values: Tensor, offsets: Tensor, state: State | None, along: Along) -> tuple[Tensor, State]:
         return run_in_pieces(self, self._scan, values, offsets, state)
 
     def _scan(self, values: Tensor, offsets: Tensor, state: State | None) -> tuple[Tensor, State]:

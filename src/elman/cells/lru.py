@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from elman import ops
-from elman.cells.base import Cell, State, check_sizes, run_in_pieces
+from elman.cells.base import Along, Cell, State, run_in_pieces
 from elman.errors import OptionError
 
 ACTIVATIONS = ("relu", "none")
@@ -68,12 +68,14 @@ class LRU(Cell):
         bias: bool = True,
         reverse: bool = False,
         memory: str = "save",
+        learn_initial: bool = False,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
-        super().__init__(inputs, hidden, reverse=reverse, memory=memory)
-        self.units = hidden if units is None else units
-        check_sizes(units=self.units)
+        like: dict[str, Any] = {"device": device, "dtype": dtype}
+        super().__init__(
+            inputs, hidden, units=units, reverse=reverse, memory=memory, learn_initial=learn_initial, **like
+        )
         if activation not in ACTIVATIONS:
             raise OptionError(f"activation must be one of {', '.join(ACTIVATIONS)}, got {activation!r}.")
         if not 0 <= r_min < r_max <= 1:
@@ -81,7 +83,6 @@ class LRU(Cell):
         if not 0 < max_phase <= 2 * math.pi:
             raise OptionError(f"max_phase must be above 0 and at most 2 pi, got {max_phase}.")
         self.activation, self.r_min, self.r_max, self.max_phase = activation, r_min, r_max, max_phase
-        like: dict[str, Any] = {"device": device, "dtype": dtype}
         self.nu_log, self.theta_log, self.gamma_log = (nn.Parameter(torch.empty(self.units, **like)) for _ in range(3))
         self.weight_ih = nn.Parameter(torch.empty(2 * self.units, inputs, **like))
         self.weight_ho = nn.Parameter(torch.empty(hidden, 2 * self.units, **like))
@@ -103,12 +104,7 @@ class LRU(Cell):
         if self.bias_o is not None:
             nn.init.zeros_(self.bias_o)
 
-    def initial_state(self, sequences: int) -> State:
-        """Zeros: the state before the first step of each of so many sequences."""
-        zeros = self.nu_log.new_zeros(sequences, self.units)
-        return LRUState(zeros, zeros)
-
-    def _run(self, values: Tensor, offsets: Tensor, state: State | None) -> tuple[Tensor, State]:
+    def _run(self, values: Tensor, offsets: Tensor, state: State | None, along: Along) -> tuple[Tensor, State]:
         return run_in_pieces(self, self._scan, values, offsets, state)
 
     def _scan(self, values: Tensor, offsets: Tensor, state: State | None) -> tuple[Tensor, State]:
