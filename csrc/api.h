@@ -219,6 +219,60 @@ struct ScanBack {
   bool* failed;        // set when there is no memory for work space
 };
 
+// What a layer-normalised LSTM is made of, but for W: |.| below is a row brought to mean 0 and variance 1.
+template <class T>
+struct NormWeights {
+  const T* weight_hh;  // [4 * H, H]  rows i f g o
+  const T* gain_ih;    // [4 * H]     multiplies |W x_t|
+  const T* gain_hh;    // [4 * H]     multiplies |U h_{t-1}|
+  const T* bias;       // [4 * H]     or null
+  const T* gain_cell;  // [H]         multiplies |c_t| on its way to h_t
+  const T* bias_cell;  // [H]         or null
+};
+
+template <class T>
+struct NormLstmForward {
+  bool reverse;
+  int threads;
+  int64_t hidden;
+  RaggedView ragged;
+  const T* gates;  // [N, 4 * H], rows `stride` apart: W x_t
+  int64_t stride;  //
+  NormWeights<T> weights;
+  const T* h0;   // [B, H]      or null: zeros
+  const T* c0;   // [B, H]      or null: zeros
+  T* y;          // [N, H]      out, overlaps nothing
+  T* h_last;     // [B, H]      out; the initial state where a sequence is empty
+  T* c_last;     // [B, H]      out
+  T* sums;       // [N, 4 * H]  out: U h_{t-1}, which backward needs, as it needs
+  T* cells;      // [N, H]      out: c_t; both null at inference
+  bool* failed;  // set when there is no memory for work space
+};
+
+template <class T>
+struct NormLstmBack {
+  bool reverse;
+  int threads;
+  int64_t hidden;
+  RaggedView ragged;
+  const T* gates;  // as in forward
+  int64_t stride;  //
+  NormWeights<T> weights;
+  const T* c0;        //
+  const T* sums;      // [N, 4 * H]  from forward
+  const T* cells;     // [N, H]      from forward
+  const T* dy;        // [N, H]      rows `dy_stride` apart, or null: zeros
+  int64_t dy_stride;  //
+  const T* dh_last;   // [B, H]      or null: zeros
+  const T* dc_last;   // [B, H]      or null: zeros
+  T* d_gates;         // [N, 4 * H]  out: of W x_t
+  T* d_sums;          // [N, 4 * H]  out: of U h_{t-1}; `gradient` makes that of U from it
+  T* d_vectors;       // [14 * H]    out: of gain_ih, gain_hh, bias, gain_cell and bias_cell, one behind the other
+  T* dh0;             // [B, H]      out
+  T* dc0;             // [B, H]      out
+  bool* failed;       // set when there is no memory for work space
+};
+
 enum class PoolKind : int { mean = 0, max = 1, attention = 2 };
 
 // One row per sequence from all of its steps, step after step, so that a stream gets the same bits. The running state
@@ -281,6 +335,12 @@ struct Scans {
   void (*backward)(const ScanBack<T>&);
 };
 
+template <class T>
+struct Norms {
+  void (*forward)(const NormLstmForward<T>&);
+  void (*backward)(const NormLstmBack<T>&);
+};
+
 // How a stepper keeps its weights; states are float32 always. bfloat16 is widened to float32 in registers; int8 is
 // multiplied with x and h as whole numbers of 16 bits.
 enum class Store : int { float32 = 0, bfloat16 = 1, int8 = 2 };
@@ -329,6 +389,8 @@ struct Set {
   Kernels<double> of64;
   Scans<float> scans32;
   Scans<double> scans64;
+  Norms<float> norms32;
+  Norms<double> norms64;
   const Stepping& (*stepping)();
 };
 

@@ -368,6 +368,89 @@ void scan_backward(const std::string& cell, const std::string& candidate, bool r
   });
 }
 
+const Norms<float>& norms_for(float) { return chosen_set().norms32; }
+const Norms<double>& norms_for(double) { return chosen_set().norms64; }
+
+// What both ways of a layer-normalised LSTM share.
+struct NormArrays {
+  const Array &gates, &weight_hh, &gain_ih, &gain_hh;
+  const Optional& bias;
+  const Array& gain_cell;
+  const Optional& bias_cell;
+  int64_t hidden() const {
+    const int64_t hidden = static_cast<int64_t>(weight_hh.ndim() == 2 ? weight_hh.shape(1) : 0);
+    check_rows(weight_hh, "weight_hh", 4 * hidden, hidden);
+    return hidden;
+  }
+  template <class T, class Task>
+  void read_into(Task& p, const Ragged& ragged, int threads) const {
+    const int64_t width = hidden(), all = 4 * width, steps = rows_of(gates, "gates");
+    p.hidden = width;
+    p.ragged = ragged.view();
+    p.threads = worth(threads, 2.0 * static_cast<double>(steps * all * (width + 30)));
+    p.gates = read_rows<T>(gates, "gates", steps, all, &p.stride);
+    p.weights.weight_hh = read<T>(weight_hh, "weight_hh", all, width);
+    p.weights.gain_ih = read_vector<T>(gain_ih, "gain_ih", all);
+    p.weights.gain_hh = read_vector<T>(gain_hh, "gain_hh", all);
+    p.weights.bias = read_vector<T>(bias, "bias", all);
+    p.weights.gain_cell = read_vector<T>(gain_cell, "gain_cell", width);
+    p.weights.bias_cell = read_vector<T>(bias_cell, "bias_cell", width);
+  }
+};
+
+void norm_forward(bool reverse, int threads, const Array& gates, const Array& offsets, const Array& weight_hh,
+                  const Array& gain_ih, const Array& gain_hh, const Optional& bias, const Array& gain_cell,
+                  const Optional& bias_cell, const Optional& h0, const Optional& c0, const Out& y, const Out& h_last,
+                  const Out& c_last, const OptionalOut& sums, const OptionalOut& cells) {
+  const NormArrays arrays{gates, weight_hh, gain_ih, gain_hh, bias, gain_cell, bias_cell};
+  const int64_t hidden = arrays.hidden(), steps = rows_of(gates, "gates");
+  const Ragged ragged = checked(offsets, steps);
+  by_type(gates, "gates", false, [&](auto zero, auto) {
+    using T = decltype(zero);
+    NormLstmForward<T> p{};
+    p.reverse = reverse;
+    arrays.read_into<T>(p, ragged, threads);
+    const int64_t sequences = p.ragged.sequences;
+    p.h0 = read<T>(h0, "h0", sequences, hidden);
+    p.c0 = read<T>(c0, "c0", sequences, hidden);
+    p.y = write<T>(y, "y", steps, hidden);
+    p.h_last = write<T>(h_last, "h_last", sequences, hidden);
+    p.c_last = write<T>(c_last, "c_last", sequences, hidden);
+    p.sums = write<T>(sums, "sums", steps, 4 * hidden, sums.has_value() || cells.has_value());
+    p.cells = write<T>(cells, "cells", steps, hidden, sums.has_value());
+    run_free(norms_for(zero).forward, p);
+  });
+}
+
+void norm_backward(bool reverse, int threads, const Array& gates, const Array& offsets, const Array& weight_hh,
+                   const Array& gain_ih, const Array& gain_hh, const Optional& bias, const Array& gain_cell,
+                   const Optional& bias_cell, const Optional& c0, const Array& sums, const Array& cells,
+                   const Optional& dy, const Optional& dh_last, const Optional& dc_last, const Out& d_gates,
+                   const Out& d_sums, const Out& d_vectors, const Out& dh0, const Out& dc0) {
+  const NormArrays arrays{gates, weight_hh, gain_ih, gain_hh, bias, gain_cell, bias_cell};
+  const int64_t hidden = arrays.hidden(), steps = rows_of(gates, "gates");
+  const Ragged ragged = checked(offsets, steps);
+  by_type(gates, "gates", false, [&](auto zero, auto) {
+    using T = decltype(zero);
+    NormLstmBack<T> p{};
+    p.reverse = reverse;
+    arrays.read_into<T>(p, ragged, threads);
+    const int64_t sequences = p.ragged.sequences;
+    p.c0 = read<T>(c0, "c0", sequences, hidden);
+    p.sums = read<T>(sums, "sums", steps, 4 * hidden);
+    p.cells = read<T>(cells, "cells", steps, hidden);
+    p.dy = read_rows<T>(dy, "dy", steps, hidden, &p.dy_stride);
+    p.dh_last = read<T>(dh_last, "dh_last", sequences, hidden);
+    p.dc_last = read<T>(dc_last, "dc_last", sequences, hidden);
+    p.d_gates = write<T>(d_gates, "d_gates", steps, 4 * hidden);
+    p.d_sums = write<T>(d_sums, "d_sums", steps, 4 * hidden);
+    p.d_vectors = write_vector<T>(d_vectors, "d_vectors", 14 * hidden);
+    p.dh0 = write<T>(dh0, "dh0", sequences, hidden);
+    p.dc0 = write<T>(dc0, "dc0", sequences, hidden);
+    run_free(norms_for(zero).backward, p);
+  });
+}
+
 void pool_forward(const std::string& name, int threads, const Array& values, const Array& offsets,
                   const Optional& scores, const Optional& initial, const Out& state, const Out& out) {
   const PoolKind kind = pool_kind_of(name);
@@ -496,6 +579,13 @@ NB_MODULE(_kernels, m) {
   m.def("scan_backward", &scan_backward, "cell"_a, "candidate"_a, "reverse"_a, "threads"_a, "gates"_a, "offsets"_a,
         "decay"_a.none(), "h0"_a.none(), "j0"_a.none(), "y"_a, "dy"_a.none(), "dh_last"_a.none(), "dj_last"_a.none(),
         "d_gates"_a, "d_decay"_a.none(), "dh0"_a, "dj0"_a.none());
+  m.def("norm_forward", &norm_forward, "reverse"_a, "threads"_a, "gates"_a, "offsets"_a, "weight_hh"_a, "gain_ih"_a,
+        "gain_hh"_a, "bias"_a.none(), "gain_cell"_a, "bias_cell"_a.none(), "h0"_a.none(), "c0"_a.none(), "y"_a,
+        "h_last"_a, "c_last"_a, "sums"_a.none(), "cells"_a.none());
+  m.def("norm_backward", &norm_backward, "reverse"_a, "threads"_a, "gates"_a, "offsets"_a, "weight_hh"_a, "gain_ih"_a,
+        "gain_hh"_a, "bias"_a.none(), "gain_cell"_a, "bias_cell"_a.none(), "c0"_a.none(), "sums"_a, "cells"_a,
+        "dy"_a.none(), "dh_last"_a.none(), "dc_last"_a.none(), "d_gates"_a, "d_sums"_a, "d_vectors"_a, "dh0"_a,
+        "dc0"_a);
   bind_stepper(m);
   m.def("info", &info);
   m.def("choose_set", &choose_set, "name"_a);

@@ -67,7 +67,10 @@ def test_one_width_per_layer() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"cell": "elman"}, "cell must be one of rnn, rnn_relu, lstm, gru, min_gru, min_lstm, lru, got 'elman'"),
+        (
+            {"cell": "elman"},
+            "cell must be one of rnn, rnn_relu, lstm, ln_lstm, gru, min_gru, min_lstm, lru, got 'elman'",
+        ),
         ({"layers": 0}, "layers must be at least 1, got 0"),
         ({"hidden": [4, 5], "layers": 3}, "hidden lists 2 widths and layers is 3. Give one width, or one per layer."),
         ({"hidden": []}, "hidden lists 0 widths"),

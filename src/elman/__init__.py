@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from elman import nn
-from elman.cells import GRU, LRU, LSTM, RNN, MinGRU, MinLSTM
+from elman.cells import GRU, LRU, LSTM, RNN, LayerNormLSTM, MinGRU, MinLSTM
 from elman.encoder import Encoder
 from elman.errors import ElmanError
 from elman.ragged import Ragged
@@ -28,6 +28,7 @@ __all__ = [
     "Classifier",
     "ElmanError",
     "Encoder",
+    "LayerNormLSTM",
     "MinGRU",
     "MinLSTM",
     "Ragged",

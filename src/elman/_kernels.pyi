@@ -130,6 +130,48 @@ def scan_backward(
     dh0: Tensor,
     dj0: Tensor | None,
 ) -> None: ...
+def norm_forward(
+    reverse: bool,
+    threads: int,
+    gates: Tensor,
+    offsets: Tensor,
+    weight_hh: Tensor,
+    gain_ih: Tensor,
+    gain_hh: Tensor,
+    bias: Tensor | None,
+    gain_cell: Tensor,
+    bias_cell: Tensor | None,
+    h0: Tensor | None,
+    c0: Tensor | None,
+    y: Tensor,
+    h_last: Tensor,
+    c_last: Tensor,
+    sums: Tensor | None,
+    cells: Tensor | None,
+) -> None: ...
+def norm_backward(
+    reverse: bool,
+    threads: int,
+    gates: Tensor,
+    offsets: Tensor,
+    weight_hh: Tensor,
+    gain_ih: Tensor,
+    gain_hh: Tensor,
+    bias: Tensor | None,
+    gain_cell: Tensor,
+    bias_cell: Tensor | None,
+    c0: Tensor | None,
+    sums: Tensor,
+    cells: Tensor,
+    dy: Tensor | None,
+    dh_last: Tensor | None,
+    dc_last: Tensor | None,
+    d_gates: Tensor,
+    d_sums: Tensor,
+    d_vectors: Tensor,
+    dh0: Tensor,
+    dc0: Tensor,
+) -> None: ...
 def info() -> dict[str, Any]: ...
 def choose_set(name: str) -> None: ...
 

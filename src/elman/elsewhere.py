@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.nn.functional import layer_norm
 
 from elman.errors import ShapeError
 from elman.operators import SCANS
@@ -50,6 +51,37 @@ def recur(
         data, h = getattr(torch, cell)(x[order], batch_sizes, start, *arguments)
     y = torch.empty_like(data).index_copy(0, order, data)
     return y, h_last.index_copy(0, sequences, h[0]), c_last
+
+
+def norm_lstm(
+    gates: Tensor,
+    offsets: Tensor,
+    weight_hh: Tensor,
+    gain_ih: Tensor,
+    gain_hh: Tensor,
+    bias: Tensor | None,
+    gain_cell: Tensor,
+    bias_cell: Tensor | None,
+    h0: Tensor | None,
+    c0: Tensor | None,
+    reverse: bool,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The layer of `elman.ops.norm_lstm`, one step of all sequences at a time."""
+    order, batch_sizes, sequences = _by_time(offsets, reverse)
+    order, sequences = order.to(gates.device), sequences.to(gates.device)
+    hidden = weight_hh.shape[1]
+    h_last, c_last = (gates.new_zeros(len(offsets) - 1, hidden) if state is None else state for state in (h0, c0))
+    h, c, ys = h_last[sequences], c_last[sequences], []
+    of_x = layer_norm(gates[order], [4 * hidden], gain_ih, bias)
+    for rows in of_x.split(batch_sizes.tolist()):
+        n = len(rows)
+        i, f, g, o = (rows + layer_norm(h[:n] @ weight_hh.t(), [4 * hidden], gain_hh)).chunk(4, dim=1)
+        c = torch.cat([f.sigmoid() * c[:n] + i.sigmoid() * g.tanh(), c[n:]])
+        h = torch.cat([o.sigmoid() * layer_norm(c[:n], [hidden], gain_cell, bias_cell).tanh(), h[n:]])
+        ys.append(h[:n])
+    data = torch.cat(ys) if ys else of_x[:, :hidden]
+    y = torch.empty_like(data).index_copy(0, order, data)
+    return y, h_last.index_copy(0, sequences, h), c_last.index_copy(0, sequences, c)
 
 
 def _by_time(offsets: Tensor, reverse: bool) -> tuple[Tensor, Tensor, Tensor]:

@@ -30,7 +30,7 @@ class Encoder(nn.Module):
 
     - `inputs`: width of a step.
     - `hidden`: units of a layer and direction; one number for all layers, or one per layer.
-    - `cell`: "rnn", "rnn_relu", "lstm", "gru", "min_gru", "min_lstm" or "lru" (``elman.cells.CELLS``).
+    - `cell`: "rnn", "rnn_relu", "lstm", "ln_lstm", "gru", "min_gru", "min_lstm" or "lru" (``elman.cells.CELLS``).
     - `layers`: how many; may be left at 1 when `hidden` lists one width per layer.
     - `bidirectional`: each layer also walks backwards; its two results stand side by side.
     - `dropout`: share of h set to zero after every layer, one mask for all steps of a sequence; 0 turns it off.

@@ -63,6 +63,16 @@ _library.define(
     "scan_back(str cell, str candidate, bool reverse, Tensor gates, Tensor offsets, Tensor? decay, Tensor? h0, "
     "Tensor? j0, Tensor y, Tensor? dy, Tensor? dh_last, Tensor? dj_last) -> (Tensor, Tensor, Tensor, Tensor)"
 )
+_library.define(
+    "norm_lstm(bool reverse, bool save, Tensor gates, Tensor offsets, Tensor weight_hh, Tensor gain_ih, "
+    "Tensor gain_hh, Tensor? bias, Tensor gain_cell, Tensor? bias_cell, Tensor? h0, Tensor? c0) "
+    "-> (Tensor, Tensor, Tensor, Tensor, Tensor)"
+)
+_library.define(
+    "norm_lstm_back(bool reverse, Tensor gates, Tensor offsets, Tensor weight_hh, Tensor gain_ih, Tensor gain_hh, "
+    "Tensor? bias, Tensor gain_cell, Tensor? bias_cell, Tensor? c0, Tensor sums, Tensor cells, Tensor? dy, "
+    "Tensor? dh_last, Tensor? dc_last) -> (Tensor, Tensor, Tensor, Tensor, Tensor)"
+)
 
 
 def info() -> dict[str, Any]:
@@ -444,6 +454,113 @@ def _scan_back_fake(
     )
 
 
+def _norm_lstm_cpu(
+    reverse: bool,
+    save: bool,
+    gates: Tensor,
+    offsets: Tensor,
+    weight_hh: Tensor,
+    gain_ih: Tensor,
+    gain_hh: Tensor,
+    bias: Tensor | None,
+    gain_cell: Tensor,
+    bias_cell: Tensor | None,
+    h0: Tensor | None,
+    c0: Tensor | None,
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    given = (weight_hh, gain_ih, gain_hh, bias, gain_cell, bias_cell, h0, c0)
+    y, h_last, c_last, sums, cells = _norm_lstm_fake(reverse, save, gates, offsets, *given)
+    _kernels.norm_forward(
+        reverse, torch.get_num_threads(), _rows(gates), offsets.contiguous(), weight_hh.contiguous(),
+        gain_ih.contiguous(), gain_hh.contiguous(), _close(bias), gain_cell.contiguous(), _close(bias_cell), _close(h0),
+        _close(c0), y, h_last, c_last, sums if save else None, cells if save else None,
+    )  # fmt: skip
+    return y, h_last, c_last, sums, cells
+
+
+def _norm_lstm_fake(
+    reverse: bool,
+    save: bool,
+    gates: Tensor,
+    offsets: Tensor,
+    weight_hh: Tensor,
+    gain_ih: Tensor,
+    gain_hh: Tensor,
+    bias: Tensor | None,
+    gain_cell: Tensor,
+    bias_cell: Tensor | None,
+    h0: Tensor | None,
+    c0: Tensor | None,
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    if gates.dim() != 2:
+        raise ShapeError(f"gates must be two-dimensional [steps, width], got shape {list(gates.shape)}.")
+    if offsets.dim() != 1 or len(offsets) == 0:
+        raise ShapeError(f"offsets must be one-dimensional with at least one element, got shape {list(offsets.shape)}.")
+    steps, sequences, hidden = gates.shape[0], offsets.shape[0] - 1, weight_hh.shape[-1]
+    return (
+        gates.new_empty(steps, hidden),
+        gates.new_empty(sequences, hidden),
+        gates.new_empty(sequences, hidden),
+        gates.new_empty(steps if save else 0, 4 * hidden),
+        gates.new_empty(steps if save else 0, hidden),
+    )
+
+
+def _norm_lstm_back_cpu(
+    reverse: bool,
+    gates: Tensor,
+    offsets: Tensor,
+    weight_hh: Tensor,
+    gain_ih: Tensor,
+    gain_hh: Tensor,
+    bias: Tensor | None,
+    gain_cell: Tensor,
+    bias_cell: Tensor | None,
+    c0: Tensor | None,
+    sums: Tensor,
+    cells: Tensor,
+    dy: Tensor | None,
+    dh_last: Tensor | None,
+    dc_last: Tensor | None,
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """Gradients of `gates`, of `sums`, of the vectors one behind the other, of h0 and of c0."""
+    given = (weight_hh, gain_ih, gain_hh, bias, gain_cell, bias_cell, c0, sums, cells, dy, dh_last, dc_last)
+    made = _norm_lstm_back_fake(reverse, gates, offsets, *given)
+    _kernels.norm_backward(
+        reverse, torch.get_num_threads(), _rows(gates), offsets.contiguous(), weight_hh.contiguous(),
+        gain_ih.contiguous(), gain_hh.contiguous(), _close(bias), gain_cell.contiguous(), _close(bias_cell), _close(c0),
+        sums, cells, _rows_if(dy), _close(dh_last), _close(dc_last), *made,
+    )  # fmt: skip
+    return made
+
+
+def _norm_lstm_back_fake(
+    reverse: bool,
+    gates: Tensor,
+    offsets: Tensor,
+    weight_hh: Tensor,
+    gain_ih: Tensor,
+    gain_hh: Tensor,
+    bias: Tensor | None,
+    gain_cell: Tensor,
+    bias_cell: Tensor | None,
+    c0: Tensor | None,
+    sums: Tensor,
+    cells: Tensor,
+    dy: Tensor | None,
+    dh_last: Tensor | None,
+    dc_last: Tensor | None,
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    sequences, hidden = offsets.shape[0] - 1, weight_hh.shape[-1]
+    return (
+        gates.new_empty(gates.shape),
+        gates.new_empty(sums.shape),
+        gates.new_empty(14 * hidden),
+        gates.new_empty(sequences, hidden),
+        gates.new_empty(sequences, hidden),
+    )
+
+
 _OPERATORS: list[tuple[str, Callable[..., Any], Callable[..., Any]]] = [
     ("recur", _recur_cpu, _recur_fake),
     ("recur_back", _recur_back_cpu, _recur_back_fake),
@@ -455,6 +572,8 @@ _OPERATORS: list[tuple[str, Callable[..., Any], Callable[..., Any]]] = [
     ("pool_back", _pool_back_cpu, _pool_back_fake),
     ("scan", _scan_cpu, _scan_fake),
     ("scan_back", _scan_back_cpu, _scan_back_fake),
+    ("norm_lstm", _norm_lstm_cpu, _norm_lstm_fake),
+    ("norm_lstm_back", _norm_lstm_back_cpu, _norm_lstm_back_fake),
 ]
 for _name, _cpu, _fake in _OPERATORS:
     _library.impl(_name, _cpu, "CPU")

@@ -31,6 +31,7 @@ __all__ = [
     "choose_set",
     "info",
     "linear",
+    "norm_lstm",
     "pieces",
     "pool",
     "pool_on",
@@ -344,6 +345,33 @@ class _Scan(torch.autograd.Function):
         return None, None, None, d_gates, None, *d_rest
 
 
+class _NormLSTM(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, reverse: bool, *tensors: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+        y, h_last, c_last, sums, cells = torch.ops.elman.norm_lstm(reverse, True, *tensors)
+        ctx.reverse = reverse
+        ctx.save_for_backward(*tensors, y, sums, cells)
+        ctx.set_materialize_grads(False)
+        return y, h_last, c_last
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *d_results: Tensor | None) -> tuple[Tensor | None, ...]:
+        *tensors, h0, c0, y, sums, cells = ctx.saved_tensors
+        offsets, hidden = tensors[1], y.shape[1]
+        d_gates, d_sums, d_vectors, dh0, dc0 = torch.ops.elman.norm_lstm_back(
+            ctx.reverse, *tensors, c0, sums, cells, *d_results
+        )
+        wants = ctx.needs_input_grad[1:]
+        d_hh = None
+        if wants[2]:
+            of = ("lstm", ctx.reverse, None, offsets, h0, None, None, y, d_sums)
+            d_hh = torch.ops.elman.recur_gradient(*of)[1]
+        vectors = d_vectors.split([4 * hidden, 4 * hidden, 4 * hidden, hidden, hidden])
+        given = [d_gates, None, d_hh, *vectors, dh0, dc0]
+        return None, *(d if want else None for d, want in zip(given, wants, strict=True))
+
+
 class _Pool(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, kind: str, values: Tensor, offsets: Tensor, scores: Tensor | None) -> Tensor:
@@ -572,6 +600,46 @@ def scan(
         answer = _Scan.apply(cell, candidate, reverse, gates, offsets, decay, h0, j0)  # type: ignore[no-untyped-call]
     else:
         answer = torch.ops.elman.scan(cell, candidate, reverse, gates, offsets, decay, h0, j0)
+    return answer[0], answer[1], answer[2]
+
+
+def norm_lstm(
+    gates: Tensor,
+    offsets: Tensor,
+    weight_hh: Tensor,
+    gain_ih: Tensor,
+    gain_hh: Tensor,
+    bias: Tensor | None,
+    gain_cell: Tensor,
+    bias_cell: Tensor | None,
+    h0: Tensor | None = None,
+    c0: Tensor | None = None,
+    reverse: bool = False,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """An LSTM whose sums are normalised at every step, all units of it together (Ba et al. 2016).
+
+    ::
+
+        a_t = gain_ih |W x_t| + gain_hh |U h_{t-1}| + bias            |v| = (v - mean(v)) / sqrt(variance(v) + 1e-5)
+        C_t = sigmoid(a_f) C_{t-1} + sigmoid(a_i) tanh(a_g)
+        h_t = sigmoid(a_o) tanh(gain_cell |C_t| + bias_cell)
+
+    `gates` is W x_t [steps, 4 * hidden], rows i f g o; `weight_hh` [4 * hidden, hidden]; `gain_ih`, `gain_hh`, `bias`
+    [4 * hidden]; `gain_cell`, `bias_cell` [hidden]. `offsets`, `h0`, `c0` and `reverse` as in `recur`. Returns y
+    [steps, hidden], the last h and the last C. float32 or float64. Raises ``ShapeError``.
+
+    >>> vectors = torch.ones(8), torch.ones(8), None, torch.ones(2), None
+    >>> y, h, c = norm_lstm(torch.randn(7, 8), torch.tensor([0, 5, 7]), torch.randn(8, 2), *vectors)
+    >>> y.shape, h.shape, c.shape
+    (torch.Size([7, 2]), torch.Size([2, 2]), torch.Size([2, 2]))
+    """
+    tensors = (gates, offsets, weight_hh, gain_ih, gain_hh, bias, gain_cell, bias_cell, h0, c0)
+    if gates.device.type != "cpu":
+        return elsewhere.norm_lstm(*tensors, reverse)
+    if _needs_gradient(*tensors):
+        answer = _NormLSTM.apply(reverse, *tensors)  # type: ignore[no-untyped-call]
+    else:
+        answer = torch.ops.elman.norm_lstm(reverse, False, *tensors)
     return answer[0], answer[1], answer[2]
 
 

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 __all__ = [
     "gru",
+    "ln_lstm",
     "lru",
     "lstm",
     "min_gru",
@@ -110,6 +111,52 @@ def lstm(
         i, f, g, o = np.split(W @ x[t] + b + U @ h + c, 4)
         s = _sigmoid(f) * s + _sigmoid(i) * np.tanh(g)
         h = _sigmoid(o) * np.tanh(s)
+        y[t] = h
+    return y, h, s
+
+
+def ln_lstm(
+    *,
+    x: ArrayLike,
+    weight_ih: ArrayLike,
+    weight_hh: ArrayLike,
+    gain_ih: ArrayLike,
+    gain_hh: ArrayLike,
+    bias: ArrayLike,
+    gain_cell: ArrayLike,
+    bias_cell: ArrayLike,
+    hidden: ArrayLike,
+    cell: ArrayLike,
+) -> tuple[Array, Array, Array]:
+    """Layer-normalised long short-term memory over one sequence.
+
+    ```
+    |v|   = (v - mean(v)) / sqrt(variance(v) + 1e-5)        over the numbers of one step
+    a_t   = p * |W x_t| + q * |U h_{t-1}| + b               rows i, f, g, o, normalised together
+    s_t   = sigmoid(a_f) * s_{t-1} + sigmoid(a_i) * tanh(a_g)
+    h_t   = sigmoid(a_o) * tanh(k * |s_t| + d)
+    y_t   = h_t
+    ```
+
+    W `weight_ih` `[4 * hidden, inputs]`, U `weight_hh` `[4 * hidden, hidden]`; p `gain_ih`, q `gain_hh` and b `bias`
+    `[4 * hidden]`; k `gain_cell` and d `bias_cell` `[hidden]`; h_0 `hidden` and s_0 `cell`, `[hidden]` each.
+    Returns y `[steps, hidden]` and the last h and s; for an empty sequence, no rows and the given state.
+
+    J. L. Ba, J. R. Kiros, G. E. Hinton: Layer normalization. arXiv 1607.06450, 2016, equations 20 to 22.
+
+    >>> ones = {"gain_ih": 1.0, "gain_hh": 1.0, "bias": 0.0, "gain_cell": 1.0, "bias_cell": 0.0}
+    >>> W, U = np.eye(8), np.zeros((8, 2))
+    >>> y, h, s = ln_lstm(x=[np.arange(8)], weight_ih=W, weight_hh=U, hidden=np.zeros(2), cell=np.zeros(2), **ones)
+    >>> y.round(3).tolist(), s.round(3).tolist()
+    ([[-0.57, 0.625]], [0.038, 0.145])
+    """
+    x, W, U, b, d, h, s = _double(x, weight_ih, weight_hh, bias, bias_cell, hidden, cell)
+    p, q, k = _double(gain_ih, gain_hh, gain_cell)
+    y = np.empty((len(x), len(h)))
+    for t in range(len(x)):
+        i, f, g, o = np.split(p * _standard(W @ x[t]) + q * _standard(U @ h) + b, 4)
+        s = _sigmoid(f) * s + _sigmoid(i) * np.tanh(g)
+        h = _sigmoid(o) * np.tanh(k * _standard(s) + d)
         y[t] = h
     return y, h, s
 
@@ -340,6 +387,11 @@ def _double(*arrays: ArrayLike) -> tuple[Array, ...]:
 
 def _sigmoid(a: Array) -> Array:
     result: Array = np.exp(-np.logaddexp(0.0, -a))  # 1 / (1 + exp(-a)) that does not overflow
+    return result
+
+
+def _standard(v: Array) -> Array:
+    result: Array = (v - v.mean()) / np.sqrt(v.var() + 1e-5)
     return result
 
 

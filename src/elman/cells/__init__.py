@@ -2,6 +2,7 @@
 
 from elman.cells.base import Cell, Recurrent, Scanned, State
 from elman.cells.gru import GRU
+from elman.cells.ln_lstm import LayerNormLSTM
 from elman.cells.lru import LRU
 from elman.cells.lstm import LSTM
 from elman.cells.min_gru import MinGRU
@@ -13,6 +14,7 @@ CELLS: dict[str, type[Cell]] = {
     "rnn": RNN,
     "rnn_relu": ReluRNN,
     "lstm": LSTM,
+    "ln_lstm": LayerNormLSTM,
     "gru": GRU,
     "min_gru": MinGRU,
     "min_lstm": MinLSTM,
@@ -26,6 +28,7 @@ __all__ = [
     "LSTM",
     "RNN",
     "Cell",
+    "LayerNormLSTM",
     "MinGRU",
     "MinLSTM",
     "Recurrent",

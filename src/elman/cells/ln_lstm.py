@@ -1,0 +1,88 @@
+"""Layer-normalised long short-term memory."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from elman import ops
+from elman.cells.base import Cell, State, run_in_pieces
+from elman.cells.lstm import LSTMState
+
+
+class LayerNormLSTM(Cell):
+    """Long short-term memory whose sums are normalised at every step.
+
+    ::
+
+        |v| = (v - mean(v)) / sqrt(variance(v) + 1e-5)                  over the numbers of one step
+        a_t = p * |W x_t| + q * |U h_{t-1}| + b                         i, f, g, o, normalised together
+        C_t = sigmoid(a_f) * C_{t-1} + sigmoid(a_i) * tanh(a_g)
+        h_t = sigmoid(a_o) * tanh(k * |C_t| + d),    y_t = h_t
+
+    p, q, b are ``gain_ih``, ``gain_hh``, ``bias`` [4 * hidden]; k and d ``gain_cell``, ``bias_cell`` [hidden]; W and U
+    ``weight_ih``, ``weight_hh`` as in `LSTM`, rows i, f, g, o. The size of W and of U does not matter, their direction
+    does, so that no scale of the inputs or of the state is wrong. Gains start at 1, biases at 0, but that of the forget
+    gate at 1. The paper's three biases of a gate appear as their sum. ``bias=False`` leaves out b and d.
+
+    Source: Ba, Kiros & Hinton, "Layer normalization", 2016, equations 20 to 22.
+
+    >>> from elman.ragged import Ragged
+    >>> cell = LayerNormLSTM(3, 4)
+    >>> y, state = cell(Ragged.of([torch.randn(5, 3), torch.randn(0, 3)]))
+    >>> y1, state = cell.step(torch.randn(2, 3), state)
+    >>> y1.shape, state.cell.shape
+    (torch.Size([2, 4]), torch.Size([2, 4]))
+    """
+
+    state_type = LSTMState
+
+    def __init__(
+        self,
+        inputs: int,
+        hidden: int,
+        *,
+        bias: bool = True,
+        reverse: bool = False,
+        memory: str = "save",
+        learn_initial: bool = False,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        like: dict[str, Any] = {"device": device, "dtype": dtype}
+        super().__init__(inputs, hidden, reverse=reverse, memory=memory, learn_initial=learn_initial, **like)
+        rows = 4 * hidden
+        self.weight_ih = nn.Parameter(torch.empty(rows, inputs, **like))
+        self.weight_hh = nn.Parameter(torch.empty(rows, hidden, **like))
+        self.gain_ih, self.gain_hh = (nn.Parameter(torch.empty(rows, **like)) for _ in range(2))
+        self.gain_cell = nn.Parameter(torch.empty(hidden, **like))
+        self.bias = nn.Parameter(torch.empty(rows, **like)) if bias else None
+        self.bias_cell = nn.Parameter(torch.empty(hidden, **like)) if bias else None
+        self.reset_parameters()
+
+    @torch.no_grad()
+    def reset_parameters(self) -> None:
+        """Draws the parameters again, from torch's random generator; the forget gate starts open."""
+        for gate in self.weight_ih.split(self.hidden):
+            nn.init.xavier_uniform_(gate)
+        for gate in self.weight_hh.split(self.hidden):
+            nn.init.orthogonal_(gate)
+        for gain in (self.gain_ih, self.gain_hh, self.gain_cell):
+            nn.init.ones_(gain)
+        if self.bias is not None and self.bias_cell is not None:
+            nn.init.zeros_(self.bias)
+            nn.init.zeros_(self.bias_cell)
+            self.bias[self.hidden : 2 * self.hidden] = 1.0
+
+    def _run(self, values: Tensor, offsets: Tensor, state: State | None, extras: ops.Extras) -> tuple[Tensor, State]:
+        return run_in_pieces(self, self._layer, values, offsets, state)
+
+    def _layer(self, values: Tensor, offsets: Tensor, state: State | None) -> tuple[Tensor, State]:
+        h0, c0 = (None, None) if state is None else state
+        y, *last = ops.norm_lstm(
+            ops.linear(values, self.weight_ih), offsets, self.weight_hh, self.gain_ih, self.gain_hh, self.bias,
+            self.gain_cell, self.bias_cell, h0, c0, self.reverse,
+        )  # fmt: skip
+        return y, LSTMState(*last)
