@@ -284,3 +284,20 @@ def test_an_encoder_hands_them_on() -> None:
 def test_an_encoder_refuses_what_its_cell_lacks() -> None:
     with pytest.raises(OptionError, match="recurrent_dropout and zoneout are for rnn, rnn_relu, lstm and gru, got"):
         Encoder(3, 4, "min_gru", zoneout=0.1)
+
+
+# ------------------------------------------------------------------------------------------------------- compiled steps
+
+
+@torch.no_grad()
+def test_a_stepper_begins_where_it_was_learnt(twin: str) -> None:
+    cell = learnt(twin)
+    stepper, state = cell.stepper(sequences=2), cell.initial_state(2)
+    for x in torch.randn(3, 2, 3):
+        y, state = cell.step(x, state)
+        assert same_bits(stepper.step(x), y)
+
+
+def test_a_stepper_of_a_cell_with_zoneout_is_refused(twin: str) -> None:
+    with pytest.raises(OptionError, match="a cell with zoneout has no compiled stepper. Use its step, which has"):
+        make(twin, zoneout=0.1).stepper()
