@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from elman import ops
-from elman.cells.base import Cell, State, run_in_pieces
+from elman.cells.base import Along, Cell, State, run_in_pieces
 from elman.cells.lstm import LSTMState
 
 
@@ -76,7 +76,7 @@ class LayerNormLSTM(Cell):
             nn.init.zeros_(self.bias_cell)
             self.bias[self.hidden : 2 * self.hidden] = 1.0
 
-    def _run(self, values: Tensor, offsets: Tensor, state: State | None, extras: ops.Extras) -> tuple[Tensor, State]:
+    def _run(self, values: Tensor, offsets: Tensor, state: State | None, along: Along) -> tuple[Tensor, State]:
         return run_in_pieces(self, self._layer, values, offsets, state)
 
     def _layer(self, values: Tensor, offsets: Tensor, state: State | None) -> tuple[Tensor, State]:
