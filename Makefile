@@ -59,7 +59,7 @@ dev: $(VENV)/elman-tools
 	@$(MAKE) --no-print-directory $(VENV)/elman-dev
 
 bench: $(VENV)/elman-bench
-	for script in speed inference tutorial latency memory denormals; do \
+	for script in speed inference tutorial latency memory denormals accelerate; do \
 	    $(BIN)/python bench/$$script.py $(ARGS) || exit 1; done
 	$(BIN)/python bench/quality.py $(filter --write,$(ARGS))
 

@@ -23,7 +23,18 @@ def beside_bench(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.syspath_prepend(str(BENCH))
     yield
     torch.set_num_threads(threads)
-    for name in ("layers", "onnx_layer", "precision", "quality", "results", "text_shortcut", "tutorial", "workers"):
+    ours = (
+        "accelerate",
+        "layers",
+        "onnx_layer",
+        "precision",
+        "quality",
+        "results",
+        "text_shortcut",
+        "tutorial",
+        "workers",
+    )
+    for name in ours:
         sys.modules.pop(name, None)
 
 
@@ -71,6 +82,15 @@ def test_tutorial_networks_agree() -> None:
     first.run()
     for kind in ("padded", "packed"):
         assert apart(first, in_torch(ragged, kind)) < TOLERANCE
+
+
+@pytest.mark.parametrize(("package", "training"), [("flair", False), ("stanza", True), ("neuralforecast", True)])
+def test_models_of_others_agree(package: str, training: bool) -> None:
+    pytest.importorskip(package, reason=f"NOT TESTED: {package} is not installed")
+    from accelerate import MODELS, side
+
+    name = next(name for name, (of, _) in MODELS.items() if of == package)
+    side(name, training, accelerated=True, threads=1)  # stops when they do not
 
 
 def test_missing_side_stands_in_the_table() -> None:
