@@ -49,7 +49,7 @@ def agree(module: torch.nn.Module, x: Any) -> None:
         assert distance(p.grad.cpu(), q.grad) <= TOLERANCE[dtype]
 
 
-@pytest.mark.parametrize("name", VARIANTS)
+@pytest.mark.parametrize("name", [name for name in VARIANTS if "zoneout" not in name])  # extras run on the CPU
 @pytest.mark.parametrize("reverse", [False, True])
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 @pytest.mark.parametrize("bias", [True, False])

@@ -424,7 +424,7 @@ def test_the_path_of_other_devices_agrees(name: str, reverse: bool, lengths: lis
             assert close(a, b, torch.float64)
 
 
-@pytest.mark.parametrize("name", [name for name in VARIANTS if name not in TWINS])
+@pytest.mark.parametrize("name", [name for name in VARIANTS if name.startswith(tuple(ops.SCANS))])
 @pytest.mark.parametrize("reverse", [False, True])
 @pytest.mark.parametrize("lengths", [[3, 0, 5, 1, 0], [0, 0], [], [4], [9, 33]], ids=str)
 @pytest.mark.parametrize("started", [False, True])
@@ -443,6 +443,72 @@ def test_the_scan_of_other_devices_agrees(name: str, reverse: bool, lengths: lis
     for mine, theirs in zip(run(elsewhere.scan), run(ops.scan), strict=True):
         for a, b in zip(mine, theirs, strict=True):
             assert close(a, b, torch.float64)
+
+
+def norm_operands(steps: int, hidden: int, bias: bool) -> list[Tensor | None]:
+    """What `ops.norm_lstm` takes beside offsets and states, all wanting a gradient."""
+    shapes = [
+        (steps, 4 * hidden),
+        (4 * hidden, hidden),
+        (4 * hidden,),
+        (4 * hidden,),
+        (4 * hidden,),
+        (hidden,),
+        (hidden,),
+    ]
+    made: list[Tensor | None] = [torch.randn(*shape, dtype=torch.float64, requires_grad=True) for shape in shapes]
+    return [None if i in (4, 6) and not bias else one for i, one in enumerate(made)]
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("lengths", [[3, 0, 5, 1, 0], [0, 0], [], [4], [9, 33]], ids=str)
+@pytest.mark.parametrize("plain", [False, True])
+def test_the_normalised_lstm_of_other_devices_agrees(reverse: bool, lengths: list[int], plain: bool) -> None:
+    """`plain`: neither biases nor a given state."""
+    x, hidden = ragged(lengths, 1), 4
+    gates, *weights = norm_operands(len(x.values), hidden, not plain)
+    states = None if plain else torch.randn(2, len(lengths), hidden, dtype=torch.float64)
+    h0, c0 = (None, None) if states is None else (states[0].requires_grad_(), states[1].requires_grad_())
+    wanted = [t for t in (gates, *weights, h0, c0) if t is not None]
+
+    def run(path: Any) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+        results = path(gates, x.offsets, *weights, h0, c0, reverse)
+        return results, torch.autograd.grad(
+            sum((result * result).sum() for result in results), wanted, allow_unused=True, materialize_grads=True
+        )
+
+    (mine, d_mine), (theirs, d_theirs) = run(ops.norm_lstm), run(elsewhere.norm_lstm)
+    for a, b in zip((*mine, *d_mine), (*theirs, *d_theirs), strict=True):
+        assert torch.allclose(a, b, rtol=1e-9, atol=1e-11)
+
+
+def test_a_normalised_lstm_has_the_same_bits_on_any_number_of_threads(isa: str, threads: None) -> None:
+    """The gradients of all weights included."""
+    cell, results = CELLS["ln_lstm"].make(5, 70), []
+    x = ragged([40, 3, 0, *[25] * 30], 5)
+    for count in (1, 2, 3, 8):
+        torch.set_num_threads(count)
+        y, last = cell(x)
+        results.append((y.values, *last, *torch.autograd.grad(y.values.square().sum(), list(cell.parameters()))))
+    assert all(same_bits(result, results[0]) for result in results)
+
+
+@pytest.mark.parametrize(
+    ("place", "given", "message"),
+    [
+        (0, torch.randn(5, 9), r"gates must have shape \[5, 8\], got \[5, 9\]"),
+        (1, torch.randn(7, 2), r"weight_hh must have shape \[8, 2\], got \[7, 2\]"),
+        (2, torch.randn(7), r"gain_ih must have shape \[8\], got \[7\]"),
+        (5, torch.randn(2).double(), "gain_cell must be float32 as x is, got float64"),
+        (0, torch.randn(5, 8).half(), r"gates must be float32 or float64, got float16"),
+    ],
+)
+def test_a_normalised_lstm_refuses_what_does_not_fit(place: int, given: Tensor, message: str) -> None:
+    operands = [None if one is None else one.detach().float() for one in norm_operands(5, 2, True)]
+    operands[place] = given
+    gates, *rest = operands
+    with pytest.raises(ShapeError, match=message):
+        ops.norm_lstm(gates, torch.tensor([0, 5]), *rest)
 
 
 @pytest.mark.parametrize("kind", ["mean", "max", "attention"])
