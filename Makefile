@@ -61,6 +61,7 @@ dev: $(VENV)/elman-tools
 bench: $(VENV)/elman-bench
 	for script in speed inference tutorial latency memory denormals accelerate; do \
 	    $(BIN)/python bench/$$script.py $(ARGS) || exit 1; done
+	$(BIN)/python bench/cells.py $(filter --write,$(ARGS))
 	$(BIN)/python bench/quality.py $(filter --write,$(ARGS))
 
 clean:

@@ -141,3 +141,27 @@ def test_the_text_shortcut_computes_the_same(training: bool) -> None:
         features.SHARED = before
     assert every is not None
     assert np.array_equal(every, once)
+
+
+def test_cells_are_as_large_as_the_lstm_and_learn() -> None:
+    import cells
+
+    for cell in cells.CELLS:
+        wide = cells.width(cell, 8, 16)
+        assert (
+            0.9 * cells.parameters("lstm", 8, 16) < cells.parameters(cell, 8, wide) <= cells.parameters("lstm", 8, 16)
+        )
+        model = cells.Model(5, wide, cell)
+        optimiser, losses = torch.optim.Adam(model.parameters(), 0.01), []
+        (x, target), *_ = cells.streams(torch.arange(cells.STREAMS * cells.PIECE + 1) % 5)
+        for _ in range(8):
+            loss, state = model(x[:4, :20], target[:4, :20], None)
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+            losses.append(loss.item())
+        assert losses[-1] < losses[0]
+        assert not any(part.requires_grad for layer in state for one in layer for part in one)
+    times = cells.speed([3, 2], {"lstm": 4, "lru": 3}, 1)
+    assert set(times) == {"lstm", "lru"}
+    assert all(min(pair) > 0 for pair in times.values())
