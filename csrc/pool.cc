@@ -2,7 +2,10 @@
 #include <cmath>
 #include <limits>
 
+#define ELMAN_SET generic  // whose flags this file is compiled with
+
 #include "api.h"
+#include "threads.h"
 
 namespace elman {
 namespace {
@@ -108,25 +111,33 @@ void mean_back(const PoolBack<T>& p, int64_t s) {
     for (int64_t u = 0; u < hidden; ++u) p.dvalues[t * hidden + u] = dout[u] / count;
 }
 
+// Whoever is free takes the next sequence, the longest first. Denormal numbers are not flushed: what is pooled may be
+// anybody's.
+template <class Body>
+void for_each_sequence(const RaggedView& ragged, int threads, const Body& body) {
+  int64_t next = 0;
+  generic::plain_crew(threads, [&](int, int) {
+    for (int64_t i = generic::take(&next); i < ragged.sequences; i = generic::take(&next)) body(ragged.order[i]);
+  });
+}
+
 }  // namespace
 
 template <class T>
 void pool(const Pool<T>& p) {
-#pragma omp parallel for schedule(dynamic, 4) num_threads(p.threads) if (p.threads > 1)
-  for (int64_t s = 0; s < p.ragged.sequences; ++s) pool_sequence(p, s);
+  for_each_sequence(p.ragged, p.threads, [&](int64_t s) { pool_sequence(p, s); });
 }
 
 template <class T>
 void pool_back(const PoolBack<T>& p) {
-#pragma omp parallel for schedule(dynamic, 4) num_threads(p.threads) if (p.threads > 1)
-  for (int64_t s = 0; s < p.ragged.sequences; ++s) {
+  for_each_sequence(p.ragged, p.threads, [&](int64_t s) {
     if (p.kind == PoolKind::attention)
       attend_back(p, s);
     else if (p.kind == PoolKind::max)
       greatest_back(p, s);
     else
       mean_back(p, s);
-  }
+  });
 }
 
 template void pool<float>(const Pool<float>&);

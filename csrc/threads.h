@@ -48,37 +48,34 @@ class FlushDenormals {
 };
 
 // Calls body(index, size) on up to `threads` threads at once, index = 0 ... size - 1. There may be fewer than asked
-// for, inside somebody else's parallel region for one: `size` tells.
+// for, inside somebody else's parallel region for one: `size` tells. Denormal numbers stay as they are.
 template <class Body>
-static void crew(int threads, const Body& body) {
+static void plain_crew(int threads, const Body& body) {
   if (threads <= 1) {
-    const FlushDenormals flush;
     body(0, 1);
     return;
   }
 #if defined(ELMAN_STD_THREADS)
   auto* others = new std::thread[static_cast<unsigned>(threads - 1)];
-  for (int i = 1; i < threads; ++i)
-    others[i - 1] = std::thread([&body, i, threads] {
-      const FlushDenormals flush;
-      body(i, threads);
-    });
-  {
-    const FlushDenormals flush;
-    body(0, threads);
-  }
+  for (int i = 1; i < threads; ++i) others[i - 1] = std::thread([&body, i, threads] { body(i, threads); });
+  body(0, threads);
   for (int i = 1; i < threads; ++i) others[i - 1].join();
   delete[] others;
 #elif defined(_OPENMP)
 #pragma omp parallel num_threads(threads)
-  {
-    const FlushDenormals flush;
-    body(omp_get_thread_num(), omp_get_num_threads());
-  }
+  body(omp_get_thread_num(), omp_get_num_threads());
 #else
-  const FlushDenormals flush;
   body(0, 1);
 #endif
+}
+
+// The same, with denormal numbers flushed to zero meanwhile.
+template <class Body>
+static void crew(int threads, const Body& body) {
+  plain_crew(threads, [&](int index, int size) {
+    const FlushDenormals flush;
+    body(index, size);
+  });
 }
 
 // The next number of a shared count.
