@@ -1,6 +1,7 @@
 # make demo    set up, then train on real reviews (the main job)
 # make test    set up, then run every test
 # make check   lint, types, formatting, and the symbols of the compiled core
+# make sanitize  the C++ programs of tests/cpp under sanitizers; SETS=generic leaves the other instruction sets out
 # make dev     set up for development: editable install; again after a change in csrc/
 # make bench   set up, then measure speed and quality
 # make clean   remove what was built; make distclean also removes the environment
@@ -23,9 +24,12 @@ EDITABLE = $(wildcard $(VENV)/elman-editable)
 SOURCES := pyproject.toml CMakeLists.txt constraints.txt README.md LICENSE \
     $(shell find csrc src -type f ! -name '*.pyc' ! -name '.*')
 
+CPP := csrc/*.h csrc/*.cc tests/cpp/*.h tests/cpp/*.cc
+
 unexport PYTHONPATH PYTHONHOME
 .NOTPARALLEL:
-.PHONY: demo test check symbols format dev bench clean distclean
+SANITIZERS = thread address,undefined
+.PHONY: demo test check symbols sanitize format dev bench clean distclean
 
 demo: $(VENV)/elman-demo
 	$(BIN)/elman demo $(ARGS)
@@ -37,7 +41,7 @@ check: $(VENV)/elman-dev symbols
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	$(BIN)/clang-format --dry-run -Werror csrc/*.h csrc/*.cc
+	$(BIN)/clang-format --dry-run -Werror $(CPP)
 
 # Code compiled for one instruction set must not be shared with another: the linker keeps one copy of an inline function,
 # and it may be the one that this processor cannot run. So each object file may only define names of its own namespace.
@@ -48,10 +52,24 @@ symbols: $(VENV)/elman-dev
 	    [ -z "$$shared" ] || { echo "objects of $$set define names outside elman::$$set:"; echo "$$shared"; exit 1; }; \
 	done
 
+# Needed: GCC or Clang with their sanitizers, which distributions bring along with the compiler.
+sanitize: $(VENV)/elman-tools
+	@mkdir -p build/sanitize
+	@builds=; for sanitizers in $(SANITIZERS); do \
+	    folder=build/sanitize/$${sanitizers%%,*}; \
+	    echo "building $$folder (log beside it)"; \
+	    { PATH="$(abspath $(BIN)):$$PATH"; cmake -S . -B $$folder -G Ninja -DELMAN_SANITIZE=$$sanitizers \
+	        "-DELMAN_SETS=$$(echo $(SETS) | tr ' ' ';')" && cmake --build $$folder; } >$$folder.log 2>&1 || \
+	        { cat $$folder.log; exit 1; } & builds="$$builds $$!"; \
+	done; for build in $$builds; do wait $$build || exit 1; done
+	@for sanitizers in $(SANITIZERS); do \
+	    $(BIN)/ctest --test-dir build/sanitize/$${sanitizers%%,*} --output-on-failure || exit 1; \
+	done
+
 format: $(VENV)/elman-dev
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
-	$(BIN)/clang-format -i csrc/*.h csrc/*.cc
+	$(BIN)/clang-format -i $(CPP)
 
 dev: $(VENV)/elman-tools
 	@touch $(VENV)/elman-editable

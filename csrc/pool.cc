@@ -2,8 +2,6 @@
 #include <cmath>
 #include <limits>
 
-#define ELMAN_SET generic  // whose flags this file is compiled with
-
 #include "api.h"
 #include "threads.h"
 
@@ -116,8 +114,8 @@ void mean_back(const PoolBack<T>& p, int64_t s) {
 template <class Body>
 void for_each_sequence(const RaggedView& ragged, int threads, const Body& body) {
   int64_t next = 0;
-  generic::plain_crew(threads, [&](int, int) {
-    for (int64_t i = generic::take(&next); i < ragged.sequences; i = generic::take(&next)) body(ragged.order[i]);
+  ELMAN_SET::plain_crew(threads, [&](int, int) {
+    for (int64_t i = ELMAN_SET::take(&next); i < ragged.sequences; i = ELMAN_SET::take(&next)) body(ragged.order[i]);
   });
 }
 
