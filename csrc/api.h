@@ -281,7 +281,7 @@ enum class PoolKind : int { mean = 0, max = 1, attention = 2 };
 //   mean       out = sum_t h_t / count
 //   max        out = max_t h_t
 //   attention  out = sum_t w_t h_t / sum_t w_t,  w_t = exp(score_t - peak)
-// A sequence without steps gets zeros.
+// A sequence without steps gets zeros, and so does one whose scores are all -infinity.
 template <class T>
 struct Pool {
   PoolKind kind;

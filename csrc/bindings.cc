@@ -67,7 +67,9 @@ Extras<T> extras_of(const Optional& decay, const Optional& drop, const Optional&
         "float32.");
   e.decay = read<T>(decay, "decay", steps, sizes.outputs);
   e.drop = read<T>(drop, "drop", sequences, sizes.outputs);
-  const auto rows = [&](const Optional& array) { return array && array->shape(0) == 1 ? int64_t(1) : steps; };
+  const auto rows = [&](const Optional& array) {
+    return array && array->ndim() == 2 && array->shape(0) == 1 ? int64_t(1) : steps;
+  };
   e.keep = read_rows<T>(keep, "keep", rows(keep), sizes.outputs, &e.keep_stride);
   if (rows(keep) == 1) e.keep_stride = 0;
   e.keep_cell = read_rows<T>(keep_cell, "keep_cell", rows(keep_cell), sizes.hidden, &e.keep_cell_stride);
@@ -88,6 +90,11 @@ void check_index(const Array& index, const char* name, int64_t steps, int64_t ro
                        std::to_string(n) + "] = " + std::to_string(data[n]));
 }
 
+void check_batch(const Array& offsets, int64_t steps, const Optional& index, int64_t rows) {
+  checked(offsets, steps);
+  if (index) check_index(*index, "index", steps, rows);
+}
+
 void forward(const std::string& cell, bool reverse, bool save, int threads, const Array& x, const Optional& index,
              const Array& offsets, const Array& weight_ih, const Array& weight_hh, const Optional& bias_ih,
              const Optional& bias_hh, const Optional& weight_hr, const Optional& h0, const Optional& c0,
@@ -96,7 +103,7 @@ void forward(const std::string& cell, bool reverse, bool save, int threads, cons
              const OptionalOut& cells) {
   const Kind kind = kind_of(cell);
   const int64_t x_rows = rows_of(x, "x"), inputs = static_cast<int64_t>(x.shape(1));
-  const int64_t steps = index ? static_cast<int64_t>(index->shape(0)) : x_rows;
+  const int64_t steps = index && index->ndim() == 1 ? static_cast<int64_t>(index->shape(0)) : x_rows;
   const Sizes sizes = sizes_of(cell, weight_hh, weight_hr);
   const Ragged ragged = checked(offsets, steps);
   const int64_t sequences = ragged.view().sequences, hidden = sizes.hidden, outputs = sizes.outputs;
@@ -193,6 +200,7 @@ void gradient(const std::string& cell, bool reverse, int threads, const Optional
   const Kind kind = kind_of(cell);
   const int64_t steps = rows_of(y, "y"), outputs = static_cast<int64_t>(y.shape(1));
   const int64_t hidden = rows_of(Array(d_weight_hh), "d_weight_hh") / gates_of(kind);
+  if (x) rows_of(*x, "x");
   const Sizes sizes{x ? static_cast<int64_t>(x->shape(1)) : 0, hidden, outputs, gates_of(kind) * hidden};
   const Ragged ragged = checked(offsets, steps);
   const int64_t sequences = ragged.view().sequences;
@@ -556,6 +564,7 @@ NB_MODULE(_kernels, m) {
       PyErr_SetString(option_error, fault.what());
     }
   });
+  m.def("check_batch", &check_batch, "offsets"_a, "steps"_a, "index"_a.none(), "rows"_a);
   m.def("forward", &forward, "cell"_a, "reverse"_a, "save"_a, "threads"_a, "x"_a, "index"_a.none(), "offsets"_a,
         "weight_ih"_a, "weight_hh"_a, "bias_ih"_a.none(), "bias_hh"_a.none(), "weight_hr"_a.none(), "h0"_a.none(),
         "c0"_a.none(), "decay"_a.none(), "drop"_a.none(), "keep"_a.none(), "keep_cell"_a.none(), "y"_a, "h_last"_a,

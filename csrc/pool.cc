@@ -34,6 +34,7 @@ void greatest(T* total, const T* h, int64_t hidden, bool first) {
 template <class T>
 void attend(T* state, const T* h, T score, int64_t hidden) {
   T &weights = state[hidden], &peak = state[hidden + 1];
+  if (score == -std::numeric_limits<T>::infinity()) return;  // has no weight, not even where nothing else has any
   T weight = T(1);
   if (score > peak) {
     const T shrink = std::exp(peak - score);
@@ -78,7 +79,7 @@ void attend_back(const PoolBack<T>& p, int64_t s) {
   for (int64_t u = 0; u < hidden; ++u) along += out[u] * dout[u];
   for (int64_t t = p.ragged.offsets[s]; t < p.ragged.offsets[s + 1]; ++t) {
     const T* h = p.values + t * p.stride;
-    const T weight = std::exp(p.scores[t] - state[hidden + 1]) / state[hidden];
+    const T weight = state[hidden] == T(0) ? T(0) : std::exp(p.scores[t] - state[hidden + 1]) / state[hidden];
     T dot = T(0);
     for (int64_t u = 0; u < hidden; ++u) dot += h[u] * dout[u];
     for (int64_t u = 0; u < hidden; ++u) p.dvalues[t * hidden + u] = weight * dout[u];

@@ -113,7 +113,7 @@ def test_what_does_not_fit_is_refused(message: str) -> None:
 def test_unknown_names_are_refused() -> None:
     with pytest.raises(OptionError, match="cell must be one of rnn_tanh, rnn_relu, lstm, gru, got 'rnn'"):
         ops.recur("rnn", torch.zeros(5, 3), torch.tensor([0, 5]), torch.zeros(4, 3), torch.zeros(4, 4))
-    with pytest.raises(ShapeError, match="pool must be one of mean, max, attention, got median"):
+    with pytest.raises(OptionError, match="pool must be one of mean, max, attention, got 'median'"):
         ops.pool("median", torch.zeros(5, 3), torch.tensor([0, 5]))
 
 

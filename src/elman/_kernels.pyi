@@ -5,6 +5,7 @@ from typing import Any
 from numpy.typing import NDArray
 from torch import Tensor
 
+def check_batch(offsets: Tensor, steps: int, index: Tensor | None, rows: int) -> None: ...
 def forward(
     cell: str,
     reverse: bool,

@@ -111,10 +111,10 @@ def pool(kind: str, values: Tensor, offsets: Tensor, scores: Tensor | None) -> T
     if scores is None:
         raise ShapeError("scores are needed for attention and were not given.")
     peak = scores.new_zeros(len(lengths)).scatter_reduce(0, index, scores.detach(), "amax", include_self=False)
-    weights = torch.exp(scores - peak[index])
+    weights = torch.exp(torch.where(scores == -torch.inf, -torch.inf, scores - peak[index]))
     total = scores.new_zeros(len(lengths)).index_add(0, index, weights)
     weighted = zeros.index_add(0, index, weights[:, None] * values)
-    return weighted / torch.where(lengths > 0, total, torch.ones_like(total))[:, None]
+    return weighted / torch.where(total == 0, torch.ones_like(total), total)[:, None]
 
 
 def scan(

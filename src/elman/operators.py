@@ -27,6 +27,7 @@ except ImportError as error:  # pragma: no cover - needs a broken installation
 GATES = {"rnn_tanh": 1, "rnn_relu": 1, "lstm": 4, "gru": 3}
 SCANS = {"min_gru": 2, "min_lstm": 3, "lru": 2}  # gates of the cells whose gates see the inputs alone
 CANDIDATES = ("linear", "tanh", "positive")
+POOLS = ("mean", "max", "attention")
 SAVED = {"rnn_tanh": 1, "rnn_relu": 1, "lstm": 4, "gru": 4}
 
 KernelStepper = _kernels.Stepper  # one stream of steps outside torch; see elman.stepper
@@ -92,8 +93,32 @@ def choose_set(name: str = "") -> None:
     _kernels.choose_set(name)
 
 
+def check_shapes(
+    cell: str, x: Tensor, index: Tensor | None, offsets: Tensor, weight_hh: Tensor, weight_hr: Tensor | None
+) -> None:
+    """Raises ``OptionError`` and ``ShapeError`` where the sizes of a layer cannot be told."""
+    if cell not in GATES:
+        raise OptionError(f"cell must be one of {', '.join(GATES)}, got {cell!r}.")
+    if x.dim() != 2:
+        raise ShapeError(f"x must be two-dimensional [steps, width], got shape {list(x.shape)}.")
+    if offsets.dim() != 1 or offsets.shape[0] == 0:
+        raise ShapeError(f"offsets must be one-dimensional with at least one element, got shape {list(offsets.shape)}.")
+    for name, weight in (("weight_hh", weight_hh), ("weight_hr", weight_hr)):
+        if weight is not None and weight.dim() != 2:
+            raise ShapeError(f"{name} must be two-dimensional [steps, width], got shape {list(weight.shape)}")
+    if index is not None and index.dim() != 1:
+        raise ShapeError(f"index must be one-dimensional, got shape {list(index.shape)}.")
+
+
+def check_batch(offsets: Tensor, steps: int, index: Tensor | None, rows: int) -> None:
+    """Raises ``ShapeError`` unless `offsets` cut `steps` steps and `index` [steps] names rows below `rows`."""
+    _kernels.check_batch(offsets.contiguous(), steps, _close(index), rows)
+
+
 def _rows(x: Tensor) -> Tensor:
     """`x` itself when each row is contiguous, which is all a kernel asks; otherwise a copy."""
+    if x.dim() != 2:
+        return x  # for the kernel to refuse by its name
     fits = x.shape[1] <= 1 or x.stride(1) == 1
     return x if fits and (x.shape[0] <= 1 or x.stride(0) >= x.shape[1]) else x.contiguous()
 
@@ -160,12 +185,7 @@ def _recur_fake(
     c0: Tensor | None,
     *extras: Tensor | None,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    if cell not in GATES:
-        raise OptionError(f"cell must be one of {', '.join(GATES)}, got {cell!r}.")
-    if x.dim() != 2:
-        raise ShapeError(f"x must be two-dimensional [steps, width], got shape {list(x.shape)}.")
-    if offsets.dim() != 1 or offsets.shape[0] == 0:
-        raise ShapeError(f"offsets must be one-dimensional with at least one element, got shape {list(offsets.shape)}.")
+    check_shapes(cell, x, index, offsets, weight_hh, weight_hr)
     steps, sequences = (x if index is None else index).shape[0], offsets.shape[0] - 1
     hidden, outputs, lstm = _hidden(weight_hh, weight_hr), weight_hh.shape[-1], cell == "lstm"
     return (

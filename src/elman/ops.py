@@ -18,8 +18,8 @@ from torch.autograd import forward_ad
 from torch.autograd.function import once_differentiable
 
 from elman import elsewhere
-from elman.errors import OptionError
-from elman.operators import CANDIDATES, GATES, SCANS, choose_set, info
+from elman.errors import OptionError, ShapeError
+from elman.operators import CANDIDATES, GATES, POOLS, SCANS, check_batch, check_shapes, choose_set, info
 
 __all__ = [
     "CANDIDATES",
@@ -210,6 +210,7 @@ class _RecurAgain(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, cell: str, reverse: bool, *tensors: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
         layer = _Layer(*tensors)  # type: ignore[arg-type]
+        _check_whole(cell, layer)
         h, c = _initial(cell, layer)
         x = layer.x if layer.symbols is None else layer.symbols
         y = layer.x.new_empty(len(x), layer.weight_hh.shape[1])
@@ -264,6 +265,27 @@ class _RecurAgain(torch.autograd.Function):
 def _recur_again(cell: str, reverse: bool, *tensors: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
     answer: tuple[Tensor, Tensor, Tensor] = _RecurAgain.apply(cell, reverse, *tensors)  # type: ignore[no-untyped-call]
     return answer
+
+
+def _check_whole(cell: str, layer: _Layer) -> None:
+    """What the kernels cannot see when they get a wave at a time. A batch without steps has them check the rest."""
+    check_shapes(cell, layer.x, layer.symbols, layer.offsets, layer.weight_hh, layer.weight_hr)
+    steps, sequences = len(layer.x if layer.symbols is None else layer.symbols), len(layer.offsets) - 1
+    if layer.x.device.type == "cpu":
+        check_batch(layer.offsets, steps, layer.symbols, len(layer.x))
+    hidden = (layer.weight_hh if layer.weight_hr is None else layer.weight_hr).shape[1]
+    parts: list[Tensor | None] = []
+    for name, rows in (("decay", steps), ("drop", sequences), ("keep", steps), ("keep_cell", steps)):
+        mask: Tensor | None = getattr(layer, name)
+        if mask is not None and mask.dim() == 2:
+            if len(mask) != rows and not (name.startswith("keep") and len(mask) == 1):
+                width = hidden if name == "keep_cell" else layer.weight_hh.shape[1]
+                raise ShapeError(f"{name} must have shape [{rows}, {width}], got {list(mask.shape)}")
+            mask = mask if name == "drop" else mask[:0]
+        parts.append(mask)
+    torch.ops.elman.recur(
+        cell, False, False, layer.x[:0], None, torch.zeros(sequences + 1, dtype=torch.int64), *layer[3:10], *parts
+    )
 
 
 def _sum(total: Tensor | None, part: Tensor | None) -> Tensor | None:
@@ -423,6 +445,28 @@ def _differentiable(
     return [next(found) if want else None for want in wants]
 
 
+def _check_place(**tensors: Tensor | None) -> None:
+    """Raises ``ShapeError`` unless all are dense tensors on the device of the first, but `offsets` of other devices.
+
+    Torch itself takes tensors on the meta device among others, and answers with memory that nobody has written.
+    """
+    if torch.compiler.is_compiling():
+        return
+    first, place = "", None
+    for name, tensor in tensors.items():
+        if tensor is None:
+            continue
+        if not isinstance(tensor, Tensor):
+            kind = type(tensor).__name__
+            raise ShapeError(f"{name} must be a tensor, got {kind}. Convert it, for example with torch.as_tensor.")
+        if tensor.layout != torch.strided:
+            raise ShapeError(f"{name} must be a dense tensor, got {tensor.layout}. Call .to_dense() on it.")
+        if place is None:
+            first, place = name, tensor.device
+        elif tensor.device != place and (name != "offsets" or place.type == "cpu"):
+            raise ShapeError(f"{name} is on {tensor.device} but {first} on {place}. Move one of them with .to().")
+
+
 def _refuse_transforms(*tensors: Tensor | None) -> None:
     """Raises ``OptionError`` under torch.func's transforms and for forward-mode gradients, which would be lost here."""
     if torch.compiler.is_compiling():
@@ -490,9 +534,15 @@ def recur(
     >>> y.shape, h.shape, bool((h[1] == 0).all())
     (torch.Size([7, 2]), torch.Size([3, 2]), True)
     """
+    if cell not in GATES:
+        raise OptionError(f"cell must be one of {', '.join(GATES)}, got {cell!r}.")
     if memory not in MEMORY:
         raise OptionError(f"memory must be one of {', '.join(MEMORY)}, got {memory!r}.")
     rest = extras or Extras()
+    _check_place(
+        x=x, offsets=offsets, weight_ih=weight_ih, weight_hh=weight_hh, bias_ih=bias_ih, bias_hh=bias_hh,
+        weight_hr=weight_hr, h0=h0, c0=c0, index=index, **rest._asdict(),
+    )  # fmt: skip
     if any(mask is not None and mask.requires_grad for mask in rest[1:]):
         raise OptionError("drop, keep and keep_cell get no gradient: call .detach() on them.")
     if x.device.type not in ("cpu", "meta"):
@@ -553,6 +603,7 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     >>> bool((linear(x, weight)[:1] == linear(x[:1], weight)).all())
     True
     """
+    _check_place(x=x, weight=weight, bias=bias)
     _refuse_transforms(x, weight, bias)
     if x.device.type not in ("cpu", "meta"):
         return torch.nn.functional.linear(x, weight, bias)
@@ -594,6 +645,8 @@ def scan(
     >>> y.tolist(), h.tolist()
     ([[2.0], [5.0]], [[5.0]])
     """
+    _check_place(gates=gates, offsets=offsets, decay=decay, h0=h0, j0=j0)
+    _refuse_transforms(gates, decay, h0, j0)
     if gates.device.type != "cpu":
         return elsewhere.scan(cell, gates, offsets, decay, h0, j0, reverse, candidate)
     if _needs_gradient(gates, decay, h0, j0):
@@ -650,12 +703,16 @@ def pool(kind: str, values: Tensor, offsets: Tensor, scores: Tensor | None = Non
 
         attention: out = sum_t w_t values_t / sum_t w_t,   w_t = exp(scores_t)
 
-    `values` is [steps, width], `scores` [steps] (attention only). Returns [sequences, width]; a sequence without steps
-    gets zeros. Steps are added in their order, so that a stream (`pool_on`) gets the same bits.
+    `values` is [steps, width], `scores` [steps] (attention only; a step of score -infinity has no weight). Returns
+    [sequences, width]; a sequence without steps, or without weight, gets zeros. Steps are added in their order, so that
+    a stream (`pool_on`) gets the same bits.
 
     >>> pool("mean", torch.tensor([[1.0], [3.0]]), torch.tensor([0, 2, 2])).tolist()
     [[2.0], [0.0]]
     """
+    if kind not in POOLS:
+        raise OptionError(f"pool must be one of {', '.join(POOLS)}, got {kind!r}.")
+    _check_place(values=values, offsets=offsets, scores=scores)
     _refuse_transforms(values, scores)
     if values.device.type not in ("cpu", "meta"):
         return elsewhere.pool(kind, values, offsets, scores)
