@@ -1,17 +1,18 @@
-"""Threads where they are hard to have: inside another parallel region. Nothing waits forever.
+"""Threads where they are hard to have: inside another parallel region, in a child after fork. Nothing waits forever.
 
-It runs in a process of its own, which a deadlock would not outlive.
+Each runs in a process of its own, which a deadlock would not outlive.
 """
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
 import pytest
 
 LAYERS = """
-import ctypes, torch
+import ctypes, os, sys, torch
 from elman import ops
 
 torch.set_num_threads(4)
@@ -50,6 +51,19 @@ assert len(inside) == 3, inside.keys()
 assert all(same(answers, outside) for answers in inside.values())
 """
 
+FORKED = """
+outside = [layer(*case) for case in CASES]  # the threads exist by now
+child = os.fork()
+if child == 0:
+    grandchild = os.fork()
+    good = same([layer(*case) for case in CASES], outside)
+    if grandchild:
+        good = good and os.waitpid(grandchild, 0)[1] == 0
+    os._exit(0 if good else 1)
+assert os.waitpid(child, 0)[1] == 0
+assert same([layer(*case) for case in CASES], outside)
+"""
+
 
 def run(code: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", LAYERS + code]
@@ -60,4 +74,11 @@ def run(code: str) -> subprocess.CompletedProcess[str]:
 def test_inside_another_parallel_region() -> None:
     """There the kernels get fewer threads than they planned with, and the same bits."""
     done = run(NESTED)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="NOT TESTED: no fork on this system")
+def test_in_a_child_after_fork() -> None:
+    """Where GCC's OpenMP would wait for the threads of the parent."""
+    done = run(FORKED)
     assert done.returncode == 0, done.stderr

@@ -686,7 +686,12 @@ def norm_lstm(
     >>> y.shape, h.shape, c.shape
     (torch.Size([7, 2]), torch.Size([2, 2]), torch.Size([2, 2]))
     """
+    _check_place(
+        gates=gates, offsets=offsets, weight_hh=weight_hh, gain_ih=gain_ih, gain_hh=gain_hh, bias=bias,
+        gain_cell=gain_cell, bias_cell=bias_cell, h0=h0, c0=c0,
+    )  # fmt: skip
     tensors = (gates, offsets, weight_hh, gain_ih, gain_hh, bias, gain_cell, bias_cell, h0, c0)
+    _refuse_transforms(*tensors)
     if gates.device.type != "cpu":
         return elsewhere.norm_lstm(*tensors, reverse)
     if _needs_gradient(*tensors):
