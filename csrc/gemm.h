@@ -27,31 +27,41 @@ constexpr int block_rows = registers == 32 ? (vectors == 4 ? 6 : 8) : (vectors =
 
 constexpr int plain = 4;  // vectors in a panel of neighbouring columns
 
+// sum[m][v] += a[m][k] * panel[v], for one k or one pair of them.
+template <class P, int rows, int vectors, class Broadcast>
+static ELMAN_INLINE void multiply_add(const P* const (&a)[rows], int64_t k, const P* panel, int64_t ahead,
+                                      const Broadcast& broadcast, Sums<P> (&sum)[rows][vectors]) {
+  using O = Operand<P>;
+  constexpr int width = Vec<typename O::Sum>::width * O::pair;
+  decltype(O::load(panel)) b[vectors];
+  for (int v = 0; v < vectors; ++v) b[v] = O::load(panel + v * width);
+  for (int v = 0; v < vectors; ++v) __builtin_prefetch(panel + ahead + v * width);
+  for (int m = 0; m < rows; ++m) {
+    const auto x = broadcast(a[m] + k);
+    for (int v = 0; v < vectors; ++v) sum[m][v] = O::fma(x, b[v], sum[m][v]);
+  }
+}
+
 // acc[m][v] += sum over k of a[m][k] * panel[k][v], for the first `vectors` of the panel's `stride` vectors. The last
-// of them is added to acc[m][last].
+// of them is added to acc[m][last]. The sums are copied, for what others have a pointer to does not stay in registers.
 template <class P, int rows, int vectors, int stride = vectors, int last = vectors - 1, int sums>
 static ELMAN_INLINE void product(const P* const (&a)[rows], int64_t count, const P* panel, Sums<P> (&acc)[rows][sums]) {
   using O = Operand<P>;
-  constexpr int width = Vec<typename O::Sum>::width * O::pair;
-  constexpr int64_t ahead = 8 * stride * width;  // a panel is larger than the nearest cache; past its end lies the next
-  const auto add = [&](auto broadcast, int64_t k) {
-    decltype(O::load(panel)) b[vectors];
-    for (int v = 0; v < vectors; ++v) b[v] = O::load(panel + v * width);
-    for (int v = 0; v < vectors; ++v) __builtin_prefetch(panel + ahead + v * width);
-    for (int m = 0; m < rows; ++m) {
-      const auto x = broadcast(a[m] + k);
-      for (int v = 0; v < vectors; ++v) {
-        auto& sum = acc[m][v == vectors - 1 ? last : v];
-        sum = O::fma(x, b[v], sum);
-      }
-    }
-    panel += stride * width;
-  };
+  constexpr int64_t width = stride * Vec<typename O::Sum>::width * O::pair;
+  constexpr int64_t ahead = 8 * width;  // a panel is larger than the nearest cache; past its end lies the next
+  Sums<P> sum[rows][vectors];
+  for (int m = 0; m < rows; ++m)
+    for (int v = 0; v < vectors; ++v) sum[m][v] = acc[m][v == vectors - 1 ? last : v];
   int64_t k = 0;
-  for (; k + O::pair <= count; k += O::pair) add([](const P* p) ELMAN_LAMBDA { return O::broadcast(p); }, k);
+  for (; k + O::pair <= count; k += O::pair, panel += width)
+    multiply_add<P, rows, vectors>(a, k, panel, ahead, [](const P* p) ELMAN_LAMBDA { return O::broadcast(p); }, sum);
   if constexpr (O::pair > 1) {
-    if (k < count) add([](const P* p) ELMAN_LAMBDA { return O::broadcast_last(p); }, k);
+    if (k < count)
+      multiply_add<P, rows, vectors>(
+          a, k, panel, ahead, [](const P* p) ELMAN_LAMBDA { return O::broadcast_last(p); }, sum);
   }
+  for (int m = 0; m < rows; ++m)
+    for (int v = 0; v < vectors; ++v) acc[m][v == vectors - 1 ? last : v] = sum[m][v];
 }
 
 template <int value_>
