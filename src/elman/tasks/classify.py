@@ -33,7 +33,6 @@ from torch import Tensor, nn
 from elman import metrics, store
 from elman.batches import batches
 from elman.blend import START, best_loss, stacked
-from elman.encoder import Encoder
 from elman.errors import DataError, OptionError
 from elman.features.base import Feature, shown
 from elman.heads import POOLS, Linear, Pool
@@ -43,7 +42,8 @@ from elman.ngrams import NgramModel, NgramState, bucket_count
 from elman.options import is_whole, share
 from elman.ragged import Ragged
 from elman.stream import Answer, Session, counted, flat, nested, refuse_bidirectional
-from elman.tasks.base import Task, count, held_out
+from elman.tasks.base import held_out
+from elman.tasks.columns import ColumnTask, count
 from elman.train import History, train
 
 __all__ = ["Classifier", "Network"]
@@ -67,19 +67,8 @@ class Network(nn.Module):
     def __init__(self, feature: Feature, classes: int, options: Classifier) -> None:
         super().__init__()
         read: Any = feature.module(int(options.embed), float(options.symbol_dropout))
-        hidden = options.hidden
-        widths = int(hidden) if is_whole(hidden) else [int(width) for width in hidden]  # type: ignore[arg-type, union-attr]
         self.input = read
-        self.encoder = Encoder(
-            read.outputs,
-            widths,
-            options.cell,
-            int(options.layers),
-            bool(options.bidirectional),
-            options.dropout,
-            options.memory,
-            options.precision,
-        )
+        self.encoder = options.encoder(read.outputs)
         self.pool = Pool(options.pool, self.encoder.outputs)
         self.dropout = nn.Dropout(options.head_dropout)
         self.head = Linear(self.pool.outputs, classes)
@@ -98,7 +87,7 @@ class Network(nn.Module):
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class Classifier(ClassifierMixin, Task):
+class Classifier(ClassifierMixin, ColumnTask):
     """One label for each sequence.
 
     `fit`, `predict` and the others take a list of texts, of token lists, or of arrays [length] or [length, width]; a
@@ -383,13 +372,15 @@ class Classifier(ClassifierMixin, Task):
 
     def _config(self) -> dict[str, Any]:
         return {
+            **super()._config(),
             "classes": {"dtype": self.classes_.dtype.str, "values": self.classes_.tolist()},
             "ngrams": None if self.ngrams_ is None else self.ngrams_.config(),
         }
 
     def _tensors(self) -> dict[str, Tensor]:
         wide = {} if self.ngrams_ is None else self.ngrams_.tensors()
-        return {"blend": torch.from_numpy(self.blend_)} | {f"ngrams.{key}": value for key, value in wide.items()}
+        own = {"blend": torch.from_numpy(self.blend_)} | {f"ngrams.{key}": value for key, value in wide.items()}
+        return super()._tensors() | own
 
     @classmethod
     def _options_from(cls, saved: Mapping[str, Any]) -> dict[str, Any]:
@@ -398,7 +389,10 @@ class Classifier(ClassifierMixin, Task):
             options["class_weight"] = dict(options["class_weight"]["pairs"])
         return options
 
-    def _restore(self, config: Mapping[str, Any], tensors: Mapping[str, Tensor], folder: Any) -> None:
+    def _restore(
+        self, config: Mapping[str, Any], tensors: Mapping[str, Tensor], files: Mapping[str, Any], folder: Any
+    ) -> None:
+        super()._restore(config, tensors, files, folder)
         values, dtype = config["classes"]["values"], np.dtype(config["classes"]["dtype"])
         if dtype.kind not in "Ubiuf" or len(set(values)) != len(values) or len(values) < 2:
             raise ValueError("classes")

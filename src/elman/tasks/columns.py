@@ -1,0 +1,249 @@
+"""What the tasks share that read one column: which one it is, what a step of it is, and the feature that learns it."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import narwhals as nw
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from elman import store
+from elman.errors import DataError, OptionError
+from elman.features import FEATURES, Feature, infer
+from elman.features.base import is_frame, listed
+from elman.options import choice, share, whole
+from elman.ragged import Ragged
+from elman.tasks.base import Task
+
+__all__ = ["ColumnTask", "count"]
+
+_Indices = NDArray[np.int64]
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class ColumnTask(Task):
+    """A task that answers for the sequences of a column: texts, tokens or numbers."""
+
+    # what a step is
+    input: str | None = None  # the column of a frame to read; None: the only one beside the target
+    feature: str = "auto"  # what a step is: "text", "tokens", "numbers"; "auto": as the data look
+    unit: str = "auto"  # of texts: "words", "characters", "mixed", "subwords"; "auto": "mixed" or "words" by script
+    max_words: int = 30_000  # of texts and tokens: most symbols kept, the commonest first
+    min_count: int | None = None  # symbols seen less often are unknown; None: 2 from 100 000 training steps, else 1
+    lower: bool | None = None  # lower-case texts and tokens; None: texts yes, tokens no
+    scale: str = "standard"  # of numbers: "standard" gives each column mean 0 and deviation 1; "none" as they are
+    embed: int = 64  # numbers in the learnt vector of a symbol; unused for numbers
+    symbol_dropout: float = 0.4  # share of a sequence's distinct symbols that are left out (Gal & Ghahramani 2016)
+
+    def __sklearn_tags__(self) -> Any:
+        tags: Any = super().__sklearn_tags__()
+        tags.input_tags.string = True
+        tags.input_tags.three_d_array = True
+        return tags
+
+    def problems(self) -> list[str]:
+        """Everything that is wrong with the options, a sentence each."""
+        kinds, units = ("auto", *FEATURES), ("auto", "words", "characters", "mixed", "subwords")
+        found = super().problems() + choice(self, "feature", kinds) + choice(self, "unit", units)
+        found += choice(self, "scale", ("standard", "none")) + whole(self, "max_words") + whole(self, "embed")
+        found += whole(self, "min_count") if self.min_count is not None else []
+        found += share(self, "symbol_dropout")
+        if not (self.lower is None or isinstance(self.lower, bool)):
+            found.append(f"lower = {self.lower!r} must be True, False or None")
+        if not (self.input is None or isinstance(self.input, str)):
+            found.append(f"input = {self.input!r} must be the name of a column, or None")
+        return found
+
+    # ---- data in
+
+    def _column_and_target(self, X: Any, y: Any) -> tuple[Any, Any]:
+        """The input column, and the targets: `y` itself, or the column of the frame that it names."""
+        if not isinstance(y, str):
+            return self._column(X), y
+        if isinstance(X, list | tuple | np.ndarray | Ragged) or not is_frame(X):
+            raise DataError(
+                f"y = {y!r} would name a column, but X is a {type(X).__name__}, not a frame. Pass a frame, or the "
+                "targets themselves."
+            )
+        frame = _frame(X)
+        _check_column(frame, y, "y")
+        if self.input == y or len(frame.columns) == 1:
+            raise DataError(f"X has no input beside the target: y and the input are both {y!r}. Name two columns.")
+        return self._column(X, frame, [c for c in frame.columns if c != y]), frame[y].to_list()
+
+    def _column(self, X: Any, frame: Any = None, columns: list[str] | None = None) -> Any:
+        """The one column of a frame to read; what is no frame stays as it is."""
+        if frame is None:
+            if isinstance(X, list | tuple | np.ndarray | Tensor | Ragged) or not is_frame(X):
+                strange = hasattr(X, "__array__") and not hasattr(X, "__iter__")
+                return np.asarray(X) if strange else X
+            frame = _frame(X)
+        names = frame.columns if columns is None else columns
+        wanted = self.input if self.input is not None else getattr(self, "input_", None)
+        if wanted is not None and (self.input is not None or wanted in names):
+            _check_column(frame, wanted, "input")
+            return _series(frame, wanted)
+        if len(names) == 1:
+            return _series(frame, names[0])
+        numeric = all(d.is_numeric() or d == nw.Boolean for d in (frame.schema[c] for c in names))
+        if columns is None and numeric and names:
+            return X  # scikit-learn's table of numbers: a sequence each, one step a column
+        raise DataError(
+            f"X has {len(names)} columns that could be the input: {_few(names)}. Say which one to read with "
+            "input=..., or pass a frame with that column alone."
+        )
+
+    def _feature(self, column: Any) -> Feature:
+        """A feature for the column, with the options that concern it."""
+        made = infer(column) if self.feature == "auto" else FEATURES[self.feature]()
+        for name in ("unit", "max_words", "min_count", "lower", "scale"):
+            value, default = getattr(self, name), getattr(type(self), name)
+            if hasattr(made, name):
+                setattr(made, name, value if value is not None else getattr(made, name))
+            elif value != default:
+                raise OptionError(
+                    f"{name} = {value!r} has no meaning for {made.kind}, which the input is taken for. Leave it at "
+                    f"{default!r}, or set feature=..."
+                )
+        return made
+
+    def _features(self, column: Any, training: _Indices, rest: _Indices) -> tuple[Feature, Ragged, Ragged]:
+        """The feature learnt from the training part alone, and the steps of both parts."""
+        feature = self._feature(column)
+        if not len(rest):
+            data = feature.fit_transform(column)
+            return feature, data, data[:0]
+        try:
+            data = feature.fit_transform(_take(column, training))
+            return feature, data, feature.transform(_take(column, rest))
+        except DataError:
+            self._feature(column).fit(column)  # the same fault, named by its place in what the caller passed
+            raise
+
+    def _remember_input(self, X: Any, column: Any) -> None:
+        """What later frames and tables are compared with; and the options, should they be set anew after fit."""
+        self.learnt_with_ = self.options()
+        self.input_: str | None = None
+        if column is not X and isinstance(getattr(column, "name", None), str):
+            self.input_ = column.name
+        elif (columns := _columns(column)) == 1 and is_frame(column):
+            self.input_ = str(_frame(column).columns[0])
+        self.__dict__.pop("n_features_in_", None)
+        if (columns := _columns(column)) is not None:
+            self.n_features_in_: int = columns
+
+    def _steps(self, column: Any) -> Ragged:
+        """The steps of a column that the fitted feature can read."""
+        columns, learnt = _columns(column), getattr(self, "n_features_in_", None)
+        if columns is not None and learnt is not None and columns != learnt:
+            raise DataError(
+                f"X has {columns} features, but {type(self).__name__} is expecting {learnt} features as input. In a "
+                "table each column is a step; to pass sequences of another length than those of fit, pass list(X)."
+            )
+        return self.feature_.transform(column)
+
+    # ---- on disk
+
+    def _describe_input(self) -> dict[str, Any]:
+        return {"input": self.feature_.describe()}
+
+    def _config(self) -> dict[str, Any]:
+        return {
+            **super()._config(),
+            "input": self.input_,
+            "columns": getattr(self, "n_features_in_", None),
+            "feature": {"kind": self.feature_.kind, **self.feature_.config()},
+        }
+
+    def _tensors(self) -> dict[str, Tensor]:
+        learnt = {f"feature.{key}": value for key, value in self.feature_.tensors().items()}
+        return super()._tensors() | learnt
+
+    def _files(self) -> dict[str, str]:
+        return {**super()._files(), **self.feature_.files()}
+
+    def _restore(
+        self, config: Mapping[str, Any], tensors: Mapping[str, Tensor], files: Mapping[str, Any], folder: Any
+    ) -> None:
+        saved = dict(config["feature"])
+        kind = FEATURES[saved.pop("kind")]
+        self.feature_: Feature = kind.restore(saved, store.under("feature.", tensors), files)
+        self.input_ = config["input"]
+        if config["columns"] is not None:
+            self.n_features_in_ = int(config["columns"])
+
+
+def _take(column: Any, indices: _Indices) -> Any:
+    """The chosen sequences of a column, in the same kind of column where it matters."""
+    if isinstance(column, np.ndarray):
+        return column[indices]
+    if isinstance(column, Tensor | Ragged):
+        return column[torch.from_numpy(indices)]
+    if not isinstance(column, list | tuple) and is_frame(column):
+        return nw.from_native(column, eager_only=True)[indices.tolist()].to_native()
+    sequences = listed(column, "X")
+    return [sequences[i] for i in indices.tolist()]
+
+
+def _columns(column: Any) -> int | None:
+    """The columns of a table of numbers, one step each; None for every other kind of column."""
+    if isinstance(column, np.ndarray | Tensor):
+        return int(column.shape[1]) if column.ndim == 2 else None
+    if isinstance(column, list | tuple | Ragged) or not is_frame(column):
+        return None
+    return len(_frame(column).columns)
+
+
+def count(column: Any) -> int:
+    """How many sequences a column has.
+
+    >>> count(["a", "b"])
+    2
+    """
+    if hasattr(column, "toarray") and hasattr(column, "nnz"):
+        return int(column.shape[0])
+    if isinstance(column, list | tuple | Ragged) or (isinstance(column, np.ndarray | Tensor) and column.ndim):
+        return len(column)
+    if is_frame(column):
+        return len(nw.from_native(column, eager_only=True))
+    return len(listed(column, "X"))
+
+
+def _frame(X: Any) -> Any:
+    return nw.from_native(X, eager_only=True)
+
+
+def _series(frame: Any, name: str) -> Any:
+    """A column of texts, lists or arrays by itself; one of plain numbers stays a frame: one step a sequence."""
+    dtype = frame.schema[name]
+    if dtype.is_numeric() or dtype == nw.Boolean:
+        return frame.select(name).to_native()
+    return frame[name].to_native() if hasattr(frame[name].to_native(), "name") else _Named(frame[name].to_list(), name)
+
+
+class _Named(list[Any]):
+    """A column whose library keeps no name in it (Arrow)."""
+
+    def __init__(self, values: list[Any], name: str) -> None:
+        super().__init__(values)
+        self.name = name
+
+
+def _check_column(frame: Any, name: str, what: str) -> None:
+    columns = [str(c) for c in frame.columns]
+    if name in columns:
+        return
+    close = difflib.get_close_matches(name, columns, 1)
+    hint = f" Did you mean {close[0]!r}?" if close else ""
+    raise DataError(f"{what} = {name!r} is no column of X, which has {_few(columns)}.{hint}")
+
+
+def _few(names: Sequence[Any], most: int = 12) -> str:
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(repr(name) for name in names[:most]) + more
