@@ -1,6 +1,6 @@
 # make demo    set up, then train on real reviews (the main job)
 # make test    set up, then run every test
-# make check   lint, types, formatting, and the symbols of the compiled core
+# make check   lint, types, formatting, and the symbols and loops of the compiled core
 # make sanitize  the C++ programs of tests/cpp under sanitizers; SETS=generic leaves the other instruction sets out
 # make dev     set up for development: editable install; again after a change in csrc/
 # make bench   set up, then measure speed and quality
@@ -29,7 +29,7 @@ CPP := csrc/*.h csrc/*.cc tests/cpp/*.h tests/cpp/*.cc
 unexport PYTHONPATH PYTHONHOME
 .NOTPARALLEL:
 SANITIZERS = thread address,undefined
-.PHONY: demo test check symbols sanitize format dev bench clean distclean
+.PHONY: demo test check symbols registers sanitize format dev bench clean distclean
 
 demo: $(VENV)/elman-demo
 	$(BIN)/elman demo $(ARGS)
@@ -37,7 +37,7 @@ demo: $(VENV)/elman-demo
 test: $(VENV)/elman-dev
 	$(BIN)/pytest $(ARGS)
 
-check: $(VENV)/elman-dev symbols
+check: $(VENV)/elman-dev symbols registers
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
@@ -51,6 +51,11 @@ symbols: $(VENV)/elman-dev
 	    shared=$$(nm --demangle --defined-only $$objects | grep -E ' [A-Zu] ' | grep -vE "elman::$$set::| DW[.]ref[.]"); \
 	    [ -z "$$shared" ] || { echo "objects of $$set define names outside elman::$$set:"; echo "$$shared"; exit 1; }; \
 	done
+
+# Needed: objdump, which compilers bring along.
+registers: $(VENV)/elman-dev
+	@objects=$$(find $(if $(EDITABLE),build/editable,build/wheel-*) -path "*/elman_avx*.dir/*.o"); \
+	[ -z "$$objects" ] || $(BIN)/python tests/cpp/registers.py $$objects
 
 # Needed: GCC or Clang with their sanitizers, which distributions bring along with the compiler.
 sanitize: $(VENV)/elman-tools
