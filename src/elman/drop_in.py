@@ -14,6 +14,7 @@ from torch.autograd import forward_ad
 from torch.nn.utils.rnn import PackedSequence
 
 from elman import ops
+from elman.compiling import constant
 from elman.errors import ShapeError
 from elman.ragged import Ragged
 
@@ -129,7 +130,7 @@ def _fits(module: nn.Module, data: torch.dtype, weights: torch.dtype | None) -> 
     return data in (torch.float32, torch.float64) or (data == torch.bfloat16 and multiplies_bfloat16())
 
 
-@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]  # the graph is for this processor
+@constant  # the graph is for this processor
 def multiplies_bfloat16() -> bool:
     """True where the kernels do."""
     return bool(ops.info()["bfloat16"])

@@ -18,6 +18,7 @@ from torch.autograd import forward_ad
 from torch.autograd.function import once_differentiable
 
 from elman import elsewhere
+from elman.compiling import constant, not_compiled
 from elman.errors import OptionError, ShapeError
 from elman.operators import CANDIDATES, GATES, POOLS, SCANS, check_batch, check_shapes, choose_set, info
 
@@ -261,7 +262,7 @@ class _RecurAgain(torch.autograd.Function):
         return None, None, *(d if want else None for d, want in zip(given, wants, strict=True))
 
 
-@torch.compiler.disable  # type: ignore[untyped-decorator]  # it cuts by lengths, which a graph does not know
+@not_compiled  # it cuts by lengths, which a graph does not know
 def _recur_again(cell: str, reverse: bool, *tensors: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
     answer: tuple[Tensor, Tensor, Tensor] = _RecurAgain.apply(cell, reverse, *tensors)  # type: ignore[no-untyped-call]
     return answer
@@ -586,7 +587,7 @@ def _warn_of_float32(isa: str) -> None:
     )
 
 
-@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]  # the graph is for this processor
+@constant  # the graph is for this processor
 def _has_half() -> bool:
     core = info()
     if not core["bfloat16"]:

@@ -1,0 +1,35 @@
+"""What torch.compile is told of a function, without loading the compiler, which takes longer than all of torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import torch
+
+__all__ = ["constant", "not_compiled"]
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+
+def constant(function: _Function) -> _Function:
+    """``torch.compiler.assume_constant_result``: a graph holds what `function` returned when it was made.
+
+    >>> @constant
+    ... def answer():
+    ...     return 42
+    >>> answer()
+    42
+    """
+    function._dynamo_marked_constant = True  # type: ignore[attr-defined]
+    return function
+
+
+def not_compiled(function: _Function) -> _Function:
+    """``torch.compiler.disable``: a graph breaks where `function` is called. The first call loads the compiler.
+
+    >>> not_compiled(lambda: 42)()
+    42
+    """
+    wrapped: _Function = torch._disable_dynamo(function)  # type: ignore[attr-defined, assignment]
+    return wrapped
