@@ -26,7 +26,7 @@ from elman.features import Text, Tokens
 from elman.features import base as features
 from elman.losses import cross_entropy
 from elman.ragged import Ragged
-from elman.tasks.classify import Network
+from elman.tasks.network import Network
 
 NEVER, ALWAYS = 2**62, features.SHARED  # steps from which to look for symbols that come again
 

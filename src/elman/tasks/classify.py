@@ -28,62 +28,31 @@ import torch
 from numpy.typing import NDArray
 from scipy.special import logsumexp
 from sklearn.base import ClassifierMixin
-from torch import Tensor, nn
+from torch import Tensor
 
 from elman import metrics, store
 from elman.batches import batches
 from elman.blend import START, best_loss, stacked
 from elman.errors import DataError, OptionError
 from elman.features.base import Feature, shown
-from elman.heads import POOLS, Linear, Pool
 from elman.labels import coded_labels, plain_labels
 from elman.losses import cross_entropy
 from elman.ngrams import NgramModel, NgramState, bucket_count
 from elman.options import is_whole, share
 from elman.ragged import Ragged
-from elman.stream import Answer, Session, counted, flat, nested, refuse_bidirectional
+from elman.stream import Answer, Session, counted, refuse_bidirectional
 from elman.tasks.base import held_out
 from elman.tasks.columns import ColumnTask, count
+from elman.tasks.network import Network, NetworkStepper
 from elman.train import History, train
 
-__all__ = ["Classifier", "Network"]
+__all__ = ["Classifier"]
 
 _Array = NDArray[Any]
 _Floats = NDArray[np.float64]
 _STRENGTHS = (30.0, 10.0, 100.0)  # of the n-gram model; where the validation part is too small to choose, the first
 _CHOOSERS = 200  # validation sequences from which the strength is chosen
 _STEPS = 1 << 16  # steps in a batch of prediction: bounds the memory, the answers do not depend on it
-
-
-class Network(nn.Module):
-    """The recurrent path: input layer, encoder, pool, linear layer. Logits [sequences, classes] of a `Ragged`.
-
-    >>> from elman.features import Numbers
-    >>> network = Network(Numbers().fit([[1.0, 2.0]]), classes=3, options=Classifier(hidden=4))
-    >>> network(Ragged.of([torch.randn(5, 1), torch.randn(0, 1)])).shape
-    torch.Size([2, 3])
-    """
-
-    def __init__(self, feature: Feature, classes: int, options: Classifier) -> None:
-        super().__init__()
-        read: Any = feature.module(int(options.embed), float(options.symbol_dropout))
-        self.input = read
-        self.encoder = options.encoder(read.outputs)
-        self.pool = Pool(options.pool, self.encoder.outputs)
-        self.dropout = nn.Dropout(options.head_dropout)
-        self.head = Linear(self.pool.outputs, classes)
-
-    def forward(self, x: Ragged) -> Tensor:
-        """Forwards whole sequences."""
-        y, _ = self.encoder(self.input(x))
-        logits: Tensor = self.head(self.dropout(self.pool(y)))
-        return logits
-
-    @torch.no_grad()
-    def start(self, prior: Tensor) -> Self:
-        """Begins with the logarithm of how frequent each class is, so that training need not learn it."""
-        self.head.bias.copy_(prior.log() - prior.log().mean())
-        return self
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -105,19 +74,13 @@ class Classifier(ClassifierMixin, ColumnTask):
     task: ClassVar[str] = "classify"
     says: ClassVar[str] = "One label for each sequence."
 
-    pool: str = "attention"  # one row from all steps: "last", "mean", "max", "attention", or some joined by "+"
-    head_dropout: float = 0.5  # share of the pooled row set to zero; 0 turns it off (Srivastava et al. 2014)
     class_weight: str | dict[Any, float] | None = None  # cost of errors by class: None (1), "balanced", or a dict
     smoothing: float = 0.0  # share of certainty given to the other classes (label smoothing, Szegedy et al. 2016)
     ngrams: int | None = None  # longest n-gram of the wide path; 0 turns it off; None: 3 for symbols, 0 for numbers
 
     def problems(self) -> list[str]:
         """Everything that is wrong with the options, a sentence each."""
-        found = super().problems() + share(self, "head_dropout") + share(self, "smoothing")
-        pool: Any = self.pool
-        kinds = pool.split("+") if isinstance(pool, str) else [None]
-        if not set(kinds) <= set(POOLS) or len(set(kinds)) < len(kinds):
-            found.append(f"pool = {pool!r} must be one of {', '.join(POOLS)}, or some of them joined by '+'")
+        found = super().problems() + share(self, "smoothing")
         if not (self.ngrams is None or (is_whole(self.ngrams, 0) and self.ngrams <= 8)):
             found.append(f"ngrams = {self.ngrams!r} must be a whole number from 0 to 8, or None")
         return found + self._class_weight_problems()
@@ -181,8 +144,12 @@ class Classifier(ClassifierMixin, ColumnTask):
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.seed() if self.seed is None else torch.default_generator.manual_seed(int(self.seed))
             network = Network(self.feature_, len(self.classes_), self)
+        # The logarithm of how frequent each class is, so that training need not learn it.
         frequent = torch.from_numpy(np.bincount(codes, minlength=len(self.classes_))) * weights + 1e-3
-        return network.start((frequent / frequent.sum()).float())
+        prior = (frequent / frequent.sum()).float().log()
+        with torch.no_grad():
+            network.head.bias.copy_(prior - prior.mean())
+        return network
 
     def _weights(self, classes: _Array, codes: NDArray[np.int64]) -> Tensor:
         """The cost of an error in each class; 1 on average over the sequences."""
@@ -412,33 +379,24 @@ class Classifier(ClassifierMixin, ColumnTask):
             raise ValueError("blend")
 
 
-class _Stepper:
-    """A classifier one step at a time; `Session` keeps the state."""
+class _Stepper(NetworkStepper):
+    """A classifier one step at a time: the network and the n-gram model side by side."""
 
     def __init__(self, clf: Classifier) -> None:
-        self.feature, self.network, self.ngrams = clf.feature_, clf.network_, clf.ngrams_
-        self.classes, self.blend = clf.classes_.tolist(), clf.blend_
-        self.start = self.network.encoder.initial_state(1)
-
-    def read(self, value: Any) -> Tensor:
-        return self.feature.step(value, name="steps")
+        super().__init__(clf.feature_, clf.network_)
+        self.ngrams, self.classes, self.blend = clf.ngrams_, clf.classes_.tolist(), clf.blend_
 
     def initial_state(self) -> dict[str, Tensor]:
-        pooled = self.network.pool.initial_state(1)
-        state = {"steps": torch.zeros(1, dtype=torch.int64), "pool": pooled, **flat("encoder", self.start)}
+        """The state before the first step."""
+        state = super().initial_state()
         if self.ngrams is not None:
             empty = Ragged(torch.zeros(0, dtype=torch.int64), torch.zeros(2, dtype=torch.int64))
             state |= _packed(self.ngrams.initial_state(), self.ngrams.logits(empty), len(self.ngrams.weight))
         return state
 
-    @torch.no_grad()
     def advance(self, steps: Tensor, state: dict[str, Tensor]) -> dict[str, Tensor]:
-        x = self.network.input(Ragged(steps, torch.tensor([0, len(steps)])))
-        y, after = self.network.encoder(x, nested("encoder", state, self.start))
-        pooled = state["pool"]
-        for row in y.values.split(1):
-            _, pooled = self.network.pool.step(row, pooled)
-        made = {"steps": state["steps"] + len(steps), "pool": pooled, **flat("encoder", after)}
+        """The state after some more steps."""
+        made = super().advance(steps, state)
         if self.ngrams is not None:
             wide = _unpacked(state)
             for symbol in steps.tolist():
@@ -448,7 +406,8 @@ class _Stepper:
 
     @torch.no_grad()
     def answer(self, state: dict[str, Tensor]) -> Answer:
-        logits = self.network.head(self.network.pool.read(state["pool"])).double().numpy()
+        """The likeliest class of the steps so far, and the probability of each."""
+        logits = self.row(state).numpy()
         if self.ngrams is not None:
             logits = self.blend[0] * logits + self.blend[1] * state["ngrams.logits"].double().numpy()
         shares = _softmax(logits)[0]

@@ -17,6 +17,7 @@ from elman import store
 from elman.errors import DataError, OptionError
 from elman.features import FEATURES, Feature, infer
 from elman.features.base import is_frame, listed
+from elman.heads import POOLS
 from elman.options import choice, share, whole
 from elman.ragged import Ragged
 from elman.tasks.base import Task
@@ -41,6 +42,10 @@ class ColumnTask(Task):
     embed: int = 64  # numbers in the learnt vector of a symbol; unused for numbers
     symbol_dropout: float = 0.4  # share of a sequence's distinct symbols that are left out (Gal & Ghahramani 2016)
 
+    # what stands between the layers and the answer
+    pool: str = "attention"  # one row from all steps: "last", "mean", "max", "attention", or some joined by "+"
+    head_dropout: float = 0.5  # share of the pooled row set to zero; 0 turns it off (Srivastava et al. 2014)
+
     def __sklearn_tags__(self) -> Any:
         tags: Any = super().__sklearn_tags__()
         tags.input_tags.string = True
@@ -53,7 +58,11 @@ class ColumnTask(Task):
         found = super().problems() + choice(self, "feature", kinds) + choice(self, "unit", units)
         found += choice(self, "scale", ("standard", "none")) + whole(self, "max_words") + whole(self, "embed")
         found += whole(self, "min_count") if self.min_count is not None else []
-        found += share(self, "symbol_dropout")
+        found += share(self, "symbol_dropout") + share(self, "head_dropout")
+        pool: Any = self.pool
+        pools = pool.split("+") if isinstance(pool, str) else [None]
+        if not set(pools) <= set(POOLS) or len(set(pools)) < len(pools):
+            found.append(f"pool = {pool!r} must be one of {', '.join(POOLS)}, or some of them joined by '+'")
         if not (self.lower is None or isinstance(self.lower, bool)):
             found.append(f"lower = {self.lower!r} must be True, False or None")
         if not (self.input is None or isinstance(self.input, str)):

@@ -1,0 +1,142 @@
+"""What the tasks that read columns train: from steps to one row per sequence, and from rows to answers.
+
+e_t = input layer(x_t)                         the vector of a symbol, or the numbers as they are
+h_1 ... h_T = encoder(e_1 ... e_T)
+answer = A pool(h_1 ... h_T) + b               one row for each sequence
+answer_t = A h_t + b                           with every_step: one for each step
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from elman.encoder import Encoder
+from elman.features import Feature
+from elman.heads import Linear, Pool
+from elman.ragged import Ragged
+from elman.stream import flat, nested
+from elman.tasks.columns import ColumnTask
+
+__all__ = ["Network", "NetworkStepper", "Path"]
+
+
+class Path(nn.Module):
+    """What reads one kind of steps: input layer, encoder, and a pool where there is one answer per sequence.
+
+    >>> from elman.features import Numbers
+    >>> from elman.tasks import Classifier
+    >>> path = Path(Numbers().fit([[1.0, 2.0]]), Classifier(hidden=4))
+    >>> path(Ragged.of([torch.randn(5, 1), torch.randn(0, 1)])).shape
+    torch.Size([2, 4])
+    """
+
+    def __init__(self, feature: Feature, options: ColumnTask, pooled: bool = True) -> None:
+        super().__init__()
+        read: Any = feature.module(int(options.embed), float(options.symbol_dropout))
+        self.input = read
+        self.encoder = options.encoder(read.outputs)
+        self.pool = Pool(options.pool, self.encoder.outputs) if pooled else None
+        self.outputs = self.encoder.outputs if self.pool is None else self.pool.outputs
+
+    def forward(self, x: Ragged) -> Tensor:
+        """Whole sequences to one row each; without a pool to one row per step."""
+        y, _ = self.steps(x)
+        return y.values if self.pool is None else self.pool(y)
+
+    def steps(self, x: Ragged, state: Any = None) -> tuple[Ragged, Any]:
+        """What the encoder makes of every step, and its state afterwards."""
+        y, after = self.encoder(self.input(x), state)
+        return y, after
+
+
+class Network(nn.Module):
+    """A path, dropout and a linear layer: [sequences, outputs], or [steps, outputs] with `every_step`.
+
+    >>> from elman.features import Numbers
+    >>> from elman.tasks import Classifier
+    >>> network = Network(Numbers().fit([[1.0, 2.0]]), 3, options=Classifier(hidden=4))
+    >>> network(Ragged.of([torch.randn(5, 1), torch.randn(0, 1)])).shape
+    torch.Size([2, 3])
+    """
+
+    def __init__(self, feature: Feature, outputs: int, options: ColumnTask, every_step: bool = False) -> None:
+        super().__init__()
+        self.path = Path(feature, options, pooled=not every_step)
+        self.dropout = nn.Dropout(options.head_dropout)
+        self.head = Linear(self.path.outputs, outputs)
+
+    @property
+    def input(self) -> Any:
+        """The input layer."""
+        return self.path.input
+
+    @property
+    def encoder(self) -> Encoder:
+        """The layers that remember."""
+        return self.path.encoder
+
+    @property
+    def pool(self) -> Pool:
+        """What makes one row of all steps."""
+        assert self.path.pool is not None
+        return self.path.pool
+
+    def forward(self, x: Ragged) -> Tensor:
+        """Whole sequences to their answers."""
+        answers: Tensor = self.head(self.dropout(self.path(x)))
+        return answers
+
+    def steps(self, x: Ragged, state: Any) -> tuple[Tensor, Any]:
+        """The answers at every step of sequences that go on from a state, and the state afterwards."""
+        y, after = self.path.steps(x, state)
+        return self.head(self.dropout(y.values)), after
+
+
+class NetworkStepper:
+    """A network one step at a time; `Session` keeps the state. What is left open is `answer`."""
+
+    def __init__(self, feature: Feature, network: Network) -> None:
+        self.feature, self.network = feature, network
+        self.start = network.encoder.initial_state(1)
+
+    def read(self, value: Any) -> Tensor:
+        """The steps in what a caller feeds."""
+        return self.feature.step(value, name="steps")
+
+    def initial_state(self) -> dict[str, Tensor]:
+        """The state before the first step."""
+        kept = self._kept()
+        return {"steps": torch.zeros(1, dtype=torch.int64), **kept, **flat("encoder", self.start)}
+
+    @torch.no_grad()
+    def advance(self, steps: Tensor, state: dict[str, Tensor]) -> dict[str, Tensor]:
+        """The state after some more steps."""
+        x = Ragged(steps, torch.tensor([0, len(steps)]))
+        y, after = self.network.path.steps(x, nested("encoder", state, self.start))
+        kept = self._after(y.values, state)
+        return {"steps": state["steps"] + len(steps), **kept, **flat("encoder", after)}
+
+    def row(self, state: dict[str, Tensor]) -> Tensor:
+        """What the network says in a state: float64 [1, outputs]."""
+        pool = self.network.path.pool
+        answers: Tensor = self.network.head(state["last"] if pool is None else pool.read(state["pool"]))
+        return answers.double()
+
+    def _kept(self) -> dict[str, Tensor]:
+        """What is remembered of h before the first step: what the pool needs, or h itself."""
+        pool = self.network.path.pool
+        if pool is None:
+            return {"last": torch.zeros(1, self.network.path.outputs)}
+        return {"pool": pool.initial_state(1)}
+
+    def _after(self, y: Tensor, state: dict[str, Tensor]) -> dict[str, Tensor]:
+        pool = self.network.path.pool
+        if pool is None:
+            return {"last": y[-1:].clone()}
+        pooled = state["pool"]
+        for row in y.split(1):
+            _, pooled = pool.step(row, pooled)
+        return {"pool": pooled}
