@@ -10,7 +10,7 @@ import sys
 import elman
 
 # Imported only by the modules that need them, so that `import elman` costs little more than `import torch`.
-HEAVY = ("matplotlib", "narwhals", "pandas", "polars", "rich", "sklearn", "tokenizers")
+HEAVY = ("matplotlib", "narwhals", "pandas", "polars", "rich", "sklearn", "sympy", "tokenizers", "torch._dynamo")
 
 
 def test_all_names_resolve() -> None:
