@@ -18,6 +18,10 @@
 #if defined(__unix__) || defined(__APPLE__)
 #include <pthread.h>
 #endif
+#if defined(__linux__)
+// Null where OpenMP is older than its version 5.0, or is not used.
+extern "C" int pause_openmp(int) __asm__("omp_pause_resource_all") __attribute__((weak));
+#endif
 
 namespace elman {
 namespace {
@@ -282,11 +286,20 @@ std::atomic<uint32_t>& forks() {
 }
 
 #if defined(__unix__) || defined(__APPLE__)
+// A child has no other threads than the one that forked. GCC's OpenMP would wait there for ever for the threads that
+// stayed with the parent; it is told to let go of them before, which costs the parent starting them again.
+void before_fork() {
+#if defined(__linux__)
+  constexpr int hard = 2;  // omp_pause_hard
+  if (pause_openmp != nullptr) pause_openmp(hard);
+#endif
+}
+
 void after_fork() {
   forks().fetch_add(1);
   Standby::shared().store(nullptr);  // its threads stayed with the parent; its memory is left as it is
 }
-const int registered = pthread_atfork(nullptr, nullptr, after_fork);
+const int registered = pthread_atfork(before_fork, nullptr, after_fork);
 #endif
 
 }  // namespace

@@ -1,14 +1,15 @@
 // The only place that makes threads.
 //
 // `crew` runs one body on several threads at once; `share` hands out numbered pieces of work to them; `Barrier` lets a
-// few of them wait for each other at every step. With OpenMP (the usual build) the threads are those of the process. In
-// a child after fork, where GCC's OpenMP waits forever for threads that stayed with the parent, and with
-// ELMAN_STD_THREADS, for sanitizers, which understand no others, they are made anew for every call.
+// few of them wait for each other at every step. With OpenMP (the usual build) the threads are those of the process;
+// with ELMAN_STD_THREADS they are made anew, which is slow and which a thread sanitizer understands.
 #pragma once
 
 #include "vec.h"
 
-#if defined(_OPENMP) && !defined(ELMAN_STD_THREADS)
+#if defined(ELMAN_STD_THREADS)
+#include <thread>
+#elif defined(_OPENMP)
 #include <omp.h>
 #endif
 
@@ -17,13 +18,6 @@ int sched_yield() noexcept;
 }
 
 namespace elman {
-
-// body(context, index, size) on up to `threads` new threads at once (threads.cc).
-void fresh_crew(int threads, void (*body)(const void*, int, int), const void* context);
-
-// How many forks this process comes from (standby.cc).
-uint32_t generation();
-
 namespace ELMAN_SET {
 
 // Vanishing gradients make denormal numbers, which many processors handle a hundred times slower. They are flushed to
@@ -61,16 +55,15 @@ static void plain_crew(int threads, const Body& body) {
     body(0, 1);
     return;
   }
-#if defined(ELMAN_STD_THREADS) || defined(_OPENMP)
-  const auto call = [](const void* context, int index, int size) { (*static_cast<const Body*>(context))(index, size); };
-#if !defined(ELMAN_STD_THREADS)
-  if (generation() == 0) {
+#if defined(ELMAN_STD_THREADS)
+  auto* others = new std::thread[static_cast<unsigned>(threads - 1)];
+  for (int i = 1; i < threads; ++i) others[i - 1] = std::thread([&body, i, threads] { body(i, threads); });
+  body(0, threads);
+  for (int i = 1; i < threads; ++i) others[i - 1].join();
+  delete[] others;
+#elif defined(_OPENMP)
 #pragma omp parallel num_threads(threads)
-    call(&body, omp_get_thread_num(), omp_get_num_threads());
-    return;
-  }
-#endif
-  fresh_crew(threads, call, &body);
+  body(omp_get_thread_num(), omp_get_num_threads());
 #else
   body(0, 1);
 #endif
