@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.library import Library
+from torch.utils.dlpack import to_dlpack  # type: ignore[attr-defined]
 
 from elman.errors import BuildError, OptionError, ShapeError
 
@@ -93,6 +94,11 @@ def choose_set(name: str = "") -> None:
     _kernels.choose_set(name)
 
 
+def _run(kernel: Callable[..., None], *arguments: object) -> None:
+    """Calls the core with tensors as DLPack capsules, which costs a tenth of asking each for one through Python."""
+    kernel(*[to_dlpack(argument) if isinstance(argument, Tensor) else argument for argument in arguments])
+
+
 def check_shapes(
     cell: str, x: Tensor, index: Tensor | None, offsets: Tensor, weight_hh: Tensor, weight_hr: Tensor | None
 ) -> None:
@@ -112,7 +118,7 @@ def check_shapes(
 
 def check_batch(offsets: Tensor, steps: int, index: Tensor | None, rows: int) -> None:
     """Raises ``ShapeError`` unless `offsets` cut `steps` steps and `index` [steps] names rows below `rows`."""
-    _kernels.check_batch(offsets.contiguous(), steps, _close(index), rows)
+    _run(_kernels.check_batch, offsets.contiguous(), steps, _close(index), rows)
 
 
 def _rows(x: Tensor) -> Tensor:
@@ -160,7 +166,8 @@ def _recur_cpu(
     elif not save and x.dtype == weight_hh.dtype:
         work = x.new_empty(len(x), SAVED[cell] * _hidden(weight_hh, weight_hr))
     decay, drop, keep, keep_cell = extras
-    _kernels.forward(
+    _run(
+        _kernels.forward,
         cell, reverse, save, torch.get_num_threads(), _rows(x), _close(index), offsets.contiguous(),
         weight_ih.contiguous(), weight_hh.contiguous(), _close(bias_ih), _close(bias_hh), _close(weight_hr),
         _close(h0), _close(c0), _close(decay), _close(drop), _rows_if(keep), _rows_if(keep_cell), y, h_last,
@@ -222,7 +229,8 @@ def _recur_back_cpu(
         dh_last, dc_last,
     )  # fmt: skip
     lstm, projected = cell == "lstm", weight_hr is not None
-    _kernels.backward(
+    _run(
+        _kernels.backward,
         cell, reverse, torch.get_num_threads(), offsets.contiguous(), weight_hh.contiguous(), _close(weight_hr),
         _close(h0), _close(c0), _close(decay), _close(drop), _rows_if(keep), _rows_if(keep_cell), y,
         cells if lstm else None, _rows_if(dy), _close(dh_last), _close(dc_last) if lstm else None, saved, dh0,
@@ -275,7 +283,8 @@ def _recur_gradient_cpu(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Of weight_ih (empty without `x`), weight_hh, bias_ih and bias_hh; `saved` is what `recur_back` left."""
     d_ih, d_hh, d_bias_ih, d_bias_hh = _recur_gradient_fake(cell, reverse, x, offsets, h0, decay, drop, y, saved)
-    _kernels.gradient(
+    _run(
+        _kernels.gradient,
         cell, reverse, torch.get_num_threads(), _rows_if(x), offsets.contiguous(), _close(h0), _close(decay),
         _close(drop), y, saved, None if x is None else d_ih, d_hh, d_bias_ih, d_bias_hh,
     )  # fmt: skip
@@ -310,7 +319,7 @@ def _sums(dtype: torch.dtype) -> torch.dtype:
 
 def _linear_cpu(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     out = _linear_fake(x, weight, bias)
-    _kernels.linear(torch.get_num_threads(), _rows(x), weight, _close(bias), out)
+    _run(_kernels.linear, torch.get_num_threads(), _rows(x), weight, _close(bias), out)
     return out
 
 
@@ -325,7 +334,7 @@ def _linear_fake(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
 
 def _outer_cpu(a: Tensor, b: Tensor) -> Tensor:
     out = _outer_fake(a, b)
-    _kernels.outer(torch.get_num_threads(), _rows(a), _rows(b), out)
+    _run(_kernels.outer, torch.get_num_threads(), _rows(a), _rows(b), out)
     return out
 
 
@@ -335,7 +344,7 @@ def _outer_fake(a: Tensor, b: Tensor) -> Tensor:
 
 def _collect_cpu(a: Tensor, index: Tensor, rows: int) -> Tensor:
     out = _collect_fake(a, index, rows)
-    _kernels.collect(torch.get_num_threads(), _rows(a), index.contiguous(), out)
+    _run(_kernels.collect, torch.get_num_threads(), _rows(a), index.contiguous(), out)
     return out
 
 
@@ -347,9 +356,10 @@ def _pool_cpu(
     kind: str, values: Tensor, offsets: Tensor, scores: Tensor | None, initial: Tensor | None
 ) -> tuple[Tensor, Tensor]:
     out, state = _pool_fake(kind, values, offsets, scores, initial)
-    _kernels.pool_forward(
-        kind, torch.get_num_threads(), _rows(values), offsets.contiguous(), _close(scores), _close(initial), state, out
-    )
+    _run(
+        _kernels.pool_forward,
+        kind, torch.get_num_threads(), _rows(values), offsets.contiguous(), _close(scores), _close(initial), state, out,
+    )  # fmt: skip
     return out, state
 
 
@@ -368,7 +378,8 @@ def _pool_back_cpu(
     kind: str, values: Tensor, offsets: Tensor, scores: Tensor | None, state: Tensor, out: Tensor, dout: Tensor
 ) -> tuple[Tensor, Tensor]:
     d_values, d_scores = _pool_back_fake(kind, values, offsets, scores, state, out, dout)
-    _kernels.pool_backward(
+    _run(
+        _kernels.pool_backward,
         kind, torch.get_num_threads(), _rows(values), offsets.contiguous(), _close(scores), state, out,
         dout.contiguous(), d_values, d_scores if kind == "attention" else None,
     )  # fmt: skip
@@ -392,7 +403,8 @@ def _scan_cpu(
     j0: Tensor | None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     y, h_last, j_last = _scan_fake(cell, candidate, reverse, gates, offsets, decay, h0, j0)
-    _kernels.scan_forward(
+    _run(
+        _kernels.scan_forward,
         cell, candidate, reverse, torch.get_num_threads(), _rows(gates), offsets.contiguous(), _close(decay),
         _close(h0), _close(j0), y, h_last, j_last if cell == "lru" else None,
     )  # fmt: skip
@@ -443,7 +455,8 @@ def _scan_back_cpu(
         cell, candidate, reverse, gates, offsets, decay, h0, j0, y, dy, dh_last, dj_last
     )
     lru = cell == "lru"
-    _kernels.scan_backward(
+    _run(
+        _kernels.scan_backward,
         cell, candidate, reverse, torch.get_num_threads(), _rows(gates), offsets.contiguous(), _close(decay),
         _close(h0), _close(j0), y, _rows_if(dy), _close(dh_last), _close(dj_last) if lru else None,
         d_gates, d_decay if lru else None, dh0, dj0 if lru else None,
@@ -490,7 +503,8 @@ def _norm_lstm_cpu(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     given = (weight_hh, gain_ih, gain_hh, bias, gain_cell, bias_cell, h0, c0)
     y, h_last, c_last, sums, cells = _norm_lstm_fake(reverse, save, gates, offsets, *given)
-    _kernels.norm_forward(
+    _run(
+        _kernels.norm_forward,
         reverse, torch.get_num_threads(), _rows(gates), offsets.contiguous(), weight_hh.contiguous(),
         gain_ih.contiguous(), gain_hh.contiguous(), _close(bias), gain_cell.contiguous(), _close(bias_cell), _close(h0),
         _close(c0), y, h_last, c_last, sums if save else None, cells if save else None,
@@ -546,7 +560,8 @@ def _norm_lstm_back_cpu(
     """Gradients of `gates`, of `sums`, of the vectors one behind the other, of h0 and of c0."""
     given = (weight_hh, gain_ih, gain_hh, bias, gain_cell, bias_cell, c0, sums, cells, dy, dh_last, dc_last)
     made = _norm_lstm_back_fake(reverse, gates, offsets, *given)
-    _kernels.norm_backward(
+    _run(
+        _kernels.norm_backward,
         reverse, torch.get_num_threads(), _rows(gates), offsets.contiguous(), weight_hh.contiguous(),
         gain_ih.contiguous(), gain_hh.contiguous(), _close(bias), gain_cell.contiguous(), _close(bias_cell), _close(c0),
         sums, cells, _rows_if(dy), _close(dh_last), _close(dc_last), *made,
