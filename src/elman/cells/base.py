@@ -43,6 +43,7 @@ class Cell(nn.Module):
     """
 
     state_type: ClassVar[type[Any]]
+    activations: ClassVar[dict[str, str]] = {}  # of each gate in `gates`: "sigmoid", "tanh", "relu", "kept" (a share)
 
     def __init__(
         self,
@@ -122,6 +123,18 @@ class Cell(nn.Module):
     def _run(self, values: Tensor, offsets: Tensor, state: State | None, along: Along) -> tuple[Tensor, State]:
         raise NotImplementedError
 
+    def gates(self, x: Ragged, y: Ragged, state: State | None = None) -> dict[str, Tensor]:
+        """What each gate was at every step of a pass, [steps, units], from what went in and came out; in plain torch.
+
+        For looking at, not for speed. Their names are those of `activations`, in that order; a cell that says nothing
+        of its gates gives {}. `state` is what `forward` was given. Dropout and resets are left out.
+        """
+        return {}
+
+    def recurrent_weights(self) -> dict[str, Tensor]:
+        """The square matrices that multiply the state at every step, by gate; {} where there are none."""
+        return {}
+
     def _check_direction(self) -> None:
         if self.reverse:
             raise OptionError("a cell with reverse=True cannot step: it starts at the last step, which is yet to come.")
@@ -158,6 +171,17 @@ def check_sizes(**sizes: object) -> None:
 def _check_rate(name: str, rate: object) -> None:
     if not isinstance(rate, float | int) or not 0 <= rate < 1:
         raise OptionError(f"{name} must be at least 0 and below 1, got {rate!r}.")
+
+
+def before(y: Ragged, first: Tensor, reverse: bool = False) -> Tensor:
+    """h_{t-1} at every step, given every h_t and the h before the `first` steps [sequences, hidden].
+
+    >>> before(Ragged.of([[[1.0], [2.0]], [], [[3.0]]]), torch.zeros(3, 1))[:, 0].tolist()
+    [0.0, 1.0, 0.0]
+    """
+    full = y.lengths > 0
+    starts = y.offsets[1:][full] - 1 if reverse else y.offsets[:-1][full]
+    return y.values.roll(-1 if reverse else 1, 0).index_copy(0, starts, first[full].to(y.values.dtype))
 
 
 class Recurrent(Cell):
@@ -221,6 +245,18 @@ class Recurrent(Cell):
         for bias in (self.bias_ih, self.bias_hh):
             if bias is not None:
                 nn.init.zeros_(bias)
+
+    def _sums(self, x: Ragged, y: Ragged, state: State | None) -> tuple[list[Tensor], list[Tensor]]:
+        """W x_t + b and U h_{t-1} + c of each gate, in the order of their rows."""
+        state = self.initial_state(len(x)) if state is None else state
+        h = before(y, state.hidden, self.reverse)
+        of_x = nn.functional.linear(x.values.to(h.dtype), self.weight_ih, self.bias_ih)
+        of_h = nn.functional.linear(h, self.weight_hh, self.bias_hh)
+        return list(of_x.split(self.hidden, 1)), list(of_h.split(self.hidden, 1))
+
+    def recurrent_weights(self) -> dict[str, Tensor]:
+        """The rows of ``weight_hh`` of each gate, [hidden, hidden]."""
+        return dict(zip(self.activations, self.weight_hh.detach().split(self.hidden), strict=True))
 
     def step_layer(self) -> Layer:
         """The weights as they are now."""
@@ -352,6 +388,11 @@ class Scanned(Cell):
     def _spread(self, bias: Tensor, kept: Tensor) -> None:
         """Sets the gates' biases so that log(a / (1 - a)) is `kept` [hidden] where W x_t is 0."""
         raise NotImplementedError
+
+    def _of_x(self, x: Ragged) -> list[Tensor]:
+        """W x_t + b of each gate, in the order of their rows."""
+        weight = self.weight_ih
+        return list(nn.functional.linear(x.values.to(weight.dtype), weight, self.bias_ih).split(self.hidden, 1))
 
     def _run(self, values: Tensor, offsets: Tensor, state: State | None, along: Along) -> tuple[Tensor, State]:
         return run_in_pieces(self, self._scan, values, offsets, state)

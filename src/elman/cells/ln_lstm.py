@@ -8,8 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from elman import ops
-from elman.cells.base import Along, Cell, State, run_in_pieces
+from elman.cells.base import Along, Cell, State, before, run_in_pieces
 from elman.cells.lstm import LSTMState
+from elman.ragged import Ragged
 
 
 class LayerNormLSTM(Cell):
@@ -38,6 +39,7 @@ class LayerNormLSTM(Cell):
     """
 
     state_type = LSTMState
+    activations = {"i": "sigmoid", "f": "sigmoid", "g": "tanh", "o": "sigmoid"}
 
     def __init__(
         self,
@@ -86,3 +88,13 @@ class LayerNormLSTM(Cell):
             self.gain_cell, self.bias_cell, h0, c0, self.reverse,
         )  # fmt: skip
         return y, LSTMState(*last)
+
+    def gates(self, x: Ragged, y: Ragged, state: State | None = None) -> dict[str, Tensor]:
+        """i, f, g and o of every step."""
+        state = self.initial_state(len(x)) if state is None else state
+        h = before(y, state.hidden, self.reverse)
+        rows = self.weight_hh.shape[:1]
+        of_x = nn.functional.layer_norm(nn.functional.linear(x.values.to(h.dtype), self.weight_ih), rows, self.gain_ih)
+        of_h = nn.functional.layer_norm(nn.functional.linear(h, self.weight_hh), rows, self.gain_hh)
+        sums = (of_x + of_h + (0 if self.bias is None else self.bias)).split(self.hidden, 1)
+        return {name: getattr(a, act)() for (name, act), a in zip(self.activations.items(), sums, strict=True)}

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from elman import ops
 from elman.cells.base import Along, Cell, State, run_in_pieces
 from elman.errors import OptionError
+from elman.ragged import Ragged
 
 ACTIVATIONS = ("relu", "none")
 
@@ -54,6 +55,7 @@ class LRU(Cell):
     """
 
     state_type = LRUState
+    activations = {"a": "kept"}
 
     def __init__(
         self,
@@ -121,3 +123,7 @@ class LRU(Cell):
     def extra_repr(self) -> str:
         """The sizes and the activation, for printing."""
         return super().extra_repr() + f", units={self.units}, activation={self.activation!r}"
+
+    def gates(self, x: Ragged, y: Ragged, state: State | None = None) -> dict[str, Tensor]:
+        """a = |Lambda|, the share of h_{t-1} that is kept: the same at every step."""
+        return {"a": torch.exp(-torch.exp(self.nu_log)).expand(x.steps, self.units)}

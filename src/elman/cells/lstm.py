@@ -7,7 +7,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from elman.cells.base import Recurrent
+from elman.cells.base import Recurrent, State
+from elman.ragged import Ragged
 
 
 class LSTMState(NamedTuple):
@@ -45,6 +46,7 @@ class LSTM(Recurrent):
 
     kernel = "lstm"
     state_type = LSTMState
+    activations = {"i": "sigmoid", "f": "sigmoid", "g": "tanh", "o": "sigmoid"}
 
     @torch.no_grad()
     def reset_parameters(self) -> None:
@@ -52,3 +54,8 @@ class LSTM(Recurrent):
         super().reset_parameters()
         if self.bias_ih is not None:
             self.bias_ih[self.hidden : 2 * self.hidden] = 1.0
+
+    def gates(self, x: Ragged, y: Ragged, state: State | None = None) -> dict[str, Tensor]:
+        """i, f, g and o of every step."""
+        sums = [of_x + of_h for of_x, of_h in zip(*self._sums(x, y, state), strict=True)]
+        return {name: getattr(a, act)() for (name, act), a in zip(self.activations.items(), sums, strict=True)}

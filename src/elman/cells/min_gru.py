@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from elman.cells.base import Scanned
+from elman.cells.base import Scanned, State
+from elman.ragged import Ragged
 
 
 class MinGRUState(NamedTuple):
@@ -42,6 +43,12 @@ class MinGRU(Scanned):
 
     kernel = "min_gru"
     state_type = MinGRUState
+    activations = {"z": "sigmoid", "a": "kept"}
 
     def _spread(self, bias: Tensor, kept: Tensor) -> None:
         bias[: self.hidden] = -kept
+
+    def gates(self, x: Ragged, y: Ragged, state: State | None = None) -> dict[str, Tensor]:
+        """z, and a = 1 - z, the share of h_{t-1} that is kept."""
+        z = self._of_x(x)[0].sigmoid()
+        return {"z": z, "a": 1 - z}

@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from elman.cells.base import Scanned
+from elman.cells.base import Scanned, State
+from elman.ragged import Ragged
 
 
 class MinLSTMState(NamedTuple):
@@ -42,7 +43,13 @@ class MinLSTM(Scanned):
 
     kernel = "min_lstm"
     state_type = MinLSTMState
+    activations = {"f": "sigmoid", "i": "sigmoid", "a": "kept"}
 
     def _spread(self, bias: Tensor, kept: Tensor) -> None:
         bias[: self.hidden] = kept  # f / i = (1 + exp(kept)) / (1 + exp(-kept)) = exp(kept)
         bias[self.hidden : 2 * self.hidden] = -kept
+
+    def gates(self, x: Ragged, y: Ragged, state: State | None = None) -> dict[str, Tensor]:
+        """f, i, and a = f / (f + i), the share of h_{t-1} that is kept."""
+        f, i = (a.sigmoid() for a in self._of_x(x)[:2])
+        return {"f": f, "i": i, "a": f / (f + i)}

@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from elman.cells.base import Recurrent
+from elman.cells.base import Recurrent, State
+from elman.ragged import Ragged
 
 
 class RNNState(NamedTuple):
@@ -39,6 +40,11 @@ class RNN(Recurrent):
 
     kernel = "rnn_tanh"
     state_type = RNNState
+    activations = {"h": "tanh"}
+
+    def gates(self, x: Ragged, y: Ragged, state: State | None = None) -> dict[str, Tensor]:
+        """h itself, the only thing that can saturate."""
+        return {"h": y.values}
 
 
 class ReluRNN(RNN):
@@ -58,3 +64,4 @@ class ReluRNN(RNN):
     """
 
     kernel = "rnn_relu"
+    activations = {"h": "relu"}
