@@ -43,12 +43,12 @@ class Walk(NamedTuple):
 
 
 class Sizes(NamedTuple):
-    """The sizes of one cell's gradients: [sequences, cuts], 0 where a sequence has not so many steps before its last."""
+    """The sizes of one cell's gradients, [sequences, cuts]: 0 where a sequence has no step so far back."""
 
     carried: Tensor
     total: Tensor
     parts: dict[str, Tensor]  # of `carried`, by the fields of the state
-    reached: Tensor  # bool: which sequences have so many steps before their last
+    reached: Tensor  # bool: which sequences have a step so far back
 
 
 @contextmanager
@@ -95,12 +95,12 @@ def cuts(longest: int) -> list[int]:
 
     The state before the first step is left out: it is that of no step.
 
-    >>> cuts(3), cuts(101)[-4:], cuts(1)
-    ([1, 2], [77, 84, 92, 100], [])
+    >>> cuts(3), cuts(100)[-4:], cuts(1)
+    ([1, 2], [70, 77, 84, 92], [])
     """
     found = list(range(1, min(longest - 1, EACH) + 1))
-    while found and found[-1] < longest - 1:
-        found.append(min(longest - 1, found[-1] + max(1, found[-1] // 10)))
+    while found and (next_one := found[-1] + max(1, found[-1] // 10)) < longest and found[-1] >= EACH:
+        found.append(next_one)
     return found
 
 
@@ -168,7 +168,7 @@ def _gradients(
     retain: bool,
 ) -> list[Tensor]:
     given = [d.double() for d in d_last]
-    found = torch.autograd.grad([*ys, *last], inputs, [*d_ys, *given], retain_graph=retain, allow_unused=True)
+    found: Any = torch.autograd.grad([*ys, *last], inputs, [*d_ys, *given], retain_graph=retain, allow_unused=True)
     most = torch.finfo(torch.float64).max ** 0.25  # so that norms and means of what overflowed stay finite
     return [
         torch.zeros_like(x) if g is None else g.nan_to_num(nan=most, posinf=most, neginf=-most).clamp(-most, most)

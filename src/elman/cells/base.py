@@ -44,6 +44,7 @@ class Cell(nn.Module):
 
     state_type: ClassVar[type[Any]]
     activations: ClassVar[dict[str, str]] = {}  # of each gate in `gates`: "sigmoid", "tanh", "relu", "kept" (a share)
+    keeps: ClassVar[str | None] = None  # the gate that says which share of the state is kept
 
     def __init__(
         self,

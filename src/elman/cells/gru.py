@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 from torch import Tensor
 
@@ -41,7 +41,8 @@ class GRU(Recurrent):
 
     kernel = "gru"
     state_type = GRUState
-    activations = {"r": "sigmoid", "z": "sigmoid", "n": "tanh"}
+    activations: ClassVar[dict[str, str]] = {"r": "sigmoid", "z": "sigmoid", "n": "tanh"}
+    keeps = "z"
 
     def gates(self, x: Ragged, y: Ragged, state: State | None = None) -> dict[str, Tensor]:
         """r, z and n of every step."""

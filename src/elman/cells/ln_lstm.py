@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -39,7 +39,8 @@ class LayerNormLSTM(Cell):
     """
 
     state_type = LSTMState
-    activations = {"i": "sigmoid", "f": "sigmoid", "g": "tanh", "o": "sigmoid"}
+    activations: ClassVar[dict[str, str]] = {"i": "sigmoid", "f": "sigmoid", "g": "tanh", "o": "sigmoid"}
+    keeps = "f"
 
     def __init__(
         self,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -55,7 +55,8 @@ class LRU(Cell):
     """
 
     state_type = LRUState
-    activations = {"a": "kept"}
+    activations: ClassVar[dict[str, str]] = {"a": "kept"}
+    keeps = "a"
 
     def __init__(
         self,

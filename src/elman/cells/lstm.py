@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
@@ -46,7 +46,8 @@ class LSTM(Recurrent):
 
     kernel = "lstm"
     state_type = LSTMState
-    activations = {"i": "sigmoid", "f": "sigmoid", "g": "tanh", "o": "sigmoid"}
+    activations: ClassVar[dict[str, str]] = {"i": "sigmoid", "f": "sigmoid", "g": "tanh", "o": "sigmoid"}
+    keeps = "f"
 
     @torch.no_grad()
     def reset_parameters(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 from torch import Tensor
 
@@ -43,7 +43,8 @@ class MinGRU(Scanned):
 
     kernel = "min_gru"
     state_type = MinGRUState
-    activations = {"z": "sigmoid", "a": "kept"}
+    activations: ClassVar[dict[str, str]] = {"z": "sigmoid", "a": "kept"}
+    keeps = "a"
 
     def _spread(self, bias: Tensor, kept: Tensor) -> None:
         bias[: self.hidden] = -kept

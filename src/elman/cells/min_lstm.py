@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 from torch import Tensor
 
@@ -43,7 +43,8 @@ class MinLSTM(Scanned):
 
     kernel = "min_lstm"
     state_type = MinLSTMState
-    activations = {"f": "sigmoid", "i": "sigmoid", "a": "kept"}
+    activations: ClassVar[dict[str, str]] = {"f": "sigmoid", "i": "sigmoid", "a": "kept"}
+    keeps = "a"
 
     def _spread(self, bias: Tensor, kept: Tensor) -> None:
         bias[: self.hidden] = kept  # f / i = (1 + exp(kept)) / (1 + exp(-kept)) = exp(kept)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 from torch import Tensor
 
@@ -40,7 +40,7 @@ class RNN(Recurrent):
 
     kernel = "rnn_tanh"
     state_type = RNNState
-    activations = {"h": "tanh"}
+    activations: ClassVar[dict[str, str]] = {"h": "tanh"}
 
     def gates(self, x: Ragged, y: Ragged, state: State | None = None) -> dict[str, Tensor]:
         """h itself, the only thing that can saturate."""
@@ -64,4 +64,4 @@ class ReluRNN(RNN):
     """
 
     kernel = "rnn_relu"
-    activations = {"h": "relu"}
+    activations: ClassVar[dict[str, str]] = {"h": "relu"}

@@ -22,6 +22,8 @@ from torch import Tensor
 
 from elman import report, store
 from elman.cells import CELLS
+from elman.diagnose import Probe, diagnose
+from elman.diagnosis import Diagnosis
 from elman.encoder import PRECISIONS, Encoder, precisions
 from elman.errors import ModelFileError, OptionError
 from elman.history import History
@@ -245,6 +247,22 @@ class Task(BaseEstimator, Training):
     def stream(self) -> Session:
         """A session that takes one step at a time and always has the answer so far."""
         raise NotImplementedError
+
+    # ---- looking inside
+
+    def diagnose(self, X: Any, y: Any = None, *, sequences: int = 100) -> Diagnosis:
+        """What the gradient of the loss does on its way back through time, and what to change: docs/diagnose.md.
+
+        `X` and `y` are what `fit` takes; without `y` the model's own answers count as true. Up to so many `sequences`
+        are looked at, evenly chosen from all that have steps. Print what comes back, or see its ``verdict``,
+        ``tables()``, ``picture()`` and ``to_json()``.
+        """
+        self._check_fitted()
+        return diagnose(self._probe(X, y), sequences)
+
+    def _probe(self, X: Any, y: Any) -> Probe:
+        """The network at work on these sequences, and the loss of each."""
+        raise OptionError(f"{type(self).__name__} cannot be diagnosed.")
 
 
 def held_out(classes: NDArray[np.int64] | None, sequences: int, share: float, seed: int | None) -> _Indices:

@@ -29,10 +29,12 @@ from numpy.typing import NDArray
 from scipy.special import logsumexp
 from sklearn.base import ClassifierMixin
 from torch import Tensor
+from torch.nn import functional
 
 from elman import metrics, store
 from elman.batches import batches
 from elman.blend import START, best_loss, stacked
+from elman.diagnose import Probe
 from elman.errors import DataError, OptionError
 from elman.features.base import Feature, shown
 from elman.labels import coded_labels, plain_labels
@@ -280,16 +282,9 @@ class Classifier(ClassifierMixin, ColumnTask):
         Raises ``DataError`` for a label that was not learnt.
         """
         column, truth = self._scored(X, y)
-        place = {label: code for code, label in enumerate(self.classes_.tolist())}
-        for i, label in enumerate(truth):
-            if label not in place:
-                raise DataError(
-                    f"y: the label of sequence {i}, {shown(label)}, is none of the classes learnt: "
-                    f"{', '.join(map(repr, list(place)[:8]))}{', …' if len(place) > 8 else ''}."
-                )
+        codes = self._codes(truth)
         if not truth:
             raise DataError("there are no sequences to score. Give at least one.")
-        codes = np.array([place[label] for label in truth])
         data = self._steps(column)
         deep, wide = self._deep_logits(data), self._wide_logits(data)
         found = _metrics(self._blended(deep, wide), codes)
@@ -305,6 +300,31 @@ class Classifier(ClassifierMixin, ColumnTask):
         if len(truth) != count(column):
             raise DataError(f"X has {count(column)} sequences, y has {len(truth)} labels. Give one label a sequence.")
         return column, truth
+
+    def _codes(self, truth: list[Any]) -> NDArray[np.int64]:
+        """The place of each label among the classes."""
+        place = {label: code for code, label in enumerate(self.classes_.tolist())}
+        for i, label in enumerate(truth):
+            if label not in place:
+                raise DataError(
+                    f"y: the label of sequence {i}, {shown(label)}, is none of the classes learnt: "
+                    f"{', '.join(map(repr, list(place)[:8]))}{', …' if len(place) > 8 else ''}."
+                )
+        return np.array([place[label] for label in truth], dtype=np.int64)
+
+    def _probe(self, X: Any, y: Any) -> Probe:
+        """The recurrent path and its cross-entropy; without `y` the answers count as true."""
+        if y is None:
+            column, codes = self._column(X), self._logits(X).argmax(1)
+        else:
+            column, truth = self._scored(X, y)
+            codes = self._codes(truth)
+        data, targets = self._steps(column), torch.from_numpy(codes)
+
+        def loss(indices: Tensor) -> Tensor:
+            return functional.cross_entropy(self.network_(data[indices]), targets[indices], reduction="none")
+
+        return Probe(self.network_, data.lengths, loss, self.options())
 
     def _logits(self, X: Any) -> _Floats:
         self._check_fitted()
