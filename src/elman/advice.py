@@ -25,6 +25,8 @@ def advice(layers: list[Layer], options: Mapping[str, Any]) -> list[str]:
             made += _against_explosion(layer, options)
         elif layer.verdict == "vanishing":
             made += _against_vanishing(layer, options)
+        elif layer.verdict == "silent":
+            made += _against_silence(layer)
         for name, gate in layer.gates.items():
             made += _about_gate(f"{name} in {layer.name}", gate)
     return list(dict.fromkeys(made))
@@ -49,11 +51,6 @@ def _against_explosion(layer: Layer, options: Mapping[str, Any]) -> list[str]:
 
 def _against_vanishing(layer: Layer, options: Mapping[str, Any]) -> list[str]:
     made, radius, kept = [], max(layer.radius.values(), default=1.0), layer.gates.get(layer.keeps or "")
-    if not any(layer.relative):
-        made.append(
-            "No gradient reaches the state at all: the loss is exactly 0, every unit of a relu is at 0, or nothing "
-            "reads the last step of this layer. Look at other sequences, with their true labels."
-        )
     if layer.cell in _SIMPLE:
         made.append("Take a cell with gates, cell='lstm' or 'gru', or one without products between steps: 'min_gru'.")
     if layer.cell in _SIMPLE and radius < 0.9:
@@ -75,6 +72,16 @@ def _against_vanishing(layer: Layer, options: Mapping[str, Any]) -> list[str]:
     if layer.look_back == FARTHEST:
         made.append("Shorten the sequences: a stride, means of neighbouring steps, or larger units such as words.")
     return made
+
+
+def _against_silence(layer: Layer) -> list[str]:
+    if layer.name.endswith("backwards"):
+        where = f"{layer.name} ends its walk at the first step of a sequence, which the answer does not read"
+        return [f"{where}: pool='mean', 'max' or 'attention' would; 'last' sees one step of this direction."]
+    return [
+        f"{layer.name}: the loss is exactly 0, every unit of a relu is at 0, or nothing reads the last step. Look at "
+        + "other sequences, with their true labels."
+    ]
 
 
 def _about_gate(name: str, gate: Gate) -> list[str]:

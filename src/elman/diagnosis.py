@@ -6,9 +6,10 @@
 
 `carried` and `total` are the gradients of through_time.py. The verdict on a layer:
 
-    exploding   relative_k >= 10 for some k
+    exploding   relative_k >= 100 for some k
     vanishing   relative_k < 1 % at the look-back, of the carried gradient and of the total one
     healthy     neither
+    silent      no gradient comes back even one step: the loss is 0, or nothing reads the end of this walk
     too short   no sequence has two steps: nothing is carried
 """
 
@@ -25,11 +26,11 @@ from elman import pictures, report
 
 __all__ = ["Diagnosis", "Gate", "Layer"]
 
-EXPLODES = 10.0  # relative gradient from which it explodes
+EXPLODES = 100.0  # relative gradient from which it explodes
 VANISHED = 0.01  # relative gradient below which nothing is left
 FARTHEST = 100  # steps, the longest look-back
 CLOSED, OPEN = 0.05, 0.95  # a sigmoid beyond these is saturated; so is a tanh beyond -OPEN and OPEN
-VERDICTS = ("exploding", "vanishing", "healthy", "too short")  # the worst first
+VERDICTS = ("exploding", "vanishing", "healthy", "silent", "too short")  # of all layers the first one here counts
 _SHOWN = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000)
 
 
@@ -82,9 +83,11 @@ class Layer:
 
     @property
     def verdict(self) -> str:
-        """One of "exploding", "vanishing", "healthy", "too short"."""
+        """One of "exploding", "vanishing", "healthy", "silent", "too short"."""
         if not self.back:
             return "too short"
+        if not any(self.relative):
+            return "silent"
         if max(self.relative) >= EXPLODES:
             return "exploding"
         faint = self.at(self.look_back) < VANISHED and self.at(self.look_back, total=True) < VANISHED
@@ -95,9 +98,11 @@ class Layer:
         """What the verdict rests on."""
         if not self.back:
             return "no sequence has two steps, so that nothing is carried from one to the next."
+        if self.verdict == "silent":
+            return f"in {self.name} no gradient comes back even one step."
         if self.verdict == "exploding":
             place = int(np.argmax(self.relative))
-            grown = f"grows to {_size(self.relative[place])} of its size"
+            grown = f"grows to {_size(self.relative[place])} its size"
             return f"in {self.name} the gradient {grown}, {self.back[place]} steps back."
         left = f"in {self.name} {_share(self.at(self.look_back))} of the gradient is left {self.look_back} steps back"
         if self.verdict == "vanishing":
@@ -123,7 +128,7 @@ class Diagnosis:
 
     @property
     def verdict(self) -> str:
-        """The worst of the layers' verdicts."""
+        """The worst of the layers' verdicts; "silent" and "too short" only where all layers are so."""
         return self.worst.verdict
 
     @property
