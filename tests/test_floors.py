@@ -49,7 +49,7 @@ FLOORS = {
         "diagnose.py",
     ],
     4: ["tasks/", "baselines.py", "stream.py"],
-    5: ["cli.py", "flags.py", "server.py", "demo.py"],
+    5: ["cli.py", "flags.py", "inspection.py", "server.py", "demo.py"],
 }
 TABLE = {name: floor for floor, names in FLOORS.items() for name in names}
 FORBIDDEN_NAMES = {"utils", "util", "helpers", "helper", "common", "core", "misc", "manager", "base_utils"}

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 import torch
-from table import CELLS, VARIANTS, ragged
 
 from elman.cells.base import before
+from table import CELLS, VARIANTS, ragged
 
 LENGTHS = [5, 1, 0, 7]
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 import torch
-from table import VARIANTS, ragged
 from torch import Tensor
 
 from elman.cells import Cell
 from elman.encoder import Encoder
 from elman.ragged import Ragged
 from elman.through_time import Sizes, Walk, cuts, sizes, watched
+from table import VARIANTS, ragged
 
 LENGTHS = [6, 1, 0, 4]
 CLOSE = {"rtol": 1e-5, "atol": 1e-9}  # of a central difference in double precision

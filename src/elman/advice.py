@@ -78,10 +78,8 @@ def _against_silence(layer: Layer) -> list[str]:
     if layer.name.endswith("backwards"):
         where = f"{layer.name} ends its walk at the first step of a sequence, which the answer does not read"
         return [f"{where}: pool='mean', 'max' or 'attention' would; 'last' sees one step of this direction."]
-    return [
-        f"{layer.name}: the loss is exactly 0, every unit of a relu is at 0, or nothing reads the last step. Look at "
-        + "other sequences, with their true labels."
-    ]
+    why = "the loss is exactly 0, every unit of a relu is at 0, or nothing reads the last step"
+    return [f"{layer.name}: {why}. Look at other sequences, with their true labels."]
 
 
 def _about_gate(name: str, gate: Gate) -> list[str]:

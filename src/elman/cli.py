@@ -32,6 +32,7 @@ from cyclopts.exceptions import MissingArgumentError, UnusedCliTokensError
 
 from elman.errors import DataError, ElmanError, ModelFileError, OptionError, TrainingError
 from elman.flags import field_parameters, parameter
+from elman.inspection import inspect as inspect_model
 
 if TYPE_CHECKING:
     import polars as pl
@@ -179,6 +180,7 @@ def _application(tokens: Sequence[str]) -> App:
     app.command(fit)
     for command in (predict, score, stream, info, demo):
         app.command(command, help_epilogue="")
+    app.command(inspect_model, name="inspect", help_epilogue="")
     return app
 
 

@@ -27,6 +27,7 @@ from elman.ragged import Ragged
 
 __all__ = ["Sizes", "Walk", "cuts", "sizes", "watched"]
 
+_PLAIN = ("encoder", "encoders", "path", "paths")  # modules around the layers whose names say nothing
 EACH = 64  # steps from the end of which each is cut; further back pieces grow by a tenth
 
 
@@ -86,7 +87,7 @@ def _name(path: str, cell: Cell) -> str:
     """Where a cell stands, in words: "layer 2, backwards"."""
     above, found, rest = path.rpartition("layers.")
     layer = f"layer {int(rest.split('.')[0]) + 1}" if found and rest.split(".")[0].isdigit() else path
-    owner = " ".join(part for part in above.split(".") if part and part not in ("encoder", "encoders"))
+    owner = " ".join(part for part in above.split(".") if part and part not in _PLAIN)
     return f"{owner} {layer}".strip() + (", backwards" if cell.reverse else "")
 
 
