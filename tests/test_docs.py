@@ -181,7 +181,7 @@ def test_targets_of_make() -> None:
 
 def test_flags() -> None:
     """A flag of elman that a page names is one that some command has."""
-    source = "".join((ROOT / "src/elman" / file).read_text("utf-8") for file in ("cli.py", "demo.py"))
+    source = "".join((ROOT / "src/elman" / file).read_text("utf-8") for file in ("cli.py", "demo.py", "inspection.py"))
     known = {f.replace("_", "-") for f in elman.Classifier().get_params()} | set(re.findall(r"\b\w+\b", source))
     for name in ("README.md", "docs/command-line.md", "docs/demo.md", "docs/training.md", "docs/tasks/classify.md"):
         for flag in re.findall(r"(?<![\w-])--([a-z][a-z-]+)", PAGES[name].read_text("utf-8")):

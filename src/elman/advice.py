@@ -28,7 +28,8 @@ def advice(layers: list[Layer], options: Mapping[str, Any]) -> list[str]:
         elif layer.verdict == "silent":
             made += _against_silence(layer)
         for name, gate in layer.gates.items():
-            made += _about_gate(f"{name} in {layer.name}", gate)
+            if gate.kind != "sigmoid" or layer.verdict == "vanishing":  # a gate that stands open may well be meant to
+                made += _about_gate(f"{name} in {layer.name}", gate)
     return list(dict.fromkeys(made))
 
 
