@@ -121,7 +121,7 @@ FEATURES: dict[str, list[Any]] = {
 }
 
 #: Each task, by its verb.
-TASKS = ["classify"]
+TASKS = ["classify", "regress"]
 
 #: The instruction sets that were built and that this processor has.
 SETS: list[str] = ops.info()["found"]

@@ -119,11 +119,13 @@ def test_rows_of_the_readme() -> None:
         "clf": quick.fit(texts, labels),
         "model": torch.nn.LSTM(3, 4),
         "sequences": [np.zeros((length, 100), np.float32) for length in (3, 0, 5)],
+        "numbers": [1.0, 2.0, 3.0],
     }
     rows = re.findall(r"^\| [^|]+ \| `([^`]*elman\.[^`]*|clf[^`]*)` \|", PAGES["README.md"].read_text("utf-8"), re.M)
     assert len(rows) >= 5
     for row in rows:
-        exec(compile(row.replace("Classifier()", "Classifier(hidden=4, embed=4, epochs=1)"), row, "exec"), names)  # noqa: S102
+        quick_row = re.sub(r"(Classifier|Regressor)\(\)", r"\1(hidden=4, embed=4, epochs=1)", row)
+        exec(compile(quick_row, row, "exec"), names)  # noqa: S102
     assert names["y"].steps == 8
 
 

@@ -15,6 +15,7 @@ SMALL = ("--limit", "200", "--epochs", "1")
 # Each script with its arguments. What other scripts import is no script.
 SCRIPTS: dict[str, tuple[str, ...]] = {
     "classify.py": SMALL,
+    "regress.py": SMALL,
     "tutorials/binary_text_classifier.py": SMALL,
     "tutorials/imdb_network.py": SMALL,
     "tutorials/step_by_step.py": (),
@@ -50,6 +51,14 @@ def test_classify(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "".join(line[0] for line in answers) == "房间很大，但是服务太差了"
     assert all(re.fullmatch(r". (negative|positive) (0\.[5-9]\d|1\.00)", line) for line in answers), answers
     assert not list(tmp_path.iterdir())
+
+
+def test_regress() -> None:
+    length, angle, *steps = run("regress.py", *SCRIPTS["regress.py"])
+    assert re.fullmatch(r"length: wrong by \d+\.\d cm on average, R2 -?\d\.\d{3}", length)
+    assert re.fullmatch(r"angle:  wrong by 0\.\d{3} on average, the measurement by 0\.0\d{2}", angle)
+    assert len(steps) == 5
+    assert all(re.fullmatch(r"measured +-?0\.\d{3}, estimated +-?0\.\d{3}", line) for line in steps)
 
 
 @pytest.mark.parametrize("script", ["tutorials/binary_text_classifier.py", "tutorials/imdb_network.py"])

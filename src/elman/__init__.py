@@ -13,10 +13,10 @@ from elman.ragged import Ragged
 
 if TYPE_CHECKING:
     from elman.stream import Session
-    from elman.tasks import Classifier, load
+    from elman.tasks import Classifier, Regressor, load
 
 #: Names that wait until they are used: the tasks bring libraries that take longer to import than torch.
-_LATER = {"Classifier": "elman.tasks", "load": "elman.tasks", "Session": "elman.stream"}
+_LATER = {"Classifier": "elman.tasks", "Regressor": "elman.tasks", "load": "elman.tasks", "Session": "elman.stream"}
 
 __version__: str
 
@@ -32,6 +32,7 @@ __all__ = [
     "MinGRU",
     "MinLSTM",
     "Ragged",
+    "Regressor",
     "Session",
     "load",
     "nn",

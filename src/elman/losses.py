@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from elman.errors import ShapeError
+from elman.errors import OptionError, ShapeError
 
-__all__ = ["cross_entropy"]
+__all__ = ["DISTANCES", "cross_entropy", "distance"]
+
+DISTANCES = ("squared", "absolute", "huber")
 
 
 def cross_entropy(logits: Tensor, classes: Tensor, weights: Tensor | None = None, smoothing: float = 0.0) -> Tensor:
@@ -39,3 +42,35 @@ def cross_entropy(logits: Tensor, classes: Tensor, weights: Tensor | None = None
         return logits.sum()
     each = F.cross_entropy(logits, classes, reduction="none", label_smoothing=smoothing)
     return each.mean() if weights is None else (each * weights[classes]).mean()
+
+
+def distance(answers: Tensor, targets: Tensor, kind: str = "squared") -> Tensor:
+    """How far `answers` [rows, outputs] are from `targets` [rows, outputs], on average over the targets that are known.
+
+    ::
+
+        r = answer - target
+        squared   r^2
+        absolute  |r|
+        huber     r^2 / 2 where |r| <= 1, else |r| - 1/2         (Huber 1964)
+
+    A target that is NaN is unknown and has no gradient. Where none is known the distance is 0. Raises ``ShapeError``
+    if the shapes differ, ``OptionError`` for another kind.
+
+    >>> import torch
+    >>> distance(torch.tensor([[1.0, 5.0]]), torch.tensor([[3.0, float("nan")]]))
+    tensor(4.)
+    """
+    if kind not in DISTANCES:
+        raise OptionError(f"loss must be one of {', '.join(DISTANCES)}, got {kind!r}.")
+    if answers.shape != targets.shape:
+        raise ShapeError(f"distance expects equal shapes, got {list(answers.shape)} and {list(targets.shape)}.")
+    known = ~torch.isnan(targets)
+    error = torch.where(known, answers - torch.where(known, targets, 0), 0)
+    if kind == "squared":
+        each = error.square()
+    elif kind == "absolute":
+        each = error.abs()
+    else:
+        each = F.huber_loss(error, torch.zeros_like(error), reduction="none")
+    return each.sum() / known.sum().clamp(min=1)

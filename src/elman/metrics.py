@@ -4,7 +4,11 @@ With TP, FP, FN the sequences of a class that were found, wrongly claimed and mi
 
     precision = TP / (TP + FP)      recall = TP / (TP + FN)      F1 = 2 TP / (2 TP + FP + FN)
 
-each 0 where nothing stands below the line.
+each 0 where nothing stands below the line. Of numbers y and answers z, over those that are known (y is not NaN):
+
+    MAE = mean |y - z|      RMSE = sqrt(mean (y - z)^2)      R2 = 1 - sum (y - z)^2 / sum (y - mean y)^2
+
+R2 of a y that never changes is 1 where every answer is right, else 0.
 """
 
 from collections.abc import Hashable, Iterable, Sequence
@@ -12,10 +16,22 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import sklearn.metrics
+from numpy.typing import NDArray
 
 from elman.errors import DataError, ShapeError
 
-__all__ = ["LOWER_IS_BETTER", "ClassScore", "accuracy", "confusion", "lower_is_better", "macro_f1", "per_class"]
+__all__ = [
+    "LOWER_IS_BETTER",
+    "ClassScore",
+    "accuracy",
+    "confusion",
+    "lower_is_better",
+    "macro_f1",
+    "mae",
+    "per_class",
+    "r2",
+    "rmse",
+]
 
 LOWER_IS_BETTER = frozenset(
     {
@@ -108,6 +124,52 @@ def confusion(
     # Not sklearn.metrics.confusion_matrix, which warns about a single class.
     table = np.bincount(len(labels) * true + given, minlength=len(labels) ** 2)
     return labels, table.reshape(len(labels), len(labels)).astype(np.int64)
+
+
+def mae(truth: NDArray[np.float64], answers: NDArray[np.float64], weights: NDArray[np.float64] | None = None) -> float:
+    """The mean absolute error of numbers [rows]; a truth of NaN is left out. `weights` [rows]: what a row counts.
+
+    Raises ShapeError where the two differ in length, DataError where no truth is known (so do the two below).
+
+    >>> mae(np.array([1.0, np.nan, 4.0]), np.array([2.0, 2.0, 2.0]))
+    1.5
+    """
+    _, error, share = _errors(truth, answers, weights)
+    return float(share @ np.abs(error))
+
+
+def rmse(truth: NDArray[np.float64], answers: NDArray[np.float64], weights: NDArray[np.float64] | None = None) -> float:
+    """The root of the mean squared error of numbers [rows].
+
+    >>> rmse(np.array([1.0, 5.0]), np.array([1.0, 1.0])) == 8**0.5
+    True
+    """
+    _, error, share = _errors(truth, answers, weights)
+    return float(np.sqrt(share @ error**2))
+
+
+def r2(truth: NDArray[np.float64], answers: NDArray[np.float64], weights: NDArray[np.float64] | None = None) -> float:
+    """The share of the variance of numbers [rows] that is explained: 1 at best, 0 for the mean, below for worse.
+
+    >>> r2(np.array([1.0, 2.0, 3.0]), np.array([1.0, 2.0, 2.0]))
+    0.5
+    """
+    known, error, share = _errors(truth, answers, weights)
+    wrong, spread = float(share @ error**2), float(share @ (known - share @ known) ** 2)
+    return 1.0 - wrong / spread if spread > 0 else float(wrong == 0)
+
+
+def _errors(
+    truth: NDArray[np.float64], answers: NDArray[np.float64], weights: NDArray[np.float64] | None
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """The known truths, the error of each answer, and the share in which each counts."""
+    if truth.shape != answers.shape or truth.ndim != 1:
+        raise ShapeError(f"numbers [rows] are compared, got shapes {list(truth.shape)} and {list(answers.shape)}.")
+    known = ~np.isnan(truth)
+    if not known.any():
+        raise DataError("no number is known to compare with. Give at least one.")
+    share = np.ones(int(known.sum())) if weights is None else np.asarray(weights, dtype=np.float64)[known]
+    return truth[known], truth[known] - answers[known], share / share.sum()
 
 
 def _coded(

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from elman.errors import DataError, OptionError
 
-__all__ = ["Answer", "Session", "Stepper"]
+__all__ = ["Answer", "Estimate", "Session", "Stepper"]
 
 
 class Answer(NamedTuple):
@@ -21,6 +21,13 @@ class Answer(NamedTuple):
 
     label: Any  # the likeliest class
     probabilities: dict[Any, float]  # of every class
+    steps: int  # how many steps were fed
+
+
+class Estimate(NamedTuple):
+    """What a regressor says of the steps so far, or with `every_step` of the last of them."""
+
+    value: Any  # the number; an array where there are several, a dict where they have names
     steps: int  # how many steps were fed
 
 

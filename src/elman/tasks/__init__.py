@@ -1,6 +1,6 @@
 """What is asked? One file for each task; `load` brings back a saved one, whichever it is.
 
-`classify.py` one label per sequence
+`classify.py` one label per sequence · `regress.py` a number, or several, per sequence or step
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ from elman import store
 from elman.errors import ModelFileError
 from elman.tasks.base import Task
 from elman.tasks.classify import Classifier
+from elman.tasks.regress import Regressor
 
-__all__ = ["TASKS", "Classifier", "Task", "load"]
+__all__ = ["TASKS", "Classifier", "Regressor", "Task", "load"]
 
-TASKS: dict[str, type[Task]] = {task.task: task for task in (Classifier,)}
+TASKS: dict[str, type[Task]] = {task.task: task for task in (Classifier, Regressor)}
 
 
 def load(folder: str | os.PathLike[str]) -> Any:

@@ -49,6 +49,7 @@ class Task(BaseEstimator, Training):
 
     task: ClassVar[str]  # written to config.json, the name on the command line
     says: ClassVar[str]  # what it does, for people
+    most_epochs: ClassVar[int] = 20  # that `planned` chooses
 
     # how it learns, where that differs from Training
     epochs: int | None = None  # type: ignore[assignment]  # passes over the sequences; None: 4 to 20, see `planned`
@@ -108,14 +109,14 @@ class Task(BaseEstimator, Training):
 
         ::
 
-            epochs = 8 (700 000 / steps)^(1/3), from 4 to 20
+            epochs = 8 (700 000 / steps)^(1/3), from 4 to most_epochs (20; regression 60)
             batch_steps = 8192 if steps >= 2 000 000 else 4096
             batch_sequences = sequences / 32, from 16 to 256
 
         Film reviews (6 million steps) did best with 4 epochs, short Chinese reviews (0.7 million) with 8; the curve
         through the two, and what lies beyond them, is a guess that keeps the number of batches useful in small sets.
         """
-        epochs = min(20, max(4, round(8 * (700_000 / max(1, steps)) ** (1 / 3))))
+        epochs = min(self.most_epochs, max(4, round(8 * (700_000 / max(1, steps)) ** (1 / 3))))
         made = type(self)(**self.get_params(deep=False))
         made.epochs = epochs if self.epochs is None else self.epochs
         made.batch_steps = (8192 if steps >= 2_000_000 else 4096) if self.batch_steps is None else self.batch_steps
@@ -145,6 +146,11 @@ class Task(BaseEstimator, Training):
     def _check_options(self) -> None:
         if problems := self.problems():
             raise OptionError("; ".join(problems))
+
+    def _check_run(self, out: Any, resume: bool) -> None:
+        self._check_options()
+        if resume and out is None:
+            raise OptionError("resume = True needs the folder of the run to continue; give out=...")
 
     def _check_fitted(self) -> None:
         if not hasattr(self, "network_"):

@@ -32,7 +32,6 @@ from torch import Tensor
 from torch.nn import functional
 
 from elman import metrics, store
-from elman.batches import batches
 from elman.blend import START, best_loss, stacked
 from elman.diagnose import Probe
 from elman.errors import DataError, OptionError
@@ -44,8 +43,8 @@ from elman.options import is_whole, share
 from elman.ragged import Ragged
 from elman.stream import Answer, Session, counted, refuse_bidirectional
 from elman.tasks.base import held_out
-from elman.tasks.columns import ColumnTask, count
-from elman.tasks.network import Network, NetworkStepper
+from elman.tasks.columns import ColumnTask, check_table, count
+from elman.tasks.network import Network, NetworkStepper, answers
 from elman.train import History, train
 
 __all__ = ["Classifier"]
@@ -54,7 +53,6 @@ _Array = NDArray[Any]
 _Floats = NDArray[np.float64]
 _STRENGTHS = (30.0, 10.0, 100.0)  # of the n-gram model; where the validation part is too small to choose, the first
 _CHOOSERS = 200  # validation sequences from which the strength is chosen
-_STEPS = 1 << 16  # steps in a batch of prediction: bounds the memory, the answers do not depend on it
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -108,14 +106,12 @@ class Classifier(ClassifierMixin, ColumnTask):
         Raises ``OptionError`` for all options that cannot be, ``DataError`` for data that cannot be used, naming the
         sequence, and ``TrainingError`` if the loss becomes NaN (what was learnt until then stays usable).
         """
-        self._check_options()
-        if resume and out is None:
-            raise OptionError("resume = True needs the folder of the run to continue; give out=...")
+        self._check_run(out, resume)
         column, y = self._column_and_target(X, y)
         if y is None:
             raise DataError("Classifier requires y to be passed, but the target y is None. Give one label a sequence.")
         classes, codes = coded_labels(y, count(column))
-        _check_table(column)
+        check_table(column)
         weights = self._weights(classes, codes)
         rest = held_out(codes, len(codes), self.validation, self.seed)
         training = np.setdiff1d(np.arange(len(codes)), rest)
@@ -129,15 +125,8 @@ class Classifier(ClassifierMixin, ColumnTask):
         self.history_ = History("accuracy" if len(rest) else "loss")
         self.metrics_: dict[str, float] = {}
         plan = self.planned(len(training), data.steps)
-        self.data_ = {
-            "training sequences": len(training),
-            "training steps": data.steps,
-            "validation sequences": len(rest),
-            "epochs planned": int(plan.epochs or 0),
-            "steps in a batch": int(plan.batch_steps or 0),
-            "sequences in a batch": int(plan.batch_sequences or 0),
-            "classes": ", ".join(str(c) for c in classes.tolist()[:20]) + (" …" if len(classes) > 20 else ""),
-        }
+        few = ", ".join(str(c) for c in classes.tolist()[:20]) + (" …" if len(classes) > 20 else "")
+        self.data_ = self._facts(plan, data, kept) | {"classes": few}
         checkpoint = None if out is None else Path(out) / store.CHECKPOINT
         self._train(plan, data, kept, torch.from_numpy(codes), weights, (training, rest), checkpoint, resume)
         return self
@@ -334,14 +323,8 @@ class Classifier(ClassifierMixin, ColumnTask):
     def _blended(self, deep: _Floats, wide: _Floats | None) -> _Floats:
         return deep if wide is None else self.blend_[0] * deep + self.blend_[1] * wide
 
-    @torch.no_grad()
     def _deep_logits(self, data: Ragged) -> _Floats:
-        """Logits of the recurrent path. A sequence's bits do not depend on the batch it falls into."""
-        made = torch.zeros(len(data), len(self.classes_), dtype=torch.float64)
-        for chosen in batches(data.lengths, _STEPS) if len(data) else []:
-            first, last = int(chosen[0]), int(chosen[-1]) + 1
-            made[first:last] = self.network_(data[first:last])
-        return made.numpy()
+        return answers(self.network_, data, len(self.classes_))
 
     def _wide_logits(self, data: Ragged, model: NgramModel | None = None) -> _Floats | None:
         model = model or self.ngrams_
@@ -456,12 +439,6 @@ def _unpacked(state: dict[str, Tensor]) -> NgramState:
 
 
 # ---- numbers
-
-
-def _check_table(column: Any) -> None:
-    shape = getattr(column, "shape", None)
-    if isinstance(column, np.ndarray | Tensor) and column.ndim == 2 and column.shape[1] == 0:
-        raise DataError(f"Found array with 0 feature(s) (shape={tuple(shape or ())}) while a minimum of 1 is required.")
 
 
 def _softmax(logits: _Floats) -> _Floats:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import narwhals as nw
 import numpy as np
@@ -22,7 +22,7 @@ from elman.options import choice, share, whole
 from elman.ragged import Ragged
 from elman.tasks.base import Task
 
-__all__ = ["ColumnTask", "count"]
+__all__ = ["ColumnTask", "check_table", "count"]
 
 _Indices = NDArray[np.int64]
 
@@ -125,15 +125,26 @@ class ColumnTask(Task):
     def _features(self, column: Any, training: _Indices, rest: _Indices) -> tuple[Feature, Ragged, Ragged]:
         """The feature learnt from the training part alone, and the steps of both parts."""
         feature = self._feature(column)
-        if not len(rest):
+        if len(training) == count(column):
             data = feature.fit_transform(column)
             return feature, data, data[:0]
         try:
             data = feature.fit_transform(_take(column, training))
-            return feature, data, feature.transform(_take(column, rest))
+            return feature, data, feature.transform(_take(column, rest)) if len(rest) else data[:0]
         except DataError:
             self._feature(column).fit(column)  # the same fault, named by its place in what the caller passed
             raise
+
+    def _facts(self, plan: Self, data: Ragged, kept: Ragged) -> dict[str, Any]:
+        """What the card says of the training."""
+        return {
+            "training sequences": len(data),
+            "training steps": data.steps,
+            "validation sequences": len(kept),
+            "epochs planned": int(plan.epochs or 0),
+            "steps in a batch": int(plan.batch_steps or 0),
+            "sequences in a batch": int(plan.batch_sequences or 0),
+        }
 
     def _remember_input(self, X: Any, column: Any) -> None:
         """What later frames and tables are compared with; and the options, should they be set anew after fit."""
@@ -186,6 +197,17 @@ class ColumnTask(Task):
         self.input_ = config["input"]
         if config["columns"] is not None:
             self.n_features_in_ = int(config["columns"])
+
+
+def check_table(column: Any) -> None:
+    """Raises ``DataError`` for a table without columns.
+
+    >>> check_table(np.zeros((2, 1)))
+    """
+    if isinstance(column, np.ndarray | Tensor) and column.ndim == 2 and column.shape[1] == 0:
+        raise DataError(
+            f"Found array with 0 feature(s) (shape={tuple(column.shape)}) while a minimum of 1 is required."
+        )
 
 
 def _take(column: Any, indices: _Indices) -> Any:

@@ -10,9 +10,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from elman.batches import batches
 from elman.encoder import Encoder
 from elman.features import Feature
 from elman.heads import Linear, Pool
@@ -20,7 +23,9 @@ from elman.ragged import Ragged
 from elman.stream import flat, nested
 from elman.tasks.columns import ColumnTask
 
-__all__ = ["Network", "NetworkStepper", "Path"]
+__all__ = ["Network", "NetworkStepper", "Path", "answers"]
+
+_STEPS = 1 << 16  # steps in a batch of prediction: bounds the memory, the answers do not depend on it
 
 
 class Path(nn.Module):
@@ -64,6 +69,7 @@ class Network(nn.Module):
 
     def __init__(self, feature: Feature, outputs: int, options: ColumnTask, every_step: bool = False) -> None:
         super().__init__()
+        self.every_step = every_step
         self.path = Path(feature, options, pooled=not every_step)
         self.dropout = nn.Dropout(options.head_dropout)
         self.head = Linear(self.path.outputs, outputs)
@@ -93,6 +99,18 @@ class Network(nn.Module):
         """The answers at every step of sequences that go on from a state, and the state afterwards."""
         y, after = self.path.steps(x, state)
         return self.head(self.dropout(y.values)), after
+
+
+@torch.no_grad()
+def answers(network: Network, data: Ragged, outputs: int) -> NDArray[np.float64]:
+    """What a network says, float64 [rows, outputs]. A sequence's bits do not depend on the batch it falls into."""
+    made = torch.zeros(data.steps if network.every_step else len(data), outputs, dtype=torch.float64)
+    done = 0
+    for chosen in batches(data.lengths, _STEPS) if len(data) else []:
+        rows = network(data[int(chosen[0]) : int(chosen[-1]) + 1])
+        made[done : done + len(rows)] = rows
+        done += len(rows)
+    return made.numpy()
 
 
 class NetworkStepper:

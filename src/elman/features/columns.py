@@ -1,0 +1,360 @@
+"""Several columns of different kinds that describe the same sequences: text beside numbers beside a category.
+
+Columns of tokens and of numbers that are equally long in every sequence are *aligned*: they are read step by step
+together. A text, and whatever is not aligned, is read by itself. Categories and single numbers have no steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from elman.bundle import Bundle
+from elman.errors import DataError, ModelFileError, OptionError
+from elman.features.base import Feature, is_missing, listed
+from elman.features.category import Category
+from elman.features.gaps import floats
+from elman.features.kinds import STATIC
+from elman.features.number import Number
+from elman.features.numbers import Numbers
+from elman.features.static import Static
+from elman.features.text import Text
+from elman.features.tokens import Tokens
+from elman.ragged import Ragged
+
+__all__ = ["Columns", "Group", "Inputs"]
+
+_STEPS: dict[str, type[Feature]] = {feature.kind: feature for feature in (Text, Tokens, Numbers)}
+_STATIC: dict[str, type[Static]] = {Category.kind: Category, Number.kind: Number}
+_Indices = NDArray[np.int64]
+
+
+class Inputs:
+    """Columns by name, one value a sequence in each. Raises ``DataError`` if they are not equally long.
+
+    >>> len(Inputs({"text": ["a b", "c"], "age": [3, None]}))
+    2
+    """
+
+    def __init__(self, columns: Mapping[str, Any]) -> None:
+        self.columns = {n: c if isinstance(c, np.ndarray) else listed(c, n) for n, c in columns.items()}
+        sizes = {name: len(column) for name, column in self.columns.items()}
+        first = next(iter(sizes))
+        for name, size in sizes.items():
+            if size != sizes[first]:
+                raise DataError(f"the column {name!r} has {size} rows, {first!r} has {sizes[first]}.")
+
+    def __len__(self) -> int:
+        return len(next(iter(self.columns.values())))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.columns)
+
+    def take(self, indices: _Indices) -> Inputs:
+        """The same columns of some of the sequences."""
+        places = indices.tolist()
+        return Inputs(
+            {
+                name: column[indices] if isinstance(column, np.ndarray) else [column[i] for i in places]
+                for name, column in self.columns.items()
+            }
+        )
+
+
+@dataclass
+class Group:
+    """Columns whose steps are aligned, and the features that read them, side by side.
+
+    All columns of numbers are read by one `Numbers`, which comes last, with their widths side by side.
+    """
+
+    columns: list[list[str]]  # for each feature the columns it reads
+    features: list[Feature]
+    widths: list[list[int]]  # for each feature the numbers in a step of each of its columns; of symbols 1
+
+    @property
+    def names(self) -> list[str]:
+        """All columns of the group."""
+        return [name for names in self.columns for name in names]
+
+
+class Columns:
+    """Columns of different kinds, each with the feature that its kind has; the result is a `Bundle`.
+
+    `kinds` says the kind of each column: "text", "tokens", "numbers" (a list or array of numbers a sequence), "number"
+    (one a sequence) or "category"; `make` makes the unfitted feature of a kind with steps. Which columns are aligned is
+    learnt by `fit`.
+
+    >>> columns = Columns({"text": "text", "age": "number"})
+    >>> data = columns.fit_transform(Inputs({"text": ["a b", "c"], "age": [30, 50]}))
+    >>> data.lengths, data.static
+    (tensor([2, 1]), (tensor([[-1.],
+            [ 1.]]),))
+    """
+
+    kind: ClassVar[str] = "columns"
+
+    def __init__(self, kinds: Mapping[str, str], make: Callable[[str], Feature] | None = None) -> None:
+        self.kinds = dict(kinds)
+        self.make = make or (lambda kind: _STEPS[kind]())
+        self.groups: list[Group] = []
+        self.statics: dict[str, Static] = {name: _STATIC[kind]() for name, kind in kinds.items() if kind in STATIC}
+
+    # ---- learning
+
+    def arrange(self, inputs: Inputs) -> Self:
+        """Finds which columns are aligned. Raises ``DataError`` if none of them has steps."""
+        lengths: list[tuple[list[str], _Indices]] = []  # -1 where all columns of the group miss the sequence
+        for name, kind in self.kinds.items():
+            if kind in STATIC:
+                continue
+            here = None if kind == Text.kind else _lengths(inputs.columns[name])
+            mates = [] if here is None else [mate for mate in lengths if _agree(mate[1], here)]
+            if here is not None and mates:
+                mates[0][0].append(name)
+                mates[0][1][:] = np.maximum(mates[0][1], here)
+            else:
+                lengths.append(([name], np.full(len(inputs), -2) if here is None else here.copy()))
+        if not lengths:
+            raise DataError(
+                f"none of the columns {', '.join(map(repr, self.kinds))} has steps: texts, lists of tokens or lists of "
+                "numbers. What has one number or category a row only is no sequence."
+            )
+        self.groups = [self._group(names) for names, _ in lengths]
+        return self
+
+    def fit_transform(self, inputs: Inputs) -> Bundle:
+        """Learns from the training data, and gives its steps."""
+        if not self.groups:
+            self.arrange(inputs)
+        parts = []
+        for group in self.groups:
+            made = []
+            for place, (names, feature) in enumerate(zip(group.columns, group.features, strict=True)):
+                if isinstance(feature, Numbers):
+                    group.widths[place] = [_width(inputs.columns[name], name) for name in names]
+                column = _joined(inputs, group, place)
+                made.append(feature.fit_transform(column, name=", ".join(names)))
+            parts.append(tuple(made))
+        for name, static in self.statics.items():
+            static.fit(inputs.columns[name], name=name)
+        return self._bundle(parts, inputs)
+
+    def fit(self, inputs: Inputs) -> Self:
+        """Learns from the training data."""
+        self.fit_transform(inputs)
+        return self
+
+    def transform(self, inputs: Inputs) -> Bundle:
+        """The steps of each group of aligned columns, and the rows of the others."""
+        parts = [
+            tuple(
+                feature.transform(_joined(inputs, group, place), name=", ".join(names))
+                for place, (names, feature) in enumerate(zip(group.columns, group.features, strict=True))
+            )
+            for group in self.groups
+        ]
+        return self._bundle(parts, inputs)
+
+    def _group(self, names: list[str]) -> Group:
+        symbols = [[name] for name in names if self.kinds[name] != Numbers.kind]
+        numbers = [name for name in names if self.kinds[name] == Numbers.kind]
+        columns = [*symbols, *([numbers] if numbers else [])]
+        return Group(columns, [self.make(self.kinds[part[0]]) for part in columns], [[1] * len(c) for c in columns])
+
+    def _bundle(self, parts: list[tuple[Ragged, ...]], inputs: Inputs) -> Bundle:
+        for group, made in zip(self.groups, parts, strict=True):
+            for names, part in zip(group.columns, made, strict=True):
+                _check_aligned(made[0].lengths, part.lengths, group.columns[0][0], names[0])
+        rows = [static.transform(inputs.columns[name], name=name) for name, static in self.statics.items()]
+        return Bundle(parts, rows)
+
+    # ---- what readers ask
+
+    @property
+    def names(self) -> list[str]:
+        """All columns."""
+        return list(self.kinds)
+
+    @property
+    def symbols(self) -> int | None:
+        """How many symbols all texts and tokens have together; None without any."""
+        sizes = [feature.symbols for _, _, feature in self._symbolic() if feature.symbols is not None]
+        return sum(sizes) if sizes else None
+
+    def symbolic(self, data: Bundle) -> Ragged:
+        """The symbols of each sequence, those of one column after those of the other, no two columns sharing any."""
+        parts, before = [], 0
+        for g, place, feature in self._symbolic():
+            part = data.groups[g][place]
+            parts.append(part.with_values(part.values + before))
+            before += int(feature.symbols or 0)
+        if len(parts) == 1:
+            return parts[0]
+        whole, count = Ragged.cat(parts), len(data)
+        order = torch.arange(count * len(parts)).view(len(parts), count).T.reshape(-1)
+        mixed = whole[order]
+        return Ragged(mixed.values, mixed.offsets[:: len(parts)].clone())
+
+    def only(self) -> Feature:
+        """The one feature whose steps a stream can be fed. Raises ``OptionError`` if there are several."""
+        features = [feature for group in self.groups for feature in group.features]
+        if len(features) != 1:
+            steps = [name for group in self.groups for name in group.names]
+            raise OptionError(
+                f"a model that reads the steps of {', '.join(map(repr, steps))} cannot stream: a stream has one "
+                "kind of step. Train with one of them and the columns without steps."
+            )
+        return features[0]
+
+    def _symbolic(self) -> list[tuple[int, int, Feature]]:
+        return [
+            (g, place, feature)
+            for g, group in enumerate(self.groups)
+            for place, feature in enumerate(group.features)
+            if not isinstance(feature, Numbers)
+        ]
+
+    def describe(self) -> str:
+        """One line: what each column is."""
+        return "; ".join(f"{name}: {what}" for name, what in self.described().items())
+
+    def described(self) -> dict[str, str]:
+        """What each column is, and what it is aligned with."""
+        told = {}
+        for group in self.groups:
+            for names, feature in zip(group.columns, group.features, strict=True):
+                for name in names:
+                    others = [other for other in group.names if other != name]
+                    told[name] = feature.describe() + (f", step by step with {', '.join(others)}" if others else "")
+        told |= {name: static.describe() for name, static in self.statics.items()}
+        return {name: told[name] for name in self.kinds}
+
+    # ---- on disk
+
+    def config(self) -> dict[str, Any]:
+        """Kinds, groups, and what each feature has learnt."""
+        return {
+            "kinds": self.kinds,
+            "groups": [
+                {"columns": g.columns, "widths": g.widths, "features": [f.config() for f in g.features]}
+                for g in self.groups
+            ],
+            "statics": {name: static.config() for name, static in self.statics.items()},
+        }
+
+    def tensors(self) -> dict[str, Tensor]:
+        """What the features have learnt, by the place of their group and their own."""
+        return {f"{p}.{key}": value for p, feature in self._placed() for key, value in feature.tensors().items()}
+
+    def files(self) -> dict[str, str]:
+        """The files of the features; their names begin with the feature's place."""
+        return {f"{p}-{name}": text for p, feature in self._placed() for name, text in feature.files().items()}
+
+    @classmethod
+    def restore(cls, config: Mapping[str, Any], tensors: Mapping[str, Tensor], files: Mapping[str, str]) -> Self:
+        """The saved columns. Raises `ModelFileError` if anything in them cannot be right."""
+        kinds = dict(config["kinds"])
+        if not kinds or not set(kinds.values()) <= {*_STEPS, *_STATIC}:
+            raise ModelFileError("the saved columns have a kind that this version does not know.")
+        made = cls(kinds)
+        for g, saved in enumerate(config["groups"]):
+            group = Group([list(map(str, c)) for c in saved["columns"]], [], [list(w) for w in saved["widths"]])
+            _check_saved(group, len(saved["features"]))
+            for place, (names, own) in enumerate(zip(group.columns, saved["features"], strict=True)):
+                at = f"{g}.{place}"
+                part = {key.removeprefix(f"{at}."): t for key, t in tensors.items() if key.startswith(f"{at}.")}
+                texts = {n.removeprefix(f"{at}-"): text for n, text in files.items() if n.startswith(f"{at}-")}
+                group.features.append(_STEPS[kinds[names[0]]].restore(own, part, texts))
+            made.groups.append(group)
+        with_steps = {name for name, kind in kinds.items() if kind not in STATIC}
+        if sorted(n for g in made.groups for n in g.names) != sorted(with_steps) or not with_steps:
+            raise ModelFileError("the saved groups do not hold each column with steps once.")
+        statics = {name: _STATIC[kind] for name, kind in kinds.items() if kind in STATIC}
+        made.statics = {name: kind.restore(config["statics"][name]) for name, kind in statics.items()}
+        return made
+
+    def _placed(self) -> list[tuple[str, Feature]]:
+        return [
+            (f"{g}.{place}", feature)
+            for g, group in enumerate(self.groups)
+            for place, feature in enumerate(group.features)
+        ]
+
+
+# ---- aligned columns
+
+
+def _lengths(column: Any) -> _Indices:
+    """How many steps each sequence has; -1 where it is missing."""
+    return np.array([-1 if is_missing(value) or not hasattr(value, "__len__") else len(value) for value in column])
+
+
+def _agree(one: _Indices, other: _Indices) -> bool:
+    """Whether two columns are equally long wherever neither is missing."""
+    return bool(((one == other) | (one == -1) | (other == -1)).all())
+
+
+def _width(column: Any, name: str) -> int:
+    """How many numbers a step of a column has: those of the first sequence that tells."""
+    for i, value in enumerate(column):
+        if not is_missing(value) and len(value):
+            array = floats(value, f"{name}: sequence {i}")
+            return 1 if array.ndim < 2 else int(array.shape[1])
+    return 1
+
+
+def _joined(inputs: Inputs, group: Group, place: int) -> Any:
+    """The column that a feature reads: its only one as it is, or several of numbers side by side."""
+    names, widths = group.columns[place], group.widths[place]
+    if len(names) == 1:
+        return inputs.columns[names[0]]
+    columns = [inputs.columns[name] for name in names]
+    return [_side_by_side([column[i] for column in columns], i, names, widths) for i in range(len(inputs))]
+
+
+def _side_by_side(values: list[Any], i: int, names: list[str], widths: list[int]) -> NDArray[np.float64]:
+    """The steps of one sequence, all columns side by side; a column that misses the sequence has gaps."""
+    present = [(name, len(value)) for name, value in zip(names, values, strict=True) if not is_missing(value)]
+    steps = present[0][1] if present else 0
+    parts = []
+    for name, value, width in zip(names, values, widths, strict=True):
+        if is_missing(value):
+            parts.append(np.full((steps, width), np.nan))
+            continue
+        if len(value) != steps:
+            raise DataError(_unaligned(i, present[0][0], steps, name, len(value)))
+        array = floats(value, f"{name}: sequence {i}")
+        array = array.reshape(steps, -1) if steps else np.zeros((0, width))
+        if array.shape[1] != width:
+            raise DataError(f"{name}: sequence {i} has {array.shape[1]} numbers a step, others have {width}.")
+        parts.append(array)
+    return np.concatenate(parts, axis=1)
+
+
+def _check_aligned(one: Tensor, other: Tensor, first: str, name: str) -> None:
+    wrong = (one != other).nonzero()
+    if len(wrong):
+        i = int(wrong[0, 0])
+        raise DataError(_unaligned(i, first, int(one[i]), name, int(other[i])))
+
+
+def _unaligned(i: int, first: str, steps: int, name: str, others: int) -> str:
+    return (
+        f"{name}: sequence {i} has {others} steps, but {steps} in {first!r}. The two were equally long in every "
+        "sequence of the training, and are read step by step together."
+    )
+
+
+def _check_saved(group: Group, features: int) -> None:
+    counts = [len(names) for names in group.columns]
+    if len(counts) != features or [len(widths) for widths in group.widths] != counts or not all(counts):
+        raise ModelFileError("the saved groups have columns, widths and features that do not agree.")
+    if any(type(width) is not int or width < 1 for widths in group.widths for width in widths):
+        raise ModelFileError("the saved groups have a width that is no whole number of at least 1.")

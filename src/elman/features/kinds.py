@@ -1,0 +1,75 @@
+"""What each column of a frame is: a text, tokens, a series, or one number or category a row."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from elman.errors import DataError
+from elman.features.base import is_missing, listed, seen
+
+__all__ = ["KINDS", "STATIC", "kind_of", "kinds_of"]
+
+STATIC = ("number", "category")  # one value a sequence
+KINDS = ("text", "tokens", "numbers", *STATIC, "skip")  # of a column; "skip": it is not read
+MOST = 50  # distinct texts of a category; with more it is a text
+
+
+def kinds_of(columns: Mapping[str, Any], given: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The kind of each column that is to be read: as `given`, else as it looks.
+
+    Raises ``DataError`` for a given name that is no column, and for a column that is of no kind.
+
+    >>> kinds_of({"review": ["a b", "c"], "age": [3, None], "load": [[1.5], [2, 3]], "id": [1, 2]}, {"id": "skip"})
+    {'review': 'text', 'age': 'number', 'load': 'numbers'}
+    """
+    given = given or {}
+    for name in given:
+        if name not in columns:
+            close = difflib.get_close_matches(name, list(columns), 1)
+            hint = f" Did you mean {close[0]!r}?" if close else ""
+            raise DataError(
+                f"features names {name!r}, which is no column to read: {', '.join(map(repr, columns))}.{hint}"
+            )
+    found = {name: given.get(name) or kind_of(column, name) for name, column in columns.items()}
+    return {name: kind for name, kind in found.items() if kind != "skip"}
+
+
+def kind_of(column: Any, name: str) -> str:
+    """What a column looks like.
+
+    Numbers and truth values: "number". Texts: "category" if at most 50 are distinct and each comes twice on average,
+    or if the column has a type of categories; else "text". Lists of texts: "tokens"; of numbers, and arrays: "numbers".
+
+    >>> kind_of(["red", "blue", "red", "red"], "colour"), kind_of(["red", "blue"], "colour")
+    ('category', 'text')
+    """
+    if str(getattr(column, "dtype", "")).lower().startswith(("category", "categorical", "enum", "dictionary")):
+        return "category"
+    if isinstance(column, np.ndarray) and column.ndim > 1:
+        return "numbers"
+    values = [value for value in listed(column, name) if not is_missing(value)]
+    if not values:
+        raise DataError(f"the column {name!r} holds nothing. Leave it out: features={{{name!r}: 'skip'}}.")
+    first = values[0]
+    if isinstance(first, str):
+        return "category" if len(set(map(str, values))) <= min(MOST, len(values) // 2) else "text"
+    if hasattr(first, "__len__"):
+        return _kind_of_lists(values, name)
+    if hasattr(first, "__float__"):
+        return "number"
+    raise DataError(
+        f"the column {name!r} holds {seen(first)}, which is no text, number or list. Turn it into numbers, or leave it "
+        f"out: features={{{name!r}: 'skip'}}."
+    )
+
+
+def _kind_of_lists(values: list[Any], name: str) -> str:
+    for value in values:
+        inside = [part for part in list(value)[:100] if not is_missing(part)]
+        if inside:
+            return "tokens" if isinstance(inside[0], str) else "numbers"
+    return "numbers"

@@ -1,0 +1,104 @@
+"""A number for each sequence: an age, a price, the size of a shop; it may be missing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from elman.errors import DataError, ModelFileError, OptionError
+from elman.features.base import checked, is_missing, listed, seen
+from elman.features.gaps import center_and_spread
+from elman.features.static import Static
+
+__all__ = ["Number"]
+
+_LARGEST = float(np.finfo(np.float32).max)
+
+
+class Number(Static):
+    """One number a sequence, scaled to mean 0 and deviation 1 over the training data; a missing one becomes the mean.
+
+    ```
+    row = (x - mean) / deviation, 1          where x is known
+          0, 0                               where it is missing
+    ```
+
+    The second number is there only if training saw a missing one. A number that never changes has deviation 1. Raises
+    `DataError` naming the place for texts and infinities.
+
+    >>> Number().fit([1, 3, None]).transform([5, None])
+    tensor([[3., 1.],
+            [0., 0.]])
+    """
+
+    kind: ClassVar[str] = "number"
+
+    def fit(self, column: Any, *, name: str = "X") -> Self:
+        """Learns mean and deviation of what is known; 0 and 1 where nothing is."""
+        values = _values(column, name)
+        self.missing_ = bool(np.isnan(values).any())
+        self.mean_, self.deviation_ = center_and_spread(values)
+        return self
+
+    def transform(self, column: Any, *, name: str = "X") -> Tensor:
+        """A row for each sequence: float32 [sequences, 1], or 2 where training saw missing numbers."""
+        if not hasattr(self, "mean_"):
+            raise OptionError("this Number is not fitted. Call fit(column) first.")
+        values = _values(column, name)
+        known = ~np.isnan(values)
+        scaled = np.where(known, (values * 0.5 - self.mean_ * 0.5) / (self.deviation_ * 0.5), 0.0)
+        if (far := np.flatnonzero(~(np.abs(scaled) <= _LARGEST))).size:
+            raise DataError(f"{name}: sequence {far[0]} is {values[far[0]]:g}, too far from the training data.")
+        rows = np.stack([scaled, known], axis=1) if self.missing_ else scaled[:, None]
+        return torch.from_numpy(rows.astype(np.float32))
+
+    def module(self) -> nn.Module:
+        """The rows as they are."""
+        return _AsIs(2 if self.missing_ else 1)
+
+    def config(self) -> dict[str, Any]:
+        """Mean, deviation, and whether any was missing."""
+        return {"mean": self.mean_, "deviation": self.deviation_, "missing": self.missing_}
+
+    @classmethod
+    def restore(cls, config: Mapping[str, Any]) -> Self:
+        """The saved feature."""
+        made = cls()
+        made.mean_, made.deviation_ = (float(checked(config, k, (float, int), cls.kind)) for k in ("mean", "deviation"))
+        made.missing_ = checked(config, "missing", bool, cls.kind)
+        if not (np.isfinite([made.mean_, made.deviation_]).all() and made.deviation_ > 0):
+            raise ModelFileError("the saved number feature must have a finite mean, and a deviation above 0.")
+        return made
+
+    def describe(self) -> str:
+        """One line: `number, 35.2 ± 9.1, some missing`."""
+        return f"number, {self.mean_:.4g} ± {self.deviation_:.4g}" + (", some missing" if self.missing_ else "")
+
+
+class _AsIs(nn.Module):
+    def __init__(self, outputs: int) -> None:
+        super().__init__()
+        self.outputs = outputs
+
+    def forward(self, rows: Tensor) -> Tensor:
+        return rows
+
+
+def _values(column: Any, name: str) -> NDArray[np.float64]:
+    """The numbers as float64, NaN where missing."""
+    return np.array([_value(value, i, name) for i, value in enumerate(listed(column, name))], dtype=np.float64)
+
+
+def _value(value: Any, i: int, name: str) -> float:
+    if is_missing(value) or value is np.ma.masked:
+        return float("nan")
+    if isinstance(value, str | bytes) or not hasattr(value, "__float__") or isinstance(value, complex):
+        raise DataError(f"{name}: sequence {i} is {seen(value)}, where a number was expected.")
+    if not np.isfinite(number := float(value)):
+        raise DataError(f"{name}: sequence {i} is {number}. Write NaN if it is unknown.")
+    return number

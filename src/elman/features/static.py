@@ -1,0 +1,45 @@
+"""What is known of a whole sequence, beside its steps: one value each, such as an age or a kind of shop."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any, ClassVar, Self
+
+from torch import Tensor, nn
+
+__all__ = ["Static"]
+
+
+class Static(ABC):
+    """One kind of value per sequence. It learns from the training data, and owns missing values.
+
+    `fit` learns, `transform` turns a column into a tensor [sequences, ...], `module` makes the layer that reads it.
+    """
+
+    kind: ClassVar[str]  # written to config.json
+
+    @abstractmethod
+    def fit(self, column: Any, *, name: str = "X") -> Self:
+        """Learns from the training data; `name` is what error messages call the column."""
+
+    @abstractmethod
+    def transform(self, column: Any, *, name: str = "X") -> Tensor:
+        """A row for each sequence."""
+
+    @abstractmethod
+    def module(self) -> nn.Module:
+        """The layer that reads rows of `transform`: float32 [sequences, module.outputs]."""
+
+    @abstractmethod
+    def config(self) -> dict[str, Any]:
+        """Learnt facts as JSON."""
+
+    @classmethod
+    @abstractmethod
+    def restore(cls, config: Mapping[str, Any]) -> Self:
+        """The fitted feature that was saved. Raises `ModelFileError` if anything in it cannot be right."""
+
+    @abstractmethod
+    def describe(self) -> str:
+        """One line for reports."""
