@@ -25,6 +25,7 @@ class Row:
     reference: Callable[..., tuple[Any, ...]]
     options: Mapping[str, Any] = field(default_factory=dict)
     bounded: bool = False  # no y is beyond 1, whatever comes in
+    blocks: int = 1  # what the width of its steps is a multiple of
     slack: float = 1.0  # how much further from the reference it may be, for a reason that stands beside it
 
     def make(self, inputs: int, hidden: int, **given: Any) -> Cell:
@@ -62,6 +63,7 @@ TWINS = {
 
 CELLS: dict[str, Row] = {
     **TWINS,
+    "gru_d": Row(cell=cells.GRUD, reference=reference.gru_d, blocks=3),
     "ln_lstm": Row(cell=cells.LayerNormLSTM, reference=reference.ln_lstm),
     "min_gru": Row(cell=cells.MinGRU, reference=reference.min_gru),
     "min_lstm": Row(cell=cells.MinLSTM, reference=reference.min_lstm),

@@ -39,7 +39,7 @@ class NextSymbol(nn.Module, StepLoss):
         texts = Ragged.of([torch.randint(5, (length + 1,), generator=random) for length in lengths])
         self.inputs, self.targets = (Ragged.of([text[part] for text in texts]) for part in (slice(-1), slice(1, None)))
         torch.manual_seed(0)
-        self.embed, self.encoder = nn.Embedding(5, 4), Encoder(4, 6, cell, layers, dropout=dropout)
+        self.embed, self.encoder = nn.Embedding(5, 6), Encoder(6, 6, cell, layers, dropout=dropout)
         self.head = Linear(6, 5)
         self.calls: list[tuple[Piece, Tensor]] = []
 

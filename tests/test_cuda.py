@@ -49,21 +49,25 @@ def agree(module: torch.nn.Module, x: Any) -> None:
         assert distance(p.grad.cpu(), q.grad) <= TOLERANCE[dtype]
 
 
-@pytest.mark.parametrize("name", [name for name in VARIANTS if "zoneout" not in name])  # extras run on the CPU
+#: Extras, such as zoneout and GRU-D's decay, run on the CPU only.
+ON_THE_CARD = [name for name in VARIANTS if "zoneout" not in name and name != "gru_d"]
+
+
+@pytest.mark.parametrize("name", ON_THE_CARD)
 @pytest.mark.parametrize("reverse", [False, True])
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 @pytest.mark.parametrize("bias", [True, False])
 def test_cells(name: str, reverse: bool, dtype: torch.dtype, bias: bool) -> None:
-    agree(VARIANTS[name].make(5, 17, reverse=reverse, bias=bias, dtype=dtype), ragged(LENGTHS, 5, dtype))
+    agree(VARIANTS[name].make(6, 17, reverse=reverse, bias=bias, dtype=dtype), ragged(LENGTHS, 6, dtype))
 
 
-@pytest.mark.parametrize("name", CELLS)
+@pytest.mark.parametrize("name", sorted(CELLS.keys() & ON_THE_CARD))
 @pytest.mark.parametrize("lengths", [[], [0, 0], [3]], ids=str)
 def test_few_steps_or_none(name: str, lengths: list[int]) -> None:
     agree(CELLS[name].make(5, 17), ragged(lengths, 5))
 
 
-@pytest.mark.parametrize("name", CELLS)
+@pytest.mark.parametrize("name", sorted(CELLS.keys() & ON_THE_CARD))
 def test_steps_equal_forward(name: str) -> None:
     cell = CELLS[name].make(5, 17, dtype=torch.float64, device="cuda")
     x = ragged([4, 4], 5, torch.float64).to("cuda")
@@ -75,7 +79,7 @@ def test_steps_equal_forward(name: str) -> None:
     assert all(distance(a.cpu(), b.cpu()) <= TOLERANCE[torch.float64] for a, b in zip(state, last, strict=True))
 
 
-@pytest.mark.parametrize("name", CELLS)
+@pytest.mark.parametrize("name", sorted(CELLS.keys() & ON_THE_CARD))
 def test_encoder(name: str) -> None:
     agree(Encoder(5, [17, 9], name, bidirectional=True).double(), ragged(LENGTHS, 5, torch.float64))
 

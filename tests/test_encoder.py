@@ -69,7 +69,7 @@ def test_one_width_per_layer() -> None:
     [
         (
             {"cell": "elman"},
-            "cell must be one of rnn, rnn_relu, lstm, ln_lstm, gru, min_gru, min_lstm, lru, got 'elman'",
+            "cell must be one of rnn, rnn_relu, lstm, ln_lstm, gru, gru_d, min_gru, min_lstm, lru, got 'elman'",
         ),
         ({"layers": 0}, "layers must be at least 1, got 0"),
         ({"hidden": [4, 5], "layers": 3}, "hidden lists 2 widths and layers is 3. Give one width, or one per layer."),
@@ -128,9 +128,9 @@ def test_a_bidirectional_encoder_refuses_to_step() -> None:
 def test_a_whole_model_gives_a_sequence_the_same_bits_in_any_batch(
     name: str, dtype: torch.dtype, threads: None
 ) -> None:
-    encoder = Encoder(5, 33, name, layers=2, bidirectional=True)
+    encoder = Encoder(6, 33, name, layers=2, bidirectional=True)
     model = torch.nn.Sequential(encoder, Pool("last+mean+max+attention", 66), Linear(4 * 66, 3)).to(dtype)
-    x = ragged([length * 3 for length in LENGTHS], 5, dtype)
+    x = ragged([length * 3 for length in LENGTHS], 6, dtype)
 
     def run(x: Ragged) -> torch.Tensor:
         return model[2](model[1](model[0](x)[0]))  # type: ignore[no-any-return]

@@ -99,7 +99,8 @@ def test_steps_with_resets_equal_forward(name: str) -> None:
 @pytest.mark.parametrize("memory", ops.MEMORY)
 def test_gradients_of_a_learnt_start_through_resets(name: str, memory: str) -> None:
     lengths = [3, 0, 1, 4]
-    cell, x = learnt(name, 2, 3, memory=memory, dtype=torch.float64), ragged(lengths, 2, torch.float64)
+    width = 2 * CELLS[name].blocks
+    cell, x = learnt(name, width, 3, memory=memory, dtype=torch.float64), ragged(lengths, width, torch.float64)
     marks, names = torch.tensor([0, 1, 0, 1, 0, 0, 1, 0]).bool(), [key for key, _ in cell.named_parameters()]
     x.values.abs_().add_(0.1)  # away from the corner of max(0, .)
 
@@ -282,7 +283,7 @@ def test_an_encoder_hands_them_on() -> None:
 
 
 def test_an_encoder_refuses_what_its_cell_lacks() -> None:
-    with pytest.raises(OptionError, match="recurrent_dropout and zoneout are for rnn, rnn_relu, lstm and gru, got"):
+    with pytest.raises(OptionError, match="recurrent_dropout and zoneout are for rnn, rnn_relu, lstm, gru and gru_d, got"):
         Encoder(3, 4, "min_gru", zoneout=0.1)
 
 

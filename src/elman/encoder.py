@@ -30,7 +30,8 @@ class Encoder(nn.Module):
 
     - `inputs`: width of a step.
     - `hidden`: units of a layer and direction; one number for all layers, or one per layer.
-    - `cell`: "rnn", "rnn_relu", "lstm", "ln_lstm", "gru", "min_gru", "min_lstm" or "lru" (``elman.cells.CELLS``).
+    - `cell`: "rnn", "rnn_relu", "lstm", "ln_lstm", "gru", "gru_d", "min_gru", "min_lstm" or "lru"
+      (``elman.cells.CELLS``). "gru_d" reads steps with mask and gap; the layers over the first are "gru" then.
     - `layers`: how many; may be left at 1 when `hidden` lists one width per layer.
     - `bidirectional`: each layer also walks backwards; its two results stand side by side.
     - `dropout`: share of h set to zero after every layer, one mask for all steps of a sequence; 0 turns it off.
@@ -80,10 +81,11 @@ class Encoder(nn.Module):
         if issubclass(CELLS[cell], Recurrent):
             options |= {"recurrent_dropout": recurrent_dropout, "zoneout": zoneout}
         elif recurrent_dropout or zoneout:
-            raise OptionError(f"recurrent_dropout and zoneout are for rnn, rnn_relu, lstm and gru, got cell={cell!r}.")
+            raise OptionError(f"recurrent_dropout and zoneout are for rnn, rnn_relu, lstm, gru and gru_d, got cell={cell!r}.")
+        kinds = [cell] + [getattr(CELLS[cell], "above", cell)] * (len(widths) - 1)
         self.layers = nn.ModuleList(
-            nn.ModuleList(CELLS[cell](width_in, width, reverse=reverse, **options) for reverse in ways)
-            for width_in, width in zip(widths_in, widths, strict=False)
+            nn.ModuleList(CELLS[kind](width_in, width, reverse=reverse, **options) for reverse in ways)
+            for kind, width_in, width in zip(kinds, widths_in, widths, strict=False)
         )
         self.dropout = SequenceDropout(dropout)
 
@@ -157,7 +159,7 @@ def precisions(cell: str) -> tuple[str, ...]:
     >>> precisions("gru")
     ('float32', 'bfloat16')
     """
-    return PRECISIONS if issubclass(CELLS[cell], Recurrent) else PRECISIONS[:1]
+    return PRECISIONS if getattr(CELLS[cell], "narrows", False) else PRECISIONS[:1]
 
 
 def _widths(hidden: int | Sequence[int], layers: int) -> list[int]:

@@ -2,6 +2,7 @@
 
 from elman.cells.base import Cell, Recurrent, Scanned, State
 from elman.cells.gru import GRU
+from elman.cells.gru_d import GRUD
 from elman.cells.ln_lstm import LayerNormLSTM
 from elman.cells.lru import LRU
 from elman.cells.lstm import LSTM
@@ -16,6 +17,7 @@ CELLS: dict[str, type[Cell]] = {
     "lstm": LSTM,
     "ln_lstm": LayerNormLSTM,
     "gru": GRU,
+    "gru_d": GRUD,
     "min_gru": MinGRU,
     "min_lstm": MinLSTM,
     "lru": LRU,
@@ -24,6 +26,7 @@ CELLS: dict[str, type[Cell]] = {
 __all__ = [
     "CELLS",
     "GRU",
+    "GRUD",
     "LRU",
     "LSTM",
     "RNN",

@@ -203,6 +203,7 @@ class Recurrent(Cell):
     """
 
     kernel: ClassVar[str]
+    narrows: ClassVar[bool] = True  # its products are made of bfloat16 under autocast
 
     def __init__(
         self,

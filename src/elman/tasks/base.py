@@ -60,7 +60,7 @@ class Task(BaseEstimator, Training):
     patience: int | None = 5  # epochs without a better validation metric before training stops; None: never
 
     # what remembers
-    cell: str = "lstm"  # "lstm", "ln_lstm", "gru", "rnn", "rnn_relu", "min_gru", "min_lstm", "lru"
+    cell: str = "lstm"  # "lstm", "ln_lstm", "gru", "gru_d", "rnn", "rnn_relu", "min_gru", "min_lstm", "lru"
     hidden: int | Sequence[int] = 64  # units of a layer and direction; one number, or one per layer
     layers: int = 1  # recurrent layers; may stay 1 where hidden lists one width per layer
     bidirectional: bool = False  # each layer also reads backwards; such a model cannot stream

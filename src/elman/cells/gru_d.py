@@ -1,0 +1,108 @@
+"""Gated recurrent unit with decay: for steps with gaps in them."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from elman import ops
+from elman.cells.base import Along, Recurrent, State
+from elman.cells.gru import GRUState
+from elman.errors import OptionError
+from elman.stepper import Layer
+
+FADES = 10.0  # mean gaps over which a value falls to 1/e of its distance to the mean, at first
+LONGEST = 100.0  # mean gaps that the slowest unit remembers, at first; the quickest remembers one
+
+
+class GRUD(Recurrent):
+    """Gated recurrent unit with decay: a missing value fades to the mean, and the state fades while nothing is seen.
+
+    A step of width `inputs` = 3 n holds x | m | d: the n values, each the last one observed where it is missing and 0,
+    the mean, before the first; the mask, 1 where observed; the gap, the time since the observation before. Such steps
+    come from ``Numbers(fill="decay")``, scaled to mean 0 and the gaps to mean 1, column by column.
+
+    ::
+
+        a_t = exp(-max(0, w * d_t + v))                          decay of the values
+        e_t = m_t * x_t + (1 - m_t) * a_t * x_t                  observed, or on its way to the mean
+        k_t = exp(-max(0, W_k d_t + b_k)),    h_{t-1} <- k_t * h_{t-1}      decay of the state
+        h_t = GRU step on e_t | m_t,    y_t = h_t                see `GRU`
+
+    w, v are ``weight_dx``, ``bias_dx`` [n]; W_k, b_k ``weight_dh`` [hidden, n], ``bias_dh`` [hidden]. ``weight_ih``
+    [3 * hidden, 2 n] reads values and mask. At first a value falls to 1/e in 10 mean gaps, and units forget within 1 to
+    100 of them (their logarithm even), so that every decay has a gradient. Any numbers may stand for m and d.
+
+    Raises ``OptionError`` for a width that is no multiple of 3. In an `Encoder` the layers over the first are ``above``.
+
+    Source: Che, Purushotham, Cho, Sontag & Liu, "Recurrent neural networks for multivariate time series with missing
+    values", Scientific Reports 8, 2018. Differs: the reset comes after the product, as in `GRU`.
+
+    >>> from elman.ragged import Ragged
+    >>> cell = GRUD(6, 4)
+    >>> steps = [[0.5, 0.0, 1.0, 0.0, 0.0, 0.0], [0.5, -1.0, 0.0, 1.0, 1.0, 1.0]]      # 0.5 and a gap, a gap and -1
+    >>> y, state = cell(Ragged.of([steps]))
+    >>> y.values.shape, cell.columns
+    (torch.Size([2, 4]), 2)
+    """
+
+    kernel = "gru"
+    state_type = GRUState
+    narrows: ClassVar[bool] = False
+    above: ClassVar[str] = "gru"
+
+    def __init__(self, inputs: int, hidden: int, *, bias: bool = True, **options: Any) -> None:
+        if hasattr(inputs, "__index__") and not isinstance(inputs, bool) and inputs > 0 and inputs % 3:
+            raise OptionError(
+                f"GRUD reads values | mask | gap, so that inputs must be a multiple of 3, got {inputs}. Numbers with "
+                'fill="decay" makes such steps.'
+            )
+        super().__init__(inputs, hidden, bias=bias, **options)
+        self.columns = inputs // 3
+        like: dict[str, Any] = {"device": options.get("device"), "dtype": options.get("dtype")}
+        self.weight_ih = nn.Parameter(torch.empty(3 * hidden, 2 * self.columns, **like))
+        self.weight_dx = nn.Parameter(torch.empty(self.columns, **like))
+        self.weight_dh = nn.Parameter(torch.empty(hidden, self.columns, **like))
+        self.bias_dx = nn.Parameter(torch.empty(self.columns, **like)) if bias else None
+        self.bias_dh = nn.Parameter(torch.empty(hidden, **like)) if bias else None
+        self.reset_parameters()
+
+    @torch.no_grad()
+    def reset_parameters(self) -> None:
+        """Draws the parameters again, from torch's random generator."""
+        super().reset_parameters()
+        if not hasattr(self, "weight_dh"):
+            return  # called while the parts that all cells have are made
+        nn.init.constant_(self.weight_dx, 1 / FADES)
+        remembered = torch.empty_like(self.weight_dh[:, :1]).uniform_(0.0, math.log(LONGEST)).exp()
+        self.weight_dh.copy_((1 / (self.columns * remembered)).expand_as(self.weight_dh))
+        for bias in (self.bias_dx, self.bias_dh):
+            if bias is not None:
+                nn.init.zeros_(bias)
+
+    def _run(self, values: Tensor, offsets: Tensor, state: State | None, along: Along) -> tuple[Tensor, State]:
+        x, mask, gap = (part.contiguous() for part in values.split(self.columns, dim=1))
+        keep = _decay(ops.linear(gap, self.weight_dh, self.bias_dh))
+        fade = gap * self.weight_dx
+        fade = _decay(fade if self.bias_dx is None else fade + self.bias_dx)
+        keep = keep if along.rows is None else keep[along.rows]
+        given = along.extras.decay
+        along = along._replace(extras=along.extras._replace(decay=keep if given is None else keep * given))
+        return super()._run(torch.cat([x * (mask + (1 - mask) * fade), mask], dim=1), offsets, state, along)
+
+    @classmethod
+    def from_torch(cls, module: nn.Module, layer: int = 0, reverse: bool = False) -> Recurrent:
+        """Raises ``OptionError``: ``torch.nn`` has no such layer."""
+        raise OptionError("torch.nn has no GRU with decay to copy. Build it with GRUD(inputs, hidden).")
+
+    def step_layer(self) -> Layer:
+        """Raises ``OptionError``: the decay is not in the compiled stepper."""
+        raise OptionError("GRUD has no compiled stepper. Use its step, which has the same results.")
+
+
+def _decay(rate: Tensor) -> Tensor:
+    """exp(-max(0, rate)). Contiguous, since torch has other code, with other bits, where numbers lie apart."""
+    return torch.exp(-rate.relu().contiguous())
