@@ -64,7 +64,10 @@ def widened(case: Case) -> Case:
     return case._replace(inputs=case.inputs * VARIANTS[case.name].blocks)
 
 
-CASES = [widened(Case(*row)) for row in pairwise(list(VARIANTS), SETS, DTYPES, [False, True], HIDDEN, [1, 5, 40], [True, False])]
+CASES = [
+    widened(Case(*row))
+    for row in pairwise(list(VARIANTS), SETS, DTYPES, [False, True], HIDDEN, [1, 5, 40], [True, False])
+]
 
 
 @pytest.fixture(params=CASES, ids=str)

@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from elman import nn
-from elman.cells import GRU, LRU, LSTM, RNN, LayerNormLSTM, MinGRU, MinLSTM
+from elman.cells import GRU, GRUD, LRU, LSTM, RNN, LayerNormLSTM, MinGRU, MinLSTM
 from elman.encoder import Encoder
 from elman.errors import ElmanError
 from elman.ragged import Ragged
@@ -22,6 +22,7 @@ __version__: str
 
 __all__ = [
     "GRU",
+    "GRUD",
     "LRU",
     "LSTM",
     "RNN",

@@ -81,7 +81,9 @@ class Encoder(nn.Module):
         if issubclass(CELLS[cell], Recurrent):
             options |= {"recurrent_dropout": recurrent_dropout, "zoneout": zoneout}
         elif recurrent_dropout or zoneout:
-            raise OptionError(f"recurrent_dropout and zoneout are for rnn, rnn_relu, lstm, gru and gru_d, got cell={cell!r}.")
+            raise OptionError(
+                f"recurrent_dropout and zoneout are for rnn, rnn_relu, lstm, gru and gru_d, got cell={cell!r}."
+            )
         kinds = [cell] + [getattr(CELLS[cell], "above", cell)] * (len(widths) - 1)
         self.layers = nn.ModuleList(
             nn.ModuleList(CELLS[kind](width_in, width, reverse=reverse, **options) for reverse in ways)

@@ -231,7 +231,7 @@ def gru_d(
     `weight_ih` `[3 * hidden, 2 n]`, the rest as in `gru`. Returns y `[steps, hidden]` and the last h `[hidden]`.
 
     Differs from the paper: the reset comes after the product.
-    Z. Che et al.: Recurrent neural networks for multivariate time series with missing values. Scientific Reports 8, 2018.
+    Z. Che et al.: Recurrent neural networks for multivariate time series with missing values. Sci. Rep. 8, 2018.
 
     >>> rest = {"weight_hh": np.zeros((3, 1)), "bias_ih": 0.0, "bias_hh": 0.0, "weight_dx": [0.0], "bias_dx": 0.0}
     >>> halves = {"weight_ih": np.zeros((3, 2)), "weight_dh": [[np.log(2.0)]], "bias_dh": 0.0}

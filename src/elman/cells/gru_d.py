@@ -36,7 +36,7 @@ class GRUD(Recurrent):
     [3 * hidden, 2 n] reads values and mask. At first a value falls to 1/e in 10 mean gaps, and units forget within 1 to
     100 of them (their logarithm even), so that every decay has a gradient. Any numbers may stand for m and d.
 
-    Raises ``OptionError`` for a width that is no multiple of 3. In an `Encoder` the layers over the first are ``above``.
+    Raises ``OptionError`` for a width that is no multiple of 3. In an `Encoder`, ``above`` are the layers over the first.
 
     Source: Che, Purushotham, Cho, Sontag & Liu, "Recurrent neural networks for multivariate time series with missing
     values", Scientific Reports 8, 2018. Differs: the reset comes after the product, as in `GRU`.
