@@ -92,13 +92,37 @@ def test_numbers(width: int) -> None:
     assert shares(clf.stream().feed(X[3])) == shares(answer)
 
 
+@pytest.mark.parametrize("options", [{}, {"cell": "gru_d"}, {"fill": "seasonal", "season": 3}, {"mask": False}])
+def test_numbers_with_gaps(options: dict[str, Any], tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    X = [random.normal(size=(n, 2)) for n in (9, 0, 5, 12)]
+    for sequence in X:
+        sequence[random.random(sequence.shape) < 0.5] = np.nan
+    clf = Classifier(**SMALL, **options, pool="mean+last").fit(X, [0, 1, 2, 1])
+    assert np.isfinite(clf.predict_proba([*X, [[np.nan, np.nan]]])).all()
+    clf.save(tmp_path / "m")
+    session = load(tmp_path / "m").stream()
+    for n, row in enumerate(X[3], 1):
+        state = session.state
+        answer = session.feed(row)
+        assert shares(answer) == clf.predict_proba([X[3][:n]])[0].tolist()
+    session.state = state
+    assert session.feed(X[3][-1]) == clf.stream().feed(X[3]) == answer
+
+
+def test_fills_that_look_ahead_do_not_stream() -> None:
+    clf = Classifier(**SMALL, fill="linear").fit([[1.0, np.nan, 2.0], [3.0, 1.0]], [0, 1])
+    with pytest.raises(OptionError, match="cannot stream: it must know the steps that follow"):
+        clf.stream()
+
+
 def test_wrong_steps_leave_the_state_alone(clf: Classifier) -> None:
     numbers = Classifier(**SMALL).fit([np.zeros((2, 3)), np.ones((2, 3))], [0, 1])
     session = numbers.stream()
     before = session.feed([1.0, 2.0, 3.0])
     for wrong, message in (
         ([1.0, 2.0], "2 numbers a step, but the feature was fitted on 3"),
-        ([1.0, 2.0, float("nan")], "NaN"),
+        ([1.0, 2.0, float("inf")], "infinite"),
         ("text", "steps"),
         (None, "steps"),
     ):

@@ -34,8 +34,8 @@ class Estimate(NamedTuple):
 class Stepper(Protocol):
     """What a session needs of a trained task. States are never changed in place: a step makes a new one."""
 
-    def read(self, value: Any) -> Tensor:
-        """The steps in what a caller feeds."""
+    def read(self, value: Any, state: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+        """The steps in what a caller feeds, and the state once they were read."""
 
     def initial_state(self) -> dict[str, Tensor]:
         """The state before the first step, as named tensors."""
@@ -76,13 +76,13 @@ class Session:
 
         - a text model: a piece of text that ends where a word ends, or a list of such pieces;
         - a model of tokens: one token, or a list of tokens;
-        - a model of numbers: one number or one row of them, or an array [steps, width].
+        - a model of numbers: one number or one row of them, or an array [steps, width]; NaN and None are missing.
 
         Raises ``DataError`` for steps of another kind or width; the state is then as it was.
         """
-        values = self._stepper.read(steps)
+        values, state = self._stepper.read(steps, self._state)
         if len(values):
-            self._state = self._stepper.advance(values, self._state)
+            self._state = self._stepper.advance(values, state)
         return self.answer
 
     @property

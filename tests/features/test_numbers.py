@@ -72,7 +72,7 @@ def test_any_array_is_finite_or_refused(array):
         try:
             x = feature.fit_transform(array)
         except DataError:
-            assert not np.isfinite(array).all() or feature.scale == "none" or np.abs(array).max() > 1e300
+            assert np.isinf(array).any() or feature.scale == "none" or np.nanmax(np.abs(array)) > 1e300
             continue
         assert x.values.isfinite().all()
 
@@ -80,16 +80,8 @@ def test_any_array_is_finite_or_refused(array):
 @pytest.mark.parametrize(
     ("column", "message"),
     [
-        ([[1.0], [1.0, math.nan]], "X: sequence 1, step 1 is NaN. Missing values are not supported yet; fill or drop"),
-        ([[[1.0, 2.0]], [[1.0, math.nan]]], "X: sequence 1, step 0, column 1 is NaN"),
         (np.array([[0, 1], [2, np.inf]]), r"X: sequence 1, step 1 is infinite \(inf\)"),
-        ([[1.0], [1.0, None]], "X: sequence 1, step 1 is None. Missing values"),
-        ([[[1.0, None]]], "X: sequence 0, step 0, column 1 is None. Missing values"),
         ([[1.0], None], r"X: sequence 1 is None \(missing\)"),
-        ([np.ma.masked_array([1.0, 2.0], [False, True])], "X: sequence 0, step 1 is NaN"),
-        (pa.array([[1.0, None]]), "X: sequence 0, step 1 is None"),
-        (pd.DataFrame({"a": [1.0, None]}), "X: sequence 1, step 0 is NaN"),
-        (pl.DataFrame({"a": [1, None]}), "X: sequence 1, step 0 is NaN"),
         ([[1.0], [[1.0, 2.0]]], "sequence"),
         ([[[1.0]], [[1.0, 2.0]]], "X: sequence 1 has 2 numbers a step, sequence 0 has 1"),
         ([[[1.0], [1.0, 2.0]]], "X: sequence 0 has steps of different widths"),
@@ -151,9 +143,9 @@ def test_step():
     for value in ([1, 2], 7):
         with pytest.raises(DataError, match="but the feature was fitted on 3"):
             three.step(value)
-    for value in (None, "x", math.nan):
-        with pytest.raises(DataError):
-            one.step(value)
+    assert one.step(None).tolist() == one.step(math.nan).tolist() == [[1.0]], "filled with the mean"
+    with pytest.raises(DataError):
+        one.step("x")
 
 
 def test_module_and_description():

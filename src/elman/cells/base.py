@@ -45,6 +45,7 @@ class Cell(nn.Module):
     state_type: ClassVar[type[Any]]
     activations: ClassVar[dict[str, str]] = {}  # of each gate in `gates`: "sigmoid", "tanh", "relu", "kept" (a share)
     keeps: ClassVar[str | None] = None  # the gate that says which share of the state is kept
+    blocks: ClassVar[int] = 1  # of as many numbers each a step must be made of: 3 are values, mask and gap
 
     def __init__(
         self,

@@ -51,6 +51,7 @@ class GRUD(Recurrent):
 
     kernel = "gru"
     state_type = GRUState
+    blocks: ClassVar[int] = 3
     narrows: ClassVar[bool] = False
     above: ClassVar[str] = "gru"
 

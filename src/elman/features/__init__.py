@@ -26,6 +26,8 @@ def infer(column: Any, *, name: str = "X") -> Feature:
     Texts → `Text`; lists of str → `Tokens`; arrays or lists of numbers, 2-D and 3-D arrays, frames of numbers and
     `Ragged` → `Numbers`. Integers are taken as measurements: for ids write `Tokens()` yourself.
 
+    Missing values among the numbers stay: `Numbers` fills them.
+
     Raises `DataError` saying what was seen if the column is empty, mixed, or holds anything else.
 
     >>> infer(["a text", "another"])
@@ -73,11 +75,11 @@ def _kind(sequence: Any, i: int, name: str) -> str | None:
             return None
         if hasattr(sequence, "columns"):  # a frame for each sequence
             return Numbers.kind
-        first = next(iter(sequence))
+        first = next((value for value in sequence if not is_missing(value)), None)
         if isinstance(first, str):
             return Tokens.kind
-        if is_missing(first):  # which kind it is, the others say; the feature then names the place
-            return None
+        if first is None:  # NaN is a number that was not observed; what None stands for, the other sequences say
+            return Numbers.kind if any(isinstance(value, float | np.floating) for value in sequence) else None
         if isinstance(first, list | tuple) or hasattr(first, "__float__"):
             return Numbers.kind
         raise DataError(f"{name}: sequence {i} begins with {seen(first)}. {_EXPECTED}")

@@ -51,6 +51,14 @@ class Feature(ABC):
     def step(self, value: Any, *, name: str = "X") -> Tensor:
         """The steps of one piece that is fed to a stream: values of the kind that `transform` gives, maybe none."""
 
+    def initial_state(self) -> dict[str, Tensor]:
+        """What a stream of pieces must remember before the first of them: named tensors; nothing for most features."""
+        return {}
+
+    def advance(self, value: Any, state: dict[str, Tensor], *, name: str = "X") -> tuple[Tensor, dict[str, Tensor]]:
+        """The steps of the next piece of a stream, and what is to be remembered after it. No tensor is changed."""
+        return self.step(value, name=name), state
+
     @abstractmethod
     def module(self, width: int, dropout: float = 0.0) -> nn.Module:
         """The input layer: a `Ragged` from `transform` becomes a `Ragged` `[steps, module.outputs]` of float32."""

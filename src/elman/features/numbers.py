@@ -1,24 +1,29 @@
-"""Numbers as steps: series and signals of one or several columns, scaled by what the training data show."""
+"""Numbers as steps: series and signals of one or several columns, gaps and all, scaled by the training data."""
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
-import narwhals as nw
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from elman.errors import DataError, ModelFileError, OptionError
-from elman.features.base import Feature, checked, is_frame, is_missing, listed, seen, shown
+from elman.features.arrays import Array, place, read, read_one
+from elman.features.base import Feature, checked
+from elman.features.clock import Clocked, resampled, taken_out
+from elman.features.fills import AHEAD, FILLS, STILL, Carried, ages, filled
+from elman.features.outliers import RULES, beyond, check_finite, hampel, treated
 from elman.ragged import Ragged
 
-__all__ = ["Numbers"]
+__all__ = ["BLOCKS", "Numbers"]
 
+BLOCKS = 3  # values, mask and gap: what a cell that learns a decay reads
 SCALES = ("standard", "none")
 _LARGEST = float(np.finfo(np.float32).max)
 _SMALLEST = float(np.finfo(np.float64).tiny)
-_Array = np.ndarray[Any, Any]
+_LEARNT = ("mean", "deviation", "filler", "rate", "limits", "missing", "outliers")
 
 
 class Values(nn.Module):
@@ -41,103 +46,254 @@ class Values(nn.Module):
         return values
 
 
-@dataclass
+@dataclass(repr=False)
 class Numbers(Feature):
-    """Numbers as steps: float32 `[steps, width]`, each column scaled to mean 0 and deviation 1 over all training steps.
+    """Numbers as steps: float32 `[steps, outputs]`, each column scaled to mean 0 and deviation 1 over all that was
+    observed in training, with what is missing filled, and beside it, on request, the mask and the gaps.
 
     ```
     y_t = (x_t - mean) / deviation        a column that never changes has deviation 1
+    m_t = 1 if x_t was observed, else 0
+    d_t = time since the observation before t (since the first step if there was none), over its mean in training
     ```
+
+    A step holds y, then m, then d, `width_` numbers each, whichever of m and d there are.
 
     A column of the data is a list of arrays `[length]` or `[length, width]`, a 3-D array, a 2-D array `[sequences,
     length]` of one number a step, a frame of numbers (the same), a `Ragged`, or a list column of a frame. Integers and
-    booleans are numbers too. Raises `DataError` naming sequence, step and column for NaN and infinities, for a width
-    that differs from that of the training data, and for a number that leaves the range of float32.
+    booleans are numbers too. NaN, None, NA and what a masked array hides are missing: a first value, a whole sequence
+    and a whole column may be. A column that training never saw observed stays 0, its mask and its gap too.
+
+    Learnt: ``width_``, ``mean_``, ``deviation_``, ``missing_`` (share of each column), ``outliers_`` (count in each
+    column), ``has_mask_``, ``has_gap_``. Raises `DataError` naming sequence, step and column for infinities, for a
+    width that differs from that of the training data, for time stamps that do not increase, and for a number that
+    leaves the range of float32.
 
     >>> numbers = Numbers().fit([[1, 2, 3], [], [4, 5]])
-    >>> numbers.transform([[3], [1, 5]]).values.flatten()
-    tensor([ 0.0000, -1.4142,  1.4142])
-    >>> Numbers().fit([[1.0, float("nan")]])
-    Traceback (most recent call last):
-    elman.errors.DataError: X: sequence 0, step 1 is NaN. Missing values are not supported yet; fill or drop them first.
+    >>> numbers.transform([[3], [1, None, 5]]).values.flatten()
+    tensor([ 0.0000, -1.4142, -1.4142,  1.4142])
+    >>> Numbers().fit_transform([[1.0, float("nan"), 3.0]]).values
+    tensor([[-1.,  1.,  0.],
+            [-1.,  0.,  1.],
+            [ 1.,  1.,  2.]])
     """
 
     kind: ClassVar[str] = "numbers"
 
     scale: str = "standard"  # standard: mean 0, deviation 1 in each column, learnt from the training data; none: as is
+    fill: str = "last"  # what stands in a gap: mean, median, last, next, linear, seasonal, constant, or decay (GRU-D)
+    mask: bool | None = None  # whether a step says what was observed; None: where the training data have gaps
+    gap: bool | None = None  # whether it says how long ago; None: where the training data have gaps or time stamps
+    season: int | None = None  # steps of a season, for fill seasonal
+    constant: float = 0.0  # for fill constant, in the unit of the data
+    outliers: str = "keep"  # what becomes of outliers: keep, clip (to the limit), missing
+    outlier_limit: float = 5.0  # deviations from the median, estimated by 1.4826 median |x - median| (Hampel 1974)
+    times: int | None = None  # which number of a step is its time stamp; None: none, steps are equally long
+    every: float | None = None  # length of the steps to resample to, in the unit of the time stamps; None: as they are
+    sort: bool = False  # whether to put the steps of a sequence in the order of their time stamps
+
+    def __repr__(self) -> str:
+        fields = dataclasses.fields(self)
+        given = [
+            (f.name, getattr(self, f.name)) for f in fields if f.name == "scale" or getattr(self, f.name) != f.default
+        ]
+        return f"Numbers({', '.join(f'{name}={value!r}' for name, value in given)})"
+
+    def problems(self) -> list[str]:
+        """Everything that is wrong with the options, a sentence each."""
+        found = [
+            f"{name} = {getattr(self, name)!r} must be one of {', '.join(words)}"
+            for name, words in (("scale", SCALES), ("fill", FILLS), ("outliers", RULES))
+            if getattr(self, name) not in words
+        ]
+        found += [
+            f"{name} = {getattr(self, name)!r} must be True, False or None"
+            for name in ("mask", "gap")
+            if not (getattr(self, name) is None or isinstance(getattr(self, name), bool))
+        ]
+        if not isinstance(self.sort, bool):
+            found.append(f"sort = {self.sort!r} must be True or False")
+        if not _is_number(self.constant):
+            found.append(f"constant = {self.constant!r} must be a finite number")
+        if not (_is_number(self.outlier_limit) and self.outlier_limit > 0):
+            found.append(f"outlier_limit = {self.outlier_limit!r} must be a number above 0")
+        return found + self._pairs()
+
+    def _pairs(self) -> list[str]:
+        """What is wrong with options that need each other."""
+        found = []
+        if not (self.season is None or (_is_whole(self.season) and self.season >= 1)):
+            found.append(f"season = {self.season!r} must be a whole number of at least 1, or None")
+        elif self.fill == "seasonal" and self.season is None:
+            found.append('fill = "seasonal" needs season = ..., the steps of a season')
+        if not (self.times is None or _is_whole(self.times)):
+            found.append(f"times = {self.times!r} must be the place of a number in a step, or None")
+        if not (self.every is None or (_is_number(self.every) and self.every > 0)):
+            found.append(f"every = {self.every!r} must be a number above 0, or None")
+        if self.times is None and (self.every is not None or self.sort is True):
+            found.append("every and sort need times = ..., the place of the time stamp in a step")
+        if self.fill == "decay" and (self.mask is False or self.gap is False):
+            found.append('fill = "decay" needs the mask and the gap. Leave both at None')
+        return found
+
+    # ---- learning
 
     def fit(self, column: Any, *, name: str = "X") -> Self:
-        """Learns width, mean and deviation of the columns."""
+        """Learns width, mean and deviation of the columns, and whether they have gaps."""
         self.fit_transform(column, name=name)
         return self
 
     def fit_transform(self, column: Any, *, name: str = "X") -> Ragged:
         """The same as `fit` and then `transform`, but reads the numbers once less."""
-        if self.scale not in SCALES:
-            raise OptionError(f"scale = {self.scale!r} must be standard or none")
-        values, lengths = _values(column, name)
+        if problems := self.problems():
+            raise OptionError("; ".join(problems))
+        values, lengths = read(column, name)
         if not len(lengths):
             raise DataError(f"{name} holds no sequences. Fitting needs at least one.")
-        self.width_ = values.shape[1]
-        if self.scale == "standard" and len(values):
-            self.mean_, self.deviation_ = _statistics(values)
-        else:
-            self.mean_, self.deviation_ = np.zeros(self.width_), np.ones(self.width_)
-        return self._scaled(values, lengths, name)
+        steps = self._clocked(values, lengths, name)
+        self.width_ = steps.values.shape[1]
+        self.limits_ = hampel(steps.values, self.outlier_limit)
+        self.outliers_ = beyond(steps.values, self.limits_).sum(axis=0)
+        steps = self._ruled(steps, name)
+        missing = np.isnan(steps.values)
+        self.missing_ = missing.mean(axis=0) if len(missing) else np.zeros(self.width_)
+        gaps, learnt = bool(missing.any()), self.fill == "decay"
+        self.has_mask_ = gaps or learnt if self.mask is None else self.mask
+        self.has_gap_ = gaps or learnt or self.times is not None if self.gap is None else self.gap
+        self._learn(steps, missing)
+        return self._steps(steps, name)
+
+    def _learn(self, steps: Clocked, missing: Array) -> None:
+        """Scale, filler and rate of the gaps, all of what was observed."""
+        self.mean_, self.deviation_ = np.zeros(self.width_), np.ones(self.width_)
+        mean = self.mean_
+        if len(missing):
+            mean, deviation = _statistics(steps.values, missing)
+            if self.scale == "standard":
+                self.mean_, self.deviation_ = mean, deviation
+        middle = {"median": _medians(steps.values, missing), "constant": np.full(self.width_, self.constant)}
+        self.filler_ = self._scaled(middle.get(self.fill, mean)[None])[0]
+        self.filler_[self.missing_ == 1] = 0.0
+        if not (np.abs(self.filler_) <= _LARGEST).all():
+            raise OptionError(f"constant = {self.constant:g} is too large for float32 once scaled.")
+        self.rate_ = np.zeros(self.width_)
+        if self.has_gap_ and len(missing):
+            mean = np.minimum(ages(~missing, _starts(steps.offsets), steps.times).mean(axis=0), _LARGEST)
+            self.rate_ = np.where(self.missing_ == 1, 0.0, 1 / np.where(mean > 0, mean, 1.0))
+
+    # ---- steps
 
     def transform(self, column: Any, *, name: str = "X") -> Ragged:
-        """The scaled numbers of each sequence: float32 values `[steps, width]`."""
+        """The steps of each sequence: float32 values `[steps, outputs]`."""
         self._check_fitted()
-        values, lengths = _values(column, name, self.width_)
-        return self._scaled(values, lengths, name)
+        values, lengths = read(column, name, self._read)
+        return self._steps(self._ruled(self._clocked(values, lengths, name), name), name)
 
     def step(self, value: Any, *, name: str = "X") -> Tensor:
-        """The steps `[steps, width]` of one step (a number, or `width` numbers) or of several (`[steps, width]`)."""
+        """The steps `[steps, outputs]` of one step (a number, or `width` numbers) or of several (`[steps, width]`), as
+        if nothing came before: `advance` goes on from what did."""
+        return self.transform([self._rows(value, name)], name=name).values
+
+    def initial_state(self) -> dict[str, Tensor]:
+        """What a stream keeps before its first step. Raises `OptionError` where a fill must know later steps."""
         self._check_fitted()
-        array = _array(value, 0, name)
-        if array.ndim == 0 or (array.ndim == 1 and self.width_ > 1 and len(array)):
-            array = array.reshape(1, -1)
-        return self.transform([array], name=name).values
+        if self.fill in AHEAD or self.every is not None:
+            what = f'fill = "{self.fill}"' if self.fill in AHEAD else f"every = {self.every:g}"
+            raise OptionError(
+                f'{what} cannot stream: it must know the steps that follow. Train with fill="last" and every=None.'
+            )
+        season, zeros = int(self.season or 0) if self.fill == "seasonal" else 0, np.zeros(self.width_)
+        start = Carried(
+            steps=np.zeros(1, np.int64),
+            time=np.zeros(1),
+            value=self.filler_.copy(),
+            observed=zeros,
+            season=np.zeros((season, self.width_)),
+            known=np.zeros((season, self.width_), bool),
+        )
+        return {name: torch.from_numpy(getattr(start, name)) for name in self._kept()}
+
+    def advance(self, value: Any, state: dict[str, Tensor], *, name: str = "X") -> tuple[Tensor, dict[str, Tensor]]:
+        """The steps of one piece of a stream, as `step` reads it, after those that `state` stands for; the next state.
+
+        Both have the bits that the steps have in a whole sequence.
+        """
+        self._check_fitted()
+        values, lengths = read([self._rows(value, name)], name, self._read)
+        if not len(values):
+            return torch.zeros(0, self.outputs), state
+        before = self._carried(state)
+        steps = self._ruled(self._clocked(values, lengths, name), name)
+        times = steps.times
+        if self.times is None:
+            times = times + before.steps[0]
+        elif before.steps[0] and times[0] <= before.time[0]:
+            raise DataError(f"{name}: the time {times[0]:g} does not come after {before.time[0]:g}, the last one.")
+        scaled = self._in_range(steps, name)
+        made = []
+        for row, time in zip(scaled, times, strict=True):
+            whole, age, before = before.step(row, float(time), self.fill, self.filler_)
+            made.append(self._joined(whole, np.isnan(row), age))
+        return torch.from_numpy(np.stack(made)), {key: torch.from_numpy(getattr(before, key)) for key in self._kept()}
+
+    @property
+    def outputs(self) -> int:
+        """The width of a step: values, and mask and gaps where there are any."""
+        self._check_fitted()
+        return self.width_ * (1 + self.has_mask_ + self.has_gap_)
 
     def module(self, width: int, dropout: float = 0.0) -> Values:
         """The values as they are: `outputs` is the number of columns, whatever `width` and `dropout` say."""
-        self._check_fitted()
-        return Values(self.width_)
+        return Values(self.outputs)
+
+    # ---- on disk
 
     def config(self) -> dict[str, Any]:
-        """The option and the number of columns."""
+        """The options, the number of columns, and what stands beside the values."""
         self._check_fitted()
-        return {"scale": self.scale, "width": self.width_}
+        options = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        return options | {"width": self.width_, "has_mask": self.has_mask_, "has_gap": self.has_gap_}
 
     def tensors(self) -> dict[str, Tensor]:
-        """Mean and deviation of each column, float64 `[width]`."""
+        """What was learnt of each column, `[width]`; of outliers the limits, `[2, width]`."""
         self._check_fitted()
-        return {"mean": torch.from_numpy(self.mean_.copy()), "deviation": torch.from_numpy(self.deviation_.copy())}
+        return {name: torch.from_numpy(getattr(self, f"{name}_").copy()) for name in _LEARNT}
 
     @classmethod
     def restore(cls, config: Mapping[str, Any], tensors: Mapping[str, Tensor], files: Mapping[str, str]) -> Self:
-        """The saved feature. Raises `ModelFileError` if its scale cannot be right."""
-        made = cls(scale=checked(config, "scale", str, cls.kind))
+        """The saved feature. Raises `ModelFileError` if its options or its scale cannot be right."""
+        made = cls(**{f.name: checked(config, f.name, _KINDS[f.name], cls.kind) for f in dataclasses.fields(cls)})
         made.width_ = checked(config, "width", int, cls.kind)
-        if made.scale not in SCALES or made.width_ < 1:
-            raise ModelFileError(f"the saved numbers feature has scale = {made.scale!r} and width = {made.width_}.")
-        arrays = []
-        for key in ("mean", "deviation"):
-            tensor = tensors.get(key)
-            if tensor is None or tensor.dtype != torch.float64 or tensor.shape != (made.width_,):
-                is_now = "is missing" if tensor is None else f"is {tensor.dtype} {list(tensor.shape)}"
-                raise ModelFileError(f"the saved tensor {key} {is_now}; expected torch.float64 [{made.width_}].")
-            arrays.append(tensor.detach().cpu().numpy().copy())
-        made.mean_, made.deviation_ = arrays
-        if not (np.isfinite(arrays).all() and (made.deviation_ > 0).all()):
+        made.has_mask_ = checked(config, "has_mask", bool, cls.kind)
+        made.has_gap_ = checked(config, "has_gap", bool, cls.kind)
+        if problems := made.problems():
+            raise ModelFileError(f"the saved numbers feature has options that cannot be: {'; '.join(problems)}.")
+        if made.width_ < 1:
+            raise ModelFileError(f"the saved numbers feature has width = {made.width_}.")
+        for name in _LEARNT:
+            shape = (2, made.width_) if name == "limits" else (made.width_,)
+            setattr(made, f"{name}_", _restored(tensors, name, shape))
+        if not (made.deviation_ > 0).all():
             raise ModelFileError("the saved mean and deviation must be finite, and the deviation above 0.")
+        shares = (made.missing_ >= 0) & (made.missing_ <= 1) & (made.rate_ >= 0) & (made.outliers_ >= 0)
+        if not (shares.all() and (made.limits_[0] <= made.limits_[1]).all()):
+            raise ModelFileError("the saved gaps and outliers of the numbers feature cannot be. Save the model again.")
         return made
 
     def describe(self) -> str:
-        """One line: `numbers, 3 columns, scaled to mean 0 and deviation 1`."""
+        """One line: `numbers, 3 columns, scaled to mean 0 and deviation 1`, and what was missing or beyond limits."""
         self._check_fitted()
         columns = "1 column" if self.width_ == 1 else f"{self.width_} columns"
-        return f"numbers, {columns}, " + ("scaled to mean 0 and deviation 1" if self.scale == "standard" else "as is")
+        said = [f"numbers, {columns}", "scaled to mean 0 and deviation 1" if self.scale == "standard" else "as is"]
+        if self.missing_.any():
+            beside = [word for word, has in (("mask", self.has_mask_), ("gap", self.has_gap_)) if has]
+            said.append(f"{100 * self.missing_.mean():.3g} % missing, filled: {' + '.join([self.fill, *beside])}")
+        if never := int((self.missing_ == 1).sum()):
+            said.append(f"{never} never observed")
+        if self.outliers != "keep" and self.outliers_.any():
+            done = "clipped" if self.outliers == "clip" else "taken as missing"
+            said.append(f"{self.outliers_.sum()} outliers {done}")
+        return ", ".join(said)
 
     # ---- inside
 
@@ -145,173 +301,148 @@ class Numbers(Feature):
         if not hasattr(self, "width_"):
             raise OptionError("this Numbers is not fitted. Call fit(sequences) first.")
 
-    def _scaled(self, values: _Array, lengths: _Array, name: str) -> Ragged:
+    @property
+    def _read(self) -> int:
+        """How many numbers a step of the data has: the time stamp is one of them."""
+        return self.width_ + (self.times is not None)
+
+    def _rows(self, value: Any, name: str) -> Array:
+        """What is fed to a stream, as a sequence."""
+        self._check_fitted()
+        array = read_one(value, 0, name)
+        if array.ndim == 0 or (array.ndim == 1 and self._read > 1 and len(array)):
+            return array.reshape(1, -1)
+        return array
+
+    def _clocked(self, values: Array, lengths: Array, name: str) -> Clocked:
+        """Steps and their times: the number of the step where the data have no time stamps."""
         offsets = np.zeros(len(lengths) + 1, dtype=np.int64)
         np.cumsum(lengths, out=offsets[1:])
-        _check_finite(values, offsets, name)
-        # Halves, because the difference of two numbers near the end of float64 would leave it.
-        scaled = (values * 0.5 - self.mean_ * 0.5) / (self.deviation_ * 0.5) if self.scale == "standard" else values
-        if (large := np.argwhere(~(np.abs(scaled) <= _LARGEST))).size:
+        if self.times is None:
+            return Clocked(values, offsets, np.arange(len(values), dtype=np.float64) - _starts(offsets))
+        if self.every is not None:
+            return resampled(values, offsets, self.times, self.every, name)
+        return taken_out(values, offsets, self.times, self.sort, name)
+
+    def _ruled(self, steps: Clocked, name: str) -> Clocked:
+        """Steps after the rule for outliers, all of their numbers finite or missing."""
+        values = treated(steps.values, self.limits_, self.outliers)
+        check_finite(values, steps.offsets, name)
+        return steps._replace(values=values)
+
+    def _steps(self, steps: Clocked, name: str) -> Ragged:
+        """What the network reads, of steps that are finite or missing."""
+        scaled, starts = self._in_range(steps, name), _starts(steps.offsets)
+        missing = np.isnan(scaled)
+        whole = scaled
+        if missing.any():
+            whole = filled(scaled, starts, steps.times, self.fill, self.filler_, int(self.season or 1))
+        age = ages(~missing, starts, steps.times) if self.has_gap_ else missing
+        return Ragged(torch.from_numpy(self._joined(whole, missing, age)), torch.from_numpy(steps.offsets))
+
+    def _joined(self, whole: Array, missing: Array, age: Array) -> Array:
+        """The blocks of a step side by side, of one step or of many."""
+        blocks = [whole.astype(np.float32)]
+        if self.has_mask_:
+            blocks.append((~missing).astype(np.float32))
+        if self.has_gap_:
+            blocks.append(np.minimum(age * self.rate_, _LARGEST).astype(np.float32))
+        return blocks[0] if len(blocks) == 1 else np.concatenate(blocks, axis=-1)
+
+    def _in_range(self, steps: Clocked, name: str) -> Array:
+        """The scaled numbers, NaN where missing, and where training never saw the column."""
+        scaled = self._scaled(steps.values)
+        if (self.missing_ == 1).any():
+            scaled = np.where(self.missing_ == 1, np.nan, scaled)
+        if (large := np.argwhere(np.abs(scaled) > _LARGEST)).size:
             at, column = large[0]
-            place = _place(at, column, offsets, values.shape[1], name)
+            where = place(at, column, steps.offsets, self.width_, name)
+            value = steps.values[at, column]
             advice = 'Use scale="standard", or divide.' if self.scale == "none" else "It is far from the training data."
-            raise DataError(f"{place} is {values[at, column]:g}, too large for float32 once scaled. {advice}")
-        return Ragged(torch.from_numpy(scaled.astype(np.float32)), torch.from_numpy(offsets))
+            raise DataError(f"{where} is {value:g}, too large for float32 once scaled. {advice}")
+        return scaled
+
+    def _scaled(self, values: Array) -> Array:
+        if self.scale == "none":
+            return values.copy()
+        with np.errstate(over="ignore"):  # what becomes infinite is refused, with its place
+            # Halves, because the difference of two numbers near the end of float64 would leave it.
+            scaled: Array = (values * 0.5 - self.mean_ * 0.5) / (self.deviation_ * 0.5)
+        return scaled
+
+    def _kept(self) -> list[str]:
+        """What a stream must remember."""
+        kept = ["steps", "observed"] if self.has_gap_ or self.times is not None else []
+        kept += ["time"] if self.times is not None else []
+        kept += [] if self.fill in STILL else ["value"]
+        return kept + (["season", "known"] + ["steps"] * ("steps" not in kept) if self.fill == "seasonal" else [])
+
+    def _carried(self, state: Mapping[str, Tensor]) -> Carried:
+        whole = {
+            "steps": np.zeros(1, np.int64),
+            "time": np.zeros(1),
+            "value": self.filler_,
+            "observed": np.zeros(self.width_),
+            "season": np.zeros((0, self.width_)),
+            "known": np.zeros((0, self.width_), bool),
+        }
+        return Carried(**whole | {name: tensor.numpy() for name, tensor in state.items()})
 
 
-def _statistics(values: _Array) -> tuple[_Array, _Array]:
-    """Mean and deviation of each column, for values up to the end of float64."""
-    low, high = values.min(axis=0), values.max(axis=0)
-    if not (np.isfinite(low).all() and np.isfinite(high).all()):
-        return np.zeros(len(low)), np.ones(len(low))  # refused a moment later, with its place
+_KINDS: dict[str, Any] = {
+    "scale": str,
+    "fill": str,
+    "mask": (bool, type(None)),
+    "gap": (bool, type(None)),
+    "season": (int, type(None)),
+    "constant": (float, int),
+    "outliers": str,
+    "outlier_limit": (float, int),
+    "times": (int, type(None)),
+    "every": (float, int, type(None)),
+    "sort": bool,
+}
+
+
+def _restored(tensors: Mapping[str, Tensor], name: str, shape: tuple[int, ...]) -> Array:
+    tensor, dtype = tensors.get(name), torch.int64 if name == "outliers" else torch.float64
+    if tensor is None or tensor.dtype != dtype or tensor.shape != shape:
+        is_now = "is missing" if tensor is None else f"is {tensor.dtype} {list(tensor.shape)}"
+        raise ModelFileError(f"the saved tensor {name} {is_now}; expected {dtype} {list(shape)}.")
+    array: Array = tensor.detach().cpu().numpy().copy()
+    if not np.isfinite(array).all():
+        raise ModelFileError(f"the saved tensor {name} must be finite.")
+    return array
+
+
+def _starts(offsets: Array) -> Array:
+    """The first row of the sequence of each step."""
+    return np.repeat(offsets[:-1], np.diff(offsets))
+
+
+def _statistics(values: Array, missing: Array) -> tuple[Array, Array]:
+    """Mean and deviation of what was observed in each column, for values up to the end of float64; 0 and 1 of none."""
+    counts = len(values) - missing.sum(axis=0)
+    low, high = np.where(missing, np.inf, values).min(axis=0), np.where(missing, -np.inf, values).max(axis=0)
+    low, high = np.where(counts, low, 0.0), np.where(counts, high, 0.0)
     largest = np.maximum(np.maximum(np.abs(low), np.abs(high)), _SMALLEST)
-    ratio = values / largest
-    mean, deviation = ratio.mean(axis=0) * largest, ratio.std(axis=0) * largest
+    ratio = np.where(missing, 0.0, values / largest)
+    share = ratio.sum(axis=0) / np.maximum(counts, 1)
+    away = np.where(missing, 0.0, ratio - share)
+    mean, deviation = share * largest, np.sqrt((away * away).sum(axis=0) / np.maximum(counts, 1)) * largest
     constant = (low == high) | (deviation < _SMALLEST)
     return np.where(constant, low, mean), np.where(constant, 1.0, deviation)
 
 
-# ---- the arrays
+def _medians(values: Array, missing: Array) -> Array:
+    """The median of what was observed in each column; 0 of none."""
+    columns = [column[~gone] * 0.5 for column, gone in zip(values.T, missing.T, strict=True)]
+    return np.array([np.median(column) * 2.0 if len(column) else 0.0 for column in columns])
 
 
-def _values(column: Any, name: str, width: int | None = None) -> tuple[_Array, _Array]:
-    """All steps `[steps, width]` in float64, and the length of each sequence. `width`: that of the training data."""
-    if isinstance(column, Ragged):
-        flat = _array(column.values, None, name)
-        if flat.ndim > 2:
-            raise DataError(f"{name} has steps of shape {list(flat.shape[1:])}. Numbers reads [steps, width].")
-        flat = flat.reshape(len(flat), -1) if flat.ndim == 2 else flat[:, None]
-        _check_width(flat.shape[1], width, name, "")
-        return flat, column.lengths.numpy()
-    whole = _whole(column, name)
-    if whole is not None:
-        _check_width(whole.shape[2], None, name, "")
-        _check_width(whole.shape[2], width, name, "")
-        return whole.reshape(-1, whole.shape[2]), np.full(len(whole), whole.shape[1], dtype=np.int64)
-    arrays = [_sequence(sequence, i, name) for i, sequence in enumerate(listed(column, name))]
-    telling = next((i for i, array in enumerate(arrays) if array.ndim == 2), None)
-    found = width if width is not None else 1 if telling is None else arrays[telling].shape[1]
-    for i, array in enumerate(arrays):
-        _check_width(array.shape[-1] if array.ndim == 2 else found, None, name, f": sequence {i}")
-        if array.ndim == 2 and array.shape[1] != found:
-            if width is None:
-                raise DataError(
-                    f"{name}: sequence {i} has {array.shape[1]} numbers a step, sequence {telling} has {found}."
-                )
-            _check_width(array.shape[1], width, name, f": sequence {i}")
-    lengths = np.array([len(array) for array in arrays], dtype=np.int64)
-    parts = [array.reshape(-1, found) for array in arrays]
-    return np.concatenate(parts) if parts else np.zeros((0, found)), lengths
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float | np.number) and not isinstance(value, bool) and bool(np.isfinite(value))
 
 
-def _check_width(got: int, width: int | None, name: str, place: str) -> None:
-    if got == 0:
-        raise DataError(f"{name}{place} has steps without a number. Each step needs at least one.")
-    if width is not None and got != width:
-        raise DataError(f"{name}{place} has {got} numbers a step, but the feature was fitted on {width}.")
-
-
-def _whole(column: Any, name: str) -> _Array | None:
-    """A column that is one array, as `[sequences, length, width]`; None if it is a list of sequences."""
-    if hasattr(column, "toarray") and hasattr(column, "nnz"):
-        raise DataError(f"{name} is a sparse matrix, but dense data is required: {name}.toarray().")
-    if isinstance(column, np.ndarray | Tensor):
-        if column.ndim == 1 and isinstance(column, np.ndarray) and column.dtype == object:
-            return None
-        array = _array(column, None, name)
-    elif not isinstance(column, list | tuple | str | bytes) and is_frame(column):
-        array = _frame(column, name)
-    else:
-        return None
-    if array.ndim == 1:
-        raise DataError(
-            f"{name} is a 1-D array of {len(array)} numbers. Reshape your data: {name}[None] is one sequence, "
-            f"{name}[:, None] is {len(array)} sequences of one step."
-        )
-    if array.ndim not in (2, 3):
-        raise DataError(f"{name} has shape {list(array.shape)}. Numbers reads [sequences, length] or with a width.")
-    return array[:, :, None] if array.ndim == 2 else array
-
-
-def _frame(column: Any, name: str) -> _Array:
-    frame = nw.from_native(column, eager_only=True)
-    if not frame.columns:
-        raise DataError(f"{name} is a frame without columns.")
-    for key, dtype in frame.schema.items():
-        if not (dtype.is_numeric() or dtype == nw.Boolean):
-            raise DataError(f"{name}: column {key!r} of the frame holds {dtype}, not numbers. Pass one of the columns.")
-    return np.stack([_array(frame.get_column(key).to_numpy(), None, name) for key in frame.columns], axis=1)
-
-
-def _sequence(value: Any, i: int, name: str) -> _Array:
-    """One sequence: `[length, width]`, or `[0]` where an empty one tells no width."""
-    if is_missing(value) or isinstance(value, str | bytes | Mapping | set):
-        raise DataError(f"{name}: sequence {i} is {seen(value)}. Numbers reads arrays [length] or [length, width].")
-    array = _array(value, i, name)
-    if array.ndim == 0:
-        raise DataError(
-            f"{name}: sequence {i} is {seen(value)}. A sequence is a list of numbers. "
-            f"Reshape your data: {name} as one sequence is [{name}]."
-        )
-    if array.ndim > 2:
-        raise DataError(
-            f"{name}: sequence {i} has shape {list(array.shape)}. Numbers reads [length] or [length, width]."
-        )
-    return array[:, None] if array.ndim == 1 and len(array) else array
-
-
-def _array(value: Any, i: int | None, name: str) -> _Array:
-    """Numbers of any kind as float64. `i`: the sequence that they are, None if all."""
-    place = name if i is None else f"{name}: sequence {i}"
-    if isinstance(value, Tensor):
-        if value.is_nested or value.layout != torch.strided:
-            raise DataError(
-                f"{place} is a tensor of layout {value.layout}. Pass Ragged.from_nested(x), or x.to_dense()."
-            )
-        value = value.detach().to("cpu", torch.float64 if value.is_floating_point() else value.dtype)
-    try:
-        array = np.ma.filled(value.astype(np.float64), np.nan) if np.ma.isMaskedArray(value) else np.asarray(value)
-    except (ValueError, TypeError, RuntimeError):
-        raise DataError(f"{place} has steps of different widths, or holds something other than numbers.") from None
-    if array.dtype == object:
-        array = _from_objects(array, i, name)
-    if array.dtype.kind == "c":
-        raise DataError(f"Complex data not supported: {place} holds {array.dtype}. Give its parts as two columns.")
-    if array.dtype.kind not in "biuf":
-        what = "text" if array.dtype.kind in "US" else str(array.dtype)
-        raise DataError(f"{place} holds {what}, not numbers.")
-    return array.astype(np.float64)
-
-
-def _from_objects(array: _Array, i: int | None, name: str) -> _Array:
-    """An array of Python objects, if each is a number."""
-    for at, value in np.ndenumerate(array):
-        if not is_missing(value) and not isinstance(value, str | bytes) and hasattr(value, "__float__"):
-            continue
-        where = at if i is None else (i, *at)
-        place = ", ".join(f"{word} {n}" for word, n in zip(("sequence", "step", "column"), where, strict=False))
-        if is_missing(value):
-            advice = "Missing values are not supported yet; fill or drop them first."
-            raise DataError(f"{name}: {place} is {shown(value)}. {advice}")
-        raise DataError(f"{name}: {place} is {seen(value)}, where a number was expected.")
-    try:
-        return array.astype(np.float64)
-    except (ValueError, TypeError, OverflowError) as error:
-        raise DataError(f"{name} holds something that is no number: {error}.") from None
-
-
-def _check_finite(values: _Array, offsets: _Array, name: str) -> None:
-    finite = np.isfinite(values)
-    if finite.all():
-        return
-    at, column = np.argwhere(~finite)[0]
-    place = _place(at, column, offsets, values.shape[1], name)
-    if np.isnan(values[at, column]):
-        raise DataError(f"{place} is NaN. Missing values are not supported yet; fill or drop them first.")
-    raise DataError(f"{place} is infinite ({values[at, column]}). Replace it with a number first.")
-
-
-def _place(at: int, column: int, offsets: _Array, width: int, name: str) -> str:
-    sequence = int(np.searchsorted(offsets, at, side="right")) - 1
-    place = f"{name}: sequence {sequence}, step {at - offsets[sequence]}"
-    return place if width == 1 else f"{place}, column {column}"
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,9 +15,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from elman import store
+from elman.cells import CELLS
 from elman.errors import DataError, OptionError
-from elman.features import FEATURES, Feature, infer
+from elman.features import FEATURES, Feature, Numbers, infer
 from elman.features.base import is_frame, listed
+from elman.features.numbers import BLOCKS
 from elman.heads import POOLS
 from elman.options import choice, share, whole
 from elman.ragged import Ragged
@@ -25,6 +28,7 @@ from elman.tasks.base import Task
 __all__ = ["ColumnTask", "check_table", "count"]
 
 _Indices = NDArray[np.int64]
+_OF_NUMBERS = tuple(f.name for f in dataclasses.fields(Numbers))
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -39,6 +43,16 @@ class ColumnTask(Task):
     min_count: int | None = None  # symbols seen less often are unknown; None: 2 from 100 000 training steps, else 1
     lower: bool | None = None  # lower-case texts and tokens; None: texts yes, tokens no
     scale: str = "standard"  # of numbers: "standard" gives each column mean 0 and deviation 1; "none" as they are
+    fill: str | None = None  # in gaps: "mean", "median", "last", "next", "linear", "seasonal", "constant"; None: "last"
+    mask: bool | None = None  # whether a step says what was observed; None: where the training data have gaps
+    gap: bool | None = None  # whether it says how long ago; None: where the training data have gaps or time stamps
+    season: int | None = None  # steps of a season, for fill = "seasonal"
+    constant: float = 0.0  # for fill = "constant", in the unit of the data
+    outliers: str = "keep"  # of numbers: "keep", "clip" (to the limit), "missing" (taken away)
+    outlier_limit: float = 5.0  # deviations from the median, estimated by 1.4826 median |x - median| (Hampel 1974)
+    times: int | None = None  # which number of a step is its time stamp; None: none, steps are equally long
+    every: float | None = None  # length of the steps to resample to, in the unit of the time stamps; None: as they are
+    sort: bool = False  # whether to put the steps of a sequence in the order of their time stamps
     embed: int = 64  # numbers in the learnt vector of a symbol; unused for numbers
     symbol_dropout: float = 0.4  # share of a sequence's distinct symbols that are left out (Gal & Ghahramani 2016)
 
@@ -49,6 +63,7 @@ class ColumnTask(Task):
     def __sklearn_tags__(self) -> Any:
         tags: Any = super().__sklearn_tags__()
         tags.input_tags.string = True
+        tags.input_tags.allow_nan = True
         tags.input_tags.three_d_array = True
         return tags
 
@@ -56,7 +71,7 @@ class ColumnTask(Task):
         """Everything that is wrong with the options, a sentence each."""
         kinds, units = ("auto", *FEATURES), ("auto", "words", "characters", "mixed", "subwords")
         found = super().problems() + choice(self, "feature", kinds) + choice(self, "unit", units)
-        found += choice(self, "scale", ("standard", "none")) + whole(self, "max_words") + whole(self, "embed")
+        found += self._number_problems() + whole(self, "max_words") + whole(self, "embed")
         found += whole(self, "min_count") if self.min_count is not None else []
         found += share(self, "symbol_dropout") + share(self, "head_dropout")
         pool: Any = self.pool
@@ -67,6 +82,15 @@ class ColumnTask(Task):
             found.append(f"lower = {self.lower!r} must be True, False or None")
         if not (self.input is None or isinstance(self.input, str)):
             found.append(f"input = {self.input!r} must be the name of a column, or None")
+        return found
+
+    def _number_problems(self) -> list[str]:
+        """What is wrong with the options of numbers."""
+        given = {name: getattr(self, name) for name in _OF_NUMBERS}
+        found = Numbers(**given | {"fill": "last" if self.fill is None else self.fill}).problems()
+        if self.cell in CELLS and CELLS[self.cell].blocks == BLOCKS:
+            refused = [name for name in ("mask", "gap") if getattr(self, name) is False]
+            found += [f"{name} = False: cell = {self.cell!r} reads the mask and the gap" for name in refused]
         return found
 
     # ---- data in
@@ -111,7 +135,7 @@ class ColumnTask(Task):
     def _feature(self, column: Any) -> Feature:
         """A feature for the column, with the options that concern it."""
         made = infer(column) if self.feature == "auto" else FEATURES[self.feature]()
-        for name in ("unit", "max_words", "min_count", "lower", "scale"):
+        for name in ("unit", "max_words", "min_count", "lower", *_OF_NUMBERS):
             value, default = getattr(self, name), getattr(type(self), name)
             if hasattr(made, name):
                 setattr(made, name, value if value is not None else getattr(made, name))
@@ -120,6 +144,8 @@ class ColumnTask(Task):
                     f"{name} = {value!r} has no meaning for {made.kind}, which the input is taken for. Leave it at "
                     f"{default!r}, or set feature=..."
                 )
+        if isinstance(made, Numbers) and CELLS[self.cell].blocks == BLOCKS:
+            made.fill, made.mask, made.gap = self.fill or "decay", True, True
         return made
 
     def _features(self, column: Any, training: _Indices, rest: _Indices) -> tuple[Feature, Ragged, Ragged]:

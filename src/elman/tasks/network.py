@@ -120,13 +120,14 @@ class NetworkStepper:
         self.feature, self.network = feature, network
         self.start = network.encoder.initial_state(1)
 
-    def read(self, value: Any) -> Tensor:
-        """The steps in what a caller feeds."""
-        return self.feature.step(value, name="steps")
+    def read(self, value: Any, state: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+        """The steps in what a caller feeds, and the state once they were read: a gap may be filled by what came."""
+        steps, after = self.feature.advance(value, store.under("feature.", state), name="steps")
+        return steps, state | {f"feature.{key}": tensor for key, tensor in after.items()}
 
     def initial_state(self) -> dict[str, Tensor]:
         """The state before the first step."""
-        kept = self._kept()
+        kept = self._kept() | {f"feature.{key}": tensor for key, tensor in self.feature.initial_state().items()}
         return {"steps": torch.zeros(1, dtype=torch.int64), **kept, **flat("encoder", self.start)}
 
     @torch.no_grad()
@@ -134,7 +135,8 @@ class NetworkStepper:
         """The state after some more steps."""
         x = Ragged(steps, torch.tensor([0, len(steps)]))
         y, after = self.network.path.steps(x, nested("encoder", state, self.start))
-        kept = self._after(y.values, state)
+        kept = {key: tensor for key, tensor in state.items() if key.startswith("feature.")}
+        kept |= self._after(y.values, state)
         return {"steps": state["steps"] + len(steps), **kept, **flat("encoder", after)}
 
     def row(self, state: dict[str, Tensor]) -> Tensor:

@@ -1,0 +1,154 @@
+"""Reading numbers: lists, arrays, frames and `Ragged` as one float64 array of steps, in which NaN is a missing value."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import narwhals as nw
+import numpy as np
+import torch
+from torch import Tensor
+
+from elman.errors import DataError
+from elman.features.base import is_frame, is_missing, listed, seen
+from elman.ragged import Ragged
+
+__all__ = ["Array", "place", "read", "read_one"]
+
+Array = np.ndarray[Any, Any]
+
+
+def read(column: Any, name: str, width: int | None = None) -> tuple[Array, Array]:
+    """All steps `[steps, width]` in float64, and the length of each sequence. `width`: that of the training data."""
+    if isinstance(column, Ragged):
+        flat = read_one(column.values, None, name)
+        if flat.ndim > 2:
+            raise DataError(f"{name} has steps of shape {list(flat.shape[1:])}. Numbers reads [steps, width].")
+        flat = flat.reshape(len(flat), -1) if flat.ndim == 2 else flat[:, None]
+        _check_width(flat.shape[1], width, name, "")
+        return flat, column.lengths.numpy()
+    whole = _whole(column, name)
+    if whole is not None:
+        _check_width(whole.shape[2], None, name, "")
+        _check_width(whole.shape[2], width, name, "")
+        return whole.reshape(-1, whole.shape[2]), np.full(len(whole), whole.shape[1], dtype=np.int64)
+    arrays = [_sequence(sequence, i, name) for i, sequence in enumerate(listed(column, name))]
+    telling = next((i for i, array in enumerate(arrays) if array.ndim == 2), None)
+    found = width if width is not None else 1 if telling is None else arrays[telling].shape[1]
+    for i, array in enumerate(arrays):
+        _check_width(array.shape[-1] if array.ndim == 2 else found, None, name, f": sequence {i}")
+        if array.ndim == 2 and array.shape[1] != found:
+            if width is None:
+                raise DataError(
+                    f"{name}: sequence {i} has {array.shape[1]} numbers a step, sequence {telling} has {found}."
+                )
+            _check_width(array.shape[1], width, name, f": sequence {i}")
+    lengths = np.array([len(array) for array in arrays], dtype=np.int64)
+    parts = [array.reshape(-1, found) for array in arrays]
+    return np.concatenate(parts) if parts else np.zeros((0, found)), lengths
+
+
+def _check_width(got: int, width: int | None, name: str, where: str) -> None:
+    if got == 0:
+        raise DataError(f"{name}{where} has steps without a number. Each step needs at least one.")
+    if width is not None and got != width:
+        raise DataError(f"{name}{where} has {got} numbers a step, but the feature was fitted on {width}.")
+
+
+def _whole(column: Any, name: str) -> Array | None:
+    """A column that is one array, as `[sequences, length, width]`; None if it is a list of sequences."""
+    if hasattr(column, "toarray") and hasattr(column, "nnz"):
+        raise DataError(f"{name} is a sparse matrix, but dense data is required: {name}.toarray().")
+    if isinstance(column, np.ndarray | Tensor):
+        if column.ndim == 1 and isinstance(column, np.ndarray) and column.dtype == object:
+            return None
+        array = read_one(column, None, name)
+    elif not isinstance(column, list | tuple | str | bytes) and is_frame(column):
+        array = _frame(column, name)
+    else:
+        return None
+    if array.ndim == 1:
+        raise DataError(
+            f"{name} is a 1-D array of {len(array)} numbers. Reshape your data: {name}[None] is one sequence, "
+            f"{name}[:, None] is {len(array)} sequences of one step."
+        )
+    if array.ndim not in (2, 3):
+        raise DataError(f"{name} has shape {list(array.shape)}. Numbers reads [sequences, length] or with a width.")
+    return array[:, :, None] if array.ndim == 2 else array
+
+
+def _frame(column: Any, name: str) -> Array:
+    frame = nw.from_native(column, eager_only=True)
+    if not frame.columns:
+        raise DataError(f"{name} is a frame without columns.")
+    for key, dtype in frame.schema.items():
+        if not (dtype.is_numeric() or dtype == nw.Boolean):
+            raise DataError(f"{name}: column {key!r} of the frame holds {dtype}, not numbers. Pass one of the columns.")
+    return np.stack([read_one(frame.get_column(key).to_numpy(), None, name) for key in frame.columns], axis=1)
+
+
+def _sequence(value: Any, i: int, name: str) -> Array:
+    """One sequence: `[length, width]`, or `[0]` where an empty one tells no width."""
+    if is_missing(value) or isinstance(value, str | bytes | Mapping | set):
+        raise DataError(f"{name}: sequence {i} is {seen(value)}. Numbers reads arrays [length] or [length, width].")
+    array = read_one(value, i, name)
+    if array.ndim == 0:
+        raise DataError(
+            f"{name}: sequence {i} is {seen(value)}. A sequence is a list of numbers. "
+            f"Reshape your data: {name} as one sequence is [{name}]."
+        )
+    if array.ndim > 2:
+        raise DataError(
+            f"{name}: sequence {i} has shape {list(array.shape)}. Numbers reads [length] or [length, width]."
+        )
+    return array[:, None] if array.ndim == 1 and len(array) else array
+
+
+def read_one(value: Any, i: int | None, name: str) -> Array:
+    """Numbers of any kind as float64. `i`: the sequence that they are, None if all."""
+    place = name if i is None else f"{name}: sequence {i}"
+    if isinstance(value, Tensor):
+        if value.is_nested or value.layout != torch.strided:
+            raise DataError(
+                f"{place} is a tensor of layout {value.layout}. Pass Ragged.from_nested(x), or x.to_dense()."
+            )
+        value = value.detach().to("cpu", torch.float64 if value.is_floating_point() else value.dtype)
+    try:
+        array = np.ma.filled(value.astype(np.float64), np.nan) if np.ma.isMaskedArray(value) else np.asarray(value)
+    except (ValueError, TypeError, RuntimeError):
+        raise DataError(f"{place} has steps of different widths, or holds something other than numbers.") from None
+    if array.dtype == object:
+        array = _from_objects(array, i, name)
+    if array.dtype.kind == "c":
+        raise DataError(f"Complex data not supported: {place} holds {array.dtype}. Give its parts as two columns.")
+    if array.dtype.kind not in "biuf":
+        what = "text" if array.dtype.kind in "US" else str(array.dtype)
+        raise DataError(f"{place} holds {what}, not numbers.")
+    return array.astype(np.float64)
+
+
+def _from_objects(array: Array, i: int | None, name: str) -> Array:
+    """An array of Python objects, if each is a number or missing."""
+    found = np.full(array.shape, np.nan)
+    for at, value in np.ndenumerate(array):
+        if is_missing(value):
+            continue
+        if isinstance(value, str | bytes) or not hasattr(value, "__float__"):
+            where = at if i is None else (i, *at)
+            place = ", ".join(f"{word} {n}" for word, n in zip(("sequence", "step", "column"), where, strict=False))
+            raise DataError(f"{name}: {place} is {seen(value)}, where a number was expected.")
+        try:
+            found[at] = float(value)
+        except (ValueError, TypeError, OverflowError) as error:
+            raise DataError(f"{name} holds something that is no number: {error}.") from None
+    return found
+
+
+def place(at: int, column: int, offsets: Array, width: int, name: str) -> str:
+    """Where a number stands, for an error message: `X: sequence 0, step 3, column 1`.
+
+    >>> place(3, 0, np.array([0, 2, 5]), 1, "X")
+    'X: sequence 1, step 1'
+    """
+    sequence = int(np.searchsorted(offsets, at, side="right")) - 1
+    found = f"{name}: sequence {sequence}, step {at - offsets[sequence]}"
+    return found if width == 1 else f"{found}, column {column}"

@@ -1,0 +1,100 @@
+"""Time stamps inside the steps: taken out, checked, sorted, or resampled to steps of equal length."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from elman.errors import DataError
+from elman.features.arrays import Array
+
+__all__ = ["Clocked", "resampled", "taken_out"]
+
+_MOST = 100_000_000  # numbers that resampling may make: beyond it the unit of time is likelier wrong than meant
+
+
+class Clocked(NamedTuple):
+    """Steps whose time stamps are known."""
+
+    values: Array  # [steps, width], without the time stamps
+    offsets: Array  # [sequences + 1]
+    times: Array  # [steps]
+
+
+def taken_out(values: Array, offsets: Array, column: int, sort: bool, name: str) -> Clocked:
+    """Steps without the column that holds their time stamps, which must increase within each sequence.
+
+    `sort` puts steps in the order of their times first. Raises `DataError` naming the steps for a time stamp that is
+    missing, repeated or, without `sort`, earlier than the one before.
+
+    >>> steps = np.array([[0.0, 7.0], [2.5, 8.0]])
+    >>> taken_out(steps, np.array([0, 2]), 0, False, "X").times.tolist()
+    [0.0, 2.5]
+    """
+    times, rest = stamps(values, offsets, column, name)
+    order = np.arange(len(times))
+    segments = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
+    if sort:
+        order = np.lexsort((times, segments))
+        times, rest = times[order], rest[order]
+    late = np.flatnonzero((np.diff(times) <= 0) & (np.diff(segments) == 0))
+    if len(late):
+        at = int(late[0])
+        sequence, start = int(segments[at]), int(offsets[segments[at]])
+        steps = f"{name}: sequence {sequence}, steps {order[at] - start} and {order[at + 1] - start}"
+        if times[at] == times[at + 1]:
+            raise DataError(f"{steps} have the same time, {times[at]:g}. Drop one, or set every=... to average.")
+        raise DataError(
+            f"{steps} have the times {times[at]:g} and {times[at + 1]:g}, which must increase. Set sort=True, or sort "
+            "them."
+        )
+    return Clocked(rest, offsets, times)
+
+
+def resampled(values: Array, offsets: Array, column: int, every: float, name: str) -> Clocked:
+    """Steps of equal length instead of those at irregular times: each the mean of what was observed within it.
+
+    Step k of a sequence holds the times from k * every to before (k + 1) * every, the first of them being that of its
+    first time stamp; a step in which nothing was observed is missing. Times may repeat and stand in any order.
+
+    >>> steps = np.array([[0.0, 7.0], [0.5, 9.0], [2.0, 1.0]])
+    >>> resampled(steps, np.array([0, 3]), 0, 1.0, "X").values.tolist()
+    [[8.0], [nan], [1.0]]
+    """
+    times, rest = stamps(values, offsets, column, name)
+    segments = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
+    cells = np.floor(times / every)
+    first = np.full(len(offsets) - 1, np.inf)
+    np.minimum.at(first, segments, cells)
+    cells -= first[segments]
+    lengths = np.zeros(len(offsets) - 1)
+    np.maximum.at(lengths, segments, cells + 1)
+    if not lengths.sum() * rest.shape[1] <= _MOST:
+        longest = int(lengths.argmax())
+        raise DataError(
+            f"{name}: every = {every:g} cuts sequence {longest} into {lengths[longest]:.3g} steps. Check the unit of "
+            "its time stamps, or give a longer every."
+        )
+    made = np.concatenate([[0], lengths.cumsum()]).astype(np.int64)
+    rows = made[segments] + cells.astype(np.int64)
+    total, count = np.zeros((made[-1], rest.shape[1])), np.zeros((made[-1], rest.shape[1]))
+    np.add.at(total, rows, np.nan_to_num(rest, nan=0.0, posinf=np.inf, neginf=-np.inf))
+    np.add.at(count, rows, ~np.isnan(rest))
+    mean = np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0)
+    within = np.arange(made[-1]) - np.repeat(made[:-1], np.diff(made))
+    return Clocked(mean, made, within * every)
+
+
+def stamps(values: Array, offsets: Array, column: int, name: str) -> tuple[Array, Array]:
+    """The time stamps, and the steps without them. Raises `DataError` for one that is missing or infinite."""
+    width = values.shape[1]
+    if not -width <= column < width or width < 2:
+        raise DataError(f"{name} has {width} numbers a step, so that times = {column} leaves no column of values.")
+    times = values[:, column]
+    odd = np.flatnonzero(~np.isfinite(times))
+    if len(odd):
+        sequence = int(np.searchsorted(offsets, odd[0], side="right")) - 1
+        step = odd[0] - offsets[sequence]
+        raise DataError(
+            f"{name}: sequence {sequence}, step {step} has no time stamp: column {column} is {times[odd[0]]}."
+        )
+    return times, np.delete(values, column, axis=1)
