@@ -174,8 +174,9 @@ class Numbers(Feature):
         middle = {"median": _medians(steps.values, missing), "constant": np.full(self.width_, self.constant)}
         self.filler_ = self._scaled(middle.get(self.fill, mean)[None])[0]
         self.filler_[self.missing_ == 1] = 0.0
-        if not (np.abs(self.filler_) <= _LARGEST).all():
+        if self.fill == "constant" and not (np.abs(self.filler_) <= _LARGEST).all():
             raise OptionError(f"constant = {self.constant:g} is too large for float32 once scaled.")
+        self.filler_ = np.clip(self.filler_, -_LARGEST, _LARGEST)  # the mean of what is refused, or rounds beyond
         self.rate_ = np.zeros(self.width_)
         if self.has_gap_ and len(missing):
             mean = np.minimum(ages(~missing, _starts(steps.offsets), steps.times).mean(axis=0), _LARGEST)
