@@ -12,29 +12,18 @@ from __future__ import annotations
 
 import io
 import lzma
-import statistics
 import tarfile
-import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import results
 from numpy.typing import NDArray
-from sklearn.impute import SimpleImputer
-from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import roc_auc_score
-from sklearn.model_selection import StratifiedKFold
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
-from elman import Classifier
-
-VARIABLES = (
-    "Albumin ALP ALT AST Bilirubin BUN Cholesterol Creatinine DiasABP FiO2 GCS Glucose HCO3 HCT HR K Lactate MAP "
-    "MechVent Mg Na NIDiasABP NIMAP NISysABP PaCO2 PaO2 pH Platelets RespRate SaO2 SysABP Temp TroponinI TroponinT "
-    "Urine WBC Weight"
-).split()
+VARIABLES = """
+    Albumin ALP ALT AST Bilirubin BUN Cholesterol Creatinine DiasABP FiO2 GCS Glucose HCO3 HCT HR K Lactate MAP MechVent
+    Mg Na NIDiasABP NIMAP NISysABP PaCO2 PaO2 pH Platelets RespRate SaO2 SysABP Temp TroponinI TroponinT Urine WBC
+    Weight
+"""
 AT_ADMISSION = ["Age", "Gender", "Height"]
 WARDS = 4  # kinds of intensive care unit, one column each
 HOURS = 48
@@ -50,7 +39,8 @@ class Stays(NamedTuple):
 
 def read(data: Path) -> Stays:
     """Every stay as hourly means; a negative number, and a weight or height of 0, stands for one that is not known."""
-    place, ahead = {name: i for i, name in enumerate(VARIABLES)}, {name: i for i, name in enumerate(AT_ADMISSION)}
+    place = {name: i for i, name in enumerate(VARIABLES.split())}
+    ahead = {name: i for i, name in enumerate(AT_ADMISSION)}
     series, still, numbers = [], [], []
     packed = lzma.decompress((data / "series" / "physionet2012_a.tar.xz").read_bytes())
     with tarfile.open(fileobj=io.BytesIO(packed)) as archive:

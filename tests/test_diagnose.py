@@ -16,7 +16,7 @@ from elman.diagnosis import Diagnosis
 from elman.errors import DataError, OptionError
 from table import CELLS
 
-WITH_STATE = ["rnn", "rnn_relu", "lstm", "gru", "ln_lstm"]  # whose gates see the state: they can explode
+WITH_STATE = ["rnn", "rnn_relu", "lstm", "gru", "gru_d", "ln_lstm"]  # whose gates see the state: they can explode
 
 
 @pytest.fixture(autouse=True)
@@ -53,7 +53,7 @@ def forgetful(cell: Any) -> None:
         (cell.bias if kind == "LayerNormLSTM" else cell.bias_ih)[h : 2 * h] = -4.0
         if kind == "LayerNormLSTM":
             cell.gain_hh.fill_(0.01)
-    elif kind == "GRU":
+    elif kind in ("GRU", "GRUD"):
         cell.bias_ih[h : 2 * h] = -4.0
     elif kind == "MinGRU":
         cell.bias_ih[:h] = 4.0
@@ -76,8 +76,10 @@ def mindful(cell: Any) -> None:
             cell.gain_hh.fill_(0.01)
         else:
             cell.weight_hh.zero_()
-    elif kind == "GRU":
+    elif kind in ("GRU", "GRUD"):
         cell.bias_ih[h : 2 * h] = 6.0
+        if kind == "GRUD":
+            cell.weight_dh.zero_()
     elif kind == "MinGRU":
         cell.bias_ih[:h] = -6.0
     elif kind == "MinLSTM":
@@ -93,6 +95,8 @@ def excitable(cell: Any) -> None:
     gates = cell.weight_hh.shape[0] // cell.hidden
     cell.weight_hh.copy_(torch.cat([eye] * gates) * {1: 1.3, 3: 8.0, 4: 2.0}[gates])
     cell.weight_ih.mul_(1e-6)
+    if type(cell).__name__ == "GRUD":
+        cell.weight_dh.zero_()
     if type(cell).__name__ == "ReluRNN":
         cell.bias_ih.fill_(0.01)
 
@@ -133,7 +137,7 @@ def test_a_network_with_large_weights_explodes(name: str) -> None:
 
 
 def test_cells_that_can_explode_are_all_tried() -> None:
-    assert [name for name, row in CELLS.items() if hasattr(row.make(2, 2), "weight_hh")] == WITH_STATE
+    assert [name for name, row in CELLS.items() if hasattr(row.make(2 * row.blocks, 2), "weight_hh")] == WITH_STATE
 
 
 def test_numbers_of_a_network_that_can_be_worked_out() -> None:

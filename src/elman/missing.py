@@ -55,7 +55,7 @@ def holes(values: ArrayLike, pattern: str = "random", rate: float = 0.2, seed: i
     return whole
 
 
-def _check(pattern: str, rate: float, seed: int, season: int) -> None:
+def _check(pattern: Any, rate: Any, seed: Any, season: Any) -> None:
     found = []
     if pattern not in PATTERNS:
         found.append(f"pattern = {pattern!r} must be one of {', '.join(PATTERNS)}")

@@ -406,7 +406,7 @@ def test_batches_of_prediction_do_not_show(monkeypatch: pytest.MonkeyPatch) -> N
     texts, labels = reviews(40)
     clf = Classifier(**SMALL).fit(texts, labels)
     whole = clf.predict_proba(texts)
-    monkeypatch.setattr("elman.tasks.classify._STEPS", 7)
+    monkeypatch.setattr("elman.tasks.network._STEPS", 7)
     np.testing.assert_array_equal(clf.predict_proba(texts), whole)
 
 

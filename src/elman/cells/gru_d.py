@@ -9,9 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from elman import ops
-from elman.cells.base import Along, Recurrent, State
+from elman.cells.base import Along, Recurrent, State, before
 from elman.cells.gru import GRUState
 from elman.errors import OptionError
+from elman.ragged import Ragged
 from elman.stepper import Layer
 
 FADES = 10.0  # mean gaps over which a value falls to 1/e of its distance to the mean, at first
@@ -36,7 +37,7 @@ class GRUD(Recurrent):
     [3 * hidden, 2 n] reads values and mask. At first a value falls to 1/e in 10 mean gaps, and units forget within 1 to
     100 of them (their logarithm even), so that every decay has a gradient. Any numbers may stand for m and d.
 
-    Raises ``OptionError`` for a width that is no multiple of 3. In an `Encoder`, ``above`` are the layers over the first.
+    Raises ``OptionError`` for a width that is no multiple of 3. In an `Encoder` the layers over the first are GRUs.
 
     Source: Che, Purushotham, Cho, Sontag & Liu, "Recurrent neural networks for multivariate time series with missing
     values", Scientific Reports 8, 2018. Differs: the reset comes after the product, as in `GRU`.
@@ -52,6 +53,8 @@ class GRUD(Recurrent):
     kernel = "gru"
     state_type = GRUState
     blocks: ClassVar[int] = 3
+    activations: ClassVar[dict[str, str]] = {"r": "sigmoid", "z": "sigmoid", "n": "tanh"}
+    keeps = "z"
     narrows: ClassVar[bool] = False
     above: ClassVar[str] = "gru"
 
@@ -85,14 +88,29 @@ class GRUD(Recurrent):
                 nn.init.zeros_(bias)
 
     def _run(self, values: Tensor, offsets: Tensor, state: State | None, along: Along) -> tuple[Tensor, State]:
+        read, keep = self._faded(values)
+        keep = keep if along.rows is None else keep[along.rows]
+        given = along.extras.decay
+        along = along._replace(extras=along.extras._replace(decay=keep if given is None else keep * given))
+        return super()._run(read, offsets, state, along)
+
+    def _faded(self, values: Tensor) -> tuple[Tensor, Tensor]:
+        """What the gates read of each step, [steps, 2 * columns], and the decay of the state, [steps, hidden]."""
         x, mask, gap = (part.contiguous() for part in values.split(self.columns, dim=1))
         keep = _decay(ops.linear(gap, self.weight_dh, self.bias_dh))
         fade = gap * self.weight_dx
         fade = _decay(fade if self.bias_dx is None else fade + self.bias_dx)
-        keep = keep if along.rows is None else keep[along.rows]
-        given = along.extras.decay
-        along = along._replace(extras=along.extras._replace(decay=keep if given is None else keep * given))
-        return super()._run(torch.cat([x * (mask + (1 - mask) * fade), mask], dim=1), offsets, state, along)
+        return torch.cat([x * (mask + (1 - mask) * fade), mask], dim=1), keep
+
+    def gates(self, x: Ragged, y: Ragged, state: State | None = None) -> dict[str, Tensor]:
+        """r, z and n of every step."""
+        state = self.initial_state(len(x)) if state is None else state
+        h = before(y, state.hidden, self.reverse)
+        read, keep = self._faded(x.values.to(h.dtype))
+        r_x, z_x, n_x = nn.functional.linear(read, self.weight_ih, self.bias_ih).split(self.hidden, 1)
+        r_h, z_h, n_h = nn.functional.linear(keep * h, self.weight_hh, self.bias_hh).split(self.hidden, 1)
+        r = (r_x + r_h).sigmoid()
+        return {"r": r, "z": (z_x + z_h).sigmoid(), "n": (n_x + r * n_h).tanh()}
 
     @classmethod
     def from_torch(cls, module: nn.Module, layer: int = 0, reverse: bool = False) -> Recurrent:

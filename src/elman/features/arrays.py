@@ -1,4 +1,4 @@
-"""Reading numbers: lists, arrays, frames and `Ragged` as one float64 array of steps, in which NaN is a missing value."""
+"""Reading numbers: lists, arrays, frames and `Ragged` as one float64 array of steps, in which NaN means missing."""
 
 from collections.abc import Mapping
 from typing import Any

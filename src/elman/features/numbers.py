@@ -241,7 +241,8 @@ class Numbers(Feature):
     def outputs(self) -> int:
         """The width of a step: values, and mask and gaps where there are any."""
         self._check_fitted()
-        return self.width_ * (1 + self.has_mask_ + self.has_gap_)
+        outputs: int = self.width_ * (1 + self.has_mask_ + self.has_gap_)
+        return outputs
 
     def module(self, width: int, dropout: float = 0.0) -> Values:
         """The values as they are: `outputs` is the number of columns, whatever `width` and `dropout` say."""
@@ -305,7 +306,8 @@ class Numbers(Feature):
     @property
     def _read(self) -> int:
         """How many numbers a step of the data has: the time stamp is one of them."""
-        return self.width_ + (self.times is not None)
+        width: int = self.width_ + (self.times is not None)
+        return width
 
     def _rows(self, value: Any, name: str) -> Array:
         """What is fed to a stream, as a sequence."""

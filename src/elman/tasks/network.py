@@ -15,8 +15,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from elman.batches import batches
 from elman import store
+from elman.batches import batches
 from elman.encoder import Encoder
 from elman.features import Feature
 from elman.heads import Linear, Pool
