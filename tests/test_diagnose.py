@@ -91,6 +91,10 @@ def mindful(cell: Any) -> None:
 @torch.no_grad()
 def excitable(cell: Any) -> None:
     """Around h = 0, where small inputs leave it, every step makes a difference larger."""
+    if type(cell).__name__ == "LayerNormLSTM":  # what counts is the gain: the size of U is divided out again
+        cell.gain_hh.fill_(16.0)
+        cell.bias[cell.hidden : 2 * cell.hidden] = 4.0
+        return
     eye = torch.eye(cell.hidden)
     gates = cell.weight_hh.shape[0] // cell.hidden
     cell.weight_hh.copy_(torch.cat([eye] * gates) * {1: 1.3, 3: 8.0, 4: 2.0}[gates])
@@ -257,6 +261,21 @@ def test_a_loss_without_gradient_is_silent() -> None:
     with torch.no_grad():
         model.network_.head.weight.zero_()
     assert asked(model, x, y).verdict == "silent"
+
+
+@pytest.mark.parametrize("every_step", [False, True])
+def test_a_regressor(every_step: bool) -> None:
+    x = [np.random.default_rng(i).normal(size=(5 + i, 2)) for i in range(8)]
+    y = [steps.sum(1) if every_step else steps.sum() for steps in x]
+    if every_step:
+        y[0][-1] = np.nan  # unknown: no gradient enters there
+    else:
+        y[0] = np.nan
+    model = elman.Regressor(cell="gru", hidden=4, epochs=1, pool="last", every_step=every_step, verbose=False).fit(x, y)
+    for truth in (y, None):
+        found = asked(model, x, truth)
+        assert found.verdict == "healthy"
+        assert found.layers[0].relative[0] == 1.0
 
 
 def test_a_module_without_cells() -> None:

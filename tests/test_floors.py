@@ -49,6 +49,7 @@ FLOORS = {
         "diagnosis.py",
         "advice.py",
         "diagnose.py",
+        "explain.py",
     ],
     4: ["tasks/", "baselines.py", "stream.py"],
     5: ["cli.py", "flags.py", "inspection.py", "server.py", "demo.py"],

@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from elman.advice import advice
@@ -22,8 +21,6 @@ __all__ = ["Probe", "diagnose"]
 
 BINS = 20  # of a gate's histogram
 STEPS = 1 << 14  # steps in a batch: bounds the memory
-
-_Floats = NDArray[np.float64]
 
 
 class Probe(NamedTuple):
@@ -71,12 +68,12 @@ def _passes(probe: Probe, chosen: Tensor) -> list[tuple[Walk, Tensor, tuple[Tens
 
 
 class _Seen:
-    """What was seen of one cell, batch after batch: sums, so that batches do not matter."""
+    """What was seen of one cell, batch after batch."""
 
     def __init__(self, cell: Cell) -> None:
         self.cell = cell
         self.lengths: list[Tensor] = []
-        self.sums: dict[str, dict[int, _Floats]] = {}
+        self.multiples: dict[str, dict[int, list[Tensor]]] = {}
         self.gates: dict[str, _GateSums] = {}
 
     def add(self, walk: Walk, d_y: Tensor, d_last: tuple[Tensor, ...]) -> None:
@@ -88,18 +85,19 @@ class _Seen:
             self._add_sizes(sizes(walk, d_y, d_last, back), back)
 
     def _add_sizes(self, found: Sizes, back: list[int]) -> None:
-        """For each cut the sum there, and one step back of the same sequences."""
+        """For each cut, how large the gradient of each sequence is as a multiple of that one step back."""
         for name, size in {"": found.carried, "total": found.total, **found.parts}.items():
-            pairs = torch.stack([size.sum(0), (size[:, :1] * found.reached).sum(0)], 1).numpy()
-            sums = self.sums.setdefault(name, {})
-            for k, pair in zip(back, pairs, strict=True):
-                sums[k] = sums.get(k, np.zeros(2)) + pair
+            counts = found.reached & (size[:, :1] > 0)
+            multiples = (size / size[:, :1].clamp(min=1e-300)).clamp(max=1e300)
+            kept = self.multiples.setdefault(name, {})
+            for i, k in enumerate(back):
+                kept.setdefault(k, []).append(multiples[counts[:, i], i])
 
     def layer(self, name: str) -> Layer:
         lengths = torch.cat(self.lengths)
         lengths = lengths[lengths > 0]
-        back = sorted(self.sums.get("", {}))
-        relative = {part: [_ratio(*sums[k]) for k in back] for part, sums in self.sums.items()}
+        back = sorted(self.multiples.get("", {}))
+        relative = {part: [_median(kept[k]) for k in back] for part, kept in self.multiples.items()}
         radius = {
             gate: float(torch.linalg.eigvals(weight.double()).abs().max())
             for gate, weight in self.cell.recurrent_weights().items()
@@ -120,8 +118,9 @@ class _Seen:
         )
 
 
-def _ratio(here: float, first: float) -> float:
-    return 0.0 if here == 0 else min(here / max(first, 1e-300), 1e300)
+def _median(parts: list[Tensor]) -> float:
+    values = torch.cat(parts)
+    return float(values.quantile(0.5)) if len(values) else 0.0
 
 
 class _GateSums:

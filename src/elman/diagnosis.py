@@ -1,6 +1,6 @@
 """What was found out about a network's memory, and the verdict on it.
 
-    relative_k = mean of carried_k / mean of carried_1        over the sequences with more than k steps
+    relative_k = median of carried_k / carried_1              over the sequences with more than k steps
     memory     = the first k from which on relative_k < 1/e   and again < 1 %
     look-back  = half of the median length, from 1 to 100 steps
 

@@ -24,6 +24,7 @@ Mesnil, G. et al. 2014. Ensemble of generative and discriminative techniques for
 Weinberger, K. et al. 2009. Feature hashing for large scale multitask learning. ICML.
 """
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -268,6 +269,42 @@ class NgramModel:
         kept = np.bincount(segments[(weights != 0).any(0)], minlength=len(ngrams))
         totals = [np.bincount(segments, row, minlength=len(ngrams)) for row in weights]  # float64, exact
         return self._from_sums(np.stack(totals, 1), kept)
+
+    def contributions(self, ids: Ragged) -> Tensor:
+        """What each step adds to the logits, float64 `[steps, classes]`; over a sequence they add up to logits - bias.
+
+        An n-gram's weight is shared out evenly among the places where it stands, and there among its steps.
+
+        >>> model = NgramModel(orders=(1, 2), buckets=64, minimum=1)
+        >>> ids = Ragged.of([[1, 2, 1], [3]])
+        >>> model = model.fit(model.ngrams(ids), torch.tensor([0, 1]), classes=2)
+        >>> whole = model.logits(model.ngrams(ids)) - model.logits(model.ngrams(Ragged.of([[], []])))
+        >>> torch.allclose(model.contributions(ids)[:3].sum(0), whole[0].double(), atol=1e-6)
+        True
+        """
+        self._check_fitted()
+        symbols, offsets = _symbols(ids)
+        made = np.zeros((len(symbols), len(self.weight)))
+        for first, last in itertools.pairwise(offsets.tolist()):
+            self._contribute(symbols[first:last], made[first:last])
+        if self.classes == 2:
+            made = np.concatenate([-made / 2, made / 2], axis=1)
+        return torch.from_numpy(made)
+
+    def _contribute(self, symbols: _Ints, made: _Doubles) -> None:
+        """Adds what each step of one sequence contributes to `made`."""
+        places = [(n, t) for n in self.orders for t in range(len(symbols) - n + 1)]
+        found = [_hash([symbols[i : len(symbols) - n + 1 + i] for i in range(n)], self.buckets) for n in self.orders
+                 if len(symbols) >= n]  # fmt: skip
+        if not found:
+            return
+        bucket = np.concatenate(found)
+        weights = self.weight.numpy()[:, bucket].astype(np.float64)
+        distinct, counts = np.unique(bucket, return_counts=True)
+        kept = int((self.weight.numpy()[:, distinct] != 0).any(0).sum())
+        shares = weights / counts[np.searchsorted(distinct, bucket)] / math.sqrt(max(1, kept))
+        for (n, t), share in zip(places, shares.T, strict=True):
+            made[t : t + n] += share / n
 
     def _from_sums(self, totals: _Doubles, kept: _Ints) -> Tensor:
         scores = totals / np.sqrt(np.maximum(kept, 1))[:, None] + self.bias.numpy()

@@ -9,13 +9,15 @@ import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-__all__ = ["Curve", "through_time"]
+__all__ = ["Curve", "shaded_series", "shaded_words", "through_time"]
 
 # Okabe & Ito's colours, told apart in every kind of colour blindness.
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#555555")
 _INK, _GREY = "#333333", "#666666"
 _FLOOR = 1e-12  # of a logarithmic axis
 _MOST = 6  # layers with histograms
+_WORDS, _LETTERS = 400, 96  # words of a picture, letters of a line
+_FOR, _AGAINST = (0.0, 0.447, 0.698), (0.902, 0.4, 0.0)
 
 
 class Curve(NamedTuple):
@@ -91,6 +93,101 @@ def _draw_gates(axes: Any, name: str, bars: Mapping[str, tuple[str, Sequence[flo
     _plain(axes)
 
 
+def shaded_words(words: Sequence[str], saliency: Sequence[float], title: str, below: str) -> bytes | None:
+    """Draws a text, each word shaded by how much it spoke for (blue) or against (orange) the answer.
+
+    At most 400 words are drawn. None, with a note on stderr, without matplotlib.
+
+    >>> picture = shaded_words(["a", "good", "film"], [0.0, 0.9, -0.1], "Why 'good'", "score +1")
+    >>> picture is None or picture[1:4]
+    b'PNG'
+    """
+    lines = _lines(words[:_WORDS])
+    figure = _figure(8.4, 1.5 + 0.3 * max(1, len(lines)), layout=None)
+    if figure is None:
+        return None
+    axes = figure.add_axes((0.02, 0.05, 0.96, 0.95 - 0.85 / figure.get_figheight()))
+    axes.set_xlim(0, _LETTERS)
+    axes.set_ylim(max(1, len(lines)) + 0.6, -0.6)
+    axes.axis("off")
+    strongest = max(map(abs, saliency), default=0.0) or 1.0
+    for row, line in enumerate(lines):
+        for place, index in line:
+            shade = min(1.0, abs(saliency[index]) / strongest)
+            colour = _FOR if saliency[index] > 0 else _AGAINST
+            box = {"facecolor": (*colour, 0.75 * shade), "edgecolor": "none", "pad": 2.2}
+            axes.text(
+                place, row, _literal(words[index]), fontsize=9.5, family="monospace", color=_INK, bbox=box, va="center"
+            )
+    more = f", {len(words) - _WORDS} more words" if len(words) > _WORDS else ""
+    axes.text(
+        0,
+        max(1, len(lines)) + 0.3,
+        f"blue: for, orange: against; strongest {strongest:.3g}{more}",
+        fontsize=8.5,
+        color=_GREY,
+    )
+    _headed(figure, title, below)
+    return _png(figure)
+
+
+def shaded_series(values: Any, saliency: Sequence[float], title: str, below: str) -> bytes | None:
+    """Draws a series `values` [steps] or [steps, width], each step shaded as `shaded_words` shades words.
+
+    None, with a note on stderr, without matplotlib.
+
+    >>> picture = shaded_series([1.0, 3.0, 2.0], [0.0, 0.9, -0.1], "Why 'up'", "score +1")
+    >>> picture is None or picture[1:4]
+    b'PNG'
+    """
+    figure = _figure(9.0, 4.4, layout=None)
+    if figure is None:
+        return None
+    top, low = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
+    figure.subplots_adjust(left=0.09, right=0.985, top=0.84, bottom=0.11, hspace=0.12)
+    steps = range(len(saliency))
+    strongest = max(map(abs, saliency), default=0.0) or 1.0
+    colours = [(*(_FOR if s > 0 else _AGAINST), 0.75 * min(1.0, abs(s) / strongest)) for s in saliency]
+    for step, colour in zip(steps, colours, strict=True):
+        if colour[3] > 0.01:
+            top.axvspan(step - 0.5, step + 0.5, color=colour, linewidth=0)
+    if len(saliency):
+        top.plot(list(steps), values, color=_INK if _flat(values) else None, linewidth=1.3)
+    low.bar(list(steps), list(saliency), width=1.0, color=[_FOR if s > 0 else _AGAINST for s in saliency])
+    top.set_ylabel("value", color=_INK)
+    low.set_ylabel("saliency", color=_INK)
+    low.set_xlabel("step", color=_INK)
+    for axes in (top, low):
+        _plain(axes)
+    _headed(figure, title, f"{below}; blue: for, orange: against")
+    return _png(figure)
+
+
+def _flat(values: Any) -> bool:
+    shape: tuple[int, ...] = getattr(values, "shape", (len(values),))
+    return len(shape) == 1 or shape[1] == 1
+
+
+def _lines(words: Sequence[str]) -> list[list[tuple[int, int]]]:
+    """Where each word stands: lines of (column, index of the word). A letter of Chinese takes two columns."""
+    lines: list[list[tuple[int, int]]] = [[]]
+    column = 0
+    for index, word in enumerate(words):
+        width = sum(2 if ord(letter) > 0x2E80 else 1 for letter in word) + 1
+        if column + width > _LETTERS and lines[-1]:
+            lines.append([])
+            column = 0
+        lines[-1].append((column, index))
+        column += width
+    return lines
+
+
+def _headed(figure: Any, title: str, below: str) -> None:
+    height = figure.get_figheight()
+    figure.text(0.02, 1 - 0.14 / height, _literal(title), fontsize=12, color=_INK, fontweight="bold", va="top")
+    figure.text(0.02, 1 - 0.42 / height, _literal(below), fontsize=9.5, color=_GREY, va="top")
+
+
 def _above_floor(sizes: Sequence[float]) -> list[float]:
     """Sizes that a logarithmic axis can hold: what is smaller leaves the picture at its lower edge."""
     return [min(max(size, _FLOOR / 10), 1e30) for size in sizes]
@@ -99,7 +196,7 @@ def _above_floor(sizes: Sequence[float]) -> list[float]:
 # -------------------------------------------------------------------------------------------------------------- paper
 
 
-def _figure(width: float, height: float) -> Any:
+def _figure(width: float, height: float, layout: Any = "constrained") -> Any:
     """An empty figure of so many inches; None, with a note, where matplotlib is missing."""
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -108,9 +205,7 @@ def _figure(width: float, height: float) -> Any:
         if sys.stderr is not None:
             print("Nothing was drawn: matplotlib is missing. pip install 'elman[plot]' brings it.", file=sys.stderr)
         return None
-    figure = Figure(
-        figsize=(width, height), dpi=130, layout="constrained"
-    )  # no pyplot: the caller's figures are not ours
+    figure = Figure(figsize=(width, height), dpi=130, layout=layout)  # no pyplot: the caller's figures are not ours
     FigureCanvasAgg(figure)
     return figure
 

@@ -26,6 +26,7 @@ from elman.diagnose import Probe, diagnose
 from elman.diagnosis import Diagnosis
 from elman.encoder import PRECISIONS, Encoder, precisions
 from elman.errors import ModelFileError, OptionError
+from elman.explain import Explanation, Question, explain
 from elman.history import History
 from elman.ops import MEMORY
 from elman.options import choice, is_whole, share, whole
@@ -265,6 +266,19 @@ class Task(BaseEstimator, Training):
         """
         self._check_fitted()
         return diagnose(self._probe(X, y), sequences)
+
+    def explain(self, X: Any, y: Any = None) -> Explanation:
+        """How much each step of each sequence spoke for the model's answer, or for `y` in its place: docs/explain.md.
+
+        Integrated gradients, which add up to the score. Each of what comes back has ``steps``, a number each,
+        ``symbols`` and ``picture()``; all together are ``explanation.steps``, a `Ragged`.
+        """
+        self._check_fitted()
+        return explain(self._question(X, y))
+
+    def _question(self, X: Any, y: Any) -> Question:
+        """The input layer at work on these sequences, and the score of each to be explained."""
+        raise OptionError(f"{type(self).__name__} cannot be explained.")
 
     def _probe(self, X: Any, y: Any) -> Probe:
         """The network at work on these sequences, and the loss of each."""

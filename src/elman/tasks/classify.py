@@ -35,6 +35,7 @@ from elman import metrics, store
 from elman.blend import START, best_loss, stacked
 from elman.diagnose import Probe
 from elman.errors import DataError, OptionError
+from elman.explain import Question, named_steps
 from elman.features.base import Feature, shown
 from elman.labels import coded_labels, plain_labels
 from elman.losses import cross_entropy
@@ -300,6 +301,31 @@ class Classifier(ClassifierMixin, ColumnTask):
                     f"{', '.join(map(repr, list(place)[:8]))}{', …' if len(place) > 8 else ''}."
                 )
         return np.array([place[label] for label in truth], dtype=np.int64)
+
+    def _question(self, X: Any, y: Any) -> Question:
+        """What speaks for a class: its logit less the mean of the others', both paths together."""
+        column, answers = self._column(X), None
+        if y is not None:
+            column, answers = self._scored(X, y)
+        codes = self._logits(X if y is None else column).argmax(1) if answers is None else self._codes(answers)
+        data, chosen, others = self._steps(column), torch.from_numpy(codes), len(self.classes_) - 1
+        deep = 1.0 if self.ngrams_ is None else float(self.blend_[0])
+
+        def against(logits: Tensor, codes: Tensor) -> Tensor:
+            own = logits.gather(1, codes[:, None])[:, 0]
+            return own - (logits.sum(1) - own) / others
+
+        def score(indices: Tensor) -> Tensor:
+            return deep * against(self.network_(data[indices]), chosen[indices])
+
+        beside = None
+        if self.ngrams_ is not None:
+            share = float(self.blend_[1])
+            logits = self.ngrams_.logits(self.ngrams_.ngrams(data)).double()
+            steps = against(self.ngrams_.contributions(data), chosen[data.segments])
+            beside = share * steps.numpy(), share * against(logits, chosen).numpy()
+        answered = self.classes_[codes].tolist()
+        return Question(self.network_.input, data.lengths, score, *named_steps(self.feature_, data), answered, beside)
 
     def _probe(self, X: Any, y: Any) -> Probe:
         """The recurrent path and its cross-entropy; without `y` the answers count as true."""

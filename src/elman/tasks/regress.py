@@ -23,7 +23,9 @@ from torch import Tensor
 from elman import metrics, store
 from elman.batches import Piece
 from elman.carry import State, StepLoss
-from elman.errors import DataError
+from elman.diagnose import Probe
+from elman.errors import DataError, OptionError
+from elman.explain import Question, named_steps
 from elman.features.gaps import center_and_spread
 from elman.losses import DISTANCES, distance
 from elman.options import choice
@@ -240,6 +242,46 @@ class Regressor(RegressorMixin, ColumnTask):
         data = self._steps(column)
         truth.check_steps(data.lengths)
         return data
+
+    # ---- looking inside
+
+    def _probe(self, X: Any, y: Any) -> Probe:
+        """The network and its loss; without `y` the sum of its answers, since they are no distance from themselves."""
+        column, truth = (self._column(X), None) if y is None else self._scored(X, y)
+        data = self._steps(column) if truth is None else self._told(column, truth)
+        scaled = None if truth is None else self._scaled(truth.values)
+        offsets = data.offsets if self.network_.every_step else torch.arange(len(data) + 1)
+
+        def loss(indices: Tensor) -> Tensor:
+            rows = self.network_(data[indices]).split(offsets.diff()[indices].tolist())
+            if scaled is None:
+                return torch.stack([row.sum() for row in rows])
+            known = [scaled[offsets[i] : offsets[i + 1]] for i in indices.tolist()]
+            return torch.stack([distance(row, it, self.loss) for row, it in zip(rows, known, strict=True)])
+
+        return Probe(self.network_, data.lengths, loss, self.options())
+
+    def _question(self, X: Any, y: Any) -> Question:
+        """The number that is answered for a sequence, or for its last step; `y` says which, where there are several."""
+        names: list[Any] = list(range(self.outputs_)) if self.names_ is None else self.names_
+        if y is None and self.outputs_ > 1 or y is not None and y not in names:
+            raise OptionError(
+                f"explain(X, y) needs the one of the {self.outputs_} numbers to explain: {names}, got {y!r}."
+            )
+        output, data = 0 if y is None else names.index(y), self._steps(self._column(X))
+        mean, deviation = float(self.mean_[output]), float(self.deviation_[output])
+        lengths = data.lengths if self.network_.every_step else torch.ones(len(data), dtype=torch.int64)
+
+        def score(indices: Tensor) -> Tensor:
+            rows = self.network_(data[indices])[:, output]
+            counts = lengths[indices]
+            if not len(rows):
+                return rows.new_full((len(indices),), mean) + rows.sum()
+            last = torch.where(counts > 0, rows[(counts.cumsum(0) - 1).clamp(min=0)], 0.0)
+            return mean + deviation * last
+
+        told = [self._name(output) if self.outputs_ > 1 else "the answer"] * len(data)
+        return Question(self.network_.input, data.lengths, score, *named_steps(self.feature_, data), told)
 
     # ---- streaming
 
