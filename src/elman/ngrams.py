@@ -275,10 +275,10 @@ class NgramModel:
 
         An n-gram's weight is shared out evenly among the places where it stands, and there among its steps.
 
-        >>> model = NgramModel(orders=(1, 2), buckets=64, minimum=1)
+        >>> model = NgramModel(orders=(1, 2), buckets=1024, minimum=1)
         >>> ids = Ragged.of([[1, 2, 1], [3]])
         >>> model = model.fit(model.ngrams(ids), torch.tensor([0, 1]), classes=2)
-        >>> whole = model.logits(model.ngrams(ids)) - model.logits(model.ngrams(Ragged.of([[], []])))
+        >>> whole = model.logits(model.ngrams(ids)) - model.logits(model.ngrams(Ragged.of([[9], [9]])))  # 9: never seen
         >>> torch.allclose(model.contributions(ids)[:3].sum(0), whole[0].double(), atol=1e-6)
         True
         """

@@ -264,21 +264,21 @@ class Regressor(RegressorMixin, ColumnTask):
     def _question(self, X: Any, y: Any) -> Question:
         """The number that is answered for a sequence, or for its last step; `y` says which, where there are several."""
         names: list[Any] = list(range(self.outputs_)) if self.names_ is None else self.names_
-        if y is None and self.outputs_ > 1 or y is not None and y not in names:
-            raise OptionError(
-                f"explain(X, y) needs the one of the {self.outputs_} numbers to explain: {names}, got {y!r}."
-            )
+        if y not in names and (y is not None or self.outputs_ > 1):
+            which = f"one of the {self.outputs_} numbers to explain, {', '.join(map(repr, names))}"
+            raise OptionError(f"explain(X, y) needs as y {which}, got {y!r}.")
         output, data = 0 if y is None else names.index(y), self._steps(self._column(X))
         mean, deviation = float(self.mean_[output]), float(self.deviation_[output])
         lengths = data.lengths if self.network_.every_step else torch.ones(len(data), dtype=torch.int64)
 
         def score(indices: Tensor) -> Tensor:
-            rows = self.network_(data[indices])[:, output]
+            rows: Tensor = self.network_(data[indices])[:, output]
             counts = lengths[indices]
             if not len(rows):
                 return rows.new_full((len(indices),), mean) + rows.sum()
             last = torch.where(counts > 0, rows[(counts.cumsum(0) - 1).clamp(min=0)], 0.0)
-            return mean + deviation * last
+            scores: Tensor = mean + deviation * last
+            return scores
 
         told = [self._name(output) if self.outputs_ > 1 else "the answer"] * len(data)
         return Question(self.network_.input, data.lengths, score, *named_steps(self.feature_, data), told)
