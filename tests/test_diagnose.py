@@ -256,6 +256,15 @@ def test_sequences_of_one_step() -> None:
     assert found.layers[0].memory() is None
 
 
+def test_a_frozen_network() -> None:
+    model, x, y = fitted(steps=9)
+    free = model.diagnose(x, y).to_json()
+    for parameter in model.network_.parameters():
+        parameter.requires_grad_(False)
+    assert model.diagnose(x, y).to_json() == free
+    assert not any(p.requires_grad for p in model.network_.parameters())
+
+
 def test_a_loss_without_gradient_is_silent() -> None:
     model, x, y = fitted()
     with torch.no_grad():

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -55,7 +56,7 @@ def diagnose(probe: Probe, sequences: int = 100) -> Diagnosis:
 
 def _passes(probe: Probe, chosen: Tensor) -> list[tuple[Walk, Tensor, tuple[Tensor, ...]]]:
     """Each cell's pass over a batch, with the gradient of the loss that reaches it from the rest of the network."""
-    with torch.enable_grad(), watched(probe.network) as walks:
+    with torch.enable_grad(), _learning(probe.network), watched(probe.network) as walks:
         loss = probe.loss(chosen).sum()
     walks = [walk for walk in walks if walk.y.steps and walk.y.values.requires_grad]
     made = []
@@ -65,6 +66,19 @@ def _passes(probe: Probe, chosen: Tensor) -> list[tuple[Walk, Tensor, tuple[Tens
         d_y, *d_last = [torch.zeros_like(t) if g is None else g for t, g in zip(wanted, found, strict=True)]
         made.append((walk, d_y, tuple(d_last)))
     return made
+
+
+@contextmanager
+def _learning(network: nn.Module) -> Iterator[None]:
+    """Within, every parameter asks for its gradient: frozen ones would leave nothing to follow."""
+    frozen = [p for p in network.parameters() if not p.requires_grad]
+    for parameter in frozen:
+        parameter.requires_grad_(True)
+    try:
+        yield
+    finally:
+        for parameter in frozen:
+            parameter.requires_grad_(False)
 
 
 class _Seen:
