@@ -51,8 +51,9 @@ def by_differences(cell: Cell, walk: Walk, d_y: Tensor, d_last: tuple[Tensor, ..
 @pytest.mark.parametrize("name", VARIANTS)
 def test_sizes_are_those_of_finite_differences(name: str, reverse: bool) -> None:
     torch.manual_seed(0)
-    cell = VARIANTS[name].make(2, 3, reverse=reverse, dtype=torch.float64)
-    walk, d_y, d_last = walked(cell, ragged(LENGTHS, 2, torch.float64))
+    inputs = 2 * VARIANTS[name].blocks
+    cell = VARIANTS[name].make(inputs, 3, reverse=reverse, dtype=torch.float64)
+    walk, d_y, d_last = walked(cell, ragged(LENGTHS, inputs, torch.float64))
     found = followed(walk, d_y, d_last, [1, 2, 5])
     assert found.reached.tolist() == [[True] * 3, [False] * 3, [False] * 3, [True, True, False]]
     for i, place, k in [(0, 0, 1), (0, 1, 2), (0, 2, 5), (3, 0, 1), (3, 1, 2)]:
