@@ -69,6 +69,7 @@ CELLS: dict[str, Row] = {
     "min_lstm": Row(cell=cells.MinLSTM, reference=reference.min_lstm),
     # The angle of Lambda is rounded once, to 4e-7 of a turn's 2 pi, and is off by that at every further step.
     "lru": Row(cell=cells.LRU, reference=reference.lru, slack=10.0),
+    "conv_lstm": Row(cell=cells.ConvLSTM, reference=reference.conv_lstm, bounded=True),
 }
 
 
@@ -120,6 +121,7 @@ FEATURES: dict[str, list[Any]] = {
     "text": ["a good film", "", "bad"],
     "tokens": [["a", "good", "film"], []],
     "numbers": [[1.5, 2.5], [3.0]],
+    "images": [np.ones((3, 4, 5)), np.zeros((1, 4, 5))],
 }
 
 #: Each task, by its verb.

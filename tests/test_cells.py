@@ -386,7 +386,7 @@ def test_a_second_derivative_is_right_or_refused(name: str) -> None:
 def layouts(dense: Tensor) -> dict[str, Tensor]:
     """The same numbers, laid out in other ways."""
     twice = torch.stack([dense, dense], dim=1).flatten(0, 1)
-    if dense.dim() == 1:
+    if dense.dim() != 2:
         return {"every second number": twice[::2]}
     wide = torch.cat([dense, torch.full_like(dense, torch.nan)], dim=1)
     return {
@@ -544,6 +544,28 @@ def test_memories_are_spread_at_first(name: str) -> None:
     assert 45 < memory.max() <= 50 * 1.001
     share = (memory < 1 + 49**0.5).float().mean()  # log(memory - 1) is even between 0 and log 49
     assert 0.45 < share < 0.55
+
+
+@torch.no_grad()
+def test_memories_of_gates_that_see_the_state_are_spread_too() -> None:
+    """The bias of the gate that keeps is log(memory - 1); an LSTM writes as seldom as it forgets."""
+    for name, rows in (("lstm", slice(1000, 2000)), ("gru", slice(1000, 2000))):
+        cell = VARIANTS[name].make(3, 1000, longest=50)
+        memory = 1 + cell.bias_ih[rows].exp()
+        assert 2 * 0.999 <= memory.min() < 2.2
+        assert 45 < memory.max() <= 50 * 1.001
+        if name == "lstm":
+            assert same_bits(cell.bias_ih[:1000], -cell.bias_ih[rows])
+    cell = LRU(3, 1000, longest=50)
+    memory = 1 / cell.nu_log.exp()
+    assert 2 * 0.999 <= memory.min() < 2.2
+    assert 45 < memory.max() <= 50 * 1.001
+    assert bool((cell.theta_log.exp() * memory < 2 * torch.pi * 1.001).all())
+    for kind, options in ((VARIANTS["rnn"].cell, {}), (VARIANTS["gru"].cell, {"bias": False})):
+        with pytest.raises(OptionError, match="longest = 50 is for cells whose gates have biases"):
+            kind(3, 4, longest=50, **options)
+    with pytest.raises(OptionError, match="longest must be a number of steps of at least 2, got 1"):
+        VARIANTS["lstm"].cell(3, 4, longest=1)
 
 
 @torch.no_grad()

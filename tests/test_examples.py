@@ -18,9 +18,12 @@ SCRIPTS: dict[str, tuple[str, ...]] = {
     "regress.py": SMALL,
     "tutorials/binary_text_classifier.py": SMALL,
     "tutorials/imdb_network.py": SMALL,
+    "tutorials/lstm_next_value.py": ("--epochs", "2"),
+    "tutorials/rnn_every_step.py": ("--epochs", "1"),
+    "tutorials/rnn_windows.py": ("--epochs", "1"),
     "tutorials/step_by_step.py": (),
 }
-IMPORTED = {"tutorials/reviews.py"}
+IMPORTED = {"tutorials/reviews.py", "tutorials/series.py"}
 
 
 def run(script: str, *argv: str) -> list[str]:
@@ -72,6 +75,18 @@ def test_tutorial_networks(script: str, tmp_path: Path, monkeypatch: pytest.Monk
     assert 0.5 < loss < 0.9, "five batches of two classes: still near log 2 = 0.693"
     assert 0.2 < accuracy < 0.9
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("script", [name for name in SCRIPTS if name.startswith(("tutorials/lstm", "tutorials/rnn"))])
+def test_tutorials_of_numbers(script: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("statsmodels")
+    pytest.importorskip("matplotlib")
+    monkeypatch.chdir(tmp_path)
+    *epochs, same = run(script, *SCRIPTS[script], "--png", "loss.png")
+    assert all(re.fullmatch(r"epoch +\d+: loss \d+\.\d{4}, validation \d+\.\d{4}", line) for line in epochs), epochs
+    assert re.fullmatch(r"saying that .* is as this one: \d\.\d{4}", same)
+    assert [path.name for path in tmp_path.iterdir()] == ["loss.png"]
+    assert (tmp_path / "loss.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_tutorial_with_a_table(tmp_path: Path) -> None:

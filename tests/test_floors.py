@@ -24,6 +24,7 @@ FLOORS = {
         "accelerate.py",
         "nn.py",
         "heads.py",
+        "convolution.py",
         "losses.py",
         "decode.py",
     ],

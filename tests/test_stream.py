@@ -116,6 +116,33 @@ def test_fills_that_look_ahead_do_not_stream() -> None:
         clf.stream()
 
 
+@pytest.mark.parametrize(("channels", "stride"), [(8, 1), ((8, 4), 2)])
+def test_convolution_follows_the_stream(channels: Any, stride: int) -> None:
+    random = np.random.default_rng(0)
+    X = [random.normal(size=(n, 2)) for n in (3, 0, 5, 13)]
+    clf = Classifier(channels=channels, kernel=4, stride=stride, **SMALL).fit(X, [0, 1, 2, 1])
+    session = clf.stream()
+    for n, row in enumerate(X[3], 1):
+        answer = session.feed(row)
+        assert answer.steps == n
+        assert shares(answer) == clf.predict_proba([X[3][:n]])[0].tolist()
+        session.state = through_a_file(session.state)
+    assert shares(clf.stream().feed(X[3])) == shares(answer)
+
+
+def test_convolution_over_words_follows_the_stream() -> None:
+    clf = Classifier(channels=8, kernel=3, **SMALL).fit(TEXTS, LABELS)
+    session = clf.stream()
+    for word in ("a", "very", "good", "film"):
+        answer = session.feed(word)
+    assert shares(answer) == clf.predict_proba(["a very good film"])[0].tolist()
+
+
+def through_a_file(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The state after a walk through a file."""
+    return safetensors.torch.load(safetensors.torch.save(state))
+
+
 def test_wrong_steps_leave_the_state_alone(clf: Classifier) -> None:
     numbers = Classifier(**SMALL).fit([np.zeros((2, 3)), np.ones((2, 3))], [0, 1])
     session = numbers.stream()

@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from elman import nn
-from elman.cells import GRU, GRUD, LRU, LSTM, RNN, LayerNormLSTM, MinGRU, MinLSTM
+from elman.cells import GRU, GRUD, LRU, LSTM, RNN, ConvLSTM, LayerNormLSTM, MinGRU, MinLSTM
 from elman.encoder import Encoder
 from elman.errors import ElmanError
 from elman.ragged import Ragged
@@ -27,6 +27,7 @@ __all__ = [
     "LSTM",
     "RNN",
     "Classifier",
+    "ConvLSTM",
     "ElmanError",
     "Encoder",
     "LayerNormLSTM",

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from elman.cells import CELLS
+from elman.cells import CELLS, ConvLSTM
 from elman.cells.base import Cell, Recurrent, State
 from elman.errors import OptionError
 from elman.heads import SequenceDropout
@@ -30,7 +30,7 @@ class Encoder(nn.Module):
 
     - `inputs`: width of a step.
     - `hidden`: units of a layer and direction; one number for all layers, or one per layer.
-    - `cell`: "rnn", "rnn_relu", "lstm", "ln_lstm", "gru", "gru_d", "min_gru", "min_lstm" or "lru"
+    - `cell`: "rnn", "rnn_relu", "lstm", "ln_lstm", "gru", "gru_d", "min_gru", "min_lstm", "lru" or "conv_lstm"
       (``elman.cells.CELLS``). "gru_d" reads steps with mask and gap; the layers over the first are "gru" then.
     - `layers`: how many; may be left at 1 when `hidden` lists one width per layer.
     - `bidirectional`: each layer also walks backwards; its two results stand side by side.
@@ -40,6 +40,10 @@ class Encoder(nn.Module):
     - `precision`: "bfloat16" runs the layers under ``torch.autocast``: products of bfloat16 with float32 sums and
       state, in training too, while weights, gradients and what comes out stay as they are. For cells whose gates see
       the state, on the CPU; on a processor without such products the layers run in float32, and a warning says so once.
+    - `longest`: the units of each layer remember 2 to so many steps at first, the logarithm even; for "lstm", "gru",
+      "min_gru", "min_lstm" and "lru". None: as the cell says, which is up to 100 for min_gru, fewer for others.
+    - `image`: height and width of the images that the steps are, laid flat, for "conv_lstm"; `hidden` then counts
+      numbers for each pixel.
     - `recurrent_dropout`, `zoneout`: what training does to the state on its way to the next step (rnn, lstm and gru;
       `elman.cells.Recurrent`). `learn_initial`: every layer learns the state it begins with.
 
@@ -64,6 +68,8 @@ class Encoder(nn.Module):
         recurrent_dropout: float = 0.0,
         zoneout: float | tuple[float, float] = 0.0,
         learn_initial: bool = False,
+        longest: float | None = None,
+        image: tuple[int, int] = (1, 1),
     ) -> None:
         super().__init__()
         if cell not in CELLS:
@@ -75,8 +81,6 @@ class Encoder(nn.Module):
         widths = _widths(hidden, layers)
         ways = (False, True) if bidirectional else (False,)
         self.inputs, self.bidirectional, self.precision = inputs, bidirectional, precision
-        self.outputs = widths[-1] * len(ways)
-        widths_in = [inputs] + [width * len(ways) for width in widths]
         options: dict[str, Any] = {"memory": memory, "learn_initial": learn_initial}
         if issubclass(CELLS[cell], Recurrent):
             options |= {"recurrent_dropout": recurrent_dropout, "zoneout": zoneout}
@@ -84,6 +88,17 @@ class Encoder(nn.Module):
             raise OptionError(
                 f"recurrent_dropout and zoneout are for rnn, rnn_relu, lstm, gru and gru_d, got cell={cell!r}."
             )
+        if issubclass(CELLS[cell], ConvLSTM):
+            options["image"] = image
+            widths = [width * image[0] * image[1] for width in widths]
+        elif image != (1, 1):
+            raise OptionError(f"image = {image} has no meaning for cell = {cell!r}, which reads vectors.")
+        if longest is not None:
+            if not CELLS[cell].spreads:
+                raise OptionError(f"longest = {longest!r} has no meaning for cell = {cell!r}. Leave it at None.")
+            options["longest"] = longest
+        self.outputs = widths[-1] * len(ways)
+        widths_in = [inputs] + [width * len(ways) for width in widths]
         kinds = [cell] + [getattr(CELLS[cell], "above", cell)] * (len(widths) - 1)
         self.layers = nn.ModuleList(
             nn.ModuleList(CELLS[kind](width_in, width, reverse=reverse, **options) for reverse in ways)

@@ -162,6 +162,57 @@ def ln_lstm(
     return y, h, s
 
 
+def conv_lstm(
+    *,
+    x: ArrayLike,
+    weight_ih: ArrayLike,
+    weight_hh: ArrayLike,
+    peephole_i: ArrayLike,
+    peephole_f: ArrayLike,
+    peephole_o: ArrayLike,
+    bias: ArrayLike,
+    hidden: ArrayLike,
+    cell: ArrayLike,
+    image: tuple[int, int] = (1, 1),
+) -> tuple[Array, Array, Array]:
+    """Convolutional long short-term memory over one sequence of images.
+
+    ```
+    i_t = sigmoid(W_i * x_t + U_i * h_{t-1} + p_i s_{t-1} + b_i)     * convolves; p s is pixel by pixel
+    f_t = sigmoid(W_f * x_t + U_f * h_{t-1} + p_f s_{t-1} + b_f)
+    g_t = tanh   (W_g * x_t + U_g * h_{t-1} + b_g)
+    s_t = f_t * s_{t-1} + i_t * g_t
+    o_t = sigmoid(W_o * x_t + U_o * h_{t-1} + p_o s_t + b_o)
+    h_t = o_t * tanh(s_t)
+    y_t = h_t
+    ```
+
+    Rows of W `weight_ih` `[4 * channels, channels of x, kernel, kernel]`, U `weight_hh` `[4 * channels, channels,
+    kernel, kernel]` and b `bias` are i, f, g, o. `x` is `[steps, channels of x * height * width]`; the peepholes p, h_0
+    `hidden` and s_0 `cell` are `[channels * height * width]`; `image` is height and width. Beyond an image lie zeros.
+    Returns y, the last h and the last s, flat; for an empty sequence, no rows and the states that were given.
+
+    X. Shi et al.: Convolutional LSTM network: a machine learning approach for precipitation nowcasting. NIPS 2015.
+
+    >>> facts = {f"peephole_{gate}": [0.0, 0.0] for gate in "ifo"} | {"hidden": [0.0, 0.0], "cell": [1.0, 0.0]}
+    >>> W, U = np.zeros((4, 1, 3, 3)), np.zeros((4, 1, 3, 3))
+    >>> y, h, s = conv_lstm(x=[[0.0, 0.0]], weight_ih=W, weight_hh=U, bias=np.zeros(4), image=(1, 2), **facts)
+    >>> s.tolist(), h.round(4).tolist()
+    ([0.5, 0.0], [0.2311, 0.0])
+    """
+    x, W, U, b, h, s = _double(x, weight_ih, weight_hh, bias, hidden, cell)
+    p_i, p_f, p_o = (p.reshape(-1, *image) for p in _double(peephole_i, peephole_f, peephole_o))
+    h, s, b = h.reshape(-1, *image), s.reshape(-1, *image), np.broadcast_to(b, len(W))[:, None, None]
+    y = np.empty((len(x), h.size))
+    for t in range(len(x)):
+        i, f, g, o = np.split(_convolved(W, x[t].reshape(-1, *image)) + _convolved(U, h) + b, 4)
+        i, f = _sigmoid(i + p_i * s), _sigmoid(f + p_f * s)
+        s = f * s + i * np.tanh(g)
+        h = _sigmoid(o + p_o * s) * np.tanh(s)
+        y[t] = h.ravel()
+    return y, h.ravel(), s.ravel()
+
+
 def gru(
     *,
     x: ArrayLike,
@@ -435,6 +486,17 @@ def _double(*arrays: ArrayLike) -> tuple[Array, ...]:
 def _sigmoid(a: Array) -> Array:
     result: Array = np.exp(-np.logaddexp(0.0, -a))  # 1 / (1 + exp(-a)) that does not overflow
     return result
+
+
+def _convolved(W: Array, image: Array) -> Array:
+    """Convolution of `[channels, height, width]` by `[outputs, channels, kernel, kernel]`, with zeros beyond."""
+    kernel, (_, height, width) = W.shape[-1], image.shape
+    reach = kernel // 2
+    padded = np.pad(image, ((0, 0), (reach, reach), (reach, reach)))
+    made = np.zeros((len(W), height, width))
+    for row, column in np.ndindex(height, width):
+        made[:, row, column] = np.tensordot(W, padded[:, row : row + kernel, column : column + kernel], 3)
+    return made
 
 
 def _standard(v: Array) -> Array:

@@ -6,12 +6,12 @@ import pytest
 import torch
 
 from elman.errors import DataError
-from elman.features import FEATURES, Numbers, Text, Tokens, infer
+from elman.features import FEATURES, Images, Numbers, Text, Tokens, infer
 from elman.ragged import Ragged
 
 
 def test_the_table_names_every_feature():
-    assert {"text": Text, "tokens": Tokens, "numbers": Numbers} == FEATURES
+    assert {"text": Text, "tokens": Tokens, "numbers": Numbers, "images": Images} == FEATURES
 
 
 @pytest.mark.parametrize(
@@ -38,6 +38,8 @@ def test_the_table_names_every_feature():
         (pd.Series([[1.0]]), Numbers),
         (Ragged.of([[1]]), Numbers),
         ([[None, 1.0], [2.0]], Numbers),
+        (np.zeros((2, 3, 4, 5)), Images),
+        ([[], np.zeros((3, 4, 5))], Images),
     ],
 )
 def test_infer(column, feature):

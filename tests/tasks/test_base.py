@@ -67,6 +67,7 @@ def test_a_class_each() -> None:
         ([["a", "b"], ["c"], []], ["x", "yy", "z"], {"class_weight": {"x": 2.0}}),
         ([[1.0, 2.0], [3.0]], [True, False], {"cell": "gru"}),
         ([np.ones((3, 2)), np.zeros((1, 2))], np.array([3, -4], dtype=np.int16), {"class_weight": {-4: 2, 3: 1.5}}),
+        ([np.ones((5, 2)), np.zeros((1, 2))], ["a", "b"], {"channels": (4, np.int64(3)), "stride": 2}),
         (np.eye(4), [1.0, 2.0, 1.0, 2.0], {"layers": np.int64(2), "epochs": np.int64(1), "dropout": np.float32(0.1)}),
     ],
 )

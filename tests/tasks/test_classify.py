@@ -258,6 +258,15 @@ def test_option_problems_come_together() -> None:
         {"ngrams": 1.5},
         {"validation": 0.7},
         {"memory": "forget"},
+        {"longest": 1},
+        {"longest": "long"},
+        {"longest": 50, "cell": "rnn"},
+        {"channels": -1},
+        {"channels": (8, 0)},
+        {"channels": ()},
+        {"channels": "many"},
+        {"kernel": 0},
+        {"stride": 1.5},
         {"tbptt": -1},
         {"tbptt": 100},
     ],
@@ -400,6 +409,17 @@ def test_a_sequence_alone_is_the_same_in_any_batch(pool: str, cell: str) -> None
         np.testing.assert_array_equal(np.concatenate([clf.predict_proba([text]) for text in texts]), whole)
         np.testing.assert_array_equal(clf.predict_proba(texts[::-1]), whole[::-1])
         np.testing.assert_array_equal(clf.predict_proba(texts[5:40]), whole[5:40])
+
+
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_a_signal_alone_is_the_same_in_any_batch(bidirectional: bool) -> None:
+    random = np.random.default_rng(0)
+    X = [random.normal(size=(n, 3)) for n in random.integers(0, 30, size=40)]
+    options: dict[str, Any] = {**SMALL, "channels": (20, 17), "kernel": 4, "stride": 2, "bidirectional": bidirectional}
+    clf = Classifier(**options).fit(X, ["a", "b"] * 20)
+    whole = clf.predict_proba(X)
+    np.testing.assert_array_equal(np.concatenate([clf.predict_proba([x]) for x in X]), whole)
+    np.testing.assert_array_equal(clf.predict_proba(X[::-1]), whole[::-1])
 
 
 def test_batches_of_prediction_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,7 @@
 """What remembers: one file per cell, and this list of them."""
 
 from elman.cells.base import Cell, Recurrent, Scanned, State
+from elman.cells.conv_lstm import ConvLSTM
 from elman.cells.gru import GRU
 from elman.cells.gru_d import GRUD
 from elman.cells.ln_lstm import LayerNormLSTM
@@ -21,6 +22,7 @@ CELLS: dict[str, type[Cell]] = {
     "min_gru": MinGRU,
     "min_lstm": MinLSTM,
     "lru": LRU,
+    "conv_lstm": ConvLSTM,
 }
 
 __all__ = [
@@ -31,6 +33,7 @@ __all__ = [
     "LSTM",
     "RNN",
     "Cell",
+    "ConvLSTM",
     "LayerNormLSTM",
     "MinGRU",
     "MinLSTM",

@@ -46,6 +46,7 @@ class Cell(nn.Module):
     activations: ClassVar[dict[str, str]] = {}  # of each gate in `gates`: "sigmoid", "tanh", "relu", "kept" (a share)
     keeps: ClassVar[str | None] = None  # the gate that says which share of the state is kept
     blocks: ClassVar[int] = 1  # of as many numbers each a step must be made of: 3 are values, mask and gap
+    spreads: ClassVar[bool] = False  # whether it takes `longest`, how many steps its units remember at first
 
     def __init__(
         self,
@@ -186,11 +187,25 @@ def before(y: Ragged, first: Tensor, reverse: bool = False) -> Tensor:
     return y.values.roll(-1 if reverse else 1, 0).index_copy(0, starts, first[full].to(y.values.dtype))
 
 
+def check_longest(longest: float | None) -> None:
+    """Raises ``OptionError`` unless it is None or a number of steps of at least 2."""
+    if longest is not None and not 2 <= longest < float("inf"):
+        raise OptionError(f"longest must be a number of steps of at least 2, got {longest!r}.")
+
+
+def spread_memory(kept: Tensor, longest: float) -> Tensor:
+    """Fills `kept` with log(a / (1 - a)) of units that remember 1 / (1 - a) = 2 ... `longest` steps."""
+    return kept.uniform_(0.0, math.log(longest - 1))
+
+
 class Recurrent(Cell):
     """A cell whose gates see h_{t-1}, with the parameters of ``torch.nn``'s cell of that name.
 
     ``weight_ih`` [gates * hidden, inputs] starts Glorot uniform in each gate, ``weight_hh`` [gates * hidden, hidden]
     orthogonal in each gate (Saxe et al. 2014: no direction vanishes at first), the biases at zero.
+
+    `longest`, for cells with gates: the biases of the gates start so that units remember 2 to so many steps, the
+    logarithm even ("chrono", Tallec & Ollivier 2018), where a memory must last long; None: as the cell says.
 
     Two options against overfitting; both stay on the compiled path:
 
@@ -217,6 +232,7 @@ class Recurrent(Cell):
         learn_initial: bool = False,
         recurrent_dropout: float = 0.0,
         zoneout: float | tuple[float, float] = 0.0,
+        longest: float | None = None,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
@@ -230,7 +246,10 @@ class Recurrent(Cell):
         _check_rate("recurrent_dropout", recurrent_dropout)
         for rate in rates:
             _check_rate("zoneout", rate)
-        self.recurrent_dropout, self.zoneout = recurrent_dropout, rates
+        if longest is not None and not (self.spreads and bias):
+            raise OptionError(f"longest = {longest!r} is for cells whose gates have biases. Leave it at None.")
+        check_longest(longest)
+        self.recurrent_dropout, self.zoneout, self.longest = recurrent_dropout, rates, longest
         rows = ops.GATES[self.kernel] * hidden
         self.weight_ih = nn.Parameter(torch.empty(rows, inputs, device=device, dtype=dtype))
         self.weight_hh = nn.Parameter(torch.empty(rows, hidden, device=device, dtype=dtype))
@@ -248,6 +267,12 @@ class Recurrent(Cell):
         for bias in (self.bias_ih, self.bias_hh):
             if bias is not None:
                 nn.init.zeros_(bias)
+        if self.longest is not None and self.bias_ih is not None:
+            self._spread(self.bias_ih, spread_memory(self.bias_ih.new_empty(self.hidden), self.longest))
+
+    def _spread(self, bias: Tensor, kept: Tensor) -> None:
+        """Sets the gates' biases so that log(a / (1 - a)) is `kept` [hidden] where nothing comes in, a what is kept."""
+        raise NotImplementedError
 
     def _sums(self, x: Ragged, y: Ragged, state: State | None) -> tuple[list[Tensor], list[Tensor]]:
         """W x_t + b and U h_{t-1} + c of each gate, in the order of their rows."""
@@ -351,6 +376,7 @@ class Scanned(Cell):
     """
 
     kernel: ClassVar[str]
+    spreads = True
 
     def __init__(
         self,
@@ -371,8 +397,7 @@ class Scanned(Cell):
         )
         if candidate not in ops.CANDIDATES:
             raise OptionError(f"candidate must be one of {', '.join(ops.CANDIDATES)}, got {candidate!r}.")
-        if not 2 <= longest < float("inf"):
-            raise OptionError(f"longest must be a number of steps of at least 2, got {longest!r}.")
+        check_longest(longest)
         self.candidate, self.longest = candidate, longest
         rows = ops.SCANS[self.kernel] * hidden
         self.weight_ih = nn.Parameter(torch.empty(rows, inputs, device=device, dtype=dtype))
@@ -386,7 +411,7 @@ class Scanned(Cell):
             nn.init.xavier_uniform_(gate)
         if self.bias_ih is not None:
             nn.init.zeros_(self.bias_ih)
-            self._spread(self.bias_ih, self.bias_ih.new_empty(self.hidden).uniform_(0.0, math.log(self.longest - 1)))
+            self._spread(self.bias_ih, spread_memory(self.bias_ih.new_empty(self.hidden), self.longest))
 
     def _spread(self, bias: Tensor, kept: Tensor) -> None:
         """Sets the gates' biases so that log(a / (1 - a)) is `kept` [hidden] where W x_t is 0."""

@@ -43,9 +43,13 @@ class GRU(Recurrent):
     state_type = GRUState
     activations: ClassVar[dict[str, str]] = {"r": "sigmoid", "z": "sigmoid", "n": "tanh"}
     keeps = "z"
+    spreads = True
 
     def gates(self, x: Ragged, y: Ragged, state: State | None = None) -> dict[str, Tensor]:
         """r, z and n of every step."""
         (r_x, z_x, n_x), (r_h, z_h, n_h) = self._sums(x, y, state)
         r = (r_x + r_h).sigmoid()
         return {"r": r, "z": (z_x + z_h).sigmoid(), "n": (n_x + r * n_h).tanh()}
+
+    def _spread(self, bias: Tensor, kept: Tensor) -> None:
+        bias[self.hidden : 2 * self.hidden] = kept

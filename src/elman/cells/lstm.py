@@ -48,15 +48,20 @@ class LSTM(Recurrent):
     state_type = LSTMState
     activations: ClassVar[dict[str, str]] = {"i": "sigmoid", "f": "sigmoid", "g": "tanh", "o": "sigmoid"}
     keeps = "f"
+    spreads = True
 
     @torch.no_grad()
     def reset_parameters(self) -> None:
         """Draws the parameters again; the forget gate starts open."""
         super().reset_parameters()
-        if self.bias_ih is not None:
+        if self.bias_ih is not None and self.longest is None:
             self.bias_ih[self.hidden : 2 * self.hidden] = 1.0
 
     def gates(self, x: Ragged, y: Ragged, state: State | None = None) -> dict[str, Tensor]:
         """i, f, g and o of every step."""
         sums = [of_x + of_h for of_x, of_h in zip(*self._sums(x, y, state), strict=True)]
         return {name: getattr(a, act)() for (name, act), a in zip(self.activations.items(), sums, strict=True)}
+
+    def _spread(self, bias: Tensor, kept: Tensor) -> None:
+        bias[self.hidden : 2 * self.hidden] = kept
+        bias[: self.hidden] = -kept  # what is kept long is written to seldom

@@ -1,6 +1,6 @@
 """What is a step? One file for each kind of input; `infer` looks at a column and picks the kind.
 
-`text.py` texts · `tokens.py` lists of tokens · `numbers.py` series and signals
+`text.py` texts · `tokens.py` lists of tokens · `numbers.py` series and signals · `images.py` films
 """
 
 from typing import Any
@@ -10,21 +10,23 @@ from torch import Tensor
 
 from elman.errors import DataError
 from elman.features.base import Feature, is_frame, is_missing, listed, seen
+from elman.features.images import Images
 from elman.features.numbers import Numbers
 from elman.features.text import Text
 from elman.features.tokens import Tokens
 from elman.ragged import Ragged
 
-__all__ = ["FEATURES", "Feature", "Numbers", "Text", "Tokens", "infer"]
+__all__ = ["FEATURES", "Feature", "Images", "Numbers", "Text", "Tokens", "infer"]
 
-FEATURES: dict[str, type[Feature]] = {feature.kind: feature for feature in (Text, Tokens, Numbers)}
+FEATURES: dict[str, type[Feature]] = {feature.kind: feature for feature in (Text, Tokens, Numbers, Images)}
 
 
 def infer(column: Any, *, name: str = "X") -> Feature:
     """The feature for a column, with its default options and not yet fitted.
 
     Texts → `Text`; lists of str → `Tokens`; arrays or lists of numbers, 2-D and 3-D arrays, frames of numbers and
-    `Ragged` → `Numbers`. Integers are taken as measurements: for ids write `Tokens()` yourself.
+    `Ragged` → `Numbers`; 4-D and 5-D arrays, lists of 3-D and 4-D ones → `Images`. Integers are taken as measurements:
+    for ids write `Tokens()` yourself.
 
     Missing values among the numbers stay: `Numbers` fills them.
 
@@ -40,7 +42,7 @@ def infer(column: Any, *, name: str = "X") -> Feature:
     if isinstance(column, Ragged) or (hasattr(column, "toarray") and hasattr(column, "nnz")):
         return Numbers()
     if isinstance(column, np.ndarray | Tensor) and not _holds_str(column) and not _holds_objects(column):
-        return Numbers()
+        return Images() if column.ndim > 3 else Numbers()
     if not isinstance(column, list | tuple | np.ndarray | str | bytes) and is_frame(column):
         return Numbers()
     sequences = listed(column, name)
@@ -73,6 +75,8 @@ def _kind(sequence: Any, i: int, name: str) -> str | None:
     if hasattr(sequence, "__len__") and hasattr(sequence, "__getitem__") and not isinstance(sequence, dict | bytes):
         if len(sequence) == 0:
             return None
+        if getattr(sequence, "ndim", 0) > 2:
+            return Images.kind
         if hasattr(sequence, "columns"):  # a frame for each sequence
             return Numbers.kind
         first = next((value for value in sequence if not is_missing(value)), None)

@@ -61,9 +61,12 @@ class Task(BaseEstimator, Training):
     patience: int | None = 5  # epochs without a better validation metric before training stops; None: never
 
     # what remembers
-    cell: str = "lstm"  # "lstm", "ln_lstm", "gru", "gru_d", "rnn", "rnn_relu", "min_gru", "min_lstm", "lru"
+    cell: str = (
+        "lstm"  # "lstm", "ln_lstm", "gru", "gru_d", "rnn", "rnn_relu", "min_gru", "min_lstm", "lru", "conv_lstm"
+    )
     hidden: int | Sequence[int] = 64  # units of a layer and direction; one number, or one per layer
     layers: int = 1  # recurrent layers; may stay 1 where hidden lists one width per layer
+    longest: float | None = None  # steps: units remember 2 to so many at first; None: as the cell starts
     bidirectional: bool = False  # each layer also reads backwards; such a model cannot stream
     dropout: float = 0.3  # share of h set to zero after each layer, one mask per sequence; 0 turns it off
     memory: str = "save"  # in training: "save" keeps all gates, "recompute" makes them again, for less memory
@@ -80,13 +83,22 @@ class Task(BaseEstimator, Training):
         found += whole(self, "layers") + share(self, "dropout")
         if not isinstance(self.bidirectional, bool | np.bool_):
             found.append(f"bidirectional = {self.bidirectional!r} must be True or False")
-        return found + self._width_problems() + self._tbptt_problems()
+        return found + self._width_problems() + self._longest_problems() + self._tbptt_problems()
 
     def _precision_problems(self) -> list[str]:
         found = choice(self, "precision", PRECISIONS)
         if found or choice(self, "cell", tuple(CELLS)) or self.precision in precisions(self.cell):
             return found
         return [f"precision = {self.precision!r} is not made for cell = {self.cell!r}"]
+
+    def _longest_problems(self) -> list[str]:
+        longest: Any = self.longest
+        if longest is None or choice(self, "cell", tuple(CELLS)):
+            return []
+        if isinstance(longest, bool) or not isinstance(longest, int | float | np.number) or not 2 <= longest < np.inf:
+            return [f"longest = {longest!r} must be a number of steps of at least 2, or None"]
+        spreads = CELLS[self.cell].spreads
+        return [] if spreads else [f"longest = {longest!r} has no meaning for cell = {self.cell!r}; leave it at None"]
 
     def _tbptt_problems(self) -> list[str]:
         if not is_whole(self.tbptt):  # 0, or refused by Training
@@ -105,7 +117,7 @@ class Task(BaseEstimator, Training):
             return [f"hidden = {hidden!r} lists {len(widths)} widths, but layers = {self.layers}"]
         return []
 
-    def planned(self, sequences: int, steps: int) -> Self:
+    def planned(self, sequences: int, steps: int, updates: int = 0) -> Self:
         """The same options with the lengths of the training chosen, where they are None.
 
         ::
@@ -114,23 +126,31 @@ class Task(BaseEstimator, Training):
             batch_steps = 8192 if steps >= 2 000 000 else 4096
             batch_sequences = sequences / 32, from 16 to 256
 
+        With `updates` there are at least so many batches in all, in up to 200 epochs, and patience lasts a quarter of
+        the epochs at least.
+
         Film reviews (6 million steps) did best with 4 epochs, short Chinese reviews (0.7 million) with 8; the curve
         through the two, and what lies beyond them, is a guess that keeps the number of batches useful in small sets.
         """
         epochs = min(self.most_epochs, max(4, round(8 * (700_000 / max(1, steps)) ** (1 / 3))))
         made = type(self)(**self.get_params(deep=False))
-        made.epochs = epochs if self.epochs is None else self.epochs
         made.batch_steps = (8192 if steps >= 2_000_000 else 4096) if self.batch_steps is None else self.batch_steps
         sizes = min(256, max(16, sequences // 32))
         made.batch_sequences = sizes if self.batch_sequences is None else self.batch_sequences
+        if updates:
+            batches = max(-(-sequences // made.batch_sequences), -(-steps // made.batch_steps), 1)
+            epochs = max(epochs, min(200, -(-updates // batches)))
+        made.epochs = epochs if self.epochs is None else self.epochs
+        if updates and self.patience is not None:
+            made.patience = max(self.patience, made.epochs // 4)
         return made
 
     def options(self) -> dict[str, Any]:
         """The options by name, as JSON can hold them."""
         return {f.name: _json(getattr(self, f.name)) for f in dataclasses.fields(self)}
 
-    def encoder(self, inputs: int) -> Encoder:
-        """The layers that remember, for steps of so many numbers."""
+    def encoder(self, inputs: int, image: tuple[int, int] = (1, 1)) -> Encoder:
+        """The layers that remember, for steps of so many numbers, or for images of that height and width."""
         hidden = self.hidden
         widths = int(hidden) if is_whole(hidden) else [int(width) for width in hidden]  # type: ignore[arg-type, union-attr]
         return Encoder(
@@ -142,6 +162,8 @@ class Task(BaseEstimator, Training):
             self.dropout,
             self.memory,
             self.precision,
+            longest=None if self.longest is None else float(self.longest),
+            image=image,
         )
 
     def _check_options(self) -> None:
@@ -285,16 +307,18 @@ class Task(BaseEstimator, Training):
         raise OptionError(f"{type(self).__name__} cannot be diagnosed.")
 
 
-def held_out(classes: NDArray[np.int64] | None, sequences: int, share: float, seed: int | None) -> _Indices:
+def held_out(
+    classes: NDArray[np.int64] | None, sequences: int, share: float, seed: int | None, least: int = LEAST
+) -> _Indices:
     """Which sequences make the validation part: about `share` of each class, drawn by `seed`, ascending.
 
-    A class with one member stays in training, and every class keeps at least one there. With fewer than 50 sequences,
-    or a share of 0, none is held out. `classes` None: drawn from all alike.
+    A class with one member stays in training, and every class keeps at least one there. With fewer than `least`
+    sequences, or a share of 0, none is held out. `classes` None: drawn from all alike.
 
     >>> held_out(np.array([0, 1] * 50), 100, 0.1, seed=0).shape
     (10,)
     """
-    if sequences < LEAST or share <= 0:
+    if sequences < least or share <= 0:
         return np.zeros(0, np.int64)
     random = np.random.default_rng(seed)
     order = random.permutation(sequences)

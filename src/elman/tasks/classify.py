@@ -1,6 +1,7 @@
 """One label for each sequence: sentiment, topic, spam, kind of signal.
 
     e_t = input layer(x_t)                         the vector of a symbol, or the numbers as they are
+    e = convolution(e)                             where there are `channels`: convolution.py
     h_1 ... h_T = encoder(e_1 ... e_T)
     d = A pool(h_1 ... h_T) + b                    the recurrent path, one logit per class
     g = n-gram model(x_1 ... x_T)                  the wide path, ngrams.py; only for symbols
@@ -36,6 +37,7 @@ from elman.blend import START, best_loss, stacked
 from elman.diagnose import Probe
 from elman.errors import DataError, OptionError
 from elman.explain import Question, named_steps
+from elman.features import Numbers
 from elman.features.base import Feature, shown
 from elman.labels import coded_labels, plain_labels
 from elman.losses import cross_entropy
@@ -43,7 +45,7 @@ from elman.ngrams import NgramModel, NgramState, bucket_count
 from elman.options import is_whole, share
 from elman.ragged import Ragged
 from elman.stream import Answer, Session, counted, refuse_bidirectional
-from elman.tasks.base import held_out
+from elman.tasks.base import LEAST, held_out
 from elman.tasks.columns import ColumnTask, check_table, count
 from elman.tasks.network import Network, NetworkStepper, answers
 from elman.train import History, train
@@ -54,6 +56,8 @@ _Array = NDArray[Any]
 _Floats = NDArray[np.float64]
 _STRENGTHS = (30.0, 10.0, 100.0)  # of the n-gram model; where the validation part is too small to choose, the first
 _CHOOSERS = 200  # validation sequences from which the strength is chosen
+_LEAST_SIGNALS = 200  # sequences of numbers; with fewer nothing is held out: sets of signals are small, each one counts
+_UPDATES = 500  # batches that signals are learnt from, at least
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -74,6 +78,7 @@ class Classifier(ClassifierMixin, ColumnTask):
 
     task: ClassVar[str] = "classify"
     says: ClassVar[str] = "One label for each sequence."
+    front_of_signals: ClassVar[tuple[int, ...]] = (64, 64)
 
     class_weight: str | dict[Any, float] | None = None  # cost of errors by class: None (1), "balanced", or a dict
     smoothing: float = 0.0  # share of certainty given to the other classes (label smoothing, Szegedy et al. 2016)
@@ -114,7 +119,8 @@ class Classifier(ClassifierMixin, ColumnTask):
         classes, codes = coded_labels(y, count(column))
         check_table(column)
         weights = self._weights(classes, codes)
-        rest = held_out(codes, len(codes), self.validation, self.seed)
+        signals = isinstance(self._feature(column), Numbers)
+        rest = held_out(codes, len(codes), self.validation, self.seed, _LEAST_SIGNALS if signals else LEAST)
         training = np.setdiff1d(np.arange(len(codes)), rest)
         feature, data, kept = self._features(column, training, rest)
         wide = self._wide(feature, (data, kept), (codes[training], codes[rest]), weights)
@@ -125,7 +131,7 @@ class Classifier(ClassifierMixin, ColumnTask):
         self.network_ = self._network(codes[training], weights)
         self.history_ = History("accuracy" if len(rest) else "loss")
         self.metrics_: dict[str, float] = {}
-        plan = self.planned(len(training), data.steps)
+        plan = self.planned(len(training), data.steps, _UPDATES if signals else 0)
         few = ", ".join(str(c) for c in classes.tolist()[:20]) + (" …" if len(classes) > 20 else "")
         self.data_ = self._facts(plan, data, kept) | {"classes": few}
         checkpoint = None if out is None else Path(out) / store.CHECKPOINT

@@ -6,7 +6,7 @@ import dataclasses
 import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import narwhals as nw
 import numpy as np
@@ -16,12 +16,13 @@ from torch import Tensor
 
 from elman import store
 from elman.cells import CELLS
+from elman.convolution import Convolution
 from elman.errors import DataError, OptionError
-from elman.features import FEATURES, Feature, Numbers, infer
+from elman.features import FEATURES, Feature, Images, Numbers, infer
 from elman.features.base import is_frame, listed
 from elman.features.numbers import BLOCKS
 from elman.heads import POOLS
-from elman.options import choice, share, whole
+from elman.options import choice, is_whole, share, whole
 from elman.ragged import Ragged
 from elman.tasks.base import Task
 
@@ -37,7 +38,7 @@ class ColumnTask(Task):
 
     # what a step is
     input: str | None = None  # the column of a frame to read; None: the only one beside the target
-    feature: str = "auto"  # what a step is: "text", "tokens", "numbers"; "auto": as the data look
+    feature: str = "auto"  # what a step is: "text", "tokens", "numbers", "images"; "auto": as the data look
     unit: str = "auto"  # of texts: "words", "characters", "mixed", "subwords"; "auto": "mixed" or "words" by script
     max_words: int = 30_000  # of texts and tokens: most symbols kept, the commonest first
     min_count: int | None = None  # symbols seen less often are unknown; None: 2 from 100 000 training steps, else 1
@@ -53,12 +54,19 @@ class ColumnTask(Task):
     times: int | None = None  # which number of a step is its time stamp; None: none, steps are equally long
     every: float | None = None  # length of the steps to resample to, in the unit of the time stamps; None: as they are
     sort: bool = False  # whether to put the steps of a sequence in the order of their time stamps
-    embed: int = 64  # numbers in the learnt vector of a symbol; unused for numbers
+    embed: int = 64  # numbers in the learnt vector of a symbol or an image; unused for numbers
     symbol_dropout: float = 0.4  # share of a sequence's distinct symbols that are left out (Gal & Ghahramani 2016)
+    channels: int | Sequence[int] | None = (
+        None  # width of each layer of convolution; 0: none; None: 64, 64 to classify numbers
+    )
+    kernel: int = 5  # steps that a window of a convolution reads
+    stride: int = 1  # steps from window to window in each such layer; 2 halves the steps, for long signals
 
     # what stands between the layers and the answer
     pool: str = "attention"  # one row from all steps: "last", "mean", "max", "attention", or some joined by "+"
     head_dropout: float = 0.5  # share of the pooled row set to zero; 0 turns it off (Srivastava et al. 2014)
+
+    front_of_signals: ClassVar[tuple[int, ...]] = ()  # `channels` where they are None and steps are numbers
 
     def __sklearn_tags__(self) -> Any:
         tags: Any = super().__sklearn_tags__()
@@ -78,6 +86,7 @@ class ColumnTask(Task):
         pools = pool.split("+") if isinstance(pool, str) else [None]
         if not set(pools) <= set(POOLS) or len(set(pools)) < len(pools):
             found.append(f"pool = {pool!r} must be one of {', '.join(POOLS)}, or some of them joined by '+'")
+        found += self._front_problems()
         if not (self.lower is None or isinstance(self.lower, bool)):
             found.append(f"lower = {self.lower!r} must be True, False or None")
         if not (self.input is None or isinstance(self.input, str)):
@@ -92,6 +101,37 @@ class ColumnTask(Task):
             refused = [name for name in ("mask", "gap") if getattr(self, name) is False]
             found += [f"{name} = False: cell = {self.cell!r} reads the mask and the gap" for name in refused]
         return found
+
+    def _front_problems(self) -> list[str]:
+        found, channels = whole(self, "kernel") + whole(self, "stride"), self.channels
+        several = isinstance(channels, list | tuple | np.ndarray) and len(channels) and all(map(is_whole, channels))
+        if not (several or channels is None or is_whole(channels, 0)):
+            return [*found, f"channels = {channels!r} must be 0, a whole number of at least 1 for each layer, or None"]
+        if found or not (several or channels):
+            return found
+        if getattr(self, "every_step", False) and self.stride > 1:
+            found.append(f"stride = {self.stride} must be 1 for an answer at every step")
+        if self.cell == "conv_lstm":
+            found.append(f"channels = {channels!r} must be 0 for cell = 'conv_lstm', which convolves itself")
+        if self.cell in CELLS and CELLS[self.cell].blocks > 1:
+            found.append(
+                f"channels = {channels!r} must be 0 for cell = {self.cell!r}, which reads the mask and the gap"
+            )
+        if self.tbptt:
+            found.append(f"tbptt = {self.tbptt} needs channels = 0: a convolution reads beyond the cut")
+        return found
+
+    def front(self, inputs: int, feature: Feature) -> Convolution | None:
+        """The convolution before what remembers, for steps of so many numbers; causal where the model can stream.
+
+        None where `channels` say so, or are None and the steps are no complete numbers.
+        """
+        signals = isinstance(feature, Numbers) and inputs == feature.width_ and self.cell != "conv_lstm"
+        default = self.front_of_signals if signals else ()
+        widths = [int(width) for width in (default if self.channels is None else np.atleast_1d(self.channels))]
+        if not any(widths):
+            return None
+        return Convolution(inputs, widths, int(self.kernel), int(self.stride), causal=not self.bidirectional)
 
     # ---- data in
 
@@ -135,6 +175,8 @@ class ColumnTask(Task):
     def _feature(self, column: Any) -> Feature:
         """A feature for the column, with the options that concern it."""
         made = infer(column) if self.feature == "auto" else FEATURES[self.feature]()
+        if isinstance(made, Images):
+            made.maps = self.cell == "conv_lstm"
         for name in ("unit", "max_words", "min_count", "lower", *_OF_NUMBERS):
             value, default = getattr(self, name), getattr(type(self), name)
             if hasattr(made, name):

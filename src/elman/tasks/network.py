@@ -1,6 +1,7 @@
 """What the tasks that read columns train: from steps to one row per sequence, and from rows to answers.
 
 e_t = input layer(x_t)                         the vector of a symbol, or the numbers as they are
+e = convolution(e)                             where there are `channels`: convolution.py
 h_1 ... h_T = encoder(e_1 ... e_T)
 answer = A pool(h_1 ... h_T) + b               one row for each sequence
 answer_t = A h_t + b                           with every_step: one for each step
@@ -30,7 +31,7 @@ _STEPS = 1 << 16  # steps in a batch of prediction: bounds the memory, the answe
 
 
 class Path(nn.Module):
-    """What reads one kind of steps: input layer, encoder, and a pool where there is one answer per sequence.
+    """What reads one kind of steps: input layer, convolution, encoder, and a pool for one answer per sequence.
 
     >>> from elman.features import Numbers
     >>> from elman.tasks import Classifier
@@ -43,7 +44,9 @@ class Path(nn.Module):
         super().__init__()
         read: Any = feature.module(int(options.embed), float(options.symbol_dropout))
         self.input = read
-        self.encoder = options.encoder(read.outputs)
+        self.front = options.front(read.outputs, feature)
+        inputs = read.outputs if self.front is None else self.front.outputs
+        self.encoder = options.encoder(inputs, getattr(read, "image", (1, 1)))
         self.pool = Pool(options.pool, self.encoder.outputs) if pooled else None
         self.outputs = self.encoder.outputs if self.pool is None else self.pool.outputs
 
@@ -54,7 +57,8 @@ class Path(nn.Module):
 
     def steps(self, x: Ragged, state: Any = None) -> tuple[Ragged, Any]:
         """What the encoder makes of every step, and its state afterwards."""
-        y, after = self.encoder(self.input(x), state)
+        x = self.input(x)
+        y, after = self.encoder(x if self.front is None else self.front(x), state)
         return y, after
 
 
@@ -120,6 +124,8 @@ class NetworkStepper:
     def __init__(self, feature: Feature, network: Network) -> None:
         self.feature, self.network = feature, network
         self.start = network.encoder.initial_state(1)
+        front = network.path.front
+        self.front = () if front is None else tuple((layer,) for layer in front.initial_state())
 
     def read(self, value: Any, state: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
         """The steps in what a caller feeds, and the state once they were read: a gap may be filled by what came."""
@@ -129,16 +135,26 @@ class NetworkStepper:
     def initial_state(self) -> dict[str, Tensor]:
         """The state before the first step."""
         kept = self._kept() | {f"feature.{key}": tensor for key, tensor in self.feature.initial_state().items()}
-        return {"steps": torch.zeros(1, dtype=torch.int64), **kept, **flat("encoder", self.start)}
+        layers = flat("encoder", self.start) | flat("front", self.front)
+        return {"steps": torch.zeros(1, dtype=torch.int64), **kept, **layers}
 
     @torch.no_grad()
     def advance(self, steps: Tensor, state: dict[str, Tensor]) -> dict[str, Tensor]:
         """The state after some more steps."""
-        x = Ragged(steps, torch.tensor([0, len(steps)]))
-        y, after = self.network.path.steps(x, nested("encoder", state, self.start))
+        x, front = self._walk(Ragged(steps, torch.tensor([0, len(steps)])), state)
+        y, after = self.network.encoder(x, nested("encoder", state, self.start))
         kept = {key: tensor for key, tensor in state.items() if key.startswith("feature.")}
         kept |= self._after(y.values, state)
-        return {"steps": state["steps"] + len(steps), **kept, **flat("encoder", after)}
+        return {"steps": state["steps"] + len(steps), **kept, **flat("encoder", after), **front}
+
+    def _walk(self, steps: Ragged, state: dict[str, Tensor]) -> tuple[Ragged, dict[str, Tensor]]:
+        """What reaches the encoder of some steps: with a stride maybe nothing yet; and the state of the convolution."""
+        x: Ragged = self.network.input(steps)
+        if self.network.path.front is None:
+            return x, {}
+        before = tuple(layer for (layer,) in nested("front", state, self.front))
+        values, after = self.network.path.front.advance(x.values, before)
+        return Ragged(values, torch.tensor([0, len(values)])), flat("front", [(layer,) for layer in after])
 
     def row(self, state: dict[str, Tensor]) -> Tensor:
         """What the network says in a state: float64 [1, outputs]."""
@@ -158,6 +174,6 @@ class NetworkStepper:
         if pool is None:
             return {"last": y[-1:].clone()}
         pooled = state["pool"]
-        for row in y.split(1):
+        for row in y.split(1) if len(y) else ():
             _, pooled = pool.step(row, pooled)
         return {"pool": pooled}

@@ -1,0 +1,241 @@
+"""Images as steps: films, gestures, maps of rain."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from elman.convolution import convolve, neighbours
+from elman.errors import DataError, ModelFileError, OptionError
+from elman.features.base import Feature, checked, is_missing, listed, of_lengths, seen
+from elman.heads import Linear
+from elman.ragged import Ragged
+
+__all__ = ["Images"]
+
+SCALES = ("standard", "none")
+CHANNELS = (16, 32)  # of the two convolutions that read an image
+_Array = np.ndarray[Any, Any]
+_Shape = tuple[int, int, int]
+
+
+class ImageReader(nn.Module):
+    """The input layer of images: two convolutions, each of which halves height and width, and one vector an image.
+
+    ::
+
+        a_t = relu(W_1 * x_t + b_1)        windows of 3 x 3 pixels, every second row and column
+        c_t = relu(W_2 * a_t + b_2)
+        y_t = relu(A c_t + d)              of so many `outputs`; None: y_t = c_t, an image of ``image`` pixels laid flat
+
+    `shape` is channels, height and width; an image is laid flat. Each image's bits are its own.
+
+    >>> reader = ImageReader((1, 6, 5), 4)
+    >>> reader(Ragged.of([torch.randn(3, 30)])).values.shape
+    torch.Size([3, 4])
+    """
+
+    def __init__(self, shape: _Shape, outputs: int | None) -> None:
+        super().__init__()
+        self.shape = shape
+        inputs, height, width = shape
+        self.sizes, self.weights, self.biases = [(height, width)], nn.ParameterList(), nn.ParameterList()
+        for channels in CHANNELS:
+            weight = nn.Parameter(torch.empty(channels, inputs, 3, 3))
+            nn.init.kaiming_uniform_(weight, nonlinearity="relu")
+            self.weights.append(weight)
+            self.biases.append(nn.Parameter(torch.zeros(channels)))
+            inputs, (height, width) = channels, (-(-height // 2), -(-width // 2))
+            self.sizes.append((height, width))
+        numbers = inputs * height * width
+        self.linear = None if outputs is None else Linear(numbers, outputs)
+        self.outputs = numbers if outputs is None else outputs
+        self.image = (height, width) if outputs is None else (1, 1)
+
+    def forward(self, x: Ragged) -> Ragged:
+        """`[steps, channels * height * width]` → `[steps, outputs]`."""
+        return x.with_values(self.step(x.values))
+
+    def step(self, values: Tensor) -> Tensor:
+        """The same for the values alone."""
+        y = values.view(len(values), self.shape[0], -1).transpose(1, 2)
+        for size, weight, bias in zip(self.sizes, self.weights, self.biases, strict=False):
+            y = convolve(y, neighbours(size, 3, stride=2), weight, bias).relu()
+        if self.linear is None:
+            return y.transpose(1, 2).flatten(1)
+        vectors: Tensor = self.linear(y.flatten(1))
+        return vectors.relu()
+
+
+@dataclass
+class Images(Feature):
+    """Images as steps: float32 `[steps, channels * height * width]`, scaled to mean 0 and deviation 1 over all pixels.
+
+    ```
+    y_t = (x_t - mean) / deviation        one mean and one deviation for each channel
+    ```
+
+    A column of the data is a list of arrays `[length, height, width]` or `[length, channels, height, width]`, a 4-D
+    array `[sequences, length, height, width]` or a 5-D one with channels; all images are of one size. Raises
+    `DataError` naming the sequence for images of another size, for NaN and infinities, and for what is no number.
+
+    >>> images = Images().fit([np.zeros((3, 8, 6)), np.ones((1, 8, 6))])
+    >>> images.transform([np.ones((2, 8, 6))]).values.shape
+    torch.Size([2, 48])
+    """
+
+    kind: ClassVar[str] = "images"
+
+    scale: str = "standard"  # standard: mean 0, deviation 1 in each channel, learnt from the training data; none: as is
+    maps: bool = False  # whether the input layer gives images again, for a convolutional cell, or one vector an image
+
+    def fit(self, column: Any, *, name: str = "X") -> Self:
+        """Learns the size of an image, and mean and deviation of its channels."""
+        if self.scale not in SCALES:
+            raise OptionError(f"scale = {self.scale!r} must be standard or none")
+        arrays = [_sequence(value, i, name) for i, value in enumerate(_sequences(column, name))]
+        sized = [array for array in arrays if array.ndim == 4]
+        if not sized:
+            raise DataError(f"{name} holds no image. Fitting needs at least one.")
+        self.shape_: _Shape = sized[0].shape[1:]
+        self.mean_, self.deviation_ = np.zeros(self.shape_[0]), np.ones(self.shape_[0])
+        whole = self._joined(arrays, name)
+        if self.scale == "standard":
+            self.mean_ = whole.mean(axis=(0, 2, 3))
+            deviation = whole.std(axis=(0, 2, 3))
+            self.deviation_ = np.where(deviation > 0, deviation, 1.0)
+        return self
+
+    def transform(self, column: Any, *, name: str = "X") -> Ragged:
+        """The scaled images of each sequence, laid flat."""
+        self._check_fitted()
+        arrays = [_sequence(value, i, name) for i, value in enumerate(_sequences(column, name))]
+        whole = self._joined(arrays, name)
+        scaled = (whole - self.mean_[:, None, None]) / self.deviation_[:, None, None]
+        lengths = np.array([len(array) for array in arrays], dtype=np.int64)
+        return of_lengths(scaled.reshape(len(scaled), math.prod(self.shape_)).astype(np.float32), lengths)
+
+    def step(self, value: Any, *, name: str = "X") -> Tensor:
+        """The steps of one image `[height, width]` or `[channels, height, width]`, or of several, `[steps, ...]`."""
+        self._check_fitted()
+        array = _numbers(value, name)
+        if array.ndim == 2 or (array.ndim == 3 and array.shape == self.shape_):
+            array = array[None]
+        return self.transform([array], name=name).values
+
+    def module(self, width: int, dropout: float = 0.0) -> ImageReader:
+        """Two convolutions, and a vector of `width` numbers for each image unless `maps`; `dropout` is not used."""
+        self._check_fitted()
+        return ImageReader(self.shape_, None if self.maps else width)
+
+    def config(self) -> dict[str, Any]:
+        """The options and the size of an image: channels, height, width."""
+        self._check_fitted()
+        return {"scale": self.scale, "maps": self.maps, "shape": list(self.shape_)}
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Mean and deviation of each channel, float64 `[channels]`."""
+        self._check_fitted()
+        return {"mean": torch.from_numpy(self.mean_.copy()), "deviation": torch.from_numpy(self.deviation_.copy())}
+
+    @classmethod
+    def restore(cls, config: Mapping[str, Any], tensors: Mapping[str, Tensor], files: Mapping[str, str]) -> Self:
+        """The saved feature. Raises `ModelFileError` if its size or its scale cannot be right."""
+        made = cls(scale=checked(config, "scale", str, cls.kind), maps=checked(config, "maps", bool, cls.kind))
+        shape = checked(config, "shape", list, cls.kind)
+        whole = all(isinstance(size, int) and not isinstance(size, bool) and 1 <= size < 2**20 for size in shape)
+        if made.scale not in SCALES or len(shape) != 3 or not whole:
+            raise ModelFileError(f"the saved images feature has scale = {made.scale!r} and shape = {shape}.")
+        made.shape_ = (shape[0], shape[1], shape[2])
+        arrays = []
+        for key in ("mean", "deviation"):
+            tensor = tensors.get(key)
+            if tensor is None or tensor.dtype != torch.float64 or tensor.shape != (shape[0],):
+                is_now = "is missing" if tensor is None else f"is {tensor.dtype} {list(tensor.shape)}"
+                raise ModelFileError(f"the saved tensor {key} {is_now}; expected torch.float64 [{shape[0]}].")
+            arrays.append(tensor.detach().cpu().numpy().copy())
+        made.mean_, made.deviation_ = arrays
+        if not (np.isfinite(arrays).all() and (made.deviation_ > 0).all()):
+            raise ModelFileError("the saved mean and deviation must be finite, and the deviation above 0.")
+        return made
+
+    def describe(self) -> str:
+        """One line: `images of 28 x 28 pixels, 1 channel, scaled to mean 0 and deviation 1`."""
+        self._check_fitted()
+        channels, height, width = self.shape_
+        scaled = "scaled to mean 0 and deviation 1" if self.scale == "standard" else "as is"
+        return f"images of {height} x {width} pixels, {channels} channel{'s' * (channels > 1)}, {scaled}"
+
+    # ---- inside
+
+    def _check_fitted(self) -> None:
+        if not hasattr(self, "shape_"):
+            raise OptionError("this Images is not fitted. Call fit(sequences) first.")
+
+    def _joined(self, arrays: list[_Array], name: str) -> _Array:
+        """All images, float64 [steps, channels, height, width]."""
+        for i, array in enumerate(arrays):
+            if array.ndim == 4 and array.shape[1:] != self.shape_:
+                raise DataError(
+                    f"{name}: sequence {i} has images of {_size(array.shape[1:])}, but those learnt from are of "
+                    f"{_size(self.shape_)}. Bring all images to one size."
+                )
+            finite = np.isfinite(array)
+            if not finite.all():
+                at = np.argwhere(~finite)[0]
+                what = "NaN" if np.isnan(array[tuple(at)]) else "infinite"
+                raise DataError(
+                    f"{name}: sequence {i}, step {at[0]} has a pixel that is {what} (channel {at[1]}, row {at[2]}, "
+                    f"column {at[3]}). Give every pixel a number."
+                )
+        return np.concatenate([np.zeros((0, *self.shape_)), *(array for array in arrays if array.ndim == 4)])
+
+
+def _size(shape: tuple[int, ...]) -> str:
+    channels, height, width = shape
+    return f"{height} x {width} pixels and {channels} channel{'s' * (channels > 1)}"
+
+
+def _sequences(column: Any, name: str) -> list[Any]:
+    if isinstance(column, np.ndarray | Tensor) and column.ndim not in (1, 4, 5):
+        raise DataError(
+            f"{name} has shape {list(column.shape)}. Images reads [sequences, length, height, width], or with channels "
+            "before the height."
+        )
+    return listed(column, name)
+
+
+def _sequence(value: Any, i: int, name: str) -> _Array:
+    """One sequence: `[length, channels, height, width]`, or `[0]` where an empty one tells no size."""
+    place = f"{name}: sequence {i}"
+    if is_missing(value) or isinstance(value, str | bytes | Mapping):
+        raise DataError(f"{place} is {seen(value)}. Images reads arrays [length, height, width].")
+    array = _numbers(value, place)
+    if len(array) == 0:
+        return array if array.ndim == 4 and array.size else np.zeros(0)
+    if array.ndim not in (3, 4) or not array.size:
+        raise DataError(
+            f"{place} has shape {list(array.shape)}. Images reads [length, height, width] or [length, channels, "
+            "height, width]."
+        )
+    return array[:, None] if array.ndim == 3 else array
+
+
+def _numbers(value: Any, place: str) -> _Array:
+    try:
+        if isinstance(value, Tensor):
+            value = value.detach().cpu().numpy()
+        elif np.ma.isMaskedArray(value):
+            value = np.ma.filled(value.astype(np.float64), np.nan)
+        array = np.asarray(value)
+        if array.dtype.kind not in "biufO":
+            raise ValueError(str(array.dtype))
+        return np.atleast_1d(array.astype(np.float64))
+    except (ValueError, TypeError):
+        raise DataError(f"{place} holds images of unequal sizes, or something other than numbers.") from None
