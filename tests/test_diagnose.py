@@ -16,7 +16,7 @@ from elman.diagnosis import Diagnosis
 from elman.errors import DataError, OptionError
 from table import CELLS
 
-WITH_STATE = ["rnn", "rnn_relu", "lstm", "gru", "gru_d", "ln_lstm"]  # whose gates see the state: they can explode
+WITH_STATE = ["rnn", "rnn_relu", "lstm", "gru", "gru_d", "ln_lstm", "conv_lstm"]  # whose gates see the state: they can explode
 
 
 @pytest.fixture(autouse=True)
@@ -31,6 +31,7 @@ def fitted(cell: str = "lstm", steps: int = 60, **options: Any) -> tuple[elman.C
     """A network as it was drawn, over sequences of small noise."""
     x = np.random.default_rng(0).normal(size=(8, steps, 2)).astype(np.float32) * 0.01
     given = {"hidden": 6, "pool": "last", "scale": "none", "dropout": 0.0, "epochs": 0, "verbose": False, "seed": 0}
+    given["channels"] = 0  # the cell reads what is given
     labels = ["a", "b"] * 4
     return elman.Classifier(cell=cell, **{**given, **options}).fit(list(x), labels), list(x), labels
 
@@ -53,6 +54,8 @@ def forgetful(cell: Any) -> None:
         (cell.bias if kind == "LayerNormLSTM" else cell.bias_ih)[h : 2 * h] = -4.0
         if kind == "LayerNormLSTM":
             cell.gain_hh.fill_(0.01)
+    elif kind == "ConvLSTM":
+        cell.bias[h : 2 * h] = -4.0
     elif kind in ("GRU", "GRUD"):
         cell.bias_ih[h : 2 * h] = -4.0
     elif kind == "MinGRU":
@@ -76,6 +79,9 @@ def mindful(cell: Any) -> None:
             cell.gain_hh.fill_(0.01)
         else:
             cell.weight_hh.zero_()
+    elif kind == "ConvLSTM":
+        cell.bias[h : 2 * h] = 8.0
+        cell.weight_hh.zero_()
     elif kind in ("GRU", "GRUD"):
         cell.bias_ih[h : 2 * h] = 6.0
         if kind == "GRUD":
@@ -96,6 +102,10 @@ def excitable(cell: Any) -> None:
         cell.bias[cell.hidden : 2 * cell.hidden] = 4.0
         return
     eye = torch.eye(cell.hidden)
+    if type(cell).__name__ == "ConvLSTM":  # of one pixel: the middle of its kernel is all that it sees
+        cell.weight_hh.zero_()[:, :, 1, 1] = torch.cat([eye] * 4) * 2.0
+        cell.weight_ih.mul_(1e-6)
+        return
     gates = cell.weight_hh.shape[0] // cell.hidden
     cell.weight_hh.copy_(torch.cat([eye] * gates) * {1: 1.3, 3: 8.0, 4: 2.0}[gates])
     cell.weight_ih.mul_(1e-6)
@@ -137,7 +147,7 @@ def test_a_network_with_large_weights_explodes(name: str) -> None:
     found = asked(model, x, y)
     assert found.verdict == "exploding", found
     assert any("clip" in line for line in found.advice)
-    assert any("spectral radius" in line for line in found.advice) == (name != "ln_lstm")
+    assert any("spectral radius" in line for line in found.advice) == (name not in ("ln_lstm", "conv_lstm"))
 
 
 def test_cells_that_can_explode_are_all_tried() -> None:
