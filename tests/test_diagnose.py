@@ -16,7 +16,8 @@ from elman.diagnosis import Diagnosis
 from elman.errors import DataError, OptionError
 from table import CELLS
 
-WITH_STATE = ["rnn", "rnn_relu", "lstm", "gru", "gru_d", "ln_lstm", "conv_lstm"]  # whose gates see the state: they can explode
+#: Cells whose gates see the state: they can explode.
+WITH_STATE = ["rnn", "rnn_relu", "lstm", "gru", "gru_d", "ln_lstm", "conv_lstm"]
 
 
 @pytest.fixture(autouse=True)

@@ -61,9 +61,7 @@ class Task(BaseEstimator, Training):
     patience: int | None = 5  # epochs without a better validation metric before training stops; None: never
 
     # what remembers
-    cell: str = (
-        "lstm"  # "lstm", "ln_lstm", "gru", "gru_d", "rnn", "rnn_relu", "min_gru", "min_lstm", "lru", "conv_lstm"
-    )
+    cell: str = "lstm"  # lstm, ln_lstm, gru, gru_d, rnn, rnn_relu, min_gru, min_lstm, lru or conv_lstm
     hidden: int | Sequence[int] = 64  # units of a layer and direction; one number, or one per layer
     layers: int = 1  # recurrent layers; may stay 1 where hidden lists one width per layer
     longest: float | None = None  # steps: units remember 2 to so many at first; None: as the cell starts

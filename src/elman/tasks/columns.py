@@ -56,9 +56,7 @@ class ColumnTask(Task):
     sort: bool = False  # whether to put the steps of a sequence in the order of their time stamps
     embed: int = 64  # numbers in the learnt vector of a symbol or an image; unused for numbers
     symbol_dropout: float = 0.4  # share of a sequence's distinct symbols that are left out (Gal & Ghahramani 2016)
-    channels: int | Sequence[int] | None = (
-        None  # width of each layer of convolution; 0: none; None: 64, 64 to classify numbers
-    )
+    channels: int | Sequence[int] | None = None  # widths of convolutions; 0: none; None: 64, 64 to classify numbers
     kernel: int = 5  # steps that a window of a convolution reads
     stride: int = 1  # steps from window to window in each such layer; 2 halves the steps, for long signals
 
