@@ -112,14 +112,18 @@ def test_cutting_less_often_changes_nothing() -> None:
 
 
 def test_a_stack_is_watched_by_layer_and_direction() -> None:
-    encoder = Encoder(2, 3, "lru", layers=2, bidirectional=True)
-    with watched(torch.nn.ModuleDict({"of_words": encoder})) as walks:
+    encoder, other = Encoder(2, 3, "lru", layers=2, bidirectional=True), Encoder(2, 3)
+    network = torch.nn.ModuleDict({"words": encoder, "paths": torch.nn.ModuleList([other])})
+    with watched(network) as walks:
         encoder(ragged([3], 2))
-    assert [walk.name for walk in walks] == [
-        "of_words layer 1", "of_words layer 1, backwards", "of_words layer 2", "of_words layer 2, backwards"
-    ]  # fmt: skip
+        other(ragged([3], 2))
+    layers = ["layer 1", "layer 1, backwards", "layer 2", "layer 2, backwards"]
+    assert [walk.name for walk in walks] == [*(f"words {layer}" for layer in layers), "path 1 layer 1"]
+    with watched(encoder) as alone:
+        encoder(ragged([3], 2))
+    assert [walk.name for walk in alone] == layers
     encoder(ragged([3], 2))
-    assert len(walks) == 4  # the hooks are gone
+    assert len(walks) == 5  # the hooks are gone
 
 
 def test_what_overflows_stays_a_number() -> None:

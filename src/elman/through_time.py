@@ -27,7 +27,7 @@ from elman.ragged import Ragged
 
 __all__ = ["Sizes", "Walk", "cuts", "sizes", "watched"]
 
-_PLAIN = ("encoder", "encoders", "path", "paths")  # modules around the layers whose names say nothing
+_PLAIN = ("encoder", "path")  # modules around the layers whose names say nothing
 EACH = 64  # steps from the end of which each is cut; further back pieces grow by a tenth
 
 
@@ -65,13 +65,15 @@ def watched(network: nn.Module) -> Iterator[list[Walk]]:
     """
     walks: list[Walk] = []
     cells = {path: module for path, module in network.named_modules() if isinstance(module, Cell)}
+    several = len({_owner(path) for path in cells}) > 1
     outer = {path: cell for path, cell in cells.items() if not any(path.startswith(f"{other}.") for other in cells)}
 
     def note(path: str, cell: Cell) -> Any:
         def hook(_: nn.Module, given: tuple[Any, ...], options: dict[str, Any], out: tuple[Ragged, State]) -> None:
             rest = {key: value for key, value in options.items() if key != "state" and value is not None}
             state = given[1] if len(given) > 1 else options.get("state")
-            walks.append(Walk(_name(path, cell), cell, given[0], state, rest, *out))
+            name = f"{_owner(path)} {_layer(path, cell)}" if several else _layer(path, cell)
+            walks.append(Walk(name, cell, given[0], state, rest, *out))
 
         return cell.register_forward_hook(hook, with_kwargs=True)
 
@@ -83,12 +85,19 @@ def watched(network: nn.Module) -> Iterator[list[Walk]]:
             hook.remove()
 
 
-def _name(path: str, cell: Cell) -> str:
-    """Where a cell stands, in words: "layer 2, backwards"."""
-    above, found, rest = path.rpartition("layers.")
-    layer = f"layer {int(rest.split('.')[0]) + 1}" if found and rest.split(".")[0].isdigit() else path
-    owner = " ".join(part for part in above.split(".") if part and part not in _PLAIN)
-    return f"{owner} {layer}".strip() + (", backwards" if cell.reverse else "")
+def _layer(path: str, cell: Cell) -> str:
+    """Which layer a cell is, in words: "layer 2, backwards"."""
+    _, found, rest = path.rpartition("layers.")
+    number = rest.split(".")[0]
+    return (f"layer {int(number) + 1}" if found and number.isdigit() else path) + (", backwards" * cell.reverse)
+
+
+def _owner(path: str) -> str:
+    """Whose layers they are, where a network has several stacks: "network 2" of "networks.1.encoder.layers.0.0"."""
+    parts = [part for part in path.rpartition("layers.")[0].split(".") if part and part not in _PLAIN]
+    counted = zip(parts, [*parts, ""][1:], strict=True)
+    words = [part.removesuffix("s") if after.isdigit() else part for part, after in counted]
+    return " ".join(str(int(word) + 1) if word.isdigit() else word for word in words)
 
 
 def cuts(longest: int) -> list[int]:
