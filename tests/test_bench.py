@@ -25,6 +25,7 @@ def beside_bench(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     torch.set_num_threads(threads)
     ours = (
         "accelerate",
+        "forecast",
         "layers",
         "onnx_layer",
         "precision",
@@ -165,3 +166,14 @@ def test_cells_are_as_large_as_the_lstm_and_learn() -> None:
     times = cells.speed([3, 2], {"lstm": 4, "lru": 3}, 1)
     assert set(times) == {"lstm", "lru"}
     assert all(min(pair) > 0 for pair in times.values())
+
+
+def test_forecast_sets(tmp_path: Path) -> None:
+    from forecast import long, with_blocks
+
+    series = [np.arange(100.0), np.arange(50.0)]
+    assert long(["a", "b"], series)["ds"].to_list() == [*range(1, 101), *range(1, 51)]
+    for share in (0.2, 0.5):
+        for values, holes in zip(series, with_blocks(series, share), strict=True):
+            assert np.isnan(holes).mean() == pytest.approx(share)
+            assert (holes == values)[~np.isnan(holes)].all()

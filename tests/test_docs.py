@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 import torch
 from threadpoolctl import threadpool_limits
@@ -120,11 +121,13 @@ def test_rows_of_the_readme() -> None:
         "model": torch.nn.LSTM(3, 4),
         "sequences": [np.zeros((length, 100), np.float32) for length in (3, 0, 5)],
         "numbers": [1.0, 2.0, 3.0],
+        "frame": pl.DataFrame({"unique_id": "a", "ds": range(60), "y": [1.0, 2.0, 3.0] * 20}),
     }
     rows = re.findall(r"^\| [^|]+ \| `([^`]*elman\.[^`]*|clf[^`]*)` \|", PAGES["README.md"].read_text("utf-8"), re.M)
     assert len(rows) >= 5
     for row in rows:
         quick_row = re.sub(r"(Classifier|Regressor)\(\)", r"\1(hidden=4, embed=4, epochs=1)", row)
+        quick_row = quick_row.replace("Forecaster()", "Forecaster(hidden=4, epochs=1)")
         exec(compile(quick_row, row, "exec"), names)  # noqa: S102
     assert names["y"].steps == 8
 

@@ -16,6 +16,7 @@ SMALL = ("--limit", "200", "--epochs", "1")
 SCRIPTS: dict[str, tuple[str, ...]] = {
     "classify.py": SMALL,
     "regress.py": SMALL,
+    "forecast.py": ("--epochs", "1"),
     "tutorials/binary_text_classifier.py": SMALL,
     "tutorials/imdb_network.py": SMALL,
     "tutorials/lstm_next_value.py": ("--epochs", "2"),
@@ -62,6 +63,17 @@ def test_regress() -> None:
     assert re.fullmatch(r"angle:  wrong by 0\.\d{3} on average, the measurement by 0\.0\d{2}", angle)
     assert len(steps) == 5
     assert all(re.fullmatch(r"measured +-?0\.\d{3}, estimated +-?0\.\d{3}", line) for line in steps)
+
+
+def test_forecast(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("statsmodels")
+    monkeypatch.chdir(tmp_path)
+    weeks, error, saved, answer = run("forecast.py", *SCRIPTS["forecast.py"])
+    assert weeks == "2232 weeks, 59 missing"
+    assert re.fullmatch(r"mean error \d\.\d\d ppm, \d+ % of the year within the 90 % interval", error)
+    assert re.fullmatch(r"share of the seasonal naive forecast's error saved: -?\d\.\d\d", saved)
+    assert answer.startswith("(datetime.datetime(2002, 1, 5, 0, 0), 3")
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("script", ["tutorials/binary_text_classifier.py", "tutorials/imdb_network.py"])

@@ -51,8 +51,17 @@ FLOORS = {
         "advice.py",
         "diagnose.py",
         "explain.py",
+        "calendar.py",
+        "frames.py",
+        "scaling.py",
+        "covariates.py",
+        "readings.py",
+        "experts.py",
+        "draws.py",
+        "conformal.py",
+        "forecast_plot.py",
     ],
-    4: ["tasks/", "baselines.py", "stream.py"],
+    4: ["tasks/", "baselines.py", "seasonal.py", "stream.py", "known.py"],
     5: ["cli.py", "flags.py", "inspection.py", "server.py", "demo.py"],
 }
 TABLE = {name: floor for floor, names in FLOORS.items() for name in names}

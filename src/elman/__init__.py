@@ -13,10 +13,16 @@ from elman.ragged import Ragged
 
 if TYPE_CHECKING:
     from elman.stream import Session
-    from elman.tasks import Classifier, Regressor, load
+    from elman.tasks import Classifier, Forecaster, Regressor, load
 
 #: Names that wait until they are used: the tasks bring libraries that take longer to import than torch.
-_LATER = {"Classifier": "elman.tasks", "Regressor": "elman.tasks", "load": "elman.tasks", "Session": "elman.stream"}
+_LATER = {
+    "Classifier": "elman.tasks",
+    "Forecaster": "elman.tasks",
+    "Regressor": "elman.tasks",
+    "Session": "elman.stream",
+    "load": "elman.tasks",
+}
 
 __version__: str
 
@@ -30,6 +36,7 @@ __all__ = [
     "ConvLSTM",
     "ElmanError",
     "Encoder",
+    "Forecaster",
     "LayerNormLSTM",
     "MinGRU",
     "MinLSTM",

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from elman.batches import Piece
 
-__all__ = ["State", "StepLoss", "detached", "goes_on", "taken"]
+__all__ = ["State", "StepLoss", "detached", "goes_on", "mapped", "taken"]
 
 #: Tensors [sequences, ...] in tuples of tuples, as an encoder hands them back.
 State = Any
@@ -45,7 +45,7 @@ class StepLoss(ABC):
 
 def detached(state: State) -> State:
     """The same state, a constant to every gradient."""
-    return _mapped(Tensor.detach, state)
+    return mapped(Tensor.detach, state)
 
 
 def taken(state: State, rows: Tensor) -> State:
@@ -54,7 +54,7 @@ def taken(state: State, rows: Tensor) -> State:
     >>> taken((torch.tensor([1, 2, 3]),), torch.tensor([2, 0]))
     (tensor([3, 1]),)
     """
-    return _mapped(lambda part: part[rows.to(part.device)], state)
+    return mapped(lambda part: part[rows.to(part.device)], state)
 
 
 def goes_on(fresh: State, last: State, before: Tensor) -> State:
@@ -69,12 +69,12 @@ def goes_on(fresh: State, last: State, before: Tensor) -> State:
         old = old[rows.clamp(min=0)].to(new.dtype)
         return torch.where((rows >= 0).view(-1, *[1] * (new.ndim - 1)), old, new)
 
-    return _mapped(one, fresh, last)
+    return mapped(one, fresh, last)
 
 
-def _mapped(act: Callable[..., Tensor], state: State, *others: State) -> State:
+def mapped(act: Callable[..., Tensor], state: State, *others: State) -> State:
     """The same structure with `act` of the tensors that stand in one place."""
     if state is None or isinstance(state, Tensor):
         return None if state is None else act(state, *others)
-    parts = [_mapped(act, *same) for same in zip(state, *others, strict=True)]
+    parts = [mapped(act, *same) for same in zip(state, *others, strict=True)]
     return type(state)(*parts) if hasattr(state, "_fields") else type(state)(parts)

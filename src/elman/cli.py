@@ -225,6 +225,11 @@ def predict(
     elif sys.stdout is None:
         raise OptionError("there is no standard output to print to. Name a file with --out.")
     clf = _load(model)
+    if clf.task == "forecast":
+        table = _read(file)
+        made = _told(lambda: clf.predict(**_history_and_future(clf, _typed(table.frame))), table)
+        write_table(made, out, **({} if out else {"kind": "jsonl" if json else _kind_to_print(table)}))
+        return
     column = input or _source(clf, model, "input")
     table = _read(file)
     frame = table.frame
@@ -256,6 +261,9 @@ def score(
     from elman import metrics
 
     clf = _load(model)
+    if clf.task == "forecast":
+        _score_forecast(clf, model, file, baseline, json)
+        return
     column, truth = input or _source(clf, model, "input"), target or _source(clf, model, "target")
     table = _read(file)
     _check_column(table, column)
@@ -374,13 +382,17 @@ def _fit_command(task: "type[Task]", tokens: Sequence[str]) -> Callable[..., int
     ]
     fields = field_parameters(task, ungrouped=["input"])  # which stands with the other columns
     first = inspect.Parameter("file", inspect.Parameter.POSITIONAL_ONLY, annotation=File)
-    parameters = [first, fields.pop("input"), *own, *fields.values()]
+    parameters = [first, fields.pop("input"), *own, *fields.values()] if "input" in fields else None
+    if parameters is None:  # the columns of a long frame are fields of the task
+        parameters = [first, *own[1:], *fields.values()]
     command.__signature__ = inspect.Signature(parameters, return_annotation=int)  # type: ignore[attr-defined]
     command.__annotations__ = {p.name: p.annotation for p in parameters}
     return command
 
 
 def _fit_example(verb: str) -> str:
+    if verb == "forecast":
+        return "Example: elman fit forecast load.csv --horizon 48 --season 24 --out model"
     return f"Example: elman fit {verb} reviews.csv --input review --target label --out model"
 
 
@@ -389,21 +401,24 @@ def _fit(
     tokens: Sequence[str],
     file: str,
     *,
-    target: str,
     out: str,
+    target: str = "",
     resume: bool = False,
     restart: bool = False,
     json: bool = False,
     **options: Any,
 ) -> int:
+    series = task.task == "forecast"
+    options |= {"target": target} if series else {}
     clf: Any = task(**options)
     if problems := clf.problems():
         raise OptionError("; ".join(problems))
     _check_out(out, resume, restart)
-    table = _training_rows(file, options.get("input"), target)
+    table = _read(file) if series else _training_rows(file, options.get("input"), target)
     source = {"target": target, "file": _relative(file, out), "file SHA-256": _sha256(file)}
+    given = (_typed(table.frame),) if series else (table.frame, target)
     try:
-        _told(lambda: clf.fit(table.frame, target, out=out, resume=resume), table)
+        _told(lambda: clf.fit(*given, out=out, resume=resume), table)
     except TrainingError as error:
         clf.data_ |= source
         raise TrainingError(f"{error} {_saved_what_was_learnt(clf, out)}") from error
@@ -420,6 +435,51 @@ def _fit(
     if clf.history_.interrupted:
         return _end(f"stopped by Ctrl-C: the best model so far is in {out}. {again}", 130)
     return 0
+
+
+def _typed(frame: "pl.DataFrame") -> "pl.DataFrame":
+    """A table with its texts as the numbers that they spell, column by column; an empty cell is missing."""
+    import polars as pl
+
+    columns = []
+    for column in frame:
+        if column.dtype == pl.String:
+            column = column.replace(dict.fromkeys(("", "NA", "NaN", "nan", "null", "None")))
+            for kind in (pl.Int64, pl.Float64):
+                numbers = column.str.strip_chars().cast(kind, strict=False)
+                if numbers.null_count() == column.null_count() < len(column):
+                    column = numbers
+                    break
+        columns.append(column)
+    return pl.DataFrame(columns)
+
+
+def _history_and_future(model: Any, frame: "pl.DataFrame") -> dict[str, Any]:
+    """What to forecast from; where future covariates were learnt, the rows after each series' last value hold them."""
+    import polars as pl
+
+    if not model.covariates_.future or not {model.id, model.time, model.target} <= set(frame.columns):
+        return {"frame": frame}
+    known = pl.col(model.time) <= pl.col(model.time).filter(pl.col(model.target).is_not_null()).max().over(model.id)
+    return {"frame": frame.filter(known), "future": frame}
+
+
+def _score_forecast(model: Any, folder: str, file: str, baseline: bool, json: bool) -> None:
+    """The errors of the forecasts of a table that goes on where the model's series ended, or holds that too."""
+    from elman import report
+
+    table = _read(file)
+    frame = _typed(table.frame)
+    result: dict[str, Any] = {"model": folder, "file": file, **_told(lambda: model.evaluate(frame), table)}
+    rows = {folder: {key: value for key, value in result.items() if isinstance(value, float)}}
+    if baseline:
+        naive = model.evaluate_naive(frame)
+        result["baselines"] = [{"name": "seasonal naive", **naive}]
+        rows["seasonal naive"] = naive
+    if json:
+        _print_json(result)
+    else:
+        report.show(report.comparison_table(rows))
 
 
 def _training_rows(file: str, input: str | None, target: str) -> "Table":
@@ -488,12 +548,15 @@ def _saved_what_was_learnt(clf: Any, out: str) -> str:
 def _fit_result(clf: Any, out: str, table: "Table") -> dict[str, Any]:
     history = clf.history_
     best = history.best_epoch
+    facts = (
+        {key: clf.data_[key] for key in ("series", "steps", "missing", "distance of steps")}
+        if clf.task == "forecast"
+        else {"sequences": table.frame.height, "input": clf.feature_.describe(), "classes": _classes(clf)}
+    )
     return {
         "model": out,
         "file": str(table.path),
-        "sequences": table.frame.height,
-        "input": clf.feature_.describe(),
-        "classes": _classes(clf),
+        **{key.replace(" ", "_"): value for key, value in facts.items()},
         "epochs": len(history),
         "best_epoch": history.best,
         "stopped": history.stopped,
@@ -505,7 +568,11 @@ def _fit_result(clf: Any, out: str, table: "Table") -> dict[str, Any]:
 
 
 def _show_fit(result: Mapping[str, Any], clf: Any) -> None:
-    print(f"{result['sequences']:,} sequences, {len(result['classes'])} classes; {result['input']}")
+    if "series" in result:
+        missing = f"{result['missing']:,} missing, {result['distance_of_steps']} apart"
+        print(f"{result['series']:,} series, {result['steps']:,} steps, {missing}")
+    else:
+        print(f"{result['sequences']:,} sequences, {len(result['classes'])} classes; {result['input']}")
     scores = ", ".join(f"{name.replace('_', ' ')} {value:.4f}" for name, value in result["metrics"].items())
     epochs = f"epoch {result['best_epoch']} of {result['epochs']}, {result['training_seconds']:,.1f} s"
     print(f"{scores or 'nothing was held out to measure'} ({epochs})")
@@ -620,6 +687,7 @@ def _told(work: Callable[[], Any], table: "Table") -> Any:
         return work()
     except (DataError, TrainingError) as error:
         text = re.sub(r"\b[Xy]: (the label of )?sequence (\d+)", lambda f: table.where(int(f[2])), str(error))
+        text = re.sub(r"\bframe: (.*?)\brow (\d+)", lambda f: f"{f[1]}{table.where(int(f[2]))}", text)
         text = re.sub(r"\bsequence (\d+)", lambda found: f"{found[0]} ({table.where(int(found[1]))})", text)
         raise type(error)(text) from error
 

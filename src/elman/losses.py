@@ -8,7 +8,7 @@ from torch import Tensor
 
 from elman.errors import OptionError, ShapeError
 
-__all__ = ["DISTANCES", "cross_entropy", "distance"]
+__all__ = ["DISTANCES", "cross_entropy", "distance", "pinball"]
 
 DISTANCES = ("squared", "absolute", "huber")
 
@@ -74,3 +74,31 @@ def distance(answers: Tensor, targets: Tensor, kind: str = "squared") -> Tensor:
     else:
         each = F.huber_loss(error, torch.zeros_like(error), reduction="none")
     return each.sum() / known.sum().clamp(min=1)
+
+
+def pinball(answers: Tensor, targets: Tensor, quantiles: Tensor, weights: Tensor | None = None) -> Tensor:
+    """The mean quantile loss of `answers` [..., quantiles] for true `targets` [...]; missing (NaN) ones are left out.
+
+    ::
+
+        loss = mean w max(q e, (q - 1) e),    e = y - answer
+
+    `quantiles` q [quantiles] lie between 0 and 1, `weights` w [...] make some targets count for more. The answer that
+    makes it least is the q-quantile of y. No targets give 0. Source: Koenker & Bassett 1978.
+
+    Raises ``ShapeError`` if the shapes do not fit together.
+
+    >>> import torch
+    >>> pinball(torch.zeros(2, 1), torch.tensor([1.0, float("nan")]), torch.tensor([0.9])).item()
+    0.8999999761581421
+    """
+    if answers.shape != (*targets.shape, *quantiles.shape) or (weights is not None and weights.shape != targets.shape):
+        raise ShapeError(
+            f"pinball expects answers [..., quantiles] for targets [...], got shapes {list(answers.shape)}, "
+            f"{list(targets.shape)} and {list(quantiles.shape)}."
+        )
+    there = ~targets.isnan()
+    error = targets.nan_to_num(0.0)[..., None] - answers
+    each = (torch.maximum(quantiles * error, (quantiles - 1) * error)).mean(-1)
+    each = each * (there if weights is None else there * weights)
+    return each.sum() / there.sum().clamp(min=1)

@@ -25,12 +25,15 @@ __all__ = [
     "ClassScore",
     "accuracy",
     "confusion",
+    "coverage",
     "lower_is_better",
     "macro_f1",
     "mae",
+    "mase",
     "per_class",
     "r2",
     "rmse",
+    "smape",
 ]
 
 LOWER_IS_BETTER = frozenset(
@@ -203,3 +206,41 @@ def _sorted(labels: list[Any]) -> list[Any]:
         return sorted(labels)
     except TypeError:  # numbers beside words
         return sorted(labels, key=lambda label: (type(label).__name__, str(label)))
+
+
+def smape(truth: Any, answers: Any) -> float:
+    """The symmetric mean absolute error in per cent, 0 to 200, as the M4 competition has it; 0 where both are 0.
+
+    ::
+
+        mean 200 |y - f| / (|y| + |f|)
+
+    >>> smape([100.0, 0.0], [300.0, 0.0])
+    50.0
+    """
+    y, f = np.asarray(truth, np.float64), np.asarray(answers, np.float64)
+    size = np.abs(y) + np.abs(f)
+    return float(np.mean(200 * np.abs(y - f) / np.where(size == 0, 1, size)))
+
+
+def mase(truth: Any, answers: Any, naive: Any) -> float:
+    """The mean absolute error in units of the seasonal naive forecast's error in training (Hyndman & Koehler 2006).
+
+    `naive` is that error for each value. Missing (NaN) values, and series whose naive forecast was never wrong, are
+    left out; NaN where nothing is left.
+
+    >>> mase([2.0, 9.0], [1.0, 9.0], [2.0, 0.0])
+    0.5
+    """
+    y, f, n = np.broadcast_arrays(np.asarray(truth, np.float64), answers, naive)
+    good = ~np.isnan(y) & (n > 0)
+    return float(np.mean(np.abs(y - f)[good] / n[good])) if good.any() else float("nan")
+
+
+def coverage(truth: Any, low: Any, high: Any) -> float:
+    """The share of values that lie in their intervals, ends included.
+
+    >>> coverage([1.0, 5.0], [0.0, 0.0], [2.0, 2.0])
+    0.5
+    """
+    return float(np.mean((np.asarray(low) <= truth) & (np.asarray(truth) <= high)))

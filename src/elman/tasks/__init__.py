@@ -1,6 +1,7 @@
 """What is asked? One file for each task; `load` brings back a saved one, whichever it is.
 
 `classify.py` one label per sequence · `regress.py` a number, or several, per sequence or step
+`forecast.py` the next values of many series
 """
 
 from __future__ import annotations
@@ -12,11 +13,12 @@ from elman import store
 from elman.errors import ModelFileError
 from elman.tasks.base import Task
 from elman.tasks.classify import Classifier
+from elman.tasks.forecast import Forecaster
 from elman.tasks.regress import Regressor
 
-__all__ = ["TASKS", "Classifier", "Regressor", "Task", "load"]
+__all__ = ["TASKS", "Classifier", "Forecaster", "Regressor", "Task", "load"]
 
-TASKS: dict[str, type[Task]] = {task.task: task for task in (Classifier, Regressor)}
+TASKS: dict[str, type[Task]] = {task.task: task for task in (Classifier, Regressor, Forecaster)}
 
 
 def load(folder: str | os.PathLike[str]) -> Any:

@@ -1,0 +1,33 @@
+"""Forecast: carbon dioxide over Mauna Loa a year ahead, from weekly values of which 59 are missing.
+
+Run it: python examples/forecast.py [--epochs N] [--picture co2.png]. The series comes with statsmodels (extra `demo`).
+"""
+
+import argparse
+
+import polars as pl
+from statsmodels.datasets import co2
+
+import elman
+
+parser = argparse.ArgumentParser(description=__doc__)
+parser.add_argument("--epochs", type=int, help="passes over the series (default: chosen by its length)")
+parser.add_argument("--picture", help="a PNG to draw the last forecast to")
+options = parser.parse_args()
+
+table = co2.load_pandas().data["co2"]
+frame = pl.DataFrame({"unique_id": "Mauna Loa", "ds": table.index.to_numpy(), "y": table.to_numpy()})
+past, year = frame[:-52], frame[-52:]
+
+model = elman.Forecaster(horizon=52, season=52, epochs=options.epochs, seed=0).fit(past)
+print(f"{len(past)} weeks, {model.data_['missing']} missing")
+
+found = model.evaluate(year)
+print(f"mean error {found['mae']:.2f} ppm, {100 * found['coverage_90']:.0f} % of the year within the 90 % interval")
+print(f"share of the seasonal naive forecast's error saved: {model.score(year):.2f}")
+
+model.update(year)  # a year later: the same network, with the new values
+answer = model.predict()
+print(answer.select("ds", "elman", "elman-lo-90", "elman-hi-90").head(1).row(0))
+if options.picture:
+    model.plot(options.picture)

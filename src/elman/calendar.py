@@ -1,0 +1,197 @@
+"""Time stamps as whole numbers: which grid they stand on, the way there and back, and where in its cycles a date is.
+
+A grid counts steps from an origin: every so many (`size`) units, where a unit is 1 of a column of integers, a
+microsecond, or a month.
+
+    index = (stamp - origin) / size
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from elman.errors import DataError, OptionError
+
+__all__ = ["OFF", "Grid", "cycles", "parse", "season_of"]
+
+OFF = -(2**63)  # the index of a stamp that is not on the grid
+
+_Array = NDArray[Any]
+_SECOND = 1_000_000
+_DAY = 86_400 * _SECOND
+_FIXED = {"us": 1, "ms": 1000, "s": _SECOND, "min": 60 * _SECOND, "h": 3600 * _SECOND, "d": _DAY, "w": 7 * _DAY}
+_MONTHS = {"m": 1, "ms": 1, "me": 1, "q": 3, "qs": 3, "qe": 3, "y": 12, "ys": 12, "ye": 12, "a": 12}
+_WORDS = {"t": "min", "minute": "min", "hour": "h", "day": "d", "week": "w", "month": "m", "quarter": "q", "year": "y"}
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The steps of a series in time: `size` units of `kind` ("integer", "fixed": microseconds, "month") from `origin`.
+
+    Monthly stamps stand at one `origin` (microseconds after the month began), or all on the last day of their month.
+
+    >>> grid = Grid.found(np.array(["2024-01-31", "2024-02-29", "2024-04-30"], "datetime64[us]"), np.array([1, 1, 1]))
+    >>> grid.kind, grid.index(np.array(["2024-05-31"], "datetime64[us]")).tolist()
+    ('month', [652])
+    >>> grid.stamps(np.array([653])).astype("datetime64[D]").tolist()
+    [datetime.date(2024, 6, 30)]
+    """
+
+    kind: str
+    size: int
+    origin: int = 0
+    month_end: bool = False
+
+    @classmethod
+    def found(cls, stamps: _Array, series: _Array, freq: tuple[str, int] | None = None) -> Grid:
+        """The grid of stamps (integers, or datetime64[us]), each series' in ascending order one after the other.
+
+        Without `freq` the step is the commonest distance between neighbours of a series. Raises ``DataError`` where no
+        series has two stamps to tell a distance.
+        """
+        dates = stamps.dtype.kind == "M"
+        if freq is not None and (freq[0] == "integer") == dates:
+            what = "dates" if dates else "whole numbers"
+            raise OptionError(f"freq says steps of {freq[1]} {freq[0]} units, but the time stamps are {what}.")
+        if not dates:
+            size = freq[1] if freq else _commonest(stamps, series)
+            return cls("integer", size, int(stamps[0]) % size)
+        if freq is None or freq[0] == "month":
+            months = cls._monthly(stamps, series, freq)
+            if months is not None:
+                return months
+        numbers = stamps.astype(np.int64)
+        size = freq[1] if freq else _commonest(numbers, series)
+        return cls("fixed", size, int(numbers[0]) % size)
+
+    @classmethod
+    def _monthly(cls, stamps: _Array, series: _Array, freq: tuple[str, int] | None) -> Grid | None:
+        """A grid of months, if the stamps are a month or more apart and at one place in theirs."""
+        month = stamps.astype("datetime64[M]")
+        within = (stamps - month.astype(stamps.dtype)).astype(np.int64)
+        left = (month + 1).astype(stamps.dtype) - stamps
+        ends = bool((left.astype(np.int64) == left.astype(np.int64)[0]).all() and 0 < int(left[0].astype(int)) <= _DAY)
+        same = bool((within == within[0]).all())
+        if freq is None:
+            if not (same or ends) or _commonest(stamps.astype(np.int64), series) < 27 * _DAY:
+                return None
+            freq = ("month", _commonest(month.astype(np.int64), series))
+        size, first = freq[1], int(month[0].astype(np.int64))
+        place = int(left[0].astype(np.int64)) if ends and not same else int(within[0])
+        return cls("month", size, place * 12 + first % size, ends and not same)
+
+    @property
+    def _place(self) -> tuple[int, int]:
+        """Of months: microseconds within the month (before its end, for month ends), and the phase in months."""
+        return self.origin // 12, self.origin % 12
+
+    def index(self, stamps: _Array) -> NDArray[np.int64]:
+        """Which step each stamp is; -2^63 where it is none of the grid's."""
+        if self.kind == "month":
+            number = stamps.astype("datetime64[M]").astype(np.int64) - self._place[1]
+            good = (number % self.size == 0) & (self.stamps(number // self.size) == stamps)
+            return np.where(good, number // self.size, OFF)
+        number = stamps.astype(np.int64) - self.origin
+        return np.where(number % self.size == 0, number // self.size, OFF)
+
+    def stamps(self, index: _Array) -> _Array:
+        """The stamp of each step: int64, or datetime64[us]."""
+        if self.kind == "integer":
+            return index * self.size + self.origin
+        if self.kind == "fixed":
+            return (index * self.size + self.origin).astype("datetime64[us]")
+        place, phase = self._place
+        month = (index * self.size + phase).astype("datetime64[M]")
+        if self.month_end:
+            return (month + 1).astype("datetime64[us]") - np.timedelta64(place, "us")
+        return month.astype("datetime64[us]") + np.timedelta64(place, "us")
+
+    def describe(self) -> str:
+        """In words: "1 h", "1 month", "7 d", "steps of 1"."""
+        if self.kind == "integer":
+            return f"steps of {self.size}"
+        if self.kind == "month":
+            return f"{self.size} month" + ("s" if self.size > 1 else "")
+        unit = next(unit for unit in ("w", "d", "h", "min", "s", "ms", "us") if self.size % _FIXED[unit] == 0)
+        return f"{self.size // _FIXED[unit]} {unit}"
+
+
+def _commonest(numbers: _Array, series: _Array) -> int:
+    steps = np.diff(numbers)[np.diff(series) == 0]
+    steps = steps[steps > 0]
+    if not len(steps):
+        raise DataError("no series has two time stamps, so that nothing tells how far apart steps are. Give freq=...")
+    sizes, counts = np.unique(steps, return_counts=True)
+    return int(sizes[counts.argmax()])
+
+
+def parse(freq: Any) -> tuple[str, int]:
+    """The option `freq` as a kind of grid and a size. Raises ``OptionError`` where it is none.
+
+    >>> parse("15min"), parse("M"), parse(3)
+    (('fixed', 900000000), ('month', 1), ('integer', 3))
+    """
+    if isinstance(freq, int | np.integer) and not isinstance(freq, bool) and freq > 0:
+        return "integer", int(freq)
+    match = re.fullmatch(r"(\d*)\s*([A-Za-z]+?)(-[A-Z]{3})?", freq.strip()) if isinstance(freq, str) else None
+    if match and (count := int(match[1] or 1)):
+        word = match[2].lower()
+        word = _WORDS.get(word.rstrip("s") if len(word) > 2 else word, word)
+        if match[2] in ("MS", "M", "ME") or (word in _MONTHS and word != "ms"):
+            return "month", count * _MONTHS[word]
+        if word in _FIXED:
+            return "fixed", count * _FIXED[word]
+    raise OptionError(
+        f"freq = {freq!r} is no distance between steps. Give a whole number for a column of integers, or a text such "
+        "as '15min', 'h', 'D', 'W', 'M', 'Q', 'Y'."
+    )
+
+
+def season_of(grid: Grid) -> int:
+    """The usual season in steps: a day of hours, a week of days, a year of weeks, months or quarters; else 1.
+
+    >>> season_of(Grid("fixed", 3600 * 10**6)), season_of(Grid("month", 3)), season_of(Grid("integer", 1))
+    (24, 4, 1)
+    """
+    if grid.kind == "integer":
+        return 1
+    if grid.kind == "month":
+        return max(1, 12 // grid.size) if 12 % grid.size == 0 else 1
+    for cycle in (_DAY, 7 * _DAY):
+        if grid.size < cycle and cycle % grid.size == 0:
+            return cycle // grid.size
+    return 52 if grid.size == 7 * _DAY else 1
+
+
+def cycles(grid: Grid, index: _Array, longest: int) -> NDArray[np.float32]:
+    """Where steps stand in the hour, day, week and year: sine and cosine of each, float32 [steps, 2 * cycles].
+
+    A cycle counts if it has more than two steps and goes round at least twice in the `longest` series. Columns of
+    integers have none.
+
+    ::
+
+        sin(2 pi p), cos(2 pi p)      p: share of the cycle that is over, from 0 to 1
+
+    >>> cycles(Grid("fixed", 3600 * 10**6), np.arange(3), longest=100).shape  # 100 hours hold no two weeks
+    (3, 2)
+    """
+    shares = []
+    if grid.kind != "integer":
+        stamps = grid.stamps(np.asarray(index, np.int64))
+        numbers = stamps.astype(np.int64)
+        step = grid.size if grid.kind == "fixed" else grid.size * 30 * _DAY
+        for cycle, phase in ((3600 * _SECOND, 0), (_DAY, 0), (7 * _DAY, 4 * _DAY)):  # 1970 began on a Thursday
+            if 2 * step < cycle <= step * longest / 2:
+                shares.append((numbers - phase) % cycle / cycle)
+        if 2 * step < 360 * _DAY and step * longest >= 730 * _DAY:
+            year = stamps.astype("datetime64[Y]")
+            start, end = (part.astype("datetime64[us]").astype(np.int64) for part in (year, year + 1))
+            shares.append((numbers - start) / (end - start))
+    angle = 2 * np.pi * np.stack(shares, axis=1) if shares else np.zeros((len(index), 0))
+    return np.concatenate([np.sin(angle), np.cos(angle)], axis=1).astype(np.float32)

@@ -1,0 +1,404 @@
+"""Long frames: a row for each series and time, as Nixtla's libraries take them; from pandas, polars, Arrow and others.
+
+unique_id  ds                   y
+north      2024-01-01 00:00     12.0
+north      2024-01-01 01:00     NaN          a missing value; a row that is left out is one too
+south      2024-01-01 00:00      3.5
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import narwhals as nw
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from elman.calendar import OFF, Grid
+from elman.errors import DataError
+from elman.features.base import is_frame, shown
+
+__all__ = ["Columns", "Panel", "Style", "read"]
+
+_Array = NDArray[Any]
+_MOST = 200  # steps for each row, from which a gap is rather a wrong step
+
+
+@dataclass(frozen=True)
+class Columns:
+    """What the columns of a frame are called. `past`, `future` and `static` are covariates."""
+
+    id: str = "unique_id"
+    time: str = "ds"
+    target: str = "y"
+    past: tuple[str, ...] = ()
+    future: tuple[str, ...] = ()
+    static: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Style:
+    """What a frame looked like, so that an answer looks alike: its library, and the kind of its time stamps."""
+
+    library: str = "polars"
+    time: str = "datetime"  # "integer", "datetime", "date" or "text"
+    zone: str | None = None  # time zone; the stamps inside are UTC
+
+    def frame(self, columns: dict[str, Any], time: Sequence[str]) -> Any:
+        """A frame of the library, with the `time` columns (int64 or datetime64[us]) as they were given."""
+        made = []
+        for name, values in columns.items():
+            series = pl.Series(name, values)
+            if name in time and self.time != "integer":
+                if self.zone:
+                    series = series.dt.replace_time_zone("UTC").dt.convert_time_zone(self.zone)
+                elif self.time == "date":
+                    series = series.cast(pl.Date)
+                elif self.time == "text":
+                    whole = bool((series.cast(pl.Date).cast(series.dtype) == series).all())
+                    series = series.dt.strftime("%Y-%m-%d" if whole else "%Y-%m-%d %H:%M:%S")
+            made.append(series)
+        frame = pl.DataFrame(made)
+        if self.library == "polars":
+            return frame
+        if self.library == "pyarrow":
+            return frame.to_arrow()
+        plain = {s.name: s.to_numpy() if _is_plain(s.dtype) else s.to_list() for s in frame}
+        return nw.from_dict(plain, backend="pandas").to_native()
+
+
+def _is_plain(dtype: pl.DataType) -> bool:
+    return dtype.is_numeric() or (isinstance(dtype, pl.Datetime) and dtype.time_zone is None)
+
+
+@dataclass
+class Panel:
+    """Series on a common grid, one after the other, with a step for every place of the grid from first to last row.
+
+    `values` float64 [steps] has NaN where nothing was observed; `covariates` by name are float64 with NaN, or texts
+    with None; `static` the same, one for each series.
+    """
+
+    ids: list[Any]
+    offsets: NDArray[np.int64]
+    first: NDArray[np.int64]  # the index on the grid of each series' first step
+    values: NDArray[np.float64]
+    covariates: dict[str, _Array] = field(default_factory=dict)
+    static: dict[str, _Array] = field(default_factory=dict)
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """Steps of each series."""
+        return np.diff(self.offsets)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def until(self, lengths: NDArray[np.int64]) -> Panel:
+        """The first so many steps of each series."""
+        keep = np.concatenate([np.arange(a, a + n) for a, n in zip(self.offsets[:-1], lengths, strict=True)])
+        offsets = np.concatenate([[0], np.cumsum(lengths)])
+        covariates = {name: values[keep] for name, values in self.covariates.items()}
+        return Panel(self.ids, offsets, self.first, self.values[keep], covariates, self.static)
+
+    def window(self, ids: list[Any], first: NDArray[np.int64], steps: int) -> Panel:
+        """So many steps of some series from an index on, missing where there are none."""
+        place, rows = {name: i for i, name in enumerate(self.ids)}, np.full((len(ids), steps), -1)
+        for i, name in enumerate(ids):
+            if (j := place.get(name)) is not None:
+                when = first[i] + np.arange(steps) - self.first[j]
+                inside = (when >= 0) & (when < self.lengths[j])
+                rows[i, inside] = self.offsets[j] + when[inside]
+        flat, offsets = rows.reshape(-1), np.arange(len(ids) + 1) * steps
+        covariates = {name: _taken(values, flat) for name, values in self.covariates.items()}
+        return Panel(ids, offsets, first, _taken(self.values, flat), covariates)
+
+    def led(self, starts: NDArray[np.int64]) -> Panel:
+        """The same with missing steps before each series, so that it begins at `starts`."""
+        lead = self.first - starts
+        if not lead.any():
+            return self
+        offsets = np.concatenate([[0], np.cumsum(self.lengths + lead)])
+        flat = np.full(int(offsets[-1]), -1)
+        flat[np.concatenate([np.arange(b - n, b) for b, n in zip(offsets[1:], self.lengths, strict=True)])] = np.arange(
+            len(self.values)
+        )
+        covariates = {name: _taken(values, flat) for name, values in self.covariates.items()}
+        return Panel(self.ids, offsets, starts, _taken(self.values, flat), covariates, self.static)
+
+
+def _taken(values: _Array, rows: NDArray[np.int64]) -> _Array:
+    """Some of the values; missing where the row is -1."""
+    missing: Any = None if values.dtype == object else np.nan
+    return np.where(rows >= 0, values[rows], missing)
+
+
+# ---------------------------------------------------------------------------------------------------------------- read
+
+
+def read(
+    frame: Any,
+    columns: Columns,
+    grid: Grid | None = None,
+    freq: tuple[str, int] | None = None,
+    sort: bool = False,
+    target: bool = True,
+    name: str = "frame",
+) -> tuple[Panel, Grid, Style]:
+    """The series of a long frame, the grid that their time stamps stand on, and what the frame looks like.
+
+    Rows of different series may be mixed; those of one must ascend, unless `sort`. Without `target` the values are
+    not read. Raises ``DataError`` naming column, row (counted from 0) and value.
+
+    >>> frame = pl.DataFrame({"unique_id": ["a", "a", "b"], "ds": [1, 3, 1], "y": [1.0, 2.0, 5.0]})
+    >>> read(frame, Columns(), freq=("integer", 1))[0].values.tolist()
+    [1.0, nan, 2.0, 5.0]
+    """
+    table = _opened(frame, name)
+    wanted = [columns.id, columns.time, *([columns.target] if target else [])]
+    for column in [*wanted, *columns.past, *columns.future, *columns.static]:
+        _check_column(table, column, name)
+    if not len(table):
+        raise DataError(f"{name} has no rows. Give at least one for each series.")
+    ids, codes = _ids(table, columns.id, name)
+    stamps, style = _stamps(table, columns.time, name)
+    order = _ordered(codes, stamps, columns, ids, sort, name)
+    codes, stamps = codes[order], stamps[order]
+    if grid is None:
+        grid = Grid.found(stamps, codes, freq)
+    elif (grid.kind == "integer") == (stamps.dtype.kind == "M"):
+        what = "whole numbers" if grid.kind == "integer" else "dates"
+        raise DataError(f"{name}: column {columns.time!r} holds {style.time}s, but the model learnt from {what}.")
+    index = _indices(grid, stamps, order, columns.time, ids, codes, name)
+    begins = np.concatenate([[0], np.flatnonzero(np.diff(codes)) + 1, [len(codes)]])
+    first, last = index[begins[:-1]], index[begins[1:] - 1]
+    lengths = last - first + 1
+    if lengths.sum() > _MOST * len(index) + 10_000:
+        i = int((lengths - np.diff(begins)).argmax())
+        raise DataError(
+            f"{name}: series {ids[i]!r} has {int(np.diff(begins)[i])} rows, but {lengths[i]} steps of "
+            f"{grid.describe()} between its first and its last. Say how far apart steps are with freq=..."
+        )
+    offsets = np.concatenate([[0], np.cumsum(lengths)])
+    places = index - first[codes] + offsets[:-1][codes]
+    values = np.full(int(offsets[-1]), np.nan)
+    if target:
+        values[places] = _numbers(table, columns.target, name)[order]
+    panel = Panel(ids, offsets, first, values)
+    for column in (*columns.past, *columns.future):
+        panel.covariates[column] = _spread(_covariate(table, column, name)[order], places, int(offsets[-1]))
+    for column in columns.static:
+        panel.static[column] = _constant(_covariate(table, column, name), order, codes, ids, column, name)
+    return panel, grid, style
+
+
+def _opened(frame: Any, name: str) -> Any:
+    if isinstance(frame, list | tuple | np.ndarray | str) or not is_frame(frame):
+        raise DataError(
+            f"{name} is a {type(frame).__name__}, not a frame. Pass one of pandas, polars or Arrow with a row for each "
+            "series and time: columns unique_id, ds, y."
+        )
+    return nw.from_native(frame, eager_only=True)
+
+
+def _check_column(table: Any, column: str, name: str) -> None:
+    names = [str(c) for c in table.columns]
+    if column in names:
+        return
+    close = difflib.get_close_matches(column, names, 1) or [c for c in names if c.lower() == column.lower()]
+    hint = f" Did you mean {close[0]!r}?" if close else ""
+    raise DataError(
+        f"{name} has no column {column!r}; it has {', '.join(map(repr, names[:12]))}.{hint} "
+        "The names are options: id=..., time=..., target=..."
+    )
+
+
+def _ids(table: Any, column: str, name: str) -> tuple[list[Any], NDArray[np.int64]]:
+    """The series in order of their first row, and which of them each row belongs to."""
+    values = pl.Series(column, table[column].to_list(), strict=False)
+    if values.dtype.is_float() and values.is_nan().any():
+        values = values.fill_nan(None)
+    if values.null_count():
+        row = int(values.is_null().arg_max() or 0)
+        raise DataError(f"{name}: column {column!r}, row {row} is missing. Every row needs the name of its series.")
+    if values.dtype.is_float() and bool((values == values.cast(pl.Int64, strict=False)).fill_null(False).all()):
+        values = values.cast(pl.Int64)
+    distinct = values.unique(maintain_order=True)
+    codes = values.replace_strict(distinct, pl.Series(range(len(distinct)), dtype=pl.Int64))
+    return distinct.to_list(), codes.to_numpy().astype(np.int64)
+
+
+def _stamps(table: Any, column: str, name: str) -> tuple[_Array, Style]:
+    """Time stamps as int64 or datetime64[us]; a time zone becomes UTC."""
+    series, library = table[column], table.implementation.value
+    library = library if library in ("pandas", "polars", "pyarrow") else "polars"
+    dtype = series.dtype
+    missing = np.flatnonzero(series.is_null().to_numpy())
+    if len(missing):
+        raise DataError(f"{name}: column {column!r}, row {missing[0]} is missing. Every row needs a time.")
+    if dtype.is_integer():
+        return series.to_numpy().astype(np.int64), Style(library, "integer")
+    if isinstance(dtype, nw.Datetime):
+        zone = dtype.time_zone
+        if zone is not None:
+            series = series.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
+        return series.to_numpy().astype("datetime64[us]"), Style(library, "datetime", zone)
+    if dtype == nw.Date:
+        return np.array(series.to_list(), "datetime64[us]"), Style(library, "date")
+    values = series.to_list()
+    if dtype.is_float():
+        array = np.asarray(values, np.float64)
+        bad = np.flatnonzero(~(array == np.floor(array)))
+        if not len(bad):
+            return array.astype(np.int64), Style(library, "integer")
+        raise DataError(f"{name}: column {column!r}, row {bad[0]} is {array[bad[0]]}, no date or whole number.")
+    return _parsed(values, column, name), Style(library, "text")
+
+
+def _parsed(values: list[Any], column: str, name: str) -> _Array:
+    """Dates written as texts (ISO 8601), or given as Python's own."""
+    try:
+        made = np.array(values, "datetime64[us]")
+        if not np.isnat(made).any():
+            return made
+    except (ValueError, TypeError):
+        pass
+    for row, value in enumerate(values):
+        try:
+            good = not np.isnat(np.datetime64(value, "us"))
+        except (ValueError, TypeError):
+            good = False
+        if not good:
+            raise DataError(
+                f"{name}: column {column!r}, row {row} is {shown(value)}, which is no date as 2024-01-31 or "
+                "2024-01-31 18:00:00."
+            )
+    raise AssertionError
+
+
+def _ordered(
+    codes: _Array, stamps: _Array, columns: Columns, ids: list[Any], sort: bool, name: str
+) -> NDArray[np.int64]:
+    """The rows series by series, each in ascending order of time. Raises DataError for duplicates, and disorder."""
+    order = np.lexsort((stamps, codes)) if sort else np.argsort(codes, kind="stable")
+    same = np.diff(codes[order]) == 0
+    step = np.diff(stamps[order]).astype(np.int64)
+    if sort:
+        _refuse_duplicates(order, same & (step == 0), codes, stamps, columns, ids, name)
+        return order
+    wrong = np.flatnonzero(same & (step <= 0))
+    if not len(wrong):
+        return order
+    by_time = np.lexsort((stamps, codes))
+    again = (np.diff(codes[by_time]) == 0) & (np.diff(stamps[by_time]).astype(np.int64) == 0)
+    _refuse_duplicates(by_time, again, codes, stamps, columns, ids, name)
+    a, b = order[wrong[0]], order[wrong[0] + 1]
+    raise DataError(
+        f"{name}: column {columns.time!r} goes back in series {ids[codes[a]]!r}, from {stamps[a]} in row {a} to "
+        f"{stamps[b]} in row {b} ({len(wrong)} such places). Sort it, or set sort=True."
+    )
+
+
+def _refuse_duplicates(
+    order: _Array, again: _Array, codes: _Array, stamps: _Array, columns: Columns, ids: list[Any], name: str
+) -> None:
+    places = np.flatnonzero(again)
+    if not len(places):
+        return
+    a, b = order[places[0]], order[places[0] + 1]
+    raise DataError(
+        f"{name}: series {ids[codes[a]]!r} has {columns.time!r} = {stamps[a]} twice, in rows {a} and {b} "
+        f"({len(places)} such pairs). Keep one row for each time."
+    )
+
+
+def _indices(
+    grid: Grid, stamps: _Array, order: _Array, column: str, ids: list[Any], codes: _Array, name: str
+) -> NDArray[np.int64]:
+    index = grid.index(stamps)
+    wrong = np.flatnonzero(index == OFF)
+    if len(wrong):
+        at = wrong[0]
+        near = grid.stamps(np.array([0])).astype(str)[0] if grid.kind != "integer" else grid.origin
+        raise DataError(
+            f"{name}: column {column!r}, row {order[at]} (series {ids[codes[at]]!r}) is {stamps[at]}, which is none of "
+            f"the grid of {grid.describe()} through {near} ({len(wrong)} such rows). Mend it, or give freq=..."
+        )
+    return index
+
+
+def _numbers(table: Any, column: str, name: str) -> NDArray[np.float64]:
+    """A column of numbers as float64, missing ones NaN. Raises DataError for texts and infinities."""
+    series = table[column]
+    if not (series.dtype.is_numeric() or series.dtype == nw.Boolean):
+        return _from_objects(series.to_list(), column, name)
+    values = series.to_numpy()
+    if values.dtype == object:  # pandas keeps its own missing value
+        return _from_objects(series.to_list(), column, name)
+    values = values.astype(np.float64)
+    return _finite(values, column, name)
+
+
+def _finite(values: NDArray[np.float64], column: str, name: str) -> NDArray[np.float64]:
+    if len(bad := np.flatnonzero(np.isinf(values))):
+        raise DataError(
+            f"{name}: column {column!r}, row {bad[0]} is {values[bad[0]]}. Give a number, or leave it missing."
+        )
+    if len(bad := np.flatnonzero(np.abs(values) > 1e100)):
+        raise DataError(f"{name}: column {column!r}, row {bad[0]} is {values[bad[0]]}, beyond 1e100. Divide it.")
+    return values
+
+
+def _from_objects(values: list[Any], column: str, name: str) -> NDArray[np.float64]:
+    made = np.full(len(values), np.nan)
+    for row, value in enumerate(values):
+        if value is None or value != value or type(value).__name__ in ("NAType", "NaTType"):
+            continue
+        if isinstance(value, str | bytes) or not hasattr(value, "__float__"):
+            raise DataError(f"{name}: column {column!r}, row {row} is {shown(value)}, where a number was expected.")
+        made[row] = float(value)
+    return _finite(made, column, name)
+
+
+def _covariate(table: Any, column: str, name: str) -> _Array:
+    """Numbers as float64 with NaN; everything else as texts with None."""
+    dtype = table[column].dtype
+    if dtype.is_numeric() or dtype == nw.Boolean:
+        return _numbers(table, column, name)
+    values = table[column].to_list()
+    kinds = {type(value) for value in values if value is not None and value == value}
+    if kinds and all(issubclass(kind, int | float | np.number) for kind in kinds):
+        return _from_objects(values, column, name)
+    if len(kinds) > 1:
+        row = next(i for i, v in enumerate(values) if v is not None and not isinstance(v, str))
+        raise DataError(f"{name}: column {column!r}, row {row} is {shown(values[row])} among texts. Give one kind.")
+    made = np.empty(len(values), dtype=object)
+    made[:] = [None if value is None or value != value else str(value) for value in values]
+    return made
+
+
+def _spread(values: _Array, places: _Array, steps: int) -> _Array:
+    made: _Array = np.full(steps, np.nan) if values.dtype != object else np.full(steps, None, dtype=object)
+    made[places] = values
+    return made
+
+
+def _constant(values: _Array, order: _Array, codes: _Array, ids: list[Any], column: str, name: str) -> _Array:
+    """The one value of a static covariate in each series. Raises DataError where it is missing or changes."""
+    missing = np.array([v is None for v in values]) if values.dtype == object else np.isnan(values)
+    if missing.any():
+        row = int(missing.argmax())
+        raise DataError(f"{name}: static column {column!r}, row {row} is missing. Every row needs it.")
+    sorted_, first = values[order], np.searchsorted(codes, np.arange(len(ids)))
+    differs = np.flatnonzero(sorted_ != sorted_[first][codes])
+    if len(differs):
+        at = differs[0]
+        raise DataError(
+            f"{name}: static column {column!r} changes in series {ids[codes[at]]!r}: {shown(sorted_[first][codes[at]])}"
+            f", then {shown(sorted_[at])} in row {order[at]}. Name it under past or future instead."
+        )
+    return sorted_[first]

@@ -1,0 +1,64 @@
+"""Grids of time: found, there and back; cycles of the calendar."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from elman.calendar import OFF, Grid, cycles, parse, season_of
+from elman.errors import DataError, OptionError
+
+
+@pytest.mark.parametrize(
+    ("stamps", "said", "season"),
+    [
+        (["2024-01-01T00", "2024-01-01T01", "2024-01-01T02"], "1 h", 24),
+        (["2024-01-01T00:15", "2024-01-01T00:30", "2024-01-01T01:00", "2024-01-01T01:15"], "15 min", 96),
+        (["2024-02-28", "2024-02-29", "2024-03-01"], "1 d", 7),
+        (["2024-01-06", "2024-01-13", "2024-01-20"], "1 w", 52),
+        (["2024-01-01", "2024-02-01", "2024-04-01", "2024-05-01"], "1 month", 12),
+        (["2023-12-31", "2024-01-31", "2024-02-29"], "1 month", 12),
+        (["2023-03-31", "2023-06-30", "2023-09-30"], "3 months", 4),
+        (["2020-01-01", "2021-01-01", "2022-01-01"], "12 months", 1),
+    ],
+)
+def test_grids(stamps: list[str], said: str, season: int) -> None:
+    given = np.array(stamps, "datetime64[us]")
+    grid = Grid.found(given, np.zeros(len(given), np.int64))
+    assert (grid.describe(), season_of(grid)) == (said, season)
+    index = grid.index(given)
+    assert (np.diff(index) >= 1).all()
+    assert (grid.stamps(index) == given).all()
+    assert grid.index(given + np.timedelta64(7, "m"))[0] == OFF
+
+
+def test_integers() -> None:
+    grid = Grid.found(np.array([3, 8, 13]), np.zeros(3, np.int64))
+    assert grid.index(np.array([3, 13, 14])).tolist() == [0, 2, OFF]
+    assert grid.stamps(np.array([3])).tolist() == [18]
+
+
+def test_refused() -> None:
+    with pytest.raises(DataError, match="Give freq"):
+        Grid.found(np.array([3, 8]), np.array([0, 1]))
+    for wrong in ("blue", 0, -1, True, 1.5, "0h"):
+        with pytest.raises(OptionError, match="no distance"):
+            parse(wrong)
+
+
+def test_frequencies() -> None:
+    assert parse("h") == parse("H") == parse("60min")
+    assert parse("MS") == parse("M") == ("month", 1)
+    assert parse("Q")[1] == 3
+    assert parse("W-SUN") == ("fixed", 7 * 86_400 * 10**6)
+
+
+def test_cycles_that_count() -> None:
+    hours = Grid("fixed", 3600 * 10**6)
+    assert cycles(hours, np.arange(5), 40).shape == (5, 0)
+    assert cycles(hours, np.arange(5), 48).shape == (5, 2)
+    assert cycles(hours, np.arange(5), 400).shape == (5, 4)
+    assert cycles(hours, np.arange(5), 20_000).shape == (5, 6)
+    assert cycles(Grid("integer", 1), np.arange(5), 20_000).shape == (5, 0)
+    day = cycles(hours, np.array([0, 6, 24]), 48)
+    assert np.allclose(day, [[0, 1], [1, 0], [0, 1]], atol=1e-6)
