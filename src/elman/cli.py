@@ -227,7 +227,7 @@ def predict(
     clf = _load(model)
     if clf.task == "forecast":
         table = _read(file)
-        made = _told(lambda: clf.predict(**_history_and_future(clf, _typed(table.frame))), table)
+        made = _told(lambda: clf.predict(**_history_and_future(clf, _typed(table.frame, clf.target))), table)
         write_table(made, out, **({} if out else {"kind": "jsonl" if json else _kind_to_print(table)}))
         return
     column = input or _source(clf, model, "input")
@@ -409,15 +409,15 @@ def _fit(
     **options: Any,
 ) -> int:
     series = task.task == "forecast"
-    options |= {"target": target} if series else {}
+    options |= {"target": target} if series and target else {}
     clf: Any = task(**options)
     if problems := clf.problems():
         raise OptionError("; ".join(problems))
     _check_out(out, resume, restart)
     table = _read(file) if series else _training_rows(file, options.get("input"), target)
-    source = {"target": target, "file": _relative(file, out), "file SHA-256": _sha256(file)}
-    given = (_typed(table.frame),) if series else (table.frame, target)
+    source = {"target": target or clf.target, "file": _relative(file, out), "file SHA-256": _sha256(file)}
     try:
+        given = (_told(lambda: _typed(table.frame, clf.target), table),) if series else (table.frame, target)
         _told(lambda: clf.fit(*given, out=out, resume=resume), table)
     except TrainingError as error:
         clf.data_ |= source
@@ -437,8 +437,11 @@ def _fit(
     return 0
 
 
-def _typed(frame: "pl.DataFrame") -> "pl.DataFrame":
-    """A table with its texts as the numbers that they spell, column by column; an empty cell is missing."""
+def _typed(frame: "pl.DataFrame", target: str) -> "pl.DataFrame":
+    """A table with its texts as the numbers that they spell, column by column; an empty cell is missing.
+
+    Columns with other texts stay as they are, but the `target` is refused.
+    """
     import polars as pl
 
     columns = []
@@ -450,6 +453,12 @@ def _typed(frame: "pl.DataFrame") -> "pl.DataFrame":
                 if numbers.null_count() == column.null_count() < len(column):
                     column = numbers
                     break
+            else:
+                if column.name == target and (wrong := numbers.is_null() & column.is_not_null()).any():
+                    row = int(wrong.arg_max() or 0)
+                    raise DataError(
+                        f"frame: column {target!r}, row {row} is {column[row]!r}, where a number was expected."
+                    )
         columns.append(column)
     return pl.DataFrame(columns)
 
@@ -469,7 +478,7 @@ def _score_forecast(model: Any, folder: str, file: str, baseline: bool, json: bo
     from elman import report
 
     table = _read(file)
-    frame = _typed(table.frame)
+    frame = _told(lambda: _typed(table.frame, model.target), table)
     result: dict[str, Any] = {"model": folder, "file": file, **_told(lambda: model.evaluate(frame), table)}
     rows = {folder: {key: value for key, value in result.items() if isinstance(value, float)}}
     if baseline:
