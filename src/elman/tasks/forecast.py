@@ -92,7 +92,7 @@ class Forecaster(Task):
     learning_rate: float = 3e-3  # the highest rate, reached when the warm-up ends
 
     # what remembers
-    cell: str = "gru"  # "lstm", "ln_lstm", "gru", "rnn", "rnn_relu", "min_gru", "min_lstm", "lru"
+    cell: str = "gru"  # lstm, ln_lstm, gru, rnn, rnn_relu, min_gru, min_lstm or lru
     dropout: float = 0.1  # share of h set to zero after each layer, one mask per sequence; 0 turns it off
     experts: int = 8  # linear forecasters that the network mixes
     members: int = 2  # networks whose forecasts are averaged
@@ -104,8 +104,8 @@ class Forecaster(Task):
         found += whole(self, "window") if self.window is not None else []
         if self.bidirectional:
             found.append("bidirectional = True would read the future; a forecaster reads forwards")
-        if self.cell == "gru_d":
-            found.append("cell = 'gru_d' reads values, masks and gaps; a forecaster reads other numbers. Take 'gru'")
+        if self.cell in ("gru_d", "conv_lstm"):
+            found.append(f"cell = {self.cell!r} reads other steps than a forecaster has. Take 'gru'")
         levels = self.levels if isinstance(self.levels, list | tuple | np.ndarray) else [self.levels]
         good = [x for x in levels if isinstance(x, int | float | np.number) and not isinstance(x, bool) and 0 < x < 100]
         if len(good) < len(levels) or len(set(good)) < len(levels):
@@ -127,7 +127,7 @@ class Forecaster(Task):
                 found.append(str(error).rstrip("."))
         return found
 
-    def planned(self, sequences: int, steps: int) -> Self:
+    def planned(self, sequences: int, steps: int, updates: int = 0) -> Self:
         """The same options with the lengths of the training chosen, where they are None.
 
         ::
@@ -138,7 +138,7 @@ class Forecaster(Task):
         made = type(self)(**self.get_params(deep=False))
         made.batch_sequences = 16 if self.batch_sequences is None else self.batch_sequences
         made.batch_steps = 1 << 20 if self.batch_steps is None else self.batch_steps
-        updates = min(800, max(200, steps // 40))
+        updates = updates or min(800, max(200, steps // 40))
         each = math.ceil(max(1, sequences) / made.batch_sequences) if is_whole(made.batch_sequences) else 1
         made.epochs = max(1, round(updates / each)) if self.epochs is None else self.epochs
         return made
