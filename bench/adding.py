@@ -22,7 +22,9 @@ from elman import Regressor
 
 TEST = 2000
 #: Each row: steps, training sequences, and the options that are not defaults.
-ROWS: dict[str, tuple[int, int, dict[str, Any]]] = {}
+ROWS: dict[str, tuple[int, int, dict[str, Any]]] = {
+    "min_gru-600": (600, 8000, {"cell": "min_gru", "longest": 1000, "dropout": 0.0, "epochs": 15}),
+}
 
 
 def draw(sequences: int, steps: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
