@@ -2,7 +2,7 @@
 
 37 variables at irregular times, most of them missing at most hours, and age, gender, height and the ward at admission.
 ``elman.Classifier`` reads hourly means, gaps and all; the area under the ROC curve is that of five stratified folds.
-Options are those below for every fold; they were chosen inside training parts (--choose), never by a test fold.
+Options are those below for every fold; they were chosen inside a training part, never by a test fold.
 
 Beside it logistic regression on a summary of each variable. The data folder is --data (default ../shared/data).
 Run it: python bench/physionet.py [--write] [--folds 5] [--seed 0] [--cell gru_d]
@@ -12,12 +12,23 @@ from __future__ import annotations
 
 import io
 import lzma
+import statistics
 import tarfile
+import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import results
 from numpy.typing import NDArray
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import StratifiedKFold
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from elman import Classifier
 
 VARIABLES = """
     Albumin ALP ALT AST Bilirubin BUN Cholesterol Creatinine DiasABP FiO2 GCS Glucose HCO3 HCT HR K Lactate MAP MechVent
@@ -27,6 +38,9 @@ VARIABLES = """
 AT_ADMISSION = ["Age", "Gender", "Height"]
 WARDS = 4  # kinds of intensive care unit, one column each
 HOURS = 48
+
+#: Chosen inside the training part of the first fold: of cells, pools, lengths of training and rules for outliers.
+OPTIONS: dict[str, Any] = {"cell": "gru_d", "outliers": "clip", "pool": "mean+max", "epochs": 8, "validation": 0.0}
 
 Array = NDArray[Any]
 
@@ -73,3 +87,78 @@ def _bytes(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
     file = archive.extractfile(member)
     assert file is not None
     return file.read()
+
+
+def steps(stays: Stays) -> list[Array]:
+    """Hourly steps, with what is known at admission as columns that do not change."""
+    pairs = zip(stays.series, stays.still, strict=True)
+    return [np.concatenate([hours, np.repeat(known[None], len(hours), axis=0)], axis=1) for hours, known in pairs]
+
+
+def summary(stays: Stays) -> Array:
+    """For each variable mean, least, greatest, last number and count, and what is known at admission."""
+    x = np.stack(stays.series)
+    known = ~np.isnan(x)
+    count = known.sum(axis=1)
+    row = np.where(known, np.arange(x.shape[1])[:, None], 0).max(axis=1)
+    last = np.take_along_axis(x, row[:, None], 1)[:, 0]
+    parts = [
+        np.where(known, x, 0).sum(1) / np.maximum(count, 1),
+        np.where(known, x, np.inf).min(1),
+        np.where(known, x, -np.inf).max(1),
+        last,
+    ]
+    seen = [np.where(count > 0, part, np.nan) for part in parts]
+    return np.concatenate([*seen, count, stays.still], axis=1)
+
+
+def rival(training: Array, died: Array, test: Array) -> Array:
+    """Logistic regression on the summaries, cut at the 1st and 99th percentile of the training part."""
+    low, high = np.nanpercentile(training, [1, 99], axis=0)
+    model = make_pipeline(SimpleImputer(), StandardScaler(), LogisticRegression(C=0.01, max_iter=1000))
+    model.fit(np.clip(training, low, high), died)
+    chances: Array = model.predict_proba(np.clip(test, low, high))[:, 1]
+    return chances
+
+
+def main() -> None:
+    parser = results.arguments(__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, default=Path(__file__).parents[2] / "shared" / "data", help="data folder")
+    parser.add_argument("--folds", type=int, default=5, help="stratified folds")
+    parser.add_argument("--seed", type=int, default=0, help="of the folds and of the training")
+    parser.add_argument("--cell", default=OPTIONS["cell"], help="the cell")
+    options = parser.parse_args()
+    if not options.data.is_dir():
+        raise SystemExit(f"there is no folder {options.data}. Name yours with --data.")
+    stays = read(options.data)
+    sequences, table, died = steps(stays), summary(stays), stays.died
+    areas: dict[str, list[float]] = {"elman": [], "rival": []}
+    seconds = []
+    folds = StratifiedKFold(options.folds, shuffle=True, random_state=options.seed)
+    for fold, (training, test) in enumerate(folds.split(died, died)):
+        start = time.perf_counter()
+        clf = Classifier(**OPTIONS | {"cell": options.cell}, seed=options.seed, verbose=False)
+        clf.fit([sequences[i] for i in training], died[training])
+        chances = clf.predict_proba([sequences[i] for i in test])[:, 1]
+        seconds.append(time.perf_counter() - start)
+        areas["elman"].append(float(roc_auc_score(died[test], chances)))
+        areas["rival"].append(float(roc_auc_score(died[test], rival(table[training], died[training], table[test]))))
+        print(f"fold {fold}: {areas['elman'][-1]:.4f}, rival {areas['rival'][-1]:.4f}, {seconds[-1]:.0f} s", flush=True)
+    given = ", ".join(f"{name}={value!r}" for name, value in (OPTIONS | {"cell": options.cell}).items())
+    rows = [
+        [name, f"**{statistics.mean(found):.4f}**", " ".join(f"{area:.4f}" for area in found)]
+        for name, found in ((f"`Classifier({given})`", areas["elman"]), ("logistic regression", areas["rival"]))
+    ]
+    text = (
+        "## Death in hospital, PhysioNet 2012, set a\n\n"
+        f"{len(died)} stays, hourly means of 37 variables, 80 % of them missing, and what is known at admission. Area "
+        f"under the ROC curve over {options.folds} stratified folds, seed {options.seed}; the rival reads mean, least, "
+        "greatest and last number and count of each variable. Published, of other splits: GRU-D 0.842, GRU with means "
+        f"0.820 (Che et al. 2018). {statistics.median(seconds):.0f} s a fold.\n\n"
+        + results.table(["model", "area", "each fold"], rows)
+    )
+    results.publish("physionet", text, options.write)
+
+
+if __name__ == "__main__":
+    main()
