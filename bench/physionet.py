@@ -2,7 +2,8 @@
 
 37 variables at irregular times, most of them missing at most hours, and age, gender, height and the ward at admission.
 ``elman.Classifier`` reads hourly means, gaps and all; the area under the ROC curve is that of five stratified folds.
-Options are those below for every fold; they were chosen inside a training part, never by a test fold.
+Options are those below for every fold. They were chosen inside the training part of the first fold, of which the tests
+of the others are part: the first fold alone is untouched by the choice.
 
 Beside it logistic regression on a summary of each variable. The data folder is --data (default ../shared/data).
 Run it: python bench/physionet.py [--write] [--folds 5] [--seed 0] [--cell gru_d]
@@ -40,7 +41,7 @@ WARDS = 4  # kinds of intensive care unit, one column each
 HOURS = 48
 
 #: Chosen inside the training part of the first fold: of cells, pools, lengths of training and rules for outliers.
-OPTIONS: dict[str, Any] = {"cell": "gru_d", "outliers": "clip", "pool": "mean+max", "epochs": 8, "validation": 0.0}
+OPTIONS: dict[str, Any] = {"cell": "gru_d", "outliers": "clip", "pool": "mean+max+last", "epochs": 8, "validation": 0.0}
 
 Array = NDArray[Any]
 
@@ -154,8 +155,9 @@ def main() -> None:
         f"{len(died)} stays, hourly means of 37 variables, 80 % of them missing, and what is known at admission. Area "
         f"under the ROC curve over {options.folds} stratified folds, seed {options.seed}; the rival reads mean, least, "
         "greatest and last number and count of each variable. Published, of other splits: GRU-D 0.842, GRU with means "
-        f"0.820 (Che et al. 2018). {statistics.median(seconds):.0f} s a fold.\n\n"
-        + results.table(["model", "area", "each fold"], rows)
+        "0.820 (Che et al. 2018). The options were chosen inside the training part of the first fold, which the tests "
+        "of the other folds are part of: the first fold alone is untouched by the choice. "
+        f"{statistics.median(seconds):.0f} s a fold.\n\n" + results.table(["model", "area", "each fold"], rows)
     )
     results.publish("physionet", text, options.write)
 
