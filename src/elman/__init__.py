@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from elman import nn
+from elman import missing, nn
 from elman.cells import GRU, GRUD, LRU, LSTM, RNN, ConvLSTM, LayerNormLSTM, MinGRU, MinLSTM
 from elman.encoder import Encoder
 from elman.errors import ElmanError
@@ -44,6 +44,7 @@ __all__ = [
     "Regressor",
     "Session",
     "load",
+    "missing",
     "nn",
 ]
 
