@@ -306,3 +306,15 @@ def test_plot(plain: Forecaster, tmp_path: Path) -> None:
     assert (tmp_path / "forecast.png").read_bytes() == picture
     with pytest.raises(DataError, match="'s9' is not known"):
         plain.plot(series="s9")
+
+
+def test_it_is_diagnosed(plain: Forecaster, frame: pl.DataFrame) -> None:
+    found = plain.diagnose(frame)
+    assert [layer.name for layer in found.layers] == ["network 1 layer 1", "network 2 layer 1"]
+    assert found.sequences == 3
+    assert all(0 < layer.at(5) < 100 for layer in found.layers)
+    assert plain.diagnose(head(frame, 120)).to_json() == found.to_json()
+    with pytest.raises(DataError, match="none of which has a step"):
+        plain.diagnose(head(frame, 6))
+    with pytest.raises(OptionError, match="Leave y out"):
+        plain.diagnose(frame, "y")

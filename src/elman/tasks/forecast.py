@@ -28,6 +28,7 @@ from elman.calendar import Grid, cycles, parse, season_of
 from elman.carry import mapped
 from elman.conformal import factor, widened
 from elman.covariates import Covariates, Table
+from elman.diagnose import Probe
 from elman.draws import Draws
 from elman.errors import DataError, OptionError
 from elman.experts import Members, Sizes
@@ -665,6 +666,31 @@ class Forecaster(Task):
         if picture is not None and path is not None:
             Path(path).write_bytes(picture)
         return picture
+
+    def _probe(self, X: Any, y: Any) -> Probe:
+        """The members, each series read up to its last step that a whole horizon follows, and the quantile loss there.
+
+        A series that is not longer than the horizon is left out.
+        """
+        if y is not None:
+            raise OptionError("Forecaster.diagnose(frame) finds what is to come in the frame itself. Leave y out.")
+        panel, _, _ = read(X, self.columns, self.grid_, sort=self.sort, name="X")
+        readings = self._readings(trimmed(panel, "X", self.target))
+        ends, quantiles = readings.steps.lengths, torch.tensor(self._quantiles)
+        at = ends - self.horizon - 1
+
+        def loss(series: Tensor) -> Tensor:
+            here = at[series]
+            steps, codes = readings.cut(series, torch.zeros_like(here), here + 1)
+            windows, known = readings.windows(series, here), readings.known(series, here)
+            targets, losses = readings.targets(series, here, ends), []
+            for member in self.network_:
+                y, _ = member.encode(steps, codes)
+                made = member(windows, y.values[steps.offsets[1:] - 1], known)
+                losses += [pinball(one, truth, quantiles) for one, truth in zip(made, targets, strict=True)]
+            return torch.stack(losses).view(-1, len(series)).sum(0)
+
+        return Probe(self.network_, (at + 1).clamp(min=0), loss, self.options())
 
     def stream(self) -> Session:
         """Not for forecasters, which keep the state of every series themselves: see `update`."""
