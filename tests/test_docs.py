@@ -122,6 +122,7 @@ def test_rows_of_the_readme() -> None:
         "sequences": [np.zeros((length, 100), np.float32) for length in (3, 0, 5)],
         "numbers": [1.0, 2.0, 3.0],
         "frame": pl.DataFrame({"unique_id": "a", "ds": range(60), "y": [1.0, 2.0, 3.0] * 20}),
+        "table": {"text": texts, "price": list(range(20)), "label": labels},
     }
     rows = re.findall(r"^\| [^|]+ \| `([^`]*elman\.[^`]*|clf[^`]*)` \|", PAGES["README.md"].read_text("utf-8"), re.M)
     assert len(rows) >= 5

@@ -270,4 +270,4 @@ def test_options_are_json() -> None:
 def test_weights_are_plain_safetensors(tmp_path: Path) -> None:
     Classifier(**SMALL).fit(*reviews()).save(tmp_path / "model")
     weights = safetensors.torch.load_file(tmp_path / "model" / "model.safetensors")
-    assert {"network.path.encoder.layers.0.0.weight_hh", "blend", "ngrams.weight"} <= set(weights)
+    assert {"network.paths.0.encoder.layers.0.0.weight_hh", "blend", "ngrams.weight"} <= set(weights)

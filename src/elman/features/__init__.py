@@ -1,6 +1,8 @@
 """What is a step? One file for each kind of input; `infer` looks at a column and picks the kind.
 
 `text.py` texts · `tokens.py` lists of tokens · `numbers.py` series and signals · `images.py` films
+
+Of whole sequences: `category.py` · `number.py`. Several columns of different kinds together: `columns.py`.
 """
 
 from typing import Any
@@ -10,15 +12,36 @@ from torch import Tensor
 
 from elman.errors import DataError
 from elman.features.base import Feature, is_frame, is_missing, listed, seen
+from elman.features.category import Category
+from elman.features.columns import Columns, Inputs, symbolic
 from elman.features.images import Images
+from elman.features.number import Number
 from elman.features.numbers import Numbers
+from elman.features.static import Static
 from elman.features.text import Text
 from elman.features.tokens import Tokens
 from elman.ragged import Ragged
 
-__all__ = ["FEATURES", "Feature", "Images", "Numbers", "Text", "Tokens", "infer"]
+__all__ = [
+    "FEATURES",
+    "STATICS",
+    "Category",
+    "Columns",
+    "Feature",
+    "Images",
+    "Inputs",
+    "Number",
+    "Numbers",
+    "Static",
+    "Text",
+    "Tokens",
+    "infer",
+    "symbolic",
+]
 
 FEATURES: dict[str, type[Feature]] = {feature.kind: feature for feature in (Text, Tokens, Numbers, Images)}
+#: Of what is known of a whole sequence.
+STATICS: dict[str, type[Static]] = {static.kind: static for static in (Category, Number)}
 
 
 def infer(column: Any, *, name: str = "X") -> Feature:

@@ -37,9 +37,9 @@ class Category(Static):
     def fit(self, column: Any, *, name: str = "X") -> Self:
         """Learns the categories: by count, equal counts in their order."""
         values = _values(column, name)
-        counts = Counter(value for value in values if value is not None)
-        ranked = sorted(counts.items(), key=lambda item: (-item[1], isinstance(item[0], str), item[0]))
-        self._learn([value for value, _ in ranked], missing=None in values)
+        counts = Counter((type(value), value) for value in values if value is not None)
+        ranked = sorted(counts.items(), key=lambda item: (-item[1], isinstance(item[0][1], str), item[0][1]))
+        self._learn([value for (_, value), _ in ranked], missing=None in values)
         return self
 
     def transform(self, column: Any, *, name: str = "X") -> Tensor:

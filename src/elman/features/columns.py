@@ -28,7 +28,7 @@ from elman.features.text import Text
 from elman.features.tokens import Tokens
 from elman.ragged import Ragged
 
-__all__ = ["Columns", "Group", "Inputs"]
+__all__ = ["Columns", "Group", "Inputs", "symbolic"]
 
 _STEPS: dict[str, type[Feature]] = {feature.kind: feature for feature in (Text, Tokens, Numbers)}
 _STATIC: dict[str, type[Static]] = {Category.kind: Category, Number.kind: Number}
@@ -38,11 +38,14 @@ _Indices = NDArray[np.int64]
 class Inputs:
     """Columns by name, one value a sequence in each. Raises ``DataError`` if they are not equally long.
 
+    `kinds` says what each is; see `Columns`.
+
     >>> len(Inputs({"text": ["a b", "c"], "age": [3, None]}))
     2
     """
 
-    def __init__(self, columns: Mapping[str, Any]) -> None:
+    def __init__(self, columns: Mapping[str, Any], kinds: Mapping[str, str] | None = None) -> None:
+        self.kinds = dict(kinds or {})
         self.columns = {n: c if isinstance(c, np.ndarray) else listed(c, n) for n, c in columns.items()}
         sizes = {name: len(column) for name, column in self.columns.items()}
         first = next(iter(sizes))
@@ -63,7 +66,8 @@ class Inputs:
             {
                 name: column[indices] if isinstance(column, np.ndarray) else [column[i] for i in places]
                 for name, column in self.columns.items()
-            }
+            },
+            self.kinds,
         )
 
 
@@ -286,6 +290,14 @@ class Columns:
             for g, group in enumerate(self.groups)
             for place, feature in enumerate(group.features)
         ]
+
+
+def symbolic(feature: Feature | Columns, data: Ragged | Bundle) -> Ragged:
+    """The symbols of one column of texts or tokens, or of all such columns together."""
+    if isinstance(data, Ragged):
+        return data
+    assert isinstance(feature, Columns)
+    return feature.symbolic(data)
 
 
 # ---- aligned columns

@@ -57,7 +57,7 @@ def kind_of(column: Any, name: str) -> str:
     first = values[0]
     if isinstance(first, str):
         return "category" if len(set(map(str, values))) <= min(MOST, len(values) // 2) else "text"
-    if hasattr(first, "__len__"):
+    if hasattr(first, "__len__") and not isinstance(first, Mapping | bytes):
         return _kind_of_lists(values, name)
     if hasattr(first, "__float__"):
         return "number"

@@ -51,7 +51,8 @@ class Number(Static):
             raise OptionError("this Number is not fitted. Call fit(column) first.")
         values = _values(column, name)
         known = ~np.isnan(values)
-        scaled = np.where(known, (values * 0.5 - self.mean_ * 0.5) / (self.deviation_ * 0.5), 0.0)
+        with np.errstate(over="ignore"):  # refused in the next line
+            scaled = np.where(known, (values * 0.5 - self.mean_ * 0.5) / (self.deviation_ * 0.5), 0.0)
         if (far := np.flatnonzero(~(np.abs(scaled) <= _LARGEST))).size:
             raise DataError(f"{name}: sequence {far[0]} is {values[far[0]]:g}, too far from the training data.")
         rows = np.stack([scaled, known], axis=1) if self.missing_ else scaled[:, None]

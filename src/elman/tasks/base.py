@@ -260,8 +260,8 @@ class Task(BaseEstimator, Training):
 
     @classmethod
     def _options_from(cls, saved: Mapping[str, Any]) -> dict[str, Any]:
-        """The options as the constructor takes them."""
-        return dict(saved)
+        """The options as the constructor takes them; a dict was saved as pairs."""
+        return {k: dict(value["pairs"]) if isinstance(value, Mapping) else value for k, value in saved.items()}
 
     def _restore(
         self, config: Mapping[str, Any], tensors: Mapping[str, Tensor], files: Mapping[str, Any], folder: Any

@@ -34,11 +34,12 @@ from torch.nn import functional
 
 from elman import metrics, store
 from elman.blend import START, best_loss, stacked
+from elman.bundle import Bundle
 from elman.diagnose import Probe
 from elman.errors import DataError, OptionError
 from elman.explain import Question, named_steps
-from elman.features import Numbers
-from elman.features.base import Feature, shown
+from elman.features import Columns, Feature, Numbers, symbolic
+from elman.features.base import shown
 from elman.labels import coded_labels, plain_labels
 from elman.losses import cross_entropy
 from elman.ngrams import NgramModel, NgramState, bucket_count
@@ -171,8 +172,8 @@ class Classifier(ClassifierMixin, ColumnTask):
 
     def _wide(
         self,
-        feature: Feature,
-        parts: tuple[Ragged, Ragged],
+        feature: Feature | Columns,
+        parts: tuple[Ragged | Bundle, Ragged | Bundle],
         codes: tuple[NDArray[np.int64], NDArray[np.int64]],
         weights: Tensor,
     ) -> NgramModel | None:
@@ -183,7 +184,7 @@ class Classifier(ClassifierMixin, ColumnTask):
         if feature.symbols is None:
             raise OptionError(f"ngrams = {longest} needs texts or tokens; numbers have no n-grams. Leave it at None.")
         orders = tuple(range(1, int(longest) + 1))
-        data, kept = parts
+        data, kept = (symbolic(feature, part) for part in parts)
         buckets, strengths = bucket_count(data.steps, orders), _STRENGTHS if len(kept) >= _CHOOSERS else _STRENGTHS[:1]
         costs = weights.double().numpy()[codes[1]]
         models = [
@@ -200,8 +201,8 @@ class Classifier(ClassifierMixin, ColumnTask):
     def _train(
         self,
         plan: Self,
-        data: Ragged,
-        kept: Ragged,
+        data: Ragged | Bundle,
+        kept: Ragged | Bundle,
         codes: Tensor,
         weights: Tensor,
         parts: tuple[NDArray[np.int64], NDArray[np.int64]],
@@ -235,7 +236,8 @@ class Classifier(ClassifierMixin, ColumnTask):
             self.metrics_ = validate() if len(kept) else {}
         if self.ngrams_ is not None and len(kept):
             order = torch.cat([targets, codes[parts[1]]])
-            self.ngrams_ = self._learnt(self.ngrams_, Ragged.cat([data, kept]), order, weights)
+            whole = Ragged.cat([symbolic(self.feature_, data), symbolic(self.feature_, kept)])
+            self.ngrams_ = self._learnt(self.ngrams_, whole, order, weights)
 
     def _choose_blend(self, deep: _Floats, wide: _Floats | None, truth: _Array, costs: _Floats) -> dict[str, float]:
         """Sets `blend_` by the validation part; the metrics of the whole, and of each path alone."""
@@ -291,7 +293,7 @@ class Classifier(ClassifierMixin, ColumnTask):
 
     def _scored(self, X: Any, y: Any) -> tuple[Any, list[Any]]:
         self._check_fitted()
-        column, y = self._column_and_target(X, y)
+        column, y = self._column_and_target(X, y, fitted=True)
         truth = plain_labels(y)
         if len(truth) != count(column):
             raise DataError(f"X has {count(column)} sequences, y has {len(truth)} labels. Give one label a sequence.")
@@ -349,26 +351,32 @@ class Classifier(ClassifierMixin, ColumnTask):
 
     def _logits(self, X: Any) -> _Floats:
         self._check_fitted()
-        data = self._steps(self._column(X))
+        data = self._steps(self._column(X, fitted=True))
         return self._blended(self._deep_logits(data), self._wide_logits(data))
 
     def _blended(self, deep: _Floats, wide: _Floats | None) -> _Floats:
         return deep if wide is None else self.blend_[0] * deep + self.blend_[1] * wide
 
-    def _deep_logits(self, data: Ragged) -> _Floats:
+    def _deep_logits(self, data: Ragged | Bundle) -> _Floats:
         return answers(self.network_, data, len(self.classes_))
 
-    def _wide_logits(self, data: Ragged, model: NgramModel | None = None) -> _Floats | None:
+    def _wide_logits(self, data: Ragged | Bundle, model: NgramModel | None = None) -> _Floats | None:
         model = model or self.ngrams_
-        return None if model is None else model.logits(model.ngrams(data)).double().numpy()
+        if model is None:
+            return None
+        symbols = data if isinstance(data, Ragged) else symbolic(self.feature_, data)
+        return model.logits(model.ngrams(symbols)).double().numpy()
 
     # ---- streaming
 
-    def stream(self) -> Session:
-        """A session that takes one step at a time and always has the answer so far. One-directional models only."""
+    def stream(self, facts: Mapping[str, Any] | None = None) -> Session:
+        """A session that takes one step at a time and always has the answer so far. One-directional models only.
+
+        `facts` gives the columns without steps, such as ``{"age": 63}``; those that are not given are missing.
+        """
         self._check_fitted()
         refuse_bidirectional(self.network_.encoder.bidirectional)
-        return Session(_Stepper(self))
+        return Session(_Stepper(self, facts))
 
     # ---- on disk
 
@@ -383,13 +391,6 @@ class Classifier(ClassifierMixin, ColumnTask):
         wide = {} if self.ngrams_ is None else self.ngrams_.tensors()
         own = {"blend": torch.from_numpy(self.blend_)} | {f"ngrams.{key}": value for key, value in wide.items()}
         return super()._tensors() | own
-
-    @classmethod
-    def _options_from(cls, saved: Mapping[str, Any]) -> dict[str, Any]:
-        options = dict(saved)
-        if isinstance(options["class_weight"], Mapping):
-            options["class_weight"] = dict(options["class_weight"]["pairs"])
-        return options
 
     def _restore(
         self, config: Mapping[str, Any], tensors: Mapping[str, Tensor], files: Mapping[str, Any], folder: Any
@@ -417,8 +418,8 @@ class Classifier(ClassifierMixin, ColumnTask):
 class _Stepper(NetworkStepper):
     """A classifier one step at a time: the network and the n-gram model side by side."""
 
-    def __init__(self, clf: Classifier) -> None:
-        super().__init__(clf.feature_, clf.network_)
+    def __init__(self, clf: Classifier, facts: Mapping[str, Any] | None) -> None:
+        super().__init__(clf.feature_, clf.network_, facts)
         self.ngrams, self.classes, self.blend = clf.ngrams_, clf.classes_.tolist(), clf.blend_
 
     def initial_state(self) -> dict[str, Tensor]:

@@ -15,11 +15,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from elman import store
+from elman.bundle import Bundle
 from elman.cells import CELLS
 from elman.convolution import Convolution
 from elman.errors import DataError, OptionError
-from elman.features import FEATURES, Feature, Images, Numbers, infer
-from elman.features.base import is_frame, listed
+from elman.features import FEATURES, Columns, Feature, Images, Inputs, Numbers, infer
+from elman.features.base import is_frame, listed, shown
+from elman.features.kinds import KINDS, kinds_of
 from elman.features.numbers import BLOCKS
 from elman.heads import POOLS
 from elman.options import choice, is_whole, share, whole
@@ -37,7 +39,9 @@ class ColumnTask(Task):
     """A task that answers for the sequences of a column: texts, tokens or numbers."""
 
     # what a step is
-    input: str | None = None  # the column of a frame to read; None: the only one beside the target
+    input: str | Sequence[str] | None = None  # the column of a frame to read, or several; None: all but the target
+    features: dict[str, str] | None = None  # what columns are, by name: "text", "tokens", "numbers" (one a step),
+    #   "number", "category" (one a sequence), "skip"; None, and those that are not named: as the data look
     feature: str = "auto"  # what a step is: "text", "tokens", "numbers", "images"; "auto": as the data look
     unit: str = "auto"  # of texts: "words", "characters", "mixed", "subwords"; "auto": "mixed" or "words" by script
     max_words: int = 30_000  # of texts and tokens: most symbols kept, the commonest first
@@ -87,9 +91,19 @@ class ColumnTask(Task):
         found += self._front_problems()
         if not (self.lower is None or isinstance(self.lower, bool)):
             found.append(f"lower = {self.lower!r} must be True, False or None")
-        if not (self.input is None or isinstance(self.input, str)):
-            found.append(f"input = {self.input!r} must be the name of a column, or None")
-        return found
+        names = [self.input] if isinstance(self.input, str) else self.input
+        if names is not None and not (isinstance(names, list | tuple) and names and _texts(names)):
+            found.append(f"input = {self.input!r} must be the name of a column, a list of such names, or None")
+        return found + self._features_problems()
+
+    def _features_problems(self) -> list[str]:
+        given: Any = self.features
+        if given is None:
+            return []
+        if not isinstance(given, Mapping) or not _texts(given):
+            return [f"features = {shown(given)} must be a dict from the name of a column to what it is, or None"]
+        wrong = {name: kind for name, kind in given.items() if kind not in KINDS}
+        return [f"features[{name!r}] = {kind!r} must be one of {', '.join(KINDS)}" for name, kind in wrong.items()]
 
     def _number_problems(self) -> list[str]:
         """What is wrong with the options of numbers."""
@@ -133,53 +147,79 @@ class ColumnTask(Task):
 
     # ---- data in
 
-    def _column_and_target(self, X: Any, y: Any) -> tuple[Any, Any]:
-        """The input column, and the targets: `y` itself, or the column of the frame that it names."""
-        if not isinstance(y, str):
-            return self._column(X), y
-        if isinstance(X, list | tuple | np.ndarray | Ragged) or not is_frame(X):
+    def _column_and_target(self, X: Any, y: Any, *, fitted: bool = False) -> tuple[Any, Any]:
+        """What is read, and the targets: `y` itself, or the columns of the frame that it names, a dict if several."""
+        names = _names(X, y)
+        if names is None:
+            return self._column(X, fitted=fitted), y
+        columns = _by_name(X)
+        if columns is None:
             raise DataError(
                 f"y = {y!r} would name a column, but X is a {type(X).__name__}, not a frame. Pass a frame, or the "
                 "targets themselves."
             )
-        frame = _frame(X)
-        _check_column(frame, y, "y")
-        if self.input == y or len(frame.columns) == 1:
+        for name in names:
+            _check_column(list(columns), name, "y")
+        if self.input in names or not set(columns) - set(names):
             raise DataError(f"X has no input beside the target: y and the input are both {y!r}. Name two columns.")
-        return self._column(X, frame, [c for c in frame.columns if c != y]), frame[y].to_list()
+        found = {name: listed(columns[name], name) for name in names}
+        return self._column(X, names, fitted=fitted), found[y] if isinstance(y, str) else found
 
-    def _column(self, X: Any, frame: Any = None, columns: list[str] | None = None) -> Any:
-        """The one column of a frame to read; what is no frame stays as it is."""
-        if frame is None:
-            if isinstance(X, list | tuple | np.ndarray | Tensor | Ragged) or not is_frame(X):
-                strange = hasattr(X, "__array__") and not hasattr(X, "__iter__")
-                return np.asarray(X) if strange else X
-            frame = _frame(X)
-        names = frame.columns if columns is None else columns
+    def _column(self, X: Any, without: Sequence[str] = (), *, fitted: bool = False) -> Any:
+        """What is read of a frame: one column, several as `Inputs`; what is no frame stays as it is."""
+        if isinstance(X, Inputs):  # picked before
+            return X
+        columns = _by_name(X)
+        if columns is None:
+            if self.features or (fitted and isinstance(self.feature_, Columns)):
+                raise DataError(f"X is a {type(X).__name__} without named columns. Pass a frame, or a dict of columns.")
+            strange = not isinstance(X, list | tuple | np.ndarray | Tensor | Ragged)
+            strange = strange and hasattr(X, "__array__") and not hasattr(X, "__iter__")
+            return np.asarray(X) if strange else X
+        if fitted and isinstance(self.feature_, Columns):
+            return _inputs(columns, self.feature_.kinds)
+        names = [name for name in columns if name not in without]
         wanted = self.input if self.input is not None else getattr(self, "input_", None)
-        if wanted is not None and (self.input is not None or wanted in names):
-            _check_column(frame, wanted, "input")
-            return _series(frame, wanted)
-        if len(names) == 1:
-            return _series(frame, names[0])
-        numeric = all(d.is_numeric() or d == nw.Boolean for d in (frame.schema[c] for c in names))
-        if columns is None and numeric and names:
-            return X  # scikit-learn's table of numbers: a sequence each, one step a column
-        raise DataError(
-            f"X has {len(names)} columns that could be the input: {_few(names)}. Say which one to read with "
-            "input=..., or pass a frame with that column alone."
-        )
+        chosen = [wanted] if isinstance(wanted, str) else wanted
+        if chosen is not None and (self.input is not None or set(chosen) <= set(names)):
+            for name in chosen:
+                _check_column(list(columns), name, "input")
+            names = list(chosen)
+        if len(names) == 1 and not self.features:
+            return _one(X, columns, names[0])
+        if not self.features and isinstance(table := _table(X, names), nw.DataFrame):
+            return X if len(names) == len(columns) else table.to_native()
+        if fitted:
+            raise DataError(
+                f"X has {len(names)} columns that could be the input: {_few(names)}. Say which one to read with "
+                "input=..., or pass a frame with that column alone."
+            )
+        if self.feature != "auto":
+            raise OptionError(
+                f"feature = {self.feature!r} is for one column, but X has {_few(names)}. Say what each is with "
+                "features={...}, or which one to read with input=..."
+            )
+        picked = {name: columns[name] for name in names}
+        return _inputs(picked, kinds_of(picked, self.features))
 
-    def _feature(self, column: Any) -> Feature:
-        """A feature for the column, with the options that concern it."""
+    def _feature(self, column: Any) -> Feature | Columns:
+        """A feature for what is read, with the options that concern it."""
+        if isinstance(column, Inputs):
+            return Columns(column.kinds, self._with_options).arrange(column)
         made = infer(column) if self.feature == "auto" else FEATURES[self.feature]()
+        return self._with_options(made)
+
+    def _with_options(self, made: Feature | str) -> Feature:
+        """A feature with the options that concern it; of several columns, each is asked for by its kind."""
+        one = not isinstance(made, str)
+        made = FEATURES[made]() if isinstance(made, str) else made
         if isinstance(made, Images):
             made.maps = self.cell == "conv_lstm"
         for name in ("unit", "max_words", "min_count", "lower", *_OF_NUMBERS):
             value, default = getattr(self, name), getattr(type(self), name)
             if hasattr(made, name):
                 setattr(made, name, value if value is not None else getattr(made, name))
-            elif value != default:
+            elif one and value != default:
                 raise OptionError(
                     f"{name} = {value!r} has no meaning for {made.kind}, which the input is taken for. Leave it at "
                     f"{default!r}, or set feature=..."
@@ -188,7 +228,9 @@ class ColumnTask(Task):
             made.fill, made.mask, made.gap = self.fill or "decay", True, True
         return made
 
-    def _features(self, column: Any, training: _Indices, rest: _Indices) -> tuple[Feature, Ragged, Ragged]:
+    def _features(
+        self, column: Any, training: _Indices, rest: _Indices
+    ) -> tuple[Feature | Columns, Ragged | Bundle, Ragged | Bundle]:
         """The feature learnt from the training part alone, and the steps of both parts."""
         feature = self._feature(column)
         if len(training) == count(column):
@@ -201,7 +243,7 @@ class ColumnTask(Task):
             self._feature(column).fit(column)  # the same fault, named by its place in what the caller passed
             raise
 
-    def _facts(self, plan: Self, data: Ragged, kept: Ragged) -> dict[str, Any]:
+    def _facts(self, plan: Self, data: Ragged | Bundle, kept: Ragged | Bundle) -> dict[str, Any]:
         """What the card says of the training."""
         return {
             "training sequences": len(data),
@@ -215,16 +257,17 @@ class ColumnTask(Task):
     def _remember_input(self, X: Any, column: Any) -> None:
         """What later frames and tables are compared with; and the options, should they be set anew after fit."""
         self.learnt_with_ = self.options()
-        self.input_: str | None = None
+        self.input_: str | list[str] | None = None
         if column is not X and isinstance(getattr(column, "name", None), str):
             self.input_ = column.name
-        elif (columns := _columns(column)) == 1 and is_frame(column):
-            self.input_ = str(_frame(column).columns[0])
+        elif (columns := _columns(column)) is not None and column is not X and is_frame(column):
+            names = [str(name) for name in _frame(column).columns]
+            self.input_ = names[0] if columns == 1 else names
         self.__dict__.pop("n_features_in_", None)
         if (columns := _columns(column)) is not None:
             self.n_features_in_: int = columns
 
-    def _steps(self, column: Any) -> Ragged:
+    def _steps(self, column: Any) -> Ragged | Bundle:
         """The steps of a column that the fitted feature can read."""
         columns, learnt = _columns(column), getattr(self, "n_features_in_", None)
         if columns is not None and learnt is not None and columns != learnt:
@@ -237,6 +280,8 @@ class ColumnTask(Task):
     # ---- on disk
 
     def _describe_input(self) -> dict[str, Any]:
+        if isinstance(self.feature_, Columns):
+            return {f"input {name!r}": what for name, what in self.feature_.described().items()}
         return {"input": self.feature_.describe()}
 
     def _config(self) -> dict[str, Any]:
@@ -258,8 +303,9 @@ class ColumnTask(Task):
         self, config: Mapping[str, Any], tensors: Mapping[str, Tensor], files: Mapping[str, Any], folder: Any
     ) -> None:
         saved = dict(config["feature"])
-        kind = FEATURES[saved.pop("kind")]
-        self.feature_: Feature = kind.restore(saved, store.under("feature.", tensors), files)
+        name = saved.pop("kind")
+        kind = Columns if name == Columns.kind else FEATURES[name]
+        self.feature_: Feature | Columns = kind.restore(saved, store.under("feature.", tensors), files)
         self.input_ = config["input"]
         if config["columns"] is not None:
             self.n_features_in_ = int(config["columns"])
@@ -280,6 +326,8 @@ def _take(column: Any, indices: _Indices) -> Any:
     """The chosen sequences of a column, in the same kind of column where it matters."""
     if isinstance(column, np.ndarray):
         return column[indices]
+    if isinstance(column, Inputs):
+        return column.take(indices)
     if isinstance(column, Tensor | Ragged):
         return column[torch.from_numpy(indices)]
     if not isinstance(column, list | tuple) and is_frame(column):
@@ -292,7 +340,7 @@ def _columns(column: Any) -> int | None:
     """The columns of a table of numbers, one step each; None for every other kind of column."""
     if isinstance(column, np.ndarray | Tensor):
         return int(column.shape[1]) if column.ndim == 2 else None
-    if isinstance(column, list | tuple | Ragged) or not is_frame(column):
+    if isinstance(column, list | tuple | Ragged | Inputs) or not is_frame(column):
         return None
     return len(_frame(column).columns)
 
@@ -305,7 +353,7 @@ def count(column: Any) -> int:
     """
     if hasattr(column, "toarray") and hasattr(column, "nnz"):
         return int(column.shape[0])
-    if isinstance(column, list | tuple | Ragged) or (isinstance(column, np.ndarray | Tensor) and column.ndim):
+    if isinstance(column, list | tuple | Ragged | Inputs) or (isinstance(column, np.ndarray | Tensor) and column.ndim):
         return len(column)
     if is_frame(column):
         return len(nw.from_native(column, eager_only=True))
@@ -314,6 +362,54 @@ def count(column: Any) -> int:
 
 def _frame(X: Any) -> Any:
     return nw.from_native(X, eager_only=True)
+
+
+def _texts(names: Any) -> bool:
+    return all(isinstance(name, str) for name in names)
+
+
+def _names(X: Any, y: Any) -> list[str] | None:
+    """The columns of X that y names; None where y holds the targets themselves."""
+    if isinstance(y, str):
+        return [y]
+    if not (isinstance(y, list | tuple) and y and _texts(y)) or len(set(y)) < len(y):
+        return None
+    columns = _by_name(X)
+    return list(y) if columns is not None and set(y) <= set(columns) else None
+
+
+def _by_name(X: Any) -> dict[str, Any] | None:
+    """The columns of a frame, or of a dict of columns; None for what has no names."""
+    if isinstance(X, Mapping):
+        return {str(name): column for name, column in X.items()} or None
+    if isinstance(X, list | tuple | np.ndarray | Tensor | Ragged) or not is_frame(X):
+        return None
+    frame = _frame(X)
+    return {name: _native(frame, name) for name in frame.columns}
+
+
+def _native(frame: Any, name: str) -> Any:
+    native = frame[name].to_native()
+    return native if hasattr(native, "name") else _Named(frame[name].to_list(), name)
+
+
+def _one(X: Any, columns: Mapping[str, Any], name: str) -> Any:
+    """One column by itself: of a frame its series, of a dict what it holds."""
+    return _Named(columns[name], name) if isinstance(X, Mapping) else _series(_frame(X), name)
+
+
+def _table(X: Any, names: Sequence[str]) -> Any:
+    """scikit-learn's table of numbers, a sequence each, one step a column: the columns, if all hold single numbers."""
+    if isinstance(X, Mapping) or not names:
+        return None
+    frame = _frame(X).select(names)
+    return frame if all(d.is_numeric() or d == nw.Boolean for d in frame.schema.values()) else None
+
+
+def _inputs(columns: Mapping[str, Any], kinds: Mapping[str, str]) -> Inputs:
+    for name in kinds:
+        _check_column(list(columns), name, "input")
+    return Inputs({name: columns[name] for name in kinds}, kinds)
 
 
 def _series(frame: Any, name: str) -> Any:
@@ -332,8 +428,7 @@ class _Named(list[Any]):
         self.name = name
 
 
-def _check_column(frame: Any, name: str, what: str) -> None:
-    columns = [str(c) for c in frame.columns]
+def _check_column(columns: list[str], name: str, what: str) -> None:
     if name in columns:
         return
     close = difflib.get_close_matches(name, columns, 1)

@@ -22,6 +22,7 @@ from torch import Tensor
 
 from elman import metrics, store
 from elman.batches import Piece
+from elman.bundle import Bundle, cut, groups_of
 from elman.carry import State, StepLoss
 from elman.diagnose import Probe
 from elman.errors import DataError, OptionError
@@ -108,8 +109,9 @@ class Regressor(RegressorMixin, ColumnTask):
         rest = known[held_out(None, len(known), self.validation, self.seed)]
         training = np.setdiff1d(known, rest)
         feature, data, kept = self._features(column, training, rest)
-        targets.take(training).check_steps(data.lengths, training)
-        targets.take(rest).check_steps(kept.lengths, rest)
+        if self.every_step:
+            targets.take(training).check_steps(groups_of(data)[0][0].lengths, training)
+            targets.take(rest).check_steps(groups_of(kept)[0][0].lengths, rest)
 
         self._remember_input(X, column)
         self.feature_, self.outputs_, self.names_, self.flat_ = feature, targets.outputs, targets.names, targets.flat
@@ -132,8 +134,8 @@ class Regressor(RegressorMixin, ColumnTask):
     def _train(
         self,
         plan: Self,
-        data: Ragged,
-        kept: Ragged,
+        data: Ragged | Bundle,
+        kept: Ragged | Bundle,
         targets: NumberTargets,
         parts: tuple[_Indices, _Indices],
         checkpoint: Path | None,
@@ -195,15 +197,15 @@ class Regressor(RegressorMixin, ColumnTask):
         [length] or [length, outputs], one for each sequence, or a dict of such lists.
         """
         self._check_fitted()
-        data = self._steps(self._column(X))
+        data = self._steps(self._column(X, fitted=True))
         return self._formed(self.mean_ + self.deviation_ * answers(self.network_, data, self.outputs_), data)
 
-    def _formed(self, values: _Floats, data: Ragged) -> Any:
+    def _formed(self, values: _Floats, data: Ragged | Bundle) -> Any:
         if self.names_ is not None:
             return {name: self._split(values[:, i], data) for i, name in enumerate(self.names_)}
         return self._split(values[:, 0] if self.flat_ else values, data)
 
-    def _split(self, values: _Floats, data: Ragged) -> Any:
+    def _split(self, values: _Floats, data: Ragged | Bundle) -> Any:
         return (
             np.split(values, data.offsets[1:-1].numpy())
             if self.network_.every_step and len(data)
@@ -228,7 +230,7 @@ class Regressor(RegressorMixin, ColumnTask):
 
     def _scored(self, X: Any, y: Any) -> tuple[Any, NumberTargets]:
         self._check_fitted()
-        column, y = self._column_and_target(X, y)
+        column, y = self._column_and_target(X, y, fitted=True)
         truth = number_targets(y, count(column), self.network_.every_step)
         if not len(truth) or not truth.known().any():
             raise DataError("there is no number to score against. Give at least one.")
@@ -238,9 +240,9 @@ class Regressor(RegressorMixin, ColumnTask):
             raise DataError(f"y has the names {truth.names}, but {self.names_} were learnt, in this order.")
         return column, truth
 
-    def _told(self, column: Any, truth: NumberTargets) -> Ragged:
+    def _told(self, column: Any, truth: NumberTargets) -> Ragged | Bundle:
         data = self._steps(column)
-        truth.check_steps(data.lengths)
+        truth.check_steps(groups_of(data)[0][0].lengths)
         return data
 
     # ---- looking inside
@@ -285,11 +287,14 @@ class Regressor(RegressorMixin, ColumnTask):
 
     # ---- streaming
 
-    def stream(self) -> Session:
-        """A session that takes one step at a time: the answer so far, or with `every_step` that of the last step."""
+    def stream(self, facts: Mapping[str, Any] | None = None) -> Session:
+        """A session that takes one step at a time: the answer so far, or with `every_step` that of the last step.
+
+        `facts` gives the columns without steps, such as ``{"age": 63}``; those that are not given are missing.
+        """
         self._check_fitted()
         refuse_bidirectional(self.network_.encoder.bidirectional)
-        return Session(_Stepper(self))
+        return Session(_Stepper(self, facts))
 
     # ---- on disk
 
@@ -327,7 +332,7 @@ class Regressor(RegressorMixin, ColumnTask):
 class _EveryStep(StepLoss):
     """The distance from the targets of the steps, for pieces of sequences."""
 
-    def __init__(self, network: Network, data: Ragged, targets: Ragged, kind: str) -> None:
+    def __init__(self, network: Network, data: Ragged | Bundle, targets: Ragged, kind: str) -> None:
         self.network, self.data, self.targets, self.kind = network, data, targets, kind
 
     def initial_state(self, sequences: int) -> State:
@@ -336,15 +341,15 @@ class _EveryStep(StepLoss):
 
     def __call__(self, piece: Piece, state: State) -> tuple[Tensor, State]:
         """The loss of a piece, and the state after it."""
-        found, after = self.network.steps(piece.of(self.data), state)
+        found, after = self.network.steps(cut(piece, self.data), state)
         return distance(found, piece.of(self.targets).values, self.kind), after
 
 
 class _Stepper(NetworkStepper):
     """A regressor one step at a time."""
 
-    def __init__(self, reg: Regressor) -> None:
-        super().__init__(reg.feature_, reg.network_)
+    def __init__(self, reg: Regressor, facts: Mapping[str, Any] | None) -> None:
+        super().__init__(reg.feature_, reg.network_, facts)
         self.mean, self.deviation, self.names, self.flat = reg.mean_, reg.deviation_, reg.names_, reg.flat_
 
     @torch.no_grad()
