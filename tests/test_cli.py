@@ -203,6 +203,68 @@ def test_lists(here: Path, capsys: pytest.CaptureFixture[str], kind: str, monkey
     assert [json.loads(line)["steps"] for line in lines] == [1, 3]
 
 
+# ------------------------------------------------------------------------------------------------------------ regress
+
+
+def wear(place: Path) -> Path:
+    """Series of unequal length with their sum, another number, a kind and an age, some of them missing."""
+    rows = []
+    for i in range(60):
+        series = [((i * 7 + j * 3) % 11) / 5 - 1 for j in range(1 + i % 5)]
+        sums = {"hours": None if i == 3 else sum(series), "more": float(i)}
+        rows.append({"x": series, "kind": "ab"[i % 2], "age": None if i % 9 == 0 else i, **sums})
+    path = place / "wear.jsonl"
+    path.write_text("\n".join(map(json.dumps, rows)))
+    return path
+
+
+def test_regress(here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    wear(here)
+    flags = ["--input", "x", "--target", "hours", "--out", "sums", *TINY]
+    first, *_ = said(capsys, "fit", "regress", "wear.jsonl", *flags).splitlines()
+    assert first == "60 sequences, 1 number for each sequence; numbers, 1 column, scaled to mean 0 and deviation 1"
+    answers = [json.loads(line) for line in said(capsys, "predict", "sums", "wear.jsonl").splitlines()]
+    assert answers[0]["predicted_hours"] == pytest.approx(load("sums").predict([answers[0]["x"]])[0])
+    result = json.loads(said(capsys, "score", "sums", "wear.jsonl", "--baseline", "--json"))
+    assert {"mae", "rmse", "r2"} <= set(result)
+    assert [rival["name"] for rival in result["baselines"]] == ["summary statistics + ridge regression", "the mean"]
+    assert result["baselines"][0]["r2"] > 0.9
+    assert result["baselines"][1]["r2"] == pytest.approx(0.0, abs=1e-9)
+    typed(monkeypatch, b"0.5\n0.25\n")
+    lines = [json.loads(line) for line in said(capsys, "stream", "sums", "--json").splitlines()]
+    assert lines[1]["value"] == pytest.approx(load("sums").predict([[0.5, 0.25]])[0])
+
+
+def test_several_columns_and_targets(here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: Any) -> None:
+    wear(here)
+    flags = ["--target", "hours,more", "--features", '{"kind": "category"}', "--out", "both", *TINY]
+    result = json.loads(said(capsys, "fit", "regress", "wear.jsonl", "--json", *flags))
+    assert result["targets"] == 2
+    assert "kind: category, 2 kinds: 'a', 'b'" in result["input"]
+    assert load("both").feature_.names == ["x", "kind", "age"]
+    answers = json.loads(said(capsys, "predict", "both", "wear.jsonl").splitlines()[0])
+    assert {"predicted_hours", "predicted_more"} <= set(answers)
+    result = json.loads(said(capsys, "score", "both", "wear.jsonl", "--baseline", "--json"))
+    assert {"mae", "mae hours", "r2 more"} <= set(result)
+    assert result["baselines"][0]["name"] == "all columns + ridge regression"
+    typed(monkeypatch, b"0.5\n")
+    assert said(capsys, "stream", "both", "--facts", '{"age": 3}').startswith("hours ")
+    assert refused(capsys, "stream", "both", "--facts", "3").startswith("--facts 3 is no JSON object")
+
+
+def test_csv_has_no_types(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [f"{words} film,{i},{i % 3}.5,{i % 2}" for i in range(40) for words in ("good", "bad")]
+    (here / "t.csv").write_text("\n".join(["text,size,price,label", *rows]))
+    said(capsys, "fit", "classify", "t.csv", "--target", "label", "--out", "t", *TINY)
+    assert load("t").feature_.kinds == {"text": "text", "size": "number", "price": "number"}
+    assert json.loads(said(capsys, "score", "t", "t.csv", "--baseline", "--json"))["sequences"] == 80
+    said(capsys, "fit", "regress", "t.csv", "--input", "text", "--target", "price", "--out", "p", *TINY)
+    (here / "u.csv").write_text("text,price\na film,much\n")
+    assert refused(capsys, "score", "p", "u.csv") == "line 2 of u.csv: price is 'much', where a number was expected."
+    (here / "v.csv").write_text("text,size,price\na film,big,1\n")
+    assert refused(capsys, "predict", "t", "v.csv") == "line 2 of v.csv: size is 'big', where a number was expected."
+
+
 # -------------------------------------------------------------------------------------------------------------- errors
 
 FIT = ["fit", "classify", "bad.csv", "--input", "review", "--target", "label", "--out", "new"]

@@ -7,8 +7,13 @@ logistic regression reads them:
     x_i  = w_i / |w_i|                                        N_g of which have g
     U, b = argmin  C sum_i -log softmax(U x_i + b)_{y_i} + 1/2 |U|^2                  C = 10
 
-Numbers become their mean, deviation, least, largest, first and last value in each column, and the length. The
-`majority` answers the commonest class without looking at all.
+Numbers become their mean, deviation, least, largest, first and last value in each column, and the length. Of several
+columns all of this stands side by side, with the single numbers and one column for each category. The `majority`
+answers the commonest class without looking at all.
+
+Where a number is to be found, a ridge regression reads the same, and the `mean` looks at nothing:
+
+    w, b = argmin  sum_i (y_i - w x_i - b)^2 + a |w|^2      a = 1; for numbers 0.1, 1, 10 or 100, by leaving one out
 
 Sparck Jones, K. 1972. A statistical interpretation of term specificity. Journal of Documentation 28.
 Wang, S. and Manning, C. 2012. Baselines and bigrams: simple, good sentiment and topic classification. ACL.
@@ -23,18 +28,22 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LogisticRegression, Ridge, RidgeCV
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
 from elman.errors import DataError, ShapeError
-from elman.features import Feature, Numbers, Text, infer
+from elman.features import Feature, Inputs, Number, Numbers, Text, infer
 from elman.metrics import accuracy
 
-__all__ = ["Baseline", "majority", "numbers", "rival", "text", "tokens"]
+__all__ = ["Baseline", "NumberBaseline", "majority", "mean", "numbers", "ridge", "rival", "text", "tokens"]
+
+_Floats = NDArray[np.float64]
 
 
 @dataclass
@@ -101,6 +110,8 @@ def rival(X: Any, name: str = "X") -> Baseline:
     >>> rival([[1.5, 2.5], [3]]).name
     'summary statistics + logistic regression'
     """
+    if isinstance(X, Inputs):
+        return Baseline("all columns + logistic regression", lambda X: _linear_on(_Mixed()))
     makers: dict[str, Callable[[], Baseline]] = {"text": text, "tokens": tokens, "numbers": numbers}
     return makers[infer(X, name=name).kind]()
 
@@ -125,16 +136,137 @@ def majority() -> Baseline:
     return Baseline("the commonest class", lambda X: None)
 
 
+# -------------------------------------------------------------------------------------------------------------- numbers
+
+
+@dataclass
+class NumberBaseline:
+    """A simple regressor with a name. Make one with `ridge` or `mean`.
+
+    >>> model = mean().fit(["x", "y", "z"], [1.0, None, 3.0])
+    >>> model.name, model.predict(["anything"]).tolist()
+    ('the mean', [2.0])
+    """
+
+    name: str  # as it is shown beside the network's
+    build: Callable[[Any], Any]  # from the training column: an unfitted scikit-learn estimator; None: the mean
+    seconds: float = field(default=0.0, init=False)  # that fitting took
+    center: float = field(default=0.0, init=False)  # the mean of what is known
+    model: Any = field(default=None, init=False, repr=False)  # the fitted estimator; None: the mean
+
+    def fit(self, X: Any, y: Sequence[Any]) -> Self:
+        """Learn from the sequences whose number is known; lists of numbers count for the mean alone.
+
+        Raises ShapeError for different lengths, DataError without any number.
+        """
+        begin = time.perf_counter()
+        if len(y) != len(X):
+            raise ShapeError(f"X has {len(X)} sequences, but y has {len(y)} numbers. Give one number for each.")
+        lists = any(isinstance(value, list | tuple | np.ndarray) for value in y)
+        every = [one for row in y for one in row] if lists else list(y)
+        values = np.array([np.nan if one is None else one for one in every], dtype=np.float64)
+        known = np.flatnonzero(~np.isnan(values))
+        if not len(known):
+            raise DataError("there is no number to learn from. Give at least one.")
+        self.center = float(values[known].mean())
+        chosen = X if lists or len(known) == len(X) else _chosen(X, known)
+        self.model = None if lists else self.build(chosen)
+        if self.model is not None:
+            try:
+                self.model.fit(chosen, values[known])
+            except ValueError as error:
+                if "empty vocabulary" not in str(error):
+                    raise
+                self.model = None
+        self.seconds = time.perf_counter() - begin
+        return self
+
+    def predict(self, X: Any) -> _Floats:
+        """The answer for each sequence."""
+        if self.model is None or not len(X):
+            return np.full(len(X), self.center)
+        return np.asarray(self.model.predict(X), dtype=np.float64)
+
+
+def ridge(X: Any, name: str = "X") -> NumberBaseline:
+    """Ridge regression for the kind of sequences in `X`, not yet fitted.
+
+    >>> ridge(["a text", "another"]).name
+    'TF-IDF + ridge regression'
+    """
+    if isinstance(X, Inputs):
+        return NumberBaseline("all columns + ridge regression", lambda X: make_pipeline(_Mixed(), Ridge()))
+    kind = infer(X, name=name).kind
+    if kind == "text":
+        return NumberBaseline("TF-IDF + ridge regression", lambda X: make_pipeline(_words(X), Ridge()))
+    if kind == "tokens":
+        return NumberBaseline("TF-IDF + ridge regression", lambda X: make_pipeline(_tfidf(X, analyzer=_pairs), Ridge()))
+    return NumberBaseline(
+        "summary statistics + ridge regression", lambda X: make_pipeline(_summaries(X), _dense_ridge())
+    )
+
+
+def mean() -> NumberBaseline:
+    """The mean of training, whatever the sequence."""
+    return NumberBaseline("the mean", lambda X: None)
+
+
+def _dense_ridge() -> Any:
+    return make_pipeline(StandardScaler(), RidgeCV(alphas=(0.1, 1.0, 10.0, 100.0)))
+
+
+def _chosen(X: Any, places: NDArray[np.int64]) -> Any:
+    return X.take(places) if isinstance(X, Inputs) else [X[i] for i in places.tolist()]
+
+
 # ---------------------------------------------------------------------------------------------------------- estimators
 
 
+class _Mixed(BaseEstimator):  # type: ignore[misc]
+    """Columns of several kinds as one table of numbers, sparse."""
+
+    def fit(self, X: Inputs, y: Any = None) -> Self:
+        self.parts_ = {name: _part(X.columns[name], X.kinds[name]) for name in X.kinds}
+        self.transform(X, first=True)
+        return self
+
+    def transform(self, X: Inputs, first: bool = False) -> Any:
+        made = []
+        for name, part in self.parts_.items():
+            column = _shaped(X.columns[name], X.kinds[name])
+            made.append(sparse.csr_matrix(part.fit_transform(column) if first else part.transform(column)))
+        return sparse.hstack(made, format="csr")
+
+
+def _part(column: Any, kind: str) -> Any:
+    """The unfitted transformer of a column."""
+    if kind == "text":
+        return _words(column)
+    if kind == "tokens":
+        return _tfidf(column, analyzer=_pairs)
+    if kind == "category":
+        return OneHotEncoder(handle_unknown="ignore")
+    if kind == "number":
+        number = Number().fit(column)
+        return FunctionTransformer(lambda values: number.transform(values).numpy())
+    return make_pipeline(_summaries(column), StandardScaler())
+
+
+def _shaped(column: Any, kind: str) -> Any:
+    return [[str(value)] for value in column] if kind == "category" else column
+
+
 def _text_model(X: Sequence[str]) -> Any:
+    return _linear_on(_words(X))
+
+
+def _words(X: Sequence[str]) -> Any:
     spaced = (
         Text().fit(list(X[:: max(1, len(X) // 1000)])).unit_ == "words"
     )  # the rule by which the network's steps are cut
     if spaced:
-        return _linear_on(_tfidf(X, ngram_range=(1, 2), token_pattern=r"(?u)\b\w+\b"))
-    return _linear_on(_tfidf(X, analyzer="char", ngram_range=(1, 3)))
+        return _tfidf(X, ngram_range=(1, 2), token_pattern=r"(?u)\b\w+\b")
+    return _tfidf(X, analyzer="char", ngram_range=(1, 3))
 
 
 def _tfidf(X: Any, **options: Any) -> TfidfVectorizer:
@@ -164,9 +296,12 @@ def _pairs(sequence: Sequence[Any]) -> list[tuple[str, ...]]:
 
 
 def _numbers_model(X: Any) -> Any:
+    return make_pipeline(_summaries(X), StandardScaler(), LogisticRegression(max_iter=1000))
+
+
+def _summaries(X: Any) -> Any:
     feature = Numbers().fit(X)
-    summary = FunctionTransformer(lambda column: _summary(feature, column))
-    return make_pipeline(summary, StandardScaler(), LogisticRegression(max_iter=1000))
+    return FunctionTransformer(lambda column: _summary(feature, column))
 
 
 def _summary(feature: Feature, X: Any) -> "np.ndarray[Any, Any]":

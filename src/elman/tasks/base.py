@@ -31,6 +31,7 @@ from elman.history import History
 from elman.ops import MEMORY
 from elman.options import choice, is_whole, share, whole
 from elman.stream import Session
+from elman.tasks.tables import OnTables
 from elman.train import Training
 
 __all__ = ["LEAST", "Task", "held_out"]
@@ -42,7 +43,7 @@ _Indices = NDArray[np.int64]
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class Task(BaseEstimator, Training):
+class Task(BaseEstimator, Training, OnTables):
     """A scikit-learn estimator whose fields are its options; what it learns is kept in attributes that end in `_`.
 
     Options are checked by `fit`, all of them together, and not before: that is scikit-learn's rule.
@@ -209,14 +210,14 @@ class Task(BaseEstimator, Training):
         return report.model_card(
             name=name,
             task=self.says,
-            data={**self._describe_input(), **self.data_},
+            data={**self.described(), **self.data_},
             options=self.learnt_with_,
             metrics=self.metrics_,
             history=self.history_,
             curve=CURVE if has_curve else None,
         )
 
-    def _describe_input(self) -> dict[str, Any]:
+    def described(self) -> dict[str, Any]:
         """What the model reads, for its card: lines of text by name."""
         return {}
 

@@ -48,6 +48,7 @@ from elman.ragged import Ragged
 from elman.stream import Answer, Session, counted, refuse_bidirectional
 from elman.tasks.base import LEAST, held_out
 from elman.tasks.columns import ColumnTask, check_table, count
+from elman.tasks.label_rows import LabelRows
 from elman.tasks.network import Network, NetworkStepper, answers
 from elman.train import History, train
 
@@ -62,7 +63,7 @@ _UPDATES = 500  # batches that signals are learnt from, at least
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class Classifier(ClassifierMixin, ColumnTask):
+class Classifier(ClassifierMixin, LabelRows, ColumnTask):
     """One label for each sequence.
 
     `fit`, `predict` and the others take a list of texts, of token lists, or of arrays [length] or [length, width]; a

@@ -279,7 +279,8 @@ class ColumnTask(Task):
 
     # ---- on disk
 
-    def _describe_input(self) -> dict[str, Any]:
+    def described(self) -> dict[str, Any]:
+        """What the model reads, for its card: lines of text by name."""
         if isinstance(self.feature_, Columns):
             return {f"input {name!r}": what for name, what in self.feature_.described().items()}
         return {"input": self.feature_.describe()}

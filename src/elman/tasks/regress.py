@@ -36,6 +36,7 @@ from elman.targets import NumberTargets, number_targets
 from elman.tasks.base import held_out
 from elman.tasks.columns import ColumnTask, check_table, count
 from elman.tasks.network import Network, NetworkStepper, answers
+from elman.tasks.number_rows import NumberRows
 from elman.train import History, train
 
 __all__ = ["Regressor"]
@@ -45,7 +46,7 @@ _Indices = NDArray[np.int64]
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class Regressor(RegressorMixin, ColumnTask):
+class Regressor(RegressorMixin, NumberRows, ColumnTask):
     """A number, or several, for each sequence; with `every_step` for each step.
 
     Sequences are given as to `Classifier`. Targets are one number a sequence, several (an array [sequences, outputs], a

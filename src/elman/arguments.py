@@ -1,0 +1,32 @@
+"""What several commands take: files, models, and where they may write."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from elman.errors import OptionError
+
+__all__ = ["File", "Input", "Json", "Model", "Target", "refuse_inside_model"]
+
+File = Annotated[str, Parameter(help="a table: .csv .tsv .jsonl (also .gz .xz) or .parquet")]
+Model = Annotated[str, Parameter(help="the folder of a model")]
+Json = Annotated[
+    bool,
+    Parameter(
+        name="--json", negative="", show_default=False, help="print JSON for machines instead of text for people"
+    ),
+]
+Input = Annotated[str | None, Parameter(help="the column to read; default: as in training")]
+Target = Annotated[str | None, Parameter(help="the column with the true labels; default: as in training")]
+
+
+def refuse_inside_model(out: str) -> None:
+    """A model folder is whole or refused: nothing may be written into one, which would make it unusable."""
+    for folder in Path(os.path.realpath(out)).parents:
+        config = folder / "config.json"
+        if config.is_file():
+            with config.open("rb") as opened:
+                if b'"elman model"' in opened.read(200):
+                    raise OptionError(f"{out} lies within the model {folder}. Choose a place outside it.")

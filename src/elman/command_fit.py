@@ -1,0 +1,176 @@
+"""`elman fit <task> FILE`: learn from a table. The flags are the fields of the task's dataclass."""
+
+import functools
+import inspect
+import os
+import shlex
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import App, Parameter
+
+from elman.arguments import File, Json, refuse_inside_model
+from elman.errors import ModelFileError, OptionError, TrainingError
+from elman.flags import field_parameters, parameter
+from elman.terminal import end, print_json
+
+if TYPE_CHECKING:
+    from elman.files import Table
+    from elman.tasks import Task
+
+__all__ = ["fit_commands"]
+
+
+def fit_commands(tokens: Sequence[str]) -> App:
+    """`elman fit` with a command for each task; only where it is asked for, since the flags need the tasks."""
+    fit = App(name="fit", help="Train a model on a table: elman fit classify FILE ...", help_epilogue="")
+    if tokens and tokens[0] == "fit":
+        from elman.tasks import TASKS
+
+        for verb, task in TASKS.items():
+            example = f"Example: elman fit {verb} {task.example} --out model"
+            fit.command(_fit_command(task, tokens), name=verb, help=task.says, help_epilogue=example)
+    return fit
+
+
+def _fit_command(task: "type[Task]", tokens: Sequence[str]) -> Callable[..., int]:
+    """The function behind `elman fit <task>`: its parameters are the few below and then the fields of the task."""
+
+    def command(file: str, **given: Any) -> int:
+        return _fit(task, tokens, file, **given)
+
+    flag = functools.partial(Parameter, negative="", show_default=False)
+    own = [
+        parameter("out", Annotated[str, Parameter(help="the folder to save the model to; a model there is replaced")]),
+        parameter("resume", Annotated[bool, flag(help="go on with the run in --out that was broken off")], False),
+        parameter("restart", Annotated[bool, flag(help="drop the run in --out that was broken off")], False),
+        parameter("json", Json, False),
+    ]
+    if task.target_says:
+        own.insert(0, parameter("target", Annotated[str, Parameter(help=task.target_says)]))
+    fields = field_parameters(task, ungrouped=["input"])  # which stands with the other columns
+    first = [inspect.Parameter("file", inspect.Parameter.POSITIONAL_ONLY, annotation=File)]
+    first += [fields.pop("input")] if "input" in fields else []
+    parameters = [*first, *own, *fields.values()]
+    command.__signature__ = inspect.Signature(parameters, return_annotation=int)  # type: ignore[attr-defined]
+    command.__annotations__ = {p.name: p.annotation for p in parameters}
+    return command
+
+
+def _fit(
+    task: "type[Task]",
+    tokens: Sequence[str],
+    file: str,
+    *,
+    out: str,
+    target: str = "",
+    resume: bool = False,
+    restart: bool = False,
+    json: bool = False,
+    **options: Any,
+) -> int:
+    from elman.tables import read, relative, sha256, split_names
+
+    made: Any = task(**options)
+    if problems := made.problems():
+        raise OptionError("; ".join(problems))
+    _check_out(out, resume, restart)
+    inputs = getattr(made, "input", None)
+    both = {inputs} if isinstance(inputs, str) else set(inputs or ())
+    if target in both:
+        raise OptionError(f"--input and --target both name the column {target!r}. Name two.")
+    table = read(file)
+    names = split_names(target, table) if task.target_says else []
+    source = {
+        "target": names[0] if len(names) == 1 else names,
+        "file": relative(file, out),
+        "file SHA-256": sha256(file),
+    }
+    try:
+        made.fit_table(table, names, out=out, resume=resume)
+    except TrainingError as error:
+        made.data_ |= source
+        raise TrainingError(f"{error} {_saved_what_was_learnt(made, out)}") from error
+    made.data_ |= source
+    again = f"Go on with: {shlex.join(['elman', *tokens, *([] if resume else ['--resume'])])}"
+    if made.history_.interrupted and not made.history_.best:
+        return end(f"stopped by Ctrl-C before an epoch was finished: no model was saved. {again}", 130)
+    made.save(out)
+    result = _fit_result(made, out, table)
+    if json:
+        print_json(result)
+    else:
+        _show_fit(result, made)
+    if made.history_.interrupted:
+        return end(f"stopped by Ctrl-C: the best model so far is in {out}. {again}", 130)
+    return 0
+
+
+def _check_out(out: str, resume: bool, restart: bool) -> None:
+    """Refuse, before hours of training, what could not be saved or would be lost."""
+    from elman import store
+
+    if resume and restart:
+        raise OptionError("--resume goes on with a run and --restart drops it. Give one of them.")
+    refuse_inside_model(out)
+    folder = Path(os.path.realpath(out))
+    store.check_replaceable(folder)
+    parent = next(path for path in (folder, *folder.parents) if path.exists())
+    if not (parent.is_dir() and os.access(parent, os.W_OK | os.X_OK)):
+        raise ModelFileError(f"{out} cannot be written: {parent} is no folder that you may write to. Choose another.")
+    checkpoint = folder / store.CHECKPOINT
+    if (checkpoint / store.CONFIG).exists():
+        if not (resume or restart):
+            raise OptionError(
+                f"{out} holds a run that was broken off. Go on with it (--resume) or drop it (--restart)."
+            )
+    elif resume and (folder / store.CONFIG).exists():
+        raise OptionError(f"{out} holds a finished model and no broken run. Train anew without --resume.")
+
+
+def _saved_what_was_learnt(clf: Any, out: str) -> str:
+    """After a loss that became NaN: the best weights become a model, unless one is there that they would replace.
+
+    The checkpoint goes, since a run resumed from it would end in the same place.
+    """
+    from elman import store
+
+    if (Path(out) / store.CONFIG).exists():
+        shutil.rmtree(Path(out) / store.CHECKPOINT, ignore_errors=True)
+        return f"The model that was in {out} before is unchanged."
+    clf.save(out)
+    return f"They are saved in {out}."
+
+
+def _fit_result(made: Any, out: str, table: "Table") -> dict[str, Any]:
+    history = made.history_
+    best = history.best_epoch
+    return {
+        "model": out,
+        "file": str(table.path),
+        "sequences": table.frame.height,
+        "input": "; ".join(
+            f"{what}" if name == "input" else f"{name}: {what}" for name, what in made.described().items()
+        ),
+        **made.outcome(),
+        "epochs": len(history),
+        "best_epoch": history.best,
+        "stopped": history.stopped,
+        "validation": dict(best.validation) if best else {},
+        "metrics": dict(made.metrics_),
+        "training_seconds": round(sum(epoch.seconds for epoch in history), 3),
+        "steps_per_second": round(best.steps_per_second) if best else None,
+    }
+
+
+def _show_fit(result: Mapping[str, Any], made: Any) -> None:
+    learnt = ", ".join(part for part in (f"{result['sequences']:,} sequences", made.summary()) if part)
+    print(f"{learnt}; {result['input']}")
+    scores = ", ".join(f"{name.replace('_', ' ')} {value:.4f}" for name, value in result["metrics"].items())
+    epochs = f"epoch {result['best_epoch']} of {result['epochs']}, {result['training_seconds']:,.1f} s"
+    print(f"{scores or 'nothing was held out to measure'} ({epochs})")
+    print(f"saved in {result['model']}")
+    model = shlex.join([result["model"]])
+    print(f"next: elman score {model} test.csv --baseline    elman predict {model} new.csv")

@@ -1,0 +1,91 @@
+"""`elman predict` and `elman score`: what a model says of a table, and how good that is beside a simple rival."""
+
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from elman.arguments import File, Input, Json, Model, Target, refuse_inside_model
+from elman.errors import OptionError
+from elman.terminal import print_json
+
+__all__ = ["predict", "score"]
+
+
+def predict(
+    model: Model,
+    file: File,
+    /,
+    *,
+    out: Annotated[str | None, Parameter(help="write the table here; default: print it")] = None,
+    input: Input = None,
+    json: Json = False,
+) -> None:
+    """Answer every row of a table: its columns, and the answer beside them.
+
+    To stdout the table goes as CSV, or TSV or JSON lines where the file is one; with --json as JSON lines.
+    """
+    from elman.files import write_table
+    from elman.tables import kind_to_print, read
+    from elman.tasks import load
+
+    if out is not None:
+        refuse_inside_model(out)
+    elif sys.stdout is None:
+        raise OptionError("there is no standard output to print to. Name a file with --out.")
+    task = load(model)
+    table = read(file)
+    answered = task.answer_table(table, input, _learnt(task, model))
+    if out is not None:
+        write_table(answered, out)
+    else:
+        write_table(answered, None, kind="jsonl" if json else kind_to_print(table))
+
+
+def score(
+    model: Model,
+    file: File,
+    /,
+    *,
+    baseline: Annotated[
+        bool, Parameter(negative="", help="train the simple rival on the training file and score it too")
+    ] = False,
+    train: Annotated[str | None, Parameter(help="with --baseline: the training file, where it moved")] = None,
+    input: Input = None,
+    target: Target = None,
+    json: Json = False,
+) -> None:
+    """How good a model is on a table with true answers, and with --baseline how good a simple rival is."""
+    from elman.tables import read, source, training_table
+    from elman.tasks import load
+
+    task = load(model)
+    table = read(file)
+    names = source(task, model, target, table)
+    scored = task.score_table(table, input, names, model)
+    result = {"model": model, "file": file, "sequences": scored.rows, **scored.scores, **scored.details}
+    if baseline or train is not None:
+        result["baselines"] = task.rivals_on(training_table(task, model, train), table, names, model)
+    if json:
+        print_json(result)
+    else:
+        _show_scores(result, list(scored.scores), scored.tables)
+
+
+def _learnt(task: Any, model: str) -> list[str]:
+    """The names of what was learnt, after which the answers are called."""
+    names = task.data_.get("target") or []
+    if task.target_says and not names:
+        raise OptionError(f"{model} was not trained by this command line and names no target column. Give --target.")
+    return [names] if isinstance(names, str) else list(names)
+
+
+def _show_scores(result: Mapping[str, Any], scores: Sequence[str], tables: Sequence[Any]) -> None:
+    from elman import report
+
+    rows = {str(result["model"]): {name: result[name] for name in scores}}
+    for other in result.get("baselines", ()):
+        rows[other["name"]] = {name: other[name] for name in scores}
+    print(f"{result['sequences']:,} sequences of {result['file']}")
+    report.show(report.comparison_table(rows), *tables)

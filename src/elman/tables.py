@@ -1,0 +1,82 @@
+"""Tables as the commands read them: which file a model learnt from, which columns a flag names."""
+
+import hashlib
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from elman.errors import DataError, OptionError
+from elman.files import Table, read_table
+
+__all__ = ["kind_to_print", "read", "relative", "sha256", "source", "split_names", "training_table"]
+
+
+def read(file: str, columns: Sequence[str] | None = None) -> Table:
+    """A table from a file."""
+    try:
+        return read_table(file, columns=columns)
+    except DataError as error:  # advice for Python
+        text = str(error).replace(
+            "If its first line is no header, read it with header=False.", "The first line must hold the names."
+        )
+        raise DataError(text) from error
+
+
+def split_names(names: str, table: Table) -> list[str]:
+    """The columns that a flag names: one, or several with commas between them. Raises ``DataError`` for no column."""
+    if names in table.frame.columns or "," not in names:
+        chosen = [names]
+    else:
+        chosen = [name.strip() for name in names.split(",")]
+    if missing := [name for name in chosen if name not in table.frame.columns]:
+        read(str(table.path), missing)  # says so, with the nearest name
+    return chosen
+
+
+def source(task: Any, model: str, given: str | None, table: Table) -> list[str]:
+    """The columns with what is to be found: those that are given, or those that training read."""
+    if not task.target_says:
+        return []
+    if given is not None:
+        return split_names(given, table)
+    names = task.data_.get("target")
+    names = [names] if isinstance(names, str) else names
+    if not isinstance(names, list) or not names:
+        raise OptionError(f"{model} was not trained by this command line and names no target column. Give --target.")
+    return [str(name) for name in names]
+
+
+def kind_to_print(table: Table) -> str:
+    """What a table like this one is printed as."""
+    suffixes = {suffix.lower() for suffix in table.path.suffixes[-2:]}
+    return "csv" if ".csv" in suffixes else "tsv" if ".tsv" in suffixes else "jsonl"
+
+
+def relative(file: str, folder: str) -> str:
+    """A file as seen from a folder, so that the two can move together and a model tells nothing of who made it."""
+    try:
+        return os.path.relpath(os.path.realpath(file), os.path.realpath(folder))
+    except ValueError:  # another drive
+        return str(Path(file).resolve())
+
+
+def sha256(file: str) -> str:
+    """What a file holds, as a hash."""
+    with Path(file).open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
+
+
+def training_table(task: Any, model: str, file: str | None) -> Table:
+    """The file the model learnt from: as it was then, or the one the caller names."""
+    if file is None:
+        path, digest = task.data_.get("file"), task.data_.get("file SHA-256")
+        if not isinstance(path, str) or not isinstance(digest, str):
+            raise OptionError(f"{model} does not say which file it learnt from. Name it with --train FILE.")
+        file = os.path.relpath(Path(os.path.realpath(model)) / path)
+        advice = "The simple rival must learn from the same rows: name them with --train FILE."
+        if not Path(file).is_file():
+            raise DataError(f"{file}, which {model} learnt from, is not there any more. {advice}")
+        if sha256(file) != digest:
+            raise DataError(f"{file} was changed since {model} learnt from it. {advice}")
+    return read(file)

@@ -1,0 +1,105 @@
+"""A classifier on the command line: labels in a table, answers and probabilities as columns, TF-IDF beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+
+from elman import metrics, report
+from elman.baselines import Baseline, majority, rival
+from elman.errors import DataError
+from elman.files import Table
+from elman.tasks.tables import AnswersRows, check_names, is_csv, refuse_gaps, written
+
+__all__ = ["LabelRows"]
+
+
+class LabelRows(AnswersRows):
+    """What `elman` asks of a task whose answers are labels."""
+
+    target_says: ClassVar[str] = "the column with the labels"
+    example: ClassVar[str] = "reviews.csv --input review --target label"
+    classes_: Any
+    predict_proba: Callable[[Any], Any]
+
+    def truth_of(self, table: Table, name: str, model: str | None = None) -> list[Any]:
+        """The labels of all rows; each must be among those that the model learnt.
+
+        CSV has no types: there a label that reads like one of the classes, as `1` like the number 1, is that class.
+        """
+        check_names(table, [name])
+        column = table.frame[name]
+        if column.dtype.is_nested() or column.dtype.is_temporal():
+            what = f"holds {column.dtype}. A label is a word or a number."
+            raise DataError(f"{table.path.name}: the column {name!r} {what}")
+        refuse_gaps(table, column, "Every row needs a label: write one or drop the row.")
+        labels = column.to_list()
+        return labels if model is None else _among(labels, self.classes_.tolist(), table, name, model)
+
+    def check_truth(self, table: Table, name: str, truth: list[Any]) -> None:
+        """Refuses a single class, and labels of which no two are equal."""
+        classes = len(set(truth))
+        if classes == 1:
+            raise DataError(
+                f"{table.path.name}: every row has the label {truth[0]!r} in the column {name!r}. "
+                "Telling apart needs two labels at least."
+            )
+        if classes == len(truth) > 2:
+            raise DataError(
+                f"{table.path.name}: no two rows have the same label in the column {name!r}, so there is nothing to "
+                "learn. Is --target the right column?"
+            )
+
+    def outcome(self) -> dict[str, Any]:
+        """The classes."""
+        return {"classes": self.classes_.tolist()}
+
+    def summary(self) -> str:
+        """How many classes."""
+        return f"{len(self.classes_)} classes"
+
+    def answer_columns(self, X: Any, target: Sequence[str]) -> dict[str, Any]:
+        """The likeliest class, and the probability of each."""
+        chances, classes = self.predict_proba(X), self.classes_.tolist()
+        columns: dict[str, Any] = {f"predicted_{target[0]}": [classes[i] for i in chances.argmax(axis=1).tolist()]}
+        return columns | {f"probability_{written(c)}": chances[:, i].astype(float) for i, c in enumerate(classes)}
+
+    def measured(self, truth: Mapping[str, list[Any]], answers: Mapping[str, Any]) -> dict[str, float]:
+        """Accuracy and macro F1."""
+        (name,) = truth
+        given = np.asarray(answers[name]).tolist() if hasattr(answers[name], "tolist") else list(answers[name])
+        return {
+            "accuracy": metrics.accuracy(truth[name], given),
+            "macro_f1": metrics.macro_f1(truth[name], given),
+        }
+
+    def detailed(self, truth: Mapping[str, list[Any]], answers: Mapping[str, Any]) -> tuple[dict[str, Any], list[Any]]:
+        """Precision, recall and F1 of each class."""
+        (name,) = truth
+        classes = metrics.per_class(truth[name], answers[name].tolist())
+        return {"classes": [score._asdict() for score in classes]}, [report.class_table(classes)]
+
+    def rivals(self, X: Any) -> list[Baseline]:
+        """A linear model of what the sequences hold, and the commonest class."""
+        return [rival(X), majority()]
+
+    def spoken(self, answer: Any) -> tuple[str, dict[str, Any]]:
+        """The class and its probability."""
+        chances = {written(name): chance for name, chance in answer.probabilities.items()}
+        line = f"{answer.label}\t{max(chances.values()):.4f}"
+        return line, {"steps": answer.steps, "label": answer.label, "probabilities": chances}
+
+
+def _among(labels: list[Any], known: Sequence[Any], table: Table, name: str, model: str) -> list[Any]:
+    """The labels as the classes they are. Raises ``DataError`` with the line of one that was never learnt."""
+    if is_csv(table):
+        place = {written(label): label for label in known}
+        labels = [place.get(label, label) if isinstance(label, str) else label for label in labels]
+    classes = {(type(label), label) for label in known}
+    for row, label in enumerate(labels):
+        if (type(label), label) not in classes:
+            shown = ", ".join(map(repr, known[:8])) + (f" and {len(known) - 8} more" if len(known) > 8 else "")
+            raise DataError(f"{table.where(row)}: {name} is {label!r}, which {model} never learnt. It knows {shown}.")
+    return labels

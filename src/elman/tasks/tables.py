@@ -1,0 +1,308 @@
+"""What the command line asks of a task: to learn from a table, to answer its rows, to measure itself on them.
+
+The commands know files, folders and terminals. What a target is, what an answer looks like and who the rival is, the
+task says: `OnTables` is the list, and `AnswersRows` fills in most of it for tasks that answer each row.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+
+from elman.errors import DataError, OptionError, TrainingError
+from elman.features import Columns
+from elman.features.base import is_missing
+from elman.files import Table, read_table
+
+if TYPE_CHECKING:
+    import polars as pl
+
+__all__ = ["AnswersRows", "OnTables", "Scored", "floats_of", "is_csv", "refuse_gaps", "told", "written"]
+
+
+class Scored(NamedTuple):
+    """What a task measured on the rows of a table."""
+
+    rows: int
+    scores: dict[str, float]  # by name; the same names for the model and for its rivals
+    details: dict[str, Any]  # what --json says beside
+    tables: list[Any]  # what people see below, made by elman.report
+
+
+class OnTables:
+    """What `elman fit`, `predict`, `score` and `stream` ask of a task; `target` names the columns to be found."""
+
+    target_says: ClassVar[str] = "the column with what is to be found"  # the help of --target; "": the task has none
+    example: ClassVar[str] = "data.csv --target y"  # of `elman fit <task>`
+    network_: Any
+    feature_: Any
+
+    def fit_table(self, table: Table, target: Sequence[str], *, out: str, resume: bool) -> None:
+        """Learns from a table. Raises ``DataError``, naming file and line, before what would spoil it begins."""
+        raise NotImplementedError
+
+    def summary(self) -> str:
+        """What was learnt, for the first line that `elman fit` prints."""
+        return ""
+
+    def outcome(self) -> dict[str, Any]:
+        """The same for `elman fit --json`."""
+        return {}
+
+    def answer_table(self, table: Table, input: str | None, target: Sequence[str]) -> pl.DataFrame:
+        """What `elman predict` writes. `input`: the column to read, where it has another name than in training."""
+        raise NotImplementedError
+
+    def score_table(self, table: Table, input: str | None, target: Sequence[str], model: str) -> Scored:
+        """How good the answers for a table are; `model` is what messages call the model."""
+        raise NotImplementedError
+
+    def rivals_on(self, known: Table, table: Table, target: Sequence[str], model: str) -> list[dict[str, Any]]:
+        """The simple rivals, learnt from the rows `known`: name, scores and training_seconds of each on the table."""
+        raise NotImplementedError
+
+    def piece(self, line: str, number: int) -> Any:
+        """What one line of standard input feeds: text, a token or a JSON list of them, the numbers of a step."""
+        feature = self.feature_.only() if isinstance(self.feature_, Columns) else self.feature_
+        if feature.kind == "text":
+            return line
+        if feature.kind == "tokens":
+            return _tokens(line, number)
+        try:
+            return [float(part) for part in line.replace(",", " ").split()]
+        except ValueError:
+            raise DataError(f"line {number} of standard input: {line[:40]!r} is not numbers. Write 0.5 1.5") from None
+
+    def spoken(self, answer: Any) -> tuple[str, dict[str, Any]]:
+        """What `elman stream` prints of an answer: the line for people, and the object for machines."""
+        raise NotImplementedError
+
+
+class AnswersRows(OnTables):
+    """Tasks that answer each row of a table. A task says how it reads targets, and what its answers look like."""
+
+    input: Any
+    features: Any
+    input_: Any
+    fit: Callable[..., Any]
+    _column: Callable[..., Any]
+    predict: Callable[[Any], Any]
+
+    # ---- what a task says
+
+    def truth_of(self, table: Table, name: str, model: str | None = None) -> list[Any]:
+        """What is to be found in each row; `model` names the one that is asked, None in training."""
+        raise NotImplementedError
+
+    def check_truth(self, table: Table, name: str, truth: list[Any]) -> None:
+        """Raises ``DataError`` for targets that nothing could be learnt from."""
+
+    def answer_columns(self, X: Any, target: Sequence[str]) -> dict[str, Any]:
+        """The columns that `elman predict` adds."""
+        raise NotImplementedError
+
+    def measured(self, truth: Mapping[str, list[Any]], answers: Mapping[str, Any]) -> dict[str, float]:
+        """The scores of answers, by the name of the target."""
+        raise NotImplementedError
+
+    def detailed(self, truth: Mapping[str, list[Any]], answers: Mapping[str, Any]) -> tuple[dict[str, Any], list[Any]]:
+        """More about the answers: for machines, and as tables for people."""
+        return {}, []
+
+    def rivals(self, X: Any) -> list[Any]:
+        """The simple rivals for such sequences, not yet fitted."""
+        raise NotImplementedError
+
+    # ---- what the commands ask
+
+    def fit_table(self, table: Table, target: Sequence[str], *, out: str, resume: bool) -> None:
+        """Learns the columns `target` from the others, or from those of `input`."""
+        names = self._names_to_learn(table, target)
+        truth = {name: self.truth_of(table, name) for name in target}
+        for name, values in truth.items():
+            self.check_truth(table, name, values)
+        y = truth[target[0]] if len(target) == 1 else truth
+        several = len(names) > 1 or self.features
+        frame = typed(table, names, self.features) if several else table.frame.select(names)
+        told(lambda: self.fit(frame, y, out=out, resume=resume), table)
+
+    def answer_table(self, table: Table, input: str | None, target: Sequence[str]) -> pl.DataFrame:
+        """The table with the answers as further columns."""
+        import polars as pl
+
+        X = self.rows_of(table, input)
+        added = pl.DataFrame(told(lambda: self.answer_columns(X, target), table))
+        if clash := [name for name in added.columns if name in table.frame.columns]:
+            raise DataError(f"{table.path.name} already has a column {clash[0]!r}. Rename it or leave it out.")
+        return table.frame.hstack(added)
+
+    def score_table(self, table: Table, input: str | None, target: Sequence[str], model: str) -> Scored:
+        """The scores of the answers for all rows."""
+        X = self.rows_of(table, input)
+        truth = {name: self.truth_of(table, name, model) for name in target}
+        found = told(lambda: self.predict(X), table)
+        answers = found if isinstance(found, dict) else {target[0]: found}
+        details, tables = self.detailed(truth, answers)
+        return Scored(table.frame.height, self.measured(truth, answers), details, tables)
+
+    def rivals_on(self, known: Table, table: Table, target: Sequence[str], model: str) -> list[dict[str, Any]]:
+        """The simple rivals, one for each target, learnt from the rows `known`."""
+        before, now = self.rows_of(known, None), self.rows_of(table, None)
+        lessons = {name: self.truth_of(known, name, model) for name in target}
+        truth = {name: self.truth_of(table, name, model) for name in target}
+        scored = []
+        for place, first in enumerate(self.rivals(before)):
+            answers, seconds = {}, 0.0
+            for name in target:
+                other = self.rivals(before)[place]
+                told(lambda other=other, name=name: other.fit(before, lessons[name]), known)  # type: ignore[misc]
+                answers[name] = other.predict(now)
+                seconds += other.seconds
+            scored.append({"name": first.name, **self.measured(truth, answers), "training_seconds": round(seconds, 3)})
+        return scored
+
+    # ---- which columns
+
+    def rows_of(self, table: Table, input: str | None) -> Any:
+        """The sequences of a table that a trained model reads."""
+        if isinstance(self.feature_, Columns):
+            if input is not None:
+                raise OptionError(
+                    f"the model reads {', '.join(self.feature_.names)}, by these names. Leave --input out."
+                )
+            return self._column(typed(table, self.feature_.names, self.feature_.kinds), fitted=True)
+        name = input or self.input_
+        if isinstance(name, list):
+            return typed(table, name)
+        if not isinstance(name, str):
+            raise OptionError("the model was not trained by this command line and names no input column. Give --input.")
+        _check_sequences(table, name)
+        return table.frame[name].to_list()
+
+    def _names_to_learn(self, table: Table, target: Sequence[str]) -> list[str]:
+        check_names(table, target)
+        given = [self.input] if isinstance(self.input, str) else self.input
+        names = list(given) if given is not None else [c for c in table.frame.columns if c not in target]
+        if both := [name for name in names if name in target]:
+            raise OptionError(f"--input and --target both name the column {both[0]!r}. Name two.")
+        check_names(table, names)
+        if not names:
+            raise DataError(f"{table.path.name} has no column beside {', '.join(target)}. There must be one to read.")
+        if len(names) == 1 and not self.features:
+            _check_sequences(table, names[0])
+        return names
+
+
+# ---- columns of a table
+
+
+def check_names(table: Table, names: Sequence[str]) -> None:
+    """Raises ``DataError``, with the nearest name, unless a table has all these columns."""
+    if missing := [name for name in names if name not in table.frame.columns]:
+        read_table(table.path, columns=missing)
+
+
+def refuse_gaps(table: Table, column: pl.Series, advice: str) -> None:
+    """Raises ``DataError`` naming the line if a column has an empty cell."""
+    if column.null_count():
+        row = int(column.is_null().arg_true()[0])
+        raise DataError(f"{table.where(row)}: {column.name} is missing. {advice}")
+
+
+def _check_sequences(table: Table, name: str) -> None:
+    """The column is there, holds texts or lists, and holds one for every row."""
+    import polars as pl
+
+    check_names(table, [name])
+    column = table.frame[name]
+    if not isinstance(column.dtype, pl.String | pl.List | pl.Array | pl.Null):
+        raise DataError(f"{table.path.name}: the column {name!r} holds {column.dtype}, neither texts nor lists.")
+    refuse_gaps(table, column, 'Drop the row, or write "" for an empty text.')
+
+
+def floats_of(table: Table, name: str) -> list[float | None]:
+    """The numbers of a column; CSV has no types, so there they are read. An empty cell is None.
+
+    Raises ``DataError`` naming the line for what is no number.
+    """
+    import polars as pl
+
+    check_names(table, [name])
+    column = table.frame[name]
+    if column.dtype.is_numeric() or column.dtype == pl.Boolean:
+        return column.cast(pl.Float64).to_list()
+    if column.dtype == pl.Null:
+        return [None] * len(column)
+    if column.dtype != pl.String:
+        raise DataError(f"{table.path.name}: the column {name!r} holds {column.dtype}, not numbers.")
+    numbers = column.str.strip_chars().cast(pl.Float64, strict=False)
+    bad = (numbers.is_null() & column.is_not_null()).arg_true()
+    if len(bad):
+        row = int(bad[0])
+        raise DataError(f"{table.where(row)}: {name} is {column[row]!r}, where a number was expected.")
+    return numbers.to_list()
+
+
+def typed(table: Table, names: Sequence[str], kinds: Mapping[str, str] | None = None) -> pl.DataFrame:
+    """Some columns of a table; those of a CSV file that hold nothing but numbers as numbers.
+
+    `kinds` says which are to be: "number" makes numbers of a column whatever it looks like, any other leaves it.
+    """
+    import polars as pl
+
+    check_names(table, names)
+    frame = table.frame.select(names)
+    for name in names:
+        column, kind = frame[name], (kinds or {}).get(name)
+        if column.dtype != pl.String or kind not in (None, "number"):
+            continue
+        numbers = column.str.strip_chars().cast(pl.Float64, strict=False)
+        if kind == "number":
+            frame = frame.with_columns(pl.Series(name, floats_of(table, name), dtype=pl.Float64))
+        elif numbers.null_count() == column.null_count() < len(column):
+            frame = frame.with_columns(numbers.alias(name))
+    return frame
+
+
+def told(work: Callable[[], Any], table: Table) -> Any:
+    """Do the work; a fault in a sequence is named by its place in the file."""
+    try:
+        return work()
+    except (DataError, TrainingError) as error:
+        text = re.sub(r"\b[Xy]: (the label of )?sequence (\d+)", lambda f: table.where(int(f[2])), str(error))
+        text = re.sub(r"\bsequence (\d+)", lambda found: f"{found[0]} ({table.where(int(found[1]))})", text)
+        raise type(error)(text) from error
+
+
+def is_csv(table: Table) -> bool:
+    """Whether the cells of a table have no types."""
+    return not {".csv", ".tsv"}.isdisjoint(suffix.lower() for suffix in table.path.suffixes[-2:])
+
+
+def written(label: Any) -> str:
+    """A label as CSV has it.
+
+    >>> written(True), written("a")
+    ('true', 'a')
+    """
+    return label if isinstance(label, str) else json.dumps(label)
+
+
+def known_rows(truth: Sequence[Any]) -> list[int]:
+    """The places whose target is known.
+
+    >>> known_rows([1.0, None, 2.0])
+    [0, 2]
+    """
+    return [i for i, value in enumerate(truth) if not is_missing(value)]
+
+
+def _tokens(line: str, number: int) -> Any:
+    if not line.startswith("["):
+        return line.strip()
+    try:
+        return json.loads(line)
+    except ValueError as error:
+        raise DataError(f"line {number} of standard input: begins with [ but is no JSON list ({error}).") from None
