@@ -228,7 +228,7 @@ def test_regress(here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: py
     result = json.loads(said(capsys, "score", "sums", "wear.jsonl", "--baseline", "--json"))
     assert {"mae", "rmse", "r2"} <= set(result)
     assert [rival["name"] for rival in result["baselines"]] == ["summary statistics + ridge regression", "the mean"]
-    assert result["baselines"][0]["r2"] > 0.9
+    assert result["baselines"][0]["r2"] > 0.6
     assert result["baselines"][1]["r2"] == pytest.approx(0.0, abs=1e-9)
     typed(monkeypatch, b"0.5\n0.25\n")
     lines = [json.loads(line) for line in said(capsys, "stream", "sums", "--json").splitlines()]
