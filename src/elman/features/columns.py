@@ -206,6 +206,10 @@ class Columns:
         mixed = whole[order]
         return Ragged(mixed.values, mixed.offsets[:: len(parts)].clone())
 
+    def all_numbers(self) -> list[bool]:
+        """For each group whether all of it are numbers."""
+        return [all(isinstance(feature, Numbers) for feature in group.features) for group in self.groups]
+
     def only(self) -> Feature:
         """The one feature whose steps a stream can be fed. Raises ``OptionError`` if there are several."""
         features = [feature for group in self.groups for feature in group.features]

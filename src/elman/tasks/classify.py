@@ -313,11 +313,12 @@ class Classifier(ClassifierMixin, LabelRows, ColumnTask):
 
     def _question(self, X: Any, y: Any) -> Question:
         """What speaks for a class: its logit less the mean of the others', both paths together."""
-        column, answers = self._column(X), None
+        column, answers = self._column(X, fitted=True), None
         if y is not None:
             column, answers = self._scored(X, y)
         codes = self._logits(X if y is None else column).argmax(1) if answers is None else self._codes(answers)
-        data, chosen, others = self._steps(column), torch.from_numpy(codes), len(self.classes_) - 1
+        (feature, data), chosen = self._only_steps(column, "explain"), torch.from_numpy(codes)
+        others = len(self.classes_) - 1
         deep = 1.0 if self.ngrams_ is None else float(self.blend_[0])
 
         def against(logits: Tensor, codes: Tensor) -> Tensor:
@@ -334,16 +335,16 @@ class Classifier(ClassifierMixin, LabelRows, ColumnTask):
             steps = against(self.ngrams_.contributions(data), chosen[data.segments])
             beside = share * steps.numpy(), share * against(logits, chosen).numpy()
         answered = self.classes_[codes].tolist()
-        return Question(self.network_.input, data.lengths, score, *named_steps(self.feature_, data), answered, beside)
+        return Question(self.network_.input, data.lengths, score, *named_steps(feature, data), answered, beside)
 
     def _probe(self, X: Any, y: Any) -> Probe:
         """The recurrent path and its cross-entropy; without `y` the answers count as true."""
         if y is None:
-            column, codes = self._column(X), self._logits(X).argmax(1)
+            column, codes = self._column(X, fitted=True), self._logits(X).argmax(1)
         else:
             column, truth = self._scored(X, y)
             codes = self._codes(truth)
-        data, targets = self._steps(column), torch.from_numpy(codes)
+        (_, data), targets = self._only_steps(column, "diagnose"), torch.from_numpy(codes)
 
         def loss(indices: Tensor) -> Tensor:
             return functional.cross_entropy(self.network_(data[indices]), targets[indices], reduction="none")

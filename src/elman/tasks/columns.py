@@ -205,7 +205,13 @@ class ColumnTask(Task):
     def _feature(self, column: Any) -> Feature | Columns:
         """A feature for what is read, with the options that concern it."""
         if isinstance(column, Inputs):
-            return Columns(column.kinds, self._with_options).arrange(column)
+            made = Columns(column.kinds, self._with_options).arrange(column)
+            if CELLS[self.cell].blocks == BLOCKS and not all(made.all_numbers()):
+                raise OptionError(
+                    f"cell = {self.cell!r} reads numbers, but not all columns with steps are: {made.kinds}. Leave out "
+                    "the others with features={...: 'skip'}, or choose another cell."
+                )
+            return made
         made = infer(column) if self.feature == "auto" else FEATURES[self.feature]()
         return self._with_options(made)
 
@@ -266,6 +272,13 @@ class ColumnTask(Task):
         self.__dict__.pop("n_features_in_", None)
         if (columns := _columns(column)) is not None:
             self.n_features_in_: int = columns
+
+    def _only_steps(self, column: Any, what: str) -> tuple[Feature, Ragged]:
+        """The feature and the steps of a model of one column. Raises ``OptionError`` for one of several."""
+        data = self._steps(column)
+        if isinstance(data, Bundle) or isinstance(self.feature_, Columns):
+            raise OptionError(f"{what} is made for models of one column; this one reads {self.feature_.describe()}.")
+        return self.feature_, data
 
     def _steps(self, column: Any) -> Ragged | Bundle:
         """The steps of a column that the fitted feature can read."""

@@ -250,8 +250,10 @@ class Regressor(RegressorMixin, NumberRows, ColumnTask):
 
     def _probe(self, X: Any, y: Any) -> Probe:
         """The network and its loss; without `y` the sum of its answers, since they are no distance from themselves."""
-        column, truth = (self._column(X), None) if y is None else self._scored(X, y)
-        data = self._steps(column) if truth is None else self._told(column, truth)
+        column, truth = (self._column(X, fitted=True), None) if y is None else self._scored(X, y)
+        _, data = self._only_steps(column, "diagnose")
+        if truth is not None:
+            truth.check_steps(data.lengths)
         scaled = None if truth is None else self._scaled(truth.values)
         offsets = data.offsets if self.network_.every_step else torch.arange(len(data) + 1)
 
@@ -270,7 +272,8 @@ class Regressor(RegressorMixin, NumberRows, ColumnTask):
         if y not in names and (y is not None or self.outputs_ > 1):
             which = f"one of the {self.outputs_} numbers to explain, {', '.join(map(repr, names))}"
             raise OptionError(f"explain(X, y) needs as y {which}, got {y!r}.")
-        output, data = 0 if y is None else names.index(y), self._steps(self._column(X))
+        output = 0 if y is None else names.index(y)
+        feature, data = self._only_steps(self._column(X, fitted=True), "explain")
         mean, deviation = float(self.mean_[output]), float(self.deviation_[output])
         lengths = data.lengths if self.network_.every_step else torch.ones(len(data), dtype=torch.int64)
 
@@ -284,7 +287,7 @@ class Regressor(RegressorMixin, NumberRows, ColumnTask):
             return scores
 
         told = [self._name(output) if self.outputs_ > 1 else "the answer"] * len(data)
-        return Question(self.network_.input, data.lengths, score, *named_steps(self.feature_, data), told)
+        return Question(self.network_.input, data.lengths, score, *named_steps(feature, data), told)
 
     # ---- streaming
 
