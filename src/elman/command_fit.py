@@ -151,9 +151,7 @@ def _fit_result(made: Any, out: str, table: "Table") -> dict[str, Any]:
         "model": out,
         "file": str(table.path),
         "sequences": table.frame.height,
-        "input": "; ".join(
-            f"{what}" if name == "input" else f"{name}: {what}" for name, what in made.described().items()
-        ),
+        "input": _described(made.described()),
         **made.outcome(),
         "epochs": len(history),
         "best_epoch": history.best,
@@ -163,6 +161,12 @@ def _fit_result(made: Any, out: str, table: "Table") -> dict[str, Any]:
         "training_seconds": round(sum(epoch.seconds for epoch in history), 3),
         "steps_per_second": round(best.steps_per_second) if best else None,
     }
+
+
+def _described(inputs: Mapping[str, str]) -> str:
+    """What was read on one line: of one column what it is, of several each by its name."""
+    names = {name: name.removeprefix("input ").strip("'") for name in inputs}
+    return "; ".join(what if name == "input" else f"{names[name]}: {what}" for name, what in inputs.items())
 
 
 def _show_fit(result: Mapping[str, Any], made: Any) -> None:

@@ -205,13 +205,13 @@ class ColumnTask(Task):
     def _feature(self, column: Any) -> Feature | Columns:
         """A feature for what is read, with the options that concern it."""
         if isinstance(column, Inputs):
-            made = Columns(column.kinds, self._with_options).arrange(column)
-            if CELLS[self.cell].blocks == BLOCKS and not all(made.all_numbers()):
+            several = Columns(column.kinds, self._with_options).arrange(column)
+            if CELLS[self.cell].blocks == BLOCKS and not all(several.all_numbers()):
                 raise OptionError(
-                    f"cell = {self.cell!r} reads numbers, but not all columns with steps are: {made.kinds}. Leave out "
-                    "the others with features={...: 'skip'}, or choose another cell."
+                    f"cell = {self.cell!r} reads numbers, but not all columns with steps are: {several.kinds}. Leave "
+                    "out the others with features={...: 'skip'}, or choose another cell."
                 )
-            return made
+            return several
         made = infer(column) if self.feature == "auto" else FEATURES[self.feature]()
         return self._with_options(made)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -21,8 +21,10 @@ class LabelRows(AnswersRows):
 
     target_says: ClassVar[str] = "the column with the labels"
     example: ClassVar[str] = "reviews.csv --input review --target label"
-    classes_: Any
-    predict_proba: Callable[[Any], Any]
+
+    if TYPE_CHECKING:
+        classes_: Any
+        predict_proba: Callable[[Any], Any]
 
     def truth_of(self, table: Table, name: str, model: str | None = None) -> list[Any]:
         """The labels of all rows; each must be among those that the model learnt.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,9 +24,11 @@ class NumberRows(AnswersRows):
 
     target_says: ClassVar[str] = "the column with the numbers to be found; several with commas between them"
     example: ClassVar[str] = "wear.jsonl --input vibration --target hours"
-    every_step: bool
-    outputs_: int
-    names_: list[str] | None
+
+    if TYPE_CHECKING:
+        every_step: bool
+        outputs_: int
+        names_: list[str] | None
 
     def truth_of(self, table: Table, name: str, model: str | None = None) -> list[Any]:
         """The numbers of all rows, None where one is missing; with every_step the list of each row."""

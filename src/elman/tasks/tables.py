@@ -36,8 +36,9 @@ class OnTables:
 
     target_says: ClassVar[str] = "the column with what is to be found"  # the help of --target; "": the task has none
     example: ClassVar[str] = "data.csv --target y"  # of `elman fit <task>`
-    network_: Any
-    feature_: Any
+
+    if TYPE_CHECKING:
+        feature_: Any
 
     def fit_table(self, table: Table, target: Sequence[str], *, out: str, resume: bool) -> None:
         """Learns from a table. Raises ``DataError``, naming file and line, before what would spoil it begins."""
@@ -83,12 +84,13 @@ class OnTables:
 class AnswersRows(OnTables):
     """Tasks that answer each row of a table. A task says how it reads targets, and what its answers look like."""
 
-    input: Any
-    features: Any
-    input_: Any
-    fit: Callable[..., Any]
-    _column: Callable[..., Any]
-    predict: Callable[[Any], Any]
+    if TYPE_CHECKING:  # what the task has; an annotation here would hide that of its field
+        input: Any
+        features: Any
+        input_: Any
+        fit: Callable[..., Any]
+        _column: Callable[..., Any]
+        predict: Callable[[Any], Any]
 
     # ---- what a task says
 
