@@ -73,6 +73,8 @@ def _fit(
 ) -> int:
     from elman.tables import read, relative, sha256, split_names
 
+    if target and not task.target_says:  # a field of the task
+        options["target"] = target
     made: Any = task(**options)
     if problems := made.problems():
         raise OptionError("; ".join(problems))
@@ -83,8 +85,9 @@ def _fit(
         raise OptionError(f"--input and --target both name the column {target!r}. Name two.")
     table = read(file)
     names = split_names(target, table) if task.target_says else []
+    learnt = names if task.target_says else [made.target]
     source = {
-        "target": names[0] if len(names) == 1 else names,
+        "target": learnt[0] if len(learnt) == 1 else learnt,
         "file": relative(file, out),
         "file SHA-256": sha256(file),
     }
@@ -102,7 +105,7 @@ def _fit(
     if json:
         print_json(result)
     else:
-        _show_fit(result, made)
+        _show_fit(result, made, table.frame.height)
     if made.history_.interrupted:
         return end(f"stopped by Ctrl-C: the best model so far is in {out}. {again}", 130)
     return 0
@@ -150,9 +153,7 @@ def _fit_result(made: Any, out: str, table: "Table") -> dict[str, Any]:
     return {
         "model": out,
         "file": str(table.path),
-        "sequences": table.frame.height,
-        "input": _described(made.described()),
-        **made.outcome(),
+        **made.outcome(table.frame.height),
         "epochs": len(history),
         "best_epoch": history.best,
         "stopped": history.stopped,
@@ -163,15 +164,8 @@ def _fit_result(made: Any, out: str, table: "Table") -> dict[str, Any]:
     }
 
 
-def _described(inputs: Mapping[str, str]) -> str:
-    """What was read on one line: of one column what it is, of several each by its name."""
-    names = {name: name.removeprefix("input ").strip("'") for name in inputs}
-    return "; ".join(what if name == "input" else f"{names[name]}: {what}" for name, what in inputs.items())
-
-
-def _show_fit(result: Mapping[str, Any], made: Any) -> None:
-    learnt = ", ".join(part for part in (f"{result['sequences']:,} sequences", made.summary()) if part)
-    print(f"{learnt}; {result['input']}")
+def _show_fit(result: Mapping[str, Any], made: Any, rows: int) -> None:
+    print(made.summary(rows))
     scores = ", ".join(f"{name.replace('_', ' ')} {value:.4f}" for name, value in result["metrics"].items())
     epochs = f"epoch {result['best_epoch']} of {result['epochs']}, {result['training_seconds']:,.1f} s"
     print(f"{scores or 'nothing was held out to measure'} ({epochs})")

@@ -64,9 +64,10 @@ def score(
     table = read(file)
     names = source(task, model, target, table)
     scored = task.score_table(table, input, names, model)
-    result = {"model": model, "file": file, "sequences": scored.rows, **scored.scores, **scored.details}
+    counted = {} if scored.rows is None else {"sequences": scored.rows}
+    result = {"model": model, "file": file, **counted, **scored.scores, **scored.details}
     if baseline or train is not None:
-        result["baselines"] = task.rivals_on(training_table(task, model, train), table, names, model)
+        result["baselines"] = task.rivals_on(lambda: training_table(task, model, train), table, names, model)
     if json:
         print_json(result)
     else:
@@ -87,5 +88,6 @@ def _show_scores(result: Mapping[str, Any], scores: Sequence[str], tables: Seque
     rows = {str(result["model"]): {name: result[name] for name in scores}}
     for other in result.get("baselines", ()):
         rows[other["name"]] = {name: other[name] for name in scores}
-    print(f"{result['sequences']:,} sequences of {result['file']}")
+    if "sequences" in result:
+        print(f"{result['sequences']:,} sequences of {result['file']}")
     report.show(report.comparison_table(rows), *tables)

@@ -43,6 +43,7 @@ from elman.readings import Readings, origins, trimmed
 from elman.scaling import Shape, Tail
 from elman.stream import Session
 from elman.tasks.base import Task
+from elman.tasks.series_rows import SeriesRows
 from elman.train import History, train
 
 __all__ = ["Forecaster"]
@@ -52,7 +53,7 @@ _ROWS = 2048  # forecasts in a batch of answering
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class Forecaster(Task):
+class Forecaster(SeriesRows, Task):
     """The next values of many series, with intervals, from a long frame: a row for each series and time.
 
     Learnt: ``history_`` (the learning curve), ``metrics_`` (of the held-out ends of the series), ``network_``,

@@ -54,11 +54,11 @@ class LabelRows(AnswersRows):
                 "learn. Is --target the right column?"
             )
 
-    def outcome(self) -> dict[str, Any]:
+    def facts(self) -> dict[str, Any]:
         """The classes."""
         return {"classes": self.classes_.tolist()}
 
-    def summary(self) -> str:
+    def learnt(self) -> str:
         """How many classes."""
         return f"{len(self.classes_)} classes"
 

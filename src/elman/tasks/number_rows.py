@@ -49,11 +49,11 @@ class NumberRows(AnswersRows):
         if not len(_flat(truth)):
             raise DataError(f"{table.path.name}: the column {name!r} holds no number. Is --target the right column?")
 
-    def outcome(self) -> dict[str, Any]:
+    def facts(self) -> dict[str, Any]:
         """The targets and whether each step has one."""
         return {"targets": self.outputs_, "every_step": bool(self.every_step)}
 
-    def summary(self) -> str:
+    def learnt(self) -> str:
         """How many numbers."""
         numbers = "1 number" if self.outputs_ == 1 else f"{self.outputs_} numbers"
         return f"{numbers} for each {'step' if self.every_step else 'sequence'}"

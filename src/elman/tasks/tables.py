@@ -25,7 +25,7 @@ __all__ = ["AnswersRows", "OnTables", "Scored", "floats_of", "is_csv", "refuse_g
 class Scored(NamedTuple):
     """What a task measured on the rows of a table."""
 
-    rows: int
+    rows: int | None  # that have an answer each; None where the answers are not of rows
     scores: dict[str, float]  # by name; the same names for the model and for its rivals
     details: dict[str, Any]  # what --json says beside
     tables: list[Any]  # what people see below, made by elman.report
@@ -44,11 +44,11 @@ class OnTables:
         """Learns from a table. Raises ``DataError``, naming file and line, before what would spoil it begins."""
         raise NotImplementedError
 
-    def summary(self) -> str:
-        """What was learnt, for the first line that `elman fit` prints."""
-        return ""
+    def summary(self, rows: int) -> str:
+        """The first line that `elman fit` prints: what was learnt, from a table of so many rows."""
+        return f"{rows:,} rows"
 
-    def outcome(self) -> dict[str, Any]:
+    def outcome(self, rows: int) -> dict[str, Any]:
         """The same for `elman fit --json`."""
         return {}
 
@@ -60,8 +60,10 @@ class OnTables:
         """How good the answers for a table are; `model` is what messages call the model."""
         raise NotImplementedError
 
-    def rivals_on(self, known: Table, table: Table, target: Sequence[str], model: str) -> list[dict[str, Any]]:
-        """The simple rivals, learnt from the rows `known`: name, scores and training_seconds of each on the table."""
+    def rivals_on(
+        self, known: Callable[[], Table], table: Table, target: Sequence[str], model: str
+    ) -> list[dict[str, Any]]:
+        """The simple rivals, which may learn from the training table `known`: name and scores of each on the table."""
         raise NotImplementedError
 
     def piece(self, line: str, number: int) -> Any:
@@ -101,6 +103,14 @@ class AnswersRows(OnTables):
     def check_truth(self, table: Table, name: str, truth: list[Any]) -> None:
         """Raises ``DataError`` for targets that nothing could be learnt from."""
 
+    def learnt(self) -> str:
+        """What was learnt, in few words."""
+        return ""
+
+    def facts(self) -> dict[str, Any]:
+        """What was learnt, for machines."""
+        return {}
+
     def answer_columns(self, X: Any, target: Sequence[str]) -> dict[str, Any]:
         """The columns that `elman predict` adds."""
         raise NotImplementedError
@@ -118,6 +128,17 @@ class AnswersRows(OnTables):
         raise NotImplementedError
 
     # ---- what the commands ask
+
+    def summary(self, rows: int) -> str:
+        """How many sequences, what was learnt, and what each column was taken for."""
+        return f"{rows:,} sequences, {self.learnt()}; {self._inputs_in_words()}"
+
+    def outcome(self, rows: int) -> dict[str, Any]:
+        """The same for machines."""
+        return {"sequences": rows, "input": self._inputs_in_words(), **self.facts()}
+
+    def _inputs_in_words(self) -> str:
+        return str(self.feature_.describe())
 
     def fit_table(self, table: Table, target: Sequence[str], *, out: str, resume: bool) -> None:
         """Learns the columns `target` from the others, or from those of `input`."""
@@ -149,17 +170,20 @@ class AnswersRows(OnTables):
         details, tables = self.detailed(truth, answers)
         return Scored(table.frame.height, self.measured(truth, answers), details, tables)
 
-    def rivals_on(self, known: Table, table: Table, target: Sequence[str], model: str) -> list[dict[str, Any]]:
-        """The simple rivals, one for each target, learnt from the rows `known`."""
-        before, now = self.rows_of(known, None), self.rows_of(table, None)
-        lessons = {name: self.truth_of(known, name, model) for name in target}
+    def rivals_on(
+        self, known: Callable[[], Table], table: Table, target: Sequence[str], model: str
+    ) -> list[dict[str, Any]]:
+        """The simple rivals, one for each target, learnt from the rows that the model learnt from."""
+        training = known()
+        before, now = self.rows_of(training, None), self.rows_of(table, None)
+        lessons = {name: self.truth_of(training, name, model) for name in target}
         truth = {name: self.truth_of(table, name, model) for name in target}
         scored = []
         for place, first in enumerate(self.rivals(before)):
             answers, seconds = {}, 0.0
             for name in target:
                 other = self.rivals(before)[place]
-                told(lambda other=other, name=name: other.fit(before, lessons[name]), known)  # type: ignore[misc]
+                told(lambda other=other, name=name: other.fit(before, lessons[name]), training)  # type: ignore[misc]
                 answers[name] = other.predict(now)
                 seconds += other.seconds
             scored.append({"name": first.name, **self.measured(truth, answers), "training_seconds": round(seconds, 3)})
@@ -274,6 +298,7 @@ def told(work: Callable[[], Any], table: Table) -> Any:
         return work()
     except (DataError, TrainingError) as error:
         text = re.sub(r"\b[Xy]: (the label of )?sequence (\d+)", lambda f: table.where(int(f[2])), str(error))
+        text = re.sub(r"\bframe: (.*?)\brow (\d+)", lambda f: f"{f[1]}{table.where(int(f[2]))}", text)
         text = re.sub(r"\bsequence (\d+)", lambda found: f"{found[0]} ({table.where(int(found[1]))})", text)
         raise type(error)(text) from error
 

@@ -1,0 +1,103 @@
+"""A forecaster on the command line: a long table in, the next values of every series out, a naive rival beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from elman.errors import DataError
+from elman.files import Table
+from elman.tasks.tables import OnTables, Scored, told
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from elman.covariates import Covariates
+
+__all__ = ["SeriesRows"]
+
+
+class SeriesRows(OnTables):
+    """What `elman` asks of a task that reads a long table; which columns it has are fields of the task."""
+
+    target_says: ClassVar[str] = ""
+    example: ClassVar[str] = "load.csv --horizon 48 --season 24"
+
+    if TYPE_CHECKING:
+        id: str
+        time: str
+        target: str
+        data_: dict[str, Any]
+        covariates_: Covariates
+        fit: Callable[..., Any]
+        predict: Callable[..., Any]
+        evaluate: Callable[..., dict[str, float]]
+        evaluate_naive: Callable[..., dict[str, float]]
+
+    def fit_table(self, table: Table, target: Sequence[str], *, out: str, resume: bool) -> None:
+        """Learns all series of a long table."""
+        told(lambda: self.fit(_typed(table.frame, self.target), out=out, resume=resume), table)
+
+    def outcome(self, rows: int) -> dict[str, Any]:
+        """How many series and steps, and how far they are apart."""
+        names = ("series", "steps", "missing", "distance of steps")
+        return {name.replace(" ", "_"): self.data_[name] for name in names}
+
+    def summary(self, rows: int) -> str:
+        """The same in words."""
+        found = self.outcome(rows)
+        missing = f"{found['missing']:,} missing, {found['distance_of_steps']} apart"
+        return f"{found['series']:,} series, {found['steps']:,} steps, {missing}"
+
+    def answer_table(self, table: Table, input: str | None, target: Sequence[str]) -> pl.DataFrame:
+        """The next values after the end of each series of the table."""
+        given = told(lambda: self._history_and_future(_typed(table.frame, self.target)), table)
+        made: pl.DataFrame = told(lambda: self.predict(**given), table)
+        return made
+
+    def score_table(self, table: Table, input: str | None, target: Sequence[str], model: str) -> Scored:
+        """The errors for a table that goes on where the model's series ended, or holds that too."""
+        found = told(lambda: self.evaluate(_typed(table.frame, self.target)), table)
+        scores = {name: value for name, value in found.items() if isinstance(value, float)}
+        return Scored(None, scores, {name: value for name, value in found.items() if name not in scores}, [])
+
+    def rivals_on(
+        self, known: Callable[[], Table], table: Table, target: Sequence[str], model: str
+    ) -> list[dict[str, Any]]:
+        """The season before, once more."""
+        return [{"name": "seasonal naive", **self.evaluate_naive(_typed(table.frame, self.target))}]
+
+    def _history_and_future(self, frame: pl.DataFrame) -> dict[str, Any]:
+        """What to forecast from; where future covariates were learnt, the rows after the last values hold them."""
+        import polars as pl
+
+        if not self.covariates_.future or not {self.id, self.time, self.target} <= set(frame.columns):
+            return {"frame": frame}
+        last = pl.col(self.time).filter(pl.col(self.target).is_not_null()).max().over(self.id)
+        return {"frame": frame.filter(pl.col(self.time) <= last), "future": frame}
+
+
+def _typed(frame: pl.DataFrame, target: str) -> pl.DataFrame:
+    """A table with its texts as the numbers that they spell, column by column; an empty cell is missing.
+
+    Columns with other texts stay as they are, but the `target` is refused.
+    """
+    import polars as pl
+
+    columns = []
+    for column in frame:
+        if column.dtype == pl.String:
+            column = column.replace(dict.fromkeys(("", "NA", "NaN", "nan", "null", "None")))
+            for kind in (pl.Int64, pl.Float64):
+                numbers = column.str.strip_chars().cast(kind, strict=False)
+                if numbers.null_count() == column.null_count() < len(column):
+                    column = numbers
+                    break
+            else:
+                if column.name == target and (wrong := numbers.is_null() & column.is_not_null()).any():
+                    row = int(wrong.arg_max() or 0)
+                    raise DataError(
+                        f"frame: column {target!r}, row {row} is {column[row]!r}, where a number was expected."
+                    )
+        columns.append(column)
+    return pl.DataFrame(columns)
