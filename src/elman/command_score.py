@@ -87,7 +87,7 @@ def _show_scores(result: Mapping[str, Any], scores: Sequence[str], tables: Seque
 
     rows = {str(result["model"]): {name: result[name] for name in scores}}
     for other in result.get("baselines", ()):
-        rows[other["name"]] = {name: other[name] for name in scores}
+        rows[other["name"]] = {name: other[name] for name in scores if name in other}
     if "sequences" in result:
         print(f"{result['sequences']:,} sequences of {result['file']}")
     report.show(report.comparison_table(rows), *tables)
