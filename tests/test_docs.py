@@ -22,6 +22,7 @@ from threadpoolctl import threadpool_limits
 
 import elman
 from elman.cli import main
+from elman.tasks import TASKS
 
 ROOT = Path(__file__).parents[1]
 PAGES = {page.relative_to(ROOT).as_posix(): page for page in sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])}
@@ -122,7 +123,7 @@ def test_rows_of_the_readme() -> None:
         "sequences": [np.zeros((length, 100), np.float32) for length in (3, 0, 5)],
         "numbers": [1.0, 2.0, 3.0],
         "frame": pl.DataFrame({"unique_id": "a", "ds": range(60), "y": [1.0, 2.0, 3.0] * 20}),
-        "table": {"text": texts, "price": list(range(20)), "label": labels},
+        "table": {"text": [f"{text} {i}" for i, text in enumerate(texts)], "price": list(range(20)), "label": labels},
     }
     rows = re.findall(r"^\| [^|]+ \| `([^`]*elman\.[^`]*|clf[^`]*)` \|", PAGES["README.md"].read_text("utf-8"), re.M)
     assert len(rows) >= 5
@@ -187,8 +188,10 @@ def test_targets_of_make() -> None:
 
 def test_flags() -> None:
     """A flag of elman that a page names is one that some command has."""
-    source = "".join((ROOT / "src/elman" / file).read_text("utf-8") for file in ("cli.py", "demo.py", "inspection.py"))
-    known = {f.replace("_", "-") for f in elman.Classifier().get_params()} | set(re.findall(r"\b\w+\b", source))
+    package = ROOT / "src/elman"
+    files = [package / "demo.py", package / "inspection.py", package / "cli.py", *package.glob("command_*.py")]
+    known = set(re.findall(r"\b\w+\b", "".join(file.read_text("utf-8") for file in files)))
+    known |= {option.replace("_", "-") for task in TASKS.values() for option in task().get_params()}
     for name in ("README.md", "docs/command-line.md", "docs/demo.md", "docs/training.md", "docs/tasks/classify.md"):
         for flag in re.findall(r"(?<![\w-])--([a-z][a-z-]+)", PAGES[name].read_text("utf-8")):
             plain = flag.removeprefix("no-")

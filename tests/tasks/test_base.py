@@ -12,7 +12,7 @@ import safetensors.torch
 
 from elman import store
 from elman.errors import ModelFileError, OptionError
-from elman.tasks import TASKS, Classifier, Regressor, load
+from elman.tasks import TASKS, Classifier, Forecaster, Regressor, load
 from elman.tasks.base import held_out
 
 SMALL: dict[str, Any] = {"hidden": 6, "embed": 5, "epochs": 3, "verbose": False}
@@ -120,7 +120,6 @@ def huge(config: Any, *_: Any) -> None:
         lambda c, t, f: c["options"].update(hidden=7),
         lambda c, t, f: c["options"].update(layers=2),
         huge,
-        lambda c, t, f: c["options"].pop("class_weight"),
         lambda c, t, f: c["options"].update(class_weight={"a": 1}),
         lambda c, t, f: c["feature"].update(kind="smell"),
         lambda c, t, f: c["feature"].update(symbols=3),
@@ -159,7 +158,7 @@ def test_no_folder(tmp_path: Path) -> None:
 
 
 def test_table_of_tasks() -> None:
-    assert list(TASKS.items()) == [("classify", Classifier), ("regress", Regressor)]
+    assert list(TASKS.items()) == [("classify", Classifier), ("regress", Regressor), ("forecast", Forecaster)]
 
 
 # ---- checkpoints

@@ -403,8 +403,9 @@ def _by_name(X: Any) -> dict[str, Any] | None:
 
 
 def _native(frame: Any, name: str) -> Any:
-    native = frame[name].to_native()
-    return native if hasattr(native, "name") else _Named(frame[name].to_list(), name)
+    column = frame.get_column(name)  # a name that is a number would be a place in frame[name]
+    native = column.to_native()
+    return native if hasattr(native, "name") else _Named(column.to_list(), name)
 
 
 def _one(X: Any, columns: Mapping[str, Any], name: str) -> Any:
@@ -416,7 +417,8 @@ def _table(X: Any, names: Sequence[str]) -> Any:
     """scikit-learn's table of numbers, a sequence each, one step a column: the columns, if all hold single numbers."""
     if isinstance(X, Mapping) or not names:
         return None
-    frame = _frame(X).select(names)
+    frame = _frame(X)
+    frame = frame if len(names) == len(frame.columns) else frame.select(names)
     return frame if all(d.is_numeric() or d == nw.Boolean for d in frame.schema.values()) else None
 
 
