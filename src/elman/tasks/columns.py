@@ -394,7 +394,7 @@ def _names(X: Any, y: Any) -> list[str] | None:
 
 def _by_name(X: Any) -> dict[str, Any] | None:
     """The columns of a frame, or of a dict of columns; None for what has no names."""
-    if isinstance(X, Mapping):
+    if isinstance(X, Mapping) and not hasattr(X, "nnz"):  # some of SciPy's sparse matrices are dicts
         return {str(name): column for name, column in X.items()} or None
     if isinstance(X, list | tuple | np.ndarray | Tensor | Ragged) or not is_frame(X):
         return None
