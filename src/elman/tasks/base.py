@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
@@ -169,10 +171,19 @@ class Task(BaseEstimator, Training, OnTables):
         if problems := self.problems():
             raise OptionError("; ".join(problems))
 
-    def _check_run(self, out: Any, resume: bool) -> None:
+    def _check_run(self, out: str | os.PathLike[str] | None, resume: bool) -> Path | None:
+        """Where the checkpoints of a fit go; None: nowhere."""
         self._check_options()
         if resume and out is None:
             raise OptionError("resume = True needs the folder of the run to continue; give out=...")
+        return None if out is None else Path(out) / store.CHECKPOINT
+
+    @contextmanager
+    def _drawn(self) -> Iterator[None]:
+        """Weights made in here are those of `seed`; the caller's random numbers are not touched."""
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.seed() if self.seed is None else torch.default_generator.manual_seed(int(self.seed))
+            yield
 
     def _check_fitted(self) -> None:
         if not hasattr(self, "network_"):

@@ -114,7 +114,7 @@ class Classifier(ClassifierMixin, LabelRows, ColumnTask):
         Raises ``OptionError`` for all options that cannot be, ``DataError`` for data that cannot be used, naming the
         sequence, and ``TrainingError`` if the loss becomes NaN (what was learnt until then stays usable).
         """
-        self._check_run(out, resume)
+        checkpoint = self._check_run(out, resume)
         column, y = self._column_and_target(X, y)
         if y is None:
             raise DataError("Classifier requires y to be passed, but the target y is None. Give one label a sequence.")
@@ -136,13 +136,11 @@ class Classifier(ClassifierMixin, LabelRows, ColumnTask):
         plan = self.planned(len(training), data.steps, _UPDATES if signals else 0)
         few = ", ".join(str(c) for c in classes.tolist()[:20]) + (" …" if len(classes) > 20 else "")
         self.data_ = self._facts(plan, data, kept) | {"classes": few}
-        checkpoint = None if out is None else Path(out) / store.CHECKPOINT
         self._train(plan, data, kept, torch.from_numpy(codes), weights, (training, rest), checkpoint, resume)
         return self
 
     def _network(self, codes: NDArray[np.int64], weights: Tensor) -> Network:
-        with torch.random.fork_rng(devices=[]):
-            torch.default_generator.seed() if self.seed is None else torch.default_generator.manual_seed(int(self.seed))
+        with self._drawn():
             network = Network(self.feature_, len(self.classes_), self)
         # The logarithm of how frequent each class is, so that training need not learn it.
         frequent = torch.from_numpy(np.bincount(codes, minlength=len(self.classes_))) * weights + 1e-3

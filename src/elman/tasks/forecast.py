@@ -166,9 +166,7 @@ class Forecaster(SeriesRows, Task):
         """
         if isinstance(y, str):
             self.target = y
-        self._check_options()
-        if resume and out is None:
-            raise OptionError("resume = True needs the folder of the run to continue; give out=...")
+        checkpoint = self._check_run(out, resume)
         freq = None if self.freq is None else parse(self.freq)
         panel, grid, style = read(frame, self.columns, freq=freq, sort=self.sort)
         panel = trimmed(panel, target=self.target)
@@ -179,7 +177,6 @@ class Forecaster(SeriesRows, Task):
         held = self._held(panel.lengths)
         self.network_ = self._networks()
         self.data_ = self._facts_in_words(panel, held)
-        checkpoint = None if out is None else Path(out) / store.CHECKPOINT
         self._train(panel, readings, held, checkpoint, resume)
         return self
 
@@ -267,8 +264,7 @@ class Forecaster(SeriesRows, Task):
             facts.sizes(facts.past, facts.future, facts.static),
             facts.sizes(facts.future),
         )
-        with torch.random.fork_rng(devices=[]):
-            torch.default_generator.seed() if self.seed is None else torch.default_generator.manual_seed(int(self.seed))
+        with self._drawn():
             return Members(sizes, int(self.members), self.encoder, self.dropout)
 
     def _train(

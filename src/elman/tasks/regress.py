@@ -98,7 +98,7 @@ class Regressor(RegressorMixin, NumberRows, ColumnTask):
         Raises ``OptionError`` for all options that cannot be, ``DataError`` for data that cannot be used, naming the
         sequence, and ``TrainingError`` if the loss becomes NaN (what was learnt until then stays usable).
         """
-        self._check_run(out, resume)
+        checkpoint = self._check_run(out, resume)
         column, y = self._column_and_target(X, y)
         if y is None:
             raise DataError("Regressor requires y to be passed, but the target y is None. Give a number a sequence.")
@@ -123,13 +123,11 @@ class Regressor(RegressorMixin, NumberRows, ColumnTask):
         plan = self.planned(len(training), data.steps)
         skipped = {"sequences without a target": len(targets) - len(known)} if len(known) < len(targets) else {}
         self.data_ = self._facts(plan, data, kept) | skipped
-        checkpoint = None if out is None else Path(out) / store.CHECKPOINT
         self._train(plan, data, kept, targets, (training, rest), checkpoint, resume)
         return self
 
     def _network(self) -> Network:
-        with torch.random.fork_rng(devices=[]):
-            torch.default_generator.seed() if self.seed is None else torch.default_generator.manual_seed(int(self.seed))
+        with self._drawn():
             return Network(self.feature_, self.outputs_, self, bool(self.every_step))
 
     def _train(
