@@ -7,32 +7,24 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from elman.errors import DataError
 from elman.files import Table
-from elman.tasks.tables import OnTables, Scored, told
+from elman.tasks.series_scores import Measured
+from elman.tasks.tables import Scored, told
 
 if TYPE_CHECKING:
     import polars as pl
 
-    from elman.covariates import Covariates
 
 __all__ = ["SeriesRows"]
 
 
-class SeriesRows(OnTables):
+class SeriesRows(Measured):
     """What `elman` asks of a task that reads a long table; which columns it has are fields of the task."""
 
     target_says: ClassVar[str] = ""
     example: ClassVar[str] = "load.csv --horizon 48 --season 24"
 
     if TYPE_CHECKING:
-        id: str
-        time: str
-        target: str
         data_: dict[str, Any]
-        covariates_: Covariates
-        fit: Callable[..., Any]
-        predict: Callable[..., Any]
-        evaluate: Callable[..., dict[str, float]]
-        evaluate_naive: Callable[..., dict[str, float]]
 
     def fit_table(self, table: Table, target: Sequence[str], *, out: str, resume: bool) -> None:
         """Learns all series of a long table."""

@@ -1,0 +1,74 @@
+"""A forecaster on disk: what it learnt as JSON and tensors, checked on the way in; the ends of its series too."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from elman import store
+from elman.calendar import Grid
+from elman.covariates import Covariates
+from elman.frames import Style
+from elman.known import Known
+from elman.scaling import Shape
+from elman.tasks.series_answers import Answers, levels_of
+
+__all__ = ["Stored"]
+
+
+class Stored(Answers):
+    """Saves what a forecaster learnt, and restores it."""
+
+    def _describe_input(self) -> dict[str, Any]:
+        names = self.columns
+        made = {"columns": f"{names.id}, {names.time}, {names.target}"}
+        groups = {"past": names.past, "future": names.future, "static": names.static}
+        return made | {f"{key} covariates": ", ".join(group) for key, group in groups.items() if group}
+
+    def _config(self) -> dict[str, Any]:
+        return {
+            "grid": [self.grid_.kind, self.grid_.size, self.grid_.origin, self.grid_.month_end],
+            "style": [self.style_.library, self.style_.time, self.style_.zone],
+            "shape": [self.shape_.season, self.shape_.window, self.shape_.log],
+            "smallest": self.smallest_,
+            "nonnegative": self.nonnegative_,
+            "longest": self.longest_,
+            "covariates": self.covariates_.config(),
+            "factors": [[level, by] for level, by in self.factors_.items()],
+            "known": self.known_.config(),
+        }
+
+    def _tensors(self) -> dict[str, Tensor]:
+        return {f"known.{key}": value for key, value in self.known_.tensors().items()}
+
+    def _restore(
+        self, config: Mapping[str, Any], tensors: Mapping[str, Tensor], files: Mapping[str, Any], folder: Any
+    ) -> None:
+        kind, size, origin, month_end = config["grid"]
+        self.grid_ = Grid(str(kind), int(size), int(origin), bool(month_end))
+        library, time, zone = config["style"]
+        self.style_ = Style(str(library), str(time), None if zone is None else str(zone))
+        season, window, log = config["shape"]
+        self.shape_ = Shape(int(season), int(window), bool(log))
+        if kind not in ("integer", "fixed", "month") or min(int(size), int(season), int(window)) < 1:
+            raise ValueError("grid")
+        self.smallest_, self.nonnegative_ = float(config["smallest"]), bool(config["nonnegative"])
+        self.longest_ = int(config["longest"])
+        self.covariates_ = Covariates.restore(config["covariates"])
+        self.factors_ = {float(level): float(by) for level, by in config["factors"]}
+        if sorted(self.factors_) != sorted(map(float, levels_of(self.levels))):
+            raise ValueError("factors")
+        if not all(math.isfinite(by) and by >= 0 for by in self.factors_.values()):
+            raise ValueError("factors")
+        with torch.device("meta"):  # no memory is taken before the sizes are known to fit
+            self.network_ = self._networks()
+        weights = store.under("network.", tensors)
+        store.check_tensors(folder, weights, self.network_.state_dict())
+        self.network_.load_state_dict(weights, assign=True)
+        self.network_.eval()
+        like = [member.initial_state(1) for member in self.network_]
+        self.known_ = Known.restore(config["known"], store.under("known.", tensors), self.shape_, like)
