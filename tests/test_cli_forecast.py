@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -55,9 +56,22 @@ def test_score(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     assert main(["score", str(model), str(file), "--baseline", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert told["smape"] > 0
-    assert told["baselines"][0]["name"] == "seasonal naive"
+    naive, theta = told["baselines"]
+    assert (naive["name"], theta["name"]) == ("seasonal naive", "Theta")
+    assert naive["mae"] < theta["mae"] < 100, "series without noise, of which the season before is the best forecast"
     assert main(["score", str(model), str(file), "--baseline"]) == 0
-    assert "seasonal naive" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "seasonal naive" in shown
+    assert "Theta" in shown
+
+
+def test_score_without_the_training_file(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.copytree(model, tmp_path / "moved")
+    file = written(tmp_path / "later.csv", 120, 126)
+    assert main(["score", str(tmp_path / "moved"), str(file), "--baseline", "--json"]) == 0
+    caught = capsys.readouterr()
+    assert [one["name"] for one in json.loads(caught.out)["baselines"]] == ["seasonal naive", "Theta"]
+    assert "kept ends of the series only" in caught.err
 
 
 def test_refused_with_the_line(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,15 +2,18 @@
 
     seasonal naive     the value of the last season, again and again
     ridge on lags      y_{t+j} = a_j . (y_t ... y_{t-lags+1}) + b_j . x_t + c_j,  least squares + strength |a, b|^2
-    Theta, ETS         statsforecast, if it is installed (Assimakopoulos & Nikolopoulos 2000; Hyndman et al. 2008)
+    Theta              half the trend, and exponential smoothing, of the series without its season; by statsmodels
 
 Missing values are filled with what was known last.
+
+Assimakopoulos, V. and Nikolopoulos, K. 2000. The theta model: a decomposition approach to forecasting. International
+Journal of Forecasting 16.
 """
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, field
-from importlib import import_module
 from typing import Any, Self
 
 import numpy as np
@@ -18,7 +21,7 @@ from numpy.typing import NDArray
 
 from elman.errors import DataError, OptionError
 
-__all__ = ["Ridge", "last_season", "published"]
+__all__ = ["Ridge", "last_season", "theta"]
 
 _Floats = NDArray[np.float64]
 
@@ -83,16 +86,28 @@ class Ridge:
         return np.concatenate([lags, *more, np.ones((len(at), 1))], axis=1)
 
 
-def published(name: str, values: _Floats, season: int, horizon: int) -> _Floats:
-    """The forecast of a model of statsforecast: "AutoTheta" or "AutoETS". Raises OptionError where it is missing."""
+def theta(values: _Floats, season: int, horizon: int) -> _Floats:
+    """The forecast of the Theta method, as the M4 competition had it: seasons are divided out where a test finds them.
+
+    Where there is nothing to fit, as in a series of three values, it is the seasonal naive forecast. Raises
+    ``OptionError`` where statsmodels (the extra `rivals`) is missing.
+    """
     try:
-        models = import_module("statsforecast.models")
+        from statsmodels.tsa.forecasting.theta import ThetaModel
     except ImportError:
-        raise OptionError(
-            f"{name} comes with statsforecast, which is not installed: pip install statsforecast"
-        ) from None
+        raise OptionError("the Theta method comes with statsmodels: pip install 'elman[rivals]'") from None
+    naive = last_season(values, season, horizon)
     known = np.maximum.accumulate(np.where(np.isnan(values), -1, np.arange(len(values))))
-    filled = values[np.maximum(known, int(np.flatnonzero(known >= 0)[0]))]
-    model: Any = getattr(models, name)(season_length=season)
-    made: _Floats = np.asarray(model.forecast(filled, horizon)["mean"], np.float64)
-    return made
+    first = int(np.flatnonzero(known >= 0)[0])
+    filled = values[known[first:]]
+    if len(filled) < 4 or np.ptp(filled) == 0:
+        return naive
+    seasonal = 1 < season <= len(filled) // 2
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        try:
+            model = ThetaModel(filled, period=season if seasonal else None, deseasonalize=seasonal)
+            made = np.asarray(model.fit().forecast(horizon), np.float64)
+        except (ValueError, np.linalg.LinAlgError):  # what cannot be divided or solved
+            return naive
+    return np.where(np.isfinite(made), made, naive)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from elman.errors import DataError
+from elman.errors import DataError, OptionError
 from elman.files import Table
+from elman.progress import note
 from elman.tasks.series_scores import Measured
 from elman.tasks.tables import Scored, told
 
@@ -56,8 +57,19 @@ class SeriesRows(Measured):
     def rivals_on(
         self, known: Callable[[], Table], table: Table, target: Sequence[str], model: str
     ) -> list[dict[str, Any]]:
-        """The season before, once more."""
-        return [{"name": "seasonal naive", **self.evaluate_naive(_typed(table.frame, self.target))}]
+        """The season before, once more; and Theta, which reads the training table, or what is kept of the series."""
+        frame = _typed(table.frame, self.target)
+        naive = {"name": "seasonal naive", **self.evaluate_naive(frame)}
+        try:
+            history = _typed(known().frame, self.target)
+        except (DataError, OptionError) as error:
+            note(f"Theta sees the kept ends of the series only. {error}")
+            history = None
+        try:
+            return [naive, {"name": "Theta", **told(lambda: self.evaluate_theta(frame, history), table)}]
+        except OptionError as error:
+            note(f"Theta is left out: {error}")
+            return [naive]
 
     def _history_and_future(self, frame: pl.DataFrame) -> dict[str, Any]:
         """What to forecast from; where future covariates were learnt, the rows after the last values hold them."""

@@ -20,6 +20,7 @@ from elman.known import Known
 from elman.metrics import coverage, mase, smape
 from elman.options import is_whole
 from elman.readings import trimmed
+from elman.seasonal import theta
 from elman.tasks.series_answers import Answers, levels_of
 
 __all__ = ["Measured", "ahead_of"]
@@ -107,6 +108,38 @@ class Measured(Answers):
         known, truth = self._truth(frame)
         season = self._plain(known.tail.fills[:, -self.shape_.season :])
         return self._errors(known, truth, season[:, np.arange(self.horizon) % self.shape_.season])
+
+    def evaluate_theta(self, frame: Any, history: Any = None) -> dict[str, float]:
+        """The same errors of the Theta method (Assimakopoulos & Nikolopoulos 2000), fitted to each series by itself.
+
+        `history`: the series up to the frame, such as those of training; without it Theta sees what the model keeps,
+        the last ``shape_.window`` values. Raises ``OptionError`` where statsmodels (the extra `rivals`) is missing.
+        """
+        known, truth = self._truth(frame)
+        season, horizon = self.shape_.season, self.horizon
+        answers = [theta(values, season, horizon) for values in self._histories(known, history)]
+        return self._errors(known, truth, np.stack(answers))
+
+    def _histories(self, known: Known, history: Any) -> list[_Floats]:
+        """The values of each series up to its kept end: those of a frame, and what is kept where it has none."""
+        width = known.tail.fills.shape[1]
+        ends = self._plain(known.tail.fills)
+        kept = [row[width - min(width, n) :] for row, n in zip(ends, known.tail.steps.tolist(), strict=True)]
+        if history is None:
+            return kept
+        columns = replace(self.columns, past=(), future=(), static=())
+        panel, _, _ = read(history, columns, self.grid_, sort=self.sort, name="history")
+        place, made = {name: i for i, name in enumerate(panel.ids)}, []
+        for name, after, end in zip(known.ids, known.next.tolist(), kept, strict=True):
+            count = after - int(panel.first[place[name]]) if name in place else 0
+            if count < len(end):
+                made.append(end)
+                continue
+            values = panel.window([name], np.array([after - count]), count).values
+            last = values[count - len(end) :]
+            values[count - len(end) :] = np.where(np.isnan(last), end, last)
+            made.append(values)
+        return made
 
     def score(self, frame: Any, y: Any = None) -> float:
         """The share of the seasonal naive forecast's error that is saved: 1 is perfect, 0 is as good as that forecast.
