@@ -9,6 +9,7 @@ microsecond, or a month.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +23,7 @@ __all__ = ["OFF", "Grid", "cycles", "parse", "season_of"]
 OFF = -(2**63)  # the index of a stamp that is not on the grid
 
 _Array = NDArray[Any]
+_LARGEST = 2**62  # of a step, so that a sum of two stamps is still an int64
 _SECOND = 1_000_000
 _DAY = 86_400 * _SECOND
 _FIXED = {"us": 1, "ms": 1000, "s": _SECOND, "min": 60 * _SECOND, "h": 3600 * _SECOND, "d": _DAY, "w": 7 * _DAY}
@@ -46,6 +48,15 @@ class Grid:
     size: int
     origin: int = 0
     month_end: bool = False
+
+    @classmethod
+    def restore(cls, config: Sequence[Any]) -> Grid:
+        """From kind, size, origin and month_end. Raises ValueError for what cannot be."""
+        kind, size, origin, month_end = config
+        whole = type(size) is int and type(origin) is int and 0 < size < _LARGEST and abs(origin) < _LARGEST
+        if kind not in ("integer", "fixed", "month") or not whole or type(month_end) is not bool:
+            raise ValueError("grid")
+        return cls(kind, size, origin, month_end)
 
     @classmethod
     def found(cls, stamps: _Array, series: _Array, freq: tuple[str, int] | None = None) -> Grid:
@@ -136,10 +147,10 @@ def parse(freq: Any) -> tuple[str, int]:
     >>> parse("15min"), parse("M"), parse(3)
     (('fixed', 900000000), ('month', 1), ('integer', 3))
     """
-    if isinstance(freq, int | np.integer) and not isinstance(freq, bool) and freq > 0:
+    if isinstance(freq, int | np.integer) and not isinstance(freq, bool) and 0 < freq < _LARGEST:
         return "integer", int(freq)
     match = re.fullmatch(r"(\d*)\s*([A-Za-z]+?)(-[A-Z]{3})?", freq.strip()) if isinstance(freq, str) else None
-    if match and (count := int(match[1] or 1)):
+    if match and 0 < (count := int(match[1] or 1)) < _LARGEST // _FIXED["w"]:
         word = match[2].lower()
         word = _WORDS.get(word.rstrip("s") if len(word) > 2 else word, word)
         if match[2] in ("MS", "M", "ME") or (word in _MONTHS and word != "ms"):

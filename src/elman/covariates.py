@@ -133,7 +133,18 @@ class Covariates:
             raise ValueError("scales")
         kinds = {str(name): [str(kind) for kind in found] for name, found in config["kinds"].items()}
         groups = [tuple(str(name) for name in config[key]) for key in ("past", "future", "static")]
+        if sorted([*scales, *kinds]) != sorted(name for group in groups for name in group):
+            raise ValueError("covariates")
         return cls(scales, kinds, *groups)
+
+    def check(self, table: Table, rows: int, *groups: tuple[str, ...]) -> None:
+        """Raises ValueError unless a table has what some groups of columns need, and so many rows."""
+        sizes, numbers = np.array(self.sizes(*groups), np.int64), table.numbers
+        shapes = [(rows, len(self.names(*groups)[0])), (rows, len(sizes))]
+        if [numbers.shape, table.codes.shape] != shapes or [numbers.dtype, table.codes.dtype] != [np.float32, np.int64]:
+            raise ValueError("covariates")
+        if not (np.isfinite(numbers).all() and (table.codes >= 0).all() and (table.codes < sizes).all()):
+            raise ValueError("covariates")
 
 
 def _stacked(columns: list[_Array], rows: int, dtype: Any) -> _Array:

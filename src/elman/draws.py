@@ -44,8 +44,8 @@ class Draws:
         weights = (readings.scale[readings.steps.offsets[owner] + at] / self.unit[owner]).clamp(max=10).float()
         weights = weights[:, None].expand_as(targets)
         place = steps.offsets[rows] + at - first[rows]
-        half, losses = self.quantiles[self.quantiles == 0.5], []
         middle = len(self.quantiles) // 2
+        half, losses = self.quantiles[middle : middle + 1], []
         for member in network:
             y, _ = member.encode(steps, codes)
             made = member(windows, y.values[place], known)

@@ -9,8 +9,11 @@ south      2024-01-01 00:00      3.5
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from decimal import Decimal
 from typing import Any
 
 import narwhals as nw
@@ -20,11 +23,15 @@ from numpy.typing import NDArray
 
 from elman.calendar import OFF, Grid
 from elman.errors import DataError
-from elman.features.base import is_frame, shown
+from elman.features.base import is_frame, is_missing, shown
 
 __all__ = ["Columns", "Panel", "Style", "read"]
 
 _Array = NDArray[Any]
+_LIBRARIES = ("pandas", "polars", "pyarrow")
+_LARGEST = 2**53  # of time stamps: beyond it a float is no exact whole number
+_DATE = re.compile(r"\d{4}(-\d\d|$)")  # else NumPy takes "20240131" for a year
+_ZONE = re.compile(r"\d[T ]\S*?(Z|[+-]\d\d(:?\d\d)?)$")
 _MOST = 200  # steps for each row, from which a gap is rather a wrong step
 
 
@@ -48,13 +55,24 @@ class Style:
     time: str = "datetime"  # "integer", "datetime", "date" or "text"
     zone: str | None = None  # time zone; the stamps inside are UTC
 
+    @classmethod
+    def restore(cls, config: Sequence[Any]) -> Style:
+        """From library, time and zone. Raises ValueError for what cannot be."""
+        library, time, zone = config
+        known = library in _LIBRARIES and time in ("integer", "datetime", "date", "text")
+        if not known or not (zone is None or (isinstance(zone, str) and _is_zone(zone))):
+            raise ValueError("style")
+        return cls(library, time, zone)
+
     def frame(self, columns: dict[str, Any], time: Sequence[str]) -> Any:
         """A frame of the library, with the `time` columns (int64 or datetime64[us]) as they were given."""
         made = []
         for name, values in columns.items():
             series = pl.Series(name, values)
             if name in time and self.time != "integer":
-                if self.zone:
+                if self.zone and self.time == "text":
+                    series = series.dt.strftime("%Y-%m-%dT%H:%M:%SZ")
+                elif self.zone:
                     series = series.dt.replace_time_zone("UTC").dt.convert_time_zone(self.zone)
                 elif self.time == "date":
                     series = series.cast(pl.Date)
@@ -69,6 +87,15 @@ class Style:
             return frame.to_arrow()
         plain = {s.name: s.to_numpy() if _is_plain(s.dtype) else s.to_list() for s in frame}
         return nw.from_dict(plain, backend="pandas").to_native()
+
+
+def _is_zone(zone: str) -> bool:
+    """Whether polars knows a time zone."""
+    try:
+        pl.Series([0], dtype=pl.Datetime("us")).dt.replace_time_zone(zone)
+    except pl.exceptions.PolarsError:
+        return False
+    return True
 
 
 def _is_plain(dtype: pl.DataType) -> bool:
@@ -197,7 +224,7 @@ def read(
 
 
 def _opened(frame: Any, name: str) -> Any:
-    if isinstance(frame, list | tuple | np.ndarray | str) or not is_frame(frame):
+    if isinstance(frame, list | tuple | np.ndarray | str) or not is_frame(frame, name):
         raise DataError(
             f"{name} is a {type(frame).__name__}, not a frame. Pass one of pandas, polars or Arrow with a row for each "
             "series and time: columns unique_id, ds, y."
@@ -212,19 +239,17 @@ def _check_column(table: Any, column: str, name: str) -> None:
     close = difflib.get_close_matches(column, names, 1) or [c for c in names if c.lower() == column.lower()]
     hint = f" Did you mean {close[0]!r}?" if close else ""
     raise DataError(
-        f"{name} has no column {column!r}; it has {', '.join(map(repr, names[:12]))}.{hint} "
+        f"{name} has no column {column!r}; it has {', '.join(map(repr, names[:12])) or 'none'}.{hint} "
         "The names are options: id=..., time=..., target=..."
     )
 
 
 def _ids(table: Any, column: str, name: str) -> tuple[list[Any], NDArray[np.int64]]:
     """The series in order of their first row, and which of them each row belongs to."""
-    values = pl.Series(column, table[column].to_list(), strict=False)
-    if values.dtype.is_float() and values.is_nan().any():
-        values = values.fill_nan(None)
-    if values.null_count():
-        row = int(values.is_null().arg_max() or 0)
-        raise DataError(f"{name}: column {column!r}, row {row} is missing. Every row needs the name of its series.")
+    listed = table[column].to_list()
+    if not set(map(type, listed)) <= {str}:
+        _check_ids(listed, column, name)
+    values = pl.Series(column, listed)
     if values.dtype.is_float() and bool((values == values.cast(pl.Int64, strict=False)).fill_null(False).all()):
         values = values.cast(pl.Int64)
     distinct = values.unique(maintain_order=True)
@@ -232,52 +257,101 @@ def _ids(table: Any, column: str, name: str) -> tuple[list[Any], NDArray[np.int6
     return distinct.to_list(), codes.to_numpy().astype(np.int64)
 
 
+def _check_ids(values: list[Any], column: str, name: str) -> None:
+    """Raises DataError unless all are texts, or all are numbers: what JSON can keep."""
+    first = None
+    for row, value in enumerate(values):
+        if is_missing(value):
+            raise DataError(f"{name}: column {column!r}, row {row} is missing. Every row needs the name of its series.")
+        number = isinstance(value, int | float | np.number | np.bool_) and bool(abs(float(value)) < 2**63)
+        if not number and not isinstance(value, str):
+            raise DataError(
+                f"{name}: column {column!r}, row {row} is {shown(value)}, which cannot name a series. Give texts, or "
+                "whole numbers."
+            )
+        first = number if first is None else first
+        if number != first:
+            raise DataError(f"{name}: column {column!r}, row {row} is {shown(value)} among others. Give one kind.")
+
+
 def _stamps(table: Any, column: str, name: str) -> tuple[_Array, Style]:
     """Time stamps as int64 or datetime64[us]; a time zone becomes UTC."""
     series, library = table[column], table.implementation.value
-    library = library if library in ("pandas", "polars", "pyarrow") else "polars"
+    library = library if library in _LIBRARIES else "polars"
     dtype = series.dtype
     missing = np.flatnonzero(series.is_null().to_numpy())
     if len(missing):
         raise DataError(f"{name}: column {column!r}, row {missing[0]} is missing. Every row needs a time.")
-    if dtype.is_integer():
-        return series.to_numpy().astype(np.int64), Style(library, "integer")
     if isinstance(dtype, nw.Datetime):
         zone = dtype.time_zone
         if zone is not None:
             series = series.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
+            zone = zone if _is_zone(zone) else "UTC"  # a plain distance from it, such as pandas' UTC+08:00
         return series.to_numpy().astype("datetime64[us]"), Style(library, "datetime", zone)
+    values = series.to_numpy() if dtype.is_integer() or dtype.is_float() else series.to_list()
     if dtype == nw.Date:
-        return np.array(series.to_list(), "datetime64[us]"), Style(library, "date")
-    values = series.to_list()
-    if dtype.is_float():
-        array = np.asarray(values, np.float64)
-        bad = np.flatnonzero(~(array == np.floor(array)))
-        if not len(bad):
-            return array.astype(np.int64), Style(library, "integer")
-        raise DataError(f"{name}: column {column!r}, row {bad[0]} is {array[bad[0]]}, no date or whole number.")
-    return _parsed(values, column, name), Style(library, "text")
+        return np.array(values, "datetime64[us]"), Style(library, "date")
+    if isinstance(values, np.ndarray) or type(values[0]) is int:
+        return _whole_numbers(values, column, name), Style(library, "integer")
+    when, zone = _parsed(values, column, name)
+    return when, Style(library, "text", zone)
 
 
-def _parsed(values: list[Any], column: str, name: str) -> _Array:
-    """Dates written as texts (ISO 8601), or given as Python's own."""
-    try:
-        made = np.array(values, "datetime64[us]")
-        if not np.isnat(made).any():
-            return made
-    except (ValueError, TypeError):
-        pass
+def _whole_numbers(values: Any, column: str, name: str) -> NDArray[np.int64]:
+    """Time stamps that are whole numbers. Raises DataError for those that are dates in disguise."""
+    numbers = np.array([v if type(v) is int else np.nan for v in values] if isinstance(values, list) else values, float)
+    wrong = np.flatnonzero(~((np.abs(numbers) < _LARGEST) & (numbers == np.floor(numbers))))
+    if len(wrong):
+        value = values[wrong[0]]
+        value = value.item() if isinstance(value, np.generic) else value
+        raise DataError(
+            f"{name}: column {column!r}, row {wrong[0]} is {shown(value)}, no date and no whole number between "
+            "-2^53 and 2^53."
+        )
+    made = numbers.astype(np.int64)
+    day, month = made % 100, made // 100 % 100
+    if ((made > 19000000) & (made < 22000000) & (day > 0) & (day < 32) & (month > 0) & (month < 13)).all():
+        raise DataError(
+            f"{name}: column {column!r}, row 0 is {made[0]}: a date written as a whole number, and as such the months "
+            "would have gaps between them. Write 2024-01-31, or give a column of dates."
+        )
+    return made
+
+
+def _parsed(values: list[Any], column: str, name: str) -> tuple[_Array, str | None]:
+    """Dates written as texts (ISO 8601), or given as Python's own; and "UTC" where they tell a time zone, else None."""
+    zoned = [_ZONE.search(v) is not None if isinstance(v, str) else _zone_of(v) is not None for v in values]
+    if any(zoned) and not all(zoned):
+        a, b = zoned.index(True), zoned.index(False)
+        raise DataError(
+            f"{name}: column {column!r}, row {a} is {shown(values[a])}, with a time zone, row {b} is "
+            f"{shown(values[b])}, without. Give one kind."
+        )
+    made = np.empty(len(values), "datetime64[us]")
     for row, value in enumerate(values):
         try:
-            good = not np.isnat(np.datetime64(value, "us"))
-        except (ValueError, TypeError):
+            if isinstance(value, bool | int) or (isinstance(value, str) and not _DATE.match(value)):
+                raise ValueError
+            made[row] = np.datetime64(_in_utc(value) if zoned[row] else value, "us")
+            good = not np.isnat(made[row])
+        except (ValueError, TypeError, OverflowError):
             good = False
         if not good:
             raise DataError(
                 f"{name}: column {column!r}, row {row} is {shown(value)}, which is no date as 2024-01-31 or "
                 "2024-01-31 18:00:00."
             )
-    raise AssertionError
+    return made, "UTC" if any(zoned) else None
+
+
+def _zone_of(value: Any) -> Any:
+    return getattr(value, "tzinfo", None)
+
+
+def _in_utc(value: Any) -> Any:
+    """A text or date that tells its time zone, as a date in UTC that tells none."""
+    when = datetime.fromisoformat(value) if isinstance(value, str) else value
+    return when.astimezone(UTC).replace(tzinfo=None)
 
 
 def _ordered(
@@ -356,28 +430,36 @@ def _finite(values: NDArray[np.float64], column: str, name: str) -> NDArray[np.f
 def _from_objects(values: list[Any], column: str, name: str) -> NDArray[np.float64]:
     made = np.full(len(values), np.nan)
     for row, value in enumerate(values):
-        if value is None or value != value or type(value).__name__ in ("NAType", "NaTType"):
+        if is_missing(value):
             continue
-        if isinstance(value, str | bytes) or not hasattr(value, "__float__"):
-            raise DataError(f"{name}: column {column!r}, row {row} is {shown(value)}, where a number was expected.")
-        made[row] = float(value)
+        try:
+            if isinstance(value, str | bytes):
+                raise ValueError
+            made[row] = float(value)
+        except (ValueError, TypeError):
+            raise DataError(
+                f"{name}: column {column!r}, row {row} is {shown(value)}, where a number was expected."
+            ) from None
+        except OverflowError:
+            made[row] = 1e300
     return _finite(made, column, name)
 
 
 def _covariate(table: Any, column: str, name: str) -> _Array:
-    """Numbers as float64 with NaN; everything else as texts with None."""
+    """Numbers as float64 with NaN; texts and dates as texts with None."""
     dtype = table[column].dtype
     if dtype.is_numeric() or dtype == nw.Boolean:
         return _numbers(table, column, name)
-    values = table[column].to_list()
-    kinds = {type(value) for value in values if value is not None and value == value}
-    if kinds and all(issubclass(kind, int | float | np.number) for kind in kinds):
+    values = [None if is_missing(value) else value for value in table[column].to_list()]
+    kinds = {type(value) for value in values if value is not None}
+    if kinds and all(issubclass(kind, int | float | np.number | np.bool_ | Decimal) for kind in kinds):
         return _from_objects(values, column, name)
-    if len(kinds) > 1:
-        row = next(i for i, v in enumerate(values) if v is not None and not isinstance(v, str))
-        raise DataError(f"{name}: column {column!r}, row {row} is {shown(values[row])} among texts. Give one kind.")
+    for row, value in enumerate(values):
+        if not (value is None or isinstance(value, str | date)):
+            among = " among texts. Give one kind." if str in kinds else ". Give numbers or texts."
+            raise DataError(f"{name}: column {column!r}, row {row} is {shown(value)}{among}")
     made = np.empty(len(values), dtype=object)
-    made[:] = [None if value is None or value != value else str(value) for value in values]
+    made[:] = [None if value is None else str(value) for value in values]
     return made
 
 

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from elman.carry import mapped
-from elman.covariates import Table
+from elman.covariates import Covariates, Table
+from elman.experts import Members
 from elman.scaling import Shape, Tail
 from elman.stream import flat, nested
 
@@ -59,9 +60,15 @@ class Known:
 
     @classmethod
     def restore(
-        cls, config: Mapping[str, Any], tensors: Mapping[str, Tensor], shape: Shape, like: Sequence[Any]
+        cls,
+        config: Mapping[str, Any],
+        tensors: Mapping[str, Tensor],
+        shape: Shape,
+        network: Members,
+        covariates: Covariates,
     ) -> Self:
-        """The inverse of the two above; `like`: a state of each member. Raises ValueError for what cannot be."""
+        """The inverse of the two above. Raises ValueError for what cannot be."""
+        like = [member.initial_state(1) for member in network]
         ids, count = list(config["ids"]), len(config["ids"])
         parts = [tensors[f"tail.{name}"].numpy() for name in _FIELDS]
         widths = [(max(shape.window, shape.season + 1),), (shape.spread,), (), (), (), (), ()]
@@ -70,18 +77,26 @@ class Known:
             if part.shape != (count, *width) or part.dtype != kind or not np.isfinite(part).all():
                 raise ValueError("tail")
         tail = Tail(*parts)
-        if len(set(map(repr, ids))) != count or not ((tail.scale > 0).all() and (tail.steps > 0).all()):
+        kinds_of_ids = {isinstance(name, str) if isinstance(name, str | int | float) else None for name in ids}
+        if len(set(map(repr, ids))) != count or len(kinds_of_ids) != 1 or None in kinds_of_ids:
             raise ValueError("series")
+        if not ((tail.scale > 0).all() and (tail.steps > 0).all() and (tail.gap >= 0).all()):
+            raise ValueError("tail")
+        after = tensors["next"].numpy()
+        if after.shape != (count,) or after.dtype != np.int64 or (np.abs(after) > 2**53).any():
+            raise ValueError("next")
         tables = [
             Table(tensors[f"{name}.numbers"].numpy(), tensors[f"{name}.codes"].numpy()) for name in ("last", "constant")
         ]
+        covariates.check(tables[0], count, covariates.past, covariates.future)
+        covariates.check(tables[1], count, covariates.static)
         states = [nested(f"state.{i}", tensors, one) for i, one in enumerate(like)]
         for state, one in zip(states, like, strict=True):
             mapped(_check_same, state, mapped(lambda part: part.new_zeros(count, *part.shape[1:]), one))
         memory = [tensors[f"memory.{i}"] for i in range(len(like))]
-        if any(len(part) != count or not part.isfinite().all() for part in memory):
-            raise ValueError("memory")
-        return cls(ids, tensors["next"].numpy(), tail, states, memory, *tables)
+        for kept, member in zip(memory, network, strict=True):
+            _check_same(kept, torch.zeros(count, member.encoder.outputs))
+        return cls(ids, after, tail, states, memory, *tables)
 
 
 def _check_same(part: Tensor, like: Tensor) -> Tensor:

@@ -344,7 +344,8 @@ def load(
 def check_tensors(
     folder: str | os.PathLike[str], tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor]
 ) -> None:
-    """Refuse tensors whose names, shapes or dtypes differ from those a model needs (`model.state_dict()` for one).
+    """Refuse tensors whose names, shapes or dtypes differ from those a model needs (`model.state_dict()` for one), and
+    NaN and infinities, which would answer for it.
 
     >>> try:
     ...     check_tensors("model", {"bias": torch.zeros(3)}, {"bias": torch.zeros(2)})
@@ -363,6 +364,8 @@ def check_tensors(
             _fail(where, f"{name} has shape {list(got.shape)}, but {CONFIG} needs {list(want.shape)}")
         if got.dtype != want.dtype:
             _fail(where, f"{name} has dtype {got.dtype}, but {CONFIG} needs {want.dtype}")
+        if got.is_floating_point() and not got.isfinite().all():
+            _fail(where, f"{name} holds numbers that are not finite")
 
 
 def under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -10,7 +10,8 @@ import polars as pl
 import pytest
 
 import elman
-from elman.errors import DataError, OptionError
+from elman import store
+from elman.errors import DataError, ModelFileError, OptionError
 from elman.tasks import Forecaster
 
 QUICK: dict[str, Any] = {"epochs": 2, "hidden": 6, "experts": 2, "members": 2, "seed": 0, "verbose": False}
@@ -267,10 +268,90 @@ def test_update_refuses(frame: pl.DataFrame, plain: Forecaster) -> None:
 
 def test_wrong_options(frame: pl.DataFrame) -> None:
     options = {"horizon": 0, "season": -1, "levels": (0,), "freq": "blue", "past": "y", "bidirectional": True}
+    options |= {"window": 10**12, "members": 10**9, "layers": 10**9}
     with pytest.raises(OptionError) as caught:
         Forecaster(**options).fit(frame)  # type: ignore[arg-type]
     for said in ("horizon = 0", "season = -1", "levels = (0,)", "'blue'", "'y' is named twice", "bidirectional"):
         assert said in str(caught.value)
+    for said in ("window = 1000000000000 must be at most", "members = 1000000000 must", "layers = 1000000000 must"):
+        assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "option", [{"past": None}, {"static": 5}, {"future": [1]}, {"freq": 10**30}, {"freq": "9" * 20 + "D"}]
+)
+def test_options_of_the_wrong_kind(option: dict[str, Any], frame: pl.DataFrame) -> None:
+    with pytest.raises(OptionError, match=r"names of columns|no distance between steps"):
+        Forecaster(**option).fit(frame)
+
+
+def test_levels_next_to_the_median(frame: pl.DataFrame) -> None:
+    options = {**QUICK, "epochs": 1, "levels": (1e-9, 99.9999999)}
+    assert np.isfinite(numbers(Forecaster(horizon=3, season=12, **options).fit(frame).predict())).all()
+
+
+CONFIGS: list[tuple[tuple[Any, ...], Any]] = [
+    (("options", "past"), []),
+    (("options", "static"), []),
+    (("options", "members"), 10**9),
+    (("options", "layers"), 10**9),
+    (("options", "experts"), 10**30),
+    (("options", "hidden"), 10**12),
+    (("grid", 0), "week"),
+    (("grid", 1), 2**62),
+    (("grid", 2), 1.5),
+    (("style", 0), "x"),
+    (("style", 2), "Mars/North"),
+    (("shape", 0), True),
+    (("shape", 1), 10**12),
+    (("shape", 2), 1),
+    (("smallest",), -1),
+    (("longest",), 0),
+    (("nonnegative",), None),
+    (("covariates", "scales"), {}),
+    (("covariates", "kinds", "sale"), ["yes"]),
+    (("factors", 0, 1), -1),
+    (("known", "ids"), ["s0"]),
+    (("known", "ids", 0), [1]),
+    (("known", "ids", 0), 7),
+]
+
+
+@pytest.fixture(scope="module")
+def saved(rich: Forecaster, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("rich") / "model"
+    rich.save(folder)
+    return folder
+
+
+@pytest.mark.parametrize(("path", "value"), CONFIGS)
+def test_a_config_that_cannot_be_is_refused(path: tuple[Any, ...], value: Any, saved: Path) -> None:
+    config, tensors, files = store.load(saved)
+    place: Any = config
+    for key in path[:-1]:
+        place = place[key]
+    place[path[-1]] = value
+    with pytest.raises(ModelFileError):
+        Forecaster.restore(config, tensors, files, saved)
+
+
+TENSORS: dict[str, Any] = {
+    "known.next": lambda t: t[:1],
+    "known.last.codes": lambda t: t + 99,
+    "known.constant.numbers": lambda t: t.double(),
+    "known.last.numbers": lambda t: t * float("nan"),
+    "known.memory.0": lambda t: t.half(),
+    "known.tail.gap": lambda t: t - 99,
+    "known.tail.fills": lambda t: t[:, 1:],
+    "network.networks.0.gate.bias": lambda t: t * float("nan"),
+}
+
+
+@pytest.mark.parametrize("name", TENSORS)
+def test_tensors_that_cannot_be_are_refused(name: str, saved: Path) -> None:
+    config, tensors, files = store.load(saved)
+    with pytest.raises(ModelFileError):
+        Forecaster.restore(config, tensors | {name: TENSORS[name](tensors[name])}, files, saved)
 
 
 def test_predict_refuses_a_longer_horizon(plain: Forecaster) -> None:

@@ -202,7 +202,7 @@ def listed(column: Any, name: str) -> list[Any]:
         ) from None
 
 
-def is_frame(column: Any) -> bool:
+def is_frame(column: Any, name: str = "X") -> bool:
     """Whether it is a table in memory that narwhals knows (pandas, polars, Arrow ...).
 
     Raises `DataError` for one that cannot be read: a lazy frame, or one with two columns of one name.
@@ -213,7 +213,7 @@ def is_frame(column: Any) -> bool:
     try:
         native: Any = nw.from_native(column, pass_through=True)
     except NarwhalsError as error:
-        raise DataError(f"X is a frame that cannot be read. {' '.join(str(error).split())}") from error
+        raise DataError(f"{name} is a frame that cannot be read. {' '.join(str(error).split())}") from error
     if isinstance(native, nw.LazyFrame):
         raise DataError("a lazy frame holds no values yet. Collect it first: frame.collect().")
     return isinstance(native, nw.DataFrame)

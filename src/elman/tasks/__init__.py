@@ -35,7 +35,7 @@ def load(folder: str | os.PathLike[str]) -> Any:
     """
     config, tensors, files = store.load(folder)
     name = config.get("task")
-    if name not in TASKS:
+    if not isinstance(name, str) or name not in TASKS:
         raise ModelFileError(
             f"{os.fspath(folder)} holds a model for the task {name!r}; this version knows {', '.join(TASKS)}. "
             "Upgrade: pip install -U elman."

@@ -38,6 +38,7 @@ from elman.train import Training
 
 __all__ = ["LEAST", "Task", "held_out"]
 
+_MOST_LAYERS = 1000
 LEAST = 50  # sequences; with fewer nothing is held out, since a part of them could not choose anything
 CURVE = "learning-curve.png"
 
@@ -82,6 +83,8 @@ class Task(BaseEstimator, Training, OnTables):
         found = Training.problems(self.planned(0, 0))
         found += choice(self, "cell", tuple(CELLS)) + choice(self, "memory", MEMORY) + self._precision_problems()
         found += whole(self, "layers") + share(self, "dropout")
+        if is_whole(self.layers) and self.layers > _MOST_LAYERS:
+            found.append(f"layers = {self.layers} must be at most {_MOST_LAYERS}")
         if not isinstance(self.bidirectional, bool | np.bool_):
             found.append(f"bidirectional = {self.bidirectional!r} must be True or False")
         return found + self._width_problems() + self._longest_problems() + self._tbptt_problems()

@@ -40,13 +40,12 @@ from elman.stream import Session
 from elman.tasks.series_answers import levels_of, names_of
 from elman.tasks.series_rows import SeriesRows
 from elman.tasks.series_scores import ahead_of
-from elman.tasks.series_store import Stored
+from elman.tasks.series_store import MOST, Stored
 from elman.train import History, train
 
 __all__ = ["Forecaster"]
 
 _Floats = NDArray[np.float64]
-_ROWS = 2048  # forecasts in a batch of answering
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -98,9 +97,12 @@ class Forecaster(SeriesRows, Stored):
 
     def problems(self) -> list[str]:
         """Everything that is wrong with the options, a sentence each."""
-        found = super().problems() + whole(self, "horizon") + whole(self, "experts") + whole(self, "members")
-        found += whole(self, "season") if self.season is not None else []
-        found += whole(self, "window") if self.window is not None else []
+        found = super().problems()
+        for name, most in MOST.items():
+            value = getattr(self, name)
+            if value is not None and not (wrong := whole(self, name)) and value > most:
+                wrong = [f"{name} = {value!r} must be at most {most}"]
+            found += [] if value is None else wrong
         if self.bidirectional:
             found.append("bidirectional = True would read the future; a forecaster reads forwards")
         if self.cell in ("gru_d", "conv_lstm"):
@@ -109,14 +111,7 @@ class Forecaster(SeriesRows, Stored):
         good = [x for x in levels if isinstance(x, int | float | np.number) and not isinstance(x, bool) and 0 < x < 100]
         if len(good) < len(levels) or len(set(good)) < len(levels):
             found.append(f"levels = {self.levels!r} must be different numbers between 0 and 100")
-        for name in ("id", "time", "target"):
-            if not isinstance(getattr(self, name), str):
-                found.append(f"{name} = {getattr(self, name)!r} must be the name of a column")
-        names = [self.id, self.time, self.target, *names_of(self.past), *names_of(self.future), *names_of(self.static)]
-        if not all(isinstance(name, str) for name in names):
-            found.append("past, future and static must be names of columns")
-        elif twice := [name for name in dict.fromkeys(names) if names.count(name) > 1]:
-            found.append(f"the column {twice[0]!r} is named twice among id, time, target, past, future and static")
+        found += self._column_problems()
         if not (self.log is None or isinstance(self.log, bool)):
             found.append(f"log = {self.log!r} must be True, False or None")
         if self.freq is not None:
@@ -124,6 +119,20 @@ class Forecaster(SeriesRows, Stored):
                 parse(self.freq)
             except OptionError as error:
                 found.append(str(error).rstrip("."))
+        return found
+
+    def _column_problems(self) -> list[str]:
+        found = [
+            f"{name} = {getattr(self, name)!r} must be the name of a column"
+            for name in ("id", "time", "target")
+            if not isinstance(getattr(self, name), str)
+        ]
+        groups = [group for group in (self.past, self.future, self.static) if isinstance(group, str | list | tuple)]
+        names = [self.id, self.time, self.target, *(name for group in groups for name in names_of(group))]
+        if len(groups) < 3 or not all(isinstance(name, str) for name in names):
+            found.append("past, future and static must be names of columns: a text, or a list of texts")
+        elif twice := [name for name in dict.fromkeys(names) if names.count(name) > 1]:
+            found.append(f"the column {twice[0]!r} is named twice among id, time, target, past, future and static")
         return found
 
     def planned(self, sequences: int, steps: int, updates: int = 0) -> Self:

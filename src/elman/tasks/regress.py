@@ -314,7 +314,7 @@ class Regressor(RegressorMixin, NumberRows, ColumnTask):
         outputs, names, flat = config["outputs"], config["names"], config["flat"]
         if type(outputs) is not int or outputs < 1 or type(flat) is not bool or (flat and outputs != 1):
             raise ValueError("outputs")
-        if names is not None and (len(names) != outputs or len(set(map(str, names))) != outputs):
+        if names is not None and not (type(names) is list and len({*map(str, names)}) == len(names) == outputs):
             raise ValueError("names")
         self.outputs_, self.flat_, self.names_ = outputs, flat, None if names is None else [str(n) for n in names]
         self.mean_, self.deviation_ = tensors["target.mean"].numpy(), tensors["target.deviation"].numpy()

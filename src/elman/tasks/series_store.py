@@ -17,7 +17,10 @@ from elman.known import Known
 from elman.scaling import Shape
 from elman.tasks.series_answers import Answers, levels_of
 
-__all__ = ["Stored"]
+__all__ = ["MOST", "Stored"]
+
+#: The largest sizes that an option, or a saved model, may ask for.
+MOST = {"horizon": 1_000_000, "season": 1_000_000, "window": 1_000_000, "experts": 1000, "members": 1000}
 
 
 class Stored(Answers):
@@ -48,17 +51,19 @@ class Stored(Answers):
     def _restore(
         self, config: Mapping[str, Any], tensors: Mapping[str, Tensor], files: Mapping[str, Any], folder: Any
     ) -> None:
-        kind, size, origin, month_end = config["grid"]
-        self.grid_ = Grid(str(kind), int(size), int(origin), bool(month_end))
-        library, time, zone = config["style"]
-        self.style_ = Style(str(library), str(time), None if zone is None else str(zone))
+        self.grid_, self.style_ = Grid.restore(config["grid"]), Style.restore(config["style"])
         season, window, log = config["shape"]
-        self.shape_ = Shape(int(season), int(window), bool(log))
-        if kind not in ("integer", "fixed", "month") or min(int(size), int(season), int(window)) < 1:
-            raise ValueError("grid")
-        self.smallest_, self.nonnegative_ = float(config["smallest"]), bool(config["nonnegative"])
-        self.longest_ = int(config["longest"])
+        self.smallest_, self.nonnegative_, self.longest_ = (config[k] for k in ("smallest", "nonnegative", "longest"))
+        sizes = {"season": season, "window": window, "longest": self.longest_}
+        if any(type(size) is not int or not 1 <= size <= MOST.get(name, 2**53) for name, size in sizes.items()):
+            raise ValueError("shape")
+        if {type(log), type(config["nonnegative"])} != {bool} or not 0 <= self.smallest_ < math.inf:
+            raise ValueError("shape")
+        self.shape_ = Shape(season, window, log)
         self.covariates_ = Covariates.restore(config["covariates"])
+        learnt, asked = self.covariates_, self.columns
+        if (learnt.past, learnt.future, learnt.static) != (asked.past, asked.future, asked.static):
+            raise ValueError("covariates")
         self.factors_ = {float(level): float(by) for level, by in config["factors"]}
         if sorted(self.factors_) != sorted(map(float, levels_of(self.levels))):
             raise ValueError("factors")
@@ -70,5 +75,5 @@ class Stored(Answers):
         store.check_tensors(folder, weights, self.network_.state_dict())
         self.network_.load_state_dict(weights, assign=True)
         self.network_.eval()
-        like = [member.initial_state(1) for member in self.network_]
-        self.known_ = Known.restore(config["known"], store.under("known.", tensors), self.shape_, like)
+        known = store.under("known.", tensors)
+        self.known_ = Known.restore(config["known"], known, self.shape_, self.network_, self.covariates_)
