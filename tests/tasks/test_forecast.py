@@ -268,12 +268,17 @@ def test_update_refuses(frame: pl.DataFrame, plain: Forecaster) -> None:
 
 def test_wrong_options(frame: pl.DataFrame) -> None:
     options = {"horizon": 0, "season": -1, "levels": (0,), "freq": "blue", "past": "y", "bidirectional": True}
-    options |= {"window": 10**12, "members": 10**9, "layers": 10**9}
+    options |= {"experts": None, "window": 10**12, "members": 10**9, "layers": 10**9}
     with pytest.raises(OptionError) as caught:
         Forecaster(**options).fit(frame)  # type: ignore[arg-type]
     for said in ("horizon = 0", "season = -1", "levels = (0,)", "'blue'", "'y' is named twice", "bidirectional"):
         assert said in str(caught.value)
-    for said in ("window = 1000000000000 must be at most", "members = 1000000000 must", "layers = 1000000000 must"):
+    for said in (
+        "experts = None",
+        "window = 1000000000000 must be at most",
+        "members = 1000000000 must",
+        "layers = 1000000000 must",
+    ):
         assert said in str(caught.value)
 
 

@@ -100,9 +100,10 @@ class Forecaster(SeriesRows, Stored):
         found = super().problems()
         for name, most in MOST.items():
             value = getattr(self, name)
-            if value is not None and not (wrong := whole(self, name)) and value > most:
-                wrong = [f"{name} = {value!r} must be at most {most}"]
-            found += [] if value is None else wrong
+            if value is None and name in ("season", "window"):
+                continue
+            wrong = whole(self, name)
+            found += wrong or [f"{name} = {value!r} must be at most {most}"] * (value > most)
         if self.bidirectional:
             found.append("bidirectional = True would read the future; a forecaster reads forwards")
         if self.cell in ("gru_d", "conv_lstm"):
