@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 import numpy as np
+import polars as pl
 import pytest
 
-from elman.calendar import OFF, Grid, cycles, parse, season_of
+from elman.calendar import OFF, Grid, cycles, parse, season_of, wall_clock
 from elman.errors import DataError, OptionError
 
 
@@ -62,3 +65,37 @@ def test_cycles_that_count() -> None:
     assert cycles(Grid("integer", 1), np.arange(5), 20_000).shape == (5, 0)
     day = cycles(hours, np.array([0, 6, 24]), 48)
     assert np.allclose(day, [[0, 1], [1, 0], [0, 1]], atol=1e-6)
+
+
+def hours_of(begin: str, count: int, zone: str) -> pl.Series:
+    utc = np.datetime64(begin, "us") + np.arange(count) * np.timedelta64(1, "h")
+    return pl.Series(utc).dt.replace_time_zone("UTC").dt.convert_time_zone(zone)
+
+
+def test_hours_of_a_zone_are_those_of_its_clock() -> None:
+    utc = hours_of("2024-03-29", 24 * 6, "UTC").dt.replace_time_zone(None).to_numpy()
+    grid = Grid.zoned(utc, np.zeros(len(utc)), None, "Europe/Berlin")
+    assert (grid.describe(), grid.wall) == ("1 h", False)
+    index = grid.index(utc)
+    assert (np.diff(index) == 1).all(), "the night of summer time has no missing step"
+    clock = grid.shown(index).astype("datetime64[h]").astype(int) % 24
+    assert clock[24 * 1 : 24 * 1 + 2].tolist() == [1, 2]
+    assert clock[24 * 4 : 24 * 4 + 2].tolist() == [2, 3]
+    assert np.allclose(cycles(grid, index, 400)[:, 0], np.sin(clock / 24 * 2 * np.pi), atol=1e-6)
+
+
+@pytest.mark.parametrize("zone", ["Europe/Berlin", "America/New_York"])
+def test_days_and_months_of_a_zone_begin_at_its_midnight(zone: str) -> None:
+    for every, said in (("1d", "1 d"), ("1mo", "1 month")):
+        local = pl.datetime_range(dt.datetime(2023, 1, 1), dt.datetime(2024, 12, 31), every, time_zone=zone, eager=True)
+        utc = local.dt.convert_time_zone("UTC").dt.replace_time_zone(None).to_numpy()
+        grid = Grid.zoned(utc, np.zeros(len(utc)), None, zone)
+        assert (grid.describe(), grid.wall) == (said, True)
+        assert (np.diff(grid.index(wall_clock(utc, zone))) == 1).all()
+
+
+def test_steps_of_half_a_day_by_the_clock() -> None:
+    local = pl.datetime_range(dt.datetime(2024, 3, 1), dt.datetime(2024, 5, 1), "1d", eager=True)
+    both = pl.concat([local, local.dt.offset_by("12h")]).sort().dt.replace_time_zone("Europe/Berlin")
+    utc = both.dt.convert_time_zone("UTC").dt.replace_time_zone(None).to_numpy()
+    assert Grid.zoned(utc, np.zeros(len(utc)), None, "Europe/Berlin").wall

@@ -4,21 +4,25 @@ A grid counts steps from an origin: every so many (`size`) units, where a unit i
 microsecond, or a month.
 
     index = (stamp - origin) / size
+
+Stamps with a time zone count in UTC, where every hour is as long as the other; but days and what is longer, which begin
+with the clock on the wall, count by that clock. Cycles are always those of the clock on the wall.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from elman.errors import DataError, OptionError
 
-__all__ = ["OFF", "Grid", "cycles", "parse", "season_of"]
+__all__ = ["OFF", "Grid", "cycles", "is_zone", "parse", "season_of", "wall_clock"]
 
 OFF = -(2**63)  # the index of a stamp that is not on the grid
 
@@ -48,15 +52,30 @@ class Grid:
     size: int
     origin: int = 0
     month_end: bool = False
+    zone: str | None = None  # whose clock hangs on the wall; None: that of the stamps themselves
+    wall: bool = False  # whether stamps are those of that clock; else they are UTC
+
+    @classmethod
+    def zoned(cls, stamps: _Array, series: _Array, freq: tuple[str, int] | None, zone: str) -> Grid:
+        """The grid of stamps of a time zone, given in UTC: by the clock on the wall for steps of a day or more.
+
+        Shorter steps are steps in UTC, unless only the clock on the wall has them all at one distance.
+        """
+        by_utc, shown = cls.found(stamps, series, freq), wall_clock(stamps, zone)
+        by_wall = cls.found(shown, series, freq)
+        long = by_wall.kind == "month" or by_wall.size >= _DAY
+        off = (by_utc.index(stamps) == OFF).any() and not (by_wall.index(shown) == OFF).any()
+        return replace(by_wall, zone=zone, wall=True) if long or off else replace(by_utc, zone=zone)
 
     @classmethod
     def restore(cls, config: Sequence[Any]) -> Grid:
-        """From kind, size, origin and month_end. Raises ValueError for what cannot be."""
-        kind, size, origin, month_end = config
+        """From kind, size, origin, month_end, zone and wall. Raises ValueError for what cannot be."""
+        kind, size, origin, month_end, zone, wall = config
         whole = type(size) is int and type(origin) is int and 0 < size < _LARGEST and abs(origin) < _LARGEST
-        if kind not in ("integer", "fixed", "month") or not whole or type(month_end) is not bool:
+        clock = (zone is None or is_zone(zone)) and type(wall) is bool
+        if kind not in ("integer", "fixed", "month") or not whole or type(month_end) is not bool or not clock:
             raise ValueError("grid")
-        return cls(kind, size, origin, month_end)
+        return cls(kind, size, origin, month_end, zone, wall)
 
     @classmethod
     def found(cls, stamps: _Array, series: _Array, freq: tuple[str, int] | None = None) -> Grid:
@@ -122,6 +141,11 @@ class Grid:
             return (month + 1).astype("datetime64[us]") - np.timedelta64(place, "us")
         return month.astype("datetime64[us]") + np.timedelta64(place, "us")
 
+    def shown(self, index: _Array) -> _Array:
+        """The stamp of each step by the clock on the wall."""
+        stamps = self.stamps(index)
+        return stamps if self.zone is None or self.wall else wall_clock(stamps, self.zone)
+
     def describe(self) -> str:
         """In words: "1 h", "1 month", "7 d", "steps of 1"."""
         if self.kind == "integer":
@@ -130,6 +154,25 @@ class Grid:
             return f"{self.size} month" + ("s" if self.size > 1 else "")
         unit = next(unit for unit in ("w", "d", "h", "min", "s", "ms", "us") if self.size % _FIXED[unit] == 0)
         return f"{self.size // _FIXED[unit]} {unit}"
+
+
+def wall_clock(stamps: _Array, zone: str) -> _Array:
+    """What a clock in a time zone shows at some times of UTC: datetime64[us] both.
+
+    >>> wall_clock(np.array(["2024-03-31T00:59", "2024-03-31T01:00"], "datetime64[us]"), "Europe/Berlin").astype(str)[1]
+    '2024-03-31T03:00:00.000000'
+    """
+    series = pl.Series(stamps.astype("datetime64[us]")).dt.replace_time_zone("UTC").dt.convert_time_zone(zone)
+    made: _Array = series.dt.replace_time_zone(None, ambiguous="earliest").to_numpy()
+    return made
+
+
+def is_zone(zone: Any) -> bool:
+    """Whether a time zone is known by this name."""
+    try:
+        return isinstance(zone, str) and len(pl.Series([0], dtype=pl.Datetime("us")).dt.replace_time_zone(zone)) == 1
+    except pl.exceptions.PolarsError:
+        return False
 
 
 def _commonest(numbers: _Array, series: _Array) -> int:
@@ -183,7 +226,7 @@ def cycles(grid: Grid, index: _Array, longest: int) -> NDArray[np.float32]:
     """Where steps stand in the hour, day, week and year: sine and cosine of each, float32 [steps, 2 * cycles].
 
     A cycle counts if it has more than two steps and goes round at least twice in the `longest` series. Columns of
-    integers have none.
+    integers have none. The hour of a time zone is that of its clock, summer time included.
 
     ::
 
@@ -194,7 +237,7 @@ def cycles(grid: Grid, index: _Array, longest: int) -> NDArray[np.float32]:
     """
     shares = []
     if grid.kind != "integer":
-        stamps = grid.stamps(np.asarray(index, np.int64))
+        stamps = grid.shown(np.asarray(index, np.int64))
         numbers = stamps.astype(np.int64)
         step = grid.size if grid.kind == "fixed" else grid.size * 30 * _DAY
         for cycle, phase in ((3600 * _SECOND, 0), (_DAY, 0), (7 * _DAY, 4 * _DAY)):  # 1970 began on a Thursday

@@ -11,7 +11,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
@@ -21,7 +21,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from elman.calendar import OFF, Grid
+from elman.calendar import OFF, Grid, is_zone, wall_clock
 from elman.errors import DataError
 from elman.features.base import is_frame, is_missing, shown
 
@@ -53,16 +53,17 @@ class Style:
 
     library: str = "polars"
     time: str = "datetime"  # "integer", "datetime", "date" or "text"
-    zone: str | None = None  # time zone; the stamps inside are UTC
+    zone: str | None = None  # time zone
+    inside: str | None = None  # the zone that stamps inside are of; None: UTC
 
     @classmethod
     def restore(cls, config: Sequence[Any]) -> Style:
-        """From library, time and zone. Raises ValueError for what cannot be."""
-        library, time, zone = config
+        """From library, time, zone and inside. Raises ValueError for what cannot be."""
+        library, time, zone, inside = config
         known = library in _LIBRARIES and time in ("integer", "datetime", "date", "text")
-        if not known or not (zone is None or (isinstance(zone, str) and _is_zone(zone))):
+        if not known or not all(one is None or is_zone(one) for one in (zone, inside)):
             raise ValueError("style")
-        return cls(library, time, zone)
+        return cls(library, time, zone, inside)
 
     def frame(self, columns: dict[str, Any], time: Sequence[str]) -> Any:
         """A frame of the library, with the `time` columns (int64 or datetime64[us]) as they were given."""
@@ -71,9 +72,13 @@ class Style:
             series = pl.Series(name, values)
             if name in time and self.time != "integer":
                 if self.zone and self.time == "text":
-                    series = series.dt.strftime("%Y-%m-%dT%H:%M:%SZ")
+                    series = (
+                        _in_zone(series, self.inside or "UTC")
+                        .dt.convert_time_zone("UTC")
+                        .dt.strftime("%Y-%m-%dT%H:%M:%SZ")
+                    )
                 elif self.zone:
-                    series = series.dt.replace_time_zone("UTC").dt.convert_time_zone(self.zone)
+                    series = _in_zone(series, self.inside or "UTC").dt.convert_time_zone(self.zone)
                 elif self.time == "date":
                     series = series.cast(pl.Date)
                 elif self.time == "text":
@@ -89,13 +94,11 @@ class Style:
         return nw.from_dict(plain, backend="pandas").to_native()
 
 
-def _is_zone(zone: str) -> bool:
-    """Whether polars knows a time zone."""
-    try:
-        pl.Series([0], dtype=pl.Datetime("us")).dt.replace_time_zone(zone)
-    except pl.exceptions.PolarsError:
-        return False
-    return True
+def _in_zone(stamps: pl.Series, zone: str) -> pl.Series:
+    """What the clock of a zone shows, as times. One that it leaps over is an hour later; of two, it is the first."""
+    made = stamps.dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null")
+    later = stamps.dt.offset_by("1h").dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null")
+    return made.fill_null(later)
 
 
 def _is_plain(dtype: pl.DataType) -> bool:
@@ -196,10 +199,17 @@ def read(
     order = _ordered(codes, stamps, columns, ids, sort, name)
     codes, stamps = codes[order], stamps[order]
     if grid is None:
-        grid = Grid.found(stamps, codes, freq)
+        grid = Grid.found(stamps, codes, freq) if style.zone is None else Grid.zoned(stamps, codes, freq, style.zone)
+    elif (grid.zone is None) != (style.zone is None) and stamps.dtype.kind == "M" and grid.kind != "integer":
+        has, had = (
+            ("no time zone", f"those of {grid.zone}") if style.zone is None else (f"times of {style.zone}", "none")
+        )
+        raise DataError(f"{name}: column {columns.time!r} has {has}, but the model learnt from {had}. Give such times.")
     elif (grid.kind == "integer") == (stamps.dtype.kind == "M"):
         what = "whole numbers" if grid.kind == "integer" else "dates"
         raise DataError(f"{name}: column {columns.time!r} holds {style.time}s, but the model learnt from {what}.")
+    if grid.zone is not None and grid.wall:
+        stamps, style = wall_clock(stamps, grid.zone), replace(style, inside=grid.zone)
     index = _indices(grid, stamps, order, columns.time, ids, codes, name)
     begins = np.concatenate([[0], np.flatnonzero(np.diff(codes)) + 1, [len(codes)]])
     first, last = index[begins[:-1]], index[begins[1:] - 1]
@@ -286,7 +296,7 @@ def _stamps(table: Any, column: str, name: str) -> tuple[_Array, Style]:
         zone = dtype.time_zone
         if zone is not None:
             series = series.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
-            zone = zone if _is_zone(zone) else "UTC"  # a plain distance from it, such as pandas' UTC+08:00
+            zone = zone if is_zone(zone) else "UTC"  # a plain distance from it, such as pandas' UTC+08:00
         return series.to_numpy().astype("datetime64[us]"), Style(library, "datetime", zone)
     values = series.to_numpy() if dtype.is_integer() or dtype.is_float() else series.to_list()
     if dtype == nw.Date:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from pathlib import Path
 from typing import Any
 
@@ -404,3 +405,30 @@ def test_it_is_diagnosed(plain: Forecaster, frame: pl.DataFrame) -> None:
         plain.diagnose(head(frame, 6))
     with pytest.raises(OptionError, match="Leave y out"):
         plain.diagnose(frame, "y")
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars", "pyarrow"])
+@pytest.mark.parametrize("every", ["1h", "1d"])
+def test_a_time_zone_comes_back(library: str, every: str, tmp_path: Path) -> None:
+    """Over the night in which Berlin's clock leaps: every hour is there, and every day begins at midnight."""
+    pytest.importorskip(library)
+    begin = dt.datetime(2024, 3, 27) if every == "1h" else dt.datetime(2024, 2, 1)
+    when = pl.datetime_range(begin, begin + dt.timedelta(days=70), every, time_zone="Europe/Berlin", eager=True)
+    count = 92 if every == "1h" else 58
+    frame = pl.DataFrame({"unique_id": "a", "ds": when[:count], "y": np.sin(np.arange(count) / 3) + 2})
+    given: Any = frame
+    given = frame.to_arrow() if library == "pyarrow" else frame.to_pandas() if library == "pandas" else frame
+    model = Forecaster(horizon=6, season=7, **QUICK).fit(given)
+    answer = model.predict()
+    found = pl.DataFrame(answer.to_dict(orient="list")) if library == "pandas" else pl.DataFrame(answer)
+    assert str(found["ds"].dtype.time_zone) == "Europe/Berlin"  # type: ignore[attr-defined]
+    assert found["ds"].to_list() == when[count : count + 6].to_list()
+    model.save(tmp_path / "model")
+    again = elman.load(tmp_path / "model").predict(frame=given)
+    assert again["ds"].to_list() == answer["ds"].to_list() if library != "pyarrow" else again.equals(answer)
+    windows = model.cross_validation(frame, windows=1, refit=False)
+    assert windows["ds"].to_list() == frame["ds"].to_list()[-6:]
+    with pytest.raises(DataError, match="has no time zone, but the model learnt from those of Europe/Berlin"):
+        model.predict(frame=frame.with_columns(pl.col("ds").dt.replace_time_zone(None)))
+    other = model.predict(frame=frame.with_columns(pl.col("ds").dt.convert_time_zone("Asia/Tokyo")))
+    assert other["ds"].to_list() == when[count : count + 6].dt.convert_time_zone("Asia/Tokyo").to_list()

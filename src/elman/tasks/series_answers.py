@@ -134,7 +134,7 @@ class Answers(Task):
         early = np.flatnonzero(panel.first < self.known_.next[rows])
         if len(early):
             i = int(early[0])
-            given, last = self.grid_.stamps(np.array([panel.first[i], self.known_.next[rows[i]] - 1]))
+            given, last = self.grid_.shown(np.array([panel.first[i], self.known_.next[rows[i]] - 1]))
             raise DataError(
                 f"series {panel.ids[i]!r} begins at {self.time} = {given}, but is known up to {last}. Give later rows."
             )
@@ -244,7 +244,7 @@ class Answers(Task):
             if np.any(missing):
                 at = int(np.argmax(missing))
                 i, step = divmod(at, self.horizon)
-                stamp = self.grid_.stamps(known.next[i : i + 1] + step)[0]
+                stamp = self.grid_.shown(known.next[i : i + 1] + step)[0]
                 raise DataError(
                     f"future: column {name!r} of series {known.ids[i]!r} is missing at {self.time} = {stamp}. A future "
                     f"covariate is needed for each of the {self.horizon} steps to come."

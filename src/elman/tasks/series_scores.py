@@ -162,7 +162,7 @@ class Measured(Answers):
         known = self.known_.take(rows)
         truth = panel.window(known.ids, known.next, self.horizon).values.reshape(len(rows), self.horizon)
         if np.isnan(truth).all():
-            when = self.grid_.stamps(known.next[:1])[0]
+            when = self.grid_.shown(known.next[:1])[0]
             raise DataError(
                 f"frame holds no value of the {self.horizon} steps to come, which begin at {self.time} = {when} for "
                 f"series {known.ids[0]!r}."
@@ -195,7 +195,7 @@ class Measured(Answers):
         for i, name in enumerate(names):
             count = min(shown, int(known.tail.steps[i]))
             past = self._plain(known.tail.fills[i, -count:])
-            when = self.grid_.stamps(known.next[i] + np.arange(-count, self.horizon))
+            when = self.grid_.shown(known.next[i] + np.arange(-count, self.horizon))
             panels.append((str(name), when, past, answers[i]))
         levels = sorted(levels_of(self.levels), reverse=True)
         picture = draw(panels, f"{levels[0]:g} % interval" if levels else "")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import astuple
 from typing import Any
 
 import torch
@@ -34,8 +35,8 @@ class Stored(Answers):
 
     def _config(self) -> dict[str, Any]:
         return {
-            "grid": [self.grid_.kind, self.grid_.size, self.grid_.origin, self.grid_.month_end],
-            "style": [self.style_.library, self.style_.time, self.style_.zone],
+            "grid": list(astuple(self.grid_)),
+            "style": list(astuple(self.style_)),
             "shape": [self.shape_.season, self.shape_.window, self.shape_.log],
             "smallest": self.smallest_,
             "nonnegative": self.nonnegative_,
