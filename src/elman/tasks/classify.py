@@ -40,6 +40,7 @@ from elman.errors import DataError, OptionError
 from elman.explain import Question, named_steps
 from elman.features import Columns, Feature, Numbers, symbolic
 from elman.features.base import shown
+from elman.history import History
 from elman.labels import coded_labels, plain_labels
 from elman.losses import cross_entropy
 from elman.ngrams import NgramModel, NgramState, bucket_count
@@ -50,7 +51,6 @@ from elman.tasks.base import LEAST, held_out
 from elman.tasks.columns import ColumnTask, check_table, count
 from elman.tasks.label_rows import LabelRows
 from elman.tasks.network import Network, NetworkStepper, answers
-from elman.train import History, train
 
 __all__ = ["Classifier"]
 
@@ -121,10 +121,11 @@ class Classifier(ClassifierMixin, LabelRows, ColumnTask):
         classes, codes = coded_labels(y, count(column))
         check_table(column)
         weights = self._weights(classes, codes)
-        signals = isinstance(self._feature(column), Numbers)
+        feature = self._feature(column)
+        signals = isinstance(feature, Numbers)
         rest = held_out(codes, len(codes), self.validation, self.seed, _LEAST_SIGNALS if signals else LEAST)
         training = np.setdiff1d(np.arange(len(codes)), rest)
-        feature, data, kept = self._features(column, training, rest)
+        data, kept = self._features(feature, column, training, rest)
         wide = self._wide(feature, (data, kept), (codes[training], codes[rest]), weights)
 
         self._remember_input(X, column)
@@ -218,21 +219,8 @@ class Classifier(ClassifierMixin, LabelRows, ColumnTask):
         def validate() -> dict[str, float]:
             return self._choose_blend(self._deep_logits(kept), wide, truth, weights.double().numpy()[truth])
 
-        try:
-            self.history_ = train(
-                self.network_,
-                loss,
-                data.lengths,
-                plan,
-                validate=validate if len(kept) else None,
-                metric="accuracy",
-                checkpoint=checkpoint,
-                resume=resume,
-                name=lambda index: f"sequence {parts[0][index]}",
-            )
-        finally:  # after a loss that became NaN the best weights so far answer
-            self.network_.eval()
-            self.metrics_ = validate() if len(kept) else {}
+        metric = "accuracy"
+        self._learn(plan, data.lengths, loss, validate if len(kept) else None, metric, parts[0], checkpoint, resume)
         if self.ngrams_ is not None and len(kept):
             order = torch.cat([targets, codes[parts[1]]])
             whole = Ragged.cat([symbolic(self.feature_, data), symbolic(self.feature_, kept)])

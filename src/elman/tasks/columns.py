@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import narwhals as nw
@@ -16,6 +17,7 @@ from torch import Tensor
 
 from elman import store
 from elman.bundle import Bundle
+from elman.carry import StepLoss
 from elman.cells import CELLS
 from elman.convolution import Convolution
 from elman.errors import DataError, OptionError
@@ -27,6 +29,7 @@ from elman.heads import POOLS
 from elman.options import choice, is_whole, share, whole
 from elman.ragged import Ragged
 from elman.tasks.base import Task
+from elman.train import train
 
 __all__ = ["ColumnTask", "check_table", "count"]
 
@@ -235,19 +238,46 @@ class ColumnTask(Task):
         return made
 
     def _features(
-        self, column: Any, training: _Indices, rest: _Indices
-    ) -> tuple[Feature | Columns, Ragged | Bundle, Ragged | Bundle]:
-        """The feature learnt from the training part alone, and the steps of both parts."""
-        feature = self._feature(column)
+        self, feature: Feature | Columns, column: Any, training: _Indices, rest: _Indices
+    ) -> tuple[Ragged | Bundle, Ragged | Bundle]:
+        """Fits the feature to the training part alone, and gives the steps of both parts."""
         if len(training) == count(column):
             data = feature.fit_transform(column)
-            return feature, data, data[:0]
+            return data, data[:0]
         try:
             data = feature.fit_transform(_take(column, training))
-            return feature, data, feature.transform(_take(column, rest)) if len(rest) else data[:0]
+            return data, feature.transform(_take(column, rest)) if len(rest) else data[:0]
         except DataError:
             self._feature(column).fit(column)  # the same fault, named by its place in what the caller passed
             raise
+
+    def _learn(
+        self,
+        plan: Self,
+        lengths: Tensor,
+        loss: Callable[[Tensor], Tensor] | StepLoss,
+        validate: Callable[[], dict[str, float]] | None,
+        metric: str,
+        training: _Indices,
+        checkpoint: Path | None,
+        resume: bool,
+    ) -> None:
+        """Trains the network; `training` says which of the caller's sequences are learnt from. None: no validation."""
+        try:
+            self.history_ = train(
+                self.network_,
+                loss,
+                lengths,
+                plan,
+                validate=validate,
+                metric=metric,
+                checkpoint=checkpoint,
+                resume=resume,
+                name=lambda index: f"sequence {training[index]}",
+            )
+        finally:  # after a loss that became NaN the best weights so far answer
+            self.network_.eval()
+            self.metrics_ = {} if validate is None else validate()
 
     def _facts(self, plan: Self, data: Ragged | Bundle, kept: Ragged | Bundle) -> dict[str, Any]:
         """What the card says of the training."""

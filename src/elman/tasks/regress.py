@@ -28,6 +28,7 @@ from elman.diagnose import Probe
 from elman.errors import DataError, OptionError
 from elman.explain import Question, named_steps
 from elman.features.gaps import center_and_spread
+from elman.history import History
 from elman.losses import DISTANCES, distance
 from elman.options import choice
 from elman.ragged import Ragged
@@ -37,7 +38,6 @@ from elman.tasks.base import held_out
 from elman.tasks.columns import ColumnTask, check_table, count
 from elman.tasks.network import Network, NetworkStepper, answers
 from elman.tasks.number_rows import NumberRows
-from elman.train import History, train
 
 __all__ = ["Regressor"]
 
@@ -109,7 +109,8 @@ class Regressor(RegressorMixin, NumberRows, ColumnTask):
             raise DataError("y holds no number at all: nothing to learn from.")
         rest = known[held_out(None, len(known), self.validation, self.seed)]
         training = np.setdiff1d(known, rest)
-        feature, data, kept = self._features(column, training, rest)
+        feature = self._feature(column)
+        data, kept = self._features(feature, column, training, rest)
         if self.every_step:
             targets.take(training).check_steps(groups_of(data)[0][0].lengths, training)
             targets.take(rest).check_steps(groups_of(kept)[0][0].lengths, rest)
@@ -149,21 +150,8 @@ class Regressor(RegressorMixin, NumberRows, ColumnTask):
             return self._metrics(answers(self.network_, kept, self.outputs_), truth)
 
         by_step = _EveryStep(self.network_, data, Ragged(scaled, data.offsets), self.loss) if self.every_step else None
-        try:
-            self.history_ = train(
-                self.network_,
-                by_step or loss,
-                data.lengths,
-                plan,
-                validate=validate if len(kept) else None,
-                metric="loss",
-                checkpoint=checkpoint,
-                resume=resume,
-                name=lambda index: f"sequence {parts[0][index]}",
-            )
-        finally:  # after a loss that became NaN the best weights so far answer
-            self.network_.eval()
-            self.metrics_ = validate() if len(kept) else {}
+        check = validate if len(kept) else None
+        self._learn(plan, data.lengths, by_step or loss, check, "loss", parts[0], checkpoint, resume)
 
     def _scaled(self, values: _Floats) -> Tensor:
         return torch.from_numpy(((values - self.mean_) / self.deviation_).astype(np.float32))
