@@ -125,7 +125,7 @@ FEATURES: dict[str, list[Any]] = {
 }
 
 #: Each task, by its verb.
-TASKS = ["classify", "regress", "forecast"]
+TASKS = ["classify", "regress", "multitask", "forecast"]
 
 #: The instruction sets that were built and that this processor has.
 SETS: list[str] = ops.info()["found"]

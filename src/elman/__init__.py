@@ -13,12 +13,13 @@ from elman.ragged import Ragged
 
 if TYPE_CHECKING:
     from elman.stream import Session
-    from elman.tasks import Classifier, Forecaster, Regressor, load
+    from elman.tasks import Classifier, Forecaster, Multitask, Regressor, load
 
 #: Names that wait until they are used: the tasks bring libraries that take longer to import than torch.
 _LATER = {
     "Classifier": "elman.tasks",
     "Forecaster": "elman.tasks",
+    "Multitask": "elman.tasks",
     "Regressor": "elman.tasks",
     "Session": "elman.stream",
     "load": "elman.tasks",
@@ -40,6 +41,7 @@ __all__ = [
     "LayerNormLSTM",
     "MinGRU",
     "MinLSTM",
+    "Multitask",
     "Ragged",
     "Regressor",
     "Session",

@@ -62,7 +62,9 @@ class Baseline:
     model: Any = field(default=None, init=False, repr=False)  # the fitted estimator; None: the commonest class it is
 
     def fit(self, X: Any, y: Sequence[Any]) -> Self:
-        """Learn from the training data. Raises ShapeError for different lengths, DataError without any sequence.
+        """Learn from the sequences whose label is known (not None).
+
+        Raises ShapeError for different lengths, DataError without any sequence.
 
         Where nothing can be told apart (one class only, or no symbol in any text) the commonest class is the answer.
         """
@@ -70,6 +72,9 @@ class Baseline:
         labels = _listed(y)
         if len(labels) != len(X):
             raise ShapeError(f"X has {len(X)} sequences, but y has {len(labels)} labels. Give one label for each.")
+        known = np.flatnonzero([label is not None for label in labels])
+        if len(known) < len(labels):
+            X, labels = _chosen(X, known), [labels[i] for i in known.tolist()]
         if not labels:
             raise DataError("there are no sequences to learn from. Give at least one.")
         self.classes = [label for label, _ in Counter(labels).most_common()]

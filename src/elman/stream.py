@@ -13,7 +13,7 @@ from torch import Tensor
 
 from elman.errors import DataError, OptionError
 
-__all__ = ["Answer", "Estimate", "Session", "Stepper"]
+__all__ = ["Answer", "Estimate", "Session", "Stepper", "Told"]
 
 
 class Answer(NamedTuple):
@@ -28,6 +28,14 @@ class Estimate(NamedTuple):
     """What a regressor says of the steps so far, or with `every_step` of the last of them."""
 
     value: Any  # the number; an array where there are several, a dict where they have names
+    steps: int  # how many steps were fed
+
+
+class Told(NamedTuple):
+    """What a model of several targets says of the steps so far."""
+
+    values: dict[str, Any]  # the likeliest class or the number, by the name of the target
+    probabilities: dict[str, dict[Any, float]]  # of every class, by the name of each target that is a label
     steps: int  # how many steps were fed
 
 

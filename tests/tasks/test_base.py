@@ -12,7 +12,7 @@ import safetensors.torch
 
 from elman import store
 from elman.errors import ModelFileError, OptionError
-from elman.tasks import TASKS, Classifier, Forecaster, Regressor, load
+from elman.tasks import TASKS, Classifier, Forecaster, Multitask, Regressor, load
 from elman.tasks.base import held_out
 
 SMALL: dict[str, Any] = {"hidden": 6, "embed": 5, "epochs": 3, "verbose": False}
@@ -158,7 +158,12 @@ def test_no_folder(tmp_path: Path) -> None:
 
 
 def test_table_of_tasks() -> None:
-    assert list(TASKS.items()) == [("classify", Classifier), ("regress", Regressor), ("forecast", Forecaster)]
+    assert list(TASKS.items()) == [
+        ("classify", Classifier),
+        ("regress", Regressor),
+        ("multitask", Multitask),
+        ("forecast", Forecaster),
+    ]
 
 
 # ---- checkpoints

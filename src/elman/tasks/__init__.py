@@ -1,7 +1,7 @@
 """What is asked? One file for each task; `load` brings back a saved one, whichever it is.
 
 `classify.py` one label per sequence · `regress.py` a number, or several, per sequence or step
-`forecast.py` the next values of many series
+`multitask.py` several labels and numbers per sequence · `forecast.py` the next values of many series
 """
 
 from __future__ import annotations
@@ -14,11 +14,12 @@ from elman.errors import ModelFileError
 from elman.tasks.base import Task
 from elman.tasks.classify import Classifier
 from elman.tasks.forecast import Forecaster
+from elman.tasks.multitask import Multitask
 from elman.tasks.regress import Regressor
 
-__all__ = ["TASKS", "Classifier", "Forecaster", "Regressor", "Task", "load"]
+__all__ = ["TASKS", "Classifier", "Forecaster", "Multitask", "Regressor", "Task", "load"]
 
-TASKS: dict[str, type[Task]] = {task.task: task for task in (Classifier, Regressor, Forecaster)}
+TASKS: dict[str, type[Task]] = {task.task: task for task in (Classifier, Regressor, Multitask, Forecaster)}
 
 
 def load(folder: str | os.PathLike[str]) -> Any:

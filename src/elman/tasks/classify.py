@@ -50,7 +50,7 @@ from elman.stream import Answer, Session, counted, refuse_bidirectional
 from elman.tasks.base import LEAST, held_out
 from elman.tasks.columns import ColumnTask, check_table, count
 from elman.tasks.label_rows import LabelRows
-from elman.tasks.network import Network, NetworkStepper, answers
+from elman.tasks.network import Network, NetworkStepper, answers, restored
 
 __all__ = ["Classifier"]
 
@@ -388,12 +388,7 @@ class Classifier(ClassifierMixin, LabelRows, ColumnTask):
         if dtype.kind not in "Ubiuf" or len(set(values)) != len(values) or len(values) < 2:
             raise ValueError("classes")
         self.classes_ = np.array(values, dtype=dtype)
-        with torch.device("meta"):  # no memory is taken before the sizes are known to fit
-            self.network_ = Network(self.feature_, len(values), self)
-        weights = store.under("network.", tensors)
-        store.check_tensors(folder, weights, self.network_.state_dict())
-        self.network_.load_state_dict(weights, assign=True)
-        self.network_.eval()
+        self.network_ = restored(self.feature_, len(values), self, tensors, folder)
         wide = config["ngrams"]
         self.ngrams_ = None if wide is None else NgramModel.restore(wide, store.under("ngrams.", tensors))
         if self.ngrams_ is not None and (self.ngrams_.classes != len(values) or self.feature_.symbols is None):

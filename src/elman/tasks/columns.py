@@ -31,7 +31,7 @@ from elman.ragged import Ragged
 from elman.tasks.base import Task
 from elman.train import train
 
-__all__ = ["ColumnTask", "check_table", "count"]
+__all__ = ["ColumnTask", "by_name", "check_column", "check_table", "count"]
 
 _Indices = NDArray[np.int64]
 _OF_NUMBERS = tuple(f.name for f in dataclasses.fields(Numbers))
@@ -155,14 +155,14 @@ class ColumnTask(Task):
         names = _names(X, y)
         if names is None:
             return self._column(X, fitted=fitted), y
-        columns = _by_name(X)
+        columns = by_name(X)
         if columns is None:
             raise DataError(
                 f"y = {y!r} would name a column, but X is a {type(X).__name__}, not a frame. Pass a frame, or the "
                 "targets themselves."
             )
         for name in names:
-            _check_column(list(columns), name, "y")
+            check_column(list(columns), name, "y")
         if self.input in names or not set(columns) - set(names):
             raise DataError(f"X has no input beside the target: y and the input are both {y!r}. Name two columns.")
         found = {name: listed(columns[name], name) for name in names}
@@ -172,7 +172,7 @@ class ColumnTask(Task):
         """What is read of a frame: one column, several as `Inputs`; what is no frame stays as it is."""
         if isinstance(X, Inputs):  # picked before
             return X
-        columns = _by_name(X)
+        columns = by_name(X)
         if columns is None:
             if self.features or (fitted and isinstance(self.feature_, Columns)):
                 raise DataError(f"X is a {type(X).__name__} without named columns. Pass a frame, or a dict of columns.")
@@ -186,7 +186,7 @@ class ColumnTask(Task):
         chosen = [wanted] if isinstance(wanted, str) else wanted
         if chosen is not None and (self.input is not None or set(chosen) <= set(names)):
             for name in chosen:
-                _check_column(list(columns), name, "input")
+                check_column(list(columns), name, "input")
             names = list(chosen)
         if len(names) == 1 and not self.features:
             return _one(X, columns, names[0])
@@ -418,12 +418,16 @@ def _names(X: Any, y: Any) -> list[str] | None:
         return [y]
     if not (isinstance(y, list | tuple) and y and _texts(y)) or len(set(y)) < len(y):
         return None
-    columns = _by_name(X)
+    columns = by_name(X)
     return list(y) if columns is not None and set(y) <= set(columns) else None
 
 
-def _by_name(X: Any) -> dict[str, Any] | None:
-    """The columns of a frame, or of a dict of columns; None for what has no names."""
+def by_name(X: Any) -> dict[str, Any] | None:
+    """The columns of a frame, or of a dict of columns; None for what has no names.
+
+    >>> by_name({"a": [1, 2]}), by_name([1, 2])
+    ({'a': [1, 2]}, None)
+    """
     if isinstance(X, Mapping) and not hasattr(X, "nnz"):  # some of SciPy's sparse matrices are dicts
         return {str(name): column for name, column in X.items()} or None
     if isinstance(X, list | tuple | np.ndarray | Tensor | Ragged) or not is_frame(X):
@@ -454,7 +458,7 @@ def _table(X: Any, names: Sequence[str]) -> Any:
 
 def _inputs(columns: Mapping[str, Any], kinds: Mapping[str, str]) -> Inputs:
     for name in kinds:
-        _check_column(list(columns), name, "input")
+        check_column(list(columns), name, "input")
     return Inputs({name: columns[name] for name in kinds}, kinds)
 
 
@@ -474,12 +478,16 @@ class _Named(list[Any]):
         self.name = name
 
 
-def _check_column(columns: list[str], name: str, what: str) -> None:
+def check_column(columns: list[str], name: str, what: str, of: str = "column of X") -> None:
+    """Raises ``DataError``, with the nearest name, unless there is a column of this name.
+
+    >>> check_column(["a", "b"], "a", "input")
+    """
     if name in columns:
         return
     close = difflib.get_close_matches(name, columns, 1)
     hint = f" Did you mean {close[0]!r}?" if close else ""
-    raise DataError(f"{what} = {name!r} is no column of X, which has {_few(columns)}.{hint}")
+    raise DataError(f"{what} = {name!r} is no {of}, which has {_few(columns)}.{hint}")
 
 
 def _few(names: Sequence[Any], most: int = 12) -> str:

@@ -13,7 +13,7 @@ from elman.errors import DataError
 from elman.files import Table
 from elman.tasks.tables import AnswersRows, check_names, is_csv, refuse_gaps, written
 
-__all__ = ["LabelRows"]
+__all__ = ["LabelRows", "among", "labels_of"]
 
 
 class LabelRows(AnswersRows):
@@ -31,14 +31,9 @@ class LabelRows(AnswersRows):
 
         CSV has no types: there a label that reads like one of the classes, as `1` like the number 1, is that class.
         """
-        check_names(table, [name])
-        column = table.frame[name]
-        if column.dtype.is_nested() or column.dtype.is_temporal():
-            what = f"holds {column.dtype}. A label is a word or a number."
-            raise DataError(f"{table.path.name}: the column {name!r} {what}")
-        refuse_gaps(table, column, "Every row needs a label: write one or drop the row.")
-        labels = column.to_list()
-        return labels if model is None else _among(labels, self.classes_.tolist(), table, name, model)
+        labels = labels_of(table, name)
+        refuse_gaps(table, table.frame[name], "Every row needs a label: write one or drop the row.")
+        return labels if model is None else among(labels, self.classes_.tolist(), table, name, model)
 
     def check_truth(self, table: Table, name: str, truth: list[Any]) -> None:
         """Refuses a single class, and labels of which no two are equal."""
@@ -83,7 +78,7 @@ class LabelRows(AnswersRows):
         classes = metrics.per_class(truth[name], answers[name].tolist())
         return {"classes": [score._asdict() for score in classes]}, [report.class_table(classes)]
 
-    def rivals(self, X: Any) -> list[Baseline]:
+    def rivals(self, X: Any, target: str) -> list[Baseline]:
         """A linear model of what the sequences hold, and the commonest class."""
         return [rival(X), majority()]
 
@@ -94,14 +89,27 @@ class LabelRows(AnswersRows):
         return line, {"steps": answer.steps, "label": answer.label, "probabilities": chances}
 
 
-def _among(labels: list[Any], known: Sequence[Any], table: Table, name: str, model: str) -> list[Any]:
-    """The labels as the classes they are. Raises ``DataError`` with the line of one that was never learnt."""
+def labels_of(table: Table, name: str) -> list[Any]:
+    """The labels of a column, None where one is missing. Raises ``DataError`` for what cannot be labels."""
+    check_names(table, [name])
+    column = table.frame[name]
+    if column.dtype.is_nested() or column.dtype.is_temporal():
+        what = f"holds {column.dtype}. A label is a word or a number."
+        raise DataError(f"{table.path.name}: the column {name!r} {what}")
+    return column.to_list()
+
+
+def among(labels: list[Any], known: Sequence[Any], table: Table, name: str, model: str) -> list[Any]:
+    """The labels as the classes they are; None stays.
+
+    Raises ``DataError`` with the line of one that was never learnt.
+    """
     if is_csv(table):
         place = {written(label): label for label in known}
         labels = [place.get(label, label) if isinstance(label, str) else label for label in labels]
     classes = {(type(label), label) for label in known}
     for row, label in enumerate(labels):
-        if (type(label), label) not in classes:
+        if label is not None and (type(label), label) not in classes:
             shown = ", ".join(map(repr, known[:8])) + (f" and {len(known) - 8} more" if len(known) > 8 else "")
             raise DataError(f"{table.where(row)}: {name} is {label!r}, which {model} never learnt. It knows {shown}.")
     return labels

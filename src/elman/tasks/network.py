@@ -33,7 +33,7 @@ from elman.ragged import Ragged
 from elman.stream import flat, nested
 from elman.tasks.columns import ColumnTask
 
-__all__ = ["Facts", "Joined", "Network", "NetworkStepper", "Path", "answers"]
+__all__ = ["Facts", "Joined", "Network", "NetworkStepper", "Path", "answers", "restored"]
 
 FACTS = 32  # units of the layer that what has no steps passes through
 _STEPS = 1 << 16  # steps in a batch of prediction: bounds the memory, the answers do not depend on it
@@ -184,6 +184,23 @@ def answers(network: Network, data: Ragged | Bundle, outputs: int) -> NDArray[np
         made[done : done + len(rows)] = rows
         done += len(rows)
     return made.numpy()
+
+
+def restored(
+    feature: Feature | Columns,
+    outputs: int,
+    options: ColumnTask,
+    tensors: Mapping[str, Tensor],
+    folder: Any,
+    every_step: bool = False,
+) -> Network:
+    """The network that was saved to a folder. Raises ``ModelFileError`` for tensors that are not its own."""
+    with torch.device("meta"):  # no memory is taken before the sizes are known to fit
+        network = Network(feature, outputs, options, every_step)
+    weights = store.under("network.", tensors)
+    store.check_tensors(folder, weights, network.state_dict())
+    network.load_state_dict(weights, assign=True)
+    return network.eval()
 
 
 class NetworkStepper:

@@ -14,7 +14,7 @@ from elman.errors import DataError
 from elman.files import Table
 from elman.tasks.tables import AnswersRows, check_names, floats_of
 
-__all__ = ["NumberRows"]
+__all__ = ["NumberRows", "errors_of"]
 
 _Floats = NDArray[np.float64]
 
@@ -66,15 +66,15 @@ class NumberRows(AnswersRows):
 
     def measured(self, truth: Mapping[str, list[Any]], answers: Mapping[str, Any]) -> dict[str, float]:
         """Mean absolute error, root of the mean squared error and R2; of several targets the means, and each."""
+        each = {name: errors_of(truth[name], answers[name]) for name in truth}
         found: dict[str, float] = {}
-        for metric in (metrics.mae, metrics.rmse, metrics.r2):
-            each = {name: metric(*_pair(truth[name], answers[name])) for name in truth}
-            found[metric.__name__] = float(np.mean(list(each.values())))
+        for metric in next(iter(each.values())):
+            found[metric] = float(np.mean([scores[metric] for scores in each.values()]))
             if len(each) > 1:
-                found |= {f"{metric.__name__} {name}": value for name, value in each.items()}
+                found |= {f"{metric} {name}": scores[metric] for name, scores in each.items()}
         return found
 
-    def rivals(self, X: Any) -> list[NumberBaseline]:
+    def rivals(self, X: Any, target: str) -> list[NumberBaseline]:
         """Ridge regression on what the sequences hold, and the mean; for every step the mean alone."""
         return [mean()] if self.every_step else [ridge(X), mean()]
 
@@ -87,6 +87,16 @@ class NumberRows(AnswersRows):
             value = np.asarray(value).tolist()
             line = "\t".join(f"{number:.6g}" for number in (value if isinstance(value, list) else [value]))
         return line, {"steps": answer.steps, "value": value}
+
+
+def errors_of(truth: list[Any], answers: Any) -> dict[str, float]:
+    """Mean absolute error, root of the mean squared error and R2 of one target.
+
+    >>> errors_of([1.0, None, 3.0], [1.0, 5.0, 2.0])["mae"]
+    0.5
+    """
+    pair = _pair(truth, answers)
+    return {metric.__name__: metric(*pair) for metric in (metrics.mae, metrics.rmse, metrics.r2)}
 
 
 def _pair(truth: list[Any], answers: Any) -> tuple[_Floats, _Floats]:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from sklearn.base import RegressorMixin
 from torch import Tensor
 
-from elman import metrics, store
+from elman import metrics
 from elman.batches import Piece
 from elman.bundle import Bundle, cut, groups_of
 from elman.carry import State, StepLoss
@@ -36,7 +36,7 @@ from elman.stream import Estimate, Session, counted, refuse_bidirectional
 from elman.targets import NumberTargets, number_targets
 from elman.tasks.base import held_out
 from elman.tasks.columns import ColumnTask, check_table, count
-from elman.tasks.network import Network, NetworkStepper, answers
+from elman.tasks.network import Network, NetworkStepper, answers, restored
 from elman.tasks.number_rows import NumberRows
 
 __all__ = ["Regressor"]
@@ -311,12 +311,7 @@ class Regressor(RegressorMixin, NumberRows, ColumnTask):
                 raise ValueError("target")
         if not (self.deviation_ > 0).all():
             raise ValueError("target.deviation")
-        with torch.device("meta"):  # no memory is taken before the sizes are known to fit
-            self.network_ = Network(self.feature_, outputs, self, bool(self.every_step))
-        weights = store.under("network.", tensors)
-        store.check_tensors(folder, weights, self.network_.state_dict())
-        self.network_.load_state_dict(weights, assign=True)
-        self.network_.eval()
+        self.network_ = restored(self.feature_, outputs, self, tensors, folder, bool(self.every_step))
 
 
 class _EveryStep(StepLoss):

@@ -19,7 +19,7 @@ from elman.files import Table, read_table
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["AnswersRows", "OnTables", "Scored", "floats_of", "is_csv", "refuse_gaps", "told", "written"]
+__all__ = ["AnswersRows", "OnTables", "Scored", "floats_of", "is_csv", "known_rows", "refuse_gaps", "told", "written"]
 
 
 class Scored(NamedTuple):
@@ -86,6 +86,8 @@ class OnTables:
 class AnswersRows(OnTables):
     """Tasks that answer each row of a table. A task says how it reads targets, and what its answers look like."""
 
+    by_name: ClassVar[bool] = False  # whether `fit` takes a single target too by its name, in a dict
+
     if TYPE_CHECKING:  # what the task has; an annotation here would hide that of its field
         input: Any
         features: Any
@@ -123,8 +125,8 @@ class AnswersRows(OnTables):
         """More about the answers: for machines, and as tables for people."""
         return {}, []
 
-    def rivals(self, X: Any) -> list[Any]:
-        """The simple rivals for such sequences, not yet fitted."""
+    def rivals(self, X: Any, target: str) -> list[Any]:
+        """The simple rivals for such sequences and a target, not yet fitted; as many for each target."""
         raise NotImplementedError
 
     # ---- what the commands ask
@@ -146,7 +148,7 @@ class AnswersRows(OnTables):
         truth = {name: self.truth_of(table, name) for name in target}
         for name, values in truth.items():
             self.check_truth(table, name, values)
-        y = truth[target[0]] if len(target) == 1 else truth
+        y = truth[target[0]] if len(target) == 1 and not self.by_name else truth
         several = len(names) > 1 or self.features
         frame = typed(table, names, self.features) if several else table.frame.select(names)
         told(lambda: self.fit(frame, y, out=out, resume=resume), table)
@@ -179,14 +181,14 @@ class AnswersRows(OnTables):
         lessons = {name: self.truth_of(training, name, model) for name in target}
         truth = {name: self.truth_of(table, name, model) for name in target}
         scored = []
-        for place, first in enumerate(self.rivals(before)):
-            answers, seconds = {}, 0.0
-            for name in target:
-                other = self.rivals(before)[place]
+        for others in zip(*(self.rivals(before, name) for name in target), strict=True):
+            answers = {}
+            for name, other in zip(target, others, strict=True):
                 told(lambda other=other, name=name: other.fit(before, lessons[name]), training)  # type: ignore[misc]
                 answers[name] = other.predict(now)
-                seconds += other.seconds
-            scored.append({"name": first.name, **self.measured(truth, answers), "training_seconds": round(seconds, 3)})
+            called = ", ".join(dict.fromkeys(other.name for other in others))
+            seconds = round(sum(other.seconds for other in others), 3)
+            scored.append({"name": called, **self.measured(truth, answers), "training_seconds": seconds})
         return scored
 
     # ---- which columns
