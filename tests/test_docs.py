@@ -128,7 +128,7 @@ def test_rows_of_the_readme() -> None:
     rows = re.findall(r"^\| [^|]+ \| `([^`]*elman\.[^`]*|clf[^`]*)` \|", PAGES["README.md"].read_text("utf-8"), re.M)
     assert len(rows) >= 5
     for row in rows:
-        quick_row = re.sub(r"(Classifier|Regressor)\(\)", r"\1(hidden=4, embed=4, epochs=1)", row)
+        quick_row = re.sub(r"(Classifier|Regressor|Multitask)\(\)", r"\1(hidden=4, embed=4, epochs=1)", row)
         quick_row = quick_row.replace("Forecaster()", "Forecaster(hidden=4, epochs=1)")
         exec(compile(quick_row, row, "exec"), names)  # noqa: S102
     assert names["y"].steps == 8
