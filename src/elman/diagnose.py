@@ -31,6 +31,7 @@ class Probe(NamedTuple):
     lengths: Tensor  # steps of each sequence
     loss: Callable[[Tensor], Tensor]  # the loss of each of the sequences with these indices, through `network`
     options: Mapping[str, Any]  # of the task, for the advice
+    names: Mapping[str, str] = {}  # of stacks of layers, where there are several: "path 1" is what reads "note"
 
 
 def diagnose(probe: Probe, sequences: int = 100) -> Diagnosis:
@@ -47,11 +48,19 @@ def diagnose(probe: Probe, sequences: int = 100) -> Diagnosis:
     seen: dict[str, _Seen] = {}
     for batch in batches(probe.lengths[chosen], STEPS):
         for walk, d_y, d_last in _passes(probe, chosen[batch]):
-            seen.setdefault(walk.name, _Seen(walk.cell)).add(walk, d_y, d_last)
+            seen.setdefault(_named(walk.name, probe.names), _Seen(walk.cell)).add(walk, d_y, d_last)
     if not seen:
         raise DataError(f"{type(probe.network).__name__} has no recurrent cell that reads these sequences.")
     layers = [one.layer(name) for name, one in seen.items()]
     return Diagnosis(layers, len(chosen), advice(layers, probe.options))
+
+
+def _named(layer: str, names: Mapping[str, str]) -> str:
+    """A layer by the columns that it reads: "note: layer 1" of "path 1 layer 1"."""
+    for stack, name in names.items():
+        if layer.startswith(f"{stack} "):
+            return f"{name}: {layer.removeprefix(stack).strip()}"
+    return layer
 
 
 def _passes(probe: Probe, chosen: Tensor) -> list[tuple[Walk, Tensor, tuple[Tensor, ...]]]:

@@ -210,3 +210,73 @@ def test_every_step_of_aligned_columns() -> None:
     session = reg.stream({"age": frame["age"][3], "ward": frame["ward"][3]})
     steps = np.stack([frame["pulse"][3], frame["pressure"][3]], axis=1)
     assert [session.feed(step).value for step in steps] == answers[3].tolist()
+
+
+# ---- looking inside
+
+
+def with_marks(sequences: int = 300) -> tuple[dict[str, Any], list[str]]:
+    """Labels that follow from one of the columns alone: `pulse` rises or falls; the others say nothing."""
+    frame, random = stays(sequences), np.random.default_rng(1)
+    labels = random.choice(["down", "up"], sequences).tolist()
+    signs = [1.0 if label == "up" else -1.0 for label in labels]
+    frame["pulse"] = [
+        (sign * np.ones(len(x)) + 0.1 * np.array(x)).tolist() for sign, x in zip(signs, frame["pulse"], strict=True)
+    ]
+    return frame, labels
+
+
+def test_explained_column_by_column() -> None:
+    frame, labels = with_marks()
+    clf = Classifier(hidden=8, epochs=6, ngrams=2, embed=5, learning_rate=0.01, verbose=False).fit(frame, labels)
+    told = few(frame, 3, 17, 40, 77)
+    found = clf.explain(told)
+    shares: dict[str, float] = dict.fromkeys(frame, 0.0)
+    for i, one in enumerate(found):
+        assert set(one.columns) == set(frame)
+        assert abs(one.steps.sum() - (one.score - one.nothing)) < 0.02 * max(1.0, abs(one.score - one.nothing))
+        assert one.steps.sum() == pytest.approx(sum(column.steps.sum() for column in one.columns.values()))
+        assert len(one.columns["pulse"].steps) == len(told["pulse"][i])
+        assert list(one.columns["note"].symbols) == told["note"][i].split()
+        assert one.columns["pulse"].values.shape == (len(told["pulse"][i]), 1)
+        assert len(one.columns["ward"].steps) == len(one.columns["age"].steps) == 1
+        assert len(one.symbols) == len(one.steps)
+        assert {"pulse: step 0", "ward", "age"} <= set(one.symbols)
+        assert "pulse" in str(one)
+        for name, column in one.columns.items():
+            shares[name] += float(np.abs(column.steps).sum())
+    assert max(shares, key=lambda name: shares[name]) == "pulse", shares
+    logits = clf.decision_function(told)
+    np.testing.assert_allclose([one.score for one in found], np.abs(logits), rtol=1e-4, atol=1e-5)
+    alone = clf.explain(few(frame, 17))[0]
+    np.testing.assert_allclose(alone.steps, found[1].steps, atol=1e-6)
+
+
+def test_a_number_explained_column_by_column() -> None:
+    frame = stays(60)
+    reg = Regressor(**SMALL).fit(frame, [float(len(x)) for x in frame["urine"]])
+    for one, answer in zip(reg.explain(frame), reg.predict(frame), strict=True):
+        assert one.score == pytest.approx(answer, rel=1e-5)
+        assert abs(one.steps.sum() - (one.score - one.nothing)) < 0.02 * max(1.0, abs(one.score - one.nothing))
+    assert found_nothing(reg, frame)
+
+
+def found_nothing(reg: Regressor, frame: dict[str, Any]) -> bool:
+    """A sequence of which nothing is known is explained too."""
+    empty = {"note": [""], "pulse": [[]], "pressure": [[]], "urine": [[]], "age": [None], "ward": [None]}
+    return bool(np.isfinite(reg.explain(empty)[0].steps).all())
+
+
+def test_diagnosed_column_by_column() -> None:
+    frame = stays(60)
+    labels = ["a", "b", "c"] * 20
+    clf = Classifier(**SMALL).fit(frame, labels)
+    found = clf.diagnose(frame, labels)
+    assert [layer.name for layer in found.layers] == ["note: layer 1", "pulse, pressure: layer 1", "urine: layer 1"]
+    assert "layer 1" in str(found)
+    assert clf.diagnose(frame).layers
+    reg = Regressor(**SMALL).fit(frame, np.arange(60.0))
+    assert len(reg.diagnose(frame, np.arange(60.0)).layers) == 3
+    text = {name: frame[name] for name in ("note", "age", "ward")}
+    one = Classifier(**SMALL).fit(text, labels).diagnose(text, labels)
+    assert [layer.name for layer in one.layers] == ["layer 1"]

@@ -28,7 +28,7 @@ from elman.features.text import Text
 from elman.features.tokens import Tokens
 from elman.ragged import Ragged
 
-__all__ = ["Columns", "Group", "Inputs", "symbolic"]
+__all__ = ["Columns", "Group", "Inputs", "symbolic", "symbolic_parts"]
 
 _STEPS: dict[str, type[Feature]] = {feature.kind: feature for feature in (Text, Tokens, Numbers)}
 _STATIC: dict[str, type[Static]] = {Category.kind: Category, Number.kind: Number}
@@ -189,13 +189,13 @@ class Columns:
     @property
     def symbols(self) -> int | None:
         """How many symbols all texts and tokens have together; None without any."""
-        sizes = [feature.symbols for _, _, feature in self._symbolic() if feature.symbols is not None]
+        sizes = [feature.symbols for _, _, feature in self.symbolic_places() if feature.symbols is not None]
         return sum(sizes) if sizes else None
 
     def symbolic(self, data: Bundle) -> Ragged:
         """The symbols of each sequence, those of one column after those of the other, no two columns sharing any."""
         parts, before = [], 0
-        for g, place, feature in self._symbolic():
+        for g, place, feature in self.symbolic_places():
             part = data.groups[g][place]
             parts.append(part.with_values(part.values + before))
             before += int(feature.symbols or 0)
@@ -221,7 +221,8 @@ class Columns:
             )
         return features[0]
 
-    def _symbolic(self) -> list[tuple[int, int, Feature]]:
+    def symbolic_places(self) -> list[tuple[int, int, Feature]]:
+        """The columns of symbols: which group, which place in it, which feature."""
         return [
             (g, place, feature)
             for g, group in enumerate(self.groups)
@@ -302,6 +303,15 @@ def symbolic(feature: Feature | Columns, data: Ragged | Bundle) -> Ragged:
         return data
     assert isinstance(feature, Columns)
     return feature.symbolic(data)
+
+
+def symbolic_parts(feature: Feature | Columns, data: Ragged | Bundle, values: NDArray[Any]) -> list[NDArray[Any]]:
+    """What belongs to each step of `symbolic` as one array for each of the columns that it joins, in their order."""
+    if isinstance(data, Ragged) or not isinstance(feature, Columns):
+        return [values]
+    lengths = np.stack([data.groups[g][place].lengths.numpy() for g, place, _ in feature.symbolic_places()], axis=1)
+    pieces = np.split(values, np.cumsum(lengths)[:-1])
+    return [np.concatenate(pieces[place :: lengths.shape[1]]) for place in range(lengths.shape[1])]
 
 
 # ---- aligned columns

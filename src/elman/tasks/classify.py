@@ -37,9 +37,10 @@ from elman.blend import START, best_loss, stacked
 from elman.bundle import Bundle
 from elman.diagnose import Probe
 from elman.errors import DataError, OptionError
-from elman.explain import Question, named_steps
+from elman.explain import Question, parts_of
 from elman.features import Columns, Feature, Numbers, symbolic
 from elman.features.base import shown
+from elman.features.columns import symbolic_parts
 from elman.history import History
 from elman.labels import coded_labels, plain_labels
 from elman.losses import cross_entropy
@@ -303,7 +304,7 @@ class Classifier(ClassifierMixin, LabelRows, ColumnTask):
         if y is not None:
             column, answers = self._scored(X, y)
         codes = self._logits(X if y is None else column).argmax(1) if answers is None else self._codes(answers)
-        (feature, data), chosen = self._only_steps(column, "explain"), torch.from_numpy(codes)
+        data, chosen = self._steps(column), torch.from_numpy(codes)
         others = len(self.classes_) - 1
         deep = 1.0 if self.ngrams_ is None else float(self.blend_[0])
 
@@ -317,11 +318,12 @@ class Classifier(ClassifierMixin, LabelRows, ColumnTask):
         beside = None
         if self.ngrams_ is not None:
             share = float(self.blend_[1])
-            logits = self.ngrams_.logits(self.ngrams_.ngrams(data)).double()
-            steps = against(self.ngrams_.contributions(data), chosen[data.segments])
-            beside = share * steps.numpy(), share * against(logits, chosen).numpy()
+            symbols = symbolic(self.feature_, data)
+            logits = self.ngrams_.logits(self.ngrams_.ngrams(symbols)).double()
+            steps = share * against(self.ngrams_.contributions(symbols), chosen[symbols.segments]).numpy()
+            beside = symbolic_parts(self.feature_, data, steps), share * against(logits, chosen).numpy()
         answered = self.classes_[codes].tolist()
-        return Question(self.network_.input, data.lengths, score, *named_steps(feature, data), answered, beside)
+        return Question(self.network_.inputs, data.lengths, score, parts_of(self.feature_, data), answered, beside)
 
     def _probe(self, X: Any, y: Any) -> Probe:
         """The recurrent path and its cross-entropy; without `y` the answers count as true."""
@@ -330,12 +332,12 @@ class Classifier(ClassifierMixin, LabelRows, ColumnTask):
         else:
             column, truth = self._scored(X, y)
             codes = self._codes(truth)
-        (_, data), targets = self._only_steps(column, "diagnose"), torch.from_numpy(codes)
+        data, targets = self._steps(column), torch.from_numpy(codes)
 
         def loss(indices: Tensor) -> Tensor:
             return functional.cross_entropy(self.network_(data[indices]), targets[indices], reduction="none")
 
-        return Probe(self.network_, data.lengths, loss, self.options())
+        return Probe(self.network_, data.lengths, loss, self.options(), self._paths_by_name())
 
     def _logits(self, X: Any) -> _Floats:
         self._check_fitted()

@@ -303,12 +303,10 @@ class ColumnTask(Task):
         if (columns := _columns(column)) is not None:
             self.n_features_in_: int = columns
 
-    def _only_steps(self, column: Any, what: str) -> tuple[Feature, Ragged]:
-        """The feature and the steps of a model of one column. Raises ``OptionError`` for one of several."""
-        data = self._steps(column)
-        if isinstance(data, Bundle) or isinstance(self.feature_, Columns):
-            raise OptionError(f"{what} is made for models of one column; this one reads {self.feature_.describe()}.")
-        return self.feature_, data
+    def _paths_by_name(self) -> dict[str, str]:
+        """What the layers that read some of several columns are called, by the name that a diagnosis has for them."""
+        groups = self.feature_.groups if isinstance(self.feature_, Columns) else []
+        return {f"path {i + 1}": ", ".join(g.names) for i, g in enumerate(groups)} if len(groups) > 1 else {}
 
     def _steps(self, column: Any) -> Ragged | Bundle:
         """The steps of a column that the fitted feature can read."""

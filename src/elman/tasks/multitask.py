@@ -22,7 +22,7 @@ from torch import Tensor
 
 from elman.diagnose import Probe
 from elman.errors import DataError, OptionError
-from elman.explain import Question, named_steps
+from elman.explain import Question, parts_of
 from elman.features.base import shown
 from elman.history import History
 from elman.losses import DISTANCES
@@ -259,7 +259,7 @@ class Multitask(TargetRows, ColumnTask):
     def _probe(self, X: Any, y: Any) -> Probe:
         """The network and its loss; without `y` labels that are answered count as true, and numbers are added up."""
         column, truth = (self._column(X, fitted=True), None) if y is None else self._scored(X, y)
-        _, data = self._only_steps(column, "diagnose")
+        data = self._steps(column)
         if truth is None:
             said = self._own(self._rows(column))
             truth = {n: z.argmax(1).astype(float) if n in self.classes_ else z[:, 0] for n, z in said.items()}
@@ -273,7 +273,7 @@ class Multitask(TargetRows, ColumnTask):
             each = [self._each(name, z, coded[name][indices], name in numbers) for name, z in own.items()]
             return torch.stack(each).sum(0)
 
-        return Probe(self.network_, data.lengths, loss, self.options())
+        return Probe(self.network_, data.lengths, loss, self.options(), self._paths_by_name())
 
     def _each(self, name: str, z: Tensor, coded: Tensor, added: bool) -> Tensor:
         """The loss of one target for each sequence; where nothing is known of a number, the number itself."""
@@ -288,7 +288,7 @@ class Multitask(TargetRows, ColumnTask):
             raise OptionError(f"explain(X, y) needs as y {which}, got {shown(y)}.")
         name = next(iter(self.targets_)) if y is None else y
         target, column = self.targets_[name], self._column(X, fitted=True)
-        feature, data = self._only_steps(column, "explain")
+        data = self._steps(column)
         said = self._own(self._rows(column))[name]
         chosen = torch.from_numpy(said.argmax(1))
 
@@ -300,7 +300,7 @@ class Multitask(TargetRows, ColumnTask):
             return own - (z.sum(1) - own) / (z.shape[1] - 1)
 
         told = target.decode(said).tolist() if isinstance(target, LabelTarget) else [name] * len(data)
-        return Question(self.network_.input, data.lengths, score, *named_steps(feature, data), told)
+        return Question(self.network_.inputs, data.lengths, score, parts_of(self.feature_, data), told)
 
     # ---- streaming
 

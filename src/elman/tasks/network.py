@@ -144,6 +144,12 @@ class Network(nn.Module):
         return self.path.input
 
     @property
+    def inputs(self) -> list[nn.Module]:
+        """The input layer of each column, or of columns of numbers side by side; those without steps come last."""
+        layers = [list(p.input.layers) if isinstance(p.input, Joined) else [p.input] for p in self._paths()]
+        return [layer for each in layers for layer in each] + ([] if self.facts is None else list(self.facts.layers))
+
+    @property
     def encoder(self) -> Encoder:
         """The layers that remember."""
         return self.path.encoder

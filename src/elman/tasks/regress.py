@@ -26,7 +26,7 @@ from elman.bundle import Bundle, cut, groups_of
 from elman.carry import State, StepLoss
 from elman.diagnose import Probe
 from elman.errors import DataError, OptionError
-from elman.explain import Question, named_steps
+from elman.explain import Question, parts_of
 from elman.features.gaps import center_and_spread
 from elman.history import History
 from elman.losses import DISTANCES, distance
@@ -237,9 +237,9 @@ class Regressor(RegressorMixin, NumberRows, ColumnTask):
     def _probe(self, X: Any, y: Any) -> Probe:
         """The network and its loss; without `y` the sum of its answers, since they are no distance from themselves."""
         column, truth = (self._column(X, fitted=True), None) if y is None else self._scored(X, y)
-        _, data = self._only_steps(column, "diagnose")
+        data = self._steps(column)
         if truth is not None:
-            truth.check_steps(data.lengths)
+            truth.check_steps(groups_of(data)[0][0].lengths)
         scaled = None if truth is None else self._scaled(truth.values)
         offsets = data.offsets if self.network_.every_step else torch.arange(len(data) + 1)
 
@@ -250,7 +250,7 @@ class Regressor(RegressorMixin, NumberRows, ColumnTask):
             known = [scaled[offsets[i] : offsets[i + 1]] for i in indices.tolist()]
             return torch.stack([distance(row, it, self.loss) for row, it in zip(rows, known, strict=True)])
 
-        return Probe(self.network_, data.lengths, loss, self.options())
+        return Probe(self.network_, data.lengths, loss, self.options(), self._paths_by_name())
 
     def _question(self, X: Any, y: Any) -> Question:
         """The number that is answered for a sequence, or for its last step; `y` says which, where there are several."""
@@ -259,7 +259,7 @@ class Regressor(RegressorMixin, NumberRows, ColumnTask):
             which = f"one of the {self.outputs_} numbers to explain, {', '.join(map(repr, names))}"
             raise OptionError(f"explain(X, y) needs as y {which}, got {y!r}.")
         output = 0 if y is None else names.index(y)
-        feature, data = self._only_steps(self._column(X, fitted=True), "explain")
+        data = self._steps(self._column(X, fitted=True))
         mean, deviation = float(self.mean_[output]), float(self.deviation_[output])
         lengths = data.lengths if self.network_.every_step else torch.ones(len(data), dtype=torch.int64)
 
@@ -273,7 +273,7 @@ class Regressor(RegressorMixin, NumberRows, ColumnTask):
             return scores
 
         told = [self._name(output) if self.outputs_ > 1 else "the answer"] * len(data)
-        return Question(self.network_.input, data.lengths, score, *named_steps(feature, data), told)
+        return Question(self.network_.inputs, data.lengths, score, parts_of(self.feature_, data), told)
 
     # ---- streaming
 
