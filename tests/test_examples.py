@@ -15,6 +15,7 @@ SMALL = ("--limit", "200", "--epochs", "1")
 # Each script with its arguments. What other scripts import is no script.
 SCRIPTS: dict[str, tuple[str, ...]] = {
     "classify.py": SMALL,
+    "digits.py": SMALL,
     "regress.py": SMALL,
     "forecast.py": ("--epochs", "1"),
     "tutorials/binary_text_classifier.py": SMALL,
@@ -55,6 +56,15 @@ def test_classify(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "".join(line[0] for line in answers) == "房间很大，但是服务太差了"
     assert all(re.fullmatch(r". (negative|positive) (0\.[5-9]\d|1\.00)", line) for line in answers), answers
     assert not list(tmp_path.iterdir())
+
+
+def test_digits() -> None:
+    sizes, accuracy, rival, *rows = run("digits.py", *SCRIPTS["digits.py"])
+    assert sizes == "150 digits to learn from, 50 to test on"
+    assert re.fullmatch(r"accuracy [01]\.\d{3}", accuracy)
+    assert re.fullmatch(r"logistic regression on the pixels 0\.[89]\d{2}", rival)
+    assert [line.split(":")[0][-6:] for line in rows] == [f"{t} rows" for t in range(1, 9)]
+    assert all(re.search(r": \d \([01]\.\d{2}\)$", line) for line in rows), rows
 
 
 def test_regress() -> None:

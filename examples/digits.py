@@ -1,0 +1,34 @@
+"""Digits row by row: an image of 8 x 8 is 8 steps of 8 numbers, and the network says which digit it was.
+
+Run it: python examples/digits.py [--limit 1797] [--epochs N]. The digits ship with scikit-learn; the last quarter,
+in other hands than the first, is tested on.
+"""
+
+import argparse
+
+from sklearn.datasets import load_digits
+from sklearn.linear_model import LogisticRegression
+
+import elman
+
+parser = argparse.ArgumentParser(description=__doc__)
+parser.add_argument("--limit", type=int, default=1797, help="so many digits")
+parser.add_argument("--epochs", type=int, help="passes over the training part (default: chosen by its size)")
+options = parser.parse_args()
+
+images, digits = load_digits(return_X_y=True)
+images, digits = images.reshape(-1, 8, 8)[: options.limit], digits[: options.limit]
+last = len(digits) * 3 // 4
+print(f"{last} digits to learn from, {len(digits) - last} to test on")
+
+clf = elman.Classifier(epochs=options.epochs, seed=0).fit(images[:last], digits[:last])
+print(f"accuracy {clf.score(images[last:], digits[last:]):.3f}")
+
+flat = images.reshape(len(images), 64) / 16
+rival = LogisticRegression(max_iter=1000).fit(flat[:last], digits[:last])
+print(f"logistic regression on the pixels {rival.score(flat[last:], digits[last:]):.3f}")
+
+session = clf.stream()
+for t, row in enumerate(images[-1], start=1):
+    answer = session.feed(row)
+    print(f"a {digits[-1]} after {t} rows: {answer.label} ({answer.probabilities[answer.label]:.2f})")
