@@ -59,6 +59,7 @@ FLOORS = {
         "experts.py",
         "draws.py",
         "conformal.py",
+        "paths.py",
         "forecast_plot.py",
     ],
     4: ["tasks/", "baselines.py", "seasonal.py", "stream.py", "known.py"],

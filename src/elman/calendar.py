@@ -159,8 +159,9 @@ class Grid:
 def wall_clock(stamps: _Array, zone: str) -> _Array:
     """What a clock in a time zone shows at some times of UTC: datetime64[us] both.
 
-    >>> wall_clock(np.array(["2024-03-31T00:59", "2024-03-31T01:00"], "datetime64[us]"), "Europe/Berlin").astype(str)[1]
-    '2024-03-31T03:00:00.000000'
+    >>> wall_clock(np.array(["2024-03-31T00:59", "2024-03-31T01:00"], "datetime64[m]"), "Europe/Berlin")
+    array(['2024-03-31T01:59:00.000000', '2024-03-31T03:00:00.000000'],
+          dtype='datetime64[us]')
     """
     series = pl.Series(stamps.astype("datetime64[us]")).dt.replace_time_zone("UTC").dt.convert_time_zone(zone)
     made: _Array = series.dt.replace_time_zone(None, ambiguous="earliest").to_numpy()

@@ -95,6 +95,10 @@ class Forecaster(SeriesRows, Stored):
     experts: int = 8  # linear forecasters that the network mixes
     members: int = 2  # networks whose forecasts are averaged
 
+    # how it answers
+    recursive: bool = False  # one step at a time, on paths that are drawn from it; False: all steps at once
+    paths: int = 200  # drawn of each series, where recursive
+
     def problems(self) -> list[str]:
         """Everything that is wrong with the options, a sentence each."""
         found = super().problems()
@@ -115,6 +119,8 @@ class Forecaster(SeriesRows, Stored):
         found += self._column_problems()
         if not (self.log is None or isinstance(self.log, bool)):
             found.append(f"log = {self.log!r} must be True, False or None")
+        if not isinstance(self.recursive, bool):
+            found.append(f"recursive = {self.recursive!r} must be True or False")
         if self.freq is not None:
             try:
                 parse(self.freq)
@@ -244,8 +250,9 @@ class Forecaster(SeriesRows, Stored):
         lengths = panel.lengths - held
         long = np.array([past.long[-1] for past in readings.pasts])
         unit = np.full_like(long, max(long.mean(), 1e-12)) if self.shape_.log else np.maximum(long, 1e-12)
-        plan = Draws(readings, lengths, unit, torch.tensor(self._quantiles))
-        series, at = origins(panel.lengths, self.horizon, held, max(1, self.shape_.season))
+        plan = Draws(readings, lengths, unit, torch.tensor(self._shares))
+        begun = origins(panel.lengths, self.horizon, held, max(1, self.shape_.season))
+        series, at = origins(panel.lengths, 1, held, 1) if self.recursive else begun
         naive = _naive_error(panel, self.shape_.season, lengths)
         options = self.planned(len(plan.series), int(lengths.sum()))
         self.data_ |= {"epochs planned": int(options.epochs or 0)}
@@ -271,7 +278,7 @@ class Forecaster(SeriesRows, Stored):
             )
         finally:
             self.network_.eval()
-            self._calibrate(readings, series, at)
+            self._calibrate(panel, readings, *begun)
             self.metrics_ = validate() if len(at) else {}
             self.known_ = self._known(panel, readings)
 
@@ -281,11 +288,11 @@ class Forecaster(SeriesRows, Stored):
         """How good the forecasts of the held-out ends are."""
         reach = max(self.shape_.window, 2 * self.shape_.season)
         made = self._from(readings, series, at, self.network_.recalled(readings, series, at, reach))
-        quantiles = torch.tensor(self._quantiles, dtype=torch.float64)
+        quantiles = torch.tensor(self._shares, dtype=torch.float64)
         truth = readings.targets(series, at, readings.steps.lengths).double()
         place = readings.steps.offsets[series] + at
         scaled = (torch.from_numpy(made) - readings.level[place, None, None]) / readings.scale[place, None, None]
-        answers, values = self._plain(made[..., len(quantiles) // 2]), ahead_of(panel, series, at, self.horizon)
+        answers, values = self._plain(made[..., len(quantiles) // 2]), ahead_of(panel, series, at, self._reach)
         there = ~np.isnan(values)
         if not there.any():
             return {"mase": 0.0, "loss": 0.0}
@@ -297,12 +304,11 @@ class Forecaster(SeriesRows, Stored):
         }
 
     @torch.no_grad()
-    def _calibrate(self, readings: Readings, series: Tensor, at: Tensor) -> None:
+    def _calibrate(self, panel: Panel, readings: Readings, series: Tensor, at: Tensor) -> None:
         """Learns by how much the interval of each level must be widened."""
-        made = self._from(readings, series, at) if len(at) else np.zeros((0, self.horizon, len(self._quantiles)))
-        place = readings.steps.offsets[series] + at
-        truth = readings.targets(series, at, readings.steps.lengths).double()
-        truth = truth * readings.scale[place, None] + readings.level[place, None]
+        made = self._answers_at(panel, readings, series, at)
+        place = (readings.steps.offsets[series] + at)[:, None] + torch.arange(1, self.horizon + 1)
+        truth = readings.values[place]
         middle = made.shape[-1] // 2
         self.factors_: dict[float, float] = {}
         for i, level in enumerate(sorted(levels_of(self.levels), reverse=True)):
@@ -318,8 +324,8 @@ class Forecaster(SeriesRows, Stored):
             raise OptionError("Forecaster.diagnose(frame) finds what is to come in the frame itself. Leave y out.")
         panel, _, _ = read(X, self.columns, self.grid_, sort=self.sort, name="X")
         readings = self._readings(trimmed(panel, "X", self.target))
-        ends, quantiles = readings.steps.lengths, torch.tensor(self._quantiles)
-        at = ends - self.horizon - 1
+        ends, quantiles = readings.steps.lengths, torch.tensor(self._shares)
+        at = ends - self._reach - 1
 
         def loss(series: Tensor) -> Tensor:
             here = at[series]

@@ -24,6 +24,7 @@ from elman.experts import Members, Sizes
 from elman.frames import Columns, Panel, Style, read
 from elman.known import Known
 from elman.options import is_whole
+from elman.paths import GRID
 from elman.ragged import Ragged
 from elman.readings import Readings, trimmed
 from elman.scaling import Shape, Tail
@@ -51,6 +52,7 @@ class Answers(Task):
         sort: bool
         experts: int
         members: int
+        recursive: bool
         fit: Callable[..., Any]
         grid_: Grid
         style_: Style
@@ -71,7 +73,7 @@ class Answers(Task):
 
     def _readings(self, panel: Panel, later: Table | None = None) -> Readings:
         return Readings.of(
-            panel, self.shape_, self.covariates_, self.grid_, self.longest_, self.horizon, self.smallest_ or 1.0, later
+            panel, self.shape_, self.covariates_, self.grid_, self.longest_, self._reach, self.smallest_ or 1.0, later
         )
 
     @property
@@ -80,16 +82,26 @@ class Answers(Task):
         tails = sorted((1 - float(level) / 100) / 2 for level in levels_of(self.levels))
         return [*tails, 0.5, *(1 - tail for tail in reversed(tails))]
 
+    @property
+    def _reach(self) -> int:
+        """How many steps ahead the network itself looks."""
+        return 1 if self.recursive else self.horizon
+
+    @property
+    def _shares(self) -> list[float]:
+        """The quantiles that the network learns."""
+        return list(GRID) if self.recursive else self._quantiles
+
     def _networks(self) -> Members:
         facts = self.covariates_
         calendar = cycles(self.grid_, np.zeros(1, np.int64), self.longest_).shape[1]
         read, _ = facts.names(facts.past, facts.future, facts.static)
         ahead, _ = facts.names(facts.future)
         sizes = Sizes(
-            self.horizon,
+            self._reach,
             self.shape_.window,
             self.shape_.season,
-            len(self._quantiles),
+            len(self._shares),
             int(self.experts),
             self.shape_.width + len(read) + calendar,
             len(ahead) + calendar,
@@ -113,7 +125,7 @@ class Answers(Task):
         if not is_whole(count) or count > self.horizon:
             raise OptionError(f"horizon = {count!r} must be a whole number from 1 to {self.horizon}, which was learnt.")
         known, style = (self.known_, self.style_) if frame is None else self._begun(frame)
-        answers = self._ahead_of(known, self._later(known, future))
+        answers = self._ahead_of(known, self._coming(known, future))
         return self._framed(known, answers[:, :count], style)
 
     def update(self, frame: Any) -> Self:
@@ -138,13 +150,13 @@ class Answers(Task):
             raise DataError(
                 f"series {panel.ids[i]!r} begins at {self.time} = {given}, but is known up to {last}. Give later rows."
             )
-        self._advance(panel.led(self.known_.next[rows]), rows)
+        self._advance(self.known_, panel.led(self.known_.next[rows]), rows)
         return self
 
     @torch.no_grad()
-    def _advance(self, panel: Panel, rows: NDArray[np.int64]) -> None:
+    def _advance(self, known: Known, panel: Panel, rows: NDArray[np.int64]) -> None:
         """Goes on with steps that follow at once, a step of all series at a time."""
-        known, shape = self.known_, self.shape_
+        shape = self.shape_
         values = np.log(np.maximum(panel.values, self.smallest_ or 1.0)) if shape.log else panel.values
         changing = self.covariates_.changing(panel, known.last[rows])
         constant = known.constant[rows]
@@ -185,9 +197,9 @@ class Answers(Task):
         return Known(list(panel.ids), panel.first + panel.lengths, tail, states, memory, table, constant)
 
     def _from(self, readings: Readings, series: Tensor, at: Tensor, memory: list[Tensor] | None = None) -> _Floats:
-        """The quantiles of what follows some steps, as the network learnt them: [rows, horizon, quantiles]."""
+        """The quantiles of what follows some steps, as the network learnt them: [rows, reach, shares]."""
         memory = self.network_.memories(readings, series, at)[0] if memory is None else memory
-        made = np.zeros((len(at), self.horizon, len(self._quantiles)))
+        made = np.zeros((len(at), self._reach, len(self._shares)))
         for a in range(0, len(at), _ROWS):
             part = slice(a, a + _ROWS)
             s, t = series[part], at[part]
@@ -197,10 +209,17 @@ class Answers(Task):
             made[part] = self.network_.quantiles(readings.windows(s, t), rows, readings.known(s, t), level, scale)
         return made
 
-    def _ahead_of(self, known: Known, later: Table | None) -> _Floats:
+    def _ahead_of(self, known: Known, coming: Panel | None) -> _Floats:
         """Median and intervals of each series, as given: [series, horizon, quantiles]."""
+        return self._finished(self._raw(known, coming))
+
+    def _raw(self, known: Known, coming: Panel | None) -> _Floats:
+        raise NotImplementedError
+
+    def _direct(self, known: Known, later: Table | None) -> _Floats:
+        """What the network says of each series, as it learnt: [series, reach, shares]."""
         windows = torch.from_numpy(known.tail.windows(self.shape_))
-        made = np.zeros((len(known.ids), self.horizon, len(self._quantiles)))
+        made = np.zeros((len(known.ids), self._reach, len(self._shares)))
         beyond = self._calendar_after(known, later)
         for a in range(0, len(made), _ROWS):
             part = slice(a, a + _ROWS)
@@ -209,11 +228,11 @@ class Answers(Task):
             made[part] = self.network_.quantiles(
                 windows[part], rows, ahead, known.tail.level[part], known.tail.scale[part]
             )
-        return self._finished(made)
+        return made
 
     def _calendar_after(self, known: Known, later: Table | None) -> tuple[Tensor, Tensor] | None:
         """What is known of the steps after each series' end."""
-        count, horizon = len(known.ids), self.horizon
+        count, horizon = len(known.ids), self._reach
         when = (known.next[:, None] + np.arange(horizon)).reshape(-1)
         calendar = cycles(self.grid_, when, self.longest_)
         if not calendar.shape[1] and later is None:
@@ -223,7 +242,7 @@ class Answers(Task):
         numbers = np.concatenate([table.numbers, calendar], axis=1).reshape(count, horizon, -1)
         return torch.from_numpy(numbers), torch.from_numpy(table.codes.reshape(count, horizon, -1))
 
-    def _later(self, known: Known, future: Any) -> Table | None:
+    def _coming(self, known: Known, future: Any) -> Panel | None:
         """The future covariates of the steps after each series' end; each must be there."""
         names = self.covariates_.future
         if not names:
@@ -249,8 +268,14 @@ class Answers(Task):
                     f"future: column {name!r} of series {known.ids[i]!r} is missing at {self.time} = {stamp}. A future "
                     f"covariate is needed for each of the {self.horizon} steps to come."
                 )
+        return panel
+
+    def _coded(self, coming: Panel | None) -> Table | None:
+        """Future covariates as the network reads them."""
+        if coming is None:
+            return None
         reader = replace(self.covariates_, past=())
-        return reader.ahead(reader.changing(panel))
+        return reader.ahead(reader.changing(coming))
 
     def _plain(self, values: _Floats) -> _Floats:
         """From what the network learns to what was given."""

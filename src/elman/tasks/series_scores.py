@@ -21,14 +21,15 @@ from elman.metrics import coverage, mase, smape
 from elman.options import is_whole
 from elman.readings import trimmed
 from elman.seasonal import theta
-from elman.tasks.series_answers import Answers, levels_of
+from elman.tasks.series_answers import levels_of
+from elman.tasks.series_paths import Paths
 
 __all__ = ["Measured", "ahead_of"]
 
 _Floats = NDArray[np.float64]
 
 
-class Measured(Answers):
+class Measured(Paths):
     """Measures forecasts against what came."""
 
     def cross_validation(self, frame: Any, windows: int = 1, step: int | None = None, refit: bool = True) -> Any:
@@ -59,7 +60,7 @@ class Measured(Answers):
         ends = np.arange(-back, -self.horizon + 1, gap)
         series = torch.arange(len(panel)).repeat_interleave(len(ends))
         at = torch.from_numpy((panel.lengths[:, None] - 1 + ends).reshape(-1))
-        answers = model._finished(model._from(readings, series, at))
+        answers = model._finished(model._answers_at(panel, readings, series, at))
         truth = ahead_of(panel, series, at, self.horizon)
         begin = panel.first[series.numpy()] + at.numpy()
         columns: dict[str, Any] = {
@@ -97,7 +98,7 @@ class Measured(Answers):
         known, truth = self._truth(frame)
         if self.covariates_.future and future is None:
             future = frame
-        answers = self._ahead_of(known, self._later(known, future))
+        answers = self._ahead_of(known, self._coming(known, future))
         there, found = ~np.isnan(truth), self._errors(known, truth, answers[..., answers.shape[-1] // 2])
         for i, level in enumerate(sorted(levels_of(self.levels), reverse=True)):
             found[f"coverage_{level:g}"] = coverage(truth[there], answers[..., i][there], answers[..., -1 - i][there])
@@ -189,7 +190,7 @@ class Measured(Answers):
         if unknown := [name for name in names if name not in place]:
             raise DataError(f"series {unknown[0]!r} is not known; there are {', '.join(map(repr, list(place)[:8]))}.")
         known = self.known_.take([place[name] for name in names])
-        answers = self._ahead_of(known, self._later(known, future))
+        answers = self._ahead_of(known, self._coming(known, future))
         shown = min(known.tail.fills.shape[1], max(4 * self.horizon, 3 * self.shape_.season))
         panels = []
         for i, name in enumerate(names):

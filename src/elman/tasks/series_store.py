@@ -21,7 +21,14 @@ from elman.tasks.series_answers import Answers, levels_of
 __all__ = ["MOST", "Stored"]
 
 #: The largest sizes that an option, or a saved model, may ask for.
-MOST = {"horizon": 1_000_000, "season": 1_000_000, "window": 1_000_000, "experts": 1000, "members": 1000}
+MOST = {
+    "horizon": 1_000_000,
+    "season": 1_000_000,
+    "window": 1_000_000,
+    "experts": 1000,
+    "members": 1000,
+    "paths": 1_000_000,
+}
 
 
 class Stored(Answers):
