@@ -17,7 +17,7 @@ from torch.nn.utils.rnn import PackedSequence, pack_sequence
 from agree import close, distance, same_bits
 from elman import nn
 from elman.accelerate import is_accelerated
-from elman.errors import OptionError
+from elman.errors import OptionError, ShapeError
 from elman.ragged import Ragged
 
 
@@ -315,3 +315,10 @@ def test_autocast_changes_no_type(make: Callable[[], torch.nn.Module], narrow: b
     assert [t.dtype for t in found] == [t.dtype for t in expected]
     for a, b in zip(found, expected, strict=True):
         assert distance(a, b) < 0.02
+
+
+@pytest.mark.parametrize("call", [nn.accelerate, nn.restore])
+@pytest.mark.parametrize("model", ["x", None, torch.nn.LSTM, [torch.nn.LSTM(3, 4)]])
+def test_what_is_no_model_is_refused(call: Callable[[Any], Any], model: Any) -> None:
+    with pytest.raises(ShapeError, match=rf"{call.__name__} takes a torch.nn.Module, got (str|NoneType|type|list)\."):
+        call(model)

@@ -534,6 +534,14 @@ def test_an_impossible_instruction_set() -> None:
     assert b"quantum" in result.stderr
 
 
+def test_an_impossible_instruction_set_leaves_nothing_behind(here: Path) -> None:
+    flags = ("--input", "review", "--target", "label", "--out", "new")
+    result = elman("fit", "classify", "train.csv", *flags, env={**os.environ, "ELMAN_ISA": "quantum"})
+    assert result.returncode == 2
+    assert b"quantum" in result.stderr
+    assert not (here / "new").exists()
+
+
 def test_help_and_version(capsys: pytest.CaptureFixture[str]) -> None:
     for argv in ((), ("--help",)):
         text = said(capsys, *argv)

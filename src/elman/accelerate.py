@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from elman import drop_in
-from elman.errors import OptionError
+from elman.errors import OptionError, ShapeError
 
 _NO_SCRIPT = (
     "torch.jit.script cannot compile a layer that elman.nn.accelerate swapped. Call elman.nn.restore(model) first; "
@@ -171,6 +171,7 @@ def accelerate(model: nn.Module) -> Report:
     >>> isinstance(model, nn.LSTM), bool(torch.allclose(model(x)[0], before, atol=1e-6)), len(report.swapped)
     (True, True, 1)
     """
+    _check_model(model, "accelerate")
     return Report([_swap(name, module, within) for name, module, within in _recurrent(model)])
 
 
@@ -182,6 +183,7 @@ def restore(model: nn.Module) -> Report:
     >>> print(restore(model)[0].why, type(model) is nn.GRU)
     restored True
     """
+    _check_model(model, "restore")
     layers = []
     for name, module, _ in _recurrent(model):
         why = "was not swapped"
@@ -200,6 +202,11 @@ def is_accelerated(module: nn.Module) -> bool:
     False
     """
     return isinstance(module, tuple(SWAPS.values()))
+
+
+def _check_model(model: Any, call: str) -> None:
+    if not isinstance(model, nn.Module):
+        raise ShapeError(f"{call} takes a torch.nn.Module, got {type(model).__name__}. Pass the model itself.")
 
 
 def _swap(name: str, module: nn.Module, within: str) -> Layer:

@@ -152,6 +152,20 @@ def test_impossible_folders(change: Any, tmp_path: Path) -> None:
         load(tmp_path / "model")
 
 
+def test_an_option_that_was_not_saved_has_its_default(tmp_path: Path) -> None:
+    """Models from before there was an option stay readable; one that the weights contradict is refused."""
+    X, y = reviews()
+    clf = Classifier(class_weight="balanced", **SMALL).fit(X, y)
+    clf.save(tmp_path / "model")
+    spoilt(tmp_path / "model", lambda c, t, f: c["options"].pop("class_weight"))
+    again = load(tmp_path / "model")
+    assert again.class_weight is None
+    np.testing.assert_array_equal(again.predict_proba(X), clf.predict_proba(X))
+    spoilt(tmp_path / "model", lambda c, t, f: c["options"].pop("hidden"))
+    with pytest.raises(ModelFileError):
+        load(tmp_path / "model")
+
+
 def test_no_folder(tmp_path: Path) -> None:
     with pytest.raises(ModelFileError, match="does not exist"):
         load(tmp_path / "nothing")

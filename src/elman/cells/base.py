@@ -193,6 +193,12 @@ def check_longest(longest: float | None) -> None:
         raise OptionError(f"longest must be a number of steps of at least 2, got {longest!r}.")
 
 
+def draw_gates(weight: Tensor, rows: int, draw: Callable[[Tensor], Tensor]) -> None:
+    """Draws a weight [gates * rows, ...] gate by gate, each as a matrix by itself, by one of torch's ``nn.init``."""
+    for gate in weight.split(rows):
+        draw(gate)
+
+
 def spread_memory(kept: Tensor, longest: float) -> Tensor:
     """Fills `kept` with log(a / (1 - a)) of units that remember 1 / (1 - a) = 2 ... `longest` steps."""
     return kept.uniform_(0.0, math.log(longest - 1))
@@ -260,10 +266,8 @@ class Recurrent(Cell):
     @torch.no_grad()
     def reset_parameters(self) -> None:
         """Draws the parameters again, from torch's random generator."""
-        for gate in self.weight_ih.split(self.hidden):
-            nn.init.xavier_uniform_(gate)
-        for gate in self.weight_hh.split(self.hidden):
-            nn.init.orthogonal_(gate)
+        draw_gates(self.weight_ih, self.hidden, nn.init.xavier_uniform_)
+        draw_gates(self.weight_hh, self.hidden, nn.init.orthogonal_)
         for bias in (self.bias_ih, self.bias_hh):
             if bias is not None:
                 nn.init.zeros_(bias)
@@ -407,8 +411,7 @@ class Scanned(Cell):
     @torch.no_grad()
     def reset_parameters(self) -> None:
         """Draws the parameters again, from torch's random generator."""
-        for gate in self.weight_ih.split(self.hidden):
-            nn.init.xavier_uniform_(gate)
+        draw_gates(self.weight_ih, self.hidden, nn.init.xavier_uniform_)
         if self.bias_ih is not None:
             nn.init.zeros_(self.bias_ih)
             self._spread(self.bias_ih, spread_memory(self.bias_ih.new_empty(self.hidden), self.longest))

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from elman import ops
-from elman.cells.base import Along, Cell, State, run_in_pieces
+from elman.cells.base import Along, Cell, State, draw_gates, run_in_pieces
 from elman.cells.lstm import LSTMState
 from elman.convolution import convolve, neighbours
 from elman.errors import OptionError, ShapeError
@@ -82,8 +82,7 @@ class ConvLSTM(Cell):
     def reset_parameters(self) -> None:
         """Draws the parameters again, from torch's random generator; the forget gate starts open."""
         for weight in (self.weight_ih, self.weight_hh):
-            for gate in weight.split(self.channels):
-                nn.init.xavier_uniform_(gate)
+            draw_gates(weight, self.channels, nn.init.xavier_uniform_)
         for peephole in (self.peephole_i, self.peephole_f, self.peephole_o):
             nn.init.zeros_(peephole)
         if self.bias is not None:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from elman import ops
-from elman.cells.base import Along, Cell, State, before, run_in_pieces
+from elman.cells.base import Along, Cell, State, before, draw_gates, run_in_pieces
 from elman.cells.lstm import LSTMState
 from elman.ragged import Ragged
 
@@ -68,10 +68,8 @@ class LayerNormLSTM(Cell):
     @torch.no_grad()
     def reset_parameters(self) -> None:
         """Draws the parameters again, from torch's random generator; the forget gate starts open."""
-        for gate in self.weight_ih.split(self.hidden):
-            nn.init.xavier_uniform_(gate)
-        for gate in self.weight_hh.split(self.hidden):
-            nn.init.orthogonal_(gate)
+        draw_gates(self.weight_ih, self.hidden, nn.init.xavier_uniform_)
+        draw_gates(self.weight_hh, self.hidden, nn.init.orthogonal_)
         for gain in (self.gain_ih, self.gain_hh, self.gain_cell):
             nn.init.ones_(gain)
         if self.bias is not None and self.bias_cell is not None:

@@ -30,7 +30,7 @@ from elman.encoder import PRECISIONS, Encoder, precisions
 from elman.errors import ModelFileError, OptionError
 from elman.explain import Explanation, Question, explain
 from elman.history import History
-from elman.ops import MEMORY
+from elman.ops import MEMORY, info
 from elman.options import choice, is_whole, share, whole
 from elman.stream import Session
 from elman.tasks.tables import OnTables
@@ -177,6 +177,7 @@ class Task(BaseEstimator, Training, OnTables):
     def _check_run(self, out: str | os.PathLike[str] | None, resume: bool) -> Path | None:
         """Where the checkpoints of a fit go; None: nowhere."""
         self._check_options()
+        info()  # an ELMAN_ISA that cannot be is refused before anything is learnt or written
         if resume and out is None:
             raise OptionError("resume = True needs the folder of the run to continue; give out=...")
         return None if out is None else Path(out) / store.CHECKPOINT
