@@ -53,6 +53,7 @@ def test_frequencies() -> None:
     assert parse("h") == parse("H") == parse("60min")
     assert parse("MS") == parse("M") == ("month", 1)
     assert parse("Q")[1] == 3
+    assert parse("3") == parse(3)
     assert parse("W-SUN") == ("fixed", 7 * 86_400 * 10**6)
 
 

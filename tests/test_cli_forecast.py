@@ -84,3 +84,37 @@ def test_refused_with_the_line(model: Path, tmp_path: Path, capsys: pytest.Captu
     assert "line 6" in said
     assert "'oops'" in said
     assert "column 'y'" in said
+
+
+def test_duplicates_and_disorder_name_both_lines(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    lines = written(tmp_path / "load.csv", 0, 60).read_text(encoding="utf-8").splitlines()
+    for changed, said in (
+        ([*lines, lines[3]], "in line 4 of load.csv and line 122 of load.csv"),
+        ([lines[0], *lines[:0:-1]], "in line 2 of load.csv to"),
+        ([lines[0], "void,2024-03-01,", *lines[1:]], "error: series 'void' has no value in column 'y'"),
+    ):
+        (tmp_path / "load.csv").write_text("\n".join(changed), encoding="utf-8")
+        assert main(["fit", "forecast", "load.csv", "--horizon", "6", "--out", "m", *QUICK]) == 2
+        assert said in capsys.readouterr().err
+    assert not (tmp_path / "m").exists()
+
+
+def test_names_of_series_keep_their_zeros(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = written(tmp_path / "load.csv", 0, 60)
+    text = file.read_text(encoding="utf-8").replace("north", "007").replace("south", "7")
+    file.write_text(text, encoding="utf-8")
+    assert main(["fit", "forecast", str(file), "--horizon", "2", "--out", str(tmp_path / "m"), *QUICK]) == 0
+    capsys.readouterr()
+    assert main(["predict", str(tmp_path / "m"), str(file)]) == 0
+    assert [line.split(",")[0] for line in capsys.readouterr().out.splitlines()[1:]] == ["007", "007", "7", "7"]
+
+
+def test_inspect(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = written(tmp_path / "load.csv", 0, 60)
+    assert main(["inspect", str(model), "--data", str(file), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["sequences"] == 2
+    assert main(["inspect", str(model), "--data", str(file), "--target", "unique_id"]) == 2
+    assert "Leave y out" in capsys.readouterr().err

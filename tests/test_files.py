@@ -49,6 +49,8 @@ def put(tmp_path):
         ("a.jsonl", '{"a": 1, "b": "x"}\n\n{"b": null, "a": 2}\n', [(1, "x"), (2, None)], [1, 3]),
         ("a.ndjson", '{"a": [1, 2], "b": "中"}\n', [([1, 2], "中")], [1]),
         ("a.jsonl", '{"a": 1}\n{"a": 2.5}', [(1.0,), (2.5,)], [1, 2]),
+        ("a.jsonl", '{"a": [1, 2.5]}\n{"a": [0, null, 3]}', [([1.0, 2.5],), ([0.0, None, 3.0],)], [1, 2]),
+        ("a.jsonl", '{"a": [[1, 2], [3, 4.5]]}', [([[1.0, 2.0], [3.0, 4.5]],)], [1]),
     ],
 )
 def test_tables_and_their_lines(put, name, content, rows, lines):
@@ -98,6 +100,7 @@ def test_columns_are_chosen_in_order(put):
         ("a.csv", "a,b\n1,2\n".encode("utf-16"), "is UTF-16"),
         ("a.csv", 'a,b\n1,x\n2,"y\n3,z\n', r"line 3 of a\.csv: a quotation mark is opened and never closed"),
         ("a.csv", 'a,b\n1,x\n2,"y"z\n', r"line 3 of a\.csv: quotation marks"),
+        ("a.csv", "a;b\n1,5;2\n", r"line 1 of a\.csv: the header 'a;b' is one cell. Write commas"),
         ("a.csv", "a,b,a\n1,2,3\n", r"line 1 of a\.csv: the column 'a' stands there twice"),
         ("a.csv", "column_2,\n1,2\n", "the column 'column_2' stands there twice"),
         ("a.jsonl", '{"a": 1}\n{"a": \n', r"line 2 of a\.jsonl: Expecting value at character 7"),

@@ -191,6 +191,8 @@ def parse(freq: Any) -> tuple[str, int]:
     >>> parse("15min"), parse("M"), parse(3)
     (('fixed', 900000000), ('month', 1), ('integer', 3))
     """
+    if isinstance(freq, str) and freq.strip().isdecimal():  # as a command line gives it
+        freq = int(freq)
     if isinstance(freq, int | np.integer) and not isinstance(freq, bool) and 0 < freq < _LARGEST:
         return "integer", int(freq)
     match = re.fullmatch(r"(\d*)\s*([A-Za-z]+?)(-[A-Z]{3})?", freq.strip()) if isinstance(freq, str) else None

@@ -10,6 +10,7 @@ import gzip
 import io
 import json
 import lzma
+import math
 import os
 import sys
 import zlib
@@ -22,6 +23,7 @@ import numpy as np
 import polars as pl
 
 from elman.errors import DataError, OptionError
+from elman.features.base import shown
 
 __all__ = ["KINDS", "Table", "read_table", "write_table"]
 
@@ -338,6 +340,11 @@ class _Records:
 def _names(cells: Sequence[str], line: int, path: Path, header: bool) -> list[str]:
     """The names of the columns; one without a name is called by its place."""
     names = [cell if header and cell else f"column_{i}" for i, cell in enumerate(cells, start=1)]
+    if header and len(names) == 1 and ";" in names[0]:
+        raise DataError(
+            f"line {line} of {path.name}: the header {shown(names[0])} is one cell. Write commas instead of "
+            "semicolons, and points instead of decimal commas."
+        )
     twice = [name for name in names if names.count(name) > 1] if len(set(names)) < len(names) else []
     if twice:
         raise DataError(f"line {line} of {path.name}: the column {twice[0]!r} stands there twice. Rename one.")
@@ -413,7 +420,7 @@ def _json_lines(data: bytes, path: Path, columns: Sequence[str] | None) -> tuple
         if columns is not None:
             row = {column: row[column] for column in columns}
         _check_kinds(row, kinds, line, path)
-        rows.append(row)
+        rows.append({key: _evened(value) if _has_float(value) else value for key, value in row.items()})
         lines.append(line)
     try:
         frame = pl.DataFrame(rows, infer_schema_length=None, orient="row")
@@ -479,6 +486,20 @@ def _check_keys(
         )
     if columns is None and (more := [key for key in row if key not in first]):
         raise DataError(f"line {line} of {path.name}: has {more[0]!r}, but line {begin} has not. Write null for a gap.")
+
+
+def _has_float(value: Any) -> bool:
+    return any(map(_has_float, value)) if isinstance(value, list) else isinstance(value, float)
+
+
+def _evened(value: Any) -> Any:
+    """The same with whole numbers as floats: [1, 2.5] is one list of numbers, but not to polars."""
+    if isinstance(value, list):
+        return [_evened(part) for part in value]
+    try:
+        return float(value) if type(value) is int else value
+    except OverflowError:
+        return math.copysign(math.inf, value)
 
 
 _KINDS = {str: "text", bool: "true or false", int: "a number", float: "a number", dict: "an object"}

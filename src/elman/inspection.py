@@ -34,13 +34,17 @@ def inspect(
     from elman import report
     from elman.files import read_table
     from elman.tasks import load
+    from elman.tasks.tables import told
 
     _check_picture(out)
     task = load(model)
     truth = target or task.data_.get("target")
-    frame = read_table(data).frame
-    known = isinstance(truth, str) and (target is not None or truth in frame.columns)
-    found = task.diagnose(frame, truth if known else None, sequences=sequences)
+    table = read_table(data)
+    known = isinstance(truth, str) and (target is not None or truth in table.frame.columns)
+    found = told(
+        lambda: task.diagnose(*task.inspected(table, truth if known else None), sequences=sequences),
+        table,
+    )
     if out is not None:
         _write_picture(out, found.picture(Path(model).resolve().name))
     if json:

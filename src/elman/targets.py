@@ -90,7 +90,7 @@ def number_targets(y: Any, sequences: int, every_step: bool = False) -> NumberTa
     """
     if isinstance(y, Mapping) and y:
         return _joined({str(name): number_targets(column, sequences, every_step) for name, column in y.items()})
-    if not isinstance(y, list | tuple | np.ndarray | Tensor | Ragged | str | bytes | Mapping) and is_frame(y):
+    if not isinstance(y, list | tuple | np.ndarray | Tensor | Ragged | str | bytes | Mapping) and is_frame(y, "y"):
         frame = nw.from_native(y, eager_only=True)
         columns = {name: frame.get_column(name).to_list() for name in frame.columns}
         if len(columns) == 1:

@@ -51,6 +51,7 @@ def test_infer(column, feature):
     [
         ([], "X holds no sequences"),
         ([[], []], "only empty sequences"),
+        ([[None], [None, None]], "nothing but missing values"),
         (["a", ["b"]], "X is mixed: sequence 0 is of the kind text, sequence 1 of the kind tokens"),
         (["a", 3], "sequence 1 is a number, 3"),
         ([1, 2], "sequence 0 is a number, 1"),

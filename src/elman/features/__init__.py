@@ -74,13 +74,16 @@ def infer(column: Any, *, name: str = "X") -> Feature:
         if kind := _kind(sequence, i, name):
             kinds.setdefault(kind, i)
     if not kinds:
-        raise DataError(
-            f"{name} holds {'only empty sequences' if sequences else 'no sequences'}: nothing to learn from."
-        )
+        what = "no sequences" if not sequences else "nothing but missing values" if any(map(_full, sequences)) else ""
+        raise DataError(f"{name} holds {what or 'only empty sequences'}: nothing to learn from.")
     if len(kinds) > 1:
         (one, i), (other, j) = list(kinds.items())[:2]
         raise DataError(f"{name} is mixed: sequence {i} is of the kind {one}, sequence {j} of the kind {other}.")
     return FEATURES[next(iter(kinds))]()
+
+
+def _full(sequence: Any) -> bool:
+    return not is_missing(sequence) and len(sequence) > 0
 
 
 def _holds_str(column: Any) -> bool:

@@ -116,6 +116,8 @@ def read_one(value: Any, i: int | None, name: str) -> Array:
         array = np.ma.filled(value.astype(np.float64), np.nan) if np.ma.isMaskedArray(value) else np.asarray(value)
     except (ValueError, TypeError, RuntimeError):
         raise DataError(f"{place} has steps of different widths, or holds something other than numbers.") from None
+    if array.dtype.kind in "US" and not isinstance(value, np.ndarray):  # NumPy makes texts of the numbers beside a text
+        array = np.asarray(value, dtype=object)
     if array.dtype == object:
         array = _from_objects(array, i, name)
     if array.dtype.kind == "c":
@@ -132,14 +134,14 @@ def _from_objects(array: Array, i: int | None, name: str) -> Array:
     for at, value in np.ndenumerate(array):
         if is_missing(value):
             continue
-        if isinstance(value, str | bytes) or not hasattr(value, "__float__"):
+        try:
+            if isinstance(value, str | bytes):
+                raise TypeError
+            found[at] = float(value)
+        except (ValueError, TypeError, OverflowError):
             where = at if i is None else (i, *at)
             place = ", ".join(f"{word} {n}" for word, n in zip(("sequence", "step", "column"), where, strict=False))
-            raise DataError(f"{name}: {place} is {seen(value)}, where a number was expected.")
-        try:
-            found[at] = float(value)
-        except (ValueError, TypeError, OverflowError) as error:
-            raise DataError(f"{name} holds something that is no number: {error}.") from None
+            raise DataError(f"{name}: {place} is {seen(value)}, where a number was expected.") from None
     return found
 
 

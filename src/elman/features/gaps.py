@@ -42,11 +42,18 @@ def floats(value: Any, place: str, advice: str = "") -> NDArray[np.float64]:
 
 
 def _from_objects(array: NDArray[Any], place: str) -> NDArray[np.float64]:
+    found = np.full(array.shape, np.nan)
     for at, one in np.ndenumerate(array):
-        if isinstance(one, str | bytes) or not (is_missing(one) or hasattr(one, "__float__")):
+        if is_missing(one):
+            continue
+        try:
+            if isinstance(one, str | bytes):
+                raise TypeError
+            found[at] = float(one)
+        except (ValueError, TypeError, OverflowError):
             where = f", {', '.join(map(str, at))}" if at else ""
-            raise DataError(f"{place}{where} is {seen(one)}, where a number was expected.")
-    return np.array([np.nan if is_missing(one) else float(one) for one in array.ravel()]).reshape(array.shape)
+            raise DataError(f"{place}{where} is {seen(one)}, where a number was expected.") from None
+    return found
 
 
 def center_and_spread(values: NDArray[np.float64]) -> tuple[float, float]:

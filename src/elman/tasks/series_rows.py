@@ -29,7 +29,7 @@ class SeriesRows(Measured):
 
     def fit_table(self, table: Table, target: Sequence[str], *, out: str, resume: bool) -> None:
         """Learns all series of a long table."""
-        told(lambda: self.fit(_typed(table.frame, self.target), out=out, resume=resume), table)
+        told(lambda: self.fit(_typed(table.frame, self.target, self.id), out=out, resume=resume), table)
 
     def outcome(self, rows: int) -> dict[str, Any]:
         """How many series and steps, and how far they are apart."""
@@ -44,24 +44,28 @@ class SeriesRows(Measured):
 
     def answer_table(self, table: Table, input: str | None, target: Sequence[str]) -> pl.DataFrame:
         """The next values after the end of each series of the table."""
-        given = told(lambda: self._history_and_future(_typed(table.frame, self.target)), table)
+        given = told(lambda: self._history_and_future(_typed(table.frame, self.target, self.id)), table)
         made: pl.DataFrame = told(lambda: self.predict(**given), table)
         return made
 
     def score_table(self, table: Table, input: str | None, target: Sequence[str], model: str) -> Scored:
         """The errors for a table that goes on where the model's series ended, or holds that too."""
-        found = told(lambda: self.evaluate(_typed(table.frame, self.target)), table)
+        found = told(lambda: self.evaluate(_typed(table.frame, self.target, self.id)), table)
         scores = {name: value for name, value in found.items() if isinstance(value, float)}
         return Scored(None, scores, {name: value for name, value in found.items() if name not in scores}, [])
+
+    def inspected(self, table: Table, target: str | None) -> tuple[Any, Any]:
+        """The long table, which holds what is to come as well."""
+        return _typed(table.frame, self.target, self.id), None if target == self.target else target
 
     def rivals_on(
         self, known: Callable[[], Table], table: Table, target: Sequence[str], model: str
     ) -> list[dict[str, Any]]:
         """The season before, once more; and Theta, which reads the training table, or what is kept of the series."""
-        frame = _typed(table.frame, self.target)
+        frame = _typed(table.frame, self.target, self.id)
         naive = {"name": "seasonal naive", **self.evaluate_naive(frame)}
         try:
-            history = _typed(known().frame, self.target)
+            history = _typed(known().frame, self.target, self.id)
         except (DataError, OptionError) as error:
             note(f"Theta sees the kept ends of the series only. {error}")
             history = None
@@ -81,10 +85,11 @@ class SeriesRows(Measured):
         return {"frame": frame.filter(pl.col(self.time) <= last), "future": frame}
 
 
-def _typed(frame: pl.DataFrame, target: str) -> pl.DataFrame:
+def _typed(frame: pl.DataFrame, target: str, series: str) -> pl.DataFrame:
     """A table with its texts as the numbers that they spell, column by column; an empty cell is missing.
 
-    Columns with other texts stay as they are, but the `target` is refused.
+    Columns with other texts stay as they are, but the `target` is refused. Names of series are numbers only where
+    nothing of them is lost: 007 is a text.
     """
     import polars as pl
 
@@ -95,7 +100,7 @@ def _typed(frame: pl.DataFrame, target: str) -> pl.DataFrame:
             for kind in (pl.Int64, pl.Float64):
                 numbers = column.str.strip_chars().cast(kind, strict=False)
                 if numbers.null_count() == column.null_count() < len(column):
-                    column = numbers
+                    column = column if column.name == series and (numbers.cast(pl.String) != column).any() else numbers
                     break
             else:
                 if column.name == target and (wrong := numbers.is_null() & column.is_not_null()).any():

@@ -60,6 +60,10 @@ class OnTables:
         """How good the answers for a table are; `model` is what messages call the model."""
         raise NotImplementedError
 
+    def inspected(self, table: Table, target: str | None) -> tuple[Any, Any]:
+        """What `diagnose` takes of a table. `target`: the column of true answers, where there is one."""
+        return table.frame, target
+
     def rivals_on(
         self, known: Callable[[], Table], table: Table, target: Sequence[str], model: str
     ) -> list[dict[str, Any]]:
@@ -300,7 +304,10 @@ def told(work: Callable[[], Any], table: Table) -> Any:
         return work()
     except (DataError, TrainingError) as error:
         text = re.sub(r"\b[Xy]: (the label of )?sequence (\d+)", lambda f: table.where(int(f[2])), str(error))
-        text = re.sub(r"\bframe: (.*?)\brow (\d+)", lambda f: f"{f[1]}{table.where(int(f[2]))}", text)
+        if text.startswith(("frame", "X: column")):  # of a long table
+            text = re.sub(r"\brows (\d+) and (\d+)", r"row \1 and row \2", text.removeprefix("frame: "))
+            text = re.sub(r"\brow (\d+)", lambda f: table.where(int(f[1])), text)
+            text = re.sub(r"^frame\b", table.path.name, text)
         text = re.sub(r"\bsequence (\d+)", lambda found: f"{found[0]} ({table.where(int(found[1]))})", text)
         raise type(error)(text) from error
 
