@@ -120,12 +120,16 @@ POOLS = {
 FEATURES: dict[str, list[Any]] = {
     "text": ["a good film", "", "bad"],
     "tokens": [["a", "good", "film"], []],
+    "words": [["a", "good", "film"], []],
     "numbers": [[1.5, 2.5], [3.0]],
     "images": [np.ones((3, 4, 5)), np.zeros((1, 4, 5))],
 }
 
+#: The features that `infer` takes for another, since only a task can know that they are meant.
+INFERRED = {"words": "tokens"}
+
 #: Each task, by its verb.
-TASKS = ["classify", "regress", "multitask", "forecast"]
+TASKS = ["classify", "regress", "multitask", "forecast", "tag", "generate"]
 
 #: The instruction sets that were built and that this processor has.
 SETS: list[str] = ops.info()["found"]

@@ -18,6 +18,8 @@ SCRIPTS: dict[str, tuple[str, ...]] = {
     "digits.py": SMALL,
     "regress.py": SMALL,
     "forecast.py": ("--epochs", "1"),
+    "tag.py": ("--epochs", "1"),
+    "generate.py": ("--epochs", "2"),
     "tutorials/binary_text_classifier.py": SMALL,
     "tutorials/imdb_network.py": SMALL,
     "tutorials/lstm_next_value.py": ("--epochs", "2"),
@@ -139,3 +141,15 @@ def test_step_by_step() -> None:
         assert sum(shares) == pytest.approx(1, abs=2e-3)  # three decimals each
     assert lines[-1].startswith("The four steps in one call end in the same h, bit for bit:")
     assert lines[-1].endswith(lines[-4].split("=")[1])
+
+
+def test_tag() -> None:
+    lines = run("tag.py", *SCRIPTS["tag.py"])
+    assert re.fullmatch(r"F1 of spans \d\.\d{3}", lines[0])
+    assert lines[2].startswith("('zoe', ")
+
+
+def test_generate() -> None:
+    lines = run("generate.py", *SCRIPTS["generate.py"])
+    assert re.fullmatch(r"\d+\.\d\d nats per character, perplexity \d+\.\d", lines[0])
+    assert all(re.fullmatch(r"\w{5}，\w{5}。", line) for line in lines[1:])

@@ -119,7 +119,7 @@ def test_columns_are_chosen_in_order(put):
         ("a.jsonl", '{"a": [[1], ["x"]]}\n', "line 1 of .*different kinds"),
         ("a.parquet", "a,b\n1,2\n", "is cut short or is no Parquet file"),
         ("a.parquet", b"PAR1" + b"x" * 50 + b"PAR1", "is damaged"),
-        ("a.txt", "a", r"the suffix \.txt is no table"),
+        ("a.text", "a", r"the suffix \.text is no table"),
         ("a", "a", r"the suffix \(none\) is no table"),
         ("a.json", "[]", r"the suffix \.json is no table"),
         ("a.gz", "a", r"the suffix \.gz is no table"),

@@ -13,15 +13,17 @@ from elman.ragged import Ragged
 
 if TYPE_CHECKING:
     from elman.stream import Session
-    from elman.tasks import Classifier, Forecaster, Multitask, Regressor, load
+    from elman.tasks import Classifier, Forecaster, Generator, Multitask, Regressor, Tagger, load
 
 #: Names that wait until they are used: the tasks bring libraries that take longer to import than torch.
 _LATER = {
     "Classifier": "elman.tasks",
     "Forecaster": "elman.tasks",
+    "Generator": "elman.tasks",
     "Multitask": "elman.tasks",
     "Regressor": "elman.tasks",
     "Session": "elman.stream",
+    "Tagger": "elman.tasks",
     "load": "elman.tasks",
 }
 
@@ -38,6 +40,7 @@ __all__ = [
     "ElmanError",
     "Encoder",
     "Forecaster",
+    "Generator",
     "LayerNormLSTM",
     "MinGRU",
     "MinLSTM",
@@ -45,6 +48,7 @@ __all__ = [
     "Ragged",
     "Regressor",
     "Session",
+    "Tagger",
     "load",
     "missing",
     "nn",

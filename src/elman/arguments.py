@@ -10,7 +10,7 @@ from elman.errors import OptionError
 
 __all__ = ["File", "Input", "Json", "Model", "Target", "refuse_inside_model"]
 
-File = Annotated[str, Parameter(help="a table: .csv .tsv .jsonl (also .gz .xz) or .parquet")]
+File = Annotated[str, Parameter(help="a table: .csv .tsv .jsonl .conllu .conll .txt (also .gz .xz) or .parquet")]
 Model = Annotated[str, Parameter(help="the folder of a model")]
 Json = Annotated[
     bool,

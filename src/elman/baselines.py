@@ -41,7 +41,18 @@ from elman.errors import DataError, ShapeError
 from elman.features import Feature, Inputs, Number, Numbers, Text, infer
 from elman.metrics import accuracy
 
-__all__ = ["Baseline", "NumberBaseline", "majority", "mean", "numbers", "ridge", "rival", "text", "tokens"]
+__all__ = [
+    "Baseline",
+    "CommonestTag",
+    "NumberBaseline",
+    "majority",
+    "mean",
+    "numbers",
+    "ridge",
+    "rival",
+    "text",
+    "tokens",
+]
 
 _Floats = NDArray[np.float64]
 
@@ -324,3 +335,35 @@ def _summary(feature: Feature, X: Any) -> "np.ndarray[Any, Any]":
 def _listed(y: Any) -> list[Any]:
     tolist = getattr(y, "tolist", None) or getattr(y, "to_list", None)
     return list(tolist() if callable(tolist) else y)
+
+
+@dataclass
+class CommonestTag:
+    """The rival of a tagger: for each word the label it had most often, for an unknown word the commonest of all.
+
+    >>> model = CommonestTag().fit([["a", "dog"], ["a", "cat"]], [["DET", "NOUN"], ["DET", "NOUN"]])
+    >>> model.predict([["a", "bird"]])
+    [['DET', 'DET']]
+    """
+
+    name: str = "the commonest label of each word"
+    seconds: float = field(default=0.0, init=False)  # that fitting took
+    labels: dict[Any, Any] = field(default_factory=dict, init=False, repr=False)  # of each word
+    unknown: Any = field(default=None, init=False)  # the label of a word that training never showed
+
+    def fit(self, X: Any, y: Sequence[Sequence[Any]]) -> Self:
+        """Learn from sequences and their labels."""
+        begin = time.perf_counter()
+        counts: dict[Any, Counter[Any]] = {}
+        for words, labels in zip(_listed(X), y, strict=True):
+            for word, label in zip(words, labels, strict=True):
+                counts.setdefault(word, Counter())[label] += 1
+        self.labels = {word: count.most_common(1)[0][0] for word, count in counts.items()}
+        every = Counter(label for labels in y for label in labels)
+        self.unknown = every.most_common(1)[0][0]
+        self.seconds = time.perf_counter() - begin
+        return self
+
+    def predict(self, X: Any) -> list[list[Any]]:
+        """The labels of each sequence."""
+        return [[self.labels.get(word, self.unknown) for word in words] for words in _listed(X)]

@@ -62,9 +62,17 @@ class Piece(NamedTuple):
         [[tensor([1, 2, 3]), tensor([6, 7])], [tensor([4, 5])]]
         """
         within = torch.cat([self.counts.new_zeros(1), self.counts.cumsum(0)])
+        return Ragged(data.values[self.rows(data).to(data.values.device)], within)
+
+    def rows(self, data: Ragged) -> Tensor:
+        """Where these steps stand among all steps of the sequences, int64 [steps of the piece].
+
+        >>> pieces(torch.tensor([5, 2]), 8, cut=3)[1].rows(Ragged.of([[1, 2, 3, 4, 5], [6, 7]]))
+        tensor([3, 4])
+        """
+        before = self.counts.cumsum(0) - self.counts
         start = data.offsets[self.sequences] + self.first
-        rows = torch.repeat_interleave(start - within[:-1], self.counts) + torch.arange(int(within[-1]))
-        return Ragged(data.values[rows.to(data.values.device)], within)
+        return torch.repeat_interleave(start - before, self.counts) + torch.arange(self.steps)
 
     def take(self, places: list[int]) -> Self:
         """The piece with some of its sequences only."""

@@ -1,4 +1,4 @@
-"""The command line: fit, predict, score, stream, inspect, info, demo. docs/command-line.md is its manual.
+"""The command line: fit, predict, score, stream, generate, inspect, info, demo. docs/command-line.md is its manual.
 
 Results go to stdout, progress and notes to stderr. Whatever this package refuses is one line on stderr, and the exit
 code says what happened:
@@ -17,6 +17,7 @@ from cyclopts import App, CycloptsError
 from cyclopts.exceptions import MissingArgumentError, UnusedCliTokensError
 
 from elman.command_fit import fit_commands
+from elman.command_generate import generate
 from elman.command_info import demo, info, version
 from elman.command_score import predict, score
 from elman.command_stream import stream
@@ -116,6 +117,6 @@ def _application(tokens: Sequence[str]) -> App:
         version=version,
     )
     app.command(fit_commands(tokens))
-    for command in (predict, score, stream, inspect, info, demo):
+    for command in (predict, score, stream, generate, inspect, info, demo):
         app.command(command, help_epilogue="")
     return app

@@ -85,12 +85,10 @@ def _fit(
         raise OptionError(f"--input and --target both name the column {target!r}. Name two.")
     table = read(file)
     names = split_names(target, table) if task.target_says else []
-    learnt = names if task.target_says else [made.target]
-    source = {
-        "target": learnt[0] if len(learnt) == 1 else learnt,
-        "file": relative(file, out),
-        "file SHA-256": sha256(file),
-    }
+    learnt = names if task.target_says else [made.target] if hasattr(made, "target") else []
+    source: dict[str, Any] = {"file": relative(file, out), "file SHA-256": sha256(file)}
+    if learnt:
+        source = {"target": learnt[0] if len(learnt) == 1 else learnt, **source}
     try:
         made.fit_table(table, names, out=out, resume=resume)
     except TrainingError as error:

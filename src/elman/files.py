@@ -22,12 +22,15 @@ from typing import Any, NoReturn
 import numpy as np
 import polars as pl
 
+from elman.conll import read_conll
 from elman.errors import DataError, OptionError
 from elman.features.base import shown
 
 __all__ = ["KINDS", "Table", "read_table", "write_table"]
 
 KINDS = {".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
+_CONLL = {".conllu": "conllu", ".conll": "conll", ".bio": "conll", ".iob": "conll"}
+_READ = {**_CONLL, ".txt": "txt"}  # not written
 _SEPARATORS = {"csv": ",", "tsv": "\t"}
 _DEPTH = 64  # lists and objects within each other in a JSON line: a table needs two or three, polars ends in a crash
 _Array = np.ndarray[Any, Any]
@@ -52,11 +55,13 @@ class Table:
 
 
 def read_table(path: str | os.PathLike[str], *, columns: Sequence[str] | None = None, header: bool = True) -> Table:
-    """Reads a table; its suffix tells the kind: `.csv .tsv .jsonl .ndjson`, these with `.gz` or `.xz`, and `.parquet`.
+    """Reads a table; its suffix tells the kind: `.csv .tsv .jsonl .ndjson .conllu .conll .bio .iob .txt`, these with
+    `.gz` or `.xz`, and `.parquet`.
 
     Cells of CSV and TSV stay text, so that a label `01` survives; an empty cell is null, `""` is an empty text. JSON
-    and Parquet keep their types. With `header=False` the columns are `column_1`, `column_2` ... `columns` picks some,
-    in this order.
+    and Parquet keep their types. A sentence of a CoNLL file is a row of lists (`elman.conll`); a `.txt` file is one
+    text, in the column `text`. With `header=False` the columns are `column_1`, `column_2` ... `columns` picks some, in
+    this order.
 
     Raises `DataError` if the file is missing, empty, damaged, not UTF-8, holds no rows, has rows of unequal length or
     columns of the same name, or lacks a column that is asked for; `OptionError` for arguments of the wrong kind.
@@ -81,6 +86,11 @@ def read_table(path: str | os.PathLike[str], *, columns: Sequence[str] | None = 
     data = _text(_unpacked(data, packing, path), path)
     if kind == "jsonl":
         frame, lines = _json_lines(data, path, columns)
+    elif kind in _CONLL.values():
+        frame, lines = read_conll(data.decode("utf-8"), path, universal=kind == "conllu")
+        header = True
+    elif kind == "txt":
+        frame, lines, header = pl.DataFrame({"text": [data.decode("utf-8")]}), np.array([1]), True
     else:
         frame, lines = _delimited(data, path, kind, header)
     if not frame.height:
@@ -110,7 +120,7 @@ def write_table(frame: pl.DataFrame, path: str | os.PathLike[str] | None = None,
         _to_stdout(_rendered(frame, kind or "csv", "standard output"))
         return
     path = _path(path, "written")
-    told, packing = _kind(path)
+    told, packing = _kind(path, writing=True)
     data = _rendered(frame, kind or told, path.name)
     pack: dict[str, Callable[[bytes], bytes]] = {".gz": gzip.compress, ".xz": lzma.compress}
     _replace(path, pack[packing](data) if packing else data)
@@ -132,17 +142,17 @@ def _items(columns: Any) -> list[Any]:
     return list(columns) if hasattr(columns, "__iter__") else [columns]
 
 
-def _kind(path: Path) -> tuple[str, str]:
+def _kind(path: Path, writing: bool = False) -> tuple[str, str]:
     """The kind of a table and how it is packed (`.gz`, `.xz` or nothing)."""
     suffixes = [suffix.lower() for suffix in path.suffixes] or [""]
     packing = suffixes[-1] if suffixes[-1] in (".gz", ".xz") else ""
     suffix = suffixes[-2] if packing and len(suffixes) > 1 else "" if packing else suffixes[-1]
-    kind = KINDS.get(suffix)
+    kind = KINDS.get(suffix) if writing else (KINDS | _READ).get(suffix)
     if kind is None or (packing and kind == "parquet"):
         known = ", ".join(KINDS)
         raise DataError(
             f"{path.name}: the suffix {suffix + packing or '(none)'} is no table this package knows. "
-            f"It reads and writes {known}, and all but the last with .gz or .xz."
+            f"It reads and writes {known}, and all but the last with .gz or .xz; it reads {', '.join(_READ)} too."
         )
     return kind, packing
 

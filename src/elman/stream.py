@@ -12,8 +12,9 @@ from typing import Any, NamedTuple, Protocol, Self
 from torch import Tensor
 
 from elman.errors import DataError, OptionError
+from elman.ragged import Ragged
 
-__all__ = ["Answer", "Estimate", "Session", "Stepper", "Told"]
+__all__ = ["Answer", "Estimate", "Session", "Stepper", "Tagged", "Told"]
 
 
 class Answer(NamedTuple):
@@ -31,6 +32,14 @@ class Estimate(NamedTuple):
     steps: int  # how many steps were fed
 
 
+class Tagged(NamedTuple):
+    """What a tagger says of the steps so far."""
+
+    label: Any  # of the last step; None before the first
+    labels: list[Any]  # of all steps so far
+    steps: int  # how many steps were fed
+
+
 class Told(NamedTuple):
     """What a model of several targets says of the steps so far."""
 
@@ -42,13 +51,13 @@ class Told(NamedTuple):
 class Stepper(Protocol):
     """What a session needs of a trained task. States are never changed in place: a step makes a new one."""
 
-    def read(self, value: Any, state: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
-        """The steps in what a caller feeds, and the state once they were read."""
+    def read(self, value: Any, state: dict[str, Tensor]) -> tuple[Ragged, dict[str, Tensor]]:
+        """The steps in what a caller feeds, as one sequence, and the state once they were read."""
 
     def initial_state(self) -> dict[str, Tensor]:
         """The state before the first step, as named tensors."""
 
-    def advance(self, steps: Tensor, state: dict[str, Tensor]) -> dict[str, Tensor]:
+    def advance(self, steps: Ragged, state: dict[str, Tensor]) -> dict[str, Tensor]:
         """The state after some more steps, of which there is at least one."""
 
     def answer(self, state: dict[str, Tensor]) -> Any:
@@ -89,7 +98,7 @@ class Session:
         Raises ``DataError`` for steps of another kind or width; the state is then as it was.
         """
         values, state = self._stepper.read(steps, self._state)
-        if len(values):
+        if values.steps:
             self._state = self._stepper.advance(values, state)
         return self.answer
 

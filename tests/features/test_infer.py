@@ -6,12 +6,12 @@ import pytest
 import torch
 
 from elman.errors import DataError
-from elman.features import FEATURES, Images, Numbers, Text, Tokens, infer
+from elman.features import FEATURES, Images, Numbers, Text, Tokens, Words, infer
 from elman.ragged import Ragged
 
 
 def test_the_table_names_every_feature():
-    assert {"text": Text, "tokens": Tokens, "numbers": Numbers, "images": Images} == FEATURES
+    assert {"text": Text, "tokens": Tokens, "words": Words, "numbers": Numbers, "images": Images} == FEATURES
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """What is a step? One file for each kind of input; `infer` looks at a column and picks the kind.
 
-`text.py` texts · `tokens.py` lists of tokens · `numbers.py` series and signals · `images.py` films
+`text.py` texts · `tokens.py` lists of tokens · `words.py` words with their letters · `numbers.py` series, signals
+`images.py` films
 
 Of whole sequences: `category.py` · `number.py`. Several columns of different kinds together: `columns.py`.
 """
@@ -20,6 +21,7 @@ from elman.features.numbers import Numbers
 from elman.features.static import Static
 from elman.features.text import Text
 from elman.features.tokens import Tokens
+from elman.features.words import Words
 from elman.ragged import Ragged
 
 __all__ = [
@@ -35,11 +37,12 @@ __all__ = [
     "Static",
     "Text",
     "Tokens",
+    "Words",
     "infer",
     "symbolic",
 ]
 
-FEATURES: dict[str, type[Feature]] = {feature.kind: feature for feature in (Text, Tokens, Numbers, Images)}
+FEATURES: dict[str, type[Feature]] = {feature.kind: feature for feature in (Text, Tokens, Words, Numbers, Images)}
 #: Of what is known of a whole sequence.
 STATICS: dict[str, type[Static]] = {static.kind: static for static in (Category, Number)}
 

@@ -48,14 +48,17 @@ class Feature(ABC):
         return self.fit(column, name=name).transform(column, name=name)
 
     @abstractmethod
-    def step(self, value: Any, *, name: str = "X") -> Tensor:
-        """The steps of one piece that is fed to a stream: values of the kind that `transform` gives, maybe none."""
+    def step(self, value: Any, *, name: str = "X") -> Tensor | Ragged:
+        """The steps of one piece that is fed to a stream, maybe none: values of the kind that `transform` gives, or
+        where a step is more than its values, a `Ragged` of one sequence."""
 
     def initial_state(self) -> dict[str, Tensor]:
         """What a stream of pieces must remember before the first of them: named tensors; nothing for most features."""
         return {}
 
-    def advance(self, value: Any, state: dict[str, Tensor], *, name: str = "X") -> tuple[Tensor, dict[str, Tensor]]:
+    def advance(
+        self, value: Any, state: dict[str, Tensor], *, name: str = "X"
+    ) -> tuple[Tensor | Ragged, dict[str, Tensor]]:
         """The steps of the next piece of a stream, and what is to be remembered after it. No tensor is changed."""
         return self.step(value, name=name), state
 

@@ -2,6 +2,7 @@
 
 `classify.py` one label per sequence · `regress.py` a number, or several, per sequence or step
 `multitask.py` several labels and numbers per sequence · `forecast.py` the next values of many series
+`tag.py` one label per step · `generate.py` what comes next
 """
 
 from __future__ import annotations
@@ -14,12 +15,16 @@ from elman.errors import ModelFileError
 from elman.tasks.base import Task
 from elman.tasks.classify import Classifier
 from elman.tasks.forecast import Forecaster
+from elman.tasks.generate import Generator
 from elman.tasks.multitask import Multitask
 from elman.tasks.regress import Regressor
+from elman.tasks.tag import Tagger
 
-__all__ = ["TASKS", "Classifier", "Forecaster", "Multitask", "Regressor", "Task", "load"]
+__all__ = ["TASKS", "Classifier", "Forecaster", "Generator", "Multitask", "Regressor", "Tagger", "Task", "load"]
 
-TASKS: dict[str, type[Task]] = {task.task: task for task in (Classifier, Regressor, Multitask, Forecaster)}
+TASKS: dict[str, type[Task]] = {
+    task.task: task for task in (Classifier, Regressor, Multitask, Forecaster, Tagger, Generator)
+}
 
 
 def load(folder: str | os.PathLike[str]) -> Any:

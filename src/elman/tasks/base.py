@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,7 +34,7 @@ from elman.ops import MEMORY, info
 from elman.options import choice, is_whole, share, whole
 from elman.stream import Session
 from elman.tasks.tables import OnTables
-from elman.train import Training
+from elman.train import StepLoss, Training, train
 
 __all__ = ["LEAST", "Task", "held_out"]
 
@@ -188,6 +188,38 @@ class Task(BaseEstimator, Training, OnTables):
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.seed() if self.seed is None else torch.default_generator.manual_seed(int(self.seed))
             yield
+
+    def _learn(
+        self,
+        plan: Self,
+        lengths: Tensor,
+        loss: Callable[[Tensor], Tensor] | StepLoss,
+        validate: Callable[[], dict[str, float]] | None,
+        metric: str,
+        training: _Indices,
+        checkpoint: Path | None,
+        resume: bool,
+        what: str = "sequence",
+    ) -> None:
+        """Trains the network; `training` says which of the caller's sequences are learnt from.
+
+        Without `validate` nothing is held out. `what` is learnt from is said in messages.
+        """
+        try:
+            self.history_ = train(
+                self.network_,
+                loss,
+                lengths,
+                plan,
+                validate=validate,
+                metric=metric,
+                checkpoint=checkpoint,
+                resume=resume,
+                name=lambda index: f"{what} {training[index]}",
+            )
+        finally:  # after a loss that became NaN the best weights so far answer
+            self.network_.eval()
+            self.metrics_ = {} if validate is None else validate()
 
     def _check_fitted(self) -> None:
         if not hasattr(self, "network_"):

@@ -415,12 +415,12 @@ class _Stepper(NetworkStepper):
             state |= _packed(self.ngrams.initial_state(), self.ngrams.logits(empty), len(self.ngrams.weight))
         return state
 
-    def advance(self, steps: Tensor, state: dict[str, Tensor]) -> dict[str, Tensor]:
+    def advance(self, steps: Ragged, state: dict[str, Tensor]) -> dict[str, Tensor]:
         """The state after some more steps."""
         made = super().advance(steps, state)
         if self.ngrams is not None:
             wide = _unpacked(state)
-            for symbol in steps.tolist():
+            for symbol in steps.values.tolist():
                 logits = self.ngrams.step(symbol, wide)
             made |= _packed(wide, logits, len(self.ngrams.weight))
         return made

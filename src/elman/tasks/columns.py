@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import narwhals as nw
@@ -17,7 +16,6 @@ from torch import Tensor
 
 from elman import store
 from elman.bundle import Bundle
-from elman.carry import StepLoss
 from elman.cells import CELLS
 from elman.convolution import Convolution
 from elman.errors import DataError, OptionError
@@ -29,7 +27,6 @@ from elman.heads import POOLS
 from elman.options import choice, is_whole, share, whole
 from elman.ragged import Ragged
 from elman.tasks.base import Task
-from elman.train import train
 
 __all__ = ["ColumnTask", "by_name", "check_column", "check_table", "count"]
 
@@ -250,34 +247,6 @@ class ColumnTask(Task):
         except DataError:
             self._feature(column).fit(column)  # the same fault, named by its place in what the caller passed
             raise
-
-    def _learn(
-        self,
-        plan: Self,
-        lengths: Tensor,
-        loss: Callable[[Tensor], Tensor] | StepLoss,
-        validate: Callable[[], dict[str, float]] | None,
-        metric: str,
-        training: _Indices,
-        checkpoint: Path | None,
-        resume: bool,
-    ) -> None:
-        """Trains the network; `training` says which of the caller's sequences are learnt from. None: no validation."""
-        try:
-            self.history_ = train(
-                self.network_,
-                loss,
-                lengths,
-                plan,
-                validate=validate,
-                metric=metric,
-                checkpoint=checkpoint,
-                resume=resume,
-                name=lambda index: f"sequence {training[index]}",
-            )
-        finally:  # after a loss that became NaN the best weights so far answer
-            self.network_.eval()
-            self.metrics_ = {} if validate is None else validate()
 
     def _facts(self, plan: Self, data: Ragged | Bundle, kept: Ragged | Bundle) -> dict[str, Any]:
         """What the card says of the training."""

@@ -220,10 +220,11 @@ class NetworkStepper:
         front = network.path.front
         self.front = () if front is None else tuple((layer,) for layer in front.initial_state())
 
-    def read(self, value: Any, state: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+    def read(self, value: Any, state: dict[str, Tensor]) -> tuple[Ragged, dict[str, Tensor]]:
         """The steps in what a caller feeds, and the state once they were read: a gap may be filled by what came."""
         steps, after = self.feature.advance(value, store.under("feature.", state), name="steps")
-        return steps, state | {f"feature.{key}": tensor for key, tensor in after.items()}
+        one = steps if isinstance(steps, Ragged) else Ragged(steps, torch.tensor([0, len(steps)]))
+        return one, state | {f"feature.{key}": tensor for key, tensor in after.items()}
 
     def initial_state(self) -> dict[str, Tensor]:
         """The state before the first step."""
@@ -232,13 +233,13 @@ class NetworkStepper:
         return {"steps": torch.zeros(1, dtype=torch.int64), **kept, **layers}
 
     @torch.no_grad()
-    def advance(self, steps: Tensor, state: dict[str, Tensor]) -> dict[str, Tensor]:
+    def advance(self, steps: Ragged, state: dict[str, Tensor]) -> dict[str, Tensor]:
         """The state after some more steps."""
-        x, front = self._walk(Ragged(steps, torch.tensor([0, len(steps)])), state)
+        x, front = self._walk(steps, state)
         y, after = self.network.encoder(x, nested("encoder", state, self.start))
         kept = {key: tensor for key, tensor in state.items() if key.startswith("feature.")}
         kept |= self._after(y.values, state)
-        return {"steps": state["steps"] + len(steps), **kept, **flat("encoder", after), **front}
+        return {"steps": state["steps"] + steps.steps, **kept, **flat("encoder", after), **front}
 
     def _walk(self, steps: Ragged, state: dict[str, Tensor]) -> tuple[Ragged, dict[str, Tensor]]:
         """What reaches the encoder of some steps: with a stride maybe nothing yet; and the state of the convolution."""

@@ -1,0 +1,108 @@
+"""``elman.Generator(seed=...)`` with default options: nats per symbol on whole test parts, beside 5-grams.
+
+- shakespeare: tiny shakespeare, the last tenth of the text is the test part.
+- jueju: Chinese poems of four lines; every tenth by a hash of the poem is the test part. The end of a poem counts as a
+  symbol. 100 poems are written, and those that keep the form (four lines of five or of seven characters) are counted.
+
+The rival is interpolated Kneser-Ney over the same symbols (`elman.backoff`). Everything is in the time: reading,
+training, validation. The test part is used once, for the figures below. The data folder is --data
+(default ../shared/data). Run it: python bench/generate.py [--write] [--seeds 0] [--only shakespeare jueju]
+"""
+
+from __future__ import annotations
+
+import hashlib
+import lzma
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import results
+
+from elman import Generator
+from elman.backoff import BackOff
+from elman.verse import Verse
+
+POEMS = 100  # that are written
+
+
+class Split(NamedTuple):
+    texts: list[str]
+    test: list[str]
+
+
+def shakespeare(data: Path) -> Split:
+    text = lzma.decompress((data / "text" / "tinyshakespeare.txt.xz").read_bytes()).decode()
+    cut = len(text) * 9 // 10
+    return Split([text[:cut]], [text[cut:]])
+
+
+def jueju(data: Path) -> Split:
+    rows = lzma.decompress((data / "text" / "jueju.tsv.xz").read_bytes()).decode().splitlines()
+    poems = [row.split("\t")[2] for row in rows]
+    held = [int(hashlib.sha256(poem.encode()).hexdigest(), 16) % 10 == 0 for poem in poems]
+    return Split(*[[poem for poem, out in zip(poems, held, strict=True) if out is test] for test in (False, True)])
+
+
+SETS: dict[str, Callable[[Path], Split]] = {"shakespeare": shakespeare, "jueju": jueju}
+
+
+def in_form(poem: str) -> bool:
+    """Four lines of five or of seven characters, with their marks."""
+    lines = poem.replace("。", "，").split("，")
+    marks = [symbol for symbol in poem if symbol in "，。"]
+    return [len(line) for line in lines] in ([5, 5, 5, 5, 0], [7, 7, 7, 7, 0]) and marks == ["，", "。", "，", "。"]
+
+
+def kept(model: Generator) -> str:
+    """Of the poems written how many keep the form, with it demanded and without."""
+    demanded = sum(in_form(model.generate(length=60, seed=seed, form=Verse())) for seed in range(POEMS))
+    free = sum(in_form(model.generate(length=60, seed=seed)) for seed in range(POEMS))
+    return f"{demanded} of {POEMS} ({free} without the demand)"
+
+
+def rival(model: Generator, split: Split) -> float:
+    lessons, test = (model._symbols_of(texts) for texts in split)
+    fitted = BackOff(5, int(model.feature_.symbols or 0) + 1).fit(lessons)
+    return fitted.nats(test) / sum(len(text) - 1 for text in test)
+
+
+def measure(name: str, data: Path, seeds: list[int]) -> list[str]:
+    start = time.perf_counter()
+    split = SETS[name](data)
+    reading = time.perf_counter() - start
+    found, seconds, form, theirs = [], [], "", 0.0
+    for seed in seeds:
+        start = time.perf_counter()
+        model = Generator(seed=seed).fit(split.texts)
+        seconds.append(reading + time.perf_counter() - start)
+        found.append(model.evaluate(split.test)["nats"])
+        theirs = theirs or rival(model, split)
+        form = form or (kept(model) if name == "jueju" else "")
+        print(f"{name}, seed {seed}: {found[-1]:.4f} (5-grams {theirs:.4f}), {seconds[-1]:.0f} s {form}", flush=True)
+        print(model.generate("ROMEO:\n" if name == "shakespeare" else "", length=200, seed=0), flush=True)
+    mean = statistics.mean(found)
+    spread = f" ({min(found):.3f} to {max(found):.3f})" if len(found) > 1 else ""
+    share = f"{100 * (1 - mean / theirs):.1f} %"
+    return [name, f"**{mean:.3f}**{spread}", f"{theirs:.3f}", share, f"{statistics.median(seconds):.0f} s", form]
+
+
+def main() -> None:
+    parser = results.arguments(__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, default=Path(__file__).parents[2] / "shared" / "data", help="data folder")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="seeds; scores are averaged")
+    parser.add_argument("--only", nargs="+", choices=list(SETS), default=list(SETS), help="which sets")
+    options = parser.parse_args()
+    rows = [measure(name, options.data, options.seeds) for name in options.only]
+    head = ["data", "nats per symbol", "5-grams", "better by", "time", "poems in form"]
+    text = (
+        "## Language models: `elman.Generator(seed=...)`, default options, whole test parts\n\n"
+        f"Seeds {', '.join(map(str, options.seeds))}.\n\n{results.table(head, rows)}"
+    )
+    results.publish("generate", text, options.write)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,42 @@
+"""Tag: names of places in sentences, found by their letters and by what stands beside them.
+
+Run it: python examples/tag.py [--epochs N]. The sentences are made here.
+"""
+
+import argparse
+import random
+
+import elman
+from elman.baselines import CommonestTag
+from elman.spans import span_scores
+
+parser = argparse.ArgumentParser(description=__doc__)
+parser.add_argument("--epochs", type=int, help="passes over the training part (default: chosen by its size)")
+options = parser.parse_args()
+
+draw = random.Random(0)
+PLACES, PEOPLE = ["nord", "sala", "velt", "kor", "mira", "tas"], ["anna", "bo", "carl", "dina"]
+
+
+def sentence() -> tuple[list[str], list[str]]:
+    """A person who went to a place, whose name may have two words."""
+    name = [draw.choice(PLACES) + draw.choice(["burg", "stad", "ia", "heim"])]
+    if draw.random() < 0.4:
+        name = ["San", *name]
+    words = [
+        draw.choice(PEOPLE),
+        draw.choice(["went", "flew", "moved"]),
+        "to",
+        *name,
+        "in",
+        str(draw.randrange(1900, 2030)),
+    ]
+    return words, ["B-person", "O", "O", *["B-place", "I-place"][: len(name)], "O", "O"]
+
+
+words, labels = zip(*[sentence() for _ in range(600)], strict=True)
+tagger = elman.Tagger(epochs=options.epochs, seed=0).fit(list(words[:400]), list(labels[:400]))
+rival = CommonestTag().fit(words[:400], labels[:400])
+print(f"F1 of spans {tagger.score(list(words[400:]), list(labels[400:])):.3f}")
+print(f"the commonest label of each word {span_scores(labels[400:], rival.predict(words[400:])).f1:.3f}")
+print(*zip(asked := ["zoe", "flew", "to", "San", "Tarheim", "in", "1999"], *tagger.predict([asked]), strict=True))

@@ -1,0 +1,104 @@
+"""Files with a word on each line and an empty line after each sentence: CoNLL-U, and columns as CoNLL-2003 has them.
+
+A sentence becomes a row, whose cells are lists with a value for each word. CoNLL-U has ten columns, of which words
+(``form``) and seven more are read; comments, ranges of contracted words (``1-2``) and words that were left out
+(``1.1``) are passed over. Other files have two columns or more, divided by tabs, or else by spaces: the first is
+``token``, the last ``tag``, those between are ``column_2`` and so on.
+
+Source: Nivre et al., "Universal Dependencies v2", 2020; Tjong Kim Sang & De Meulder, CoNLL 2003.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from elman.errors import DataError
+
+__all__ = ["read_conll"]
+
+#: The columns of CoNLL-U that are read, and where they stand.
+_UNIVERSAL = {"form": 1, "lemma": 2, "upos": 3, "xpos": 4, "feats": 5, "head": 6, "deprel": 7, "misc": 9}
+_Lines = NDArray[np.int64]
+_Row = tuple[int, list[str]]
+
+
+def read_conll(text: str, path: Path, universal: bool) -> tuple[pl.DataFrame, _Lines]:
+    """The sentences as rows of lists, and the line on which each begins.
+
+    Raises `DataError`, naming file and line, for a line with too few or too many columns, and for a file without words.
+
+    >>> frame, lines = read_conll("Rome B-place\\nfell O\\n\\nSo O\\n", Path("a.conll"), universal=False)
+    >>> frame.rows(), lines
+    ([(['Rome', 'fell'], ['B-place', 'O']), (['So'], ['O'])], array([1, 4]))
+    """
+    rows = list(_rows(text, path, universal))
+    if not any(rows):
+        raise DataError(f"{path.name} holds no words: a line each, and an empty line after each sentence.")
+    names = list(_UNIVERSAL) if universal else _names(rows)
+    sentences, lines, width = [], [], 0
+    for sentence in _sentences(rows):
+        for line, cells in sentence:
+            width = width or len(cells)
+            if len(cells) != width:
+                first = next(number for row in rows if row for number, _ in [row])
+                raise DataError(
+                    f"line {line} of {path.name} has {len(cells)} columns, line {first} has {width}. Every word needs "
+                    "the same columns."
+                )
+        lines.append(sentence[0][0])
+        sentences.append([cells for _, cells in sentence])
+    places = list(_UNIVERSAL.values()) if universal else range(width)
+    columns = {
+        name: [[cells[place] for cells in sentence] for sentence in sentences]
+        for name, place in zip(names, places, strict=True)
+    }
+    return pl.DataFrame(columns, schema=dict.fromkeys(columns, pl.List(pl.String))), np.array(lines, dtype=np.int64)
+
+
+def _rows(text: str, path: Path, universal: bool) -> Iterator[_Row | None]:
+    """Each word's line and cells; None between sentences."""
+    tabs: bool | None = True if universal else None
+    for number, line in enumerate(text.split("\n"), start=1):
+        line = line.rstrip("\r")
+        if not line.strip() or line.startswith("-DOCSTART-"):
+            yield None
+        elif not (universal and line.startswith("#")):
+            tabs = "\t" in line if tabs is None else tabs
+            cells = [cell.strip() for cell in line.split("\t")] if tabs else line.split()
+            if universal:
+                _check_universal(cells, number, path)
+                if not cells[0].isdigit():
+                    continue
+            elif len(cells) < 2 or not cells[0]:
+                raise DataError(
+                    f"line {number} of {path.name}: {line[:40]!r} has no word and label. Write both, with a tab "
+                    "between them, and an empty line after each sentence."
+                )
+            yield number, cells
+
+
+def _check_universal(cells: list[str], number: int, path: Path) -> None:
+    if len(cells) != 10:
+        raise DataError(
+            f"line {number} of {path.name} has {len(cells)} columns, where CoNLL-U has 10, divided by tabs."
+        )
+
+
+def _names(rows: list[_Row | None]) -> list[str]:
+    width = next(len(row[1]) for row in rows if row)
+    return ["token", *[f"column_{place}" for place in range(2, width)], "tag"]
+
+
+def _sentences(rows: list[_Row | None]) -> Iterator[list[_Row]]:
+    sentence: list[_Row] = []
+    for row in [*rows, None]:
+        if row is not None:
+            sentence.append(row)
+        elif sentence:
+            yield sentence
+            sentence = []

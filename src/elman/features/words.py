@@ -1,0 +1,184 @@
+"""Words as steps, read twice: as symbols of a vocabulary, and letter by letter, so that no word is wholly unknown."""
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from elman.encoder import Encoder
+from elman.errors import DataError, ModelFileError, OptionError
+from elman.features.base import Embedding, Feature, checked, grouped, of_lengths, shown
+from elman.features.tokens import Tokens, _sequences
+from elman.ragged import Ragged
+from elman.spelled import Spelled
+
+__all__ = ["WordReader", "Words"]
+
+FILE = "characters.json"
+CHARACTER_WIDTH = 32  # numbers in the learnt vector of a character
+
+
+@dataclass
+class Words(Feature):
+    """Lists of words as steps: each a symbol of a vocabulary, as in `Tokens`, and the characters it is spelled with.
+
+    The vocabulary is that of `Tokens`; with `lower` the words in it are lower-case, while the characters stay as they
+    are. A character that training never showed is character 0, a word is cut after `longest` characters. Raises
+    `DataError` and `OptionError` as `Tokens` does; numbers are spelled with their digits.
+
+    >>> words = Words().fit([["The", "cat"], ["the", "dog", "sat"]])
+    >>> found = words.transform([["the", "cats"], []])
+    >>> found.to_list(), [spelling.tolist() for spelling in found.spellings]
+    ([tensor([1, 0]), tensor([], dtype=torch.int64)], [[10, 7, 5], [3, 2, 10, 9]])
+    """
+
+    kind: ClassVar[str] = "words"
+
+    max_words: int = 30_000  # most words kept, the commonest first; the unknown word comes on top
+    min_count: int | None = None  # words seen less often are unknown; None: 2 from 100 000 training steps, else 1
+    lower: bool = True  # lower-case words in the vocabulary; their characters stay
+    characters: int = 64  # units of the LSTM that reads characters, in each direction; 0: words are symbols alone
+    longest: int = 40  # characters of a word that are read, its first
+
+    def problems(self) -> list[str]:
+        """What is wrong with the options that `Tokens` has not."""
+        found = []
+        for name, least in (("characters", 0), ("longest", 1)):
+            value = getattr(self, name)
+            if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < least:
+                found.append(f"{name} = {value!r} must be a whole number of at least {least}")
+        return found
+
+    def fit(self, column: Any, *, name: str = "X") -> Self:
+        """Learns the vocabulary, and which characters there are."""
+        if problems := self.problems():
+            raise OptionError("; ".join(problems))
+        self.tokens_ = Tokens(self.max_words, self.min_count, self.lower).fit(column, name=name)
+        counts = Counter(chain.from_iterable(map(str, chain.from_iterable(_sequences(column, name, False)))))
+        self._know(sorted(counts))
+        return self
+
+    def transform(self, column: Any, *, name: str = "X") -> Spelled:
+        """The words of each sequence: int64 ids `[steps]`, and beside them the characters."""
+        self._check_fitted()
+        sequences = _sequences(column, name, False)
+        words = self.tokens_.transform(sequences, name=name)
+        places: dict[str, int] = {}
+        place = [places.setdefault(str(word), len(places)) for word in chain.from_iterable(sequences)]
+        return Spelled(words, torch.tensor(place, dtype=torch.int64), self._spellings(list(places)))
+
+    def step(self, value: Any, *, name: str = "X") -> Spelled:
+        """The steps of one word or of a list of words, as one sequence."""
+        one = isinstance(value, str | int | np.integer) or value is None
+        return self.transform([[value] if one else value], name=name)
+
+    def words(self, ids: Sequence[int] | Tensor) -> list[str]:
+        """What each id stands for. Raises `DataError` for a number that is no id."""
+        self._check_fitted()
+        return self.tokens_.words(ids)
+
+    def module(self, width: int, dropout: float = 0.0) -> "WordReader":
+        """A `WordReader` whose vectors of words have `width` numbers; `dropout` drops whole words while training."""
+        self._check_fitted()
+        return WordReader(int(self.symbols or 0), width, len(self.letters_) + 1, int(self.characters), dropout)
+
+    def config(self) -> dict[str, Any]:
+        """The options and the number of distinct words in the training data."""
+        self._check_fitted()
+        own = {"characters": self.characters, "longest": self.longest, "letters": len(self.letters_)}
+        return self.tokens_.config() | own
+
+    def files(self) -> dict[str, str]:
+        """`vocabulary.json` and `characters.json`: words and characters in the order of their ids, from 1."""
+        self._check_fitted()
+        return self.tokens_.files() | {FILE: json.dumps(self.letters_)}
+
+    @classmethod
+    def restore(cls, config: Mapping[str, Any], tensors: Mapping[str, Tensor], files: Mapping[str, str]) -> Self:
+        """The saved feature. Raises `ModelFileError` if anything in it cannot be right."""
+        tokens = Tokens.restore(config, tensors, files)
+        sizes = {name: checked(config, name, int, cls.kind) for name in ("characters", "longest", "letters")}
+        letters = sizes.pop("letters")
+        made = cls(tokens.max_words, tokens.min_count, tokens.lower, **sizes)
+        if problems := made.problems():
+            raise ModelFileError(f"the saved words feature has wrong options: {'; '.join(problems)}.")
+        made.tokens_ = tokens
+        made._know(_read_characters(files.get(FILE), letters))
+        return made
+
+    def describe(self) -> str:
+        """One line: `words, 16 654 of 19 672 kept, and 112 characters`."""
+        self._check_fitted()
+        return (
+            f"words, {self.tokens_.describe().removeprefix('tokens, ')}, and {grouped(len(self.letters_))} characters"
+        )
+
+    # ---- inside
+
+    def _know(self, letters: list[str]) -> None:
+        self.letters_ = letters
+        self.letter_ids_ = {letter: i for i, letter in enumerate(letters, start=1)}
+        self.symbols = self.tokens_.symbols
+
+    def _check_fitted(self) -> None:
+        if self.symbols is None:
+            raise OptionError("this Words is not fitted. Call fit(sequences) first.")
+
+    def _spellings(self, words: list[str]) -> Ragged:
+        find, longest = self.letter_ids_.get, int(self.longest)
+        cut = [word[:longest] for word in words]
+        values = np.fromiter((find(letter, 0) for letter in chain.from_iterable(cut)), dtype=np.int64)
+        return of_lengths(values, np.array([len(word) for word in cut], dtype=np.int64))
+
+
+class WordReader(nn.Module):
+    """Vectors of words, and what an LSTM over their characters makes of them, side by side.
+
+    ```
+    e_t = [E[w_t], forward h_n, backward h_1]        of the LSTM over the characters c_1 ... c_n of word t
+    ```
+
+    Each distinct spelling of a batch is read once. Sources: Ling et al., "Finding function in form", 2015; Lample et
+    al., "Neural architectures for named entity recognition", 2016.
+
+    >>> words = Words(characters=4).fit([["a", "cat"]])
+    >>> words.module(8)(words.transform([["a", "cat", "sat"]])).values.shape
+    torch.Size([3, 16])
+    """
+
+    def __init__(self, symbols: int, width: int, letters: int, characters: int, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.words = Embedding(symbols, width, dropout)
+        self.letters = Embedding(letters, CHARACTER_WIDTH) if characters else None
+        self.encoder = Encoder(CHARACTER_WIDTH, characters, "lstm", bidirectional=True) if characters else None
+        self.outputs = width + 2 * characters
+
+    def forward(self, x: Ragged) -> Ragged:
+        """Words to vectors `[steps, outputs]`."""
+        words: Ragged = self.words(x)
+        if self.letters is None or self.encoder is None:
+            return words
+        if not isinstance(x, Spelled):
+            raise DataError("words are read with their characters: give what Words.transform returned.")
+        spellings, index = x.distinct()
+        _, (after,) = self.encoder(self.letters(spellings))
+        rows = torch.cat([state.hidden for state in after], dim=1)
+        return x.with_values(torch.cat([words.values, rows[index]], dim=1))
+
+
+def _read_characters(file: Any, letters: int) -> list[str]:
+    try:
+        found = json.loads(file)
+    except (ValueError, TypeError, RecursionError):
+        raise ModelFileError(f"{FILE} is missing or no JSON. Save the model again.") from None
+    if not isinstance(found, list) or len(found) != letters or len(set(map(str, found))) != letters:
+        raise ModelFileError(f"{FILE} does not hold the {letters} characters that the model was saved with.")
+    if bad := [letter for letter in found if not isinstance(letter, str) or len(letter) != 1]:
+        raise ModelFileError(f"{FILE} has {shown(bad[0])}, which is no character.")
+    return found

@@ -1,0 +1,86 @@
+"""Drawing the next symbol from scores: temperature, the likeliest few, a penalty for what was said before.
+
+    z'_k = z_k - r [k was said before] ... with repetition r: z / r where z > 0, else z r        (Keskar et al. 2019)
+    p = softmax(z' / temperature)
+    top_k   only the k likeliest                                                                 (Fan et al. 2018)
+    top_p   only the likeliest whose chances together reach p                                    (Holtzman et al. 2020)
+
+Temperature 0 takes the likeliest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from elman.errors import OptionError
+
+__all__ = ["Sampling"]
+
+_Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sampling:
+    """How the next symbol is drawn.
+
+    `temperature` ≥ 0, 1 as learnt; `top_k` ≥ 1 symbols or None; `top_p` over 0 up to 1; `repetition` ≥ 1, which divides
+    the scores of symbols said before (1: no penalty). Raises ``OptionError`` outside these.
+
+    >>> draw = np.random.default_rng(0)
+    >>> Sampling(temperature=0.0).draw(np.array([0.1, 2.0, 1.0]), draw)
+    1
+    """
+
+    temperature: float = 1.0
+    top_k: int | None = None
+    top_p: float = 1.0
+    repetition: float = 1.0
+
+    def __post_init__(self) -> None:
+        rules = {
+            "temperature": (_number(self.temperature) and self.temperature >= 0, "a number of at least 0"),
+            "top_k": (self.top_k is None or _whole(self.top_k), "a whole number of at least 1, or None"),
+            "top_p": (_number(self.top_p) and 0 < self.top_p <= 1, "a number over 0 and up to 1"),
+            "repetition": (_number(self.repetition) and self.repetition >= 1, "a number of at least 1"),
+        }
+        wrong = [f"{name} = {getattr(self, name)!r} must be {rule}" for name, (good, rule) in rules.items() if not good]
+        if wrong:
+            raise OptionError("; ".join(wrong))
+
+    def chances(self, scores: _Floats, said: Sequence[int] = ()) -> _Floats:
+        """The probability of each symbol, float64; a score of -inf has none. At least one must be finite."""
+        z = np.array(scores, dtype=np.float64)
+        if self.repetition != 1 and len(said):
+            before = np.unique(np.asarray(said))
+            z[before] = np.where(z[before] > 0, z[before] / self.repetition, z[before] * self.repetition)
+        if self.temperature == 0:
+            made = np.zeros_like(z)
+            made[int(z.argmax())] = 1.0
+            return made
+        if self.top_k is not None and self.top_k < len(z):
+            z[np.argsort(-z, kind="stable")[self.top_k :]] = -np.inf
+        p: _Floats = np.exp((z - z.max()) / self.temperature)
+        p /= p.sum()
+        if self.top_p < 1:
+            order = np.argsort(-p, kind="stable")
+            kept = int(np.searchsorted(np.cumsum(p[order]), self.top_p)) + 1
+            p[order[kept:]] = 0
+            p /= p.sum()
+        return p
+
+    def draw(self, scores: _Floats, random: np.random.Generator, said: Sequence[int] = ()) -> int:
+        """A symbol, drawn by `random`."""
+        p = self.chances(scores, said)
+        return min(int(np.searchsorted(np.cumsum(p), random.random(), side="right")), int(np.flatnonzero(p)[-1]))
+
+
+def _number(value: object) -> bool:
+    return isinstance(value, int | float | np.number) and not isinstance(value, bool) and bool(np.isfinite(value))
+
+
+def _whole(value: object) -> bool:
+    return isinstance(value, int | np.integer) and not isinstance(value, bool) and bool(value >= 1)

@@ -1,0 +1,53 @@
+"""What a language model learns from: at every step of a document the symbol that comes next.
+
+    x = [B, s_1, s_2, ..., s_n]        what is read; B stands for the beginning
+    y = [s_1, s_2, ..., s_n, B]        what is to be found; the end counts where documents end by themselves
+
+A document that is longer than a strand is cut into strands, which are learnt side by side: each begins with the symbol
+before it, and with a state that knows nothing.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from elman.ragged import Ragged
+
+__all__ = ["Strands", "strands"]
+
+
+class Strands(NamedTuple):
+    """Sequences of symbols and the symbol after each, int64."""
+
+    inputs: Ragged
+    targets: Ragged
+
+
+def strands(documents: Ragged, boundary: int, ends: bool, longest: int | None = None) -> Strands:
+    """The strands of documents [steps] int64, in order. `boundary` is B, `ends` whether the end is to be found.
+
+    `longest` is the most steps of a strand; None: as long as the documents.
+
+    >>> made = strands(Ragged.of([[1, 2, 3], [4]]), boundary=9, ends=True, longest=2)
+    >>> made.inputs.to_list()
+    [tensor([9, 1]), tensor([2, 3]), tensor([9, 4])]
+    >>> made.targets.to_list()
+    [tensor([1, 2]), tensor([3, 9]), tensor([4, 9])]
+    """
+    inputs, targets = [], []
+    mark = torch.tensor([boundary])
+    for document in documents.to_list():
+        whole = torch.cat([mark, document, mark]) if ends else torch.cat([mark, document])
+        size = max(1, len(whole) - 1 if longest is None else longest)
+        inputs += whole[:-1].split(size)
+        targets += whole[1:].split(size)
+    return Strands(_joined(inputs), _joined(targets))
+
+
+def _joined(parts: list[Tensor]) -> Ragged:
+    lengths = torch.tensor([0, *[len(part) for part in parts]], dtype=torch.int64)
+    values = torch.cat(parts) if parts else torch.zeros(0, dtype=torch.int64)
+    return Ragged(values, lengths.cumsum(0))

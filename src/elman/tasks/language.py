@@ -1,0 +1,107 @@
+"""The network of a language model: at every step the chances of each symbol to come next.
+
+    e_t = E[x_t]                                   the vector of a symbol; x_1 is the boundary between documents
+    h_1 ... h_T = encoder(e_1 ... e_T)
+    z_t = W P h_t + b                              P only where h and the vectors differ in width; tied: W = E
+    p(x_{t+1} | x_1 ... x_t) = softmax(z_t)
+
+Tied weights: Press & Wolf 2017; Inan, Khosravi & Socher 2017. What is added to the loss (Merity, Keskar & Socher 2018):
+
+    a mean dropout(h)^2 + b mean (h_t - h_{t-1})^2         a = activation, b = change, of the last layer
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from elman import ops
+from elman.batches import Piece, pieces
+from elman.carry import State, StepLoss, goes_on
+from elman.encoder import Encoder
+from elman.features.base import Embedding
+from elman.heads import Linear, StepDropout
+from elman.ragged import Ragged
+from elman.strands import Strands
+
+__all__ = ["LanguageLoss", "LanguageNetwork", "surprises"]
+
+_STEPS = 1 << 12  # steps of a piece when nothing is learnt: bounds the memory, the answers do not depend on it
+
+
+class LanguageNetwork(nn.Module):
+    """Symbols to scores of the next symbol, [steps, symbols].
+
+    >>> network = LanguageNetwork(9, 4, Encoder(4, 6), tied=True, dropout=0.0, input_dropout=0.0)
+    >>> z, state = network(Ragged.of([[8, 1, 2]]))
+    >>> z.shape
+    torch.Size([3, 9])
+    """
+
+    def __init__(
+        self, symbols: int, embed: int, encoder: Encoder, *, tied: bool, dropout: float, input_dropout: float
+    ) -> None:
+        super().__init__()
+        self.input = Embedding(symbols, embed, input_dropout)
+        self.encoder = encoder
+        self.dropout = StepDropout(dropout)
+        self.project = Linear(encoder.outputs, embed, bias=False) if tied and encoder.outputs != embed else None
+        self.weight = None if tied else nn.Parameter(torch.empty(symbols, encoder.outputs).uniform_(-0.1, 0.1))
+        self.bias = nn.Parameter(torch.zeros(symbols))
+
+    def forward(self, x: Ragged, state: State = None) -> tuple[Tensor, State]:
+        """The scores after every step, and the state after the last."""
+        y, after = self.hidden(x, state)
+        return self.scores(self.dropout(y).values), after
+
+    def hidden(self, x: Ragged, state: State = None) -> tuple[Ragged, State]:
+        """What the encoder makes of every step, and its state afterwards."""
+        y, after = self.encoder(self.input(x), state)
+        return y, after
+
+    def scores(self, rows: Tensor) -> Tensor:
+        """Scores of all symbols for rows of h: [rows, symbols]."""
+        rows = rows if self.project is None else self.project(rows)
+        return ops.linear(rows, self.input.weight if self.weight is None else self.weight, self.bias)
+
+
+class LanguageLoss(StepLoss):
+    """The mean surprise at the next symbol, and the two penalties on h."""
+
+    def __init__(self, network: LanguageNetwork, data: Strands, activation: float = 0.0, change: float = 0.0) -> None:
+        self.network, self.data, self.activation, self.change = network, data, activation, change
+
+    def initial_state(self, sequences: int) -> State:
+        """The state before the first step."""
+        return self.network.encoder.initial_state(sequences)
+
+    def __call__(self, piece: Piece, state: State) -> tuple[Tensor, State]:
+        """The loss of a piece, and the state after it."""
+        y, after = self.network.hidden(piece.of(self.data.inputs), state)
+        dropped = self.network.dropout(y)
+        targets = piece.of(self.data.targets).values
+        loss = functional.cross_entropy(self.network.scores(dropped.values), targets)
+        if self.activation:
+            loss = loss + self.activation * dropped.values.square().mean()
+        if self.change and y.steps > 1:
+            follows = y.segments[1:] == y.segments[:-1]
+            loss = loss + self.change * (y.values[1:] - y.values[:-1])[follows].square().mean()
+        return loss, after
+
+
+@torch.no_grad()
+def surprises(network: LanguageNetwork, data: Strands) -> Ragged:
+    """-log p of each target, float64 [steps]. A sequence's bits do not depend on the others, nor on where it is cut."""
+    made = torch.zeros(data.targets.steps, dtype=torch.float64)
+    state: Any = None
+    for piece in pieces(data.inputs.lengths, _STEPS, cut=_STEPS):
+        fresh = network.encoder.initial_state(len(piece.sequences))
+        before = fresh if state is None else goes_on(fresh, state, piece.before)
+        scores, state = network(piece.of(data.inputs), before)
+        rows = piece.rows(data.targets)
+        logs = torch.log_softmax(scores.double(), dim=1)
+        made[rows] = -logs.gather(1, data.targets.values[rows][:, None])[:, 0]
+    return Ragged(made, data.targets.offsets)

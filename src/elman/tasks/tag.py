@@ -1,0 +1,384 @@
+"""One label for each step: parts of speech, names in a text, the structure of a protein.
+
+e_t = input layer(x_t)                         a word as a symbol and letter by letter: features/words.py
+h_1 ... h_T = encoder(e_1 ... e_T)
+z_t = A h_t + b                                a score for each label
+y = argmax over paths of score(y)              with `chain`: chain.py; without, the label with the highest z_t
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from elman import metrics, store
+from elman.bundle import Bundle, groups_of
+from elman.chain import Chain, Rules, best_paths
+from elman.diagnose import Probe
+from elman.errors import DataError
+from elman.features import Columns, Feature, Tokens, Words, infer
+from elman.features.base import listed
+from elman.history import History
+from elman.options import whole
+from elman.ragged import Ragged
+from elman.spans import are_spans, obeys, rules_of, span_scores
+from elman.stream import Session, Tagged, counted, refuse_bidirectional
+from elman.tags import check_tags, codes_of, tag_classes, tag_lists
+from elman.tasks.base import held_out
+from elman.tasks.columns import ColumnTask, check_table, count
+from elman.tasks.network import Network, NetworkStepper, answers
+from elman.tasks.tag_rows import TagRows
+
+__all__ = ["Tagger"]
+
+_Floats = NDArray[np.float64]
+_Codes = NDArray[np.int64]
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class Tagger(TagRows, ColumnTask):
+    """One label for each step of each sequence.
+
+    Sequences are lists of words (each read as a symbol and letter by letter), lists of one-letter tokens, texts (a step
+    is a character), or arrays of numbers. Labels are a list for each sequence, as long as it has steps; a text stands
+    for its characters. Labels written B-x, I-x and O are spans: answers keep their rules where the training labels do,
+    and ``score`` is the F1 of spans.
+
+    Learnt: ``classes_``, ``history_``, ``metrics_`` (of the validation part), ``network_``, ``feature_``, ``spans_``
+    (whether the labels are spans), ``ruled_`` (whether answers keep to the rules).
+
+    >>> tagger = Tagger(hidden=8, epochs=1, verbose=False)
+    >>> tagger = tagger.fit([["a", "dog"], ["dogs", "bark"]], [["DET", "NOUN"], ["NOUN", "VERB"]])
+    >>> [len(labels) for labels in tagger.predict([["a", "cat", "barks"], []])]
+    [3, 0]
+    """
+
+    task: ClassVar[str] = "tag"
+    says: ClassVar[str] = "One label for each step: parts of speech, names, structure."
+
+    # what is asked
+    chain: bool = True  # learn which label follows which (conditional random field); False: each step by itself
+
+    # what a step is, where that differs from other tasks
+    characters: int = 64  # units that read the letters of a word, in each direction; 0: words are symbols alone
+    embed: int = 128  # numbers in the learnt vector of a symbol or an image; unused for numbers
+
+    # what remembers, where that differs from other tasks
+    hidden: int | Sequence[int] = 128  # units of a layer and direction; one number, or one per layer
+    bidirectional: bool = True  # each layer also reads backwards; such a model cannot stream
+    dropout: float = 0.4  # share of h set to zero after each layer, one mask per sequence; 0 turns it off
+
+    def problems(self) -> list[str]:
+        """Everything that is wrong with the options, a sentence each."""
+        found = super().problems() + whole(self, "characters", 0)
+        if not isinstance(self.chain, bool | np.bool_):
+            found.append(f"chain = {self.chain!r} must be True or False")
+        return found
+
+    # ---- learning
+
+    def fit(self, X: Any, y: Any, *, out: str | os.PathLike[str] | None = None, resume: bool = False) -> Self:
+        """Learns from sequences `X` and their labels `y`: a list each, or the name of a column of the frame `X`.
+
+        `out` is the folder that `save` will be given: a checkpoint is written into it after every epoch. With `resume`
+        a fit that died goes on from there, to the same weights as if it had not.
+
+        Raises ``OptionError`` for all options that cannot be, ``DataError`` for data that cannot be used, naming the
+        sequence, and ``TrainingError`` if the loss becomes NaN (what was learnt until then stays usable).
+        """
+        checkpoint = self._check_run(out, resume)
+        column, y = self._column_and_target(X, y)
+        column = _characters(column)
+        labels = tag_lists(y, count(column))
+        check_table(column)
+        classes = tag_classes(labels)
+        rest = held_out(None, len(labels), self.validation, self.seed)
+        training = np.setdiff1d(np.arange(len(labels)), rest)
+        feature = self._feature(column)
+        data, kept = self._features(feature, column, training, rest)
+        parts = [[labels[i] for i in part] for part in (training, rest)]
+        check_tags(parts[0], _lengths(data), training)
+        check_tags(parts[1], _lengths(kept), rest)
+
+        self._remember_input(X, column)
+        self.feature_, self.classes_ = feature, classes
+        self.spans_ = are_spans(classes.tolist())
+        self.ruled_ = self.spans_ and obeys(labels)
+        self.network_ = self._network()
+        metric = "f1" if self.spans_ else "accuracy"
+        self.history_ = History(metric if len(rest) else "loss")
+        self.metrics_: dict[str, float] = {}
+        plan = self.planned(len(training), data.steps)
+        few = ", ".join(map(str, classes.tolist()[:20])) + (" …" if len(classes) > 20 else "")
+        self.data_ = self._facts(plan, data, kept) | {"labels": few}
+        self._train(plan, data, kept, parts, training, metric, checkpoint, resume)
+        return self
+
+    def _network(self) -> _TagNetwork:
+        with self._drawn():
+            return _TagNetwork(self.feature_, len(self.classes_), self)
+
+    def _feature(self, column: Any) -> Feature | Columns:
+        if self.feature == "auto" and isinstance(made := self._inferred(column), Tokens):
+            letters = all(len(str(word)) <= 1 for words in listed(column, "X") for word in words)
+            return self._with_options(made if letters else Words())
+        return super()._feature(column)
+
+    def _inferred(self, column: Any) -> Feature | None:
+        return None if hasattr(column, "kinds") else infer(column)
+
+    def _with_options(self, made: Feature | str) -> Feature:
+        feature = super()._with_options(made)
+        if isinstance(feature, Words):
+            feature.characters = int(self.characters)
+        return feature
+
+    def _train(
+        self,
+        plan: Self,
+        data: Ragged | Bundle,
+        kept: Ragged | Bundle,
+        parts: Sequence[Sequence[Sequence[Any]]],
+        training: _Codes,
+        metric: str,
+        checkpoint: Path | None,
+        resume: bool,
+    ) -> None:
+        truth = Ragged(codes_of(parts[0], self.classes_), data.offsets)
+
+        def loss(indices: Tensor) -> Tensor:
+            chosen = truth[indices]
+            return self.network_.surprise(data[indices], chosen.values).sum() / max(1, chosen.steps)
+
+        def validate() -> dict[str, float]:
+            return self._metrics(self._scores(kept), parts[1])
+
+        told = validate if len(kept) else None
+        self._learn(plan, data.lengths, loss, told, metric, training, checkpoint, resume)
+
+    # ---- answering
+
+    def predict(self, X: Any) -> list[list[Any]]:
+        """The labels of each sequence, one for each of its steps."""
+        return self._said(self._scores(self._told(X)))
+
+    def predict_proba(self, X: Any) -> list[_Floats]:
+        """The probability of each label at each step: a float64 array [length, labels] for each sequence.
+
+        With a chain those over all paths, whatever the rules of spans say.
+        """
+        scores = self._scores(self._told(X))
+        network = self.network_
+        shares = torch.softmax(scores.values, 1).numpy() if network.chain is None else network.chain.shares(scores)
+        return np.split(shares, scores.offsets[1:-1].numpy()) if len(scores) else []
+
+    def score(self, X: Any, y: Any) -> float:
+        """The F1 of spans where the labels are spans, else accuracy: the share of steps whose label is found."""
+        found = self.evaluate(X, y)
+        return found["f1"] if self.spans_ else found["accuracy"]
+
+    def evaluate(self, X: Any, y: Any) -> dict[str, float]:
+        """Accuracy over the steps and the share of sequences that are right throughout, for spans precision, recall
+        and F1 as well. A label that was not learnt counts as missed."""
+        self._check_fitted()
+        column, y = self._column_and_target(X, y, fitted=True)
+        column = _characters(column)
+        labels = tag_lists(y, count(column))
+        data = self._steps(column)
+        check_tags(labels, _lengths(data))
+        if not any(labels):
+            raise DataError("there are no steps to score. Give at least one.")
+        return self._measured(labels, self._said(self._scores(data)))
+
+    def _told(self, X: Any) -> Ragged | Bundle:
+        self._check_fitted()
+        return self._steps(_characters(self._column(X, fitted=True)))
+
+    def _scores(self, data: Ragged | Bundle) -> Ragged:
+        """A score for each label at each step, float64."""
+        return Ragged(torch.from_numpy(answers(self.network_, data, len(self.classes_))), data.offsets)
+
+    def _said(self, scores: Ragged) -> list[list[Any]]:
+        codes = _decoded(scores, self.network_.chain, self._rules())
+        labels = self.classes_[codes].tolist()
+        bounds = scores.offsets.tolist()
+        return [labels[first:last] for first, last in itertools.pairwise(bounds)]
+
+    def _rules(self) -> Rules | None:
+        return rules_of(self.classes_.tolist()) if self.ruled_ else None
+
+    @torch.no_grad()
+    def _metrics(self, scores: Ragged, labels: Sequence[Sequence[Any]]) -> dict[str, float]:
+        codes = codes_of(labels, self.classes_)
+        loss = self.network_.surprise_of(scores.to(torch.float32), codes).sum() / max(1, len(codes))
+        return self._measured(labels, self._said(scores)) | {"loss": float(loss)}
+
+    def _measured(self, truth: Sequence[Sequence[Any]], told: Sequence[Sequence[Any]]) -> dict[str, float]:
+        flat = [[label for own in labels for label in own] for labels in (truth, told)]
+        found = {"accuracy": metrics.accuracy(*flat)}
+        found["accuracy_sequences"] = float(np.mean([list(a) == list(b) for a, b in zip(truth, told, strict=True)]))
+        if self.spans_:
+            spans = span_scores(truth, told)
+            found |= {"precision": spans.precision, "recall": spans.recall, "f1": spans.f1}
+        return found
+
+    # ---- looking inside
+
+    def _probe(self, X: Any, y: Any) -> Probe:
+        """The network and its loss per step; without `y` the answers count as true."""
+        if y is None:
+            column, labels = _characters(self._column(X, fitted=True)), self.predict(X)
+        else:
+            column, y = self._column_and_target(X, y, fitted=True)
+            column = _characters(column)
+            labels = tag_lists(y, count(column))
+        data = self._steps(column)
+        check_tags(labels, _lengths(data))
+        truth = Ragged(codes_of(labels, self.classes_), data.offsets)
+
+        def loss(indices: Tensor) -> Tensor:
+            chosen = truth[indices]
+            return self.network_.surprise(data[indices], chosen.values) / chosen.lengths.clamp(min=1)
+
+        return Probe(self.network_, data.lengths, loss, self.options())
+
+    # ---- streaming
+
+    def stream(self, facts: Mapping[str, Any] | None = None) -> Session:
+        """A session that takes one step at a time and has the labels so far, those of ``predict``. One direction only.
+
+        With a chain a later step may change the labels of earlier ones. A session remembers a few numbers a step.
+        """
+        self._check_fitted()
+        refuse_bidirectional(self.network_.encoder.bidirectional)
+        return Session(_Stepper(self, facts))
+
+    # ---- on disk
+
+    def _config(self) -> dict[str, Any]:
+        classes = {"dtype": self.classes_.dtype.str, "values": self.classes_.tolist()}
+        return {**super()._config(), "classes": classes, "spans": self.spans_, "ruled": self.ruled_}
+
+    def _restore(
+        self, config: Mapping[str, Any], tensors: Mapping[str, Tensor], files: Mapping[str, Any], folder: Any
+    ) -> None:
+        super()._restore(config, tensors, files, folder)
+        values, dtype = config["classes"]["values"], np.dtype(config["classes"]["dtype"])
+        if dtype.kind not in "Ubiu" or len(set(values)) != len(values) or len(values) < 2:
+            raise ValueError("classes")
+        self.classes_ = np.array(values, dtype=dtype)
+        ruled: Any = config["ruled"]
+        self.spans_ = are_spans(self.classes_.tolist())
+        if config["spans"] is not self.spans_ or not isinstance(ruled, bool) or ruled > self.spans_:
+            raise ValueError("spans")
+        self.ruled_ = ruled
+        with torch.device("meta"):  # no memory is taken before the sizes are known to fit
+            self.network_ = _TagNetwork(self.feature_, len(values), self)
+        weights = store.under("network.", tensors)
+        store.check_tensors(folder, weights, self.network_.state_dict())
+        self.network_.load_state_dict(weights, assign=True)
+        self.network_.eval()
+
+
+class _TagNetwork(Network):
+    """A network with an answer at every step, and maybe a chain over the answers."""
+
+    def __init__(self, feature: Feature | Columns, labels: int, options: Tagger) -> None:
+        super().__init__(feature, labels, options, every_step=True)
+        self.chain = Chain(labels) if options.chain else None
+
+    def surprise(self, x: Ragged | Bundle, codes: Tensor) -> Tensor:
+        """-log p of the true labels of each sequence [sequences]."""
+        return self.surprise_of(Ragged(self(x), x.offsets), codes)
+
+    def surprise_of(self, scores: Ragged, codes: Tensor) -> Tensor:
+        """The same for scores [steps, labels] that are there already."""
+        if self.chain is not None:
+            return self.chain.surprise(scores, codes)
+        each = functional.cross_entropy(scores.values, codes, reduction="none")
+        return each.new_zeros(len(scores)).index_add(0, scores.segments, each)
+
+
+class _Stepper(NetworkStepper):
+    """A tagger one step at a time: what Viterbi's recursion has reached, and where each of its labels came from."""
+
+    def __init__(self, tagger: Tagger, facts: Mapping[str, Any] | None) -> None:
+        super().__init__(tagger.feature_, tagger.network_, facts)
+        labels = len(tagger.classes_)
+        self.classes = tagger.classes_.tolist()
+        chain, rules = tagger.network_.chain, tagger._rules()
+        self.weight, self.starts, self.ends = np.zeros((labels, labels)), np.zeros(labels), np.zeros(labels)
+        if chain is not None:
+            self.weight, self.starts, self.ends = chain.numbers()
+        if rules is not None:
+            self.weight = np.where(rules.moves, self.weight, -np.inf)
+            self.starts = np.where(rules.starts, self.starts, -np.inf)
+
+    def initial_state(self) -> dict[str, Tensor]:
+        """The state before the first step."""
+        reached = torch.zeros(len(self.classes), dtype=torch.float64)
+        return super().initial_state() | {"reached": reached, "before": torch.zeros(0, dtype=torch.int64)}
+
+    def _after(self, y: Tensor, state: dict[str, Tensor]) -> dict[str, Tensor]:
+        one = Ragged(torch.zeros(len(y), 1), torch.tensor([0, len(y)]))
+        scores = self.network.answer([y], Bundle([(one,)], self.facts)).double().numpy()
+        reached, before = state["reached"].numpy(), [state["before"]]
+        for step, own in enumerate(scores):
+            if step == 0 and not int(state["steps"][0]):
+                reached = self.starts + own
+                continue
+            through = reached[:, None] + self.weight
+            came = through.argmax(axis=0)
+            before.append(torch.from_numpy(came))
+            reached = through.max(axis=0) + own
+        return super()._after(y, state) | {"reached": torch.from_numpy(reached), "before": torch.cat(before)}
+
+    def answer(self, state: dict[str, Tensor]) -> Tagged:
+        """The best path so far."""
+        steps = counted(state)
+        if not steps:
+            return Tagged(None, [], 0)
+        before = state["before"].view(-1, len(self.classes)).numpy()
+        path = [int((state["reached"].numpy() + self.ends).argmax())]
+        for came in before[::-1]:
+            path.append(int(came[path[-1]]))
+        labels = [self.classes[code] for code in path[::-1]]
+        return Tagged(labels[-1], labels, steps)
+
+
+def _decoded(scores: Ragged, chain: Chain | None, rules: Rules | None) -> _Codes:
+    if chain is not None:
+        return best_paths(scores, *chain.numbers(), rules)
+    labels = scores.width
+    if rules is not None:
+        return best_paths(scores, np.zeros((labels, labels)), np.zeros(labels), np.zeros(labels), rules)
+    return scores.values.numpy().argmax(axis=1) if scores.steps else np.zeros(0, np.int64)
+
+
+def _lengths(data: Ragged | Bundle) -> Tensor:
+    return groups_of(data)[0][0].lengths
+
+
+def _characters(column: Any) -> Any:
+    """Texts as lists of their characters; everything else as it is."""
+    if hasattr(column, "kinds") or isinstance(column, Ragged | Tensor):
+        return column
+    if isinstance(column, np.ndarray) and column.dtype.kind not in "UO":
+        return column
+    try:
+        sequences = listed(column, "X")
+    except DataError:
+        return column
+    if sequences and all(isinstance(sequence, str) for sequence in sequences):
+        return [list(sequence) for sequence in sequences]
+    return column

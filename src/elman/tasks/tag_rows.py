@@ -1,0 +1,117 @@
+"""A tagger on the command line: CoNLL files, lists in a table, and the commonest label of each word beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from elman import metrics, report
+from elman.baselines import CommonestTag
+from elman.errors import DataError
+from elman.files import Table
+from elman.spans import are_spans, span_scores
+from elman.tasks.tables import AnswersRows, check_names, refuse_gaps
+
+if TYPE_CHECKING:
+    import polars as pl
+
+__all__ = ["TagRows"]
+
+
+class TagRows(AnswersRows):
+    """What `elman` asks of a task whose answers are a label for each step."""
+
+    target_says: ClassVar[str] = "the column with the labels of each word"
+    example: ClassVar[str] = "train.conllu --target upos"
+
+    if TYPE_CHECKING:
+        classes_: Any
+
+    def truth_of(self, table: Table, name: str, model: str | None = None) -> list[Any]:
+        """The labels of all rows, a list each; a text is divided at its spaces, or is one label a character."""
+        check_names(table, [name])
+        column = table.frame[name]
+        refuse_gaps(table, column, "Every row needs labels: write them or drop the row.")
+        return _divided(column)
+
+    def rows_of(self, table: Table, input: str | None) -> Any:
+        """The sequences of a table; texts that hold spaces are lists of words."""
+        found = super().rows_of(table, input)
+        return _divided(found) if isinstance(found, list) else found
+
+    def fit_table(self, table: Table, target: Sequence[str], *, out: str, resume: bool) -> None:
+        """Learns the labels of a column from the words of another, in a CoNLL file its first."""
+        import polars as pl
+
+        if len(target) > 1:
+            raise DataError(f"a tagger learns one column of labels, got {', '.join(target)}. Name one.")
+        kept = self.input
+        if kept is None and isinstance(table.frame.dtypes[0], pl.List) and table.frame.columns[0] in ("form", "token"):
+            self.input = table.frame.columns[0]
+        try:
+            super().fit_table(self._in_words(table, target[0]), target, out=out, resume=resume)
+        finally:
+            self.input = kept
+
+    def _in_words(self, table: Table, target: str) -> Table:
+        """The table with texts as lists of words, where its labels are texts with spaces."""
+        import polars as pl
+
+        check_names(table, [target])
+        columns = [pl.Series(c.name, _divided(c)) if c.dtype == pl.String else c for c in table.frame]
+        return Table(pl.DataFrame(columns), table.path, table.lines)
+
+    def facts(self) -> dict[str, Any]:
+        """The labels."""
+        return {"labels": self.classes_.tolist()}
+
+    def learnt(self) -> str:
+        """How many labels."""
+        return f"{len(self.classes_)} labels"
+
+    def answer_columns(self, X: Any, target: Sequence[str]) -> dict[str, Any]:
+        """The labels of each row."""
+        return {f"predicted_{target[0]}": self.predict(X)}
+
+    def answer_table(self, table: Table, input: str | None, target: Sequence[str]) -> pl.DataFrame:
+        """The table with the answers beside it; in a CSV file they are texts with spaces."""
+        import polars as pl
+
+        made = super().answer_table(table, input, target)
+        if table.frame[table.frame.columns[0]].dtype == pl.String:
+            made = made.with_columns(pl.col(f"predicted_{target[0]}").cast(pl.List(pl.String)).list.join(" "))
+        return made
+
+    def measured(self, truth: Mapping[str, list[Any]], answers: Mapping[str, Any]) -> dict[str, float]:
+        """Accuracy over the steps, and for spans precision, recall and F1."""
+        (name,) = truth
+        flat = [[label for own in labels for label in own] for labels in (truth[name], answers[name])]
+        found = {"accuracy": metrics.accuracy(*flat)}
+        if are_spans(self.classes_.tolist()):
+            spans = span_scores(truth[name], answers[name])
+            found |= {"precision": spans.precision, "recall": spans.recall, "f1": spans.f1}
+        return found
+
+    def detailed(self, truth: Mapping[str, list[Any]], answers: Mapping[str, Any]) -> tuple[dict[str, Any], list[Any]]:
+        """Precision, recall and F1 of each label."""
+        (name,) = truth
+        flat = [[label for own in labels for label in own] for labels in (truth[name], answers[name])]
+        classes = metrics.per_class(*flat)
+        return {"labels": [score._asdict() for score in classes]}, [report.class_table(classes)]
+
+    def rivals(self, X: Any, target: str) -> list[CommonestTag]:
+        """The commonest label of each word."""
+        return [CommonestTag()]
+
+    def spoken(self, answer: Any) -> tuple[str, dict[str, Any]]:
+        """The label of the last step; all of them for machines."""
+        return str(answer.label), {"steps": answer.steps, "label": answer.label, "labels": answer.labels}
+
+
+def _divided(column: Any) -> list[Any]:
+    """Texts as lists of what stands between their spaces, where any text has a space; else as they are."""
+    values = column.to_list() if hasattr(column, "to_list") else list(column)
+    texts = [value for value in values if isinstance(value, str)]
+    if texts and len(texts) == len(values) and any(" " in text for text in texts):
+        return [text.split() for text in texts]
+    return values

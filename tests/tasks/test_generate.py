@@ -1,0 +1,299 @@
+"""The language model: what it takes, what it learns, what it writes, folders, streams, the command line."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+
+from elman import store
+from elman.backoff import BackOff
+from elman.cli import main
+from elman.errors import DataError, ModelFileError, OptionError
+from elman.ragged import Ragged
+from elman.strands import strands
+from elman.tasks import Generator, load
+from elman.tasks.language import surprises
+from elman.verse import END, Verse
+
+SMALL: dict[str, Any] = {"hidden": 8, "embed": 6, "epochs": 2, "verbose": False}
+POEMS = [
+    "春眠不覺曉，處處聞啼鳥。",
+    "夜來風雨聲，花落知多少。",
+    "牀前明月光，疑是地上霜。",
+    "舉頭望明月，低頭思故鄉。",
+] * 3
+
+
+def fitted(X: Any = POEMS, **options: Any) -> Generator:
+    return Generator(**{**SMALL, **options}).fit(X)
+
+
+# ---- what it learns
+
+
+def test_learns_what_comes_next() -> None:
+    model = fitted(["abcd" * 600], hidden=16, epochs=60, learning_rate=0.03, dropout=0.0)
+    assert model.score(["abcdabcdabcd"]) > -0.7  # log 4 = 1.39 without learning
+    assert model.generate("ab", length=6, temperature=0.0) == "abcdabcd"
+    assert model.history_.metric == "loss"
+    assert set(model.metrics_) == {"loss", "nats", "bits", "perplexity", "symbols"}
+    assert not model.ends_
+
+
+def test_learns_where_documents_end() -> None:
+    model = fitted(
+        ["ab", "abab", "ababab"] * 60, hidden=16, epochs=30, learning_rate=0.03, dropout=0.0, head_dropout=0.0
+    )
+    assert {model.generate(length=50, seed=seed) for seed in range(8)} <= {"ab", "abab", "ababab"}
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"tied": False}, {"cell": "gru", "layers": 2}, {"cell": "min_gru", "embed": 8}]
+)
+@pytest.mark.parametrize("tbptt", [0, 3])
+def test_the_chances_of_a_text_are_those_of_its_symbols(options: dict[str, Any], tbptt: int) -> None:
+    model = fitted(tbptt=tbptt, strand=7, **options)
+    text = POEMS[0]
+    total = float(model.nats([text])[0])
+    session = model.stream()
+    for symbol in text:
+        answer = session.feed(symbol)
+    end = -math.log(float(session.state["logs"].exp()[0, -1]))
+    assert answer.nats + end == pytest.approx(total, rel=1e-9)
+    assert answer.steps == len(text)
+    found = model.evaluate([text])
+    assert found["nats"] == pytest.approx(total / (len(text) + 1))
+    assert found["perplexity"] == pytest.approx(math.exp(found["nats"]))
+    assert model.score([text]) == -found["nats"]
+
+
+def test_a_text_alone_and_among_others_and_cut_anywhere() -> None:
+    model = fitted()
+    together = model.nats(POEMS)
+    assert [float(model.nats([poem])[0]) for poem in POEMS] == together.tolist()
+    data = model._strands(model.feature_.transform(POEMS), None)
+    import elman.tasks.language as language
+
+    whole = surprises(model.network_, data).values
+    size, language._STEPS = language._STEPS, 5
+    try:
+        assert torch.equal(surprises(model.network_, data).values, whole)
+    finally:
+        language._STEPS = size
+
+
+def test_penalties_make_h_small_and_slow() -> None:
+    plain, calm = (fitted(epochs=20, activation=a, change=a) for a in (0.0, 5.0))
+    x = Ragged.of([plain.feature_.transform(POEMS[:1]).values])
+    with torch.no_grad():
+        sizes = [float(m.network_.hidden(x)[0].values.square().mean()) for m in (plain, calm)]
+    assert sizes[1] < sizes[0] / 2
+
+
+# ---- what it takes
+
+
+@pytest.mark.parametrize(
+    "X",
+    [
+        POEMS,
+        tuple(POEMS),
+        np.array(POEMS),
+        pl.Series(POEMS),
+        pl.DataFrame({"poem": POEMS}),
+        {"poem": POEMS},
+    ],
+)
+def test_documents_of_every_kind(X: Any) -> None:
+    model = fitted(X)
+    assert model.nats(X).tolist() == fitted().nats(POEMS).tolist()
+
+
+def test_tokens_and_words(tmp_path: Path) -> None:
+    model = fitted([["C", "E", "G"], ["C", "E"]] * 4)
+    assert model.generate(["C"], length=4, seed=0)[0] == "C"
+    words = fitted(["to be or not to be", "to see or not to see"], unit="words")
+    text = words.generate("to be", length=3, seed=3, temperature=2.0)
+    assert text.startswith("to be")
+    assert "  " not in text
+    for one, X in ((model, [["C", "E"]]), (words, ["to be"])):
+        one.save(tmp_path / one.feature_.kind)
+        again = load(tmp_path / one.feature_.kind)
+        assert again.nats(X).tolist() == one.nats(X).tolist()
+
+
+def test_characters_outside_the_basic_plane() -> None:
+    texts = ["🙂好𠮷。🙂", "a\r\nb\tc", "👩‍👩‍👧 é"] * 5
+    model = fitted(texts, epochs=1)
+    assert model.generate("🙂", length=20, seed=1).startswith("🙂")
+    known = set(model._symbols())
+    assert {"𠮷", "\t", "👩‍👩‍👧"} <= known
+
+
+@pytest.mark.parametrize(
+    ("X", "message"),
+    [
+        ("one text", r"X is one text.*Wrap it in a list"),
+        ([], "X holds no documents"),
+        ([""], "empty"),
+        ([1.5, 2.0], "sequence 0"),
+        ([[1.5, 2.0]], "A generator learns texts"),
+        ([None, "a"], "sequence 0"),
+        (pl.DataFrame({"a": ["x"], "b": ["y"]}), r"input = None is no column of X, which has 'a', 'b'"),
+    ],
+)
+def test_refused_data(X: Any, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        fitted(X)
+
+
+def test_refused_options() -> None:
+    wrong: dict[str, Any] = {
+        "unit": "letters",
+        "embed": 0,
+        "strand": 0,
+        "tied": 1,
+        "activation": -1,
+        "bidirectional": True,
+    }
+    with pytest.raises(OptionError) as error:
+        fitted(**wrong)
+    assert all(f"{name} = " in str(error.value) for name in wrong)
+    model = fitted()
+    for how in ({"temperature": -1}, {"top_k": 0}, {"top_p": 0}, {"repetition": 0.5}, {"length": -1}):
+        (name,) = how
+        with pytest.raises(OptionError, match=f"{name} = "):
+            model.generate("春", **how)
+    with pytest.raises(OptionError, match="prompt = 5 must be a text"):
+        model.generate(5)
+    with pytest.raises(DataError, match="no symbols to score"):
+        fitted(["abc" * 500]).score([""])
+
+
+# ---- what it writes
+
+
+def test_the_same_seed_the_same_text() -> None:
+    model = fitted(dropout=0.5)
+    texts = [model.generate("春", length=30, seed=seed) for seed in (1, 1, 2)]
+    assert texts[0] == texts[1] != texts[2]
+    assert "".join(model.generating("春", length=30, seed=1)) == texts[0][1:]
+    assert model.generate("春龘", length=2, seed=0).startswith("春龘")  # the second is read as the unknown symbol
+    assert all("<unknown>" not in model.generate(length=50, temperature=3.0, seed=seed) for seed in range(9))
+
+
+def test_stops() -> None:
+    model = fitted()
+    assert "，" not in model.generate(length=60, seed=0, stop="，")
+    assert not set("，。") & set(model.generate(length=60, seed=0, stop=["，", "。"]))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_verse_keeps_its_form(seed: int) -> None:
+    text = fitted().generate(length=100, seed=seed, temperature=1.5, form=Verse(lines=4, lengths=(5, 7)))
+    lines = text.replace("。", "，").split("，")
+    assert text[-1] == "。"
+    assert {len(line) for line in lines[:-1]} in ({5}, {7})
+    assert [c for c in text if c in "，。"] == ["，", "。", "，", "。"]
+
+
+def test_rhyme_and_letters() -> None:
+    form = Verse(
+        lines=2, lengths=(2,), letters=lambda c: c in "春曉鳥", rhyme=lambda poem, c: c == "鳥", rhyming=(0, 1)
+    )
+    text = fitted().generate(length=100, seed=0, form=form)
+    assert text[1] == text[4] == "鳥"
+    assert set(text) <= set("春曉鳥，。")
+
+
+def test_a_form_that_allows_nothing() -> None:
+    with pytest.raises(OptionError, match="form allows 'x', of which the model knows no symbol"):
+        fitted().generate(form=lambda said, symbols: {"x"})
+    assert fitted().generate(form=lambda said, symbols: {END}) == ""
+    with pytest.raises(OptionError, match="a verse needs lines"):
+        Verse(lines=0)
+
+
+# ---- folders, streams, runs
+
+
+def test_save_and_load(tmp_path: Path) -> None:
+    model = fitted()
+    model.save(tmp_path / "model")
+    again = load(tmp_path / "model")
+    assert again.generate("春", seed=0) == model.generate("春", seed=0)
+    assert again.evaluate(POEMS) == model.evaluate(POEMS)
+    config, tensors, files = store.load(tmp_path / "model")
+    for change in ({"ends": 1}, {"feature": {"kind": "numbers"}}, {"feature": {}}):
+        with pytest.raises(ModelFileError):
+            Generator.restore({**config, **change}, tensors, files)
+
+
+def test_sessions() -> None:
+    session = fitted().stream()
+    first = session.answer
+    assert first.steps == 0
+    assert first.nats == 0
+    assert first.symbol == next(iter(first.probabilities))
+    saved = session.state
+    answer = session.feed("春眠")
+    session.state = saved
+    session.feed("春")
+    assert session.feed("眠") == answer
+
+
+def test_resumed_to_the_same_weights(tmp_path: Path) -> None:
+    options = {"epochs": 4, "patience": None, "tbptt": 3}
+    whole = fitted(**options)
+    Generator(**SMALL | options).fit(POEMS, out=tmp_path / "model")
+    again = Generator(**SMALL | options).fit(POEMS, out=tmp_path / "model", resume=True)
+    assert all(torch.equal(a, b) for a, b in zip(whole.network_.parameters(), again.network_.parameters(), strict=True))
+    assert whole.diagnose(POEMS).verdict
+
+
+def test_strands_hold_every_symbol_once() -> None:
+    made = strands(Ragged.of([list(range(1, 24)), [], [5]], dtype=torch.int64), 99, ends=True, longest=7)
+    assert made.targets.values.tolist() == [*range(1, 24), 99, 99, 5, 99]
+    assert made.inputs.values[1:8].tolist() == made.targets.values[:7].tolist()
+    assert int(made.inputs.lengths.max()) == 7
+
+
+# ---- the rival
+
+
+def test_back_off_sums_to_one_and_knows_what_it_saw() -> None:
+    random = np.random.default_rng(0)
+    text = random.integers(0, 5, 400).tolist()
+    model = BackOff(3, 6).fit([text])
+    for context in ([], [1], [1, 2], [5, 5], text[:2]):
+        assert sum(model.chance(context, w) for w in range(6)) == pytest.approx(1)
+    assert model.nats([text]) < 399 * math.log(5)
+
+
+# ---- the command line
+
+
+def test_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file, model = tmp_path / "poems.csv", str(tmp_path / "model")
+    file.write_text("\n".join(["title,poem", *[f"x,{poem}" for poem in POEMS]]), encoding="utf-8")
+    flags = ["--hidden", "8", "--embed", "6", "--epochs", "2", "--no-verbose"]
+    assert main(["fit", "generate", str(file), "--out", model, *flags]) != 0
+    assert "--input" in capsys.readouterr().err
+    assert main(["fit", "generate", str(file), "--input", "poem", "--out", model, *flags]) == 0
+    assert "12 documents" in capsys.readouterr().out
+    assert main(["score", model, str(file), "--baseline", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["baselines"][0]["nats"] < found["nats"]  # on what it has seen
+    assert main(["predict", model, str(file)]) == 0
+    assert capsys.readouterr().out.startswith("title,poem,nats")
+    assert main(["generate", model, "--prompt", "春", "--length", "9", "--seed", "1"]) == 0
+    assert capsys.readouterr().out.startswith("春")
+    assert main(["generate", model, "--top-k", "0"]) != 0
+    assert "top_k = 0" in capsys.readouterr().err

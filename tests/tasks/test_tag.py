@@ -1,0 +1,211 @@
+"""The tagger: what it takes, what it learns, spans and their rules, folders, streams, the command line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+
+from elman import store
+from elman.cli import main
+from elman.errors import DataError, ModelFileError, OptionError
+from elman.ragged import Ragged
+from elman.spans import obeys
+from elman.tasks import Tagger, load
+
+SMALL: dict[str, Any] = {"hidden": 6, "embed": 5, "characters": 4, "epochs": 2, "verbose": False}
+
+
+def sentences(count: int = 120) -> tuple[list[list[str]], list[list[str]]]:
+    """Names that end in "ia" are places, two of them together one place; all else is nothing."""
+    random = np.random.default_rng(0)
+    words, labels = [], []
+    for _ in range(count):
+        own: list[str] = []
+        for _ in range(int(random.integers(0, 7))):
+            stem = "".join(random.choice(list("klmnrst"), 3))
+            own.append(stem + ("ia" if random.random() < 0.4 else "o"))
+        places = [word.endswith("ia") for word in own]
+        before = [False, *places][:-1]
+        labels.append([("I-place" if b else "B-place") if p else "O" for p, b in zip(places, before, strict=True)])
+        words.append(own)
+    return words, labels
+
+
+WORDS, LABELS = sentences()
+
+
+@pytest.mark.parametrize("chain", [True, False])
+def test_learns_from_letters_what_no_vocabulary_shows(chain: bool) -> None:
+    words, labels = sentences(400)
+    options: dict[str, Any] = {"hidden": 16, "characters": 12, "epochs": 15, "learning_rate": 0.01, "chain": chain}
+    tagger = Tagger(verbose=False, **options).fit(words[:300], labels[:300])
+    assert tagger.score(words[300:], labels[300:]) > 0.9
+    assert tagger.history_.metric == "f1"
+    assert set(tagger.metrics_) == {"accuracy", "accuracy_sequences", "precision", "recall", "f1", "loss"}
+    assert obeys(tagger.predict(words))
+    shares = tagger.predict_proba(words[:5])
+    assert [len(share) for share in shares] == [len(own) for own in words[:5]]
+    np.testing.assert_allclose(np.concatenate(shares).sum(1), 1)
+
+
+def test_answers_keep_the_rules_only_where_the_training_labels_do() -> None:
+    wild = [["I-place" if label == "B-place" else label for label in own] for own in LABELS]
+    wild[0] = [*["B-place"] * len(wild[0])]
+    wild[-1] = ["B-place"] * len(wild[-1])
+    tagger = Tagger(**SMALL).fit(WORDS, wild)
+    assert tagger.spans_
+    assert not tagger.ruled_
+
+
+@pytest.mark.parametrize(
+    ("X", "y", "kind"),
+    [
+        (WORDS, LABELS, "words"),
+        (["MKV", "", "KK"], ["he_", "", "hh"], "tokens"),
+        ([["M", "K"], ["V"]], [["h", "e"], ["h"]], "tokens"),
+        (Ragged.of([[[1.0], [2.0]], [[3.0]]]), [[1, 0], [1]], "numbers"),
+        (pl.Series([["ab", "c"], ["d"]]), pl.Series([[True, False], [True]]), "words"),
+    ],
+)
+def test_kinds_of_sequences(X: Any, y: Any, kind: str, tmp_path: Path) -> None:
+    tagger = Tagger(**SMALL).fit(X, y)
+    assert tagger.feature_.kind == kind
+    answers = tagger.predict(X)
+    assert [len(a) for a in answers] == [len(b) for b in y]
+    tagger.save(tmp_path / "model")
+    again = load(tmp_path / "model")
+    assert again.predict(X) == answers
+    assert all(np.array_equal(a, b) for a, b in zip(again.predict_proba(X), tagger.predict_proba(X), strict=True))
+
+
+@pytest.mark.parametrize("options", [{}, {"chain": False}, {"layers": 2, "cell": "gru"}])
+def test_alone_and_in_a_batch_and_streamed(options: dict[str, Any]) -> None:
+    tagger = Tagger(**SMALL, **options, bidirectional=False).fit(WORDS, LABELS)
+    together = tagger.predict(WORDS)
+    for words, labels, share in zip(WORDS[:20], together, tagger.predict_proba(WORDS), strict=False):
+        assert tagger.predict([words]) == [labels]
+        assert np.array_equal(tagger.predict_proba([words])[0], share)
+        session = tagger.stream()
+        for word in words:
+            answer = session.feed(word)
+        assert session.answer.labels == labels
+        if words:
+            assert answer.steps == len(words)
+            assert answer.label == labels[-1]
+            saved = session.state
+            session.feed(["kkkia", "kkko"])
+            session.state = saved
+            assert session.answer == answer
+            halves = tagger.stream()
+            halves.feed(words[:2])
+            assert halves.feed(words[2:]).labels == labels
+
+
+def test_frames_and_names() -> None:
+    frame = pl.DataFrame({"words": WORDS, "labels": LABELS})
+    tagger = Tagger(**SMALL).fit(frame, "labels")
+    assert tagger.predict(frame) == tagger.predict(WORDS)
+    assert tagger.score(frame, "labels") == tagger.score(WORDS, LABELS)
+    assert tagger.diagnose(WORDS[:20], LABELS[:20]).verdict
+
+
+@pytest.mark.parametrize(
+    ("X", "y", "message"),
+    [
+        (WORDS, LABELS[:-1], r"X has 120 sequences, y has 119"),
+        ([["a", "b"], ["c"]], [["x", "y"], ["x", "y"]], r"y: sequence 1 has 2 labels, but 1 steps"),
+        ([["a"], ["c"]], [["x"], ["x"]], r"only the label 'x'"),
+        ([["a"], ["c"]], [["x"], [1]], r"y is mixed"),
+        ([["a"], ["c"]], [["x"], [None]], r"y: sequence 1, step 0 is None \(missing\)"),
+        ([["a"], ["c"]], [["x"], None], r"y: sequence 1 is None"),
+        ([["a"], [None]], [["x"], ["y"]], r"sequence 1, step 0 is None"),
+        ([["a"], ["c"]], None, r"y is None"),
+    ],
+)
+def test_refused_data(X: Any, y: Any, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        Tagger(**SMALL).fit(X, y)
+
+
+def test_refused_options() -> None:
+    with pytest.raises(OptionError, match=r"characters = -1.*chain = 'yes'"):
+        Tagger(characters=-1, chain="yes").fit(WORDS, LABELS)  # type: ignore[arg-type]
+    tagger = Tagger(**SMALL).fit(WORDS, LABELS)
+    with pytest.raises(OptionError, match="cannot stream"):
+        tagger.stream()
+    with pytest.raises(DataError, match="no steps to score"):
+        tagger.score([[]], [[]])
+    with pytest.raises(DataError, match="sequence 0 has 2 labels, but 1 steps"):
+        tagger.score([["a"]], [["O", "O"]])
+    assert tagger.score([["a"]], [["never"]]) == 0
+
+
+def test_resumed_to_the_same_weights(tmp_path: Path) -> None:
+    whole = Tagger(**SMALL | {"epochs": 4}).fit(WORDS, LABELS)
+    run = Tagger(**SMALL | {"epochs": 4, "patience": None})
+    run.fit(WORDS, LABELS, out=tmp_path / "model")
+    again = Tagger(**SMALL | {"epochs": 4, "patience": None}).fit(WORDS, LABELS, out=tmp_path / "model", resume=True)
+    for one, other in ((run, again), (whole, again)):
+        assert all(
+            torch.equal(a, b) for a, b in zip(one.network_.parameters(), other.network_.parameters(), strict=True)
+        )
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"classes": {"dtype": "<U7", "values": ["O"]}}, {"spans": False}, {"ruled": 3}, {"classes": {"dtype": "O"}}],
+)
+def test_a_changed_folder_is_refused(change: dict[str, Any], tmp_path: Path) -> None:
+    Tagger(**SMALL).fit(WORDS, LABELS).save(tmp_path / "model")
+    config, tensors, files = store.load(tmp_path / "model")
+    with pytest.raises(ModelFileError):
+        Tagger.restore({**config, **change}, tensors, files)
+
+
+# ---- the command line
+
+
+def conll(path: Path, words: list[list[str]], labels: list[list[str]]) -> Path:
+    rows = [[f"{word}\t{label}" for word, label in zip(*pair, strict=True)] for pair in zip(words, labels, strict=True)]
+    path.write_text("\n\n".join("\n".join(own) for own in rows if own) + "\n", encoding="utf-8")
+    return path
+
+
+FLAGS = ["--hidden", "6", "--embed", "5", "--characters", "4", "--epochs", "2", "--no-verbose"]
+
+
+def test_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file, model = str(conll(tmp_path / "a.conll", WORDS, LABELS)), str(tmp_path / "model")
+    assert main(["fit", "tag", file, "--target", "tag", "--out", model, *FLAGS]) == 0
+    assert "3 labels; words" in capsys.readouterr().out
+    assert main(["score", model, file, "--baseline", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert set(found) >= {"accuracy", "precision", "recall", "f1", "baselines"}
+    assert 0.9 < found["baselines"][0]["f1"] < 1.0  # a word alone does not say whether it begins a place
+    assert main(["predict", model, file]) == 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [len(row["predicted_tag"]) for row in lines] == [len(own) for own in WORDS if own]
+
+
+def test_texts_in_a_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file, model = tmp_path / "a.csv", str(tmp_path / "model")
+    rows = [f"{' '.join(a)},{' '.join(b)}" for a, b in zip(WORDS, LABELS, strict=True) if a]
+    file.write_text("\n".join(["words,tags", *rows]), encoding="utf-8")
+    assert main(["fit", "tag", str(file), "--target", "tags", "--out", model, *FLAGS]) == 0
+    capsys.readouterr()
+    assert main(["predict", model, str(file)]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == len(rows) + 1
+
+
+def test_the_line_of_labels_too_few(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "a.jsonl"
+    file.write_text('{"x": ["a", "b"], "y": ["O", "P"]}\n{"x": ["a"], "y": ["O", "O"]}\n', encoding="utf-8")
+    assert main(["fit", "tag", str(file), "--target", "y", "--out", str(tmp_path / "m"), *FLAGS]) != 0
+    assert "line 2 of a.jsonl has 2 labels, but 1 steps" in capsys.readouterr().err
+    assert not (tmp_path / "m" / "config.json").exists()
