@@ -44,6 +44,7 @@ _Floats = NDArray[np.float64]
 #: Which symbols may come next: from the symbols of the text so far, and all there are; None: any.
 Form = Callable[[Sequence[str], Sequence[str]], "Collection[str] | None"]
 _UPDATES = 500  # batches that are learnt from, at least
+_MANY = 1000  # symbols, from which on vectors and last layer share their weights
 _SHOWN = 10  # symbols that the answer of a stream names
 
 
@@ -85,7 +86,7 @@ class Generator(GenerateRows, Task):
     # the network
     hidden: int | Sequence[int] = 512  # units of a layer; one number, or one per layer
     embed: int = 128  # numbers in the learnt vector of a symbol
-    tied: bool = True  # the vectors of symbols are also the weights of the last layer
+    tied: bool | None = None  # the vectors of symbols are also the weights of the last layer; None: from 1000 symbols
     dropout: float = 0.2  # share of h set to zero after each layer, one mask per sequence; 0 turns it off
     head_dropout: float = 0.2  # share of h set to zero before the last layer, at every step anew
     input_dropout: float = 0.0  # share of a strand's distinct symbols that are left out
@@ -105,11 +106,12 @@ class Generator(GenerateRows, Task):
         found += whole(self, "min_count") if self.min_count is not None else []
         found += whole(self, "strand") if self.strand is not None else []
         found += share(self, "head_dropout") + share(self, "input_dropout")
-        for name in ("lower", "tied"):
-            if not isinstance(getattr(self, name), bool | np.bool_):
-                found.append(f"{name} = {getattr(self, name)!r} must be True or False")
-        for name in ("activation", "change"):
+        for name, others in (("lower", ""), ("tied", ", or None")):
             value: Any = getattr(self, name)
+            if not (isinstance(value, bool | np.bool_) or (others and value is None)):
+                found.append(f"{name} = {value!r} must be True or False{others}")
+        for name in ("activation", "change"):
+            value = getattr(self, name)
             good = isinstance(value, int | float | np.number) and not isinstance(value, bool) and 0 <= value < math.inf
             found += [] if good else [f"{name} = {value!r} must be a number of at least 0"]
         if self.bidirectional:
@@ -203,7 +205,7 @@ class Generator(GenerateRows, Task):
             symbols,
             int(self.embed),
             self.encoder(int(self.embed)),
-            tied=bool(self.tied),
+            tied=symbols > _MANY if self.tied is None else bool(self.tied),
             dropout=float(self.head_dropout),
             input_dropout=float(self.input_dropout),
         )
