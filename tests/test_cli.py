@@ -252,6 +252,19 @@ def test_several_columns_and_targets(here: Path, capsys: pytest.CaptureFixture[s
     assert refused(capsys, "stream", "both", "--facts", "3").startswith("--facts '3' is no JSON object")
 
 
+def test_inspect_reads_targets_as_score_does(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Numbers of a CSV file, several targets, and several kinds of them."""
+    (here / "t.csv").write_text(
+        "text,price,mood\n" + "".join(f"a film {i},{i % 5}.5,{'xy'[i % 2]}\n" for i in range(20))
+    )
+    for verb, target in (("regress", "price"), ("multitask", "price,mood")):
+        said(capsys, "fit", verb, "t.csv", "--input", "text", "--target", target, "--out", "p", *TINY)
+        true = json.loads(said(capsys, "inspect", "p", "--data", "t.csv", "--json"))
+        assert true["layers"]
+        assert json.loads(said(capsys, "inspect", "p", "--data", "t.csv", "--target", target, "--json")) == true
+        shutil.rmtree(here / "p")
+
+
 def test_csv_has_no_types(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rows = [f"{words} film {i},{i},{i % 3}.5,{i % 2}" for i in range(40) for words in ("good", "bad")]
     (here / "t.csv").write_text("\n".join(["text,size,price,label", *rows]))

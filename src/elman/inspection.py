@@ -17,7 +17,9 @@ def inspect(
     /,
     *,
     data: Annotated[str, Parameter(help="a table: .csv .tsv .jsonl (also .gz .xz) or .parquet")],
-    target: Annotated[str | None, Parameter(help="the column with the true answers; default: as in training")] = None,
+    target: Annotated[
+        str | None, Parameter(help="the column with the true answers, or several; default: as in training")
+    ] = None,
     sequences: Annotated[int, Parameter(help="how many of the sequences to look at, evenly chosen")] = 100,
     out: Annotated[str | None, Parameter(help="draw the gradient and the gates into this PNG")] = None,
     json: Annotated[
@@ -32,19 +34,17 @@ def inspect(
     Without the column of true answers the model's own answers count as true.
     """
     from elman import report
-    from elman.files import read_table
+    from elman.tables import read, split_names
     from elman.tasks import load
     from elman.tasks.tables import told
 
     _check_picture(out)
     task = load(model)
-    truth = target or task.data_.get("target")
-    table = read_table(data)
-    known = isinstance(truth, str) and (target is not None or truth in table.frame.columns)
-    found = told(
-        lambda: task.diagnose(*task.inspected(table, truth if known else None), sequences=sequences),
-        table,
-    )
+    table, learnt = read(data), task.data_.get("target") or []
+    names = [learnt] if isinstance(learnt, str) else learnt
+    names = names if target is None else split_names(target, table)
+    truth = names if set(names) <= set(table.frame.columns) else []
+    found = told(lambda: task.diagnose(*task.inspected(table, truth, model), sequences=sequences), table)
     if out is not None:
         _write_picture(out, found.picture(Path(model).resolve().name))
     if json:

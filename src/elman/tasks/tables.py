@@ -60,9 +60,9 @@ class OnTables:
         """How good the answers for a table are; `model` is what messages call the model."""
         raise NotImplementedError
 
-    def inspected(self, table: Table, target: str | None) -> tuple[Any, Any]:
-        """What `diagnose` takes of a table. `target`: the column of true answers, where there is one."""
-        return table.frame, target
+    def inspected(self, table: Table, target: Sequence[str], model: str) -> tuple[Any, Any]:
+        """What `diagnose` takes of a table. `target`: the columns of true answers, where there are any."""
+        return table.frame, target[0] if target else None
 
     def rivals_on(
         self, known: Callable[[], Table], table: Table, target: Sequence[str], model: str
@@ -194,6 +194,13 @@ class AnswersRows(OnTables):
             seconds = round(sum(other.seconds for other in others), 3)
             scored.append({"name": called, **self.measured(truth, answers), "training_seconds": seconds})
         return scored
+
+    def inspected(self, table: Table, target: Sequence[str], model: str) -> tuple[Any, Any]:
+        """The sequences, and the answers as `elman score` reads them."""
+        named = isinstance(self.feature_, Columns) or self.input_ is not None
+        X = self.rows_of(table, None) if named else table.frame  # of one column that had no name in training
+        truth = {name: self.truth_of(table, name, model) for name in target}
+        return X, (truth or None) if len(truth) != 1 or self.by_name else truth[target[0]]
 
     # ---- which columns
 
