@@ -80,6 +80,7 @@ def test_one_column() -> None:
         ({"pattern": "rando"}, "pattern = 'rando' must be one of random, scattered"),
         ({"rate": 1.5}, "rate = 1.5 must be a number from 0 to 1"),
         ({"rate": "x", "seed": -1}, "rate = 'x' must be a number from 0 to 1; seed = -1 must be a whole number"),
+        ({"pattern": ["block"]}, r"pattern = \['block'\] must be one of"),
         ({"season": 0}, "season = 0 must be a whole number of at least 1"),
     ],
 )
@@ -93,3 +94,10 @@ def test_values_that_cannot_be() -> None:
         holes([1.0, np.nan])
     with pytest.raises(DataError, match=r"shape \[1, 1, 1\]"):
         holes(np.zeros((1, 1, 1)))
+    for odd in ("abc", [1, "a"], [10**400], {}):
+        with pytest.raises(DataError, match="holds something that is no number"):
+            holes(odd)  # type: ignore[arg-type]
+
+
+def test_numbers_near_the_end_of_float64() -> None:
+    assert np.isnan(holes(np.array([1.7e308, 1.0, -1.7e308, 1.6e308]), "value", 0.5)).sum() == 2

@@ -25,14 +25,14 @@ from elman.calendar import OFF, Grid, is_zone, wall_clock
 from elman.errors import DataError
 from elman.features.base import is_frame, is_missing, shown
 
-__all__ = ["Columns", "Panel", "Style", "read"]
+__all__ = ["MOST_GAP", "Columns", "Panel", "Style", "read"]
 
 _Array = NDArray[Any]
 _LIBRARIES = ("pandas", "polars", "pyarrow")
 _LARGEST = 2**53  # of time stamps: beyond it a float is no exact whole number
 _DATE = re.compile(r"\d{4}(-\d\d|$)")  # else NumPy takes "20240131" for a year
 _ZONE = re.compile(r"\d[T ]\S*?(Z|[+-]\d\d(:?\d\d)?)$")
-_MOST = 200  # steps for each row, from which a gap is rather a wrong step
+MOST_GAP = 200  # steps for each row, from which a gap is rather a wrong step
 
 
 @dataclass(frozen=True)
@@ -178,11 +178,13 @@ def read(
     sort: bool = False,
     target: bool = True,
     name: str = "frame",
+    whole: bool = False,
 ) -> tuple[Panel, Grid, Style]:
     """The series of a long frame, the grid that their time stamps stand on, and what the frame looks like.
 
     Rows of different series may be mixed; those of one must ascend, unless `sort`. Without `target` the values are
-    not read. Raises ``DataError`` naming column, row (counted from 0) and value.
+    not read. `whole` histories are refused if all their rows stand several steps apart. Raises ``DataError`` naming
+    column, row (counted from 0) and value.
 
     >>> frame = pl.DataFrame({"unique_id": ["a", "a", "b"], "ds": [1, 3, 1], "y": [1.0, 2.0, 5.0]})
     >>> read(frame, Columns(), freq=("integer", 1))[0].values.tolist()
@@ -211,10 +213,12 @@ def read(
     if grid.zone is not None and grid.wall:
         stamps, style = wall_clock(stamps, grid.zone), replace(style, inside=grid.zone)
     index = _indices(grid, stamps, order, columns.time, ids, codes, name)
+    if whole:
+        _check_distance(grid, np.diff(index)[np.diff(codes) == 0], name)
     begins = np.concatenate([[0], np.flatnonzero(np.diff(codes)) + 1, [len(codes)]])
     first, last = index[begins[:-1]], index[begins[1:] - 1]
     lengths = last - first + 1
-    if lengths.sum() > _MOST * len(index) + 10_000:
+    if lengths.sum() > MOST_GAP * len(index) + 10_000:
         i = int((lengths - np.diff(begins)).argmax())
         raise DataError(
             f"{name}: series {ids[i]!r} has {int(np.diff(begins)[i])} rows, but {lengths[i]} steps of "
@@ -231,6 +235,16 @@ def read(
     for column in columns.static:
         panel.static[column] = _constant(_covariate(table, column, name), order, codes, ids, column, name)
     return panel, grid, style
+
+
+def _check_distance(grid: Grid, steps: _Array, name: str) -> None:
+    """Raises DataError for days where hours are expected: ten rows and more, all the same few steps apart."""
+    least = int(steps.min()) if len(steps) >= 10 else 1
+    if least > 1 and not (steps % least).any():
+        raise DataError(
+            f"{name}: its rows are {least} steps of {grid.describe()} apart, or several times that, so that most "
+            f"values would be missing. Give rows {grid.describe()} apart, or a model with another freq."
+        )
 
 
 def _opened(frame: Any, name: str) -> Any:

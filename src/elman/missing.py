@@ -44,7 +44,10 @@ def holes(values: ArrayLike, pattern: str = "random", rate: float = 0.2, seed: i
     array([ 1., nan, nan,  4.])
     """
     _check(pattern, rate, seed, season)
-    whole = np.array(values, dtype=np.float64)
+    try:
+        whole = np.array(values, dtype=np.float64)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise DataError(f"values holds something that is no number: {error}.") from None
     if whole.ndim not in (1, 2):
         raise DataError(f"values has shape {list(whole.shape)}. One sequence is [steps] or [steps, width].")
     if not np.isfinite(whole).all():
@@ -57,7 +60,7 @@ def holes(values: ArrayLike, pattern: str = "random", rate: float = 0.2, seed: i
 
 def _check(pattern: Any, rate: Any, seed: Any, season: Any) -> None:
     found = []
-    if pattern not in PATTERNS:
+    if not isinstance(pattern, str) or pattern not in PATTERNS:
         found.append(f"pattern = {pattern!r} must be one of {', '.join(PATTERNS)}")
     if isinstance(rate, bool) or not isinstance(rate, int | float | np.number) or not 0 <= rate <= 1:
         found.append(f"rate = {rate!r} must be a number from 0 to 1")
@@ -120,6 +123,8 @@ def _seasonal(values: Floats, rate: float, random: np.random.Generator, season: 
 
 def _value(values: Floats, rate: float, random: np.random.Generator, season: int) -> Mask:
     def higher(column: Floats) -> Mask:
+        largest = np.abs(column).max(initial=0.0)
+        column = column / largest if largest > 1e100 else column  # numbers near the end of float64 have no square in it
         height = (column - column.mean()) / (column.std() or 1.0) if len(column) else column
         # The k greatest of log weight + Gumbel noise are a draw without replacement by weight (Efraimidis 2006).
         order = np.argsort(-(2 * height + random.gumbel(size=len(column))), kind="stable")

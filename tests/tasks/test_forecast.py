@@ -239,11 +239,17 @@ def test_what_cannot_be_used(wrong: Any, said: str, frame: pl.DataFrame) -> None
         Forecaster(horizon=6, season=12, **options).fit(wrong(frame))
 
 
-def test_wrong_frequency(frame: pl.DataFrame) -> None:
+def test_wrong_frequency(frame: pl.DataFrame, plain: Forecaster) -> None:
     with pytest.raises(DataError, match=r"none of the grid of 1 d .*\(\d+ such rows\)"):
         Forecaster(horizon=6, freq="D", **QUICK).fit(frame)
     with pytest.raises(OptionError, match="are dates"):
         Forecaster(horizon=6, freq=1, **QUICK).fit(frame)
+    days = frame.with_columns(ds=pl.col("ds").min() + (pl.col("ds") - pl.col("ds").min()) * 24)
+    for wrong in (lambda: plain.predict(frame=days), lambda: plain.cross_validation(days, refit=False)):
+        with pytest.raises(DataError, match="rows are 24 steps of 1 h apart"):
+            wrong()
+    with pytest.raises(DataError, match="'s0' goes on 30000 steps of 1 h after its end"):
+        plain.update(frame.with_columns(ds=pl.col("ds") + pl.duration(hours=30100)).head(1))
     seconds = pl.DataFrame({"unique_id": "a", "ds": [0, 1, 2, 10**9], "y": [1.0] * 4})
     with pytest.raises(DataError, match="4 rows, but 1000000001 steps"):
         Forecaster(horizon=2, **QUICK).fit(seconds)
@@ -393,6 +399,8 @@ def test_plot(plain: Forecaster, tmp_path: Path) -> None:
     assert (tmp_path / "forecast.png").read_bytes() == picture
     with pytest.raises(DataError, match="'s9' is not known"):
         plain.plot(series="s9")
+    with pytest.raises(DataError, match="names none"):
+        plain.plot(series=[])
 
 
 def test_it_is_diagnosed(plain: Forecaster, frame: pl.DataFrame) -> None:

@@ -175,7 +175,7 @@ class Forecaster(SeriesRows, Stored):
             self.target = y
         checkpoint = self._check_run(out, resume)
         freq = None if self.freq is None else parse(self.freq)
-        panel, grid, style = read(frame, self.columns, freq=freq, sort=self.sort)
+        panel, grid, style = read(frame, self.columns, freq=freq, sort=self.sort, whole=True)
         panel = trimmed(panel, target=self.target)
         self._check_lengths(panel)
         self.grid_, self.style_, self.learnt_with_ = grid, style, self.options()

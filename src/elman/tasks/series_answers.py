@@ -21,7 +21,7 @@ from elman.conformal import widened
 from elman.covariates import Covariates, Table
 from elman.errors import DataError, OptionError
 from elman.experts import Members, Sizes
-from elman.frames import Columns, Panel, Style, read
+from elman.frames import MOST_GAP, Columns, Panel, Style, read
 from elman.known import Known
 from elman.options import is_whole
 from elman.paths import GRID
@@ -150,6 +150,13 @@ class Answers(Task):
             raise DataError(
                 f"series {panel.ids[i]!r} begins at {self.time} = {given}, but is known up to {last}. Give later rows."
             )
+        far = panel.first - self.known_.next[rows]
+        if far.sum() > MOST_GAP * len(panel.values) + 10_000:
+            i = int(far.argmax())
+            raise DataError(
+                f"series {panel.ids[i]!r} goes on {far[i]} steps of {self.grid_.describe()} after its end. Learn anew, "
+                "or give it whole to predict(frame=...)."
+            )
         self._advance(self.known_, panel.led(self.known_.next[rows]), rows)
         return self
 
@@ -183,7 +190,7 @@ class Answers(Task):
 
     def _begun(self, frame: Any, name: str = "frame") -> tuple[Known, Style]:
         """The state of series that are given whole."""
-        panel, _, style = read(frame, self.columns, self.grid_, sort=self.sort, name=name)
+        panel, _, style = read(frame, self.columns, self.grid_, sort=self.sort, name=name, whole=True)
         panel = trimmed(panel, name, self.target)
         return self._known(panel, self._readings(panel)), style
 

@@ -46,14 +46,14 @@ class Measured(Paths):
         freq = None if self.freq is None else parse(self.freq)
         back = self.horizon + (windows - 1) * gap
         if refit:
-            panel, grid, style = read(frame, self.columns, freq=freq, sort=self.sort)
+            panel, grid, style = read(frame, self.columns, freq=freq, sort=self.sort, whole=True)
             panel = trimmed(panel, target=self.target)
             self._check_windows(panel, back)
             model = type(self)(**self.get_params(deep=False))
             model.fit(self._rows(panel.until(panel.lengths - back), grid, style))
         else:
             self._check_fitted()
-            panel, grid, style = read(frame, self.columns, self.grid_, sort=self.sort)
+            panel, grid, style = read(frame, self.columns, self.grid_, sort=self.sort, whole=True)
             panel, model = trimmed(panel, target=self.target), self
             self._check_windows(panel, back)
         readings = model._readings(panel)
@@ -189,6 +189,8 @@ class Measured(Paths):
         place = {name: i for i, name in enumerate(self.known_.ids)}
         if unknown := [name for name in names if name not in place]:
             raise DataError(f"series {unknown[0]!r} is not known; there are {', '.join(map(repr, list(place)[:8]))}.")
+        if not names:
+            raise DataError("series = [] names none. Leave it out for the first six.")
         known = self.known_.take([place[name] for name in names])
         answers = self._ahead_of(known, self._coming(known, future))
         shown = min(known.tail.fills.shape[1], max(4 * self.horizon, 3 * self.shape_.season))
