@@ -49,6 +49,7 @@ FLOORS = {
         "train.py",
         "store.py",
         "ngrams.py",
+        "patterns.py",
         "blend.py",
         "labels.py",
         "targets.py",

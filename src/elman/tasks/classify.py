@@ -4,15 +4,16 @@
     e = convolution(e)                             where there are `channels`: convolution.py
     h_1 ... h_T = encoder(e_1 ... e_T)
     d = A pool(h_1 ... h_T) + b                    the recurrent path, one logit per class
-    g = n-gram model(x_1 ... x_T)                  the wide path, ngrams.py; only for symbols
+    g = n-gram model(x_1 ... x_T)                  the wide path of symbols, ngrams.py
+    g = pattern model(x_1 ... x_T)                 the wide path of few sequences of numbers, patterns.py
     z = u d + v g                                  u, v >= 0 chosen on the validation part
     p = softmax(z)
 
-The paths learn apart from each other (stacking, Wolpert 1992): n-grams soon fit the training part perfectly, and
-together with them the recurrent path would have nothing left to learn from. u and v minimise the cross-entropy of the
+The paths learn apart from each other (stacking, Wolpert 1992): the wide path soon fits the training part perfectly, and
+together with it the recurrent path would have nothing left to learn from. u and v minimise the cross-entropy of the
 validation part plus ((u - 0.3)^2 + (v - 0.65)^2) / 2: what film reviews chose, which also serves where nothing is held
 out. The strength of the n-gram model, 10, 30 or 100, is the one with the least cross-entropy on the validation part, if
-that has 200 sequences; else 30. Once all is chosen the n-gram model is learnt again from all sequences, the validation
+that has 200 sequences; else 30. Once all is chosen the wide path is learnt again from all sequences, the validation
 part included; what is reported of that part was measured before.
 """
 
@@ -46,6 +47,7 @@ from elman.labels import coded_labels, plain_labels
 from elman.losses import cross_entropy
 from elman.ngrams import NgramModel, NgramState, bucket_count
 from elman.options import is_whole, share
+from elman.patterns import PatternModel, PatternState
 from elman.ragged import Ragged
 from elman.stream import Answer, Session, counted, refuse_bidirectional
 from elman.tasks.base import LEAST, held_out
@@ -60,6 +62,8 @@ _Floats = NDArray[np.float64]
 _STRENGTHS = (30.0, 10.0, 100.0)  # of the n-gram model; where the validation part is too small to choose, the first
 _CHOOSERS = 200  # validation sequences from which the strength is chosen
 _LEAST_SIGNALS = 200  # sequences of numbers; with fewer nothing is held out: sets of signals are small, each one counts
+_PATTERNS = 10_000  # of the wide path of numbers
+_FEW = 2000  # sequences of numbers; with more the network alone learns enough, and patterns cost too much
 _UPDATES = 500  # batches that signals are learnt from, at least
 
 
@@ -71,7 +75,8 @@ class Classifier(ClassifierMixin, LabelRows, ColumnTask):
     2-D array (one number a step), a 3-D array, a `Ragged`, or a frame. Labels are str, int, bool or whole floats.
 
     Learnt: ``classes_``, ``history_`` (the learning curve), ``metrics_`` (of the validation part), ``network_``,
-    ``feature_``, ``ngrams_`` (the wide path or None), ``blend_`` (u and v; see the head of this file).
+    ``feature_``, ``ngrams_`` and ``patterns_`` (the wide path of symbols, of numbers, or None), ``blend_`` (u and v;
+    see the head of this file).
 
     >>> clf = Classifier(hidden=8, epochs=1, verbose=False)
     >>> clf = clf.fit(["a good film", "fine", "a bad film", "poor"], ["pos", "pos", "neg", "neg"])
@@ -86,12 +91,19 @@ class Classifier(ClassifierMixin, LabelRows, ColumnTask):
     class_weight: str | dict[Any, float] | None = None  # cost of errors by class: None (1), "balanced", or a dict
     smoothing: float = 0.0  # share of certainty given to the other classes (label smoothing, Szegedy et al. 2016)
     ngrams: int | None = None  # longest n-gram of the wide path; 0 turns it off; None: 3 for symbols, 0 for numbers
+    patterns: int | None = (
+        None  # of the wide path of numbers, about; 0: none; None: 10 000 up to 2000 sequences, else 0
+    )
 
     def problems(self) -> list[str]:
         """Everything that is wrong with the options, a sentence each."""
         found = super().problems() + share(self, "smoothing")
         if not (self.ngrams is None or (is_whole(self.ngrams, 0) and self.ngrams <= 8)):
             found.append(f"ngrams = {self.ngrams!r} must be a whole number from 0 to 8, or None")
+        if not (
+            self.patterns is None or is_whole(self.patterns, 84) or (self.patterns == 0 and is_whole(self.patterns, 0))
+        ):
+            found.append(f"patterns = {self.patterns!r} must be 0, a whole number of at least 84, or None")
         return found + self._class_weight_problems()
 
     def _class_weight_problems(self) -> list[str]:
@@ -130,7 +142,9 @@ class Classifier(ClassifierMixin, LabelRows, ColumnTask):
         wide = self._wide(feature, (data, kept), (codes[training], codes[rest]), weights)
 
         self._remember_input(X, column)
-        self.feature_, self.classes_, self.ngrams_ = feature, classes, wide
+        self.feature_, self.classes_ = feature, classes
+        self.ngrams_ = wide if isinstance(wide, NgramModel) else None
+        self.patterns_ = wide if isinstance(wide, PatternModel) else None
         self.blend_ = np.array(START if wide else (1.0, 0.0))
         self.network_ = self._network(codes[training], weights)
         self.history_ = History("accuracy" if len(rest) else "loss")
@@ -177,8 +191,13 @@ class Classifier(ClassifierMixin, LabelRows, ColumnTask):
         parts: tuple[Ragged | Bundle, Ragged | Bundle],
         codes: tuple[NDArray[np.int64], NDArray[np.int64]],
         weights: Tensor,
-    ) -> NgramModel | None:
-        """The n-gram model of the training part, as strong as the validation part likes best."""
+    ) -> NgramModel | PatternModel | None:
+        """The wide path, learnt from the training part: n-grams as strong as the validation part likes best."""
+        if many := self._many_patterns(feature, parts[0]):
+            steps = parts[0]
+            assert isinstance(steps, Ragged)
+            targets = torch.from_numpy(codes[0])
+            return PatternModel(many, self.seed).fit(steps, targets, len(weights), weights[targets])
         longest = self.ngrams if self.ngrams is not None else (0 if feature.symbols is None else 3)
         if not longest:
             return None
@@ -193,6 +212,24 @@ class Classifier(ClassifierMixin, LabelRows, ColumnTask):
             for strength in strengths
         ]
         return min(models, key=lambda model: best_loss(self._wide_logits(kept, model), codes[1], costs))
+
+    def _many_patterns(self, feature: Feature | Columns, data: Ragged | Bundle) -> int:
+        """How many patterns the wide path has; 0 where steps are no numbers, or there are none."""
+        if not (isinstance(feature, Numbers) and isinstance(data, Ragged)):
+            if self.patterns:
+                what = (
+                    f"the input is taken for {feature.kind}"
+                    if isinstance(feature, Feature)
+                    else "X has several columns"
+                )
+                raise OptionError(
+                    f"patterns = {self.patterns} needs a column of numbers, but {what}. Leave it at None."
+                )
+            return 0
+        if not data.steps:
+            return 0
+        default = _PATTERNS if len(data) <= _FEW else 0
+        return default if self.patterns is None else int(self.patterns)
 
     def _learnt(self, like: NgramModel, data: Ragged, codes: Tensor, weights: Tensor) -> NgramModel:
         """A new n-gram model with the options of another."""
@@ -222,8 +259,15 @@ class Classifier(ClassifierMixin, LabelRows, ColumnTask):
 
         metric = "accuracy"
         self._learn(plan, data.lengths, loss, validate if len(kept) else None, metric, parts[0], checkpoint, resume)
-        if self.ngrams_ is not None and len(kept):
-            order = torch.cat([targets, codes[parts[1]]])
+        if not len(kept):
+            return
+        order = torch.cat([targets, codes[parts[1]]])
+        if self.patterns_ is not None:
+            assert isinstance(data, Ragged)
+            assert isinstance(kept, Ragged)
+            model = PatternModel(self.patterns_.patterns, self.patterns_.seed)
+            self.patterns_ = model.fit(Ragged.cat([data, kept]), order, len(weights), weights[order])
+        if self.ngrams_ is not None:
             whole = Ragged.cat([symbolic(self.feature_, data), symbolic(self.feature_, kept)])
             self.ngrams_ = self._learnt(self.ngrams_, whole, order, weights)
 
@@ -235,7 +279,7 @@ class Classifier(ClassifierMixin, LabelRows, ColumnTask):
         found = _metrics(both, truth)
         if wide is not None:
             found["accuracy_recurrent"] = float((deep.argmax(1) == truth).mean())
-            found["accuracy_ngrams"] = float((wide.argmax(1) == truth).mean())
+            found[self._wide_score] = float((wide.argmax(1) == truth).mean())
         return found
 
     # ---- answering
@@ -276,8 +320,12 @@ class Classifier(ClassifierMixin, LabelRows, ColumnTask):
         found = _metrics(self._blended(deep, wide), codes)
         if wide is not None:
             found["accuracy_recurrent"] = float((deep.argmax(1) == codes).mean())
-            found["accuracy_ngrams"] = float((wide.argmax(1) == codes).mean())
+            found[self._wide_score] = float((wide.argmax(1) == codes).mean())
         return found
+
+    @property
+    def _wide_score(self) -> str:
+        return "accuracy_ngrams" if self.patterns_ is None else "accuracy_patterns"
 
     def _scored(self, X: Any, y: Any) -> tuple[Any, list[Any]]:
         self._check_fitted()
@@ -306,7 +354,7 @@ class Classifier(ClassifierMixin, LabelRows, ColumnTask):
         codes = self._logits(X if y is None else column).argmax(1) if answers is None else self._codes(answers)
         data, chosen = self._steps(column), torch.from_numpy(codes)
         others = len(self.classes_) - 1
-        deep = 1.0 if self.ngrams_ is None else float(self.blend_[0])
+        deep = float(self.blend_[0])
 
         def against(logits: Tensor, codes: Tensor) -> Tensor:
             own = logits.gather(1, codes[:, None])[:, 0]
@@ -322,6 +370,11 @@ class Classifier(ClassifierMixin, LabelRows, ColumnTask):
             logits = self.ngrams_.logits(self.ngrams_.ngrams(symbols)).double()
             steps = share * against(self.ngrams_.contributions(symbols), chosen[symbols.segments]).numpy()
             beside = symbolic_parts(self.feature_, data, steps), share * against(logits, chosen).numpy()
+        elif self.patterns_ is not None:
+            assert isinstance(data, Ragged)
+            share, seen = float(self.blend_[1]), self.patterns_.logits(data).double()
+            steps = share * against(self.patterns_.contributions(data), chosen[data.segments]).numpy()
+            beside = [steps], share * against(seen, chosen).numpy()
         answered = self.classes_[codes].tolist()
         return Question(self.network_.inputs, data.lengths, score, parts_of(self.feature_, data), answered, beside)
 
@@ -351,6 +404,9 @@ class Classifier(ClassifierMixin, LabelRows, ColumnTask):
         return answers(self.network_, data, len(self.classes_))
 
     def _wide_logits(self, data: Ragged | Bundle, model: NgramModel | None = None) -> _Floats | None:
+        if model is None and self.patterns_ is not None:
+            assert isinstance(data, Ragged)
+            return self.patterns_.logits(data).double().numpy()
         model = model or self.ngrams_
         if model is None:
             return None
@@ -375,11 +431,13 @@ class Classifier(ClassifierMixin, LabelRows, ColumnTask):
             **super()._config(),
             "classes": {"dtype": self.classes_.dtype.str, "values": self.classes_.tolist()},
             "ngrams": None if self.ngrams_ is None else self.ngrams_.config(),
+            "patterns": None if self.patterns_ is None else self.patterns_.config(),
         }
 
     def _tensors(self) -> dict[str, Tensor]:
-        wide = {} if self.ngrams_ is None else self.ngrams_.tensors()
-        own = {"blend": torch.from_numpy(self.blend_)} | {f"ngrams.{key}": value for key, value in wide.items()}
+        own = {"blend": torch.from_numpy(self.blend_)}
+        for name, wide in (("ngrams", self.ngrams_), ("patterns", self.patterns_)):
+            own |= {} if wide is None else {f"{name}.{key}": value for key, value in wide.tensors().items()}
         return super()._tensors() | own
 
     def _restore(
@@ -395,17 +453,28 @@ class Classifier(ClassifierMixin, LabelRows, ColumnTask):
         self.ngrams_ = None if wide is None else NgramModel.restore(wide, store.under("ngrams.", tensors))
         if self.ngrams_ is not None and (self.ngrams_.classes != len(values) or self.feature_.symbols is None):
             raise ValueError("ngrams")
+        self._restore_patterns(config.get("patterns"), store.under("patterns.", tensors))
         self.blend_ = tensors["blend"].numpy()
         if self.blend_.shape != (2,) or self.blend_.dtype != np.float64 or not np.isfinite(self.blend_).all():
             raise ValueError("blend")
 
+    def _restore_patterns(self, config: Mapping[str, Any] | None, tensors: Mapping[str, Tensor]) -> None:
+        self.patterns_ = None if config is None else PatternModel.restore(config, tensors)
+        if self.patterns_ is None:
+            return
+        feature = self.feature_
+        fits = isinstance(feature, Numbers) and self.patterns_.columns.shape[2] == feature.outputs
+        if not fits or len(self.patterns_.bias) != len(self.classes_):
+            raise ValueError("patterns")
+
 
 class _Stepper(NetworkStepper):
-    """A classifier one step at a time: the network and the n-gram model side by side."""
+    """A classifier one step at a time: the network and the wide path side by side."""
 
     def __init__(self, clf: Classifier, facts: Mapping[str, Any] | None) -> None:
         super().__init__(clf.feature_, clf.network_, facts)
-        self.ngrams, self.classes, self.blend = clf.ngrams_, clf.classes_.tolist(), clf.blend_
+        self.ngrams, self.patterns = clf.ngrams_, clf.patterns_
+        self.classes, self.blend = clf.classes_.tolist(), clf.blend_
 
     def initial_state(self) -> dict[str, Tensor]:
         """The state before the first step."""
@@ -413,6 +482,8 @@ class _Stepper(NetworkStepper):
         if self.ngrams is not None:
             empty = Ragged(torch.zeros(0, dtype=torch.int64), torch.zeros(2, dtype=torch.int64))
             state |= _packed(self.ngrams.initial_state(), self.ngrams.logits(empty), len(self.ngrams.weight))
+        if self.patterns is not None:
+            state |= _named(self.patterns.initial_state())
         return state
 
     def advance(self, steps: Ragged, state: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -423,6 +494,8 @@ class _Stepper(NetworkStepper):
             for symbol in steps.values.tolist():
                 logits = self.ngrams.step(symbol, wide)
             made |= _packed(wide, logits, len(self.ngrams.weight))
+        if self.patterns is not None:
+            made |= _named(self.patterns.advance(steps, PatternState(**store.under("patterns.", state))))
         return made
 
     @torch.no_grad()
@@ -431,6 +504,9 @@ class _Stepper(NetworkStepper):
         logits = self.row(state).numpy()
         if self.ngrams is not None:
             logits = self.blend[0] * logits + self.blend[1] * state["ngrams.logits"].double().numpy()
+        if self.patterns is not None:
+            wide = self.patterns.read(PatternState(**store.under("patterns.", state)))
+            logits = self.blend[0] * logits + self.blend[1] * wide.double().numpy()
         shares = _softmax(logits)[0]
         label = self.classes[int(logits[0].argmax())]
         return Answer(label, dict(zip(self.classes, shares.tolist(), strict=True)), counted(state))
@@ -445,6 +521,10 @@ def _packed(state: NgramState, logits: Tensor, rows: int) -> dict[str, Tensor]:
         "ngrams.total": torch.from_numpy(total),
         "ngrams.logits": logits,
     }
+
+
+def _named(state: PatternState) -> dict[str, Tensor]:
+    return {f"patterns.{name}": value for name, value in state._asdict().items()}
 
 
 def _unpacked(state: dict[str, Tensor]) -> NgramState:
