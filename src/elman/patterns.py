@@ -122,7 +122,7 @@ class PatternModel:
         span = max(1.0, (longest - 1) / (_TAPS - 1))
         most = min(_SPACINGS, max(1, self.patterns // _KERNELS))
         spacings = np.unique(np.floor(span ** np.linspace(0, 1, most)).astype(np.int64))
-        limits = min(longest, max(1, self.patterns // (_KERNELS * len(spacings))))
+        limits = min(4 * longest, max(1, self.patterns // (_KERNELS * len(spacings))))
         self.spacings = torch.from_numpy(spacings)
         self.columns = torch.from_numpy(_drawn_columns(draw, len(spacings) * _KERNELS, x.width)).view(
             len(spacings), _KERNELS, x.width

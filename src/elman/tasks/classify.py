@@ -193,16 +193,16 @@ class Classifier(ClassifierMixin, LabelRows, ColumnTask):
         weights: Tensor,
     ) -> NgramModel | PatternModel | None:
         """The wide path, learnt from the training part: n-grams as strong as the validation part likes best."""
+        longest = self.ngrams if self.ngrams is not None else (0 if feature.symbols is None else 3)
+        if longest and feature.symbols is None:
+            raise OptionError(f"ngrams = {longest} needs texts or tokens; numbers have no n-grams. Leave it at None.")
         if many := self._many_patterns(feature, parts[0]):
             steps = parts[0]
             assert isinstance(steps, Ragged)
             targets = torch.from_numpy(codes[0])
             return PatternModel(many, self.seed).fit(steps, targets, len(weights), weights[targets])
-        longest = self.ngrams if self.ngrams is not None else (0 if feature.symbols is None else 3)
         if not longest:
             return None
-        if feature.symbols is None:
-            raise OptionError(f"ngrams = {longest} needs texts or tokens; numbers have no n-grams. Leave it at None.")
         orders = tuple(range(1, int(longest) + 1))
         data, kept = (symbolic(feature, part) for part in parts)
         buckets, strengths = bucket_count(data.steps, orders), _STRENGTHS if len(kept) >= _CHOOSERS else _STRENGTHS[:1]
