@@ -92,19 +92,29 @@ def rival(name: str, split: Split) -> tuple[str, float, float]:
 
 
 def measure(name: str, split: Split, seeds: Sequence[int]) -> list[str]:
-    seconds, scores = [], []
+    seconds, scores, alone = [], [], []
     for seed in seeds:
         start = time.perf_counter()
         clf = Classifier(seed=seed, verbose=False, **split.options).fit(split.x, split.labels)
         seconds.append(time.perf_counter() - start)
-        scores.append(clf.score(split.test_x, split.test_labels))
-        print(f"{name}, seed {seed}: {scores[-1]:.4f}, {seconds[-1]:.0f} s, {len(clf.history_)} epochs", flush=True)
+        found = clf.evaluate(split.test_x, split.test_labels)
+        scores.append(found["accuracy"])
+        alone.append(found.get("accuracy_recurrent", found["accuracy"]))
+        print(
+            name,
+            seed,
+            {k: round(v, 4) for k, v in found.items()},
+            f"{seconds[-1]:.0f} s",
+            len(clf.history_),
+            flush=True,
+        )
     who, score, time_of_rival = rival(name, split)
     given = ", ".join(f"{key}={value!r}" for key, value in split.options.items())
     return [
         name,
         f"{len(split.x)} + {len(split.test_x)}",
         f"**{100 * statistics.mean(scores):.2f}** ({100 * min(scores):.2f} to {100 * max(scores):.2f})",
+        f"{100 * statistics.mean(alone):.2f}",
         given or "defaults",
         f"{statistics.median(seconds):.0f} s",
         f"{100 * score:.2f} ({who})",
@@ -126,7 +136,7 @@ def main() -> None:
             print(f"{name}: left out ({error}).")
             continue
         rows.append(measure(name, split, options.seeds))
-    head = ["data", "train + test", "accuracy %", "options", "time", "rival %", "its time"]
+    head = ["data", "train + test", "accuracy %", "recurrent path alone %", "options", "time", "rival %", "its time"]
     text = (
         "## Signals: accuracy of `elman.Classifier(seed=...)`, whole test sets\n\n"
         f"Seeds {', '.join(map(str, options.seeds))}; in brackets the worst and the best.\n\n"
