@@ -68,7 +68,7 @@ class Question(NamedTuple):
     parts: Sequence[Part] = ()  # columns that share the inputs' outputs; none: the one input is one part
     answers: Sequence[Any] = ()  # what F speaks for, one for each sequence
     beside: tuple[Sequence[_Floats], _Floats] | None = None  # a path without steps in between: its saliency [steps]
-    #   for each part that has symbols, and F [sequences]
+    #   for each part that has symbols (of numbers the only part), and F [sequences]
 
 
 class OfColumn(NamedTuple):
@@ -211,8 +211,9 @@ def _saliency(question: Question, i: int, steps: list[Tensor], score: float, not
     if question.beside is not None:
         given = iter(question.beside[0])
         added = 0.0
+        symbols = [part.symbols is not None and not part.fact for part in parts]
         for place, part in enumerate(parts):
-            if part.symbols is not None and not part.fact:
+            if symbols[place] or not any(symbols):  # without symbols there is one column, of numbers
                 here = next(given)[int(part.lengths[:i].sum()) :][: int(part.lengths[i])]
                 own[place], added = own[place] + here, added + float(here.sum())
         score += float(question.beside[1][i])
