@@ -498,7 +498,7 @@ class _Stepper(NetworkStepper):
                 logits = self.ngrams.step(symbol, wide)
             made |= _packed(wide, logits, len(self.ngrams.weight))
         if self.patterns is not None:
-            made |= _named(self.patterns.advance(steps, PatternState(**store.under("patterns.", state))))
+            made |= _named(self.patterns.advance(steps.values, PatternState(**store.under("patterns.", state))))
         return made
 
     @torch.no_grad()
