@@ -64,7 +64,7 @@ _STRENGTHS = (30.0, 10.0, 100.0)  # of the n-gram model; where the validation pa
 _CHOOSERS = 200  # validation sequences from which the strength is chosen
 _LEAST_SIGNALS = 200  # sequences of numbers; with fewer nothing is held out: sets of signals are small, each one counts
 _PATTERNS = 10_000  # of the wide path of numbers
-_FEW = 2000  # sequences of numbers; with more the network alone learns enough, and patterns cost too much
+_FEW = 2000  # sequences of numbers; with more, patterns would cost too much
 _UPDATES = 500  # batches that signals are learnt from, at least
 
 
