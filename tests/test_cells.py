@@ -288,7 +288,8 @@ def test_gradients_equal_finite_differences(name: str, isa: str, reverse: bool, 
     given = [x.values, *random_state(cell, len(lengths)), *[p.detach() for p in cell.parameters()]]
     if name == "rnn_relu":  # away from the corner of max(0, .), where there is no derivative
         given[0] = given[0] + 0.1
-    assert torch.autograd.gradcheck(run, [p.clone().requires_grad_() for p in given], fast_mode=False)
+    many = sum(p.numel() for p in given) > 300  # every number moved by itself would take half a minute
+    assert torch.autograd.gradcheck(run, [p.clone().requires_grad_() for p in given], fast_mode=many)
 
 
 def test_gradient_of_x_equals_finite_differences_of_the_reference(name: str, isa: str) -> None:
