@@ -20,6 +20,7 @@ SCRIPTS: dict[str, tuple[str, ...]] = {
     "forecast.py": ("--epochs", "1"),
     "tag.py": ("--epochs", "1"),
     "generate.py": ("--epochs", "2"),
+    "music.py": ("--epochs", "2"),
     "tutorials/binary_text_classifier.py": SMALL,
     "tutorials/imdb_network.py": SMALL,
     "tutorials/lstm_next_value.py": ("--epochs", "2"),
@@ -147,6 +148,14 @@ def test_tag() -> None:
     lines = run("tag.py", *SCRIPTS["tag.py"])
     assert re.fullmatch(r"F1 of spans \d\.\d{3}", lines[0])
     assert lines[2].startswith("('zoe', ")
+
+
+def test_music(tmp_path: Path) -> None:
+    file = tmp_path / "out.mid"
+    nats, *chords = run("music.py", *SCRIPTS["music.py"], "--midi", str(file))
+    assert re.fullmatch(r"[\d.]+ nats per chord", nats)
+    assert chords[0] == "[60, 64, 67]"
+    assert file.read_bytes()[:4] == b"MThd"
 
 
 def test_generate() -> None:

@@ -38,6 +38,7 @@ FLOORS = {
         "sampling.py",
         "backoff.py",
         "verse.py",
+        "midi.py",
         "spans.py",
         "tags.py",
         "batches.py",

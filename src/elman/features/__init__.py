@@ -1,7 +1,7 @@
 """What is a step? One file for each kind of input; `infer` looks at a column and picks the kind.
 
 `text.py` texts · `tokens.py` lists of tokens · `words.py` words with their letters · `numbers.py` series, signals
-`images.py` films
+`images.py` films · `chords.py` music
 
 Of whole sequences: `category.py` · `number.py`. Several columns of different kinds together: `columns.py`.
 """
@@ -14,6 +14,7 @@ from torch import Tensor
 from elman.errors import DataError
 from elman.features.base import Feature, is_frame, is_missing, listed, seen
 from elman.features.category import Category
+from elman.features.chords import Chords
 from elman.features.columns import Columns, Inputs, symbolic
 from elman.features.images import Images
 from elman.features.number import Number
@@ -28,6 +29,7 @@ __all__ = [
     "FEATURES",
     "STATICS",
     "Category",
+    "Chords",
     "Columns",
     "Feature",
     "Images",
@@ -42,7 +44,9 @@ __all__ = [
     "symbolic",
 ]
 
-FEATURES: dict[str, type[Feature]] = {feature.kind: feature for feature in (Text, Tokens, Words, Numbers, Images)}
+FEATURES: dict[str, type[Feature]] = {
+    feature.kind: feature for feature in (Text, Tokens, Words, Numbers, Images, Chords)
+}
 #: Of what is known of a whole sequence.
 STATICS: dict[str, type[Static]] = {static.kind: static for static in (Category, Number)}
 
@@ -52,7 +56,7 @@ def infer(column: Any, *, name: str = "X") -> Feature:
 
     Texts → `Text`; lists of str → `Tokens`; arrays or lists of numbers, 2-D and 3-D arrays, frames of numbers and
     `Ragged` → `Numbers`; 4-D and 5-D arrays, lists of 3-D and 4-D ones → `Images`. Integers are taken as measurements:
-    for ids write `Tokens()` yourself.
+    for ids write `Tokens()` yourself, for music `Chords()`.
 
     Missing values among the numbers stay: `Numbers` fills them.
 

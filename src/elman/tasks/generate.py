@@ -13,9 +13,9 @@ from __future__ import annotations
 import dataclasses
 import math
 import os
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -24,42 +24,32 @@ from torch import Tensor
 
 from elman import store
 from elman.diagnose import Probe
-from elman.errors import DataError, OptionError
-from elman.features import Feature, Text, Tokens, infer
+from elman.errors import DataError
+from elman.features import Chords, Feature, Text, Tokens, infer
 from elman.features.base import is_frame, listed, shown
+from elman.features.chords import transposed
 from elman.history import History
-from elman.options import choice, is_whole, share, whole
+from elman.options import choice, share, whole
 from elman.ragged import Ragged
-from elman.sampling import Sampling
 from elman.strands import Strands, strands
-from elman.stream import Session, counted, flat, nested
+from elman.stream import Session
 from elman.tasks.base import Task, held_out
 from elman.tasks.generate_rows import GenerateRows
 from elman.tasks.language import LanguageLoss, LanguageNetwork, surprises
-from elman.verse import END
+from elman.tasks.listening import Listener
+from elman.tasks.writing import Writes
 
-__all__ = ["Generator", "Next"]
+__all__ = ["Generator"]
 
 _Floats = NDArray[np.float64]
-#: Which symbols may come next: from the symbols of the text so far, and all there are; None: any.
-Form = Callable[[Sequence[str], Sequence[str]], "Collection[str] | None"]
 _UPDATES = 500  # batches that are learnt from, at least
+_FEATURES: dict[str, type[Feature]] = {Text.kind: Text, Tokens.kind: Tokens, Chords.kind: Chords}
 _MANY = 1000  # symbols, from which on vectors and last layer share their weights
-_SHOWN = 10  # symbols that the answer of a stream names
-
-
-class Next(NamedTuple):
-    """What a language model says after the steps so far."""
-
-    symbol: str  # the likeliest next
-    probabilities: dict[str, float]  # of the ten likeliest
-    nats: float  # the surprise at all steps so far, together
-    steps: int  # how many steps were fed
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class Generator(GenerateRows, Task):
-    """A language model of texts, or of lists of tokens.
+class Generator(GenerateRows, Writes, Task):
+    """A language model of texts, of lists of tokens, or of chords.
 
     `fit` takes one text or many (a list, or a column of a frame). Of several, each is a document with a beginning and
     an end; a single one has no end that could be learnt. ``score`` is minus the nats per symbol.
@@ -78,10 +68,12 @@ class Generator(GenerateRows, Task):
 
     # what a step is
     input: str | None = None  # the column of a frame to read; None: the only one
+    feature: str = "auto"  # what a step is: "text", "tokens", "chords"; "auto": as the data look, which chords never do
     unit: str = "characters"  # of texts: "characters", "words", "mixed", "subwords"
     max_words: int = 30_000  # most symbols kept, the commonest first
     min_count: int | None = None  # symbols seen less often are unknown; None: 2 from 100 000 training steps, else 1
     lower: bool = False  # lower-case texts
+    transpose: int = 0  # half-tones up to which chords are also learnt higher and lower; 0: as they are
 
     # the network
     hidden: int | Sequence[int] = 512  # units of a layer; one number, or one per layer
@@ -102,6 +94,7 @@ class Generator(GenerateRows, Task):
     def problems(self) -> list[str]:
         """Everything that is wrong with the options, a sentence each."""
         found = super().problems() + choice(self, "unit", ("characters", "words", "mixed", "subwords"))
+        found += choice(self, "feature", ("auto", *_FEATURES)) + whole(self, "transpose", 0)
         found += whole(self, "max_words") + whole(self, "embed")
         found += whole(self, "min_count") if self.min_count is not None else []
         found += whole(self, "strand") if self.strand is not None else []
@@ -164,7 +157,7 @@ class Generator(GenerateRows, Task):
         feature = self._made(parts[0]).fit(parts[0], name="X")
         self.learnt_with_ = self.options()
         self.feature_, self.ends_ = feature, len(column) > 1
-        symbols = feature.transform(parts[0], name="X")
+        symbols = feature.transform(self._lessons(parts[0]), name="X")
         data = self._strands(symbols, self._longest(symbols.steps))
         kept = self._strands(feature.transform(parts[1], name="X"), None)
         if not data.targets.steps:
@@ -193,6 +186,13 @@ class Generator(GenerateRows, Task):
         (one,) = column
         cut = len(one) - int(len(one) * self.validation) if len(one) >= 1000 else len(one)
         return everything, everything[:0], ([one[:cut]], [one[cut:]] if cut < len(one) else [])
+
+    def _lessons(self, column: list[Any]) -> list[Any]:
+        """What is learnt of documents: chords also higher and lower."""
+        if not isinstance(self.feature_, Chords):
+            return column
+        reach = int(self.transpose)
+        return [piece for by in range(-reach, reach + 1) for piece in transposed(column, by)]
 
     def _longest(self, steps: int) -> int:
         """How long a strand of so many steps in all may be."""
@@ -242,12 +242,15 @@ class Generator(GenerateRows, Task):
         return column.to_list() if hasattr(column, "to_list") else column
 
     def _made(self, column: list[Any]) -> Feature:
-        made = infer(column, name="X")
-        if isinstance(made, Text):
+        kind = infer(column, name="X").kind if self.feature == "auto" else self.feature
+        if kind == Chords.kind:
+            return Chords()
+        if kind == Text.kind:
             return Text(self.unit, int(self.max_words), self.min_count, bool(self.lower))
-        if isinstance(made, Tokens):
+        if kind == Tokens.kind:
             return Tokens(int(self.max_words), self.min_count, bool(self.lower))
-        raise DataError(f"X holds {made.kind}. A generator learns texts, or lists of tokens.")
+        more = ' For lists of chords, or ids that are tokens, say feature="chords" or feature="tokens".'
+        raise DataError(f"X holds {kind}. A generator learns texts, or lists of tokens.{more}")
 
     def _strands(self, symbols: Ragged, longest: int | None) -> Strands:
         return strands(symbols, int(self.feature_.symbols or 0), self.ends_, longest)
@@ -261,9 +264,16 @@ class Generator(GenerateRows, Task):
     def evaluate(self, X: Any, y: Any = None) -> dict[str, float]:
         """The surprise at texts: "nats" and "bits" per symbol, "perplexity", and the number of "symbols".
 
-        Where documents end, the end of each is a symbol too. A symbol that was not learnt counts as the unknown one.
+        Where documents end, the end of each is a symbol too. A symbol that was not learnt counts as the unknown one. Of
+        chords also "nats_per_step", all nats by the number of chords ("steps").
         """
-        return {name: value for name, value in _metrics(self._surprises(X)).items() if name != "loss"}
+        documents = self._documents(X)
+        found = _metrics(self._surprises(documents))
+        del found["loss"]
+        if isinstance(self.feature_, Chords):
+            chords = sum(map(len, documents))
+            found |= {"nats_per_step": found["nats"] * found["symbols"] / max(1, chords), "steps": float(chords)}
+        return found
 
     def nats(self, X: Any) -> _Floats:
         """The surprise at each text, all of its symbols together, float64 [documents]."""
@@ -273,97 +283,6 @@ class Generator(GenerateRows, Task):
     def _surprises(self, X: Any) -> Ragged:
         self._check_fitted()
         return surprises(self.network_, self._strands(self.feature_.transform(self._documents(X), name="X"), None))
-
-    def generate(self, prompt: Any = "", **how: Any) -> Any:
-        """A text that begins with `prompt`, or for a model of tokens a list; `how` it goes on: see `generating`.
-
-        >>> model = Generator(hidden=8, embed=8, epochs=1, verbose=False).fit(["to be or not to be"] * 3)
-        >>> model.generate("to b", length=3, seed=1) == model.generate("to b", length=3, seed=1)
-        True
-        """
-        words = list(self.generating(prompt, **how))
-        if isinstance(self.feature_, Tokens):
-            return [*prompt, *words]
-        return prompt + "".join(words)
-
-    def generating(
-        self,
-        prompt: Any = "",
-        *,
-        length: int = 200,
-        temperature: float = 0.8,
-        top_k: int | None = None,
-        top_p: float = 1.0,
-        repetition: float = 1.0,
-        stop: str | Collection[str] = (),
-        form: Form | None = None,
-        seed: int | None = None,
-    ) -> Iterator[str]:
-        """The symbols after `prompt`, one after another as they are drawn: at most `length`.
-
-        `temperature`, `top_k`, `top_p`, `repetition`: see `elman.sampling.Sampling`. It ends where the model ends a
-        document, and before a symbol that is one of `stop`. `form(symbols so far, all symbols)` says which may come
-        next, "" being the end (`elman.verse.Verse`); None: any. `seed` makes it repeatable. A symbol of the prompt that
-        training never showed is read as the unknown one, which is never written.
-
-        Raises ``OptionError`` for what cannot be, and where a form leaves nothing that may come next.
-        """
-        self._check_fitted()
-        how = Sampling(temperature=temperature, top_k=top_k, top_p=top_p, repetition=repetition)
-        if not is_whole(length, 0):
-            raise OptionError(f"length = {length!r} must be a whole number of at least 0")
-        return self._generating(self._ids(prompt), how, length, [stop] if isinstance(stop, str) else stop, form, seed)
-
-    @torch.no_grad()
-    def _generating(
-        self,
-        said: list[int],
-        how: Sampling,
-        length: int,
-        stop: Collection[str],
-        form: Form | None,
-        seed: int | None,
-    ) -> Iterator[str]:
-        network, symbols = self.network_, self._symbols()
-        random, before = np.random.default_rng(seed), len(said)
-        place = {symbol: code for code, symbol in enumerate(symbols)}
-        stepper = network.encoder.stepper()
-        for code in [len(symbols) - 1, *said]:
-            y = stepper.step(network.input.step(torch.tensor([code])))
-        for _ in range(length):
-            scores = network.scores(y.clone())[0].double().numpy()
-            scores[0] = -np.inf  # the unknown symbol
-            if not self.ends_ and form is None:
-                scores[-1] = -np.inf
-            if form is not None:
-                scores = _formed(scores, form([symbols[code] for code in said], symbols), place)
-            code = how.draw(scores, random, said)
-            if code == len(symbols) - 1 or symbols[code] in stop:
-                return
-            said.append(code)
-            yield self._written(symbols[code], first=len(said) == 1 and not before)
-            y = stepper.step(network.input.step(torch.tensor([code])))
-
-    def _symbols(self) -> list[str]:
-        """What each code stands for: the symbols of the feature, and last the end."""
-        codes = range(int(self.feature_.symbols or 0))
-        return [*self.feature_.words(codes), END]
-
-    def _ids(self, prompt: Any) -> list[int]:
-        if isinstance(self.feature_, Text) and not isinstance(prompt, str):
-            raise OptionError(f"prompt = {shown(prompt)} must be a text")
-        found: list[int] = self.feature_.step(
-            prompt if prompt or isinstance(prompt, str) else [], name="prompt"
-        ).tolist()
-        return found
-
-    def _written(self, symbol: str, first: bool) -> str:
-        """A symbol as it stands in a text: words have a space before them."""
-        if not isinstance(self.feature_, Text) or self.feature_.unit_ == "characters":
-            return symbol
-        if self.feature_.unit_ == "subwords":
-            return symbol.replace("\u2581", "" if first else " ")
-        return symbol if first or self.feature_.unit_ == "mixed" else f" {symbol}"
 
     # ---- looking inside
 
@@ -387,7 +306,7 @@ class Generator(GenerateRows, Task):
     def stream(self) -> Session:
         """A session that reads a text piece by piece and always has the chances of what comes next."""
         self._check_fitted()
-        return Session(_Stepper(self))
+        return Session(Listener(self.feature_, self.network_, self._symbols()))
 
     # ---- on disk
 
@@ -406,8 +325,7 @@ class Generator(GenerateRows, Task):
         self, config: Mapping[str, Any], tensors: Mapping[str, Tensor], files: Mapping[str, Any], folder: Any
     ) -> None:
         saved = dict(config["feature"])
-        kinds: dict[str, type[Feature]] = {Text.kind: Text, Tokens.kind: Tokens}
-        self.feature_ = kinds[saved.pop("kind")].restore(saved, {}, files)
+        self.feature_ = _FEATURES[saved.pop("kind")].restore(saved, {}, files)
         if not isinstance(config["ends"], bool):
             raise ValueError("ends")
         self.ends_, self.input_ = config["ends"], config["input"]
@@ -417,62 +335,6 @@ class Generator(GenerateRows, Task):
         store.check_tensors(folder, weights, self.network_.state_dict())
         self.network_.load_state_dict(weights, assign=True)
         self.network_.eval()
-
-
-class _Stepper:
-    """A language model one step at a time; `Session` keeps the state."""
-
-    def __init__(self, model: Generator) -> None:
-        self.feature, self.network, self.symbols = model.feature_, model.network_, model._symbols()
-        self.start = self.network.encoder.initial_state(1)
-
-    def read(self, value: Any, state: dict[str, Tensor]) -> tuple[Ragged, dict[str, Tensor]]:
-        """The steps in what a caller feeds, as one sequence, and the state once they were read."""
-        steps = self.feature.step(value, name="steps")
-        assert isinstance(steps, Tensor)
-        return Ragged(steps, torch.tensor([0, len(steps)])), state
-
-    def initial_state(self) -> dict[str, Tensor]:
-        """The state after the boundary, before the first step."""
-        begun = {"steps": torch.zeros(1, dtype=torch.int64), "nats": torch.zeros(1, dtype=torch.float64)}
-        return self._after(torch.tensor([len(self.symbols) - 1]), begun | flat("encoder", self.start))
-
-    def advance(self, steps: Ragged, state: dict[str, Tensor]) -> dict[str, Tensor]:
-        """The state after some more steps."""
-        logs = [state["logs"]]
-        made = self._after(steps.values, state, logs)
-        surprise = -torch.cat(logs)[: steps.steps].gather(1, steps.values[:, None]).sum()
-        return made | {"steps": state["steps"] + steps.steps, "nats": state["nats"] + surprise}
-
-    @torch.no_grad()
-    def _after(self, codes: Tensor, state: dict[str, Tensor], logs: list[Tensor] | None = None) -> dict[str, Tensor]:
-        x = Ragged(codes, torch.tensor([0, len(codes)]))
-        scores, after = self.network(x, nested("encoder", state, self.start))
-        made = torch.log_softmax(scores.double(), dim=1)
-        if logs is not None:
-            logs.append(made)
-        kept = {"steps": state["steps"], "nats": state["nats"], "logs": made[-1:].clone()}
-        return kept | flat("encoder", after)
-
-    def answer(self, state: dict[str, Tensor]) -> Next:
-        """The likeliest symbols to come."""
-        chances = state["logs"][0].exp()
-        top = chances.topk(min(_SHOWN, len(chances)))
-        named = {self.symbols[code]: p for code, p in zip(top.indices.tolist(), top.values.tolist(), strict=True)}
-        return Next(next(iter(named)), named, float(state["nats"][0]), counted(state))
-
-
-def _formed(scores: _Floats, allowed: Collection[str] | None, place: Mapping[str, int]) -> _Floats:
-    """The scores of what a form allows."""
-    if allowed is None:
-        return scores
-    codes = [place[symbol] for symbol in allowed if symbol in place]
-    made = np.full_like(scores, -np.inf)
-    made[codes] = scores[codes]
-    if not np.isfinite(made).any():
-        few = ", ".join(map(repr, list(allowed)[:8])) or "nothing"
-        raise OptionError(f"form allows {few}, of which the model knows no symbol. Allow one that training showed.")
-    return made
 
 
 def _metrics(each: Ragged) -> dict[str, float]:

@@ -71,12 +71,14 @@ class OnTables:
         raise NotImplementedError
 
     def piece(self, line: str, number: int) -> Any:
-        """What one line of standard input feeds: text, a token or a JSON list of them, the numbers of a step."""
+        """What one line of standard input feeds: text, a token, a JSON list of tokens or notes, numbers."""
         feature = self.feature_.only() if isinstance(self.feature_, Columns) else self.feature_
         if feature.kind == "text":
             return line
         if feature.kind == "tokens":
             return _tokens(line, number)
+        if feature.kind == "chords":
+            return _json_list(line, number)
         try:
             return [float(part) for part in line.replace(",", " ").split()]
         except ValueError:
@@ -343,9 +345,11 @@ def known_rows(truth: Sequence[Any]) -> list[int]:
 
 
 def _tokens(line: str, number: int) -> Any:
-    if not line.startswith("["):
-        return line.strip()
+    return _json_list(line, number) if line.startswith("[") else line.strip()
+
+
+def _json_list(line: str, number: int) -> Any:
     try:
         return json.loads(line)
     except ValueError as error:
-        raise DataError(f"line {number} of standard input: begins with [ but is no JSON list ({error}).") from None
+        raise DataError(f"line {number} of standard input: {line[:40]!r} is no JSON list ({error}).") from None

@@ -1,0 +1,36 @@
+"""Music: a model of chords that were made here writes new ones, and a MIDI file of them.
+
+Run it: python examples/music.py [--epochs N] [--midi out.mid].
+"""
+
+import argparse
+import random
+
+import elman
+from elman.midi import write_midi
+
+parser = argparse.ArgumentParser(description=__doc__)
+parser.add_argument("--epochs", type=int, help="passes over the training part (default: chosen by its size)")
+parser.add_argument("--midi", help="file to write")
+options = parser.parse_args()
+
+draw = random.Random(0)
+TRIADS = {"I": [60, 64, 67], "IV": [60, 65, 69], "V": [59, 62, 67], "vi": [60, 64, 69]}
+NEXT = {"I": ["IV", "V", "vi"], "IV": ["I", "V"], "V": ["I", "vi"], "vi": ["IV"]}
+
+
+def piece() -> list[list[int]]:
+    """Triads that follow each other as they do in songs, from the tonic and back to it."""
+    names = ["I"]
+    while len(names) < 8 or names[-1] != "I":
+        names.append(draw.choice(NEXT[names[-1]]))
+    return [TRIADS[name] for name in names]
+
+
+pieces = [piece() for _ in range(300)]
+model = elman.Generator(feature="chords", hidden=64, embed=32, epochs=options.epochs, seed=0).fit(pieces[:270])
+print(f"{model.evaluate(pieces[270:])['nats_per_step']:.2f} nats per chord")
+written = model.generate([TRIADS["I"]], length=16, seed=1)
+print(*written, sep="\n")
+if options.midi:
+    write_midi(options.midi, written)

@@ -1,0 +1,187 @@
+"""Chords as steps of a language model: the notes of a chord one after the other, highest first, then a mark.
+
+    [[60, 64, 67], []]    is    67 64 60 | |
+    p(c_1, ..., c_n) = prod_t p(s_t | s_1 ... s_{t-1})        a note given all chords before and the notes over it
+
+Notes are MIDI numbers, 60 the middle C. Since each set of notes has one order, this is a distribution over chords.
+Source of the factors: Boulanger-Lewandowski, Bengio & Vincent, "Modeling temporal dependencies in high-dimensional
+sequences", 2012 (there as RNN-NADE).
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from elman.errors import DataError, ModelFileError, OptionError
+from elman.features.base import UNKNOWN, Embedding, Feature, checked, listed, of_lengths, seen
+from elman.ragged import Ragged
+
+__all__ = ["MARK", "NOTES", "Chords", "below", "transposed"]
+
+NOTES = 128  # of MIDI: 0 to 127
+MARK = "|"  # the symbol that ends a chord
+_END = NOTES + 1  # its id; note n has id n + 1, and 0 is the unknown symbol, which no chord has
+Chord = list[int]
+
+
+@dataclass
+class Chords(Feature):
+    """Lists of chords as steps, each chord a list of MIDI numbers; an empty chord is a rest, an empty list no chord.
+
+    A note that stands twice in a chord sounds once. Nothing is learnt but the lowest and the highest note, for reports.
+    Raises `DataError` naming sequence and step for whatever is no chord.
+
+    >>> chords = Chords().fit([[[60, 64, 67], []]])
+    >>> chords.transform([[[60, 64, 67], []], []]).to_list()
+    [tensor([ 68,  65,  61, 129, 129]), tensor([], dtype=torch.int64)]
+    >>> chords.chords([68, 65, 61, 129, 129])
+    [[60, 64, 67], []]
+    """
+
+    kind: ClassVar[str] = "chords"
+
+    def fit(self, column: Any, *, name: str = "X") -> Self:
+        """Learns which notes there are."""
+        sequences = _sequences(column, name)
+        if not sequences:
+            raise DataError(f"{name} holds no sequences. Fitting needs at least one.")
+        notes = [note for sequence in sequences for chord in sequence for note in chord]
+        self._know(min(notes, default=0), max(notes, default=NOTES - 1))
+        return self
+
+    def transform(self, column: Any, *, name: str = "X") -> Ragged:
+        """The symbols of each sequence: int64 values `[steps]`, each from 1 to 129."""
+        self._check_fitted()
+        made = [[code for chord in sequence for code in _codes(chord)] for sequence in _sequences(column, name)]
+        lengths = np.array([len(codes) for codes in made], dtype=np.int64)
+        return of_lengths(np.array([code for codes in made for code in codes], dtype=np.int64), lengths)
+
+    def step(self, value: Any, *, name: str = "X") -> Tensor:
+        """The symbols `[steps]` of one chord, `[60, 64]`, or of a list of chords, `[[60, 64], []]`; `[]` is none."""
+        several = not _is_chord(value) or not len(value)
+        return self.transform([value if several else [value]], name=name).values
+
+    def words(self, ids: Sequence[int] | Tensor) -> list[str]:
+        """What each symbol stands for: "60", or "|" for the end of a chord. Raises `DataError` for other numbers."""
+        self._check_fitted()
+        numbers = [int(i) for i in ids]
+        if bad := [i for i in numbers if not 0 <= i <= _END]:
+            raise DataError(f"{bad[0]} is no symbol: this chords feature has the symbols 0 to {_END}.")
+        return [MARK if i == _END else str(i - 1) if i else UNKNOWN for i in numbers]
+
+    def chords(self, ids: Sequence[int]) -> list[Chord]:
+        """The chords that symbols stand for, lowest note first; a last one without its end is left out."""
+        made: list[Chord] = []
+        notes: list[int] = []
+        for code in ids:
+            if code == _END:
+                made.append(sorted(notes))
+                notes = []
+            else:
+                notes.append(code - 1)
+        return made
+
+    def module(self, width: int, dropout: float = 0.0) -> Embedding:
+        """An `Embedding` of `width` numbers for each symbol; `dropout` drops whole symbols while training."""
+        self._check_fitted()
+        return Embedding(_END + 1, width, dropout)
+
+    def config(self) -> dict[str, Any]:
+        """The lowest and the highest note of the training data."""
+        self._check_fitted()
+        return {"lowest": self.lowest_, "highest": self.highest_}
+
+    @classmethod
+    def restore(cls, config: Mapping[str, Any], tensors: Mapping[str, Tensor], files: Mapping[str, str]) -> Self:
+        """The saved feature. Raises `ModelFileError` if its notes cannot be right."""
+        lowest, highest = (checked(config, key, int, cls.kind) for key in ("lowest", "highest"))
+        if not 0 <= lowest <= highest < NOTES:
+            raise ModelFileError(
+                f"the saved chords feature has notes from {lowest} to {highest}. Notes go from 0 to 127."
+            )
+        made = cls()
+        made._know(lowest, highest)
+        return made
+
+    def describe(self) -> str:
+        """One line: `chords, notes 43 to 96`."""
+        self._check_fitted()
+        return f"chords, notes {self.lowest_} to {self.highest_}"
+
+    # ---- inside
+
+    def _know(self, lowest: int, highest: int) -> None:
+        self.lowest_, self.highest_, self.symbols = lowest, highest, _END + 1
+
+    def _check_fitted(self) -> None:
+        if self.symbols is None:
+            raise OptionError("this Chords is not fitted. Call fit(sequences) first.")
+
+
+def below(said: Sequence[str], symbols: Sequence[str], ends: bool = True) -> Collection[str]:
+    """What may come next, so that chords are chords: notes below the last one, or the mark; with `ends` also the end.
+
+    >>> sorted(below(["67", "2"], ["67", "2", "1", "0", "|", ""]))
+    ['0', '1', '|']
+    """
+    if not said or said[-1] == MARK:
+        return {symbol for symbol in symbols if symbol not in (MARK, UNKNOWN, "")} | {MARK} | ({""} if ends else set())
+    last = int(said[-1])
+    return {MARK, *(symbol for symbol in symbols if symbol.isdecimal() and int(symbol) < last)}
+
+
+def transposed(column: Any, halftones: int, *, name: str = "X") -> list[list[Chord]]:
+    """The chords of each sequence so many half-tones higher, or lower where the number is below 0.
+
+    A sequence in which a note would leave the range of MIDI is left out.
+
+    >>> transposed([[[60, 64], []], [[1]]], -2)
+    [[[58, 62], []]]
+    """
+    moved = [[[note + halftones for note in chord] for chord in piece] for piece in _sequences(column, name)]
+    return [piece for piece in moved if all(0 <= note < NOTES for chord in piece for note in chord)]
+
+
+def _codes(chord: Chord) -> list[int]:
+    return [*(note + 1 for note in sorted(set(chord), reverse=True)), _END]
+
+
+def _is_chord(value: Any) -> bool:
+    """Whether it is a list of numbers, and not of lists."""
+    plain = value.tolist() if isinstance(value, np.ndarray | Tensor) else value
+    return isinstance(plain, list | tuple) and not any(isinstance(part, list | tuple | np.ndarray) for part in plain)
+
+
+def _sequences(column: Any, name: str) -> list[list[Chord]]:
+    return [_piece(piece, i, name) for i, piece in enumerate(listed(column, name))]
+
+
+def _piece(piece: Any, i: int, name: str) -> list[Chord]:
+    """One sequence as a list of lists of int."""
+    plain = _plain(piece)
+    if plain is None:
+        raise DataError(f"{name}: sequence {i} is {seen(piece)}. Expected a list of chords: [[60, 64, 67], []].")
+    return [_chord(chord, i, j, name) for j, chord in enumerate(plain)]
+
+
+def _chord(chord: Any, i: int, j: int, name: str) -> Chord:
+    notes = _plain(chord)
+    if notes is None:
+        raise DataError(f"{name}: sequence {i}, step {j} is {seen(chord)}. A chord is a list of notes: [60], or [].")
+    for note in notes:
+        whole = isinstance(note, int | np.integer) and not isinstance(note, bool)
+        if not whole or not 0 <= note < NOTES:
+            raise DataError(f"{name}: sequence {i}, step {j} has {seen(note)}. A note is a MIDI number, 0 to 127.")
+    return [int(note) for note in notes]
+
+
+def _plain(value: Any) -> list[Any] | None:
+    if isinstance(value, list | tuple):
+        return list(value)
+    if isinstance(value, np.ndarray | torch.Tensor) and value.ndim:
+        return list(value.tolist())
+    return list(value.to_list()) if hasattr(value, "to_list") else None

@@ -1,0 +1,70 @@
+"""A language model that reads a text piece by piece, and always has the chances of what comes next."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from elman.features import Feature
+from elman.ragged import Ragged
+from elman.stream import counted, flat, nested
+from elman.tasks.language import LanguageNetwork
+
+__all__ = ["Listener", "Next"]
+
+_SHOWN = 10  # symbols that the answer of a stream names
+
+
+class Next(NamedTuple):
+    """What a language model says after the steps so far."""
+
+    symbol: str  # the likeliest next
+    probabilities: dict[str, float]  # of the ten likeliest
+    nats: float  # the surprise at all steps so far, together
+    steps: int  # how many steps were fed
+
+
+class Listener:
+    """A language model one step at a time; `Session` keeps the state."""
+
+    def __init__(self, feature: Feature, network: LanguageNetwork, symbols: Sequence[str]) -> None:
+        self.feature, self.network, self.symbols = feature, network, symbols
+        self.start = self.network.encoder.initial_state(1)
+
+    def read(self, value: Any, state: dict[str, Tensor]) -> tuple[Ragged, dict[str, Tensor]]:
+        """The steps in what a caller feeds, as one sequence, and the state once they were read."""
+        steps = self.feature.step(value, name="steps")
+        assert isinstance(steps, Tensor)
+        return Ragged(steps, torch.tensor([0, len(steps)])), state
+
+    def initial_state(self) -> dict[str, Tensor]:
+        """The state after the boundary, before the first step."""
+        begun = {"steps": torch.zeros(1, dtype=torch.int64), "nats": torch.zeros(1, dtype=torch.float64)}
+        return self._after(torch.tensor([len(self.symbols) - 1]), begun | flat("encoder", self.start))
+
+    def advance(self, steps: Ragged, state: dict[str, Tensor]) -> dict[str, Tensor]:
+        """The state after some more steps."""
+        logs = [state["logs"]]
+        made = self._after(steps.values, state, logs)
+        surprise = -torch.cat(logs)[: steps.steps].gather(1, steps.values[:, None]).sum()
+        return made | {"steps": state["steps"] + steps.steps, "nats": state["nats"] + surprise}
+
+    @torch.no_grad()
+    def _after(self, codes: Tensor, state: dict[str, Tensor], logs: list[Tensor] | None = None) -> dict[str, Tensor]:
+        x = Ragged(codes, torch.tensor([0, len(codes)]))
+        scores, after = self.network(x, nested("encoder", state, self.start))
+        made = torch.log_softmax(scores.double(), dim=1)
+        if logs is not None:
+            logs.append(made)
+        kept = {"steps": state["steps"], "nats": state["nats"], "logs": made[-1:].clone()}
+        return kept | flat("encoder", after)
+
+    def answer(self, state: dict[str, Tensor]) -> Next:
+        """The likeliest symbols to come."""
+        chances = state["logs"][0].exp()
+        top = chances.topk(min(_SHOWN, len(chances)))
+        named = {self.symbols[code]: p for code, p in zip(top.indices.tolist(), top.values.tolist(), strict=True)}
+        return Next(next(iter(named)), named, float(state["nats"][0]), counted(state))

@@ -1,0 +1,183 @@
+"""How a language model writes: symbol after symbol, each drawn from the chances of what may come next."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from elman.errors import OptionError
+from elman.features import Chords, Feature, Text, Tokens
+from elman.features.base import shown
+from elman.features.chords import MARK, below
+from elman.options import is_whole
+from elman.sampling import Sampling
+from elman.tasks.language import LanguageNetwork
+from elman.verse import END
+
+__all__ = ["Form", "Writes"]
+
+_Floats = NDArray[np.float64]
+#: Which symbols may come next: from the symbols of the text so far, and all there are; None: any.
+Form = Callable[[Sequence[str], Sequence[str]], "Collection[str] | None"]
+
+
+class Writes:
+    """The part of `Generator` that writes."""
+
+    if TYPE_CHECKING:
+        feature_: Feature
+        network_: LanguageNetwork
+        ends_: bool
+        _check_fitted: Callable[[], None]
+
+    def generate(self, prompt: Any = "", **how: Any) -> Any:
+        """A text that begins with `prompt`, or for a model of tokens or chords a list; `how` it goes on: `generating`.
+
+        >>> from elman.tasks import Generator
+        >>> model = Generator(hidden=8, embed=8, epochs=1, verbose=False).fit(["to be or not to be"] * 3)
+        >>> model.generate("to b", length=3, seed=1) == model.generate("to b", length=3, seed=1)
+        True
+        """
+        made = list(self.generating(prompt, **how))
+        return prompt + "".join(made) if isinstance(self.feature_, Text) else [*prompt, *made]
+
+    def generating(
+        self,
+        prompt: Any = "",
+        *,
+        length: int = 200,
+        temperature: float = 0.8,
+        top_k: int | None = None,
+        top_p: float = 1.0,
+        repetition: float = 1.0,
+        stop: str | Collection[str] = (),
+        form: Form | None = None,
+        seed: int | None = None,
+    ) -> Iterator[Any]:
+        """The symbols after `prompt`, or the chords, one after another as they are drawn: at most `length`.
+
+        `temperature`, `top_k`, `top_p`, `repetition`: see `elman.sampling.Sampling`. It ends where the model ends a
+        document, and before a symbol that is one of `stop`. `form(symbols so far, all symbols)` says which may come
+        next, "" being the end (`elman.verse.Verse`); None: any. `seed` makes it repeatable. A symbol of the prompt that
+        training never showed is read as the unknown one, which is never written. Chords are lists of notes, lowest
+        first, none twice; a form sees them as their notes from the highest down, and "|" (`elman.features.chords`).
+
+        Raises ``OptionError`` for what cannot be, and where a form leaves nothing that may come next.
+        """
+        self._check_fitted()
+        how = Sampling(temperature=temperature, top_k=top_k, top_p=top_p, repetition=repetition)
+        if not is_whole(length, 0):
+            raise OptionError(f"length = {length!r} must be a whole number of at least 0")
+        said, stops = self._ids(prompt), [stop] if isinstance(stop, str) else stop
+        random = np.random.default_rng(seed)
+        if isinstance(self.feature_, Chords):
+            return self._chords(self._codes(said, how, stops, self._chord_form(form), random), length)
+        return self._symbols_in(self._codes(said, how, stops, form, random), length, begins=not said)
+
+    def asked(self, prompt: str) -> Any:
+        """A prompt as it is written on the command line: a text, or for tokens and chords a list in JSON."""
+        self._check_fitted()
+        if isinstance(self.feature_, Text):
+            return prompt
+        try:
+            found = json.loads(prompt or "[]")
+        except ValueError:
+            found = None
+        if not isinstance(found, list):
+            example = "[[60, 64, 67]]" if isinstance(self.feature_, Chords) else '["a", "b"]'
+            raise OptionError(f"prompt {shown(prompt)} is no JSON list. This model goes on from lists: {example}")
+        return found
+
+    @torch.no_grad()
+    def _codes(
+        self, said: list[int], how: Sampling, stop: Collection[str], form: Form | None, random: np.random.Generator
+    ) -> Iterator[int]:
+        """The codes of the symbols to come, without end or until the model says so."""
+        network, symbols = self.network_, self._symbols()
+        place = {symbol: code for code, symbol in enumerate(symbols)}
+        stepper = network.encoder.stepper()
+        for code in [len(symbols) - 1, *said]:
+            y = stepper.step(network.input.step(torch.tensor([code])))
+        while True:
+            scores = network.scores(y.clone())[0].double().numpy()
+            scores[0] = -np.inf  # the unknown symbol
+            if not self.ends_ and form is None:
+                scores[-1] = -np.inf
+            if form is not None:
+                scores = _formed(scores, form([symbols[code] for code in said], symbols), place)
+            code = how.draw(scores, random, said)
+            if code == len(symbols) - 1 or symbols[code] in stop:
+                return
+            said.append(code)
+            yield code
+            y = stepper.step(network.input.step(torch.tensor([code])))
+
+    def _symbols_in(self, codes: Iterator[int], length: int, begins: bool) -> Iterator[Any]:
+        """Each code as it stands in a text or a list; `begins`: nothing stands before the first."""
+        for place, code in zip(range(length), codes, strict=False):
+            yield self._written(code, first=begins and not place)
+
+    def _chords(self, codes: Iterator[int], length: int) -> Iterator[list[int]]:
+        assert isinstance(self.feature_, Chords)
+        for _ in range(length):
+            notes = []
+            for code in codes:
+                notes.append(code)
+                if made := self.feature_.chords(notes):
+                    yield made[0]
+                    break
+            else:
+                return
+
+    def _chord_form(self, form: Form | None) -> Form:
+        """The order of the notes in a chord, and what else is demanded."""
+
+        def both(said: Sequence[str], symbols: Sequence[str]) -> Collection[str]:
+            allowed = below(said, symbols, self.ends_ or form is not None)
+            demanded = None if form is None else form(said, symbols)
+            return allowed if demanded is None else set(allowed) & set(demanded)
+
+        return both
+
+    def _symbols(self) -> list[str]:
+        """What each code stands for: the symbols of the feature, and last the end."""
+        named: Any = self.feature_
+        return [*named.words(range(int(self.feature_.symbols or 0))), END]
+
+    def _ids(self, prompt: Any) -> list[int]:
+        if isinstance(self.feature_, Text) and not isinstance(prompt, str):
+            raise OptionError(f"prompt = {shown(prompt)} must be a text")
+        if not isinstance(self.feature_, Text) and (isinstance(prompt, str) and not prompt):
+            prompt = []
+        steps: Any = self.feature_.step(prompt, name="prompt")
+        found: list[int] = steps.tolist()
+        return found
+
+    def _written(self, code: int, first: bool) -> Any:
+        """A symbol as it stands in a text or in a list: words have a space before them, tokens are what they were."""
+        if isinstance(self.feature_, Tokens):
+            return self.feature_.vocabulary_[code - 1]
+        (symbol,) = self.feature_.words([code]) if isinstance(self.feature_, Text) else (MARK,)
+        if not isinstance(self.feature_, Text) or self.feature_.unit_ == "characters":
+            return symbol
+        if self.feature_.unit_ == "subwords":
+            return symbol.replace("\u2581", "" if first else " ")
+        return symbol if first or self.feature_.unit_ == "mixed" else f" {symbol}"
+
+
+def _formed(scores: _Floats, allowed: Collection[str] | None, place: Mapping[str, int]) -> _Floats:
+    """The scores of what a form allows."""
+    if allowed is None:
+        return scores
+    codes = [place[symbol] for symbol in allowed if symbol in place]
+    made = np.full_like(scores, -np.inf)
+    made[codes] = scores[codes]
+    if not np.isfinite(made).any():
+        few = ", ".join(map(repr, list(allowed)[:8])) or "nothing"
+        raise OptionError(f"form allows {few}, of which the model knows no symbol. Allow one that training showed.")
+    return made
