@@ -123,14 +123,15 @@ FEATURES: dict[str, list[Any]] = {
     "words": [["a", "good", "film"], []],
     "numbers": [[1.5, 2.5], [3.0]],
     "images": [np.ones((3, 4, 5)), np.zeros((1, 4, 5))],
+    "sound": [np.ones(4000), np.zeros(0)],
     "chords": [[[60, 64, 67], []], []],
 }
 
 #: The features that `infer` takes for another, since only a task can know that they are meant.
-INFERRED = {"words": "tokens", "chords": "numbers"}
+INFERRED = {"words": "tokens", "chords": "numbers", "sound": "numbers"}
 
 #: Each task, by its verb.
-TASKS = ["classify", "regress", "multitask", "forecast", "tag", "generate"]
+TASKS = ["classify", "regress", "multitask", "forecast", "tag", "generate", "transcribe"]
 
 #: The instruction sets that were built and that this processor has.
 SETS: list[str] = ops.info()["found"]

@@ -13,7 +13,7 @@ from elman.ragged import Ragged
 
 if TYPE_CHECKING:
     from elman.stream import Session
-    from elman.tasks import Classifier, Forecaster, Generator, Multitask, Regressor, Tagger, load
+    from elman.tasks import Classifier, Forecaster, Generator, Multitask, Regressor, Tagger, Transcriber, load
 
 #: Names that wait until they are used: the tasks bring libraries that take longer to import than torch.
 _LATER = {
@@ -24,6 +24,7 @@ _LATER = {
     "Regressor": "elman.tasks",
     "Session": "elman.stream",
     "Tagger": "elman.tasks",
+    "Transcriber": "elman.tasks",
     "load": "elman.tasks",
 }
 
@@ -49,6 +50,7 @@ __all__ = [
     "Regressor",
     "Session",
     "Tagger",
+    "Transcriber",
     "load",
     "missing",
     "nn",

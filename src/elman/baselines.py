@@ -40,6 +40,7 @@ from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardSc
 from elman.errors import DataError, ShapeError
 from elman.features import Feature, Inputs, Number, Numbers, Text, infer
 from elman.metrics import accuracy
+from elman.transcripts import error_rates
 
 __all__ = [
     "Baseline",
@@ -145,6 +146,11 @@ def tokens() -> Baseline:
 def numbers() -> Baseline:
     """Numbers: mean, deviation, least, largest, first and last value of each column, and the length."""
     return Baseline("summary statistics + logistic regression", _numbers_model)
+
+
+def sound(feature: Feature) -> Baseline:
+    """Sound: the summary statistics of its bands, as a fitted feature hears them."""
+    return Baseline("summary statistics of the bands + logistic regression", lambda X: _sound_model(feature))
 
 
 def majority() -> Baseline:
@@ -315,6 +321,11 @@ def _numbers_model(X: Any) -> Any:
     return make_pipeline(_summaries(X), StandardScaler(), LogisticRegression(max_iter=1000))
 
 
+def _sound_model(feature: Feature) -> Any:
+    heard = FunctionTransformer(lambda column: _summary(feature, column))
+    return make_pipeline(heard, StandardScaler(), LogisticRegression(max_iter=1000))
+
+
 def _summaries(X: Any) -> Any:
     feature = Numbers().fit(X)
     return FunctionTransformer(lambda column: _summary(feature, column))
@@ -367,3 +378,33 @@ class CommonestTag:
     def predict(self, X: Any) -> list[list[Any]]:
         """The labels of each sequence."""
         return [[self.labels.get(word, self.unknown) for word in words] for words in _listed(X)]
+
+
+@dataclass
+class Constant:
+    """The rival of a transcriber: the class of sound most frequent, the same transcript for all, that is least wrong.
+
+    It is one of the hundred commonest transcripts, their commonest word, or nothing; where a tie, the first of these.
+
+    >>> Constant().fit([None] * 3, ["GO ON", "GO", "STOP"]).predict([None])
+    ['GO']
+    """
+
+    name: str = "the least wrong constant transcript"
+    seconds: float = field(default=0.0, init=False)  # that fitting took
+    transcript: Any = field(default="", init=False)
+
+    def fit(self, X: Any, y: Sequence[Any]) -> Self:
+        """Learn from transcripts; `X` is not looked at."""
+        begin = time.perf_counter()
+        known = [" ".join(one) if isinstance(one, list) else one for one in y]
+        words = Counter(word for one in known for word in one.split())
+        tried = [one for one, _ in Counter(known).most_common(100)] + [word for word, _ in words.most_common(1)] + [""]
+        best = min(tried, key=lambda one: error_rates(known, [one] * len(known))["wer"])
+        self.transcript = best.split() if isinstance(y[0], list) else best
+        self.seconds = time.perf_counter() - begin
+        return self
+
+    def predict(self, X: Any) -> list[Any]:
+        """The same for each sequence."""
+        return [self.transcript] * len(X)

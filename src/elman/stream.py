@@ -14,7 +14,7 @@ from torch import Tensor
 from elman.errors import DataError, OptionError
 from elman.ragged import Ragged
 
-__all__ = ["Answer", "Estimate", "Session", "Stepper", "Tagged", "Told"]
+__all__ = ["Answer", "Estimate", "Heard", "Session", "Stepper", "Tagged", "Told"]
 
 
 class Answer(NamedTuple):
@@ -29,6 +29,13 @@ class Estimate(NamedTuple):
     """What a regressor says of the steps so far, or with `every_step` of the last of them."""
 
     value: Any  # the number; an array where there are several, a dict where they have names
+    steps: int  # how many steps were fed
+
+
+class Heard(NamedTuple):
+    """What a transcriber says of the steps so far."""
+
+    transcript: Any  # a text, or a list where the training transcripts were lists
     steps: int  # how many steps were fed
 
 
@@ -93,13 +100,13 @@ class Session:
 
         - a text model: a piece of text that ends where a word ends, or a list of such pieces;
         - a model of tokens: one token, or a list of tokens;
+        - a model of sound: samples, as many as there are, or a pair (samples, rate);
         - a model of numbers: one number or one row of them, or an array [steps, width]; NaN and None are missing.
 
         Raises ``DataError`` for steps of another kind or width; the state is then as it was.
         """
         values, state = self._stepper.read(steps, self._state)
-        if values.steps:
-            self._state = self._stepper.advance(values, state)
+        self._state = self._stepper.advance(values, state) if values.steps else state
         return self.answer
 
     @property

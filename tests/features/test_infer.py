@@ -6,13 +6,13 @@ import pytest
 import torch
 
 from elman.errors import DataError
-from elman.features import FEATURES, Chords, Images, Numbers, Text, Tokens, Words, infer
+from elman.features import FEATURES, Chords, Images, Numbers, Sound, Text, Tokens, Words, infer
 from elman.ragged import Ragged
 
 
 def test_the_table_names_every_feature():
     known = {"text": Text, "tokens": Tokens, "words": Words, "numbers": Numbers, "images": Images, "chords": Chords}
-    assert known == FEATURES
+    assert known | {"sound": Sound} == FEATURES
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """What is a step? One file for each kind of input; `infer` looks at a column and picks the kind.
 
 `text.py` texts · `tokens.py` lists of tokens · `words.py` words with their letters · `numbers.py` series, signals
-`images.py` films · `chords.py` music
+`images.py` films · `chords.py` music · `sound.py` sound
 
 Of whole sequences: `category.py` · `number.py`. Several columns of different kinds together: `columns.py`.
 """
@@ -19,6 +19,7 @@ from elman.features.columns import Columns, Inputs, symbolic
 from elman.features.images import Images
 from elman.features.number import Number
 from elman.features.numbers import Numbers
+from elman.features.sound import Sound
 from elman.features.static import Static
 from elman.features.text import Text
 from elman.features.tokens import Tokens
@@ -36,6 +37,7 @@ __all__ = [
     "Inputs",
     "Number",
     "Numbers",
+    "Sound",
     "Static",
     "Text",
     "Tokens",
@@ -45,7 +47,7 @@ __all__ = [
 ]
 
 FEATURES: dict[str, type[Feature]] = {
-    feature.kind: feature for feature in (Text, Tokens, Words, Numbers, Images, Chords)
+    feature.kind: feature for feature in (Text, Tokens, Words, Numbers, Images, Chords, Sound)
 }
 #: Of what is known of a whole sequence.
 STATICS: dict[str, type[Static]] = {static.kind: static for static in (Category, Number)}
@@ -57,6 +59,8 @@ def infer(column: Any, *, name: str = "X") -> Feature:
     Texts → `Text`; lists of str → `Tokens`; arrays or lists of numbers, 2-D and 3-D arrays, frames of numbers and
     `Ragged` → `Numbers`; 4-D and 5-D arrays, lists of 3-D and 4-D ones → `Images`. Integers are taken as measurements:
     for ids write `Tokens()` yourself, for music `Chords()`.
+
+    A path is a text: that files of sound are meant a task must say (feature = "sound").
 
     Missing values among the numbers stay: `Numbers` fills them.
 

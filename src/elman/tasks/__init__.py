@@ -2,7 +2,7 @@
 
 `classify.py` one label per sequence · `regress.py` a number, or several, per sequence or step
 `multitask.py` several labels and numbers per sequence · `forecast.py` the next values of many series
-`tag.py` one label per step · `generate.py` what comes next
+`tag.py` one label per step · `generate.py` what comes next · `transcribe.py` what was said
 """
 
 from __future__ import annotations
@@ -19,11 +19,12 @@ from elman.tasks.generate import Generator
 from elman.tasks.multitask import Multitask
 from elman.tasks.regress import Regressor
 from elman.tasks.tag import Tagger
+from elman.tasks.transcribe import Transcriber
 
-__all__ = ["TASKS", "Classifier", "Forecaster", "Generator", "Multitask", "Regressor", "Tagger", "Task", "load"]
+__all__ = ["TASKS", "Classifier", "Forecaster", "Generator", "Multitask", "Regressor", "Tagger", "Task", "Transcriber", "load"]
 
 TASKS: dict[str, type[Task]] = {
-    task.task: task for task in (Classifier, Regressor, Multitask, Forecaster, Tagger, Generator)
+    task.task: task for task in (Classifier, Regressor, Multitask, Forecaster, Tagger, Generator, Transcriber)
 }
 
 

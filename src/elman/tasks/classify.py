@@ -40,7 +40,7 @@ from elman.bundle import Bundle
 from elman.diagnose import Probe
 from elman.errors import DataError, OptionError
 from elman.explain import Question, parts_of
-from elman.features import Columns, Feature, Numbers, symbolic
+from elman.features import Columns, Feature, Numbers, Sound, symbolic
 from elman.features.base import shown
 from elman.features.columns import symbolic_parts
 from elman.history import History
@@ -134,7 +134,7 @@ class Classifier(ClassifierMixin, LabelRows, ColumnTask):
         check_table(column)
         weights = self._weights(classes, codes)
         feature = self._feature(column)
-        signals = isinstance(feature, Numbers)
+        signals = isinstance(feature, Numbers | Sound)
         rest = held_out(codes, len(codes), self.validation, self.seed, _LEAST_SIGNALS if signals else LEAST)
         training = np.setdiff1d(np.arange(len(codes)), rest)
         data, kept = self._features(feature, column, training, rest)

@@ -19,7 +19,7 @@ from elman.bundle import Bundle
 from elman.cells import CELLS
 from elman.convolution import Convolution
 from elman.errors import DataError, OptionError
-from elman.features import FEATURES, Columns, Feature, Images, Inputs, Numbers, infer
+from elman.features import FEATURES, Columns, Feature, Images, Inputs, Numbers, Sound, infer
 from elman.features.base import is_frame, listed, shown
 from elman.features.kinds import KINDS, kinds_of
 from elman.features.numbers import BLOCKS
@@ -32,6 +32,7 @@ __all__ = ["ColumnTask", "by_name", "check_column", "check_table", "count"]
 
 _Indices = NDArray[np.int64]
 _OF_NUMBERS = tuple(f.name for f in dataclasses.fields(Numbers))
+_OF_SOUND = ("rate", "window", "hop", "bands")
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -42,7 +43,8 @@ class ColumnTask(Task):
     input: str | Sequence[str] | None = None  # the column of a frame to read, or several; None: all but the target
     features: dict[str, str] | None = None  # what columns are, by name: "text", "tokens", "numbers" (one a step),
     #   "number", "category" (one a sequence), "skip"; None, and those that are not named: as the data look
-    feature: str = "auto"  # what a step is: "text", "tokens", "numbers", "images"; "auto": as the data look
+    feature: str = "auto"  # what a step is: "text", "tokens", "words", "numbers", "images", "sound"; "auto": as the
+    #   data look, where a path counts as text
     unit: str = "auto"  # of texts: "words", "characters", "mixed", "subwords"; "auto": "mixed" or "words" by script
     max_words: int = 30_000  # of texts and tokens: most symbols kept, the commonest first
     min_count: int | None = None  # symbols seen less often are unknown; None: 2 from 100 000 training steps, else 1
@@ -58,6 +60,10 @@ class ColumnTask(Task):
     times: int | None = None  # which number of a step is its time stamp; None: none, steps are equally long
     every: float | None = None  # length of the steps to resample to, in the unit of the time stamps; None: as they are
     sort: bool = False  # whether to put the steps of a sequence in the order of their time stamps
+    rate: int | None = None  # of sound: samples a second, others are resampled; None: the lowest of the training files
+    window: float = 0.025  # of sound: seconds that a step hears
+    hop: float = 0.01  # of sound: seconds from step to step
+    bands: int = 40  # of sound: bands of the mel scale, the width of a step
     embed: int = 64  # numbers in the learnt vector of a symbol or an image; unused for numbers
     symbol_dropout: float = 0.4  # share of a sequence's distinct symbols that are left out (Gal & Ghahramani 2016)
     channels: int | Sequence[int] | None = None  # widths of convolutions; 0: none; None: 64, 64 to classify numbers
@@ -81,7 +87,8 @@ class ColumnTask(Task):
         """Everything that is wrong with the options, a sentence each."""
         kinds, units = ("auto", *FEATURES), ("auto", "words", "characters", "mixed", "subwords")
         found = super().problems() + choice(self, "feature", kinds) + choice(self, "unit", units)
-        found += self._number_problems() + whole(self, "max_words") + whole(self, "embed")
+        given = {name: getattr(self, name) for name in _OF_SOUND}
+        found += Sound(**given).problems() + self._number_problems() + whole(self, "max_words") + whole(self, "embed")
         found += whole(self, "min_count") if self.min_count is not None else []
         found += share(self, "symbol_dropout") + share(self, "head_dropout")
         pool: Any = self.pool
@@ -138,7 +145,7 @@ class ColumnTask(Task):
 
         None where `channels` say so, or are None and the steps are no complete numbers.
         """
-        signals = isinstance(feature, Numbers) and inputs == feature.width_ and self.cell != "conv_lstm"
+        signals = isinstance(feature, Numbers | Sound) and inputs == feature.width_ and self.cell != "conv_lstm"
         default = self.front_of_signals if signals else ()
         widths = [int(width) for width in (default if self.channels is None else np.atleast_1d(self.channels))]
         if not any(widths):
@@ -221,7 +228,7 @@ class ColumnTask(Task):
         made = FEATURES[made]() if isinstance(made, str) else made
         if isinstance(made, Images):
             made.maps = self.cell == "conv_lstm"
-        for name in ("unit", "max_words", "min_count", "lower", *_OF_NUMBERS):
+        for name in ("unit", "max_words", "min_count", "lower", *_OF_SOUND, *_OF_NUMBERS):
             value, default = getattr(self, name), getattr(type(self), name)
             if hasattr(made, name):
                 setattr(made, name, value if value is not None else getattr(made, name))

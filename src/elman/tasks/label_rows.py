@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from elman import metrics, report
-from elman.baselines import Baseline, majority, rival
+from elman.baselines import Baseline, majority, rival, sound
 from elman.errors import DataError
 from elman.files import Table
 from elman.tasks.tables import AnswersRows, check_names, is_csv, refuse_gaps, written
@@ -80,7 +80,7 @@ class LabelRows(AnswersRows):
 
     def rivals(self, X: Any, target: str) -> list[Baseline]:
         """A linear model of what the sequences hold, and the commonest class."""
-        return [rival(X), majority()]
+        return [sound(self.feature_) if self.feature_.kind == "sound" else rival(X), majority()]
 
     def spoken(self, answer: Any) -> tuple[str, dict[str, Any]]:
         """The class and its probability."""

@@ -267,7 +267,7 @@ class NetworkStepper:
     def _after(self, y: Tensor, state: dict[str, Tensor]) -> dict[str, Tensor]:
         pool = self.network.path.pool
         if pool is None:
-            return {"last": y[-1:].clone()}
+            return {"last": y[-1:].clone() if len(y) else state["last"]}
         pooled = state["pool"]
         for row in y.split(1) if len(y) else ():
             _, pooled = pool.step(row, pooled)

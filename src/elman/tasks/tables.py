@@ -39,6 +39,7 @@ class OnTables:
 
     if TYPE_CHECKING:
         feature_: Any
+        feature: str
 
     def fit_table(self, table: Table, target: Sequence[str], *, out: str, resume: bool) -> None:
         """Learns from a table. Raises ``DataError``, naming file and line, before what would spoil it begins."""
@@ -79,6 +80,8 @@ class OnTables:
             return _tokens(line, number)
         if feature.kind == "chords":
             return _json_list(line, number)
+        if feature.kind == "sound":
+            return _sound(line)
         try:
             return [float(part) for part in line.replace(",", " ").split()]
         except ValueError:
@@ -141,6 +144,10 @@ class AnswersRows(OnTables):
         """How many sequences, what was learnt, and what each column was taken for."""
         return f"{rows:,} sequences, {self.learnt()}; {self._inputs_in_words()}"
 
+    def hears(self, column: pl.Series) -> bool:
+        """Whether the texts of a column, in training, are paths of sound files."""
+        return self.feature == "sound"
+
     def outcome(self, rows: int) -> dict[str, Any]:
         """The same for machines."""
         return {"sequences": rows, "input": self._inputs_in_words(), **self.facts()}
@@ -157,6 +164,8 @@ class AnswersRows(OnTables):
         y = truth[target[0]] if len(target) == 1 and not self.by_name else truth
         several = len(names) > 1 or self.features
         frame = typed(table, names, self.features) if several else table.frame.select(names)
+        if not several and self.hears(frame[names[0]]):
+            frame = frame.with_columns(_beside(table, names[0]))
         told(lambda: self.fit(frame, y, out=out, resume=resume), table)
 
     def answer_table(self, table: Table, input: str | None, target: Sequence[str]) -> pl.DataFrame:
@@ -220,7 +229,8 @@ class AnswersRows(OnTables):
         if not isinstance(name, str):
             raise OptionError("the model was not trained by this command line and names no input column. Give --input.")
         _check_sequences(table, name)
-        return table.frame[name].to_list()
+        heard = self.feature_.kind == "sound"
+        return (_beside(table, name) if heard else table.frame[name]).to_list()
 
     def _names_to_learn(self, table: Table, target: Sequence[str]) -> list[str]:
         check_names(table, target)
@@ -342,6 +352,27 @@ def known_rows(truth: Sequence[Any]) -> list[int]:
     [0, 2]
     """
     return [i for i, value in enumerate(truth) if not is_missing(value)]
+
+
+def _beside(table: Table, name: str) -> pl.Series:
+    """Paths as seen from where the table lies; what is no text stays."""
+    import polars as pl
+
+    column = table.frame[name]
+    if column.dtype != pl.String:
+        return column
+    folder = table.path.parent
+    return pl.Series(name, [str(folder / path) for path in column.to_list()], dtype=pl.String)
+
+
+def _sound(line: str) -> Any:
+    """Samples, or the path of a file."""
+    import numpy as np
+
+    try:
+        return np.array([float(part) for part in line.replace(",", " ").split()])
+    except ValueError:
+        return line.strip()
 
 
 def _tokens(line: str, number: int) -> Any:

@@ -1,0 +1,208 @@
+"""Sound files as samples, and samples of one rate as samples of another.
+
+Files are WAV with whole numbers (PCM) of 8, 16, 24 or 32 bits; every other kind goes through soundfile, where it is
+installed. Channels are mixed down to their mean, whole numbers become shares of full scale, -1 to 1.
+
+A new rate (Smith & Gossett 1984): with r = new / old, c = 0.95 min(1, r) and w = 16 / c samples to either side,
+
+    y_m = sum_k x_k c sinc(c (m / r - k)) cos^2(pi (m / r - k) / (2 w))        |m / r - k| < w
+
+y_m is there once all samples that it reads are; before the first sample there are zeros. So a stream has the bits of
+the whole, and 16 / c samples at the end of a sound are not heard.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import wave
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from elman.errors import DataError
+
+__all__ = ["RATES", "Resampled", "full_scale", "rate_of", "read_wave", "resample"]
+
+RATES = (1000, 768_000)  # samples a second: the slowest and fastest that are read
+_CROSSINGS = 16  # zeros of sinc to either side
+_ROLL = 0.95  # where the filter begins to fall, as a share of the lower of the two half rates
+_BLOCK = 1 << 16  # samples that are made at a time: bounds the memory
+_MOST_CHANNELS = 64
+
+_Samples = NDArray[np.float64]
+
+
+def read_wave(path: str | os.PathLike[str]) -> tuple[_Samples, int]:
+    """The samples of a sound file, float64 [samples], and how many make a second.
+
+    Raises ``DataError``, naming the file, where it is missing, cut short, or no sound that can be read.
+    """
+    samples, rate = _read(Path(path), whole=True)
+    return samples, rate
+
+
+def rate_of(path: str | os.PathLike[str]) -> int:
+    """The rate that a sound file says, with the errors of `read_wave` that concern its head."""
+    return _read(Path(path), whole=False)[1]
+
+
+def _read(file: Path, whole: bool) -> tuple[_Samples, int]:
+    try:
+        size = file.stat().st_size
+        with file.open("rb") as opened:
+            head = opened.read(12)
+    except OSError as error:
+        raise DataError(f"{file} cannot be read: {error.strerror or error}. Paths are those of sound files.") from None
+    if not size:
+        raise DataError(f"{file} is empty: a sound file has a head of 44 bytes at least.")
+    if head[:4] != b"RIFF" or head[8:12] != b"WAVE":
+        return _by_soundfile(file, "is no WAV file", whole)
+    try:
+        with wave.open(str(file), "rb") as opened:
+            return _samples(opened, file, size, whole)
+    except wave.Error as error:  # WAV of another kind: floating point, compressed
+        return _by_soundfile(file, f"is a WAV file of another kind ({error})", whole)
+    except EOFError:
+        raise DataError(f"{file} is cut short: it ends within its head. Copy it again.") from None
+
+
+def _samples(opened: wave.Wave_read, file: Path, size: int, whole: bool) -> tuple[_Samples, int]:
+    channels, width, rate, count = opened.getparams()[:4]
+    check_rate(rate, str(file))
+    if not 1 <= channels <= _MOST_CHANNELS or width not in (1, 2, 3, 4):
+        raise DataError(f"{file} says it has {channels} channels of {8 * width} bits, which cannot be.")
+    if count * channels * width > size:  # before memory is taken
+        there = size // (channels * width)
+        raise DataError(f"{file} is cut short: its head says {count} samples, its size is that of {there} at most.")
+    data = opened.readframes(count if whole else 0)
+    if whole and len(data) < count * channels * width:
+        raise DataError(f"{file} is cut short: its head says {count} samples, it has {len(data) // channels // width}.")
+    return _mixed(_shares(data, width).reshape(-1, channels)), rate
+
+
+def _shares(data: bytes, width: int) -> _Samples:
+    """Whole numbers of some bytes as shares of full scale."""
+    if width == 1:
+        return (np.frombuffer(data, np.uint8).astype(np.float64) - 128) / 128
+    if width == 3:  # the upper three bytes of a whole number of four
+        wide = np.zeros((len(data) // 3, 4), np.uint8)
+        wide[:, 1:] = np.frombuffer(data, np.uint8).reshape(-1, 3)
+        return wide.view("<i4")[:, 0] / 2.0**31
+    return np.frombuffer(data, f"<i{width}") / 2.0 ** (8 * width - 1)
+
+
+def _mixed(samples: NDArray[Any]) -> _Samples:
+    """Channels [samples, channels] mixed down, the first first, so that the bits do not depend on how NumPy adds."""
+    total = samples[:, 0].astype(np.float64)
+    for channel in range(1, samples.shape[1]):
+        total = total + samples[:, channel]
+    return total / samples.shape[1]
+
+
+def _by_soundfile(file: Path, what: str, whole: bool) -> tuple[_Samples, int]:
+    try:
+        import soundfile
+    except ImportError:
+        raise DataError(f"{file} {what}. Other sound files need soundfile: pip install 'elman[audio]'.") from None
+    try:
+        with soundfile.SoundFile(str(file)) as opened:
+            rate = int(opened.samplerate)
+            check_rate(rate, str(file))
+            samples = opened.read(-1 if whole else 0, dtype="float64", always_2d=True)
+    except RuntimeError as error:
+        raise DataError(f"{file} {what}, and soundfile cannot read it: {error}") from None
+    return _mixed(samples), rate
+
+
+def check_rate(rate: int, name: str) -> None:
+    """Raises ``DataError`` for a rate that no sound has.
+
+    >>> check_rate(8000, "a.wav")
+    """
+    if not RATES[0] <= rate <= RATES[1]:
+        raise DataError(f"{name} says {rate} samples a second. Between {RATES[0]} and {RATES[1]} can be read.")
+
+
+def full_scale(value: Any, name: str) -> _Samples:
+    """Samples in memory, [samples] or [samples, channels], as shares of full scale, float64 [samples].
+
+    Numbers of floating point stay as they are; whole numbers must be of a type with 8 (unsigned), 16 or 32 bits.
+    Raises ``DataError``.
+
+    >>> full_scale(np.array([16384, -32768], np.int16), "X").tolist()
+    [0.5, -1.0]
+    """
+    try:
+        array = np.asarray(value.detach().cpu() if hasattr(value, "detach") else value)
+    except (ValueError, TypeError):
+        raise DataError(f"{name} is no array of samples.") from None
+    if array.size == 0:
+        return np.zeros(0)
+    if array.dtype.kind not in "iuf" or array.dtype in (np.int8, np.uint16, np.uint32, np.int64, np.uint64):
+        raise DataError(
+            f"{name} holds {array.dtype}. Samples are numbers of floating point from -1 to 1, or int16, int32 or uint8."
+        )
+    if array.ndim > 2 or (array.ndim == 2 and not 1 <= array.shape[1] <= _MOST_CHANNELS) or array.ndim == 0:
+        raise DataError(f"{name} has shape {list(array.shape)}. Samples are [samples], or [samples, channels].")
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        where = int(np.argwhere(~np.isfinite(array))[0][0])
+        raise DataError(f"{name}: sample {where} is {np.atleast_2d(array.T).T[where][0]}. Samples must be finite.")
+    flat = _mixed(array.reshape(len(array), -1))
+    if array.dtype == np.uint8:
+        return (flat - 128) / 128
+    return flat if array.dtype.kind == "f" else flat / 2.0 ** (8 * array.dtype.itemsize - 1)
+
+
+class Resampled:
+    """Samples at another rate, piece by piece: see the head of this file.
+
+    `recent` are the samples that later ones still read, the first of them number `begin`; `made` counts what came out.
+
+    >>> whole = Resampled(8000, 16000).feed(np.ones(100))
+    >>> piece = Resampled(8000, 16000)
+    >>> bool((np.concatenate([piece.feed(np.ones(30)), piece.feed(np.ones(70))]) == whole).all())
+    True
+    """
+
+    def __init__(self, old: int, new: int) -> None:
+        common = math.gcd(old, new)
+        self.up, self.down = new // common, old // common
+        self.band = _ROLL * min(1.0, new / old)
+        self.reach = math.ceil(_CROSSINGS / self.band)
+        self.recent, self.begin, self.made = np.zeros(self.reach), -self.reach, 0
+
+    def feed(self, samples: _Samples) -> _Samples:
+        """What the next samples complete, maybe nothing."""
+        known = np.concatenate([self.recent, samples])
+        end = self.begin + len(known)
+        # y_m reads up to sample floor(m down / up) + reach
+        ready = max(self.made, -(-(end - self.reach) * self.up // self.down))
+        made = [
+            self._between(known, first, min(first + _BLOCK, ready)) for first in range(self.made, ready, _BLOCK)
+        ]
+        self.made = ready
+        keep = min(max(self.made * self.down // self.up - self.reach + 1 - self.begin, 0), len(known))
+        self.recent, self.begin = known[keep:].copy(), self.begin + keep
+        return np.concatenate(made) if made else np.zeros(0)
+
+    def _between(self, known: _Samples, first: int, last: int) -> _Samples:
+        m = np.arange(first, last, dtype=np.int64)
+        base, phase = m * self.down // self.up, (m * self.down % self.up) / self.up
+        total = np.zeros(len(m))
+        for tap in range(1 - self.reach, self.reach + 1):  # one after the other: each result's bits are its own
+            away = phase - tap
+            window = np.cos(np.clip(np.pi * self.band / (2 * _CROSSINGS) * away, -np.pi / 2, np.pi / 2)) ** 2
+            total += known[base + tap - self.begin] * (self.band * np.sinc(self.band * away) * window)
+        return total
+
+
+def resample(samples: _Samples, old: int, new: int) -> _Samples:
+    """A whole sound at another rate.
+
+    >>> len(resample(np.zeros(8000), 8000, 16000)) > 15900
+    True
+    """
+    return samples if old == new else Resampled(old, new).feed(samples)
