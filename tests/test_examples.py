@@ -21,6 +21,7 @@ SCRIPTS: dict[str, tuple[str, ...]] = {
     "tag.py": ("--epochs", "1"),
     "generate.py": ("--epochs", "2"),
     "music.py": ("--epochs", "2"),
+    "transcribe.py": ("--epochs", "2"),
     "tutorials/binary_text_classifier.py": SMALL,
     "tutorials/imdb_network.py": SMALL,
     "tutorials/lstm_next_value.py": ("--epochs", "2"),
@@ -162,3 +163,10 @@ def test_generate() -> None:
     lines = run("generate.py", *SCRIPTS["generate.py"])
     assert re.fullmatch(r"\d+\.\d\d nats per character, perplexity \d+\.\d", lines[0])
     assert all(re.fullmatch(r"\w{5}，\w{5}。", line) for line in lines[1:])
+
+
+def test_transcribe() -> None:
+    lines = run("transcribe.py", *SCRIPTS["transcribe.py"])
+    assert re.fullmatch(r"word error rate \d\.\d{3}, by the likeliest symbols alone \d\.\d{3}", lines[0])
+    assert re.fullmatch(r"the same for all \d\.\d{3}", lines[1])
+    assert len(lines) == 5

@@ -31,9 +31,7 @@ class Augment(nn.Module):
     (tensor(0), True)
     """
 
-    def __init__(
-        self, speed: float = 0.0, holes: int = 0, longest: int = 20, bands: int = 0, widest: int = 8
-    ) -> None:
+    def __init__(self, speed: float = 0.0, holes: int = 0, longest: int = 20, bands: int = 0, widest: int = 8) -> None:
         super().__init__()
         self.speed, self.holes, self.longest, self.bands, self.widest = speed, holes, longest, bands, widest
 

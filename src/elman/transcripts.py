@@ -13,7 +13,7 @@ from typing import Any
 
 from elman.ctc import steps_needed
 from elman.errors import DataError
-from elman.features.base import is_missing, listed, seen, shown
+from elman.features.base import is_missing, listed, seen
 
 __all__ = ["SPELLINGS", "Script", "check_lengths", "error_rates", "transcripts_of"]
 
@@ -80,11 +80,12 @@ class Script:
 
     @property
     def unspaced(self) -> bool:
-        """Whether texts have no words that spaces tell apart, as those of Chinese: more than ten in a hundred of the
-        symbols are Chinese characters, Kana or Thai letters, and none is a space."""
+        """Whether spaces tell no words apart: no symbol is a space, and one in ten is Thai, Kana or Chinese."""
         if self.kind != "characters" or self.space is not None:
             return False
-        return sum("\u0e00" <= s <= "\u0fff" or "\u3040" <= s <= "\u9fff" or s >= "\U00020000" for s in self.symbols) * 10 > len(self.symbols)
+        ranges = (("\u0e00", "\u0fff"), ("\u3040", "\u9fff"), ("\U00020000", "\U0003ffff"))
+        found = sum(any(low <= symbol <= high for low, high in ranges) for symbol in self.symbols)
+        return 10 * found > len(self.symbols)
 
     def codes(self, transcript: Transcript) -> list[int]:
         """The number of each symbol; 0 for one that was not learnt."""
@@ -117,7 +118,7 @@ def check_lengths(codes: Sequence[Sequence[int]], steps: Sequence[int], places: 
             after = f" once {shrunk} have become one" if shrunk > 1 else ""
             raise DataError(
                 f"y: sequence {place} has {len(own)} symbols, {equal} of them equal to the one before, which need "
-                f"{needed} steps to be told apart, but it has {there} steps{after}. Choose a smaller stride, or drop it."
+                f"{needed} steps to be told apart, but it has {there}{after}. Choose a smaller stride, or drop it."
             )
 
 
@@ -136,7 +137,9 @@ def error_rates(truth: Sequence[Transcript], told: Sequence[Transcript]) -> dict
     for name, own in (("wer", words), ("cer", [([*a], [*b]) for a, b in texts])):
         # Numbers in place of words: jiwer cuts texts at spaces, which items of lists and characters may be.
         number: dict[str, str] = {}
-        lines = [[" ".join(number.setdefault(word, str(len(number))) for word in side) for side in pair] for pair in own]
+        lines = [
+            [" ".join(number.setdefault(word, str(len(number))) for word in side) for side in pair] for pair in own
+        ]
         full = [pair for pair in lines if pair[0]]
         put_in = sum(len(told) for truth, told in own if not truth)
         wrong, count = put_in, 0
@@ -154,12 +157,3 @@ def _as_words(transcript: Transcript) -> list[str]:
 
 def _as_text(transcript: Transcript) -> str:
     return " ".join(transcript) if isinstance(transcript, list) else transcript
-
-
-def unknown_in(transcripts: Sequence[Transcript], script: Script) -> str | None:
-    """The first symbol that was not learnt, for messages."""
-    for one in transcripts:
-        for symbol in _symbols(one, script.kind):
-            if symbol not in script.places:
-                return shown(symbol)
-    return None

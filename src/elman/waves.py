@@ -75,11 +75,10 @@ def _samples(opened: wave.Wave_read, file: Path, size: int, whole: bool) -> tupl
     if not 1 <= channels <= _MOST_CHANNELS or width not in (1, 2, 3, 4):
         raise DataError(f"{file} says it has {channels} channels of {8 * width} bits, which cannot be.")
     if count * channels * width > size:  # before memory is taken
-        there = size // (channels * width)
-        raise DataError(f"{file} is cut short: its head says {count} samples, its size is that of {there} at most.")
+        raise DataError(f"{file} is cut short: its head says {count} samples, more than it holds. Copy it again.")
     data = opened.readframes(count if whole else 0)
     if whole and len(data) < count * channels * width:
-        raise DataError(f"{file} is cut short: its head says {count} samples, it has {len(data) // channels // width}.")
+        raise DataError(f"{file} is cut short: its head says {count} samples, more than it holds. Copy it again.")
     return _mixed(_shares(data, width).reshape(-1, channels)), rate
 
 
@@ -90,8 +89,9 @@ def _shares(data: bytes, width: int) -> _Samples:
     if width == 3:  # the upper three bytes of a whole number of four
         wide = np.zeros((len(data) // 3, 4), np.uint8)
         wide[:, 1:] = np.frombuffer(data, np.uint8).reshape(-1, 3)
-        return wide.view("<i4")[:, 0] / 2.0**31
-    return np.frombuffer(data, f"<i{width}") / 2.0 ** (8 * width - 1)
+        return wide.view("<i4")[:, 0].astype(np.float64) / 2.0**31
+    whole: _Samples = np.frombuffer(data, f"<i{width}").astype(np.float64)
+    return whole / 2.0 ** (8 * width - 1)
 
 
 def _mixed(samples: NDArray[Any]) -> _Samples:
@@ -180,9 +180,7 @@ class Resampled:
         end = self.begin + len(known)
         # y_m reads up to sample floor(m down / up) + reach
         ready = max(self.made, -(-(end - self.reach) * self.up // self.down))
-        made = [
-            self._between(known, first, min(first + _BLOCK, ready)) for first in range(self.made, ready, _BLOCK)
-        ]
+        made = [self._between(known, first, min(first + _BLOCK, ready)) for first in range(self.made, ready, _BLOCK)]
         self.made = ready
         keep = min(max(self.made * self.down // self.up - self.reach + 1 - self.begin, 0), len(known))
         self.recent, self.begin = known[keep:].copy(), self.begin + keep

@@ -227,7 +227,9 @@ class Sound(Feature):
         for i, value in enumerate(sounds):
             samples, rate = _sound(value, f"{name}: sequence {i}")
             if rate is None and self.rate is None:
-                raise OptionError(f"{name}: sequence {i} has samples without a rate. Give rate=..., or (samples, rate).")
+                raise OptionError(
+                    f"{name}: sequence {i} has samples without a rate. Give rate=..., or (samples, rate)."
+                )
             made.append(self._bands(resample(samples, rate or self.rate_, self.rate_)))
         return made
 

@@ -21,7 +21,18 @@ from elman.tasks.regress import Regressor
 from elman.tasks.tag import Tagger
 from elman.tasks.transcribe import Transcriber
 
-__all__ = ["TASKS", "Classifier", "Forecaster", "Generator", "Multitask", "Regressor", "Tagger", "Task", "Transcriber", "load"]
+__all__ = [
+    "TASKS",
+    "Classifier",
+    "Forecaster",
+    "Generator",
+    "Multitask",
+    "Regressor",
+    "Tagger",
+    "Task",
+    "Transcriber",
+    "load",
+]
 
 TASKS: dict[str, type[Task]] = {
     task.task: task for task in (Classifier, Regressor, Multitask, Forecaster, Tagger, Generator, Transcriber)

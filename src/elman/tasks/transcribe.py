@@ -22,13 +22,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional
 
 from elman import store
-from elman.augment import Augment
 from elman.batches import batches
 from elman.bundle import Bundle
-from elman.ctc import BLANK, Language, Prefixes, greedy, steps_needed
+from elman.ctc import Language, Prefixes, greedy, steps_needed
 from elman.diagnose import Probe
 from elman.errors import DataError, OptionError
 from elman.features import Columns, Feature, Numbers, Sound
@@ -37,17 +35,16 @@ from elman.history import History
 from elman.options import choice, is_whole, share, whole
 from elman.phrases import ORDERS, Phrases, Written
 from elman.ragged import Ragged
-from elman.stream import Heard, Session, counted, refuse_bidirectional
+from elman.stream import Session, refuse_bidirectional
 from elman.tasks.base import held_out
 from elman.tasks.columns import ColumnTask, check_table, count
-from elman.tasks.network import Network, NetworkStepper
+from elman.tasks.ctc_network import CtcNetwork, CtcStepper, ragged_of, surprise
 from elman.tasks.transcribe_rows import TranscribeRows
 from elman.transcripts import SPELLINGS, Script, Transcript, check_lengths, error_rates, transcripts_of
 
 __all__ = ["Transcriber"]
 
 _Floats = NDArray[np.float64]
-_Codes = list[list[int]]
 _STEPS = 1 << 16  # steps in a batch of prediction: bounds the memory, the answers do not depend on it
 _UPDATES = 4000  # batches that are learnt from, at least
 
@@ -113,7 +110,9 @@ class Transcriber(TranscribeRows, ColumnTask):
         found += share(self, "speed") + whole(self, "holes", 0) + whole(self, "longest_hole")
         found += whole(self, "band_holes", 0)
         if self.features is not None:
-            found.append("features: a transcriber reads one column. Name it with input=..., and what it is with feature=")
+            found.append(
+                "features: a transcriber reads one column. Name it with input=..., and what it is with feature="
+            )
         return found
 
     # ---- learning
@@ -148,7 +147,7 @@ class Transcriber(TranscribeRows, ColumnTask):
         if self.phrases_ is not None:
             self.phrases_.fit([[code for code in script.codes(one) if code] for one in truth])
         with self._drawn():
-            self.network_ = _CtcNetwork(feature, len(script.symbols) + 1, self)
+            self.network_ = CtcNetwork(feature, len(script.symbols) + 1, self)
         metric = self._metric()
         self.history_ = History(metric if len(rest) else "loss")
         self.metrics_: dict[str, float] = {}
@@ -205,7 +204,7 @@ class Transcriber(TranscribeRows, ColumnTask):
         checkpoint: Path | None,
         resume: bool,
     ) -> None:
-        targets = _ragged([self.script_.codes(one) for one in parts[0]])
+        targets = ragged_of([self.script_.codes(one) for one in parts[0]])
 
         def loss(indices: Tensor) -> Tensor:
             chosen = targets[indices]
@@ -298,7 +297,7 @@ class Transcriber(TranscribeRows, ColumnTask):
         chosen = torch.tensor([i for i, good in enumerate(fits) if good], dtype=torch.int64)
         if not len(chosen):
             return {}
-        targets = _ragged([codes[i] for i in chosen.tolist()])
+        targets = ragged_of([codes[i] for i in chosen.tolist()])
         total = float(surprise(logs[chosen], targets).sum())
         return {"loss": total / max(1, targets.steps)}
 
@@ -313,7 +312,7 @@ class Transcriber(TranscribeRows, ColumnTask):
             truth = transcripts_of(y, count(column))
         data = self._steps(column)
         codes = [[code for code in self.script_.codes(one) if code] for one in truth]
-        targets = _ragged(codes)
+        targets = ragged_of(codes)
 
         def loss(indices: Tensor) -> Tensor:
             chosen = targets[indices]
@@ -330,7 +329,7 @@ class Transcriber(TranscribeRows, ColumnTask):
         """
         self._check_fitted()
         refuse_bidirectional(self.network_.encoder.bidirectional)
-        return Session(_Stepper(self, facts))
+        return Session(CtcStepper(self, facts))
 
     # ---- on disk
 
@@ -357,106 +356,13 @@ class Transcriber(TranscribeRows, ColumnTask):
         if self.phrases_ is not None:
             self.phrases_.restore(store.under("phrases.", tensors), folder)
         with torch.device("meta"):  # no memory is taken before the sizes are known to fit
-            self.network_ = _CtcNetwork(self.feature_, len(symbols) + 1, self)
+            self.network_ = CtcNetwork(self.feature_, len(symbols) + 1, self)
         weights = store.under("network.", tensors)
         store.check_tensors(folder, weights, self.network_.state_dict())
         self.network_.load_state_dict(weights, assign=True)
         self.network_.eval()
 
 
-class _CtcNetwork(Network):
-    """A network with the chances of each symbol at every step that its convolution leaves."""
-
-    def __init__(self, feature: Feature | Columns, outputs: int, options: Transcriber) -> None:
-        super().__init__(feature, outputs, options, every_step=True)
-        speed, holes, bands = float(options.speed), int(options.holes), int(options.band_holes)
-        self.augment = Augment(speed, holes, int(options.longest_hole), bands)
-
-    def logs(self, x: Ragged) -> Ragged:
-        """log p of each symbol: float64 [steps that are left, symbols]."""
-        y, _ = self.path.steps((self.augment(x),))
-        return y.with_values(self.logs_of(y.values))
-
-    def logs_of(self, rows: Tensor) -> Tensor:
-        """The same of what the encoder made."""
-        return torch.log_softmax(self.head(self.dropout(rows)).double(), dim=1)
-
-    def surprise(self, x: Ragged, targets: Ragged) -> Tensor:
-        """-log p of each transcript [sequences]; 0 where another speed left too few steps for it."""
-        logs = self.logs(x)
-        return surprise(logs.with_values(logs.values.float()), targets)
-
-
-def surprise(logs: Ragged, targets: Ragged) -> Tensor:
-    """-log p of transcripts over all of their paths [sequences], 0 where there is no path.
-
-    >>> logs = Ragged.of([torch.full((2, 2), 0.5).log()])
-    >>> surprise(logs, Ragged.of([[1]])).exp().round(decimals=4)   # 11, 1_ and _1 of four paths
-    tensor([1.3333])
-    """
-    lengths, segments = logs.lengths, logs.segments
-    # torch.nn.functional.ctc_loss reads nothing but a padded tensor [longest, sequences, symbols].
-    padded = logs.values.new_zeros(max([1, *lengths.tolist()]), len(lengths), logs.width)
-    place = torch.arange(logs.steps) - logs.offsets[segments]
-    padded = padded.index_put((place, segments), logs.values)
-    options: dict[str, Any] = {"blank": BLANK, "reduction": "none", "zero_infinity": True}
-    return functional.ctc_loss(padded, targets.values, lengths, targets.lengths, **options)
-
-
-def _ragged(codes: _Codes) -> Ragged:
-    values = torch.tensor([code for own in codes for code in own], dtype=torch.int64)
-    return Ragged(values, torch.tensor([0, *(len(own) for own in codes)]).cumsum(0))
-
-
 def _split(logs: Ragged) -> list[_Floats]:
     """An array for each sequence."""
     return np.split(logs.values.numpy(), logs.offsets[1:-1].numpy()) if len(logs) else []
-
-
-class _Stepper(NetworkStepper):
-    """A transcriber some steps at a time: the prefixes of the beam, or what greedy decoding said and its last symbol."""
-
-    def __init__(self, model: Transcriber, facts: Mapping[str, Any] | None) -> None:
-        super().__init__(model.feature_, model.network_, facts)
-        self.ctc, self.script, self.prefixes = model.network_, model.script_, model._prefixes()
-
-    def _kept(self) -> dict[str, Tensor]:
-        whole, real = torch.zeros(0, dtype=torch.int64), torch.zeros(0, dtype=torch.float64)
-        return {"said": whole, "sizes": whole, "chances": real, "last": torch.zeros(1, dtype=torch.int64)}
-
-    def _after(self, y: Tensor, state: dict[str, Tensor]) -> dict[str, Tensor]:
-        scores = self.ctc.logs_of(y).numpy()
-        if self.prefixes is not None:
-            found = self._reached(state)
-            found.advance(scores)
-            return _packed(found)
-        path = [int(state["last"][0]), *(scores.argmax(axis=1).tolist() if len(scores) else [])]
-        new = [now for before, now in zip(path[:-1], path[1:], strict=True) if now not in (before, BLANK)]
-        kept = {name: state[name] for name in ("sizes", "chances")}
-        return kept | {"said": torch.cat([state["said"], torch.tensor(new).long()]), "last": torch.tensor(path[-1:])}
-
-    def _reached(self, state: Mapping[str, Tensor]) -> Prefixes:
-        assert self.prefixes is not None
-        found = Prefixes(self.prefixes.beam, self.prefixes.language)
-        sizes = state["sizes"].tolist()
-        if sizes:
-            said, chances = state["said"].split(sizes), state["chances"].view(-1, 3).tolist()
-            pairs = zip(said, chances, strict=True)
-            found.reached = {tuple(one.tolist()): (own[0], own[1], own[2]) for one, own in pairs}
-        return found
-
-    def answer(self, state: dict[str, Tensor]) -> Heard:
-        """What was said so far."""
-        said: Any = state["said"].tolist() if self.prefixes is None else self._reached(state).best()
-        return Heard(self.script.written(said), counted(state))
-
-
-def _packed(found: Prefixes) -> dict[str, Tensor]:
-    """Prefixes as tensors."""
-    said = [symbol for prefix in found.reached for symbol in prefix]
-    return {
-        "said": torch.tensor(said, dtype=torch.int64),
-        "sizes": torch.tensor([len(prefix) for prefix in found.reached]),
-        "chances": torch.tensor(list(found.reached.values()), dtype=torch.float64).flatten(),
-        "last": torch.zeros(1, dtype=torch.int64),
-    }
