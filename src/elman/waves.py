@@ -96,10 +96,11 @@ def _shares(data: bytes, width: int) -> _Samples:
 
 def _mixed(samples: NDArray[Any]) -> _Samples:
     """Channels [samples, channels] mixed down, the first first, so that the bits do not depend on how NumPy adds."""
-    total = samples[:, 0].astype(np.float64)
+    total: _Samples = samples[:, 0].astype(np.float64)
     for channel in range(1, samples.shape[1]):
         total = total + samples[:, channel]
-    return total / samples.shape[1]
+    mixed: _Samples = total / samples.shape[1]
+    return mixed
 
 
 def _by_soundfile(file: Path, what: str, whole: bool) -> tuple[_Samples, int]:

@@ -41,12 +41,12 @@ def mel_bands(rate: int, points: int, bands: int, lowest: float = LOWEST) -> NDA
     >>> mel_bands(8000, 512, 40).shape
     (40, 257)
     """
-    ends = 2595 * np.log10(1 + np.array([lowest, rate / 2]) / 700)
-    corners = 700 * (10 ** (np.linspace(*ends, bands + 2) / 2595) - 1)
+    low, high = (2595 * math.log10(1 + f / 700) for f in (lowest, rate / 2))
+    corners = 700 * (10 ** (np.linspace(low, high, bands + 2) / 2595) - 1)
     bins = np.arange(points // 2 + 1) * rate / points
     rising = (bins - corners[:-2, None]) / np.diff(corners)[:-1, None]
     falling = (corners[2:, None] - bins) / np.diff(corners)[1:, None]
-    return np.clip(np.minimum(rising, falling), 0, None)  # type: ignore[no-any-return]
+    return np.clip(np.minimum(rising, falling), 0, None)
 
 
 @dataclass

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -15,10 +15,9 @@ from elman.ctc import BLANK, Prefixes
 from elman.features import Columns, Feature
 from elman.ragged import Ragged
 from elman.stream import Heard, counted
+from elman.tasks.columns import ColumnTask
 from elman.tasks.network import Network, NetworkStepper
-
-if TYPE_CHECKING:
-    from elman.tasks.transcribe import Transcriber
+from elman.transcripts import Script
 
 __all__ = ["CtcNetwork", "CtcStepper", "ragged_of", "surprise"]
 
@@ -26,10 +25,9 @@ __all__ = ["CtcNetwork", "CtcStepper", "ragged_of", "surprise"]
 class CtcNetwork(Network):
     """A network with the chances of each symbol at every step that its convolution leaves."""
 
-    def __init__(self, feature: Feature | Columns, outputs: int, options: Transcriber) -> None:
+    def __init__(self, feature: Feature | Columns, outputs: int, options: ColumnTask, augment: Augment) -> None:
         super().__init__(feature, outputs, options, every_step=True)
-        speed, holes, bands = float(options.speed), int(options.holes), int(options.band_holes)
-        self.augment = Augment(speed, holes, int(options.longest_hole), bands)
+        self.augment = augment
 
     def logs(self, x: Ragged) -> Ragged:
         """log p of each symbol: float64 [steps that are left, symbols]."""
@@ -75,9 +73,16 @@ def ragged_of(codes: Sequence[Sequence[int]]) -> Ragged:
 class CtcStepper(NetworkStepper):
     """A transcriber some steps at a time: the state has the prefixes of the beam, or what greedy decoding said."""
 
-    def __init__(self, model: Transcriber, facts: Mapping[str, Any] | None) -> None:
-        super().__init__(model.feature_, model.network_, facts)
-        self.ctc, self.script, self.prefixes = model.network_, model.script_, model._prefixes()
+    def __init__(
+        self,
+        feature: Feature | Columns,
+        network: CtcNetwork,
+        script: Script,
+        prefixes: Prefixes | None,
+        facts: Any = None,
+    ) -> None:
+        super().__init__(feature, network, facts)
+        self.ctc, self.script, self.prefixes = network, script, prefixes
 
     def _kept(self) -> dict[str, Tensor]:
         whole, real = torch.zeros(0, dtype=torch.int64), torch.zeros(0, dtype=torch.float64)

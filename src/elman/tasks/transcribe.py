@@ -24,12 +24,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from elman import store
+from elman.augment import Augment
 from elman.batches import batches
 from elman.bundle import Bundle
 from elman.ctc import Language, Prefixes, greedy, steps_needed
 from elman.diagnose import Probe
 from elman.errors import DataError, OptionError
-from elman.features import Columns, Feature, Numbers, Sound
+from elman.features import Columns, Feature, Inputs, Numbers, Sound
 from elman.features.base import listed
 from elman.history import History
 from elman.options import choice, is_whole, share, whole
@@ -134,8 +135,8 @@ class Transcriber(TranscribeRows, ColumnTask):
         training = np.setdiff1d(np.arange(len(truth)), rest)
         feature = self._feature(column)
         data, kept = self._features(feature, column, training, rest)
-        if not isinstance(data, Ragged) or not isinstance(kept, Ragged):
-            raise OptionError("a transcriber reads one column. Name it with input=...")
+        assert isinstance(data, Ragged)
+        assert isinstance(kept, Ragged)
         parts = [[truth[i] for i in part] for part in (training, rest)]
         script = Script.of(parts[0], self.spelling)
         self._check_lengths(script, data, parts[0], training)
@@ -147,7 +148,7 @@ class Transcriber(TranscribeRows, ColumnTask):
         if self.phrases_ is not None:
             self.phrases_.fit([[code for code in script.codes(one) if code] for one in truth])
         with self._drawn():
-            self.network_ = CtcNetwork(feature, len(script.symbols) + 1, self)
+            self.network_ = self._network()
         metric = self._metric()
         self.history_ = History(metric if len(rest) else "loss")
         self.metrics_: dict[str, float] = {}
@@ -156,6 +157,11 @@ class Transcriber(TranscribeRows, ColumnTask):
         self.data_ = self._facts(plan, data, kept) | {"symbols": few}
         self._train(plan, data, kept, parts, training, metric, checkpoint, resume)
         return self
+
+    def _network(self) -> CtcNetwork:
+        speed, holes, bands = float(self.speed), int(self.holes), int(self.band_holes)
+        augment = Augment(speed, holes, int(self.longest_hole), bands)
+        return CtcNetwork(self.feature_, len(self.script_.symbols) + 1, self, augment)
 
     def _metric(self) -> str:
         return "cer" if self.script_.unspaced else "wer"
@@ -168,8 +174,10 @@ class Transcriber(TranscribeRows, ColumnTask):
         return Phrases(self.script_, over, order, float(self.language_weight), float(self.word_bonus))
 
     def _feature(self, column: Any) -> Feature | Columns:
-        feature = self._with_options(Sound()) if self.feature == "auto" and self._is_sound(column) else None
-        feature = feature or super()._feature(column)
+        if isinstance(column, Inputs):
+            raise OptionError(f"a transcriber reads one column, got {', '.join(column.kinds)}. Name it with input=...")
+        sound = self.feature == "auto" and self._is_sound(column)
+        feature = self._with_options(Sound()) if sound else super()._feature(column)
         if not isinstance(feature, Numbers | Sound):
             raise DataError(f"X holds {feature.kind}. A transcriber reads sound, or arrays [length, width] of numbers.")
         return feature
@@ -312,6 +320,7 @@ class Transcriber(TranscribeRows, ColumnTask):
             truth = transcripts_of(y, count(column))
         data = self._steps(column)
         codes = [[code for code in self.script_.codes(one) if code] for one in truth]
+        assert isinstance(data, Ragged)
         targets = ragged_of(codes)
 
         def loss(indices: Tensor) -> Tensor:
@@ -329,7 +338,7 @@ class Transcriber(TranscribeRows, ColumnTask):
         """
         self._check_fitted()
         refuse_bidirectional(self.network_.encoder.bidirectional)
-        return Session(CtcStepper(self, facts))
+        return Session(CtcStepper(self.feature_, self.network_, self.script_, self._prefixes(), facts))
 
     # ---- on disk
 
@@ -356,7 +365,7 @@ class Transcriber(TranscribeRows, ColumnTask):
         if self.phrases_ is not None:
             self.phrases_.restore(store.under("phrases.", tensors), folder)
         with torch.device("meta"):  # no memory is taken before the sizes are known to fit
-            self.network_ = CtcNetwork(self.feature_, len(symbols) + 1, self)
+            self.network_ = self._network()
         weights = store.under("network.", tensors)
         store.check_tensors(folder, weights, self.network_.state_dict())
         self.network_.load_state_dict(weights, assign=True)
