@@ -61,7 +61,7 @@ class Script:
 
     >>> script = Script.of(["GO", "NO"], "characters")
     >>> script.codes("GONE"), script.written([3, 2]), script.unspaced
-    ([1, 3, 2, 0], 'NO', False)
+    ([1, 3, 2, 0], 'ON', False)
     """
 
     def __init__(self, symbols: Sequence[str], kind: str) -> None:
