@@ -7,6 +7,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from elman.conll import answered_conll
 from elman.errors import DataError
 from elman.files import read_table, write_table
 
@@ -54,7 +55,9 @@ def test_more_columns(tmp_path: Path) -> None:
     ("name", "text", "message"),
     [
         ("a.conllu", "1\tdo\tdo\n", r"line 1 of a.conllu has 3 columns, where CoNLL-U has 10"),
-        ("a.conll", "a O\nb\n", r"line 2 of a.conll: 'b' has no word and label"),
+        ("a.conll", "a O\nb\n", r"line 2 of a.conll has 1 column, line 1 has 2"),
+        ("a.conll", "a\tO\nb\t\n", r"line 2 of a.conll: 'b\\t' has an empty cell"),
+        ("a.conll", "a\tO\n\tO\n", r"line 2 of a.conll: '\\tO' has an empty cell"),
         ("a.conll", "a O\n\nb x O\n", r"line 3 of a.conll has 3 columns, line 1 has 2"),
         ("a.conll", "\n\n", r"a.conll"),
         ("a.conllu", "# only = this\n", r"a.conllu holds no words"),
@@ -69,3 +72,34 @@ def test_refused_with_the_line(name: str, text: str, message: str, tmp_path: Pat
 def test_not_written(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"\.conllu"):
         write_table(pl.DataFrame({"a": ["b"]}), tmp_path / "a.conllu")
+
+
+def test_words_without_labels(tmp_path: Path) -> None:
+    file = tmp_path / "a.conll"
+    file.write_text("a\n\u00a0\n\nb\u2028c", encoding="utf-8")  # spaces that are none here
+    assert read_table(file).frame.to_dict(as_series=False) == {"token": [["a", "\u00a0"], ["b\u2028c"]]}
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "column", "wanted"),
+    [
+        ("a.conllu", UNIVERSAL, "upos", UNIVERSAL.replace("AUX", "x").replace("PART", "y").replace("PROPN", "z")),
+        (
+            "a.conllu",
+            UNIVERSAL,
+            "tag",
+            UNIVERSAL.replace("root\t_\t_", "root\t_\ttag=x", 1)
+            .replace("SpaceAfter=No", "SpaceAfter=No|tag=y")
+            .replace("0\troot\t_\t_", "0\troot\t_\ttag=z"),
+        ),
+        (
+            "a.conll",
+            "-DOCSTART- O\n\na\tO\r\nb c\tO\n\n\nd\tO",
+            "tag",
+            "-DOCSTART- O\n\na\tO\tx\r\nb c\tO\ty\n\n\nd\tO\tz",
+        ),
+        ("a.conll", "a\nb\n\nc\n", "tag", "a x\nb y\n\nc z\n"),
+    ],
+)
+def test_answers_in_the_file(name: str, text: str, column: str, wanted: str) -> None:
+    assert answered_conll(text, Path(name), name == "a.conllu", column, [["x", "y"], ["z"]]) == wanted

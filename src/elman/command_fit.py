@@ -49,7 +49,7 @@ def _fit_command(task: "type[Task]", tokens: Sequence[str]) -> Callable[..., int
         parameter("json", Json, False),
     ]
     if task.target_says:
-        own.insert(0, parameter("target", Annotated[str, Parameter(help=task.target_says)]))
+        own.insert(0, parameter("target", Annotated[str, Parameter(name=task.target_flags, help=task.target_says)]))
     fields = field_parameters(task, ungrouped=["input"])  # which stands with the other columns
     first = [inspect.Parameter("file", inspect.Parameter.POSITIONAL_ONLY, annotation=File)]
     first += [fields.pop("input")] if "input" in fields else []

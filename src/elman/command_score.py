@@ -24,9 +24,10 @@ def predict(
 ) -> None:
     """Answer every row of a table: its columns, and the answer beside them.
 
-    To stdout the table goes as CSV, or TSV or JSON lines where the file is one; with --json as JSON lines.
+    To stdout the table goes as CSV, or TSV or JSON lines where the file is one; with --json as JSON lines. A CoNLL file
+    whose words are labelled comes back as it was, with the labels in it: in CoNLL-U in their column, else as the last.
     """
-    from elman.files import write_table
+    from elman.files import conll_kind, write_answers, write_table
     from elman.tables import kind_to_print, read
     from elman.tasks import load
 
@@ -36,8 +37,12 @@ def predict(
         raise OptionError("there is no standard output to print to. Name a file with --out.")
     task = load(model)
     table = read(file)
-    answered = task.answer_table(table, input, _learnt(task, model))
-    if out is not None:
+    names = _learnt(task, model)
+    answered = task.answer_table(table, input, names)
+    same = conll_kind(file) is not None and (not json if out is None else conll_kind(file) == conll_kind(out))
+    if same and task.labels_steps:
+        write_answers(table.path, names[0], answered[f"predicted_{names[0]}"].to_list(), out)
+    elif out is not None:
         write_table(answered, out)
     else:
         write_table(answered, None, kind="jsonl" if json else kind_to_print(table))

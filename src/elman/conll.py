@@ -2,16 +2,17 @@
 
 A sentence becomes a row, whose cells are lists with a value for each word. CoNLL-U has ten columns, of which words
 (``form``) and seven more are read; comments, ranges of contracted words (``1-2``) and words that were left out
-(``1.1``) are passed over. Other files have two columns or more, divided by tabs, or else by spaces: the first is
-``token``, the last ``tag``, those between are ``column_2`` and so on.
+(``1.1``) are passed over. Other files have columns divided by tabs, or else by spaces: the first is ``token``, the last
+``tag``, those between are ``column_2`` and so on; a single column is ``token`` alone, for words to be labelled.
 
 Source: Nivre et al., "Universal Dependencies v2", 2020; Tjong Kim Sang & De Meulder, CoNLL 2003.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 
 from elman.errors import DataError
 
-__all__ = ["read_conll"]
+__all__ = ["answered_conll", "read_conll"]
 
 #: The columns of CoNLL-U that are read, and where they stand.
 _UNIVERSAL = {"form": 1, "lemma": 2, "upos": 3, "xpos": 4, "feats": 5, "head": 6, "deprel": 7, "misc": 9}
@@ -47,8 +48,8 @@ def read_conll(text: str, path: Path, universal: bool) -> tuple[pl.DataFrame, _L
             if len(cells) != width:
                 first = next(number for row in rows if row for number, _ in [row])
                 raise DataError(
-                    f"line {line} of {path.name} has {len(cells)} columns, line {first} has {width}. Every word needs "
-                    "the same columns."
+                    f"line {line} of {path.name} has {len(cells)} column{'s' * (len(cells) > 1)}, line {first} has "
+                    f"{width}. Every word needs the same columns."
                 )
         lines.append(sentence[0][0])
         sentences.append([cells for _, cells in sentence])
@@ -60,24 +61,56 @@ def read_conll(text: str, path: Path, universal: bool) -> tuple[pl.DataFrame, _L
     return pl.DataFrame(columns, schema=dict.fromkeys(columns, pl.List(pl.String))), np.array(lines, dtype=np.int64)
 
 
+def answered_conll(text: str, path: Path, universal: bool, column: str, answers: Sequence[Sequence[Any]]) -> str:
+    """The text of a file with an answer for each word of each sentence; all else as it was.
+
+    In CoNLL-U the answers take the place of the `column`; of a column that it has not, they go to the last one, MISC,
+    as ``column=answer``. In other files they are one more column, the last.
+
+    >>> print(answered_conll("Rome O\nfell O\n", Path("a.conll"), False, "tag", [["B-place", "O"]]), end="")
+    Rome O B-place
+    fell O O
+    """
+    lines = text.split("\n")
+    told = iter([answer for own in answers for answer in own])
+    for row in _rows(text, path, universal):
+        if row is None:
+            continue
+        number, cells = row
+        line, answer = lines[number - 1], str(next(told))
+        end = "\r" if line.endswith("\r") else ""
+        if not universal:
+            between = "\t" if "\t" in line else " "
+            lines[number - 1] = line.rstrip(" \t\r") + between + answer + end
+            continue
+        if column in _UNIVERSAL and column != "misc":
+            cells[_UNIVERSAL[column]] = answer
+        else:
+            before = [] if cells[-1] == "_" else [cells[-1]]
+            cells[-1] = "|".join([*before, f"{column}={answer}"])
+        lines[number - 1] = "\t".join(cells) + end
+    return "\n".join(lines)
+
+
 def _rows(text: str, path: Path, universal: bool) -> Iterator[_Row | None]:
     """Each word's line and cells; None between sentences."""
     tabs: bool | None = True if universal else None
     for number, line in enumerate(text.split("\n"), start=1):
         line = line.rstrip("\r")
-        if not line.strip() or line.startswith("-DOCSTART-"):
+        if not line.strip(" \t") or line.startswith("-DOCSTART-"):
             yield None
         elif not (universal and line.startswith("#")):
             tabs = "\t" in line if tabs is None else tabs
-            cells = [cell.strip() for cell in line.split("\t")] if tabs else line.split()
+            cells = [cell.strip(" ") for cell in line.split("\t")] if tabs else line.replace("\t", " ").split(" ")
+            cells = cells if tabs else [cell for cell in cells if cell]
             if universal:
                 _check_universal(cells, number, path)
                 if not cells[0].isdigit():
                     continue
-            elif len(cells) < 2 or not cells[0]:
+            elif not all(cells):
                 raise DataError(
-                    f"line {number} of {path.name}: {line[:40]!r} has no word and label. Write both, with a tab "
-                    "between them, and an empty line after each sentence."
+                    f"line {number} of {path.name}: {line[:40]!r} has an empty cell. Write a word and its label with a "
+                    "tab between them, and an empty line after each sentence."
                 )
             yield number, cells
 
@@ -91,7 +124,7 @@ def _check_universal(cells: list[str], number: int, path: Path) -> None:
 
 def _names(rows: list[_Row | None]) -> list[str]:
     width = next(len(row[1]) for row in rows if row)
-    return ["token", *[f"column_{place}" for place in range(2, width)], "tag"]
+    return ["token", *[f"column_{place}" for place in range(2, width)], "tag"][:width]
 
 
 def _sentences(rows: list[_Row | None]) -> Iterator[list[_Row]]:

@@ -36,6 +36,7 @@ from elman.features import Columns
 from elman.features.base import Embedding, Feature, shown
 from elman.features.category import CategoryRow
 from elman.features.numbers import Numbers
+from elman.features.words import WordReader
 from elman.ragged import Ragged
 
 __all__ = ["Explanation", "OfColumn", "Part", "Question", "Saliency", "explain", "parts_of"]
@@ -159,9 +160,9 @@ def parts_of(feature: Feature | Columns, data: Ragged | Bundle) -> list[Part]:
 
 
 def _part(feature: Feature, data: Ragged, name: str = "", reader: int = 0, units: Sequence[int] | None = None) -> Part:
-    vocabulary = getattr(feature, "vocabulary_", None)
-    if vocabulary is not None and data.values.dim() == 1:
-        symbols = [[vocabulary[i] for i in ids.tolist()] for ids in data]
+    words = getattr(feature, "words", None)
+    if words is not None and data.values.dim() == 1:
+        symbols = [words(ids) for ids in data]
         return Part(data.lengths, name, reader, units, symbols)
     values = [steps.double().numpy() for steps in data]
     return Part(data.lengths, name, reader, units, values=values)
@@ -308,6 +309,8 @@ def _moved(layers: Sequence[nn.Module], place: float) -> Iterator[dict[int, tupl
 
 def _nothing(layer: nn.Module, e: Tensor) -> Tensor:
     """What is read of a step that says nothing, or of a category that was never seen."""
+    if isinstance(layer, WordReader):
+        return layer.nothing().expand_as(e)
     if isinstance(layer, Embedding | CategoryRow):
         return layer.weight[0].detach().expand_as(e)
     return torch.zeros_like(e)

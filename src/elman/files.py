@@ -22,11 +22,11 @@ from typing import Any, NoReturn
 import numpy as np
 import polars as pl
 
-from elman.conll import read_conll
+from elman.conll import answered_conll, read_conll
 from elman.errors import DataError, OptionError
 from elman.features.base import shown
 
-__all__ = ["KINDS", "Table", "read_table", "write_table"]
+__all__ = ["KINDS", "Table", "conll_kind", "read_table", "write_answers", "write_table"]
 
 KINDS = {".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
 _CONLL = {".conllu": "conllu", ".conll": "conll", ".bio": "conll", ".iob": "conll"}
@@ -121,9 +121,39 @@ def write_table(frame: pl.DataFrame, path: str | os.PathLike[str] | None = None,
         return
     path = _path(path, "written")
     told, packing = _kind(path, writing=True)
-    data = _rendered(frame, kind or told, path.name)
+    _replace(path, _packed(_rendered(frame, kind or told, path.name), packing))
+
+
+def write_answers(
+    source: Path, column: str, answers: Sequence[Sequence[Any]], path: str | os.PathLike[str] | None = None
+) -> None:
+    """Writes the CoNLL file `source` again, with an answer for each word (`elman.conll.answered_conll`).
+
+    None writes to standard output. Raises `DataError` as `read_table` and `write_table` do.
+    """
+    kind, packing = _kind(source)
+    text = _text(_unpacked(_read(source), packing, source), source).decode("utf-8")
+    data = answered_conll(text, source, kind == "conllu", column, answers).encode("utf-8")
+    if path is None:
+        _to_stdout(data)
+        return
+    path = _path(path, "written")
+    _replace(path, _packed(data, _kind(path)[1]))
+
+
+def conll_kind(path: str | os.PathLike[str]) -> str | None:
+    """Which kind of CoNLL file a name stands for, "conllu" or "conll"; None for every other file.
+
+    >>> conll_kind("train.conllu.xz"), conll_kind("train.csv")
+    ('conllu', None)
+    """
+    suffixes = [suffix.lower() for suffix in Path(path).suffixes if suffix.lower() not in (".gz", ".xz")]
+    return _CONLL.get(suffixes[-1]) if suffixes else None
+
+
+def _packed(data: bytes, packing: str) -> bytes:
     pack: dict[str, Callable[[bytes], bytes]] = {".gz": gzip.compress, ".xz": lzma.compress}
-    _replace(path, pack[packing](data) if packing else data)
+    return pack[packing](data) if packing else data
 
 
 # ---- the file

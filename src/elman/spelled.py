@@ -15,36 +15,41 @@ class Spelled(Ragged):
     """Sequences of words: a `Ragged` of word ids in every respect, whose step n is spelled ``spellings[place[n]]``.
 
     `words` holds an id for each step, `place` int64 [steps] says which spelling, `spellings` is a `Ragged` of character
-    ids with each distinct spelling once. Whatever picks sequences keeps the spellings; whatever changes or joins steps
-    gives a plain `Ragged`. Raises ``ShapeError`` where the parts do not fit together.
+    ids with each distinct spelling once, `marks` int64 [spellings, kinds] what else is known of it, by default nothing.
+    Whatever picks sequences keeps the spellings; whatever changes or joins steps gives a plain `Ragged`. Raises
+    ``ShapeError`` where the parts do not fit together.
 
     >>> x = Spelled(Ragged.of([[5, 6], [5]]), torch.tensor([0, 1, 0]), Ragged.of([[1, 2], [3]]))
     >>> x[[1]].values, x[[1]].spelled(0)
     (tensor([5]), tensor([1, 2]))
     """
 
-    __slots__ = ("place", "spellings")
+    __slots__ = ("marks", "place", "spellings")
 
     place: Tensor
     spellings: Ragged
+    marks: Tensor
 
-    def __init__(self, words: Ragged, place: Tensor, spellings: Ragged) -> None:
+    def __init__(self, words: Ragged, place: Tensor, spellings: Ragged, marks: Tensor | None = None) -> None:
+        marks = torch.zeros(len(spellings), 0, dtype=torch.int64) if marks is None else marks
         if words.values.dim() != 1 or place.shape != words.values.shape or spellings.values.dim() != 1:
             raise ShapeError(
                 f"Spelled expects one id and one place a step, got shapes {list(words.values.shape)} and "
                 f"{list(place.shape)}, and spellings of single characters, got {list(spellings.values.shape)}."
             )
-        self.values, self.offsets = words.values, words.offsets
+        if marks.dim() != 2 or len(marks) != len(spellings):
+            raise ShapeError(f"Spelled has {len(spellings)} spellings, got marks of shape {list(marks.shape)}.")
+        self.values, self.offsets, self.marks = words.values, words.offsets, marks
         self.place, self.spellings = place, spellings
 
     def spelled(self, step: int) -> Tensor:
         """The characters of a step."""
         return self.spellings[int(self.place[step])]
 
-    def distinct(self) -> tuple[Ragged, Tensor]:
-        """The spellings that occur, each once, and for each step int64 [steps] which of them it is."""
+    def distinct(self) -> tuple[Ragged, Tensor, Tensor]:
+        """The spellings that occur and their marks, each once, and for each step int64 [steps] which of them it is."""
         chosen, index = torch.unique(self.place, return_inverse=True)
-        return self.spellings[chosen], index
+        return self.spellings[chosen], self.marks[chosen], index
 
     def _slice(self, index: slice) -> "Spelled":
         return self._of(super()._slice(index), Ragged(self.place, self.offsets)._slice(index))
@@ -53,7 +58,7 @@ class Spelled(Ragged):
         return self._of(super()._take(chosen), Ragged(self.place, self.offsets)._take(chosen))
 
     def _of(self, words: Ragged, place: Ragged) -> "Spelled":
-        return Spelled(words, place.values, self.spellings)
+        return Spelled(words, place.values, self.spellings, self.marks)
 
     def __reduce__(self) -> tuple[type[Self], tuple[Any, ...]]:
-        return type(self), (Ragged(self.values, self.offsets), self.place, self.spellings)
+        return type(self), (Ragged(self.values, self.offsets), self.place, self.spellings, self.marks)

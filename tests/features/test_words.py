@@ -40,17 +40,17 @@ def test_letters_go_where_the_words_go(index: Any) -> None:
 
 
 def test_a_word_reads_the_same_alone_and_in_a_batch() -> None:
-    words = Words(characters=5).fit(DATA)
+    words = Words(characters=5, looks=2).fit(DATA)
     reader = words.module(4).eval()
     together = reader(words.transform([["sat", "catdog", "x"], ["the"]])).values
     for step, word in enumerate(["sat", "catdog", "x", "the"]):
         assert torch.equal(reader(words.transform([[word]])).values[0], together[step])
-    assert reader.outputs == 14
-    assert reader(words.transform([[]])).values.shape == (0, 14)
+    assert reader.outputs == 4 + 2 * 5 + 8 * 2
+    assert reader(words.transform([[]])).values.shape == (0, 30)
 
 
 def test_without_letters() -> None:
-    words = Words(characters=0).fit(DATA)
+    words = Words(characters=0, looks=0).fit(DATA)
     assert words.module(4)(words.transform(DATA)).values.shape == (5, 4)
 
 

@@ -14,6 +14,7 @@ import torch
 from elman import store
 from elman.cli import main
 from elman.errors import DataError, ModelFileError, OptionError
+from elman.files import read_table
 from elman.ragged import Ragged
 from elman.spans import obeys
 from elman.tasks import Tagger, load
@@ -107,6 +108,17 @@ def test_alone_and_in_a_batch_and_streamed(options: dict[str, Any]) -> None:
             assert halves.feed(words[2:]).labels == labels
 
 
+@pytest.mark.parametrize(
+    "change", [{"before": torch.tensor([99] * 6)}, {"before": torch.tensor([1])}, {"steps": torch.tensor([9])}]
+)
+def test_a_changed_state_is_refused(change: dict[str, torch.Tensor]) -> None:
+    session = Tagger(**SMALL, bidirectional=False).fit(WORDS, LABELS).stream()
+    session.feed(["a", "b", "c"])
+    session.state = session.state | change
+    with pytest.raises(DataError, match="of no session of this model"):
+        _ = session.answer
+
+
 def test_frames_and_names() -> None:
     frame = pl.DataFrame({"words": WORDS, "labels": LABELS})
     tagger = Tagger(**SMALL).fit(frame, "labels")
@@ -126,6 +138,7 @@ def test_frames_and_names() -> None:
         ([["a"], ["c"]], [["x"], None], r"y: sequence 1 is None"),
         ([["a"], [None]], [["x"], ["y"]], r"sequence 1, step 0 is None"),
         ([["a"], ["c"]], None, r"y is None"),
+        ({"a": WORDS, "b": LABELS, "c": LABELS}, ["b", "c"], r"one column of labels, got 'b', 'c'"),
     ],
 )
 def test_refused_data(X: Any, y: Any, message: str) -> None:
@@ -136,7 +149,12 @@ def test_refused_data(X: Any, y: Any, message: str) -> None:
 def test_refused_options() -> None:
     with pytest.raises(OptionError, match=r"characters = -1.*chain = 'yes'"):
         Tagger(characters=-1, chain="yes").fit(WORDS, LABELS)  # type: ignore[arg-type]
+    with pytest.raises(OptionError, match=r"feature = 'text': labels belong to steps.*stride = 2 must be 1"):
+        Tagger(feature="text", stride=2).fit(WORDS, LABELS)
     tagger = Tagger(**SMALL).fit(WORDS, LABELS)
+    for texts in (["a text"], WORDS[1]):
+        with pytest.raises(DataError, match=r"is a text, .* but words are read"):
+            tagger.predict(texts)
     with pytest.raises(OptionError, match="cannot stream"):
         tagger.stream()
     with pytest.raises(DataError, match="no steps to score"):
@@ -188,7 +206,7 @@ def test_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     found = json.loads(capsys.readouterr().out)
     assert set(found) >= {"accuracy", "precision", "recall", "f1", "baselines"}
     assert 0.9 < found["baselines"][0]["f1"] < 1.0  # a word alone does not say whether it begins a place
-    assert main(["predict", model, file]) == 0
+    assert main(["predict", model, file, "--json"]) == 0
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [len(row["predicted_tag"]) for row in lines] == [len(own) for own in WORDS if own]
 
@@ -209,3 +227,63 @@ def test_the_line_of_labels_too_few(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert main(["fit", "tag", str(file), "--target", "y", "--out", str(tmp_path / "m"), *FLAGS]) != 0
     assert "line 2 of a.jsonl has 2 labels, but 1 steps" in capsys.readouterr().err
     assert not (tmp_path / "m" / "config.json").exists()
+
+
+def test_a_conll_file_comes_back_with_its_answers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file, model = conll(tmp_path / "a.conll", WORDS, LABELS), str(tmp_path / "model")
+    assert main(["fit", "tag", str(file), "--column", "tag", "--out", model, *FLAGS]) == 0
+    capsys.readouterr()
+    answers = load(model).predict([own for own in WORDS if own])
+    bare, out = tmp_path / "new.conll", tmp_path / "told.conll.gz"
+    bare.write_text("\n\n".join("\n".join(own) for own in WORDS if own), encoding="utf-8")  # words alone
+    assert main(["predict", model, str(bare)]) == 0
+    (tmp_path / "printed.conll").write_text(capsys.readouterr().out, encoding="utf-8")
+    assert read_table(tmp_path / "printed.conll").frame["tag"].to_list() == answers
+    assert main(["predict", model, str(file), "--out", str(out)]) == 0
+    found = read_table(out).frame
+    assert found.columns == ["token", "column_2", "tag"]
+    assert found["tag"].to_list() == answers
+    assert main(["predict", model, str(bare), "--out", str(tmp_path / "told.jsonl")]) == 0
+    assert read_table(tmp_path / "told.jsonl").frame["predicted_tag"].to_list() == answers
+    assert main(["predict", model, str(bare), "--out", str(tmp_path / "told.conllu")]) != 0
+    assert "told.conllu" in capsys.readouterr().err
+
+
+# ---- several columns, and why a label
+
+
+COLUMNS = {"words": WORDS, "size": [[len(word) for word in own] for own in WORDS], "of": ["a", "b"] * (len(WORDS) // 2)}
+
+
+def test_words_beside_other_columns(tmp_path: Path) -> None:
+    tagger = Tagger(**SMALL).fit(pl.DataFrame(COLUMNS | {"y": LABELS}), "y")
+    assert tagger.feature_.kinds == {"words": "words", "size": "numbers", "of": "category"}
+    answers = tagger.predict(pl.DataFrame(COLUMNS))
+    assert [len(own) for own in answers] == [len(own) for own in WORDS]
+    tagger.save(tmp_path / "model")
+    assert load(tmp_path / "model").predict(COLUMNS) == answers
+    tokens = Tagger(**SMALL, features={"words": "tokens"}).fit(COLUMNS, LABELS)
+    assert tokens.feature_.kinds["words"] == "tokens"
+    found = tagger.explain(pl.DataFrame(COLUMNS)[1:4])
+    assert [set(one.columns) for one in found] == [set(COLUMNS)] * 3
+
+
+def test_why_a_label() -> None:
+    tagger = Tagger(**SMALL).fit(WORDS, LABELS)
+    new = [["never", "kkkia"], [], ["lllo", "mmmia", "nnnia"]]
+    found = tagger.explain(new, [0, None, (-1, "O")])
+    assert [list(one.symbols or ()) for one in found] == new
+    assert [one.answer for one in found] == [tagger.predict(new)[0][0], None, "O"]
+    for one in found:
+        assert one.steps.sum() == pytest.approx(one.score - one.nothing, abs=1e-3)
+    assert tagger.explain(new)[2].answer == tagger.predict(new)[2][-1]
+    for y, message in (
+        ([0, 0], "X has 3 sequences, y has 2"),
+        ([2, 0, 0], "sequence 0 is a number, 2, but it has 2 steps"),
+        (["a", 0, 0], "sequence 0 is a text, 'a', but it has 2 steps"),
+        ([(0, "never"), 0, 0], "asks about 'never', which is none of the labels"),
+    ):
+        with pytest.raises(DataError, match=message):
+            tagger.explain(new, y)
+    letters = Tagger(**SMALL).fit(["ab", "ba"], ["xy", "yx"])
+    assert list(letters.explain(["bac"])[0].symbols or ()) == ["b", "a", "<unknown>"]

@@ -26,11 +26,12 @@ from elman.features.numbers import Numbers
 from elman.features.static import Static
 from elman.features.text import Text
 from elman.features.tokens import Tokens
+from elman.features.words import Words
 from elman.ragged import Ragged
 
 __all__ = ["Columns", "Group", "Inputs", "symbolic", "symbolic_parts"]
 
-_STEPS: dict[str, type[Feature]] = {feature.kind: feature for feature in (Text, Tokens, Numbers)}
+_STEPS: dict[str, type[Feature]] = {feature.kind: feature for feature in (Text, Tokens, Words, Numbers)}
 _STATIC: dict[str, type[Static]] = {Category.kind: Category, Number.kind: Number}
 _Indices = NDArray[np.int64]
 
@@ -91,8 +92,8 @@ class Group:
 class Columns:
     """Columns of different kinds, each with the feature that its kind has; the result is a `Bundle`.
 
-    `kinds` says the kind of each column: "text", "tokens", "numbers" (a list or array of numbers a sequence), "number"
-    (one a sequence) or "category"; `make` makes the unfitted feature of a kind with steps. Which columns are aligned is
+    `kinds` says the kind of each column: "text", "tokens", "words", "numbers" (a list or array of numbers a sequence),
+    "number" (one a sequence) or "category"; `make` makes the unfitted feature of a kind with steps. Which columns are aligned is
     learnt by `fit`.
 
     >>> columns = Columns({"text": "text", "age": "number"})

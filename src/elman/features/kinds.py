@@ -14,7 +14,7 @@ from elman.features.base import is_missing, listed, seen
 __all__ = ["KINDS", "STATIC", "kind_of", "kinds_of"]
 
 STATIC = ("number", "category")  # one value a sequence
-KINDS = ("text", "tokens", "numbers", *STATIC, "skip")  # of a column; "skip": it is not read
+KINDS = ("text", "tokens", "words", "numbers", *STATIC, "skip")  # of a column; "skip": it is not read
 MOST = 50  # distinct texts of a category; with more it is a text
 
 

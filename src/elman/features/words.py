@@ -1,7 +1,7 @@
-"""Words as steps, read twice: as symbols of a vocabulary, and letter by letter, so that no word is wholly unknown."""
+"""Words as steps, read as symbols of a vocabulary, letter by letter, and by their beginnings, ends and shape, so that
+no word is wholly unknown."""
 
 import json
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -14,7 +14,10 @@ from torch import Tensor, nn
 from elman.encoder import Encoder
 from elman.errors import DataError, ModelFileError, OptionError
 from elman.features.base import Embedding, Feature, checked, grouped, of_lengths, shown
+from elman.features.looks import FILE as LOOKS
+from elman.features.looks import KINDS, Looks, kind
 from elman.features.tokens import Tokens, _sequences
+from elman.heads import StepDropout
 from elman.ragged import Ragged
 from elman.spelled import Spelled
 
@@ -29,8 +32,9 @@ class Words(Feature):
     """Lists of words as steps: each a symbol of a vocabulary, as in `Tokens`, and the characters it is spelled with.
 
     The vocabulary is that of `Tokens`; with `lower` the words in it are lower-case, while the characters stay as they
-    are. A character that training never showed is character 0, a word is cut after `longest` characters. Raises
-    `DataError` and `OptionError` as `Tokens` does; numbers are spelled with their digits.
+    are. A character that training never showed is character 0, a word is cut after `longest` characters. What words
+    look like as a whole is in `elman.features.looks`. Raises `DataError` and `OptionError` as `Tokens` does; numbers
+    are spelled with their digits.
 
     >>> words = Words().fit([["The", "cat"], ["the", "dog", "sat"]])
     >>> found = words.transform([["the", "cats"], []])
@@ -45,14 +49,19 @@ class Words(Feature):
     lower: bool = True  # lower-case words in the vocabulary; their characters stay
     characters: int = 64  # units of the LSTM that reads characters, in each direction; 0: words are symbols alone
     longest: int = 40  # characters of a word that are read, its first
+    looks: int = 16  # numbers in the learnt vector of each beginning, end and shape of a word (looks.py); 0: none
+    spelling_dropout: float = 0.25  # share of what letters and looks say of a word that training sets to zero
 
     def problems(self) -> list[str]:
         """What is wrong with the options that `Tokens` has not."""
         found = []
-        for name, least in (("characters", 0), ("longest", 1)):
+        for name, least in (("characters", 0), ("longest", 1), ("looks", 0)):
             value = getattr(self, name)
             if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < least:
                 found.append(f"{name} = {value!r} must be a whole number of at least {least}")
+        share: Any = self.spelling_dropout
+        if isinstance(share, bool) or not isinstance(share, int | float | np.number) or not 0 <= share < 1:
+            found.append(f"spelling_dropout = {share!r} must be a number of at least 0 and less than 1")
         return found
 
     def fit(self, column: Any, *, name: str = "X") -> Self:
@@ -60,8 +69,8 @@ class Words(Feature):
         if problems := self.problems():
             raise OptionError("; ".join(problems))
         self.tokens_ = Tokens(self.max_words, self.min_count, self.lower).fit(column, name=name)
-        counts = Counter(chain.from_iterable(map(str, chain.from_iterable(_sequences(column, name, False)))))
-        self._know(sorted(counts))
+        words = sorted(set(map(str, chain.from_iterable(_sequences(column, name, False)))))
+        self._know(sorted(set(chain.from_iterable(words))), Looks.of(words if self.looks else []))
         return self
 
     def transform(self, column: Any, *, name: str = "X") -> Spelled:
@@ -71,7 +80,9 @@ class Words(Feature):
         words = self.tokens_.transform(sequences, name=name)
         places: dict[str, int] = {}
         place = [places.setdefault(str(word), len(places)) for word in chain.from_iterable(sequences)]
-        return Spelled(words, torch.tensor(place, dtype=torch.int64), self._spellings(list(places)))
+        distinct = list(places)
+        looks = self.looks_.numbers(distinct) if self.looks else None
+        return Spelled(words, torch.tensor(place, dtype=torch.int64), self._spellings(distinct), looks)
 
     def step(self, value: Any, *, name: str = "X") -> Spelled:
         """The steps of one word or of a list of words, as one sequence."""
@@ -86,30 +97,37 @@ class Words(Feature):
     def module(self, width: int, dropout: float = 0.0) -> "WordReader":
         """A `WordReader` whose vectors of words have `width` numbers; `dropout` drops whole words while training."""
         self._check_fitted()
-        return WordReader(int(self.symbols or 0), width, len(self.letters_) + 1, int(self.characters), dropout)
+        vectors = Embedding(int(self.symbols or 0), width, dropout)
+        sizes = int(self.characters), self.looks_.symbols if self.looks else 0, int(self.looks)
+        return WordReader(vectors, self.letters_, *sizes, float(self.spelling_dropout))
 
     def config(self) -> dict[str, Any]:
         """The options and the number of distinct words in the training data."""
         self._check_fitted()
         own = {"characters": self.characters, "longest": self.longest, "letters": len(self.letters_)}
+        own |= {"looks": self.looks, "known_looks": self.looks_.symbols, "spelling_dropout": self.spelling_dropout}
         return self.tokens_.config() | own
 
     def files(self) -> dict[str, str]:
         """`vocabulary.json` and `characters.json`: words and characters in the order of their ids, from 1."""
         self._check_fitted()
-        return self.tokens_.files() | {FILE: json.dumps(self.letters_)}
+        return self.tokens_.files() | {FILE: json.dumps(self.letters_), LOOKS: self.looks_.file()}
 
     @classmethod
     def restore(cls, config: Mapping[str, Any], tensors: Mapping[str, Tensor], files: Mapping[str, str]) -> Self:
         """The saved feature. Raises `ModelFileError` if anything in it cannot be right."""
         tokens = Tokens.restore(config, tensors, files)
-        sizes = {name: checked(config, name, int, cls.kind) for name in ("characters", "longest", "letters")}
-        letters = sizes.pop("letters")
-        made = cls(tokens.max_words, tokens.min_count, tokens.lower, **sizes)
+        sizes = {
+            name: checked(config, name, int, cls.kind)
+            for name in ("characters", "longest", "letters", "looks", "known_looks")
+        }
+        letters, looks = sizes.pop("letters"), sizes.pop("known_looks")
+        dropout = checked(config, "spelling_dropout", (int, float), cls.kind)
+        made = cls(tokens.max_words, tokens.min_count, tokens.lower, **sizes, spelling_dropout=dropout)
         if problems := made.problems():
             raise ModelFileError(f"the saved words feature has wrong options: {'; '.join(problems)}.")
         made.tokens_ = tokens
-        made._know(_read_characters(files.get(FILE), letters))
+        made._know(_read_characters(files.get(FILE), letters), Looks.read(files.get(LOOKS), looks))
         return made
 
     def describe(self) -> str:
@@ -121,8 +139,8 @@ class Words(Feature):
 
     # ---- inside
 
-    def _know(self, letters: list[str]) -> None:
-        self.letters_ = letters
+    def _know(self, letters: list[str], looks: Looks) -> None:
+        self.letters_, self.looks_ = letters, looks
         self.letter_ids_ = {letter: i for i, letter in enumerate(letters, start=1)}
         self.symbols = self.tokens_.symbols
 
@@ -138,38 +156,83 @@ class Words(Feature):
 
 
 class WordReader(nn.Module):
-    """Vectors of words, and what an LSTM over their characters makes of them, side by side.
+    """Vectors of words, what an LSTM over their letters makes of them, and vectors of their looks, side by side.
 
     ```
-    e_t = [E[w_t], forward h_n, backward h_1]        of the LSTM over the characters c_1 ... c_n of word t
+    c_i = L[letter i] + S[its small letter] + K[what it is]
+    e_t = [E[w_t], forward h_n, backward h_1, V[look 1], ..., V[look 8]]      h of the LSTM over c_1 ... c_n of word t
     ```
 
-    Each distinct spelling of a batch is read once. Sources: Ling et al., "Finding function in form", 2015; Lample et
-    al., "Neural architectures for named entity recognition", 2016.
+    Each distinct spelling of a batch is read once; while training a share of what is said of it is dropped. Sources:
+    Ling et al., "Finding function in form", 2015; Lample et al., "Neural architectures for named entity recognition",
+    2016; looks: `elman.features.looks`.
 
-    >>> words = Words(characters=4).fit([["a", "cat"]])
+    >>> words = Words(characters=4, looks=2).fit([["a", "cat"]])
     >>> words.module(8)(words.transform([["a", "cat", "sat"]])).values.shape
-    torch.Size([3, 16])
+    torch.Size([3, 32])
     """
 
-    def __init__(self, symbols: int, width: int, letters: int, characters: int, dropout: float = 0.0) -> None:
+    def __init__(
+        self,
+        words: Embedding,
+        letters: Sequence[str],
+        characters: int,
+        known: int,
+        looks: int,
+        dropout: float = 0.0,
+    ) -> None:
         super().__init__()
-        self.words = Embedding(symbols, width, dropout)
-        self.letters = Embedding(letters, CHARACTER_WIDTH) if characters else None
+        self.words = words
+        self.letters = LetterVectors(letters, CHARACTER_WIDTH) if characters else None
         self.encoder = Encoder(CHARACTER_WIDTH, characters, "lstm", bidirectional=True) if characters else None
-        self.outputs = width + 2 * characters
+        self.looks = Embedding(known, looks) if looks else None
+        self.dropout = StepDropout(dropout)
+        self.outputs = words.outputs + 2 * characters + KINDS * looks
 
     def forward(self, x: Ragged) -> Ragged:
         """Words to vectors `[steps, outputs]`."""
         words: Ragged = self.words(x)
-        if self.letters is None or self.encoder is None:
+        if self.letters is None and self.looks is None:
             return words
         if not isinstance(x, Spelled):
             raise DataError("words are read with their characters: give what Words.transform returned.")
-        spellings, index = x.distinct()
-        _, (after,) = self.encoder(self.letters(spellings))
-        rows = torch.cat([state.hidden for state in after], dim=1)
-        return x.with_values(torch.cat([words.values, rows[index]], dim=1))
+        spellings, looks, index = x.distinct()
+        parts: list[Tensor] = []
+        if self.letters is not None and self.encoder is not None:
+            _, (after,) = self.encoder(self.letters(spellings))
+            parts += [state.hidden for state in after]
+        if self.looks is not None:
+            parts.append(self.looks.step(looks).flatten(1))
+        rows = Ragged(torch.cat(parts, dim=1), torch.tensor([0, len(looks)]))
+        return x.with_values(torch.cat([words.values, self.dropout(rows).values[index]], dim=1))
+
+    def nothing(self) -> Tensor:
+        """What is read of a word that is unknown and has no letters [outputs]."""
+        parts = [self.words.weight[0]]
+        if self.encoder is not None:
+            parts.append(parts[0].new_zeros(self.encoder.outputs))
+        if self.looks is not None:
+            parts.append(self.looks.weight[0].repeat(KINDS))
+        return torch.cat(parts).detach()
+
+
+class LetterVectors(nn.Module):
+    """Vectors of letters, each the sum of three: of the letter, of its small letter, and of what it is (`shape`)."""
+
+    def __init__(self, letters: Sequence[str], width: int) -> None:
+        super().__init__()
+        small = {low: i for i, low in enumerate(sorted({letter.lower() for letter in letters}), start=1)}
+        kinds = {"X": 1, "x": 2, "a": 3, "d": 4}
+        places = [[i, small[letter.lower()], kinds.get(kind(letter), 5)] for i, letter in enumerate(letters, start=1)]
+        self.places = torch.tensor([[0, 0, 0], *places], device="cpu")  # not of the weights: the letters say it
+        self.own, self.small = Embedding(len(letters) + 1, width), Embedding(len(small) + 1, width)
+        self.kinds = Embedding(6, width)
+        self.outputs = width
+
+    def forward(self, x: Ragged) -> Ragged:
+        """Letters `[steps]` to vectors `[steps, width]`."""
+        own, small, kinds = self.places[x.values].unbind(1)
+        return x.with_values(self.own.step(own) + self.small.step(small) + self.kinds.step(kinds))
 
 
 def _read_characters(file: Any, letters: int) -> list[str]:

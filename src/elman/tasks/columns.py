@@ -41,8 +41,8 @@ class ColumnTask(Task):
 
     # what a step is
     input: str | Sequence[str] | None = None  # the column of a frame to read, or several; None: all but the target
-    features: dict[str, str] | None = None  # what columns are, by name: "text", "tokens", "numbers" (one a step),
-    #   "number", "category" (one a sequence), "skip"; None, and those that are not named: as the data look
+    features: dict[str, str] | None = None  # what columns are, by name: "text", "tokens", "words", "numbers" (one
+    #   a step), "number", "category" (one a sequence), "skip"; None, and those that are not named: as the data look
     feature: str = "auto"  # what a step is: "text", "tokens", "words", "numbers", "images", "sound"; "auto": as the
     #   data look, where a path counts as text
     unit: str = "auto"  # of texts: "words", "characters", "mixed", "subwords"; "auto": "mixed" or "words" by script
@@ -90,7 +90,9 @@ class ColumnTask(Task):
         given = {name: getattr(self, name) for name in _OF_SOUND}
         found += Sound(**given).problems() + self._number_problems() + whole(self, "max_words") + whole(self, "embed")
         found += whole(self, "min_count") if self.min_count is not None else []
-        found += share(self, "symbol_dropout") + share(self, "head_dropout")
+        chosen = self.symbol_dropout is None and type(self).symbol_dropout is None  # by the task itself
+        found += [] if chosen else share(self, "symbol_dropout")
+        found += share(self, "head_dropout")
         pool: Any = self.pool
         pools = pool.split("+") if isinstance(pool, str) else [None]
         if not set(pools) <= set(POOLS) or len(set(pools)) < len(pools):

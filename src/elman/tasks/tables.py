@@ -35,6 +35,8 @@ class OnTables:
     """What `elman fit`, `predict`, `score` and `stream` ask of a task; `target` names the columns to be found."""
 
     target_says: ClassVar[str] = "the column with what is to be found"  # the help of --target; "": the task has none
+    labels_steps: ClassVar[bool] = False  # whether an answer is a label for each step
+    target_flags: ClassVar[tuple[str, ...]] = ("--target",)  # the names of that flag of `elman fit <task>`
     example: ClassVar[str] = "data.csv --target y"  # of `elman fit <task>`
 
     if TYPE_CHECKING:

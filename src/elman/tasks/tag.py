@@ -8,6 +8,7 @@ y = argmax over paths of score(y)              with `chain`: chain.py; without, 
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import os
 from collections.abc import Mapping, Sequence
@@ -26,10 +27,11 @@ from elman.bundle import Bundle, groups_of
 from elman.chain import Chain, Rules, best_paths
 from elman.diagnose import Probe
 from elman.errors import DataError
-from elman.features import Columns, Feature, Tokens, Words, infer
-from elman.features.base import listed
+from elman.explain import Question, parts_of
+from elman.features import Columns, Feature, Inputs, Tokens, Words, infer
+from elman.features.base import is_missing, listed, shown
 from elman.history import History
-from elman.options import whole
+from elman.options import is_whole, whole
 from elman.ragged import Ragged
 from elman.spans import are_spans, obeys, rules_of, span_scores
 from elman.stream import Session, Tagged, counted, refuse_bidirectional
@@ -37,10 +39,13 @@ from elman.tags import check_tags, codes_of, tag_classes, tag_lists
 from elman.tasks.base import held_out
 from elman.tasks.columns import ColumnTask, check_table, count
 from elman.tasks.network import Network, NetworkStepper, answers
+from elman.tasks.tag_question import label_question, steps_asked
 from elman.tasks.tag_rows import TagRows
 
 __all__ = ["Tagger"]
 
+_UPDATES = 600  # batches that are learnt from, at least
+_FEW = 100  # symbols, of which none is left out
 _Floats = NDArray[np.float64]
 _Codes = NDArray[np.int64]
 
@@ -70,7 +75,8 @@ class Tagger(TagRows, ColumnTask):
     chain: bool = True  # learn which label follows which (conditional random field); False: each step by itself
 
     # what a step is, where that differs from other tasks
-    characters: int = 64  # units that read the letters of a word, in each direction; 0: words are symbols alone
+    characters: int = 64  # units that read the letters of a word, in each direction; 0: none
+    looks: int = 16  # numbers in the learnt vector of each beginning, end and shape of a word; 0: none
     embed: int = 128  # numbers in the learnt vector of a symbol or an image; unused for numbers
 
     # what remembers, where that differs from other tasks
@@ -78,12 +84,38 @@ class Tagger(TagRows, ColumnTask):
     bidirectional: bool = True  # each layer also reads backwards; such a model cannot stream
     dropout: float = 0.4  # share of h set to zero after each layer, one mask per sequence; 0 turns it off
 
+    # how it learns, where that differs from other tasks
+    batch_sequences: int | None = None  # None: 1/192 of the sequences, 8 to 64
+    average: float = 0.99  # decay of a moving average of the weights (Polyak & Juditsky 1992); 0 turns it off
+    symbol_dropout: float | None = None  # type: ignore[assignment]  # share of a sequence's distinct symbols that are
+    #   left out (Gal & Ghahramani 2016); None: 0.4 of words, none of symbols of which there are at most 100
+
     def problems(self) -> list[str]:
         """Everything that is wrong with the options, a sentence each."""
-        found = super().problems() + whole(self, "characters", 0)
+        found = super().problems() + whole(self, "characters", 0) + whole(self, "looks", 0)
         if not isinstance(self.chain, bool | np.bool_):
             found.append(f"chain = {self.chain!r} must be True or False")
+        if self.feature == "text":
+            found.append(
+                "feature = 'text': labels belong to steps. Give lists of words, or texts, whose steps are letters"
+            )
+        if is_whole(self.stride) and self.stride > 1:
+            found.append(f"stride = {self.stride} must be 1 for an answer at every step")
         return found
+
+    def planned(self, sequences: int, steps: int, updates: int = 0) -> Self:
+        """The same options with the lengths of the training chosen, where they are None.
+
+        ::
+
+            epochs = 8 (700 000 / steps)^(1/3), from 4 to 20, and more until there were 600 batches
+            batch_sequences = sequences / 192, from 8 to 64
+        """
+        if self.batch_sequences is not None:
+            return super().planned(sequences, steps, updates)
+        sizes = min(64, max(8, sequences // 192))
+        made = dataclasses.replace(self, batch_sequences=sizes).planned(sequences, steps, updates)
+        return made
 
     # ---- learning
 
@@ -98,7 +130,9 @@ class Tagger(TagRows, ColumnTask):
         """
         checkpoint = self._check_run(out, resume)
         column, y = self._column_and_target(X, y)
-        column = _characters(column)
+        if isinstance(y, dict):
+            raise DataError(f"a tagger learns one column of labels, got {', '.join(map(repr, y))}. Name one.")
+        column = self._characters(column, fitted=False)
         labels = tag_lists(y, count(column))
         check_table(column)
         classes = tag_classes(labels)
@@ -118,7 +152,7 @@ class Tagger(TagRows, ColumnTask):
         metric = "f1" if self.spans_ else "accuracy"
         self.history_ = History(metric if len(rest) else "loss")
         self.metrics_: dict[str, float] = {}
-        plan = self.planned(len(training), data.steps)
+        plan = self.planned(len(training), data.steps, _UPDATES)
         few = ", ".join(map(str, classes.tolist()[:20])) + (" …" if len(classes) > 20 else "")
         self.data_ = self._facts(plan, data, kept) | {"labels": few}
         self._train(plan, data, kept, parts, training, metric, checkpoint, resume)
@@ -126,13 +160,41 @@ class Tagger(TagRows, ColumnTask):
 
     def _network(self) -> _TagNetwork:
         with self._drawn():
-            return _TagNetwork(self.feature_, len(self.classes_), self)
+            return _TagNetwork(self.feature_, len(self.classes_), self._settled())
+
+    def _settled(self) -> Self:
+        """The same options with the share of symbols that are left out chosen, where it is None."""
+        few = (self.feature_.symbols or 0) <= _FEW
+        return self if self.symbol_dropout is not None else dataclasses.replace(self, symbol_dropout=0.0 if few else 0.4)
 
     def _feature(self, column: Any) -> Feature | Columns:
         if self.feature == "auto" and isinstance(made := self._inferred(column), Tokens):
-            letters = all(len(str(word)) <= 1 for words in listed(column, "X") for word in words)
-            return self._with_options(made if letters else Words())
+            return self._with_options(Words() if _long(listed(column, "X")) else made)
         return super()._feature(column)
+
+    def _column(self, X: Any, without: Sequence[str] = (), *, fitted: bool = False) -> Any:
+        found = super()._column(X, without, fitted=fitted)
+        if not isinstance(found, Inputs) or isinstance(X, Inputs) or fitted:
+            return found
+        named = self.features or {}
+        words = [n for n, k in found.kinds.items() if k == Tokens.kind and n not in named and _long(found.columns[n])]
+        return Inputs(found.columns, found.kinds | dict.fromkeys(words, Words.kind))
+
+    def _characters(self, column: Any, fitted: bool = True) -> Any:
+        """Texts as lists of their characters, unless words are read; everything else as it is."""
+        if hasattr(column, "kinds") or isinstance(column, Ragged | Tensor):
+            return column
+        if isinstance(column, np.ndarray) and column.dtype.kind not in "UO":
+            return column
+        try:
+            sequences = listed(column, "X")
+        except DataError:
+            return column
+        if not sequences or not all(isinstance(sequence, str) for sequence in sequences):
+            return column
+        if isinstance(self.feature_, Words) if fitted else self.feature == Words.kind:
+            raise DataError(f"X: sequence 0 is a text, {shown(sequences[0])}, but words are read. Give lists of words.")
+        return [list(sequence) for sequence in sequences]
 
     def _inferred(self, column: Any) -> Feature | None:
         return None if hasattr(column, "kinds") else infer(column)
@@ -140,7 +202,7 @@ class Tagger(TagRows, ColumnTask):
     def _with_options(self, made: Feature | str) -> Feature:
         feature = super()._with_options(made)
         if isinstance(feature, Words):
-            feature.characters = int(self.characters)
+            feature.characters, feature.looks = int(self.characters), int(self.looks)
         return feature
 
     def _train(
@@ -192,7 +254,7 @@ class Tagger(TagRows, ColumnTask):
         and F1 as well. A label that was not learnt counts as missed."""
         self._check_fitted()
         column, y = self._column_and_target(X, y, fitted=True)
-        column = _characters(column)
+        column = self._characters(column)
         labels = tag_lists(y, count(column))
         data = self._steps(column)
         check_tags(labels, _lengths(data))
@@ -202,7 +264,7 @@ class Tagger(TagRows, ColumnTask):
 
     def _told(self, X: Any) -> Ragged | Bundle:
         self._check_fitted()
-        return self._steps(_characters(self._column(X, fitted=True)))
+        return self._steps(self._characters(self._column(X, fitted=True)))
 
     def _scores(self, data: Ragged | Bundle) -> Ragged:
         """A score for each label at each step, float64."""
@@ -234,13 +296,23 @@ class Tagger(TagRows, ColumnTask):
 
     # ---- looking inside
 
+    def _question(self, X: Any, y: Any) -> Question:
+        """Why a step has its label: `y` says which step of each sequence, or (step, label); None: the last."""
+        column = self._characters(self._column(X, fitted=True))
+        data = self._steps(column)
+        asked = steps_asked(y, _lengths(data).tolist(), self._said(self._scores(data)))
+        parts = parts_of(self.feature_, data)
+        if isinstance(self.feature_, Words):  # those that are unknown by their own names
+            parts = [parts[0]._replace(symbols=[list(map(str, words)) for words in listed(column, "X")])]
+        return label_question(self.network_, data, asked, self.classes_.tolist(), parts)
+
     def _probe(self, X: Any, y: Any) -> Probe:
         """The network and its loss per step; without `y` the answers count as true."""
         if y is None:
-            column, labels = _characters(self._column(X, fitted=True)), self.predict(X)
+            column, labels = self._characters(self._column(X, fitted=True)), self.predict(X)
         else:
             column, y = self._column_and_target(X, y, fitted=True)
-            column = _characters(column)
+            column = self._characters(column)
             labels = tag_lists(y, count(column))
         data = self._steps(column)
         check_tags(labels, _lengths(data))
@@ -283,7 +355,7 @@ class Tagger(TagRows, ColumnTask):
             raise ValueError("spans")
         self.ruled_ = ruled
         with torch.device("meta"):  # no memory is taken before the sizes are known to fit
-            self.network_ = _TagNetwork(self.feature_, len(values), self)
+            self.network_ = _TagNetwork(self.feature_, len(values), self._settled())
         weights = store.under("network.", tensors)
         store.check_tensors(folder, weights, self.network_.state_dict())
         self.network_.load_state_dict(weights, assign=True)
@@ -343,11 +415,19 @@ class _Stepper(NetworkStepper):
             reached = through.max(axis=0) + own
         return super()._after(y, state) | {"reached": torch.from_numpy(reached), "before": torch.cat(before)}
 
+    def _check(self, state: dict[str, Tensor], steps: int) -> None:
+        """Raises ``DataError`` for a state that was put in from outside and is none of this model's."""
+        before, labels = state["before"], len(self.classes)
+        fits = len(before) == (steps - 1) * labels and not state["reached"].isnan().any()
+        if not fits or (len(before) and not 0 <= int(before.min()) <= int(before.max()) < labels):
+            raise DataError("the state that was set is of no session of this model. Give what session.state returned.")
+
     def answer(self, state: dict[str, Tensor]) -> Tagged:
         """The best path so far."""
         steps = counted(state)
         if not steps:
             return Tagged(None, [], 0)
+        self._check(state, steps)
         before = state["before"].view(-1, len(self.classes)).numpy()
         path = [int((state["reached"].numpy() + self.ends).argmax())]
         for came in before[::-1]:
@@ -365,20 +445,10 @@ def _decoded(scores: Ragged, chain: Chain | None, rules: Rules | None) -> _Codes
     return scores.values.numpy().argmax(axis=1) if scores.steps else np.zeros(0, np.int64)
 
 
+def _long(column: Sequence[Any]) -> bool:
+    """Whether there is a token of more than one letter."""
+    return any(len(str(token)) > 1 for tokens in column if not is_missing(tokens) for token in tokens)
+
+
 def _lengths(data: Ragged | Bundle) -> Tensor:
     return groups_of(data)[0][0].lengths
-
-
-def _characters(column: Any) -> Any:
-    """Texts as lists of their characters; everything else as it is."""
-    if hasattr(column, "kinds") or isinstance(column, Ragged | Tensor):
-        return column
-    if isinstance(column, np.ndarray) and column.dtype.kind not in "UO":
-        return column
-    try:
-        sequences = listed(column, "X")
-    except DataError:
-        return column
-    if sequences and all(isinstance(sequence, str) for sequence in sequences):
-        return [list(sequence) for sequence in sequences]
-    return column

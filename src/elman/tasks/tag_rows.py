@@ -22,7 +22,9 @@ class TagRows(AnswersRows):
     """What `elman` asks of a task whose answers are a label for each step."""
 
     target_says: ClassVar[str] = "the column with the labels of each word"
-    example: ClassVar[str] = "train.conllu --target upos"
+    labels_steps: ClassVar[bool] = True
+    target_flags: ClassVar[tuple[str, ...]] = ("--target", "--column")
+    example: ClassVar[str] = "train.conllu --column upos"
 
     if TYPE_CHECKING:
         classes_: Any

@@ -1,0 +1,112 @@
+"""What a word looks like as a whole: how it begins, how it ends, where it has capitals, digits and signs.
+
+    looks("McGee's") = m, mc, mcg, s, 's, e's, ee's, XxXxx'x
+
+A look is a symbol if at least `LEAST` distinct words of the training data have it, else it is unknown, which is 0.
+
+Source: Ratnaparkhi, "A maximum entropy model for part-of-speech tagging", 1996.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from itertools import accumulate, groupby
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from elman.errors import ModelFileError
+from elman.features.base import shown
+
+__all__ = ["FILE", "KINDS", "Looks", "looks", "shape"]
+
+FILE = "looks.json"
+KINDS = 8  # three beginnings, four ends, the shape
+LEAST = 3  # distinct words that have a look in common
+
+
+def looks(word: str) -> list[str]:
+    """The beginnings of 1 to 3 letters, the ends of 1 to 4, both in lower case, and the shape.
+
+    >>> looks("Running")
+    ['r', 'ru', 'run', 'g', 'ng', 'ing', 'ning', 'Xxx']
+    """
+    low = word.lower()
+    return [*(low[:n] for n in (1, 2, 3)), *(low[-n:] for n in (1, 2, 3, 4)), shape(word)]
+
+
+def shape(word: str) -> str:
+    """Capitals as X, small letters as x, letters that know no capitals as a, digits as d, signs as they are; of equal
+    neighbours at most two.
+
+    >>> shape("Dec.2004"), shape("中文")
+    ('Xxx.dd', 'aa')
+    """
+    return "".join("".join(run)[:2] for _, run in groupby(map(kind, word[:40])))
+
+
+def kind(letter: str) -> str:
+    """What a letter is to `shape`.
+
+    >>> [kind(letter) for letter in "Aa7-"]
+    ['X', 'x', 'd', '-']
+    """
+    if letter.isalpha():
+        return "X" if letter.isupper() else "x" if letter.islower() else "a"
+    return "d" if letter.isdigit() else letter
+
+
+class Looks:
+    """The looks that words have in common, each a number from 1, over all kinds.
+
+    >>> common = Looks.of(["sing", "ring", "bring"])
+    >>> common.numbers(["king", "x"]).tolist()
+    [[0, 0, 0, 1, 2, 3, 0, 4], [0, 0, 0, 0, 0, 0, 0, 0]]
+    """
+
+    def __init__(self, known: Sequence[Sequence[str]]) -> None:
+        self.known = [list(own) for own in known]
+        before = accumulate((len(own) for own in self.known), initial=1)
+        self._numbers = [
+            {look: first + i for i, look in enumerate(own)} for first, own in zip(before, known, strict=False)
+        ]
+        self.symbols = 1 + sum(map(len, self.known))
+
+    @classmethod
+    def of(cls, words: Iterable[str]) -> Looks:
+        """Those of distinct words."""
+        counts: list[Counter[str]] = [Counter() for _ in range(KINDS)]
+        for word in words:
+            for count, look in zip(counts, looks(word), strict=True):
+                count[look] += 1
+        return cls([sorted(look for look, n in count.items() if n >= LEAST) for count in counts])
+
+    def numbers(self, words: Sequence[str]) -> Tensor:
+        """The looks of each word, int64 [words, KINDS]."""
+        rows = [[own.get(look, 0) for own, look in zip(self._numbers, looks(word), strict=True)] for word in words]
+        return torch.tensor(rows, dtype=torch.int64).view(len(rows), KINDS)
+
+    def file(self) -> str:
+        """As JSON: a list for each kind."""
+        return json.dumps(self.known)
+
+    @classmethod
+    def read(cls, file: Any, symbols: int) -> Looks:
+        """What `file` wrote. Raises `ModelFileError` if it cannot be right."""
+        try:
+            found = json.loads(file)
+        except (ValueError, TypeError, RecursionError):
+            raise ModelFileError(f"{FILE} is missing or no JSON. Save the model again.") from None
+        if not isinstance(found, list) or len(found) != KINDS or not all(isinstance(own, list) for own in found):
+            raise ModelFileError(f"{FILE} does not hold {KINDS} lists. Save the model again.")
+        for own in found:
+            if bad := [look for look in own if not isinstance(look, str)]:
+                raise ModelFileError(f"{FILE} has {shown(bad[0])}, which is no text. Save the model again.")
+            if len(set(own)) < len(own):
+                raise ModelFileError(f"{FILE} has the same look twice. Save the model again.")
+        if 1 + sum(map(len, found)) != symbols:
+            raise ModelFileError(f"{FILE} does not hold the {symbols} looks that the model was saved with.")
+        return cls(found)
