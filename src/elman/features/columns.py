@@ -93,8 +93,8 @@ class Columns:
     """Columns of different kinds, each with the feature that its kind has; the result is a `Bundle`.
 
     `kinds` says the kind of each column: "text", "tokens", "words", "numbers" (a list or array of numbers a sequence),
-    "number" (one a sequence) or "category"; `make` makes the unfitted feature of a kind with steps. Which columns are aligned is
-    learnt by `fit`.
+    "number" (one a sequence) or "category"; `make` makes the unfitted feature of a kind with steps. Which columns are
+    aligned is learnt by `fit`.
 
     >>> columns = Columns({"text": "text", "age": "number"})
     >>> data = columns.fit_transform(Inputs({"text": ["a b", "c"], "age": [30, 50]}))

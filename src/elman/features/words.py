@@ -104,7 +104,7 @@ class Words(Feature):
     def config(self) -> dict[str, Any]:
         """The options and the number of distinct words in the training data."""
         self._check_fitted()
-        own = {"characters": self.characters, "longest": self.longest, "letters": len(self.letters_)}
+        own: dict[str, Any] = {"characters": self.characters, "longest": self.longest, "letters": len(self.letters_)}
         own |= {"looks": self.looks, "known_looks": self.looks_.symbols, "spelling_dropout": self.spelling_dropout}
         return self.tokens_.config() | own
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -85,7 +85,7 @@ class Tagger(TagRows, ColumnTask):
     dropout: float = 0.4  # share of h set to zero after each layer, one mask per sequence; 0 turns it off
 
     # how it learns, where that differs from other tasks
-    batch_sequences: int | None = None  # None: 1/192 of the sequences, 8 to 64
+    batch_sequences: int | None = None  # type: ignore[assignment]  # None: 1/192 of the sequences, 8 to 64
     average: float = 0.99  # decay of a moving average of the weights (Polyak & Juditsky 1992); 0 turns it off
     symbol_dropout: float | None = None  # type: ignore[assignment]  # share of a sequence's distinct symbols that are
     #   left out (Gal & Ghahramani 2016); None: 0.4 of words, none of symbols of which there are at most 100
@@ -114,8 +114,7 @@ class Tagger(TagRows, ColumnTask):
         if self.batch_sequences is not None:
             return super().planned(sequences, steps, updates)
         sizes = min(64, max(8, sequences // 192))
-        made = dataclasses.replace(self, batch_sequences=sizes).planned(sequences, steps, updates)
-        return made
+        return dataclasses.replace(self, batch_sequences=sizes).planned(sequences, steps, updates)
 
     # ---- learning
 
@@ -165,7 +164,8 @@ class Tagger(TagRows, ColumnTask):
     def _settled(self) -> Self:
         """The same options with the share of symbols that are left out chosen, where it is None."""
         few = (self.feature_.symbols or 0) <= _FEW
-        return self if self.symbol_dropout is not None else dataclasses.replace(self, symbol_dropout=0.0 if few else 0.4)
+        given = self.symbol_dropout is not None
+        return self if given else dataclasses.replace(self, symbol_dropout=0.0 if few else 0.4)
 
     def _feature(self, column: Any) -> Feature | Columns:
         if self.feature == "auto" and isinstance(made := self._inferred(column), Tokens):
@@ -445,7 +445,7 @@ def _decoded(scores: Ragged, chain: Chain | None, rules: Rules | None) -> _Codes
     return scores.values.numpy().argmax(axis=1) if scores.steps else np.zeros(0, np.int64)
 
 
-def _long(column: Sequence[Any]) -> bool:
+def _long(column: Iterable[Any]) -> bool:
     """Whether there is a token of more than one letter."""
     return any(len(str(token)) > 1 for tokens in column if not is_missing(tokens) for token in tokens)
 
