@@ -46,8 +46,9 @@ def stream(
             if not json:
                 print(flush=True)
             continue
+        piece = task.piece(raw, line)  # names the line itself
         try:
-            answer = session.feed(task.piece(raw, line))
+            answer = session.feed(piece)
         except DataError as error:
             raise DataError(f"line {line} of standard input: {error}") from error
         fed += 1

@@ -67,7 +67,7 @@ def answered_conll(text: str, path: Path, universal: bool, column: str, answers:
     In CoNLL-U the answers take the place of the `column`; of a column that it has not, they go to the last one, MISC,
     as ``column=answer``. In other files they are one more column, the last.
 
-    >>> print(answered_conll("Rome O\nfell O\n", Path("a.conll"), False, "tag", [["B-place", "O"]]), end="")
+    >>> print(answered_conll("Rome O\\nfell O\\n", Path("a.conll"), False, "tag", [["B-place", "O"]]), end="")
     Rome O B-place
     fell O O
     """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 from typing import Any
 
@@ -73,6 +74,13 @@ def test_refused() -> None:
         ({"characters": -1}, {}),
         ({"longest": None}, {}),
         ({"characters": "8"}, {}),
+        ({"looks": -1}, {}),
+        ({"known_looks": 9}, {}),
+        ({"spelling_dropout": 1.5}, {}),
+        ({}, {"looks.json": None}),
+        ({}, {"looks.json": "[]"}),
+        ({}, {"looks.json": json.dumps([["a"], [1], *[[]] * 6])}),
+        ({}, {"looks.json": json.dumps([["a", "a"], *[[]] * 7])}),
         ({}, {"characters.json": '["ab"]'}),
         ({}, {"characters.json": "{"}),
         ({}, {"characters.json": None}),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -219,6 +220,30 @@ def test_texts_in_a_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     capsys.readouterr()
     assert main(["predict", model, str(file)]) == 0
     assert len(capsys.readouterr().out.splitlines()) == len(rows) + 1
+    (tmp_path / "new.csv").write_text("words\nlone\nword\n", encoding="utf-8")  # no space in any
+    assert main(["predict", model, str(tmp_path / "new.csv")]) == 0
+    assert [row.count(",") for row in capsys.readouterr().out.splitlines()] == [1, 1, 1]
+
+
+def test_letters_in_a_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file, model = tmp_path / "a.csv", str(tmp_path / "model")
+    file.write_text("chain,state\nMKV,he_\nKK,hh\n", encoding="utf-8")
+    assert main(["fit", "tag", str(file), "--target", "state", "--out", model, *FLAGS]) == 0
+    capsys.readouterr()
+    assert main(["predict", model, str(file)]) == 0
+    assert [len(row.split(",")[0]) for row in capsys.readouterr().out.splitlines()] == [5, 3, 2]
+
+
+def test_words_on_standard_input(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tagger = Tagger(**SMALL, bidirectional=False).fit(WORDS, LABELS)
+    tagger.save(tmp_path / "model")
+    fed = b'kkkia lllo\n["mmmia"]\n\nnnnia\n'
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(fed)))
+    assert main(["stream", str(tmp_path / "model"), "--json"]) == 0
+    answers = [json.loads(line)["labels"] for line in capsys.readouterr().out.splitlines()]
+    assert answers[1:] == tagger.predict([["kkkia", "lllo", "mmmia"], ["nnnia"]])
 
 
 def test_the_line_of_labels_too_few(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -78,7 +78,7 @@ class OnTables:
         feature = self.feature_.only() if isinstance(self.feature_, Columns) else self.feature_
         if feature.kind == "text":
             return line
-        if feature.kind == "tokens":
+        if feature.kind in ("tokens", "words"):
             return _tokens(line, number)
         if feature.kind == "chords":
             return _json_list(line, number)

@@ -131,7 +131,7 @@ class Tagger(TagRows, ColumnTask):
         column, y = self._column_and_target(X, y)
         if isinstance(y, dict):
             raise DataError(f"a tagger learns one column of labels, got {', '.join(map(repr, y))}. Name one.")
-        column = self._characters(column, fitted=False)
+        read, column = column, self._characters(column, fitted=False)
         labels = tag_lists(y, count(column))
         check_table(column)
         classes = tag_classes(labels)
@@ -143,7 +143,7 @@ class Tagger(TagRows, ColumnTask):
         check_tags(parts[0], _lengths(data), training)
         check_tags(parts[1], _lengths(kept), rest)
 
-        self._remember_input(X, column)
+        self._remember_input(X, read)
         self.feature_, self.classes_ = feature, classes
         self.spans_ = are_spans(classes.tolist())
         self.ruled_ = self.spans_ and obeys(labels)

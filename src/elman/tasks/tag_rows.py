@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from elman import metrics, report
 from elman.baselines import CommonestTag
 from elman.errors import DataError
+from elman.features import Words
 from elman.files import Table
 from elman.spans import are_spans, span_scores
 from elman.tasks.tables import AnswersRows, check_names, refuse_gaps
@@ -34,12 +35,20 @@ class TagRows(AnswersRows):
         check_names(table, [name])
         column = table.frame[name]
         refuse_gaps(table, column, "Every row needs labels: write them or drop the row.")
-        return _divided(column)
+        return _divided(column, model is not None and self._reads_words())
 
     def rows_of(self, table: Table, input: str | None) -> Any:
         """The sequences of a table; texts that hold spaces are lists of words."""
         found = super().rows_of(table, input)
-        return _divided(found) if isinstance(found, list) else found
+        return _divided(found, self._reads_words()) if isinstance(found, list) else found
+
+    def piece(self, line: str, number: int) -> Any:
+        """Words with spaces between them, or a JSON list of words."""
+        words = self._reads_words() and not line.startswith("[")
+        return line.split() if words else super().piece(line, number)
+
+    def _reads_words(self) -> bool:
+        return isinstance(self.feature_, Words)
 
     def fit_table(self, table: Table, target: Sequence[str], *, out: str, resume: bool) -> None:
         """Learns the labels of a column from the words of another, in a CoNLL file its first."""
@@ -110,10 +119,11 @@ class TagRows(AnswersRows):
         return str(answer.label), {"steps": answer.steps, "label": answer.label, "labels": answer.labels}
 
 
-def _divided(column: Any) -> list[Any]:
-    """Texts as lists of what stands between their spaces, where any text has a space; else as they are."""
+def _divided(column: Any, words: bool = False) -> list[Any]:
+    """Texts as lists of what stands between their spaces, where any text has a space, or with `words`; else as they
+    are."""
     values = column.to_list() if hasattr(column, "to_list") else list(column)
     texts = [value for value in values if isinstance(value, str)]
-    if texts and len(texts) == len(values) and any(" " in text for text in texts):
+    if texts and len(texts) == len(values) and (words or any(" " in text for text in texts)):
         return [text.split() for text in texts]
     return values
