@@ -228,6 +228,14 @@ def ridge(X: Any, name: str = "X") -> NumberBaseline:
     )
 
 
+def sound_ridge(feature: Feature) -> NumberBaseline:
+    """Ridge regression on the summary statistics of a sound's bands, as a fitted feature hears them."""
+    heard = FunctionTransformer(lambda column: _summary(feature, column))
+    return NumberBaseline(
+        "summary statistics of the bands + ridge regression", lambda X: make_pipeline(heard, _dense_ridge())
+    )
+
+
 def mean() -> NumberBaseline:
     """The mean of training, whatever the sequence."""
     return NumberBaseline("the mean", lambda X: None)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from elman import metrics
-from elman.baselines import NumberBaseline, mean, ridge
+from elman.baselines import NumberBaseline, mean, ridge, sound_ridge
 from elman.errors import DataError
 from elman.files import Table
 from elman.tasks.tables import AnswersRows, check_names, floats_of
@@ -76,7 +76,9 @@ class NumberRows(AnswersRows):
 
     def rivals(self, X: Any, target: str) -> list[NumberBaseline]:
         """Ridge regression on what the sequences hold, and the mean; for every step the mean alone."""
-        return [mean()] if self.every_step else [ridge(X), mean()]
+        if self.every_step:
+            return [mean()]
+        return [sound_ridge(self.feature_) if self.feature_.kind == "sound" else ridge(X), mean()]
 
     def spoken(self, answer: Any) -> tuple[str, dict[str, Any]]:
         """The number, or the numbers."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from elman import metrics
-from elman.baselines import Baseline, NumberBaseline, majority, mean, ridge, rival
+from elman.baselines import Baseline, NumberBaseline, majority, mean, ridge, rival, sound, sound_ridge
 from elman.errors import DataError
 from elman.files import Table
 from elman.tasks.asked import LabelTarget
@@ -99,7 +99,10 @@ class TargetRows(AnswersRows):
 
     def rivals(self, X: Any, target: str) -> list[Baseline | NumberBaseline]:
         """A linear model of what the sequences hold, and what looks at nothing."""
-        return [rival(X), majority()] if target in self.classes_ else [ridge(X), mean()]
+        heard = self.feature_ if self.feature_.kind == "sound" else None
+        if target in self.classes_:
+            return [rival(X) if heard is None else sound(heard), majority()]
+        return [ridge(X) if heard is None else sound_ridge(heard), mean()]
 
     def spoken(self, answer: Any) -> tuple[str, dict[str, Any]]:
         """Each target with its class, or its number."""
