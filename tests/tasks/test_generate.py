@@ -14,12 +14,13 @@ import torch
 
 from elman import store
 from elman.backoff import BackOff
+from elman.batches import pieces
 from elman.cli import main
 from elman.errors import DataError, ModelFileError, OptionError
 from elman.ragged import Ragged
-from elman.strands import strands
+from elman.strands import Strands, strands
 from elman.tasks import Generator, load
-from elman.tasks.language import surprises
+from elman.tasks.language import LanguageLoss, surprises
 from elman.verse import END, Verse
 
 SMALL: dict[str, Any] = {"hidden": 8, "embed": 6, "epochs": 2, "verbose": False}
@@ -93,6 +94,32 @@ def test_penalties_make_h_small_and_slow() -> None:
     with torch.no_grad():
         sizes = [float(m.network_.hidden(x)[0].values.square().mean()) for m in (plain, calm)]
     assert sizes[1] < sizes[0] / 2
+
+
+@pytest.mark.parametrize("name", ["weight_drop", "recurrent_dropout", "zoneout"])
+def test_what_training_does_to_the_state(name: str, tmp_path: Path) -> None:
+    rest: dict[str, Any] = {"dropout": 0.0, "head_dropout": 0.0, "tbptt": 3}
+    plain, model, again = (fitted(**rest, **{name: share}) for share in (0.0, 0.4, 0.4))
+    assert model.nats(POEMS).tolist() == again.nats(POEMS).tolist() != plain.nats(POEMS).tolist()
+    assert model.generate("春", length=9, temperature=0.0).startswith("春")
+    model.save(tmp_path / "model")
+    assert load(tmp_path / "model").nats(POEMS).tolist() == model.nats(POEMS).tolist()
+    with pytest.raises(OptionError, match=f"{name} has no meaning for cell = 'min_gru'"):
+        fitted(cell="min_gru", **{name: 0.4})
+
+
+def test_dropped_weights_are_drawn_and_leave_the_model_alone() -> None:
+    model, x = fitted(), Ragged.of([list(range(1, 6))], dtype=torch.int64)
+    before = [p.clone() for p in model.network_.parameters()]
+    loss = LanguageLoss(model.network_, Strands(x, x), weight_drop=0.5)
+    with torch.no_grad():
+        found = [loss._hidden(x, None)[0].values for _ in range(3)]
+    assert not torch.equal(found[0], found[1])
+    assert all(torch.equal(p, q) for p, q in zip(before, model.network_.parameters(), strict=True))
+    model.network_.zero_grad()
+    loss(next(iter(pieces(x.lengths, 9))), None)[0].backward()
+    weight = model.network_.encoder.layers[0][0].weight_hh
+    assert 0.3 < float((weight.grad == 0).float().mean()) < 0.7
 
 
 # ---- what it takes

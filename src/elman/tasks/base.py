@@ -153,8 +153,11 @@ class Task(BaseEstimator, Training, OnTables):
         """The options by name, as JSON can hold them."""
         return {f.name: _json(getattr(self, f.name)) for f in dataclasses.fields(self)}
 
-    def encoder(self, inputs: int, image: tuple[int, int] = (1, 1)) -> Encoder:
-        """The layers that remember, for steps of so many numbers, or for images of that height and width."""
+    def encoder(self, inputs: int, image: tuple[int, int] = (1, 1), **more: Any) -> Encoder:
+        """The layers that remember, for steps of so many numbers, or for images of that height and width.
+
+        `more`: what else an ``Encoder`` takes.
+        """
         hidden = self.hidden
         widths = int(hidden) if is_whole(hidden) else [int(width) for width in hidden]  # type: ignore[arg-type, union-attr]
         return Encoder(
@@ -168,6 +171,7 @@ class Task(BaseEstimator, Training, OnTables):
             self.precision,
             longest=None if self.longest is None else float(self.longest),
             image=image,
+            **more,
         )
 
     def _check_options(self) -> None:

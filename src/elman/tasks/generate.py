@@ -23,6 +23,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from elman import store
+from elman.cells import CELLS
+from elman.cells.base import Recurrent
 from elman.diagnose import Probe
 from elman.errors import DataError
 from elman.features import Chords, Feature, Text, Tokens, infer
@@ -82,6 +84,9 @@ class Generator(GenerateRows, Writes, Task):
     dropout: float = 0.2  # share of h set to zero after each layer, one mask per sequence; 0 turns it off
     head_dropout: float = 0.2  # share of h set to zero before the last layer, at every step anew
     input_dropout: float = 0.0  # share of a strand's distinct symbols that are left out
+    weight_drop: float = 0.0  # share of the recurrent weights set to zero, drawn for each batch; 0.5 in AWD-LSTM
+    recurrent_dropout: float = 0.0  # share of h set to zero on its way to the next step, one mask per sequence
+    zoneout: float = 0.0  # chance that a unit keeps its value for a step (Krueger et al. 2017)
     activation: float = 0.0  # weight of the mean square of h in the loss, 2 in AWD-LSTM (Merity et al. 2018)
     change: float = 0.0  # weight of the mean square of h_t - h_{t-1} in the loss, 1 in AWD-LSTM
 
@@ -98,7 +103,9 @@ class Generator(GenerateRows, Writes, Task):
         found += whole(self, "max_words") + whole(self, "embed")
         found += whole(self, "min_count") if self.min_count is not None else []
         found += whole(self, "strand") if self.strand is not None else []
-        found += share(self, "head_dropout") + share(self, "input_dropout")
+        for name in ("head_dropout", "input_dropout", "weight_drop", "recurrent_dropout", "zoneout"):
+            found += share(self, name)
+        found += self._recurrent_problems()
         for name, others in (("lower", ""), ("tied", ", or None")):
             value: Any = getattr(self, name)
             if not (isinstance(value, bool | np.bool_) or (others and value is None)):
@@ -113,6 +120,12 @@ class Generator(GenerateRows, Writes, Task):
 
     def _tbptt_problems(self) -> list[str]:
         return []
+
+    def _recurrent_problems(self) -> list[str]:
+        if choice(self, "cell", tuple(CELLS)) or issubclass(CELLS[self.cell], Recurrent):
+            return []
+        given = [name for name in ("weight_drop", "recurrent_dropout", "zoneout") if getattr(self, name)]
+        return [f"{name} has no meaning for cell = {self.cell!r}; leave it at 0" for name in given]
 
     def planned(self, sequences: int, steps: int, updates: int = 0) -> Self:
         """The same options with the lengths of the training chosen, where they are None: epochs from 8 to 30.
@@ -201,10 +214,12 @@ class Generator(GenerateRows, Writes, Task):
         return max(int(self.tbptt) or 128, -(-steps // (4 * self._side_by_side(steps))))
 
     def _network(self, symbols: int) -> LanguageNetwork:
+        named = {name: float(getattr(self, name)) for name in ("recurrent_dropout", "zoneout")}
+        extras: dict[str, Any] = {name: value for name, value in named.items() if value}
         return LanguageNetwork(
             symbols,
             int(self.embed),
-            self.encoder(int(self.embed)),
+            self.encoder(int(self.embed), **extras),
             tied=symbols > _MANY if self.tied is None else bool(self.tied),
             dropout=float(self.head_dropout),
             input_dropout=float(self.input_dropout),
@@ -214,7 +229,7 @@ class Generator(GenerateRows, Writes, Task):
         def validate() -> dict[str, float]:
             return _metrics(surprises(self.network_, kept))
 
-        loss = LanguageLoss(self.network_, data, float(self.activation), float(self.change))
+        loss = LanguageLoss(self.network_, data, float(self.activation), float(self.change), float(self.weight_drop))
         told, places = validate if kept.targets.steps else None, np.arange(len(data.inputs))
         self._learn(plan, data.inputs.lengths, loss, told, "loss", places, checkpoint, resume, "strand")
 

@@ -8,14 +8,20 @@
 Tied weights: Press & Wolf 2017; Inan, Khosravi & Socher 2017. What is added to the loss (Merity, Keskar & Socher 2018):
 
     a mean dropout(h)^2 + b mean (h_t - h_{t-1})^2         a = activation, b = change, of the last layer
+
+and what is done to the weights between h_{t-1} and the gates of h_t while training, drawn anew for each batch:
+
+    U <- U m / (1 - p)        m = 0 with probability p = weight_drop, else 1 (Wan et al. 2013; Merity et al. 2018)
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 from torch.nn import functional
 
 from elman import ops
@@ -62,6 +68,24 @@ class LanguageNetwork(nn.Module):
         y, after = self.encoder(self.input(x), state)
         return y, after
 
+    def reader(self) -> Callable[[int], Tensor]:
+        """What reads one symbol after another, in evaluation, and gives the scores of the next: [symbols]."""
+        if any(getattr(cell, "zoneout", ()) for layer in self.encoder._cells() for cell in layer):
+            return self._stepping()
+        stepper = self.encoder.stepper()
+        return lambda code: self.scores(stepper.step(self.input.step(torch.tensor([code]))).clone())[0]
+
+    def _stepping(self) -> Callable[[int], Tensor]:
+        """The same for cells without a compiled stepper."""
+        state = self.encoder.initial_state(1)
+
+        def read(code: int) -> Tensor:
+            nonlocal state
+            y, state = self.encoder.step(self.input.step(torch.tensor([code])), state)
+            return self.scores(y)[0]
+
+        return read
+
     def scores(self, rows: Tensor) -> Tensor:
         """Scores of all symbols for rows of h: [rows, symbols]."""
         rows = rows if self.project is None else self.project(rows)
@@ -71,8 +95,16 @@ class LanguageNetwork(nn.Module):
 class LanguageLoss(StepLoss):
     """The mean surprise at the next symbol, and the two penalties on h."""
 
-    def __init__(self, network: LanguageNetwork, data: Strands, activation: float = 0.0, change: float = 0.0) -> None:
+    def __init__(
+        self,
+        network: LanguageNetwork,
+        data: Strands,
+        activation: float = 0.0,
+        change: float = 0.0,
+        weight_drop: float = 0.0,
+    ) -> None:
         self.network, self.data, self.activation, self.change = network, data, activation, change
+        self.weight_drop = weight_drop
 
     def initial_state(self, sequences: int) -> State:
         """The state before the first step."""
@@ -80,7 +112,7 @@ class LanguageLoss(StepLoss):
 
     def __call__(self, piece: Piece, state: State) -> tuple[Tensor, State]:
         """The loss of a piece, and the state after it."""
-        y, after = self.network.hidden(piece.of(self.data.inputs), state)
+        y, after = self._hidden(piece.of(self.data.inputs), state)
         dropped = self.network.dropout(y)
         targets = piece.of(self.data.targets).values
         loss = functional.cross_entropy(self.network.scores(dropped.values), targets)
@@ -90,6 +122,19 @@ class LanguageLoss(StepLoss):
             follows = y.segments[1:] == y.segments[:-1]
             loss = loss + self.change * (y.values[1:] - y.values[:-1])[follows].square().mean()
         return loss, after
+
+    def _hidden(self, x: Ragged, state: State) -> tuple[Ragged, State]:
+        """What the encoder makes of every step, some of its recurrent weights at zero."""
+        if not self.weight_drop:
+            return self.network.hidden(x, state)
+        encoder = self.network.encoder
+        weights = {
+            name: functional.dropout(weight, self.weight_drop)
+            for name, weight in encoder.named_parameters()
+            if name.endswith("weight_hh")
+        }
+        y, after = functional_call(encoder, weights, (self.network.input(x), state))
+        return y, after
 
 
 @torch.no_grad()

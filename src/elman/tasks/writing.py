@@ -100,11 +100,11 @@ class Writes:
         """The codes of the symbols to come, without end or until the model says so."""
         network, symbols = self.network_, self._symbols()
         place = {symbol: code for code, symbol in enumerate(symbols)}
-        stepper = network.encoder.stepper()
+        read = network.reader()
         for code in [len(symbols) - 1, *said]:
-            y = stepper.step(network.input.step(torch.tensor([code])))
+            after = read(code)
         while True:
-            scores = network.scores(y.clone())[0].double().numpy()
+            scores = after.double().numpy()
             scores[0] = -np.inf  # the unknown symbol
             if not self.ends_ and form is None:
                 scores[-1] = -np.inf
@@ -115,7 +115,7 @@ class Writes:
                 return
             said.append(code)
             yield code
-            y = stepper.step(network.input.step(torch.tensor([code])))
+            after = read(code)
 
     def _symbols_in(self, codes: Iterator[int], length: int, begins: bool) -> Iterator[Any]:
         """Each code as it stands in a text or a list; `begins`: nothing stands before the first."""
