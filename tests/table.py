@@ -131,7 +131,7 @@ FEATURES: dict[str, list[Any]] = {
 INFERRED = {"words": "tokens", "chords": "numbers", "sound": "numbers"}
 
 #: Each task, by its verb.
-TASKS = ["classify", "regress", "multitask", "forecast", "tag", "generate", "transcribe"]
+TASKS = ["classify", "regress", "multitask", "forecast", "tag", "generate", "transcribe", "translate"]
 
 #: The instruction sets that were built and that this processor has.
 SETS: list[str] = ops.info()["found"]

@@ -13,7 +13,7 @@ from elman.ragged import Ragged
 
 if TYPE_CHECKING:
     from elman.stream import Session
-    from elman.tasks import Classifier, Forecaster, Generator, Multitask, Regressor, Tagger, Transcriber, load
+    from elman.tasks import Classifier, Forecaster, Generator, Multitask, Regressor, Tagger, Transcriber, Translator, load
 
 #: Names that wait until they are used: the tasks bring libraries that take longer to import than torch.
 _LATER = {
@@ -25,6 +25,7 @@ _LATER = {
     "Session": "elman.stream",
     "Tagger": "elman.tasks",
     "Transcriber": "elman.tasks",
+    "Translator": "elman.tasks",
     "load": "elman.tasks",
 }
 
@@ -51,6 +52,7 @@ __all__ = [
     "Session",
     "Tagger",
     "Transcriber",
+    "Translator",
     "load",
     "missing",
     "nn",

@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-__all__ = ["Curve", "shaded_series", "shaded_words", "through_time"]
+__all__ = ["Curve", "aligned", "shaded_series", "shaded_words", "through_time"]
 
 # Okabe & Ito's colours, told apart in every kind of colour blindness.
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#555555")
@@ -160,6 +160,33 @@ def shaded_series(values: Any, saliency: Sequence[float], title: str, below: str
     for axes in (top, low):
         _plain(axes)
     _headed(figure, title, f"{below}; blue: for, orange: against")
+    return _png(figure)
+
+
+def aligned(source: Sequence[str], target: Sequence[str], shares: Any, title: str) -> bytes | None:
+    """Draws `shares` [target, source] as a grid, the darker the more, the symbols beside it.
+
+    None, with a note on stderr, without matplotlib.
+
+    >>> picture = aligned(["a", "cat"], ["un", "chat"], [[0.9, 0.1], [0.2, 0.8]], "A cat")
+    >>> picture is None or picture[1:4]
+    b'PNG'
+    """
+    figure = _figure(1.8 + 0.36 * max(4, len(source)), 1.4 + 0.3 * max(3, len(target)))
+    if figure is None:
+        return None
+    axes = figure.add_subplot()
+    if len(source) and len(target):
+        axes.imshow(shares, cmap="Blues", vmin=0.0, vmax=1.0, aspect="auto")
+    axes.set_xticks(range(len(source)), [_literal(word) for word in source], rotation=60, ha="left", fontsize=9)
+    axes.set_yticks(range(len(target)), [_literal(word) for word in target], fontsize=9)
+    axes.xaxis.tick_top()
+    axes.set_xticks([place + 0.5 for place in range(len(source))], minor=True)
+    axes.set_yticks([place + 0.5 for place in range(len(target))], minor=True)
+    axes.grid(which="minor", color="#e3e3e3", linewidth=0.8)
+    axes.tick_params(length=0, which="both")
+    if title:
+        figure.suptitle(_literal(title), x=0.01, ha="left", fontsize=12, color=_INK, fontweight="bold")
     return _png(figure)
 
 

@@ -30,7 +30,8 @@ from elman.ragged import Ragged
 
 __all__ = ["Text"]
 
-UNITS = ("words", "characters", "mixed", "subwords")
+UNITS = ("words", "characters", "mixed", "subwords", "parts")
+LEARNT = ("subwords", "parts")  # byte-pair encodings: what a symbol is, training decides
 FILE = "tokenizer.json"
 PIECE = 100  # letters of a word that sub-words are learnt from at a time: learning takes the square of a longer one
 BATCH = 1 << 21  # characters that are in the tokeniser's hands at a time; each costs it about 100 bytes
@@ -65,6 +66,7 @@ _PATTERNS = {
     "characters": rf"\r\n|[🇦-🇿]{{2}}|[\s\S]{_TAIL}",  # nearly \X, whose time grows with the square of some texts
     "mixed": rf"[{_RANGES}]\p{{M}}*|{_word(f'[{_W}&&[^{_RANGES}]]')}|{_S}|{_SIGNS}",
     "subwords": rf"[{_W}]{{1,{PIECE}}}|{_SIGN}\p{{M}}*",  # nothing that a cut within it would change
+    "parts": rf"▁?[{_W}]{{1,{PIECE}}}|▁?{_SIGN}{_TAIL}|▁",  # what the gaps became stays with what follows
 }
 
 
@@ -85,7 +87,8 @@ class Text(Feature):
     kind: ClassVar[str] = "text"
 
     unit: str = "auto"  # words, characters, mixed (words, but single characters where a script sets no spaces),
-    #                     subwords (byte-pair encoding, Sennrich et al. 2016); auto: mixed or words, whichever fits
+    #                     subwords (byte-pair encoding, Sennrich et al. 2016), parts (the same, joined back by `join`);
+    #                     auto: mixed or words, whichever fits
     max_words: int = 30_000  # most symbols kept, the commonest first; the unknown symbol comes on top
     min_count: int | None = None  # symbols seen less often are unknown; None: 2 from 100 000 training steps, else 1
     lower: bool = True  # lower-case everything
@@ -105,7 +108,7 @@ class Text(Feature):
         tokenizer = _trained(texts, unit, self)
         values, lengths = _encoded(tokenizer, texts)
         distinct = tokenizer.get_vocab_size() - 1
-        if unit != "subwords":
+        if unit not in LEARNT:
             kept = _kept(values, self.max_words, least_count(self.min_count, len(values)))
             values[values > kept] = 0
             tokenizer = _tokenizer(models.WordLevel(_first(tokenizer, kept + 1), UNKNOWN), unit, self.lower)
@@ -139,6 +142,22 @@ class Text(Feature):
                     f"{i} is no symbol: this text feature has the symbols 0 to {len(self.vocabulary_) - 1}."
                 )
         return [self.vocabulary_[i] for i in numbers]
+
+    def join(self, ids: Sequence[int] | Tensor) -> str:
+        """The text that symbols stand for; unknown ones are left out. `parts` and `characters` bring back the text, but
+        for runs of white space, which `parts` takes for one space, and the case where `lower` is set.
+
+        >>> text = Text(unit="parts", lower=False).fit(["It's 5 o'clock, isn't it?"])
+        >>> text.join(text.pieces("Isn't it 5?"))
+        "sn't it 5?"
+        """
+        known = [word for i, word in zip(ids, self.words(ids), strict=True) if int(i)]
+        if self.unit_ in LEARNT:
+            return "".join(known).replace("▁", " ").strip(" ")
+        if self.unit_ == "characters":
+            return "".join(known)
+        joined = " ".join(known)
+        return _GAP.sub("", joined) if self.unit_ == "mixed" else joined
 
     def module(self, width: int, dropout: float = 0.0) -> Embedding:
         """An `Embedding` of `width` numbers for each symbol; `dropout` drops whole symbols while training."""
@@ -186,9 +205,10 @@ class Text(Feature):
     def describe(self) -> str:
         """One line: `text as words, 30 000 of 74 891 kept`."""
         self._fitted()
-        unit = {"mixed": "characters (runs of Latin letters and digits as words)"}.get(self.unit_, self.unit_)
+        shown = {"mixed": "characters (runs of Latin letters and digits as words)", "parts": "subwords"}
+        unit = shown.get(self.unit_, self.unit_)
         kept = len(self.vocabulary_) - 1
-        if self.unit_ == "subwords":
+        if self.unit_ in LEARNT:
             return f"text as {unit}, {grouped(kept)} learnt"
         return f"text as {unit}, {grouped(kept)} of {grouped(self.distinct_)} kept"
 
@@ -272,12 +292,18 @@ def _rules(unit: str, lower: bool) -> tuple[normalizers.Normalizer, pre_tokenize
     """What happens to a text before the vocabulary: `characters` keep everything, the others lose mark-up."""
     if unit == "characters":
         normal: list[normalizers.Normalizer] = [normalizers.NFC()]
+    elif unit == "parts":  # a gap is one space; neither side of a text has one
+        normal = [normalizers.NFC(), normalizers.Replace(Regex(r"[\s▁]+"), " "), normalizers.Strip()]
     else:
         tags = normalizers.Replace(Regex(_TAG), " ")
         apostrophes = normalizers.Replace(Regex("[’´ʼ]"), "'")
         normal = [tags, apostrophes, normalizers.NFKC()]
     if lower:
         normal.append(normalizers.Lowercase())
+    if unit == "parts":
+        gaps = pre_tokenizers.Metaspace(prepend_scheme="always", split=False)  # a space, or the beginning, is "▁"
+        split = pre_tokenizers.Split(Regex(_PATTERNS[unit]), "isolated")
+        return normalizers.Sequence(normal), pre_tokenizers.Sequence([gaps, split])
     cut: pre_tokenizers.PreTokenizer = pre_tokenizers.Split(Regex(_PATTERNS[unit]), "removed", invert=True)
     if unit == "subwords":  # "▁" marks where a word begins
         cut = pre_tokenizers.Sequence([cut, pre_tokenizers.Metaspace(prepend_scheme="always", split=False)])
@@ -292,7 +318,7 @@ def _tokenizer(model: models.Model, unit: str, lower: bool) -> Tokenizer:
 
 def _trained(texts: Sequence[str], unit: str, options: Text) -> Tokenizer:
     """A tokeniser that knows every symbol of the texts, the commonest first, or the sub-words asked for."""
-    if unit == "subwords":
+    if unit in LEARNT:
         model: models.Model = models.BPE(unk_token=UNKNOWN)
         room = min(int(options.max_words), sum(map(len, texts)) + 1000)  # the trainer reserves memory for all of it
         trainer: trainers.Trainer = trainers.BpeTrainer(
@@ -360,7 +386,7 @@ def _read_model(file: str, unit: str, symbols: int) -> models.Model:
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise ModelFileError(f"{FILE} is no tokeniser with a vocabulary. Save the model again.") from None
     _check_vocabulary(vocabulary, symbols)
-    if unit != "subwords":
+    if unit not in LEARNT:
         return models.WordLevel(vocabulary, UNKNOWN)
     pairs = []
     for merge in merges if isinstance(merges, list) else [None]:

@@ -2,7 +2,7 @@
 
 `classify.py` one label per sequence · `regress.py` a number, or several, per sequence or step
 `multitask.py` several labels and numbers per sequence · `forecast.py` the next values of many series
-`tag.py` one label per step · `generate.py` what comes next · `transcribe.py` what was said
+`tag.py` one label per step · `generate.py` what comes next · `transcribe.py` what was said · `translate.py` a sequence for each
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from elman.tasks.multitask import Multitask
 from elman.tasks.regress import Regressor
 from elman.tasks.tag import Tagger
 from elman.tasks.transcribe import Transcriber
+from elman.tasks.translate import Translator
 
 __all__ = [
     "TASKS",
@@ -31,11 +32,12 @@ __all__ = [
     "Tagger",
     "Task",
     "Transcriber",
+    "Translator",
     "load",
 ]
 
 TASKS: dict[str, type[Task]] = {
-    task.task: task for task in (Classifier, Regressor, Multitask, Forecaster, Tagger, Generator, Transcriber)
+    task.task: task for task in (Classifier, Regressor, Multitask, Forecaster, Tagger, Generator, Transcriber, Translator)
 }
 
 

@@ -1,0 +1,139 @@
+"""The two sides of pairs: what a symbol of each is, its beginning and end, and how symbols become a text again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import narwhals as nw
+import numpy as np
+import torch
+
+from elman.errors import DataError
+from elman.features import Feature, Text, Tokens, infer
+from elman.features.base import is_frame, is_missing, listed, shown
+from elman.ragged import Ragged
+
+__all__ = [
+    "UNITS",
+    "Pairs",
+    "chosen_unit",
+    "frame_columns",
+    "joined",
+    "pairs_between",
+    "pairs_of",
+    "restored_side",
+    "saved_side",
+    "side",
+]
+
+UNITS = ("auto", "parts", "characters", "words", "mixed", "subwords")
+_SAMPLE = 1000  # texts that say which unit suits a side
+
+
+def side(column: Sequence[Any], unit: str, max_words: int, min_count: int | None, lower: bool, name: str) -> Feature:
+    """The feature for one side of pairs, not yet fitted: `Tokens` for lists, else `Text`.
+
+    With `unit` "auto" sub-words that join back to the text ("parts"), or characters: see `chosen_unit`. Raises
+    ``DataError`` for what is neither text nor tokens.
+
+    >>> side(["一只猫"], "auto", 100, None, False, "y").unit
+    'characters'
+    """
+    made = infer(list(column), name=name)
+    if isinstance(made, Tokens):
+        return Tokens(max_words, min_count, lower)
+    if isinstance(made, Text):
+        return Text(chosen_unit(column) if unit == "auto" else unit, max_words, min_count, lower)
+    raise DataError(f"{name} holds {made.kind}. A translator learns texts, or lists of tokens.")
+
+
+def chosen_unit(texts: Sequence[str]) -> str:
+    """Characters for a script without spaces, and where nearly no text has two words; else "parts".
+
+    >>> chosen_unit(["a cat", "two dogs"]), chosen_unit(["cat", "dog"]), chosen_unit(["一只猫", "两只狗"])
+    ('parts', 'characters', 'characters')
+    """
+    sample = [text for text in texts[:: max(1, len(texts) // _SAMPLE)] if text.strip()]
+    several = sum(len(text.split()) > 1 for text in sample)
+    if 10 * several < len(sample) or Text(lower=False).fit(sample or [""]).unit_ == "mixed":
+        return "characters"
+    return "parts"
+
+
+def joined(feature: Feature, symbols: Sequence[int]) -> Any:
+    """What symbols stand for: a text, or for tokens a list.
+
+    >>> joined(Tokens().fit([["a", 7]]), [2, 1])
+    ['a', 7]
+    """
+    if isinstance(feature, Text):
+        return feature.join(symbols)
+    assert isinstance(feature, Tokens)
+    return [feature.vocabulary_[i - 1] for i in symbols if i]
+
+
+def pairs_of(X: Any, y: Any) -> tuple[list[Any], list[Any]]:
+    """Sources and targets as lists. Raises ``DataError`` where they are not as many, or one is missing.
+
+    >>> pairs_of(["a"], ["b", "c"])
+    Traceback (most recent call last):
+    elman.errors.DataError: X has 1 sources, y has 2 targets. Each source needs one target.
+    """
+    sources, targets = listed(X, "X"), listed(y, "y")
+    if len(sources) != len(targets):
+        raise DataError(f"X has {len(sources)} sources, y has {len(targets)} targets. Each source needs one target.")
+    for name, column in (("X", sources), ("y", targets)):
+        for i, value in enumerate(column):
+            if is_missing(value):
+                raise DataError(
+                    f"{name}: sequence {i} is {shown(value)} (missing). Drop the pair, or write an empty text."
+                )
+    return sources, targets
+
+
+class Pairs(NamedTuple):
+    """What a decoder learns from: as many sequences of each.
+
+    >>> pairs = pairs_between(Ragged.of([[3], [2]]), Ragged.of([[4, 5], []]), boundary=9)
+    >>> pairs.inputs.to_list(), pairs.targets.to_list()
+    ([tensor([9, 4, 5]), tensor([9])], [tensor([4, 5, 9]), tensor([9])])
+    """
+
+    sources: Ragged
+    inputs: Ragged  # the boundary, then the target
+    targets: Ragged  # the target, then the boundary
+
+
+def pairs_between(sources: Ragged, targets: Ragged, boundary: int) -> Pairs:
+    """The pairs, each target between boundaries."""
+    values = torch.full((targets.steps + len(targets),), boundary, dtype=torch.int64)
+    values[torch.arange(targets.steps) + targets.segments] = targets.values
+    offsets = targets.offsets + torch.arange(len(targets) + 1)
+    inputs = values.roll(1)
+    inputs[offsets[:-1]] = boundary
+    return Pairs(sources, Ragged(inputs, offsets), Ragged(values, offsets))
+
+
+def frame_columns(X: Any) -> dict[str, Any] | None:
+    """The columns of a frame, or of a dict of columns, by name; None for what is neither."""
+    if isinstance(X, Mapping):
+        return dict(X)
+    if isinstance(X, list | tuple | np.ndarray | Ragged) or not is_frame(X):
+        return None
+    frame = nw.from_native(X, eager_only=True)
+    return {name: frame[name].to_list() for name in frame.columns}
+
+
+def saved_side(feature: Feature, name: str) -> tuple[dict[str, Any], dict[str, str]]:
+    """The config and the files of one side, the files under names of its own."""
+    files = {f"{name}-{file}": text for file, text in feature.files().items()}
+    return {"kind": feature.kind, **feature.config()}, files
+
+
+def restored_side(config: Mapping[str, Any], files: Mapping[str, Any], name: str) -> Feature:
+    """The inverse of `saved_side`. Raises ``ModelFileError`` if anything in it cannot be right."""
+    saved = dict(config)
+    kinds: dict[str, type[Feature]] = {Text.kind: Text, Tokens.kind: Tokens}
+    own = {file.removeprefix(f"{name}-"): text for file, text in files.items() if file.startswith(f"{name}-")}
+    return kinds[saved.pop("kind")].restore(saved, {}, own)

@@ -1,0 +1,422 @@
+"""From one sequence to another: translation, spelling to sound, question to answer, the next turn of a dialogue.
+
+    p(y | x) = prod_t p(y_t | y_1 ... y_{t-1}, x)         tasks/translation.py: encoder, decoder, attention between them
+    answer = argmax_y log p(y | x) / lp(|y|)              beam.py: searched with a beam
+
+Sources and targets each have their own symbols: parts of words, characters, or tokens (sides.py).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from elman import overlap, store
+from elman.alignment import Alignment, marked
+from elman.attention import SCORES
+from elman.batches import batches
+from elman.beam import beam_search, check_beam
+from elman.carry import State
+from elman.errors import DataError, OptionError
+from elman.features import Feature
+from elman.features.base import listed, shown
+from elman.history import History
+from elman.options import choice, is_whole, share, whole
+from elman.ragged import Ragged
+from elman.sides import (
+    UNITS,
+    Pairs,
+    frame_columns,
+    joined,
+    pairs_between,
+    pairs_of,
+    restored_side,
+    saved_side,
+    side,
+)
+from elman.stream import Session
+from elman.tasks.base import Task, held_out
+from elman.tasks.translate_rows import TranslateRows
+from elman.tasks.translation import TranslationNetwork
+
+__all__ = ["Translator"]
+
+_Floats = NDArray[np.float64]
+_UPDATES = 1000  # batches that are learnt from, at least
+_STEPS = 1 << 12  # steps of a batch where nothing is learnt: bounds the memory, the answers do not depend on it
+_ROWS = 128  # sequences that are searched together
+_TIMES = 3  # an answer may be so much longer than targets are for sources of its length
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class Translator(TranslateRows, Task):
+    """From texts to texts, or lists of tokens to lists of tokens, learnt from pairs.
+
+    ``fit(X, y)`` takes sources and targets, as many of either; pairs with an empty source are left out, since the answer
+    to nothing is nothing. ``score`` is BLEU, from 0 to 100.
+
+    Learnt: ``history_``, ``metrics_`` (of the validation part), ``network_``, ``feature_`` (of the sources),
+    ``target_feature_``.
+
+    >>> model = Translator(hidden=8, embed=8, epochs=1, verbose=False).fit(["one cat", "two dogs"], ["un chat", "deux"])
+    >>> len(model.predict(["two cats", ""])), model.predict([""])
+    (2, [''])
+    """
+
+    task: ClassVar[str] = "translate"
+    says: ClassVar[str] = "From one sequence to another: translation, spelling to sound, question to answer."
+    most_epochs: ClassVar[int] = 30
+
+    # what a step is
+    input: str | None = None  # the column of a frame with the sources; None: the only one beside the targets
+    unit: str = (
+        "auto"  # of sources: "parts" of words, "characters", "words", "mixed", "subwords"; "auto": characters for
+    )
+    #   a script without spaces and for single words, else parts
+    target_unit: str = "auto"  # of targets: the same
+    max_words: int = 8000  # most symbols of either side, the commonest first
+    min_count: int | None = None  # symbols seen less often are unknown; None: 2 from 100 000 training steps, else 1
+    lower: bool = False  # lower-case both sides
+
+    # the network
+    hidden: int | Sequence[int] = 256  # units of a layer and direction, twice as many in the decoder; one number, or
+    #   one per layer
+    bidirectional: bool = True  # the encoder also reads backwards
+    embed: int = 256  # numbers in the learnt vector of a symbol
+    attention: str = "general"  # how the decoder looks at the source: "general" or "dot" (Luong et al. 2015)
+    tied: bool = True  # the vectors of target symbols are also the weights of the last layer (Press & Wolf 2017)
+    dropout: float = 0.2  # share of h set to zero after each layer, one mask per sequence; 0 turns it off
+    head_dropout: float = 0.3  # share of what the last layer reads set to zero, at every step anew
+    input_dropout: float = 0.3  # share of the vectors of symbols set to zero, at every step anew
+    symbol_dropout: float = 0.0  # share of a sequence's distinct symbols that are left out
+
+    # how it learns, where that differs from other tasks
+    smoothing: float = 0.1  # share of the truth given to all symbols alike (label smoothing, Szegedy et al. 2016)
+    sampling: float = 0.0  # share of the decoder's inputs that are its own answers (scheduled sampling, Bengio et al.
+    #   2015), reached at the end of training; 0: always the true ones
+    learning_rate: float = 2e-3  # the highest rate, reached when the warm-up ends
+    batch_sequences: int | None = None  # pairs in a batch, at most; None: 1/64 of the pairs, 8 to 64
+    validation: float = 0.05  # share of the pairs held out to choose the best epoch, 0 to 0.5; 0: none
+
+    # how it answers
+    beam: int = 5  # beginnings of an answer that are kept open; 1: always the likeliest symbol
+    length_penalty: float = 1.0  # how much longer answers are preferred (Wu et al. 2016); 0: not at all
+
+    def problems(self) -> list[str]:
+        """Everything that is wrong with the options, a sentence each."""
+        found = super().problems() + choice(self, "unit", UNITS) + choice(self, "target_unit", UNITS)
+        found += choice(self, "attention", SCORES) + whole(self, "max_words") + whole(self, "embed")
+        found += whole(self, "min_count") if self.min_count is not None else []
+        for name in ("head_dropout", "input_dropout", "symbol_dropout", "smoothing", "sampling"):
+            found += share(self, name)
+        for name in ("lower", "tied"):
+            if not isinstance(getattr(self, name), bool | np.bool_):
+                found.append(f"{name} = {getattr(self, name)!r} must be True or False")
+        if self.cell in ("gru_d", "conv_lstm"):
+            found.append(f"cell = {self.cell!r} reads no symbols; take lstm, gru, rnn, min_gru ...")
+        return found + check_beam(self.beam, self.length_penalty)
+
+    def planned(self, sequences: int, steps: int, updates: int = 0) -> Self:
+        """The same options with the lengths of the training chosen, where they are None: epochs from 8 to 30.
+
+        ::
+
+            epochs = 24 (800 000 / steps)^(1/3)         steps of both sides together
+            batch_sequences = pairs / 64, from 8 to 64
+
+        With `updates` there are at least so many batches in all, in up to 200 epochs.
+        """
+        size = min(64, max(8, sequences // 64)) if self.batch_sequences is None else self.batch_sequences
+        made = dataclasses.replace(self, batch_sequences=size)
+        if self.epochs is None:
+            epochs = min(self.most_epochs, max(8, round(24 * (800_000 / max(1, steps)) ** (1 / 3))))
+            batches_ = max(1, -(-sequences // int(size)) if is_whole(size) else 1)
+            made = dataclasses.replace(made, epochs=max(epochs, min(200, -(-updates // batches_))))
+        plan = super(Translator, made).planned(sequences, steps)
+        if self.patience is not None and updates:
+            plan.patience = max(self.patience, int(plan.epochs or 0) // 4)
+        return plan
+
+    # ---- learning
+
+    def fit(self, X: Any, y: Any, *, out: str | os.PathLike[str] | None = None, resume: bool = False) -> Self:
+        """Learns pairs of sources `X` and targets `y`: a list each, or the name of a column of the frame `X`.
+
+        `out` is the folder that `save` will be given: a checkpoint is written into it after every epoch. With `resume`
+        a fit that died goes on from there, to the same weights as if it had not.
+
+        Raises ``OptionError`` for all options that cannot be, ``DataError`` for data that cannot be used, naming the
+        sequence, and ``TrainingError`` if the loss becomes NaN (what was learnt until then stays usable).
+        """
+        checkpoint = self._check_run(out, resume)
+        sources, targets = pairs_of(*self._columns(X, y))
+        rest = held_out(None, len(sources), self.validation, self.seed)
+        training = np.setdiff1d(np.arange(len(sources)), rest)
+        features = self._features([[column[i] for i in training] for column in (sources, targets)])
+        self.feature_, self.target_feature_ = features
+        self.learnt_with_ = self.options()
+        x, y = features[0].transform(sources, name="X"), features[1].transform(targets, name="y")
+        training, rest = (part[x.lengths[torch.from_numpy(part)].numpy() > 0] for part in (training, rest))
+        left_out = len(sources) - len(training) - len(rest)
+        data = pairs_between(x[torch.from_numpy(training)], y[torch.from_numpy(training)], self._boundary())
+        if not len(training) or not y.steps:
+            raise DataError("there is nothing to learn: every source, or every target, is empty. Give pairs of texts.")
+        self.most_ = [int(data.targets.lengths.max()), data.targets.steps / data.sources.steps]
+        with self._drawn():
+            self.network_ = self._network()
+        plan = self.planned(len(training), data.sources.steps + data.targets.steps, _UPDATES)
+        self.data_ = {
+            "training pairs": len(training),
+            "validation pairs": len(rest),
+            "training steps": f"{data.sources.steps} + {data.targets.steps}",
+            "epochs planned": int(plan.epochs or 0),
+            **({"pairs with an empty source, left out": left_out} if left_out else {}),
+        }
+        held = [[column[i] for i in rest] for column in (sources, targets)]
+        self._train(plan, data, held, training, checkpoint, resume)
+        return self
+
+    def _features(self, columns: Sequence[list[Any]]) -> list[Feature]:
+        least = None if self.min_count is None else int(self.min_count)
+        parts = zip(("X", "y"), columns, (self.unit, self.target_unit), strict=True)
+        return [
+            side(column, unit, int(self.max_words), least, bool(self.lower), name).fit(column, name=name)
+            for name, column, unit in parts
+        ]
+
+    def _boundary(self) -> int:
+        """The symbol before and after a target."""
+        return int(self.target_feature_.symbols or 0)
+
+    def _network(self) -> TranslationNetwork:
+        encoder = self.encoder(int(self.embed))
+        return TranslationNetwork(
+            int(self.feature_.symbols or 0),
+            self._boundary() + 1,
+            int(self.embed),
+            encoder,
+            self._decoder(),
+            score=self.attention,
+            tied=bool(self.tied),
+            dropout=float(self.head_dropout),
+            input_dropout=float(self.input_dropout),
+            symbol_dropout=float(self.symbol_dropout),
+        )
+
+    def _decoder(self) -> Any:
+        """One direction, as wide as the encoder with both of its."""
+        times = 2 if self.bidirectional else 1
+        widths = [self.hidden] if is_whole(self.hidden) else list(self.hidden)  # type: ignore[arg-type, list-item]
+        wide: Any = [times * int(width) for width in widths]  # type: ignore[arg-type]
+        wide = wide[0] if is_whole(self.hidden) else wide
+        return dataclasses.replace(self, hidden=wide, bidirectional=False).encoder(int(self.embed))
+
+    def _train(
+        self, plan: Self, data: Pairs, held: list[list[Any]], training: Any, checkpoint: Path | None, resume: bool
+    ) -> None:
+        lengths = data.sources.lengths + data.targets.lengths
+        total = max(1, int(plan.epochs or 0) * len(lengths))
+        seen = 0
+
+        def loss(indices: Tensor) -> Tensor:
+            nonlocal seen
+            seen += len(indices)
+            x, inputs, targets = (part[indices] for part in data)
+            share = float(self.sampling) * min(1.0, seen / total)
+            return self.network_.loss(x, inputs, targets.values, float(self.smoothing), share)
+
+        def validate() -> dict[str, float]:
+            found = self._measured(*held, beam=1)
+            return found | {"loss": found["nats"]}
+
+        self.history_ = History("bleu" if held[0] else "loss")
+        self.metrics_: dict[str, float] = {}
+        told = validate if held[0] else None
+        self._learn(plan, lengths, loss, told, "bleu", training, checkpoint, resume, "pair")
+
+    # ---- answering
+
+    def predict(self, X: Any, *, beam: int | None = None, length_penalty: float | None = None) -> list[Any]:
+        """The best target that is found for each source; nothing for an empty one.
+
+        `beam` and `length_penalty` stand in for the options of these names. A symbol that training never showed is read
+        as the unknown one, which is never said. An answer has at most as many symbols as the longest target of the
+        training, or three times as many as targets have for sources of its length, whichever is more.
+        """
+        self._check_fitted()
+        how = (self.beam if beam is None else beam, self.length_penalty if length_penalty is None else length_penalty)
+        if problems := check_beam(*how):
+            raise OptionError("; ".join(problems))
+        sources = self.feature_.transform(self._sources(X), name="X")
+        said: list[list[int]] = [[] for _ in range(len(sources))]
+        lengths = sources.lengths
+        order = lengths.argsort(stable=True)  # those of like length end together
+        order = order[lengths[order] > 0]
+        for chosen in batches(lengths[order], _STEPS, max_sequences=_ROWS) if len(order) else []:
+            places = order[chosen]
+            for place, symbols in zip(places.tolist(), self._searched(sources[places], *how), strict=True):
+                said[place] = symbols
+        return [joined(self.target_feature_, symbols) for symbols in said]
+
+    @torch.no_grad()
+    def _searched(self, sources: Ragged, beam: int, penalty: float) -> list[list[int]]:
+        """The symbols that are said of some sources."""
+        network, boundary = self.network_, self._boundary()
+        read = network.read(sources)
+
+        def advance(last: Tensor, state: State, owner: Tensor) -> tuple[Tensor, State]:
+            hidden, after = network.decode(Ragged(last, torch.arange(len(last) + 1)), state)
+            rows = torch.bincount(owner, minlength=len(sources)).cumsum(0)
+            grouped = Ragged(hidden.values, torch.cat([rows.new_zeros(1), rows]))
+            mixed, _ = network.see(grouped, read.steps)
+            logs = torch.log_softmax(network.scores(mixed.values), 1)
+            logs[:, 0] = -math.inf  # the unknown symbol
+            return logs, after
+
+        most, ratio = self.most_
+        limits = [max(int(most), math.ceil(_TIMES * ratio * n)) for n in sources.lengths.tolist()]
+        found = beam_search(
+            advance, read.state, limits, begin=boundary, end=boundary, beam=int(beam), penalty=float(penalty)
+        )
+        return [one.symbols for one in found]
+
+    def score(self, X: Any, y: Any) -> float:
+        """BLEU of the answers, from 0 to 100."""
+        return self.evaluate(X, y)["bleu"]
+
+    def evaluate(self, X: Any, y: Any, *, beam: int | None = None, lower: bool = False) -> dict[str, float]:
+        """How good the answers are: "bleu" and "chrf" from 0 to 100 (sacrebleu's), "exact", the share that is right
+        throughout, and the surprise at each symbol of the true targets, "nats" and "perplexity".
+
+        `lower` compares lower-cased texts. Raises ``DataError`` where there is nothing to score.
+        """
+        self._check_fitted()
+        sources, targets = pairs_of(*self._columns(X, y))
+        if not sources:
+            raise DataError("there are no pairs to score. Give at least one.")
+        return self._measured(sources, targets, beam, lower)
+
+    def _measured(self, X: list[Any], y: list[Any], beam: int | None = None, lower: bool = False) -> dict[str, float]:
+        each = self._surprises(X, y)
+        nats = float(each.mean()) if len(each) else 0.0
+        return {
+            **overlap.compared(self.predict(X, beam=beam), y, lower),
+            "nats": nats,
+            "perplexity": math.exp(min(nats, 700.0)),
+        }
+
+    @torch.no_grad()
+    def _surprises(self, X: list[Any], y: list[Any]) -> Tensor:
+        """-log p of each known target symbol, float64, the ends among them; of empty sources none."""
+        x, targets = self.feature_.transform(X, name="X"), self.target_feature_.transform(y, name="y")
+        kept = torch.nonzero(x.lengths > 0)[:, 0]
+        data = pairs_between(x[kept], targets[kept], self._boundary())
+        made = []
+        for chosen in batches(data.sources.lengths + data.targets.lengths, _STEPS) if len(kept) else []:
+            part, inputs, truth = (side[chosen] for side in data)
+            logs = torch.log_softmax(self.network_(part, inputs).double(), 1)
+            made.append(-logs.gather(1, truth.values[:, None])[:, 0][truth.values > 0])
+        return torch.cat(made) if made else torch.zeros(0, dtype=torch.float64)
+
+    # ---- looking inside
+
+    @torch.no_grad()
+    def align(self, source: Any, target: Any = None) -> Alignment:
+        """Where the decoder looks in `source` while it says `target` (None: its own answer): see `Alignment`.
+
+        >>> model = Translator(hidden=8, embed=8, epochs=1, verbose=False).fit(["one", "two"], ["un", "deux"])
+        >>> model.align("one", "un").shares.shape
+        (2, 3)
+        """
+        self._check_fitted()
+        target = self.predict([source])[0] if target is None else target
+        x, y = self.feature_.transform([source], name="source"), self.target_feature_.transform([target], name="target")
+        read = self.network_.read(x)
+        hidden, _ = self.network_.decode(pairs_between(x, y, self._boundary()).inputs, read.state)
+        _, (shares,) = self.network_.see(hidden, read.steps)
+        return Alignment(
+            marked(self.feature_, x.values), marked(self.target_feature_, y.values), shares[: y.steps].double().numpy()
+        )
+
+    # ---- streaming
+
+    def stream(self) -> Session:
+        """Refused: the answer to a sequence begins when all of it is there."""
+        raise OptionError(
+            "a translator cannot stream: its answer begins when the whole source was read, in both directions. Give "
+            "whole sequences to predict."
+        )
+
+    # ---- columns
+
+    def _columns(self, X: Any, y: Any) -> tuple[Any, Any]:
+        """Sources and targets, from a frame by their names."""
+        frame = frame_columns(X)
+        if frame is not None and isinstance(y, str):
+            if y not in frame:
+                raise DataError(f"y = {y!r} is no column of X, which has {', '.join(map(repr, list(frame)[:8]))}.")
+            self.target_ = y
+            y = frame[y]
+        elif isinstance(y, str):
+            raise DataError(f"y is one text, {shown(y)}. Give a list with a target for each source.")
+        return self._sources(X), y
+
+    def _sources(self, X: Any) -> list[Any]:
+        if isinstance(X, str):
+            raise DataError(f"X is one text, {shown(X)}. Wrap it in a list: [{shown(X)}].")
+        frame = frame_columns(X)
+        if frame is None:
+            return listed(X, "X")
+        others = [name for name in frame if name != getattr(self, "target_", None)]
+        name = self.input or getattr(self, "input_", None) or (others[0] if len(others) == 1 else None)
+        if name not in frame:
+            few = ", ".join(map(repr, list(frame)[:8]))
+            raise DataError(f"input = {name!r} is no column of X, which has {few}. Name the one with the sources.")
+        self.input_ = name
+        return listed(frame[name], "X")
+
+    # ---- on disk
+
+    def described(self) -> dict[str, Any]:
+        """What the model reads and says, for its card: lines of text by name."""
+        return {"input": self.feature_.describe(), "target": self.target_feature_.describe()}
+
+    def _config(self) -> dict[str, Any]:
+        return {
+            **super()._config(),
+            "source": saved_side(self.feature_, "source")[0],
+            "target": saved_side(self.target_feature_, "target")[0],
+            "most": self.most_,
+            "columns": [getattr(self, "input_", None), getattr(self, "target_", None)],
+        }
+
+    def _files(self) -> dict[str, str]:
+        sides = (("source", self.feature_), ("target", self.target_feature_))
+        return {**super()._files(), **{k: v for name, one in sides for k, v in saved_side(one, name)[1].items()}}
+
+    def _restore(
+        self, config: Mapping[str, Any], tensors: Mapping[str, Tensor], files: Mapping[str, Any], folder: Any
+    ) -> None:
+        self.feature_ = restored_side(config["source"], files, "source")
+        self.target_feature_ = restored_side(config["target"], files, "target")
+        most, ratio = config["most"]
+        if not is_whole(most) or not isinstance(ratio, float) or not 0 < ratio < math.inf:
+            raise ValueError("most")
+        self.most_ = [int(most), ratio]
+        self.input_, self.target_ = config["columns"]
+        with torch.device("meta"):  # no memory is taken before the sizes are known to fit
+            self.network_ = self._network()
+        weights = store.under("network.", tensors)
+        store.check_tensors(folder, weights, self.network_.state_dict())
+        self.network_.load_state_dict(weights, assign=True)
+        self.network_.eval()
