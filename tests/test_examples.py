@@ -22,6 +22,7 @@ SCRIPTS: dict[str, tuple[str, ...]] = {
     "generate.py": ("--epochs", "2"),
     "music.py": ("--epochs", "2"),
     "transcribe.py": ("--epochs", "2"),
+    "translate.py": ("--epochs", "1"),
     "tutorials/binary_text_classifier.py": SMALL,
     "tutorials/imdb_network.py": SMALL,
     "tutorials/lstm_next_value.py": ("--epochs", "2"),
@@ -170,3 +171,10 @@ def test_transcribe() -> None:
     assert re.fullmatch(r"word error rate \d\.\d{3}, by the likeliest symbols alone \d\.\d{3}", lines[0])
     assert re.fullmatch(r"the same for all \d\.\d{3}", lines[1])
     assert len(lines) == 5
+
+
+def test_translate() -> None:
+    lines = run("translate.py", *SCRIPTS["translate.py"])
+    assert re.fullmatch(r"right [01]\.\d{3}", lines[0])
+    assert re.fullmatch(r"word for word [01]\.\d{3}", lines[1])
+    assert lines[2].startswith("7 May 1999 is ")

@@ -29,7 +29,7 @@ class Alignment:
     shares: NDArray[np.float64]  # [symbols of the target, symbols of the source]; a row adds up to 1
 
     def picture(self, title: str = "") -> bytes | None:
-        """The shares as the bytes of a PNG. None, with a note on stderr, where matplotlib (the extra `plot`) is missing."""
+        """The shares as the bytes of a PNG. None, with a note on stderr, where matplotlib is missing."""
         return pictures.aligned(self.source, self.target, self.shares, title)
 
     def __str__(self) -> str:

@@ -64,8 +64,8 @@ def beam_search(
 ) -> list[Found]:
     """The best continuation of each sequence, of at most `limits` [sequences] symbols.
 
-    `state` is that before the first symbol, one row for each sequence; `begin` is what every sequence begins with, `end`
-    what ends it. What `advance` gives -inf is never said. A sequence whose beginnings all reach their limit ends there.
+    `state` is that before the first symbol, one row for each sequence; `begin` stands before every sequence, `end` ends
+    it. What `advance` gives -inf is never said. A sequence whose beginnings all reach their limit ends there.
 
     Raises ``OptionError`` for a beam below 1 and a penalty below 0.
 
@@ -138,11 +138,12 @@ class _Search:
         return ((5.0 + length) / 6.0) ** self.penalty
 
     def _can_win(self, owner: _Ints, sums: _Floats) -> NDArray[np.bool_]:
-        """Whether a beginning may still be better than what its sequence has; not where as many ended as may be open."""
+        """Whether a beginning may still beat what its sequence has; none may where `beam` have ended."""
         best = np.array([max((one.score for one in ended), default=-np.inf) for ended in self.ended])
         count = np.array([len(ended) for ended in self.ended])
         hope = sums / self._divisor(self.limits[owner])  # log p only falls, and no length divides by more
-        return (count[owner] < self.beam) & (hope > best[owner])
+        can: NDArray[np.bool_] = (count[owner] < self.beam) & (hope > best[owner])
+        return can
 
 
 def _ranks(owner: _Ints) -> _Ints:

@@ -12,6 +12,8 @@ from elman.terminal import print_json
 
 __all__ = ["predict", "score"]
 
+Beam = Annotated[int | None, Parameter(help="for translators: beginnings of an answer that are kept open; 1: greedy")]
+
 
 def predict(
     model: Model,
@@ -20,6 +22,7 @@ def predict(
     *,
     out: Annotated[str | None, Parameter(help="write the table here; default: print it")] = None,
     input: Input = None,
+    beam: Beam = None,
     json: Json = False,
 ) -> None:
     """Answer every row of a table: its columns, and the answer beside them.
@@ -35,7 +38,7 @@ def predict(
         refuse_inside_model(out)
     elif sys.stdout is None:
         raise OptionError("there is no standard output to print to. Name a file with --out.")
-    task = load(model)
+    task = _searching(load(model), model, beam)
     table = read(file)
     names = _learnt(task, model)
     answered = task.answer_table(table, input, names)
@@ -59,13 +62,14 @@ def score(
     train: Annotated[str | None, Parameter(help="with --baseline: the training file, where it moved")] = None,
     input: Input = None,
     target: Target = None,
+    beam: Beam = None,
     json: Json = False,
 ) -> None:
     """How good a model is on a table with true answers, and with --baseline how good a simple rival is."""
     from elman.tables import read, source, training_table
     from elman.tasks import load
 
-    task = load(model)
+    task = _searching(load(model), model, beam)
     table = read(file)
     names = source(task, model, target, table)
     scored = task.score_table(table, input, names, model)
@@ -77,6 +81,18 @@ def score(
         print_json(result)
     else:
         _show_scores(result, list(scored.scores), scored.tables)
+
+
+def _searching(task: Any, model: str, beam: int | None) -> Any:
+    """The task, with the width of the beam where one is given."""
+    if beam is not None:
+        if not hasattr(task, "beam"):
+            says = f"{model} is a model for the task {task.task!r}, which searches nothing"
+            raise OptionError(f"{says}. Leave --beam out.")
+        task.beam = beam
+        if problems := task.problems():
+            raise OptionError("; ".join(problems))
+    return task
 
 
 def _learnt(task: Any, model: str) -> list[str]:

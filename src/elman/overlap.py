@@ -33,7 +33,7 @@ def bleu(answers: Sequence[Any], truth: Sequence[Any], lower: bool = False) -> f
     >>> bleu(["the cat sat on the mat ."], ["the cat sat on the mat ."])
     100.0
     """
-    from sacrebleu.metrics import BLEU
+    from sacrebleu.metrics.bleu import BLEU
 
     if not truth:
         return 0.0
@@ -48,7 +48,7 @@ def chrf(answers: Sequence[Any], truth: Sequence[Any], lower: bool = False) -> f
     >>> chrf(["一只猫"], ["一只猫"])
     100.0
     """
-    from sacrebleu.metrics import CHRF
+    from sacrebleu.metrics.chrf import CHRF
 
     return _clean(CHRF(lowercase=lower).corpus_score(_texts(answers), [_texts(truth)]).score) if truth else 0.0
 

@@ -19,7 +19,6 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-
 from elman.sides import chosen_unit
 
 __all__ = ["WordTable"]

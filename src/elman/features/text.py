@@ -153,7 +153,7 @@ class Text(Feature):
         """
         known = [word for i, word in zip(ids, self.words(ids), strict=True) if int(i)]
         if self.unit_ in LEARNT:
-            return "".join(known).replace("▁", " ").strip(" ")
+            return " ".join(word for word in "".join(known).split("▁") if word)
         if self.unit_ == "characters":
             return "".join(known)
         joined = " ".join(known)

@@ -62,8 +62,8 @@ _TIMES = 3  # an answer may be so much longer than targets are for sources of it
 class Translator(TranslateRows, Task):
     """From texts to texts, or lists of tokens to lists of tokens, learnt from pairs.
 
-    ``fit(X, y)`` takes sources and targets, as many of either; pairs with an empty source are left out, since the answer
-    to nothing is nothing. ``score`` is BLEU, from 0 to 100.
+    ``fit(X, y)`` takes as many sources as targets; pairs with an empty source are left out, since the answer to nothing
+    is nothing. ``score`` is BLEU, from 0 to 100.
 
     Learnt: ``history_``, ``metrics_`` (of the validation part), ``network_``, ``feature_`` (of the sources),
     ``target_feature_``.
@@ -106,6 +106,7 @@ class Translator(TranslateRows, Task):
     #   2015), reached at the end of training; 0: always the true ones
     learning_rate: float = 2e-3  # the highest rate, reached when the warm-up ends
     batch_sequences: int | None = None  # pairs in a batch, at most; None: 1/64 of the pairs, 8 to 64
+    patience: int | None = None  # epochs without a better validation metric before training stops; None: never
     validation: float = 0.05  # share of the pairs held out to choose the best epoch, 0 to 0.5; 0: none
 
     # how it answers
@@ -142,10 +143,7 @@ class Translator(TranslateRows, Task):
             epochs = min(self.most_epochs, max(8, round(24 * (800_000 / max(1, steps)) ** (1 / 3))))
             batches_ = max(1, -(-sequences // int(size)) if is_whole(size) else 1)
             made = dataclasses.replace(made, epochs=max(epochs, min(200, -(-updates // batches_))))
-        plan = super(Translator, made).planned(sequences, steps)
-        if self.patience is not None and updates:
-            plan.patience = max(self.patience, int(plan.epochs or 0) // 4)
-        return plan
+        return super(Translator, made).planned(sequences, steps)
 
     # ---- learning
 
@@ -174,6 +172,7 @@ class Translator(TranslateRows, Task):
         self.most_ = [int(data.targets.lengths.max()), data.targets.steps / data.sources.steps]
         with self._drawn():
             self.network_ = self._network()
+        self.network_.begin_with(data.targets.values)
         plan = self.planned(len(training), data.sources.steps + data.targets.steps, _UPDATES)
         self.data_ = {
             "training pairs": len(training),
@@ -216,7 +215,7 @@ class Translator(TranslateRows, Task):
     def _decoder(self) -> Any:
         """One direction, as wide as the encoder with both of its."""
         times = 2 if self.bidirectional else 1
-        widths = [self.hidden] if is_whole(self.hidden) else list(self.hidden)  # type: ignore[arg-type, list-item]
+        widths = [self.hidden] if is_whole(self.hidden) else list(self.hidden)  # type: ignore[arg-type]
         wide: Any = [times * int(width) for width in widths]  # type: ignore[arg-type]
         wide = wide[0] if is_whole(self.hidden) else wide
         return dataclasses.replace(self, hidden=wide, bidirectional=False).encoder(int(self.embed))
@@ -236,7 +235,7 @@ class Translator(TranslateRows, Task):
             return self.network_.loss(x, inputs, targets.values, float(self.smoothing), share)
 
         def validate() -> dict[str, float]:
-            found = self._measured(*held, beam=1)
+            found = self._measured(held[0], held[1], beam=1)
             return found | {"loss": found["nats"]}
 
         self.history_ = History("bleu" if held[0] else "loss")

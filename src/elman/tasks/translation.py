@@ -9,11 +9,13 @@
 
 The decoder's recurrence reads nothing of what comes after it, so that training runs it over whole sequences. The loss
 is the cross-entropy of each target symbol with label smoothing (Szegedy et al. 2016). With scheduled sampling (Bengio
-et al. 2015; in two passes over whole sequences, Mihaylova & Martins 2019) some y_{t-1} are what the network itself says.
+et al. 2015; in two passes over whole sequences, Mihaylova & Martins 2019) some y_{t-1} are what the
+network itself says.
 """
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import torch
@@ -75,6 +77,18 @@ class TranslationNetwork(nn.Module):
         self.input_dropout, self.dropout = StepDropout(input_dropout), StepDropout(dropout)
         self.weight = None if tied else nn.Parameter(torch.empty(symbols, mixed).uniform_(-0.1, 0.1))
         self.bias = nn.Parameter(torch.zeros(symbols))
+        with torch.no_grad():  # a variance of 1 / embed, whatever their width: z_t is then as large as m_t
+            for embedding in (self.input, self.output):
+                embedding.weight.mul_(math.sqrt(3 / embed) / 0.1)
+
+    @torch.no_grad()
+    def begin_with(self, targets: Tensor) -> None:
+        """Lets the scores of a network that knows nothing be how often each symbol is said.
+
+        Without it the first thing that m_t learns is to be the same at every step, and tanh keeps it there.
+        """
+        counts = torch.bincount(targets, minlength=len(self.bias)).to(self.bias.dtype) + 0.1
+        self.bias.copy_((counts / counts.sum()).log())
 
     def forward(self, sources: Ragged, inputs: Ragged) -> Tensor:
         """The scores at every step of the targets; `inputs` are the boundary and the targets but for their last."""
@@ -109,9 +123,10 @@ class TranslationNetwork(nn.Module):
         if sampled:
             inputs = self._sampled(sources, inputs, sampled)
         known = torch.where(targets > 0, targets, -100)  # the unknown symbol is never to be said
+        scores: Tensor = self(sources, inputs)
         if not bool((targets > 0).any()):
-            return 0.0 * self(sources, inputs).sum()
-        return functional.cross_entropy(self(sources, inputs), known, ignore_index=-100, label_smoothing=smoothing)
+            return 0.0 * scores.sum()
+        return functional.cross_entropy(scores, known, ignore_index=-100, label_smoothing=smoothing)
 
     @torch.no_grad()
     def _sampled(self, sources: Ragged, inputs: Ragged, share: float) -> Ragged:
@@ -124,7 +139,8 @@ class TranslationNetwork(nn.Module):
 
     def _entered(self, embedding: Embedding, x: Ragged) -> Ragged:
         entered: Ragged = embedding(x)
-        return self.input_dropout(entered)
+        dropped: Ragged = self.input_dropout(entered)
+        return dropped
 
     def _begun(self, rows: Tensor) -> State:
         parts = iter(rows.split(_widths(self.decoder), dim=1))

@@ -1,0 +1,29 @@
+"""Translate: dates as people write them to dates as machines do, character by character.
+
+Run it: python examples/translate.py [--epochs N]. The pairs are made here.
+"""
+
+import argparse
+import datetime as dt
+import random
+
+import elman
+from elman.overlap import compared
+from elman.word_table import WordTable
+
+parser = argparse.ArgumentParser(description=__doc__)
+parser.add_argument("--epochs", type=int, help="passes over the training part (default: chosen by its size)")
+options = parser.parse_args()
+
+draw = random.Random(0)
+days = [dt.date(1950, 1, 1) + dt.timedelta(days=draw.randrange(40_000)) for _ in range(1200)]
+said = [f"{day:{draw.choice(['%d %B %Y', '%B %d, %Y', '%a %d.%m.%Y'])}}" for day in days]
+meant = [day.isoformat() for day in days]
+
+model = elman.Translator(unit="characters", hidden=64, embed=32, epochs=options.epochs, seed=0)
+model.fit(said[:1000], meant[:1000])
+rival = WordTable().fit(said[:1000], meant[:1000])
+print(f"right {model.evaluate(said[1000:], meant[1000:])['exact']:.3f}")
+print(f"word for word {compared(rival.predict(said[1000:]), meant[1000:])['exact']:.3f}")
+print(f"7 May 1999 is {model.predict(['7 May 1999'])[0]}")
+print(model.align("May 07, 1999"))
