@@ -149,7 +149,7 @@ class Text(Feature):
 
         >>> text = Text(unit="parts", lower=False).fit(["It's 5 o'clock, isn't it?"])
         >>> text.join(text.pieces("Isn't it 5?"))
-        "sn't it 5?"
+        "Isn't it 5?"
         """
         known = [word for i, word in zip(ids, self.words(ids), strict=True) if int(i)]
         if self.unit_ in LEARNT:
