@@ -13,7 +13,17 @@ from elman.ragged import Ragged
 
 if TYPE_CHECKING:
     from elman.stream import Session
-    from elman.tasks import Classifier, Forecaster, Generator, Multitask, Regressor, Tagger, Transcriber, Translator, load
+    from elman.tasks import (
+        Classifier,
+        Forecaster,
+        Generator,
+        Multitask,
+        Regressor,
+        Tagger,
+        Transcriber,
+        Translator,
+        load,
+    )
 
 #: Names that wait until they are used: the tasks bring libraries that take longer to import than torch.
 _LATER = {

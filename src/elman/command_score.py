@@ -12,7 +12,7 @@ from elman.terminal import print_json
 
 __all__ = ["predict", "score"]
 
-Beam = Annotated[int | None, Parameter(help="for translators: beginnings of an answer that are kept open; 1: greedy")]
+Beam = Annotated[int | None, Parameter(help="of models that search: beginnings of an answer that are kept; 1: greedy")]
 
 
 def predict(

@@ -12,7 +12,18 @@ import safetensors.torch
 
 from elman import store
 from elman.errors import ModelFileError, OptionError
-from elman.tasks import TASKS, Classifier, Forecaster, Generator, Multitask, Regressor, Tagger, Transcriber, Translator, load
+from elman.tasks import (
+    TASKS,
+    Classifier,
+    Forecaster,
+    Generator,
+    Multitask,
+    Regressor,
+    Tagger,
+    Transcriber,
+    Translator,
+    load,
+)
 from elman.tasks.base import held_out
 
 SMALL: dict[str, Any] = {"hidden": 6, "embed": 5, "epochs": 3, "verbose": False}

@@ -37,7 +37,8 @@ __all__ = [
 ]
 
 TASKS: dict[str, type[Task]] = {
-    task.task: task for task in (Classifier, Regressor, Multitask, Forecaster, Tagger, Generator, Transcriber, Translator)
+    task.task: task
+    for task in (Classifier, Regressor, Multitask, Forecaster, Tagger, Generator, Transcriber, Translator)
 }
 
 
