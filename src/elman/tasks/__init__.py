@@ -2,7 +2,8 @@
 
 `classify.py` one label per sequence · `regress.py` a number, or several, per sequence or step
 `multitask.py` several labels and numbers per sequence · `forecast.py` the next values of many series
-`tag.py` one label per step · `generate.py` what comes next · `transcribe.py` what was said · `translate.py` a sequence for each
+`tag.py` one label per step · `generate.py` what comes next
+`transcribe.py` what was said · `translate.py` a sequence for each sequence
 """
 
 from __future__ import annotations
