@@ -90,9 +90,7 @@ class ColumnTask(Task):
         given = {name: getattr(self, name) for name in _OF_SOUND}
         found += Sound(**given).problems() + self._number_problems() + whole(self, "max_words") + whole(self, "embed")
         found += whole(self, "min_count") if self.min_count is not None else []
-        chosen = self.symbol_dropout is None and type(self).symbol_dropout is None  # by the task itself
-        found += [] if chosen else share(self, "symbol_dropout")
-        found += share(self, "head_dropout")
+        found += share(self, "symbol_dropout") + share(self, "head_dropout")
         pool: Any = self.pool
         pools = pool.split("+") if isinstance(pool, str) else [None]
         if not set(pools) <= set(POOLS) or len(set(pools)) < len(pools):

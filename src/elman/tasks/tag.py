@@ -45,7 +45,10 @@ from elman.tasks.tag_rows import TagRows
 __all__ = ["Tagger"]
 
 _UPDATES = 600  # batches that are learnt from, at least
-_FEW = 100  # symbols, of which none is left out
+#: What is chosen where options are None: of words, numbers and many symbols, and of few symbols, such as residues.
+_MANY = {"dropout": 0.4, "symbol_dropout": 0.4, "head_dropout": 0.5, "channels": 0}
+_FEW = {"dropout": 0.6, "symbol_dropout": 0.0, "head_dropout": 0.3, "channels": 64}
+_MOST_FEW = 100  # symbols
 _Floats = NDArray[np.float64]
 _Codes = NDArray[np.int64]
 
@@ -82,16 +85,24 @@ class Tagger(TagRows, ColumnTask):
     # what remembers, where that differs from other tasks
     hidden: int | Sequence[int] = 128  # units of a layer and direction; one number, or one per layer
     bidirectional: bool = True  # each layer also reads backwards; such a model cannot stream
-    dropout: float = 0.4  # share of h set to zero after each layer, one mask per sequence; 0 turns it off
+    kernel: int = 11  # steps that a window of a convolution reads
+
+    # what is left out while training
+    dropout: float | None = None  # type: ignore[assignment]  # share of h set to zero after each layer, one mask per
+    #   sequence; 0 turns it off, None: see docs/tasks/tag.md
+    symbol_dropout: float | None = None  # type: ignore[assignment]  # share of a sequence's distinct symbols that are
+    #   left out (Gal & Ghahramani 2016); None: see docs/tasks/tag.md
+    head_dropout: float | None = None  # type: ignore[assignment]  # share of h set to zero before the last layer; None:
+    #   see docs/tasks/tag.md
 
     # how it learns, where that differs from other tasks
     batch_sequences: int | None = None  # type: ignore[assignment]  # None: 1/192 of the sequences, 8 to 64
     average: float = 0.99  # decay of a moving average of the weights (Polyak & Juditsky 1992); 0 turns it off
-    symbol_dropout: float | None = None  # type: ignore[assignment]  # share of a sequence's distinct symbols that are
-    #   left out (Gal & Ghahramani 2016); None: 0.4 of words, none of symbols of which there are at most 100
 
     def problems(self) -> list[str]:
         """Everything that is wrong with the options, a sentence each."""
+        if any(getattr(self, name) is None for name in _MANY):
+            return self._chosen(_MANY).problems()
         found = super().problems() + whole(self, "characters", 0) + whole(self, "looks", 0)
         if not isinstance(self.chain, bool | np.bool_):
             found.append(f"chain = {self.chain!r} must be True or False")
@@ -162,10 +173,13 @@ class Tagger(TagRows, ColumnTask):
             return _TagNetwork(self.feature_, len(self.classes_), self._settled())
 
     def _settled(self) -> Self:
-        """The same options with the share of symbols that are left out chosen, where it is None."""
-        few = (self.feature_.symbols or 0) <= _FEW
-        given = self.symbol_dropout is not None
-        return self if given else dataclasses.replace(self, symbol_dropout=0.0 if few else 0.4)
+        """The same options with those chosen by what the steps are that are None."""
+        few = isinstance(self.feature_, Tokens) and int(self.feature_.symbols or 0) <= _MOST_FEW
+        plain = self.cell != "conv_lstm"  # which convolves itself
+        return self._chosen((_FEW if few else _MANY) | ({} if plain else {"channels": 0}))
+
+    def _chosen(self, values: Mapping[str, Any]) -> Self:
+        return dataclasses.replace(self, **{k: v for k, v in values.items() if getattr(self, k) is None})
 
     def _feature(self, column: Any) -> Feature | Columns:
         if self.feature == "auto" and isinstance(made := self._inferred(column), Tokens):
