@@ -25,6 +25,31 @@ def test_the_same_as_seqeval() -> None:
         assert found[:3] == pytest.approx(wanted)
 
 
+#: Truth, answers, and precision, recall and F1 as seqeval 1.2.2 has them.
+COUNTED = [
+    (
+        [["B-a", "I-b", "O", "I-a", "O"], ["B-b", "B-b", "B-b"]],
+        [["B-b", "I-b", "O", "B-b", "O"], ["B-b", "B-b", "B-b"]],
+        (0.6, 0.5, 0.545455),
+    ),
+    (
+        [["O", "I-b", "O", "B-b", "B-a", "B-b", "O", "I-b"], [], ["B-a", "B-b", "B-b", "I-b", "B-a", "I-a"]],
+        [["B-a", "B-a", "O", "B-b", "O", "B-b", "I-b", "I-b"], [], ["B-a", "B-b", "O", "I-b", "I-b", "I-a"]],
+        (0.375, 0.333333, 0.352941),
+    ),
+    (
+        [["I-a", "O", "B-b", "I-b", "O", "B-a", "I-b", "B-b", "I-a", "B-b"], ["O", "I-a", "I-b", "I-b"]],
+        [["I-b", "B-a", "B-b", "I-b", "I-b", "I-b", "I-b", "B-b", "I-a", "B-b"], ["B-b", "I-a", "I-b", "I-b"]],
+        (0.555556, 0.555556, 0.555556),
+    ),
+]
+
+
+@pytest.mark.parametrize(("truth", "told", "wanted"), COUNTED)
+def test_as_seqeval_counted(truth: list[list[str]], told: list[list[str]], wanted: tuple[float, float, float]) -> None:
+    assert span_scores(truth, told)[:3] == pytest.approx(wanted, abs=1e-6)
+
+
 @pytest.mark.parametrize(
     ("labels", "found"),
     [
