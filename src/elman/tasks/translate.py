@@ -79,10 +79,8 @@ class Translator(TranslateRows, Task):
 
     # what a step is
     input: str | None = None  # the column of a frame with the sources; None: the only one beside the targets
-    unit: str = (
-        "auto"  # of sources: "parts" of words, "characters", "words", "mixed", "subwords"; "auto": characters for
-    )
-    #   a script without spaces and for single words, else parts
+    unit: str = "auto"  # of sources: "parts" of words, "characters", "words", "mixed", "subwords"; "auto": characters
+    #   for a script without spaces and for single words, else parts
     target_unit: str = "auto"  # of targets: the same
     max_words: int = 8000  # most symbols of either side, the commonest first
     min_count: int | None = None  # symbols seen less often are unknown; None: 2 from 100 000 training steps, else 1
