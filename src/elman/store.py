@@ -18,21 +18,33 @@ import stat
 import sys
 import time
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Literal, NoReturn
+from typing import Any, Literal, NoReturn, TypeVar
 
 import safetensors
 import safetensors.torch
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from elman.errors import ModelFileError
 
-__all__ = ["CHECKPOINT", "CONFIG", "VERSION", "WEIGHTS", "check_replaceable", "check_tensors", "load", "save", "under"]
+__all__ = [
+    "CHECKPOINT",
+    "CONFIG",
+    "VERSION",
+    "WEIGHTS",
+    "check_replaceable",
+    "check_tensors",
+    "load",
+    "network",
+    "save",
+    "under",
+]
 
 Kind = Literal["model", "checkpoint"]
+_Network = TypeVar("_Network", bound=nn.Module)
 
 VERSION = 1  # of the folder's layout; a reader refuses a higher one
 CONFIG = "config.json"
@@ -339,6 +351,19 @@ def load(
                 raise  # nobody replaced the folder meanwhile: the fault is real
             time.sleep(0.01)
     raise AssertionError
+
+
+def network(make: Callable[[], _Network], tensors: Mapping[str, Tensor], folder: str | os.PathLike[str]) -> _Network:
+    """What `make` makes, with the saved tensors under "network." as its parameters, in evaluation.
+
+    Raises ``ModelFileError`` for tensors that are not its own; no memory is taken before the sizes are known to fit.
+    """
+    with torch.device("meta"):
+        made = make()
+    weights = under("network.", tensors)
+    check_tensors(folder, weights, made.state_dict())
+    made.load_state_dict(weights, assign=True)
+    return made.eval()
 
 
 def check_tensors(

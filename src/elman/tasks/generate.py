@@ -344,12 +344,7 @@ class Generator(GenerateRows, Writes, Task):
         if not isinstance(config["ends"], bool):
             raise ValueError("ends")
         self.ends_, self.input_ = config["ends"], config["input"]
-        with torch.device("meta"):  # no memory is taken before the sizes are known to fit
-            self.network_ = self._network(int(self.feature_.symbols or 0) + 1)
-        weights = store.under("network.", tensors)
-        store.check_tensors(folder, weights, self.network_.state_dict())
-        self.network_.load_state_dict(weights, assign=True)
-        self.network_.eval()
+        self.network_ = store.network(lambda: self._network(int(self.feature_.symbols or 0) + 1), tensors, folder)
 
 
 def _metrics(each: Ragged) -> dict[str, float]:

@@ -201,12 +201,7 @@ def restored(
     every_step: bool = False,
 ) -> Network:
     """The network that was saved to a folder. Raises ``ModelFileError`` for tensors that are not its own."""
-    with torch.device("meta"):  # no memory is taken before the sizes are known to fit
-        network = Network(feature, outputs, options, every_step)
-    weights = store.under("network.", tensors)
-    store.check_tensors(folder, weights, network.state_dict())
-    network.load_state_dict(weights, assign=True)
-    return network.eval()
+    return store.network(lambda: Network(feature, outputs, options, every_step), tensors, folder)
 
 
 class NetworkStepper:

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import astuple
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from elman import store
@@ -77,11 +76,6 @@ class Stored(Answers):
             raise ValueError("factors")
         if not all(math.isfinite(by) and by >= 0 for by in self.factors_.values()):
             raise ValueError("factors")
-        with torch.device("meta"):  # no memory is taken before the sizes are known to fit
-            self.network_ = self._networks()
-        weights = store.under("network.", tensors)
-        store.check_tensors(folder, weights, self.network_.state_dict())
-        self.network_.load_state_dict(weights, assign=True)
-        self.network_.eval()
+        self.network_ = store.network(self._networks, tensors, folder)
         known = store.under("known.", tensors)
         self.known_ = Known.restore(config["known"], known, self.shape_, self.network_, self.covariates_)

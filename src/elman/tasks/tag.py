@@ -368,12 +368,7 @@ class Tagger(TagRows, ColumnTask):
         if config["spans"] is not self.spans_ or not isinstance(ruled, bool) or ruled > self.spans_:
             raise ValueError("spans")
         self.ruled_ = ruled
-        with torch.device("meta"):  # no memory is taken before the sizes are known to fit
-            self.network_ = _TagNetwork(self.feature_, len(values), self._settled())
-        weights = store.under("network.", tensors)
-        store.check_tensors(folder, weights, self.network_.state_dict())
-        self.network_.load_state_dict(weights, assign=True)
-        self.network_.eval()
+        self.network_ = store.network(lambda: _TagNetwork(self.feature_, len(values), self._settled()), tensors, folder)
 
 
 class _TagNetwork(Network):

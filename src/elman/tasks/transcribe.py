@@ -364,12 +364,7 @@ class Transcriber(TranscribeRows, ColumnTask):
         self.phrases_ = self._phrases() if config["phrases"] else None
         if self.phrases_ is not None:
             self.phrases_.restore(store.under("phrases.", tensors), folder)
-        with torch.device("meta"):  # no memory is taken before the sizes are known to fit
-            self.network_ = self._network()
-        weights = store.under("network.", tensors)
-        store.check_tensors(folder, weights, self.network_.state_dict())
-        self.network_.load_state_dict(weights, assign=True)
-        self.network_.eval()
+        self.network_ = store.network(self._network, tensors, folder)
 
 
 def _split(logs: Ragged) -> list[_Floats]:

@@ -411,9 +411,4 @@ class Translator(TranslateRows, Task):
             raise ValueError("most")
         self.most_ = [int(most), ratio]
         self.input_, self.target_ = config["columns"]
-        with torch.device("meta"):  # no memory is taken before the sizes are known to fit
-            self.network_ = self._network()
-        weights = store.under("network.", tensors)
-        store.check_tensors(folder, weights, self.network_.state_dict())
-        self.network_.load_state_dict(weights, assign=True)
-        self.network_.eval()
+        self.network_ = store.network(self._network, tensors, folder)
