@@ -8,6 +8,7 @@ import dataclasses
 import inspect
 import io
 import json
+import re
 import textwrap
 import tokenize
 import types
@@ -136,7 +137,7 @@ def _own_comments(kind: type) -> dict[str, tuple[str, str]]:
     heading, field = kind.__name__, ""
     found: dict[str, tuple[str, str]] = {}
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
-        (line, start), text = token.start, token.string.lstrip("#")
+        (line, start), text = token.start, re.sub(r"^# type: ignore\[[^]]*\] *#?|^#+", "", token.string)
         if token.type != tokenize.COMMENT or not fields[0].lineno - 3 <= line < until:
             continue
         if line in last:
