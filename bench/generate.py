@@ -32,7 +32,17 @@ from elman.verse import Verse
 
 POEMS = 100  # that are written
 #: What is no default.
-OPTIONS: dict[str, dict[str, Any]] = {"chorales": {"feature": "chords", "transpose": 5}}
+OPTIONS: dict[str, dict[str, Any]] = {
+    "chorales": {
+        "feature": "chords",
+        "transpose": 5,
+        "hidden": 256,
+        "dropout": 0.3,
+        "head_dropout": 0.3,
+        "epochs": 8,
+        "precision": "bfloat16",
+    }
+}
 
 
 class Split(NamedTuple):
