@@ -136,7 +136,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path(__file__).parents[2] / "shared" / "data", help="data folder")
     parser.add_argument("--folds", type=int, default=5, help="stratified folds")
     parser.add_argument("--seed", type=int, default=0, help="of the folds and of the training")
-    parser.add_argument("--cell", default=OPTIONS["cell"], help="the cell")
+    parser.add_argument("--cell", default=OPTIONS["cell"], help="the cell of the second row")
     options = parser.parse_args()
     if not options.data.is_dir():
         raise SystemExit(f"there is no folder {options.data}. Name yours with --data.")

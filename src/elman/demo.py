@@ -250,7 +250,10 @@ class _Page:
 
     def results(self, clf: Any, other: Baseline, test: Examples, result: dict[str, Any]) -> None:
         rows: dict[str, dict[str, float | str]] = {
-            f"elman, {clf.cell}": {"accuracy": result["accuracy"], "seconds": f"{result['training_seconds']:.1f}"},
+            f"elman, {clf.chosen_cell()}": {
+                "accuracy": result["accuracy"],
+                "seconds": f"{result['training_seconds']:.1f}",
+            },
             other.name: {
                 "accuracy": result["rival_accuracy"],
                 "seconds": f"{result['rival_training_seconds']:.1f}",

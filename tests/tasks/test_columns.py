@@ -12,6 +12,7 @@ import pyarrow as pa
 import pytest
 
 from elman import store
+from elman.cells import CELLS
 from elman.errors import DataError, ModelFileError, OptionError
 from elman.tasks import Classifier, Regressor, load
 
@@ -280,3 +281,50 @@ def test_diagnosed_column_by_column() -> None:
     text = {name: frame[name] for name in ("note", "age", "ward")}
     one = Classifier(**SMALL).fit(text, labels).diagnose(text, labels)
     assert [layer.name for layer in one.layers] == ["layer 1"]
+
+
+# ---- the cell that `cell=None` stands for
+
+GAPPY: list[tuple[float, dict[str, Any], str]] = [
+    (0.8, {}, "gru_d"),
+    (0.2, {}, "lstm"),
+    (0.0, {}, "lstm"),
+    (0.8, {"cell": "gru"}, "gru"),
+    (0.8, {"fill": "mean"}, "lstm"),
+    (0.8, {"mask": False}, "lstm"),
+    (0.8, {"longest": 20}, "lstm"),
+    (0.8, {"precision": "bfloat16"}, "lstm"),
+    (0.8, {"channels": 4}, "lstm"),
+    (0.2, {"cell": "gru_d"}, "gru_d"),
+]
+
+
+def gappy(share: float) -> list[Any]:
+    random = np.random.default_rng(1)
+    series = [random.normal(size=(n, 2)) for n in random.integers(3, 9, 40)]
+    for steps in series:
+        steps[random.random(steps.shape) < share] = np.nan
+    return series
+
+
+@pytest.mark.parametrize(("share", "options", "cell"), GAPPY)
+def test_most_numbers_missing_take_the_cell_that_learns_a_decay(
+    share: float, options: dict[str, Any], cell: str, tmp_path: Path
+) -> None:
+    series, targets = gappy(share), np.arange(40.0)
+    model = Regressor(**SMALL | options).fit(series, targets)
+    assert model.chosen_cell([model.feature_]) == cell
+    assert type(model.network_.encoder.layers[0][0]) is CELLS[cell]
+    chosen = cell == "gru_d" and not options
+    assert model.network_.pool.kinds == (["mean", "max", "last"] if chosen else ["attention"])
+    assert (model.get_params()["cell"], model.get_params()["pool"]) == (options.get("cell"), None)
+    model.save(tmp_path / "model")
+    np.testing.assert_array_equal(load(tmp_path / "model").predict(series), model.predict(series))
+
+
+def test_each_column_has_the_cell_that_suits_it() -> None:
+    frame = {"note": [f"a b {n} c" for n in range(40)], "lab": [steps.tolist() for steps in gappy(0.8)]}
+    frame["lab"] = [np.array(steps)[:, 0].tolist() for steps in frame["lab"]]
+    model = Regressor(**SMALL).fit(frame, np.arange(40.0))
+    cells = [type(path.encoder.layers[0][0]) for path in model.network_.paths]
+    assert cells == [CELLS["lstm"], CELLS["gru_d"]]

@@ -21,6 +21,7 @@ __all__ = ["BLOCKS", "Numbers"]
 
 BLOCKS = 3  # values, mask and gap: what a cell that learns a decay reads
 SCALES = ("standard", "none")
+_MOST = 0.5  # share of the numbers that are missing, over all columns, from which on observations are events
 _LARGEST = float(np.finfo(np.float32).max)
 _SMALLEST = float(np.finfo(np.float64).tiny)
 _LEARNT = ("mean", "deviation", "filler", "rate", "limits", "missing", "outliers")
@@ -236,6 +237,13 @@ class Numbers(Feature):
             whole, age, before = before.step(row, float(time), self.fill, self.filler_)
             made.append(self._joined(whole, np.isnan(row), age))
         return torch.from_numpy(np.stack(made)), {key: torch.from_numpy(getattr(before, key)) for key in self._kept()}
+
+    @property
+    def fades(self) -> bool:
+        """Whether most numbers are missing, and steps are what a cell that learns a decay reads: values, mask, gap."""
+        self._check_fitted()
+        most = bool(self.missing_.mean() > _MOST)
+        return most and self.fill in ("last", "decay") and self.has_mask_ and self.has_gap_
 
     @property
     def outputs(self) -> int:

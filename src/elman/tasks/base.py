@@ -29,6 +29,7 @@ from elman.diagnosis import Diagnosis
 from elman.encoder import PRECISIONS, Encoder, precisions
 from elman.errors import ModelFileError, OptionError
 from elman.explain import Explanation, Question, explain
+from elman.features.base import Feature
 from elman.history import History
 from elman.ops import MEMORY, info
 from elman.options import choice, is_whole, share, whole
@@ -81,7 +82,7 @@ class Task(BaseEstimator, Training, OnTables):
     def problems(self) -> list[str]:
         """Everything that is wrong with the options, a sentence each."""
         found = Training.problems(self.planned(0, 0))
-        found += choice(self, "cell", tuple(CELLS)) + choice(self, "memory", MEMORY) + self._precision_problems()
+        found += self._cell_problems() + choice(self, "memory", MEMORY) + self._precision_problems()
         found += whole(self, "layers") + share(self, "dropout")
         if is_whole(self.layers) and self.layers > _MOST_LAYERS:
             found.append(f"layers = {self.layers} must be at most {_MOST_LAYERS}")
@@ -89,20 +90,29 @@ class Task(BaseEstimator, Training, OnTables):
             found.append(f"bidirectional = {self.bidirectional!r} must be True or False")
         return found + self._width_problems() + self._longest_problems() + self._tbptt_problems()
 
+    def _cell_problems(self) -> list[str]:
+        return choice(self, "cell", tuple(CELLS))
+
+    def chosen_cell(self, features: Sequence[Feature] = ()) -> str:
+        """The name of the cell for what `features` make; tasks whose `cell` may be None choose it here."""
+        return self.cell
+
     def _precision_problems(self) -> list[str]:
         found = choice(self, "precision", PRECISIONS)
-        if found or choice(self, "cell", tuple(CELLS)) or self.precision in precisions(self.cell):
+        cell = self.chosen_cell()
+        if found or cell not in CELLS or self.precision in precisions(cell):
             return found
-        return [f"precision = {self.precision!r} is not made for cell = {self.cell!r}"]
+        return [f"precision = {self.precision!r} is not made for cell = {cell!r}"]
 
     def _longest_problems(self) -> list[str]:
         longest: Any = self.longest
-        if longest is None or choice(self, "cell", tuple(CELLS)):
+        cell = self.chosen_cell()
+        if longest is None or cell not in CELLS:
             return []
         if isinstance(longest, bool) or not isinstance(longest, int | float | np.number) or not 2 <= longest < np.inf:
             return [f"longest = {longest!r} must be a number of steps of at least 2, or None"]
-        spreads = CELLS[self.cell].spreads
-        return [] if spreads else [f"longest = {longest!r} has no meaning for cell = {self.cell!r}; leave it at None"]
+        spreads = CELLS[cell].spreads
+        return [] if spreads else [f"longest = {longest!r} has no meaning for cell = {cell!r}; leave it at None"]
 
     def _tbptt_problems(self) -> list[str]:
         if not is_whole(self.tbptt):  # 0, or refused by Training
@@ -153,17 +163,19 @@ class Task(BaseEstimator, Training, OnTables):
         """The options by name, as JSON can hold them."""
         return {f.name: _json(getattr(self, f.name)) for f in dataclasses.fields(self)}
 
-    def encoder(self, inputs: int, image: tuple[int, int] = (1, 1), **more: Any) -> Encoder:
+    def encoder(
+        self, inputs: int, image: tuple[int, int] = (1, 1), features: Sequence[Feature] = (), **more: Any
+    ) -> Encoder:
         """The layers that remember, for steps of so many numbers, or for images of that height and width.
 
-        `more`: what else an ``Encoder`` takes.
+        `features` made the steps; `more`: what else an ``Encoder`` takes.
         """
         hidden = self.hidden
         widths = int(hidden) if is_whole(hidden) else [int(width) for width in hidden]  # type: ignore[arg-type, union-attr]
         return Encoder(
             inputs,
             widths,
-            self.cell,
+            self.chosen_cell(features),
             int(self.layers),
             bool(self.bidirectional),
             self.dropout,

@@ -39,6 +39,10 @@ _OF_SOUND = ("rate", "window", "hop", "bands")
 class ColumnTask(Task):
     """A task that answers for the sequences of a column: texts, tokens or numbers."""
 
+    # what remembers, where that differs from other tasks
+    cell: str | None = None  # type: ignore[assignment]  # lstm, ln_lstm, gru, gru_d, rnn, rnn_relu, min_gru, min_lstm,
+    #   lru or conv_lstm; None: gru_d where more than half of all numbers are missing, else lstm
+
     # what a step is
     input: str | Sequence[str] | None = None  # the column of a frame to read, or several; None: all but the target
     features: dict[str, str] | None = None  # what columns are, by name: "text", "tokens", "words", "numbers" (one
@@ -71,7 +75,8 @@ class ColumnTask(Task):
     stride: int = 1  # steps from window to window in each such layer; 2 halves the steps, for long signals
 
     # what stands between the layers and the answer
-    pool: str = "attention"  # one row from all steps: "last", "mean", "max", "attention", or some joined by "+"
+    pool: str | None = None  # one row from all steps: "last", "mean", "max", "attention", or some joined by "+"; None:
+    #   "mean+max+last" where cell = None chose gru_d, else "attention"
     head_dropout: float = 0.5  # share of the pooled row set to zero; 0 turns it off (Srivastava et al. 2014)
 
     front_of_signals: ClassVar[tuple[int, ...]] = ()  # `channels` where they are None and steps are numbers
@@ -91,7 +96,7 @@ class ColumnTask(Task):
         found += Sound(**given).problems() + self._number_problems() + whole(self, "max_words") + whole(self, "embed")
         found += whole(self, "min_count") if self.min_count is not None else []
         found += share(self, "symbol_dropout") + share(self, "head_dropout")
-        pool: Any = self.pool
+        pool: Any = self.chosen_pool()
         pools = pool.split("+") if isinstance(pool, str) else [None]
         if not set(pools) <= set(POOLS) or len(set(pools)) < len(pools):
             found.append(f"pool = {pool!r} must be one of {', '.join(POOLS)}, or some of them joined by '+'")
@@ -102,6 +107,25 @@ class ColumnTask(Task):
         if names is not None and not (isinstance(names, list | tuple) and names and _texts(names)):
             found.append(f"input = {self.input!r} must be the name of a column, a list of such names, or None")
         return found + self._features_problems()
+
+    def _cell_problems(self) -> list[str]:
+        return [] if self.cell is None else super()._cell_problems()
+
+    def chosen_cell(self, features: Sequence[Feature] = ()) -> str:
+        """The name of the cell for what `features` make: where that is None, by how much of the numbers is missing."""
+        if self.cell is not None:
+            return self.cell
+        if len(features) != 1 or not isinstance(features[0], Numbers) or not features[0].fades:
+            return "lstm"
+        free = self.longest is None and self.precision == "float32" and not np.any(self.channels or 0)
+        return "gru_d" if free else "lstm"
+
+    def chosen_pool(self, features: Sequence[Feature] = ()) -> str:
+        """What makes one row of all steps that `features` make."""
+        if self.pool is not None:
+            return self.pool
+        sparse = self.cell is None and self.chosen_cell(features) == "gru_d"
+        return "mean+max+last" if sparse else "attention"
 
     def _features_problems(self) -> list[str]:
         given: Any = self.features
@@ -116,7 +140,7 @@ class ColumnTask(Task):
         """What is wrong with the options of numbers."""
         given = {name: getattr(self, name) for name in _OF_NUMBERS}
         found = Numbers(**given | {"fill": "last" if self.fill is None else self.fill}).problems()
-        if self.cell in CELLS and CELLS[self.cell].blocks == BLOCKS:
+        if self.chosen_cell() in CELLS and CELLS[self.chosen_cell()].blocks == BLOCKS:
             refused = [name for name in ("mask", "gap") if getattr(self, name) is False]
             found += [f"{name} = False: cell = {self.cell!r} reads the mask and the gap" for name in refused]
         return found
@@ -132,7 +156,7 @@ class ColumnTask(Task):
             found.append(f"stride = {self.stride} must be 1 for an answer at every step")
         if self.cell == "conv_lstm":
             found.append(f"channels = {channels!r} must be 0 for cell = 'conv_lstm', which convolves itself")
-        if self.cell in CELLS and CELLS[self.cell].blocks > 1:
+        if self.chosen_cell() in CELLS and CELLS[self.chosen_cell()].blocks > 1:
             found.append(
                 f"channels = {channels!r} must be 0 for cell = {self.cell!r}, which reads the mask and the gap"
             )
@@ -213,7 +237,7 @@ class ColumnTask(Task):
         """A feature for what is read, with the options that concern it."""
         if isinstance(column, Inputs):
             several = Columns(column.kinds, self._with_options).arrange(column)
-            if CELLS[self.cell].blocks == BLOCKS and not all(several.all_numbers()):
+            if CELLS[self.chosen_cell()].blocks == BLOCKS and not all(several.all_numbers()):
                 raise OptionError(
                     f"cell = {self.cell!r} reads numbers, but not all columns with steps are: {several.kinds}. Leave "
                     "out the others with features={...: 'skip'}, or choose another cell."
@@ -237,7 +261,7 @@ class ColumnTask(Task):
                     f"{name} = {value!r} has no meaning for {made.kind}, which the input is taken for. Leave it at "
                     f"{default!r}, or set feature=..."
                 )
-        if isinstance(made, Numbers) and CELLS[self.cell].blocks == BLOCKS:
+        if isinstance(made, Numbers) and CELLS[self.chosen_cell()].blocks == BLOCKS:
             made.fill, made.mask, made.gap = self.fill or "decay", True, True
         return made
 

@@ -88,8 +88,8 @@ class Path(nn.Module):
         self.input = read
         self.front = options.front(read.outputs, features[-1])
         inputs = read.outputs if self.front is None else self.front.outputs
-        self.encoder = options.encoder(inputs, getattr(read, "image", (1, 1)))
-        self.pool = Pool(options.pool, self.encoder.outputs) if pooled else None
+        self.encoder = options.encoder(inputs, getattr(read, "image", (1, 1)), features)
+        self.pool = Pool(options.chosen_pool(features), self.encoder.outputs) if pooled else None
         self.outputs = self.encoder.outputs if self.pool is None else self.pool.outputs
 
     def forward(self, *x: Ragged) -> Tensor:
