@@ -40,6 +40,7 @@ FLOORS = {
         "strands.py",
         "sampling.py",
         "backoff.py",
+        "mixture.py",
         "waves.py",
         "transcripts.py",
         "phrases.py",

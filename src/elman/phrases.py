@@ -9,7 +9,6 @@ nothing until then. Words are what spaces end; where nothing is a space, every s
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
@@ -19,6 +18,7 @@ from torch import Tensor
 from elman.backoff import BackOff
 from elman.ctc import Prefix
 from elman.errors import ModelFileError, OptionError
+from elman.store import under
 from elman.transcripts import Script
 
 __all__ = ["ORDERS", "Phrases", "Written"]
@@ -109,10 +109,7 @@ class Phrases:
 
     def tensors(self) -> dict[str, Tensor]:
         """The counts of the n-grams of each length, and the words."""
-        found = {}
-        for length, table in enumerate(self.model.counts, start=1):
-            rows = [[*gram, count] for gram, count in table.items()]
-            found[f"grams.{length}"] = torch.tensor(rows, dtype=torch.int64).view(-1, length + 1)
+        found = {f"grams.{name}": tensor for name, tensor in self.model.tensors().items()}
         spelled = [[len(word), *word] for word in self.words]
         return found | {"words": torch.tensor([n for word in spelled for n in word], dtype=torch.int64)}
 
@@ -120,17 +117,9 @@ class Phrases:
         """Takes back what `tensors` gave. Raises ``ModelFileError`` for counts that cannot be."""
         try:
             self.words = self._spelled(tensors["words"])
-            size, tables = self._size(), []
-            for length in range(1, self.order + 1):
-                rows = tensors[f"grams.{length}"]
-                good = rows.dtype == torch.int64 and rows.dim() == 2 and rows.shape[1] == length + 1
-                if not good or bool((rows[:, :-1] < 0).any() or (rows[:, :-1] >= size).any() or (rows < 0).any()):
-                    raise ValueError(f"grams.{length}")
-                tables.append(Counter({tuple(row[:-1]): row[-1] for row in rows.tolist()}))
         except (KeyError, ValueError, IndexError) as error:
             raise ModelFileError(f"{folder} has n-grams that cannot be ({error}). Save the model again.") from None
-        self.model = BackOff(self.order, size)
-        self.model._know(tables)
+        self.model = BackOff.restore(self.order, self._size(), under("grams.", tensors))
         return self
 
     def _spelled(self, flat: Tensor) -> dict[Prefix, int]:

@@ -25,6 +25,11 @@ class Strands(NamedTuple):
     inputs: Ragged
     targets: Ragged
 
+    def whole(self) -> list[list[int]]:
+        """Each strand with the symbol before it and the one after it."""
+        pairs = zip(self.inputs.to_list(), self.targets.to_list(), strict=True)
+        return [[*inputs.tolist()[:1], *targets.tolist()] for inputs, targets in pairs]
+
 
 def strands(documents: Ragged, boundary: int, ends: bool, longest: int | None = None) -> Strands:
     """The strands of documents [steps] int64, in order. `boundary` is B, `ends` whether the end is to be found.

@@ -17,6 +17,7 @@ from elman.backoff import BackOff
 from elman.batches import pieces
 from elman.cli import main
 from elman.errors import DataError, ModelFileError, OptionError
+from elman.mixture import START, weight_of
 from elman.ragged import Ragged
 from elman.strands import Strands, strands
 from elman.tasks import Generator, load
@@ -44,7 +45,8 @@ def test_learns_what_comes_next() -> None:
     assert model.score(["abcdabcdabcd"]) > -0.7  # log 4 = 1.39 without learning
     assert model.generate("ab", length=6, temperature=0.0) == "abcdabcd"
     assert model.history_.metric == "loss"
-    assert set(model.metrics_) == {"loss", "nats", "bits", "perplexity", "symbols"}
+    each = {"nats_recurrent", "nats_ngrams"}
+    assert set(model.metrics_) == {"loss", "nats", "bits", "perplexity", "symbols", *each}
     assert not model.ends_
 
 
@@ -300,6 +302,70 @@ def test_back_off_sums_to_one_and_knows_what_it_saw() -> None:
     for context in ([], [1], [1, 2], [5, 5], text[:2]):
         assert sum(model.chance(context, w) for w in range(6)) == pytest.approx(1)
     assert model.nats([text]) < 399 * math.log(5)
+
+
+def test_back_off_has_the_same_bits_for_all_symbols_and_for_those_that_came() -> None:
+    random = np.random.default_rng(1)
+    model = BackOff(4, 5).fit([random.integers(0, 5, n).tolist() for n in (1, 2, 60, 0, 300)])
+    texts = [random.integers(0, 5, n).tolist() for n in (3, 0, 40)]
+    alone = [model.chances(text[:i])[text[i]] for text in texts for i in range(1, len(text))]
+    np.testing.assert_array_equal(model.each(texts), alone)
+    again = BackOff.restore(4, 5, model.tensors())
+    np.testing.assert_array_equal(again.each(texts), model.each(texts))
+
+
+def broken(tensors: dict[str, Any]) -> list[dict[str, Any]]:
+    turned, low = tensors["keys2"].flip(0), tensors["counts2"] * 0
+    return [
+        {**tensors, "keys2": turned},
+        {**tensors, "counts2": low},
+        {**tensors, "keys2": tensors["keys2"] + 1000},
+        {**tensors, "keys3": tensors["keys3"][:1]},
+        {**tensors, "counts1": tensors["counts1"].double()},
+        {name: tensor for name, tensor in tensors.items() if name != "keys3"},
+    ]
+
+
+@pytest.mark.parametrize("fault", range(6))
+def test_saved_ngrams_that_cannot_be_are_refused(fault: int) -> None:
+    model = BackOff(3, 4).fit([[0, 1, 2, 3, 0, 1, 3]])
+    with pytest.raises(ModelFileError):
+        BackOff.restore(3, 4, broken(model.tensors())[fault])
+
+
+# ---- the mixture
+
+
+def test_the_weight_makes_what_came_likeliest() -> None:
+    random = np.random.default_rng(0)
+    network, ngrams = random.random(4000) ** 2, random.random(4000)
+    best = min(np.linspace(0, 1, 401), key=lambda w: -np.log((1 - w) * network + w * ngrams).sum())
+    assert weight_of(network, ngrams) == pytest.approx(best, abs=0.02)
+    assert weight_of(network[:0], ngrams[:0]) == START
+
+
+def test_the_mixture_knows_what_it_saw() -> None:
+    lines = [poem[i:] + poem[:i] for poem in POEMS for i in range(8)]
+    model = fitted(lines, hidden=12, epochs=6, validation=0.2)
+    found = model.metrics_
+    assert 0 < model.mixture_.weight < 1
+    assert found["nats"] < found["nats_recurrent"]
+    plain = fitted(lines, hidden=12, epochs=6, validation=0.2, ngrams=0)
+    assert plain.mixture_ is None
+    assert "nats_ngrams" not in plain.metrics_
+    assert plain.metrics_["nats"] == found["nats_recurrent"]
+    now = model.evaluate(lines)
+    assert now["nats_ngrams"] < found["nats_ngrams"]  # the validation part is learnt by heart in the end
+
+
+@pytest.mark.parametrize("ngrams", [0, 1, 3])
+def test_a_stream_has_the_surprises_of_the_whole(ngrams: int) -> None:
+    model, text = fitted(ngrams=ngrams), POEMS[3]
+    (whole,) = model.surprises([text]).to_list()
+    session, nats = model.stream(), [0.0]
+    nats += [session.feed(piece).nats for piece in text]
+    assert session.answer.probabilities[session.answer.symbol] == max(session.answer.probabilities.values())
+    np.testing.assert_array_equal(np.cumsum(whole.numpy())[: len(text)], nats[1:])
 
 
 # ---- the command line

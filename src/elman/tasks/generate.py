@@ -1,11 +1,12 @@
 """A language model: what comes next, symbol by symbol; it scores texts and writes new ones.
 
     x = [B, s_1, ..., s_n],  y = [s_1, ..., s_n, B]         B: where a document begins and ends
-    p(y_t | x_1 ... x_t) = softmax(z_t)                     tasks/language.py
+    p(y_t | x_1 ... x_t) = (1 - w) softmax(z_t) + w p_n-grams        tasks/language.py, mixture.py
     nats = mean_t -log p(y_t | x_1 ... x_t)                 bits = nats / log 2, perplexity = exp(nats)
 
 Texts longer than `strand` steps are cut into strands that are learnt side by side, `tbptt` steps at a time, the state
-carried on (Williams & Peng 1990; Mikolov 2012).
+carried on (Williams & Peng 1990; Mikolov 2012). The n-grams, which soon know the training part by heart, learn apart
+from the network; w is chosen on the validation part, after which they learn that part too.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from elman import store
+from elman.backoff import BackOff
 from elman.cells import CELLS
 from elman.cells.base import Recurrent
 from elman.diagnose import Probe
@@ -31,7 +33,8 @@ from elman.features import Chords, Feature, Text, Tokens, infer
 from elman.features.base import is_frame, listed, shown
 from elman.features.chords import transposed
 from elman.history import History
-from elman.options import choice, share, whole
+from elman.mixture import Mixture
+from elman.options import choice, is_whole, share, whole
 from elman.ragged import Ragged
 from elman.strands import Strands, strands
 from elman.stream import Session
@@ -47,6 +50,8 @@ _Floats = NDArray[np.float64]
 _UPDATES = 500  # batches that are learnt from, at least
 _FEATURES: dict[str, type[Feature]] = {Text.kind: Text, Tokens.kind: Tokens, Chords.kind: Chords}
 _MANY = 1000  # symbols, from which on vectors and last layer share their weights
+_LARGE = 5_000_000  # training steps, from which on n-grams would take too much memory
+_LONGEST = 20  # symbols of an n-gram
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -57,7 +62,7 @@ class Generator(GenerateRows, Writes, Task):
     an end; a single one has no end that could be learnt. ``score`` is minus the nats per symbol.
 
     Learnt: ``history_``, ``metrics_`` (of the validation part: a tenth of the documents, or the end of a single one),
-    ``network_``, ``feature_``, ``ends_`` (whether documents end).
+    ``network_``, ``mixture_`` (the n-grams and their weight, or None), ``feature_``, ``ends_`` (whether documents end).
 
     >>> model = Generator(hidden=8, embed=8, epochs=1, verbose=False).fit(["to be or not to be"])
     >>> len(model.generate("to", length=5, seed=0))
@@ -81,14 +86,18 @@ class Generator(GenerateRows, Writes, Task):
     hidden: int | Sequence[int] = 512  # units of a layer; one number, or one per layer
     embed: int = 128  # numbers in the learnt vector of a symbol
     tied: bool | None = None  # the vectors of symbols are also the weights of the last layer; None: from 1000 symbols
-    dropout: float = 0.2  # share of h set to zero after each layer, one mask per sequence; 0 turns it off
-    head_dropout: float = 0.2  # share of h set to zero before the last layer, at every step anew
+    dropout: float = 0.3  # share of h set to zero after each layer, one mask per sequence; 0 turns it off
+    head_dropout: float = 0.3  # share of h set to zero before the last layer, at every step anew
     input_dropout: float = 0.0  # share of a strand's distinct symbols that are left out
     weight_drop: float = 0.0  # share of the recurrent weights set to zero, drawn for each batch; 0.5 in AWD-LSTM
     recurrent_dropout: float = 0.0  # share of h set to zero on its way to the next step, one mask per sequence
     zoneout: float = 0.0  # chance that a unit keeps its value for a step (Krueger et al. 2017)
     activation: float = 0.0  # weight of the mean square of h in the loss, 2 in AWD-LSTM (Merity et al. 2018)
     change: float = 0.0  # weight of the mean square of h_t - h_{t-1} in the loss, 1 in AWD-LSTM
+
+    # the wide path
+    ngrams: int | None = None  # longest n-gram mixed in; 0 turns it off; None: 8, from 1000 symbols 4, and 0 from
+    #   5 000 000 training steps
 
     # how it learns, where that differs from other tasks
     tbptt: int = 128  # steps over which the gradient reaches back (truncated, state carried on); 0: the whole strand
@@ -101,6 +110,8 @@ class Generator(GenerateRows, Writes, Task):
         found = super().problems() + choice(self, "unit", ("characters", "words", "mixed", "subwords"))
         found += choice(self, "feature", ("auto", *_FEATURES)) + whole(self, "transpose", 0)
         found += whole(self, "max_words") + whole(self, "embed")
+        if not (self.ngrams is None or (is_whole(self.ngrams, 0) and self.ngrams <= _LONGEST)):
+            found.append(f"ngrams = {self.ngrams!r} must be a whole number from 0 to {_LONGEST}, or None")
         found += whole(self, "min_count") if self.min_count is not None else []
         found += whole(self, "strand") if self.strand is not None else []
         for name in ("head_dropout", "input_dropout", "weight_drop", "recurrent_dropout", "zoneout"):
@@ -132,14 +143,14 @@ class Generator(GenerateRows, Writes, Task):
 
         ::
 
-            epochs = 18 (1 000 000 / steps)^(1/3)          batch_steps = batch_sequences tbptt
+            epochs = 14 (1 000 000 / steps)^(1/3)          batch_steps = batch_sequences tbptt
 
         With `updates` there are at least so many batches in all, in up to 200 epochs.
         """
         side = self._side_by_side(steps)
         chosen: dict[str, Any] = {"batch_sequences": side}
         if self.epochs is None:
-            chosen["epochs"] = min(self.most_epochs, max(8, round(18 * (1_000_000 / max(1, steps)) ** (1 / 3))))
+            chosen["epochs"] = min(self.most_epochs, max(8, round(14 * (1_000_000 / max(1, steps)) ** (1 / 3))))
         if self.batch_steps is None:
             chosen["batch_steps"] = max(1, side * int(self.tbptt or steps))
         if updates and self.epochs is None:
@@ -176,7 +187,8 @@ class Generator(GenerateRows, Writes, Task):
         if not data.targets.steps:
             raise DataError("X holds no text to learn from: every document is empty.")
         with self._drawn():
-            self.network_ = self._network(int(feature.symbols or 0) + 1)
+            self.network_ = self._network(self._symbol_count)
+        self.mixture_ = self._mixture(symbols)
         self.history_ = History("loss")
         self.metrics_: dict[str, float] = {}
         plan = self.planned(len(data.inputs), data.inputs.steps, _UPDATES)
@@ -187,6 +199,9 @@ class Generator(GenerateRows, Writes, Task):
             "epochs planned": int(plan.epochs or 0),
         }
         self._train(plan, data, kept, checkpoint, resume)
+        if self.mixture_ is not None:
+            known = self._strands(symbols, None).whole()
+            self.mixture_.ngrams.fit(known + kept.whole())
         return self
 
     def _parts(self, column: list[Any]) -> tuple[NDArray[np.int64], NDArray[np.int64], tuple[list[Any], list[Any]]]:
@@ -225,9 +240,27 @@ class Generator(GenerateRows, Writes, Task):
             input_dropout=float(self.input_dropout),
         )
 
+    @property
+    def _symbol_count(self) -> int:
+        """How many symbols there are, the boundary among them."""
+        return int(self.feature_.symbols or 0) + 1
+
+    def _mixture(self, symbols: Ragged) -> Mixture | None:
+        """The n-grams of the training part; None where there are none."""
+        default = 0 if symbols.steps >= _LARGE else 4 if self._symbol_count > _MANY else 8
+        order = default if self.ngrams is None else int(self.ngrams)
+        if not order:
+            return None
+        return Mixture(BackOff(order, self._symbol_count).fit(self._strands(symbols, None).whole()))
+
     def _train(self, plan: Self, data: Strands, kept: Strands, checkpoint: Any, resume: bool) -> None:
+        told_by_ngrams = None if self.mixture_ is None else self.mixture_.ngrams.each(kept.whole())
+
         def validate() -> dict[str, float]:
-            return _metrics(surprises(self.network_, kept))
+            each = surprises(self.network_, kept).values
+            if self.mixture_ is not None and told_by_ngrams is not None:
+                self.mixture_.choose(-each, told_by_ngrams)
+            return self._measured(each, told_by_ngrams)
 
         loss = LanguageLoss(self.network_, data, float(self.activation), float(self.change), float(self.weight_drop))
         told, places = validate if kept.targets.steps else None, np.arange(len(data.inputs))
@@ -279,11 +312,15 @@ class Generator(GenerateRows, Writes, Task):
     def evaluate(self, X: Any, y: Any = None) -> dict[str, float]:
         """The surprise at texts: "nats" and "bits" per symbol, "perplexity", and the number of "symbols".
 
+        "nats_recurrent" and "nats_ngrams" are those of the network and of the n-grams alone.
+
         Where documents end, the end of each is a symbol too. A symbol that was not learnt counts as the unknown one. Of
         chords also "nats_per_step", all nats by the number of chords ("steps").
         """
         documents = self._documents(X)
-        found = _metrics(self._surprises(documents))
+        data = self._told(documents)
+        ngrams = None if self.mixture_ is None else self.mixture_.ngrams.each(data.whole())
+        found = self._measured(surprises(self.network_, data).values, ngrams)
         del found["loss"]
         if isinstance(self.feature_, Chords):
             chords = sum(map(len, documents))
@@ -292,12 +329,27 @@ class Generator(GenerateRows, Writes, Task):
 
     def nats(self, X: Any) -> _Floats:
         """The surprise at each text, all of its symbols together, float64 [documents]."""
-        each = self._surprises(X)
+        each = self.surprises(X)
         return each.values.new_zeros(len(each)).index_add(0, each.segments, each.values).numpy()
 
-    def _surprises(self, X: Any) -> Ragged:
+    def surprises(self, X: Any) -> Ragged:
+        """The surprise at each symbol of each text, -log p, float64 [steps]; where documents end, at their ends too."""
+        data = self._told(self._documents(X))
+        found = surprises(self.network_, data)
+        if self.mixture_ is None:
+            return found
+        return found.with_values(-self.mixture_.of_symbols(-found.values, self.mixture_.ngrams.each(data.whole())))
+
+    def _told(self, documents: list[Any]) -> Strands:
         self._check_fitted()
-        return surprises(self.network_, self._strands(self.feature_.transform(self._documents(X), name="X"), None))
+        return self._strands(self.feature_.transform(documents, name="X"), None)
+
+    def _measured(self, network: Tensor, ngrams: _Floats | None) -> dict[str, float]:
+        """The metrics of -log p [symbols] of the network, and of p of the n-grams."""
+        if self.mixture_ is None or ngrams is None:
+            return _metrics(network)
+        found = _metrics(-self.mixture_.of_symbols(-network, ngrams))
+        return found | {"nats_recurrent": float(network.mean()), "nats_ngrams": float(-np.log(ngrams).mean())}
 
     # ---- looking inside
 
@@ -321,7 +373,7 @@ class Generator(GenerateRows, Writes, Task):
     def stream(self) -> Session:
         """A session that reads a text piece by piece and always has the chances of what comes next."""
         self._check_fitted()
-        return Session(Listener(self.feature_, self.network_, self._symbols()))
+        return Session(Listener(self.feature_, self.network_, self._symbols(), self.mixture_))
 
     # ---- on disk
 
@@ -331,7 +383,13 @@ class Generator(GenerateRows, Writes, Task):
 
     def _config(self) -> dict[str, Any]:
         feature = {"kind": self.feature_.kind, **self.feature_.config()}
-        return {**super()._config(), "feature": feature, "ends": self.ends_, "input": getattr(self, "input_", None)}
+        mixed = None if self.mixture_ is None else [self.mixture_.ngrams.order, self.mixture_.weight]
+        told = {"feature": feature, "ends": self.ends_, "input": getattr(self, "input_", None), "mixture": mixed}
+        return super()._config() | told
+
+    def _tensors(self) -> dict[str, Tensor]:
+        known = {} if self.mixture_ is None else self.mixture_.ngrams.tensors()
+        return super()._tensors() | {f"ngrams.{name}": tensor for name, tensor in known.items()}
 
     def _files(self) -> dict[str, str]:
         return {**super()._files(), **self.feature_.files()}
@@ -344,12 +402,19 @@ class Generator(GenerateRows, Writes, Task):
         if not isinstance(config["ends"], bool):
             raise ValueError("ends")
         self.ends_, self.input_ = config["ends"], config["input"]
-        self.network_ = store.network(lambda: self._network(int(self.feature_.symbols or 0) + 1), tensors, folder)
+        self.network_ = store.network(lambda: self._network(self._symbol_count), tensors, folder)
+        self.mixture_ = None
+        if config["mixture"] is not None:
+            order, weight = config["mixture"]
+            if not (is_whole(order) and order <= _LONGEST and 0 <= float(weight) <= 1):
+                raise ValueError("mixture")
+            known = BackOff.restore(order, self._symbol_count, store.under("ngrams.", tensors))
+            self.mixture_ = Mixture(known, float(weight))
 
 
-def _metrics(each: Ragged) -> dict[str, float]:
-    if not each.steps:
+def _metrics(each: Tensor) -> dict[str, float]:
+    if not len(each):
         raise DataError("there are no symbols to score. Give a text that is not empty.")
-    nats = float(each.values.mean())
+    nats = float(each.mean())
     found = {"loss": nats, "nats": nats, "bits": nats / math.log(2), "perplexity": math.exp(min(nats, 700.0))}
-    return found | {"symbols": float(each.steps)}
+    return found | {"symbols": float(len(each))}

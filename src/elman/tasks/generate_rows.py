@@ -77,9 +77,8 @@ class GenerateRows(OnTables):
 
     def _symbols_of(self, texts: list[Any]) -> list[list[int]]:
         """Each text with its boundaries, as the model reads it."""
-        made = self._strands(self.feature_.transform(texts), None)
-        pairs = zip(made.inputs.to_list(), made.targets.to_list(), strict=True)
-        return [[*inputs.tolist()[:1], *targets.tolist()] for inputs, targets in pairs]
+        whole: list[list[int]] = self._strands(self.feature_.transform(texts), None).whole()
+        return whole
 
     def _learnt_column(self) -> str | None:
         return getattr(self, "input_", None)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from elman.features import Feature
+from elman.mixture import Mixture
 from elman.ragged import Ragged
 from elman.stream import counted, flat, nested
 from elman.tasks.language import LanguageNetwork
@@ -30,8 +31,10 @@ class Next(NamedTuple):
 class Listener:
     """A language model one step at a time; `Session` keeps the state."""
 
-    def __init__(self, feature: Feature, network: LanguageNetwork, symbols: Sequence[str]) -> None:
-        self.feature, self.network, self.symbols = feature, network, symbols
+    def __init__(
+        self, feature: Feature, network: LanguageNetwork, symbols: Sequence[str], mixture: Mixture | None = None
+    ) -> None:
+        self.feature, self.network, self.symbols, self.mixture = feature, network, symbols, mixture
         self.start = self.network.encoder.initial_state(1)
 
     def read(self, value: Any, state: dict[str, Tensor]) -> tuple[Ragged, dict[str, Tensor]]:
@@ -42,7 +45,8 @@ class Listener:
 
     def initial_state(self) -> dict[str, Tensor]:
         """The state after the boundary, before the first step."""
-        begun = {"steps": torch.zeros(1, dtype=torch.int64), "nats": torch.zeros(1, dtype=torch.float64)}
+        whole = torch.zeros(1, dtype=torch.int64)
+        begun = {"steps": whole, "nats": torch.zeros(1, dtype=torch.float64), "recent": whole[:0]}
         return self._after(torch.tensor([len(self.symbols) - 1]), begun | flat("encoder", self.start))
 
     def advance(self, steps: Ragged, state: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -57,9 +61,16 @@ class Listener:
         x = Ragged(codes, torch.tensor([0, len(codes)]))
         scores, after = self.network(x, nested("encoder", state, self.start))
         made = torch.log_softmax(scores.double(), dim=1)
+        recent = torch.cat([state["recent"], codes])
+        if self.mixture is not None:
+            said = recent.tolist()
+            made = self.mixture.logs(made, [said[: len(said) - len(codes) + i + 1] for i in range(len(codes))])
+            recent = recent[max(0, len(recent) - self.mixture.recent) :].clone()
+        else:
+            recent = recent[:0]
         if logs is not None:
             logs.append(made)
-        kept = {"steps": state["steps"], "nats": state["nats"], "logs": made[-1:].clone()}
+        kept = {"steps": state["steps"], "nats": state["nats"], "logs": made[-1:].clone(), "recent": recent}
         return kept | flat("encoder", after)
 
     def answer(self, state: dict[str, Tensor]) -> Next:

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from elman.errors import OptionError
 from elman.features import Chords, Feature, Text, Tokens
 from elman.features.base import shown
 from elman.features.chords import MARK, below
+from elman.mixture import Mixture
 from elman.options import is_whole
 from elman.sampling import Sampling
 from elman.tasks.language import LanguageNetwork
@@ -32,6 +34,7 @@ class Writes:
     if TYPE_CHECKING:
         feature_: Feature
         network_: LanguageNetwork
+        mixture_: Mixture | None
         ends_: bool
         _check_fitted: Callable[[], None]
 
@@ -101,10 +104,11 @@ class Writes:
         network, symbols = self.network_, self._symbols()
         place = {symbol: code for code, symbol in enumerate(symbols)}
         read = network.reader()
-        for code in [len(symbols) - 1, *said]:
+        read_so_far = [len(symbols) - 1, *said]
+        for code in read_so_far:
             after = read(code)
         while True:
-            scores = after.double().numpy()
+            scores = self._scores(after, read_so_far)
             scores[0] = -np.inf  # the unknown symbol
             if not self.ends_ and form is None:
                 scores[-1] = -np.inf
@@ -114,8 +118,18 @@ class Writes:
             if code == len(symbols) - 1 or symbols[code] in stop:
                 return
             said.append(code)
+            read_so_far.append(code)
             yield code
             after = read(code)
+
+    def _scores(self, after: Tensor, before: list[int]) -> _Floats:
+        """The scores of what comes next: the network's, or of its mixture with n-grams, as large as the network's."""
+        scores = after.double()
+        if self.mixture_ is None:
+            return scores.numpy()
+        whole = scores.logsumexp(0)
+        mixed: _Floats = (self.mixture_.logs((scores - whole)[None], [before])[0] + whole).numpy()
+        return mixed
 
     def _symbols_in(self, codes: Iterator[int], length: int, begins: bool) -> Iterator[Any]:
         """Each code as it stands in a text or a list; `begins`: nothing stands before the first."""
