@@ -99,13 +99,14 @@ def main() -> None:
         raise SystemExit("--part val chooses options; only the test part is written.")
     if given and options.part != "val":
         raise SystemExit("the test part is for default options: give --part val with --options.")
-    rows = [measure(name, options.data, options.seeds, options.part, given) for name in options.only]
     head = ["data", "score", "greedy", "beam", "word for word", "time"]
-    text = (
-        "## Translation: `elman.Translator(seed=...)`, default options, whole test parts\n\n"
-        f"Seeds {', '.join(map(str, options.seeds))}.\n\n{results.table(head, rows)}"
-    )
-    results.publish("translate", text, options.write)
+    for name in options.only:
+        row = measure(name, options.data, options.seeds, options.part, given)
+        text = (
+            f"## Translation: {name}, `elman.Translator(seed=...)`, default options, whole test part\n\n"
+            f"Seeds {', '.join(map(str, options.seeds))}.\n\n{results.table(head, [row])}"
+        )
+        results.publish(f"translate {name}", text, options.write)
 
 
 if __name__ == "__main__":
