@@ -333,6 +333,22 @@ def test_saved_ngrams_that_cannot_be_are_refused(fault: int) -> None:
         BackOff.restore(3, 4, broken(model.tensors())[fault])
 
 
+# ---- dynamic evaluation
+
+
+def test_learning_from_what_was_scored_leaves_the_network_as_it_was() -> None:
+    model = fitted(ngrams=0)
+    text = "xyzw" * 60  # symbols that training never showed stand for one that it seldom saw
+    before = [weight.clone() for weight in model.network_.parameters()]
+    plain = model.evaluate([text])["nats"]
+    first = model.surprises([text]).values[:32]
+    model.adapt = 0.5
+    assert model.evaluate([text])["nats"] < 0.8 * plain
+    assert model.evaluate([text]) == model.evaluate([text])
+    np.testing.assert_allclose(model.surprises([text]).values[:32], first, rtol=1e-6)
+    assert all(torch.equal(a, b) for a, b in zip(before, model.network_.parameters(), strict=True))
+
+
 # ---- the mixture
 
 

@@ -38,6 +38,7 @@ from elman.options import choice, is_whole, share, whole
 from elman.ragged import Ragged
 from elman.strands import Strands, strands
 from elman.stream import Session
+from elman.tasks.adapting import adapted
 from elman.tasks.base import Task, held_out
 from elman.tasks.generate_rows import GenerateRows
 from elman.tasks.language import LanguageLoss, LanguageNetwork, surprises
@@ -99,6 +100,10 @@ class Generator(GenerateRows, Writes, Task):
     ngrams: int | None = None  # longest n-gram mixed in; 0 turns it off; None: 8, from 1000 symbols 4, and 0 from
     #   5 000 000 training steps
 
+    # how it scores
+    adapt: float = 0.0  # rate at which the network learns from the texts it scores, once scored (dynamic evaluation,
+    #   Krause et al. 2018); 0: not at all; 0.2 suits a long text unlike the training part
+
     # how it learns, where that differs from other tasks
     tbptt: int = 128  # steps over which the gradient reaches back (truncated, state carried on); 0: the whole strand
     strand: int | None = None  # most steps of a strand; longer texts are cut into several, learnt side by side; None:
@@ -121,7 +126,7 @@ class Generator(GenerateRows, Writes, Task):
             value: Any = getattr(self, name)
             if not (isinstance(value, bool | np.bool_) or (others and value is None)):
                 found.append(f"{name} = {value!r} must be True or False{others}")
-        for name in ("activation", "change"):
+        for name in ("activation", "change", "adapt"):
             value = getattr(self, name)
             good = isinstance(value, int | float | np.number) and not isinstance(value, bool) and 0 <= value < math.inf
             found += [] if good else [f"{name} = {value!r} must be a number of at least 0"]
@@ -312,7 +317,8 @@ class Generator(GenerateRows, Writes, Task):
     def evaluate(self, X: Any, y: Any = None) -> dict[str, float]:
         """The surprise at texts: "nats" and "bits" per symbol, "perplexity", and the number of "symbols".
 
-        "nats_recurrent" and "nats_ngrams" are those of the network and of the n-grams alone.
+        "nats_recurrent" and "nats_ngrams" are those of the network and of the n-grams alone. With `adapt` the network
+        goes on learning from text to text, so that nats depend on what was scored before; afterwards it is as it was.
 
         Where documents end, the end of each is a symbol too. A symbol that was not learnt counts as the unknown one. Of
         chords also "nats_per_step", all nats by the number of chords ("steps").
@@ -320,7 +326,7 @@ class Generator(GenerateRows, Writes, Task):
         documents = self._documents(X)
         data = self._told(documents)
         ngrams = None if self.mixture_ is None else self.mixture_.ngrams.each(data.whole())
-        found = self._measured(surprises(self.network_, data).values, ngrams)
+        found = self._measured(self._by_network(data).values, ngrams)
         del found["loss"]
         if isinstance(self.feature_, Chords):
             chords = sum(map(len, documents))
@@ -335,10 +341,14 @@ class Generator(GenerateRows, Writes, Task):
     def surprises(self, X: Any) -> Ragged:
         """The surprise at each symbol of each text, -log p, float64 [steps]; where documents end, at their ends too."""
         data = self._told(self._documents(X))
-        found = surprises(self.network_, data)
+        found = self._by_network(data)
         if self.mixture_ is None:
             return found
         return found.with_values(-self.mixture_.of_symbols(-found.values, self.mixture_.ngrams.each(data.whole())))
+
+    def _by_network(self, data: Strands) -> Ragged:
+        """The surprise of the network alone."""
+        return adapted(self.network_, data, float(self.adapt)) if self.adapt else surprises(self.network_, data)
 
     def _told(self, documents: list[Any]) -> Strands:
         self._check_fitted()
