@@ -24,12 +24,16 @@ __all__ = ["fit_commands"]
 
 
 def fit_commands(tokens: Sequence[str]) -> App:
-    """`elman fit` with a command for each task; only where it is asked for, since the flags need the tasks."""
+    """`elman fit` with a command for each task, or for the one that is named; only where `fit` is asked for.
+
+    The flags need the tasks, and take a while to make.
+    """
     fit = App(name="fit", help="Train a model on a table: elman fit classify FILE ...", help_epilogue="")
     if tokens and tokens[0] == "fit":
         from elman.tasks import TASKS
 
-        for verb, task in TASKS.items():
+        named = tokens[1] if len(tokens) > 1 else ""
+        for verb, task in {named: TASKS[named]}.items() if named in TASKS else TASKS.items():
             example = f"Example: elman fit {verb} {task.example} --out model"
             fit.command(_fit_command(task, tokens), name=verb, help=task.says, help_epilogue=example)
     return fit

@@ -5,6 +5,7 @@ The comments are read from the source. One flag may hold one value or several, `
 
 import ast
 import dataclasses
+import functools
 import inspect
 import io
 import json
@@ -124,6 +125,7 @@ def field_comments(kind: type) -> dict[str, tuple[str, str]]:
     return found
 
 
+@functools.cache  # the tasks share most of their bases, and reading source takes a while
 def _own_comments(kind: type) -> dict[str, tuple[str, str]]:
     source = textwrap.dedent(inspect.getsource(kind))
     body = typing.cast(ast.ClassDef, ast.parse(source).body[0]).body
