@@ -109,8 +109,10 @@ $(VENV)/elman-tools: Makefile constraints.txt | $(VENV)/bin/python
 	@touch $@
 
 $(VENV)/elman-demo: $(VENV)/elman-tools $(SOURCES)
-	@echo "building and installing elman and what the demo needs (minutes the first time)"
-	@$(INSTALL) '.[demo,plot]'
+	@if [ -n "$$(find $^ -newer $(VENV)/elman-dev 2>&1)" ]; then \
+	    echo "building and installing elman and what the demo needs (minutes the first time)"; \
+	    $(INSTALL) '.[demo,plot]' || exit 1; \
+	fi # else the tests' set-up has brought it all
 	@touch $@
 
 $(VENV)/elman-dev: $(VENV)/elman-tools $(SOURCES)
