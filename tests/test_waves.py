@@ -58,6 +58,7 @@ def test_no_samples(tmp_path: Path) -> None:
         (lambda data: b"", "is empty"),
         (lambda data: data[:30], "cut short: it ends within its head"),
         (lambda data: data[:-100], "cut short: its head says 500 samples"),
+        (lambda data: data[:12] + b"\xff" * 99, "cut short: it ends within its head"),
         (lambda data: data[:300], "cut short: its head says 500 samples"),
         (lambda data: data[:40] + struct.pack("<I", 2**31 - 2) + data[44:], "cut short: its head says 1073741823"),
         (lambda data: b"ID3" + data, "is no WAV file. Other sound files need soundfile"),

@@ -135,7 +135,8 @@ class _Search:
         self.ended[owner].append(Found(said.tolist(), logs / self._divisor(length)))
 
     def _divisor(self, length: Any) -> Any:
-        return ((5.0 + length) / 6.0) ** self.penalty
+        with np.errstate(over="ignore"):  # a penalty beyond reason: only the longest counts
+            return np.float64((5.0 + length) / 6.0) ** self.penalty
 
     def _can_win(self, owner: _Ints, sums: _Floats) -> NDArray[np.bool_]:
         """Whether a beginning may still beat what its sequence has; none may where `beam` have ended."""

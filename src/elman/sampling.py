@@ -63,7 +63,8 @@ class Sampling:
             return made
         if self.top_k is not None and self.top_k < len(z):
             z[np.argsort(-z, kind="stable")[self.top_k :]] = -np.inf
-        p: _Floats = np.exp((z - z.max()) / self.temperature)
+        with np.errstate(over="ignore"):  # next to no temperature: the likeliest
+            p: _Floats = np.exp((z - z.max()) / self.temperature)
         p /= p.sum()
         if self.top_p < 1:
             order = np.argsort(-p, kind="stable")

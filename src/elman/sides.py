@@ -20,6 +20,7 @@ __all__ = [
     "chosen_unit",
     "frame_columns",
     "joined",
+    "no_column",
     "pairs_between",
     "pairs_of",
     "restored_side",
@@ -45,7 +46,8 @@ def side(column: Sequence[Any], unit: str, max_words: int, min_count: int | None
         return Tokens(max_words, min_count, lower)
     if isinstance(made, Text):
         return Text(chosen_unit(column) if unit == "auto" else unit, max_words, min_count, lower)
-    raise DataError(f"{name} holds {made.kind}. A translator learns texts, or lists of tokens.")
+    more = " Write ids as texts: [['5', '7'], ...]." if made.kind == "numbers" else ""
+    raise DataError(f"{name} holds {made.kind}. A translator learns texts, or lists of tokens.{more}")
 
 
 def chosen_unit(texts: Sequence[str]) -> str:
@@ -123,6 +125,18 @@ def frame_columns(X: Any) -> dict[str, Any] | None:
         return None
     frame = nw.from_native(X, eager_only=True)
     return {name: frame[name].to_list() for name in frame.columns}
+
+
+def no_column(name: Any, columns: Sequence[str], what: str) -> str:
+    """What is wrong where the option `input` names none of the columns of a frame; `what` is to be read from it.
+
+    >>> no_column(None, ["a", "b"], "texts")
+    "X has the columns 'a', 'b'. Name the one with the texts: input=..."
+    """
+    few = ", ".join(map(repr, columns[:8])) or "no columns"
+    if name is None:
+        return f"X has {'the columns ' * bool(columns)}{few}. Name the one with the {what}: input=..."
+    return f"input = {name!r} is no column of X, which has {few}. Name the one with the {what}."
 
 
 def saved_side(feature: Feature, name: str) -> tuple[dict[str, Any], dict[str, str]]:

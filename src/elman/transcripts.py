@@ -44,7 +44,7 @@ def transcripts_of(y: Any, sequences: int) -> list[Transcript]:
 
 def _transcript(one: Any, i: int) -> Transcript:
     if isinstance(one, str):
-        return " ".join(one.split())
+        return _whole(" ".join(one.split()), i)
     for name in ("to_list", "tolist"):
         if hasattr(one, name):
             one = getattr(one, name)()
@@ -53,7 +53,19 @@ def _transcript(one: Any, i: int) -> Transcript:
     for step, item in enumerate(one):
         if not isinstance(item, str) or not item.strip():
             raise DataError(f"y: sequence {i}, item {step} is {seen(item)}. Words and phones are texts.")
-    return [" ".join(item.split()) for item in one]
+    return [_whole(" ".join(item.split()), i) for item in one]
+
+
+def _whole(text: str, i: int) -> str:
+    """The text, unless a half of a surrogate pair is in it, which no file can hold."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise DataError(
+            f"y: sequence {i}, character {error.start} is {seen(text[error.start])}, one half of a surrogate pair. The "
+            "text was decoded wrongly; read it again as UTF-8, or drop such characters."
+        ) from None
+    return text
 
 
 class Script:

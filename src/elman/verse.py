@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
 
 from elman.errors import OptionError
+from elman.options import is_whole
 
 __all__ = ["END", "Verse"]
 
@@ -35,11 +39,19 @@ class Verse:
     rhyming: Collection[int] = (1, 3)
 
     def __post_init__(self) -> None:
-        if self.lines < 1 or not self.lengths or min(self.lengths) < 1 or not self.marks:
+        if not (is_whole(self.lines) and self._lengths_can_be() and _holds(self.marks, str)):
             raise OptionError(
-                f"a verse needs lines, lengths of at least 1 and marks, got lines = {self.lines}, lengths = "
-                f"{tuple(self.lengths)!r}, marks = {self.marks!r}."
+                f"a verse needs lines, lengths of at least 1 and marks, got lines = {self.lines!r}, lengths = "
+                f"{self.lengths!r}, marks = {self.marks!r}."
             )
+        if not isinstance(self.rhyming, Collection):
+            raise OptionError(f"rhyming = {self.rhyming!r} must be numbers of lines, such as (1, 3)")
+        for name in ("letters", "rhyme"):
+            if not (getattr(self, name) is None or callable(getattr(self, name))):
+                raise OptionError(f"{name} = {getattr(self, name)!r} must be a function, or None")
+
+    def _lengths_can_be(self) -> bool:
+        return _holds(self.lengths, int | np.integer) and all(map(is_whole, self.lengths))
 
     def __call__(self, poem: Sequence[str], symbols: Sequence[str]) -> set[str]:
         """Which of `symbols` may come next."""
@@ -62,3 +74,8 @@ class Verse:
         if self.rhyme is None or not last or line not in self.rhyming:
             return letters
         return {symbol for symbol in letters if self.rhyme(poem, symbol)} or letters
+
+
+def _holds(values: object, kind: Any) -> bool:
+    """Whether it is a sequence of such values, and not of none."""
+    return isinstance(values, Sequence) and len(values) > 0 and all(isinstance(value, kind) for value in values)

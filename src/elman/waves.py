@@ -54,8 +54,9 @@ def _read(file: Path, whole: bool) -> tuple[_Samples, int]:
         size = file.stat().st_size
         with file.open("rb") as opened:
             head = opened.read(12)
-    except OSError as error:
-        raise DataError(f"{file} cannot be read: {error.strerror or error}. Paths are those of sound files.") from None
+    except (OSError, ValueError) as error:  # ValueError: no path has a NUL, or half of a surrogate pair
+        why = (error.strerror if isinstance(error, OSError) else None) or error
+        raise DataError(f"{str(file)[:200]} cannot be read: {why}. Paths are those of sound files.") from None
     if not size:
         raise DataError(f"{file} is empty: a sound file has a head of 44 bytes at least.")
     if head[:4] != b"RIFF" or head[8:12] != b"WAVE":
@@ -65,7 +66,7 @@ def _read(file: Path, whole: bool) -> tuple[_Samples, int]:
             return _samples(opened, file, size, whole)
     except wave.Error as error:  # WAV of another kind: floating point, compressed
         return _by_soundfile(file, f"is a WAV file of another kind ({error})", whole)
-    except EOFError:
+    except (EOFError, RuntimeError):  # a part of it ends beyond the file
         raise DataError(f"{file} is cut short: it ends within its head. Copy it again.") from None
 
 

@@ -15,6 +15,7 @@ import torch
 from elman import store
 from elman.backoff import BackOff
 from elman.batches import pieces
+from elman.cells import CELLS
 from elman.cli import main
 from elman.errors import DataError, ModelFileError, OptionError
 from elman.mixture import START, weight_of
@@ -173,7 +174,11 @@ def test_characters_outside_the_basic_plane() -> None:
         ([1.5, 2.0], "sequence 0"),
         ([[1.5, 2.0]], "A generator learns texts"),
         ([None, "a"], "sequence 0"),
-        (pl.DataFrame({"a": ["x"], "b": ["y"]}), r"input = None is no column of X, which has 'a', 'b'"),
+        ([None], "sequence 0 is None"),  # a single document is cut in two, which these have no length for
+        ([5], "sequence 0 is a number, 5"),
+        (["a\ud800"], "one half of a surrogate pair"),
+        (pl.DataFrame({"a": ["x"], "b": ["y"]}), r"X has the columns 'a', 'b'. Name the one with the texts: input="),
+        ({}, r"X has no columns. Name the one with the texts"),
     ],
 )
 def test_refused_data(X: Any, message: str) -> None:
@@ -189,19 +194,86 @@ def test_refused_options() -> None:
         "tied": 1,
         "activation": -1,
         "bidirectional": True,
+        "cell": "gru_d",
     }
     with pytest.raises(OptionError) as error:
         fitted(**wrong)
     assert all(f"{name} = " in str(error.value) for name in wrong)
     model = fitted()
-    for how in ({"temperature": -1}, {"top_k": 0}, {"top_p": 0}, {"repetition": 0.5}, {"length": -1}):
-        (name,) = how
-        with pytest.raises(OptionError, match=f"{name} = "):
-            model.generate("春", **how)
     with pytest.raises(OptionError, match="prompt = 5 must be a text"):
         model.generate(5)
     with pytest.raises(DataError, match="no symbols to score"):
         fitted(["abc" * 500]).score([""])
+
+
+HOW: dict[str, dict[str, Any]] = {
+    "temperature = ": {"temperature": -1},
+    "top_k = ": {"top_k": 0},
+    "top_p = ": {"top_p": 0},
+    "repetition = ": {"repetition": 0.5},
+    "length = -1 ": {"length": -1},
+    "seed = -1 must be": {"seed": -1},
+    "seed = 'a' must be": {"seed": "a"},
+    "seed = 1.5 must be": {"seed": 1.5},
+    "stop = 5 must be a symbol": {"stop": 5},
+    "stop = None must be": {"stop": None},
+    "stop = 'end' is no symbol of this model": {"stop": "end"},
+    "form = 'verse' must be a function": {"form": "verse"},
+    "form returned 5. It returns the symbols": {"form": lambda said, symbols: 5},
+    r"form returned \[\[1\]\]": {"form": lambda said, symbols: [[1]]},
+}
+
+
+@pytest.mark.parametrize("message", HOW)
+def test_ways_of_writing_that_cannot_be(message: str) -> None:
+    with pytest.raises(OptionError, match=message):
+        fitted().generate("春", **HOW[message])
+
+
+def test_writing_at_the_limits() -> None:
+    """Warnings are errors in these tests: nothing overflows, nothing becomes NaN."""
+    model = fitted()
+    for how in ({"temperature": 5e-324}, {"temperature": 1e300}, {"repetition": 1e308}, {"top_p": 1e-300}):
+        assert len(model.generate("春", length=9, seed=0, **how)) <= 10
+
+
+@pytest.mark.parametrize("cell", [name for name in CELLS if name != "gru_d"])
+def test_every_cell_writes_and_reads_a_prompt_at_once(cell: str) -> None:
+    """The prompt is read whole, and then symbol by symbol: the same bits."""
+    model = fitted(POEMS[:2], cell=cell, epochs=1, zoneout=0.1 if cell == "gru" else 0.0)
+    with torch.no_grad():
+        symbols = model._ids("春眠不覺")
+        read, at_once = model.network_.reader(), model.network_.reader(symbols[:-1])
+        one_by_one = [read(code).clone() for code in symbols]
+        assert torch.equal(one_by_one[-1], at_once(symbols[-1]))
+    assert model.generate("春" * 5000, length=2, seed=0).startswith("春")
+
+
+def test_prompts_of_tokens_are_lists() -> None:
+    model = fitted([["C", "E", "G"], ["C", "E"]] * 4)
+    for prompt in ("CE", 7, None):
+        with pytest.raises(OptionError, match="this model goes on from lists"):
+            model.generate(prompt)
+    assert len(model.generate(length=1, seed=0)) <= 1
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        {"lines": 0},
+        {"lines": "4"},
+        {"lengths": 5},
+        {"lengths": ("5",)},
+        {"marks": 5},
+        {"marks": ""},
+        {"letters": 5},
+        {"rhyme": "x"},
+        {"rhyming": 1},
+    ],
+)
+def test_verses_that_cannot_be(form: dict[str, Any]) -> None:
+    with pytest.raises(OptionError, match=r"a verse needs lines|must be"):
+        Verse(**form)
 
 
 # ---- what it writes
@@ -244,8 +316,6 @@ def test_a_form_that_allows_nothing() -> None:
     with pytest.raises(OptionError, match="form allows 'x', of which the model knows no symbol"):
         fitted().generate(form=lambda said, symbols: {"x"})
     assert fitted().generate(form=lambda said, symbols: {END}) == ""
-    with pytest.raises(OptionError, match="a verse needs lines"):
-        Verse(lines=0)
 
 
 # ---- folders, streams, runs
@@ -274,6 +344,16 @@ def test_sessions() -> None:
     session.state = saved
     session.feed("春")
     assert session.feed("眠") == answer
+
+
+def test_a_stream_has_the_surprise_of_the_whole() -> None:
+    """Bits: the parts of a sum are added in one order, however the text is cut."""
+    model, text = fitted(["to be or not to be " * 9]), "not to be or to be"
+    for pieces_ in ([text], list(text), [text[:7], "", text[7:]]):
+        session = model.stream()
+        for piece in pieces_:
+            answer = session.feed(piece)
+        assert answer.nats == model.nats([text])[0]
 
 
 def test_resumed_to_the_same_weights(tmp_path: Path) -> None:

@@ -129,6 +129,8 @@ def test_frames_and_names() -> None:
     with pytest.raises(DataError, match="Name the one with the sources"):
         Translator(**SMALL).fit(wide, "fr")
     assert Translator(**SMALL, input="en").fit(wide, "fr").input_ == "en"
+    with pytest.raises(OptionError, match="input = 'fr' is the column with the targets"):
+        Translator(**SMALL, input="fr").fit(wide, "fr")
     with pytest.raises(DataError, match="y = 'de' is no column of X, which has 'en', 'fr'"):
         Translator(**SMALL).fit(frame, "de")
 
@@ -202,6 +204,7 @@ def test_a_beam_that_cannot_be(good: Translator) -> None:
         good.predict(["one"], beam=0)
     with pytest.raises(OptionError, match="length_penalty = -1"):
         good.predict(["one"], length_penalty=-1)
+    assert good.predict(["one cat."], length_penalty=1e300)  # nothing overflows
 
 
 def test_pairs_that_cannot_be(good: Translator) -> None:
@@ -213,7 +216,7 @@ def test_pairs_that_cannot_be(good: Translator) -> None:
         fitted(["a", "b"], ["", ""])
     with pytest.raises(DataError, match="nothing to learn"):
         fitted(["", ""], ["a", "b"])
-    with pytest.raises(DataError, match="holds numbers"):
+    with pytest.raises(DataError, match=r"holds numbers\. .* Write ids as texts"):
         fitted([[1.5], [2.5]], ["a", "b"])
     with pytest.raises(DataError, match="X is one text"):
         good.predict("one cat")

@@ -36,6 +36,7 @@ from elman.history import History
 from elman.mixture import Mixture
 from elman.options import choice, is_whole, share, whole
 from elman.ragged import Ragged
+from elman.sides import no_column
 from elman.strands import Strands, strands
 from elman.stream import Session
 from elman.tasks.adapting import adapted
@@ -130,6 +131,8 @@ class Generator(GenerateRows, Writes, Task):
             value = getattr(self, name)
             good = isinstance(value, int | float | np.number) and not isinstance(value, bool) and 0 <= value < math.inf
             found += [] if good else [f"{name} = {value!r} must be a number of at least 0"]
+        if self.cell == "gru_d":
+            found.append("cell = 'gru_d' reads no symbols; take lstm, gru, rnn, min_gru ...")
         if self.bidirectional:
             found.append("bidirectional = True: a language model reads in one direction, or it would see the answer")
         return found
@@ -217,6 +220,8 @@ class Generator(GenerateRows, Writes, Task):
             training = np.setdiff1d(everything, rest)
             return training, rest, ([column[i] for i in training], [column[i] for i in rest])
         (one,) = column
+        if not hasattr(one, "__len__"):  # the feature says what is wrong with it
+            return everything, everything[:0], (column, [])
         cut = len(one) - int(len(one) * self.validation) if len(one) >= 1000 else len(one)
         return everything, everything[:0], ([one[:cut]], [one[cut:]] if cut < len(one) else [])
 
@@ -288,8 +293,7 @@ class Generator(GenerateRows, Writes, Task):
         columns = dict(X) if isinstance(X, Mapping) else {c: nw.from_native(X, eager_only=True)[c] for c in X.columns}
         name = self.input or getattr(self, "input_", None) or (next(iter(columns)) if len(columns) == 1 else None)
         if name is None or name not in columns:
-            few = ", ".join(map(repr, list(columns)[:8]))
-            raise DataError(f"input = {name!r} is no column of X, which has {few}. Name the one with the texts.")
+            raise DataError(no_column(name, list(columns), "texts"))
         self.input_ = name
         column = columns[name]
         return column.to_list() if hasattr(column, "to_list") else column

@@ -16,7 +16,7 @@ and what is done to the weights between h_{t-1} and the gates of h_t while train
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -28,6 +28,7 @@ from elman import ops
 from elman.batches import Piece, pieces
 from elman.carry import State, StepLoss, goes_on
 from elman.encoder import Encoder
+from elman.errors import OptionError
 from elman.features.base import Embedding
 from elman.heads import Linear, StepDropout
 from elman.ragged import Ragged
@@ -68,16 +69,24 @@ class LanguageNetwork(nn.Module):
         y, after = self.encoder(self.input(x), state)
         return y, after
 
-    def reader(self) -> Callable[[int], Tensor]:
-        """What reads one symbol after another, in evaluation, and gives the scores of the next: [symbols]."""
-        if any(getattr(cell, "zoneout", ()) for layer in self.encoder._cells() for cell in layer):
-            return self._stepping()
-        stepper = self.encoder.stepper()
+    def reader(self, before: Sequence[int] = ()) -> Callable[[int], Tensor]:
+        """What reads one symbol after another, in evaluation, and gives the scores of the next: [symbols].
+
+        The symbols `before` have been read, all at once.
+        """
+        state = self.encoder.initial_state(1)
+        for first in range(0, len(before), _STEPS):
+            codes = torch.tensor(before[first : first + _STEPS])
+            _, state = self.hidden(Ragged(codes, torch.tensor([0, len(codes)])), state)
+        try:
+            stepper = self.encoder.stepper()
+        except OptionError:  # these cells have none
+            return self._stepping(state)
+        stepper.state = state
         return lambda code: self.scores(stepper.step(self.input.step(torch.tensor([code]))).clone())[0]
 
-    def _stepping(self) -> Callable[[int], Tensor]:
+    def _stepping(self, state: State) -> Callable[[int], Tensor]:
         """The same for cells without a compiled stepper."""
-        state = self.encoder.initial_state(1)
 
         def read(code: int) -> Tensor:
             nonlocal state

@@ -53,8 +53,11 @@ class Listener:
         """The state after some more steps."""
         logs = [state["logs"]]
         made = self._after(steps.values, state, logs)
-        surprise = -torch.cat(logs)[: steps.steps].gather(1, steps.values[:, None]).sum()
-        return made | {"steps": state["steps"] + steps.steps, "nats": state["nats"] + surprise}
+        nats = state["nats"].item()
+        for surprise in torch.cat(logs)[: steps.steps].gather(1, steps.values[:, None])[:, 0].tolist():
+            nats -= surprise  # one after the other: the bits do not depend on the pieces
+        told = torch.tensor([nats], dtype=torch.float64)
+        return made | {"steps": state["steps"] + steps.steps, "nats": told}
 
     @torch.no_grad()
     def _after(self, codes: Tensor, state: dict[str, Tensor], logs: list[Tensor] | None = None) -> dict[str, Tensor]:

@@ -38,6 +38,7 @@ from elman.sides import (
     Pairs,
     frame_columns,
     joined,
+    no_column,
     pairs_between,
     pairs_of,
     restored_side,
@@ -377,8 +378,9 @@ class Translator(TranslateRows, Task):
         others = [name for name in frame if name != getattr(self, "target_", None)]
         name = self.input or getattr(self, "input_", None) or (others[0] if len(others) == 1 else None)
         if name not in frame:
-            few = ", ".join(map(repr, list(frame)[:8]))
-            raise DataError(f"input = {name!r} is no column of X, which has {few}. Name the one with the sources.")
+            raise DataError(no_column(name, list(frame), "sources"))
+        if name == getattr(self, "target_", None):
+            raise OptionError(f"input = {name!r} is the column with the targets. Name the one with the sources.")
         self.input_ = name
         return listed(frame[name], "X")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -76,7 +76,11 @@ class Writes:
         how = Sampling(temperature=temperature, top_k=top_k, top_p=top_p, repetition=repetition)
         if not is_whole(length, 0):
             raise OptionError(f"length = {length!r} must be a whole number of at least 0")
-        said, stops = self._ids(prompt), [stop] if isinstance(stop, str) else stop
+        if not (form is None or callable(form)):
+            raise OptionError(f"form = {shown(form)} must be a function of the symbols so far and of all, or None")
+        if seed is not None and not is_whole(seed, 0):
+            raise OptionError(f"seed = {shown(seed)} must be a whole number of at least 0, or None")
+        said, stops = self._ids(prompt), self._stops(stop)
         random = np.random.default_rng(seed)
         if isinstance(self.feature_, Chords):
             return self._chords(self._codes(said, how, stops, self._chord_form(form), random), length)
@@ -103,10 +107,9 @@ class Writes:
         """The codes of the symbols to come, without end or until the model says so."""
         network, symbols = self.network_, self._symbols()
         place = {symbol: code for code, symbol in enumerate(symbols)}
-        read = network.reader()
         read_so_far = [len(symbols) - 1, *said]
-        for code in read_so_far:
-            after = read(code)
+        read = network.reader(read_so_far[:-1])
+        after = read(read_so_far[-1])
         while True:
             scores = self._scores(after, read_so_far)
             scores[0] = -np.inf  # the unknown symbol
@@ -158,6 +161,18 @@ class Writes:
 
         return both
 
+    def _stops(self, stop: Any) -> set[str]:
+        """The symbols before which a text ends."""
+        given = [stop] if isinstance(stop, str) else stop
+        if not isinstance(given, Collection) or not all(isinstance(one, str) for one in given):
+            raise OptionError(f"stop = {shown(stop)} must be a symbol, or several in a list")
+        if unknown := [one for one in given if one not in self._symbols()]:
+            raise OptionError(
+                f"stop = {shown(unknown[0])} is no symbol of this model, so nothing would end there. Leave it out, "
+                f"or name one that training showed, such as {self._symbols()[1]!r}."
+            )
+        return set(given)
+
     def _symbols(self) -> list[str]:
         """What each code stands for: the symbols of the feature, and last the end."""
         named: Any = self.feature_
@@ -166,8 +181,10 @@ class Writes:
     def _ids(self, prompt: Any) -> list[int]:
         if isinstance(self.feature_, Text) and not isinstance(prompt, str):
             raise OptionError(f"prompt = {shown(prompt)} must be a text")
-        if not isinstance(self.feature_, Text) and (isinstance(prompt, str) and not prompt):
-            prompt = []
+        if not isinstance(self.feature_, Text):
+            prompt = [] if isinstance(prompt, str) and not prompt else prompt
+            if isinstance(prompt, str) or not isinstance(prompt, Iterable):
+                raise OptionError(f"prompt = {shown(prompt)} must be a list: this model goes on from lists")
         steps: Any = self.feature_.step(prompt, name="prompt")
         found: list[int] = steps.tolist()
         return found
@@ -188,6 +205,8 @@ def _formed(scores: _Floats, allowed: Collection[str] | None, place: Mapping[str
     """The scores of what a form allows."""
     if allowed is None:
         return scores
+    if not isinstance(allowed, Iterable) or not all(isinstance(symbol, str) for symbol in allowed):
+        raise OptionError(f"form returned {shown(allowed)}. It returns the symbols that may come next, or None.")
     codes = [place[symbol] for symbol in allowed if symbol in place]
     made = np.full_like(scores, -np.inf)
     made[codes] = scores[codes]
