@@ -25,6 +25,7 @@ from elman.cli import main
 from elman.tasks import TASKS
 
 ROOT = Path(__file__).parents[1]
+READMES = ("README.md", "README.zh-CN.md")
 PAGES = {page.relative_to(ROOT).as_posix(): page for page in sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])}
 
 
@@ -122,13 +123,20 @@ def test_rows_of_the_readme() -> None:
         "model": torch.nn.LSTM(3, 4),
         "sequences": [np.zeros((length, 100), np.float32) for length in (3, 0, 5)],
         "numbers": [1.0, 2.0, 3.0],
+        "words": [["a", "dog"], ["dogs", "bark"]],
+        "tags": [["DET", "NOUN"], ["NOUN", "VERB"]],
+        "english": ["one cat", "two cats"],
+        "chinese": ["一只猫", "两只猫"],
+        "said": ["a", "", "b"],
         "frame": pl.DataFrame({"unique_id": "a", "ds": range(60), "y": [1.0, 2.0, 3.0] * 20}),
         "table": {"text": [f"{text} {i}" for i, text in enumerate(texts)], "price": list(range(20)), "label": labels},
     }
     rows = re.findall(r"^\| [^|]+ \| `([^`]*elman\.[^`]*|clf[^`]*)` \|", PAGES["README.md"].read_text("utf-8"), re.M)
     assert len(rows) >= 5
     for row in rows:
-        quick_row = re.sub(r"(Classifier|Regressor|Multitask)\(\)", r"\1(hidden=4, embed=4, epochs=1)", row)
+        tasks = "Classifier|Regressor|Multitask|Generator|Translator"
+        quick_row = re.sub(rf"({tasks})\(\)", r"\1(hidden=4, embed=4, epochs=1)", row)
+        quick_row = re.sub(r"(Tagger|Transcriber)\(\)", r"\1(hidden=4, channels=4, epochs=1)", quick_row)
         quick_row = quick_row.replace("Forecaster()", "Forecaster(hidden=4, epochs=1)")
         exec(compile(quick_row, row, "exec"), names)  # noqa: S102
     assert names["y"].steps == 8
@@ -240,19 +248,71 @@ def test_every_page_is_linked() -> None:
     assert not alone, f"no link from README.md leads to {sorted(alone)}"
 
 
-def test_tree_of_the_readme() -> None:
+@pytest.mark.parametrize("page", READMES)
+def test_tree_of_the_readme(page: str) -> None:
     """The annotated tree names only what is there, and leaves out no folder in which people put files."""
-    (tree,) = (block for _, block in blocks(PAGES["README.md"], "") if "src/elman/" in block)
+    (tree,) = (block for _, block in blocks(PAGES[page], "") if "src/elman/" in block)
     folder, named = ROOT, set()
     for line in tree.splitlines():
         inside = line.startswith(" ")
         head = re.split(r"\s{2,}", line.strip())[0].split()
         for name in head:
             path = (folder if inside else ROOT) / name
-            assert path.exists(), f"the tree of README.md names {name}, which is not in {path.parent.name}/"
+            assert path.exists(), f"the tree of {page} names {name}, which is not in {path.parent.name}/"
             named.add(path)
         if not inside:
             folder = ROOT / head[0]
     folders = ["csrc", *(f"src/elman/{name}" for name in ("cells", "features", "tasks"))]
     missing = [name for name in [*folders, "tests", "bench", "docs", "examples"] if ROOT / name not in named]
-    assert not missing, f"the tree of README.md leaves out {missing}"
+    assert not missing, f"the tree of {page} leaves out {missing}"
+
+
+# ------------------------------------------------------------------------------------------------------ two languages
+
+
+def asked(code: str) -> list[str]:
+    """What a block does, in whatever language its words and comments are: commands as typed, Python by its calls."""
+    lines = [line.split("#")[0].strip() for line in code.splitlines()]
+    if "import elman" not in code and "elman." not in code and "=" not in code:
+        return [line for line in lines if line]
+    return re.findall(r"\b[a-z_]+=[\w.\"]+|\b[\w.]+\(|^from .*|^import .*", "\n".join(lines), re.MULTILINE)
+
+
+ALIKE = {
+    "headings": lambda text: re.findall(r"^(#+) ", text, re.MULTILINE),
+    "blocks": lambda text: re.findall(r"^```(\w+)$", text, re.MULTILINE),
+    "bullets": lambda text: re.findall(r"^- \*\*", text, re.MULTILINE),
+    "rows of tables": lambda text: [
+        (re.findall(r"`[^`]+`|\*\*[^*]+\*\*", line), sorted(re.findall(r"\d+(?:\.\d+)?", line)), line.count("|"))
+        for line in text.splitlines()
+        if line.startswith("|")
+    ],
+    "links": lambda text: sorted(
+        link.partition("#")[0] for link in re.findall(r"\]\(([^)\s]+)\)", text) if "README." not in link
+    ),
+    "figures that were measured": lambda text: sorted(
+        re.findall(r"\d+(?:\.\d+)?", text.partition("<!-- measured -->")[2].partition("<!-- /measured -->")[0])
+    ),
+}
+
+
+@pytest.mark.parametrize("what", ALIKE)
+def test_the_readmes_are_in_step(what: str) -> None:
+    """What is in README.md is in README.zh-CN.md, in the same order, with the same figures."""
+    english, chinese = (PAGES[name].read_text("utf-8") for name in READMES)
+    assert ALIKE[what](english) == ALIKE[what](chinese), f"README.md and README.zh-CN.md differ in their {what}"
+
+
+def test_the_programs_of_the_readmes_are_in_step() -> None:
+    """The same commands and the same calls; texts, labels and comments are each page's own."""
+    pairs = zip(*(blocks(PAGES[name], "python", "sh", "bash") for name in READMES), strict=True)
+    for (line, english), (_, chinese) in pairs:
+        assert asked(english) == asked(chinese), f"the block at line {line} of README.md is another in README.zh-CN.md"
+
+
+def test_figures_of_the_readme_are_those_of_the_benchmarks() -> None:
+    """The accuracies in bold under "Language and sound" stand in bench/RESULTS.md."""
+    measured = (ROOT / "bench/RESULTS.md").read_text("utf-8")
+    for row in re.findall(r"^\| (?:English-EWT|WNUT|proteins|AN4|FSDD).*", PAGES["README.md"].read_text("utf-8"), re.M):
+        (figure,) = re.findall(r"\*\*([\d.]+)\*\*", row)
+        assert f"**{figure}**" in measured, f"bench/RESULTS.md has no {figure}: {row}"

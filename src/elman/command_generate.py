@@ -7,9 +7,9 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from elman.arguments import Json, Model
+from elman.arguments import Json, Model, refuse_inside_model
 from elman.errors import OptionError
-from elman.midi import write_midi
+from elman.midi import check_midi, write_midi
 from elman.terminal import print_json
 
 __all__ = ["generate"]
@@ -42,6 +42,9 @@ def generate(
     how = {"length": length, "temperature": temperature, "top_k": top_k, "top_p": top_p, "repetition": repetition}
     if midi is not None and task.feature_.kind != "chords":
         raise OptionError(f"--midi needs a model of chords, and {model} is one of {task.feature_.kind}. Leave it out.")
+    if midi is not None:  # before anything is written
+        refuse_inside_model(midi)
+        check_midi(midi, tempo=tempo)
     begin = task.asked(prompt)
     pieces = task.generating(begin, **how, stop=stop, seed=seed)
     said = list(pieces) if json else list(_shown(begin, pieces))

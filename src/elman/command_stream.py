@@ -66,7 +66,7 @@ def _read_facts(text: str | None) -> Any:
         return None
     try:
         facts = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         facts = None
     if not isinstance(facts, dict):
         raise OptionError(f"--facts {text[:40]!r} is no JSON object. Write --facts '{{\"age\": 63}}'")

@@ -101,7 +101,7 @@ def _several(hint: Any, tokens: Sequence[Any]) -> Any:
         return None
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         pass
     if "," in text and text[:1] not in "[{":
         return [_several(hint, [types.SimpleNamespace(value=part)]) for part in text.split(",")]

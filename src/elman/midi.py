@@ -15,7 +15,7 @@ from pathlib import Path
 
 from elman.errors import DataError, OptionError
 
-__all__ = ["midi_bytes", "write_midi"]
+__all__ = ["check_midi", "midi_bytes", "write_midi"]
 
 PULSES = 480  # a quarter note
 _FASTEST, _SLOWEST = 60_000_000, 4  # quarter notes a minute that the three bytes of a tempo can say
@@ -42,10 +42,17 @@ def write_midi(
     Raises ``DataError`` for a note outside 0 to 127, ``OptionError`` for an option outside its range or a folder that
     is not there.
     """
-    data, place = midi_bytes(chords, tempo=tempo, length=length, program=program, tied=tied), Path(path)
-    if place.is_dir() or not place.resolve().parent.is_dir():
-        raise OptionError(f"{os.fspath(path)} cannot be written: name a file in a folder that exists.")
-    place.write_bytes(data)
+    data = midi_bytes(chords, tempo=tempo, length=length, program=program, tied=tied)
+    check_midi(path)
+    Path(path).write_bytes(data)
+
+
+def check_midi(path: str | os.PathLike[str], tempo: float = 80.0) -> None:
+    """Raises ``OptionError`` for a file that `write_midi` could not write, and for a tempo outside its range."""
+    _check((), tempo, 1.0, 0)
+    place = Path(path)
+    if not os.fspath(path) or place.is_dir() or not place.resolve().parent.is_dir():
+        raise OptionError(f"{os.fspath(path)!r} cannot be written: name a file in a folder that exists.")
 
 
 def midi_bytes(

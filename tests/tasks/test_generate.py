@@ -328,7 +328,7 @@ def test_save_and_load(tmp_path: Path) -> None:
     assert again.generate("春", seed=0) == model.generate("春", seed=0)
     assert again.evaluate(POEMS) == model.evaluate(POEMS)
     config, tensors, files = store.load(tmp_path / "model")
-    for change in ({"ends": 1}, {"feature": {"kind": "numbers"}}, {"feature": {}}):
+    for change in ({"ends": 1}, {"feature": {"kind": "numbers"}}, {"feature": {}}, {"input": ["a"]}):
         with pytest.raises(ModelFileError):
             Generator.restore({**config, **change}, tensors, files)
 

@@ -110,6 +110,18 @@ def test_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert lines[0] == [60, 64]
     assert lines == load(model).generate([[60, 64]], length=3, seed=1)
     assert midi.read_bytes()[:4] == b"MThd"
+    capsys.readouterr()
+    for bad, says in (
+        (f"{model}/x.mid", "lies within the model"),
+        (str(tmp_path / "no" / "x.mid"), "cannot be written"),
+    ):
+        assert main([*asked[:-1], bad]) == 2
+        said = capsys.readouterr()
+        assert says in said.err
+        assert not said.out  # refused before anything is written
+    for prompt in ("[" * 5000, '["\\ud800"]', "{}"):
+        assert main(["generate", model, "--prompt", prompt]) == 2
+        assert "is no JSON list" in capsys.readouterr().err
     assert main([*asked, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["text"] == lines
     assert main(["generate", model, "--prompt", "C E G"]) != 0

@@ -246,6 +246,9 @@ def test_a_folder_keeps_everything(good: Translator, tmp_path: Path) -> None:
         {"source": {"kind": "numbers"}},
         {"target": {"kind": "text"}},
         {"columns": [None]},
+        {"columns": [5, None]},
+        {"most": [10**18, 1.0]},
+        {"most": [3, 1e300]},
     ],
 )
 def test_a_changed_folder_is_refused(good: Translator, tmp_path: Path, change: dict[str, Any]) -> None:

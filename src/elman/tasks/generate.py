@@ -415,6 +415,8 @@ class Generator(GenerateRows, Writes, Task):
         self.feature_ = _FEATURES[saved.pop("kind")].restore(saved, {}, files)
         if not isinstance(config["ends"], bool):
             raise ValueError("ends")
+        if not isinstance(config["input"], str | None):
+            raise ValueError("input")
         self.ends_, self.input_ = config["ends"], config["input"]
         self.network_ = store.network(lambda: self._network(self._symbol_count), tensors, folder)
         self.mixture_ = None

@@ -17,6 +17,7 @@ from elman.tasks.language import LanguageNetwork
 __all__ = ["Listener", "Next"]
 
 _SHOWN = 10  # symbols that the answer of a stream names
+_STEPS = 1 << 12  # steps that are read at a time: bounds the memory of a long piece
 
 
 class Next(NamedTuple):
@@ -51,13 +52,15 @@ class Listener:
 
     def advance(self, steps: Ragged, state: dict[str, Tensor]) -> dict[str, Tensor]:
         """The state after some more steps."""
-        logs = [state["logs"]]
-        made = self._after(steps.values, state, logs)
         nats = state["nats"].item()
-        for surprise in torch.cat(logs)[: steps.steps].gather(1, steps.values[:, None])[:, 0].tolist():
-            nats -= surprise  # one after the other: the bits do not depend on the pieces
-        told = torch.tensor([nats], dtype=torch.float64)
-        return made | {"steps": state["steps"] + steps.steps, "nats": told}
+        for piece in steps.values.split(_STEPS) if steps.steps else ():
+            before, logs = state["logs"], list[Tensor]()
+            state = self._after(piece, state, logs)
+            told = torch.cat([before, *logs])[: len(piece)].gather(1, piece[:, None])[:, 0]
+            for surprise in told.tolist():
+                nats -= surprise  # one after the other: the bits do not depend on the pieces
+            state = state | {"steps": state["steps"] + len(piece)}
+        return state | {"nats": torch.tensor([nats], dtype=torch.float64)}
 
     @torch.no_grad()
     def _after(self, codes: Tensor, state: dict[str, Tensor], logs: list[Tensor] | None = None) -> dict[str, Tensor]:
@@ -67,7 +70,8 @@ class Listener:
         recent = torch.cat([state["recent"], codes])
         if self.mixture is not None:
             said = recent.tolist()
-            made = self.mixture.logs(made, [said[: len(said) - len(codes) + i + 1] for i in range(len(codes))])
+            ends = range(len(said) - len(codes) + 1, len(said) + 1)
+            made = self.mixture.logs(made, [said[max(0, end - self.mixture.recent) : end] for end in ends])
             recent = recent[max(0, len(recent) - self.mixture.recent) :].clone()
         else:
             recent = recent[:0]

@@ -384,5 +384,5 @@ def _tokens(line: str, number: int) -> Any:
 def _json_list(line: str, number: int) -> Any:
     try:
         return json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DataError(f"line {number} of standard input: {line[:40]!r} is no JSON list ({error}).") from None

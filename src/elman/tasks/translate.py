@@ -56,6 +56,7 @@ _Floats = NDArray[np.float64]
 _UPDATES = 1000  # batches that are learnt from, at least
 _STEPS = 1 << 12  # steps of a batch where nothing is learnt: bounds the memory, the answers do not depend on it
 _ROWS = 128  # sequences that are searched together
+_LONGEST = 1 << 31  # symbols that a saved model may say its targets had
 _TIMES = 3  # an answer may be so much longer than targets are for sources of its length
 
 
@@ -409,8 +410,10 @@ class Translator(TranslateRows, Task):
         self.feature_ = restored_side(config["source"], files, "source")
         self.target_feature_ = restored_side(config["target"], files, "target")
         most, ratio = config["most"]
-        if not is_whole(most) or not isinstance(ratio, float) or not 0 < ratio < math.inf:
+        if not is_whole(most) or not isinstance(ratio, float) or not 0 < ratio < _LONGEST or most > _LONGEST:
             raise ValueError("most")
+        if not all(isinstance(name, str | None) for name in config["columns"]):
+            raise ValueError("columns")
         self.most_ = [int(most), ratio]
         self.input_, self.target_ = config["columns"]
         self.network_ = store.network(self._network, tensors, folder)

@@ -93,7 +93,8 @@ class Writes:
             return prompt
         try:
             found = json.loads(prompt or "[]")
-        except ValueError:
+            json.dumps(found, ensure_ascii=False).encode()  # half of a surrogate pair can be read, but not be shown
+        except (ValueError, RecursionError):
             found = None
         if not isinstance(found, list):
             example = "[[60, 64, 67]]" if isinstance(self.feature_, Chords) else '["a", "b"]'
