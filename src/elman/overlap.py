@@ -28,9 +28,11 @@ def bleu(answers: Sequence[Any], truth: Sequence[Any], lower: bool = False) -> f
     """BLEU of texts, or of lists of tokens; 0 where there are none.
 
     A word is what sacrebleu's tokeniser "13a" makes of a text, for Chinese "zh", for Japanese a character; of lists it
-    is a token. `lower` compares lower-cased texts.
+    is a token. `lower` compares lower-cased texts. Where no answer has four words, the runs are as long as there are.
 
     >>> bleu(["the cat sat on the mat ."], ["the cat sat on the mat ."])
+    100.0
+    >>> bleu(["一只猫"], ["一只猫"])
     100.0
     """
     from sacrebleu.metrics.bleu import BLEU
@@ -38,7 +40,8 @@ def bleu(answers: Sequence[Any], truth: Sequence[Any], lower: bool = False) -> f
     if not truth:
         return 0.0
     tokens = not isinstance(truth[0], str)
-    metric = BLEU(lowercase=lower, tokenize="none" if tokens else _tokeniser(truth), force=True)
+    tokenize = "none" if tokens else _tokeniser(truth)
+    metric = BLEU(lowercase=lower, tokenize=tokenize, force=True, effective_order=True)
     return _clean(metric.corpus_score(_texts(answers), [_texts(truth)]).score)
 
 

@@ -17,6 +17,7 @@ from elman.cli import main
 from elman.errors import DataError, ModelFileError, OptionError
 from elman.features import Text, Tokens
 from elman.files import read_table
+from elman.overlap import bleu
 from elman.ragged import Ragged
 from elman.sides import pairs_between
 from elman.tasks import Translator, load
@@ -133,6 +134,17 @@ def test_frames_and_names() -> None:
         Translator(**SMALL, input="fr").fit(wide, "fr")
     with pytest.raises(DataError, match="y = 'de' is no column of X, which has 'en', 'fr'"):
         Translator(**SMALL).fit(frame, "de")
+
+
+def test_short_answers_are_chosen_by_what_is_right() -> None:
+    """No answer has four words, so runs of four cannot choose the epoch: one that repeats itself would win."""
+    numbers, things = {"one": "一", "two": "两", "three": "三"}, {"cat": "猫", "dog": "狗", "bird": "鸟"}
+    pairs = {f"{n} {t}": f"{numbers[n]}只{things[t]}" for n in numbers for t in things}
+    model = Translator(hidden=32, embed=32, epochs=16, seed=0, verbose=False)
+    model.fit([*pairs] * 9, [*pairs.values()] * 9)
+    assert model.history_.best_epoch.validation["bleu"] == 100  # type: ignore[union-attr]
+    assert model.predict(["two dog"]) == ["两只狗"]
+    assert bleu(["只只只只"], ["一只猫"]) < bleu(["一只狗"], ["一只猫"]) < 100
 
 
 # ---- how it answers
