@@ -202,7 +202,7 @@ class Writes:
         return symbol if first or self.feature_.unit_ == "mixed" else f" {symbol}"
 
 
-def _formed(scores: _Floats, allowed: Collection[str] | None, place: Mapping[str, int]) -> _Floats:
+def _formed(scores: _Floats, allowed: Any, place: Mapping[str, int]) -> _Floats:
     """The scores of what a form allows."""
     if allowed is None:
         return scores
