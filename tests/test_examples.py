@@ -23,6 +23,7 @@ SMALL = ("--limit", "200", "--epochs", "1")
 SCRIPTS: dict[str, tuple[str, ...]] = {
     "classify.py": SMALL,
     "digits.py": SMALL,
+    "pretrain.py": SMALL,
     "regress.py": SMALL,
     "forecast.py": ("--epochs", "1"),
     "tag.py": ("--epochs", "1"),
@@ -94,6 +95,17 @@ def test_classify(run: Run, tmp_path: Path) -> None:
     assert re.fullmatch(r"accuracy [01]\.\d{3}", accuracy)
     assert "".join(line[0] for line in answers) == "房间很大，但是服务太差了"
     assert all(re.fullmatch(r". (negative|positive) (0\.[5-9]\d|1\.00)", line) for line in answers), answers
+    assert not list(tmp_path.iterdir())
+
+
+def test_pretrain(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("snownlp")
+    monkeypatch.chdir(tmp_path)
+    *scores, answer = run("pretrain.py", *SCRIPTS["pretrain.py"])
+    score = r"(labels alone|1\d\d texts first): accuracy [01]\.\d{3}, recurrent path [01]\.\d{3}"
+    assert len(scores) == 2
+    assert all(re.fullmatch(score, line) for line in scores), scores
+    assert answer in ("negative", "positive")
     assert not list(tmp_path.iterdir())
 
 

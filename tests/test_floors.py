@@ -28,6 +28,7 @@ FLOORS = {
         "augment.py",
         "ctc.py",
         "losses.py",
+        "sampled.py",
         "chain.py",
         "attention.py",
         "decode.py",

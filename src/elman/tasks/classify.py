@@ -52,9 +52,10 @@ from elman.patterns import PatternModel, PatternState
 from elman.ragged import Ragged
 from elman.stream import Answer, Session, counted, refuse_bidirectional
 from elman.tasks.base import LEAST, held_out
-from elman.tasks.columns import ColumnTask, check_table, count
+from elman.tasks.columns import check_table, count
 from elman.tasks.label_rows import LabelRows
 from elman.tasks.network import Network, NetworkStepper, answers, restored
+from elman.tasks.pretraining import Pretrains
 
 __all__ = ["Classifier"]
 
@@ -69,7 +70,7 @@ _UPDATES = 500  # batches that signals are learnt from, at least
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class Classifier(ClassifierMixin, LabelRows, ColumnTask):
+class Classifier(ClassifierMixin, LabelRows, Pretrains):
     """One label for each sequence.
 
     `fit`, `predict` and the others take a list of texts, of token lists, or of arrays [length] or [length, width]; a
@@ -151,12 +152,14 @@ class Classifier(ClassifierMixin, LabelRows, ColumnTask):
         plan = self.planned(len(training), data.steps, _UPDATES if signals else 0)
         few = ", ".join(str(c) for c in classes.tolist()[:20]) + (" …" if len(classes) > 20 else "")
         self.data_ = self._facts(plan, data, kept) | {"classes": few}
-        self._train(plan, data, kept, torch.from_numpy(codes), weights, (training, rest), checkpoint, resume)
+        resume = self._taught(data, kept, checkpoint, resume)
+        if not self.history_.interrupted:
+            self._train(plan, data, kept, torch.from_numpy(codes), weights, (training, rest), checkpoint, resume)
         return self
 
     def _network(self, codes: NDArray[np.int64], weights: Tensor) -> Network:
         with self._drawn():
-            network = Network(self.feature_, len(self.classes_), self)
+            network = Network(self.feature_, len(self.classes_), self.settled())
         # The logarithm of how frequent each class is, so that training need not learn it.
         frequent = torch.from_numpy(np.bincount(codes, minlength=len(self.classes_))) * weights + 1e-3
         prior = (frequent / frequent.sum()).float().log()
@@ -451,7 +454,7 @@ class Classifier(ClassifierMixin, LabelRows, ColumnTask):
         if dtype.kind not in "Ubiuf" or len(set(values)) != len(values) or len(values) < 2:
             raise ValueError("classes")
         self.classes_ = np.array(values, dtype=dtype)
-        self.network_ = restored(self.feature_, len(values), self, tensors, folder)
+        self.network_ = restored(self.feature_, len(values), self.settled(), tensors, folder)
         wide = config["ngrams"]
         self.ngrams_ = None if wide is None else NgramModel.restore(wide, store.under("ngrams.", tensors))
         if self.ngrams_ is not None and (self.ngrams_.classes != len(values) or self.feature_.symbols is None):

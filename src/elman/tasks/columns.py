@@ -108,6 +108,10 @@ class ColumnTask(Task):
             found.append(f"input = {self.input!r} must be the name of a column, a list of such names, or None")
         return found + self._features_problems()
 
+    def settled(self) -> Self:
+        """The same options with numbers where None leaves a choice that no data are needed for."""
+        return self
+
     def _cell_problems(self) -> list[str]:
         return [] if self.cell is None else super()._cell_problems()
 

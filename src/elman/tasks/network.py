@@ -83,6 +83,7 @@ class Path(nn.Module):
 
     def __init__(self, features: Sequence[Feature], options: ColumnTask, pooled: bool = True) -> None:
         super().__init__()
+        options = options.settled()
         layers: list[Any] = [f.module(int(options.embed), float(options.symbol_dropout)) for f in features]
         read = layers[0] if len(layers) == 1 else Joined(layers)
         self.input = read

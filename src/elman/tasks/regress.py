@@ -35,9 +35,10 @@ from elman.ragged import Ragged
 from elman.stream import Estimate, Session, counted, refuse_bidirectional
 from elman.targets import NumberTargets, number_targets
 from elman.tasks.base import held_out
-from elman.tasks.columns import ColumnTask, check_table, count
+from elman.tasks.columns import check_table, count
 from elman.tasks.network import Network, NetworkStepper, answers, restored
 from elman.tasks.number_rows import NumberRows
+from elman.tasks.pretraining import Pretrains
 
 __all__ = ["Regressor"]
 
@@ -46,7 +47,7 @@ _Indices = NDArray[np.int64]
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class Regressor(RegressorMixin, NumberRows, ColumnTask):
+class Regressor(RegressorMixin, NumberRows, Pretrains):
     """A number, or several, for each sequence; with `every_step` for each step.
 
     Sequences are given as to `Classifier`. Targets are one number a sequence, several (an array [sequences, outputs], a
@@ -124,12 +125,14 @@ class Regressor(RegressorMixin, NumberRows, ColumnTask):
         plan = self.planned(len(training), data.steps)
         skipped = {"sequences without a target": len(targets) - len(known)} if len(known) < len(targets) else {}
         self.data_ = self._facts(plan, data, kept) | skipped
-        self._train(plan, data, kept, targets, (training, rest), checkpoint, resume)
+        resume = self._taught(data, kept, checkpoint, resume)
+        if not self.history_.interrupted:
+            self._train(plan, data, kept, targets, (training, rest), checkpoint, resume)
         return self
 
     def _network(self) -> Network:
         with self._drawn():
-            return Network(self.feature_, self.outputs_, self, bool(self.every_step))
+            return Network(self.feature_, self.outputs_, self.settled(), bool(self.every_step))
 
     def _train(
         self,
@@ -311,7 +314,7 @@ class Regressor(RegressorMixin, NumberRows, ColumnTask):
                 raise ValueError("target")
         if not (self.deviation_ > 0).all():
             raise ValueError("target.deviation")
-        self.network_ = restored(self.feature_, outputs, self, tensors, folder, bool(self.every_step))
+        self.network_ = restored(self.feature_, outputs, self.settled(), tensors, folder, bool(self.every_step))
 
 
 class _EveryStep(StepLoss):
