@@ -240,7 +240,7 @@ def test_option_problems_come_together() -> None:
         {"layers": 0},
         {"embed": True},
         {"pool": "mean+mean"},
-        {"pool": None},
+        {"pool": 3},
         {"symbol_dropout": -0.1},
         {"head_dropout": "none"},
         {"smoothing": 1},
