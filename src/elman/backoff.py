@@ -184,7 +184,7 @@ class BackOff:
             good = len(own) == len(count) and bool((count >= (length > 1)).all())
             inside = not len(own) or (own[0] >= 0 and own[-1] < above * symbols)
             if not (good and inside and bool((np.diff(own) > 0).all())):
-                raise ModelFileError(f"the saved {length}-grams of the model cannot be. Save the model again.")
+                raise ModelFileError(f"the saved n-grams of {length} symbols cannot be. Save the model again.")
             keys.append(own)
             counts.append(count)
             above = len(own)
