@@ -124,6 +124,10 @@ class ColumnTask(Task):
         free = self.longest is None and self.precision == "float32" and not np.any(self.channels or 0)
         return "gru_d" if free else "lstm"
 
+    def _fading(self) -> bool:
+        """Whether the cell that `cell` names reads values, mask and gap, so that steps must have them."""
+        return self.cell in CELLS and CELLS[self.cell].blocks == BLOCKS
+
     def chosen_pool(self, features: Sequence[Feature] = ()) -> str:
         """What makes one row of all steps that `features` make."""
         if self.pool is not None:
@@ -144,7 +148,7 @@ class ColumnTask(Task):
         """What is wrong with the options of numbers."""
         given = {name: getattr(self, name) for name in _OF_NUMBERS}
         found = Numbers(**given | {"fill": "last" if self.fill is None else self.fill}).problems()
-        if self.chosen_cell() in CELLS and CELLS[self.chosen_cell()].blocks == BLOCKS:
+        if self._fading():
             refused = [name for name in ("mask", "gap") if getattr(self, name) is False]
             found += [f"{name} = False: cell = {self.cell!r} reads the mask and the gap" for name in refused]
         return found
@@ -160,7 +164,7 @@ class ColumnTask(Task):
             found.append(f"stride = {self.stride} must be 1 for an answer at every step")
         if self.cell == "conv_lstm":
             found.append(f"channels = {channels!r} must be 0 for cell = 'conv_lstm', which convolves itself")
-        if self.chosen_cell() in CELLS and CELLS[self.chosen_cell()].blocks > 1:
+        if self._fading():
             found.append(
                 f"channels = {channels!r} must be 0 for cell = {self.cell!r}, which reads the mask and the gap"
             )
@@ -241,7 +245,7 @@ class ColumnTask(Task):
         """A feature for what is read, with the options that concern it."""
         if isinstance(column, Inputs):
             several = Columns(column.kinds, self._with_options).arrange(column)
-            if CELLS[self.chosen_cell()].blocks == BLOCKS and not all(several.all_numbers()):
+            if self._fading() and not all(several.all_numbers()):
                 raise OptionError(
                     f"cell = {self.cell!r} reads numbers, but not all columns with steps are: {several.kinds}. Leave "
                     "out the others with features={...: 'skip'}, or choose another cell."
@@ -265,7 +269,7 @@ class ColumnTask(Task):
                     f"{name} = {value!r} has no meaning for {made.kind}, which the input is taken for. Leave it at "
                     f"{default!r}, or set feature=..."
                 )
-        if isinstance(made, Numbers) and CELLS[self.chosen_cell()].blocks == BLOCKS:
+        if isinstance(made, Numbers) and self._fading():
             made.fill, made.mask, made.gap = self.fill or "decay", True, True
         return made
 
