@@ -63,13 +63,14 @@ class Part(NamedTuple):
 class Question(NamedTuple):
     """What a task hands over to be explained."""
 
-    inputs: Sequence[nn.Module]  # whose outputs [steps, width] are e
+    inputs: Sequence[nn.Module]  # whose outputs [steps, width] are e; of several networks those of one after another
     lengths: Tensor  # steps of each sequence, of all columns together
     score: Callable[[Tensor], Tensor]  # F of each of the sequences with these indices, through `inputs`
     parts: Sequence[Part] = ()  # columns that share the inputs' outputs; none: the one input is one part
     answers: Sequence[Any] = ()  # what F speaks for, one for each sequence
     beside: tuple[Sequence[_Floats], _Floats] | None = None  # a path without steps in between: its saliency [steps]
     #   for each part that has symbols (of numbers the only part), and F [sequences]
+    members: int = 1  # networks that answer together, each of which reads the parts anew
 
 
 class OfColumn(NamedTuple):
@@ -271,7 +272,8 @@ def _integrated(question: Question, chosen: Tensor, points: int) -> tuple[list[l
             torch.zeros_like(difference) if gradient is None else gradient * difference
             for gradient, (_, difference) in zip(gradients, (seen[i] for i in range(len(moved))), strict=True)
         ]
-        steps = [_collected(part, found[part.input]).double() for part in _parts(question)]
+        alike = len(found) // question.members
+        steps = [sum(_collected(part, one).double() for one in found[part.input :: alike]) for part in _parts(question)]
         totals = (
             [weight * s for s in steps] if not totals else [t + weight * s for t, s in zip(totals, steps, strict=True)]
         )

@@ -15,7 +15,7 @@ from sklearn.base import clone
 
 import elman.tasks.pretraining as pretraining
 import elman.train
-from elman import Classifier, Generator, Ragged, Regressor
+from elman import Classifier, Generator, Ragged, Regressor, store
 from elman.cli import main
 from elman.encoder import Encoder
 from elman.errors import DataError, OptionError
@@ -125,6 +125,10 @@ def test_parameters_are_those_given() -> None:
     assert clone(clf).pretrain == UNLABELLED
     assert clf.hidden is None
     assert (clf.settled().hidden, Classifier().settled().hidden) == (512, 64)
+    assert (clf.settled().learning_rate, Classifier().settled().learning_rate) == (1e-3, 3e-3)
+    assert [
+        kind.planned(100, 100_000).epochs for kind in (clf, Classifier(), Classifier(pretrain=["a"], epochs=7))
+    ] == [7, 15, 7]
     assert fitted().pretrain is UNLABELLED
 
 
@@ -144,7 +148,9 @@ def test_a_generator_brings_vocabulary_and_weights(tmp_path: Path) -> None:
         weights = generator.network_.encoder.state_dict()
         assert all(torch.equal(value, weights[key]) for key, value in model.network_.encoder.state_dict().items())
         assert model.learnt_with_["hidden"] == 7
+    (tmp_path / "generator").rename(tmp_path / "elsewhere")  # `save` reads it no more
     found[1].save(tmp_path / "model")
+    (tmp_path / "elsewhere").rename(tmp_path / "generator")
     assert np.array_equal(load(tmp_path / "model").predict_proba(TEXTS), found[0].predict_proba(TEXTS))
     for options, said in (
         ({"hidden": 6}, "hidden = 6, but the Generator in pretrain has hidden = 7"),
@@ -159,6 +165,14 @@ def test_a_generator_brings_vocabulary_and_weights(tmp_path: Path) -> None:
     found[0].save(tmp_path / "generator")
     with pytest.raises(OptionError, match="holds a model that does not generate"):
         Classifier(pretrain=tmp_path / "generator").fit(TEXTS, LABELS)
+
+
+def test_a_folder_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Generator(unit="words", hidden=4, embed=4, epochs=1, verbose=False).fit(UNLABELLED).save(tmp_path / "generator")
+    read, real = [], store.load
+    monkeypatch.setattr(store, "load", lambda folder, **kind: (read.append(folder), real(folder, **kind))[1])
+    Classifier(pretrain=tmp_path / "generator", epochs=0, verbose=False).fit(TEXTS, LABELS)
+    assert read == [tmp_path / "generator"]
 
 
 # ---- files, frames, runs that break off

@@ -19,6 +19,7 @@ from elman.files import read_table
 from elman.ragged import Ragged
 from elman.spans import obeys
 from elman.tasks import Tagger, load
+from elman.tasks.network import Network
 
 SMALL: dict[str, Any] = {"hidden": 6, "embed": 5, "characters": 4, "epochs": 2, "verbose": False}
 
@@ -312,6 +313,53 @@ def test_why_a_label() -> None:
             tagger.explain(new, y)
     letters = Tagger(**SMALL).fit(["ab", "ba"], ["xy", "yx"])
     assert list(letters.explain(["bac"])[0].symbols or ()) == ["b", "a", "<unknown>"]
+
+
+@pytest.mark.parametrize("chain", [True, False])
+def test_members_answer_together(chain: bool, tmp_path: Path) -> None:
+    tagger = Tagger(**SMALL, members=3, chain=chain).fit(WORDS, LABELS)
+    network, data = tagger.network_, tagger.feature_.transform(WORDS)
+    assert len(network.members) == tagger.members_ == 3
+    scores = [Network.forward(member, data) for member in network.members]
+    assert not torch.equal(scores[0], scores[1])
+    torch.testing.assert_close(network(data), (scores[0] + scores[1] + scores[2]) / 3)
+    codes = torch.from_numpy(np.searchsorted(tagger.classes_, [label for own in LABELS for label in own]))
+    if chain:
+        pairs = zip(network.members, scores, strict=True)
+        alone = [member.chain.surprise(data.with_values(own), codes) for member, own in pairs]
+        torch.testing.assert_close(network.surprise(data, codes), torch.stack(alone).mean(0))
+        mean = sum(member.chain.weight for member in network.members) / 3
+        torch.testing.assert_close(network.together().weight, mean)
+    assert all(
+        np.array_equal(tagger.predict_proba([w])[0], p) for w, p in zip(WORDS, tagger.predict_proba(WORDS), strict=True)
+    )
+
+    tagger.save(tmp_path / "model")
+    again = load(tmp_path / "model")
+    assert str(again.predict_proba(WORDS)) == str(tagger.predict_proba(WORDS))
+    for one in again.explain(WORDS[:3]):
+        assert one.steps.sum() == pytest.approx(one.score - one.nothing, abs=1e-3)
+    assert len(tagger.diagnose(WORDS[:5]).layers) == 3 * len(
+        Tagger(**SMALL).fit(WORDS, LABELS).diagnose(WORDS[:5]).layers
+    )
+    config, tensors, files = store.load(tmp_path / "model")
+    for options in ({"members": 2}, {"members": 10**9}):
+        with pytest.raises(ModelFileError):
+            Tagger.restore(config | {"options": config["options"] | options}, tensors, files)
+
+
+def test_how_many_members() -> None:
+    chains = ["MKV", "KK"] * 99, ["he_", "hh"] * 99
+    few = {**SMALL, "hidden": 2, "epochs": 1}
+    assert Tagger(**few).fit(*chains).members_ == 5
+    assert Tagger(**few, members=1).fit(*chains).members_ == 1
+    assert Tagger(**few, bidirectional=False).fit(*chains).members_ == 1
+    assert Tagger(**few).fit(*(part + part[:2] for part in chains)).members_ == 1
+    assert Tagger(**few).fit(WORDS, LABELS).members_ == 1
+    with pytest.raises(OptionError, match=r"members = 2 networks cannot stream\. Fit the tagger with members=1"):
+        Tagger(**few, members=2, bidirectional=False).fit(WORDS, LABELS).stream()
+    with pytest.raises(OptionError, match="members = 0 must be"):
+        Tagger(members=0).fit(WORDS, LABELS)
 
 
 def test_what_is_left_out_depends_on_what_a_step_is() -> None:

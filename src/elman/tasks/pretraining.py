@@ -53,13 +53,19 @@ _Indices = NDArray[np.int64]
 class Pretrains(ColumnTask):
     """A task on texts or tokens that may learn from texts without labels first.
 
-    Where `hidden` and `embed` are None they are 64 and 64; with texts in `pretrain` they are 512 and 128, and with a
-    `Generator` they are its own, as `cell` is.
+    Options that are None stand for those of `settled_for`; with a `Generator` the sizes are its own, as `cell` is.
     """
 
     settled_for: ClassVar[dict[bool, dict[str, Any]]] = {  # what None stands for, without and with `pretrain`
-        False: {"hidden": 64, "embed": 64},
-        True: {"hidden": 512, "embed": 128},
+        False: {"hidden": 64, "embed": 64, "learning_rate": 3e-3, "dropout": 0.3, "symbol_dropout": 0.4},
+        True: {
+            "hidden": 512,
+            "embed": 128,
+            "learning_rate": 1e-3,
+            "dropout": 0.5,
+            "symbol_dropout": 0.0,
+            "pool": "mean+max+last",
+        },
     }
 
     # what texts without labels teach
@@ -70,6 +76,20 @@ class Pretrains(ColumnTask):
     # what remembers
     hidden: int | Sequence[int] | None = None  # type: ignore[assignment]  # units of a layer and direction; one number,
     #   or one per layer; None: 64, 512 with texts in pretrain
+
+    # how it learns
+    learning_rate: float | None = None  # type: ignore[assignment]  # the highest rate, reached when the warm-up ends;
+    #   None: 3e-3, 1e-3 with pretrain
+
+    # what is left out while training
+    dropout: float | None = None  # type: ignore[assignment]  # share of h set to zero after each layer, one mask per
+    #   sequence; 0 turns it off; None: 0.3, 0.5 with pretrain
+    symbol_dropout: float | None = None  # type: ignore[assignment]  # share of a sequence's distinct symbols that are
+    #   left out (Gal & Ghahramani 2016); None: 0.4, 0 with pretrain
+
+    # what an answer is made from
+    pool: str | None = None  # one row from all steps: "last", "mean", "max", "attention", or some joined by "+"; None:
+    #   "mean+max+last" with pretrain, else see `ColumnTask`
 
     # what a step is
     embed: int | None = None  # type: ignore[assignment]  # numbers in the learnt vector of a symbol or an image; unused
@@ -123,25 +143,39 @@ class Pretrains(ColumnTask):
         """The same options without `pretrain`, and with numbers where None leaves the choice."""
         chosen = dict(self.settled_for[self.pretrain is not None])
         if (source := self._generator()) is not None:
-            chosen = {name: _learnt(source, name) for name in ("cell", *chosen)}
+            chosen |= {name: _learnt(source, name) for name in ("cell", "hidden", "embed")}
         chosen = {name: value for name, value in chosen.items() if getattr(self, name) is None}
         if not chosen and self.pretrain is None:
             return self
         return type(self)(**self.get_params(deep=False) | chosen | {"pretrain": None})
 
     def planned(self, sequences: int, steps: int, updates: int = 0) -> Self:
-        """The same options with the lengths of the training chosen, where they are None."""
-        return super().planned(sequences, steps, updates).settled()
+        """The same options with the lengths of the training chosen, where they are None; with `pretrain` half as many
+        epochs, but 2 at least."""
+        made = ColumnTask.planned(self.settled(), sequences, steps, updates)
+        if self.pretrain is not None and self.epochs is None:
+            made.epochs = max(2, int(made.epochs or 0) // 2)
+        return made
 
     def options(self) -> dict[str, Any]:
         """The options by name, as JSON can hold them."""
         chosen = self.settled()
         return super().options() if chosen is self else chosen.options()
 
+    def _check_run(self, out: str | os.PathLike[str] | None, resume: bool) -> Path | None:
+        self.__dict__.pop("_read", None)
+        if self.pretrain is not None:
+            self._read = (self.pretrain, self._generator())  # a folder is read once; taken away by `_taught`
+        return super()._check_run(out, resume)
+
     def _generator(self) -> Generator | None:
         """The language model in `pretrain`, if it is one."""
         if isinstance(self.pretrain, Generator):
             return self.pretrain
+        read: tuple[Any, Generator | None] = self.__dict__.get("_read", (None, None))
+        given, source = read
+        if given is not None and given is self.pretrain:
+            return source
         if not isinstance(self.pretrain, str | os.PathLike) or not Path(self.pretrain, store.CONFIG).is_file():
             return None
         config, tensors, files = store.load(self.pretrain)
@@ -198,8 +232,9 @@ class Pretrains(ColumnTask):
         if self.pretrain is None:
             return resume
         beside: Ragged = self.__dict__.pop("_beside")
-        path = self.network_.path
-        if (source := self._generator()) is not None:
+        path, source = self.network_.path, self._generator()
+        self.__dict__.pop("_read", None)
+        if source is not None:
             _take_over(path, source.network_.input, source.network_.encoder)
             return resume
         assert isinstance(data, Ragged)

@@ -4,6 +4,8 @@ e_t = input layer(x_t)                         a word as a symbol and letter by 
 h_1 ... h_T = encoder(e_1 ... e_T)
 z_t = A h_t + b                                a score for each label
 y = argmax over paths of score(y)              with `chain`: chain.py; without, the label with the highest z_t
+
+With `members` several such networks answer together: tag_network.py.
 """
 
 from __future__ import annotations
@@ -20,13 +22,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional
 
 from elman import metrics, store
 from elman.bundle import Bundle, groups_of
 from elman.chain import Chain, Rules, best_paths
 from elman.diagnose import Probe
-from elman.errors import DataError
+from elman.errors import DataError, OptionError
 from elman.explain import Question, parts_of
 from elman.features import Columns, Feature, Inputs, Tokens, Words, infer
 from elman.features.base import is_missing, listed, shown
@@ -34,21 +35,26 @@ from elman.history import History
 from elman.options import is_whole, whole
 from elman.ragged import Ragged
 from elman.spans import are_spans, obeys, rules_of, span_scores
-from elman.stream import Session, Tagged, counted, refuse_bidirectional
+from elman.stream import Session, refuse_bidirectional
 from elman.tags import check_tags, codes_of, tag_classes, tag_lists
-from elman.tasks.base import held_out
+from elman.tasks.base import LEAST, held_out
 from elman.tasks.columns import ColumnTask, check_table, count
-from elman.tasks.network import Network, NetworkStepper, answers
+from elman.tasks.network import answers
+from elman.tasks.tag_network import TagNetwork
 from elman.tasks.tag_question import label_question, steps_asked
 from elman.tasks.tag_rows import TagRows
+from elman.tasks.tag_stepper import TagStepper
 
 __all__ = ["Tagger"]
 
 _UPDATES = 600  # batches that are learnt from, at least
+_BLIND_UPDATES = 300  # the same where nothing is held out, so that no epoch can be chosen
 #: What is chosen where options are None: of words, numbers and many symbols, and of few symbols, such as residues.
 _MANY = {"dropout": 0.4, "symbol_dropout": 0.4, "head_dropout": 0.5, "channels": 0}
 _FEW = {"dropout": 0.6, "symbol_dropout": 0.0, "head_dropout": 0.3, "channels": 64}
 _MOST_FEW = 100  # symbols
+_FEW_SEQUENCES = 200  # of letters; with fewer nothing is held out: each one counts
+_TOGETHER = 5  # networks, where there are fewer sequences than that
 _Floats = NDArray[np.float64]
 _Codes = NDArray[np.int64]
 
@@ -63,7 +69,7 @@ class Tagger(TagRows, ColumnTask):
     and ``score`` is the F1 of spans.
 
     Learnt: ``classes_``, ``history_``, ``metrics_`` (of the validation part), ``network_``, ``feature_``, ``spans_``
-    (whether the labels are spans), ``ruled_`` (whether answers keep to the rules).
+    (whether the labels are spans), ``ruled_`` (whether answers keep to the rules), ``members_`` (how many networks).
 
     >>> tagger = Tagger(hidden=8, epochs=1, verbose=False)
     >>> tagger = tagger.fit([["a", "dog"], ["dogs", "bark"]], [["DET", "NOUN"], ["NOUN", "VERB"]])
@@ -76,6 +82,8 @@ class Tagger(TagRows, ColumnTask):
 
     # what is asked
     chain: bool = True  # learn which label follows which (conditional random field); False: each step by itself
+    members: int | None = None  # networks that learn side by side and answer together; such a model cannot stream;
+    #   None: 5 for fewer than 200 sequences of few symbols that are read in both directions, else 1
 
     # what a step is, where that differs from other tasks
     characters: int = 64  # units that read the letters of a word, in each direction; 0: none
@@ -104,6 +112,7 @@ class Tagger(TagRows, ColumnTask):
         if any(getattr(self, name) is None for name in _MANY):
             return self._chosen(_MANY).problems()
         found = super().problems() + whole(self, "characters", 0) + whole(self, "looks", 0)
+        found += whole(self, "members") if self.members is not None else []
         if not isinstance(self.chain, bool | np.bool_):
             found.append(f"chain = {self.chain!r} must be True or False")
         if self.feature == "text":
@@ -119,7 +128,8 @@ class Tagger(TagRows, ColumnTask):
 
         ::
 
-            epochs = 8 (700 000 / steps)^(1/3), from 4 to 20, and more until there were 600 batches
+            epochs = 8 (700 000 / steps)^(1/3), from 4 to 20, and more until there were 600 batches (300 where nothing
+                     is held out)
             batch_sequences = sequences / 192, from 8 to 64
         """
         if self.batch_sequences is not None:
@@ -146,9 +156,10 @@ class Tagger(TagRows, ColumnTask):
         labels = tag_lists(y, count(column))
         check_table(column)
         classes = tag_classes(labels)
-        rest = held_out(None, len(labels), self.validation, self.seed)
-        training = np.setdiff1d(np.arange(len(labels)), rest)
         feature = self._feature(column)
+        least = _FEW_SEQUENCES if isinstance(feature, Tokens) else LEAST
+        rest = held_out(None, len(labels), self.validation, self.seed, least)
+        training = np.setdiff1d(np.arange(len(labels)), rest)
         data, kept = self._features(feature, column, training, rest)
         parts = [[labels[i] for i in part] for part in (training, rest)]
         check_tags(parts[0], _lengths(data), training)
@@ -158,25 +169,31 @@ class Tagger(TagRows, ColumnTask):
         self.feature_, self.classes_ = feature, classes
         self.spans_ = are_spans(classes.tolist())
         self.ruled_ = self.spans_ and obeys(labels)
+        small = self._few() and len(labels) < _FEW_SEQUENCES
+        self.members_ = int(self.members or (_TOGETHER if small and self.bidirectional else 1))
         self.network_ = self._network()
         metric = "f1" if self.spans_ else "accuracy"
         self.history_ = History(metric if len(rest) else "loss")
         self.metrics_: dict[str, float] = {}
-        plan = self.planned(len(training), data.steps, _UPDATES)
+        plan = self.planned(len(training), data.steps, _UPDATES if len(rest) else _BLIND_UPDATES)
         few = ", ".join(map(str, classes.tolist()[:20])) + (" …" if len(classes) > 20 else "")
         self.data_ = self._facts(plan, data, kept) | {"labels": few}
         self._train(plan, data, kept, parts, training, metric, checkpoint, resume)
         return self
 
-    def _network(self) -> _TagNetwork:
+    def _network(self) -> TagNetwork:
         with self._drawn():
-            return _TagNetwork(self.feature_, len(self.classes_), self._settled())
+            return TagNetwork(self.feature_, len(self.classes_), self._settled())
 
     def _settled(self) -> Self:
         """The same options with those chosen by what the steps are that are None."""
-        few = isinstance(self.feature_, Tokens) and int(self.feature_.symbols or 0) <= _MOST_FEW
         plain = self.cell != "conv_lstm"  # which convolves itself
-        return self._chosen((_FEW if few else _MANY) | ({} if plain else {"channels": 0}))
+        chosen = (_FEW if self._few() else _MANY) | ({} if plain else {"channels": 0})
+        return self._chosen(chosen | {"members": self.members_})
+
+    def _few(self) -> bool:
+        """Whether steps are of few symbols."""
+        return isinstance(self.feature_, Tokens) and int(self.feature_.symbols or 0) <= _MOST_FEW
 
     def _chosen(self, values: Mapping[str, Any]) -> Self:
         return dataclasses.replace(self, **{k: v for k, v in values.items() if getattr(self, k) is None})
@@ -254,8 +271,8 @@ class Tagger(TagRows, ColumnTask):
         With a chain those over all paths, whatever the rules of spans say.
         """
         scores = self._scores(self._told(X))
-        network = self.network_
-        shares = torch.softmax(scores.values, 1).numpy() if network.chain is None else network.chain.shares(scores)
+        chain = self.network_.together()
+        shares = torch.softmax(scores.values, 1).numpy() if chain is None else chain.shares(scores)
         return np.split(shares, scores.offsets[1:-1].numpy()) if len(scores) else []
 
     def score(self, X: Any, y: Any) -> float:
@@ -285,7 +302,7 @@ class Tagger(TagRows, ColumnTask):
         return Ragged(torch.from_numpy(answers(self.network_, data, len(self.classes_))), data.offsets)
 
     def _said(self, scores: Ragged) -> list[list[Any]]:
-        codes = _decoded(scores, self.network_.chain, self._rules())
+        codes = _decoded(scores, self.network_.together(), self._rules())
         labels = self.classes_[codes].tolist()
         bounds = scores.offsets.tolist()
         return [labels[first:last] for first, last in itertools.pairwise(bounds)]
@@ -347,7 +364,9 @@ class Tagger(TagRows, ColumnTask):
         """
         self._check_fitted()
         refuse_bidirectional(self.network_.encoder.bidirectional)
-        return Session(_Stepper(self, facts))
+        if self.members_ > 1:
+            raise OptionError(f"members = {self.members_} networks cannot stream. Fit the tagger with members=1.")
+        return Session(TagStepper(self, self._rules(), facts))
 
     # ---- on disk
 
@@ -368,81 +387,10 @@ class Tagger(TagRows, ColumnTask):
         if config["spans"] is not self.spans_ or not isinstance(ruled, bool) or ruled > self.spans_:
             raise ValueError("spans")
         self.ruled_ = ruled
-        self.network_ = store.network(lambda: _TagNetwork(self.feature_, len(values), self._settled()), tensors, folder)
-
-
-class _TagNetwork(Network):
-    """A network with an answer at every step, and maybe a chain over the answers."""
-
-    def __init__(self, feature: Feature | Columns, labels: int, options: Tagger) -> None:
-        super().__init__(feature, labels, options, every_step=True)
-        self.chain = Chain(labels) if options.chain else None
-
-    def surprise(self, x: Ragged | Bundle, codes: Tensor) -> Tensor:
-        """-log p of the true labels of each sequence [sequences]."""
-        return self.surprise_of(Ragged(self(x), x.offsets), codes)
-
-    def surprise_of(self, scores: Ragged, codes: Tensor) -> Tensor:
-        """The same for scores [steps, labels] that are there already."""
-        if self.chain is not None:
-            return self.chain.surprise(scores, codes)
-        each = functional.cross_entropy(scores.values, codes, reduction="none")
-        return each.new_zeros(len(scores)).index_add(0, scores.segments, each)
-
-
-class _Stepper(NetworkStepper):
-    """A tagger one step at a time: what Viterbi's recursion has reached, and where each of its labels came from."""
-
-    def __init__(self, tagger: Tagger, facts: Mapping[str, Any] | None) -> None:
-        super().__init__(tagger.feature_, tagger.network_, facts)
-        labels = len(tagger.classes_)
-        self.classes = tagger.classes_.tolist()
-        chain, rules = tagger.network_.chain, tagger._rules()
-        self.weight, self.starts, self.ends = np.zeros((labels, labels)), np.zeros(labels), np.zeros(labels)
-        if chain is not None:
-            self.weight, self.starts, self.ends = chain.numbers()
-        if rules is not None:
-            self.weight = np.where(rules.moves, self.weight, -np.inf)
-            self.starts = np.where(rules.starts, self.starts, -np.inf)
-
-    def initial_state(self) -> dict[str, Tensor]:
-        """The state before the first step."""
-        reached = torch.zeros(len(self.classes), dtype=torch.float64)
-        return super().initial_state() | {"reached": reached, "before": torch.zeros(0, dtype=torch.int64)}
-
-    def _after(self, y: Tensor, state: dict[str, Tensor]) -> dict[str, Tensor]:
-        one = Ragged(torch.zeros(len(y), 1), torch.tensor([0, len(y)]))
-        scores = self.network.answer([y], Bundle([(one,)], self.facts)).double().numpy()
-        reached, before = state["reached"].numpy(), [state["before"]]
-        for step, own in enumerate(scores):
-            if step == 0 and not int(state["steps"][0]):
-                reached = self.starts + own
-                continue
-            through = reached[:, None] + self.weight
-            came = through.argmax(axis=0)
-            before.append(torch.from_numpy(came))
-            reached = through.max(axis=0) + own
-        return super()._after(y, state) | {"reached": torch.from_numpy(reached), "before": torch.cat(before)}
-
-    def _check(self, state: dict[str, Tensor], steps: int) -> None:
-        """Raises ``DataError`` for a state that was put in from outside and is none of this model's."""
-        before, labels = state["before"], len(self.classes)
-        fits = len(before) == (steps - 1) * labels and not state["reached"].isnan().any()
-        if not fits or (len(before) and not 0 <= int(before.min()) <= int(before.max()) < labels):
-            raise DataError("the state that was set is of no session of this model. Give what session.state returned.")
-
-    def answer(self, state: dict[str, Tensor]) -> Tagged:
-        """The best path so far."""
-        steps = counted(state)
-        if not steps:
-            return Tagged(None, [], 0)
-        self._check(state, steps)
-        before = state["before"].view(-1, len(self.classes)).numpy()
-        path = [int((state["reached"].numpy() + self.ends).argmax())]
-        for came in before[::-1]:
-            path.append(int(came[path[-1]]))
-        labels = [self.classes[code] for code in path[::-1]]
-        return Tagged(labels[-1], labels, steps)
+        self.members_ = 1 + sum(key.endswith(".head.bias") for key in tensors if key.startswith("network.others."))
+        if self.members not in (None, self.members_):
+            raise ValueError("members")
+        self.network_ = store.network(lambda: TagNetwork(self.feature_, len(values), self._settled()), tensors, folder)
 
 
 def _decoded(scores: Ragged, chain: Chain | None, rules: Rules | None) -> _Codes:

@@ -17,7 +17,7 @@ from elman.explain import Part, Question
 from elman.features.base import is_missing, listed, seen
 from elman.options import is_whole
 from elman.ragged import Ragged
-from elman.tasks.network import Network
+from elman.tasks.tag_network import TagNetwork
 
 __all__ = ["label_question", "steps_asked"]
 
@@ -54,7 +54,11 @@ def _asked(i: int, one: Any, length: int, answers: Sequence[Any]) -> tuple[int, 
 
 
 def label_question(
-    network: Network, data: Ragged | Bundle, asked: Sequence[tuple[int, Any]], classes: Sequence[Any], parts: list[Part]
+    network: TagNetwork,
+    data: Ragged | Bundle,
+    asked: Sequence[tuple[int, Any]],
+    classes: Sequence[Any],
+    parts: list[Part],
 ) -> Question:
     """Why these labels at these steps. Raises ``DataError`` for a label that was not learnt."""
     place = {label: code for code, label in enumerate(classes)}
@@ -74,4 +78,5 @@ def label_question(
         own = z.gather(1, codes[indices][:, None])[:, 0]
         return torch.where(lengths > 0, own - (z.sum(1) - own) / (z.shape[1] - 1), 0.0)
 
-    return Question(network.inputs, data.lengths, score, parts, [label for _, label in asked])
+    answers = [label for _, label in asked]
+    return Question(network.inputs, data.lengths, score, parts, answers, members=len(network.members))
