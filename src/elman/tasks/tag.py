@@ -183,13 +183,16 @@ class Tagger(TagRows, ColumnTask):
 
     def _network(self) -> TagNetwork:
         with self._drawn():
-            return TagNetwork(self.feature_, len(self.classes_), self._settled())
+            return self._built()
+
+    def _built(self) -> TagNetwork:
+        return TagNetwork(self.feature_, len(self.classes_), self._settled(), bool(self.chain), self.members_)
 
     def _settled(self) -> Self:
         """The same options with those chosen by what the steps are that are None."""
         plain = self.cell != "conv_lstm"  # which convolves itself
         chosen = (_FEW if self._few() else _MANY) | ({} if plain else {"channels": 0})
-        return self._chosen(chosen | {"members": self.members_})
+        return self._chosen(chosen)
 
     def _few(self) -> bool:
         """Whether steps are of few symbols."""
@@ -366,7 +369,7 @@ class Tagger(TagRows, ColumnTask):
         refuse_bidirectional(self.network_.encoder.bidirectional)
         if self.members_ > 1:
             raise OptionError(f"members = {self.members_} networks cannot stream. Fit the tagger with members=1.")
-        return Session(TagStepper(self, self._rules(), facts))
+        return Session(TagStepper(self.feature_, self.network_, self.classes_.tolist(), self._rules(), facts))
 
     # ---- on disk
 
@@ -390,7 +393,7 @@ class Tagger(TagRows, ColumnTask):
         self.members_ = 1 + sum(key.endswith(".head.bias") for key in tensors if key.startswith("network.others."))
         if self.members not in (None, self.members_):
             raise ValueError("members")
-        self.network_ = store.network(lambda: TagNetwork(self.feature_, len(values), self._settled()), tensors, folder)
+        self.network_ = store.network(self._built, tensors, folder)
 
 
 def _decoded(scores: Ragged, chain: Chain | None, rules: Rules | None) -> _Codes:

@@ -10,9 +10,6 @@ other random weights each network errs in other places, and where one has seen l
 
 from __future__ import annotations
 
-import dataclasses
-from typing import TYPE_CHECKING
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -21,10 +18,8 @@ from elman.bundle import Bundle
 from elman.chain import Chain
 from elman.features import Columns, Feature
 from elman.ragged import Ragged
+from elman.tasks.columns import ColumnTask
 from elman.tasks.network import Network
-
-if TYPE_CHECKING:
-    from elman.tasks.tag import Tagger
 
 __all__ = ["TagNetwork"]
 
@@ -32,11 +27,12 @@ __all__ = ["TagNetwork"]
 class TagNetwork(Network):
     """A network with an answer at every step, and maybe a chain over the answers; `others` answer with it."""
 
-    def __init__(self, feature: Feature | Columns, labels: int, options: Tagger) -> None:
+    def __init__(
+        self, feature: Feature | Columns, labels: int, options: ColumnTask, chain: bool = True, members: int = 1
+    ) -> None:
         super().__init__(feature, labels, options, every_step=True)
-        self.chain = Chain(labels) if options.chain else None
-        alone, count = dataclasses.replace(options, members=1), int(options.members or 1)
-        self.others = nn.ModuleList(TagNetwork(feature, labels, alone) for _ in range(count - 1))
+        self.chain = Chain(labels) if chain else None
+        self.others = nn.ModuleList(TagNetwork(feature, labels, options, chain) for _ in range(members - 1))
 
     @property
     def members(self) -> list[TagNetwork]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,24 +12,29 @@ from torch import Tensor
 from elman.bundle import Bundle
 from elman.chain import Rules
 from elman.errors import DataError
+from elman.features import Columns, Feature
 from elman.ragged import Ragged
 from elman.stream import Tagged, counted
 from elman.tasks.network import NetworkStepper
-
-if TYPE_CHECKING:
-    from elman.tasks.tag import Tagger
+from elman.tasks.tag_network import TagNetwork
 
 __all__ = ["TagStepper"]
 
 
 class TagStepper(NetworkStepper):
-    """The labels so far of steps that come in; `tagger` has one network, which reads in one direction."""
+    """The labels so far of steps that come in; `network` has one member, which reads in one direction."""
 
-    def __init__(self, tagger: Tagger, rules: Rules | None, facts: Mapping[str, Any] | None) -> None:
-        super().__init__(tagger.feature_, tagger.network_, facts)
-        labels = len(tagger.classes_)
-        self.classes = tagger.classes_.tolist()
-        chain = tagger.network_.together()
+    def __init__(
+        self,
+        feature: Feature | Columns,
+        network: TagNetwork,
+        classes: Sequence[Any],
+        rules: Rules | None,
+        facts: Mapping[str, Any] | None,
+    ) -> None:
+        super().__init__(feature, network, facts)
+        labels, chain = len(classes), network.chain
+        self.classes = classes
         self.weight, self.starts, self.ends = np.zeros((labels, labels)), np.zeros(labels), np.zeros(labels)
         if chain is not None:
             self.weight, self.starts, self.ends = chain.numbers()
