@@ -110,11 +110,21 @@ def test_folder(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [tmp_path / "model"]
 
 
-def spoilt(folder: Path, change: Any) -> None:
+def spoilt(folder: Path, change: Any, into: Path | None = None) -> None:
     """The same model with another config, properly signed."""
     config, tensors, files = store.load(folder)
     change(config, tensors, files)
-    store.save(folder, config, tensors, files)
+    store.save(into or folder, config, tensors, files)
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model to be spoilt elsewhere. Unspoilt, a copy can be read."""
+    folder = tmp_path_factory.mktemp("saved")
+    Classifier(**SMALL).fit(*reviews()).save(folder / "model")
+    spoilt(folder / "model", lambda *_: None, folder / "copy")
+    load(folder / "copy")
+    return folder / "model"
 
 
 def huge(config: Any, *_: Any) -> None:
@@ -155,10 +165,9 @@ def huge(config: Any, *_: Any) -> None:
         lambda c, t, f: f.pop("tokenizer.json"),
     ],
 )
-def test_impossible_folders(change: Any, tmp_path: Path) -> None:
+def test_impossible_folders(change: Any, saved: Path, tmp_path: Path) -> None:
     """Signed, but not what any classifier wrote: refused without a crash and without taking the memory it asks for."""
-    Classifier(**SMALL).fit(*reviews()).save(tmp_path / "model")
-    spoilt(tmp_path / "model", change)
+    spoilt(saved, change, tmp_path / "model")
     with pytest.raises(ModelFileError):
         load(tmp_path / "model")
 

@@ -397,7 +397,7 @@ def test_huge_numbers_stop_training() -> None:
 @pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
 def test_a_sequence_alone_is_the_same_in_any_batch(pool: str, cell: str) -> None:
     """Bit for bit, for one thread or two."""
-    texts, labels = reviews(70)
+    texts, labels = reviews(40)
     clf = Classifier(pool=pool, cell=cell, bidirectional=pool == "mean", layers=2, **SMALL)
     clf.fit(texts, [f"{label}{i % 3}" for i, label in enumerate(labels)])
     torch.set_num_threads(1)
@@ -407,7 +407,7 @@ def test_a_sequence_alone_is_the_same_in_any_batch(pool: str, cell: str) -> None
         np.testing.assert_array_equal(clf.predict_proba(texts), whole)
         np.testing.assert_array_equal(np.concatenate([clf.predict_proba([text]) for text in texts]), whole)
         np.testing.assert_array_equal(clf.predict_proba(texts[::-1]), whole[::-1])
-        np.testing.assert_array_equal(clf.predict_proba(texts[5:40]), whole[5:40])
+        np.testing.assert_array_equal(clf.predict_proba(texts[5:23]), whole[5:23])
 
 
 @pytest.mark.parametrize("bidirectional", [False, True])

@@ -252,6 +252,14 @@ def test_save_and_load(y: Any, options: dict[str, Any], tmp_path: Path) -> None:
     assert str(load(tmp_path / "model").predict(X)) == str(reg.predict(X))
 
 
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("saved") / "model"
+    Regressor(**SMALL).fit([[1.0, 2.0], [3.0]], {"a": [1, 2], "b": [3, 4]}).save(folder)
+    load(folder)
+    return folder
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -271,9 +279,8 @@ def test_save_and_load(y: Any, options: dict[str, Any], tmp_path: Path) -> None:
         lambda c, t: t.pop("network.head.bias"),
     ],
 )
-def test_impossible_folders(change: Any, tmp_path: Path) -> None:
-    Regressor(**SMALL).fit([[1.0, 2.0], [3.0]], {"a": [1, 2], "b": [3, 4]}).save(tmp_path / "model")
-    config, tensors, files = store.load(tmp_path / "model")
+def test_impossible_folders(change: Any, saved: Path, tmp_path: Path) -> None:
+    config, tensors, files = store.load(saved)
     change(config, tensors)
     store.save(tmp_path / "model", config, tensors, files)
     with pytest.raises(ModelFileError):

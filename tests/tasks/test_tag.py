@@ -43,6 +43,18 @@ def sentences(count: int = 120) -> tuple[list[list[str]], list[list[str]]]:
 WORDS, LABELS = sentences()
 
 
+@pytest.fixture(scope="module")
+def tagger() -> Tagger:
+    """To be read only."""
+    return Tagger(**SMALL).fit(WORDS, LABELS)
+
+
+@pytest.fixture(scope="module")
+def onward() -> Tagger:
+    """One that can stream, to be read only."""
+    return Tagger(**SMALL, bidirectional=False).fit(WORDS, LABELS)
+
+
 @pytest.mark.parametrize("chain", [True, False])
 def test_learns_from_letters_what_no_vocabulary_shows(chain: bool) -> None:
     words, labels = sentences(400)
@@ -113,8 +125,8 @@ def test_alone_and_in_a_batch_and_streamed(options: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     "change", [{"before": torch.tensor([99] * 6)}, {"before": torch.tensor([1])}, {"steps": torch.tensor([9])}]
 )
-def test_a_changed_state_is_refused(change: dict[str, torch.Tensor]) -> None:
-    session = Tagger(**SMALL, bidirectional=False).fit(WORDS, LABELS).stream()
+def test_a_changed_state_is_refused(change: dict[str, torch.Tensor], onward: Tagger) -> None:
+    session = onward.stream()
     session.feed(["a", "b", "c"])
     session.state = session.state | change
     with pytest.raises(DataError, match="of no session of this model"):
@@ -148,12 +160,11 @@ def test_refused_data(X: Any, y: Any, message: str) -> None:
         Tagger(**SMALL).fit(X, y)
 
 
-def test_refused_options() -> None:
+def test_refused_options(tagger: Tagger) -> None:
     with pytest.raises(OptionError, match=r"characters = -1.*chain = 'yes'"):
         Tagger(characters=-1, chain="yes").fit(WORDS, LABELS)  # type: ignore[arg-type]
     with pytest.raises(OptionError, match=r"feature = 'text': labels belong to steps.*stride = 2 must be 1"):
         Tagger(feature="text", stride=2).fit(WORDS, LABELS)
-    tagger = Tagger(**SMALL).fit(WORDS, LABELS)
     for texts in (["a text"], WORDS[1]):
         with pytest.raises(DataError, match=r"is a text, .* but words are read"):
             tagger.predict(texts)
@@ -181,9 +192,10 @@ def test_resumed_to_the_same_weights(tmp_path: Path) -> None:
     "change",
     [{"classes": {"dtype": "<U7", "values": ["O"]}}, {"spans": False}, {"ruled": 3}, {"classes": {"dtype": "O"}}],
 )
-def test_a_changed_folder_is_refused(change: dict[str, Any], tmp_path: Path) -> None:
-    Tagger(**SMALL).fit(WORDS, LABELS).save(tmp_path / "model")
+def test_a_changed_folder_is_refused(change: dict[str, Any], tagger: Tagger, tmp_path: Path) -> None:
+    tagger.save(tmp_path / "model")
     config, tensors, files = store.load(tmp_path / "model")
+    load(tmp_path / "model")
     with pytest.raises(ModelFileError):
         Tagger.restore({**config, **change}, tensors, files)
 
@@ -236,15 +248,14 @@ def test_letters_in_a_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
 
 
 def test_words_on_standard_input(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    onward: Tagger, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tagger = Tagger(**SMALL, bidirectional=False).fit(WORDS, LABELS)
-    tagger.save(tmp_path / "model")
+    onward.save(tmp_path / "model")
     fed = b'kkkia lllo\n["mmmia"]\n\nnnnia\n'
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(fed)))
     assert main(["stream", str(tmp_path / "model"), "--json"]) == 0
     answers = [json.loads(line)["labels"] for line in capsys.readouterr().out.splitlines()]
-    assert answers[1:] == tagger.predict([["kkkia", "lllo", "mmmia"], ["nnnia"]])
+    assert answers[1:] == onward.predict([["kkkia", "lllo", "mmmia"], ["nnnia"]])
 
 
 def test_the_line_of_labels_too_few(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -294,8 +305,7 @@ def test_words_beside_other_columns(tmp_path: Path) -> None:
     assert [set(one.columns) for one in found] == [set(COLUMNS)] * 3
 
 
-def test_why_a_label() -> None:
-    tagger = Tagger(**SMALL).fit(WORDS, LABELS)
+def test_why_a_label(tagger: Tagger) -> None:
     new = [["never", "kkkia"], [], ["lllo", "mmmia", "nnnia"]]
     found = tagger.explain(new, [0, None, (-1, "O")])
     assert [list(one.symbols or ()) for one in found] == new
