@@ -1,4 +1,4 @@
-"""Ten thousand calls, right ones and refused ones, take no more memory than the first three thousand."""
+"""Five thousand calls, right ones and refused ones, take no more memory than the first fifteen hundred."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ import torch
 from elman import ops
 from elman.errors import OptionError, ShapeError
 
-CALLS, WARM = 10_000, 3_000
+CALLS, WARM = 5_000, 1_500
 #: Bytes that memory may grow by after the warming up: 37 a call, so that no object may be left behind in each. The
 #: allocator's own unrest was 60 KiB at most.
-BOUND = 256 * 1024
+BOUND = 128 * 1024
 
 OFFSETS = torch.tensor([0, 3, 3, 8])
 X, WEIGHT_IH, WEIGHT_HH = torch.randn(8, 3), torch.randn(16, 3), torch.randn(16, 4)
