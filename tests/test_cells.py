@@ -271,8 +271,7 @@ def test_from_torch_takes_cells_and_refuses_others(name: str) -> None:
 # ------------------------------------------------------------------------------------------------------- gradients
 
 
-@pytest.mark.parametrize("reverse", [False, True])
-@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize(("isa", "reverse", "bias"), pairwise(SETS, [False, True], [True, False]), indirect=["isa"])
 def test_gradients_equal_finite_differences(name: str, isa: str, reverse: bool, bias: bool) -> None:
     lengths, hidden = [3, 0, 1, 2], 3
     inputs = 2 * VARIANTS[name].blocks
