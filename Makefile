@@ -34,8 +34,9 @@ SANITIZERS = thread address,undefined
 demo: $(VENV)/elman-demo
 	$(BIN)/elman demo $(ARGS)
 
+# A worker for each core takes file after file, on one thread; the tests that are about threads ask for more.
 test: $(VENV)/elman-dev
-	$(BIN)/pytest $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses=auto --maxprocesses=8 --dist=loadfile $(ARGS)
 
 check: $(VENV)/elman-dev symbols registers
 	$(BIN)/ruff check
