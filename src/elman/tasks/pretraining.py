@@ -89,7 +89,7 @@ class Pretrains(ColumnTask):
 
     # what an answer is made from
     pool: str | None = None  # one row from all steps: "last", "mean", "max", "attention", or some joined by "+"; None:
-    #   "mean+max+last" with pretrain, else see `ColumnTask`
+    #   "mean+max+last" with pretrain and where cell = None chose gru_d, else "attention"
 
     # what a step is
     embed: int | None = None  # type: ignore[assignment]  # numbers in the learnt vector of a symbol or an image; unused
