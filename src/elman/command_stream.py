@@ -1,5 +1,6 @@
 """`elman stream MODEL`: the answer so far after each line of standard input."""
 
+import inspect
 import itertools
 import sys
 from collections.abc import Iterator
@@ -33,6 +34,8 @@ def stream(
     task = load(model)
     known = _read_facts(facts)
     begin = task.stream if known is None else lambda: task.stream(known)
+    if known is not None and "facts" not in inspect.signature(task.stream).parameters:
+        raise OptionError(f"{model} is a model for the task {task.task!r}, which knows no facts. Leave --facts out.")
     session = begin()
     if sys.stdin is None:
         raise DataError("there is no standard input to read. Use elman stream MODEL < live.txt")
