@@ -96,6 +96,8 @@ def _several(hint: Any, tokens: Sequence[Any]) -> Any:
     >>> [_several(None, [SimpleNamespace(value=text)]) for text in ("128", "128,64", "none", "balanced")]
     [128, [128, 64], None, 'balanced']
     """
+    if len(tokens) > 1:
+        raise ValueError(f"{tokens[0].keyword} was given twice. Several values stand behind one, with commas between.")
     text = tokens[0].value.strip()
     if text.lower() in ("none", "null"):
         return None
