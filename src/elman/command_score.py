@@ -30,7 +30,7 @@ def predict(
     To stdout the table goes as CSV, or TSV or JSON lines where the file is one; with --json as JSON lines. A CoNLL file
     whose words are labelled comes back as it was, with the labels in it: in CoNLL-U in their column, else as the last.
     """
-    from elman.files import conll_kind, write_answers, write_table
+    from elman.files import check_place, conll_kind, write_answers, write_table
     from elman.tables import kind_to_print, read
     from elman.tasks import load
 
@@ -41,9 +41,12 @@ def predict(
     task = _searching(load(model), model, beam)
     table = read(file)
     names = _learnt(task, model)
-    answered = task.answer_table(table, input, names)
     same = conll_kind(file) is not None and (not json if out is None else conll_kind(file) == conll_kind(out))
-    if same and task.labels_steps:
+    same = same and task.labels_steps
+    if out is not None and not same:
+        check_place(out)
+    answered = task.answer_table(table, input, names)
+    if same:
         write_answers(table.path, names[0], answered[f"predicted_{names[0]}"].to_list(), out)
     elif out is not None:
         write_table(answered, out)
