@@ -26,7 +26,7 @@ from elman.conll import answered_conll, read_conll
 from elman.errors import DataError, OptionError
 from elman.features.base import shown
 
-__all__ = ["KINDS", "Table", "conll_kind", "read_table", "write_answers", "write_table"]
+__all__ = ["KINDS", "Table", "check_place", "conll_kind", "is_text", "read_table", "write_answers", "write_table"]
 
 KINDS = {".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
 _CONLL = {".conllu": "conllu", ".conll": "conll", ".bio": "conll", ".iob": "conll"}
@@ -147,8 +147,29 @@ def conll_kind(path: str | os.PathLike[str]) -> str | None:
     >>> conll_kind("train.conllu.xz"), conll_kind("train.csv")
     ('conllu', None)
     """
+    return _CONLL.get(_suffix(path))
+
+
+def is_text(path: str | os.PathLike[str]) -> bool:
+    """Whether a name stands for a file that is one text.
+
+    >>> is_text("notes.TXT.gz"), is_text("notes.txt.csv")
+    (True, False)
+    """
+    return _READ.get(_suffix(path)) == "txt"
+
+
+def check_place(path: str | os.PathLike[str]) -> None:
+    """Raises what `write_table` would for this name, so that nobody waits for answers that cannot be written."""
+    path = _path(path, "written")
+    _kind(path, writing=True)
+    if not path.parent.is_dir():
+        raise DataError(f"{path} cannot be written: No such file or directory.")
+
+
+def _suffix(path: str | os.PathLike[str]) -> str:
     suffixes = [suffix.lower() for suffix in Path(path).suffixes if suffix.lower() not in (".gz", ".xz")]
-    return _CONLL.get(suffixes[-1]) if suffixes else None
+    return suffixes[-1] if suffixes else ""
 
 
 def _packed(data: bytes, packing: str) -> bytes:
@@ -163,7 +184,11 @@ def _path(path: str | os.PathLike[str], done: str) -> Path:
     if not isinstance(path, str | os.PathLike):
         raise OptionError(f"path = {path!r} must be the name of a file, a str or a pathlib.Path.")
     path = Path(path)
-    if path.is_dir():
+    try:
+        folder = path.is_dir()
+    except OSError as error:  # a text in place of a name, or a folder that may not be entered
+        raise DataError(f"{shown(str(path))} cannot be {done}: {error.strerror}. Give the name of a file.") from None
+    if folder:
         raise DataError(f"{path} cannot be {done}: it is a folder. Name a file in it.")
     return path
 

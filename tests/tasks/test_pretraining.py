@@ -183,7 +183,17 @@ def test_where_texts_come_from(tmp_path: Path) -> None:
     frame = pl.DataFrame({"note": ["x"] * 60, "review": UNLABELLED})
     frame.write_csv(tmp_path / "texts.csv")
     table = pl.DataFrame({"review": TEXTS})
-    every = [tmp_path / "texts.txt", str(tmp_path / "texts.csv"), frame, frame["review"], {"review": UNLABELLED}]
+    frame.write_csv(tmp_path / "notes.txt.csv")
+    (tmp_path / "UPPER.TXT").write_bytes((tmp_path / "texts.txt").read_bytes())
+    names = ["UPPER.TXT", "notes.txt.csv"]
+    every = [
+        *(tmp_path / name for name in names),
+        tmp_path / "texts.txt",
+        str(tmp_path / "texts.csv"),
+        frame,
+        frame["review"],
+        {"review": UNLABELLED},
+    ]
     answers = [Classifier(**SMALL, pretrain=given).fit(table, LABELS).predict_proba(TEXTS).tolist() for given in every]
     assert all(answer == answers[0] for answer in answers)
 
@@ -247,6 +257,8 @@ def test_ctrl_c_among_the_texts(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"pretrain": ["a", None]}, DataError, "pretrain: sequence 1 is None"),
         ({"pretrain": [["a", "b"]]}, DataError, "pretrain holds tokens, but the input is text"),
         ({"pretrain": "no-such.txt"}, DataError, "no such file"),
+        ({"pretrain": "long " * 100}, DataError, "cannot be read: File name too long. Give the name of a file"),
+        ({"pretrain": ["a", "b\ud800"]}, DataError, "pretrain: sequence 1, character 1"),
         ({"pretrain": 3}, DataError, "pretrain is a int"),
         ({"pretrain": pl.DataFrame({"a": ["x"], "b": ["y"]})}, DataError, "no column of pretrain"),
     ],

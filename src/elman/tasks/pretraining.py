@@ -28,7 +28,7 @@ from elman.encoder import precisions
 from elman.errors import DataError, OptionError
 from elman.features import Columns, Feature, Text, Tokens, infer
 from elman.features.base import is_frame, listed, shown
-from elman.files import read_table
+from elman.files import is_text, read_table
 from elman.ops import info
 from elman.options import is_whole, whole
 from elman.ragged import Ragged
@@ -176,7 +176,7 @@ class Pretrains(ColumnTask):
         given, source = read
         if given is not None and given is self.pretrain:
             return source
-        if not isinstance(self.pretrain, str | os.PathLike) or not Path(self.pretrain, store.CONFIG).is_file():
+        if not isinstance(self.pretrain, str | os.PathLike) or not _is_model(self.pretrain):
             return None
         config, tensors, files = store.load(self.pretrain)
         if config.get("task") != Generator.task:
@@ -219,6 +219,8 @@ class Pretrains(ColumnTask):
             kept = feature.transform(_take(column, rest)) if len(rest) else steps[:0]
         except DataError:  # the same fault, named by its place in what the caller passed
             feature.transform(column) if fitted else self._feature(column).fit(column)
+            if texts:
+                super()._feature(column).fit(texts, name="pretrain")  # type: ignore[call-arg]
             raise
         assert isinstance(steps, Ragged)
         self._beside = steps[len(labelled) :]  # taken away again by `_taught`
@@ -277,6 +279,14 @@ class Pretrains(ColumnTask):
             return Foreteller(len(path.input.weight), path.input.outputs, encoder, _DROPOUT)
 
 
+def _is_model(folder: str | os.PathLike[str]) -> bool:
+    """Whether it is the folder of a model; what cannot be a name is none."""
+    try:
+        return Path(folder, store.CONFIG).is_file()
+    except OSError:
+        return False
+
+
 def _learnt(source: Generator, name: str) -> Any:
     """An option as a Generator was fitted with it."""
     return getattr(source, "learnt_with_", {}).get(name, getattr(source, name))
@@ -301,7 +311,7 @@ def _unlabelled(given: Any, name: str | None, feature: Feature) -> list[Any]:
     """The texts in whatever they come in: a list, a column, a frame, a file."""
     if isinstance(given, str | os.PathLike):
         frame = read_table(given).frame
-        if ".txt" in Path(given).suffixes:  # one text a line
+        if is_text(given):  # one text a line
             given = [line for line in frame["text"][0].split("\n") if line.strip()]
         else:
             given = frame
