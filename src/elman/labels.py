@@ -15,7 +15,9 @@ from torch import Tensor
 from elman.errors import DataError
 from elman.features.base import is_frame, is_missing, seen
 
-__all__ = ["coded_labels", "only_column", "plain_labels"]
+__all__ = ["coded_labels", "only_column", "plain_labels", "restored_classes"]
+
+_MOST_BYTES = 1 << 30  # of saved classes: a width that is only claimed takes no memory
 
 _Array = NDArray[Any]
 
@@ -120,3 +122,20 @@ def _check_label(value: Any, i: int) -> None:
             f"Unknown label type: the label of sequence {i} is {value!r}, which is not whole. Classes are whole "
             "numbers or names; turn them into text if you mean names."
         )
+
+
+def restored_classes(saved: Mapping[str, Any], kinds: str = "Ubiuf") -> _Array:
+    """The classes that were saved with their dtype, one of `kinds`. Raises ``ValueError`` for what cannot be classes.
+
+    >>> restored_classes({"dtype": "<U1", "values": ["a", "b"]}).tolist()
+    ['a', 'b']
+    """
+    values, dtype = saved["values"], np.dtype(saved["dtype"])
+    if dtype.kind not in kinds or len(set(values)) != len(values) or len(values) < 2:
+        raise ValueError("classes")
+    if len(values) * dtype.itemsize > _MOST_BYTES:
+        raise ValueError("classes")
+    classes = np.array(values, dtype=dtype)
+    if [(type(value), value) for value in classes.tolist()] != [(type(value), value) for value in values]:
+        raise ValueError("classes")  # such as a text that is cut short, or a number among texts
+    return classes

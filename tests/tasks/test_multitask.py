@@ -214,6 +214,7 @@ def test_save_and_load(fitted: Multitask, tmp_path: Path) -> None:
         lambda c: c["targets"][0].update(kind="word"),
         lambda c: c["targets"][0]["values"].append("so so"),
         lambda c: c["targets"][0].update(values=["bad", "bad"]),
+        lambda c: c["targets"][0].update(values=["bad", None]),
         lambda c: c["targets"][2].update(deviation=0.0),
         lambda c: c["targets"][2].update(mean=None),
         lambda c: c.update(targets=[]),

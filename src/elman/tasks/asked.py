@@ -21,7 +21,7 @@ from elman import metrics
 from elman.errors import DataError
 from elman.features.base import is_missing, listed, shown
 from elman.features.gaps import center_and_spread
-from elman.labels import coded_labels, plain_labels
+from elman.labels import coded_labels, plain_labels, restored_classes
 from elman.losses import cross_entropy, distance
 from elman.targets import number_targets
 
@@ -161,10 +161,8 @@ class LabelTarget:
     @classmethod
     def restore(cls, config: Mapping[str, Any], loss: str) -> Self:
         """The classes that were saved; see `Target`."""
-        made, values, dtype = cls(), config["values"], np.dtype(config["dtype"])
-        if dtype.kind not in "Ubiuf" or len(set(values)) != len(values) or len(values) < 2:
-            raise ValueError("classes")
-        made.classes = np.array(values, dtype=dtype)
+        made = cls()
+        made.classes = restored_classes(config)
         return made
 
 

@@ -44,7 +44,7 @@ from elman.features import Columns, Feature, Numbers, Sound, symbolic
 from elman.features.base import shown
 from elman.features.columns import symbolic_parts
 from elman.history import History
-from elman.labels import coded_labels, plain_labels
+from elman.labels import coded_labels, plain_labels, restored_classes
 from elman.losses import cross_entropy
 from elman.ngrams import NgramModel, NgramState, bucket_count
 from elman.options import is_whole, share
@@ -450,14 +450,12 @@ class Classifier(ClassifierMixin, LabelRows, Pretrains):
         self, config: Mapping[str, Any], tensors: Mapping[str, Tensor], files: Mapping[str, Any], folder: Any
     ) -> None:
         super()._restore(config, tensors, files, folder)
-        values, dtype = config["classes"]["values"], np.dtype(config["classes"]["dtype"])
-        if dtype.kind not in "Ubiuf" or len(set(values)) != len(values) or len(values) < 2:
-            raise ValueError("classes")
-        self.classes_ = np.array(values, dtype=dtype)
-        self.network_ = restored(self.feature_, len(values), self.settled(), tensors, folder)
+        self.classes_ = restored_classes(config["classes"])
+        classes = len(self.classes_)
+        self.network_ = restored(self.feature_, classes, self.settled(), tensors, folder)
         wide = config["ngrams"]
         self.ngrams_ = None if wide is None else NgramModel.restore(wide, store.under("ngrams.", tensors))
-        if self.ngrams_ is not None and (self.ngrams_.classes != len(values) or self.feature_.symbols is None):
+        if self.ngrams_ is not None and (self.ngrams_.classes != classes or self.feature_.symbols is None):
             raise ValueError("ngrams")
         self._restore_patterns(config.get("patterns"), store.under("patterns.", tensors))
         self.blend_ = tensors["blend"].numpy()

@@ -356,9 +356,14 @@ class ColumnTask(Task):
         name = saved.pop("kind")
         kind = Columns if name == Columns.kind else FEATURES[name]
         self.feature_: Feature | Columns = kind.restore(saved, store.under("feature.", tensors), files)
-        self.input_ = config["input"]
-        if config["columns"] is not None:
-            self.n_features_in_ = int(config["columns"])
+        names, columns = config["input"], config["columns"]
+        if not (isinstance(names, str | None) or (isinstance(names, list) and names and _texts(names))):
+            raise ValueError("input")
+        if not (columns is None or is_whole(columns)):
+            raise ValueError("columns")
+        self.input_ = names
+        if columns is not None:
+            self.n_features_in_ = columns
 
 
 def check_table(column: Any) -> None:
