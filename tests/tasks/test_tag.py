@@ -190,7 +190,16 @@ def test_resumed_to_the_same_weights(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [{"classes": {"dtype": "<U7", "values": ["O"]}}, {"spans": False}, {"ruled": 3}, {"classes": {"dtype": "O"}}],
+    [
+        {"classes": {"dtype": "<U7", "values": ["O"]}},
+        {"spans": False},
+        {"ruled": 3},
+        {"classes": {"dtype": "O"}},
+        {"input": 3},
+        {"input": []},
+        {"columns": 10**9 + 0.5},
+        {"columns": -1},
+    ],
 )
 def test_a_changed_folder_is_refused(change: dict[str, Any], tagger: Tagger, tmp_path: Path) -> None:
     tagger.save(tmp_path / "model")
@@ -368,8 +377,9 @@ def test_how_many_members() -> None:
     assert Tagger(**few).fit(WORDS, LABELS).members_ == 1
     with pytest.raises(OptionError, match=r"members = 2 networks cannot stream\. Fit the tagger with members=1"):
         Tagger(**few, members=2, bidirectional=False).fit(WORDS, LABELS).stream()
-    with pytest.raises(OptionError, match="members = 0 must be"):
-        Tagger(members=0).fit(WORDS, LABELS)
+    for members in (0, 10**9):
+        with pytest.raises(OptionError, match=f"members = {members} must be a whole number from 1 to 1000, or None"):
+            Tagger(members=members).fit(WORDS, LABELS)
 
 
 def test_what_is_left_out_depends_on_what_a_step_is() -> None:

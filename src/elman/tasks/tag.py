@@ -32,6 +32,7 @@ from elman.explain import Question, parts_of
 from elman.features import Columns, Feature, Inputs, Tokens, Words, infer
 from elman.features.base import is_missing, listed, shown
 from elman.history import History
+from elman.labels import restored_classes
 from elman.options import is_whole, whole
 from elman.ragged import Ragged
 from elman.spans import are_spans, obeys, rules_of, span_scores
@@ -55,6 +56,7 @@ _FEW = {"dropout": 0.6, "symbol_dropout": 0.0, "head_dropout": 0.3, "channels": 
 _MOST_FEW = 100  # symbols
 _FEW_SEQUENCES = 200  # of letters; with fewer nothing is held out: each one counts
 _TOGETHER = 5  # networks, where there are fewer sequences than that
+_MOST_MEMBERS = 1000
 _Floats = NDArray[np.float64]
 _Codes = NDArray[np.int64]
 
@@ -112,7 +114,8 @@ class Tagger(TagRows, ColumnTask):
         if any(getattr(self, name) is None for name in _MANY):
             return self._chosen(_MANY).problems()
         found = super().problems() + whole(self, "characters", 0) + whole(self, "looks", 0)
-        found += whole(self, "members") if self.members is not None else []
+        if self.members is not None and not (is_whole(self.members) and self.members <= _MOST_MEMBERS):
+            found.append(f"members = {shown(self.members)} must be a whole number from 1 to {_MOST_MEMBERS}, or None")
         if not isinstance(self.chain, bool | np.bool_):
             found.append(f"chain = {self.chain!r} must be True or False")
         if self.feature == "text":
@@ -381,10 +384,7 @@ class Tagger(TagRows, ColumnTask):
         self, config: Mapping[str, Any], tensors: Mapping[str, Tensor], files: Mapping[str, Any], folder: Any
     ) -> None:
         super()._restore(config, tensors, files, folder)
-        values, dtype = config["classes"]["values"], np.dtype(config["classes"]["dtype"])
-        if dtype.kind not in "Ubiu" or len(set(values)) != len(values) or len(values) < 2:
-            raise ValueError("classes")
-        self.classes_ = np.array(values, dtype=dtype)
+        self.classes_ = restored_classes(config["classes"], "Ubiu")
         ruled: Any = config["ruled"]
         self.spans_ = are_spans(self.classes_.tolist())
         if config["spans"] is not self.spans_ or not isinstance(ruled, bool) or ruled > self.spans_:
