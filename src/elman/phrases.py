@@ -125,13 +125,15 @@ class Phrases:
     def _spelled(self, flat: Tensor) -> dict[Prefix, int]:
         if flat.dtype != torch.int64 or flat.dim() != 1:
             raise ValueError("words")
-        numbers, words = flat.tolist(), dict[Prefix, int]()
-        while numbers:
-            word = tuple(numbers[1 : numbers[0] + 1])
-            if numbers[0] < 1 or len(word) < numbers[0] or not all(1 <= n <= len(self.script.symbols) for n in word):
+        numbers, words, at = flat.tolist(), dict[Prefix, int](), 0
+        while at < len(numbers):
+            length = numbers[at]
+            word = tuple(numbers[at + 1 : at + 1 + length]) if length >= 1 else ()
+            known = all(1 <= n <= len(self.script.symbols) for n in word)
+            if not word or len(word) < length or not known or word in words:
                 raise ValueError("words")
             words[word] = len(words) + 1
-            numbers = numbers[numbers[0] + 1 :]
+            at += 1 + length
         return words
 
 

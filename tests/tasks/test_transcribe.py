@@ -13,7 +13,9 @@ import torch
 from elman import store
 from elman.cli import main
 from elman.errors import DataError, ModelFileError, OptionError
+from elman.phrases import Phrases
 from elman.tasks import Generator, Transcriber, load
+from elman.transcripts import Script
 from test_waves import write
 
 SMALL: dict[str, Any] = {"hidden": 8, "layers": 1, "channels": 8, "kernel": 3, "stride": 2, "verbose": False}
@@ -102,6 +104,16 @@ def test_words_and_lists(tmp_path: Path) -> None:
     assert all(set(told) <= {"a", "b"} for told in lists.predict(X))
     lists.save(tmp_path / "m")
     assert load(tmp_path / "m").predict(X[:5]) == lists.predict(X[:5])
+
+
+def test_spelled_words_are_read_back_in_a_line() -> None:
+    """Each number once, however many there are; a word that comes twice would shift the numbers of those behind it."""
+    phrases = Phrases(Script.of(["ab ba"], "characters"), "words", 2, weight=1.0, bonus=0.0)
+    numbers = [n for i in range(60_000) for n in (17, *((i >> bit & 1) + 1 for bit in range(17)))]
+    assert len(phrases._spelled(torch.tensor(numbers))) == 60_000
+    for wrong in ([1, 1, 1, 1], [0], [-1, 1], [3, 1, 1], [1, 9]):
+        with pytest.raises(ValueError, match="words"):
+            phrases._spelled(torch.tensor(wrong))
 
 
 def test_silence_unknown_symbols_and_what_cannot_fit() -> None:
