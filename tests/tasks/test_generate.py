@@ -195,10 +195,15 @@ def test_refused_options() -> None:
         "activation": -1,
         "bidirectional": True,
         "cell": "gru_d",
+        "input": 3,
     }
     with pytest.raises(OptionError) as error:
         fitted(**wrong)
     assert all(f"{name} = " in str(error.value) for name in wrong)
+    for name in ("epochs", "batch_steps", "batch_sequences", "tbptt", "patience"):
+        for value in ("many", 1.5, [2]):
+            with pytest.raises(OptionError, match=f"{name} = .* must be a whole number"):
+                fitted(**{name: value})
     model = fitted()
     with pytest.raises(OptionError, match="prompt = 5 must be a text"):
         model.generate(5)
@@ -482,5 +487,7 @@ def test_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert capsys.readouterr().out.startswith("title,poem,nats")
     assert main(["generate", model, "--prompt", "春", "--length", "9", "--seed", "1"]) == 0
     assert capsys.readouterr().out.startswith("春")
+    assert main(["stream", model, "--facts", "{}"]) == 2
+    assert "for the task 'generate', which knows no facts. Leave --facts out." in capsys.readouterr().err
     assert main(["generate", model, "--top-k", "0"]) != 0
     assert "top_k = 0" in capsys.readouterr().err

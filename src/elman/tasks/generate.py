@@ -113,9 +113,13 @@ class Generator(GenerateRows, Writes, Task):
 
     def problems(self) -> list[str]:
         """Everything that is wrong with the options, a sentence each."""
+        if found := self._length_problems():  # `planned` could not reckon with these
+            return found
         found = super().problems() + choice(self, "unit", ("characters", "words", "mixed", "subwords"))
         found += choice(self, "feature", ("auto", *_FEATURES)) + whole(self, "transpose", 0)
         found += whole(self, "max_words") + whole(self, "embed")
+        if not isinstance(self.input, str | None):
+            found.append(f"input = {shown(self.input)} must be the name of a column, or None")
         if not (self.ngrams is None or (is_whole(self.ngrams, 0) and self.ngrams <= _LONGEST)):
             found.append(f"ngrams = {self.ngrams!r} must be a whole number from 0 to {_LONGEST}, or None")
         found += whole(self, "min_count") if self.min_count is not None else []
@@ -139,6 +143,10 @@ class Generator(GenerateRows, Writes, Task):
 
     def _tbptt_problems(self) -> list[str]:
         return []
+
+    def _length_problems(self) -> list[str]:
+        least = {"epochs": 0, "batch_steps": 1, "batch_sequences": 1, "tbptt": 0, "patience": 1}
+        return [said for name, n in least.items() if getattr(self, name) is not None for said in whole(self, name, n)]
 
     def _recurrent_problems(self) -> list[str]:
         if choice(self, "cell", tuple(CELLS)) or issubclass(CELLS[self.cell], Recurrent):
