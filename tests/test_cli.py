@@ -372,6 +372,9 @@ MISUSE = {
     (*FIT[:-1], "model/deep/new"): "model/deep/new lies within the model",
     ("demo", "--out", "model/new"): "model/new lies within the model",
     (*FIT, "--hidden", "99999999"): "no such file: bad.csv",
+    (*FIT, "--hidden", "4", "--hidden", "5"): "--hidden was given twice. Several values stand behind one",
+    (*FIT, "--hidden", str(10**30)): f"hidden = {10**30} must be a whole number of at least 1",
+    (*FIT, "--kernel", str(10**30)): f"kernel = {10**30} must be below 2**63",
     ("demo", "--limit", "3"): "limit = 3 must be at least 20",
     ("demo", "--data", "train.csv"): "--data needs --input and --target",
 }
@@ -380,6 +383,17 @@ MISUSE = {
 @pytest.mark.parametrize("argv", MISUSE, ids=" ".join)
 def test_misuse_is_one_line(here: Path, capsys: pytest.CaptureFixture[str], argv: tuple[str, ...]) -> None:
     assert refused(capsys, *argv).startswith(MISUSE[argv])
+
+
+def test_a_place_for_answers_is_looked_at_before_they_are_made(here: Path, capsys: Any, monkeypatch: Any) -> None:
+    monkeypatch.setattr(Classifier, "answer_table", lambda *_: pytest.fail("hours of work for nothing"))
+    for out, said in {
+        "a.xlsx": "a.xlsx: the suffix",
+        "no/a.csv": "no/a.csv cannot",
+        "here.csv": "here.csv can",
+    }.items():
+        (here / "here.csv").mkdir(exist_ok=True)
+        assert refused(capsys, "predict", "model", "test.csv", "--out", out).startswith(said)
 
 
 def test_out_that_is_no_model_is_left_alone(here: Path, capsys: pytest.CaptureFixture[str]) -> None:

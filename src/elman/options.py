@@ -9,14 +9,16 @@ from elman.features.base import shown
 
 __all__ = ["choice", "is_whole", "share", "whole"]
 
+_TOO_LARGE = 1 << 63
+
 
 def is_whole(value: Any, least: int = 1) -> bool:
-    """Whether it is a whole number of at least `least`; True and False are none.
+    """Whether it is a whole number of at least `least`, and one that 64 bits hold; True and False are none.
 
     >>> is_whole(1), is_whole(0), is_whole(True), is_whole(1.0)
     (True, False, False, False)
     """
-    return isinstance(value, int | np.integer) and not isinstance(value, bool) and bool(value >= least)
+    return isinstance(value, int | np.integer) and not isinstance(value, bool) and bool(least <= value < _TOO_LARGE)
 
 
 def whole(options: object, name: str, least: int = 1) -> list[str]:
@@ -27,7 +29,11 @@ def whole(options: object, name: str, least: int = 1) -> list[str]:
     ['layers = 0 must be a whole number of at least 1']
     """
     value = getattr(options, name)
-    return [] if is_whole(value, least) else [f"{name} = {shown(value)} must be a whole number of at least {least}"]
+    if is_whole(value, least):
+        return []
+    if isinstance(value, int) and value >= _TOO_LARGE:
+        return [f"{name} = {shown(value)} must be below 2**63"]
+    return [f"{name} = {shown(value)} must be a whole number of at least {least}"]
 
 
 def share(options: object, name: str) -> list[str]:

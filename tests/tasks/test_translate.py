@@ -202,6 +202,7 @@ def test_it_does_not_stream(good: Translator) -> None:
         ({"smoothing": 1}, "smoothing = 1 must be a number of at least 0 and below 1"),
         ({"cell": "gru_d"}, "cell = 'gru_d' reads no symbols"),
         ({"tbptt": 5}, "tbptt = 5 must be 0"),
+        ({"input": 3}, "input = 3 must be the name of a column"),
         ({"tied": 1}, "tied = 1 must be True or False"),
         ({"max_words": 0}, "max_words = 0 must be"),
     ],

@@ -118,6 +118,8 @@ class Translator(TranslateRows, Task):
         found = super().problems() + choice(self, "unit", UNITS) + choice(self, "target_unit", UNITS)
         found += choice(self, "attention", SCORES) + whole(self, "max_words") + whole(self, "embed")
         found += whole(self, "min_count") if self.min_count is not None else []
+        if not isinstance(self.input, str | None):
+            found.append(f"input = {shown(self.input)} must be the name of a column, or None")
         for name in ("head_dropout", "input_dropout", "symbol_dropout", "smoothing", "sampling"):
             found += share(self, name)
         for name in ("lower", "tied"):
