@@ -220,7 +220,7 @@ class Pretrains(ColumnTask):
         except DataError:  # the same fault, named by its place in what the caller passed
             feature.transform(column) if fitted else self._feature(column).fit(column)
             if texts:
-                super()._feature(column).fit(texts, name="pretrain")  # type: ignore[call-arg]
+                super()._feature(column).fit(texts, name="pretrain")  # type: ignore[call-arg, arg-type]
             raise
         assert isinstance(steps, Ragged)
         self._beside = steps[len(labelled) :]  # taken away again by `_taught`
