@@ -396,7 +396,7 @@ class Classifier(ClassifierMixin, LabelRows, Pretrains):
         def loss(indices: Tensor) -> Tensor:
             return functional.cross_entropy(self.network_(data[indices]), targets[indices], reduction="none")
 
-        return Probe(self.network_, data.lengths, loss, self.options(), self._paths_by_name())
+        return Probe(self.network_, data.lengths, loss, self.learnt_with_, self._paths_by_name())
 
     def _logits(self, X: Any) -> _Floats:
         self._check_fitted()

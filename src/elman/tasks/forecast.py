@@ -338,7 +338,7 @@ class Forecaster(SeriesRows, Stored):
                 losses += [pinball(one, truth, quantiles) for one, truth in zip(made, targets, strict=True)]
             return torch.stack(losses).view(-1, len(series)).sum(0)
 
-        return Probe(self.network_, (at + 1).clamp(min=0), loss, self.options())
+        return Probe(self.network_, (at + 1).clamp(min=0), loss, self.learnt_with_)
 
     def stream(self) -> Session:
         """Not for forecasters, which keep the state of every series themselves: see `update`."""

@@ -388,7 +388,7 @@ class Generator(GenerateRows, Writes, Task):
             sums = each.new_zeros(len(chosen)).index_add(0, chosen.segments, each)
             return sums / chosen.lengths.clamp(min=1)
 
-        return Probe(self.network_, data.inputs.lengths, loss, self.options())
+        return Probe(self.network_, data.inputs.lengths, loss, self.learnt_with_)
 
     # ---- streaming
 

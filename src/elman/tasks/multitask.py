@@ -273,7 +273,7 @@ class Multitask(TargetRows, ColumnTask):
             each = [self._each(name, z, coded[name][indices], name in numbers) for name, z in own.items()]
             return torch.stack(each).sum(0)
 
-        return Probe(self.network_, data.lengths, loss, self.options(), self._paths_by_name())
+        return Probe(self.network_, data.lengths, loss, self.learnt_with_, self._paths_by_name())
 
     def _each(self, name: str, z: Tensor, coded: Tensor, added: bool) -> Tensor:
         """The loss of one target for each sequence; where nothing is known of a number, the number itself."""

@@ -253,7 +253,7 @@ class Regressor(RegressorMixin, NumberRows, Pretrains):
             known = [scaled[offsets[i] : offsets[i + 1]] for i in indices.tolist()]
             return torch.stack([distance(row, it, self.loss) for row, it in zip(rows, known, strict=True)])
 
-        return Probe(self.network_, data.lengths, loss, self.options(), self._paths_by_name())
+        return Probe(self.network_, data.lengths, loss, self.learnt_with_, self._paths_by_name())
 
     def _question(self, X: Any, y: Any) -> Question:
         """The number that is answered for a sequence, or for its last step; `y` says which, where there are several."""

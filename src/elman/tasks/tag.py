@@ -359,7 +359,7 @@ class Tagger(TagRows, ColumnTask):
             chosen = truth[indices]
             return self.network_.surprise(data[indices], chosen.values) / chosen.lengths.clamp(min=1)
 
-        return Probe(self.network_, data.lengths, loss, self.options())
+        return Probe(self.network_, data.lengths, loss, self.learnt_with_)
 
     # ---- streaming
 

@@ -327,7 +327,7 @@ class Transcriber(TranscribeRows, ColumnTask):
             chosen = targets[indices]
             return self.network_.surprise(data[indices], chosen) / chosen.lengths.clamp(min=1)
 
-        return Probe(self.network_, data.lengths, loss, self.options())
+        return Probe(self.network_, data.lengths, loss, self.learnt_with_)
 
     # ---- streaming
 
