@@ -19,6 +19,7 @@ from elman.files import read_table
 from elman.ragged import Ragged
 from elman.spans import obeys
 from elman.tasks import Tagger, load
+from elman.tasks.base import held_out
 from elman.tasks.network import Network
 
 SMALL: dict[str, Any] = {"hidden": 6, "embed": 5, "characters": 4, "epochs": 2, "verbose": False}
@@ -365,6 +366,32 @@ def test_members_answer_together(chain: bool, tmp_path: Path) -> None:
     for options in ({"members": 2}, {"members": 10**9}):
         with pytest.raises(ModelFileError):
             Tagger.restore(config | {"options": config["options"] | options}, tensors, files)
+
+
+def test_spans_lean_from_o(tmp_path: Path) -> None:
+    words, labels = sentences(1400)
+    tagger = Tagger(**SMALL | {"epochs": 1}, bidirectional=False).fit(words, labels)
+    rest = held_out(None, len(words), tagger.validation, tagger.seed)
+    kept = [words[i] for i in rest], [labels[i] for i in rest]
+    chosen, found = tagger.lean_, {}
+    for tagger.lean_ in np.arange(0, 3.25, 0.25).tolist():
+        found[tagger.lean_] = tagger.score(*kept)
+    assert found[chosen] == max(found.values()) > found[0.0]
+    assert chosen == min(lean for lean, f1 in found.items() if f1 == found[chosen])
+    tagger.lean_ = chosen
+    assert tagger.metrics_["f1"] == found[chosen]
+    assert tagger.evaluate(*kept)["recall"] == tagger.metrics_["recall"]
+    tagger.save(tmp_path / "model")
+    again = load(tmp_path / "model")
+    assert again.predict(words) == tagger.predict(words)
+    session = again.stream()
+    session.feed(words[2])
+    assert session.answer.labels == tagger.predict(words[2:3])[0]
+    assert Tagger(**SMALL).fit(WORDS, LABELS).lean_ == 0.0  # too few spans are held out
+    config, tensors, files = store.load(tmp_path / "model")
+    for lean in (-1.0, 0.3, float("nan"), "1", None, 10**9):
+        with pytest.raises(ModelFileError):
+            Tagger.restore(config | {"lean": lean}, tensors, files)
 
 
 def test_how_many_members() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from elman.bundle import Bundle
@@ -28,13 +29,14 @@ class TagStepper(NetworkStepper):
         self,
         feature: Feature | Columns,
         network: TagNetwork,
+        lowered: NDArray[np.float64],
         classes: Sequence[Any],
         rules: Rules | None,
         facts: Mapping[str, Any] | None,
     ) -> None:
         super().__init__(feature, network, facts)
         labels, chain = len(classes), network.chain
-        self.classes = classes
+        self.classes, self.lowered = classes, lowered
         self.weight, self.starts, self.ends = np.zeros((labels, labels)), np.zeros(labels), np.zeros(labels)
         if chain is not None:
             self.weight, self.starts, self.ends = chain.numbers()
@@ -49,7 +51,7 @@ class TagStepper(NetworkStepper):
 
     def _after(self, y: Tensor, state: dict[str, Tensor]) -> dict[str, Tensor]:
         one = Ragged(torch.zeros(len(y), 1), torch.tensor([0, len(y)]))
-        scores = self.network.answer([y], Bundle([(one,)], self.facts)).double().numpy()
+        scores = self.network.answer([y], Bundle([(one,)], self.facts)).double().numpy() - self.lowered
         reached, before = state["reached"].numpy(), [state["before"]]
         for step, own in enumerate(scores):
             if step == 0 and not int(state["steps"][0]):
