@@ -13,7 +13,7 @@ from typing import Any
 
 from elman.ctc import steps_needed
 from elman.errors import DataError
-from elman.features.base import is_missing, listed, seen
+from elman.features.base import check_whole, is_missing, listed, seen
 
 __all__ = ["SPELLINGS", "Script", "check_lengths", "error_rates", "transcripts_of"]
 
@@ -44,7 +44,7 @@ def transcripts_of(y: Any, sequences: int) -> list[Transcript]:
 
 def _transcript(one: Any, i: int) -> Transcript:
     if isinstance(one, str):
-        return _whole(" ".join(one.split()), i)
+        return _spaced(one, i)
     for name in ("to_list", "tolist"):
         if hasattr(one, name):
             one = getattr(one, name)()
@@ -53,19 +53,13 @@ def _transcript(one: Any, i: int) -> Transcript:
     for step, item in enumerate(one):
         if not isinstance(item, str) or not item.strip():
             raise DataError(f"y: sequence {i}, item {step} is {seen(item)}. Words and phones are texts.")
-    return [_whole(" ".join(item.split()), i) for item in one]
+    return [_spaced(item, i) for item in one]
 
 
-def _whole(text: str, i: int) -> str:
-    """The text, unless a half of a surrogate pair is in it, which no file can hold."""
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        raise DataError(
-            f"y: sequence {i}, character {error.start} is {seen(text[error.start])}, one half of a surrogate pair. The "
-            "text was decoded wrongly; read it again as UTF-8, or drop such characters."
-        ) from None
-    return text
+def _spaced(text: str, i: int) -> str:
+    """The text with single spaces."""
+    check_whole(text, i, "y")
+    return " ".join(text.split())
 
 
 class Script:

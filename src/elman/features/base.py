@@ -267,6 +267,17 @@ def seen(value: Any) -> str:
     return f"a {_type(value)}, {shown(value)}"
 
 
+def check_whole(text: str, i: int, name: str) -> None:
+    """Raises ``DataError`` for a text with half of a surrogate pair in it, which no file can hold."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise DataError(
+            f"{name}: sequence {i}, character {error.start} is {shown(text[error.start])}, one half of a surrogate "
+            "pair. The text was decoded wrongly; read it again as UTF-8, or drop such characters."
+        ) from None
+
+
 def _type(value: Any) -> str:
     if isinstance(value, ModuleType):
         return "module"

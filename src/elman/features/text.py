@@ -16,6 +16,7 @@ from elman.features.base import (
     UNKNOWN,
     Embedding,
     Feature,
+    check_whole,
     checked,
     grouped,
     is_missing,
@@ -249,7 +250,7 @@ def _texts(column: Any, name: str) -> list[str]:
                 raise DataError(f"{name}: sequence {i} is {_advised(text)}")
             texts[i] = str(text)  # numpy.str_
         if not text.isascii():
-            _check_whole(text, i, name)
+            check_whole(text, i, name)
     return texts
 
 
@@ -261,16 +262,6 @@ def _advised(value: Any) -> str:
     if isinstance(value, list | tuple | np.ndarray):
         return f"{seen(value)}. Text reads whole texts; for lists of tokens use Tokens."
     return f"{seen(value)}. Text reads str."
-
-
-def _check_whole(text: str, i: int, name: str) -> None:
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError as error:
-        raise DataError(
-            f"{name}: sequence {i}, character {error.start} is {shown(text[error.start])}, one half of a surrogate "
-            "pair. The text was decoded wrongly; read it again as UTF-8, or drop such characters."
-        ) from None
 
 
 def _choose_unit(texts: Sequence[str]) -> str:

@@ -198,8 +198,7 @@ class Tagger(TagRows, ColumnTask):
     def _settled(self) -> Self:
         """The same options with those chosen by what the steps are that are None."""
         plain = self.cell != "conv_lstm"  # which convolves itself
-        chosen = (_FEW if self._few() else _MANY) | ({} if plain else {"channels": 0})
-        return self._chosen(chosen)
+        return self._chosen((_FEW if self._few() else _MANY) | ({} if plain else {"channels": 0}))
 
     def _few(self) -> bool:
         """Whether steps are of few symbols."""
