@@ -268,6 +268,20 @@ def test_from_torch_takes_cells_and_refuses_others(name: str) -> None:
         TWINS[name].cell.from_torch(TWINS[name].torch(3, 4), layer=1)
 
 
+@pytest.mark.parametrize("name", TWINS)
+def test_from_torch_wants_one_of_several_layers_and_directions_named(name: str) -> None:
+    make, twin = TWINS[name].cell.from_torch, TWINS[name].torch(3, 4, num_layers=2, bidirectional=True)
+    with pytest.raises(
+        OptionError, match=r"has 2 layers \(layer=0 to 1\) and two directions \(reverse=False or True\)"
+    ):
+        make(twin)
+    with pytest.raises(OptionError, match="has 2 layers"):
+        make(twin, reverse=False)
+    with pytest.raises(OptionError, match="has two directions"):
+        make(twin, layer=1)
+    assert torch.equal(make(twin, layer=1, reverse=True).weight_hh, twin.weight_hh_l1_reverse)
+
+
 # ------------------------------------------------------------------------------------------------------- gradients
 
 

@@ -31,7 +31,6 @@ FLOORS = {
         "sampled.py",
         "chain.py",
         "attention.py",
-        "decode.py",
     ],
     3: [
         "features/",
@@ -99,7 +98,6 @@ FLOORS = {
         "command_generate.py",
         "flags.py",
         "inspection.py",
-        "server.py",
         "demo.py",
     ],
 }

@@ -53,7 +53,10 @@ def _against_explosion(layer: Layer, options: Mapping[str, Any]) -> list[str]:
 def _against_vanishing(layer: Layer, options: Mapping[str, Any]) -> list[str]:
     made, radius, kept = [], max(layer.radius.values(), default=1.0), layer.gates.get(layer.keeps or "")
     if layer.cell in _SIMPLE:
-        made.append("Take a cell with gates, cell='lstm' or 'gru', or one without products between steps: 'min_gru'.")
+        made.append(
+            "Take cell='lstm', whose forget gate starts open, or one without products between steps: 'min_gru' or "
+            "'lru'. A GRU starts with its gate half open and halves the gradient at each step."
+        )
     if layer.cell in _SIMPLE and radius < 0.9:
         made.append(
             f"The spectral radius of the recurrent weight is {radius:.2f}; it starts at 1 (orthogonal). Less "

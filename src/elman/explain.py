@@ -18,6 +18,7 @@ Source: Sundararajan, Taly & Yan, "Axiomatic attribution for deep networks", 201
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -108,11 +109,18 @@ class Saliency:
         )
 
     def __str__(self) -> str:
-        names = self.symbols if self.symbols is not None else [f"step {t}" for t in range(len(self.steps))]
+        names = _placed(self.symbols) if self.symbols is not None else [f"step {t}" for t in range(len(self.steps))]
         strongest = sorted(range(len(names)), key=lambda t: -abs(self.steps[t]))[:10]
         told = ", ".join(f"{names[t]} {self.steps[t]:+.3f}" for t in strongest) or "no steps"
         whole = "; ".join(f"{name} {column.steps.sum():+.3f}" for name, column in self.columns.items())
         return f"{shown(self.answer)} {self.score:+.3f}: {f'{whole}; ' if whole else ''}{told}"
+
+
+def _placed(symbols: Sequence[str]) -> list[str]:
+    """Symbols with their steps, counted from 0, where a symbol alone does not say which is meant."""
+    counts = Counter(symbols)
+    clear = [counts[symbol] == 1 and any(map(str.isalnum, symbol)) for symbol in symbols]
+    return [one if known else f"{one!r} (step {t})" for t, (one, known) in enumerate(zip(symbols, clear, strict=True))]
 
 
 class Explanation(Sequence[Saliency]):
@@ -142,28 +150,33 @@ class Explanation(Sequence[Saliency]):
         return "\n".join(map(str, self._found))
 
 
-def parts_of(feature: Feature | Columns, data: Ragged | Bundle) -> list[Part]:
-    """The columns that a fitted feature reads of `data`, in the order of the network's input layers."""
+def parts_of(feature: Feature | Columns, data: Ragged | Bundle, column: Any) -> list[Part]:
+    """The columns that a fitted feature reads, in the order of the network's input layers; `data` are their steps."""
     if isinstance(data, Ragged) or not isinstance(feature, Columns):
         assert isinstance(data, Ragged)
         assert not isinstance(feature, Columns)
-        return [_part(feature, data)]
+        return [_part(feature, data, column)]
     found: list[Part] = []
     reader = 0
     for group, steps in zip(feature.groups, data.groups, strict=True):
         for names, one, widths, part in zip(group.columns, group.features, group.widths, steps, strict=True):
             for name, units in _units(names, one, widths).items():
-                found.append(_part(one, part, name, reader, units))
+                found.append(_part(one, part, column.columns[names[0]], name, reader, units))
             reader += 1
     ones = torch.ones(len(data), dtype=torch.int64)
     facts = enumerate(feature.statics, start=reader)
     return [*found, *(Part(ones, name, place, symbols=[[name]] * len(data), fact=True) for place, name in facts)]
 
 
-def _part(feature: Feature, data: Ragged, name: str = "", reader: int = 0, units: Sequence[int] | None = None) -> Part:
-    words = getattr(feature, "words", None)
-    if words is not None and data.values.dim() == 1:
-        symbols = [words(ids) for ids in data]
+def _part(
+    feature: Feature,
+    data: Ragged,
+    column: Any,
+    name: str = "",
+    reader: int = 0,
+    units: Sequence[int] | None = None,
+) -> Part:
+    if (symbols := feature.split_units(column)) is not None:
         return Part(data.lengths, name, reader, units, symbols)
     values = [steps.double().numpy() for steps in data]
     return Part(data.lengths, name, reader, units, values=values)

@@ -332,7 +332,7 @@ def test_why_a_label(tagger: Tagger) -> None:
         with pytest.raises(DataError, match=message):
             tagger.explain(new, y)
     letters = Tagger(**SMALL).fit(["ab", "ba"], ["xy", "yx"])
-    assert list(letters.explain(["bac"])[0].symbols or ()) == ["b", "a", "<unknown>"]
+    assert list(letters.explain(["bac"])[0].symbols or ()) == ["b", "a", "c"]
 
 
 @pytest.mark.parametrize("chain", [True, False])

@@ -344,9 +344,15 @@ class Recurrent(Cell):
         return y, self.state_type(*last[: len(self.state_type._fields)])
 
     @classmethod
-    def from_torch(cls, module: nn.Module, layer: int = 0, reverse: bool = False) -> Recurrent:
+    def from_torch(cls, module: nn.Module, layer: int | None = None, reverse: bool | None = None) -> Recurrent:
         """The same cell with copies of the weights of one layer and direction of a ``torch.nn`` module, or of a
-        ``torch.nn`` cell."""
+        ``torch.nn`` cell.
+
+        `layer` and `reverse` may be left out where the module has one layer, or one direction. Raises ``ShapeError``
+        for a module that does not fit, ``OptionError`` where one of several has to be named.
+        """
+        _check_one_of(module, layer, reverse)
+        layer, reverse = layer or 0, bool(reverse)
         end = "" if hasattr(module, "weight_ih") else f"_l{layer}{'_reverse' if reverse else ''}"
         weights = {name: getattr(module, name + end, None) for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")}
         weight_ih, weight_hh = weights["weight_ih"], weights["weight_hh"]
@@ -365,6 +371,18 @@ class Recurrent(Cell):
                 if weight is not None:
                     getattr(made, name).copy_(weight)
         return made
+
+
+def _check_one_of(module: nn.Module, layer: int | None, reverse: bool | None) -> None:
+    """Raises ``OptionError`` where a module has several layers or directions and none is named."""
+    layers, bidirectional = getattr(module, "num_layers", 1), getattr(module, "bidirectional", False)
+    open_ = [f"{layers} layers (layer=0 to {layers - 1})"] if layers > 1 and layer is None else []
+    open_ += ["two directions (reverse=False or True)"] if bidirectional and reverse is None else []
+    if open_:
+        raise OptionError(
+            f"a cell is one layer in one direction, but the {type(module).__name__} has {' and '.join(open_)}. Name "
+            "the one to copy."
+        )
 
 
 class Scanned(Cell):

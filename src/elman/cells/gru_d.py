@@ -113,7 +113,7 @@ class GRUD(Recurrent):
         return {"r": r, "z": (z_x + z_h).sigmoid(), "n": (n_x + r * n_h).tanh()}
 
     @classmethod
-    def from_torch(cls, module: nn.Module, layer: int = 0, reverse: bool = False) -> Recurrent:
+    def from_torch(cls, module: nn.Module, layer: int | None = None, reverse: bool | None = None) -> Recurrent:
         """Raises ``OptionError``: ``torch.nn`` has no such layer."""
         raise OptionError("torch.nn has no GRU with decay to copy. Build it with GRUD(inputs, hidden).")
 

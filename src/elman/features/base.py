@@ -62,6 +62,10 @@ class Feature(ABC):
         """The steps of the next piece of a stream, and what is to be remembered after it. No tensor is changed."""
         return self.step(value, name=name), state
 
+    def split_units(self, column: Any, *, name: str = "X") -> list[list[str]] | None:
+        """The symbols of each sequence as they stand in the data, unknown ones too; None where steps are numbers."""
+        return None
+
     @abstractmethod
     def module(self, width: int, dropout: float = 0.0) -> nn.Module:
         """The input layer: a `Ragged` from `transform` becomes a `Ragged` `[steps, module.outputs]` of float32."""

@@ -65,6 +65,10 @@ class Chords(Feature):
         several = not _is_chord(value) or not len(value)
         return self.transform([value if several else [value]], name=name).values
 
+    def split_units(self, column: Any, *, name: str = "X") -> list[list[str]]:
+        """The symbols of each piece: notes, and the ends of chords."""
+        return [self.words(ids) for ids in self.transform(column, name=name)]
+
     def words(self, ids: Sequence[int] | Tensor) -> list[str]:
         """What each symbol stands for: "60", or "|" for the end of a chord. Raises `DataError` for other numbers."""
         self._check_fitted()

@@ -133,6 +133,16 @@ class Text(Feature):
         """
         return self.step(text, name="text").tolist()
 
+    def split_units(self, column: Any, *, name: str = "X") -> list[list[str]]:
+        """Each text cut into its symbols, spelled as in the text.
+
+        >>> Text().fit(["a good film"]).split_units(["A promoter!"])
+        [['A', 'promoter', '!']]
+        """
+        tokenizer, texts = self._fitted(), _texts(column, name)
+        cut = [one for batch in _batches(texts) for one in tokenizer.encode_batch(batch, add_special_tokens=False)]
+        return [[text[a:b] for a, b in one.offsets] for text, one in zip(texts, cut, strict=True)]
+
     def words(self, ids: Sequence[int] | Tensor) -> list[str]:
         """What each symbol stands for. Raises `DataError` for a number that is no symbol."""
         self._fitted()

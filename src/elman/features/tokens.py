@@ -82,6 +82,10 @@ class Tokens(Feature):
         one = isinstance(value, str | int | np.integer) or is_missing(value)
         return self.transform([[value] if one else value], name=name).values
 
+    def split_units(self, column: Any, *, name: str = "X") -> list[list[str]]:
+        """The tokens as texts."""
+        return [[str(token) for token in tokens] for tokens in _sequences(column, name, lower=False)]
+
     def words(self, ids: Sequence[int] | Tensor) -> list[str]:
         """What each symbol stands for. Raises `DataError` for a number that is no symbol."""
         self._check_fitted()

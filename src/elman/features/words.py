@@ -89,6 +89,10 @@ class Words(Feature):
         one = isinstance(value, str | int | np.integer) or value is None
         return self.transform([[value] if one else value], name=name)
 
+    def split_units(self, column: Any, *, name: str = "X") -> list[list[str]]:
+        """The words as texts."""
+        return [[str(word) for word in words] for words in _sequences(column, name, False)]
+
     def words(self, ids: Sequence[int] | Tensor) -> list[str]:
         """What each id stands for. Raises `DataError` for a number that is no id."""
         self._check_fitted()

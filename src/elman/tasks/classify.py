@@ -382,7 +382,9 @@ class Classifier(ClassifierMixin, LabelRows, Pretrains):
             steps = share * against(self.patterns_.contributions(data), chosen[data.segments]).numpy()
             beside = [steps], share * against(seen, chosen).numpy()
         answered = self.classes_[codes].tolist()
-        return Question(self.network_.inputs, data.lengths, score, parts_of(self.feature_, data), answered, beside)
+        return Question(
+            self.network_.inputs, data.lengths, score, parts_of(self.feature_, data, column), answered, beside
+        )
 
     def _probe(self, X: Any, y: Any) -> Probe:
         """The recurrent path and its cross-entropy; without `y` the answers count as true."""

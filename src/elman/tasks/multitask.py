@@ -300,7 +300,7 @@ class Multitask(TargetRows, ColumnTask):
             return own - (z.sum(1) - own) / (z.shape[1] - 1)
 
         told = target.decode(said).tolist() if isinstance(target, LabelTarget) else [name] * len(data)
-        return Question(self.network_.inputs, data.lengths, score, parts_of(self.feature_, data), told)
+        return Question(self.network_.inputs, data.lengths, score, parts_of(self.feature_, data, column), told)
 
     # ---- streaming
 

@@ -262,7 +262,8 @@ class Regressor(RegressorMixin, NumberRows, Pretrains):
             which = f"one of the {self.outputs_} numbers to explain, {', '.join(map(repr, names))}"
             raise OptionError(f"explain(X, y) needs as y {which}, got {y!r}.")
         output = 0 if y is None else names.index(y)
-        data = self._steps(self._column(X, fitted=True))
+        column = self._column(X, fitted=True)
+        data = self._steps(column)
         mean, deviation = float(self.mean_[output]), float(self.deviation_[output])
         lengths = data.lengths if self.network_.every_step else torch.ones(len(data), dtype=torch.int64)
 
@@ -276,7 +277,7 @@ class Regressor(RegressorMixin, NumberRows, Pretrains):
             return scores
 
         told = [self._name(output) if self.outputs_ > 1 else "the answer"] * len(data)
-        return Question(self.network_.inputs, data.lengths, score, parts_of(self.feature_, data), told)
+        return Question(self.network_.inputs, data.lengths, score, parts_of(self.feature_, data, column), told)
 
     # ---- streaming
 

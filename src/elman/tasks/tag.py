@@ -360,9 +360,7 @@ class Tagger(TagRows, ColumnTask):
         column = self._characters(self._column(X, fitted=True))
         data = self._steps(column)
         asked = steps_asked(y, _lengths(data).tolist(), self._said(self._scores(data)))
-        parts = parts_of(self.feature_, data)
-        if isinstance(self.feature_, Words):  # those that are unknown by their own names
-            parts = [parts[0]._replace(symbols=[list(map(str, words)) for words in listed(column, "X")])]
+        parts = parts_of(self.feature_, data, column)
         return label_question(self.network_, data, asked, self.classes_.tolist(), parts)
 
     def _probe(self, X: Any, y: Any) -> Probe:
