@@ -172,5 +172,11 @@ def _show_fit(result: Mapping[str, Any], made: Any, rows: int) -> None:
     epochs = f"epoch {result['best_epoch']} of {result['epochs']}, {result['training_seconds']:,.1f} s"
     print(f"{scores or 'nothing was held out to measure'} ({epochs})")
     print(f"saved in {result['model']}")
-    model = shlex.join([result["model"]])
-    print(f"next: elman score {model} test.csv --baseline    elman predict {model} new.csv")
+    model, suffix = shlex.join([result["model"]]), _suffix(result["file"])
+    print(f"next: elman score {model} test{suffix} --baseline    elman predict {model} new{suffix}")
+
+
+def _suffix(file: str) -> str:
+    """The suffix of a table, with that of its compression."""
+    *_, kind, last = ["", *Path(file).suffixes] if Path(file).suffixes else ["", ""]
+    return kind + last if last in (".gz", ".xz") else last

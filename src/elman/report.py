@@ -258,14 +258,15 @@ def model_card(
     metrics: Mapping[str, float],
     history: History | None = None,
     python: str = "",
-    command: str = "",
+    suffix: str = ".csv",
     curve: str | None = None,
     date: dt.date | None = None,
 ) -> str:
     """The README.md of a model folder: what it does, what it learnt from, how good it is, how to use it.
 
-    `task` is a sentence; `data`, `options` and `metrics` become tables; `python` and `command` are lines that use the
-    model in `name`, with good ones as the default; `curve` is the file name of the learning curve, if one was drawn.
+    `task` is a sentence; `data`, `options` and `metrics` become tables; `python` are lines that use the model in
+    `name`, with good ones as the default; `suffix` is that of the tables it reads; `curve` is the file name of the
+    learning curve, if one was drawn.
 
     >>> card = model_card(name="model", task="One label per text.", data={"sequences": 900}, options={"hidden": 64},
     ...                   metrics={"accuracy": 0.9})
@@ -274,7 +275,7 @@ def model_card(
     """
     date = date or dt.datetime.now(dt.UTC).date()
     python = python or f"import elman\n\nmodel = elman.load({name!r})\nmodel.predict([...])"
-    command = command or f"elman predict {_quoted(name)} new.csv\nelman score {_quoted(name)} test.csv --baseline"
+    command = f"elman predict {_quoted(name)} new{suffix}\nelman score {_quoted(name)} test{suffix} --baseline"
     parts = [
         f"# {_markdown(name)}",
         f"{task}\n\nTrained on {date.isoformat()} with elman.",

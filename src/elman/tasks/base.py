@@ -56,9 +56,11 @@ class Task(BaseEstimator, Training, OnTables):
     task: ClassVar[str]  # written to config.json, the name on the command line
     says: ClassVar[str]  # what it does, for people
     most_epochs: ClassVar[int] = 20  # that `planned` chooses
+    card_call: ClassVar[str] = "model.predict([...])"  # how its card shows it in use
 
     # how it learns, where that differs from Training
-    epochs: int | None = None  # type: ignore[assignment]  # passes over the sequences; None: 4 to 20, see `planned`
+    epochs: int | None = None  # type: ignore[assignment]  # passes over the sequences; None: by their steps, from 4
+    #   to 20, more for few data
     batch_steps: int | None = None  # type: ignore[assignment]  # None: 8192 from 2 000 000 training steps, else 4096
     batch_sequences: int | None = None  # type: ignore[assignment]  # None: 1/32 of the sequences, 16 to 256
     learning_rate: float = 3e-3  # the highest rate, reached when the warm-up ends
@@ -270,8 +272,11 @@ class Task(BaseEstimator, Training, OnTables):
         store.save(folder, config, tensors | self._tensors(), files, keep_checkpoint=unfinished)
 
     def _card(self, name: str, has_curve: bool) -> str:
+        call, suffix = f"model = elman.load({name!r})\n{self.card_call}", Path(self.example.split()[0]).suffix
         return report.model_card(
             name=name,
+            python=f"import elman\n\n{call}",
+            suffix=suffix,
             task=self.says,
             data={**self.described(), **self.data_},
             options=self.learnt_with_,
@@ -362,11 +367,15 @@ class Task(BaseEstimator, Training, OnTables):
 
     def _question(self, X: Any, y: Any) -> Question:
         """The input layer at work on these sequences, and the score of each to be explained."""
-        raise OptionError(f"{type(self).__name__} cannot be explained.")
+        raise OptionError(
+            f"{type(self).__name__} cannot be explained. docs/README.md has a table of the tasks that can."
+        )
 
     def _probe(self, X: Any, y: Any) -> Probe:
         """The network at work on these sequences, and the loss of each."""
-        raise OptionError(f"{type(self).__name__} cannot be diagnosed.")
+        raise OptionError(
+            f"{type(self).__name__} cannot be diagnosed. docs/README.md has a table of the tasks that can."
+        )
 
 
 def held_out(

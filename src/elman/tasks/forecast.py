@@ -64,6 +64,7 @@ class Forecaster(SeriesRows, Stored):
     """
 
     task: ClassVar[str] = "forecast"
+    card_call: ClassVar[str] = "model.predict()  # from the last values seen; of other series: model.predict(frame=...)"
     says: ClassVar[str] = "The next values of many series, with intervals."
 
     # what is asked

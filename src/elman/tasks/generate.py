@@ -72,6 +72,7 @@ class Generator(GenerateRows, Writes, Task):
     """
 
     task: ClassVar[str] = "generate"
+    card_call: ClassVar[str] = "model.generate(length=100)"
     says: ClassVar[str] = "What comes next: scores texts and writes new ones."
     most_epochs: ClassVar[int] = 30
 
