@@ -33,44 +33,44 @@ SAVED = {"rnn_tanh": 1, "rnn_relu": 1, "lstm": 4, "gru": 4}
 
 KernelStepper = _kernels.Stepper  # one stream of steps outside torch; see elman.stepper
 
-_library = Library("elman", "DEF")
+library = Library("elman", "DEF")
 _EXTRAS = "Tensor? decay, Tensor? drop, Tensor? keep, Tensor? keep_cell"
-_library.define(
+library.define(
     "recur(str cell, bool reverse, bool save, Tensor x, Tensor? index, Tensor offsets, Tensor weight_ih, "
     "Tensor weight_hh, Tensor? bias_ih, Tensor? bias_hh, Tensor? weight_hr, Tensor? h0, Tensor? c0, "
     f"{_EXTRAS}) -> (Tensor, Tensor, Tensor, Tensor, Tensor)"
 )
-_library.define(
+library.define(
     "recur_back(str cell, bool reverse, Tensor offsets, Tensor weight_hh, Tensor? weight_hr, Tensor? h0, Tensor? c0, "
     f"{_EXTRAS}, Tensor y, Tensor cells, Tensor(a!) saved, Tensor? dy, Tensor? dh_last, Tensor? dc_last) "
     "-> (Tensor, Tensor, Tensor, Tensor, Tensor)"
 )
-_library.define(
+library.define(
     "recur_gradient(str cell, bool reverse, Tensor? x, Tensor offsets, Tensor? h0, Tensor? decay, Tensor? drop, "
     "Tensor y, Tensor saved) -> (Tensor, Tensor, Tensor, Tensor)"
 )
-_library.define("outer(Tensor a, Tensor b) -> Tensor")
-_library.define("collect(Tensor a, Tensor index, SymInt rows) -> Tensor")
-_library.define("linear(Tensor x, Tensor weight, Tensor? bias) -> Tensor")
-_library.define("pool(str kind, Tensor values, Tensor offsets, Tensor? scores, Tensor? initial) -> (Tensor, Tensor)")
-_library.define(
+library.define("outer(Tensor a, Tensor b) -> Tensor")
+library.define("collect(Tensor a, Tensor index, SymInt rows) -> Tensor")
+library.define("linear(Tensor x, Tensor weight, Tensor? bias) -> Tensor")
+library.define("pool(str kind, Tensor values, Tensor offsets, Tensor? scores, Tensor? initial) -> (Tensor, Tensor)")
+library.define(
     "pool_back(str kind, Tensor values, Tensor offsets, Tensor? scores, Tensor state, Tensor out, Tensor dout) "
     "-> (Tensor, Tensor)"
 )
-_library.define(
+library.define(
     "scan(str cell, str candidate, bool reverse, Tensor gates, Tensor offsets, Tensor? decay, Tensor? h0, Tensor? j0) "
     "-> (Tensor, Tensor, Tensor)"
 )
-_library.define(
+library.define(
     "scan_back(str cell, str candidate, bool reverse, Tensor gates, Tensor offsets, Tensor? decay, Tensor? h0, "
     "Tensor? j0, Tensor y, Tensor? dy, Tensor? dh_last, Tensor? dj_last) -> (Tensor, Tensor, Tensor, Tensor)"
 )
-_library.define(
+library.define(
     "norm_lstm(bool reverse, bool save, Tensor gates, Tensor offsets, Tensor weight_hh, Tensor gain_ih, "
     "Tensor gain_hh, Tensor? bias, Tensor gain_cell, Tensor? bias_cell, Tensor? h0, Tensor? c0) "
     "-> (Tensor, Tensor, Tensor, Tensor, Tensor)"
 )
-_library.define(
+library.define(
     "norm_lstm_back(bool reverse, Tensor gates, Tensor offsets, Tensor weight_hh, Tensor gain_ih, Tensor gain_hh, "
     "Tensor? bias, Tensor gain_cell, Tensor? bias_cell, Tensor? c0, Tensor sums, Tensor cells, Tensor? dy, "
     "Tensor? dh_last, Tensor? dc_last) -> (Tensor, Tensor, Tensor, Tensor, Tensor)"
@@ -611,5 +611,5 @@ _OPERATORS: list[tuple[str, Callable[..., Any], Callable[..., Any]]] = [
     ("norm_lstm_back", _norm_lstm_back_cpu, _norm_lstm_back_fake),
 ]
 for _name, _cpu, _fake in _OPERATORS:
-    _library.impl(_name, _cpu, "CPU")
-    torch.library.register_fake(f"elman::{_name}", _fake, lib=_library)
+    library.impl(_name, _cpu, "CPU")
+    torch.library.register_fake(f"elman::{_name}", _fake, lib=library)
