@@ -165,13 +165,23 @@ def _padded(layer: nn.RNNBase, input: Tensor, hx: Any, memory: str) -> tuple[Ten
     by_sequence = input if layer.batch_first else input.transpose(0, 1)
     sequences, length, width = by_sequence.shape
     offsets = torch.arange(sequences + 1, device="cpu") * length
-    y, last = _stack(layer, by_sequence.reshape(sequences * length, width), offsets, hx, memory)
+    values = _own(by_sequence, torch.is_grad_enabled()).reshape(sequences * length, width)
+    y, last = _stack(layer, values, offsets, hx, memory)
     y = y.reshape(sequences, length, y.shape[1])
-    # Contiguous as torch's is: callers go on with .view().
-    output = y if layer.batch_first else y.transpose(0, 1).contiguous()
+    output = y if layer.batch_first else y.transpose(0, 1)
+    # Contiguous as torch's is: callers go on with .view(). Of two directions y was joined, and nobody else has it.
+    output = _own(output, y.requires_grad and not layer.bidirectional).contiguous()
     if alone:
         return output.squeeze(0 if layer.batch_first else 1), _like(last, [part.squeeze(1) for part in _parts(last)])
     return output, last
+
+
+def _own(tensor: Tensor, needed: bool) -> Tensor:
+    """A copy where one is needed: the way back reads what goes in and comes out, and callers may write in both.
+
+    As in torch's layers, whose results ReLU(inplace=True), ``y += x`` and ``y[~mask] = 0`` change.
+    """
+    return ops.private(tensor) if needed and not torch.compiler.is_exporting() else tensor
 
 
 def _stack(
@@ -218,7 +228,7 @@ def _initial(layer: nn.RNNBase, hx: Any, sequences: int) -> tuple[Tensor | None,
         expected = [rows, sequences, width]
         if list(part.shape) != expected:
             raise ShapeError(f"hx must have shape {expected}, got {list(part.shape)}.")
-    h0, c0 = [*parts, None, None][:2]
+    h0, c0 = [*(_own(part, torch.is_grad_enabled()) for part in parts), None, None][:2]
     return h0, c0
 
 

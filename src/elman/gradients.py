@@ -42,17 +42,33 @@ def way_back(function: Callable[..., _Gradients]) -> Callable[..., _Gradients]:
             given[:] = [gradient is not None for gradient in gradients]
             return tuple(gradient for gradient in gradients if gradient is not None)
 
-        found = iter(_OneByOne.apply(alone, *d_results))  # type: ignore[no-untyped-call]
+        found = iter(_one_by_one(alone, d_results))
         return tuple(next(found) if there else None for there in given)
 
     return backward
 
 
-class _OneByOne(torch.autograd.Function):
-    """A function that knows nothing of vmap, for each part of a batch by itself."""
+_Function = Callable[..., tuple[Tensor, ...]]
+
+
+def _one_by_one(function: _Function, given: tuple[Tensor | None, ...], level: int | None = None) -> tuple[Tensor, ...]:
+    """The results of a function that knows nothing of batches, for tensors of which some are."""
+    if not any(map(_is_old_batch, given)):
+        results: tuple[Tensor, ...] = _Mapped.apply(function, *given)  # type: ignore[no-untyped-call]
+        return results
+    if level is None:  # torch.autograd has a vmap of its own, an older one than torch.func's
+        level = torch._C._vmapmode_increment_nesting() - 1
+        torch._C._vmapmode_decrement_nesting()
+    pairs = [(torch._remove_batch_dim(t, level, 1, 0), 0) if _is_old_batch(t) else (t, None) for t in given]
+    found = _stacked(pairs, next(len(t) for t, dim in pairs if dim == 0), function, level - 1)
+    return tuple(torch._add_batch_dim(t, 0, level) for t in found)
+
+
+class _Mapped(torch.autograd.Function):
+    """What torch.func's vmap is told of such a function."""
 
     @staticmethod
-    def forward(function: Callable[..., tuple[Tensor, ...]], *given: Tensor | None) -> tuple[Tensor, ...]:
+    def forward(function: _Function, *given: Tensor | None) -> tuple[Tensor, ...]:
         return function(*given)
 
     @staticmethod
@@ -61,15 +77,21 @@ class _OneByOne(torch.autograd.Function):
 
     @staticmethod
     def vmap(
-        info: Any, in_dims: tuple[int | None, ...], function: Callable[..., tuple[Tensor, ...]], *given: Tensor | None
+        info: Any, in_dims: tuple[int | None, ...], function: _Function, *given: Tensor | None
     ) -> tuple[tuple[Tensor, ...], tuple[int, ...]]:
-        pairs = list(zip(given, in_dims[1:], strict=True))
-        parts = []
-        for i in range(info.batch_size):
-            part = [t if t is None or dim is None else t.select(dim, i) for t, dim in pairs]
-            parts.append(_OneByOne.apply(function, *part))  # type: ignore[no-untyped-call]
-        stacked = tuple(map(torch.stack, zip(*parts, strict=True)))
-        return stacked, (0,) * len(stacked)
+        found = _stacked(list(zip(given, in_dims[1:], strict=True)), info.batch_size, function)
+        return found, (0,) * len(found)
+
+
+def _stacked(
+    pairs: list[tuple[Tensor | None, int | None]], size: int, function: _Function, level: int | None = None
+) -> tuple[Tensor, ...]:
+    """The results of a function for each of `size` parts of tensors, which lie along the dimension beside each."""
+    parts = []
+    for i in range(size):
+        part = tuple(t if t is None or dim is None else t.select(dim, i) for t, dim in pairs)
+        parts.append(_one_by_one(function, part, level))
+    return tuple(map(torch.stack, zip(*parts, strict=True)))
 
 
 def _is_last_look(ctx: Any) -> bool:
@@ -84,7 +106,11 @@ def _are_own() -> bool:
 
 
 def _is_batched(tensor: Tensor | None) -> bool:
-    return tensor is not None and torch._C._functorch.is_batchedtensor(tensor)
+    return tensor is not None and (torch._C._functorch.is_batchedtensor(tensor) or _is_old_batch(tensor))
+
+
+def _is_old_batch(tensor: Tensor | None) -> bool:
+    return tensor is not None and torch._C._functorch.is_legacy_batchedtensor(tensor)
 
 
 def is_wrapped(tensor: Tensor | None) -> bool:

@@ -49,6 +49,7 @@ library.define(
     "recur_gradient(str cell, bool reverse, Tensor? x, Tensor offsets, Tensor? h0, Tensor? decay, Tensor? drop, "
     "Tensor y, Tensor saved) -> (Tensor, Tensor, Tensor, Tensor)"
 )
+library.define("copy(Tensor x) -> Tensor")
 library.define("outer(Tensor a, Tensor b) -> Tensor")
 library.define("collect(Tensor a, Tensor index, SymInt rows) -> Tensor")
 library.define("linear(Tensor x, Tensor weight, Tensor? bias) -> Tensor")
@@ -315,6 +316,14 @@ def _recur_gradient_fake(
 def _sums(dtype: torch.dtype) -> torch.dtype:
     """The type that numbers of `dtype` are added up in."""
     return torch.float32 if dtype == torch.bfloat16 else dtype
+
+
+def _copy_cpu(x: Tensor) -> Tensor:
+    return x.clone(memory_format=torch.contiguous_format)
+
+
+def _copy_fake(x: Tensor) -> Tensor:
+    return x.new_empty(x.shape)
 
 
 def _linear_cpu(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
@@ -600,6 +609,7 @@ _OPERATORS: list[tuple[str, Callable[..., Any], Callable[..., Any]]] = [
     ("recur", _recur_cpu, _recur_fake),
     ("recur_back", _recur_back_cpu, _recur_back_fake),
     ("recur_gradient", _recur_gradient_cpu, _recur_gradient_fake),
+    ("copy", _copy_cpu, _copy_fake),
     ("linear", _linear_cpu, _linear_fake),
     ("outer", _outer_cpu, _outer_fake),
     ("collect", _collect_cpu, _collect_fake),

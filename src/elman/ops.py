@@ -37,6 +37,7 @@ __all__ = [
     "pieces",
     "pool",
     "pool_on",
+    "private",
     "recur",
     "scan",
     "waves",
@@ -347,6 +348,18 @@ def _linear_backward(ctx: Any, kept: tuple[Tensor, ...], last: bool, d_out: Tens
 _linear = register(library, "linear", _linear_setup, _linear_backward)
 
 
+def _copy_setup(ctx: Any, arguments: tuple[Any, ...], result: Tensor) -> None:
+    pass
+
+
+@way_back
+def _copy_backward(ctx: Any, kept: tuple[Tensor, ...], last: bool, d_out: Tensor) -> tuple[Tensor | None, ...]:
+    return (d_out,)
+
+
+_copy = register(library, "copy", _copy_setup, _copy_backward)
+
+
 def _scan_setup(ctx: Any, arguments: tuple[Any, ...], results: tuple[Tensor, ...]) -> None:
     cell, candidate, reverse, *tensors = arguments
     ctx.options = (cell, candidate, reverse)
@@ -580,6 +593,17 @@ def recur(
     else:
         y, h, c, _, _ = _recur(differentiable, cell, reverse, differentiable, *tensors)
     return y.to(torch.bfloat16) if narrow else y, h, c
+
+
+def private(tensor: Tensor) -> Tensor:
+    """A contiguous copy, with its gradient, that stays what it is when somebody writes in `tensor`.
+
+    In a compiled graph it is an operator: torch's compiler drops a clone, even one of what the graph writes over later.
+    """
+    if not torch.compiler.is_compiling():
+        return tensor.clone(memory_format=torch.contiguous_format)
+    copied: Tensor = _copy(True, tensor)
+    return copied
 
 
 def autocasts(x: Tensor) -> bool:

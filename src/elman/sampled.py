@@ -22,6 +22,9 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from elman.compiling import not_compiled
+from elman.gradients import way_back
+
 __all__ = ["Candidates", "Sampler", "surprise"]
 
 _ROWS = 512  # whose scores stand in memory at a time
@@ -74,7 +77,12 @@ def surprise(rows: Tensor, weight: Tensor, bias: Tensor, among: Candidates, narr
     >>> torch.allclose(surprise(h, w, b, every), whole)
     True
     """
-    mean: Tensor = _Surprise.apply(rows, weight[among.symbols], bias[among.symbols], among, narrow)  # type: ignore[no-untyped-call]
+    return _surprise(rows, weight[among.symbols], bias[among.symbols], among, narrow)
+
+
+@not_compiled  # a graph would not check what is saved
+def _surprise(rows: Tensor, weight: Tensor, bias: Tensor, among: Candidates, narrow: bool) -> Tensor:
+    mean: Tensor = _Surprise.apply(rows, weight, bias, among, narrow)  # type: ignore[no-untyped-call]
     return mean
 
 
@@ -105,6 +113,7 @@ class _Surprise(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> Any:
-        share = grad / len(ctx.saved_tensors[0])
-        return *(share * part for part in ctx.saved_tensors), None, None
+    @way_back
+    def backward(ctx: Any, kept: tuple[Tensor, ...], last: bool, grad: Tensor) -> Any:
+        share = grad / len(kept[0])
+        return *(share * part for part in kept), None, None
