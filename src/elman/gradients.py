@@ -147,12 +147,10 @@ def register(
     def call(differentiable: bool, *arguments: Any) -> Any:
         if torch.compiler.is_compiling():
             return operator(*arguments)
-        if not differentiable:
-            return eager(operator, *arguments)
         if torch._C._are_functorch_transforms_active():  # around tensors that are none of these
             with torch._functorch.pyfunctorch.temporarily_clear_interpreter_stack():
-                return function.apply(*arguments)
-        return function.apply(*arguments)
+                return call(differentiable, *arguments)
+        return function.apply(*arguments) if differentiable else eager(operator, *arguments)
 
     return call
 

@@ -7,13 +7,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.library import Library
 from torch.utils.dlpack import to_dlpack  # type: ignore[attr-defined]
+from torch.utils.flop_counter import register_flop_formula
 
 from elman.errors import BuildError, OptionError, ShapeError
 
@@ -623,3 +625,78 @@ _OPERATORS: list[tuple[str, Callable[..., Any], Callable[..., Any]]] = [
 for _name, _cpu, _fake in _OPERATORS:
     library.impl(_name, _cpu, "CPU")
     torch.library.register_fake(f"elman::{_name}", _fake, lib=library)
+
+
+# ------------------------------------------------------------------------------------------------ counting operations
+
+_Shape = Sequence[int]
+
+
+def _recur_flops(
+    cell: str,
+    reverse: bool,
+    save: bool,
+    x: _Shape,
+    index: _Shape | None,
+    offsets: _Shape,
+    weight_ih: _Shape,
+    weight_hh: _Shape,
+    bias_ih: _Shape | None,
+    bias_hh: _Shape | None,
+    weight_hr: _Shape | None,
+    *rest: Any,
+    **named: Any,
+) -> int:
+    steps = (x if index is None else index)[0]
+    return 2 * (x[0] * math.prod(weight_ih) + steps * _recurrent_size(weight_hh, weight_hr))
+
+
+def _recur_back_flops(
+    cell: str, reverse: bool, offsets: _Shape, weight_hh: _Shape, weight_hr: _Shape | None, *rest: Any, **named: Any
+) -> int:
+    y = rest[6]  # after h0, c0 and the extras
+    return 2 * y[0] * _recurrent_size(weight_hh, weight_hr)
+
+
+def _recurrent_size(weight_hh: _Shape, weight_hr: _Shape | None) -> int:
+    return math.prod(weight_hh) + (0 if weight_hr is None else math.prod(weight_hr))
+
+
+def _recur_gradient_flops(
+    cell: str, reverse: bool, x: _Shape | None, *rest: Any, out_shape: Any = None, **named: Any
+) -> int:
+    y, saved = rest[-2:]
+    rows = GATES[cell] * (saved[1] // SAVED[cell])
+    return 2 * y[0] * rows * (y[1] + (0 if x is None else x[1]))
+
+
+def _linear_flops(x: _Shape, weight: _Shape, bias: _Shape | None, **named: Any) -> int:
+    return 2 * x[0] * math.prod(weight)
+
+
+def _outer_flops(a: _Shape, b: _Shape, **named: Any) -> int:
+    return 2 * a[0] * a[1] * b[1]
+
+
+def _norm_lstm_flops(
+    reverse: bool, save: bool, gates: _Shape, offsets: _Shape, weight_hh: _Shape, *_: Any, **n: Any
+) -> int:
+    return 2 * gates[0] * math.prod(weight_hh)
+
+
+def _norm_lstm_back_flops(reverse: bool, gates: _Shape, offsets: _Shape, weight_hh: _Shape, *_: Any, **n: Any) -> int:
+    return 2 * gates[0] * math.prod(weight_hh)
+
+
+#: Of products of matrices, as torch counts; the formulas of the other operators are 0.
+_FLOPS: dict[str, Callable[..., int]] = {
+    "recur": _recur_flops,
+    "recur_back": _recur_back_flops,
+    "recur_gradient": _recur_gradient_flops,
+    "linear": _linear_flops,
+    "outer": _outer_flops,
+    "norm_lstm": _norm_lstm_flops,
+    "norm_lstm_back": _norm_lstm_back_flops,
+}
+for _name, _formula in _FLOPS.items():
+    register_flop_formula(getattr(torch.ops.elman, _name))(_formula)

@@ -197,7 +197,9 @@ def waves(offsets: Tensor, steps: int, reverse: bool = False) -> Iterator[Wave]:
         if len(sequences) == 1:  # nothing to gather
             rows: Tensor | slice = slice(int(first), int(first + counts))
         else:
-            rows = torch.repeat_interleave(first - within[:-1], counts) + torch.arange(int(within[-1]), device=first.device)
+            rows = torch.repeat_interleave(first - within[:-1], counts) + torch.arange(
+                int(within[-1]), device=first.device
+            )
         yield Wave(rows, within, sequences)
 
 
