@@ -55,9 +55,9 @@ class Sampler:
 
     def candidates(self, targets: Tensor) -> Candidates:
         """The distinct targets [targets] and some symbols beside them."""
-        chosen = torch.zeros(self.symbols, dtype=torch.bool)
+        chosen = torch.zeros(self.symbols, dtype=torch.bool, device="cpu")
         chosen[targets] = True
-        drawn = torch.searchsorted(self.until, torch.rand(self.drawn, dtype=torch.float64))
+        drawn = torch.searchsorted(self.until, torch.rand(self.drawn, dtype=torch.float64, device="cpu"))
         chosen[drawn.clamp(max=self.symbols - 1)] = True
         symbols = chosen.nonzero()[:, 0]
         absent = len(targets) * self.missed[symbols] + self.drawn * self.passed[symbols]
@@ -96,7 +96,7 @@ class _Surprise(torch.autograd.Function):
         narrowed, offsets = weight.to(kind), bias - logs
         to_rows, to_weight, to_bias = torch.empty_like(rows), torch.zeros_like(weight), torch.zeros_like(bias)
         total = rows.new_zeros(())
-        for part in torch.arange(len(rows)).split(_ROWS):
+        for part in torch.arange(len(rows), device="cpu").split(_ROWS):
             here = slice(int(part[0]), int(part[-1]) + 1)
             h, places = rows[here].to(kind), among.places[here][:, None]
             z = (h @ narrowed.T).to(rows.dtype).add_(offsets)
