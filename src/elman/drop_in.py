@@ -42,7 +42,8 @@ def forward(layer: nn.RNNBase, input: Any, hx: Any = None, memory: str = "save")
         return input.with_values(y), last
     if isinstance(input, PackedSequence):
         x = Ragged.from_packed(input)
-        y, last = _stack(layer, x.values, x.offsets, hx, memory, packed=True)
+        uneven = int(input.batch_sizes[0]) != int(input.batch_sizes[-1])  # else torch takes them as a padded tensor
+        y, last = _stack(layer, x.values, x.offsets, hx, memory, packed=uneven)
         return x.with_values(y).to_packed(like=input), last
     if not isinstance(input, Tensor):
         raise ShapeError(
