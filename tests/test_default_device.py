@@ -41,7 +41,7 @@ CALLS: dict[str, Callable[[], Any]] = {
     "to_padded": X.to_padded,
     "from_padded": lambda: Ragged.from_padded(PADDED, [3, 1]),
     "from_packed": lambda: Ragged.from_packed(PACKED),
-    "to_packed": lambda: X[[0, 2]].to_packed(),
+    "to_packed": X[[0, 2]].to_packed,
     "to_packed sorted": lambda: X[[0, 2]].to_packed(enforce_sorted=True),
     "from_nested": lambda: Ragged.from_nested(NESTED),
     "to_nested": X.to_nested,

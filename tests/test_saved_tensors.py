@@ -1,4 +1,4 @@
-"""What training keeps, as torch sees it: through hooks, checkpoints and graphs that are kept; and gradients in a batch."""
+"""What training keeps, as torch sees it: hooks, checkpoints, graphs that are kept; and gradients in a batch."""
 
 from __future__ import annotations
 

@@ -167,7 +167,8 @@ def accelerate(model: nn.Module) -> Report:
     float16 or a complex dtype, compiled or scripted, and of a class that changes how the layer computes. Single calls
     that the core does not serve, after ``model.cuda()`` for example, or in bfloat16 on a processor without it, go to
     torch's own kernels. A second call finds everything done. Layers that are not registered in the model (in a plain
-    list) are not found.
+    list) are not found. ``torch.ao.quantization.quantize_dynamic`` goes by the very class and leaves swapped layers as
+    they are: call `restore` before.
 
     Returns a report: what was swapped, what was not, and why.
 

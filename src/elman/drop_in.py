@@ -110,7 +110,7 @@ def is_for_torch(module: nn.Module, input: Any, hx: Any = None) -> bool:
         return True
     if transform == "Jvp" and not any(map(_has_tangent, [data, *_parts(hx), *module.parameters()])):
         return True
-    return torch.jit.is_tracing() or _exports_onnx()  # type: ignore[attr-defined, no-any-return, no-untyped-call]
+    return torch.jit.is_tracing() or _exports_onnx()  # type: ignore[attr-defined, no-untyped-call]
 
 
 @constant  # a graph is made for one or the other
@@ -124,7 +124,7 @@ def traced(module: nn.Module, input: Any, hx: Any) -> Any:
     proxy = next((given for given in (input, hx) if isinstance(given, torch.fx.Proxy)), None)
     if proxy is None:
         return None
-    tracer = proxy.tracer
+    tracer: Any = proxy.tracer
     given = (input,) if hx is None else (input, hx)
     return tracer.create_proxy("call_module", tracer.path_of_module(module), given, {})
 

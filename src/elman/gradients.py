@@ -21,7 +21,7 @@ __all__ = ["eager", "is_wrapped", "register", "way_back"]
 _Gradients = tuple[Tensor | None, ...]
 
 
-def way_back(function: Callable[..., _Gradients]) -> Callable[..., _Gradients]:
+def way_back(function: Callable[..., _Gradients]) -> Any:
     """Makes ``function(ctx, tensors, last, *d_results)`` the backward of an ``autograd.Function``.
 
     `tensors` are ``ctx.saved_tensors``, looked at once: hooks may read them from a disk or compute them again. `last`
@@ -59,8 +59,13 @@ def _one_by_one(function: _Function, given: tuple[Tensor | None, ...], level: in
     if level is None:  # torch.autograd has a vmap of its own, an older one than torch.func's
         level = torch._C._vmapmode_increment_nesting() - 1
         torch._C._vmapmode_decrement_nesting()
-    pairs = [(torch._remove_batch_dim(t, level, 1, 0), 0) if _is_old_batch(t) else (t, None) for t in given]
-    found = _stacked(pairs, next(len(t) for t, dim in pairs if dim == 0), function, level - 1)
+    pairs: list[tuple[Tensor | None, int | None]] = [(t, None) for t in given]
+    size = 1
+    for i, t in enumerate(given):
+        if t is not None and _is_old_batch(t):
+            whole = torch._remove_batch_dim(t, level, size, 0)
+            pairs[i], size = (whole, 0), len(whole)
+    found = _stacked(pairs, size, function, level - 1)
     return tuple(torch._add_batch_dim(t, 0, level) for t in found)
 
 
@@ -101,7 +106,7 @@ def _is_last_look(ctx: Any) -> bool:
 
 def _are_own() -> bool:
     """True where what is saved now comes back as it is, or was computed again by ``torch.utils.checkpoint``."""
-    hooks = torch._C._autograd._top_saved_tensors_default_hooks(True)
+    hooks: Any = torch._C._autograd._top_saved_tensors_default_hooks(True)
     return hooks is None or hooks[0].__module__ == "torch.utils.checkpoint"
 
 
@@ -156,6 +161,6 @@ def register(
 
 
 def eager(operator: Callable[..., Any], *arguments: Any) -> Any:
-    """An operator without its registered gradient, which would cost a third of a small call even where none is needed."""
+    """An operator without its registered gradient, which costs a third of a small call even where none is needed."""
     with torch._C._AutoDispatchBelowAutograd():
         return operator(*arguments)

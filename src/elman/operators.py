@@ -1,7 +1,7 @@
 """The compiled kernels as torch operators (``torch.ops.elman.*``); the only module that imports the compiled core.
 
-``torch.compile`` sees each as one opaque call instead of breaking its graph. They know nothing of gradients:
-`elman.ops` does. Arguments are those of csrc/api.h; results are new tensors, except that `recur_back` writes over
+``torch.compile`` sees each as one opaque call instead of breaking its graph. `elman.ops` registers their gradients.
+Arguments are those of csrc/api.h; results are new tensors, except that `recur_back` writes over
 `saved`.
 """
 
@@ -654,8 +654,8 @@ def _recur_flops(
 def _recur_back_flops(
     cell: str, reverse: bool, offsets: _Shape, weight_hh: _Shape, weight_hr: _Shape | None, *rest: Any, **named: Any
 ) -> int:
-    y = rest[6]  # after h0, c0 and the extras
-    return 2 * y[0] * _recurrent_size(weight_hh, weight_hr)
+    steps: int = rest[6][0]  # of y, after h0, c0 and the extras
+    return 2 * steps * _recurrent_size(weight_hh, weight_hr)
 
 
 def _recurrent_size(weight_hh: _Shape, weight_hr: _Shape | None) -> int:
@@ -665,9 +665,9 @@ def _recurrent_size(weight_hh: _Shape, weight_hr: _Shape | None) -> int:
 def _recur_gradient_flops(
     cell: str, reverse: bool, x: _Shape | None, *rest: Any, out_shape: Any = None, **named: Any
 ) -> int:
-    y, saved = rest[-2:]
-    rows = GATES[cell] * (saved[1] // SAVED[cell])
-    return 2 * y[0] * rows * (y[1] + (0 if x is None else x[1]))
+    (steps, outputs), (_, width) = rest[-2:]
+    flops: int = 2 * steps * GATES[cell] * (width // SAVED[cell]) * (outputs + (0 if x is None else x[1]))
+    return flops
 
 
 def _linear_flops(x: _Shape, weight: _Shape, bias: _Shape | None, **named: Any) -> int:

@@ -425,9 +425,7 @@ def _pool_setup(ctx: Any, arguments: tuple[Any, ...], results: tuple[Tensor, Ten
 
 
 @way_back
-def _pool_backward(
-    ctx: Any, kept: tuple[Tensor, ...], last: bool, d_out: Tensor, _: Tensor
-) -> tuple[Tensor | None, ...]:
+def _pool_backward(ctx: Any, kept: tuple[Any, ...], last: bool, d_out: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
     values, offsets, scores, out, state = kept
     if torch.is_grad_enabled():  # create_graph=True
         pooled = elsewhere.pool(ctx.kind, values, offsets, scores)
