@@ -202,11 +202,3 @@ def test_a_wrong_shape_is_a_runtime_error_as_in_torch(name: str, accelerated: bo
         with pytest.raises(RuntimeError) as error:
             layer(x, None if h is None else (h, h) if lstm else h)
         assert isinstance(error.value, ShapeError)
-
-
-def test_quantising_after_restore() -> None:
-    """quantize_dynamic goes by the very class, which docs/nn.md says."""
-    model = torch.nn.Sequential(torch.nn.LSTM(3, 4))
-    nn.accelerate(model)
-    nn.restore(model)
-    assert type(model[0]) is torch.nn.LSTM

@@ -261,13 +261,8 @@ def _result_type(module: nn.Module, x: Tensor, state: list[Tensor], packed: bool
     Raises ``ShapeError`` where torch refuses too: without autocast nothing is converted in silence.
     """
     if not (torch.is_autocast_enabled("cpu") and torch.get_autocast_dtype("cpu") == torch.bfloat16):
-        given = [("the weights are", _dtype_of(module)), *(("hx is", part.dtype) for part in state)]
-        for what, dtype in given if x.dtype == torch.bfloat16 else ():
-            if dtype != torch.bfloat16:
-                raise ShapeError(
-                    f"input is bfloat16, but {what} {str(dtype).removeprefix('torch.')}. Convert one of them, or use "
-                    'torch.autocast("cpu", torch.bfloat16).'
-                )
+        if x.dtype == torch.bfloat16:
+            _check_bfloat16(module, state)
         return x.dtype
     narrow = isinstance(module, nn.RNNCell) or (isinstance(module, nn.RNNBase) and module.mode.startswith("RNN"))
     if isinstance(module, nn.RNNBase) and module.mode == "LSTM":
@@ -275,6 +270,15 @@ def _result_type(module: nn.Module, x: Tensor, state: list[Tensor], packed: bool
     if narrow and x.dtype == torch.float32:
         return torch.bfloat16
     return x.dtype if narrow or not state else state[-1].dtype  # the last part is what the others are added to
+
+
+def _check_bfloat16(module: nn.Module, state: list[Tensor]) -> None:
+    for what, dtype in [("the weights are", _dtype_of(module)), *(("hx is", part.dtype) for part in state)]:
+        if dtype != torch.bfloat16:
+            raise ShapeError(
+                f"input is bfloat16, but {what} {str(dtype).removeprefix('torch.')}. Convert one of them, or use "
+                'torch.autocast("cpu", torch.bfloat16).'
+            )
 
 
 def _initial(layer: nn.RNNBase, hx: Any, sequences: int) -> list[Tensor]:
