@@ -55,7 +55,7 @@ class _Attend(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     @way_back
-    def backward(ctx: Any, kept: tuple[Tensor, ...], last: bool, d_out: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, kept: tuple[Tensor, ...], last: bool, d_out: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
         queries, keys, flat = kept
         d_queries, d_keys = torch.zeros_like(queries), torch.zeros_like(keys)
         for (ours, theirs), share in zip(ctx.spans, _divided(flat, ctx.spans), strict=True):

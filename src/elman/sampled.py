@@ -114,6 +114,6 @@ class _Surprise(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     @way_back
-    def backward(ctx: Any, kept: tuple[Tensor, ...], last: bool, grad: Tensor) -> Any:
+    def backward(ctx: Any, kept: tuple[Tensor, ...], last: bool, grad: Tensor) -> Any:  # type: ignore[override]
         share = grad / len(kept[0])
         return *(share * part for part in kept), None, None
