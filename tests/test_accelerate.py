@@ -177,6 +177,61 @@ def test_what_is_left_alone(why: str) -> None:
     assert why in left(LEFT[why]())
 
 
+class Aside(torch.nn.GRU):
+    """Says super() for something else, and forward of something else."""
+
+    def forward(self, input: Tensor, hx: Tensor | None = None) -> Any:
+        super().flatten_parameters()
+        return self.other.forward(input)
+
+
+class Named2(torch.nn.GRU):
+    def forward(self, input: Tensor, hx: Tensor | None = None) -> Any:
+        return super(Named2, self).forward(input, hx)  # noqa: UP008
+
+
+class Within(torch.nn.GRU):
+    def forward(self, input: Tensor, hx: Tensor | None = None) -> Any:
+        def run(x: Tensor) -> Any:
+            return super(Within, self).forward(x, hx)
+
+        return run(input)
+
+
+def test_super_is_looked_at_for_what_it_is_asked() -> None:
+    assert left(Aside(5, 6)) == "left alone: its class Aside has a forward of its own"
+    for cls in (Doubled, Named2, Within):
+        assert nn.accelerate(cls(5, 6))[0].why.endswith("which calls ours through super()")
+
+
+@pytest.mark.parametrize("cls", [torch.nn.RNN, torch.nn.LSTM, torch.nn.GRU, torch.nn.LSTMCell])
+def test_a_forward_put_into_torchs_class(cls: type[torch.nn.Module], monkeypatch: pytest.MonkeyPatch) -> None:
+    """For all layers of its kind: theirs is what is called, whether it came before or after."""
+    before, after = cls(5, 6), cls(5, 6)
+    nn.accelerate(after)
+    monkeypatch.setattr(cls, "forward", lambda self, input, hx=None: "theirs")
+    assert left(before) == f"left alone: torch.nn.{cls.__name__}.forward was replaced"
+    assert before(torch.randn(3, 5)) == after(torch.randn(3, 5)) == "theirs"
+    monkeypatch.undo()
+    assert isinstance(after(torch.randn(3, 5)), tuple)
+    assert nn.accelerate(before)[0].swapped
+
+
+@pytest.mark.parametrize("cls", [torch.nn.RNN, torch.nn.LSTM, torch.nn.GRU])
+def test_flat_weights_set_by_hand(cls: type[torch.nn.RNNBase]) -> None:
+    """torch computes with them, and so does an accelerated layer."""
+    before, after, x = cls(5, 6, num_layers=2), cls(5, 6), torch.randn(3, 2, 5)
+    nn.accelerate(after)
+    for layer in (before, after):
+        layer._flat_weights = [torch.zeros_like(weight) for weight in layer._flat_weights]  # type: ignore[union-attr, arg-type]
+    assert left(before) == "left alone: its _flat_weights were set by hand"
+    for layer in (before, after):
+        assert not layer(x)[0].any()
+        layer._init_flat_weights()
+        assert layer(x)[0].any()
+    assert nn.accelerate(before)[0].swapped
+
+
 def test_a_forward_put_onto_the_instance_is_left_alone() -> None:
     layer = torch.nn.GRU(5, 6)
     layer.forward = lambda input, hx=None: "mine"  # type: ignore[method-assign, assignment]

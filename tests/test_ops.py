@@ -316,15 +316,14 @@ def operands(name: str, *, save: bool = True) -> tuple[Any, ...]:
     return (cell.kernel, False, save, x, None, offsets, *weights, None, *state, *none)
 
 
-# test_autograd_registration is left out: the gradients are autograd.Functions around the operators (ops.py says why).
-CHECKS = ("test_schema", "test_faketensor", "test_aot_dispatch_static")
+CHECKS = ("test_schema", "test_autograd_registration", "test_faketensor", "test_aot_dispatch_static")
 
 
 @pytest.mark.parametrize("name", TWINS)
 @pytest.mark.parametrize("save", [True, False])
 def test_operator_recur_is_what_it_says(name: str, save: bool) -> None:
     arguments = operands(name, save=save)
-    torch.library.opcheck(torch.ops.elman.recur.default, arguments, test_utils=CHECKS[:2])
+    torch.library.opcheck(torch.ops.elman.recur.default, arguments, test_utils=CHECKS[:3])
 
 
 @pytest.mark.parametrize("name", TWINS)
@@ -334,9 +333,9 @@ def test_operator_recur_back_is_what_it_says(name: str) -> None:
     y, _, c_last, saved, cells = torch.ops.elman.recur(*arguments)
     d_last = [torch.randn(3, 4), torch.randn(3, 4) if len(c_last) else None]
     back = (cell, reverse, offsets, weight_hh, None, h0, c0, *none, y, cells, saved, torch.randn(5, 4), *d_last)
-    torch.library.opcheck(torch.ops.elman.recur_back.default, back, test_utils=CHECKS[:2])
+    torch.library.opcheck(torch.ops.elman.recur_back.default, back, test_utils=CHECKS[:3])
     gradient = (cell, reverse, x, offsets, h0, None, None, y, saved)
-    torch.library.opcheck(torch.ops.elman.recur_gradient.default, gradient, test_utils=CHECKS[:2])
+    torch.library.opcheck(torch.ops.elman.recur_gradient.default, gradient, test_utils=CHECKS[:3])
 
 
 def test_operators_linear_and_pool_are_what_they_say() -> None:

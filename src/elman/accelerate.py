@@ -10,6 +10,7 @@ from the class it had. So an optimizer needs nothing, and ``isinstance(layer, to
 
 from __future__ import annotations
 
+import dis
 import inspect
 import types
 from collections.abc import Callable, Iterator, Sequence
@@ -38,7 +39,10 @@ class _Sequences(drop_in.OnElman):
     def forward(self, input: Any, hx: Any = None) -> Any:
         """Forwards whole sequences, as torch's layer of that name does."""
         layer: Any = self
-        if drop_in.is_for_kernels(layer, input):
+        node = drop_in.traced(layer, input, hx)
+        if node is not None:
+            return node
+        if drop_in.is_for_kernels(layer, input) and _is_torchs_own(type(self)):
             return drop_in.forward(layer, input, hx)
         return super().forward(input, hx)  # type: ignore[misc]
 
@@ -52,7 +56,10 @@ class _Steps(drop_in.OnElman):
     def forward(self, input: Tensor, hx: Any = None) -> Any:
         """Forwards one step, as torch's cell of that name does."""
         cell: Any = self
-        if drop_in.is_for_kernels(cell, input):
+        node = drop_in.traced(cell, input, hx)
+        if node is not None:
+            return node
+        if drop_in.is_for_kernels(cell, input) and _is_torchs_own(type(self)):
             return drop_in.step(cell, input, hx)
         return super().forward(input, hx)  # type: ignore[misc]
 
@@ -160,7 +167,8 @@ def accelerate(model: nn.Module) -> Report:
     float16 or a complex dtype, compiled or scripted, and of a class that changes how the layer computes. Single calls
     that the core does not serve, after ``model.cuda()`` for example, or in bfloat16 on a processor without it, go to
     torch's own kernels. A second call finds everything done. Layers that are not registered in the model (in a plain
-    list) are not found.
+    list) are not found. ``torch.ao.quantization.quantize_dynamic`` goes by the very class and leaves swapped layers as
+    they are: call `restore` before.
 
     Returns a report: what was swapped, what was not, and why.
 
@@ -283,13 +291,40 @@ def _obstacle(module: nn.Module) -> str:
         return f"its class {own.__qualname__} changes how torch's layer computes"
     for own in _overrides(cls, ("forward",)):
         code = getattr(inspect.unwrap(vars(own)["forward"]), "__code__", None)
-        if code is None or "super" not in code.co_names:
+        if code is None or not _calls_super_forward(code):
             return f"its class {own.__qualname__} has a forward of its own"
+    if not _is_torchs_own(cls):
+        return f"torch.nn.{base.__name__}.forward was replaced"
+    if isinstance(module, nn.RNNBase) and drop_in.has_other_weights(module):
+        return "its _flat_weights were set by hand"
     if any(c.__module__.startswith("torch.distributed") for c in cls.__mro__):
         return "its parameters are sharded"
     if _overrides(cls, ("__init_subclass__",)) or type(cls).__call__ is not type.__call__:
         return f"its class {cls.__qualname__} keeps track of its subclasses"
     return _obstacle_of_weights(module)
+
+
+def _is_torchs_own(cls: type) -> bool:
+    """False where somebody put a function of their own into torch's class, for all layers of its kind."""
+    base = _torch_class(cls)
+    return getattr(getattr(base, "forward", None), "__globals__", None) is vars(nn.modules.rnn)
+
+
+def _calls_super_forward(code: types.CodeType) -> bool:
+    """True where a function, or one inside it, looks up ``super().forward`` or ``super(Cls, self).forward``."""
+    after_super = False
+    for instruction in dis.get_instructions(code):
+        name = instruction.opname
+        if name == "LOAD_SUPER_ATTR":  # Python 3.12 and later
+            if instruction.argval == "forward":
+                return True
+        elif name in ("LOAD_GLOBAL", "LOAD_NAME") and instruction.argval == "super":
+            after_super = True
+        elif name in ("LOAD_METHOD", "LOAD_ATTR"):
+            if after_super and instruction.argval == "forward":
+                return True
+            after_super = False
+    return any(_calls_super_forward(part) for part in code.co_consts if isinstance(part, types.CodeType))
 
 
 def _obstacle_of_weights(module: nn.Module) -> str:

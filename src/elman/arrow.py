@@ -69,7 +69,7 @@ def list_lengths(array: Any) -> Tensor:
     tensor([2, 0])
     """
     if pyarrow().types.is_fixed_size_list(array.type):
-        return torch.full((len(array),), array.type.list_size, dtype=torch.int64)
+        return torch.full((len(array),), array.type.list_size, dtype=torch.int64, device="cpu")
     return torch.from_numpy(array.value_lengths().to_numpy(zero_copy_only=False).astype(np.int64))
 
 
@@ -92,7 +92,7 @@ def numbers_of(array: Any, place: Callable[[int], str]) -> _Array:
         inner = numbers_of(array.flatten(), lambda i: place(i // width))
         return inner.reshape(len(array), width, *inner.shape[1:])
     if types.is_null(array.type):  # the type of a column of empty lists
-        return torch.empty(0).numpy()
+        return torch.empty(0, device="cpu").numpy()
     if not (types.is_integer(array.type) or types.is_floating(array.type) or types.is_boolean(array.type)):
         raise DataError(f"from_arrow expects lists of numbers, got lists of {array.type}.")
     numbers: _Array = np.array(array.to_numpy(zero_copy_only=False))  # copied: Arrow's memory is read-only

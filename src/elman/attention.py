@@ -23,7 +23,9 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from elman import ops
+from elman.compiling import not_compiled
 from elman.errors import OptionError, ShapeError
+from elman.gradients import way_back
 from elman.heads import Linear
 from elman.ragged import Ragged
 
@@ -52,8 +54,9 @@ class _Attend(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, d_out: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
-        queries, keys, flat = ctx.saved_tensors
+    @way_back
+    def backward(ctx: Any, kept: tuple[Tensor, ...], last: bool, d_out: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+        queries, keys, flat = kept
         d_queries, d_keys = torch.zeros_like(queries), torch.zeros_like(keys)
         for (ours, theirs), share in zip(ctx.spans, _divided(flat, ctx.spans), strict=True):
             rows, d_rows = keys[theirs], d_out[ours]
@@ -62,6 +65,12 @@ class _Attend(torch.autograd.Function):
             d_queries[ours] = torch.mm(d_score, rows)
             d_keys[theirs] = torch.mm(share.t(), d_rows).addmm_(d_score.t(), queries[ours])
         return d_queries, d_keys, None
+
+
+@not_compiled  # it cuts by lengths, which a graph does not know, and a graph would not check what is saved
+def _attend(queries: Tensor, keys: Tensor, spans: list[tuple[slice, slice]]) -> tuple[Tensor, Tensor]:
+    answer: tuple[Tensor, Tensor] = _Attend.apply(queries, keys, spans)  # type: ignore[no-untyped-call]
+    return answer
 
 
 def attend(queries: Ragged, keys: Ragged) -> tuple[Ragged, list[Tensor]]:
@@ -83,7 +92,7 @@ def attend(queries: Ragged, keys: Ragged) -> tuple[Ragged, list[Tensor]]:
         raise ShapeError(f"attend expects queries and keys of one width, got shapes {shapes}.")
     spans = list(_spans(queries.offsets.tolist(), keys.offsets.tolist()))
     busy = [(ours, theirs) for ours, theirs in spans if ours.stop > ours.start and theirs.stop > theirs.start]
-    out, flat = _Attend.apply(queries.values, keys.values, busy)  # type: ignore[no-untyped-call]
+    out, flat = _attend(queries.values, keys.values, busy)
     return queries.with_values(out), _divided(flat, spans)
 
 

@@ -43,12 +43,12 @@ class Augment(nn.Module):
             x = _at_speed(x, 1 + self.speed * (2 * torch.rand(len(x), device=x.values.device) - 1))
         keep = torch.ones_like(x.values)
         for _ in range(self.holes):
-            most = torch.minimum(torch.tensor(self.longest), x.lengths // _MOST)
+            most = torch.minimum(torch.tensor(self.longest, device="cpu"), x.lengths // _MOST)
             keep = keep * ~_hole(x.lengths, most, _within(x))[:, None]
         for _ in range(self.bands):
-            width = torch.full((len(x),), x.width)
-            most = torch.minimum(torch.tensor(self.widest), width // 2)
-            away = _hole(width[:, None], most[:, None], torch.arange(x.width).expand(len(x), -1))
+            width = torch.full((len(x),), x.width, device="cpu")
+            most = torch.minimum(torch.tensor(self.widest, device="cpu"), width // 2)
+            away = _hole(width[:, None], most[:, None], torch.arange(x.width, device="cpu").expand(len(x), -1))
             keep = keep * ~away[x.segments]
         return x.with_values(x.values * keep) if self.holes or self.bands else x
 
@@ -60,13 +60,13 @@ class Augment(nn.Module):
 def _within(x: Ragged) -> tuple[Tensor, Tensor]:
     """The sequence of each step, and its place in it."""
     segments = x.segments
-    return segments, torch.arange(x.steps) - x.offsets[segments]
+    return segments, torch.arange(x.steps, device="cpu") - x.offsets[segments]
 
 
 def _hole(lengths: Tensor, most: Tensor, places: Tensor | tuple[Tensor, Tensor]) -> Tensor:
     """Which places lie in a hole that is drawn for each sequence."""
-    size = (torch.rand(lengths.shape) * (most + 1)).long()
-    first = (torch.rand(lengths.shape) * (lengths - size + 1)).long()
+    size = (torch.rand(lengths.shape, device="cpu") * (most + 1)).long()
+    first = (torch.rand(lengths.shape, device="cpu") * (lengths - size + 1)).long()
     if isinstance(places, tuple):
         segments, places = places
         size, first = size[segments], first[segments]
@@ -77,9 +77,11 @@ def _at_speed(x: Ragged, rates: Tensor) -> Ragged:
     """Each sequence with so many times its steps, at least one where it has any, between its own steps."""
     counts = torch.round(x.lengths * rates).long().clamp(min=1) * (x.lengths > 0)
     offsets = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
-    segments = torch.repeat_interleave(torch.arange(len(counts)), counts)
+    segments = torch.repeat_interleave(torch.arange(len(counts), device="cpu"), counts)
     last = (x.lengths - 1)[segments]
-    place = (torch.arange(int(offsets[-1])) - offsets[segments]) * (last / (counts - 1).clamp(min=1)[segments])
+    place = (torch.arange(int(offsets[-1]), device="cpu") - offsets[segments]) * (
+        last / (counts - 1).clamp(min=1)[segments]
+    )
     low = place.long().clamp(max=last)
     share = (place - low)[:, None].to(x.values.dtype)
     rows, begin = x.values, x.offsets[segments]

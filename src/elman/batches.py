@@ -30,7 +30,11 @@ def batches(
         raise OptionError(f"batches needs steps and max_sequences of at least 1, got {steps} and {max_sequences}.")
     lengths = checked_lengths(lengths)
     count = len(lengths)
-    order = torch.arange(count) if generator is None else torch.randperm(count, generator=generator)
+    order = (
+        torch.arange(count, device="cpu")
+        if generator is None
+        else torch.randperm(count, generator=generator, device="cpu")
+    )
     ends: list[int] = lengths[order].cumsum(0).tolist()
     limit = count if max_sequences is None else max_sequences
     cut, first, before = [], 0, 0
@@ -72,11 +76,11 @@ class Piece(NamedTuple):
         """
         before = self.counts.cumsum(0) - self.counts
         start = data.offsets[self.sequences] + self.first
-        return torch.repeat_interleave(start - before, self.counts) + torch.arange(self.steps)
+        return torch.repeat_interleave(start - before, self.counts) + torch.arange(self.steps, device="cpu")
 
     def take(self, places: list[int]) -> Self:
         """The piece with some of its sequences only."""
-        chosen = torch.tensor(places, dtype=torch.int64)
+        chosen = torch.tensor(places, dtype=torch.int64, device="cpu")
         return type(self)(*[part[chosen] for part in self])
 
 
@@ -103,7 +107,11 @@ def pieces(
         )
     lengths = checked_lengths(lengths)
     count = len(lengths)
-    order = (torch.arange(count) if generator is None else torch.randperm(count, generator=generator)).tolist()
+    order = (
+        torch.arange(count, device="cpu")
+        if generator is None
+        else torch.randperm(count, generator=generator, device="cpu")
+    ).tolist()
     sizes: list[int] = lengths.tolist()
     longest = cut or max([1, *sizes])
     limit = count if max_sequences is None else max_sequences
@@ -115,7 +123,7 @@ def pieces(
             room -= min(longest, sizes[order[place]])
             running.append((order[place], 0, -1))
             place += 1
-        sequences, first, before = torch.tensor(running).unbind(1)
+        sequences, first, before = torch.tensor(running, device="cpu").unbind(1)
         found.append(Piece(sequences, first, (lengths[sequences] - first).clamp(max=longest), before))
         running = [
             (sequence, at + longest, rank)

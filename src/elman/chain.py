@@ -55,9 +55,9 @@ class Chain(nn.Module):
         """The score of one path for each sequence."""
         own = scores.values.gather(1, codes[:, None])[:, 0]
         filled = scores.lengths > 0
-        first = torch.zeros(scores.steps, dtype=torch.bool)
+        first = torch.zeros(scores.steps, dtype=torch.bool, device="cpu")
         first[scores.offsets[:-1][filled]] = True
-        last = torch.zeros(scores.steps, dtype=torch.bool)
+        last = torch.zeros(scores.steps, dtype=torch.bool, device="cpu")
         last[scores.offsets[1:][filled] - 1] = True
         moves = torch.where(first, self.start[codes], self.weight[codes.roll(1), codes])
         each = own + moves + torch.where(last, self.end[codes], 0.0)
@@ -157,9 +157,9 @@ def _lanes(x: Ragged) -> _Lanes:
     lengths = x.lengths
     order = torch.argsort(lengths, descending=True, stable=True)
     rank = torch.empty_like(order)
-    rank[order] = torch.arange(len(order))
+    rank[order] = torch.arange(len(order), device="cpu")
     segments = x.segments
-    time = torch.arange(x.steps) - x.offsets[:-1][segments]
+    time = torch.arange(x.steps, device="cpu") - x.offsets[:-1][segments]
     rows = torch.argsort(time * len(order) + rank[segments])
     return _Lanes(order, rows, torch.bincount(time).tolist())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -26,10 +27,17 @@ def constant(function: _Function) -> _Function:
 
 
 def not_compiled(function: _Function) -> _Function:
-    """``torch.compiler.disable``: a graph breaks where `function` is called. The first call loads the compiler.
+    """``torch.compiler.disable``: a graph breaks where `function` is called.
 
     >>> not_compiled(lambda: 42)()
     42
     """
-    wrapped: _Function = torch._disable_dynamo(function)  # type: ignore[attr-defined, assignment]
-    return wrapped
+    disabled = torch._disable_dynamo(function)  # type: ignore[attr-defined]
+
+    @functools.wraps(function)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        if torch.compiler.is_compiling():  # else the compiler would be loaded for nothing
+            return disabled(*args, **kwargs)
+        return function(*args, **kwargs)
+
+    return wrapped  # type: ignore[return-value]

@@ -43,9 +43,9 @@ def windows(offsets: Tensor, kernel: int, stride: int = 1, before: int = 0, skip
     lengths = offsets.diff()
     counts = ((lengths - skip).clamp(min=0) + stride - 1) // stride
     after = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
-    sequence = torch.repeat_interleave(torch.arange(len(counts)), counts)
-    steps = (torch.arange(int(after[-1])) - after[sequence]) * stride + skip - before
-    within = steps[:, None] + torch.arange(kernel)
+    sequence = torch.repeat_interleave(torch.arange(len(counts), device="cpu"), counts)
+    steps = (torch.arange(int(after[-1]), device="cpu") - after[sequence]) * stride + skip - before
+    within = steps[:, None] + torch.arange(kernel, device="cpu")
     inside = (within >= 0) & (within < lengths[sequence, None])
     return Windows(torch.where(inside, within + offsets[sequence, None], -1), after)
 
@@ -59,9 +59,9 @@ def neighbours(image: tuple[int, int], kernel: int, stride: int = 1) -> Tensor:
     [-1, -1, -1, -1, 0, 1, -1, 2, 3]
     """
     (height, width), reach = image, kernel // 2
-    near = torch.arange(kernel) - reach
-    rows = torch.arange(0, height, stride)[:, None, None, None] + near[:, None]
-    columns = torch.arange(0, width, stride)[:, None, None] + near
+    near = torch.arange(kernel, device="cpu") - reach
+    rows = torch.arange(0, height, stride, device="cpu")[:, None, None, None] + near[:, None]
+    columns = torch.arange(0, width, stride, device="cpu")[:, None, None] + near
     inside = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
     return torch.where(inside, rows * width + columns, -1).flatten(0, 1).flatten(1)
 
@@ -111,14 +111,14 @@ class ConvolutionLayer(nn.Module):
     def initial_state(self) -> ConvolutionState:
         """Before the first step: zeros, as beyond the edge of a whole sequence."""
         recent = self.gain.new_zeros(self.kernel - 1, self.inputs)
-        return ConvolutionState(recent, torch.zeros(1, dtype=torch.int64))
+        return ConvolutionState(recent, torch.zeros(1, dtype=torch.int64, device="cpu"))
 
     def advance(self, values: Tensor, state: ConvolutionState) -> tuple[Tensor, ConvolutionState]:
         """The windows that end in the next steps [steps, inputs] of one sequence; causal layers only."""
         known = torch.cat([state.recent, values])
         kept = self.kernel - 1
         skip = kept + int(-state.seen) % self.stride
-        found = windows(torch.tensor([0, len(known)]), self.kernel, self.stride, kept, skip)
+        found = windows(torch.tensor([0, len(known)], device="cpu"), self.kernel, self.stride, kept, skip)
         after = ConvolutionState(known[len(known) - kept :], state.seen + len(values))
         return self._read(known, found.rows), after
 

@@ -6,6 +6,7 @@ that `elman.accelerate` puts into a model that exists.
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import torch
@@ -41,7 +42,8 @@ def forward(layer: nn.RNNBase, input: Any, hx: Any = None, memory: str = "save")
         return input.with_values(y), last
     if isinstance(input, PackedSequence):
         x = Ragged.from_packed(input)
-        y, last = _stack(layer, x.values, x.offsets, hx, memory, packed=True)
+        uneven = int(input.batch_sizes[0]) != int(input.batch_sizes[-1])  # else torch takes them as a padded tensor
+        y, last = _stack(layer, x.values, x.offsets, hx, memory, packed=uneven)
         return x.with_values(y).to_packed(like=input), last
     if not isinstance(input, Tensor):
         raise ShapeError(
@@ -62,9 +64,9 @@ def step(cell: nn.RNNCellBase, input: Tensor, hx: Any = None) -> Any:
     """
     if input.dim() not in (1, 2):
         raise ShapeError(f"input must have 1 or 2 dimensions, got shape {list(input.shape)}.")
-    alone, kind = input.dim() == 1, _result_type(cell, input)
-    x = input.unsqueeze(0) if alone else input
     parts = _parts_of(isinstance(cell, nn.LSTMCell), hx)
+    alone, kind = input.dim() == 1, _result_type(cell, input, parts)
+    x = input.unsqueeze(0) if alone else input
     for part in parts:
         if list(part.shape) != [*input.shape[:-1], cell.hidden_size]:
             raise ShapeError(f"hx must have shape {[*input.shape[:-1], cell.hidden_size]}, got {list(part.shape)}.")
@@ -93,18 +95,38 @@ def kernel_of(module: nn.RNNBase | nn.RNNCellBase) -> str:
     return "lstm" if isinstance(module, nn.LSTMCell) else "gru"
 
 
-def is_for_torch(input: Any) -> bool:
+def is_for_torch(module: nn.Module, input: Any, hx: Any = None) -> bool:
     """True for a call that torch's own kernels should serve, which give the same result.
 
-    On a GPU that is cuDNN, all layers in one call. What ``torch.jit.trace`` records is to run without this package. And
-    torch.func's gradients see torch's operators only (`ops` says no to vmap and jvp, as torch does).
+    On a GPU that is cuDNN, all layers in one call. What ``torch.jit.trace`` and ``torch.onnx.export`` record is to run
+    without this package. And torch.func's gradients see torch's operators only; so do jvp where the layer has no part
+    in it (`ops` says no to vmap and jvp, as torch does).
     """
     data = _data(input)
     if data is None:
         return False
-    if data.device.type not in ("cpu", "meta") or _transform() not in ("", "Vmap", "Jvp"):
+    transform = _transform()
+    if data.device.type not in ("cpu", "meta") or transform not in ("", "Vmap", "Jvp"):
         return True
-    return torch.jit.is_tracing()  # type: ignore[attr-defined, no-any-return, no-untyped-call]
+    if transform == "Jvp" and not any(map(_has_tangent, [data, *_parts(hx), *module.parameters()])):
+        return True
+    return torch.jit.is_tracing() or _exports_onnx()  # type: ignore[attr-defined, no-untyped-call]
+
+
+@constant  # a graph is made for one or the other
+def _exports_onnx() -> bool:
+    onnx = sys.modules.get("torch.onnx")
+    return onnx is not None and bool(onnx.is_in_onnx_export())
+
+
+def traced(module: nn.Module, input: Any, hx: Any) -> Any:
+    """A call as ``torch.fx.symbolic_trace`` records it of torch's layers, a node that calls the module; else None."""
+    proxy = next((given for given in (input, hx) if isinstance(given, torch.fx.Proxy)), None)
+    if proxy is None:
+        return None
+    tracer: Any = proxy.tracer
+    given = (input,) if hx is None else (input, hx)
+    return tracer.create_proxy("call_module", tracer.path_of_module(module), given, {})
 
 
 def is_for_kernels(module: nn.Module, input: Any) -> bool:
@@ -113,10 +135,25 @@ def is_for_kernels(module: nn.Module, input: Any) -> bool:
     if data is None:
         return isinstance(input, Ragged)
     return (
-        not is_for_torch(input)
+        not is_for_torch(module, input)
         and _fits(module, data.dtype, _dtype_of(module))
-        and (torch.compiler.is_compiling() or (not _transform() and forward_ad._current_level < 0))
+        and (
+            torch.compiler.is_compiling()
+            or (not _transform() and forward_ad._current_level < 0 and not has_other_weights(module))
+        )
     )
+
+
+def has_other_weights(module: nn.Module) -> bool:
+    """True where torch's forward would compute with tensors that were put into ``_flat_weights`` by hand."""
+    flat = zip(*(getattr(module, name, ()) for name in _FLAT), strict=False)
+    return any(
+        weight is not None and ref is not None and ref() is module._parameters.get(name) and weight is not ref()
+        for name, ref, weight in flat
+    )
+
+
+_FLAT = ("_flat_weights_names", "_flat_weight_refs", "_flat_weights")
 
 
 def _fits(module: nn.Module, data: torch.dtype, weights: torch.dtype | None) -> bool:
@@ -149,6 +186,10 @@ def _transform() -> str:
     return str(torch._C._functorch.peek_interpreter_stack().key().name)
 
 
+def _has_tangent(tensor: Tensor) -> bool:
+    return forward_ad.unpack_dual(tensor).tangent is not None
+
+
 def _dtype_of(module: nn.Module) -> torch.dtype | None:
     """Of the first parameter. A weight is not asked: where it is parametrized, looking at it computes it."""
     return next((parameter.dtype for parameter in module.parameters()), None)
@@ -165,21 +206,32 @@ def _padded(layer: nn.RNNBase, input: Tensor, hx: Any, memory: str) -> tuple[Ten
     by_sequence = input if layer.batch_first else input.transpose(0, 1)
     sequences, length, width = by_sequence.shape
     offsets = torch.arange(sequences + 1, device="cpu") * length
-    y, last = _stack(layer, by_sequence.reshape(sequences * length, width), offsets, hx, memory)
+    values = _own(by_sequence, torch.is_grad_enabled()).reshape(sequences * length, width)
+    y, last = _stack(layer, values, offsets, hx, memory)
     y = y.reshape(sequences, length, y.shape[1])
-    # Contiguous as torch's is: callers go on with .view().
-    output = y if layer.batch_first else y.transpose(0, 1).contiguous()
+    output = y if layer.batch_first else y.transpose(0, 1)
+    # Contiguous as torch's is: callers go on with .view(). Of two directions y was joined, and nobody else has it.
+    output = _own(output, y.requires_grad and not layer.bidirectional).contiguous()
     if alone:
         return output.squeeze(0 if layer.batch_first else 1), _like(last, [part.squeeze(1) for part in _parts(last)])
     return output, last
+
+
+def _own(tensor: Tensor, needed: bool) -> Tensor:
+    """A copy where one is needed: the way back reads what goes in and comes out, and callers may write in both.
+
+    As in torch's layers, whose results ReLU(inplace=True), ``y += x`` and ``y[~mask] = 0`` change.
+    """
+    return ops.private(tensor) if needed and not torch.compiler.is_exporting() else tensor
 
 
 def _stack(
     layer: nn.RNNBase, values: Tensor, offsets: Tensor, hx: Any, memory: str, packed: bool = False
 ) -> tuple[Tensor, Any]:
     """All layers and directions: [steps, inputs] to [steps, directions * hidden], and the last state."""
-    kind, ways = _result_type(layer, values, packed), 2 if layer.bidirectional else 1
-    h0, c0 = _initial(layer, hx, offsets.shape[0] - 1)
+    parts, ways = _initial(layer, hx, offsets.shape[0] - 1), 2 if layer.bidirectional else 1
+    kind = _result_type(layer, values, parts, packed)
+    h0, c0 = [*parts, None, None][:2]
     h_last, c_last = [], []
     for index in range(layer.num_layers):
         if index > 0 and layer.dropout > 0:
@@ -203,23 +255,40 @@ def _stack(
     return values.to(kind), (h, torch.stack(c_last).to(kind)) if layer.mode == "LSTM" else h
 
 
-def _result_type(module: nn.Module, x: Tensor, packed: bool = False) -> torch.dtype:
-    """Of y and the state, which under autocast depends on the layer and the kind of input: here as in torch."""
+def _result_type(module: nn.Module, x: Tensor, state: list[Tensor], packed: bool = False) -> torch.dtype:
+    """Of y and the state, which under autocast depends on the layer and the kind of input: here as in torch.
+
+    Raises ``ShapeError`` where torch refuses too: without autocast nothing is converted in silence.
+    """
+    if not (torch.is_autocast_enabled("cpu") and torch.get_autocast_dtype("cpu") == torch.bfloat16):
+        if x.dtype == torch.bfloat16:
+            _check_bfloat16(module, state)
+        return x.dtype
     narrow = isinstance(module, nn.RNNCell) or (isinstance(module, nn.RNNBase) and module.mode.startswith("RNN"))
     if isinstance(module, nn.RNNBase) and module.mode == "LSTM":
         narrow = not packed and not module.proj_size
-    return torch.bfloat16 if narrow and ops.autocasts(x) else x.dtype
+    if narrow and x.dtype == torch.float32:
+        return torch.bfloat16
+    return x.dtype if narrow or not state else state[-1].dtype  # the last part is what the others are added to
 
 
-def _initial(layer: nn.RNNBase, hx: Any, sequences: int) -> tuple[Tensor | None, Tensor | None]:
+def _check_bfloat16(module: nn.Module, state: list[Tensor]) -> None:
+    for what, dtype in [("the weights are", _dtype_of(module)), *(("hx is", part.dtype) for part in state)]:
+        if dtype != torch.bfloat16:
+            raise ShapeError(
+                f"input is bfloat16, but {what} {str(dtype).removeprefix('torch.')}. Convert one of them, or use "
+                'torch.autocast("cpu", torch.bfloat16).'
+            )
+
+
+def _initial(layer: nn.RNNBase, hx: Any, sequences: int) -> list[Tensor]:
     parts = _parts_of(layer.mode == "LSTM", hx)
     rows = layer.num_layers * (2 if layer.bidirectional else 1)
     for part, width in zip(parts, (layer.proj_size or layer.hidden_size, layer.hidden_size), strict=False):
         expected = [rows, sequences, width]
         if list(part.shape) != expected:
             raise ShapeError(f"hx must have shape {expected}, got {list(part.shape)}.")
-    h0, c0 = [*parts, None, None][:2]
-    return h0, c0
+    return [_own(part, torch.is_grad_enabled()) for part in parts]
 
 
 def _parts_of(lstm: bool, hx: Any) -> list[Tensor]:

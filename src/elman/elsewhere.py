@@ -91,7 +91,7 @@ def _by_time(offsets: Tensor, reverse: bool) -> tuple[Tensor, Tensor, Tensor]:
     sequences = longest_first[lengths[longest_first] > 0]
     lengths = lengths[sequences]
     longest = int(lengths[0]) if len(lengths) else 0
-    step = torch.arange(longest)
+    step = torch.arange(longest, device=offsets.device)
     batch_sizes = (lengths[None, :] > step[:, None]).sum(1)
     exists = lengths[None, :] > step[:, None]
     first = offsets[sequences]
@@ -105,7 +105,7 @@ def pool(kind: str, values: Tensor, offsets: Tensor, scores: Tensor | None) -> T
     index = torch.repeat_interleave(torch.arange(len(lengths), device=values.device), lengths)
     zeros = values.new_zeros(len(lengths), values.shape[1])
     if kind == "max":
-        return zeros.scatter_reduce(0, index[:, None].expand_as(values), values, "amax", include_self=False)
+        return _greatest(values, index[:, None].expand_as(values), zeros)
     if kind == "mean":
         return zeros.index_add(0, index, values) / lengths.clamp(min=1)[:, None]
     if scores is None:
@@ -115,6 +115,16 @@ def pool(kind: str, values: Tensor, offsets: Tensor, scores: Tensor | None) -> T
     total = scores.new_zeros(len(lengths)).index_add(0, index, weights)
     weighted = zeros.index_add(0, index, weights[:, None] * values)
     return weighted / torch.where(total == 0, torch.ones_like(total), total)[:, None]
+
+
+def _greatest(values: Tensor, index: Tensor, zeros: Tensor) -> Tensor:
+    """The greatest of each sequence and unit. Of equal ones the first alone has the gradient, as on the CPU."""
+    found = zeros.scatter_reduce(0, index, values.detach(), "amax", include_self=False)
+    steps = torch.arange(len(values), device=values.device)[:, None]
+    places = torch.where(values.detach() == found.gather(0, index), steps, len(values))
+    first = torch.full_like(found, len(values), dtype=torch.int64).scatter_reduce(0, index, places, "amin")
+    taken = torch.cat([values, values.new_zeros(1, values.shape[1])]).gather(0, first)
+    return torch.where(first < len(values), taken, found)
 
 
 def scan(
@@ -135,8 +145,8 @@ def scan(
     if h0 is not None:
         start = h0 if j0 is None else torch.complex(h0, j0)
     lengths = offsets.diff()
-    of = torch.repeat_interleave(torch.arange(sequences), lengths)
-    since = torch.arange(len(of)) - offsets[of]
+    of = torch.repeat_interleave(torch.arange(sequences, device=offsets.device), lengths)
+    since = torch.arange(len(of), device=offsets.device) - offsets[of]
     if reverse:
         since = lengths[of] - 1 - since
     of, since = of.to(gates.device), since.to(gates.device)[:, None]

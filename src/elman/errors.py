@@ -23,8 +23,8 @@ class DataError(ElmanError, ValueError):
     """
 
 
-class ShapeError(ElmanError, ValueError):
-    """The shapes or dtypes of a call do not fit together. Mend the call.
+class ShapeError(ElmanError, ValueError, RuntimeError):
+    """The shapes or dtypes of a call do not fit together. Mend the call. A RuntimeError too, as torch's layers raise.
 
     >>> raise ShapeError("GRU expects inputs of width 64, got values of shape [1200, 40]. Build it with inputs=40.")
     Traceback (most recent call last):

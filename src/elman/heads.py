@@ -136,7 +136,7 @@ class Pool(nn.Module):
 
     def initial_state(self, sequences: int) -> Tensor:
         """The running state of so many sequences that have no steps yet: [sequences, parts, width + 2]."""
-        state = torch.zeros(sequences, len(self.kinds), self.width + 2)
+        state = torch.zeros(sequences, len(self.kinds), self.width + 2, device="cpu")
         state[..., -1] = -math.inf
         return state
 
@@ -144,7 +144,7 @@ class Pool(nn.Module):
     def step(self, x: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         """Adds one step [sequences, width] of each sequence; returns the result so far and the next state."""
         self._check(x)
-        offsets = torch.arange(len(x) + 1)
+        offsets = torch.arange(len(x) + 1, device="cpu")
         parts, after = [], []
         for index, kind in enumerate(self.kinds):
             before = state[:, index].to(x.dtype).contiguous()

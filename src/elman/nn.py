@@ -40,7 +40,10 @@ class _Layers(drop_in.OnElman, nn.RNNBase):
 
         Raises ``ShapeError`` for shapes and dtypes that do not fit, ``OptionError`` for what the kernels do not do.
         """
-        if drop_in.is_for_torch(input):
+        node = drop_in.traced(self, input, hx)
+        if node is not None:
+            return node
+        if drop_in.is_for_torch(self, input, hx):
             return self._as_torch().forward(input, hx)
         return drop_in.forward(self, input, hx, self.memory)
 
@@ -178,7 +181,10 @@ class RNNCell(drop_in.OnElman, nn.RNNCell):
 
     def forward(self, input: Tensor, hx: Tensor | None = None) -> Tensor:
         """Forwards one step: [B, inputs] or [inputs] to [B, hidden] or [hidden]."""
-        return super().forward(input, hx) if drop_in.is_for_torch(input) else drop_in.step(self, input, hx)
+        node: Tensor | None = drop_in.traced(self, input, hx)
+        if node is not None:
+            return node
+        return super().forward(input, hx) if drop_in.is_for_torch(self, input, hx) else drop_in.step(self, input, hx)
 
     def __prepare_scriptable__(self) -> nn.Module:
         raise OptionError(_NO_SCRIPT.format(type(self).__name__))
@@ -194,7 +200,10 @@ class LSTMCell(drop_in.OnElman, nn.LSTMCell):
 
     def forward(self, input: Tensor, hx: tuple[Tensor, Tensor] | None = None) -> tuple[Tensor, Tensor]:
         """Forwards one step: [B, inputs] or [inputs] to h and c, each [B, hidden] or [hidden]."""
-        return super().forward(input, hx) if drop_in.is_for_torch(input) else drop_in.step(self, input, hx)
+        node: tuple[Tensor, Tensor] | None = drop_in.traced(self, input, hx)
+        if node is not None:
+            return node
+        return super().forward(input, hx) if drop_in.is_for_torch(self, input, hx) else drop_in.step(self, input, hx)
 
     def __prepare_scriptable__(self) -> nn.Module:
         raise OptionError(_NO_SCRIPT.format(type(self).__name__))
@@ -209,7 +218,10 @@ class GRUCell(drop_in.OnElman, nn.GRUCell):
 
     def forward(self, input: Tensor, hx: Tensor | None = None) -> Tensor:
         """Forwards one step: [B, inputs] or [inputs] to [B, hidden] or [hidden]."""
-        return super().forward(input, hx) if drop_in.is_for_torch(input) else drop_in.step(self, input, hx)
+        node: Tensor | None = drop_in.traced(self, input, hx)
+        if node is not None:
+            return node
+        return super().forward(input, hx) if drop_in.is_for_torch(self, input, hx) else drop_in.step(self, input, hx)
 
     def __prepare_scriptable__(self) -> nn.Module:
         raise OptionError(_NO_SCRIPT.format(type(self).__name__))

@@ -1,19 +1,21 @@
 """The compiled kernels as torch operators (``torch.ops.elman.*``); the only module that imports the compiled core.
 
-``torch.compile`` sees each as one opaque call instead of breaking its graph. They know nothing of gradients:
-`elman.ops` does. Arguments are those of csrc/api.h; results are new tensors, except that `recur_back` writes over
+``torch.compile`` sees each as one opaque call instead of breaking its graph. `elman.ops` registers their gradients.
+Arguments are those of csrc/api.h; results are new tensors, except that `recur_back` writes over
 `saved`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.library import Library
 from torch.utils.dlpack import to_dlpack  # type: ignore[attr-defined]
+from torch.utils.flop_counter import register_flop_formula
 
 from elman.errors import BuildError, OptionError, ShapeError
 
@@ -33,44 +35,45 @@ SAVED = {"rnn_tanh": 1, "rnn_relu": 1, "lstm": 4, "gru": 4}
 
 KernelStepper = _kernels.Stepper  # one stream of steps outside torch; see elman.stepper
 
-_library = Library("elman", "DEF")
+library = Library("elman", "DEF")
 _EXTRAS = "Tensor? decay, Tensor? drop, Tensor? keep, Tensor? keep_cell"
-_library.define(
+library.define(
     "recur(str cell, bool reverse, bool save, Tensor x, Tensor? index, Tensor offsets, Tensor weight_ih, "
     "Tensor weight_hh, Tensor? bias_ih, Tensor? bias_hh, Tensor? weight_hr, Tensor? h0, Tensor? c0, "
     f"{_EXTRAS}) -> (Tensor, Tensor, Tensor, Tensor, Tensor)"
 )
-_library.define(
+library.define(
     "recur_back(str cell, bool reverse, Tensor offsets, Tensor weight_hh, Tensor? weight_hr, Tensor? h0, Tensor? c0, "
     f"{_EXTRAS}, Tensor y, Tensor cells, Tensor(a!) saved, Tensor? dy, Tensor? dh_last, Tensor? dc_last) "
     "-> (Tensor, Tensor, Tensor, Tensor, Tensor)"
 )
-_library.define(
+library.define(
     "recur_gradient(str cell, bool reverse, Tensor? x, Tensor offsets, Tensor? h0, Tensor? decay, Tensor? drop, "
     "Tensor y, Tensor saved) -> (Tensor, Tensor, Tensor, Tensor)"
 )
-_library.define("outer(Tensor a, Tensor b) -> Tensor")
-_library.define("collect(Tensor a, Tensor index, SymInt rows) -> Tensor")
-_library.define("linear(Tensor x, Tensor weight, Tensor? bias) -> Tensor")
-_library.define("pool(str kind, Tensor values, Tensor offsets, Tensor? scores, Tensor? initial) -> (Tensor, Tensor)")
-_library.define(
+library.define("copy(Tensor x) -> Tensor")
+library.define("outer(Tensor a, Tensor b) -> Tensor")
+library.define("collect(Tensor a, Tensor index, SymInt rows) -> Tensor")
+library.define("linear(Tensor x, Tensor weight, Tensor? bias) -> Tensor")
+library.define("pool(str kind, Tensor values, Tensor offsets, Tensor? scores, Tensor? initial) -> (Tensor, Tensor)")
+library.define(
     "pool_back(str kind, Tensor values, Tensor offsets, Tensor? scores, Tensor state, Tensor out, Tensor dout) "
     "-> (Tensor, Tensor)"
 )
-_library.define(
+library.define(
     "scan(str cell, str candidate, bool reverse, Tensor gates, Tensor offsets, Tensor? decay, Tensor? h0, Tensor? j0) "
     "-> (Tensor, Tensor, Tensor)"
 )
-_library.define(
+library.define(
     "scan_back(str cell, str candidate, bool reverse, Tensor gates, Tensor offsets, Tensor? decay, Tensor? h0, "
     "Tensor? j0, Tensor y, Tensor? dy, Tensor? dh_last, Tensor? dj_last) -> (Tensor, Tensor, Tensor, Tensor)"
 )
-_library.define(
+library.define(
     "norm_lstm(bool reverse, bool save, Tensor gates, Tensor offsets, Tensor weight_hh, Tensor gain_ih, "
     "Tensor gain_hh, Tensor? bias, Tensor gain_cell, Tensor? bias_cell, Tensor? h0, Tensor? c0) "
     "-> (Tensor, Tensor, Tensor, Tensor, Tensor)"
 )
-_library.define(
+library.define(
     "norm_lstm_back(bool reverse, Tensor gates, Tensor offsets, Tensor weight_hh, Tensor gain_ih, Tensor gain_hh, "
     "Tensor? bias, Tensor gain_cell, Tensor? bias_cell, Tensor? c0, Tensor sums, Tensor cells, Tensor? dy, "
     "Tensor? dh_last, Tensor? dc_last) -> (Tensor, Tensor, Tensor, Tensor, Tensor)"
@@ -315,6 +318,14 @@ def _recur_gradient_fake(
 def _sums(dtype: torch.dtype) -> torch.dtype:
     """The type that numbers of `dtype` are added up in."""
     return torch.float32 if dtype == torch.bfloat16 else dtype
+
+
+def _copy_cpu(x: Tensor) -> Tensor:
+    return x.clone(memory_format=torch.contiguous_format)
+
+
+def _copy_fake(x: Tensor) -> Tensor:
+    return x.new_empty(x.shape)
 
 
 def _linear_cpu(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
@@ -600,6 +611,7 @@ _OPERATORS: list[tuple[str, Callable[..., Any], Callable[..., Any]]] = [
     ("recur", _recur_cpu, _recur_fake),
     ("recur_back", _recur_back_cpu, _recur_back_fake),
     ("recur_gradient", _recur_gradient_cpu, _recur_gradient_fake),
+    ("copy", _copy_cpu, _copy_fake),
     ("linear", _linear_cpu, _linear_fake),
     ("outer", _outer_cpu, _outer_fake),
     ("collect", _collect_cpu, _collect_fake),
@@ -611,5 +623,80 @@ _OPERATORS: list[tuple[str, Callable[..., Any], Callable[..., Any]]] = [
     ("norm_lstm_back", _norm_lstm_back_cpu, _norm_lstm_back_fake),
 ]
 for _name, _cpu, _fake in _OPERATORS:
-    _library.impl(_name, _cpu, "CPU")
-    torch.library.register_fake(f"elman::{_name}", _fake, lib=_library)
+    library.impl(_name, _cpu, "CPU")
+    torch.library.register_fake(f"elman::{_name}", _fake, lib=library)
+
+
+# ------------------------------------------------------------------------------------------------ counting operations
+
+_Shape = Sequence[int]
+
+
+def _recur_flops(
+    cell: str,
+    reverse: bool,
+    save: bool,
+    x: _Shape,
+    index: _Shape | None,
+    offsets: _Shape,
+    weight_ih: _Shape,
+    weight_hh: _Shape,
+    bias_ih: _Shape | None,
+    bias_hh: _Shape | None,
+    weight_hr: _Shape | None,
+    *rest: Any,
+    **named: Any,
+) -> int:
+    steps = (x if index is None else index)[0]
+    return 2 * (x[0] * math.prod(weight_ih) + steps * _recurrent_size(weight_hh, weight_hr))
+
+
+def _recur_back_flops(
+    cell: str, reverse: bool, offsets: _Shape, weight_hh: _Shape, weight_hr: _Shape | None, *rest: Any, **named: Any
+) -> int:
+    steps: int = rest[6][0]  # of y, after h0, c0 and the extras
+    return 2 * steps * _recurrent_size(weight_hh, weight_hr)
+
+
+def _recurrent_size(weight_hh: _Shape, weight_hr: _Shape | None) -> int:
+    return math.prod(weight_hh) + (0 if weight_hr is None else math.prod(weight_hr))
+
+
+def _recur_gradient_flops(
+    cell: str, reverse: bool, x: _Shape | None, *rest: Any, out_shape: Any = None, **named: Any
+) -> int:
+    (steps, outputs), (_, width) = rest[-2:]
+    flops: int = 2 * steps * GATES[cell] * (width // SAVED[cell]) * (outputs + (0 if x is None else x[1]))
+    return flops
+
+
+def _linear_flops(x: _Shape, weight: _Shape, bias: _Shape | None, **named: Any) -> int:
+    return 2 * x[0] * math.prod(weight)
+
+
+def _outer_flops(a: _Shape, b: _Shape, **named: Any) -> int:
+    return 2 * a[0] * a[1] * b[1]
+
+
+def _norm_lstm_flops(
+    reverse: bool, save: bool, gates: _Shape, offsets: _Shape, weight_hh: _Shape, *_: Any, **n: Any
+) -> int:
+    return 2 * gates[0] * math.prod(weight_hh)
+
+
+def _norm_lstm_back_flops(reverse: bool, gates: _Shape, offsets: _Shape, weight_hh: _Shape, *_: Any, **n: Any) -> int:
+    return 2 * gates[0] * math.prod(weight_hh)
+
+
+#: Of products of matrices, as torch counts; the formulas of the other operators are 0.
+_FLOPS: dict[str, Callable[..., int]] = {
+    "recur": _recur_flops,
+    "recur_back": _recur_back_flops,
+    "recur_gradient": _recur_gradient_flops,
+    "linear": _linear_flops,
+    "outer": _outer_flops,
+    "norm_lstm": _norm_lstm_flops,
+    "norm_lstm_back": _norm_lstm_back_flops,
+}
+for _name, _formula in _FLOPS.items():
+    register_flop_formula(getattr(torch.ops.elman, _name))(_formula)

@@ -20,7 +20,8 @@ from torch.autograd.function import once_differentiable
 from elman import elsewhere
 from elman.compiling import constant, not_compiled
 from elman.errors import OptionError, ShapeError
-from elman.operators import CANDIDATES, GATES, POOLS, SCANS, check_batch, check_shapes, choose_set, info
+from elman.gradients import is_wrapped, register, way_back
+from elman.operators import CANDIDATES, GATES, POOLS, SCANS, check_batch, check_shapes, choose_set, info, library
 
 __all__ = [
     "CANDIDATES",
@@ -36,6 +37,7 @@ __all__ = [
     "pieces",
     "pool",
     "pool_on",
+    "private",
     "recur",
     "scan",
     "waves",
@@ -127,7 +129,7 @@ def _back(
         x, of_x = None, torch.ops.elman.collect(of_x, layer.symbols, layer.x.shape[0])
     dx = d_ih = d_hh = d_bias_ih = d_bias_hh = d_hr = None
     if wants_x:
-        dx = torch.ops.elman.linear(of_x, layer.weight_ih.t(), None).to(layer.x.dtype)
+        dx = _linear(False, of_x, layer.weight_ih.t(), None).to(layer.x.dtype)
     if wants_weights:
         d_ih, d_hh, d_bias_ih, d_bias_hh = torch.ops.elman.recur_gradient(
             cell, reverse, x, layer.offsets, layer.h0, layer.decay, layer.drop, y, saved
@@ -139,32 +141,35 @@ def _back(
     return _Gradients(dx, d_ih, d_hh, d_bias_ih, d_bias_hh, d_hr, dh0, dc0, d_decay)
 
 
-class _Recur(torch.autograd.Function):
-    """Keeps the gates of every step for the way back."""
+def _recur_setup(ctx: Any, arguments: tuple[Any, ...], results: tuple[Tensor, ...]) -> None:
+    cell, reverse, save, *tensors = arguments
+    y, _, _, saved, cells = results
+    ctx.cell, ctx.reverse, ctx.save = cell, reverse, save
+    ctx.mark_non_differentiable(saved, cells)
+    ctx.save_for_backward(*tensors, y, saved, cells)
+    ctx.set_materialize_grads(False)
 
-    @staticmethod
-    def forward(ctx: Any, cell: str, reverse: bool, *tensors: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
-        y, h_last, c_last, saved, cells = torch.ops.elman.recur(cell, reverse, True, *tensors)
-        ctx.cell, ctx.reverse, ctx.saved = cell, reverse, saved
-        ctx.save_for_backward(*tensors, y, cells)
-        ctx.set_materialize_grads(False)
-        return y, h_last, c_last
 
-    @staticmethod
-    def backward(ctx: Any, *d_results: Tensor | None) -> tuple[Tensor | None, ...]:
-        *tensors, y, cells = ctx.saved_tensors
-        wants, saved = list(ctx.needs_input_grad[2:]), ctx.saved
-        if torch.is_grad_enabled():  # create_graph=True
-            answer = _by_torch(ctx.cell, ctx.reverse, _Layer(*tensors))
-            return None, None, *_differentiable(answer, d_results, tensors, wants)
-        if saved is None:  # a second time (retain_graph): the first wrote its gradients over it
-            saved = torch.ops.elman.recur(ctx.cell, ctx.reverse, True, *tensors)[3]
-        ctx.saved = None
-        dy, dh, dc = d_results
-        gradients = _back(
-            ctx.cell, ctx.reverse, _Layer(*tensors), y, cells, saved, (dy, dh, dc), wants[0], any(wants[3:8])
-        )
-        return None, None, *gradients.wanted(wants)
+@way_back
+def _recur_backward(
+    ctx: Any, kept: tuple[Tensor, ...], last: bool, *d_results: Tensor | None
+) -> tuple[Tensor | None, ...]:
+    *tensors, y, saved, cells = kept
+    wants = list(ctx.needs_input_grad[3:])
+    if torch.is_grad_enabled():  # create_graph=True
+        answer = _by_torch(ctx.cell, ctx.reverse, _Layer(*tensors))
+        return None, None, None, *_differentiable(answer, d_results[:3], tensors, wants)
+    if not ctx.save:
+        _, _, _, saved, cells = _recur(False, ctx.cell, ctx.reverse, True, *tensors)
+    elif not last:
+        saved = saved.clone()
+    dy, dh, dc = d_results[:3]
+    gradients = _back(ctx.cell, ctx.reverse, _Layer(*tensors), y, cells, saved, (dy, dh, dc), wants[0], any(wants[3:8]))
+    return None, None, None, *gradients.wanted(wants)
+
+
+#: `differentiable` and the arguments of the operator; so are those below.
+_recur = register(library, "recur", _recur_setup, _recur_backward)
 
 
 class Wave(NamedTuple):
@@ -192,7 +197,9 @@ def waves(offsets: Tensor, steps: int, reverse: bool = False) -> Iterator[Wave]:
         if len(sequences) == 1:  # nothing to gather
             rows: Tensor | slice = slice(int(first), int(first + counts))
         else:
-            rows = torch.repeat_interleave(first - within[:-1], counts) + torch.arange(int(within[-1]))
+            rows = torch.repeat_interleave(first - within[:-1], counts) + torch.arange(
+                int(within[-1]), device=first.device
+            )
         yield Wave(rows, within, sequences)
 
 
@@ -215,34 +222,39 @@ class _RecurAgain(torch.autograd.Function):
         h, c = _initial(cell, layer)
         x = layer.x if layer.symbols is None else layer.symbols
         y = layer.x.new_empty(len(x), layer.weight_hh.shape[1])
-        ctx.starts = []
+        starts: list[Tensor | None] = []
         for wave in pieces(layer.offsets, reverse):
             start = h[wave.sequences], c[wave.sequences] if cell == "lstm" else None
-            ctx.starts.append(start)
-            y[wave.rows], h[wave.sequences], c_wave, _, _ = torch.ops.elman.recur(
-                cell, reverse, False, *_piece(layer, wave, start)
+            starts += start
+            y[wave.rows], h[wave.sequences], c_wave, _, _ = _recur(
+                False, cell, reverse, False, *_piece(layer, wave, start)
             )
             if cell == "lstm":
                 c[wave.sequences] = c_wave
         ctx.cell, ctx.reverse = cell, reverse
-        ctx.save_for_backward(*tensors)
+        ctx.save_for_backward(*tensors, *starts)
         ctx.set_materialize_grads(False)
         return y, h, c
 
     @staticmethod
-    def backward(ctx: Any, *d_results: Tensor | None) -> tuple[Tensor | None, ...]:
+    @way_back
+    def backward(
+        ctx: Any, kept: tuple[Tensor, ...], last: bool, *d_results: Tensor | None
+    ) -> tuple[Tensor | None, ...]:
         if torch.is_grad_enabled():
             raise OptionError(_ONE_GRADIENT.format("memory='recompute'"))
-        layer, cell, reverse = _Layer(*ctx.saved_tensors), ctx.cell, ctx.reverse
+        size = len(_Layer._fields)
+        layer, cell, reverse = _Layer(*kept[:size]), ctx.cell, ctx.reverse
+        starts = list(zip(kept[size::2], kept[size + 1 :: 2], strict=True))
         wants = list(ctx.needs_input_grad[2:])
         dy, *d_last = d_results
         dh, dc = (part if d is None else d.clone() for part, d in zip(_zeros(cell, layer), d_last, strict=True))
         dx = torch.zeros_like(layer.x) if wants[0] else None
         d_decay = None if layer.decay is None else torch.empty_like(layer.decay)
         totals: list[Tensor | None] = [None] * 5
-        for wave, start in zip(reversed(pieces(layer.offsets, reverse)), reversed(ctx.starts), strict=True):
+        for wave, start in zip(reversed(pieces(layer.offsets, reverse)), reversed(starts), strict=True):
             piece, at = _piece(layer, wave, start), wave.sequences
-            y, _, _, saved, cells = torch.ops.elman.recur(cell, reverse, True, *piece)
+            y, _, _, saved, cells = _recur(False, cell, reverse, True, *piece)
             d_wave = None if dy is None else dy[wave.rows], dh[at], dc[at] if cell == "lstm" else None
             part = _back(cell, reverse, piece, y, cells, saved, d_wave, wants[0], any(wants[3:8]))
             dh[at] = part.h0
@@ -284,9 +296,8 @@ def _check_whole(cell: str, layer: _Layer) -> None:
                 raise ShapeError(f"{name} must have shape [{rows}, {width}], got {list(mask.shape)}")
             mask = mask if name == "drop" else mask[:0]
         parts.append(mask)
-    torch.ops.elman.recur(
-        cell, False, False, layer.x[:0], None, torch.zeros(sequences + 1, dtype=torch.int64), *layer[3:10], *parts
-    )
+    none = torch.zeros(sequences + 1, dtype=torch.int64, device="cpu")
+    _recur(False, cell, False, False, layer.x[:0], None, none, *layer[3:10], *parts)
 
 
 def _sum(total: Tensor | None, part: Tensor | None) -> Tensor | None:
@@ -319,100 +330,112 @@ def _piece(layer: _Layer, wave: Wave, start: tuple[Tensor, Tensor | None]) -> _L
     )  # fmt: skip
 
 
-class _Linear(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        ctx.save_for_backward(x, weight)
-        out: Tensor = torch.ops.elman.linear(x, weight, bias)
-        return out
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, d_out: Tensor) -> tuple[Tensor | None, ...]:
-        x, weight = ctx.saved_tensors
-        wants = ctx.needs_input_grad
-        linear, outer = torch.ops.elman.linear, torch.ops.elman.outer
-        return (
-            linear(d_out, weight.t(), None) if wants[0] else None,
-            outer(d_out, x) if wants[1] else None,
-            outer(d_out, d_out.new_ones(len(d_out), 1))[:, 0] if wants[2] else None,
-        )
+def _linear_setup(ctx: Any, arguments: tuple[Any, ...], result: Tensor) -> None:
+    ctx.save_for_backward(*arguments[:2])
 
 
-class _Scan(torch.autograd.Function):
-    @staticmethod
-    def forward(
-        ctx: Any,
-        cell: str,
-        candidate: str,
-        reverse: bool,
-        gates: Tensor,
-        offsets: Tensor,
-        decay: Tensor | None,
-        h0: Tensor | None,
-        j0: Tensor | None,
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        y, h_last, j_last = torch.ops.elman.scan(cell, candidate, reverse, gates, offsets, decay, h0, j0)
-        ctx.options = (cell, candidate, reverse)
-        ctx.save_for_backward(gates, offsets, decay, h0, j0, y)
-        ctx.set_materialize_grads(False)
-        return y, h_last, j_last
-
-    @staticmethod
-    @once_differentiable
-    def backward(
-        ctx: Any, dy: Tensor | None, dh_last: Tensor | None, dj_last: Tensor | None
-    ) -> tuple[Tensor | None, ...]:
-        d_gates, *rest = torch.ops.elman.scan_back(*ctx.options, *ctx.saved_tensors, dy, dh_last, dj_last)
-        wants = ctx.needs_input_grad[5:]
-        d_rest = [d if want else None for d, want in zip(rest, wants, strict=True)]
-        return None, None, None, d_gates, None, *d_rest
+@once_differentiable
+@way_back
+def _linear_backward(ctx: Any, kept: tuple[Tensor, ...], last: bool, d_out: Tensor) -> tuple[Tensor | None, ...]:
+    x, weight = kept
+    wants = ctx.needs_input_grad
+    outer = torch.ops.elman.outer
+    return (
+        _linear(False, d_out, weight.t(), None) if wants[0] else None,
+        outer(d_out, x) if wants[1] else None,
+        outer(d_out, d_out.new_ones(len(d_out), 1))[:, 0] if wants[2] else None,
+    )
 
 
-class _NormLSTM(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, reverse: bool, *tensors: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
-        y, h_last, c_last, sums, cells = torch.ops.elman.norm_lstm(reverse, True, *tensors)
-        ctx.reverse = reverse
-        ctx.save_for_backward(*tensors, y, sums, cells)
-        ctx.set_materialize_grads(False)
-        return y, h_last, c_last
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, *d_results: Tensor | None) -> tuple[Tensor | None, ...]:
-        *tensors, h0, c0, y, sums, cells = ctx.saved_tensors
-        offsets, hidden = tensors[1], y.shape[1]
-        d_gates, d_sums, d_vectors, dh0, dc0 = torch.ops.elman.norm_lstm_back(
-            ctx.reverse, *tensors, c0, sums, cells, *d_results
-        )
-        wants = ctx.needs_input_grad[1:]
-        d_hh = None
-        if wants[2]:
-            of = ("lstm", ctx.reverse, None, offsets, h0, None, None, y, d_sums)
-            d_hh = torch.ops.elman.recur_gradient(*of)[1]
-        vectors = d_vectors.split([4 * hidden, 4 * hidden, 4 * hidden, hidden, hidden])
-        given = [d_gates, None, d_hh, *vectors, dh0, dc0]
-        return None, *(d if want else None for d, want in zip(given, wants, strict=True))
+_linear = register(library, "linear", _linear_setup, _linear_backward)
 
 
-class _Pool(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, kind: str, values: Tensor, offsets: Tensor, scores: Tensor | None) -> Tensor:
-        out, state = torch.ops.elman.pool(kind, values, offsets, scores, None)
-        ctx.kind = kind
-        ctx.save_for_backward(values, offsets, scores, state, out)
-        return out  # type: ignore[no-any-return]
+def _copy_setup(ctx: Any, arguments: tuple[Any, ...], result: Tensor) -> None:
+    pass
 
-    @staticmethod
-    def backward(ctx: Any, d_out: Tensor) -> tuple[Tensor | None, ...]:
-        values, offsets, scores, state, out = ctx.saved_tensors
-        if torch.is_grad_enabled():  # create_graph=True
-            pooled = elsewhere.pool(ctx.kind, values, offsets, scores)
-            inputs = [None, values, offsets, scores]
-            return tuple(_differentiable([pooled], [d_out], inputs, list(ctx.needs_input_grad)))
-        d_values, d_scores = torch.ops.elman.pool_back(ctx.kind, values, offsets, scores, state, out, d_out)
-        return None, d_values, None, None if scores is None else d_scores
+
+@way_back
+def _copy_backward(ctx: Any, kept: tuple[Tensor, ...], last: bool, d_out: Tensor) -> tuple[Tensor | None, ...]:
+    return (d_out,)
+
+
+_copy = register(library, "copy", _copy_setup, _copy_backward)
+
+
+def _scan_setup(ctx: Any, arguments: tuple[Any, ...], results: tuple[Tensor, ...]) -> None:
+    cell, candidate, reverse, *tensors = arguments
+    ctx.options = (cell, candidate, reverse)
+    ctx.save_for_backward(*tensors, results[0])
+    ctx.set_materialize_grads(False)
+
+
+@once_differentiable
+@way_back
+def _scan_backward(
+    ctx: Any, kept: tuple[Tensor, ...], last: bool, *d_results: Tensor | None
+) -> tuple[Tensor | None, ...]:
+    d_gates, *rest = torch.ops.elman.scan_back(*ctx.options, *kept, *d_results)
+    wants = ctx.needs_input_grad[5:]
+    d_rest = [d if want else None for d, want in zip(rest, wants, strict=True)]
+    return None, None, None, d_gates, None, *d_rest
+
+
+_scan = register(library, "scan", _scan_setup, _scan_backward)
+
+
+def _norm_lstm_setup(ctx: Any, arguments: tuple[Any, ...], results: tuple[Tensor, ...]) -> None:
+    reverse, save, *tensors = arguments
+    y, _, _, sums, cells = results
+    ctx.reverse, ctx.save = reverse, save
+    ctx.mark_non_differentiable(sums, cells)
+    ctx.save_for_backward(*tensors, y, sums, cells)
+    ctx.set_materialize_grads(False)
+
+
+@once_differentiable
+@way_back
+def _norm_lstm_backward(
+    ctx: Any, kept: tuple[Tensor, ...], last: bool, *d_results: Tensor | None
+) -> tuple[Tensor | None, ...]:
+    *tensors, h0, c0, y, sums, cells = kept
+    if not ctx.save:
+        _, _, _, sums, cells = _norm_lstm(False, ctx.reverse, True, *tensors, h0, c0)
+    offsets, hidden = tensors[1], y.shape[1]
+    d_gates, d_sums, d_vectors, dh0, dc0 = torch.ops.elman.norm_lstm_back(
+        ctx.reverse, *tensors, c0, sums, cells, *d_results[:3]
+    )
+    wants = ctx.needs_input_grad[2:]
+    d_hh = None
+    if wants[2]:
+        of = ("lstm", ctx.reverse, None, offsets, h0, None, None, y, d_sums)
+        d_hh = torch.ops.elman.recur_gradient(*of)[1]
+    vectors = d_vectors.split([4 * hidden, 4 * hidden, 4 * hidden, hidden, hidden])
+    given = [d_gates, None, d_hh, *vectors, dh0, dc0]
+    return None, None, *(d if want else None for d, want in zip(given, wants, strict=True))
+
+
+_norm_lstm = register(library, "norm_lstm", _norm_lstm_setup, _norm_lstm_backward)
+
+
+def _pool_setup(ctx: Any, arguments: tuple[Any, ...], results: tuple[Tensor, Tensor]) -> None:
+    kind, *tensors, initial = arguments
+    ctx.kind = kind
+    ctx.mark_non_differentiable(*(results if initial is not None else results[1:]))
+    ctx.save_for_backward(*tensors, *results)
+
+
+@way_back
+def _pool_backward(ctx: Any, kept: tuple[Any, ...], last: bool, d_out: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
+    values, offsets, scores, out, state = kept
+    if torch.is_grad_enabled():  # create_graph=True
+        pooled = elsewhere.pool(ctx.kind, values, offsets, scores)
+        inputs = [None, values, offsets, scores, None]
+        return tuple(_differentiable([pooled], [d_out], inputs, list(ctx.needs_input_grad)))
+    d_values, d_scores = torch.ops.elman.pool_back(ctx.kind, values, offsets, scores, state, out, d_out)
+    return None, d_values, None, None if scores is None else d_scores, None
+
+
+_pool = register(library, "pool", _pool_setup, _pool_backward)
 
 
 _ONE_GRADIENT = (
@@ -473,7 +496,7 @@ def _refuse_transforms(*tensors: Tensor | None) -> None:
     """Raises ``OptionError`` under torch.func's transforms and for forward-mode gradients, which would be lost here."""
     if torch.compiler.is_compiling():
         return
-    if torch._C._are_functorch_transforms_active():
+    if torch._C._are_functorch_transforms_active() and any(map(is_wrapped, tensors)):
         raise OptionError(
             "torch.func's transforms (vmap, grad, vjp, jvp) cannot go through elman's kernels. For gradients use "
             "backward() or torch.autograd.grad; instead of vmap make the dimension a part of the batch, whose "
@@ -564,12 +587,23 @@ def recur(
         rest = Extras(*(None if part is None else part.float() for part in rest))
     tensors = (x, index, offsets, weight_ih, weight_hh, bias_ih, bias_hh, weight_hr, h0, c0, *rest)
     _refuse_transforms(*tensors)
-    if _needs_gradient(*tensors):
-        run = _Recur.apply if memory == "save" else _recur_again
-        y, h, c = run(cell, reverse, *tensors)
+    differentiable = _needs_gradient(*tensors)
+    if differentiable and memory == "recompute":
+        y, h, c = _recur_again(cell, reverse, *tensors)
     else:
-        y, h, c, _, _ = torch.ops.elman.recur(cell, reverse, False, *tensors)
+        y, h, c, _, _ = _recur(differentiable, cell, reverse, differentiable, *tensors)
     return y.to(torch.bfloat16) if narrow else y, h, c
+
+
+def private(tensor: Tensor) -> Tensor:
+    """A contiguous copy, with its gradient, that stays what it is when somebody writes in `tensor`.
+
+    In a compiled graph it is an operator: torch's compiler drops a clone, even one of what the graph writes over later.
+    """
+    if not torch.compiler.is_compiling():
+        return tensor.clone(memory_format=torch.contiguous_format)
+    copied: Tensor = _copy(True, tensor)
+    return copied
 
 
 def autocasts(x: Tensor) -> bool:
@@ -611,10 +645,8 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         return torch.nn.functional.linear(x, weight, bias)
     if x.dtype == torch.bfloat16 and weight.dtype == torch.float32:
         x = x.float()  # what leaves a layer in bfloat16 is added up in the type of the weight
-    if _needs_gradient(x, weight, bias):
-        out: Tensor = _Linear.apply(x, weight, bias)  # type: ignore[no-untyped-call]
-        return out
-    return torch.ops.elman.linear(x, weight, bias)  # type: ignore[no-any-return]
+    out: Tensor = _linear(_needs_gradient(x, weight, bias), x, weight, bias)
+    return out
 
 
 def scan(
@@ -651,11 +683,9 @@ def scan(
     _refuse_transforms(gates, decay, h0, j0)
     if gates.device.type != "cpu":
         return elsewhere.scan(cell, gates, offsets, decay, h0, j0, reverse, candidate)
-    if _needs_gradient(gates, decay, h0, j0):
-        answer = _Scan.apply(cell, candidate, reverse, gates, offsets, decay, h0, j0)  # type: ignore[no-untyped-call]
-    else:
-        answer = torch.ops.elman.scan(cell, candidate, reverse, gates, offsets, decay, h0, j0)
-    return answer[0], answer[1], answer[2]
+    tensors = (gates, offsets, decay, h0, j0)
+    y, h, j = _scan(_needs_gradient(*tensors), cell, candidate, reverse, *tensors)
+    return y, h, j
 
 
 def norm_lstm(
@@ -696,11 +726,9 @@ def norm_lstm(
     _refuse_transforms(*tensors)
     if gates.device.type != "cpu":
         return elsewhere.norm_lstm(*tensors, reverse)
-    if _needs_gradient(*tensors):
-        answer = _NormLSTM.apply(reverse, *tensors)  # type: ignore[no-untyped-call]
-    else:
-        answer = torch.ops.elman.norm_lstm(reverse, False, *tensors)
-    return answer[0], answer[1], answer[2]
+    differentiable = _needs_gradient(*tensors)
+    y, h, c, _, _ = _norm_lstm(differentiable, reverse, differentiable, *tensors)
+    return y, h, c
 
 
 def pool(kind: str, values: Tensor, offsets: Tensor, scores: Tensor | None = None) -> Tensor:
@@ -725,15 +753,13 @@ def pool(kind: str, values: Tensor, offsets: Tensor, scores: Tensor | None = Non
         return elsewhere.pool(kind, values, offsets, scores)
     if values.dtype == torch.bfloat16:
         values = values.float()
-    if _needs_gradient(values, scores):
-        out: Tensor = _Pool.apply(kind, values, offsets, scores)  # type: ignore[no-untyped-call]
-        return out
-    return torch.ops.elman.pool(kind, values, offsets, scores, None)[0]  # type: ignore[no-any-return]
+    out: Tensor = _pool(_needs_gradient(values, scores), kind, values, offsets, scores, None)[0]
+    return out
 
 
 def pool_on(
     kind: str, values: Tensor, offsets: Tensor, scores: Tensor | None, state: Tensor | None
 ) -> tuple[Tensor, Tensor]:
     """`pool` with a running state [sequences, width + 2] that goes in and comes out. No gradient."""
-    out, state = torch.ops.elman.pool(kind, values, offsets, scores, state)
+    out, state = _pool(False, kind, values, offsets, scores, state)
     return out, state

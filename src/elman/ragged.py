@@ -4,6 +4,7 @@
 `[sequences + 1]`: sequence `i` is `values[offsets[i]:offsets[i + 1]]`. There is no other layout and no padding.
 """
 
+import contextlib
 import math
 import operator
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -109,7 +110,7 @@ class Ragged:
         >>> Ragged.of([[1, 2], [], [3]]).segments
         tensor([0, 0, 2])
         """
-        return _repeat(torch.arange(self.sequences), self.lengths).to(self.values.device)
+        return _repeat(torch.arange(self.sequences, device="cpu"), self.lengths).to(self.values.device)
 
     def __len__(self) -> int:
         return self.offsets.shape[0] - 1
@@ -144,12 +145,7 @@ class Ragged:
             return self._slice(index)
         if isinstance(index, list | range) or (isinstance(index, Tensor | np.ndarray) and index.ndim > 0):
             return self._take(_chosen(index, len(self)))
-        if isinstance(index, bool) or not isinstance(index, SupportsIndex):
-            raise TypeError(
-                f"a Ragged is indexed by a number, slice, list, tensor or mask of sequences, got {index!r}. "
-                "For a step within sequence i use x[i][step]."
-            )
-        i = operator.index(index)
+        i = _number(index)
         count = len(self)
         if not -count <= i < count:
             raise IndexError(_out_of_range(i, count))
@@ -162,7 +158,7 @@ class Ragged:
     def _slice(self, index: slice) -> "Ragged":
         start, stop, stride = index.indices(len(self))
         if stride != 1:
-            return self._take(torch.tensor(range(start, stop, stride), dtype=torch.int64))
+            return self._take(torch.tensor(range(start, stop, stride), dtype=torch.int64, device="cpu"))
         offsets = self.offsets[start : max(start, stop) + 1]
         first, last = int(offsets[0]), int(offsets[-1])
         return Ragged._trusted(self.values[first:last], offsets - first)
@@ -236,7 +232,7 @@ class Ragged:
         telling = telling or [i for i, part in enumerate(parts) if not is_python(given[i])]
         agree_dtype(given, parts, telling, dtype)
         shape = agree_shape(parts, telling, width)
-        lengths = torch.tensor([len(part) for part in parts], dtype=torch.int64)
+        lengths = torch.tensor([len(part) for part in parts], dtype=torch.int64, device="cpu")
         if not telling:
             return Ragged._trusted(torch.empty(0, *shape, dtype=dtype), _offsets_of(lengths))
         values = torch.cat([parts[i] for i in telling])
@@ -306,7 +302,7 @@ class Ragged:
             )
         for i in torch.nonzero((counts < 0) | (counts > longest)).flatten().tolist():
             raise ShapeError(f"lengths[{i}] = {int(counts[i])} must be from 0 to {longest}, the longest in padded.")
-        return _gather(padded.flatten(0, 1), torch.arange(sequences) * longest, counts)
+        return _gather(padded.flatten(0, 1), torch.arange(sequences, device="cpu") * longest, counts)
 
     def to_padded(self, value: float = 0, batch_first: bool = True) -> tuple[Tensor, Tensor]:
         """A padded tensor and the lengths, for a function that needs them.
@@ -321,8 +317,8 @@ class Ragged:
         """
         values, lengths = self.values, self.lengths
         longest = int(lengths.max()) if len(self) else 0
-        within = torch.arange(self.steps) - _repeat(self.offsets[:-1], lengths)
-        places = _repeat(torch.arange(len(self)) * longest, lengths) + within
+        within = torch.arange(self.steps, device="cpu") - _repeat(self.offsets[:-1], lengths)
+        places = _repeat(torch.arange(len(self), device="cpu") * longest, lengths) + within
         flat = values.new_full((len(self) * longest, *values.shape[1:]), value)
         flat = flat.index_copy(0, places.to(values.device), values)
         padded = flat.reshape(len(self), longest, *values.shape[1:])
@@ -339,13 +335,13 @@ class Ragged:
         [tensor([1]), tensor([2, 3])]
         """
         sizes = packed.batch_sizes.cpu()
-        places = torch.arange(int(sizes[0]))  # where each sequence stands among the sorted ones
+        places = torch.arange(int(sizes[0]), device="cpu")  # where each sequence stands among the sorted ones
         lengths = _how_many_above(sizes, places)
         if packed.unsorted_indices is not None:
             places = packed.unsorted_indices.cpu()
             lengths = lengths[places]
         offsets = _offsets_of(lengths)
-        within = torch.arange(int(offsets[-1])) - _repeat(offsets[:-1], lengths)
+        within = torch.arange(int(offsets[-1]), device="cpu") - _repeat(offsets[:-1], lengths)
         rows = _offsets_of(sizes)[within] + _repeat(places, lengths)
         return Ragged(packed.data.index_select(0, rows.to(packed.data.device)), offsets)
 
@@ -372,7 +368,7 @@ class Ragged:
         if like is not None:
             enforce_sorted = like.sorted_indices is None
         if enforce_sorted:
-            order = torch.arange(len(self))
+            order = torch.arange(len(self), device="cpu")
         elif like is not None and like.sorted_indices is not None:
             order = like.sorted_indices.cpu()
             if len(order) != len(self):
@@ -384,10 +380,10 @@ class Ragged:
                 f"{int(ordered[i + 1])} steps and comes after sequence {int(order[i])} with {int(ordered[i])}. "
                 "Use enforce_sorted=False."
             )
-        sizes = _how_many_above(ordered, torch.arange(int(ordered[0])))
+        sizes = _how_many_above(ordered, torch.arange(int(ordered[0]), device="cpu"))
         starts = _offsets_of(sizes)[:-1]
-        places = torch.arange(self.steps) - _repeat(starts, sizes)
-        rows = self.offsets[:-1][order][places] + _repeat(torch.arange(len(sizes)), sizes)
+        places = torch.arange(self.steps, device="cpu") - _repeat(starts, sizes)
+        rows = self.offsets[:-1][order][places] + _repeat(torch.arange(len(sizes), device="cpu"), sizes)
         device = self.values.device
         data = self.values.index_select(0, rows.to(device))
         if enforce_sorted:
@@ -541,7 +537,7 @@ def _is_jagged(thing: object) -> bool:
 
 
 def _integers(numbers: Tensor | Sequence[int] | _Array, name: str) -> Tensor:
-    tensor = torch.as_tensor(numbers).cpu()
+    tensor = torch.as_tensor(numbers, device="cpu")
     if tensor.numel() and (tensor.is_floating_point() or tensor.is_complex() or tensor.dtype == torch.bool):
         raise ShapeError(f"{name} must be whole numbers, got {tensor.dtype}.")
     return tensor.to(torch.int64)
@@ -562,7 +558,7 @@ def _repeat(numbers: Tensor, counts: Tensor) -> Tensor:
 def _gather(values: Tensor, starts: Tensor, lengths: Tensor) -> Ragged:
     """Sequences that lie at `starts` in `values`, possibly out of order, twice, or with holes between them."""
     offsets = _offsets_of(lengths)
-    rows = torch.arange(int(offsets[-1])) + _repeat(starts - offsets[:-1], lengths)
+    rows = torch.arange(int(offsets[-1]), device="cpu") + _repeat(starts - offsets[:-1], lengths)
     return Ragged._trusted(values.index_select(0, rows.to(values.device)), offsets)
 
 
@@ -577,9 +573,26 @@ def _out_of_range(i: int, count: int) -> str:
     return f"sequence {i} is out of range for {count} sequences; they are numbered 0 to {count - 1}, or -{count} to -1."
 
 
+def _number(index: Any) -> int:
+    """A whole number of any library; True is none, of whatever library."""
+    truth = isinstance(index, bool) or (hasattr(index, "dtype") and str(index.dtype).endswith("bool"))
+    with contextlib.suppress(TypeError):  # a tensor or array that is no whole number
+        if not truth and isinstance(index, SupportsIndex):
+            return operator.index(index)
+    raise TypeError(
+        f"a Ragged is indexed by a number, slice, list, tensor or mask of sequences, got {index!r}. For a step within "
+        "sequence i use x[i][step]."
+    )
+
+
 def _chosen(index: _Indices, count: int) -> Tensor:
     """Numbers of the sequences that a list, array, tensor or mask asks for, from 0 to count - 1."""
-    chosen = torch.as_tensor(index).cpu()
+    if isinstance(index, list) and 0 < sum(isinstance(item, bool) for item in index) < len(index):
+        raise TypeError(f"sequences are chosen by numbers or by a mask, got both in {index!r}.")
+    try:
+        chosen = torch.as_tensor(index, device="cpu")
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise TypeError(f"sequences are chosen by a list of numbers or a mask, got {index!r}.") from error
     if chosen.dim() != 1:
         raise IndexError(f"a Ragged is indexed by a list of one dimension, got shape {list(chosen.shape)}.")
     if chosen.dtype == torch.bool:

@@ -22,6 +22,9 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from elman.compiling import not_compiled
+from elman.gradients import way_back
+
 __all__ = ["Candidates", "Sampler", "surprise"]
 
 _ROWS = 512  # whose scores stand in memory at a time
@@ -52,9 +55,9 @@ class Sampler:
 
     def candidates(self, targets: Tensor) -> Candidates:
         """The distinct targets [targets] and some symbols beside them."""
-        chosen = torch.zeros(self.symbols, dtype=torch.bool)
+        chosen = torch.zeros(self.symbols, dtype=torch.bool, device="cpu")
         chosen[targets] = True
-        drawn = torch.searchsorted(self.until, torch.rand(self.drawn, dtype=torch.float64))
+        drawn = torch.searchsorted(self.until, torch.rand(self.drawn, dtype=torch.float64, device="cpu"))
         chosen[drawn.clamp(max=self.symbols - 1)] = True
         symbols = chosen.nonzero()[:, 0]
         absent = len(targets) * self.missed[symbols] + self.drawn * self.passed[symbols]
@@ -74,7 +77,12 @@ def surprise(rows: Tensor, weight: Tensor, bias: Tensor, among: Candidates, narr
     >>> torch.allclose(surprise(h, w, b, every), whole)
     True
     """
-    mean: Tensor = _Surprise.apply(rows, weight[among.symbols], bias[among.symbols], among, narrow)  # type: ignore[no-untyped-call]
+    return _surprise(rows, weight[among.symbols], bias[among.symbols], among, narrow)
+
+
+@not_compiled  # a graph would not check what is saved
+def _surprise(rows: Tensor, weight: Tensor, bias: Tensor, among: Candidates, narrow: bool) -> Tensor:
+    mean: Tensor = _Surprise.apply(rows, weight, bias, among, narrow)  # type: ignore[no-untyped-call]
     return mean
 
 
@@ -88,7 +96,7 @@ class _Surprise(torch.autograd.Function):
         narrowed, offsets = weight.to(kind), bias - logs
         to_rows, to_weight, to_bias = torch.empty_like(rows), torch.zeros_like(weight), torch.zeros_like(bias)
         total = rows.new_zeros(())
-        for part in torch.arange(len(rows)).split(_ROWS):
+        for part in torch.arange(len(rows), device="cpu").split(_ROWS):
             here = slice(int(part[0]), int(part[-1]) + 1)
             h, places = rows[here].to(kind), among.places[here][:, None]
             z = (h @ narrowed.T).to(rows.dtype).add_(offsets)
@@ -105,6 +113,7 @@ class _Surprise(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> Any:
-        share = grad / len(ctx.saved_tensors[0])
-        return *(share * part for part in ctx.saved_tensors), None, None
+    @way_back
+    def backward(ctx: Any, kept: tuple[Tensor, ...], last: bool, grad: Tensor) -> Any:  # type: ignore[override]
+        share = grad / len(kept[0])
+        return *(share * part for part in kept), None, None

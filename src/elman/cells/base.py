@@ -97,7 +97,7 @@ class Cell(nn.Module):
         `reset` [sequences] bool marks sequences whose state goes back to the initial one first.
         """
         self._check_direction()
-        return self._forward(x, torch.arange(len(x) + 1), state, reset, Along())
+        return self._forward(x, torch.arange(len(x) + 1, device="cpu"), state, reset, Along())
 
     def _forward(
         self, values: Tensor, offsets: Tensor, state: State | None, reset: Tensor | None, along: Along
@@ -322,7 +322,7 @@ class Recurrent(Cell):
         """
         self._check_direction()
         along = Along(self._extras(len(x), len(x), decay, False))
-        return self._forward(x, torch.arange(len(x) + 1), state, reset, along)
+        return self._forward(x, torch.arange(len(x) + 1, device="cpu"), state, reset, along)
 
     def _extras(self, steps: int, sequences: int, decay: Tensor | None, training: bool) -> ops.Extras:
         """The masks of one pass: drawn in training, expected in evaluation."""
@@ -474,5 +474,5 @@ def run_in_pieces(
         y, last = checkpoint(run, values[wave.rows], wave.offsets, start, use_reentrant=False, preserve_rng_state=False)
         state = type(state)(*[part.index_copy(0, wave.sequences, new) for part, new in zip(state, last, strict=True)])
         ys.append(y)
-        rows.append(torch.arange(len(values))[wave.rows])
+        rows.append(torch.arange(len(values), device="cpu")[wave.rows])
     return torch.cat(ys)[torch.cat(rows).argsort()], state

@@ -104,7 +104,7 @@ class ConvLSTM(Cell):
         peepholes = [self._by_pixel(p[None]) for p in (self.peephole_i, self.peephole_f, self.peephole_o)]
         ys, rows = [], []
         for wave in ops.waves(offsets, 1, self.reverse):
-            at, now = wave.sequences.to(h.device), torch.arange(len(values))[wave.rows].to(h.device)
+            at, now = wave.sequences.to(h.device), torch.arange(len(values), device="cpu")[wave.rows].to(h.device)
             part, kept = self._step(gates[now] + convolve(h[at], seen, self.weight_hh), c[at], peepholes)
             h, c = h.index_copy(0, at, part), c.index_copy(0, at, kept)
             ys.append(part)

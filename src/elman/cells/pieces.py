@@ -40,15 +40,15 @@ def cut(offsets: Tensor, reset: Tensor, reverse: bool = False) -> Pieces:
         )
     reset = reset.cpu()
     first, last = offsets[:-1], offsets[1:]
-    within = torch.ones(steps + 1, dtype=torch.bool)
+    within = torch.ones(steps + 1, dtype=torch.bool, device="cpu")
     within[offsets] = False
     cuts = torch.nonzero(reset)[:, 0] + int(reverse)
     cuts = cuts[within[cuts]]
     before = torch.searchsorted(cuts, offsets)  # how many cuts lie before each sequence
-    sequences = torch.arange(len(first))
+    sequences = torch.arange(len(first), device="cpu")
     head, tail = sequences + before[:-1], sequences + before[1:]
     starts = (last - 1 if reverse else first).clamp(0, max(0, steps - 1))
-    fresh = reset[starts] & (last > first) if steps else torch.zeros(len(first), dtype=torch.bool)
+    fresh = reset[starts] & (last > first) if steps else torch.zeros(len(first), dtype=torch.bool, device="cpu")
     return Pieces(
         offsets=torch.cat([offsets, cuts]).sort().values,
         sequence=torch.repeat_interleave(sequences, tail - head + 1),
