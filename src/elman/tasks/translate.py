@@ -39,6 +39,7 @@ from elman.sides import (
     frame_columns,
     joined,
     no_column,
+    normalized,
     pairs_between,
     pairs_of,
     restored_side,
@@ -299,7 +300,8 @@ class Translator(TranslateRows, Task):
         """How good the answers are: "bleu" and "chrf" from 0 to 100 (sacrebleu's), "exact", the share that is right
         throughout, and the surprise at each symbol of the true targets, "nats" and "perplexity".
 
-        `lower` compares lower-cased texts. Raises ``DataError`` where there is nothing to score.
+        Targets are compared as ``target_feature_`` reads them: composed (NFC), with single spaces, lower-cased if the
+        model is. `lower` compares lower-cased texts. Raises ``DataError`` where there is nothing to score.
         """
         self._check_fitted()
         sources, targets = pairs_of(*self._columns(X, y))
@@ -311,10 +313,15 @@ class Translator(TranslateRows, Task):
         each = self._surprises(X, y)
         nats = float(each.mean()) if len(each) else 0.0
         return {
-            **overlap.compared(self.predict(X, beam=beam), y, lower),
+            **self._compared(self.predict(X, beam=beam), y, lower),
             "nats": nats,
             "perplexity": math.exp(min(nats, 700.0)),
         }
+
+    def _compared(self, answers: list[Any], y: list[Any], lower: bool = False) -> dict[str, float]:
+        """How much of the true targets stands in answers, whoever gave them, both as the target side reads them."""
+        told, truth = (normalized(self.target_feature_, column, "y") for column in (answers, y))
+        return overlap.compared(told, truth, lower)
 
     @torch.no_grad()
     def _surprises(self, X: list[Any], y: list[Any]) -> Tensor:
