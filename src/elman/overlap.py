@@ -4,8 +4,8 @@
     chrF = 100 (1 + 4) P R / (4 P + R)                              r, c: words of the true and of the given texts
                                                                     P, R: of the runs of 1 to 6 characters, averaged
 
-Both from 0 to 100, over all sequences together. Texts are compared in one form (`elman.scripts.plain`): accents composed,
-white space as single spaces, signs that nobody sees left out.
+Both from 0 to 100, over all sequences together. Texts are compared in one form (`elman.scripts.plain`): accents
+composed, white space as single spaces, signs that nobody sees left out.
 
 Papineni, K. et al. 2002. BLEU: a method for automatic evaluation of machine translation. ACL.
 Popovic, M. 2015. chrF: character n-gram F-score for automatic MT evaluation. WMT.
@@ -29,8 +29,9 @@ _LETTER = re.compile(r"[^\W\d_]")
 def bleu(answers: Sequence[Any], truth: Sequence[Any], lower: bool = False) -> float:
     """BLEU of texts, or of lists of tokens; 0 where there are none.
 
-    A word is what sacrebleu's tokeniser "13a" makes of a text, for Chinese "zh"; for Japanese, Thai and the other scripts
-    without spaces it is a character; of lists it is a token. `lower` compares lower-cased texts. Where no answer has four words, the runs are as long as there are.
+    A word is what sacrebleu's tokeniser "13a" makes of a text, for Chinese "zh"; for Japanese, Thai and the other
+    scripts without spaces it is a character; of lists it is a token. `lower` compares lower-cased texts. Where no
+    answer has four words, the runs are as long as there are.
 
     >>> bleu(["the cat sat on the mat ."], ["the cat sat on the mat ."])
     100.0

@@ -23,7 +23,7 @@ Transcript = str | list[str]
 
 
 def transcripts_of(y: Any, sequences: int) -> list[Transcript]:
-    """Transcripts as plain texts or lists, all of one kind: accents composed (NFC), gaps as single spaces, no hidden signs.
+    """Transcripts as texts or lists, all of one kind: accents composed (NFC), gaps as single spaces, no hidden signs.
 
     Raises ``DataError``, naming the sequence, for what is no transcript, and where `y` has not `sequences` of them.
 

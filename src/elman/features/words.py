@@ -32,10 +32,11 @@ CHARACTER_WIDTH = 32  # numbers in the learnt vector of a character
 class Words(Feature):
     """Lists of words as steps: each a symbol of a vocabulary, as in `Tokens`, and the characters it is spelled with.
 
-    The vocabulary is that of `Tokens`, of words whose accents are composed (NFC) and that have no hidden signs such as
-    soft hyphens; with `lower` the words in it are lower-case, while the characters stay as they are. A character that training never showed is character 0, a word is cut after `longest` characters. What words
-    look like as a whole is in `elman.features.looks`. Raises `DataError` and `OptionError` as `Tokens` does; numbers
-    are spelled with their digits.
+    Words are read with their accents composed (NFC) and without hidden signs such as soft hyphens. The vocabulary is
+    that of `Tokens`; with `lower` the words in it are lower-case, while the characters stay as they are. A character
+    that training never showed is character 0, a word is cut after `longest` characters. What words look like as a whole
+    is in `elman.features.looks`. Raises `DataError` and `OptionError` as `Tokens` does; numbers are spelled with their
+    digits.
 
     >>> words = Words().fit([["The", "cat"], ["the", "dog", "sat"]])
     >>> found = words.transform([["the", "cats"], []])

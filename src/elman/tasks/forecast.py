@@ -12,6 +12,7 @@ so that errors count in units of each series, or as shares of its values.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import os
 from collections.abc import Sequence
@@ -269,7 +270,7 @@ class Forecaster(SeriesRows, Stored):
                 self.network_,
                 loss,
                 plan.counts,
-                options,
+                dataclasses.replace(options, seed=self._seed),
                 validate=validate if len(at) else None,
                 metric="mase",
                 checkpoint=checkpoint,

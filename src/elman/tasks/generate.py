@@ -224,7 +224,7 @@ class Generator(GenerateRows, Writes, Task):
         """Which documents are learnt from and which are held out; of a single one its end is held out."""
         everything = np.arange(len(column))
         if len(column) > 1:
-            rest = held_out(None, len(column), self.validation, self.seed)
+            rest = held_out(None, len(column), self.validation, self._seed)
             training = np.setdiff1d(everything, rest)
             return training, rest, ([column[i] for i in training], [column[i] for i in rest])
         (one,) = column

@@ -131,7 +131,7 @@ class Transcriber(TranscribeRows, ColumnTask):
         column, y = self._column_and_target(X, y)
         truth = transcripts_of(y, count(column))
         check_table(column)
-        rest = held_out(None, len(truth), self.validation, self.seed)
+        rest = held_out(None, len(truth), self.validation, self._seed)
         training = np.setdiff1d(np.arange(len(truth)), rest)
         feature = self._feature(column)
         data, kept = self._features(feature, column, training, rest)

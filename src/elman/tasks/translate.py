@@ -161,7 +161,7 @@ class Translator(TranslateRows, Task):
         """
         checkpoint = self._check_run(out, resume)
         sources, targets = pairs_of(*self._columns(X, y))
-        rest = held_out(None, len(sources), self.validation, self.seed)
+        rest = held_out(None, len(sources), self.validation, self._seed)
         training = np.setdiff1d(np.arange(len(sources)), rest)
         features = self._features([[column[i] for i in training] for column in (sources, targets)])
         self.feature_, self.target_feature_ = features
@@ -227,15 +227,15 @@ class Translator(TranslateRows, Task):
         self, plan: Self, data: Pairs, held: list[list[Any]], training: Any, checkpoint: Path | None, resume: bool
     ) -> None:
         lengths = data.sources.lengths + data.targets.lengths
-        total = max(1, int(plan.epochs or 0) * len(lengths))
-        seen = 0
+        sampled = 0.0
+
+        def schedule(done: float) -> None:
+            nonlocal sampled
+            sampled = float(self.sampling) * done
 
         def loss(indices: Tensor) -> Tensor:
-            nonlocal seen
-            seen += len(indices)
             x, inputs, targets = (part[indices] for part in data)
-            share = float(self.sampling) * min(1.0, seen / total)
-            return self.network_.loss(x, inputs, targets.values, float(self.smoothing), share)
+            return self.network_.loss(x, inputs, targets.values, float(self.smoothing), sampled)
 
         def validate() -> dict[str, float]:
             found = self._measured(held[0], held[1], beam=1)
@@ -244,7 +244,7 @@ class Translator(TranslateRows, Task):
         self.history_ = History("bleu" if held[0] else "loss")
         self.metrics_: dict[str, float] = {}
         told = validate if held[0] else None
-        self._learn(plan, lengths, loss, told, "bleu", training, checkpoint, resume, "pair")
+        self._learn(plan, lengths, loss, told, "bleu", training, checkpoint, resume, "pair", schedule)
 
     # ---- answering
 

@@ -16,9 +16,9 @@ from elman.features import Chords, Feature, Text
 from elman.features.base import shown
 from elman.features.chords import below
 from elman.mixture import Mixture
-from elman.scripts import composed
 from elman.options import is_whole
 from elman.sampling import Sampling
+from elman.scripts import composed
 from elman.tasks.language import LanguageNetwork
 from elman.verse import END
 
@@ -170,9 +170,9 @@ class Writes:
         known = self._symbols()[:-1]
         found = {one: self._stop(one, known) for one in given}
         if unknown := [one for one, symbol in found.items() if symbol is None]:
-            example = f", or name one that training showed, such as {known[1]!r}" if len(known) > 1 else ""
+            other = f", or name one that training showed, such as {known[1]!r}" if len(known) > 1 else ""
             raise OptionError(
-                f"stop = {shown(unknown[0])} is no symbol of this model, so nothing would end there. Leave it out{example}."
+                f"stop = {shown(unknown[0])} is no symbol of this model: nothing would end there. Leave it out{other}."
             )
         return {symbol for symbol in found.values() if symbol is not None}
 
