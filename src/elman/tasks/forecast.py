@@ -41,7 +41,7 @@ from elman.stream import Session
 from elman.tasks.series_answers import levels_of, names_of
 from elman.tasks.series_rows import SeriesRows
 from elman.tasks.series_scores import ahead_of
-from elman.tasks.series_store import MOST, Stored
+from elman.tasks.series_store import MOST, MOST_DRAWN, Stored
 from elman.train import History, train
 
 __all__ = ["Forecaster"]
@@ -122,6 +122,11 @@ class Forecaster(SeriesRows, Stored):
             found.append(f"log = {self.log!r} must be True, False or None")
         if not isinstance(self.recursive, bool):
             found.append(f"recursive = {self.recursive!r} must be True or False")
+        elif self.recursive and not found and int(self.paths) * int(self.horizon) > MOST_DRAWN:
+            found.append(
+                f"paths = {self.paths} of horizon = {self.horizon} steps each are more than {MOST_DRAWN} steps of a "
+                "series; take fewer of either, or recursive = False"
+            )
         if self.freq is not None:
             try:
                 parse(self.freq)
