@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from elman.calendar import parse, season_of
+from elman.cells import CELLS
 from elman.conformal import factor
 from elman.covariates import Covariates
 from elman.diagnose import Probe
@@ -111,7 +112,7 @@ class Forecaster(SeriesRows, Stored):
             found += wrong or [f"{name} = {value!r} must be at most {most}"] * (value > most)
         if self.bidirectional:
             found.append("bidirectional = True would read the future; a forecaster reads forwards")
-        if self.cell in ("gru_d", "conv_lstm"):
+        if self.cell in CELLS and CELLS[self.cell].reads != "vectors":
             found.append(f"cell = {self.cell!r} reads other steps than a forecaster has. Take 'gru'")
         levels = self.levels if isinstance(self.levels, list | tuple | np.ndarray) else [self.levels]
         good = [x for x in levels if isinstance(x, int | float | np.number) and not isinstance(x, bool) and 0 < x < 100]

@@ -31,7 +31,7 @@ from elman.errors import DataError, OptionError
 from elman.features import Feature
 from elman.features.base import listed, shown
 from elman.history import History
-from elman.options import choice, is_whole, share, whole
+from elman.options import choice, is_whole, reads_symbols, share, whole
 from elman.ragged import Ragged
 from elman.sides import (
     UNITS,
@@ -126,9 +126,7 @@ class Translator(TranslateRows, Task):
         for name in ("lower", "tied"):
             if not isinstance(getattr(self, name), bool | np.bool_):
                 found.append(f"{name} = {getattr(self, name)!r} must be True or False")
-        if self.cell in ("gru_d", "conv_lstm"):
-            found.append(f"cell = {self.cell!r} reads no symbols; take lstm, gru, rnn, min_gru ...")
-        return found + check_beam(self.beam, self.length_penalty)
+        return found + reads_symbols(self) + check_beam(self.beam, self.length_penalty)
 
     def planned(self, sequences: int, steps: int, updates: int = 0) -> Self:
         """The same options with the lengths of the training chosen, where they are None: epochs from 8 to 30.
