@@ -62,7 +62,7 @@ def chrf(answers: Sequence[Any], truth: Sequence[Any], lower: bool = False) -> f
 def compared(answers: Sequence[Any], truth: Sequence[Any], lower: bool = False) -> dict[str, float]:
     """BLEU, chrF, and "exact": the share of answers that are right throughout.
 
-    >>> compared(["a cat"], ["a  cat\n"])["exact"]
+    >>> compared(["a cat"], ["a  cat\\n"])["exact"]
     1.0
     """
     same = [_same(answer, lower) == _same(true, lower) for answer, true in zip(answers, truth, strict=True)]

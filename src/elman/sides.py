@@ -79,7 +79,7 @@ def joined(feature: Feature, symbols: Sequence[int]) -> Any:
 def normalized(feature: Feature, column: Sequence[Any], name: str) -> list[Any]:
     """The sequences of a side as its feature reads them: answers and truth are compared in this form.
 
-    >>> normalized(Text(unit="parts").fit(["un café"]), ["UN  cafe\u0301\n"], "y")
+    >>> normalized(Text(unit="parts").fit(["un café"]), ["UN  cafe\\u0301\\n"], "y")
     ['un café']
     """
     assert isinstance(feature, Text | Tokens)

@@ -173,7 +173,7 @@ class Text(Feature):
     def normalized(self, column: Any, *, name: str = "X") -> list[str]:
         """The texts as `join` writes them where it knows every symbol: what an answer is to be compared with.
 
-        >>> Text(unit="words").fit(["a"]).normalized(["It’s  <b>FINE</b>\n"])
+        >>> Text(unit="words").fit(["a"]).normalized(["It’s  <b>FINE</b>\\n"])
         ["it 's fine"]
         """
         tokenizer = self._fitted()
