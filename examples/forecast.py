@@ -27,7 +27,7 @@ print(f"mean error {found['mae']:.2f} ppm, {100 * found['coverage_90']:.0f} % of
 print(f"share of the seasonal naive forecast's error saved: {model.score(year):.2f}")
 
 model.update(year)  # a year later: the same network, with the new values
-answer = model.predict()
-print(answer.select("ds", "elman", "elman-lo-90", "elman-hi-90").head(1).row(0))
+week, value, low, high = model.predict().select("ds", "elman", "elman-lo-90", "elman-hi-90").row(0)
+print(f"{week:%Y-%m-%d}: {value:.1f} ppm, with 90 % chance from {low:.1f} to {high:.1f}")
 if options.picture:
     model.plot(options.picture)

@@ -56,6 +56,9 @@ for epoch in range(1, options.epochs + 1):
     losses["training"].append(total / len(training))
     print(f"epoch {epoch:2d}: loss {losses['training'][-1]:.4f}, validation {losses['validation'][-1]:.4f}", flush=True)
 
+best = 1 + min(range(options.epochs), key=losses["validation"].__getitem__)
+after = "; what comes later is the training windows by heart: stop there" if best < options.epochs else ""
+print(f"best after epoch {best} of {options.epochs}: validation {losses['validation'][best - 1]:.4f}{after}")
 same = (validation[:, 1:] - validation[:, :-1]).square().mean()
 print(f"saying that the next quarter is as this one: {same:.4f}")
 if options.png:

@@ -40,6 +40,7 @@ from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardSc
 from elman.errors import DataError, ShapeError
 from elman.features import Feature, Inputs, Number, Numbers, Text, infer
 from elman.metrics import accuracy
+from elman.scripts import canonical
 from elman.transcripts import error_rates
 
 __all__ = [
@@ -295,8 +296,12 @@ def _words(X: Sequence[str]) -> Any:
         Text().fit(list(X[:: max(1, len(X) // 1000)])).unit_ == "words"
     )  # the rule by which the network's steps are cut
     if spaced:
-        return _tfidf(X, ngram_range=(1, 2), token_pattern=r"(?u)\b\w+\b")
-    return _tfidf(X, analyzer="char", ngram_range=(1, 3))
+        return _tfidf(X, preprocessor=_lowered, ngram_range=(1, 2), token_pattern=r"(?u)\b\w+\b")
+    return _tfidf(X, preprocessor=_lowered, analyzer="char", ngram_range=(1, 3))
+
+
+def _lowered(text: str) -> str:
+    return canonical(text).lower()
 
 
 def _tfidf(X: Any, **options: Any) -> TfidfVectorizer:
@@ -376,7 +381,7 @@ class CommonestTag:
         counts: dict[Any, Counter[Any]] = {}
         for words, labels in zip(_listed(X), y, strict=True):
             for word, label in zip(words, labels, strict=True):
-                counts.setdefault(word, Counter())[label] += 1
+                counts.setdefault(_known_by(word), Counter())[label] += 1
         self.labels = {word: count.most_common(1)[0][0] for word, count in counts.items()}
         every = Counter(label for labels in y for label in labels)
         self.unknown = every.most_common(1)[0][0]
@@ -385,7 +390,12 @@ class CommonestTag:
 
     def predict(self, X: Any) -> list[list[Any]]:
         """The labels of each sequence."""
-        return [[self.labels.get(word, self.unknown) for word in words] for words in _listed(X)]
+        return [[self.labels.get(_known_by(word), self.unknown) for word in words] for words in _listed(X)]
+
+
+def _known_by(word: Any) -> Any:
+    """A word in the form in which a tagger reads it."""
+    return canonical(word) if isinstance(word, str) else word
 
 
 @dataclass

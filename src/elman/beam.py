@@ -22,8 +22,11 @@ from torch import Tensor
 
 from elman.carry import State, taken
 from elman.errors import OptionError
+from elman.features.base import shown
 
-__all__ = ["Found", "beam_search", "check_beam"]
+__all__ = ["MOST_BEAM", "Found", "beam_search", "check_beam"]
+
+MOST_BEAM = 1000  # wider ones take hours and find the same
 
 #: Last symbols [rows], the state of each row, and the sequence of each: to log p [rows, symbols] and the next state.
 Advance = Callable[[Tensor, State, Tensor], tuple[Tensor, State]]
@@ -48,6 +51,8 @@ def check_beam(beam: Any, penalty: Any) -> list[str]:
     found = []
     if isinstance(beam, bool) or not isinstance(beam, int | np.integer) or beam < 1:
         found.append(f"beam = {beam!r} must be a whole number of at least 1")
+    elif beam > MOST_BEAM:
+        found.append(f"beam = {shown(beam)} must be at most {MOST_BEAM}")
     good = isinstance(penalty, int | float | np.number) and not isinstance(penalty, bool) and 0 <= penalty < np.inf
     return found if good else [*found, f"length_penalty = {penalty!r} must be a number of at least 0"]
 
@@ -67,7 +72,7 @@ def beam_search(
     `state` is that before the first symbol, one row for each sequence; `begin` stands before every sequence, `end` ends
     it. What `advance` gives -inf is never said. A sequence whose beginnings all reach their limit ends there.
 
-    Raises ``OptionError`` for a beam below 1 and a penalty below 0.
+    Raises ``OptionError`` for a beam below 1 or above `MOST_BEAM` and for a penalty below 0.
 
     >>> def advance(last, state, sequences):  # 0 or 1, then the end
     ...     sure = torch.tensor([[0.4, 0.6, 0.0], [0.0, 0.0, 1.0], [0.0, 0.0, 1.0]])

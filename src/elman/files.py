@@ -22,6 +22,7 @@ from typing import Any, NoReturn
 import numpy as np
 import polars as pl
 
+from elman.atomic import write_file
 from elman.conll import answered_conll, read_conll
 from elman.errors import DataError, OptionError
 from elman.features.base import shown
@@ -121,7 +122,7 @@ def write_table(frame: pl.DataFrame, path: str | os.PathLike[str] | None = None,
         return
     path = _path(path, "written")
     told, packing = _kind(path, writing=True)
-    _replace(path, _packed(_rendered(frame, kind or told, path.name), packing))
+    write_file(path, _packed(_rendered(frame, kind or told, path.name), packing))
 
 
 def write_answers(
@@ -138,7 +139,7 @@ def write_answers(
         _to_stdout(data)
         return
     path = _path(path, "written")
-    _replace(path, _packed(data, _kind(path)[1]))
+    write_file(path, _packed(data, _kind(path)[1]))
 
 
 def conll_kind(path: str | os.PathLike[str]) -> str | None:
@@ -623,17 +624,3 @@ def _to_stdout(data: bytes) -> None:
     except UnicodeEncodeError:  # a terminal that is not UTF-8
         sys.stdout.buffer.write(data)
     sys.stdout.flush()
-
-
-def _replace(path: Path, data: bytes) -> None:
-    """Writes beside the target, then renames."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        try:
-            beside.write_bytes(data)
-            beside.replace(path)
-        except BaseException:
-            beside.unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        raise DataError(f"{path} cannot be written: {error.strerror or error}.") from None

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
+from elman.atomic import write_file
 from elman.errors import OptionError
 
 __all__ = ["inspect"]
@@ -70,4 +71,4 @@ def _check_picture(out: str | None) -> None:
 
 def _write_picture(out: str, picture: Any) -> None:
     if picture is not None:
-        Path(out).write_bytes(picture)
+        write_file(out, picture)

@@ -13,6 +13,7 @@ import struct
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from elman.atomic import write_file
 from elman.errors import DataError, OptionError
 
 __all__ = ["check_midi", "midi_bytes", "write_midi"]
@@ -39,12 +40,12 @@ def write_midi(
     - `program`: the instrument, 0 to 127 (19: church organ; 0: piano).
     - `tied`: a note that stands in the next chord too goes on; else it is struck again.
 
-    Raises ``DataError`` for a note outside 0 to 127, ``OptionError`` for an option outside its range or a folder that
-    is not there.
+    Raises ``DataError`` for a note outside 0 to 127 and where the file cannot be written (one that was there before
+    stays as it was), ``OptionError`` for an option outside its range or a folder that is not there.
     """
     data = midi_bytes(chords, tempo=tempo, length=length, program=program, tied=tied)
     check_midi(path)
-    Path(path).write_bytes(data)
+    write_file(path, data)
 
 
 def check_midi(path: str | os.PathLike[str], tempo: float = 80.0) -> None:

@@ -5,9 +5,10 @@ from typing import Any
 
 import numpy as np
 
+from elman.cells import CELLS
 from elman.features.base import shown
 
-__all__ = ["choice", "is_whole", "share", "whole"]
+__all__ = ["choice", "is_whole", "reads_symbols", "share", "whole"]
 
 _TOO_LARGE = 1 << 63
 
@@ -34,6 +35,19 @@ def whole(options: object, name: str, least: int = 1) -> list[str]:
     if isinstance(value, int) and value >= _TOO_LARGE:
         return [f"{name} = {shown(value)} must be below 2**63"]
     return [f"{name} = {shown(value)} must be a whole number of at least {least}"]
+
+
+def reads_symbols(options: Any) -> list[str]:
+    """A sentence unless the cell reads vectors of any numbers, as symbols have; for tasks that read nothing else.
+
+    >>> from types import SimpleNamespace
+    >>> reads_symbols(SimpleNamespace(cell="conv_lstm"))
+    ["cell = 'conv_lstm' reads no symbols but images; take lstm, gru, rnn, min_gru ..."]
+    """
+    cell = CELLS.get(str(options.cell))
+    if cell is None or cell.reads == "vectors":
+        return []
+    return [f"cell = {options.cell!r} reads no symbols but {cell.reads}; take lstm, gru, rnn, min_gru ..."]
 
 
 def share(options: object, name: str) -> list[str]:

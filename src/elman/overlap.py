@@ -4,7 +4,8 @@
     chrF = 100 (1 + 4) P R / (4 P + R)                              r, c: words of the true and of the given texts
                                                                     P, R: of the runs of 1 to 6 characters, averaged
 
-Both from 0 to 100, over all sequences together.
+Both from 0 to 100, over all sequences together. Texts are compared in one form (`elman.scripts.plain`): accents
+composed, white space as single spaces, signs that nobody sees left out.
 
 Papineni, K. et al. 2002. BLEU: a method for automatic evaluation of machine translation. ACL.
 Popovic, M. 2015. chrF: character n-gram F-score for automatic MT evaluation. WMT.
@@ -17,18 +18,20 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from elman.scripts import UNSPACED, plain
+
 __all__ = ["bleu", "chrf", "compared"]
 
 _HAN = re.compile("[\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
-_KANA = re.compile("[\u3041-\u30ff]")
 _LETTER = re.compile(r"[^\W\d_]")
 
 
 def bleu(answers: Sequence[Any], truth: Sequence[Any], lower: bool = False) -> float:
     """BLEU of texts, or of lists of tokens; 0 where there are none.
 
-    A word is what sacrebleu's tokeniser "13a" makes of a text, for Chinese "zh", for Japanese a character; of lists it
-    is a token. `lower` compares lower-cased texts. Where no answer has four words, the runs are as long as there are.
+    A word is what sacrebleu's tokeniser "13a" makes of a text, for Chinese "zh"; for Japanese, Thai and the other
+    scripts without spaces it is a character; of lists it is a token. `lower` compares lower-cased texts. Where no
+    answer has four words, the runs are as long as there are.
 
     >>> bleu(["the cat sat on the mat ."], ["the cat sat on the mat ."])
     100.0
@@ -59,8 +62,8 @@ def chrf(answers: Sequence[Any], truth: Sequence[Any], lower: bool = False) -> f
 def compared(answers: Sequence[Any], truth: Sequence[Any], lower: bool = False) -> dict[str, float]:
     """BLEU, chrF, and "exact": the share of answers that are right throughout.
 
-    >>> compared(["a cat"], ["a dog"])["exact"]
-    0.0
+    >>> compared(["a cat"], ["a  cat\\n"])["exact"]
+    1.0
     """
     same = [_same(answer, lower) == _same(true, lower) for answer, true in zip(answers, truth, strict=True)]
     exact = sum(same) / max(1, len(same))
@@ -69,7 +72,7 @@ def compared(answers: Sequence[Any], truth: Sequence[Any], lower: bool = False) 
 
 def _same(text: Any, lower: bool) -> Any:
     if isinstance(text, str):
-        return text.lower() if lower else text
+        return plain(text.lower() if lower else text)
     return list(text)
 
 
@@ -79,14 +82,15 @@ def _clean(score: float) -> float:
 
 def _texts(column: Sequence[Any]) -> list[str]:
     return [
-        text if isinstance(text, str) else " ".join(str(token).replace(" ", "_") for token in text) for text in column
+        plain(text) if isinstance(text, str) else " ".join(str(token).replace(" ", "_") for token in text)
+        for text in column
     ]
 
 
 def _tokeniser(truth: Sequence[str]) -> str:
     """Which of sacrebleu's tokenisers fits most letters."""
-    sample = "".join(text[:200] for text in truth[:1000])
-    letters, han, kana = (len(found.findall(sample)) for found in (_LETTER, _HAN, _KANA))
-    if 2 * (han + kana) <= letters:
+    sample = "".join(plain(text[:200]) for text in truth[:1000])
+    letters, unspaced, han = (len(found.findall(sample)) for found in (_LETTER, UNSPACED, _HAN))
+    if 2 * unspaced <= letters:
         return "13a"
-    return "char" if 5 * kana > han else "zh"
+    return "char" if 5 * (unspaced - han) > han else "zh"

@@ -21,6 +21,7 @@ __all__ = [
     "frame_columns",
     "joined",
     "no_column",
+    "normalized",
     "pairs_between",
     "pairs_of",
     "restored_side",
@@ -73,6 +74,16 @@ def joined(feature: Feature, symbols: Sequence[int]) -> Any:
         return feature.join(symbols)
     assert isinstance(feature, Tokens)
     return [feature.vocabulary_[i - 1] for i in symbols if i]
+
+
+def normalized(feature: Feature, column: Sequence[Any], name: str) -> list[Any]:
+    """The sequences of a side as its feature reads them: answers and truth are compared in this form.
+
+    >>> normalized(Text(unit="parts").fit(["un café"]), ["UN  cafe\\u0301\\n"], "y")
+    ['un café']
+    """
+    assert isinstance(feature, Text | Tokens)
+    return feature.normalized(column, name=name)
 
 
 def pairs_of(X: Any, y: Any) -> tuple[list[Any], list[Any]]:

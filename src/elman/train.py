@@ -139,6 +139,7 @@ def train(
     checkpoint: str | os.PathLike[str] | None = None,
     resume: bool = False,
     name: Callable[[int], str] | None = None,
+    schedule: Callable[[float], None] | None = None,
 ) -> History:
     """Fit the parameters of `model` and return the learning curve. The model ends in `eval` mode.
 
@@ -152,6 +153,10 @@ def train(
 
     `checkpoint` is a folder, rewritten after every epoch; with `resume` a run that died goes on from it to the same
     final weights, bit for bit, as if it had not. `name(index)` says in messages which sequence an index is.
+
+    `schedule(share)` is called before each batch with the share of the planned training, 0 to 1, that is done once the
+    batch is learnt. A loss that changes while training goes on takes it from there and counts nothing itself: what a
+    loss counts is in no checkpoint.
 
     Ctrl-C ends training early: the best weights so far are kept and `interrupted` is set in the history. The caller's
     random numbers are not touched. Two runs at once in threads of one process share torch's random numbers: for
@@ -184,7 +189,7 @@ def train(
             "this model has one loss for a whole sequence, whose gradient would reach its end only. Set tbptt = 0; "
             'memory = "recompute" bounds the memory that long sequences take.'
         )
-    run = _Run(model, loss, lengths, options, validate, metric, name or "sequence {}".format)
+    run = _Run(model, loss, lengths, options, validate, metric, name or "sequence {}".format, schedule)
     with _own_random_numbers(model, options.seed), torch.enable_grad():
         if checkpoint is not None:
             run.attach(Path(checkpoint), resume)
@@ -222,9 +227,10 @@ class _Run:
         validate: Callable[[], Mapping[str, float]] | None,
         metric: str,
         name: Callable[[int], str],
+        schedule: Callable[[float], None] | None = None,
     ) -> None:
         self.model, self.loss, self.lengths, self.options = model, loss, lengths, options
-        self.validate, self.name = validate, name
+        self.validate, self.name, self.schedule = validate, name, schedule
         self.parameters = {key: p for key, p in model.named_parameters() if p.requires_grad}
         if not self.parameters:
             raise OptionError(
@@ -272,6 +278,8 @@ class _Run:
             size = piece.steps if by_step else len(piece.sequences)
             share = (done + size / 2) / count  # the middle of the batch: neither end of the curve has rate 0
             rate = options.rate_at((number - 1 + share) / options.epochs)
+            if self.schedule is not None:
+                self.schedule(((number - 1) * count + done + size) / (options.epochs * count))
             where = f"epoch {number}, batch {place + 1} of {len(cut)}"
             value, norm, state = self._one_batch(piece, self._carried(piece, state), rate, where)
             total, norms, done = total + value * size, norms + norm, done + size

@@ -14,6 +14,7 @@ from typing import Any
 from elman.ctc import steps_needed
 from elman.errors import DataError
 from elman.features.base import check_whole, is_missing, listed, seen
+from elman.scripts import UNSPACED, plain
 
 __all__ = ["SPELLINGS", "Script", "check_lengths", "error_rates", "transcripts_of"]
 
@@ -22,7 +23,7 @@ Transcript = str | list[str]
 
 
 def transcripts_of(y: Any, sequences: int) -> list[Transcript]:
-    """Transcripts as plain texts or lists, all of one kind; runs of spaces become one.
+    """Transcripts as texts or lists, all of one kind: accents composed (NFC), gaps as single spaces, no hidden signs.
 
     Raises ``DataError``, naming the sequence, for what is no transcript, and where `y` has not `sequences` of them.
 
@@ -57,9 +58,9 @@ def _transcript(one: Any, i: int) -> Transcript:
 
 
 def _spaced(text: str, i: int) -> str:
-    """The text with single spaces."""
+    """The text in the one form in which transcripts are learnt and compared."""
     check_whole(text, i, "y")
-    return " ".join(text.split())
+    return plain(text)
 
 
 class Script:
@@ -86,11 +87,10 @@ class Script:
 
     @property
     def unspaced(self) -> bool:
-        """Whether spaces tell no words apart: no symbol is a space, and one in ten is Thai, Kana or Chinese."""
+        """Whether spaces tell no words apart: no symbol is a space, and one in ten is of a script without spaces."""
         if self.kind != "characters" or self.space is not None:
             return False
-        ranges = (("\u0e00", "\u0fff"), ("\u3040", "\u9fff"), ("\U00020000", "\U0003ffff"))
-        found = sum(any(low <= symbol <= high for low, high in ranges) for symbol in self.symbols)
+        found = sum(bool(UNSPACED.match(symbol)) for symbol in self.symbols)
         return 10 * found > len(self.symbols)
 
     def codes(self, transcript: Transcript) -> list[int]:
@@ -107,8 +107,8 @@ class Script:
 
 def _symbols(transcript: Transcript, kind: str) -> list[str]:
     if isinstance(transcript, list):
-        return transcript
-    return list(transcript) if kind == "characters" else transcript.split()
+        return [plain(item) for item in transcript]
+    return list(plain(transcript)) if kind == "characters" else plain(transcript).split()
 
 
 def check_lengths(codes: Sequence[Sequence[int]], steps: Sequence[int], places: Sequence[int], shrunk: int) -> None:
@@ -129,7 +129,7 @@ def check_lengths(codes: Sequence[Sequence[int]], steps: Sequence[int], places: 
 
 
 def error_rates(truth: Sequence[Transcript], told: Sequence[Transcript]) -> dict[str, float]:
-    """Word and character error rate: "wer" and "cer".
+    """Word and character error rate: "wer" and "cer", of texts in the one form of `transcripts_of`.
 
     >>> error_rates(["GO ON", "STOP"], ["GO", "STOP"])
     {'wer': 0.3333333333333333, 'cer': 0.3333333333333333}
@@ -158,8 +158,8 @@ def error_rates(truth: Sequence[Transcript], told: Sequence[Transcript]) -> dict
 
 
 def _as_words(transcript: Transcript) -> list[str]:
-    return transcript if isinstance(transcript, list) else transcript.split()
+    return _symbols(transcript, "words")
 
 
 def _as_text(transcript: Transcript) -> str:
-    return " ".join(transcript) if isinstance(transcript, list) else transcript
+    return " ".join(_as_words(transcript)) if isinstance(transcript, list) else plain(transcript)

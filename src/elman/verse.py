@@ -10,6 +10,7 @@ import numpy as np
 
 from elman.errors import OptionError
 from elman.options import is_whole
+from elman.scripts import composed
 
 __all__ = ["END", "Verse"]
 
@@ -46,6 +47,8 @@ class Verse:
             )
         if not isinstance(self.rhyming, Collection):
             raise OptionError(f"rhyming = {self.rhyming!r} must be numbers of lines, such as (1, 3)")
+        marks = composed(self.marks) if isinstance(self.marks, str) else tuple(map(composed, self.marks))
+        object.__setattr__(self, "marks", marks)  # symbols of texts are composed
         for name in ("letters", "rhyme"):
             if not (getattr(self, name) is None or callable(getattr(self, name))):
                 raise OptionError(f"{name} = {getattr(self, name)!r} must be a function, or None")

@@ -19,6 +19,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from elman.scripts import canonical
 from elman.sides import chosen_unit
 
 __all__ = ["WordTable"]
@@ -77,6 +78,7 @@ class WordTable:
     def _words(self, text: Any, side: int) -> list[Any]:
         if not isinstance(text, str):
             return list(text)
+        text = canonical(text)
         return list(text) if self.characters_[side] else _WORD.findall(text)
 
 

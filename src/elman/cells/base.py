@@ -46,6 +46,7 @@ class Cell(nn.Module):
     activations: ClassVar[dict[str, str]] = {}  # of each gate in `gates`: "sigmoid", "tanh", "relu", "kept" (a share)
     keeps: ClassVar[str | None] = None  # the gate that says which share of the state is kept
     blocks: ClassVar[int] = 1  # of as many numbers each a step must be made of: 3 are values, mask and gap
+    reads: ClassVar[str] = "vectors"  # what a step is to it, where not any numbers: "images", "values, mask and gap"
     spreads: ClassVar[bool] = False  # whether it takes `longest`, how many steps its units remember at first
 
     def __init__(

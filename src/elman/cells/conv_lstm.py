@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -44,6 +44,7 @@ class ConvLSTM(Cell):
     (torch.Size([4, 240]), torch.Size([2, 240]))
     """
 
+    reads: ClassVar[str] = "images"
     state_type = LSTMState
 
     def __init__(

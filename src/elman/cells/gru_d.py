@@ -53,6 +53,7 @@ class GRUD(Recurrent):
     kernel = "gru"
     state_type = GRUState
     blocks: ClassVar[int] = 3
+    reads: ClassVar[str] = "values, mask and gap"
     activations: ClassVar[dict[str, str]] = {"r": "sigmoid", "z": "sigmoid", "n": "tanh"}
     keeps = "z"
     narrows: ClassVar[bool] = False

@@ -3,7 +3,7 @@
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
@@ -28,6 +28,7 @@ from elman.features.base import (
     vocabulary_problems,
 )
 from elman.ragged import Ragged
+from elman.scripts import GAP, HIDDEN, UNSPACED, UNSPACED_RANGES
 
 __all__ = ["Text"]
 
@@ -37,21 +38,13 @@ FILE = "tokenizer.json"
 PIECE = 100  # letters of a word that sub-words are learnt from at a time: learning takes the square of a longer one
 BATCH = 1 << 21  # characters that are in the tokeniser's hands at a time; each costs it about 100 bytes
 
-# Scripts that set no spaces between words: Thai, Lao, Tibetan, Myanmar, Khmer, Tai, Kana, Bopomofo, Han, Yi, Javanese.
-_RANGES = (
-    "\u0e00-\u0eff\u0f00-\u0fff\u1000-\u109f\u1780-\u17ff\u1950-\u19df\u1a20-\u1aaf\u3005-\u3007\u3041-\u312f"
-    "\u31a0-\u31bf\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\ua000-\ua4cf\ua980-\ua9ff\uaa60-\uaa7f\uf900-\ufaff"
-    "\uff66-\uff9f\U00020000-\U0003ffff"
-)
-_UNSPACED = re.compile(f"[{_RANGES}]")
-_GAP = re.compile(rf"(?<=[{_RANGES}])\s+(?=[{_RANGES}])")
 _LETTER = re.compile(r"[^\W\d_]")
 
 # The patterns look no further to the right than the end of their own match and one more character, and never to the
 # left: that is what makes the steps of a prefix a prefix of the steps.
 _W = r"\p{L}\p{M}\p{N}"
 _SIGN = rf"[^{_W}\s\p{{Cc}}\p{{Cf}}]"
-_TAIL = rf"(?:\p{{M}}|[🏻-🏿]|\x{{200d}}{_SIGN})*"
+_TAIL = rf"(?:\p{{M}}|[🏻-🏿]|[\x{{e0020}}-\x{{e007f}}]|\x{{200d}}{_SIGN})*"
 _SIGNS = rf"[🇦-🇿]{{2}}|{_SIGN}{_TAIL}"  # one sign, or one emoji with all its parts
 _S = rf"'[sS](?![{_W}])"  # the possessive
 _TAG = r"</?[A-Za-z][A-Za-z0-9]*(?:\s[^<>=]*=[^<>]*|\s*/?)>"  # <br />, </i>, <a href="x">; not: a <b and c> d
@@ -65,7 +58,7 @@ def _word(letter: str) -> str:
 _PATTERNS = {
     "words": f"{_word(f'[{_W}]')}|{_S}|{_SIGNS}",
     "characters": rf"\r\n|[🇦-🇿]{{2}}|[\s\S]{_TAIL}",  # nearly \X, whose time grows with the square of some texts
-    "mixed": rf"[{_RANGES}]\p{{M}}*|{_word(f'[{_W}&&[^{_RANGES}]]')}|{_S}|{_SIGNS}",
+    "mixed": rf"[{UNSPACED_RANGES}]\p{{M}}*|{_word(f'[{_W}&&[^{UNSPACED_RANGES}]]')}|{_S}|{_SIGNS}",
     "subwords": rf"[{_W}]{{1,{PIECE}}}|{_SIGN}\p{{M}}*",  # nothing that a cut within it would change
     "parts": rf"▁?[{_W}]{{1,{PIECE}}}|▁?{_SIGN}{_TAIL}|▁",  # what the gaps became stays with what follows
 }
@@ -162,13 +155,46 @@ class Text(Feature):
         >>> text.join(text.pieces("Isn't it 5?"))
         "Isn't it 5?"
         """
-        known = [word for i, word in zip(ids, self.words(ids), strict=True) if int(i)]
-        if self.unit_ in LEARNT:
-            return " ".join(word for word in "".join(known).split("▁") if word)
-        if self.unit_ == "characters":
-            return "".join(known)
-        joined = " ".join(known)
-        return _GAP.sub("", joined) if self.unit_ == "mixed" else joined
+        return "".join(self.spelled(ids))
+
+    def spelled(self, ids: Iterable[int] | Tensor, after: str = "") -> Iterator[str]:
+        """What each symbol adds to a text that ends with `after`: `join` and whatever writes symbol by symbol.
+
+        >>> text = Text(unit="mixed").fit(["I like 编程"])
+        >>> list(text.spelled(text.pieces("I like 编程"))), list(text.spelled(text.pieces("like"), after="I "))
+        (['i', ' like', ' 编', '程'], ['like'])
+        """
+        gap = False  # whether a space is due before the next letter
+        for i in ids:
+            (symbol,) = self.words([int(i)])
+            symbol = symbol if int(i) else ""
+            if self.unit_ == "characters":
+                yield symbol
+                continue
+            if self.unit_ in LEARNT:  # "▁" is where a space stood
+                gap, symbol = gap or symbol.startswith("▁"), symbol.replace("▁", "")
+            else:
+                gap = not (self.unit_ == "mixed" and UNSPACED.match(symbol) and UNSPACED.match(after[-1:]))
+            if symbol:
+                symbol = f" {symbol}" if gap and after and not after[-1].isspace() else symbol
+                after, gap = symbol, False
+            yield symbol
+
+    def normalized(self, column: Any, *, name: str = "X") -> list[str]:
+        """The texts as `join` writes them where it knows every symbol: what an answer is to be compared with.
+
+        >>> Text(unit="words").fit(["a"]).normalized(["It’s  <b>FINE</b>\\n"])
+        ["it 's fine"]
+        """
+        tokenizer = self._fitted()
+        found = [tokenizer.normalizer.normalize_str(text) for text in _texts(column, name)]
+        if self.unit_ in ("characters", "parts"):
+            return found
+        cut = [[piece for piece, _ in tokenizer.pre_tokenizer.pre_tokenize_str(text)] for text in found]
+        if self.unit_ == "subwords":
+            return [" ".join(piece.removeprefix("▁") for piece in pieces) for pieces in cut]
+        joined = [" ".join(pieces) for pieces in cut]
+        return [GAP.sub("", text) for text in joined] if self.unit_ == "mixed" else joined
 
     def module(self, width: int, dropout: float = 0.0) -> Embedding:
         """An `Embedding` of `width` numbers for each symbol; `dropout` drops whole symbols while training."""
@@ -281,8 +307,8 @@ def _choose_unit(texts: Sequence[str]) -> str:
     """
     sample = [text[:1000] for text in texts[:: max(1, len(texts) // 1000)]]
     letters = sum(len(_LETTER.findall(text)) for text in sample)
-    unspaced = sum(len(_UNSPACED.findall(text)) for text in sample)
-    gaps = sum(len(_GAP.findall(text)) for text in sample)
+    unspaced = sum(len(UNSPACED.findall(text)) for text in sample)
+    gaps = sum(len(GAP.findall(text)) for text in sample)
     return "mixed" if 2 * unspaced > letters and 4 * gaps < unspaced else "words"
 
 
@@ -291,14 +317,15 @@ def _choose_unit(texts: Sequence[str]) -> str:
 
 def _rules(unit: str, lower: bool) -> tuple[normalizers.Normalizer, pre_tokenizers.PreTokenizer]:
     """What happens to a text before the vocabulary: `characters` keep everything, the others lose mark-up."""
+    hidden = normalizers.Replace(Regex(f"[{HIDDEN}]"), "")
     if unit == "characters":
         normal: list[normalizers.Normalizer] = [normalizers.NFC()]
     elif unit == "parts":  # a gap is one space; neither side of a text has one
-        normal = [normalizers.NFC(), normalizers.Replace(Regex(r"[\s▁]+"), " "), normalizers.Strip()]
+        normal = [hidden, normalizers.NFC(), normalizers.Replace(Regex(r"[\s▁]+"), " "), normalizers.Strip()]
     else:
         tags = normalizers.Replace(Regex(_TAG), " ")
         apostrophes = normalizers.Replace(Regex("[’´ʼ]"), "'")
-        normal = [tags, apostrophes, normalizers.NFKC()]
+        normal = [hidden, tags, apostrophes, normalizers.NFKC()]
     if lower:
         normal.append(normalizers.Lowercase())
     if unit == "parts":

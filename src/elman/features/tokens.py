@@ -95,6 +95,14 @@ class Tokens(Feature):
                 raise DataError(f"{i} is no symbol: this tokens feature has the symbols 0 to {len(self.vocabulary_)}.")
         return [str(self.vocabulary_[i - 1]) if i else UNKNOWN for i in numbers]
 
+    def normalized(self, column: Any, *, name: str = "X") -> list[list[_Token]]:
+        """The sequences as plain tokens, lower-cased with `lower`: what an answer is to be compared with.
+
+        >>> Tokens(lower=True).normalized([("A", 7)])
+        [['a', 7]]
+        """
+        return _sequences(column, name, self.lower)
+
     def module(self, width: int, dropout: float = 0.0) -> Embedding:
         """An `Embedding` of `width` numbers for each symbol; `dropout` drops whole symbols while training."""
         self._check_fitted()

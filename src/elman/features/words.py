@@ -19,6 +19,7 @@ from elman.features.looks import KINDS, Looks, kind
 from elman.features.tokens import Tokens, _sequences
 from elman.heads import StepDropout
 from elman.ragged import Ragged
+from elman.scripts import canonical
 from elman.spelled import Spelled
 
 __all__ = ["WordReader", "Words"]
@@ -31,10 +32,11 @@ CHARACTER_WIDTH = 32  # numbers in the learnt vector of a character
 class Words(Feature):
     """Lists of words as steps: each a symbol of a vocabulary, as in `Tokens`, and the characters it is spelled with.
 
-    The vocabulary is that of `Tokens`; with `lower` the words in it are lower-case, while the characters stay as they
-    are. A character that training never showed is character 0, a word is cut after `longest` characters. What words
-    look like as a whole is in `elman.features.looks`. Raises `DataError` and `OptionError` as `Tokens` does; numbers
-    are spelled with their digits.
+    Words are read with their accents composed (NFC) and without hidden signs such as soft hyphens. The vocabulary is
+    that of `Tokens`; with `lower` the words in it are lower-case, while the characters stay as they are. A character
+    that training never showed is character 0, a word is cut after `longest` characters. What words look like as a whole
+    is in `elman.features.looks`. Raises `DataError` and `OptionError` as `Tokens` does; numbers are spelled with their
+    digits.
 
     >>> words = Words().fit([["The", "cat"], ["the", "dog", "sat"]])
     >>> found = words.transform([["the", "cats"], []])
@@ -68,15 +70,16 @@ class Words(Feature):
         """Learns the vocabulary, and which characters there are."""
         if problems := self.problems():
             raise OptionError("; ".join(problems))
-        self.tokens_ = Tokens(self.max_words, self.min_count, self.lower).fit(column, name=name)
-        words = sorted(set(map(str, chain.from_iterable(_sequences(column, name, False)))))
+        sequences = _composed(column, name)
+        self.tokens_ = Tokens(self.max_words, self.min_count, self.lower).fit(sequences, name=name)
+        words = sorted(set(map(str, chain.from_iterable(sequences))))
         self._know(sorted(set(chain.from_iterable(words))), Looks.of(words if self.looks else []))
         return self
 
     def transform(self, column: Any, *, name: str = "X") -> Spelled:
         """The words of each sequence: int64 ids `[steps]`, and beside them the characters."""
         self._check_fitted()
-        sequences = _sequences(column, name, False)
+        sequences = _composed(column, name)
         words = self.tokens_.transform(sequences, name=name)
         places: dict[str, int] = {}
         place = [places.setdefault(str(word), len(places)) for word in chain.from_iterable(sequences)]
@@ -237,6 +240,14 @@ class LetterVectors(nn.Module):
         """Letters `[steps]` to vectors `[steps, width]`."""
         own, small, kinds = self.places[x.values].unbind(1)
         return x.with_values(self.own.step(own) + self.small.step(small) + self.kinds.step(kinds))
+
+
+def _composed(column: Any, name: str) -> list[list[Any]]:
+    """The words of each sequence in one form; a word of hidden signs alone stays what it is."""
+    return [
+        [(canonical(word) or word) if isinstance(word, str) else word for word in words]
+        for words in _sequences(column, name, False)
+    ]
 
 
 def _read_characters(file: Any, letters: int) -> list[str]:

@@ -198,13 +198,30 @@ class Task(BaseEstimator, Training, OnTables):
         info()  # an ELMAN_ISA that cannot be is refused before anything is learnt or written
         if resume and out is None:
             raise OptionError("resume = True needs the folder of the run to continue; give out=...")
-        return None if out is None else Path(out) / store.CHECKPOINT
+        checkpoint = None if out is None else Path(out) / store.CHECKPOINT
+        self._begun_with = self._run_seed(checkpoint if resume else None) if self.seed is None else None
+        return checkpoint
+
+    @property
+    def _seed(self) -> int | None:
+        """The seed of this fit: the option, or where that is None what was drawn for it."""
+        return getattr(self, "_begun_with", None) if self.seed is None else self.seed
+
+    def _run_seed(self, checkpoint: Path | None) -> int:
+        """A seed that nobody chose: that of the run to be resumed, which held the same sequences out, or a new one."""
+        if checkpoint is not None and (checkpoint / store.CONFIG).exists():
+            config, _, _ = store.load(checkpoint, kind="checkpoint")
+            begun = config["of"]["options"]["seed"]
+            if is_whole(begun, 0):
+                return int(begun)
+        return int(np.random.default_rng().integers(2**63))
 
     @contextmanager
     def _drawn(self) -> Iterator[None]:
         """Weights made in here are those of `seed`; the caller's random numbers are not touched."""
         with torch.random.fork_rng(devices=[]):
-            torch.default_generator.seed() if self.seed is None else torch.default_generator.manual_seed(int(self.seed))
+            seed = self._seed
+            torch.default_generator.seed() if seed is None else torch.default_generator.manual_seed(int(seed))
             yield
 
     def _learn(
@@ -218,22 +235,24 @@ class Task(BaseEstimator, Training, OnTables):
         checkpoint: Path | None,
         resume: bool,
         what: str = "sequence",
+        schedule: Callable[[float], None] | None = None,
     ) -> None:
         """Trains the network; `training` says which of the caller's sequences are learnt from.
 
-        Without `validate` nothing is held out. `what` is learnt from is said in messages.
+        Without `validate` nothing is held out. `what` is learnt from is said in messages. `schedule`: see `train`.
         """
         try:
             self.history_ = train(
                 self.network_,
                 loss,
                 lengths,
-                plan,
+                dataclasses.replace(plan, seed=self._seed),
                 validate=validate,
                 metric=metric,
                 checkpoint=checkpoint,
                 resume=resume,
                 name=lambda index: f"{what} {training[index]}",
+                schedule=schedule,
             )
         finally:  # after a loss that became NaN the best weights so far answer
             self.network_.eval()

@@ -136,7 +136,7 @@ class Classifier(ClassifierMixin, LabelRows, Pretrains):
         weights = self._weights(classes, codes)
         feature = self._feature(column)
         signals = isinstance(feature, Numbers | Sound)
-        rest = held_out(codes, len(codes), self.validation, self.seed, _LEAST_SIGNALS if signals else LEAST)
+        rest = held_out(codes, len(codes), self.validation, self._seed, _LEAST_SIGNALS if signals else LEAST)
         training = np.setdiff1d(np.arange(len(codes)), rest)
         data, kept = self._features(feature, column, training, rest)
         wide = self._wide(feature, (data, kept), (codes[training], codes[rest]), weights)
@@ -202,7 +202,7 @@ class Classifier(ClassifierMixin, LabelRows, Pretrains):
             steps = parts[0]
             assert isinstance(steps, Ragged)
             targets = torch.from_numpy(codes[0])
-            return PatternModel(many, self.seed).fit(steps, targets, len(weights), weights[targets])
+            return PatternModel(many, self._seed).fit(steps, targets, len(weights), weights[targets])
         if not longest:
             return None
         orders = tuple(range(1, int(longest) + 1))

@@ -12,6 +12,7 @@ so that errors count in units of each series, or as shares of its values.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import os
 from collections.abc import Sequence
@@ -25,6 +26,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from elman.calendar import parse, season_of
+from elman.cells import CELLS
 from elman.conformal import factor
 from elman.covariates import Covariates
 from elman.diagnose import Probe
@@ -40,7 +42,7 @@ from elman.stream import Session
 from elman.tasks.series_answers import levels_of, names_of
 from elman.tasks.series_rows import SeriesRows
 from elman.tasks.series_scores import ahead_of
-from elman.tasks.series_store import MOST, Stored
+from elman.tasks.series_store import MOST, MOST_DRAWN, Stored
 from elman.train import History, train
 
 __all__ = ["Forecaster"]
@@ -111,7 +113,7 @@ class Forecaster(SeriesRows, Stored):
             found += wrong or [f"{name} = {value!r} must be at most {most}"] * (value > most)
         if self.bidirectional:
             found.append("bidirectional = True would read the future; a forecaster reads forwards")
-        if self.cell in ("gru_d", "conv_lstm"):
+        if self.cell in CELLS and CELLS[self.cell].reads != "vectors":
             found.append(f"cell = {self.cell!r} reads other steps than a forecaster has. Take 'gru'")
         levels = self.levels if isinstance(self.levels, list | tuple | np.ndarray) else [self.levels]
         good = [x for x in levels if isinstance(x, int | float | np.number) and not isinstance(x, bool) and 0 < x < 100]
@@ -122,6 +124,11 @@ class Forecaster(SeriesRows, Stored):
             found.append(f"log = {self.log!r} must be True, False or None")
         if not isinstance(self.recursive, bool):
             found.append(f"recursive = {self.recursive!r} must be True or False")
+        elif self.recursive and not found and int(self.paths) * int(self.horizon) > MOST_DRAWN:
+            found.append(
+                f"paths = {self.paths} of horizon = {self.horizon} steps each are more than {MOST_DRAWN} steps of a "
+                "series; take fewer of either, or recursive = False"
+            )
         if self.freq is not None:
             try:
                 parse(self.freq)
@@ -270,7 +277,7 @@ class Forecaster(SeriesRows, Stored):
                 self.network_,
                 loss,
                 plan.counts,
-                options,
+                dataclasses.replace(options, seed=self._seed),
                 validate=validate if len(at) else None,
                 metric="mase",
                 checkpoint=checkpoint,

@@ -34,7 +34,7 @@ from elman.features.base import is_frame, listed, shown
 from elman.features.chords import transposed
 from elman.history import History
 from elman.mixture import Mixture
-from elman.options import choice, is_whole, share, whole
+from elman.options import choice, is_whole, reads_symbols, share, whole
 from elman.ragged import Ragged
 from elman.sides import no_column
 from elman.strands import Strands, strands
@@ -136,8 +136,7 @@ class Generator(GenerateRows, Writes, Task):
             value = getattr(self, name)
             good = isinstance(value, int | float | np.number) and not isinstance(value, bool) and 0 <= value < math.inf
             found += [] if good else [f"{name} = {value!r} must be a number of at least 0"]
-        if self.cell == "gru_d":
-            found.append("cell = 'gru_d' reads no symbols; take lstm, gru, rnn, min_gru ...")
+        found += reads_symbols(self)
         if self.bidirectional:
             found.append("bidirectional = True: a language model reads in one direction, or it would see the answer")
         return found
@@ -225,7 +224,7 @@ class Generator(GenerateRows, Writes, Task):
         """Which documents are learnt from and which are held out; of a single one its end is held out."""
         everything = np.arange(len(column))
         if len(column) > 1:
-            rest = held_out(None, len(column), self.validation, self.seed)
+            rest = held_out(None, len(column), self.validation, self._seed)
             training = np.setdiff1d(everything, rest)
             return training, rest, ([column[i] for i in training], [column[i] for i in rest])
         (one,) = column

@@ -110,7 +110,7 @@ class Multitask(TargetRows, ColumnTask):
         truth = _read(targets, named, count(column))
         check_table(column)
         some = np.flatnonzero(np.any([~np.isnan(values) for values in truth.values()], axis=0))
-        rest = some[held_out(None, len(some), self.validation, self.seed)]
+        rest = some[held_out(None, len(some), self.validation, self._seed)]
         training = np.setdiff1d(some, rest)
         feature = self._feature(column)
         data, kept = self._features(feature, column, training, rest)

@@ -265,7 +265,7 @@ class Pretrains(ColumnTask):
             warmup=0.05,
             decay="linear",
             patience=None,
-            seed=self.seed,
+            seed=self._seed,
             verbose=self.verbose,
         )
 

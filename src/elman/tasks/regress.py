@@ -108,7 +108,7 @@ class Regressor(RegressorMixin, NumberRows, Pretrains):
         known = np.flatnonzero(targets.known())
         if not len(known):
             raise DataError("y holds no number at all: nothing to learn from.")
-        rest = known[held_out(None, len(known), self.validation, self.seed)]
+        rest = known[held_out(None, len(known), self.validation, self._seed)]
         training = np.setdiff1d(known, rest)
         feature = self._feature(column)
         data, kept = self._features(feature, column, training, rest)

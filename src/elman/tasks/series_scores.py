@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from elman.atomic import write_file
 from elman.calendar import Grid, parse
 from elman.errors import DataError, OptionError
 from elman.forecast_plot import draw
@@ -203,7 +203,7 @@ class Measured(Paths):
         levels = sorted(levels_of(self.levels), reverse=True)
         picture = draw(panels, f"{levels[0]:g} % interval" if levels else "")
         if picture is not None and path is not None:
-            Path(path).write_bytes(picture)
+            write_file(path, picture)
         return picture
 
 

@@ -17,7 +17,7 @@ from elman.known import Known
 from elman.scaling import Shape
 from elman.tasks.series_answers import Answers, levels_of
 
-__all__ = ["MOST", "Stored"]
+__all__ = ["MOST", "MOST_DRAWN", "Stored"]
 
 #: The largest sizes that an option, or a saved model, may ask for.
 MOST = {
@@ -26,8 +26,10 @@ MOST = {
     "window": 1_000_000,
     "experts": 1000,
     "members": 1000,
-    "paths": 1_000_000,
+    "paths": 10_000,
 }
+#: The most steps that a recursive forecaster may draw of a series: paths times horizon.
+MOST_DRAWN = 10_000_000
 
 
 class Stored(Answers):

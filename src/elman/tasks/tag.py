@@ -164,7 +164,7 @@ class Tagger(TagRows, ColumnTask):
         classes = tag_classes(labels)
         feature = self._feature(column)
         least = _FEW_SEQUENCES if isinstance(feature, Tokens) else LEAST
-        rest = held_out(None, len(labels), self.validation, self.seed, least)
+        rest = held_out(None, len(labels), self.validation, self._seed, least)
         training = np.setdiff1d(np.arange(len(labels)), rest)
         data, kept = self._features(feature, column, training, rest)
         parts = [[labels[i] for i in part] for part in (training, rest)]

@@ -26,6 +26,7 @@ from torch import Tensor
 from elman import store
 from elman.augment import Augment
 from elman.batches import batches
+from elman.beam import check_beam
 from elman.bundle import Bundle
 from elman.ctc import Language, Prefixes, greedy, steps_needed
 from elman.diagnose import Probe
@@ -99,7 +100,7 @@ class Transcriber(TranscribeRows, ColumnTask):
 
     def problems(self) -> list[str]:
         """Everything that is wrong with the options, a sentence each."""
-        found = super().problems() + choice(self, "spelling", SPELLINGS) + whole(self, "beam")
+        found = super().problems() + choice(self, "spelling", SPELLINGS) + check_beam(self.beam, 0)
         if self.language is not None:
             found += choice(self, "language", tuple(ORDERS))
         if self.order is not None and not (is_whole(self.order) and self.order <= 20):
@@ -131,7 +132,7 @@ class Transcriber(TranscribeRows, ColumnTask):
         column, y = self._column_and_target(X, y)
         truth = transcripts_of(y, count(column))
         check_table(column)
-        rest = held_out(None, len(truth), self.validation, self.seed)
+        rest = held_out(None, len(truth), self.validation, self._seed)
         training = np.setdiff1d(np.arange(len(truth)), rest)
         feature = self._feature(column)
         data, kept = self._features(feature, column, training, rest)
@@ -285,8 +286,8 @@ class Transcriber(TranscribeRows, ColumnTask):
     def _prefixes(self, beam: int | None = None, language: Any = None) -> Prefixes | None:
         """The start of a beam search; None: greedy."""
         beam = self.beam if beam is None else beam
-        if not is_whole(beam):
-            raise OptionError(f"beam = {beam!r} must be a whole number of at least 1; 1 is greedy")
+        if problems := check_beam(beam, 0):
+            raise OptionError(f"{problems[0]}; 1 is greedy")
         if beam == 1 and language is None:
             return None
         model: Language | None = self.phrases_

@@ -31,7 +31,7 @@ from elman.errors import DataError, OptionError
 from elman.features import Feature
 from elman.features.base import listed, shown
 from elman.history import History
-from elman.options import choice, is_whole, share, whole
+from elman.options import choice, is_whole, reads_symbols, share, whole
 from elman.ragged import Ragged
 from elman.sides import (
     UNITS,
@@ -39,6 +39,7 @@ from elman.sides import (
     frame_columns,
     joined,
     no_column,
+    normalized,
     pairs_between,
     pairs_of,
     restored_side,
@@ -125,9 +126,7 @@ class Translator(TranslateRows, Task):
         for name in ("lower", "tied"):
             if not isinstance(getattr(self, name), bool | np.bool_):
                 found.append(f"{name} = {getattr(self, name)!r} must be True or False")
-        if self.cell in ("gru_d", "conv_lstm"):
-            found.append(f"cell = {self.cell!r} reads no symbols; take lstm, gru, rnn, min_gru ...")
-        return found + check_beam(self.beam, self.length_penalty)
+        return found + reads_symbols(self) + check_beam(self.beam, self.length_penalty)
 
     def planned(self, sequences: int, steps: int, updates: int = 0) -> Self:
         """The same options with the lengths of the training chosen, where they are None: epochs from 8 to 30.
@@ -160,7 +159,7 @@ class Translator(TranslateRows, Task):
         """
         checkpoint = self._check_run(out, resume)
         sources, targets = pairs_of(*self._columns(X, y))
-        rest = held_out(None, len(sources), self.validation, self.seed)
+        rest = held_out(None, len(sources), self.validation, self._seed)
         training = np.setdiff1d(np.arange(len(sources)), rest)
         features = self._features([[column[i] for i in training] for column in (sources, targets)])
         self.feature_, self.target_feature_ = features
@@ -226,15 +225,15 @@ class Translator(TranslateRows, Task):
         self, plan: Self, data: Pairs, held: list[list[Any]], training: Any, checkpoint: Path | None, resume: bool
     ) -> None:
         lengths = data.sources.lengths + data.targets.lengths
-        total = max(1, int(plan.epochs or 0) * len(lengths))
-        seen = 0
+        sampled = 0.0
+
+        def schedule(done: float) -> None:
+            nonlocal sampled
+            sampled = float(self.sampling) * done
 
         def loss(indices: Tensor) -> Tensor:
-            nonlocal seen
-            seen += len(indices)
             x, inputs, targets = (part[indices] for part in data)
-            share = float(self.sampling) * min(1.0, seen / total)
-            return self.network_.loss(x, inputs, targets.values, float(self.smoothing), share)
+            return self.network_.loss(x, inputs, targets.values, float(self.smoothing), sampled)
 
         def validate() -> dict[str, float]:
             found = self._measured(held[0], held[1], beam=1)
@@ -243,7 +242,7 @@ class Translator(TranslateRows, Task):
         self.history_ = History("bleu" if held[0] else "loss")
         self.metrics_: dict[str, float] = {}
         told = validate if held[0] else None
-        self._learn(plan, lengths, loss, told, "bleu", training, checkpoint, resume, "pair")
+        self._learn(plan, lengths, loss, told, "bleu", training, checkpoint, resume, "pair", schedule)
 
     # ---- answering
 
@@ -299,7 +298,8 @@ class Translator(TranslateRows, Task):
         """How good the answers are: "bleu" and "chrf" from 0 to 100 (sacrebleu's), "exact", the share that is right
         throughout, and the surprise at each symbol of the true targets, "nats" and "perplexity".
 
-        `lower` compares lower-cased texts. Raises ``DataError`` where there is nothing to score.
+        Targets are compared as ``target_feature_`` reads them: composed (NFC), with single spaces, lower-cased if the
+        model is. `lower` compares lower-cased texts. Raises ``DataError`` where there is nothing to score.
         """
         self._check_fitted()
         sources, targets = pairs_of(*self._columns(X, y))
@@ -311,10 +311,15 @@ class Translator(TranslateRows, Task):
         each = self._surprises(X, y)
         nats = float(each.mean()) if len(each) else 0.0
         return {
-            **overlap.compared(self.predict(X, beam=beam), y, lower),
+            **self._compared(self.predict(X, beam=beam), y, lower),
             "nats": nats,
             "perplexity": math.exp(min(nats, 700.0)),
         }
+
+    def _compared(self, answers: list[Any], y: list[Any], lower: bool = False) -> dict[str, float]:
+        """How much of the true targets stands in answers, whoever gave them, both as the target side reads them."""
+        told, truth = (normalized(self.target_feature_, column, "y") for column in (answers, y))
+        return overlap.compared(told, truth, lower)
 
     @torch.no_grad()
     def _surprises(self, X: list[Any], y: list[Any]) -> Tensor:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from elman import overlap
 from elman.errors import DataError, OptionError
 from elman.files import Table
+from elman.sides import normalized
 from elman.tasks.tables import OnTables, Scored, check_names, refuse_gaps, told
 from elman.word_table import WordTable
 
@@ -25,7 +25,9 @@ class TranslateRows(OnTables):
 
     if TYPE_CHECKING:
         input: str | None
+        feature_: Any
         target_feature_: Any
+        _compared: Callable[..., dict[str, float]]
         fit: Callable[..., Any]
         predict: Callable[..., list[Any]]
         evaluate: Callable[..., dict[str, float]]
@@ -63,11 +65,12 @@ class TranslateRows(OnTables):
     def rivals_on(
         self, known: Callable[[], Table], table: Table, target: Sequence[str], model: str
     ) -> list[dict[str, Any]]:
-        """Word for word."""
-        rival = WordTable().fit(*self._pairs(known(), None, target))
-        X, y = self._pairs(table, None, target)
+        """Word for word, from texts and to texts as the model reads them."""
+        (before, lessons), (X, y) = self._pairs(known(), None, target), self._pairs(table, None, target)
+        before, X = (normalized(self.feature_, column, "X") for column in (before, X))
+        rival = WordTable().fit(before, normalized(self.target_feature_, lessons, "y"))
         return [
-            {"name": rival.name, **overlap.compared(rival.predict(X), y), "training_seconds": round(rival.seconds, 3)}
+            {"name": rival.name, **self._compared(rival.predict(X), y), "training_seconds": round(rival.seconds, 3)}
         ]
 
     def _pairs(self, table: Table, input: str | None, target: Sequence[str]) -> tuple[list[Any], list[Any]]:

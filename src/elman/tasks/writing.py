@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from elman.errors import OptionError
-from elman.features import Chords, Feature, Text, Tokens
+from elman.features import Chords, Feature, Text
 from elman.features.base import shown
-from elman.features.chords import MARK, below
+from elman.features.chords import below
 from elman.mixture import Mixture
 from elman.options import is_whole
 from elman.sampling import Sampling
+from elman.scripts import composed
 from elman.tasks.language import LanguageNetwork
 from elman.verse import END
 
@@ -81,10 +82,14 @@ class Writes:
         if seed is not None and not is_whole(seed, 0):
             raise OptionError(f"seed = {shown(seed)} must be a whole number of at least 0, or None")
         said, stops = self._ids(prompt), self._stops(stop)
+        named: Any = self.feature_
         random = np.random.default_rng(seed)
         if isinstance(self.feature_, Chords):
             return self._chords(self._codes(said, how, stops, self._chord_form(form), random), length)
-        return self._symbols_in(self._codes(said, how, stops, form, random), length, begins=not said)
+        codes = (code for _, code in zip(range(length), self._codes(said, how, stops, form, random), strict=False))
+        if isinstance(self.feature_, Text):
+            return self.feature_.spelled(codes, after=prompt)
+        return (named.vocabulary_[code - 1] for code in codes)
 
     def asked(self, prompt: str) -> Any:
         """A prompt as it is written on the command line: a text, or for tokens and chords a list in JSON."""
@@ -135,11 +140,6 @@ class Writes:
         mixed: _Floats = (self.mixture_.logs((scores - whole)[None], [before])[0] + whole).numpy()
         return mixed
 
-    def _symbols_in(self, codes: Iterator[int], length: int, begins: bool) -> Iterator[Any]:
-        """Each code as it stands in a text or a list; `begins`: nothing stands before the first."""
-        for place, code in zip(range(length), codes, strict=False):
-            yield self._written(code, first=begins and not place)
-
     def _chords(self, codes: Iterator[int], length: int) -> Iterator[list[int]]:
         assert isinstance(self.feature_, Chords)
         for _ in range(length):
@@ -167,12 +167,21 @@ class Writes:
         given = [stop] if isinstance(stop, str) else stop
         if not isinstance(given, Collection) or not all(isinstance(one, str) for one in given):
             raise OptionError(f"stop = {shown(stop)} must be a symbol, or several in a list")
-        if unknown := [one for one in given if one not in self._symbols()]:
+        known = self._symbols()[:-1]
+        found = {one: self._stop(one, known) for one in given}
+        if unknown := [one for one, symbol in found.items() if symbol is None]:
+            other = f", or name one that training showed, such as {known[1]!r}" if len(known) > 1 else ""
             raise OptionError(
-                f"stop = {shown(unknown[0])} is no symbol of this model, so nothing would end there. Leave it out, "
-                f"or name one that training showed, such as {self._symbols()[1]!r}."
+                f"stop = {shown(unknown[0])} is no symbol of this model: nothing would end there. Leave it out{other}."
             )
-        return set(given)
+        return {symbol for symbol in found.values() if symbol is not None}
+
+    def _stop(self, stop: str, known: Collection[str]) -> str | None:
+        """The symbol that is meant: as it was given, or as the model reads it."""
+        if stop in known or not isinstance(self.feature_, Text):
+            return stop if stop in known else None
+        (read,) = self.feature_.normalized([stop], name="stop")
+        return read if read in known else None
 
     def _symbols(self) -> list[str]:
         """What each code stands for: the symbols of the feature, and last the end."""
@@ -186,20 +195,8 @@ class Writes:
             prompt = [] if isinstance(prompt, str) and not prompt else prompt
             if isinstance(prompt, str) or not isinstance(prompt, Iterable):
                 raise OptionError(f"prompt = {shown(prompt)} must be a list: this model goes on from lists")
-        steps: Any = self.feature_.step(prompt, name="prompt")
-        found: list[int] = steps.tolist()
+        found: list[int] = self.feature_.transform([prompt], name="prompt").values.tolist()
         return found
-
-    def _written(self, code: int, first: bool) -> Any:
-        """A symbol as it stands in a text or in a list: words have a space before them, tokens are what they were."""
-        if isinstance(self.feature_, Tokens):
-            return self.feature_.vocabulary_[code - 1]
-        (symbol,) = self.feature_.words([code]) if isinstance(self.feature_, Text) else (MARK,)
-        if not isinstance(self.feature_, Text) or self.feature_.unit_ == "characters":
-            return symbol
-        if self.feature_.unit_ == "subwords":
-            return symbol.replace("\u2581", "" if first else " ")
-        return symbol if first or self.feature_.unit_ == "mixed" else f" {symbol}"
 
 
 def _formed(scores: _Floats, allowed: Any, place: Mapping[str, int]) -> _Floats:
@@ -208,7 +205,7 @@ def _formed(scores: _Floats, allowed: Any, place: Mapping[str, int]) -> _Floats:
         return scores
     if not isinstance(allowed, Iterable) or not all(isinstance(symbol, str) for symbol in allowed):
         raise OptionError(f"form returned {shown(allowed)}. It returns the symbols that may come next, or None.")
-    codes = [place[symbol] for symbol in allowed if symbol in place]
+    codes = [place[symbol] for symbol in map(composed, allowed) if symbol in place]
     made = np.full_like(scores, -np.inf)
     made[codes] = scores[codes]
     if not np.isfinite(made).any():

@@ -1,0 +1,63 @@
+"""Writing systems: which scripts set no spaces between words, and the one form in which texts are compared.
+
+    composed(text)  = NFC, so that a letter with its accent is one character however it was typed
+    canonical(text) = the same without hidden signs, such as soft hyphens
+    plain(text)     = the same with runs of white space as one space, none at either end
+
+Source: The Unicode Consortium. Unicode Standard Annexes 14 (line breaking, class SA) and 15 (normalisation forms).
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+__all__ = ["GAP", "HIDDEN", "UNSPACED", "UNSPACED_RANGES", "canonical", "composed", "plain"]
+
+#: Scripts that set no spaces between words, as the inside of a character class: Thai, Lao, Tibetan, Myanmar, Khmer, Tai
+#: Le, New Tai Lue, Tai Tham, Balinese, radicals, Kana, Bopomofo, Han, Yi, Javanese, Tai Viet, Ahom, Tangut.
+UNSPACED_RANGES = (
+    "\u0e00-\u0eff\u0f00-\u0fff\u1000-\u109f\u1780-\u17ff\u1950-\u19df\u19e0-\u19ff\u1a20-\u1aaf\u1b00-\u1b7f"
+    "\u2e80-\u2fdf\u3005-\u3007\u3041-\u312f\u31a0-\u31bf\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\ua000-\ua4cf"
+    "\ua980-\ua9ff\uaa60-\uaadf\uf900-\ufaff\uff66-\uff9f\U00011700-\U0001174f\U00016fe0-\U00018dff"
+    "\U0001aff0-\U0001b2ff\U00020000-\U0003ffff"
+)
+UNSPACED = re.compile(f"[{UNSPACED_RANGES}]")
+#: White space between two characters of such scripts.
+GAP = re.compile(rf"(?<=[{UNSPACED_RANGES}])\s+(?=[{UNSPACED_RANGES}])")
+
+#: Signs that nobody sees and that divide no word, as the inside of a character class: control characters but for white
+#: space, soft hyphen, direction marks, word joiner, invisible operators, byte order mark. Not: zero-width space, which
+#: divides words, and the zero-width joiners, which shape letters and emoji.
+HIDDEN = (
+    "\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\xad\u061c\u180e\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+    "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0001"
+)
+_HIDDEN = re.compile(f"[{HIDDEN}]")
+
+
+def composed(text: str) -> str:
+    """The text in Unicode's normal form C: canonically equal texts become the same one.
+
+    >>> composed("cafe\\u0301") == "café"
+    True
+    """
+    return text if text.isascii() else unicodedata.normalize("NFC", text)
+
+
+def canonical(text: str) -> str:
+    """The text composed and without hidden signs.
+
+    >>> canonical("trans\\u00adlation")
+    'translation'
+    """
+    return text if text.isascii() and text.isprintable() else unicodedata.normalize("NFC", _HIDDEN.sub("", text))
+
+
+def plain(text: str) -> str:
+    """The text as it is compared with another: composed, without hidden signs, gaps as single spaces.
+
+    >>> plain("un\\u00a0 cafe\\u0301\\n")
+    'un café'
+    """
+    return " ".join(canonical(text).split())
