@@ -8,8 +8,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from elman.calendar import OFF, Grid, cycles, parse, season_of, wall_clock
+from elman.calendar import OFF, Grid, cycles, parse, season_of
 from elman.errors import DataError, OptionError
+from elman.zones import wall_clock
 
 
 @pytest.mark.parametrize(

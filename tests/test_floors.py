@@ -75,6 +75,8 @@ FLOORS = {
         "advice.py",
         "diagnose.py",
         "explain.py",
+        "zones.py",
+        "stamps.py",
         "calendar.py",
         "frames.py",
         "scaling.py",

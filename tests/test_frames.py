@@ -72,13 +72,3 @@ def test_missing_of_every_kind() -> None:
     assert panel.covariates["c"][[0, 2, 3]].tolist() == [1.5, 2.0, 1.0]
 
 
-def test_time_zones_are_kept_or_told_as_utc() -> None:
-    pandas = pytest.importorskip("pandas")
-    east = dt.timezone(dt.timedelta(hours=8))
-    texts = [day.replace(tzinfo=east).isoformat() for day in DAYS]
-    panel, grid, style = read(pl.DataFrame(ROWS | {"ds": texts}), Columns())
-    assert grid.describe() == "1 d"
-    assert style.frame({"ds": grid.stamps(panel.first)}, ["ds"])["ds"].to_list() == ["2023-12-31T16:00:00Z"]
-    fixed = pandas.DataFrame(ROWS | {"ds": pandas.DatetimeIndex(DAYS).tz_localize(east)})
-    assert read(fixed, Columns())[2].zone == "UTC"
-    assert read(pandas_frame(ds=DAYS), Columns())[2].zone is None

@@ -17,12 +17,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
 from elman.errors import DataError, OptionError
+from elman.zones import is_zone, wall_clock
 
-__all__ = ["OFF", "Grid", "cycles", "is_zone", "parse", "season_of", "wall_clock"]
+__all__ = ["OFF", "Grid", "cycles", "parse", "season_of"]
 
 OFF = -(2**63)  # the index of a stamp that is not on the grid
 
@@ -39,7 +39,8 @@ _WORDS = {"t": "min", "minute": "min", "hour": "h", "day": "d", "week": "w", "mo
 class Grid:
     """The steps of a series in time: `size` units of `kind` ("integer", "fixed": microseconds, "month") from `origin`.
 
-    Monthly stamps stand at one `origin` (microseconds after the month began), or all on the last day of their month.
+    Monthly stamps stand at one `origin` (microseconds after the month began), or all on the last day of their month
+    (microseconds before it ends), in every `size`-th month from the `phase`-th of 1970 on.
 
     >>> grid = Grid.found(np.array(["2024-01-31", "2024-02-29", "2024-04-30"], "datetime64[us]"), np.array([1, 1, 1]))
     >>> grid.kind, grid.index(np.array(["2024-05-31"], "datetime64[us]")).tolist()
@@ -54,6 +55,7 @@ class Grid:
     month_end: bool = False
     zone: str | None = None  # whose clock hangs on the wall; None: that of the stamps themselves
     wall: bool = False  # whether stamps are those of that clock; else they are UTC
+    phase: int = 0  # of months
 
     @classmethod
     def zoned(cls, stamps: _Array, series: _Array, freq: tuple[str, int] | None, zone: str) -> Grid:
@@ -69,13 +71,14 @@ class Grid:
 
     @classmethod
     def restore(cls, config: Sequence[Any]) -> Grid:
-        """From kind, size, origin, month_end, zone and wall. Raises ValueError for what cannot be."""
-        kind, size, origin, month_end, zone, wall = config
+        """From kind, size, origin, month_end, zone, wall and phase. Raises ValueError for what cannot be."""
+        kind, size, origin, month_end, zone, wall, phase = config
         whole = type(size) is int and type(origin) is int and 0 < size < _LARGEST and abs(origin) < _LARGEST
         clock = (zone is None or is_zone(zone)) and type(wall) is bool
+        whole = whole and type(phase) is int and 0 <= phase < (size if kind == "month" else 1)
         if kind not in ("integer", "fixed", "month") or not whole or type(month_end) is not bool or not clock:
             raise ValueError("grid")
-        return cls(kind, size, origin, month_end, zone, wall)
+        return cls(kind, size, origin, month_end, zone, wall, phase)
 
     @classmethod
     def found(cls, stamps: _Array, series: _Array, freq: tuple[str, int] | None = None) -> Grid:
@@ -111,19 +114,13 @@ class Grid:
             if not (same or ends) or _commonest(stamps.astype(np.int64), series) < 27 * _DAY:
                 return None
             freq = ("month", _commonest(month.astype(np.int64), series))
-        size, first = freq[1], int(month[0].astype(np.int64))
-        place = int(left[0].astype(np.int64)) if ends and not same else int(within[0])
-        return cls("month", size, place * 12 + first % size, ends and not same)
-
-    @property
-    def _place(self) -> tuple[int, int]:
-        """Of months: microseconds within the month (before its end, for month ends), and the phase in months."""
-        return self.origin // 12, self.origin % 12
+        place = int(left[0].astype(np.int64)) if ends else int(within[0])
+        return cls("month", freq[1], place, ends, phase=int(month[0].astype(np.int64)) % freq[1])
 
     def index(self, stamps: _Array) -> NDArray[np.int64]:
         """Which step each stamp is; -2^63 where it is none of the grid's."""
         if self.kind == "month":
-            number = stamps.astype("datetime64[M]").astype(np.int64) - self._place[1]
+            number = stamps.astype("datetime64[M]").astype(np.int64) - self.phase
             good = (number % self.size == 0) & (self.stamps(number // self.size) == stamps)
             return np.where(good, number // self.size, OFF)
         number = stamps.astype(np.int64) - self.origin
@@ -135,11 +132,9 @@ class Grid:
             return index * self.size + self.origin
         if self.kind == "fixed":
             return (index * self.size + self.origin).astype("datetime64[us]")
-        place, phase = self._place
-        month = (index * self.size + phase).astype("datetime64[M]")
-        if self.month_end:
-            return (month + 1).astype("datetime64[us]") - np.timedelta64(place, "us")
-        return month.astype("datetime64[us]") + np.timedelta64(place, "us")
+        month, place = (index * self.size + self.phase).astype("datetime64[M]"), np.timedelta64(self.origin, "us")
+        begin: _Array = (month + int(self.month_end)).astype("datetime64[us]")
+        return begin - place if self.month_end else begin + place
 
     def shown(self, index: _Array) -> _Array:
         """The stamp of each step by the clock on the wall."""
@@ -154,26 +149,6 @@ class Grid:
             return f"{self.size} month" + ("s" if self.size > 1 else "")
         unit = next(unit for unit in ("w", "d", "h", "min", "s", "ms", "us") if self.size % _FIXED[unit] == 0)
         return f"{self.size // _FIXED[unit]} {unit}"
-
-
-def wall_clock(stamps: _Array, zone: str) -> _Array:
-    """What a clock in a time zone shows at some times of UTC: datetime64[us] both.
-
-    >>> wall_clock(np.array(["2024-03-31T00:59", "2024-03-31T01:00"], "datetime64[m]"), "Europe/Berlin")
-    array(['2024-03-31T01:59:00.000000', '2024-03-31T03:00:00.000000'],
-          dtype='datetime64[us]')
-    """
-    series = pl.Series(stamps.astype("datetime64[us]")).dt.replace_time_zone("UTC").dt.convert_time_zone(zone)
-    made: _Array = series.dt.replace_time_zone(None, ambiguous="earliest").to_numpy()
-    return made
-
-
-def is_zone(zone: Any) -> bool:
-    """Whether a time zone is known by this name."""
-    try:
-        return isinstance(zone, str) and len(pl.Series([0], dtype=pl.Datetime("us")).dt.replace_time_zone(zone)) == 1
-    except pl.exceptions.PolarsError:
-        return False
 
 
 def _commonest(numbers: _Array, series: _Array) -> int:

@@ -269,12 +269,17 @@ def seen(value: Any) -> str:
 
 def check_whole(text: str, i: int, name: str) -> None:
     """Raises ``DataError`` for a text with half of a surrogate pair in it, which no file can hold."""
+    check_pairs(text, f"{name}: sequence {i}")
+
+
+def check_pairs(text: str, place: str) -> None:
+    """The same for a text at any `place`, which messages begin with."""
     try:
         text.encode("utf-8")
     except UnicodeEncodeError as error:
         raise DataError(
-            f"{name}: sequence {i}, character {error.start} is {shown(text[error.start])}, one half of a surrogate "
-            "pair. The text was decoded wrongly; read it again as UTF-8, or drop such characters."
+            f"{place}, character {error.start} is {shown(text[error.start])}, one half of a surrogate pair. The text "
+            "was decoded wrongly; read it again as UTF-8, or drop such characters."
         ) from None
 
 
