@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,7 @@ from numpy.typing import NDArray
 from elman.errors import DataError, OptionError
 from elman.zones import is_zone, wall_clock
 
-__all__ = ["OFF", "Grid", "cycles", "parse", "season_of"]
+__all__ = ["OFF", "Grid", "cycles", "parse", "plain", "season_of"]
 
 OFF = -(2**63)  # the index of a stamp that is not on the grid
 
@@ -31,8 +32,18 @@ _LARGEST = 2**62  # of a step, so that a sum of two stamps is still an int64
 _SECOND = 1_000_000
 _DAY = 86_400 * _SECOND
 _FIXED = {"us": 1, "ms": 1000, "s": _SECOND, "min": 60 * _SECOND, "h": 3600 * _SECOND, "d": _DAY, "w": 7 * _DAY}
-_MONTHS = {"m": 1, "ms": 1, "me": 1, "q": 3, "qs": 3, "qe": 3, "y": 12, "ys": 12, "ye": 12, "a": 12}
-_WORDS = {"t": "min", "minute": "min", "hour": "h", "day": "d", "week": "w", "month": "m", "quarter": "q", "year": "y"}
+_MONTHS = {"mo": 1, "m": 1, "ms": 1, "me": 1, "q": 3, "qs": 3, "qe": 3, "y": 12, "ys": 12, "ye": 12, "a": 12}
+_WORDS = {
+    "t": "min",
+    "minute": "min",
+    "hour": "h",
+    "day": "d",
+    "week": "w",
+    "month": "m",
+    "mon": "m",
+    "quarter": "q",
+    "year": "y",
+}
 
 
 @dataclass(frozen=True)
@@ -163,25 +174,61 @@ def _commonest(numbers: _Array, series: _Array) -> int:
 def parse(freq: Any) -> tuple[str, int]:
     """The option `freq` as a kind of grid and a size. Raises ``OptionError`` where it is none.
 
-    >>> parse("15min"), parse("M"), parse(3)
-    (('fixed', 900000000), ('month', 1), ('integer', 3))
+    It is a whole number, a text, a ``timedelta`` of any library, or an offset of pandas.
+
+    >>> parse("15min"), parse("M"), parse(3), parse(np.timedelta64(2, "h"))
+    (('fixed', 900000000), ('month', 1), ('integer', 3), ('fixed', 7200000000))
     """
+    if isinstance(freq, timedelta | np.timedelta64) and (found := _of_duration(freq)):
+        return found
+    given, freq = freq, getattr(freq, "freqstr", freq)  # an offset of pandas
     if isinstance(freq, str) and freq.strip().isdecimal():  # as a command line gives it
         freq = int(freq)
-    if isinstance(freq, int | np.integer) and not isinstance(freq, bool) and 0 < freq < _LARGEST:
+    whole = isinstance(freq, int | np.integer) and not isinstance(freq, bool | np.timedelta64)
+    if whole and 0 < freq < _LARGEST:
         return "integer", int(freq)
     match = re.fullmatch(r"(\d*)\s*([A-Za-z]+?)(-[A-Z]{3})?", freq.strip()) if isinstance(freq, str) else None
-    if match and 0 < (count := int(match[1] or 1)) < _LARGEST // _FIXED["w"]:
+    if match and (count := int(match[1] or 1)) > 0:
+        if match[2] == "m":
+            raise OptionError(
+                f"freq = {given!r} is minutes to some and months to others. Write '{match[1]}min' or '{match[1]}mo'."
+            )
         word = match[2].lower()
-        word = _WORDS.get(word.rstrip("s") if len(word) > 2 else word, word)
-        if match[2] in ("MS", "M", "ME") or (word in _MONTHS and word != "ms"):
-            return "month", count * _MONTHS[word]
-        if word in _FIXED:
-            return "fixed", count * _FIXED[word]
+        word = word.rstrip("s") if len(word) > 2 else word
+        word = _WORDS.get(word, word)
+        months = match[2] in ("MS", "M", "ME") or (word in _MONTHS and word != "ms")
+        size = count * (_MONTHS if months else _FIXED).get(word, 0)
+        if 0 < size < _LARGEST:
+            return "month" if months else "fixed", size
     raise OptionError(
-        f"freq = {freq!r} is no distance between steps. Give a whole number for a column of integers, or a text such "
+        f"freq = {given!r} is no distance between steps. Give a whole number for a column of integers, or a text such "
         "as '15min', 'h', 'D', 'W', 'M', 'Q', 'Y'."
     )
+
+
+def _of_duration(freq: timedelta | np.timedelta64) -> tuple[str, int] | None:
+    """A length of time as a kind of grid and a size; None where it is no whole number of microseconds above 0."""
+    if getattr(freq, "nanoseconds", 0):  # of pandas
+        return None
+    if isinstance(freq, timedelta):
+        return ("fixed", size) if 0 < (size := freq // timedelta(microseconds=1)) < _LARGEST else None
+    unit = np.datetime_data(freq.dtype)[0]
+    months = unit in ("Y", "M")
+    size = freq.astype("timedelta64[M]" if months else "timedelta64[us]")
+    good = unit != "generic" and size == freq and 0 < size.astype(np.int64) < _LARGEST
+    return ("month" if months else "fixed", int(size.astype(np.int64))) if good else None
+
+
+def plain(freq: Any) -> str | int | None:
+    """The option `freq` as JSON can hold it: what is no text and no number as a text.
+
+    >>> plain("h"), plain(np.timedelta64(1, "Y")), plain(timedelta(minutes=1))
+    ('h', '12mo', '60000000us')
+    """
+    if freq is None or isinstance(freq, str):
+        return freq
+    kind, size = parse(freq)
+    return size if kind == "integer" else f"{size}{'mo' if kind == 'month' else 'us'}"
 
 
 def season_of(grid: Grid) -> int:
