@@ -22,6 +22,7 @@ from elman.ragged import Ragged
 __all__ = ["Embedding", "Feature", "is_missing", "listed", "of_lengths", "shown", "vocabulary_problems"]
 
 UNKNOWN = "<unknown>"  # how the symbol with id 0 is shown
+LARGEST = 2.0**100  # of a scaled number: its products with weights, and their sums, stay in float32
 SHARED = 1024  # steps from which it pays to look for symbols that come again
 
 

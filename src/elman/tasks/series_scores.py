@@ -139,7 +139,9 @@ class Measured(Paths):
             1 - mean |y - elman| / mean |y - value of the last season|
         """
         mae, naive = self.evaluate(frame)["mae"], self.evaluate_naive(frame)["mae"]
-        return 1 - mae / naive if naive > 0 else float(mae == 0)
+        size = float(np.nanmean(np.abs(self._truth(frame)[1])))
+        right = [error <= 1e-12 * size for error in (mae, naive)]  # but for the rounding of logarithms and back
+        return float(right[0]) if right[1] else 1 - mae / naive
 
     def _truth(self, frame: Any) -> tuple[Known, _Floats]:
         """The known series that a frame holds, and their next values: [series, horizon], NaN where not given."""
