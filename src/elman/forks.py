@@ -12,9 +12,7 @@ from pathlib import Path
 
 from elman.errors import DataError
 
-__all__ = ["refuse_without_threads"]
-
-_TASKS = Path("/proc/self/task")
+__all__ = ["are_running", "refuse_without_threads"]
 
 
 class _Threads:
@@ -33,17 +31,17 @@ def refuse_without_threads(what: str) -> None:
         )
 
 
-def _are_running() -> bool:
+def are_running(tasks: Path = Path("/proc/self/task")) -> bool:
     """Whether polars has started its threads; True where nothing tells."""
     try:
-        names = [(task / "comm").read_text("utf-8", errors="replace") for task in _TASKS.iterdir()]
+        names = [(task / "comm").read_text("utf-8", errors="replace") for task in tasks.iterdir()]
     except OSError:
         return True
     return any(re.match(r"polars-\d", name) for name in names)
 
 
 def _before_a_fork() -> None:
-    _Threads.running = _Threads.lost or _are_running()
+    _Threads.running = _Threads.lost or are_running()
 
 
 def _in_the_child() -> None:
