@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import astuple
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import polars as pl
 import pytest
 
-from elman.calendar import OFF, Grid, cycles, parse, season_of, wall_clock
+from elman.calendar import OFF, Grid, cycles, parse, plain, season_of
 from elman.errors import DataError, OptionError
+from elman.zones import is_zone, name_of, to_utc, wall_clock
 
 
 @pytest.mark.parametrize(
@@ -100,3 +103,84 @@ def test_steps_of_half_a_day_by_the_clock() -> None:
     both = pl.concat([local, local.dt.offset_by("12h")]).sort().dt.replace_time_zone("Europe/Berlin")
     utc = both.dt.convert_time_zone("UTC").dt.replace_time_zone(None).to_numpy()
     assert Grid.zoned(utc, np.zeros(len(utc)), None, "Europe/Berlin").wall
+
+
+@pytest.mark.parametrize(
+    ("start", "freq", "given"),
+    [
+        ("2022-07-15", "QE-JAN", "Q"),
+        ("2021-02-28", "YE-FEB", "Y"),
+        ("2023-01-01", "2ME", "2M"),
+        ("2023-07-15", "ME", None),
+        ("2022-04-15", "6ME", None),
+        ("1901-01-01", "2YS", None),
+        ("1901-01-01", "5YE", None),
+        ("1950-03-15", "18MS", None),
+        ("1950-03-15", "120MS", "120M"),
+    ],
+)
+def test_months_go_on(start: str, freq: str, given: str | None) -> None:
+    pandas = pytest.importorskip("pandas")
+    stamps = pandas.date_range(start, periods=9, freq=freq).to_numpy("datetime64[us]")
+    for count in (2, 3, 5):
+        grid = Grid.found(stamps[:count], np.zeros(count), None if given is None else parse(given))
+        index = grid.index(stamps[:1]) + np.arange(9)
+        assert (grid.stamps(index) == stamps).all()
+        assert (grid.index(stamps) == index).all()
+        assert Grid.restore(list(astuple(grid))) == grid
+
+
+def test_durations_and_offsets() -> None:
+    pandas = pytest.importorskip("pandas")
+    hour = 3600 * 10**6
+    for freq in (np.timedelta64(1, "h"), np.timedelta64(60, "m"), dt.timedelta(hours=1), pandas.Timedelta("1h")):
+        assert parse(freq) == ("fixed", hour)
+        assert parse(plain(freq)) == ("fixed", hour)
+    assert parse(pandas.offsets.Hour()) == ("fixed", hour)
+    assert parse(pandas.offsets.MonthEnd()) == parse(np.timedelta64(1, "M")) == parse("mo") == ("month", 1)
+    assert parse(pandas.offsets.QuarterEnd(startingMonth=1)) == parse("3mo") == ("month", 3)
+    assert plain(np.timedelta64(1, "Y")) == "12mo"
+    for wrong in (
+        np.timedelta64("NaT"),
+        np.timedelta64(5),
+        np.timedelta64(100, "ns"),
+        np.timedelta64(-1, "h"),
+        dt.timedelta(0),
+        pandas.Timedelta(100),
+        pandas.NaT,
+        pandas.offsets.BDay(),
+    ):
+        with pytest.raises(OptionError, match="no distance"):
+            parse(wrong)
+
+
+@pytest.mark.parametrize(
+    ("freq", "said"), [("15m", "'15min' or '15mo'"), ("1m", "'1min' or '1mo'"), ("m", "'min' or 'mo'")]
+)
+def test_minutes_or_months(freq: str, said: str) -> None:
+    with pytest.raises(OptionError, match=f"minutes to some and months to others. Write {said}"):
+        parse(freq)
+
+
+ZONES = ["Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Pacific/Apia", "Africa/Casablanca", "Asia/Tokyo"]
+
+
+@pytest.mark.parametrize("zone", ZONES)
+def test_clocks_are_those_of_polars(zone: str) -> None:
+    """Which has a reader of the Time Zone Database of its own."""
+    random = np.random.default_rng(0)
+    utc = np.datetime64("1975-01-01", "us") + random.integers(0, 60 * 365 * 86_400 * 10**6, 3000)
+    there = pl.Series(utc).dt.replace_time_zone("UTC").dt.convert_time_zone(zone).dt.replace_time_zone(None)
+    assert (wall_clock(utc, zone) == there.to_numpy()).all()
+    back = there.dt.replace_time_zone(zone, ambiguous="earliest").dt.convert_time_zone("UTC").dt.replace_time_zone(None)
+    assert (to_utc(wall_clock(utc, zone), zone) == back.to_numpy()).all()
+
+
+def test_names_of_zones() -> None:
+    assert [name_of(zone) for zone in (dt.UTC, "UTC", "+00:00", "UTC+05:30", "-03:30")] == ["UTC"] * 3 + [
+        "+05:30",
+        "-03:30",
+    ]
+    assert name_of(ZoneInfo("Etc/GMT+5")) == "Etc/GMT+5"
+    for wrong in ("Mars", "", "../Berlin", "/etc/passwd", "tzdata.zi", "America", "+25:00x", "a" * 500, "\0", 5):
+        assert not is_zone(wrong)

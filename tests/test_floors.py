@@ -25,6 +25,7 @@ FLOORS = {
         "gradients.py",
         "scripts.py",
         "atomic.py",
+        "forks.py",
     ],
     1: ["reference.py", "operators.py", "elsewhere.py", "ops.py"],
     2: [
@@ -85,6 +86,8 @@ FLOORS = {
         "advice.py",
         "diagnose.py",
         "explain.py",
+        "zones.py",
+        "stamps.py",
         "calendar.py",
         "frames.py",
         "scaling.py",

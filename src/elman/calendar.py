@@ -14,15 +14,16 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
 from elman.errors import DataError, OptionError
+from elman.zones import is_zone, wall_clock
 
-__all__ = ["OFF", "Grid", "cycles", "is_zone", "parse", "season_of", "wall_clock"]
+__all__ = ["OFF", "Grid", "cycles", "parse", "plain", "season_of"]
 
 OFF = -(2**63)  # the index of a stamp that is not on the grid
 
@@ -31,15 +32,26 @@ _LARGEST = 2**62  # of a step, so that a sum of two stamps is still an int64
 _SECOND = 1_000_000
 _DAY = 86_400 * _SECOND
 _FIXED = {"us": 1, "ms": 1000, "s": _SECOND, "min": 60 * _SECOND, "h": 3600 * _SECOND, "d": _DAY, "w": 7 * _DAY}
-_MONTHS = {"m": 1, "ms": 1, "me": 1, "q": 3, "qs": 3, "qe": 3, "y": 12, "ys": 12, "ye": 12, "a": 12}
-_WORDS = {"t": "min", "minute": "min", "hour": "h", "day": "d", "week": "w", "month": "m", "quarter": "q", "year": "y"}
+_MONTHS = {"mo": 1, "m": 1, "ms": 1, "me": 1, "q": 3, "qs": 3, "qe": 3, "y": 12, "ys": 12, "ye": 12, "a": 12}
+_WORDS = {
+    "t": "min",
+    "minute": "min",
+    "hour": "h",
+    "day": "d",
+    "week": "w",
+    "month": "m",
+    "mon": "m",
+    "quarter": "q",
+    "year": "y",
+}
 
 
 @dataclass(frozen=True)
 class Grid:
     """The steps of a series in time: `size` units of `kind` ("integer", "fixed": microseconds, "month") from `origin`.
 
-    Monthly stamps stand at one `origin` (microseconds after the month began), or all on the last day of their month.
+    Monthly stamps stand at one `origin` (microseconds after the month began), or all on the last day of their month
+    (microseconds before it ends), in every `size`-th month from the `phase`-th of 1970 on.
 
     >>> grid = Grid.found(np.array(["2024-01-31", "2024-02-29", "2024-04-30"], "datetime64[us]"), np.array([1, 1, 1]))
     >>> grid.kind, grid.index(np.array(["2024-05-31"], "datetime64[us]")).tolist()
@@ -54,6 +66,7 @@ class Grid:
     month_end: bool = False
     zone: str | None = None  # whose clock hangs on the wall; None: that of the stamps themselves
     wall: bool = False  # whether stamps are those of that clock; else they are UTC
+    phase: int = 0  # of months
 
     @classmethod
     def zoned(cls, stamps: _Array, series: _Array, freq: tuple[str, int] | None, zone: str) -> Grid:
@@ -69,13 +82,14 @@ class Grid:
 
     @classmethod
     def restore(cls, config: Sequence[Any]) -> Grid:
-        """From kind, size, origin, month_end, zone and wall. Raises ValueError for what cannot be."""
-        kind, size, origin, month_end, zone, wall = config
+        """From kind, size, origin, month_end, zone, wall and phase. Raises ValueError for what cannot be."""
+        kind, size, origin, month_end, zone, wall, phase = config
         whole = type(size) is int and type(origin) is int and 0 < size < _LARGEST and abs(origin) < _LARGEST
         clock = (zone is None or is_zone(zone)) and type(wall) is bool
+        whole = whole and type(phase) is int and 0 <= phase < (size if kind == "month" else 1)
         if kind not in ("integer", "fixed", "month") or not whole or type(month_end) is not bool or not clock:
             raise ValueError("grid")
-        return cls(kind, size, origin, month_end, zone, wall)
+        return cls(kind, size, origin, month_end, zone, wall, phase)
 
     @classmethod
     def found(cls, stamps: _Array, series: _Array, freq: tuple[str, int] | None = None) -> Grid:
@@ -111,19 +125,13 @@ class Grid:
             if not (same or ends) or _commonest(stamps.astype(np.int64), series) < 27 * _DAY:
                 return None
             freq = ("month", _commonest(month.astype(np.int64), series))
-        size, first = freq[1], int(month[0].astype(np.int64))
-        place = int(left[0].astype(np.int64)) if ends and not same else int(within[0])
-        return cls("month", size, place * 12 + first % size, ends and not same)
-
-    @property
-    def _place(self) -> tuple[int, int]:
-        """Of months: microseconds within the month (before its end, for month ends), and the phase in months."""
-        return self.origin // 12, self.origin % 12
+        place = int(left[0].astype(np.int64)) if ends else int(within[0])
+        return cls("month", freq[1], place, ends, phase=int(month[0].astype(np.int64)) % freq[1])
 
     def index(self, stamps: _Array) -> NDArray[np.int64]:
         """Which step each stamp is; -2^63 where it is none of the grid's."""
         if self.kind == "month":
-            number = stamps.astype("datetime64[M]").astype(np.int64) - self._place[1]
+            number = stamps.astype("datetime64[M]").astype(np.int64) - self.phase
             good = (number % self.size == 0) & (self.stamps(number // self.size) == stamps)
             return np.where(good, number // self.size, OFF)
         number = stamps.astype(np.int64) - self.origin
@@ -135,11 +143,9 @@ class Grid:
             return index * self.size + self.origin
         if self.kind == "fixed":
             return (index * self.size + self.origin).astype("datetime64[us]")
-        place, phase = self._place
-        month = (index * self.size + phase).astype("datetime64[M]")
-        if self.month_end:
-            return (month + 1).astype("datetime64[us]") - np.timedelta64(place, "us")
-        return month.astype("datetime64[us]") + np.timedelta64(place, "us")
+        month, place = (index * self.size + self.phase).astype("datetime64[M]"), np.timedelta64(self.origin, "us")
+        begin: _Array = (month + int(self.month_end)).astype("datetime64[us]")
+        return begin - place if self.month_end else begin + place
 
     def shown(self, index: _Array) -> _Array:
         """The stamp of each step by the clock on the wall."""
@@ -156,26 +162,6 @@ class Grid:
         return f"{self.size // _FIXED[unit]} {unit}"
 
 
-def wall_clock(stamps: _Array, zone: str) -> _Array:
-    """What a clock in a time zone shows at some times of UTC: datetime64[us] both.
-
-    >>> wall_clock(np.array(["2024-03-31T00:59", "2024-03-31T01:00"], "datetime64[m]"), "Europe/Berlin")
-    array(['2024-03-31T01:59:00.000000', '2024-03-31T03:00:00.000000'],
-          dtype='datetime64[us]')
-    """
-    series = pl.Series(stamps.astype("datetime64[us]")).dt.replace_time_zone("UTC").dt.convert_time_zone(zone)
-    made: _Array = series.dt.replace_time_zone(None, ambiguous="earliest").to_numpy()
-    return made
-
-
-def is_zone(zone: Any) -> bool:
-    """Whether a time zone is known by this name."""
-    try:
-        return isinstance(zone, str) and len(pl.Series([0], dtype=pl.Datetime("us")).dt.replace_time_zone(zone)) == 1
-    except pl.exceptions.PolarsError:
-        return False
-
-
 def _commonest(numbers: _Array, series: _Array) -> int:
     steps = np.diff(numbers)[np.diff(series) == 0]
     steps = steps[steps > 0]
@@ -188,25 +174,61 @@ def _commonest(numbers: _Array, series: _Array) -> int:
 def parse(freq: Any) -> tuple[str, int]:
     """The option `freq` as a kind of grid and a size. Raises ``OptionError`` where it is none.
 
-    >>> parse("15min"), parse("M"), parse(3)
-    (('fixed', 900000000), ('month', 1), ('integer', 3))
+    It is a whole number, a text, a ``timedelta`` of any library, or an offset of pandas.
+
+    >>> parse("15min"), parse("M"), parse(3), parse(np.timedelta64(2, "h"))
+    (('fixed', 900000000), ('month', 1), ('integer', 3), ('fixed', 7200000000))
     """
+    if isinstance(freq, timedelta | np.timedelta64) and (found := _of_duration(freq)):
+        return found
+    given, freq = freq, getattr(freq, "freqstr", freq)  # an offset of pandas
     if isinstance(freq, str) and freq.strip().isdecimal():  # as a command line gives it
         freq = int(freq)
-    if isinstance(freq, int | np.integer) and not isinstance(freq, bool) and 0 < freq < _LARGEST:
+    whole = isinstance(freq, int | np.integer) and not isinstance(freq, bool | np.timedelta64)
+    if whole and 0 < freq < _LARGEST:
         return "integer", int(freq)
     match = re.fullmatch(r"(\d*)\s*([A-Za-z]+?)(-[A-Z]{3})?", freq.strip()) if isinstance(freq, str) else None
-    if match and 0 < (count := int(match[1] or 1)) < _LARGEST // _FIXED["w"]:
+    if match and (count := int(match[1] or 1)) > 0:
+        if match[2] == "m":
+            raise OptionError(
+                f"freq = {given!r} is minutes to some and months to others. Write '{match[1]}min' or '{match[1]}mo'."
+            )
         word = match[2].lower()
-        word = _WORDS.get(word.rstrip("s") if len(word) > 2 else word, word)
-        if match[2] in ("MS", "M", "ME") or (word in _MONTHS and word != "ms"):
-            return "month", count * _MONTHS[word]
-        if word in _FIXED:
-            return "fixed", count * _FIXED[word]
+        word = word.rstrip("s") if len(word) > 2 else word
+        word = _WORDS.get(word, word)
+        months = match[2] in ("MS", "M", "ME") or (word in _MONTHS and word != "ms")
+        size = count * (_MONTHS if months else _FIXED).get(word, 0)
+        if 0 < size < _LARGEST:
+            return "month" if months else "fixed", size
     raise OptionError(
-        f"freq = {freq!r} is no distance between steps. Give a whole number for a column of integers, or a text such "
+        f"freq = {given!r} is no distance between steps. Give a whole number for a column of integers, or a text such "
         "as '15min', 'h', 'D', 'W', 'M', 'Q', 'Y'."
     )
+
+
+def _of_duration(freq: timedelta | np.timedelta64) -> tuple[str, int] | None:
+    """A length of time as a kind of grid and a size; None where it is no whole number of microseconds above 0."""
+    if getattr(freq, "nanoseconds", 0):  # of pandas
+        return None
+    if isinstance(freq, timedelta):
+        return ("fixed", size) if 0 < (size := freq // timedelta(microseconds=1)) < _LARGEST else None
+    unit = np.datetime_data(freq.dtype)[0]
+    months = unit in ("Y", "M")
+    size = freq.astype("timedelta64[M]" if months else "timedelta64[us]")
+    good = unit != "generic" and size == freq and 0 < size.astype(np.int64) < _LARGEST
+    return ("month" if months else "fixed", int(size.astype(np.int64))) if good else None
+
+
+def plain(freq: Any) -> str | int | None:
+    """The option `freq` as JSON can hold it: what is no text and no number as a text.
+
+    >>> plain("h"), plain(np.timedelta64(1, "Y")), plain(timedelta(minutes=1))
+    ('h', '12mo', '60000000us')
+    """
+    if freq is None or isinstance(freq, str):
+        return freq
+    kind, size = parse(freq)
+    return size if kind == "integer" else f"{size}{'mo' if kind == 'month' else 'us'}"
 
 
 def season_of(grid: Grid) -> int:

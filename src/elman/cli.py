@@ -9,6 +9,7 @@ Each command has a file of its own; what is particular to a task, the commands a
 is heavy to import is imported by the command that needs it.
 """
 
+import dataclasses
 import re
 import sys
 from collections.abc import Sequence
@@ -72,7 +73,7 @@ def _refusal(error: BaseException) -> int:
     if isinstance(error, CycloptsError):
         return end(f"error: {_asked_better(error)}", 2)
     if isinstance(error, ElmanError | OSError):
-        return end(f"error: {error}", 2)
+        return end(f"error: {_with_flags(str(error))}", 2)
     if isinstance(error, MemoryError) or "can't allocate memory" in str(error):  # torch raises RuntimeError
         return end("error: there is not enough memory. Fewer rows, batch_steps or hidden units need less.", 2)
     fault = f"{type(error).__name__}: {error}"
@@ -86,6 +87,34 @@ def _take(tokens: list[str], flag: str) -> bool:
         return False
     tokens[:last] = [token for token in tokens[:last] if token != flag]
     return True
+
+
+def _with_flags(text: str) -> str:
+    """Advice that names Python's arguments, as flags of the command line.
+
+    >>> _with_flags("Set sort=True, or give freq=... The names are options: id=..., out=...")
+    'Set --sort, or give --freq ... The names are options: --id ..., --out ...'
+    >>> _with_flags("Leave it out: features={'id': 'skip'}.")
+    'Leave it out: --features \'{"id": "skip"}\'.'
+    """
+    from elman.tasks import TASKS
+
+    names = {field.name for task in TASKS.values() for field in dataclasses.fields(task)} | {"out", "resume", "input"}
+    header = "If its first line is no header, read it with header=False."
+    text = text.replace(header, "The first line must hold the names.")
+    text = text.replace(": predict(future=frame)", " in the rows after its last values")
+    text = re.sub(r"predict\(frame=\.\.\.\)", "elman predict", text)
+    value = r"(\.\.\.|\{[^}]*\}|\[[^]]*\]|'[^']*'|[+-]?\w+(?:\.\d+)?)(?![\w/])"
+    return re.sub(rf"(?<![\w/.'\"-])({'|'.join(sorted(names))})=(?!=){value}", _flag, text)
+
+
+def _flag(match: re.Match[str]) -> str:
+    name, value = match[1].replace("_", "-"), match[2]
+    if value in ("True", "False"):
+        return f"--{name}" if value == "True" else f"--no-{name}"
+    if value[0] in "{[":
+        value = "'" + value.replace("'", '"') + "'"
+    return f"--{name} {value}"
 
 
 def _asked_better(error: CycloptsError) -> str:

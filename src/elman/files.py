@@ -26,6 +26,7 @@ from elman.atomic import write_file
 from elman.conll import answered_conll, read_conll
 from elman.errors import DataError, OptionError
 from elman.features.base import shown
+from elman.forks import refuse_without_threads
 
 __all__ = ["KINDS", "Table", "check_place", "conll_kind", "is_text", "read_table", "write_answers", "write_table"]
 
@@ -65,7 +66,8 @@ def read_table(path: str | os.PathLike[str], *, columns: Sequence[str] | None = 
     this order.
 
     Raises `DataError` if the file is missing, empty, damaged, not UTF-8, holds no rows, has rows of unequal length or
-    columns of the same name, or lacks a column that is asked for; `OptionError` for arguments of the wrong kind.
+    columns of the same name, or lacks a column that is asked for; `OptionError` for arguments of the wrong kind. In a
+    process that was forked after polars was used, tables are refused with `DataError` too: its threads are gone.
 
     >>> import tempfile
     >>> path = Path(tempfile.mkdtemp()) / "train.csv"
@@ -76,6 +78,7 @@ def read_table(path: str | os.PathLike[str], *, columns: Sequence[str] | None = 
     >>> table.where(1)
     'line 4 of train.csv'
     """
+    refuse_without_threads("Reading a table")
     path = _path(path, "read")
     if columns is not None and (isinstance(columns, str) or not all(isinstance(c, str) for c in _items(columns))):
         advice = f"[{columns!r}]" if isinstance(columns, str) else "['text', 'label']"
@@ -117,6 +120,7 @@ def write_table(frame: pl.DataFrame, path: str | os.PathLike[str] | None = None,
             f"frame is a {type(frame).__name__}, but write_table writes a polars DataFrame. Make one with "
             "pl.DataFrame(...), and of a lazy frame with .collect()."
         )
+    refuse_without_threads("Writing a table")
     if path is None:
         _to_stdout(_rendered(frame, kind or "csv", "standard output"))
         return

@@ -9,29 +9,25 @@ south      2024-01-01 00:00      3.5
 from __future__ import annotations
 
 import difflib
-import re
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime
+from datetime import date
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 import narwhals as nw
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
-from elman.calendar import OFF, Grid, is_zone, wall_clock
+from elman.calendar import OFF, Grid
 from elman.errors import DataError
-from elman.features.base import is_frame, is_missing, shown
+from elman.features.base import check_pairs, is_frame, is_missing, shown
+from elman.stamps import Style, library_of, read_stamps, refuse_disguise, type_of
+from elman.zones import wall_clock
 
-__all__ = ["MOST_GAP", "Columns", "Panel", "Style", "read"]
+__all__ = ["MOST_GAP", "Columns", "Panel", "Series", "Style", "read"]
 
 _Array = NDArray[Any]
-_LIBRARIES = ("pandas", "polars", "pyarrow")
-_LARGEST = 2**53  # of time stamps: beyond it a float is no exact whole number
-_DATE = re.compile(r"\d{4}(-\d\d|$)")  # else NumPy takes "20240131" for a year
-_ZONE = re.compile(r"\d[T ]\S*?(Z|[+-]\d\d(:?\d\d)?)$")
+_NUMBERS = (int, float, np.number, np.bool_, Decimal)
 MOST_GAP = 200  # steps for each row, from which a gap is rather a wrong step
 
 
@@ -45,64 +41,6 @@ class Columns:
     past: tuple[str, ...] = ()
     future: tuple[str, ...] = ()
     static: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Style:
-    """What a frame looked like, so that an answer looks alike: its library, and the kind of its time stamps."""
-
-    library: str = "polars"
-    time: str = "datetime"  # "integer", "datetime", "date" or "text"
-    zone: str | None = None  # time zone
-    inside: str | None = None  # the zone that stamps inside are of; None: UTC
-
-    @classmethod
-    def restore(cls, config: Sequence[Any]) -> Style:
-        """From library, time, zone and inside. Raises ValueError for what cannot be."""
-        library, time, zone, inside = config
-        known = library in _LIBRARIES and time in ("integer", "datetime", "date", "text")
-        if not known or not all(one is None or is_zone(one) for one in (zone, inside)):
-            raise ValueError("style")
-        return cls(library, time, zone, inside)
-
-    def frame(self, columns: dict[str, Any], time: Sequence[str]) -> Any:
-        """A frame of the library, with the `time` columns (int64 or datetime64[us]) as they were given."""
-        made = []
-        for name, values in columns.items():
-            series = pl.Series(name, values)
-            if name in time and self.time != "integer":
-                if self.zone and self.time == "text":
-                    series = (
-                        _in_zone(series, self.inside or "UTC")
-                        .dt.convert_time_zone("UTC")
-                        .dt.strftime("%Y-%m-%dT%H:%M:%SZ")
-                    )
-                elif self.zone:
-                    series = _in_zone(series, self.inside or "UTC").dt.convert_time_zone(self.zone)
-                elif self.time == "date":
-                    series = series.cast(pl.Date)
-                elif self.time == "text":
-                    whole = bool((series.cast(pl.Date).cast(series.dtype) == series).all())
-                    series = series.dt.strftime("%Y-%m-%d" if whole else "%Y-%m-%d %H:%M:%S")
-            made.append(series)
-        frame = pl.DataFrame(made)
-        if self.library == "polars":
-            return frame
-        if self.library == "pyarrow":
-            return frame.to_arrow()
-        plain = {s.name: s.to_numpy() if _is_plain(s.dtype) else s.to_list() for s in frame}
-        return nw.from_dict(plain, backend="pandas").to_native()
-
-
-def _in_zone(stamps: pl.Series, zone: str) -> pl.Series:
-    """What the clock of a zone shows, as times. One that it leaps over is an hour later; of two, it is the first."""
-    made = stamps.dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null")
-    later = stamps.dt.offset_by("1h").dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null")
-    return made.fill_null(later)
-
-
-def _is_plain(dtype: pl.DataType) -> bool:
-    return dtype.is_numeric() or (isinstance(dtype, pl.Datetime) and dtype.time_zone is None)
 
 
 @dataclass
@@ -167,6 +105,14 @@ def _taken(values: _Array, rows: NDArray[np.int64]) -> _Array:
     return np.where(rows >= 0, values[rows], missing)
 
 
+class Series(NamedTuple):
+    """What was read of a frame."""
+
+    panel: Panel
+    grid: Grid
+    style: Style
+
+
 # ---------------------------------------------------------------------------------------------------------------- read
 
 
@@ -179,17 +125,20 @@ def read(
     target: bool = True,
     name: str = "frame",
     whole: bool = False,
-) -> tuple[Panel, Grid, Style]:
+) -> Series:
     """The series of a long frame, the grid that their time stamps stand on, and what the frame looks like.
 
     Rows of different series may be mixed; those of one must ascend, unless `sort`. Without `target` the values are
-    not read. `whole` histories are refused if all their rows stand several steps apart. Raises ``DataError`` naming
-    column, row (counted from 0) and value.
+    not read. `whole` histories are refused if all rows of a series stand several steps apart. What was read before is
+    given back as it is. Raises ``DataError`` naming column, row (counted from 0) and value.
 
+    >>> import polars as pl
     >>> frame = pl.DataFrame({"unique_id": ["a", "a", "b"], "ds": [1, 3, 1], "y": [1.0, 2.0, 5.0]})
     >>> read(frame, Columns(), freq=("integer", 1))[0].values.tolist()
     [1.0, nan, 2.0, 5.0]
     """
+    if isinstance(frame, Series):
+        return frame
     table = _opened(frame, name)
     wanted = [columns.id, columns.time, *([columns.target] if target else [])]
     for column in [*wanted, *columns.past, *columns.future, *columns.static]:
@@ -197,24 +146,21 @@ def read(
     if not len(table):
         raise DataError(f"{name} has no rows. Give at least one for each series.")
     ids, codes = _ids(table, columns.id, name)
-    stamps, style = _stamps(table, columns.time, name)
+    stamps, style = read_stamps(table, columns.time, name)
+    style = replace(style, series=type_of(table[columns.id], library_of(table)))
     order = _ordered(codes, stamps, columns, ids, sort, name)
     codes, stamps = codes[order], stamps[order]
     if grid is None:
+        if style.time == "integer":
+            refuse_disguise(stamps, codes, order, f"{name}: column {columns.time!r}")
         grid = Grid.found(stamps, codes, freq) if style.zone is None else Grid.zoned(stamps, codes, freq, style.zone)
-    elif (grid.zone is None) != (style.zone is None) and stamps.dtype.kind == "M" and grid.kind != "integer":
-        has, had = (
-            ("no time zone", f"those of {grid.zone}") if style.zone is None else (f"times of {style.zone}", "none")
-        )
-        raise DataError(f"{name}: column {columns.time!r} has {has}, but the model learnt from {had}. Give such times.")
-    elif (grid.kind == "integer") == (stamps.dtype.kind == "M"):
-        what = "whole numbers" if grid.kind == "integer" else "dates"
-        raise DataError(f"{name}: column {columns.time!r} holds {style.time}s, but the model learnt from {what}.")
+    else:
+        _check_kind(grid, style, f"{name}: column {columns.time!r}")
     if grid.zone is not None and grid.wall:
         stamps, style = wall_clock(stamps, grid.zone), replace(style, inside=grid.zone)
     index = _indices(grid, stamps, order, columns.time, ids, codes, name)
     if whole:
-        _check_distance(grid, np.diff(index)[np.diff(codes) == 0], name)
+        _check_distances(grid, index, codes, ids, name)
     begins = np.concatenate([[0], np.flatnonzero(np.diff(codes)) + 1, [len(codes)]])
     first, last = index[begins[:-1]], index[begins[1:] - 1]
     lengths = last - first + 1
@@ -234,16 +180,36 @@ def read(
         panel.covariates[column] = _spread(_covariate(table, column, name)[order], places, int(offsets[-1]))
     for column in columns.static:
         panel.static[column] = _constant(_covariate(table, column, name), order, codes, ids, column, name)
-    return panel, grid, style
+    return Series(panel, grid, style)
 
 
-def _check_distance(grid: Grid, steps: _Array, name: str) -> None:
-    """Raises DataError for days where hours are expected: ten rows and more, all the same few steps apart."""
-    least = int(steps.min()) if len(steps) >= 10 else 1
-    if least > 1 and not (steps % least).any():
+def _check_kind(grid: Grid, style: Style, place: str) -> None:
+    """Raises DataError for stamps of another kind than those that a model learnt from."""
+    if (grid.kind == "integer") != (style.time == "integer"):
+        what = "whole numbers" if grid.kind == "integer" else "dates"
+        raise DataError(f"{place} holds {style.time}s, but the model learnt from {what}.")
+    if (grid.zone is None) != (style.zone is None):
+        has, had = ("no time zone", f"those of {grid.zone}") if grid.zone else (f"times of {style.zone}", "none")
+        raise DataError(f"{place} has {has}, but the model learnt from {had}. Give such times.")
+
+
+def _check_distances(grid: Grid, index: _Array, codes: _Array, ids: list[Any], name: str) -> None:
+    """Raises DataError for days where hours are expected: all rows of a series a multiple of several steps apart.
+
+    That happens by chance too, in a series with gaps: about once in d^n for n steps that are all multiples of d.
+    """
+    steps, owner = np.diff(index)[np.diff(codes) == 0], codes[1:][np.diff(codes) == 0]
+    if not len(steps):
+        return
+    begins = np.flatnonzero(np.diff(owner, prepend=-1))
+    common, counts = np.gcd.reduceat(steps, begins), np.diff(begins, append=len(steps))
+    wrong = np.flatnonzero((common > 1) & (counts > 1) & (counts * np.log(common) > np.log(1000)))
+    if len(wrong):
+        i = int(wrong[0])
         raise DataError(
-            f"{name}: its rows are {least} steps of {grid.describe()} apart, or several times that, so that most "
-            f"values would be missing. Give rows {grid.describe()} apart, or a model with another freq."
+            f"{name}: series {ids[owner[begins[i]]]!r}: its rows are {common[i]} steps of {grid.describe()} apart, or "
+            f"several times that, so that most values would be missing. Give rows {grid.describe()} apart, or a model "
+            "with another freq."
         )
 
 
@@ -262,6 +228,11 @@ def _check_column(table: Any, column: str, name: str) -> None:
         return
     close = difflib.get_close_matches(column, names, 1) or [c for c in names if c.lower() == column.lower()]
     hint = f" Did you mean {close[0]!r}?" if close else ""
+    index = getattr(table.to_native(), "index", None)
+    if column in getattr(index, "names", ()):
+        hint = f" {column!r} is its index: give {name}.reset_index()."
+    elif getattr(getattr(index, "dtype", None), "kind", "") == "M" and not close:
+        hint = f" If the dates are its index, give {name}.reset_index(names={column!r})."
     raise DataError(
         f"{name} has no column {column!r}; it has {', '.join(map(repr, names[:12])) or 'none'}.{hint} "
         "The names are options: id=..., time=..., target=..."
@@ -271,111 +242,35 @@ def _check_column(table: Any, column: str, name: str) -> None:
 def _ids(table: Any, column: str, name: str) -> tuple[list[Any], NDArray[np.int64]]:
     """The series in order of their first row, and which of them each row belongs to."""
     listed = table[column].to_list()
-    if not set(map(type, listed)) <= {str}:
-        _check_ids(listed, column, name)
-    values = pl.Series(column, listed)
-    if values.dtype.is_float() and bool((values == values.cast(pl.Int64, strict=False)).fill_null(False).all()):
-        values = values.cast(pl.Int64)
-    distinct = values.unique(maintain_order=True)
-    codes = values.replace_strict(distinct, pl.Series(range(len(distinct)), dtype=pl.Int64))
-    return distinct.to_list(), codes.to_numpy().astype(np.int64)
+    if set(map(type, listed)) != {str}:
+        listed = _plain_ids(listed, column, name)
+    place: dict[Any, int] = {}
+    codes = np.fromiter((place.setdefault(value, len(place)) for value in listed), np.int64, len(listed))
+    for value in place:
+        if isinstance(value, str) and not value.isascii():
+            check_pairs(value, f"{name}: column {column!r}, series {shown(value)}")
+    return list(place), codes
 
 
-def _check_ids(values: list[Any], column: str, name: str) -> None:
-    """Raises DataError unless all are texts, or all are numbers: what JSON can keep."""
-    first = None
+def _plain_ids(values: list[Any], column: str, name: str) -> list[Any]:
+    """Names of series as Python's own. Raises DataError unless they are what JSON can keep: all texts, or numbers."""
+    made: list[Any] = []
     for row, value in enumerate(values):
         if is_missing(value):
             raise DataError(f"{name}: column {column!r}, row {row} is missing. Every row needs the name of its series.")
-        number = isinstance(value, int | float | np.number | np.bool_) and bool(abs(float(value)) < 2**63)
-        if not number and not isinstance(value, str):
+        plain = value.item() if isinstance(value, np.generic) else value
+        if isinstance(plain, int | float) and abs(plain) < 2**63:
+            made.append(int(plain) if isinstance(plain, float) and plain.is_integer() else plain)
+        elif isinstance(plain, str):
+            made.append(str(plain))
+        else:
             raise DataError(
                 f"{name}: column {column!r}, row {row} is {shown(value)}, which cannot name a series. Give texts, or "
                 "whole numbers."
             )
-        first = number if first is None else first
-        if number != first:
+        if isinstance(plain, str) != isinstance(made[0], str):
             raise DataError(f"{name}: column {column!r}, row {row} is {shown(value)} among others. Give one kind.")
-
-
-def _stamps(table: Any, column: str, name: str) -> tuple[_Array, Style]:
-    """Time stamps as int64 or datetime64[us]; a time zone becomes UTC."""
-    series, library = table[column], table.implementation.value
-    library = library if library in _LIBRARIES else "polars"
-    dtype = series.dtype
-    missing = np.flatnonzero(series.is_null().to_numpy())
-    if len(missing):
-        raise DataError(f"{name}: column {column!r}, row {missing[0]} is missing. Every row needs a time.")
-    if isinstance(dtype, nw.Datetime):
-        zone = dtype.time_zone
-        if zone is not None:
-            series = series.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
-            zone = zone if is_zone(zone) else "UTC"  # a plain distance from it, such as pandas' UTC+08:00
-        return series.to_numpy().astype("datetime64[us]"), Style(library, "datetime", zone)
-    values = series.to_numpy() if dtype.is_integer() or dtype.is_float() else series.to_list()
-    if dtype == nw.Date:
-        return np.array(values, "datetime64[us]"), Style(library, "date")
-    if isinstance(values, np.ndarray) or type(values[0]) is int:
-        return _whole_numbers(values, column, name), Style(library, "integer")
-    when, zone = _parsed(values, column, name)
-    return when, Style(library, "text", zone)
-
-
-def _whole_numbers(values: Any, column: str, name: str) -> NDArray[np.int64]:
-    """Time stamps that are whole numbers. Raises DataError for those that are dates in disguise."""
-    numbers = np.array([v if type(v) is int else np.nan for v in values] if isinstance(values, list) else values, float)
-    wrong = np.flatnonzero(~((np.abs(numbers) < _LARGEST) & (numbers == np.floor(numbers))))
-    if len(wrong):
-        value = values[wrong[0]]
-        value = value.item() if isinstance(value, np.generic) else value
-        raise DataError(
-            f"{name}: column {column!r}, row {wrong[0]} is {shown(value)}, no date and no whole number between "
-            "-2^53 and 2^53."
-        )
-    made = numbers.astype(np.int64)
-    day, month = made % 100, made // 100 % 100
-    if ((made > 19000000) & (made < 22000000) & (day > 0) & (day < 32) & (month > 0) & (month < 13)).all():
-        raise DataError(
-            f"{name}: column {column!r}, row 0 is {made[0]}: a date written as a whole number, and as such the months "
-            "would have gaps between them. Write 2024-01-31, or give a column of dates."
-        )
     return made
-
-
-def _parsed(values: list[Any], column: str, name: str) -> tuple[_Array, str | None]:
-    """Dates written as texts (ISO 8601), or given as Python's own; and "UTC" where they tell a time zone, else None."""
-    zoned = [_ZONE.search(v) is not None if isinstance(v, str) else _zone_of(v) is not None for v in values]
-    if any(zoned) and not all(zoned):
-        a, b = zoned.index(True), zoned.index(False)
-        raise DataError(
-            f"{name}: column {column!r}, row {a} is {shown(values[a])}, with a time zone, row {b} is "
-            f"{shown(values[b])}, without. Give one kind."
-        )
-    made = np.empty(len(values), "datetime64[us]")
-    for row, value in enumerate(values):
-        try:
-            if isinstance(value, bool | int) or (isinstance(value, str) and not _DATE.match(value)):
-                raise ValueError
-            made[row] = np.datetime64(_in_utc(value) if zoned[row] else value, "us")
-            good = not np.isnat(made[row])
-        except (ValueError, TypeError, OverflowError):
-            good = False
-        if not good:
-            raise DataError(
-                f"{name}: column {column!r}, row {row} is {shown(value)}, which is no date as 2024-01-31 or "
-                "2024-01-31 18:00:00."
-            )
-    return made, "UTC" if any(zoned) else None
-
-
-def _zone_of(value: Any) -> Any:
-    return getattr(value, "tzinfo", None)
-
-
-def _in_utc(value: Any) -> Any:
-    """A text or date that tells its time zone, as a date in UTC that tells none."""
-    when = datetime.fromisoformat(value) if isinstance(value, str) else value
-    return when.astimezone(UTC).replace(tzinfo=None)
 
 
 def _ordered(
@@ -470,16 +365,20 @@ def _from_objects(values: list[Any], column: str, name: str) -> NDArray[np.float
 
 
 def _covariate(table: Any, column: str, name: str) -> _Array:
-    """Numbers as float64 with NaN; texts and dates as texts with None."""
+    """Numbers as float64 with NaN; texts, dates and whatever has a type of categories as texts with None."""
     dtype = table[column].dtype
     if dtype.is_numeric() or dtype == nw.Boolean:
         return _numbers(table, column, name)
+    category = dtype in (nw.Categorical, nw.Enum)
+    plain = (date, np.datetime64, *(_NUMBERS if category else ()))
     values = [None if is_missing(value) else value for value in table[column].to_list()]
     kinds = {type(value) for value in values if value is not None}
-    if kinds and all(issubclass(kind, int | float | np.number | np.bool_ | Decimal) for kind in kinds):
+    if kinds and not category and all(issubclass(kind, _NUMBERS) for kind in kinds):
         return _from_objects(values, column, name)
     for row, value in enumerate(values):
-        if not (value is None or isinstance(value, str | date)):
+        if isinstance(value, str):
+            check_pairs(value, f"{name}: column {column!r}, row {row}")
+        elif not (value is None or isinstance(value, plain)):
             among = " among texts. Give one kind." if str in kinds else ". Give numbers or texts."
             raise DataError(f"{name}: column {column!r}, row {row} is {shown(value)}{among}")
     made = np.empty(len(values), dtype=object)

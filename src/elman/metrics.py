@@ -24,6 +24,7 @@ __all__ = [
     "LOWER_IS_BETTER",
     "ClassScore",
     "accuracy",
+    "checked_weights",
     "confusion",
     "coverage",
     "lower_is_better",
@@ -158,6 +159,9 @@ def r2(truth: NDArray[np.float64], answers: NDArray[np.float64], weights: NDArra
     0.5
     """
     known, error, share = _errors(truth, answers, weights)
+    counted = known[share > 0]
+    if counted.min() == counted.max():  # a mean rounds, so that what is left of a constant may be above 0
+        return float(not error[share > 0].any())
     wrong, spread = float(share @ error**2), float(share @ (known - share @ known) ** 2)
     return 1.0 - wrong / spread if spread > 0 else float(wrong == 0)
 
@@ -171,8 +175,26 @@ def _errors(
     known = ~np.isnan(truth)
     if not known.any():
         raise DataError("no number is known to compare with. Give at least one.")
-    share = np.ones(int(known.sum())) if weights is None else np.asarray(weights, dtype=np.float64)[known]
+    share = np.ones(int(known.sum())) if weights is None else checked_weights(weights, len(truth), known)
     return truth[known], truth[known] - answers[known], share / share.sum()
+
+
+def checked_weights(weights: Any, rows: int, known: Any = slice(None)) -> NDArray[np.float64]:
+    """What each of the `known` rows counts. Raises ShapeError unless there is one for each row, DataError for any that
+    is below 0, missing or infinite, and where all are 0.
+
+    >>> checked_weights([1, 0], 2).tolist()
+    [1.0, 0.0]
+    """
+    made: NDArray[np.float64] = np.asarray(weights, dtype=np.float64)
+    if made.shape != (rows,):
+        raise ShapeError(f"sample_weight has shape {list(made.shape)}, but there are {rows} rows. Give one for each.")
+    if len(bad := np.flatnonzero(~((made >= 0) & np.isfinite(made)))):
+        raise DataError(f"sample_weight: row {bad[0]} is {made[bad[0]]:g}. Give numbers of at least 0.")
+    made = made[known]
+    if not made.any():
+        raise DataError("sample_weight is 0 for every row that could be scored. Give one above 0.")
+    return made
 
 
 def _coded(

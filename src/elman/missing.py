@@ -121,11 +121,16 @@ def _seasonal(values: Floats, rate: float, random: np.random.Generator, season: 
     return _each(values, part)
 
 
+def _spread(column: Floats) -> float:
+    """The deviation, 1 of what never changes."""
+    return float(column.std()) if column.min() < column.max() else 1.0
+
+
 def _value(values: Floats, rate: float, random: np.random.Generator, season: int) -> Mask:
     def higher(column: Floats) -> Mask:
         largest = np.abs(column).max(initial=0.0)
         column = column / largest if largest > 1e100 else column  # numbers near the end of float64 have no square in it
-        height = (column - column.mean()) / (column.std() or 1.0) if len(column) else column
+        height = (column - column.mean()) / _spread(column) if len(column) else column
         # The k greatest of log weight + Gumbel noise are a draw without replacement by weight (Efraimidis 2006).
         order = np.argsort(-(2 * height + random.gumbel(size=len(column))), kind="stable")
         lost = np.zeros(len(column), bool)

@@ -61,8 +61,10 @@ class Ridge:
     def fit(self, values: _Floats, beside: _Floats | None = None) -> Self:
         """Learns from a series and what stands beside it at each step [steps, columns]."""
         there = values[~np.isnan(values)]
-        self.mean, self.deviation = float(there.mean()), float(there.std()) or 1.0
-        self.scale = None if beside is None else (beside.mean(0), np.where(beside.std(0) > 0, beside.std(0), 1.0))
+        self.mean, self.deviation = float(there.mean()), float(there.std()) if there.min() < there.max() else 1.0
+        self.scale = None
+        if beside is not None:
+            self.scale = (beside.mean(0), np.where(beside.min(0) < beside.max(0), beside.std(0), 1.0))
         at = np.arange(self.lags, len(values) - self.horizon + 1)
         targets = np.stack([values[at + step] for step in range(self.horizon)], axis=1)
         whole = ~np.isnan(targets).any(1)

@@ -14,13 +14,7 @@ __all__ = ["kind_to_print", "read", "relative", "sha256", "source", "split_names
 
 def read(file: str, columns: Sequence[str] | None = None) -> Table:
     """A table from a file."""
-    try:
-        return read_table(file, columns=columns)
-    except DataError as error:  # advice for Python
-        text = str(error).replace(
-            "If its first line is no header, read it with header=False.", "The first line must hold the names."
-        )
-        raise DataError(text) from error
+    return read_table(file, columns=columns)
 
 
 def split_names(names: str, table: Table) -> list[str]:

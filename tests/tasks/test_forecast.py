@@ -479,3 +479,55 @@ def test_paths_of_a_random_walk_spread_by_the_root_of_time() -> None:
     wide = (answer["elman-hi-80"] - answer["elman-lo-80"]).to_numpy().reshape(20, 9).mean(0)
     assert 2.2 < wide[8] / wide[0] < 3.8, "3 is the root of 9"
     assert 1.8 < wide[0] < 3.6, "2.56 standard deviations of a step"
+
+
+SERIES_OF_STAMPS: dict[str, Any] = {
+    "minutes with T": lambda pd: pd.date_range("2024-01-01", periods=44, freq="15min").strftime("%Y-%m-%dT%H:%M"),
+    "fractions": lambda pd: pd.date_range("2024-01-01", periods=44, freq="250ms").strftime("%Y-%m-%dT%H:%M:%S.%f"),
+    "months": lambda pd: pd.date_range("2020-01-01", periods=44, freq="MS").strftime("%Y-%m"),
+    "dates": lambda pd: pd.date_range("2024-01-01", periods=44).date,
+    "periods": lambda pd: pd.period_range("2020-01", periods=44, freq="M"),
+    "New York": lambda pd: pd.date_range("2024-02-01", periods=44, tz="America/New_York"),
+    "a fixed distance": lambda pd: pd.date_range("2024-01-01", periods=44, tz="+05:30").as_unit("ns"),
+    "categories": lambda pd: pd.Categorical(pd.date_range("2024-01-01", periods=44)),
+}
+
+
+@pytest.mark.parametrize("kind", SERIES_OF_STAMPS)
+def test_stamps_come_back_as_they_were_given(kind: str, tmp_path: Path) -> None:
+    """Wherever a model answers with times, before and after it was saved."""
+    pandas = pytest.importorskip("pandas")
+    stamps = SERIES_OF_STAMPS[kind](pandas)
+    whole = pandas.DataFrame({"unique_id": "a", "ds": stamps, "y": np.arange(44) % 4 + 1.0})
+    given, later = whole[:40], whole[40:]
+    model = Forecaster(horizon=4, season=4, **QUICK).fit(given)
+    wanted = later["ds"].tolist()
+    model.save(tmp_path / "model")
+    for one in (model, elman.load(tmp_path / "model")):
+        for answer in (one.predict(), one.predict(frame=given)):
+            assert answer["ds"].tolist() == wanted
+            assert answer["ds"].dtype == later["ds"].dtype or kind == "categories"
+    assert len(model.predict().merge(later, on=["unique_id", "ds"])) == 4
+    assert np.isfinite(model.evaluate(later)["mae"])
+    for refit in (False, True):
+        windows = model.cross_validation(whole, windows=2, step=2, refit=refit)
+        assert windows["ds"].tolist() == [*whole["ds"].tolist()[38:42], *wanted]
+        assert windows["cutoff"].tolist() == [whole["ds"].tolist()[i] for i in (37,) * 4 + (39,) * 4]
+    assert model.update(later).predict()["ds"].dtype == model.predict()["ds"].dtype
+
+
+def test_options_of_other_libraries(frame: pl.DataFrame, tmp_path: Path) -> None:
+    model = Forecaster(horizon=2, freq=np.timedelta64(1, "h"), season=4, **QUICK).fit(frame)  # type: ignore[arg-type]
+    model.save(tmp_path / "model")
+    assert elman.load(tmp_path / "model").freq == "3600000000us"
+
+
+@pytest.mark.parametrize("levels", [[0.9], 0.95, (0.8, 0.95)])
+def test_levels_that_are_shares(levels: Any, frame: pl.DataFrame) -> None:
+    with pytest.raises(OptionError, match=r"are per cent. For shares of 1 write levels = \[(80.0, )?9[05].0\]"):
+        Forecaster(horizon=2, levels=levels, **QUICK).fit(frame)
+
+
+def test_one_row() -> None:
+    with pytest.raises(DataError, match=r"'a', has 1 step. Give longer series.$"):
+        Forecaster(horizon=1, freq=1, **QUICK).fit(pl.DataFrame({"unique_id": "a", "ds": [1], "y": [1.0]}))

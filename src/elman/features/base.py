@@ -22,6 +22,7 @@ from elman.ragged import Ragged
 __all__ = ["Embedding", "Feature", "is_missing", "listed", "of_lengths", "shown", "vocabulary_problems"]
 
 UNKNOWN = "<unknown>"  # how the symbol with id 0 is shown
+LARGEST = 2.0**100  # of a scaled number: its products with weights, and their sums, stay in float32
 SHARED = 1024  # steps from which it pays to look for symbols that come again
 
 
@@ -273,12 +274,17 @@ def seen(value: Any) -> str:
 
 def check_whole(text: str, i: int, name: str) -> None:
     """Raises ``DataError`` for a text with half of a surrogate pair in it, which no file can hold."""
+    check_pairs(text, f"{name}: sequence {i}")
+
+
+def check_pairs(text: str, place: str) -> None:
+    """The same for a text at any `place`, which messages begin with."""
     try:
         text.encode("utf-8")
     except UnicodeEncodeError as error:
         raise DataError(
-            f"{name}: sequence {i}, character {error.start} is {shown(text[error.start])}, one half of a surrogate "
-            "pair. The text was decoded wrongly; read it again as UTF-8, or drop such characters."
+            f"{place}, character {error.start} is {shown(text[error.start])}, one half of a surrogate pair. The text "
+            "was decoded wrongly; read it again as UTF-8, or drop such characters."
         ) from None
 
 

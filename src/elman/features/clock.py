@@ -62,7 +62,7 @@ def resampled(values: Array, offsets: Array, column: int, every: float, name: st
     """
     times, rest = stamps(values, offsets, column, name)
     segments = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
-    cells = np.floor(times / every)
+    cells = _cells(times, every)
     first = np.full(len(offsets) - 1, np.inf)
     np.minimum.at(first, segments, cells)
     cells -= first[segments]
@@ -82,6 +82,22 @@ def resampled(values: Array, offsets: Array, column: int, every: float, name: st
     mean = np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0)
     within = np.arange(made[-1]) - np.repeat(made[:-1], np.diff(made))
     return Clocked(mean, made, within * every)
+
+
+def _cells(times: Array, every: float) -> Array:
+    """In which step each time lies. One that is a border but for rounding is that border: 0.3 / 0.1 is below 3.
+
+    Times are as exact as float32 where all of them are such numbers.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):  # far too many steps are refused by their number
+        places = times / every
+        single = times.astype(np.float32)
+        if float(every).is_integer() and (times == np.floor(times)).all():
+            return np.floor(places)
+        rounding = 4 * float(np.finfo(np.float32 if (single == times).all() else np.float64).eps)
+        slack = np.clip(rounding * np.abs(places), 1e-9, 0.01)
+        border = np.rint(places)
+        return np.where(np.abs(places - border) <= slack, border, np.floor(places))
 
 
 def stamps(values: Array, offsets: Array, column: int, name: str) -> tuple[Array, Array]:

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from elman.convolution import convolve, neighbours
 from elman.errors import DataError, ModelFileError, OptionError
-from elman.features.base import Feature, checked, is_missing, listed, of_lengths, seen
+from elman.features.base import LARGEST, Feature, checked, is_missing, listed, of_lengths, seen
+from elman.features.gaps import center_and_spread
 from elman.heads import Linear
 from elman.ragged import Ragged
 
@@ -64,7 +65,7 @@ class ImageReader(nn.Module):
 
     def step(self, values: Tensor) -> Tensor:
         """The same for the values alone."""
-        y = values.view(len(values), self.shape[0], -1).transpose(1, 2)
+        y = values.view(len(values), self.shape[0], self.shape[1] * self.shape[2]).transpose(1, 2)
         for size, weight, bias in zip(self.sizes, self.weights, self.biases, strict=False):
             y = convolve(y, neighbours(size, 3, stride=2), weight, bias).relu()
         if self.linear is None:
@@ -104,12 +105,17 @@ class Images(Feature):
         if not sized:
             raise DataError(f"{name} holds no image. Fitting needs at least one.")
         self.shape_: _Shape = sized[0].shape[1:]
+        channels, height, width = self.shape_
+        if width in (1, 3, 4) and min(channels, height) >= 8:
+            raise DataError(
+                f"{name}: images of {_size(self.shape_)}: channels stand before the height, and here they seem to "
+                "stand last. Move them: np.moveaxis(film, -1, 1); if the images are so narrow, exchange height and "
+                "width."
+            )
         self.mean_, self.deviation_ = np.zeros(self.shape_[0]), np.ones(self.shape_[0])
         whole = self._joined(arrays, name)
         if self.scale == "standard":
-            self.mean_ = whole.mean(axis=(0, 2, 3))
-            deviation = whole.std(axis=(0, 2, 3))
-            self.deviation_ = np.where(deviation > 0, deviation, 1.0)
+            self.mean_, self.deviation_ = _statistics(whole)
         return self
 
     def transform(self, column: Any, *, name: str = "X") -> Ragged:
@@ -117,8 +123,21 @@ class Images(Feature):
         self._check_fitted()
         arrays = [_sequence(value, i, name) for i, value in enumerate(_sequences(column, name))]
         whole = self._joined(arrays, name)
-        scaled = (whole - self.mean_[:, None, None]) / self.deviation_[:, None, None]
         lengths = np.array([len(array) for array in arrays], dtype=np.int64)
+        with np.errstate(over="ignore"):  # refused below, with its place
+            # Halves, because the difference of two numbers near the end of float64 would leave it.
+            away = whole * 0.5 - self.mean_[:, None, None] * 0.5
+            scaled = away / (self.deviation_[:, None, None] * 0.5)
+        far = ~(np.abs(scaled) <= LARGEST)
+        if far.any():
+            at = tuple(np.argwhere(far)[0])
+            i = int(np.searchsorted(lengths.cumsum(), at[0], side="right"))
+            step = at[0] - lengths[:i].sum()
+            advice = "Divide it." if self.scale == "none" else "It is far from the training data."
+            raise DataError(
+                f"{name}: sequence {i}, step {step} has a pixel of {whole[at]:g} (channel {at[1]}, row {at[2]}, column "
+                f"{at[3]}), too large for float32 once scaled. {advice}"
+            )
         return of_lengths(scaled.reshape(len(scaled), math.prod(self.shape_)).astype(np.float32), lengths)
 
     def step(self, value: Any, *, name: str = "X") -> Tensor:
@@ -195,6 +214,17 @@ class Images(Feature):
                     f"column {at[3]}). Give every pixel a number."
                 )
         return np.concatenate([np.zeros((0, *self.shape_)), *(array for array in arrays if array.ndim == 4)])
+
+
+def _statistics(whole: _Array) -> tuple[_Array, _Array]:
+    """Mean and deviation of each channel, for values up to the end of float64; deviation 1 where none changes."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean, deviation = whole.mean(axis=(0, 2, 3)), whole.std(axis=(0, 2, 3))
+    low, high = whole.min(axis=(0, 2, 3)), whole.max(axis=(0, 2, 3))
+    mean, deviation = np.where(low == high, low, mean), np.where((low == high) | (deviation == 0), 1.0, deviation)
+    for channel in np.flatnonzero(~(np.isfinite(mean) & np.isfinite(deviation))):
+        mean[channel], deviation[channel] = center_and_spread(whole[:, channel].ravel())
+    return mean, deviation
 
 
 def _size(shape: tuple[int, ...]) -> str:

@@ -11,13 +11,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from elman.errors import DataError, ModelFileError, OptionError
-from elman.features.base import checked, is_missing, listed, seen
+from elman.features.base import LARGEST, checked, is_missing, listed, seen
 from elman.features.gaps import center_and_spread
 from elman.features.static import Static
 
 __all__ = ["Number"]
-
-_LARGEST = float(np.finfo(np.float32).max)
 
 
 class Number(Static):
@@ -53,7 +51,7 @@ class Number(Static):
         known = ~np.isnan(values)
         with np.errstate(over="ignore"):  # refused in the next line
             scaled = np.where(known, (values * 0.5 - self.mean_ * 0.5) / (self.deviation_ * 0.5), 0.0)
-        if (far := np.flatnonzero(~(np.abs(scaled) <= _LARGEST))).size:
+        if (far := np.flatnonzero(~(np.abs(scaled) <= LARGEST))).size:
             raise DataError(f"{name}: sequence {far[0]} is {values[far[0]]:g}, too far from the training data.")
         rows = np.stack([scaled, known], axis=1) if self.missing_ else scaled[:, None]
         return torch.from_numpy(rows.astype(np.float32))

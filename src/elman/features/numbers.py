@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from elman.errors import DataError, ModelFileError, OptionError
 from elman.features.arrays import Array, place, read, read_one
-from elman.features.base import Feature, checked
+from elman.features.base import LARGEST, Feature, checked
 from elman.features.clock import Clocked, resampled, taken_out
 from elman.features.fills import AHEAD, FILLS, STILL, Carried, ages, filled
 from elman.features.outliers import RULES, beyond, check_finite, hampel, treated
@@ -22,7 +22,6 @@ __all__ = ["BLOCKS", "Numbers"]
 BLOCKS = 3  # values, mask and gap: what a cell that learns a decay reads
 SCALES = ("standard", "none")
 _MOST = 0.5  # share of the numbers that are missing, over all columns, from which on observations are events
-_LARGEST = float(np.finfo(np.float32).max)
 _SMALLEST = float(np.finfo(np.float64).tiny)
 _LEARNT = ("mean", "deviation", "filler", "rate", "limits", "missing", "outliers")
 
@@ -175,12 +174,12 @@ class Numbers(Feature):
         middle = {"median": _medians(steps.values, missing), "constant": np.full(self.width_, self.constant)}
         self.filler_ = self._scaled(middle.get(self.fill, mean)[None])[0]
         self.filler_[self.missing_ == 1] = 0.0
-        if self.fill == "constant" and not (np.abs(self.filler_) <= _LARGEST).all():
+        if self.fill == "constant" and not (np.abs(self.filler_) <= LARGEST).all():
             raise OptionError(f"constant = {self.constant:g} is too large for float32 once scaled.")
-        self.filler_ = np.clip(self.filler_, -_LARGEST, _LARGEST)  # the mean of what is refused, or rounds beyond
+        self.filler_ = np.clip(self.filler_, -LARGEST, LARGEST)  # the mean of what is refused, or rounds beyond
         self.rate_ = np.zeros(self.width_)
         if self.has_gap_ and len(missing):
-            mean = np.minimum(ages(~missing, _starts(steps.offsets), steps.times).mean(axis=0), _LARGEST)
+            mean = np.minimum(ages(~missing, _starts(steps.offsets), steps.times).mean(axis=0), LARGEST)
             self.rate_ = np.where(self.missing_ == 1, 0.0, 1 / np.where(mean > 0, mean, 1.0))
 
     # ---- steps
@@ -357,7 +356,7 @@ class Numbers(Feature):
         if self.has_mask_:
             blocks.append((~missing).astype(np.float32))
         if self.has_gap_:
-            blocks.append(np.minimum(age * self.rate_, _LARGEST).astype(np.float32))
+            blocks.append(np.minimum(age * self.rate_, LARGEST).astype(np.float32))
         return blocks[0] if len(blocks) == 1 else np.concatenate(blocks, axis=-1)
 
     def _in_range(self, steps: Clocked, name: str) -> Array:
@@ -365,7 +364,7 @@ class Numbers(Feature):
         scaled = self._scaled(steps.values)
         if (self.missing_ == 1).any():
             scaled = np.where(self.missing_ == 1, np.nan, scaled)
-        if (large := np.argwhere(np.abs(scaled) > _LARGEST)).size:
+        if (large := np.argwhere(np.abs(scaled) > LARGEST)).size:
             at, column = large[0]
             where = place(at, column, steps.offsets, self.width_, name)
             value = steps.values[at, column]

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from elman import ops
 from elman.errors import DataError, ModelFileError, OptionError
-from elman.features.base import Feature, checked, is_missing, listed, of_lengths, seen
+from elman.features.base import LARGEST, Feature, checked, is_missing, listed, of_lengths, seen
 from elman.features.numbers import Values
 from elman.ragged import Ragged
 from elman.waves import RATES, Resampled, full_scale, rate_of, read_wave, resample
@@ -266,8 +266,11 @@ def _sound(value: Any, name: str) -> tuple[_Samples, int | None]:
     try:
         if isinstance(value, str | os.PathLike):
             return read_wave(value)
-        samples, rate = _paired(value, name)
-        return full_scale(samples, "its sound"), rate
+        given, rate = _paired(value, name)
+        samples = full_scale(given, "its sound")
+        if len(far := np.flatnonzero(np.abs(samples) > LARGEST)):
+            raise DataError(f"sample {far[0]} of its sound is {samples[far[0]]:g}. Samples lie between -1 and 1.")
+        return samples, rate
     except DataError as error:
         raise DataError(f"{name}: {error}") from None
 

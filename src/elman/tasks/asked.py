@@ -146,7 +146,7 @@ class LabelTarget:
         if not known.any():
             return {}
         z, codes, answers = z[known], truth[known].astype(np.int64), z[known].argmax(1)
-        share = None if weights is None else weights[known]
+        share = None if weights is None else metrics.checked_weights(weights, len(truth), known)
         surprise = logsumexp(z, axis=1) - z[np.arange(len(codes)), codes]
         return {
             "accuracy": float(np.average(answers == codes, weights=share)),

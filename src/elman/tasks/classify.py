@@ -306,7 +306,8 @@ class Classifier(ClassifierMixin, LabelRows, Pretrains):
         right = np.array([a == b for a, b in zip(self.predict(column).tolist(), truth, strict=True)], dtype=np.float64)
         if not len(right):
             raise DataError("there are no sequences to score. Give at least one.")
-        return float(np.average(right, weights=None if sample_weight is None else np.asarray(sample_weight)))
+        weights = None if sample_weight is None else metrics.checked_weights(sample_weight, len(right))
+        return float(np.average(right, weights=weights))
 
     def evaluate(self, X: Any, y: Any) -> dict[str, float]:
         """Accuracy, macro F1 and cross-entropy ("loss"), of each path alone as well.

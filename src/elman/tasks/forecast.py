@@ -25,7 +25,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from elman.calendar import parse, season_of
+from elman.calendar import parse, plain, season_of
 from elman.cells import CELLS
 from elman.conformal import factor
 from elman.covariates import Covariates
@@ -119,6 +119,9 @@ class Forecaster(SeriesRows, Stored):
         good = [x for x in levels if isinstance(x, int | float | np.number) and not isinstance(x, bool) and 0 < x < 100]
         if len(good) < len(levels) or len(set(good)) < len(levels):
             found.append(f"levels = {self.levels!r} must be different numbers between 0 and 100")
+        elif good and max(good) <= 1:
+            percent = [float(f"{100 * level:g}") for level in good]
+            found.append(f"levels = {self.levels!r} are per cent. For shares of 1 write levels = {percent}")
         found += self._column_problems()
         if not (self.log is None or isinstance(self.log, bool)):
             found.append(f"log = {self.log!r} must be True, False or None")
@@ -135,6 +138,10 @@ class Forecaster(SeriesRows, Stored):
             except OptionError as error:
                 found.append(str(error).rstrip("."))
         return found
+
+    def options(self) -> dict[str, Any]:
+        """The options by name, as JSON can hold them."""
+        return super().options() | {"freq": plain(self.freq)}
 
     def _column_problems(self) -> list[str]:
         found = [
@@ -198,9 +205,10 @@ class Forecaster(SeriesRows, Stored):
     def _check_lengths(self, panel: Panel) -> None:
         longest = int(panel.lengths.max())
         if longest <= self.horizon:
+            name, steps = panel.ids[int(panel.lengths.argmax())], "1 step" if longest == 1 else f"{longest} steps"
             raise DataError(
-                f"horizon = {self.horizon}, but the longest series, {panel.ids[int(panel.lengths.argmax())]!r}, has "
-                f"{longest} steps. Give longer series, or a horizon below {longest}."
+                f"horizon = {self.horizon}, but the longest series, {name!r}, has {steps}. Give longer series"
+                + ("." if longest == 1 else f", or a horizon below {longest}.")
             )
 
     def _learn_facts(self, panel: Panel) -> None:

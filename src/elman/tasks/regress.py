@@ -208,8 +208,8 @@ class Regressor(RegressorMixin, NumberRows, Pretrains):
         rows = self.mean_ + self.deviation_ * answers(self.network_, self._told(column, truth), self.outputs_)
         weights = None
         if sample_weight is not None:
-            repeats = 1 if truth.lengths is None else truth.lengths
-            weights = np.repeat(np.asarray(sample_weight, dtype=np.float64), repeats)
+            repeats: Any = np.ones(len(truth), np.int64) if truth.lengths is None else truth.lengths
+            weights = np.repeat(metrics.checked_weights(sample_weight, len(repeats)), repeats)
         known = [i for i in range(self.outputs_) if not np.isnan(truth.values[:, i]).all()]
         return float(np.mean([metrics.r2(truth.values[:, i], rows[:, i], weights) for i in known]))
 

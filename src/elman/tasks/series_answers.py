@@ -135,7 +135,7 @@ class Answers(Task):
         ``DataError`` for a series that is not known, and for a time that is not after the last one.
         """
         self._check_fitted()
-        panel, _, _ = read(frame, self.columns, self.grid_, sort=self.sort)
+        panel, _, _ = read(frame, self.columns, self.grid_, sort=self.sort, whole=True)
         place = {name: i for i, name in enumerate(self.known_.ids)}
         if unknown := [name for name in panel.ids if name not in place]:
             raise DataError(
@@ -303,7 +303,7 @@ class Answers(Task):
         count, horizon = answers.shape[:2]
         when = self.grid_.stamps((known.next[:, None] + np.arange(horizon)).reshape(-1))
         columns: dict[str, Any] = {self.id: [name for name in known.ids for _ in range(horizon)], self.time: when}
-        return style.frame(columns | self._named(answers.reshape(count * horizon, -1)), [self.time])
+        return style.frame(columns | self._named(answers.reshape(count * horizon, -1)), self.id, [self.time])
 
     def _named(self, answers: _Floats) -> dict[str, _Floats]:
         """The columns of an answer: [rows, quantiles] by name."""

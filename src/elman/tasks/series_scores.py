@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from elman.atomic import write_file
-from elman.calendar import Grid, parse
+from elman.calendar import parse
 from elman.errors import DataError, OptionError
 from elman.forecast_plot import draw
-from elman.frames import Panel, Style, read
+from elman.frames import Panel, Series, read
 from elman.known import Known
 from elman.metrics import coverage, mase, smape
 from elman.options import is_whole
@@ -50,7 +50,7 @@ class Measured(Paths):
             panel = trimmed(panel, target=self.target)
             self._check_windows(panel, back)
             model = type(self)(**self.get_params(deep=False))
-            model.fit(self._rows(panel.until(panel.lengths - back), grid, style))
+            model.fit(Series(panel.until(panel.lengths - back), grid, style))
         else:
             self._check_fitted()
             panel, grid, style = read(frame, self.columns, self.grid_, sort=self.sort, whole=True)
@@ -69,7 +69,7 @@ class Measured(Paths):
             "cutoff": grid.stamps(np.repeat(begin, self.horizon)),
             self.target: truth.reshape(-1),
         }
-        return style.frame(columns | model._named(answers.reshape(truth.size, -1)), [self.time, "cutoff"])
+        return style.frame(columns | model._named(answers.reshape(truth.size, -1)), self.id, [self.time, "cutoff"])
 
     def _check_windows(self, panel: Panel, back: int) -> None:
         short = int(panel.lengths.argmin())
@@ -78,17 +78,6 @@ class Measured(Paths):
                 f"series {panel.ids[short]!r} has {panel.lengths[short]} steps, but the windows reach {back} steps back"
                 ". Leave it out, or ask for fewer windows."
             )
-
-    def _rows(self, panel: Panel, grid: Grid, style: Style) -> Any:
-        """A panel as the frame it came from."""
-        counts = panel.lengths
-        index = np.concatenate([np.arange(f, f + n) for f, n in zip(panel.first, counts, strict=True)])
-        each = np.repeat(np.arange(len(panel)), counts)
-        columns: dict[str, Any] = {self.id: [panel.ids[i] for i in each], self.time: grid.stamps(index)}
-        columns |= {self.target: panel.values, **panel.covariates}
-        columns |= {name: values[each] for name, values in panel.static.items()}
-        plain = {k: v.tolist() if isinstance(v, np.ndarray) and v.dtype.kind == "O" else v for k, v in columns.items()}
-        return replace(style, library="polars").frame(plain, [self.time])
 
     def evaluate(self, frame: Any, future: Any = None) -> dict[str, float]:
         """sMAPE (0 to 200, as in the M4 competition), MASE, MAE and the coverage of each interval.
@@ -150,7 +139,9 @@ class Measured(Paths):
             1 - mean |y - elman| / mean |y - value of the last season|
         """
         mae, naive = self.evaluate(frame)["mae"], self.evaluate_naive(frame)["mae"]
-        return 1 - mae / naive if naive > 0 else float(mae == 0)
+        size = float(np.nanmean(np.abs(self._truth(frame)[1])))
+        right = [error <= 1e-12 * size for error in (mae, naive)]  # but for the rounding of logarithms and back
+        return float(right[0]) if right[1] else 1 - mae / naive
 
     def _truth(self, frame: Any) -> tuple[Known, _Floats]:
         """The known series that a frame holds, and their next values: [series, horizon], NaN where not given."""

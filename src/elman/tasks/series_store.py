@@ -44,7 +44,7 @@ class Stored(Answers):
     def _config(self) -> dict[str, Any]:
         return {
             "grid": list(astuple(self.grid_)),
-            "style": list(astuple(self.style_)),
+            "style": self.style_.config(),
             "shape": [self.shape_.season, self.shape_.window, self.shape_.log],
             "smallest": self.smallest_,
             "nonnegative": self.nonnegative_,
