@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from elman.calendar import OFF, Grid, is_zone, wall_clock
 from elman.errors import DataError
 from elman.features.base import is_frame, is_missing, shown
+from elman.plain import broken_at, plain_value
 
 __all__ = ["MOST_GAP", "Columns", "Panel", "Style", "read"]
 
@@ -270,8 +271,8 @@ def _check_column(table: Any, column: str, name: str) -> None:
 
 def _ids(table: Any, column: str, name: str) -> tuple[list[Any], NDArray[np.int64]]:
     """The series in order of their first row, and which of them each row belongs to."""
-    listed = table[column].to_list()
-    if not set(map(type, listed)) <= {str}:
+    listed = [plain_value(value) for value in table[column].to_list()]
+    if not set(map(type, listed)) <= {str} or not all(map(str.isascii, listed)):
         _check_ids(listed, column, name)
     values = pl.Series(column, listed)
     if values.dtype.is_float() and bool((values == values.cast(pl.Int64, strict=False)).fill_null(False).all()):
@@ -294,6 +295,8 @@ def _check_ids(values: list[Any], column: str, name: str) -> None:
                 "whole numbers."
             )
         first = number if first is None else first
+        if isinstance(value, str) and broken_at(value) is not None:
+            raise DataError(f"{name}: column {column!r}, row {row} is {shown(value)}, which holds half a character.")
         if number != first:
             raise DataError(f"{name}: column {column!r}, row {row} is {shown(value)} among others. Give one kind.")
 
@@ -474,7 +477,7 @@ def _covariate(table: Any, column: str, name: str) -> _Array:
     dtype = table[column].dtype
     if dtype.is_numeric() or dtype == nw.Boolean:
         return _numbers(table, column, name)
-    values = [None if is_missing(value) else value for value in table[column].to_list()]
+    values = [None if is_missing(value) else plain_value(value) for value in table[column].to_list()]
     kinds = {type(value) for value in values if value is not None}
     if kinds and all(issubclass(kind, int | float | np.number | np.bool_ | Decimal) for kind in kinds):
         return _from_objects(values, column, name)
@@ -482,6 +485,8 @@ def _covariate(table: Any, column: str, name: str) -> _Array:
         if not (value is None or isinstance(value, str | date)):
             among = " among texts. Give one kind." if str in kinds else ". Give numbers or texts."
             raise DataError(f"{name}: column {column!r}, row {row} is {shown(value)}{among}")
+        if isinstance(value, str) and broken_at(value) is not None:
+            raise DataError(f"{name}: column {column!r}, row {row} is {shown(value)}, which holds half a character.")
     made = np.empty(len(values), dtype=object)
     made[:] = [None if value is None else str(value) for value in values]
     return made

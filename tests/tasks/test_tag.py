@@ -149,7 +149,7 @@ def test_frames_and_names() -> None:
         ([["a", "b"], ["c"]], [["x", "y"], ["x", "y"]], r"y: sequence 1 has 2 labels, but 1 steps"),
         ([["a"], ["c"]], [["x"], ["x"]], r"only the label 'x'"),
         ([["a"], ["c"]], [["x"], [1]], r"y is mixed"),
-        ([["a"], ["c"]], [["x"], [None]], r"y: sequence 1, step 0 is None \(missing\)"),
+        ([["a"], ["c"]], [["x"], [None]], r"y: sequence 1, step 0 has no label, got None"),
         ([["a"], ["c"]], [["x"], None], r"y: sequence 1 is None"),
         ([["a"], [None]], [["x"], ["y"]], r"sequence 1, step 0 is None"),
         ([["a"], ["c"]], None, r"y is None"),

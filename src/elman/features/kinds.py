@@ -10,6 +10,7 @@ import numpy as np
 
 from elman.errors import DataError
 from elman.features.base import is_missing, listed, seen
+from elman.plain import plain_value
 
 __all__ = ["KINDS", "STATIC", "kind_of", "kinds_of"]
 
@@ -56,7 +57,7 @@ def kind_of(column: Any, name: str) -> str:
         raise DataError(f"the column {name!r} holds nothing. Leave it out: features={{{name!r}: 'skip'}}.")
     first = values[0]
     if isinstance(first, str):
-        return "category" if len(set(map(str, values))) <= min(MOST, len(values) // 2) else "text"
+        return "category" if len(set(map(plain_value, values))) <= min(MOST, len(values) // 2) else "text"
     if hasattr(first, "__len__") and not isinstance(first, Mapping | bytes):
         return _kind_of_lists(values, name)
     if hasattr(first, "__float__"):
