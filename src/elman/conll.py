@@ -5,10 +5,10 @@ A sentence becomes a row, whose cells are lists with a value for each word. CoNL
 (``1.1``) are passed over. Other files have columns divided by tabs, or else by spaces: the first is ``token``, the last
 ``tag``, those between are ``column_2`` and so on; a single column is ``token`` alone, for words to be labelled.
 
-Comments of such files: a line that begins with ``# ``, ``##``, ``#begin`` or ``#end`` and stands where a sentence begins
-(first in the file, after an empty line, after ``-DOCSTART-`` or another comment), if it cannot be a word of this file:
-it has another number of columns than the words; or no word has its last cell, and half of all sentences begin so, or it
-begins with ``# `` in a file with tabs. Every other line with a ``#`` is a word.
+A comment in such a file is a line that begins with ``# ``, ``##``, ``#begin`` or ``#end``, stands where a sentence
+begins (first in the file, after an empty line, after ``-DOCSTART-`` or another comment), and cannot be a word: it has
+another number of columns than the words; or no word has its last cell, and half of all sentences begin so, or it begins
+with ``# `` in a file with tabs. Every other line with a ``#`` is a word.
 
 Source: Nivre et al., "Universal Dependencies v2", 2020; Tjong Kim Sang & De Meulder, CoNLL 2003.
 """
@@ -164,12 +164,13 @@ def _marked(lines: Sequence[str]) -> set[int]:
 
 
 def _comments(lines: Sequence[str], marks: set[int], tabs: bool, width: int) -> set[int]:
-    """Which of the lines that look like comments are, in a file whose words have so many columns (0: there are none)."""
+    """Which of the lines that look like comments are, in a file whose words have `width` columns (0: it has none)."""
     if not marks or not width:
         return set()
     words = (line for i, line in enumerate(lines) if i not in marks and not _parts_sentences(line))
     known = Counter(_cells(line, tabs, width)[-1] for line in words)
-    begins = [i for i, line in enumerate(lines) if not _parts_sentences(line) and (not i or _parts_sentences(lines[i - 1]))]
+    parts = [True, *map(_parts_sentences, lines)]
+    begins = [i for i in range(len(lines)) if parts[i] and not parts[i + 1]]
     usual = 2 * len(marks.intersection(begins)) >= len(begins)
 
     def is_comment(line: str) -> bool:

@@ -639,5 +639,5 @@ def _replace(path: Path, data: bytes) -> None:
         except BaseException:
             beside.unlink(missing_ok=True)
             raise
-    except OSError as error:
-        raise DataError(f"{path} cannot be written: {error.strerror or error}.") from None
+    except (OSError, UnicodeEncodeError) as error:
+        raise DataError(f"{path} cannot be written: {getattr(error, 'strerror', None) or error}.") from None

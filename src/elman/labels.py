@@ -37,7 +37,8 @@ _Array = NDArray[Any]
 def plain_labels(y: Any) -> list[Any]:
     """Labels as plain Python values, whatever they come in: list, array, tensor, column or frame of one column.
 
-    Each is read as `elman.plain.plain_value` does; what is no label stays as it is. Raises ``DataError`` for what is no list of labels.
+    Each is read as `elman.plain.plain_value` does; what is no label stays as it is. Raises ``DataError`` for what is no
+    list of labels.
 
     >>> plain_labels(np.array([1, 2]))
     [1, 2]
@@ -128,9 +129,7 @@ def classes_of(values: Sequence[Any], place: Callable[[int], str], dtype: np.dty
         kinds.setdefault(_kind(value), i)
     if len(kinds) > 1:
         (one, i), (other, j) = list(kinds.items())[:2]
-        raise DataError(
-            f"y is mixed: the label of {place(i)} is a {one}, that of {place(j)} a {other}. Use one kind."
-        )
+        raise DataError(f"y is mixed: the label of {place(i)} is a {one}, that of {place(j)} a {other}. Use one kind.")
     distinct = set(values)
     if {int, float} <= set(map(type, values)):
         if any(abs(value) >= 2**63 for value in distinct):

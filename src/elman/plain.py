@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["broken_at", "plain_text", "plain_value"]
+__all__ = ["broken_at", "plain_text", "plain_value", "printable"]
 
 _PLAIN = (str, int, bool, float, type(None))
 _MOST_DIGITS = 30  # of a Decimal that is written out as an int
@@ -69,6 +69,15 @@ def _of_decimal(value: Decimal) -> int | float:
         return float("nan")
     whole = value.is_finite() and value.adjusted() < _MOST_DIGITS and value == value.to_integral_value()
     return int(value) if whole else float(value)
+
+
+def printable(text: str) -> str:
+    """A text with a question mark for each half of a surrogate pair, as in names of files that are no valid Unicode.
+
+    >>> printable("a\\udcff")
+    'a?'
+    """
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def broken_at(text: str) -> int | None:

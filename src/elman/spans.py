@@ -34,7 +34,19 @@ import numpy as np
 
 from elman.chain import Rules
 
-__all__ = ["SCHEMES", "Span", "SpanScore", "are_spans", "fits", "obeys", "rules_of", "scheme_of", "span_scores", "spans"]
+__all__ = [
+    "OUTSIDE",
+    "SCHEMES",
+    "Span",
+    "SpanScore",
+    "are_spans",
+    "fits",
+    "obeys",
+    "rules_of",
+    "scheme_of",
+    "span_scores",
+    "spans",
+]
 
 OUTSIDE = "O"
 #: The letters of each scheme.
@@ -90,13 +102,13 @@ def are_spans(labels: Sequence[Any]) -> bool:
     return _family(labels) is not None
 
 
-def fits(labels: Sequence[Any], scheme: str) -> bool:
-    """Whether these can be the distinct labels of a scheme.
+def fits(labels: Sequence[Any], scheme: str | None) -> bool:
+    """Whether these can be the distinct labels of a scheme; None: of no spans.
 
     >>> fits(["O", "B-a", "I-a"], "IOB1"), fits(["O", "B-a", "I-a"], "BILOU")
     (True, False)
     """
-    return _family(labels) == {"IOB1": "BIO"}.get(scheme, scheme)
+    return _family(labels) == ("BIO" if scheme == "IOB1" else scheme)
 
 
 def _family(labels: Iterable[Any]) -> str | None:

@@ -281,7 +281,7 @@ def test_options_that_mean_nothing() -> None:
         Classifier(unit="words", **SMALL).fit([[1.0], [2.0]], [0, 1])
     with pytest.raises(OptionError, match="numbers have no n-grams"):
         Classifier(ngrams=2, **SMALL).fit([[1.0], [2.0]], [0, 1])
-    with pytest.raises(OptionError, match="class_weight names 'A ', .*Did you mean 'a'"):
+    with pytest.raises(OptionError, match=r"class_weight names 'A ', .*Did you mean 'a'"):
         Classifier(class_weight={"A ": 2}, **SMALL).fit(["x", "y"], ["a", "b"])
     with pytest.warns(UserWarning, match="class_weight names 'c'"):
         Classifier(class_weight={"c": 2}, **SMALL).fit(["x", "y"], ["a", "b"])

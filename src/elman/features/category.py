@@ -24,8 +24,8 @@ _Value = str | int | bool
 class Category(Static):
     """Each distinct value is one row of numbers to learn; row 0 is for any that is unknown, row 1 for a missing one.
 
-    A value is a str, an int, a bool or a whole float; `1` and `"1"` differ, and so do `1` and `True`. If training never saw a missing one, it is
-    taken for unknown. Raises `DataError` naming the place for anything else.
+    A value is a str, an int, a bool or a whole float; `1`, `"1"` and `True` differ. If training never saw a missing
+    one, it is taken for unknown. Raises `DataError` naming the place for anything else.
 
     >>> kind = Category().fit(["shop", "bar", None, "shop"])
     >>> kind.transform(["bar", "shop", "zoo", None])

@@ -33,6 +33,7 @@ from elman.features.base import Feature
 from elman.history import History
 from elman.ops import MEMORY, info
 from elman.options import choice, is_whole, share, whole
+from elman.plain import printable
 from elman.stream import Session
 from elman.tasks.tables import OnTables
 from elman.train import StepLoss, Training, train
@@ -196,7 +197,7 @@ class Task(BaseEstimator, Training, OnTables):
         info()  # an ELMAN_ISA that cannot be is refused before anything is learnt or written
         if resume and out is None:
             raise OptionError("resume = True needs the folder of the run to continue; give out=...")
-        return None if out is None else Path(out) / store.CHECKPOINT
+        return None if out is None else store.named(out) / store.CHECKPOINT
 
     @contextmanager
     def _drawn(self) -> Iterator[None]:
@@ -252,7 +253,7 @@ class Task(BaseEstimator, Training, OnTables):
         so that the run can be resumed. Raises ``ModelFileError`` if it holds anything else.
         """
         self._check_fitted()
-        name = Path(folder).resolve().name
+        name = printable(store.named(folder).resolve().name)
         curve = report.learning_curve(self.history_, title=name)
         config = {
             "task": self.task,

@@ -186,10 +186,10 @@ class Classifier(ClassifierMixin, LabelRows, Pretrains):
     def _weights_by_class(self, classes: _Array) -> dict[Any, float]:
         """The dict of `class_weight` by plain labels.
 
-        A class that is not in y, as in one fold of a cross-validation, counts nothing. It is an error where it is written
-        like a class without a weight, but for case, white space or type, and a warning where any class is without one.
+        A class that is not in y, as in one fold of a cross-validation, counts nothing. It is an error where it differs
+        from a class without a weight by case, white space or type only, and a warning where any class is without one.
         """
-        table = {plain_value(key): weight for key, weight in dict(self.class_weight or {}).items()}  # type: ignore[call-overload]
+        table = {plain_value(key): weight for key, weight in dict(self.class_weight or {}).items()}  # type: ignore[arg-type]
         known = classes.tolist()
         absent, unweighted = [key for key in table if key not in known], [one for one in known if one not in table]
         if not absent or not unweighted:

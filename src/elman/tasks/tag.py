@@ -36,7 +36,7 @@ from elman.labels import few_labels, restored_classes
 from elman.options import is_whole, whole
 from elman.plain import plain_value
 from elman.ragged import Ragged
-from elman.spans import OUTSIDE, SCHEMES, are_spans, fits, obeys, rules_of, scheme_of, span_scores, spans
+from elman.spans import OUTSIDE, SCHEMES, fits, obeys, rules_of, scheme_of, span_scores, spans
 from elman.stream import Session, refuse_bidirectional
 from elman.tags import check_tags, codes_of, tag_classes, tag_lists
 from elman.tasks.base import LEAST, held_out
@@ -411,7 +411,13 @@ class Tagger(TagRows, ColumnTask):
 
     def _config(self) -> dict[str, Any]:
         classes = {"dtype": self.classes_.dtype.str, "values": self.classes_.tolist()}
-        return {**super()._config(), "classes": classes, "scheme": self.scheme_, "ruled": self.ruled_, "lean": self.lean_}
+        return {
+            **super()._config(),
+            "classes": classes,
+            "scheme": self.scheme_,
+            "ruled": self.ruled_,
+            "lean": self.lean_,
+        }
 
     def _restore(
         self, config: Mapping[str, Any], tensors: Mapping[str, Tensor], files: Mapping[str, Any], folder: Any
@@ -421,9 +427,9 @@ class Tagger(TagRows, ColumnTask):
         ruled: Any = config["ruled"]
         self.scheme_ = config["scheme"]
         self.spans_ = self.scheme_ is not None
-        labels: list[Any] = self.classes_.tolist()
-        known = fits(labels, self.scheme_) if self.scheme_ in SCHEMES else self.scheme_ is None and not are_spans(labels)
-        if not known or not isinstance(ruled, bool) or ruled > self.spans_:
+        if not (self.scheme_ is None or self.scheme_ in SCHEMES) or not fits(self.classes_.tolist(), self.scheme_):
+            raise ValueError("scheme")
+        if not isinstance(ruled, bool) or ruled > self.spans_:
             raise ValueError("scheme")
         self.ruled_, self.lean_ = ruled, config.get("lean", 0.0)
         if self.lean_ not in _LEANS[: None if self.spans_ else 1]:
