@@ -170,7 +170,7 @@ def _warn_of_twins(texts: Sequence[str]) -> None:
                 f"y: the labels {shown(other)} and {shown(text)} differ by white space or case only. They are learnt "
                 "as two; if they mean one thing, write them alike.",
                 UserWarning,
-                stacklevel=4,
+                stacklevel=5,  # who called fit
             )
             return
 
