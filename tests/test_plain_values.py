@@ -128,9 +128,9 @@ READERS: dict[str, Callable[[Any], Any]] = {
     "side": lambda text: side([text], "characters", 10, None, False, "y").fit([text]).words([1, 2]),
     "kinds": lambda text: kind_of([text, "positive", "truth", "low"] * 2, "a"),
     "metrics": lambda text: (accuracy([text], [plain_text(text)]), accuracy([plain_text(text)], [text])),
-    "ids": lambda text: read(frame([text, text]), Columns(), "frame").ids,
+    "ids": lambda text: read(frame([text, text]), Columns())[0].ids,
     "covariates": lambda text: (
-        read(frame(["a", "a"], kind=[text, text]), Columns(static=("kind",)), "frame").static["kind"].tolist()
+        read(frame(["a", "a"], kind=[text, text]), Columns(static=("kind",)))[0].static["kind"].tolist()
     ),
 }
 
@@ -160,9 +160,7 @@ NUMBERS: dict[str, Callable[[Any], Any]] = {
 
 
 @pytest.mark.parametrize("reader", NUMBERS)
-@pytest.mark.parametrize(
-    "one", [Number.ONE, np.int64(1), np.array(1), torch.tensor(1), Decimal(1)], ids=lambda v: type(v).__name__
-)
+@pytest.mark.parametrize("one", ONES, ids=lambda value: type(value).__name__)
 def test_readers_of_numbers(reader: str, one: Any) -> None:
     assert repr(NUMBERS[reader](one)) == repr(NUMBERS[reader](1))
 
