@@ -249,6 +249,6 @@ def test_texts_in_brackets_are_texts() -> None:
 
 @pytest.mark.parametrize("single", [torch.tensor(1.0), np.array(1.0), np.float64(1), torch.tensor(1)])
 def test_single_values_are_no_sequences(single: Any) -> None:
-    for task, y in ((Classifier, [0, 1] * 4), (Regressor, [0, 1] * 4), (Tagger, [[0]] * 8)):
+    for task, y in ((Classifier, [0, 1] * 4), (Regressor, [0, 1] * 4), (Tagger, [[0], [1]] * 4)):
         with pytest.raises(DataError, match=r"sequence 0 is a .*1"):
             task(**FAST).fit([single] * 8, y)
