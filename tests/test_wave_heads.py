@@ -18,6 +18,7 @@ from elman.cli import main
 from elman.errors import DataError
 from elman.features import Sound, infer
 from elman.features.kinds import kind_of
+from elman.sides import side
 from elman.waves import rate_of, read_wave
 
 COUNT = 100
@@ -72,6 +73,7 @@ HEADS: dict[str, bytes] = {
     "sox to a pipe": riff(fmt(), chunk(b"data", DATA, 0x7FFFF000), size=0x7FFFF024),
     "sox to a pipe, 24 bits": riff(fmt(bits=24), chunk(b"data", packed(24), 0x7FFFF000 // 3 * 3)),
     "arecord to a pipe": riff(fmt(), chunk(b"data", DATA, 2**31), size=2**31 + 36),
+    "opusdec to a pipe": riff(fmt(), chunk(b"data", DATA, 2**31 - 1), size=2**31 + 35),
     "part of a sample at the end of a pipe": riff(fmt(), chunk(b"data", DATA + b"\1", 2**32 - 1, pad=False)),
     "chunks before": riff(chunk(b"JUNK", b"\0" * 28), chunk(b"bext", b"x" * 602), fmt(), chunk(b"data", DATA)),
     "chunks behind": riff(fmt(), chunk(b"data", DATA), chunk(b"LIST", b"INFO")),
@@ -240,6 +242,10 @@ def test_lists_in_cells_are_refused(cells: list[str], tmp_path: Path, capsys: py
     with pytest.raises(DataError, match="a list that was written into a cell"):
         Regressor(**FAST).fit(cells, y)
     assert Regressor(feature="text", validation=0, **FAST).fit([*cells, "a b"], [*y, 3.0]).feature_.kind == "text"
+
+
+def test_a_translator_may_learn_lists_as_texts() -> None:
+    assert side(["[3, 1, 2]", "[2, 1]"], "characters", 100, None, False, "y").kind == "text"
 
 
 def test_texts_in_brackets_are_texts() -> None:

@@ -41,7 +41,7 @@ _MOST_CHANNELS = 64
 _MOST_CHUNKS = 1000  # before the samples of a file
 
 _PCM, _FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE  # what a head calls the kind of its samples
-_UNKNOWN = (2**31, 2**31 - 256)  # bytes of samples that arecord claims when it writes to a pipe
+_UNKNOWN = (2**31, 2**31 - 256, 2**31 - 1)  # bytes of samples that arecord and opusdec claim to a pipe
 _UNKNOWN_SOX = 0x7FFFF000  # what sox claims there, rounded down to whole samples
 
 _Samples = NDArray[np.float64]

@@ -56,7 +56,7 @@ FEATURES: dict[str, type[Feature]] = {
 STATICS: dict[str, type[Static]] = {static.kind: static for static in (Category, Number)}
 
 
-def infer(column: Any, *, name: str = "X") -> Feature:
+def infer(column: Any, *, name: str = "X", written: bool = False) -> Feature:
     """The feature for a column, with its default options and not yet fitted.
 
     Texts → `Text`; lists of str → `Tokens`; arrays or lists of numbers, 2-D and 3-D arrays, frames of numbers and
@@ -67,6 +67,8 @@ def infer(column: Any, *, name: str = "X") -> Feature:
     numbers: that sound is meant a task must say (feature = "sound").
 
     Missing values among the numbers stay: `Numbers` fills them.
+
+    Texts that are all lists, such as "[1, 2]", are refused, unless texts are `written`: what a task is to write.
 
     Raises `DataError` saying what was seen if the column is empty, mixed, or holds anything else.
 
@@ -95,7 +97,7 @@ def infer(column: Any, *, name: str = "X") -> Feature:
         (one, i), (other, j) = list(kinds.items())[:2]
         raise DataError(f"{name} is mixed: sequence {i} is of the kind {one}, sequence {j} of the kind {other}.")
     kind = next(iter(kinds))
-    return FEATURES[kind_of_texts(sequences, name) if kind == Text.kind else kind]()
+    return FEATURES[kind_of_texts(sequences, name, written) if kind == Text.kind else kind]()
 
 
 def _full(sequence: Any) -> bool:

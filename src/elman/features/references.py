@@ -31,11 +31,11 @@ def are_sound_names(column: Sequence[Any]) -> bool:
     return _all_end(column, _SOUND)
 
 
-def kind_of_texts(column: Sequence[Any], name: str) -> str:
+def kind_of_texts(column: Sequence[Any], name: str, lists: bool = False) -> str:
     """What texts are read as: "sound" where all of them name sound files, else "text".
 
     Raises ``DataError`` for names of sound files that are not there, for paths of pictures, which are not read from
-    files, and for lists that were written into cells.
+    files, and, unless `lists` are texts too, for lists that were written into cells.
 
     >>> kind_of_texts(["a good film", "bad"], "X")
     'text'
@@ -53,7 +53,8 @@ def kind_of_texts(column: Sequence[Any], name: str) -> str:
             f"{name}: sequence 0, {shown_path(column[0])!r}, is the path of a picture, as are all others. Read them "
             f"into arrays [time, height, width] first; {_TEXTS}"
         )
-    check_no_lists(column, f"{name}: sequence 0", 'feature="text"')
+    if not lists:
+        check_no_lists(column, f"{name}: sequence 0", 'feature="text"')
     return "text"
 
 
