@@ -68,16 +68,17 @@ def test_gradients() -> None:
 @pytest.mark.parametrize("ruled", [False, True])
 def test_best_paths_are_the_best_of_all(ruled: bool) -> None:
     chain, scores = made()
-    moves, starts = np.ones((LABELS, LABELS), bool), np.ones(LABELS, bool)
-    moves[0, 2] = moves[2, 2] = starts[2] = False
-    rules = Rules(moves, starts) if ruled else None
+    moves, starts, ends = np.ones((LABELS, LABELS), bool), np.ones(LABELS, bool), np.ones(LABELS, bool)
+    moves[0, 2] = moves[2, 2] = starts[2] = ends[1] = False
+    rules = Rules(moves, starts, ends) if ruled else None
     found = best_paths(scores, *chain.numbers(), rules)
     for i, z in enumerate(scores.to_list()):
         if not len(z):
             continue
         paths = every_path(chain, z)
         if ruled:
-            paths = {p: s for p, s in paths.items() if starts[p[0]] and all(moves[a, b] for a, b in pairwise(p))}
+            paths = {p: s for p, s in paths.items() if starts[p[0]] and ends[p[-1]]}
+            paths = {p: s for p, s in paths.items() if all(moves[a, b] for a, b in pairwise(p))}
         best = max(paths, key=lambda path: float(paths[path].detach()))
         assert found[scores.offsets[i] : scores.offsets[i + 1]].tolist() == list(best)
 

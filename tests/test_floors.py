@@ -26,6 +26,7 @@ FLOORS = {
         "scripts.py",
         "atomic.py",
         "forks.py",
+        "plain.py",
     ],
     1: ["reference.py", "operators.py", "elsewhere.py", "ops.py"],
     2: [

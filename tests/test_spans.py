@@ -74,5 +74,6 @@ def test_rules_are_what_obeys_says() -> None:
 
 def test_what_counts_as_spans() -> None:
     assert are_spans(LABELS)
-    for others in (["O", "I-a"], ["B-a", 1], ["B-a", "x"], []):
+    assert are_spans(["O", "I-a"])
+    for others in (["I-a", "I-b"], ["B-a", 1], ["B-a", "x"], []):
         assert not are_spans(others)

@@ -40,6 +40,7 @@ from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardSc
 from elman.errors import DataError, ShapeError
 from elman.features import Feature, Inputs, Number, Numbers, Text, infer
 from elman.metrics import accuracy
+from elman.plain import plain_value
 from elman.scripts import canonical
 from elman.transcripts import error_rates
 
@@ -284,7 +285,7 @@ def _part(column: Any, kind: str) -> Any:
 
 
 def _shaped(column: Any, kind: str) -> Any:
-    return [[str(value)] for value in column] if kind == "category" else column
+    return [[str(plain_value(value))] for value in column] if kind == "category" else column
 
 
 def _text_model(X: Sequence[str]) -> Any:
@@ -326,7 +327,7 @@ class _Logistic(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
 
 def _pairs(sequence: Sequence[Any]) -> list[tuple[str, ...]]:
-    names = [str(token) for token in sequence]
+    names = [str(plain_value(token)) for token in sequence]
     return [*((name,) for name in names), *itertools.pairwise(names)]
 
 

@@ -105,10 +105,11 @@ class Chain(nn.Module):
 
 
 class Rules(NamedTuple):
-    """Which moves may be part of an answer: bool [labels, labels], [labels] at the start."""
+    """Which moves may be part of an answer: bool [labels, labels], [labels] at the start, [labels] at the end."""
 
     moves: NDArray[np.bool_]
     starts: NDArray[np.bool_]
+    ends: NDArray[np.bool_]
 
 
 def best_paths(scores: Ragged, weight: _Floats, start: _Floats, end: _Floats, rules: Rules | None = None) -> _Codes:
@@ -125,6 +126,7 @@ def best_paths(scores: Ragged, weight: _Floats, start: _Floats, end: _Floats, ru
         return codes
     if rules is not None:
         weight, start = np.where(rules.moves, weight, -np.inf), np.where(rules.starts, start, -np.inf)
+        end = np.where(rules.ends, end, -np.inf)
     lanes = _lanes(scores)
     rows, bounds = lanes.rows.numpy(), np.cumsum([0, *lanes.sizes])
     steps = scores.values.detach().double().numpy()[rows]

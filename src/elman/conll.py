@@ -5,11 +5,18 @@ A sentence becomes a row, whose cells are lists with a value for each word. CoNL
 (``1.1``) are passed over. Other files have columns divided by tabs, or else by spaces: the first is ``token``, the last
 ``tag``, those between are ``column_2`` and so on; a single column is ``token`` alone, for words to be labelled.
 
+A comment in such a file is a line that begins with ``# ``, ``##``, ``#begin`` or ``#end``, stands where a sentence
+begins (first in the file, after an empty line, after ``-DOCSTART-`` or another comment), and cannot be a word: it has
+another number of columns than the words; or no word has its last cell, and half of all sentences begin so, or it begins
+with ``# `` in a file with tabs. Every other line with a ``#`` is a word.
+
 Source: Nivre et al., "Universal Dependencies v2", 2020; Tjong Kim Sang & De Meulder, CoNLL 2003.
 """
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,6 +32,7 @@ __all__ = ["answered_conll", "read_conll"]
 #: The columns of CoNLL-U that are read, and where they stand.
 _UNIVERSAL = {"form": 1, "lemma": 2, "upos": 3, "xpos": 4, "feats": 5, "head": 6, "deprel": 7, "misc": 9}
 _Lines = NDArray[np.int64]
+_COMMENT = re.compile(r"# |##|#begin\b|#end\b")
 _Row = tuple[int, list[str]]
 
 
@@ -78,7 +86,7 @@ def answered_conll(text: str, path: Path, universal: bool, column: str, answers:
             continue
         number, cells = row
         line, answer = lines[number - 1], str(next(told))
-        end = "\r" if line.endswith("\r") else ""
+        end = "\r" * line.endswith("\r")
         if not universal:
             between = "\t" if "\t" in line else " "
             lines[number - 1] = line.rstrip(" \t\r") + between + answer + end
@@ -94,25 +102,82 @@ def answered_conll(text: str, path: Path, universal: bool, column: str, answers:
 
 def _rows(text: str, path: Path, universal: bool) -> Iterator[_Row | None]:
     """Each word's line and cells; None between sentences."""
-    tabs: bool | None = True if universal else None
-    for number, line in enumerate(text.split("\n"), start=1):
-        line = line.rstrip("\r")
-        if not line.strip(" \t") or line.startswith("-DOCSTART-"):
+    lines = text.split("\n")
+    if universal:
+        yield from _universal_rows(lines, path)
+        return
+    marks = _marked(lines)
+    first = next((line for i, line in enumerate(lines) if i not in marks and not _parts_sentences(line)), "")
+    tabs = "\t" in (first or next((line for line in lines if not _parts_sentences(line)), ""))
+    width = len(_cells(first, tabs, 0))
+    comments = _comments(lines, marks, tabs, width)
+    for number, line in enumerate(lines, start=1):
+        if _parts_sentences(line):
             yield None
-        elif not (universal and line.startswith("#")):
-            tabs = "\t" in line if tabs is None else tabs
-            cells = [cell.strip(" ") for cell in line.split("\t")] if tabs else line.replace("\t", " ").split(" ")
-            cells = cells if tabs else [cell for cell in cells if cell]
-            if universal:
-                _check_universal(cells, number, path)
-                if not cells[0].isdigit():
-                    continue
-            elif not all(cells):
+        elif number - 1 not in comments:
+            cells = _cells(line, tabs, width)
+            if not all(cells):
                 raise DataError(
                     f"line {number} of {path.name}: {line[:40]!r} has an empty cell. Write a word and its label with a "
                     "tab between them, and an empty line after each sentence."
                 )
             yield number, cells
+
+
+def _universal_rows(lines: Sequence[str], path: Path) -> Iterator[_Row | None]:
+    for number, line in enumerate(lines, start=1):
+        if _parts_sentences(line):
+            yield None
+        elif not line.startswith("#"):
+            cells = _cells(line.rstrip("\r"), True, 10)
+            _check_universal(cells, number, path)
+            if cells[0].isdigit():
+                yield number, cells
+
+
+def _parts_sentences(line: str) -> bool:
+    return not line.strip(" \t\r") or line.startswith("-DOCSTART-")
+
+
+def _cells(line: str, tabs: bool, width: int) -> list[str]:
+    """The cells of a line, without spaces around them; between tabs a cell of nothing but spaces is that. Empty cells
+    after the last of `width` (0: not known, two at least) are no cells."""
+    line = line.rstrip("\r")
+    if not tabs:
+        return [cell for cell in line.replace("\t", " ").split(" ") if cell]
+    cells = [cell.strip(" ") or cell for cell in line.split("\t")]
+    while len(cells) > max(2, width) and not cells[-1].strip(" "):
+        del cells[-1]
+    return cells
+
+
+def _marked(lines: Sequence[str]) -> set[int]:
+    """The lines that look like comments: see the head of this file."""
+    found: set[int] = set()
+    begins = True
+    for i, line in enumerate(lines):
+        if begins and _COMMENT.match(line):
+            found.add(i)
+        else:
+            begins = _parts_sentences(line)
+    return found
+
+
+def _comments(lines: Sequence[str], marks: set[int], tabs: bool, width: int) -> set[int]:
+    """Which of the lines that look like comments are, in a file whose words have `width` columns (0: it has none)."""
+    if not marks or not width:
+        return set()
+    words = (line for i, line in enumerate(lines) if i not in marks and not _parts_sentences(line))
+    known = Counter(_cells(line, tabs, width)[-1] for line in words)
+    parts = [True, *map(_parts_sentences, lines)]
+    begins = [i for i in range(len(lines)) if parts[i] and not parts[i + 1]]
+    usual = 2 * len(marks.intersection(begins)) >= len(begins)
+
+    def is_comment(line: str) -> bool:
+        cells = _cells(line, tabs, width)
+        return len(cells) != width or ((usual or (tabs and line.startswith("# "))) and cells[-1] not in known)
+
+    return {i for i in marks if is_comment(lines[i])}
 
 
 def _check_universal(cells: list[str], number: int, path: Path) -> None:

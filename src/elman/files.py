@@ -137,8 +137,12 @@ def write_answers(
     None writes to standard output. Raises `DataError` as `read_table` and `write_table` do.
     """
     kind, packing = _kind(source)
-    text = _text(_unpacked(_read(source), packing, source), source).decode("utf-8")
+    raw = _unpacked(_read(source), packing, source)
+    text = _text(raw, source).decode("utf-8")
     data = answered_conll(text, source, kind == "conllu", column, answers).encode("utf-8")
+    if (breaks := raw.count(b"\r\n")) and breaks == raw.count(b"\n"):
+        data = data.replace(b"\n", b"\r\n")
+    data = raw[:3] + data if raw.startswith(b"\xef\xbb\xbf") else data
     if path is None:
         _to_stdout(data)
         return

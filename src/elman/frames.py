@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from elman.calendar import OFF, Grid
 from elman.errors import DataError
 from elman.features.base import check_pairs, is_frame, is_missing, shown
+from elman.plain import plain_value
 from elman.stamps import Style, library_of, read_stamps, refuse_disguise, type_of
 from elman.zones import wall_clock
 
@@ -243,7 +244,7 @@ def _ids(table: Any, column: str, name: str) -> tuple[list[Any], NDArray[np.int6
     """The series in order of their first row, and which of them each row belongs to."""
     listed = table[column].to_list()
     if set(map(type, listed)) != {str}:
-        listed = _plain_ids(listed, column, name)
+        listed = _plain_ids([plain_value(value) for value in listed], column, name)
     place: dict[Any, int] = {}
     codes = np.fromiter((place.setdefault(value, len(place)) for value in listed), np.int64, len(listed))
     for value in place:
@@ -258,17 +259,16 @@ def _plain_ids(values: list[Any], column: str, name: str) -> list[Any]:
     for row, value in enumerate(values):
         if is_missing(value):
             raise DataError(f"{name}: column {column!r}, row {row} is missing. Every row needs the name of its series.")
-        plain = value.item() if isinstance(value, np.generic) else value
-        if isinstance(plain, int | float) and abs(plain) < 2**63:
-            made.append(int(plain) if isinstance(plain, float) and plain.is_integer() else plain)
-        elif isinstance(plain, str):
-            made.append(str(plain))
+        if isinstance(value, int | float) and abs(value) < 2**63:
+            made.append(int(value) if isinstance(value, float) and value.is_integer() else value)
+        elif isinstance(value, str):
+            made.append(value)
         else:
             raise DataError(
                 f"{name}: column {column!r}, row {row} is {shown(value)}, which cannot name a series. Give texts, or "
                 "whole numbers."
             )
-        if isinstance(plain, str) != isinstance(made[0], str):
+        if isinstance(value, str) != isinstance(made[0], str):
             raise DataError(f"{name}: column {column!r}, row {row} is {shown(value)} among others. Give one kind.")
     return made
 
@@ -371,7 +371,7 @@ def _covariate(table: Any, column: str, name: str) -> _Array:
         return _numbers(table, column, name)
     category = dtype in (nw.Categorical, nw.Enum)
     plain = (date, np.datetime64, *(_NUMBERS if category else ()))
-    values = [None if is_missing(value) else value for value in table[column].to_list()]
+    values = [None if is_missing(value) else plain_value(value) for value in table[column].to_list()]
     kinds = {type(value) for value in values if value is not None}
     if kinds and not category and all(issubclass(kind, _NUMBERS) for kind in kinds):
         return _from_objects(values, column, name)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import unicodedata
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import narwhals as nw
@@ -13,11 +14,22 @@ from sklearn.exceptions import DataConversionWarning
 from torch import Tensor
 
 from elman.errors import DataError
-from elman.features.base import is_frame, is_missing, seen
+from elman.features.base import is_frame, is_missing, seen, shown
+from elman.plain import broken_at, plain_value
 
-__all__ = ["coded_labels", "only_column", "plain_labels", "restored_classes"]
+__all__ = [
+    "check_label",
+    "classes_of",
+    "coded_labels",
+    "few_labels",
+    "only_column",
+    "plain_labels",
+    "refuse_missing",
+    "restored_classes",
+]
 
 _MOST_BYTES = 1 << 30  # of saved classes: a width that is only claimed takes no memory
+_LONGEST = 256  # characters of a label in an array whose elements are all as wide as the longest
 
 _Array = NDArray[Any]
 
@@ -25,7 +37,8 @@ _Array = NDArray[Any]
 def plain_labels(y: Any) -> list[Any]:
     """Labels as plain Python values, whatever they come in: list, array, tensor, column or frame of one column.
 
-    Raises ``DataError`` for what is no list of labels.
+    Each is read as `elman.plain.plain_value` does; what is no label stays as it is. Raises ``DataError`` for what is no
+    list of labels.
 
     >>> plain_labels(np.array([1, 2]))
     [1, 2]
@@ -47,10 +60,17 @@ def plain_labels(y: Any) -> list[Any]:
         return plain_labels(only_column(y))
     if isinstance(y, str | bytes | Mapping) or not hasattr(y, "__iter__"):
         raise DataError(f"y must be a list of labels, one a sequence, got {seen(y)}.")
+    return [plain_value(value) for value in _listed(y)]
+
+
+def _listed(y: Any) -> Iterable[Any]:
+    if isinstance(y, np.ndarray) and y.dtype.kind in "mM":  # whose tolist() would make numbers of dates
+        return list(y)
     for name in ("to_list", "to_pylist", "tolist"):
         if hasattr(y, name):
-            return list(getattr(y, name)())
-    return [value.item() if isinstance(value, np.generic) else value for value in y]
+            found: list[Any] = getattr(y, name)()
+            return found
+    return list(y)
 
 
 def only_column(y: Any) -> list[Any]:
@@ -83,55 +103,133 @@ def coded_labels(y: Any, sequences: int) -> tuple[_Array, NDArray[np.int64]]:
     if not values:
         raise DataError("X holds no sequences. Fitting needs at least two, of different classes.")
     for i, value in enumerate(values):
-        _check_label(value, i)
-    kinds = {_kind(value): i for i, value in reversed(list(enumerate(values)))}
-    if len(kinds) > 1:
-        (one, i), (other, j) = sorted(kinds.items(), key=lambda item: item[1])[:2]
-        raise DataError(
-            f"y is mixed: the label of sequence {i} is a {one}, that of sequence {j} a {other}. Use one kind."
-        )
+        check_label(value, f"sequence {i}")
     dtype = y.dtype if isinstance(y, np.ndarray) and y.dtype.kind in "biuf" else None
-    classes, codes = np.unique(np.array(values, dtype=dtype), return_inverse=True)
+    classes = classes_of(values, lambda i: f"sequence {i}", dtype)
     if len(classes) < 2:
         raise DataError(
-            f"y has only one class, {classes.tolist()[0]!r}. A classifier needs at least two to tell apart."
+            f"y has only one class, {shown(classes.tolist()[0])}. A classifier needs at least two to tell apart."
         )
-    return classes, codes.astype(np.int64)
+    place = {label: code for code, label in enumerate(classes.tolist())}
+    return classes, np.array([place[value] for value in values], dtype=np.int64)
+
+
+def classes_of(values: Sequence[Any], place: Callable[[int], str], dtype: np.dtype[Any] | None = None) -> _Array:
+    """The distinct labels in order, of values that `check_label` passed; `place` names the place of one of them.
+
+    Whole numbers and whole floats together become whole numbers. Texts that an array of fixed width would change (a
+    NUL at the end) or waste memory on (more than 256 characters) stand in an array of objects. Raises ``DataError`` for
+    kinds that are mixed; warns of texts that differ by white space or case only.
+
+    >>> classes_of(["b", "a", "b"], str), classes_of([2, 1.0], str).tolist()
+    (array(['a', 'b'], dtype='<U1'), [1, 2])
+    """
+    kinds: dict[str, int] = {}
+    for i, value in enumerate(values):
+        kinds.setdefault(_kind(value), i)
+    if len(kinds) > 1:
+        (one, i), (other, j) = list(kinds.items())[:2]
+        raise DataError(f"y is mixed: the label of {place(i)} is a {one}, that of {place(j)} a {other}. Use one kind.")
+    distinct = set(values)
+    if {int, float} <= set(map(type, values)):
+        if any(abs(value) >= 2**63 for value in distinct):
+            raise DataError("y is mixed: it has whole numbers, and floats that 64 bits cannot hold as such. Use texts.")
+        distinct = set(map(int, distinct))
+    if dtype == np.longdouble:  # which JSON has no place for
+        dtype = np.dtype(np.float64)
+    ordered = sorted(distinct)
+    if "text" in kinds:
+        _warn_of_twins(ordered)
+        dtype = _width_of(ordered)
+    return np.array(ordered, dtype=dtype)
+
+
+def few_labels(classes: _Array, most: int = 20) -> str:
+    """The first labels, for the card of a model; a long one is cut.
+
+    >>> few_labels(np.array(["a", "b"]))
+    'a, b'
+    """
+    labels = [text if len(text) <= 80 else f"{text[:79]}…" for text in map(str, classes[:most].tolist())]
+    return ", ".join(labels) + (" …" if len(classes) > most else "")
+
+
+def _width_of(texts: Sequence[str]) -> np.dtype[Any]:
+    """The type of an array that gives these texts back."""
+    kept = all(len(text) <= _LONGEST and not text.endswith("\0") for text in texts)
+    return np.dtype(f"U{max(1, *map(len, texts))}" if kept and texts else object)
+
+
+def _warn_of_twins(texts: Sequence[str]) -> None:
+    before: dict[str, str] = {}
+    for text in texts:
+        key = " ".join(unicodedata.normalize("NFC", text).split()).casefold()
+        other = before.setdefault(key, text)
+        if other != text:
+            warnings.warn(
+                f"y: the labels {shown(other)} and {shown(text)} differ by white space or case only. They are learnt "
+                "as two; if they mean one thing, write them alike.",
+                UserWarning,
+                stacklevel=5,  # who called fit
+            )
+            return
+
+
+def refuse_missing(labels: Sequence[Any]) -> None:
+    """Raises ``DataError`` naming the first sequence whose label is missing.
+
+    >>> refuse_missing(["a", None])
+    Traceback (most recent call last):
+    elman.errors.DataError: y: sequence 1 has no label, got None. Drop it, or give it one.
+    """
+    for i, value in enumerate(labels):
+        if is_missing(value):
+            raise DataError(f"y: sequence {i} has no label, got {value!r}. Drop it, or give it one.")
 
 
 def _kind(value: Any) -> str:
     return "truth value" if isinstance(value, bool) else "text" if isinstance(value, str) else "number"
 
 
-def _check_label(value: Any, i: int) -> None:
+def check_label(value: Any, where: str) -> None:
+    """Raises ``DataError``, with the place `where`, unless a plain value is a label that a saved model can bring back.
+
+    Labels are texts, whole numbers of 64 bits (floats too, such as 1.0) and truth values.
+
+    >>> check_label("a", "sequence 0")
+    """
     if isinstance(value, float) and not np.isfinite(value):
         what = "NaN" if value != value else "infinity"
-        raise DataError(f"Input y contains {what}: sequence {i} has the label {value!r}. Drop it, or give it a label.")
+        raise DataError(f"Input y contains {what}: {where} has the label {value!r}. Drop it, or give it a label.")
     if is_missing(value):
-        raise DataError(f"y: sequence {i} has no label, got {value!r}. Drop it, or give it one.")
+        raise DataError(f"y: {where} has no label, got {value!r}. Drop it, or give it one.")
     if isinstance(value, complex):
-        raise DataError(f"Complex data not supported: the label of sequence {i} is {value!r}.")
+        raise DataError(f"Complex data not supported: the label of {where} is {value!r}.")
     if not isinstance(value, str | bool | int | float):
-        raise DataError(f"y: the label of sequence {i} is {seen(value)}. A label is a str, an int or a bool.")
-    if isinstance(value, str) and not value.isascii() and any("\ud800" <= c <= "\udfff" for c in value):
-        raise DataError(f"y: the label of sequence {i}, {value!r}, holds half a character. Read it again as UTF-8.")
+        advice = " Decode it first: label.decode()." if isinstance(value, bytes) else ""
+        raise DataError(f"y: the label of {where} is {seen(value)}. A label is a str, an int or a bool.{advice}")
+    if isinstance(value, str) and broken_at(value) is not None:
+        raise DataError(f"y: the label of {where}, {shown(value)}, holds half a character. Read it again as UTF-8.")
     if isinstance(value, int) and not -(2**63) <= value < 2**63:
-        raise DataError(f"y: the label of sequence {i} is {value}, which 64 bits cannot hold. Use texts.")
+        raise DataError(f"y: the label of {where} is {shown(value)}, which 64 bits cannot hold. Use texts.")
     if isinstance(value, float) and not value.is_integer():
         raise DataError(
-            f"Unknown label type: the label of sequence {i} is {value!r}, which is not whole. Classes are whole "
+            f"Unknown label type: the label of {where} is {value!r}, which is not whole. Classes are whole "
             "numbers or names; turn them into text if you mean names."
         )
 
 
-def restored_classes(saved: Mapping[str, Any], kinds: str = "Ubiuf") -> _Array:
-    """The classes that were saved with their dtype, one of `kinds`. Raises ``ValueError`` for what cannot be classes.
+def restored_classes(saved: Mapping[str, Any]) -> _Array:
+    """The classes that were saved with their dtype. Raises ``ValueError`` for what cannot be classes.
 
     >>> restored_classes({"dtype": "<U1", "values": ["a", "b"]}).tolist()
     ['a', 'b']
     """
     values, dtype = saved["values"], np.dtype(saved["dtype"])
-    if dtype.kind not in kinds or len(set(values)) != len(values) or len(values) < 2:
+    texts = all(isinstance(value, str) and broken_at(value) is None for value in values)
+    if dtype.kind not in ("UO" if texts else "biuf"):
+        raise ValueError("classes")
+    if len(set(values)) != len(values) or len(values) < 2:
         raise ValueError("classes")
     if len(values) * dtype.itemsize > _MOST_BYTES:
         raise ValueError("classes")

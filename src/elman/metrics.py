@@ -19,6 +19,7 @@ import sklearn.metrics
 from numpy.typing import NDArray
 
 from elman.errors import DataError, ShapeError
+from elman.plain import plain_value
 
 __all__ = [
     "LOWER_IS_BETTER",
@@ -220,7 +221,7 @@ def _coded(
 def _plain(labels: Iterable[Any]) -> list[Hashable]:
     """Labels as Python's own values, whatever array or column they come in."""
     tolist = getattr(labels, "tolist", None)
-    return list(tolist() if callable(tolist) else labels)
+    return [plain_value(label) for label in (tolist() if callable(tolist) else labels)]
 
 
 def _sorted(labels: list[Any]) -> list[Any]:

@@ -174,9 +174,9 @@ def comparison_table(rivals: Mapping[str, Mapping[str, float | str]], title: str
     return table
 
 
-def class_table(scores: Sequence[ClassScore]) -> Table:
+def class_table(scores: Sequence[ClassScore], first: str = "class", counted: str = "sequences") -> Table:
     """Precision, recall and F1 of each class, as metrics.per_class gives them."""
-    table = _table("class", "precision", "recall", "F1", "sequences")
+    table = _table(first, "precision", "recall", "F1", counted)
     for score in scores:
         _row(table, score.label, *map(_number, score[1:4]), f"{score.sequences:,}")
     return table

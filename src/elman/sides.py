@@ -42,7 +42,7 @@ def side(column: Sequence[Any], unit: str, max_words: int, min_count: int | None
     >>> side(["一只猫"], "auto", 100, None, False, "y").unit
     'characters'
     """
-    made = infer(list(column), name=name)
+    made = infer(list(column), name=name, written=True)
     if isinstance(made, Tokens):
         return Tokens(max_words, min_count, lower)
     if isinstance(made, Text):

@@ -38,6 +38,7 @@ __all__ = [
     "check_replaceable",
     "check_tensors",
     "load",
+    "named",
     "network",
     "save",
     "under",
@@ -98,7 +99,7 @@ def save(
     ...     load(f"{place}/model")
     ({'hidden': 2}, {'bias': tensor([0., 0.])}, {'notes.txt': 'tiny'})
     """
-    target = Path(os.path.realpath(_named(folder)))  # a link stays a link: the folder behind it is replaced
+    target = Path(os.path.realpath(named(folder)))  # a link stays a link: the folder behind it is replaced
     contents = _contents(target, config, tensors, files or {}, kind)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -338,7 +339,7 @@ def load(
     Raises ModelFileError, naming the file, where the folder is missing, not a model, written by a newer format, or
     holds a file that is missing, altered, cut short, foreign, a link, or larger than it says.
     """
-    path = _named(folder)
+    path = named(folder)
     for attempt in itertools.count():
         before = _identity(path)
         place = path
@@ -589,8 +590,17 @@ def _regular(path: Path) -> int:
     return status.st_size
 
 
-def _named(folder: str | os.PathLike[str]) -> Path:
+def named(folder: str | os.PathLike[str]) -> Path:
+    """A name of a folder as a path. Raises ``ModelFileError`` for what no file system takes for one.
+
+    >>> named("model").name
+    'model'
+    """
     path = Path(folder)
+    try:
+        os.fsencode(path)
+    except UnicodeEncodeError:
+        raise ModelFileError(f"{str(path)!r} holds half a character, which no file name can. Choose another.") from None
     if "\0" in str(path):
         raise ModelFileError(f"{str(path)!r} holds a null character, which no file name can. Choose another name.")
     return path

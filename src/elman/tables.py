@@ -8,6 +8,7 @@ from typing import Any
 
 from elman.errors import DataError, OptionError
 from elman.files import Table, read_table
+from elman.plain import printable
 
 __all__ = ["kind_to_print", "read", "relative", "sha256", "source", "split_names", "training_table"]
 
@@ -48,11 +49,14 @@ def kind_to_print(table: Table) -> str:
 
 
 def relative(file: str, folder: str) -> str:
-    """A file as seen from a folder, so that the two can move together and a model tells nothing of who made it."""
+    """A file as seen from a folder, so that the two can move together and a model tells nothing of who made it.
+
+    What is no text in its name, which a saved model has no place for, is a question mark.
+    """
     try:
-        return os.path.relpath(os.path.realpath(file), os.path.realpath(folder))
+        return printable(os.path.relpath(os.path.realpath(file), os.path.realpath(folder)))
     except ValueError:  # another drive
-        return str(Path(file).resolve())
+        return printable(str(Path(file).resolve()))
 
 
 def sha256(file: str) -> str:

@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from elman.errors import DataError
-from elman.features.base import is_missing, listed, seen, shown
+from elman.features.base import listed, seen, shown
+from elman.labels import check_label, classes_of
+from elman.plain import plain_text, plain_value
 
 __all__ = ["check_tags", "codes_of", "tag_classes", "tag_lists"]
 
@@ -35,16 +37,19 @@ def tag_lists(y: Any, sequences: int) -> list[list[Any]]:
 
 def _labels(labels: Any, i: int) -> list[Any]:
     if isinstance(labels, str):
-        return list(labels)
+        labels = list(plain_text(labels))
+    elif isinstance(labels, np.ndarray) and labels.dtype.kind in "mM":  # whose tolist() would make numbers of dates
+        labels = list(labels)
     for name in ("to_list", "tolist"):
         if hasattr(labels, name):
             labels = getattr(labels, name)()
-    if not isinstance(labels, list | tuple):
+    if not isinstance(labels, Sequence) or isinstance(labels, bytes | bytearray):
         raise DataError(f"y: sequence {i} is {seen(labels)}. Give it a list with a label for each step.")
-    for step, label in enumerate(labels):
-        if is_missing(label) or not isinstance(label, str | bool | int):
-            raise DataError(f"y: sequence {i}, step {step} is {seen(label)}. A label is a str, an int or a bool.")
-    return list(labels)
+    made = [plain_value(label) for label in labels]
+    for step, label in enumerate(made):
+        if type(label) is not str or not label.isascii():
+            check_label(label, f"sequence {i}, step {step}")
+    return made
 
 
 def check_tags(labels: Sequence[Sequence[Any]], lengths: Tensor, places: NDArray[np.int64] | None = None) -> None:
@@ -68,15 +73,17 @@ def tag_classes(labels: Sequence[Sequence[Any]]) -> NDArray[Any]:
     >>> tag_classes([["b"], ["a", "b"]])
     array(['a', 'b'], dtype='<U1')
     """
-    distinct = set(chain.from_iterable(labels))
-    kinds = {"text" if isinstance(label, str) else "number" for label in distinct}
-    if len(kinds) > 1:
-        one, other = (next(x for x in distinct if isinstance(x, str) is text) for text in (True, False))
-        raise DataError(f"y is mixed: it has the text {one!r} and the number {other!r}. Use one kind.")
-    if len(distinct) < 2:
-        only = f"only the label {next(iter(distinct))!r}" if distinct else "no labels at all"
+    lengths = np.cumsum([len(own) for own in labels])
+
+    def place(label: int) -> str:
+        i = int(np.searchsorted(lengths, label, side="right"))
+        return f"sequence {i}, step {label - int(lengths[i]) + len(labels[i])}"
+
+    classes = classes_of(list(chain.from_iterable(labels)), place)
+    if len(classes) < 2:
+        only = f"only the label {shown(classes.tolist()[0])}" if len(classes) else "no labels at all"
         raise DataError(f"y has {only}. A tagger needs at least two to tell apart.")
-    return np.array(sorted(distinct))
+    return classes
 
 
 def codes_of(labels: Sequence[Sequence[Any]], classes: NDArray[Any]) -> Tensor:

@@ -42,9 +42,9 @@ def silence(stream: Any) -> None:
 
 @contextlib.contextmanager
 def calm_output() -> Iterator[None]:
-    """Warnings as one line each, and a terminal that is not UTF-8 shows escapes where it lacks a character."""
+    """Warnings as one line each, and escapes where the output's encoding lacks a character, or a name is no text."""
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper) and stream.encoding.lower().replace("-", "") != "utf8":
+        if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     before = warnings.showwarning
     warnings.showwarning = lambda message, *_, **__: note(f"elman: warning: {message}")

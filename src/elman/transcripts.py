@@ -14,6 +14,7 @@ from typing import Any
 from elman.ctc import steps_needed
 from elman.errors import DataError
 from elman.features.base import check_whole, is_missing, listed, seen
+from elman.plain import plain_text
 from elman.scripts import UNSPACED, plain
 
 __all__ = ["SPELLINGS", "Script", "check_lengths", "error_rates", "transcripts_of"]
@@ -52,13 +53,14 @@ def _transcript(one: Any, i: int) -> Transcript:
     if is_missing(one) or not isinstance(one, list | tuple):
         raise DataError(f"y: sequence {i} is {seen(one)}. A transcript is a text, or a list of words or phones.")
     for step, item in enumerate(one):
-        if not isinstance(item, str) or not item.strip():
+        if not isinstance(item, str) or not plain_text(item).strip():
             raise DataError(f"y: sequence {i}, item {step} is {seen(item)}. Words and phones are texts.")
     return [_spaced(item, i) for item in one]
 
 
 def _spaced(text: str, i: int) -> str:
     """The text in the one form in which transcripts are learnt and compared."""
+    text = plain_text(text)
     check_whole(text, i, "y")
     return plain(text)
 

@@ -1,7 +1,14 @@
 """Sound files as samples, and samples of one rate as samples of another.
 
-Files are WAV with whole numbers (PCM) of 8, 16, 24 or 32 bits; every other kind goes through soundfile, where it is
-installed. Channels are mixed down to their mean, whole numbers become shares of full scale, -1 to 1.
+Files are WAV (RIFF, RF64) with whole numbers (PCM) of 8, 16, 24 or 32 bits or numbers of floating point of 32 or 64
+bits, also of the extensible kind; every other kind goes through soundfile, where it is installed. Channels are mixed
+down to their mean, whole numbers become shares of full scale, -1 to 1.
+
+A program that writes to a pipe cannot know how much it will write; its head says 0, 2^32 - 1 or another size that
+stands for that, and the samples go to the end of the file.
+
+Sources: IBM & Microsoft, "Multimedia Programming Interface and Data Specifications 1.0", 1991; Microsoft,
+"WAVEFORMATEXTENSIBLE"; EBU Tech 3306 (RF64).
 
 A new rate (Smith & Gossett 1984): with r = new / old, c = 0.95 min(1, r) and w = 16 / c samples to either side,
 
@@ -15,24 +22,44 @@ from __future__ import annotations
 
 import math
 import os
-import wave
+import stat
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, NamedTuple, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
 from elman.errors import DataError
 
-__all__ = ["RATES", "Resampled", "full_scale", "rate_of", "read_wave", "resample"]
+__all__ = ["RATES", "Resampled", "full_scale", "rate_of", "read_wave", "resample", "shown_path"]
 
 RATES = (1000, 768_000)  # samples a second: the slowest and fastest that are read
 _CROSSINGS = 16  # zeros of sinc to either side
 _ROLL = 0.95  # where the filter begins to fall, as a share of the lower of the two half rates
 _BLOCK = 1 << 16  # samples that are made at a time: bounds the memory
 _MOST_CHANNELS = 64
+_MOST_CHUNKS = 1000  # before the samples of a file
+
+_PCM, _FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE  # what a head calls the kind of its samples
+_UNKNOWN = (2**31, 2**31 - 256, 2**31 - 1)  # bytes of samples that arecord and opusdec claim to a pipe
+_UNKNOWN_SOX = 0x7FFFF000  # what sox claims there, rounded down to whole samples
 
 _Samples = NDArray[np.float64]
+
+
+class _Head(NamedTuple):
+    """What a WAV file says before its samples."""
+
+    kind: int
+    channels: int
+    rate: int
+    bits: int
+    begin: int  # where its samples begin, in bytes
+    size: int  # the bytes they take
+
+
+class _OtherKindError(Exception):
+    """A WAV file whose samples are of a kind that is not read here."""
 
 
 def read_wave(path: str | os.PathLike[str]) -> tuple[_Samples, int]:
@@ -51,36 +78,137 @@ def rate_of(path: str | os.PathLike[str]) -> int:
 
 def _read(file: Path, whole: bool) -> tuple[_Samples, int]:
     try:
-        size = file.stat().st_size
+        status = file.stat()
+        _check_regular(file, status)
         with file.open("rb") as opened:
-            head = opened.read(12)
+            try:
+                head = _head(opened, file, status.st_size)
+            except _OtherKindError as kind:
+                return _by_soundfile(file, str(kind), whole)
+            return _samples(opened, head, file, whole), head.rate
+    except DataError:
+        raise
     except (OSError, ValueError) as error:  # ValueError: no path has a NUL, or half of a surrogate pair
         why = (error.strerror if isinstance(error, OSError) else None) or error
-        raise DataError(f"{str(file)[:200]} cannot be read: {why}. Paths are those of sound files.") from None
-    if not size:
-        raise DataError(f"{file} is empty: a sound file has a head of 44 bytes at least.")
-    if head[:4] != b"RIFF" or head[8:12] != b"WAVE":
-        return _by_soundfile(file, "is no WAV file", whole)
-    try:
-        with wave.open(str(file), "rb") as opened:
-            return _samples(opened, file, size, whole)
-    except wave.Error as error:  # WAV of another kind: floating point, compressed
-        return _by_soundfile(file, f"is a WAV file of another kind ({error})", whole)
-    except (EOFError, RuntimeError):  # a part of it ends beyond the file
-        raise DataError(f"{file} is cut short: it ends within its head. Copy it again.") from None
+        raise DataError(f"{shown_path(file)} cannot be read: {why}. Paths are those of sound files.") from None
 
 
-def _samples(opened: wave.Wave_read, file: Path, size: int, whole: bool) -> tuple[_Samples, int]:
-    channels, width, rate, count = opened.getparams()[:4]
-    check_rate(rate, str(file))
-    if not 1 <= channels <= _MOST_CHANNELS or width not in (1, 2, 3, 4):
-        raise DataError(f"{file} says it has {channels} channels of {8 * width} bits, which cannot be.")
-    if count * channels * width > size:  # before memory is taken
-        raise DataError(f"{file} is cut short: its head says {count} samples, more than it holds. Copy it again.")
-    data = opened.readframes(count if whole else 0)
-    if whole and len(data) < count * channels * width:
-        raise DataError(f"{file} is cut short: its head says {count} samples, more than it holds. Copy it again.")
-    return _mixed(_shares(data, width).reshape(-1, channels)), rate
+def _check_regular(file: Path, status: os.stat_result) -> None:
+    """Refuses an empty file, and pipes and devices: to open one may wait for ever."""
+    if not stat.S_ISREG(status.st_mode):
+        what = "a folder" if stat.S_ISDIR(status.st_mode) else "a pipe or a device"
+        raise DataError(f"{shown_path(file)} cannot be read: it is {what}. Paths are those of sound files.")
+    if not status.st_size:
+        raise DataError(f"{shown_path(file)} is empty: a sound file has a head of 44 bytes at least.")
+
+
+def shown_path(file: str | os.PathLike[str]) -> str:
+    """A path for an error message: cut when long, and with what is no valid text in it escaped.
+
+    >>> shown_path("a\\udcff.wav")
+    'a\\\\udcff.wav'
+    """
+    return str(file)[:200].encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _head(opened: BinaryIO, file: Path, size: int) -> _Head:
+    """The head of a WAV file of so many bytes, its claims checked. Raises ``DataError``, and `_OtherKindError`."""
+    first = opened.read(12)
+    if first[:4] not in (b"RIFF", b"RF64", b"BW64") or first[8:12] != b"WAVE":
+        raise _OtherKindError("is no WAV file")
+    at, kind, wide = 12, b"", 0  # `wide`: the bytes of the samples, where 32 bits cannot say it
+    for _ in range(_MOST_CHUNKS):
+        opened.seek(at)
+        chunk = opened.read(8)
+        name, claimed, at = chunk[:4], int.from_bytes(chunk[4:], "little"), at + 8
+        if name == b"data" and len(chunk) == 8:
+            break
+        if len(chunk) < 8 or at + claimed > size:  # a part of it ends beyond the file
+            raise DataError(f"{shown_path(file)} is cut short: it ends within its head. Copy it again.")
+        if name == b"fmt ":
+            kind = opened.read(min(claimed, 40))
+        elif name == b"ds64":
+            wide = int.from_bytes(opened.read(16)[8:], "little")
+        at = _after(opened, at + claimed)
+    else:
+        raise DataError(f"{shown_path(file)} has {_MOST_CHUNKS} parts before its samples, which cannot be.")
+    if len(kind) < 16:
+        raise DataError(f"{shown_path(file)} has no head that says what its samples are. Copy it again.")
+    tag, channels, rate, bits = (int.from_bytes(kind[i:j], "little") for i, j in _FIELDS)
+    if tag == _EXTENSIBLE and len(kind) >= 26:
+        tag = int.from_bytes(kind[24:26], "little")  # the first two bytes of the sub-format
+    _check_format(tag, channels, rate, bits, file)
+    step = channels * _width(bits)
+    claimed = wide if claimed == 2**32 - 1 and wide else claimed
+    there = size - at
+    if claimed == 2**32 - 1 or (claimed == 0 and not _only_chunks(opened, at, size)):
+        claimed = there
+    elif claimed > there:
+        if claimed not in (*_UNKNOWN, _UNKNOWN_SOX // step * step):
+            _refuse_short(file, claimed // step)
+        claimed = there
+    return _Head(tag, channels, rate, bits, at, claimed // step * step)
+
+
+def _refuse_short(file: Path, samples: int) -> NoReturn:
+    raise DataError(
+        f"{shown_path(file)} is cut short: its head says {samples} samples, more than it holds. Copy it again."
+    )
+
+
+#: Where the fields of a format stand that are read: kind, channels, samples a second, bits of a sample.
+_FIELDS = ((0, 2), (2, 4), (4, 8), (14, 16))
+
+
+def _after(opened: BinaryIO, end: int) -> int:
+    """Where the chunk after one that ends there begins: at an even place, unless its writer left out the zero."""
+    if end % 2 == 0:
+        return end
+    opened.seek(end)
+    following = opened.read(4)
+    return end if len(following) == 4 and following.isascii() and following.decode().isprintable() else end + 1
+
+
+def _only_chunks(opened: BinaryIO, at: int, size: int) -> bool:
+    """Whether nothing, or whole chunks, stand from there to the end, so that there are truly no samples."""
+    for _ in range(_MOST_CHUNKS):
+        if at + 8 > size:
+            break
+        opened.seek(at)
+        chunk = opened.read(8)
+        if not (chunk[:4].isascii() and chunk[:4].decode().isprintable()):
+            return False
+        at += 8 + int.from_bytes(chunk[4:], "little")
+        at += at % 2
+    return at - 1 <= size <= at
+
+
+def _check_format(kind: int, channels: int, rate: int, bits: int, file: Path) -> None:
+    floating = kind == _FLOAT and bits in (32, 64)
+    if kind != _PCM and not floating:
+        what = f"numbers of floating point of {bits} bits" if kind == _FLOAT else f"unknown format: {kind}"
+        raise _OtherKindError(f"is a WAV file of another kind ({what})")
+    check_rate(rate, shown_path(file))
+    if not 1 <= channels <= _MOST_CHANNELS or not (floating or 1 <= bits <= 32):
+        raise DataError(f"{shown_path(file)} says it has {channels} channels of {bits} bits, which cannot be.")
+
+
+def _width(bits: int) -> int:
+    return (bits + 7) // 8
+
+
+def _samples(opened: BinaryIO, head: _Head, file: Path, whole: bool) -> _Samples:
+    opened.seek(head.begin)
+    data = opened.read(head.size if whole else 0)
+    if whole and len(data) < head.size:  # it has become shorter meanwhile
+        raise DataError(f"{shown_path(file)} is cut short. Copy it again.")
+    if head.kind == _PCM:
+        return _mixed(_shares(data, _width(head.bits)).reshape(-1, head.channels))
+    samples = np.frombuffer(data, f"<f{head.bits // 8}").astype(np.float64)
+    if not np.isfinite(samples).all():
+        at = int(np.flatnonzero(~np.isfinite(samples))[0]) // head.channels
+        raise DataError(f"{shown_path(file)}: sample {at} is {samples[at * head.channels]}. Samples must be finite.")
+    return _mixed(samples.reshape(-1, head.channels))
 
 
 def _shares(data: bytes, width: int) -> _Samples:
@@ -108,14 +236,16 @@ def _by_soundfile(file: Path, what: str, whole: bool) -> tuple[_Samples, int]:
     try:
         import soundfile
     except ImportError:
-        raise DataError(f"{file} {what}. Other sound files need soundfile: pip install 'elman[audio]'.") from None
+        raise DataError(
+            f"{shown_path(file)} {what}. Other sound files need soundfile: pip install 'elman[audio]'."
+        ) from None
     try:
         with soundfile.SoundFile(str(file)) as opened:
             rate = int(opened.samplerate)
-            check_rate(rate, str(file))
+            check_rate(rate, shown_path(file))
             samples = opened.read(-1 if whole else 0, dtype="float64", always_2d=True)
     except RuntimeError as error:
-        raise DataError(f"{file} {what}, and soundfile cannot read it: {error}") from None
+        raise DataError(f"{shown_path(file)} {what}, and soundfile cannot read it: {error}") from None
     return _mixed(samples), rate
 
 

@@ -281,7 +281,9 @@ def test_options_that_mean_nothing() -> None:
         Classifier(unit="words", **SMALL).fit([[1.0], [2.0]], [0, 1])
     with pytest.raises(OptionError, match="numbers have no n-grams"):
         Classifier(ngrams=2, **SMALL).fit([[1.0], [2.0]], [0, 1])
-    with pytest.raises(OptionError, match="class_weight names 'c'"):
+    with pytest.raises(OptionError, match=r"class_weight names 'A ', .*Did you mean 'a'"):
+        Classifier(class_weight={"A ": 2}, **SMALL).fit(["x", "y"], ["a", "b"])
+    with pytest.warns(UserWarning, match="class_weight names 'c'"):
         Classifier(class_weight={"c": 2}, **SMALL).fit(["x", "y"], ["a", "b"])
 
 
@@ -445,7 +447,9 @@ def test_answers_agree() -> None:
 def test_a_label_that_was_not_learnt() -> None:
     clf = Classifier(**SMALL).fit(["a", "b"], ["x", "y"])
     assert clf.score(["a", "b"], ["z", "z"]) == 0
-    assert clf.score(["a", "b"], [1, None]) == 0
+    assert clf.score(["a", "b"], [1, 2]) == 0
+    with pytest.raises(DataError, match="sequence 1 has no label, got None"):
+        clf.score(["a", "b"], [1, None])
     with pytest.raises(DataError, match="label of sequence 1, 'z', is none of the classes learnt: 'x', 'y'"):
         clf.evaluate(["a", "b"], ["x", "z"])
     with pytest.raises(DataError, match="no sequences to score"):

@@ -149,7 +149,7 @@ def test_frames_and_names() -> None:
         ([["a", "b"], ["c"]], [["x", "y"], ["x", "y"]], r"y: sequence 1 has 2 labels, but 1 steps"),
         ([["a"], ["c"]], [["x"], ["x"]], r"only the label 'x'"),
         ([["a"], ["c"]], [["x"], [1]], r"y is mixed"),
-        ([["a"], ["c"]], [["x"], [None]], r"y: sequence 1, step 0 is None \(missing\)"),
+        ([["a"], ["c"]], [["x"], [None]], r"y: sequence 1, step 0 has no label, got None"),
         ([["a"], ["c"]], [["x"], None], r"y: sequence 1 is None"),
         ([["a"], [None]], [["x"], ["y"]], r"sequence 1, step 0 is None"),
         ([["a"], ["c"]], None, r"y is None"),
@@ -193,7 +193,9 @@ def test_resumed_to_the_same_weights(tmp_path: Path) -> None:
     "change",
     [
         {"classes": {"dtype": "<U7", "values": ["O"]}},
-        {"spans": False},
+        {"scheme": None},
+        {"scheme": "IOBES"},
+        {"scheme": ["BIO"]},
         {"ruled": 3},
         {"classes": {"dtype": "O"}},
         {"input": 3},
@@ -225,7 +227,7 @@ FLAGS = ["--hidden", "6", "--embed", "5", "--characters", "4", "--epochs", "2", 
 def test_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file, model = str(conll(tmp_path / "a.conll", WORDS, LABELS)), str(tmp_path / "model")
     assert main(["fit", "tag", file, "--target", "tag", "--out", model, *FLAGS]) == 0
-    assert "3 labels; words" in capsys.readouterr().out
+    assert "3 labels of spans (BIO); words" in capsys.readouterr().out
     assert main(["score", model, file, "--baseline", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert set(found) >= {"accuracy", "precision", "recall", "f1", "baselines"}

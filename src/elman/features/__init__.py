@@ -6,6 +6,7 @@
 Of whole sequences: `category.py` · `number.py`. Several columns of different kinds together: `columns.py`.
 """
 
+import os
 from typing import Any
 
 import numpy as np
@@ -19,11 +20,13 @@ from elman.features.columns import Columns, Inputs, symbolic
 from elman.features.images import Images
 from elman.features.number import Number
 from elman.features.numbers import Numbers
-from elman.features.sound import Sound
+from elman.features.references import kind_of_texts
+from elman.features.sound import Sound, is_pair
 from elman.features.static import Static
 from elman.features.text import Text
 from elman.features.tokens import Tokens
 from elman.features.words import Words
+from elman.plain import plain_value
 from elman.ragged import Ragged
 
 __all__ = [
@@ -53,16 +56,19 @@ FEATURES: dict[str, type[Feature]] = {
 STATICS: dict[str, type[Static]] = {static.kind: static for static in (Category, Number)}
 
 
-def infer(column: Any, *, name: str = "X") -> Feature:
+def infer(column: Any, *, name: str = "X", written: bool = False) -> Feature:
     """The feature for a column, with its default options and not yet fitted.
 
     Texts → `Text`; lists of str → `Tokens`; arrays or lists of numbers, 2-D and 3-D arrays, frames of numbers and
     `Ragged` → `Numbers`; 4-D and 5-D arrays, lists of 3-D and 4-D ones → `Images`. Integers are taken as measurements:
     for ids write `Tokens()` yourself, for music `Chords()`.
 
-    A path is a text: that files of sound are meant a task must say (feature = "sound").
+    Texts that all name sound files, by their suffix, and pairs (samples, rate) → `Sound`. Samples without a rate are
+    numbers: that sound is meant a task must say (feature = "sound").
 
     Missing values among the numbers stay: `Numbers` fills them.
+
+    Texts that are all lists, such as "[1, 2]", are refused, unless texts are `written`: what a task is to write.
 
     Raises `DataError` saying what was seen if the column is empty, mixed, or holds anything else.
 
@@ -90,7 +96,8 @@ def infer(column: Any, *, name: str = "X") -> Feature:
     if len(kinds) > 1:
         (one, i), (other, j) = list(kinds.items())[:2]
         raise DataError(f"{name} is mixed: sequence {i} is of the kind {one}, sequence {j} of the kind {other}.")
-    return FEATURES[next(iter(kinds))]()
+    kind = next(iter(kinds))
+    return FEATURES[kind_of_texts(sequences, name, written) if kind == Text.kind else kind]()
 
 
 def _full(sequence: Any) -> bool:
@@ -107,8 +114,12 @@ def _holds_objects(column: Any) -> bool:
 
 def _kind(sequence: Any, i: int, name: str) -> str | None:
     """The kind of one sequence; None for an empty list, which fits tokens and numbers."""
-    if isinstance(sequence, str):
+    if isinstance(sequence, str | os.PathLike):
         return Text.kind
+    if isinstance(sequence, tuple) and is_pair(sequence):
+        return Sound.kind
+    if getattr(sequence, "ndim", None) == 0:
+        raise DataError(f"{name}: sequence {i} is a single value, {seen(plain_value(sequence))}. {_EXPECTED}")
     if hasattr(sequence, "__len__") and hasattr(sequence, "__getitem__") and not isinstance(sequence, dict | bytes):
         if len(sequence) == 0:
             return None

@@ -6,13 +6,13 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from elman.errors import DataError, ModelFileError, OptionError
-from elman.features.base import checked, is_missing, listed, seen
+from elman.features.base import check_whole, checked, is_missing, listed, seen
 from elman.features.static import Static
+from elman.plain import plain_value
 
 __all__ = ["Category", "CategoryRow"]
 
@@ -24,8 +24,8 @@ _Value = str | int | bool
 class Category(Static):
     """Each distinct value is one row of numbers to learn; row 0 is for any that is unknown, row 1 for a missing one.
 
-    A value is a str, an int, a bool or a whole float; `1` and `"1"` differ. If training never saw a missing one, it is
-    taken for unknown. Raises `DataError` naming the place for anything else.
+    A value is a str, an int, a bool or a whole float; `1`, `"1"` and `True` differ. If training never saw a missing
+    one, it is taken for unknown. Raises `DataError` naming the place for anything else.
 
     >>> kind = Category().fit(["shop", "bar", None, "shop"])
     >>> kind.transform(["bar", "shop", "zoo", None])
@@ -112,12 +112,13 @@ def _values(column: Any, name: str) -> list[_Value | None]:
 
 
 def _value(value: Any, i: int, name: str) -> _Value | None:
-    if is_missing(value):
+    plain = plain_value(value)
+    if is_missing(plain):
         return None
-    if isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    if isinstance(value, str | int | bool):
-        return value
+    if isinstance(plain, float) and plain.is_integer():
+        return int(plain)
+    if isinstance(plain, str):
+        check_whole(plain, i, name)
+    if isinstance(plain, str | int | bool):
+        return plain
     raise DataError(f"{name}: sequence {i} is {seen(value)}. A category is a str, an int or a bool.")

@@ -10,6 +10,8 @@ import numpy as np
 
 from elman.errors import DataError
 from elman.features.base import is_missing, listed, seen
+from elman.features.references import are_sound_names, check_no_lists
+from elman.plain import plain_value
 
 __all__ = ["KINDS", "STATIC", "kind_of", "kinds_of"]
 
@@ -56,7 +58,8 @@ def kind_of(column: Any, name: str) -> str:
         raise DataError(f"the column {name!r} holds nothing. Leave it out: features={{{name!r}: 'skip'}}.")
     first = values[0]
     if isinstance(first, str):
-        return "category" if len(set(map(str, values))) <= min(MOST, len(values) // 2) else "text"
+        _check_texts(values, name)
+        return "category" if len(set(map(plain_value, values))) <= min(MOST, len(values) // 2) else "text"
     if hasattr(first, "__len__") and not isinstance(first, Mapping | bytes):
         return _kind_of_lists(values, name)
     if hasattr(first, "__float__"):
@@ -65,6 +68,17 @@ def kind_of(column: Any, name: str) -> str:
         f"the column {name!r} holds {seen(first)}, which is no text, number or list. Turn it into numbers, or leave it "
         f"out: features={{{name!r}: 'skip'}}."
     )
+
+
+def _check_texts(values: list[Any], name: str) -> None:
+    """Raises ``DataError`` for texts that stand for something that one of several columns is not read as."""
+    advice = f"features={{{name!r}: 'text'}}"
+    if are_sound_names(values):
+        raise DataError(
+            f"the column {name!r} holds names of sound files. Sound is read by itself, input={name!r} alone; beside "
+            f"other columns leave it out, features={{{name!r}: 'skip'}}, or read the names as texts, {advice}."
+        )
+    check_no_lists(values, f"the column {name!r}: row 0", advice)
 
 
 def _kind_of_lists(values: list[Any], name: str) -> str:

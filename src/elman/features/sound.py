@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import os
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
@@ -16,18 +17,20 @@ from torch import Tensor
 
 from elman import ops
 from elman.errors import DataError, ModelFileError, OptionError
-from elman.features.base import LARGEST, Feature, checked, is_missing, listed, of_lengths, seen
+from elman.features.base import LARGEST, Feature, checked, is_missing, listed, of_lengths, seen, shown
 from elman.features.numbers import Values
+from elman.plain import plain_value
 from elman.ragged import Ragged
 from elman.waves import RATES, Resampled, full_scale, rate_of, read_wave, resample
 
-__all__ = ["Sound", "mel_bands"]
+__all__ = ["Sound", "is_pair", "mel_bands"]
 
 LOWEST = 60.0  # Hz: where the first band begins; the last one ends at half the rate
 _LEAST_BINS = 512  # points of the transform, so that the lowest bands hold bins at low rates too
 _TINY = 1e-10  # power that silence counts as
 _FRAMES = 4096  # windows that are transformed at a time: bounds the memory
 _SCALES = ("standard", "none")
+_LOUD = 10.0  # a sample of floating point that is so far from -1 and 1 is not one by mistake of a filter
 
 _Samples = NDArray[np.float64]
 
@@ -63,7 +66,7 @@ class Sound(Feature):
     rounded down, and none where n < w; so pieces of a stream have the bits of the whole. Silence is log 1e-10 in every
     band. A sequence is the path of a file, an array of samples ([samples] or [samples, channels], of floating point
     from -1 to 1, int16, int32 or uint8), or a pair (samples, rate); channels are mixed down, another rate is resampled:
-    `elman.waves`. Files: WAV with PCM of 8 to 32 bits; others need the extra "audio".
+    `elman.waves`. Files: WAV with whole numbers of 8 to 32 bits or floats; others need the extra "audio".
 
     Raises `DataError`, naming sequence and file, for what cannot be read, `OptionError` where no rate is known.
 
@@ -156,6 +159,8 @@ class Sound(Feature):
         before, begin, made = state["rate"].tolist()
         if before not in (0, rate):
             raise DataError(f"{name} has {rate} samples a second, the pieces before it had {before}.")
+        if not before and len(samples) and (peak := float(np.abs(samples).max())) > _LOUD:  # once a stream
+            _warn_of_loud(peak, name)
         recent = state["recent"]
         if rate != self.rate_:
             changing = Resampled(rate, self.rate_)
@@ -223,14 +228,17 @@ class Sound(Feature):
 
     def _heard(self, sounds: list[Any], name: str) -> list[_Samples]:
         """The bands of each sound, not yet scaled."""
-        made = []
+        made, peaks = [], list[float]()
         for i, value in enumerate(sounds):
             samples, rate = _sound(value, f"{name}: sequence {i}")
+            peaks.append(float(np.abs(samples).max(initial=0.0)))
             if rate is None and self.rate is None:
                 raise OptionError(
                     f"{name}: sequence {i} has samples without a rate. Give rate=..., or (samples, rate)."
                 )
             made.append(self._bands(resample(samples, rate or self.rate_, self.rate_)))
+        if peaks and max(peaks) > _LOUD:
+            _warn_of_loud(max(peaks), f"{name}: sequence {int(np.argmax(peaks))}")
         return made
 
     def _bands(self, samples: _Samples) -> _Samples:
@@ -279,11 +287,51 @@ def _paired(value: Any, name: str) -> tuple[Any, int | None]:
     """Samples and rate of (samples, rate); of samples alone no rate."""
     if is_missing(value) or isinstance(value, Mapping | bytes):
         raise DataError(f"{seen(value)} is no sound. Give the path of a file, or an array of samples.")
-    if isinstance(value, tuple) and len(value) == 2 and np.ndim(value[0]) and not np.ndim(value[1]):
-        if not (_is_whole(value[1]) and RATES[0] <= value[1] <= RATES[1]):
-            raise DataError(f"its rate is {value[1]!r}, which is none from {RATES[0]} to {RATES[1]} samples a second.")
-        return value[0], int(value[1])
-    return value, None
+    if not is_pair(value):
+        return value, None
+    samples, rate = value
+    if _dimensions(rate):
+        raise DataError(f"pairs are (samples, rate), but this one has {shown(samples)} first. Write (samples, rate).")
+    rate = plain_value(rate)
+    whole = isinstance(rate, int | float) and not isinstance(rate, bool) and rate == rate // 1
+    if not (whole and RATES[0] <= rate <= RATES[1]):
+        what = f"none from {RATES[0]} to {RATES[1]}" if whole else "no whole number"
+        raise DataError(f"its rate is {shown(rate)}, which is {what} of samples a second.")
+    return samples, int(rate)
+
+
+def is_pair(value: Any) -> bool:
+    """Whether a value is a pair of samples and a rate, in whichever order.
+
+    >>> is_pair((np.zeros(3), 8000)), is_pair((8000, [0.0, 0.0])), is_pair([0.0, 0.0])
+    (True, True, False)
+    """
+    if not isinstance(value, tuple | list) or len(value) != 2:
+        return False
+    one, other = map(_dimensions, value)
+    if bool(one) == bool(other):
+        return False
+    samples, rate = value if one else reversed(value)
+    return isinstance(plain_value(rate), int | float) or (
+        not isinstance(samples, list | tuple) and isinstance(rate, str | None)
+    )
+
+
+def _dimensions(value: Any) -> int:
+    """Of an array its dimensions, of a list that does not hold lists 1, of what is single 0."""
+    if isinstance(value, list | tuple):
+        return 1
+    found = getattr(value, "ndim", 0)
+    return found if isinstance(found, int) else 0
+
+
+def _warn_of_loud(peak: float, place: str) -> None:
+    warnings.warn(
+        f"{place} has samples up to {peak:.6g}. Those of floating point lie between -1 and 1; whole numbers that were "
+        "made floats are divided by their full scale first, such as 32768.",
+        UserWarning,
+        stacklevel=2,
+    )
 
 
 def _lowest(sounds: list[Any], name: str) -> int:

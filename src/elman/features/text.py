@@ -27,6 +27,7 @@ from elman.features.base import (
     shown,
     vocabulary_problems,
 )
+from elman.plain import plain_text
 from elman.ragged import Ragged
 from elman.scripts import GAP, HIDDEN, UNSPACED, UNSPACED_RANGES
 
@@ -284,7 +285,7 @@ def _texts(column: Any, name: str) -> list[str]:
         if type(text) is not str:
             if not isinstance(text, str):
                 raise DataError(f"{name}: sequence {i} is {_advised(text)}")
-            texts[i] = str(text)  # numpy.str_
+            texts[i] = text = plain_text(text)  # a subclass, such as numpy.str_
         if not text.isascii():
             check_whole(text, i, name)
     return texts

@@ -25,6 +25,7 @@ from elman.features.base import (
     shown,
     vocabulary_problems,
 )
+from elman.plain import plain_value
 from elman.ragged import Ragged
 
 __all__ = ["Tokens"]
@@ -177,7 +178,8 @@ def _plain(sequence: Any, i: int, name: str) -> list[Any]:
     if isinstance(sequence, list | tuple):
         return list(sequence)
     if isinstance(sequence, np.ndarray | Tensor) and sequence.ndim == 1:
-        return list(sequence.tolist())
+        dates = isinstance(sequence, np.ndarray) and sequence.dtype.kind in "mM"  # tolist() would make numbers of them
+        return list(sequence if dates else sequence.tolist())
     if hasattr(sequence, "to_list"):  # a pandas or polars column inside a column
         return list(sequence.to_list())
     if is_missing(sequence):
@@ -186,10 +188,9 @@ def _plain(sequence: Any, i: int, name: str) -> list[Any]:
 
 
 def _token(token: Any, i: int, j: int, name: str) -> _Token:
-    if isinstance(token, str):
-        return str(token)
-    if isinstance(token, int | np.integer) and not isinstance(token, bool):
-        return int(token)
+    plain = plain_value(token)
+    if isinstance(plain, str | int) and not isinstance(plain, bool):
+        return plain
     advice = "Drop it, or write a token of its own." if is_missing(token) else "A token is a str or an int."
     raise DataError(f"{name}: sequence {i}, step {j} is {seen(token)}. {advice}")
 

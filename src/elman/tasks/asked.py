@@ -23,6 +23,7 @@ from elman.features.base import is_missing, listed, shown
 from elman.features.gaps import center_and_spread
 from elman.labels import coded_labels, plain_labels, restored_classes
 from elman.losses import cross_entropy, distance
+from elman.plain import plain_value
 from elman.targets import number_targets
 
 __all__ = ["TARGETS", "LabelTarget", "NumberTarget", "Target", "looks_like"]
@@ -245,5 +246,5 @@ def looks_like(column: Any, name: str) -> str:
     if str(getattr(column, "dtype", "")).lower().startswith(("category", "categorical", "enum", "dictionary")):
         return LabelTarget.kind
     known = [value for value in listed(column, name) if not is_missing(value)]
-    of_labels = bool(known) and isinstance(known[0], str | bool | np.bool_)
+    of_labels = bool(known) and isinstance(plain_value(known[0]), str | bool)
     return LabelTarget.kind if of_labels else NumberTarget.kind

@@ -33,6 +33,7 @@ from elman.features.base import Feature
 from elman.history import History
 from elman.ops import MEMORY, info
 from elman.options import choice, is_whole, share, whole
+from elman.plain import printable
 from elman.stream import Session
 from elman.tasks.tables import OnTables
 from elman.train import StepLoss, Training, train
@@ -198,7 +199,7 @@ class Task(BaseEstimator, Training, OnTables):
         info()  # an ELMAN_ISA that cannot be is refused before anything is learnt or written
         if resume and out is None:
             raise OptionError("resume = True needs the folder of the run to continue; give out=...")
-        checkpoint = None if out is None else Path(out) / store.CHECKPOINT
+        checkpoint = None if out is None else store.named(out) / store.CHECKPOINT
         self._begun_with = self._run_seed(checkpoint if resume else None) if self.seed is None else None
         return checkpoint
 
@@ -273,7 +274,7 @@ class Task(BaseEstimator, Training, OnTables):
         so that the run can be resumed. Raises ``ModelFileError`` if it holds anything else.
         """
         self._check_fitted()
-        name = Path(folder).resolve().name
+        name = printable(store.named(folder).resolve().name)
         curve = report.learning_curve(self.history_, title=name)
         config = {
             "task": self.task,

@@ -21,6 +21,7 @@ included; what is reported of that part was measured before.
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,11 +45,12 @@ from elman.features import Columns, Feature, Numbers, Sound, symbolic
 from elman.features.base import shown
 from elman.features.columns import symbolic_parts
 from elman.history import History
-from elman.labels import coded_labels, plain_labels, restored_classes
+from elman.labels import coded_labels, few_labels, plain_labels, refuse_missing, restored_classes
 from elman.losses import cross_entropy
 from elman.ngrams import NgramModel, NgramState, bucket_count
 from elman.options import is_whole, share
 from elman.patterns import PatternModel, PatternState
+from elman.plain import plain_value
 from elman.ragged import Ragged
 from elman.stream import Answer, Session, counted, refuse_bidirectional
 from elman.tasks.base import LEAST, held_out
@@ -150,8 +152,7 @@ class Classifier(ClassifierMixin, LabelRows, Pretrains):
         self.history_ = History("accuracy" if len(rest) else "loss")
         self.metrics_: dict[str, float] = {}
         plan = self.planned(len(training), data.steps, _UPDATES if signals else 0)
-        few = ", ".join(str(c) for c in classes.tolist()[:20]) + (" …" if len(classes) > 20 else "")
-        self.data_ = self._facts(plan, data, kept) | {"classes": few}
+        self.data_ = self._facts(plan, data, kept) | {"classes": few_labels(classes)}
         resume = self._taught(data, kept, checkpoint, resume)
         if not self.history_.interrupted:
             self._train(plan, data, kept, torch.from_numpy(codes), weights, (training, rest), checkpoint, resume)
@@ -175,17 +176,30 @@ class Classifier(ClassifierMixin, LabelRows, Pretrains):
         if isinstance(self.class_weight, str):
             given = 1 / counts
         else:
-            table = dict(self.class_weight)
-            if unknown := [key for key in table if key not in classes.tolist()]:
-                raise OptionError(
-                    f"class_weight names {shown(unknown[0])}, which is none of the classes in y: "
-                    f"{', '.join(map(repr, classes.tolist()[:8]))}."
-                )
+            table = self._weights_by_class(classes)
             given = np.array([float(table.get(label, 1.0)) for label in classes.tolist()])
         mean = (given * counts).sum() / counts.sum()
         if mean == 0:
             raise OptionError("class_weight is 0 for every class in y. Give at least one of them more.")
         return torch.from_numpy(given / mean).float()
+
+    def _weights_by_class(self, classes: _Array) -> dict[Any, float]:
+        """The dict of `class_weight` by plain labels.
+
+        A class that is not in y, as in one fold of a cross-validation, counts nothing. It is an error where it differs
+        from a class without a weight by case, white space or type only, and a warning where any class is without one.
+        """
+        table = {plain_value(key): weight for key, weight in dict(self.class_weight or {}).items()}  # type: ignore[arg-type]
+        known = classes.tolist()
+        absent, unweighted = [key for key in table if key not in known], [one for one in known if one not in table]
+        if not absent or not unweighted:
+            return table
+        says = f"class_weight names {shown(absent[0])}, which is none of the classes in y: {few_labels(classes, 8)}."
+        for one in unweighted:
+            if str(one).strip().casefold() == str(absent[0]).strip().casefold():
+                raise OptionError(f"{says} Did you mean {one!r}?")
+        warnings.warn(f"{says} Its weight counts nothing.", UserWarning, stacklevel=4)
+        return table
 
     def _wide(
         self,
@@ -340,6 +354,7 @@ class Classifier(ClassifierMixin, LabelRows, Pretrains):
         truth = plain_labels(y)
         if len(truth) != count(column):
             raise DataError(f"X has {count(column)} sequences, y has {len(truth)} labels. Give one label a sequence.")
+        refuse_missing(truth)
         return column, truth
 
     def _codes(self, truth: list[Any]) -> NDArray[np.int64]:

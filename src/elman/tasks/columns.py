@@ -48,7 +48,7 @@ class ColumnTask(Task):
     features: dict[str, str] | None = None  # what columns are, by name: "text", "tokens", "words", "numbers" (one
     #   a step), "number", "category" (one a sequence), "skip"; None, and those that are not named: as the data look
     feature: str = "auto"  # what a step is: "text", "tokens", "words", "numbers", "images", "sound"; "auto": as the
-    #   data look, where a path counts as text
+    #   data look, where texts that all name sound files are sound
     unit: str = "auto"  # of texts: "words", "characters", "mixed", "subwords"; "auto": "mixed" or "words" by script
     max_words: int = 30_000  # of texts and tokens: most symbols kept, the commonest first
     min_count: int | None = None  # symbols seen less often are unknown; None: 2 from 100 000 training steps, else 1

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 from elman.errors import DataError, OptionError, TrainingError
 from elman.features import Columns
 from elman.features.base import is_missing
+from elman.features.references import are_sound_names
 from elman.files import Table, read_table
 
 if TYPE_CHECKING:
@@ -148,7 +149,8 @@ class AnswersRows(OnTables):
 
     def hears(self, column: pl.Series) -> bool:
         """Whether the texts of a column, in training, are paths of sound files."""
-        return self.feature == "sound"
+        named = self.feature == "auto" and are_sound_names([cell for cell in column if isinstance(cell, str)])
+        return self.feature == "sound" or named
 
     def outcome(self, rows: int) -> dict[str, Any]:
         """The same for machines."""

@@ -32,10 +32,11 @@ from elman.explain import Question, parts_of
 from elman.features import Columns, Feature, Inputs, Tokens, Words, infer
 from elman.features.base import is_missing, listed, shown
 from elman.history import History
-from elman.labels import restored_classes
+from elman.labels import few_labels, restored_classes
 from elman.options import is_whole, whole
+from elman.plain import plain_value
 from elman.ragged import Ragged
-from elman.spans import are_spans, obeys, rules_of, span_scores
+from elman.spans import OUTSIDE, SCHEMES, fits, obeys, rules_of, scheme_of, span_scores, spans
 from elman.stream import Session, refuse_bidirectional
 from elman.tags import check_tags, codes_of, tag_classes, tag_lists
 from elman.tasks.base import LEAST, held_out
@@ -69,12 +70,13 @@ class Tagger(TagRows, ColumnTask):
 
     Sequences are lists of words (each read as a symbol and letter by letter), lists of one-letter tokens, texts (a step
     is a character), or arrays of numbers. Labels are a list for each sequence, as long as it has steps; a text stands
-    for its characters. Labels written B-x, I-x and O are spans: answers keep their rules where the training labels do,
-    and ``score`` is the F1 of spans.
+    for its characters. Labels in one of the schemes of `elman.spans` (BIO, IO, IOB1, IOBES, BILOU, BMES, BMEWO) are
+    spans: answers keep the rules of the scheme where the training labels do, and ``score`` is the F1 of spans.
 
-    Learnt: ``classes_``, ``history_``, ``metrics_`` (of the validation part), ``network_``, ``feature_``, ``spans_``
-    (whether the labels are spans), ``ruled_`` (whether answers keep to the rules), ``members_`` (how many networks),
-    ``lean_`` (how much the score of the label O is lowered before the best path is sought).
+    Learnt: ``classes_``, ``history_``, ``metrics_`` (of the validation part), ``network_``, ``feature_``, ``scheme_``
+    (the name of the scheme, None where the labels are no spans), ``spans_`` (whether they are), ``ruled_`` (whether
+    answers keep to the rules), ``members_`` (how many networks), ``lean_`` (how much the score of the label O is
+    lowered before the best path is sought).
 
     >>> tagger = Tagger(hidden=8, epochs=1, verbose=False)
     >>> tagger = tagger.fit([["a", "dog"], ["dogs", "bark"]], [["DET", "NOUN"], ["NOUN", "VERB"]])
@@ -173,8 +175,9 @@ class Tagger(TagRows, ColumnTask):
 
         self._remember_input(X, read)
         self.feature_, self.classes_ = feature, classes
-        self.spans_ = are_spans(classes.tolist())
-        self.ruled_ = self.spans_ and obeys(labels)
+        self.scheme_ = scheme_of(labels)
+        self.spans_ = self.scheme_ is not None
+        self.ruled_ = self.scheme_ is not None and obeys(labels, self.scheme_)
         self.lean_ = 0.0
         small = self._few() and len(labels) < _FEW_SEQUENCES
         self.members_ = int(self.members or (_TOGETHER if small and self.bidirectional else 1))
@@ -183,8 +186,7 @@ class Tagger(TagRows, ColumnTask):
         self.history_ = History(metric if len(rest) else "loss")
         self.metrics_: dict[str, float] = {}
         plan = self.planned(len(training), data.steps, _UPDATES if len(rest) else _BLIND_UPDATES)
-        few = ", ".join(map(str, classes.tolist()[:20])) + (" …" if len(classes) > 20 else "")
-        self.data_ = self._facts(plan, data, kept) | {"labels": few}
+        self.data_ = self._facts(plan, data, kept) | {"labels": few_labels(classes), "spans": self._scheme_in_words()}
         self._train(plan, data, kept, parts, training, metric, checkpoint, resume)
         return self
 
@@ -267,7 +269,8 @@ class Tagger(TagRows, ColumnTask):
 
         told = validate if len(kept) else None
         self._learn(plan, data.lengths, loss, told, metric, training, checkpoint, resume)
-        if self.spans_ and sum(label[:2] == "B-" for own in parts[1] for label in own) >= _LEAST_SPANS:
+        outside = self.spans_ and OUTSIDE in self.classes_
+        if outside and sum(len(spans(own)) for own in parts[1]) >= _LEAST_SPANS:
             self._choose_lean(self._scores(kept), parts[1])
 
     def _choose_lean(self, scores: Ragged, labels: Sequence[Sequence[Any]]) -> None:
@@ -333,10 +336,16 @@ class Tagger(TagRows, ColumnTask):
 
     def _lowered(self) -> _Floats:
         """What is taken from the score of each label before the best path is sought [labels]."""
-        return np.where(self.classes_ == "O", self.lean_, 0.0) if self.lean_ else np.zeros(len(self.classes_))
+        return np.where(self.classes_ == OUTSIDE, self.lean_, 0.0) if self.lean_ else np.zeros(len(self.classes_))
 
     def _rules(self) -> Rules | None:
-        return rules_of(self.classes_.tolist()) if self.ruled_ else None
+        return rules_of(self.classes_.tolist(), self.scheme_) if self.scheme_ and self.ruled_ else None
+
+    def _scheme_in_words(self) -> str:
+        """What is counted: spans of a scheme, or steps."""
+        if self.scheme_ is None:
+            return "none: the labels of steps are counted"
+        return self.scheme_ + ("" if self.ruled_ else ", whose rules the training labels break")
 
     @torch.no_grad()
     def _metrics(self, scores: Ragged, labels: Sequence[Sequence[Any]]) -> dict[str, float]:
@@ -349,8 +358,8 @@ class Tagger(TagRows, ColumnTask):
         found = {"accuracy": metrics.accuracy(*flat)}
         found["accuracy_sequences"] = float(np.mean([list(a) == list(b) for a, b in zip(truth, told, strict=True)]))
         if self.spans_:
-            spans = span_scores(truth, told)
-            found |= {"precision": spans.precision, "recall": spans.recall, "f1": spans.f1}
+            score = span_scores(truth, told)
+            found |= {"precision": score.precision, "recall": score.recall, "f1": score.f1}
         return found
 
     # ---- looking inside
@@ -400,17 +409,26 @@ class Tagger(TagRows, ColumnTask):
 
     def _config(self) -> dict[str, Any]:
         classes = {"dtype": self.classes_.dtype.str, "values": self.classes_.tolist()}
-        return {**super()._config(), "classes": classes, "spans": self.spans_, "ruled": self.ruled_, "lean": self.lean_}
+        return {
+            **super()._config(),
+            "classes": classes,
+            "scheme": self.scheme_,
+            "ruled": self.ruled_,
+            "lean": self.lean_,
+        }
 
     def _restore(
         self, config: Mapping[str, Any], tensors: Mapping[str, Tensor], files: Mapping[str, Any], folder: Any
     ) -> None:
         super()._restore(config, tensors, files, folder)
-        self.classes_ = restored_classes(config["classes"], "Ubiu")
+        self.classes_ = restored_classes(config["classes"])
         ruled: Any = config["ruled"]
-        self.spans_ = are_spans(self.classes_.tolist())
-        if config["spans"] is not self.spans_ or not isinstance(ruled, bool) or ruled > self.spans_:
-            raise ValueError("spans")
+        self.scheme_ = config["scheme"]
+        self.spans_ = self.scheme_ is not None
+        if not (self.scheme_ is None or self.scheme_ in SCHEMES) or not fits(self.classes_.tolist(), self.scheme_):
+            raise ValueError("scheme")
+        if not isinstance(ruled, bool) or ruled > self.spans_:
+            raise ValueError("scheme")
         self.ruled_, self.lean_ = ruled, config.get("lean", 0.0)
         if self.lean_ not in _LEANS[: None if self.spans_ else 1]:
             raise ValueError("lean")
@@ -431,7 +449,7 @@ def _decoded(scores: Ragged, chain: Chain | None, rules: Rules | None) -> _Codes
 
 def _long(column: Iterable[Any]) -> bool:
     """Whether there is a token of more than one letter."""
-    return any(len(str(token)) > 1 for tokens in column if not is_missing(tokens) for token in tokens)
+    return any(len(str(plain_value(token))) > 1 for tokens in column if not is_missing(tokens) for token in tokens)
 
 
 def _lengths(data: Ragged | Bundle) -> Tensor:

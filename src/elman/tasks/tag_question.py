@@ -16,6 +16,7 @@ from elman.errors import DataError
 from elman.explain import Part, Question
 from elman.features.base import is_missing, listed, seen
 from elman.options import is_whole
+from elman.plain import plain_value
 from elman.ragged import Ragged
 from elman.tasks.tag_network import TagNetwork
 
@@ -39,7 +40,7 @@ def steps_asked(y: Any, lengths: Sequence[int], answers: Sequence[Sequence[Any]]
 
 
 def _asked(i: int, one: Any, length: int, answers: Sequence[Any]) -> tuple[int, Any]:
-    step, label = one if isinstance(one, list | tuple) and len(one) == 2 else (one, None)
+    step, label = map(plain_value, one) if isinstance(one, list | tuple) and len(one) == 2 else (one, None)
     if not length:
         return 0, None
     if is_missing(step):

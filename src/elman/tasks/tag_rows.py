@@ -10,7 +10,7 @@ from elman.baselines import CommonestTag
 from elman.errors import DataError
 from elman.features import Words
 from elman.files import Table
-from elman.spans import are_spans, span_scores
+from elman.spans import span_scores
 from elman.tasks.tables import AnswersRows, check_names, refuse_gaps
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ class TagRows(AnswersRows):
 
     if TYPE_CHECKING:
         classes_: Any
+        scheme_: str | None
 
     def truth_of(self, table: Table, name: str, model: str | None = None) -> list[Any]:
         """The labels of all rows, a list each; a text is divided at its spaces, or is one label a character."""
@@ -73,12 +74,12 @@ class TagRows(AnswersRows):
         return Table(pl.DataFrame(columns), table.path, table.lines)
 
     def facts(self) -> dict[str, Any]:
-        """The labels."""
-        return {"labels": self.classes_.tolist()}
+        """The labels, and the scheme of their spans; None where they are none."""
+        return {"labels": self.classes_.tolist(), "scheme": self.scheme_}
 
     def learnt(self) -> str:
-        """How many labels."""
-        return f"{len(self.classes_)} labels"
+        """How many labels, and the scheme of their spans."""
+        return f"{len(self.classes_)} labels" + (f" of spans ({self.scheme_})" if self.scheme_ else "")
 
     def answer_columns(self, X: Any, target: Sequence[str]) -> dict[str, Any]:
         """The labels of each row."""
@@ -98,17 +99,20 @@ class TagRows(AnswersRows):
         (name,) = truth
         flat = [[label for own in labels for label in own] for labels in (truth[name], answers[name])]
         found = {"accuracy": metrics.accuracy(*flat)}
-        if are_spans(self.classes_.tolist()):
+        if self.scheme_ is not None:
             spans = span_scores(truth[name], answers[name])
             found |= {"precision": spans.precision, "recall": spans.recall, "f1": spans.f1}
         return found
 
     def detailed(self, truth: Mapping[str, list[Any]], answers: Mapping[str, Any]) -> tuple[dict[str, Any], list[Any]]:
-        """Precision, recall and F1 of each label."""
+        """Precision, recall and F1 of each label, and how many steps truly have it."""
         (name,) = truth
         flat = [[label for own in labels for label in own] for labels in (truth[name], answers[name])]
         classes = metrics.per_class(*flat)
-        return {"labels": [score._asdict() for score in classes]}, [report.class_table(classes)]
+        labels = [{**score._asdict(), "steps": score.sequences} for score in classes]
+        for label in labels:
+            del label["sequences"]
+        return {"labels": labels}, [report.class_table(classes, "label", "steps")]
 
     def rivals(self, X: Any, target: str) -> list[CommonestTag]:
         """The commonest label of each word."""

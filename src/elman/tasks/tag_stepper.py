@@ -43,6 +43,7 @@ class TagStepper(NetworkStepper):
         if rules is not None:
             self.weight = np.where(rules.moves, self.weight, -np.inf)
             self.starts = np.where(rules.starts, self.starts, -np.inf)
+            self.ends = np.where(rules.ends, self.ends, -np.inf)
 
     def initial_state(self) -> dict[str, Tensor]:
         """The state before the first step."""

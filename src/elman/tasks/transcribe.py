@@ -33,6 +33,7 @@ from elman.diagnose import Probe
 from elman.errors import DataError, OptionError
 from elman.features import Columns, Feature, Inputs, Numbers, Sound
 from elman.features.base import listed
+from elman.features.sound import is_pair
 from elman.history import History
 from elman.options import choice, is_whole, share, whole
 from elman.phrases import ORDERS, Phrases, Written
@@ -193,8 +194,7 @@ class Transcriber(TranscribeRows, ColumnTask):
             first = next(iter(listed(column, "X")), None)
         except DataError:
             return False
-        pair = isinstance(first, tuple) and len(first) == 2 and np.ndim(first[0]) > 0 and np.ndim(first[1]) == 0
-        return isinstance(first, str | os.PathLike) or pair
+        return isinstance(first, str | os.PathLike) or is_pair(first)
 
     def _check_lengths(self, script: Script, data: Ragged, truth: Sequence[Transcript], places: Any) -> None:
         layers = len([w for w in np.atleast_1d(self.front_of_signals if self.channels is None else self.channels) if w])

@@ -17,6 +17,7 @@ from elman.features.base import shown
 from elman.features.chords import below
 from elman.mixture import Mixture
 from elman.options import is_whole
+from elman.plain import plain_text, plain_value
 from elman.sampling import Sampling
 from elman.scripts import composed
 from elman.tasks.language import LanguageNetwork
@@ -47,8 +48,9 @@ class Writes:
         >>> model.generate("to b", length=3, seed=1) == model.generate("to b", length=3, seed=1)
         True
         """
+        prompt = plain_text(prompt) if isinstance(prompt, str) else prompt
         made = list(self.generating(prompt, **how))
-        return prompt + "".join(made) if isinstance(self.feature_, Text) else [*prompt, *made]
+        return prompt + "".join(made) if isinstance(self.feature_, Text) else [*map(plain_value, prompt), *made]
 
     def generating(
         self,
@@ -167,6 +169,7 @@ class Writes:
         given = [stop] if isinstance(stop, str) else stop
         if not isinstance(given, Collection) or not all(isinstance(one, str) for one in given):
             raise OptionError(f"stop = {shown(stop)} must be a symbol, or several in a list")
+        given = [plain_text(one) for one in given]
         known = self._symbols()[:-1]
         found = {one: self._stop(one, known) for one in given}
         if unknown := [one for one, symbol in found.items() if symbol is None]:
