@@ -179,12 +179,14 @@ def read(
     target: bool = True,
     name: str = "frame",
     whole: bool = False,
+    positive: str = "",
 ) -> tuple[Panel, Grid, Style]:
     """The series of a long frame, the grid that their time stamps stand on, and what the frame looks like.
 
     Rows of different series may be mixed; those of one must ascend, unless `sort`. Without `target` the values are
-    not read. `whole` histories are refused if all their rows stand several steps apart. Raises ``DataError`` naming
-    column, row (counted from 0) and value.
+    not read. `whole` histories are refused if all their rows stand several steps apart. `positive`: why every value
+    must be above 0, and what to do where one is not; empty: none must. Raises ``DataError`` naming column, row (counted
+    from 0) and value.
 
     >>> frame = pl.DataFrame({"unique_id": ["a", "a", "b"], "ds": [1, 3, 1], "y": [1.0, 2.0, 5.0]})
     >>> read(frame, Columns(), freq=("integer", 1))[0].values.tolist()
@@ -229,6 +231,12 @@ def read(
     values = np.full(int(offsets[-1]), np.nan)
     if target:
         values[places] = _numbers(table, columns.target, name)[order]
+        if positive and len(low := np.flatnonzero(values[places] <= 0)):
+            row, i = int(order[low[0]]), int(codes[low[0]])
+            raise DataError(
+                f"{name}: column {columns.target!r}, row {row} (series {ids[i]!r}) is {values[places][low[0]]:g}, "
+                f"{positive} ({len(low)} such rows)."
+            )
     panel = Panel(ids, offsets, first, values)
     for column in (*columns.past, *columns.future):
         panel.covariates[column] = _spread(_covariate(table, column, name)[order], places, int(offsets[-1]))

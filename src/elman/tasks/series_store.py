@@ -17,7 +17,7 @@ from elman.known import Known
 from elman.scaling import Shape
 from elman.tasks.series_answers import Answers, levels_of
 
-__all__ = ["MOST", "Stored"]
+__all__ = ["MOST", "MOST_DRAWN", "Stored"]
 
 #: The largest sizes that an option, or a saved model, may ask for.
 MOST = {
@@ -26,8 +26,10 @@ MOST = {
     "window": 1_000_000,
     "experts": 1000,
     "members": 1000,
-    "paths": 1_000_000,
+    "paths": 10_000,
 }
+#: Of paths times horizon, where a forecaster answers step by step.
+MOST_DRAWN = 10_000_000
 
 
 class Stored(Answers):
@@ -44,9 +46,8 @@ class Stored(Answers):
             "grid": list(astuple(self.grid_)),
             "style": list(astuple(self.style_)),
             "shape": [self.shape_.season, self.shape_.window, self.shape_.log],
-            "smallest": self.smallest_,
-            "nonnegative": self.nonnegative_,
             "longest": self.longest_,
+            "season chosen": self.season_chosen_,
             "covariates": self.covariates_.config(),
             "factors": [[level, by] for level, by in self.factors_.items()],
             "known": self.known_.config(),
@@ -60,11 +61,11 @@ class Stored(Answers):
     ) -> None:
         self.grid_, self.style_ = Grid.restore(config["grid"]), Style.restore(config["style"])
         season, window, log = config["shape"]
-        self.smallest_, self.nonnegative_, self.longest_ = (config[k] for k in ("smallest", "nonnegative", "longest"))
+        self.longest_, self.season_chosen_ = config["longest"], str(config["season chosen"])
         sizes = {"season": season, "window": window, "longest": self.longest_}
         if any(type(size) is not int or not 1 <= size <= MOST.get(name, 2**53) for name, size in sizes.items()):
             raise ValueError("shape")
-        if {type(log), type(config["nonnegative"])} != {bool} or not 0 <= self.smallest_ < math.inf:
+        if type(log) is not bool:
             raise ValueError("shape")
         self.shape_ = Shape(season, window, log)
         self.covariates_ = Covariates.restore(config["covariates"])
