@@ -13,7 +13,9 @@ from elman.terminal import print_json
 __all__ = ["predict", "score"]
 
 Windows = Annotated[int | None, Parameter(help="of forecasters: score the last so many forecasts; default: one")]
-Step = Annotated[int | None, Parameter(help="with --windows: steps from one forecast to the next; default: the horizon")]
+Step = Annotated[
+    int | None, Parameter(help="with --windows: steps from one forecast to the next; default: the horizon")
+]
 
 Beam = Annotated[int | None, Parameter(help="of models that search: beginnings of an answer that are kept; 1: greedy")]
 

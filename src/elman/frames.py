@@ -231,12 +231,8 @@ def read(
     values = np.full(int(offsets[-1]), np.nan)
     if target:
         values[places] = _numbers(table, columns.target, name)[order]
-        if positive and len(low := np.flatnonzero(values[places] <= 0)):
-            row, i = int(order[low[0]]), int(codes[low[0]])
-            raise DataError(
-                f"{name}: column {columns.target!r}, row {row} (series {ids[i]!r}) is {values[places][low[0]]:g}, "
-                f"{positive} ({len(low)} such rows)."
-            )
+        if positive:
+            _check_positive(values[places], order, codes, ids, columns.target, name, positive)
     panel = Panel(ids, offsets, first, values)
     for column in (*columns.past, *columns.future):
         panel.covariates[column] = _spread(_covariate(table, column, name)[order], places, int(offsets[-1]))
@@ -457,6 +453,18 @@ def _finite(values: NDArray[np.float64], column: str, name: str) -> NDArray[np.f
     if len(bad := np.flatnonzero(np.abs(values) > 1e100)):
         raise DataError(f"{name}: column {column!r}, row {bad[0]} is {values[bad[0]]}, beyond 1e100. Divide it.")
     return values
+
+
+def _check_positive(
+    values: NDArray[np.float64], order: _Array, codes: _Array, ids: list[Any], column: str, name: str, why: str
+) -> None:
+    low = np.flatnonzero(values <= 0)
+    if len(low):
+        row, series = order[low[0]], ids[codes[low[0]]]
+        raise DataError(
+            f"{name}: column {column!r}, row {row} (series {series!r}) is {values[low[0]]:g}, {why} ({len(low)} such "
+            "rows)."
+        )
 
 
 def _from_objects(values: list[Any], column: str, name: str) -> NDArray[np.float64]:

@@ -311,7 +311,8 @@ def _last_sums(ends: _Floats, width: int, steps: NDArray[np.int64]) -> _Floats:
 
 def least_scale(level: _Floats, log: bool) -> _Floats:
     """What a series of this level has for a scale if it never changes."""
-    return np.maximum(_ROUNDING * np.maximum(np.abs(level), float(log)), _LEAST)
+    made: _Floats = np.maximum(_ROUNDING * np.maximum(np.abs(level), float(log)), _LEAST)
+    return made
 
 
 def _scale(sums: _Floats, number: NDArray[np.int64], shape: Shape, long: _Floats, level: _Floats) -> _Floats:

@@ -68,6 +68,7 @@ class Forecaster(SeriesRows, Stored):
 
     task: ClassVar[str] = "forecast"
     says: ClassVar[str] = "The next values of many series, with intervals."
+    answering: ClassVar[tuple[str, ...]] = ("verbose", "sort", "paths")
 
     # what is asked
     horizon: int = 24  # how many steps ahead
@@ -180,7 +181,7 @@ class Forecaster(SeriesRows, Stored):
             self.target = y
         checkpoint = self._check_run(out, resume)
         freq = None if self.freq is None else parse(self.freq)
-        above = "but log = True takes the logarithm. Leave log at None" if self.log else ""
+        above = "but log = True needs values above 0. Leave log at None" if self.log else ""
         panel, grid, style = read(frame, self.columns, freq=freq, sort=self.sort, whole=True, positive=above)
         panel = trimmed(panel, target=self.target)
         self._check_lengths(panel)
@@ -224,7 +225,8 @@ class Forecaster(SeriesRows, Stored):
                     stacklevel=4,
                 )
             return int(self.season), "by the option season"
-        usual, short = _usual(panel.lengths), []
+        usual = _usual(panel.lengths)
+        short: list[str] = []
         for name, steps in seasons_of(self.grid_).items():
             if 2 * steps <= usual and steps <= MOST["season"]:
                 return steps, f"a {name}{_not_twice(short, usual)}".replace("a hour", "an hour")
@@ -276,8 +278,8 @@ class Forecaster(SeriesRows, Stored):
         plan = Draws(readings, lengths, _units(readings), torch.tensor(self._shares))
         begun = origins(panel.lengths, self.horizon, held, max(1, self.shape_.season))
         series, at = origins(panel.lengths, 1, held, 1) if self.recursive else begun
-        if not len(at) or not np.isfinite(ahead_of(panel, series, at, self._reach)).any():
-            series = at = torch.zeros(0, dtype=torch.int64)  # nothing was held out, or nothing of it was observed
+        if len(at) and not np.isfinite(ahead_of(panel, series, at, self._reach)).any():
+            series = at = torch.zeros(0, dtype=torch.int64)  # all that was held out is missing
         naive = _naive_error(panel, self.shape_.season, lengths)
         options = self.planned(len(plan.series), int(lengths.sum()))
         self.data_ |= {"epochs planned": int(options.epochs or 0)}
@@ -289,14 +291,15 @@ class Forecaster(SeriesRows, Stored):
             return self._assessed(plan, panel, series, at, naive)
 
         try:
-            self.history_ = History("mase" if len(at) else "loss")
+            metric = "mase" if (naive[series.numpy()] > 0).any() else "loss"  # where naive forecasts are never wrong
+            self.history_ = History(metric)
             self.history_ = train(
                 self.network_,
                 loss,
                 plan.counts,
                 options,
                 validate=validate if len(at) else None,
-                metric="mase",
+                metric=metric,
                 checkpoint=checkpoint,
                 resume=resume,
                 name=lambda index: f"series {panel.ids[int(plan.series[index])]!r}",
@@ -350,8 +353,8 @@ class Forecaster(SeriesRows, Stored):
         if int(at.max()) < 0:
             i = int(ends.argmax())
             raise DataError(
-                f"X: no series is longer than the {self._reach} steps that are forecast: the longest, {panel.ids[i]!r}, "
-                f"has {ends[i]} up to its last value. Give longer series."
+                f"X: no series is longer than the {self._reach} steps that are forecast; the longest, "
+                f"{panel.ids[i]!r}, has {ends[i]} up to its last value. Give longer series."
             )
         readings = self._readings(panel)
 
@@ -387,7 +390,10 @@ def _units(readings: Readings) -> _Floats:
     """In what errors of each series count: by how much it changes; of logarithms, by how much all do."""
     change = np.array([past.long[-1] for past in readings.pasts])
     change = np.full_like(change, change.mean()) if readings.shape.log else change
-    return np.maximum(change, least_scale(np.array([past.level[-1] for past in readings.pasts]), readings.shape.log))
+    made: _Floats = np.maximum(
+        change, least_scale(np.array([past.level[-1] for past in readings.pasts]), readings.shape.log)
+    )
+    return made
 
 
 def _naive_error(panel: Panel, season: int, lengths: NDArray[np.int64]) -> _Floats:

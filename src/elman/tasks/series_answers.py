@@ -29,6 +29,7 @@ from elman.ragged import Ragged
 from elman.readings import MOST_BYTES, Readings, trimmed
 from elman.scaling import Shape, Tail
 from elman.tasks.base import Task
+from elman.tasks.fitted import by_learnt_options
 
 __all__ = ["Answers", "levels_of", "names_of"]
 
@@ -115,6 +116,7 @@ class Answers(Task):
         with self._drawn():
             return Members(sizes, int(self.members), self.encoder, self.dropout)
 
+    @by_learnt_options
     def predict(self, horizon: Any = None, frame: Any = None, future: Any = None) -> Any:
         """The next values: a frame with a row for each series and step: id, time, elman, elman-lo-90, elman-hi-90 …
 
@@ -139,6 +141,11 @@ class Answers(Task):
         A prediction afterwards is that of the whole series. Time stamps left out become missing steps. Raises
         ``DataError`` for a series that is not known, and for a time that is not after the last one.
         """
+        self._take(frame)
+        return self
+
+    @by_learnt_options
+    def _take(self, frame: Any) -> None:
         self._check_fitted()
         panel, _, _ = read(frame, self.columns, self.grid_, sort=self.sort, positive=self._above_zero)
         place = {name: i for i, name in enumerate(self.known_.ids)}
@@ -163,7 +170,6 @@ class Answers(Task):
                 "or give it whole to predict(frame=...)."
             )
         self._advance(self.known_, panel.led(self.known_.next[rows]), rows)
-        return self
 
     @torch.no_grad()
     def _advance(self, known: Known, panel: Panel, rows: NDArray[np.int64]) -> None:
@@ -196,9 +202,7 @@ class Answers(Task):
     def _begun(self, frame: Any, name: str = "frame") -> tuple[Known, Style]:
         """The state of series that are given whole."""
         above = self._above_zero
-        panel, _, style = read(
-            frame, self.columns, self.grid_, sort=self.sort, name=name, whole=True, positive=above
-        )
+        panel, _, style = read(frame, self.columns, self.grid_, sort=self.sort, name=name, whole=True, positive=above)
         panel = trimmed(panel, name, self.target)
         return self._known(panel, self._readings(panel)), style
 

@@ -51,9 +51,7 @@ class Paths(Answers):
         paths = values.reshape(len(series), self.paths, count)
         return np.moveaxis(np.quantile(paths, self._quantiles, axis=1), 0, -1)
 
-    def _going_on(
-        self, known: Known, coming: Panel | None, owner: NDArray[np.int64], draws: _Floats
-    ) -> _Floats:
+    def _going_on(self, known: Known, coming: Panel | None, owner: NDArray[np.int64], draws: _Floats) -> _Floats:
         """Values drawn for a path of each of some series, at the shares `draws` [steps, paths]: [paths, steps]."""
         going, rows, levels = known.take(owner.tolist()), np.arange(len(owner)), np.array(GRID)
         values = np.zeros((len(owner), len(draws)))

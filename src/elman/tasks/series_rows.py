@@ -68,9 +68,11 @@ class SeriesRows(Measured):
         each = f", {seen['windows']:,} windows" if seen["windows"] > 1 else ""
         said = f"{seen['values']:,} values of {seen['series']:,} series{each}, from {seen['from']} to {seen['to']}"
         if left := seen["rows_not_scored"]:
-            advice = f"--windows N scores N forecasts, {self.horizon} steps apart, --step K apart with it"
+            advice = f"--windows {seen['windows_possible']} scores as many forecasts, {self.horizon} steps apart"
             note(f"{left:,} values of {table.path.name} after the end of training were not scored: {advice}.")
-        return Scored(None, scores, {"scored": seen}, [], said)
+        if learnt := seen["rows_learnt_from"]:
+            note(f"{learnt:,} of the values lie before the end of training: the model learnt from them.")
+        return Scored(None, scores, {k: v for k, v in seen.items() if k != "windows_possible"}, [], said)
 
     def inspected(self, table: Table, target: Sequence[str], model: str) -> tuple[Any, Any]:
         """The long table, which holds what is to come as well."""

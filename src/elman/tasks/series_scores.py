@@ -16,12 +16,13 @@ from torch import Tensor
 from elman.calendar import OFF, Grid, parse
 from elman.errors import DataError, OptionError
 from elman.forecast_plot import draw
-from elman.frames import Panel, Style, read
+from elman.frames import MOST_GAP, Panel, Style, read
 from elman.known import Known
 from elman.metrics import coverage, mase, smape
 from elman.options import is_whole
 from elman.readings import known_lengths, trimmed
 from elman.seasonal import theta
+from elman.tasks.fitted import as_learnt, by_learnt_options
 from elman.tasks.series_answers import levels_of
 from elman.tasks.series_paths import Paths
 
@@ -41,6 +42,9 @@ class Measured(Paths):
         model forecasts. The frame has a row for each series, window and step: id, time, cutoff, the target, elman …
         """
         self._check_options()
+        return (self if refit else as_learnt(self))._tested(frame, windows, step, refit)
+
+    def _tested(self, frame: Any, windows: int, step: int | None, refit: bool) -> Any:
         gap = self.horizon if step is None else step
         _check_windows(windows, gap)
         freq = None if self.freq is None else parse(self.freq)
@@ -93,6 +97,7 @@ class Measured(Paths):
         plain = {k: v.tolist() if isinstance(v, np.ndarray) and v.dtype.kind == "O" else v for k, v in columns.items()}
         return replace(style, library="polars").frame(plain, [self.time])
 
+    @by_learnt_options
     def evaluate(
         self, frame: Any, future: Any = None, windows: int | None = None, step: int | None = None
     ) -> dict[str, float]:
@@ -108,7 +113,7 @@ class Measured(Paths):
             future = frame
 
         def answers(known: Known, truth: _Floats) -> _Floats:
-            count = int(np.flatnonzero(~np.isnan(truth).all(0)).max(initial=0)) + 1
+            count = int(np.flatnonzero((~np.isnan(truth)).any(axis=0)).max(initial=0)) + 1
             made = self._ahead_of(known, self._coming(known, future, count), count)
             return np.pad(made, ((0, 0), (0, truth.shape[1] - count), (0, 0)), constant_values=np.nan)
 
@@ -118,6 +123,7 @@ class Measured(Paths):
             found[f"coverage_{level:g}"] = coverage(truth[there], made[..., i][there], made[..., -1 - i][there])
         return found
 
+    @by_learnt_options
     def evaluate_naive(self, frame: Any, windows: int | None = None, step: int | None = None) -> dict[str, float]:
         """The same errors of the seasonal naive forecast, an honest rival.
 
@@ -129,6 +135,7 @@ class Measured(Paths):
 
         return _errors(*self._compared(frame, windows, step, answers))
 
+    @by_learnt_options
     def evaluate_theta(
         self, frame: Any, history: Any = None, windows: int | None = None, step: int | None = None
     ) -> dict[str, float]:
@@ -156,7 +163,7 @@ class Measured(Paths):
         """
         width, fills = known.tail.fills.shape[1], self._plain(known.tail.fills, known.tail.lowest)
         seen = np.where(np.isnan(known.tail.observed()), np.nan, fills)
-        ends = np.where(np.isnan(seen).all(1)[:, None], fills, seen)
+        ends = np.where(np.isnan(seen).all(axis=1, keepdims=True), fills, seen)
         made = [row[width - min(width, n) :] for row, n in zip(ends, known.tail.steps.tolist(), strict=True)]
         for panel in panels:
             place = {name: i for i, name in enumerate(panel.ids)}
@@ -168,6 +175,7 @@ class Measured(Paths):
                 made[i] = values
         return made
 
+    @by_learnt_options
     def score(self, frame: Any, y: Any = None) -> float:
         """The share of the seasonal naive forecast's error that is saved: 1 is perfect, 0 is as good as that forecast.
 
@@ -242,11 +250,13 @@ class Measured(Paths):
                 "windows."
             )
 
+    @by_learnt_options
     def scored(self, frame: Any, windows: int | None = None, step: int | None = None) -> dict[str, Any]:
         """What `evaluate` looks at: how many values, of how many series, from when to when; how many it does not.
 
         ``rows_not_scored`` are the values of the frame after the kept ends of the series, or of series that the model
-        does not know, that lie in none of the windows.
+        does not know, that lie in none of the windows; ``rows_learnt_from`` are those in windows before the kept ends;
+        ``windows_possible``: how many windows a horizon apart lie between.
         """
         columns = replace(self.columns, past=(), future=(), static=())
         panel, _, _ = read(frame, columns, self.grid_, sort=self.sort)
@@ -263,10 +273,20 @@ class Measured(Paths):
                     looked_at[panel.offsets[i] + begin - panel.first[i] + found] = True
         begins = np.array([after.get(name, OFF) for name in panel.ids])
         index = np.concatenate([np.arange(f, f + n) for f, n in zip(panel.first, panel.lengths, strict=True)])
-        later = ~np.isnan(panel.values) & (index >= np.repeat(begins, panel.lengths))
+        later = index >= np.repeat(begins, panel.lengths)
         ends = self.grid_.shown(np.array([min(first), max(last)]))
-        made = {"values": int(looked_at.sum()), "series": len(series), "from": str(ends[0]), "to": str(ends[1])}
-        return made | {"windows": windows or 1, "rows_not_scored": int((later & ~looked_at).sum())}
+        plain = [int(end) if ends.dtype.kind == "i" else str(end) for end in ends]
+        room = (panel.first + known_lengths(panel) - begins)[[name in after for name in panel.ids]]
+        return {
+            "values": int(looked_at.sum()),
+            "series": len(series),
+            "from": plain[0],
+            "to": plain[1],
+            "windows": windows or 1,
+            "windows_possible": int(max(room.min(initial=MOST_GAP * len(index)) // self.horizon, 1)),
+            "rows_not_scored": int((later & ~np.isnan(panel.values) & ~looked_at).sum()),
+            "rows_learnt_from": int((looked_at & ~later).sum()),
+        }
 
     def _truth(self, frame: Any) -> tuple[Known, _Floats]:
         """The known series that a frame holds, and their next values: [series, horizon], NaN where not given."""
@@ -286,6 +306,7 @@ class Measured(Paths):
             )
         return known, truth
 
+    @by_learnt_options
     def plot(self, path: str | os.PathLike[str] | None = None, series: Any = None, future: Any = None) -> bytes | None:
         """Draws the end of each series, its forecast and the widest interval, as the bytes of a PNG.
 

@@ -18,6 +18,7 @@ from elman.features.chords import MARK, below
 from elman.mixture import Mixture
 from elman.options import is_whole
 from elman.sampling import Sampling
+from elman.tasks.fitted import by_learnt_options
 from elman.tasks.language import LanguageNetwork
 from elman.verse import END
 
@@ -38,6 +39,7 @@ class Writes:
         ends_: bool
         _check_fitted: Callable[[], None]
 
+    @by_learnt_options
     def generate(self, prompt: Any = "", **how: Any) -> Any:
         """A text that begins with `prompt`, or for a model of tokens or chords a list; `how` it goes on: `generating`.
 
@@ -49,6 +51,7 @@ class Writes:
         made = list(self.generating(prompt, **how))
         return prompt + "".join(made) if isinstance(self.feature_, Text) else [*prompt, *made]
 
+    @by_learnt_options
     def generating(
         self,
         prompt: Any = "",
