@@ -231,8 +231,7 @@ def read(
     values = np.full(int(offsets[-1]), np.nan)
     if target:
         values[places] = _numbers(table, columns.target, name)[order]
-        if positive:
-            _check_positive(values[places], order, codes, ids, columns.target, name, positive)
+        _check_positive(values[places], order, codes, ids, columns.target, name, positive)
     panel = Panel(ids, offsets, first, values)
     for column in (*columns.past, *columns.future):
         panel.covariates[column] = _spread(_covariate(table, column, name)[order], places, int(offsets[-1]))
@@ -459,7 +458,7 @@ def _check_positive(
     values: NDArray[np.float64], order: _Array, codes: _Array, ids: list[Any], column: str, name: str, why: str
 ) -> None:
     low = np.flatnonzero(values <= 0)
-    if len(low):
+    if why and len(low):
         row, series = order[low[0]], ids[codes[low[0]]]
         raise DataError(
             f"{name}: column {column!r}, row {row} (series {series!r}) is {values[low[0]]:g}, {why} ({len(low)} such "

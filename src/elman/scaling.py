@@ -24,7 +24,7 @@ from typing import Any, Self, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Past", "Shape", "Tail", "filled", "least_scale"]
+__all__ = ["Past", "Shape", "Tail", "beyond_rounding", "filled", "least_scale"]
 
 _Kind = TypeVar("_Kind", bound=np.generic)
 _Floats = NDArray[np.float64]
@@ -247,10 +247,9 @@ class Tail:
         last = np.take_along_axis(self.fills, (width - 1 - self.gap % season)[:, None], axis=1)
         return np.where(there, self.fills[:, place], last)
 
-    def naive_error(self) -> _Floats:
+    def naive_error(self, shape: Shape) -> _Floats:
         """The mean difference between observed values a season apart, of each series; NaN where there is none."""
-        with np.errstate(invalid="ignore"):
-            return self.missed / np.where(self.pairs, self.pairs, np.nan)
+        return beyond_rounding(self.missed / np.where(self.pairs, self.pairs, np.nan), _given(self.level, shape))
 
     def copy(self) -> Self:
         """One that may be changed."""
@@ -307,6 +306,11 @@ def _last_sums(ends: _Floats, width: int, steps: NDArray[np.int64]) -> _Floats:
         if new < count and new < width:
             made[i] += np.cumsum(row[len(row) - width : len(row) - new][::-1])[-1]
     return made
+
+
+def beyond_rounding(errors: _Floats, level: _Floats) -> _Floats:
+    """Errors of values of some level, 0 where rounding alone may have made them."""
+    return np.where(errors <= 100 * _ROUNDING * np.abs(level), 0.0, errors)
 
 
 def least_scale(level: _Floats, log: bool) -> _Floats:

@@ -36,7 +36,7 @@ from elman.losses import pinball
 from elman.metrics import mase, smape
 from elman.options import is_whole, whole
 from elman.readings import Readings, known_lengths, origins, trimmed
-from elman.scaling import Shape, least_scale
+from elman.scaling import Shape, beyond_rounding, least_scale
 from elman.stream import Session
 from elman.tasks.series_answers import levels_of, names_of
 from elman.tasks.series_rows import SeriesRows
@@ -403,5 +403,5 @@ def _naive_error(panel: Panel, season: int, lengths: NDArray[np.int64]) -> _Floa
         values = panel.values[a : a + n]
         errors = np.abs(values[season:] - values[:-season])
         if np.isfinite(errors).any():
-            found[i] = np.nanmean(errors)
+            found[i] = beyond_rounding(np.nanmean(errors), np.nanmean(np.abs(values)))
     return found

@@ -41,7 +41,8 @@ class Measured(Paths):
         model with these options learns, once, from all that lies before the first of them; without it this fitted
         model forecasts. The frame has a row for each series, window and step: id, time, cutoff, the target, elman …
         """
-        self._check_options()
+        if refit:
+            self._check_options()
         return (self if refit else as_learnt(self))._tested(frame, windows, step, refit)
 
     def _tested(self, frame: Any, windows: int, step: int | None, refit: bool) -> Any:
@@ -193,7 +194,7 @@ class Measured(Paths):
     ) -> tuple[_Floats, _Floats, _Floats]:
         """True values [rows, horizon], answers for them, and the error of the seasonal naive forecast before them."""
         parts = [
-            (truth, answers(known, truth), known.tail.naive_error())
+            (truth, answers(known, truth), known.tail.naive_error(self.shape_))
             for known, truth in self._windows(frame, windows, step)
         ]
         truth, made, naive = map(np.concatenate, zip(*parts, strict=True))
