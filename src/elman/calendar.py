@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from elman.errors import DataError, OptionError
 from elman.zones import is_zone, wall_clock
 
-__all__ = ["OFF", "Grid", "cycles", "parse", "plain", "season_of"]
+__all__ = ["OFF", "Grid", "cycles", "parse", "plain", "season_of", "seasons_of"]
 
 OFF = -(2**63)  # the index of a stamp that is not on the grid
 
@@ -237,14 +237,30 @@ def season_of(grid: Grid) -> int:
     >>> season_of(Grid("fixed", 3600 * 10**6)), season_of(Grid("month", 3)), season_of(Grid("integer", 1))
     (24, 4, 1)
     """
+    return next(iter(seasons_of(grid).values()), 1)
+
+
+def seasons_of(grid: Grid) -> dict[str, int]:
+    """The usual season in steps, by name, and after it the shorter cycles of the calendar; none of a single step.
+
+    A day of hours, a week of days, a year of weeks, months or quarters; then an hour, and a minute.
+
+    >>> seasons_of(Grid("fixed", 3600 * 10**6)), seasons_of(Grid("month", 3)), seasons_of(Grid("integer", 1))
+    ({'day': 24}, {'year': 4}, {})
+    >>> seasons_of(Grid("fixed", 20 * 10**6))
+    {'day': 4320, 'hour': 180, 'minute': 3}
+    """
     if grid.kind == "integer":
-        return 1
+        return {}
     if grid.kind == "month":
-        return max(1, 12 // grid.size) if 12 % grid.size == 0 else 1
-    for cycle in (_DAY, 7 * _DAY):
-        if grid.size < cycle and cycle % grid.size == 0:
-            return cycle // grid.size
-    return 52 if grid.size == 7 * _DAY else 1
+        return {"year": 12 // grid.size} if grid.size < 12 and 12 % grid.size == 0 else {}
+    if grid.size == 7 * _DAY:
+        return {"year": 52}
+    lengths = {"day": _DAY, "week": 7 * _DAY, "hour": 3600 * _SECOND, "minute": 60 * _SECOND}
+    found = {name: long // grid.size for name, long in lengths.items() if grid.size < long and long % grid.size == 0}
+    if "day" in found:
+        del found["week"]
+    return found
 
 
 def cycles(grid: Grid, index: _Array, longest: int) -> NDArray[np.float32]:

@@ -12,6 +12,11 @@ from elman.terminal import print_json
 
 __all__ = ["predict", "score"]
 
+Windows = Annotated[int | None, Parameter(help="of forecasters: score the last so many forecasts; default: one")]
+Step = Annotated[
+    int | None, Parameter(help="with --windows: steps from one forecast to the next; default: the horizon")
+]
+
 Beam = Annotated[int | None, Parameter(help="of models that search: beginnings of an answer that are kept; 1: greedy")]
 
 
@@ -66,24 +71,30 @@ def score(
     input: Input = None,
     target: Target = None,
     beam: Beam = None,
+    windows: Windows = None,
+    step: Step = None,
     json: Json = False,
 ) -> None:
-    """How good a model is on a table with true answers, and with --baseline how good a simple rival is."""
+    """How good a model is on a table with true answers, and with --baseline how good a simple rival is.
+
+    Of a forecaster the next forecast is scored, from where training ended; with --windows the last of the table.
+    """
     from elman.tables import read, source, training_table
     from elman.tasks import load
 
     task = _searching(load(model), model, beam)
     table = read(file)
     names = source(task, model, target, table)
-    scored = task.score_table(table, input, names, model)
+    more = _windows(task, model, windows, step)
+    scored = task.score_table(table, input, names, model, **more)
     counted = {} if scored.rows is None else {"sequences": scored.rows}
     result = {"model": model, "file": file, **counted, **scored.scores, **scored.details}
     if baseline or train is not None:
-        result["baselines"] = task.rivals_on(lambda: training_table(task, model, train), table, names, model)
+        result["baselines"] = task.rivals_on(lambda: training_table(task, model, train), table, names, model, **more)
     if json:
         print_json(result)
     else:
-        _show_scores(result, list(scored.scores), scored.tables)
+        _show_scores(result, list(scored.scores), scored.tables, scored.said)
 
 
 def _searching(task: Any, model: str, beam: int | None) -> Any:
@@ -106,7 +117,17 @@ def _learnt(task: Any, model: str) -> list[str]:
     return [names] if isinstance(names, str) else list(names)
 
 
-def _show_scores(result: Mapping[str, Any], scores: Sequence[str], tables: Sequence[Any]) -> None:
+def _windows(task: Any, model: str, windows: int | None, step: int | None) -> dict[str, int | None]:
+    """What `score_table` is told of windows, where any of it is given."""
+    given = {"windows": windows, "step": step}
+    named = [name for name, value in given.items() if value is not None]
+    if named and not task.has_windows:
+        says = f"{model} is a model for the task {task.task!r}, which answers each row"
+        raise OptionError(f"{says}. Leave --{named[0]} out.")
+    return given if named else {}
+
+
+def _show_scores(result: Mapping[str, Any], scores: Sequence[str], tables: Sequence[Any], said: str) -> None:
     from elman import report
 
     rows = {str(result["model"]): {name: result[name] for name in scores}}
@@ -114,4 +135,6 @@ def _show_scores(result: Mapping[str, Any], scores: Sequence[str], tables: Seque
         rows[other["name"]] = {name: other[name] for name in scores if name in other}
     if "sequences" in result:
         print(f"{result['sequences']:,} sequences of {result['file']}")
+    if said:
+        print(f"{said}, of {result['file']}")
     report.show(report.comparison_table(rows), *tables)

@@ -9,11 +9,12 @@ from torch import Tensor
 
 from elman.experts import Members
 from elman.losses import pinball
-from elman.readings import Readings
+from elman.readings import MOST_BYTES, Readings
 
 __all__ = ["Draws"]
 
-_PLACES = 48  # of a sequence, from which training forecasts at once
+_PLACES = 48  # of a sequence, from which training forecasts at once; fewer where windows are very long
+_LONGEST = 1 << 15  # steps of a piece
 _VIRTUAL = 256  # sequences in an epoch, at least: a long series is drawn from so many times
 
 
@@ -25,7 +26,7 @@ class Draws:
     ) -> None:
         self.readings, self.quantiles = readings, quantiles
         self.lengths, self.unit = torch.from_numpy(lengths), torch.from_numpy(unit)
-        self.size = max(readings.shape.window, 2 * readings.shape.season, 32)
+        self.size = min(max(readings.shape.window, 2 * readings.shape.season, 32), _LONGEST)
         usable = np.flatnonzero(lengths >= 2)
         share = lengths[usable] / lengths[usable].sum() * max(_VIRTUAL, len(usable))
         times = np.maximum(1, np.round(share)).astype(np.int64) if len(usable) < _VIRTUAL else 1
@@ -41,19 +42,31 @@ class Draws:
         steps, codes = readings.cut(series, first, last)
         windows, known = readings.windows(owner, at), readings.known(owner, at)
         targets = readings.targets(owner, at, self.lengths)
-        weights = (readings.scale[readings.steps.offsets[owner] + at] / self.unit[owner]).clamp(max=10).float()
-        weights = weights[:, None].expand_as(targets)
+        weights = self._weights(owner, at).float()[:, None].expand_as(targets)
         place = steps.offsets[rows] + at - first[rows]
-        middle = len(self.quantiles) // 2
-        half, losses = self.quantiles[middle : middle + 1], []
+        losses = []
         for member in network:
             y, _ = member.encode(steps, codes)
             made = member(windows, y.values[place], known)
-            losses.append(
-                pinball(made, targets, self.quantiles, weights)
-                + pinball(made[..., middle : middle + 1], targets, half, weights) / 2
-            )
+            losses.append(self._of(made, targets, weights))
         return torch.stack(losses).sum()
+
+    def loss_of(self, made: Tensor, series: Tensor, at: Tensor) -> float:
+        """The loss of quantiles float64 [rows, horizon, quantiles] of what follows steps `at` of some series."""
+        readings, place = self.readings, self.readings.steps.offsets[series] + at
+        scaled = (made - readings.level[place, None, None]) / readings.scale[place, None, None]
+        targets = readings.targets(series, at, readings.steps.lengths).double()
+        return float(self._of(scaled, targets, self._weights(series, at)[:, None].expand_as(targets)))
+
+    def _of(self, made: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
+        middle, quantiles = len(self.quantiles) // 2, self.quantiles.to(made.dtype)
+        half = quantiles[middle : middle + 1]
+        whole = pinball(made, targets, quantiles, weights)
+        return whole + pinball(made[..., middle : middle + 1], targets, half, weights) / 2
+
+    def _weights(self, series: Tensor, at: Tensor) -> Tensor:
+        """What turns errors in units of the scale at steps `at` into errors in units of each series."""
+        return (self.readings.scale[self.readings.steps.offsets[series] + at] / self.unit[series]).clamp(max=10)
 
     def _pieces(self, series: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Where a piece of each series begins and ends, and the first place in it to forecast from.
@@ -72,5 +85,6 @@ class Draws:
     def _places(self, first: Tensor, last: Tensor, low: Tensor) -> tuple[Tensor, Tensor]:
         """Which piece each place is in, and its step. The last step of a series has nothing after it to learn from."""
         count = (last - 1 - low).clamp(min=1)
-        drawn = (torch.rand(len(first), _PLACES) * count[:, None]).long() + low[:, None]
-        return torch.arange(len(first)).repeat_interleave(_PLACES), drawn.reshape(-1)
+        places = max(1, min(_PLACES, 4 * MOST_BYTES // (4 * self.readings.shape.window * len(first))))
+        drawn = (torch.rand(len(first), places) * count[:, None]).long() + low[:, None]
+        return torch.arange(len(first)).repeat_interleave(places), drawn.reshape(-1)

@@ -10,7 +10,8 @@ From the end t of a series, with w_t its last values and l_t, s_t its level and 
     q_tj = l_t + s_t (m_tj + o_tj + r_tj)                     quantiles of the value j steps on
 
 x_t is what is read at a step (scaling.py), with covariates beside it; z_{t+j} what is known of step t + j: calendar and
-covariates. Each A_k begins as the mean of the last three seasons, so that training starts from a seasonal forecast.
+covariates. Each A_k begins as the mean of the last three seasons, so that training starts from a seasonal forecast;
+where the window does not reach back a season, as the last value.
 That a linear map of the last values is a strong forecaster: Zeng et al. 2023. Gated mixtures: Jacobs et al. 1991.
 
 Zeng, A. et al. 2023. Are transformers effective for time series forecasting? AAAI.
@@ -104,7 +105,7 @@ class Experts(nn.Module):
         for step in range(sizes.horizon):
             for back in range(1, seasons + 1):
                 place = sizes.window - sizes.season * back + step % sizes.season
-                maps[:, step, max(0, place)] += 1 / seasons
+                maps[:, step, place if place >= 0 else sizes.window - 1] += 1 / seasons
         self.maps.bias.zero_()
         self.outer.weight.mul_(0.1)
         spread = torch.linspace(-0.5, 0.5, sizes.quantiles) if sizes.quantiles > 1 else torch.zeros(1)

@@ -126,12 +126,14 @@ def read(
     target: bool = True,
     name: str = "frame",
     whole: bool = False,
+    positive: str = "",
 ) -> Series:
     """The series of a long frame, the grid that their time stamps stand on, and what the frame looks like.
 
     Rows of different series may be mixed; those of one must ascend, unless `sort`. Without `target` the values are
-    not read. `whole` histories are refused if all rows of a series stand several steps apart. What was read before is
-    given back as it is. Raises ``DataError`` naming column, row (counted from 0) and value.
+    not read. `whole` histories are refused if all rows of a series stand several steps apart. `positive`: why every
+    value must be above 0, and what to do where one is not; empty: none must. What was read before is given back as it
+    is. Raises ``DataError`` naming column, row (counted from 0) and value.
 
     >>> import polars as pl
     >>> frame = pl.DataFrame({"unique_id": ["a", "a", "b"], "ds": [1, 3, 1], "y": [1.0, 2.0, 5.0]})
@@ -176,6 +178,7 @@ def read(
     values = np.full(int(offsets[-1]), np.nan)
     if target:
         values[places] = _numbers(table, columns.target, name)[order]
+        _check_positive(values[places], order, codes, ids, columns.target, name, positive)
     panel = Panel(ids, offsets, first, values)
     for column in (*columns.past, *columns.future):
         panel.covariates[column] = _spread(_covariate(table, column, name)[order], places, int(offsets[-1]))
@@ -344,6 +347,18 @@ def _finite(values: NDArray[np.float64], column: str, name: str) -> NDArray[np.f
     if len(bad := np.flatnonzero(np.abs(values) > 1e100)):
         raise DataError(f"{name}: column {column!r}, row {bad[0]} is {values[bad[0]]}, beyond 1e100. Divide it.")
     return values
+
+
+def _check_positive(
+    values: NDArray[np.float64], order: _Array, codes: _Array, ids: list[Any], column: str, name: str, why: str
+) -> None:
+    low = np.flatnonzero(values <= 0)
+    if why and len(low):
+        row, series = order[low[0]], ids[codes[low[0]]]
+        raise DataError(
+            f"{name}: column {column!r}, row {row} (series {series!r}) is {values[low[0]]:g}, {why} ({len(low)} such "
+            "rows)."
+        )
 
 
 def _from_objects(values: list[Any], column: str, name: str) -> NDArray[np.float64]:

@@ -82,13 +82,16 @@ class History(Sequence[Epoch]):
         return self.records[index]
 
     def _score(self, number: int) -> tuple[float, float] | None:
-        """How good an epoch was, higher is better; among equals the lower validation loss wins. None for NaN."""
+        """How good an epoch was, higher is better; among equals the lower validation loss wins.
+
+        An epoch whose metric is NaN comes after those where it is not, by its loss. None where that is NaN, too.
+        """
         values = self.records[number - 1].validation
-        value = values.get(self.metric, math.nan)
+        value, loss = values.get(self.metric, math.nan), values.get("loss", math.nan)
         if math.isnan(value):
-            return None
-        loss = values.get("loss", 0.0)
-        return (-value if lower_is_better(self.metric) else value, -math.inf if math.isnan(loss) else -loss)
+            return None if math.isnan(loss) else (-math.inf, -loss)
+        known = 0.0 if "loss" not in values else -math.inf if math.isnan(loss) else -loss
+        return (-value if lower_is_better(self.metric) else value, known)
 
     def improved(self) -> bool:
         """Whether the last epoch is better than the best one before it."""

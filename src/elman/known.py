@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Self
 
 import numpy as np
@@ -19,7 +19,7 @@ from elman.stream import flat, nested
 
 __all__ = ["Known"]
 
-_FIELDS = ("fills", "squares", "level", "scale", "total", "steps", "gap")
+_LARGEST = 1e150  # of a kept value: what frames may hold, and far beyond
 
 
 @dataclass
@@ -37,12 +37,12 @@ class Known:
     def take(self, rows: Sequence[int]) -> Self:
         """Some of the series."""
         chosen = np.asarray(rows, np.int64)
-        tail = Tail(*(getattr(self.tail, name)[chosen] for name in _FIELDS))
         at = torch.from_numpy(chosen)
         states = [mapped(lambda part: part[at], state) for state in self.states]
         ids = [self.ids[i] for i in chosen.tolist()]
         memory = [part[at] for part in self.memory]
-        return type(self)(ids, self.next[chosen], tail, states, memory, self.last[chosen], self.constant[chosen])
+        last, constant = self.last[chosen], self.constant[chosen]
+        return type(self)(ids, self.next[chosen], self.tail[chosen], states, memory, last, constant)
 
     def config(self) -> dict[str, Any]:
         """What is no tensor."""
@@ -50,7 +50,7 @@ class Known:
 
     def tensors(self) -> dict[str, Tensor]:
         """Everything else, by name."""
-        made = {f"tail.{name}": torch.from_numpy(getattr(self.tail, name)) for name in _FIELDS}
+        made = {f"tail.{f.name}": torch.from_numpy(getattr(self.tail, f.name)) for f in fields(self.tail)}
         made |= {"next": torch.from_numpy(self.next)}
         for name, table in (("last", self.last), ("constant", self.constant)):
             made[f"{name}.numbers"], made[f"{name}.codes"] = map(torch.from_numpy, (table.numbers, table.codes))
@@ -70,18 +70,10 @@ class Known:
         """The inverse of the two above. Raises ValueError for what cannot be."""
         like = [member.initial_state(1) for member in network]
         ids, count = list(config["ids"]), len(config["ids"])
-        parts = [tensors[f"tail.{name}"].numpy() for name in _FIELDS]
-        widths = [(max(shape.window, shape.season + 1),), (shape.spread,), (), (), (), (), ()]
-        kinds = [np.float64] * 5 + [np.int64] * 2
-        for part, width, kind in zip(parts, widths, kinds, strict=True):
-            if part.shape != (count, *width) or part.dtype != kind or not np.isfinite(part).all():
-                raise ValueError("tail")
-        tail = Tail(*parts)
+        tail = _tail(tensors, count, shape)
         kinds_of_ids = {isinstance(name, str) if isinstance(name, str | int | float) else None for name in ids}
         if len(set(map(repr, ids))) != count or len(kinds_of_ids) != 1 or None in kinds_of_ids:
             raise ValueError("series")
-        if not ((tail.scale > 0).all() and (tail.steps > 0).all() and (tail.gap >= 0).all()):
-            raise ValueError("tail")
         after = tensors["next"].numpy()
         if after.shape != (count,) or after.dtype != np.int64 or (np.abs(after) > 2**53).any():
             raise ValueError("next")
@@ -97,6 +89,30 @@ class Known:
         for kept, member in zip(memory, network, strict=True):
             _check_same(kept, torch.zeros(count, member.encoder.outputs))
         return cls(ids, after, tail, states, memory, *tables)
+
+
+def _tail(tensors: Mapping[str, Tensor], count: int, shape: Shape) -> Tail:
+    """The ends of so many series. Raises ValueError for numbers that no series has."""
+    whole = {"kinds": np.int8, "pairs": np.int64, "steps": np.int64, "gap": np.int64}
+    names = [f.name for f in fields(Tail)]
+    tail = Tail(*(tensors[f"tail.{name}"].numpy() for name in names))
+    for name in names:
+        part = getattr(tail, name)
+        if len(part) != count or part.dtype != whole.get(name, np.float64) or not np.isfinite(part).all():
+            raise ValueError("tail")
+    if count and not (tail.steps.min() > 0 and tail.steps.max() < 2**53):
+        raise ValueError("tail")
+    for name, width in Tail.widths(shape, int(tail.steps.max(initial=1))).items():
+        if getattr(tail, name).shape != (count, *width):
+            raise ValueError("tail")
+    most = 1000.0 if shape.log else _LARGEST
+    small = all((np.abs(part) <= most).all() for part in (tail.fills, tail.level, tail.scale, tail.lowest))
+    positive = all((part >= 0).all() for part in (tail.squares, tail.total, tail.missed, tail.pairs, tail.gap))
+    squares = (tail.squares <= most**2).all() and (tail.total / tail.steps <= most**2).all()
+    kinds = (tail.kinds >= 0).all() and (tail.kinds <= 2).all() and (tail.gap < tail.steps).all()
+    if not (small and positive and squares and kinds and (tail.scale > 0).all()):
+        raise ValueError("tail")
+    return tail
 
 
 def _check_same(part: Tensor, like: Tensor) -> Tensor:

@@ -17,7 +17,10 @@ from elman.frames import Panel
 from elman.ragged import Ragged
 from elman.scaling import Past, Shape
 
-__all__ = ["Readings", "origins", "trimmed"]
+__all__ = ["MOST_BYTES", "Readings", "known_lengths", "origins", "trimmed"]
+
+MOST_BYTES = 1 << 25  # of windows that are made at once
+_LARGEST = 1e30  # of a scaled target: one beyond it, after a series of zeros, would be infinite as a float32
 
 
 def trimmed(panel: Panel, name: str = "frame", target: str = "y") -> Panel:
@@ -40,6 +43,16 @@ def trimmed(panel: Panel, name: str = "frame", target: str = "y") -> Panel:
     return Panel(panel.ids, offsets, panel.first + starts, panel.values[keep], covariates, panel.static)
 
 
+def known_lengths(panel: Panel) -> NDArray[np.int64]:
+    """Steps of each series up to its last value.
+
+    >>> known_lengths(Panel(["a"], np.array([0, 3]), np.zeros(1, int), np.array([1.0, 2.0, np.nan]))).tolist()
+    [2]
+    """
+    last = np.where(np.isnan(panel.values), -1, np.arange(len(panel.values)))
+    return np.maximum(np.maximum.reduceat(last, panel.offsets[:-1]) - panel.offsets[:-1] + 1, 0)
+
+
 @dataclass
 class Readings:
     """All steps of some series, one after the other. What is known ahead goes `horizon` steps beyond their ends."""
@@ -50,9 +63,10 @@ class Readings:
     steps: Ragged  # numbers read at each step: of the series, of its covariates, of the calendar
     codes: Tensor  # categories read at each step
     values: Tensor  # float64 [steps]: NaN where missing; logarithms, where so chosen
-    fills: Tensor  # float64 [steps], as the two below
+    fills: Tensor  # float64 [steps], as the three below
     level: Tensor
     scale: Tensor
+    lowest: Tensor
     ahead: tuple[Tensor, Tensor] | None  # numbers and codes known of each step and of those after the end
     table: Table  # the covariates of each step, for whoever goes on
 
@@ -65,15 +79,14 @@ class Readings:
         grid: Grid,
         longest: int,
         horizon: int,
-        smallest: float,
         later: Table | None = None,
     ) -> Self:
         """From a panel of series that begin with a value.
 
-        `longest` says which cycles of the calendar count; `smallest`: what no logarithm goes below; `later`: the future
-        covariates of the steps after the end, `horizon` for each series.
+        `longest` says which cycles of the calendar count; `later`: the future covariates of the steps after the end,
+        `horizon` for each series. For logarithms all values are above 0.
         """
-        values = np.log(np.maximum(panel.values, smallest)) if shape.log else panel.values
+        values = np.log(panel.values) if shape.log else panel.values
         cuts = list(zip(panel.offsets[:-1].tolist(), panel.offsets[1:].tolist(), strict=True))
         pasts = [Past.of(values[a:b], shape) for a, b in cuts]
         changing = covariates.changing(panel)
@@ -95,21 +108,25 @@ class Readings:
                 table.numbers[beyond], table.codes[beyond] = later.numbers, later.codes
             ahead = torch.from_numpy(np.concatenate([table.numbers, calendar], axis=1)), torch.from_numpy(table.codes)
         steps = Ragged(torch.from_numpy(np.concatenate(numbers, axis=1)), torch.from_numpy(panel.offsets.copy()))
-        fills, level, scale = (
-            torch.from_numpy(np.concatenate(parts))
-            for parts in ([p.fills for p in pasts], [p.level for p in pasts], [p.scale for p in pasts])
+        fills, level, scale, lowest = (
+            torch.from_numpy(np.concatenate([getattr(past, name) for past in pasts]))
+            for name in ("fills", "level", "scale", "lowest")
         )
         codes, given = torch.from_numpy(read.codes), torch.from_numpy(values)
-        return cls(shape, horizon, pasts, steps, codes, given, fills, level, scale, ahead, changing)
+        return cls(shape, horizon, pasts, steps, codes, given, fills, level, scale, lowest, ahead, changing)
 
     def windows(self, series: Tensor, at: Tensor) -> Tensor:
         """The values up to step `at` of each of some series, scaled by what is known there: float32 [rows, window]."""
-        begin = self.steps.offsets[series]
-        place = at[:, None] + torch.arange(1 - self.shape.window, 1)
-        rows = begin + at
-        values = self.fills[begin[:, None] + place.clamp(min=0)]
-        scaled = (values - self.level[rows, None]) / self.scale[rows, None]
-        return torch.where(place >= 0, scaled, 0.0).float()
+        made = torch.empty(len(at), self.shape.window)
+        some = max(1, MOST_BYTES // (8 * self.shape.window))
+        for a in range(0, len(at), some):
+            begin, here = self.steps.offsets[series[a : a + some]], at[a : a + some]
+            place = here[:, None] + torch.arange(1 - self.shape.window, 1)
+            rows = begin + here
+            values = self.fills[begin[:, None] + place.clamp(min=0)]
+            scaled = (values - self.level[rows, None]) / self.scale[rows, None]
+            made[a : a + some] = torch.where(place >= 0, scaled, 0.0)
+        return made
 
     def targets(self, series: Tensor, at: Tensor, ends: Tensor) -> Tensor:
         """The values after step `at`, scaled alike; NaN from `ends` [series] on: float32 [rows, horizon]."""
@@ -118,7 +135,7 @@ class Readings:
         there = place < ends[series, None]
         values = self.values[torch.where(there, begin[:, None] + place, 0)]
         rows = begin + at
-        scaled = (values - self.level[rows, None]) / self.scale[rows, None]
+        scaled = ((values - self.level[rows, None]) / self.scale[rows, None]).clamp(-_LARGEST, _LARGEST)
         return torch.where(there, scaled, torch.nan).float()
 
     def known(self, series: Tensor, at: Tensor) -> tuple[Tensor, Tensor] | None:

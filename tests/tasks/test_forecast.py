@@ -147,7 +147,6 @@ def test_cold_start_of_short_and_strange_series(plain: Forecaster) -> None:
         "one": [5.0],
         "short": [1.0, 2.0, 4.0],
         "constant": [7.0] * 40,
-        "zeros": [0.0] * 40,
         "gap": [3.0, *[None] * 30, 4.0],
         "late": [None, None, 2.0, 3.0, 2.5],
         "ends missing": [2.0, 3.0, 2.5, None, None],
@@ -161,7 +160,6 @@ def test_cold_start_of_short_and_strange_series(plain: Forecaster) -> None:
     assert np.isfinite(numbers(answer)).all()
     of = {name: numbers(answer.filter(pl.col("unique_id") == name)) for name in strange}
     assert np.allclose(of["constant"], 7.0, rtol=1e-3)
-    assert (of["zeros"] < 1e-6 + 40).all()
 
 
 def test_constant_and_zero_series_in_training() -> None:
@@ -317,9 +315,7 @@ CONFIGS: list[tuple[tuple[Any, ...], Any]] = [
     (("shape", 0), True),
     (("shape", 1), 10**12),
     (("shape", 2), 1),
-    (("smallest",), -1),
     (("longest",), 0),
-    (("nonnegative",), None),
     (("covariates", "scales"), {}),
     (("covariates", "kinds", "sale"), ["yes"]),
     (("factors", 0, 1), -1),
@@ -409,7 +405,7 @@ def test_it_is_diagnosed(plain: Forecaster, frame: pl.DataFrame) -> None:
     assert found.sequences == 3
     assert all(0 < layer.at(5) < 100 for layer in found.layers)
     assert plain.diagnose(head(frame, 120)).to_json() == found.to_json()
-    with pytest.raises(DataError, match="none of which has a step"):
+    with pytest.raises(DataError, match="no series is longer than the 6 steps"):
         plain.diagnose(head(frame, 6))
     with pytest.raises(OptionError, match="Leave y out"):
         plain.diagnose(frame, "y")

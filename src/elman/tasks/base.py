@@ -35,6 +35,7 @@ from elman.ops import MEMORY, info
 from elman.options import choice, is_whole, share, whole
 from elman.plain import printable
 from elman.stream import Session
+from elman.tasks.fitted import by_learnt_options
 from elman.tasks.tables import OnTables
 from elman.train import StepLoss, Training, train
 
@@ -58,6 +59,7 @@ class Task(BaseEstimator, Training, OnTables):
     says: ClassVar[str]  # what it does, for people
     most_epochs: ClassVar[int] = 20  # that `planned` chooses
     card_call: ClassVar[str] = "model.predict([...])"  # how its card shows it in use
+    answering: ClassVar[tuple[str, ...]] = ("verbose",)  # options that count as they are when an answer is given
 
     # how it learns, where that differs from Training
     epochs: int | None = None  # type: ignore[assignment]  # passes over the sequences; None: by their steps, from 4
@@ -267,6 +269,7 @@ class Task(BaseEstimator, Training, OnTables):
 
     # ---- on disk
 
+    @by_learnt_options
     def save(self, folder: str | os.PathLike[str]) -> None:
         """Writes the model to a folder: config.json, model.safetensors, the vocabulary, README.md, the learning curve.
 
@@ -366,6 +369,7 @@ class Task(BaseEstimator, Training, OnTables):
 
     # ---- looking inside
 
+    @by_learnt_options
     def diagnose(self, X: Any, y: Any = None, *, sequences: int = 100) -> Diagnosis:
         """What the gradient of the loss does on its way back through time, and what to change: docs/diagnose.md.
 
@@ -376,6 +380,7 @@ class Task(BaseEstimator, Training, OnTables):
         self._check_fitted()
         return diagnose(self._probe(X, y), sequences)
 
+    @by_learnt_options
     def explain(self, X: Any, y: Any = None) -> Explanation:
         """How much each step of each sequence spoke for the model's answer, or for `y` in its place: docs/explain.md.
 

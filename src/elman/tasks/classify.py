@@ -55,6 +55,7 @@ from elman.ragged import Ragged
 from elman.stream import Answer, Session, counted, refuse_bidirectional
 from elman.tasks.base import LEAST, held_out
 from elman.tasks.columns import check_table, count
+from elman.tasks.fitted import by_learnt_options
 from elman.tasks.label_rows import LabelRows
 from elman.tasks.network import Network, NetworkStepper, answers, restored
 from elman.tasks.pretraining import Pretrains
@@ -300,20 +301,24 @@ class Classifier(ClassifierMixin, LabelRows, Pretrains):
 
     # ---- answering
 
+    @by_learnt_options
     def predict(self, X: Any) -> _Array:
         """The likeliest class of each sequence: an array [sequences] of the kind of label that `fit` saw."""
         answers = self._logits(X).argmax(1)
         return self.classes_[answers]  # type: ignore[no-any-return]
 
+    @by_learnt_options
     def predict_proba(self, X: Any) -> _Floats:
         """The probability of each class, float64 [sequences, classes], in the order of ``classes_``."""
         return _softmax(self._logits(X))
 
+    @by_learnt_options
     def decision_function(self, X: Any) -> _Floats:
         """Scores, float64 [sequences, classes]; for two classes [sequences], positive where the second is likelier."""
         logits = self._logits(X)
         return logits[:, 1] - logits[:, 0] if logits.shape[1] == 2 else logits
 
+    @by_learnt_options
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Accuracy: the share of sequences whose label is found. A label that was not learnt counts as missed."""
         column, truth = self._scored(X, y)
@@ -323,6 +328,7 @@ class Classifier(ClassifierMixin, LabelRows, Pretrains):
         weights = None if sample_weight is None else metrics.checked_weights(sample_weight, len(right))
         return float(np.average(right, weights=weights))
 
+    @by_learnt_options
     def evaluate(self, X: Any, y: Any) -> dict[str, float]:
         """Accuracy, macro F1 and cross-entropy ("loss"), of each path alone as well.
 
@@ -439,6 +445,7 @@ class Classifier(ClassifierMixin, LabelRows, Pretrains):
 
     # ---- streaming
 
+    @by_learnt_options
     def stream(self, facts: Mapping[str, Any] | None = None) -> Session:
         """A session that takes one step at a time and always has the answer so far. One-directional models only.
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import os
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +26,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from elman.calendar import parse, plain, season_of
+from elman.calendar import parse, plain, seasons_of
 from elman.cells import CELLS
 from elman.conformal import factor
 from elman.covariates import Covariates
@@ -36,8 +37,8 @@ from elman.frames import Panel, read
 from elman.losses import pinball
 from elman.metrics import mase, smape
 from elman.options import is_whole, whole
-from elman.readings import Readings, origins, trimmed
-from elman.scaling import Shape
+from elman.readings import Readings, known_lengths, origins, trimmed
+from elman.scaling import Shape, beyond_rounding, least_scale
 from elman.stream import Session
 from elman.tasks.series_answers import levels_of, names_of
 from elman.tasks.series_rows import SeriesRows
@@ -48,6 +49,7 @@ from elman.train import History, train
 __all__ = ["Forecaster"]
 
 _Floats = NDArray[np.float64]
+_MOST_WEIGHTS = 1 << 25  # of a network's linear forecasters, where the window is chosen
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -55,8 +57,9 @@ class Forecaster(SeriesRows, Stored):
     """The next values of many series, with intervals, from a long frame: a row for each series and time.
 
     Learnt: ``history_`` (the learning curve), ``metrics_`` (of the held-out ends of the series), ``network_``,
-    ``shape_``, ``grid_`` (how far apart steps are), ``covariates_``, ``factors_`` (by which intervals are widened),
-    ``known_`` (the state of each series).
+    ``shape_`` (season, window and whether logarithms are learnt), ``season_chosen_`` (why that season), ``grid_`` (how
+    far apart steps are), ``covariates_``, ``factors_`` (by which intervals are widened), ``known_`` (the state of each
+    series).
 
     >>> import polars as pl
     >>> frame = pl.DataFrame({"unique_id": "a", "ds": range(60), "y": [1.0, 2.0, 3.0] * 20})
@@ -68,10 +71,11 @@ class Forecaster(SeriesRows, Stored):
     task: ClassVar[str] = "forecast"
     card_call: ClassVar[str] = "model.predict()  # from the last values seen; of other series: model.predict(frame=...)"
     says: ClassVar[str] = "The next values of many series, with intervals."
+    answering: ClassVar[tuple[str, ...]] = ("verbose", "sort", "paths")
 
     # what is asked
     horizon: int = 24  # how many steps ahead
-    season: int | None = None  # steps in a season; None: by the distance of dates (a day of hours ...), else 1
+    season: int | None = None  # steps in a season; None: a day of hours ..., the longest that fits in twice, else 1
     levels: Sequence[float] = (80, 90, 95)  # of the intervals, in per cent; empty: none
 
     # which columns
@@ -115,14 +119,7 @@ class Forecaster(SeriesRows, Stored):
             found.append("bidirectional = True would read the future; a forecaster reads forwards")
         if self.cell in CELLS and CELLS[self.cell].reads != "vectors":
             found.append(f"cell = {self.cell!r} reads other steps than a forecaster has. Take 'gru'")
-        levels = self.levels if isinstance(self.levels, list | tuple | np.ndarray) else [self.levels]
-        good = [x for x in levels if isinstance(x, int | float | np.number) and not isinstance(x, bool) and 0 < x < 100]
-        if len(good) < len(levels) or len(set(good)) < len(levels):
-            found.append(f"levels = {self.levels!r} must be different numbers between 0 and 100")
-        elif good and max(good) <= 1:
-            percent = [float(f"{100 * level:g}") for level in good]
-            found.append(f"levels = {self.levels!r} are per cent. For shares of 1 write levels = {percent}")
-        found += self._column_problems()
+        found += self._level_problems() + self._column_problems()
         if not (self.log is None or isinstance(self.log, bool)):
             found.append(f"log = {self.log!r} must be True, False or None")
         if not isinstance(self.recursive, bool):
@@ -138,6 +135,16 @@ class Forecaster(SeriesRows, Stored):
             except OptionError as error:
                 found.append(str(error).rstrip("."))
         return found
+
+    def _level_problems(self) -> list[str]:
+        levels = self.levels if isinstance(self.levels, list | tuple | np.ndarray) else [self.levels]
+        good = [x for x in levels if isinstance(x, int | float | np.number) and not isinstance(x, bool) and 0 < x < 100]
+        if len(good) < len(levels) or len(set(good)) < len(levels):
+            return [f"levels = {self.levels!r} must be different numbers between 0 and 100"]
+        if good and max(good) <= 1:
+            percent = [float(f"{100 * level:g}") for level in good]
+            return [f"levels = {self.levels!r} are per cent. For shares of 1 write levels = {percent}"]
+        return []
 
     def options(self) -> dict[str, Any]:
         """The options by name, as JSON can hold them."""
@@ -190,7 +197,8 @@ class Forecaster(SeriesRows, Stored):
             self.target = y
         checkpoint = self._check_run(out, resume)
         freq = None if self.freq is None else parse(self.freq)
-        panel, grid, style = read(frame, self.columns, freq=freq, sort=self.sort, whole=True)
+        above = "but log = True needs values above 0. Leave log at None" if self.log else ""
+        panel, grid, style = read(frame, self.columns, freq=freq, sort=self.sort, whole=True, positive=above)
         panel = trimmed(panel, target=self.target)
         self._check_lengths(panel)
         self.grid_, self.style_, self.learnt_with_ = grid, style, self.options()
@@ -213,25 +221,44 @@ class Forecaster(SeriesRows, Stored):
 
     def _learn_facts(self, panel: Panel) -> None:
         """Season, window and logarithm; scales and categories of covariates."""
-        seen = panel.values[~np.isnan(panel.values)]
-        least = float(seen.min())
-        if self.log and least <= 0:
-            row = int(np.nanargmin(panel.values))
-            i = int(np.searchsorted(panel.offsets, row, side="right")) - 1
-            raise DataError(
-                f"log = True needs values above 0, but series {panel.ids[i]!r} holds {least:g} in column "
-                f"{self.target!r}. Leave log at None."
-            )
-        season = season_of(self.grid_) if self.season is None else int(self.season)
-        usual = int(np.median(panel.lengths))
-        longest = max(1, (usual - self.horizon) // 2)
-        window = min(max(14 * season, 2 * self.horizon, 28), max(longest, min(season, usual)))
-        if window > season:
-            window -= window % season
-        self.shape_ = Shape(season, int(self.window or window), least > 0 if self.log is None else bool(self.log))
-        self.smallest_, self.nonnegative_ = least if least > 0 else 0.0, least >= 0
+        season, self.season_chosen_ = self._chosen_season(panel)
+        log = float(np.nanmin(panel.values)) > 0 if self.log is None else bool(self.log)
+        self.shape_ = Shape(season, int(self.window or self._chosen_window(panel.lengths, season)), log)
         self.longest_ = int(panel.lengths.max())
         self.covariates_ = Covariates().fit(panel, self.columns)
+
+    def _chosen_season(self, panel: Panel) -> tuple[int, str]:
+        """The season in steps, and how it was chosen: of the calendar's cycles the longest that fits in twice.
+
+        It must do so in the series that half of all steps belong to, or to longer ones.
+        """
+        if self.season is not None:
+            longest = int(panel.lengths.max())
+            if longest <= self.season:
+                warnings.warn(
+                    f"season = {self.season}, but the longest series, {panel.ids[int(panel.lengths.argmax())]!r}, has "
+                    f"{longest} steps: no value has another a season before it. Leave season at None, or give at most "
+                    f"{max(1, longest // 2)}.",
+                    stacklevel=4,
+                )
+            return int(self.season), "by the option season"
+        usual = _usual(panel.lengths)
+        short: list[str] = []
+        for name, steps in seasons_of(self.grid_).items():
+            if 2 * steps <= usual and steps <= MOST["season"]:
+                return steps, f"a {name}{_not_twice(short, usual)}".replace("a hour", "an hour")
+            short.append(f"a {name} of {steps} steps".replace("a hour", "an hour"))
+        return 1, f"none{_not_twice(short, usual)}"
+
+    def _chosen_window(self, lengths: NDArray[np.int64], season: int) -> int:
+        """14 seasons; fewer for short series, and where the weights of a network would take more than 128 MiB."""
+        usual = int(np.median(lengths))
+        usual = usual if usual >= 2 * season else _usual(lengths)
+        longest = max(1, (usual - self.horizon) // 2)
+        window = min(max(14 * season, 2 * self.horizon, 28), max(longest, min(season, usual)))
+        weights = _MOST_WEIGHTS // (int(self.experts) * self._reach)
+        window = min(window, max(min(season, usual), weights), MOST["window"])
+        return window - window % season if window > season else window
 
     def _held(self, lengths: NDArray[np.int64]) -> NDArray[np.int64]:
         """How many steps at the end of each series are held out: one horizon, and more where there are few series.
@@ -256,6 +283,7 @@ class Forecaster(SeriesRows, Stored):
             "distance of steps": self.grid_.describe(),
             "held out at the end": f"{held.min()} to {held.max()} steps",
             "season": self.shape_.season,
+            "season chosen": self.season_chosen_,
             "window": self.shape_.window,
             "logarithms": "yes" if self.shape_.log else "no",
         }
@@ -264,11 +292,11 @@ class Forecaster(SeriesRows, Stored):
         self, panel: Panel, readings: Readings, held: NDArray[np.int64], checkpoint: Path | None, resume: bool
     ) -> None:
         lengths = panel.lengths - held
-        long = np.array([past.long[-1] for past in readings.pasts])
-        unit = np.full_like(long, max(long.mean(), 1e-12)) if self.shape_.log else np.maximum(long, 1e-12)
-        plan = Draws(readings, lengths, unit, torch.tensor(self._shares))
+        plan = Draws(readings, lengths, _units(readings), torch.tensor(self._shares))
         begun = origins(panel.lengths, self.horizon, held, max(1, self.shape_.season))
         series, at = origins(panel.lengths, 1, held, 1) if self.recursive else begun
+        if len(at) and not np.isfinite(ahead_of(panel, series, at, self._reach)).any():
+            series = at = torch.zeros(0, dtype=torch.int64)  # all that was held out is missing
         naive = _naive_error(panel, self.shape_.season, lengths)
         options = self.planned(len(plan.series), int(lengths.sum()))
         self.data_ |= {"epochs planned": int(options.epochs or 0)}
@@ -277,17 +305,18 @@ class Forecaster(SeriesRows, Stored):
             return plan.loss(self.network_, indices)
 
         def validate() -> dict[str, float]:
-            return self._assessed(readings, panel, series, at, naive)
+            return self._assessed(plan, panel, series, at, naive)
 
         try:
-            self.history_ = History("mase" if len(at) else "loss")
+            metric = "mase" if (naive[series.numpy()] > 0).any() else "loss"  # where naive forecasts are never wrong
+            self.history_ = History(metric)
             self.history_ = train(
                 self.network_,
                 loss,
                 plan.counts,
                 dataclasses.replace(options, seed=self._seed),
                 validate=validate if len(at) else None,
-                metric="mase",
+                metric=metric,
                 checkpoint=checkpoint,
                 resume=resume,
                 name=lambda index: f"series {panel.ids[int(plan.series[index])]!r}",
@@ -298,25 +327,20 @@ class Forecaster(SeriesRows, Stored):
             self.metrics_ = validate() if len(at) else {}
             self.known_ = self._known(panel, readings)
 
-    def _assessed(
-        self, readings: Readings, panel: Panel, series: Tensor, at: Tensor, naive: _Floats
-    ) -> dict[str, float]:
-        """How good the forecasts of the held-out ends are."""
+    def _assessed(self, plan: Draws, panel: Panel, series: Tensor, at: Tensor, naive: _Floats) -> dict[str, float]:
+        """How good the forecasts of the held-out ends are; the loss is that of the training."""
+        readings = plan.readings
         reach = max(self.shape_.window, 2 * self.shape_.season)
         made = self._from(readings, series, at, self.network_.recalled(readings, series, at, reach))
-        quantiles = torch.tensor(self._shares, dtype=torch.float64)
-        truth = readings.targets(series, at, readings.steps.lengths).double()
         place = readings.steps.offsets[series] + at
-        scaled = (torch.from_numpy(made) - readings.level[place, None, None]) / readings.scale[place, None, None]
-        answers, values = self._plain(made[..., len(quantiles) // 2]), ahead_of(panel, series, at, self._reach)
+        lowest = readings.lowest[place].numpy()
+        answers, values = self._plain(made[..., made.shape[-1] // 2], lowest), ahead_of(panel, series, at, self._reach)
         there = ~np.isnan(values)
-        if not there.any():
-            return {"mase": 0.0, "loss": 0.0}
         return {
             "mase": mase(values, answers, naive[series.numpy()][:, None]),
             "smape": smape(values[there], answers[there]),
             "mae": float(np.abs(values - answers)[there].mean()),
-            "loss": float(pinball(scaled, truth, quantiles)),
+            "loss": plan.loss_of(torch.from_numpy(made), series, at),
         }
 
     @torch.no_grad()
@@ -325,23 +349,31 @@ class Forecaster(SeriesRows, Stored):
         made = self._answers_at(panel, readings, series, at)
         place = (readings.steps.offsets[series] + at)[:, None] + torch.arange(1, self.horizon + 1)
         truth = readings.values[place]
-        middle = made.shape[-1] // 2
+        middle, change = made.shape[-1] // 2, _units(readings)[series.numpy(), None]
         self.factors_: dict[float, float] = {}
         for i, level in enumerate(sorted(levels_of(self.levels), reverse=True)):
             ends = made[..., i], made[..., middle], made[..., -1 - i]
-            self.factors_[float(level)] = factor(truth.numpy(), *ends, float(level) / 100)
+            self.factors_[float(level)] = factor(truth.numpy(), *ends, float(level) / 100, change)
 
     def _probe(self, X: Any, y: Any) -> Probe:
-        """The members, each series read up to its last step that a whole horizon follows, and the quantile loss there.
+        """The members, each series read up to its last step that a horizon follows, and the quantile loss there.
 
-        A series that is not longer than the horizon is left out.
+        The horizon ends with the last value of the series; what comes after it may be rows of future covariates. A
+        series that is not longer than the horizon is left out.
         """
         if y is not None:
             raise OptionError("Forecaster.diagnose(frame) finds what is to come in the frame itself. Leave y out.")
-        panel, _, _ = read(X, self.columns, self.grid_, sort=self.sort, name="X")
-        readings = self._readings(trimmed(panel, "X", self.target))
-        ends, quantiles = readings.steps.lengths, torch.tensor(self._shares)
+        panel, _, _ = read(X, self.columns, self.grid_, sort=self.sort, name="X", positive=self._above_zero)
+        panel = trimmed(panel, "X", self.target)
+        ends, quantiles = torch.from_numpy(known_lengths(panel)), torch.tensor(self._shares)
         at = ends - self._reach - 1
+        if int(at.max()) < 0:
+            i = int(ends.argmax())
+            raise DataError(
+                f"X: no series is longer than the {self._reach} steps that are forecast; the longest, "
+                f"{panel.ids[i]!r}, has {ends[i]} up to its last value. Give longer series."
+            )
+        readings = self._readings(panel)
 
         def loss(series: Tensor) -> Tensor:
             here = at[series]
@@ -361,6 +393,26 @@ class Forecaster(SeriesRows, Stored):
         raise OptionError("a Forecaster keeps the state of every series itself. Give it new points with update(frame).")
 
 
+def _usual(lengths: NDArray[np.int64]) -> int:
+    """The length of the series that a step usually is in: half of all steps are in series as long, or longer."""
+    ordered = np.sort(lengths)
+    return int(ordered[np.searchsorted(np.cumsum(ordered), ordered.sum() / 2)])
+
+
+def _not_twice(cycles: list[str], usual: int) -> str:
+    return f": {', '.join(cycles)} is not held twice by a series of {usual}, the usual length" if cycles else ""
+
+
+def _units(readings: Readings) -> _Floats:
+    """In what errors of each series count: by how much it changes; of logarithms, by how much all do."""
+    change = np.array([past.long[-1] for past in readings.pasts])
+    change = np.full_like(change, change.mean()) if readings.shape.log else change
+    made: _Floats = np.maximum(
+        change, least_scale(np.array([past.level[-1] for past in readings.pasts]), readings.shape.log)
+    )
+    return made
+
+
 def _naive_error(panel: Panel, season: int, lengths: NDArray[np.int64]) -> _Floats:
     """The mean error of the seasonal naive forecast in the first `lengths` steps of each series; NaN where unknown."""
     found = np.full(len(panel), np.nan)
@@ -368,5 +420,5 @@ def _naive_error(panel: Panel, season: int, lengths: NDArray[np.int64]) -> _Floa
         values = panel.values[a : a + n]
         errors = np.abs(values[season:] - values[:-season])
         if np.isfinite(errors).any():
-            found[i] = np.nanmean(errors)
+            found[i] = beyond_rounding(np.nanmean(errors), np.nanmean(np.abs(values)))
     return found

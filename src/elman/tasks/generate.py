@@ -41,6 +41,7 @@ from elman.strands import Strands, strands
 from elman.stream import Session
 from elman.tasks.adapting import adapted
 from elman.tasks.base import Task, held_out
+from elman.tasks.fitted import by_learnt_options
 from elman.tasks.generate_rows import GenerateRows
 from elman.tasks.language import LanguageLoss, LanguageNetwork, surprises
 from elman.tasks.listening import Listener
@@ -74,6 +75,7 @@ class Generator(GenerateRows, Writes, Task):
     task: ClassVar[str] = "generate"
     card_call: ClassVar[str] = "model.generate(length=100)"
     says: ClassVar[str] = "What comes next: scores texts and writes new ones."
+    answering: ClassVar[tuple[str, ...]] = ("verbose", "adapt")
     most_epochs: ClassVar[int] = 30
 
     # what a step is
@@ -322,10 +324,12 @@ class Generator(GenerateRows, Writes, Task):
 
     # ---- answering
 
+    @by_learnt_options
     def score(self, X: Any, y: Any = None) -> float:
         """Minus the nats per symbol of texts: 0 at best."""
         return -self.evaluate(X)["nats"]
 
+    @by_learnt_options
     def evaluate(self, X: Any, y: Any = None) -> dict[str, float]:
         """The surprise at texts: "nats" and "bits" per symbol, "perplexity", and the number of "symbols".
 
@@ -345,11 +349,13 @@ class Generator(GenerateRows, Writes, Task):
             found |= {"nats_per_step": found["nats"] * found["symbols"] / max(1, chords), "steps": float(chords)}
         return found
 
+    @by_learnt_options
     def nats(self, X: Any) -> _Floats:
         """The surprise at each text, all of its symbols together, float64 [documents]."""
         each = self.surprises(X)
         return each.values.new_zeros(len(each)).index_add(0, each.segments, each.values).numpy()
 
+    @by_learnt_options
     def surprises(self, X: Any) -> Ragged:
         """The surprise at each symbol of each text, -log p, float64 [steps]; where documents end, at their ends too."""
         data = self._told(self._documents(X))
@@ -392,6 +398,7 @@ class Generator(GenerateRows, Writes, Task):
 
     # ---- streaming
 
+    @by_learnt_options
     def stream(self) -> Session:
         """A session that reads a text piece by piece and always has the chances of what comes next."""
         self._check_fitted()

@@ -31,6 +31,7 @@ from elman.stream import Session, Told, counted, refuse_bidirectional
 from elman.tasks.asked import TARGETS, LabelTarget, NumberTarget, Target, looks_like
 from elman.tasks.base import held_out
 from elman.tasks.columns import ColumnTask, by_name, check_column, check_table, count
+from elman.tasks.fitted import by_learnt_options
 from elman.tasks.network import Network, NetworkStepper, answers, restored
 from elman.tasks.target_rows import TargetRows
 
@@ -219,15 +220,18 @@ class Multitask(TargetRows, ColumnTask):
 
     # ---- answering
 
+    @by_learnt_options
     def predict(self, X: Any) -> dict[str, _Array]:
         """The answers by the name of the target, arrays [sequences]: the likeliest class, or the number."""
         return {name: self.targets_[name].decode(z) for name, z in self._own(self._rows(X)).items()}
 
+    @by_learnt_options
     def predict_proba(self, X: Any) -> dict[str, _Floats]:
         """The probability of each class, float64 [sequences, classes], by the name of each target that is a label."""
         own, targets = self._own(self._rows(X)), self.targets_.items()
         return {name: target.probabilities(own[name]) for name, target in targets if isinstance(target, LabelTarget)}
 
+    @by_learnt_options
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """The mean over the targets of accuracy, of labels, and R2, of numbers; 1 at best."""
         column, truth = self._scored(X, y)
@@ -239,6 +243,7 @@ class Multitask(TargetRows, ColumnTask):
             raise DataError("there is no target to score against. Give at least one.")
         return float(np.mean(scores))
 
+    @by_learnt_options
     def evaluate(self, X: Any, y: Any) -> dict[str, float]:
         """Every metric of every target, as "target.metric", and the "loss" that was learnt from.
 
@@ -304,6 +309,7 @@ class Multitask(TargetRows, ColumnTask):
 
     # ---- streaming
 
+    @by_learnt_options
     def stream(self, facts: Mapping[str, Any] | None = None) -> Session:
         """A session that takes one step at a time and always has the answers so far. One-directional models only.
 

@@ -36,6 +36,7 @@ from elman.stream import Estimate, Session, counted, refuse_bidirectional
 from elman.targets import NumberTargets, number_targets
 from elman.tasks.base import held_out
 from elman.tasks.columns import check_table, count
+from elman.tasks.fitted import by_learnt_options
 from elman.tasks.network import Network, NetworkStepper, answers, restored
 from elman.tasks.number_rows import NumberRows
 from elman.tasks.pretraining import Pretrains
@@ -180,6 +181,7 @@ class Regressor(RegressorMixin, NumberRows, Pretrains):
 
     # ---- answering
 
+    @by_learnt_options
     def predict(self, X: Any) -> Any:
         """The numbers of each sequence, float64, in the form that `fit` saw.
 
@@ -202,6 +204,7 @@ class Regressor(RegressorMixin, NumberRows, Pretrains):
             else ([] if self.network_.every_step else values)
         )
 
+    @by_learnt_options
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """R2: the share of the targets' variance that is explained, 1 at best; the mean over several outputs."""
         column, truth = self._scored(X, y)
@@ -213,6 +216,7 @@ class Regressor(RegressorMixin, NumberRows, Pretrains):
         known = [i for i in range(self.outputs_) if not np.isnan(truth.values[:, i]).all()]
         return float(np.mean([metrics.r2(truth.values[:, i], rows[:, i], weights) for i in known]))
 
+    @by_learnt_options
     def evaluate(self, X: Any, y: Any) -> dict[str, float]:
         """ "mae", "rmse", "r2" and the "loss" that was learnt from; unknown targets are left out."""
         column, truth = self._scored(X, y)
@@ -281,6 +285,7 @@ class Regressor(RegressorMixin, NumberRows, Pretrains):
 
     # ---- streaming
 
+    @by_learnt_options
     def stream(self, facts: Mapping[str, Any] | None = None) -> Session:
         """A session that takes one step at a time: the answer so far, or with `every_step` that of the last step.
 

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from elman.calendar import Grid, cycles
 from elman.carry import mapped
-from elman.conformal import widened
+from elman.conformal import nested, widened
 from elman.covariates import Covariates, Table
 from elman.errors import DataError, OptionError
 from elman.experts import Members, Sizes
@@ -26,14 +26,16 @@ from elman.known import Known
 from elman.options import is_whole
 from elman.paths import GRID
 from elman.ragged import Ragged
-from elman.readings import Readings, trimmed
+from elman.readings import MOST_BYTES, Readings, trimmed
 from elman.scaling import Shape, Tail
 from elman.tasks.base import Task
+from elman.tasks.fitted import by_learnt_options
 
 __all__ = ["Answers", "levels_of", "names_of"]
 
 _Floats = NDArray[np.float64]
-_ROWS = 2048  # forecasts in a batch of answering
+_ROWS = 2048  # forecasts in a batch of answering, at most
+_FAR = 690.0  # of a logarithm, above which and below the negative of which no answer is: 1e300
 
 
 class Answers(Task):
@@ -57,8 +59,7 @@ class Answers(Task):
         grid_: Grid
         style_: Style
         shape_: Shape
-        smallest_: float
-        nonnegative_: bool
+        season_chosen_: str
         longest_: int
         covariates_: Covariates
         network_: Members
@@ -72,9 +73,13 @@ class Answers(Task):
         return Columns(self.id, self.time, self.target, *groups)
 
     def _readings(self, panel: Panel, later: Table | None = None) -> Readings:
-        return Readings.of(
-            panel, self.shape_, self.covariates_, self.grid_, self.longest_, self._reach, self.smallest_ or 1.0, later
-        )
+        return Readings.of(panel, self.shape_, self.covariates_, self.grid_, self.longest_, self._reach, later)
+
+    @property
+    def _above_zero(self) -> str:
+        """Why a value that is not above 0 is refused, and what to do; empty where it is not."""
+        advice = "but the model learnt from logarithms, which only values above 0 have. Fit it anew with log=False"
+        return advice if self.shape_.log else ""
 
     @property
     def _quantiles(self) -> list[float]:
@@ -111,12 +116,14 @@ class Answers(Task):
         with self._drawn():
             return Members(sizes, int(self.members), self.encoder, self.dropout)
 
+    @by_learnt_options
     def predict(self, horizon: Any = None, frame: Any = None, future: Any = None) -> Any:
         """The next values: a frame with a row for each series and step: id, time, elman, elman-lo-90, elman-hi-90 …
 
         Of the series of `fit` and `update`; or, with a `frame`, of the series in it, new or not, from their ends, with
         nothing learnt anew. `horizon`: fewer steps than the option says. `future`: a frame of id, time and the future
-        covariates of the steps to come. Raises ``DataError`` for data that cannot be used.
+        covariates of as many steps to come. Raises ``DataError`` for data that cannot be used, and for values that are
+        not above 0 where the model learnt from logarithms.
         """
         if horizon is not None and not is_whole(horizon, 0) and frame is None:
             horizon, frame = None, horizon
@@ -125,8 +132,8 @@ class Answers(Task):
         if not is_whole(count) or count > self.horizon:
             raise OptionError(f"horizon = {count!r} must be a whole number from 1 to {self.horizon}, which was learnt.")
         known, style = (self.known_, self.style_) if frame is None else self._begun(frame)
-        answers = self._ahead_of(known, self._coming(known, future))
-        return self._framed(known, answers[:, :count], style)
+        answers = self._ahead_of(known, self._coming(known, future, count), count)
+        return self._framed(known, answers, style)
 
     def update(self, frame: Any) -> Self:
         """Takes new points of the series that it knows, at the same cost for each however long the series is.
@@ -134,8 +141,13 @@ class Answers(Task):
         A prediction afterwards is that of the whole series. Time stamps left out become missing steps. Raises
         ``DataError`` for a series that is not known, and for a time that is not after the last one.
         """
+        self._take(frame)
+        return self
+
+    @by_learnt_options
+    def _take(self, frame: Any) -> None:
         self._check_fitted()
-        panel, _, _ = read(frame, self.columns, self.grid_, sort=self.sort, whole=True)
+        panel, _, _ = read(frame, self.columns, self.grid_, sort=self.sort, whole=True, positive=self._above_zero)
         place = {name: i for i, name in enumerate(self.known_.ids)}
         if unknown := [name for name in panel.ids if name not in place]:
             raise DataError(
@@ -158,13 +170,12 @@ class Answers(Task):
                 "or give it whole to predict(frame=...)."
             )
         self._advance(self.known_, panel.led(self.known_.next[rows]), rows)
-        return self
 
     @torch.no_grad()
     def _advance(self, known: Known, panel: Panel, rows: NDArray[np.int64]) -> None:
         """Goes on with steps that follow at once, a step of all series at a time."""
         shape = self.shape_
-        values = np.log(np.maximum(panel.values, self.smallest_ or 1.0)) if shape.log else panel.values
+        values = np.log(panel.values) if shape.log else panel.values
         changing = self.covariates_.changing(panel, known.last[rows])
         constant = known.constant[rows]
         inputs = np.zeros((len(values), shape.width), np.float32)
@@ -190,7 +201,8 @@ class Answers(Task):
 
     def _begun(self, frame: Any, name: str = "frame") -> tuple[Known, Style]:
         """The state of series that are given whole."""
-        panel, _, style = read(frame, self.columns, self.grid_, sort=self.sort, name=name, whole=True)
+        above = self._above_zero
+        panel, _, style = read(frame, self.columns, self.grid_, sort=self.sort, name=name, whole=True, positive=above)
         panel = trimmed(panel, name, self.target)
         return self._known(panel, self._readings(panel)), style
 
@@ -206,9 +218,9 @@ class Answers(Task):
     def _from(self, readings: Readings, series: Tensor, at: Tensor, memory: list[Tensor] | None = None) -> _Floats:
         """The quantiles of what follows some steps, as the network learnt them: [rows, reach, shares]."""
         memory = self.network_.memories(readings, series, at)[0] if memory is None else memory
-        made = np.zeros((len(at), self._reach, len(self._shares)))
-        for a in range(0, len(at), _ROWS):
-            part = slice(a, a + _ROWS)
+        made, rows_at_once = np.zeros((len(at), self._reach, len(self._shares))), self._rows_at_once
+        for a in range(0, len(at), rows_at_once):
+            part = slice(a, a + rows_at_once)
             s, t = series[part], at[part]
             place = readings.steps.offsets[s] + t
             level, scale = readings.level[place].numpy(), readings.scale[place].numpy()
@@ -216,25 +228,27 @@ class Answers(Task):
             made[part] = self.network_.quantiles(readings.windows(s, t), rows, readings.known(s, t), level, scale)
         return made
 
-    def _ahead_of(self, known: Known, coming: Panel | None) -> _Floats:
-        """Median and intervals of each series, as given: [series, horizon, quantiles]."""
-        return self._finished(self._raw(known, coming))
+    @property
+    def _rows_at_once(self) -> int:
+        return max(1, min(_ROWS, MOST_BYTES // (8 * self.shape_.window)))
 
-    def _raw(self, known: Known, coming: Panel | None) -> _Floats:
+    def _ahead_of(self, known: Known, coming: Panel | None, count: int) -> _Floats:
+        """Median and intervals of each series, as given, `count` steps ahead: [series, count, quantiles]."""
+        return self._finished(self._raw(known, coming, count), known.tail.lowest)
+
+    def _raw(self, known: Known, coming: Panel | None, count: int) -> _Floats:
         raise NotImplementedError
 
     def _direct(self, known: Known, later: Table | None) -> _Floats:
         """What the network says of each series, as it learnt: [series, reach, shares]."""
-        windows = torch.from_numpy(known.tail.windows(self.shape_))
-        made = np.zeros((len(known.ids), self._reach, len(self._shares)))
+        made, rows_at_once = np.zeros((len(known.ids), self._reach, len(self._shares))), self._rows_at_once
         beyond = self._calendar_after(known, later)
-        for a in range(0, len(made), _ROWS):
-            part = slice(a, a + _ROWS)
-            rows = [one[part] for one in known.memory]
+        for a in range(0, len(made), rows_at_once):
+            part = slice(a, a + rows_at_once)
+            rows, tail = [one[part] for one in known.memory], known.tail[part]
             ahead = None if beyond is None else (beyond[0][part], beyond[1][part])
-            made[part] = self.network_.quantiles(
-                windows[part], rows, ahead, known.tail.level[part], known.tail.scale[part]
-            )
+            windows = torch.from_numpy(tail.windows(self.shape_))
+            made[part] = self.network_.quantiles(windows, rows, ahead, tail.level, tail.scale)
         return made
 
     def _calendar_after(self, known: Known, later: Table | None) -> tuple[Tensor, Tensor] | None:
@@ -249,8 +263,11 @@ class Answers(Task):
         numbers = np.concatenate([table.numbers, calendar], axis=1).reshape(count, horizon, -1)
         return torch.from_numpy(numbers), torch.from_numpy(table.codes.reshape(count, horizon, -1))
 
-    def _coming(self, known: Known, future: Any) -> Panel | None:
-        """The future covariates of the steps after each series' end; each must be there."""
+    def _coming(self, known: Known, future: Any, count: int) -> Panel | None:
+        """The future covariates of the horizon after each series' end; those of the first `count` steps must be there.
+
+        Those beyond are as they were last, since no answer comes of them.
+        """
         names = self.covariates_.future
         if not names:
             if future is not None:
@@ -259,7 +276,7 @@ class Answers(Task):
         if future is None:
             raise DataError(
                 f"the model learnt from the future covariates {', '.join(map(repr, names))}. Give their next "
-                f"{self.horizon} steps: predict(future=frame)."
+                f"{count} steps: predict(future=frame)."
             )
         columns = replace(self.columns, past=(), static=())
         panel, _, _ = read(future, columns, self.grid_, sort=self.sort, target=False, name="future")
@@ -267,13 +284,13 @@ class Answers(Task):
         for name in names:
             values = panel.covariates[name]
             missing = [v is None for v in values] if values.dtype == object else np.isnan(values)
-            if np.any(missing):
-                at = int(np.argmax(missing))
-                i, step = divmod(at, self.horizon)
+            asked = np.reshape(missing, (len(known.ids), self.horizon))[:, :count]
+            if asked.any():
+                i, step = divmod(int(asked.argmax()), count)
                 stamp = self.grid_.shown(known.next[i : i + 1] + step)[0]
                 raise DataError(
                     f"future: column {name!r} of series {known.ids[i]!r} is missing at {self.time} = {stamp}. A future "
-                    f"covariate is needed for each of the {self.horizon} steps to come."
+                    f"covariate is needed for each of the {count} steps to come."
                 )
         return panel
 
@@ -284,20 +301,25 @@ class Answers(Task):
         reader = replace(self.covariates_, past=())
         return reader.ahead(reader.changing(coming))
 
-    def _plain(self, values: _Floats) -> _Floats:
-        """From what the network learns to what was given."""
-        made = np.exp(np.minimum(values, 200.0)) if self.shape_.log else values
-        return np.maximum(made, 0.0) if self.nonnegative_ else made
+    def _plain(self, values: _Floats, lowest: _Floats) -> _Floats:
+        """From what the network learns to what was given; not below 0 where the `lowest` value of a series was not.
 
-    def _finished(self, quantiles: _Floats) -> _Floats:
-        """Intervals calibrated, and everything in the units of the data."""
+        `values` [rows, ...], `lowest` [rows].
+        """
+        if self.shape_.log:
+            return np.exp(np.clip(values, -_FAR, _FAR))
+        floor = np.where(lowest >= 0, 0.0, -np.inf)
+        return np.maximum(values, floor.reshape(-1, *[1] * (values.ndim - 1)))
+
+    def _finished(self, quantiles: _Floats, lowest: _Floats) -> _Floats:
+        """Intervals calibrated, one inside the other, and everything in the units of the data."""
         middle = quantiles.shape[-1] // 2
         made = quantiles.copy()
         for i, level in enumerate(sorted(levels_of(self.levels), reverse=True)):
             low, high = quantiles[..., i], quantiles[..., -1 - i]
             ends = widened(low, quantiles[..., middle], high, self.factors_[float(level)])
             made[..., i], made[..., -1 - i] = ends
-        return self._plain(made)
+        return self._plain(nested(made), lowest)
 
     def _framed(self, known: Known, answers: _Floats, style: Style) -> Any:
         count, horizon = answers.shape[:2]

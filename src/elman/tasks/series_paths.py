@@ -15,13 +15,13 @@ from torch import Tensor
 from elman.frames import Panel
 from elman.known import Known
 from elman.paths import GRID, drawn, shares
-from elman.readings import Readings
+from elman.readings import MOST_BYTES, Readings
 from elman.tasks.series_answers import Answers
 
 __all__ = ["Paths"]
 
 _Floats = NDArray[np.float64]
-_ROWS = 8192  # paths that go on at once
+_ROWS = 8192  # paths that go on at once, at most
 _ORIGINS = 64  # series that are read at once, to begin from within them
 
 
@@ -32,34 +32,41 @@ class Paths(Answers):
         paths: int
         seed: int | None
 
-    def _raw(self, known: Known, coming: Panel | None) -> _Floats:
-        """Quantiles as they were learnt, of each series: [series, horizon, quantiles]."""
+    def _raw(self, known: Known, coming: Panel | None, count: int) -> _Floats:
+        """Quantiles as they were learnt, of each series: [series, count, quantiles]."""
         if not self.recursive:
-            return self._direct(known, self._coded(coming))
+            return self._direct(known, self._coded(coming))[:, :count]
         each = max(1, _ROWS // self.paths)
         parts = [np.arange(a, min(a + each, len(known.ids))) for a in range(0, len(known.ids), each)]
-        return np.concatenate([self._rolled(known, coming, part) for part in parts])
+        return np.concatenate([self._rolled(known, coming, part, count) for part in parts])
 
-    def _rolled(self, known: Known, coming: Panel | None, series: NDArray[np.int64]) -> _Floats:
+    def _rolled(self, known: Known, coming: Panel | None, series: NDArray[np.int64], count: int) -> _Floats:
         """The same of some series, by quantiles over paths."""
-        horizon, count = self.horizon, self.paths
-        owner, rows = np.repeat(series, count), np.arange(len(series) * count)
-        going, levels = known.take(owner.tolist()), np.array(GRID)
-        draws = shares(count, horizon, 0 if self.seed is None else self.seed)
-        values = np.zeros((len(owner), horizon))
-        for step in range(horizon):
-            here = None if coming is None else _rows_of(coming, owner * horizon + step)
-            next_one = self._direct(going, self._coded(here))[:, 0]
-            values[:, step] = drawn(next_one, levels, np.tile(draws[step], len(series)))
-            if step + 1 < horizon:
-                self._advance(going, self._point(going, values[:, step], here), rows)
-        paths = values.reshape(len(series), count, horizon)
+        owner = np.repeat(series, self.paths)
+        draws = shares(self.paths, self.horizon, 0 if self.seed is None else self.seed)[:count]
+        draws = np.tile(draws, len(series))
+        each = max(1, MOST_BYTES // known.tail.bytes_of_one)
+        parts = [slice(a, a + each) for a in range(0, len(owner), each)]
+        values = np.concatenate([self._going_on(known, coming, owner[part], draws[:, part]) for part in parts])
+        paths = values.reshape(len(series), self.paths, count)
         return np.moveaxis(np.quantile(paths, self._quantiles, axis=1), 0, -1)
+
+    def _going_on(self, known: Known, coming: Panel | None, owner: NDArray[np.int64], draws: _Floats) -> _Floats:
+        """Values drawn for a path of each of some series, at the shares `draws` [steps, paths]: [paths, steps]."""
+        going, rows, levels = known.take(owner.tolist()), np.arange(len(owner)), np.array(GRID)
+        values = np.zeros((len(owner), len(draws)))
+        for step, share in enumerate(draws):
+            here = None if coming is None else _rows_of(coming, owner * self.horizon + step)
+            next_one = self._direct(going, self._coded(here))[:, 0]
+            values[:, step] = drawn(next_one, levels, share)
+            if step + 1 < len(draws):
+                self._advance(going, self._point(going, values[:, step], here), rows)
+        return values
 
     def _point(self, going: Known, values: _Floats, here: Panel | None) -> Panel:
         """One more step of each path; covariates that nobody knows ahead stay as they were."""
         count = len(values)
-        panel = Panel(going.ids, np.arange(count + 1), going.next.copy(), self._plain(values))
+        panel = Panel(going.ids, np.arange(count + 1), going.next.copy(), self._plain(values, going.tail.lowest))
         for name in self.covariates_.past:
             category = name in self.covariates_.kinds
             panel.covariates[name] = np.full(count, None, object) if category else np.full(count, np.nan)
@@ -87,7 +94,7 @@ class Paths(Answers):
         coming = _rows_of(panel, after.reshape(-1)) if self.covariates_.future else None
         if coming is not None:
             coming.covariates = {name: coming.covariates[name] for name in self.covariates_.future}
-        return self._raw(self._known(cut, self._readings(cut)), coming)
+        return self._raw(self._known(cut, self._readings(cut)), coming, self.horizon)
 
 
 def _rows_of(panel: Panel, rows: NDArray[np.int64]) -> Panel:

@@ -22,6 +22,7 @@ class SeriesRows(Measured):
     """What `elman` asks of a task that reads a long table; which columns it has are fields of the task."""
 
     target_says: ClassVar[str] = ""
+    has_windows: ClassVar[bool] = True
     example: ClassVar[str] = "load.csv --horizon 48 --season 24"
 
     if TYPE_CHECKING:
@@ -48,29 +49,54 @@ class SeriesRows(Measured):
         made: pl.DataFrame = told(lambda: self.predict(**given), table)
         return made
 
-    def score_table(self, table: Table, input: str | None, target: Sequence[str], model: str) -> Scored:
-        """The errors for a table that goes on where the model's series ended, or holds that too."""
-        found = told(lambda: self.evaluate(_typed(table.frame, self.target, self.id)), table)
-        scores = {name: value for name, value in found.items() if isinstance(value, float)}
-        return Scored(None, scores, {name: value for name, value in found.items() if name not in scores}, [])
+    def score_table(
+        self,
+        table: Table,
+        input: str | None,
+        target: Sequence[str],
+        model: str,
+        windows: int | None = None,
+        step: int | None = None,
+    ) -> Scored:
+        """The errors for a table that goes on where the model's series ended, or holds that too.
+
+        Of one horizon, or of so many `windows` that begin `step` apart; what was scored is said beside.
+        """
+        frame = _typed(table.frame, self.target, self.id)
+        scores = told(lambda: self.evaluate(frame, windows=windows, step=step), table)
+        seen = told(lambda: self.scored(frame, windows, step), table)
+        each = f", {seen['windows']:,} windows" if seen["windows"] > 1 else ""
+        said = f"{seen['values']:,} values of {seen['series']:,} series{each}, from {seen['from']} to {seen['to']}"
+        if left := seen["rows_not_scored"]:
+            advice = f"--windows {seen['windows_possible']} scores as many forecasts, {self.horizon} steps apart"
+            note(f"{left:,} values of {table.path.name} after the end of training were not scored: {advice}.")
+        if learnt := seen["rows_learnt_from"]:
+            note(f"{learnt:,} of the values lie before the end of training: the model learnt from them.")
+        return Scored(None, scores, {k: v for k, v in seen.items() if k != "windows_possible"}, [], said)
 
     def inspected(self, table: Table, target: Sequence[str], model: str) -> tuple[Any, Any]:
         """The long table, which holds what is to come as well."""
         return _typed(table.frame, self.target, self.id), None if not target or target[0] == self.target else target[0]
 
     def rivals_on(
-        self, known: Callable[[], Table], table: Table, target: Sequence[str], model: str
+        self,
+        known: Callable[[], Table],
+        table: Table,
+        target: Sequence[str],
+        model: str,
+        windows: int | None = None,
+        step: int | None = None,
     ) -> list[dict[str, Any]]:
         """The season before, once more; and Theta, which reads the training table, or what is kept of the series."""
         frame = _typed(table.frame, self.target, self.id)
-        naive = {"name": "seasonal naive", **self.evaluate_naive(frame)}
+        naive = {"name": "seasonal naive", **self.evaluate_naive(frame, windows, step)}
         try:
             history = _typed(known().frame, self.target, self.id)
         except (DataError, OptionError) as error:
             note(f"Theta sees the kept ends of the series only. {error}")
             history = None
         try:
-            return [naive, {"name": "Theta", **told(lambda: self.evaluate_theta(frame, history), table)}]
+            return [naive, {"name": "Theta", **told(lambda: self.evaluate_theta(frame, history, windows, step), table)}]
         except OptionError as error:
             note(f"Theta is left out: {error}")
             return [naive]

@@ -46,9 +46,8 @@ class Stored(Answers):
             "grid": list(astuple(self.grid_)),
             "style": self.style_.config(),
             "shape": [self.shape_.season, self.shape_.window, self.shape_.log],
-            "smallest": self.smallest_,
-            "nonnegative": self.nonnegative_,
             "longest": self.longest_,
+            "season chosen": self.season_chosen_,
             "covariates": self.covariates_.config(),
             "factors": [[level, by] for level, by in self.factors_.items()],
             "known": self.known_.config(),
@@ -62,11 +61,11 @@ class Stored(Answers):
     ) -> None:
         self.grid_, self.style_ = Grid.restore(config["grid"]), Style.restore(config["style"])
         season, window, log = config["shape"]
-        self.smallest_, self.nonnegative_, self.longest_ = (config[k] for k in ("smallest", "nonnegative", "longest"))
+        self.longest_, self.season_chosen_ = config["longest"], str(config["season chosen"])
         sizes = {"season": season, "window": window, "longest": self.longest_}
         if any(type(size) is not int or not 1 <= size <= MOST.get(name, 2**53) for name, size in sizes.items()):
             raise ValueError("shape")
-        if {type(log), type(config["nonnegative"])} != {bool} or not 0 <= self.smallest_ < math.inf:
+        if type(log) is not bool:
             raise ValueError("shape")
         self.shape_ = Shape(season, window, log)
         self.covariates_ = Covariates.restore(config["covariates"])

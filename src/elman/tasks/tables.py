@@ -30,6 +30,7 @@ class Scored(NamedTuple):
     scores: dict[str, float]  # by name; the same names for the model and for its rivals
     details: dict[str, Any]  # what --json says beside
     tables: list[Any]  # what people see below, made by elman.report
+    said: str = ""  # and above, where the answers are not of rows
 
 
 class OnTables:
@@ -37,6 +38,7 @@ class OnTables:
 
     target_says: ClassVar[str] = "the column with what is to be found"  # the help of --target; "": the task has none
     labels_steps: ClassVar[bool] = False  # whether an answer is a label for each step
+    has_windows: ClassVar[bool] = False  # whether `score_table` and `rivals_on` take `windows` and `step`
     target_flags: ClassVar[tuple[str, ...]] = ("--target",)  # the names of that flag of `elman fit <task>`
     example: ClassVar[str] = "data.csv --target y"  # of `elman fit <task>`
 

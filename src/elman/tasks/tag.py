@@ -41,6 +41,7 @@ from elman.stream import Session, refuse_bidirectional
 from elman.tags import check_tags, codes_of, tag_classes, tag_lists
 from elman.tasks.base import LEAST, held_out
 from elman.tasks.columns import ColumnTask, check_table, count
+from elman.tasks.fitted import by_learnt_options
 from elman.tasks.network import answers
 from elman.tasks.tag_network import TagNetwork
 from elman.tasks.tag_question import label_question, steps_asked
@@ -285,10 +286,12 @@ class Tagger(TagRows, ColumnTask):
 
     # ---- answering
 
+    @by_learnt_options
     def predict(self, X: Any) -> list[list[Any]]:
         """The labels of each sequence, one for each of its steps."""
         return self._said(self._scores(self._told(X)))
 
+    @by_learnt_options
     def predict_proba(self, X: Any) -> list[_Floats]:
         """The probability of each label at each step: a float64 array [length, labels] for each sequence.
 
@@ -299,11 +302,13 @@ class Tagger(TagRows, ColumnTask):
         shares = torch.softmax(scores.values, 1).numpy() if chain is None else chain.shares(scores)
         return np.split(shares, scores.offsets[1:-1].numpy()) if len(scores) else []
 
+    @by_learnt_options
     def score(self, X: Any, y: Any) -> float:
         """The F1 of spans where the labels are spans, else accuracy: the share of steps whose label is found."""
         found = self.evaluate(X, y)
         return found["f1"] if self.spans_ else found["accuracy"]
 
+    @by_learnt_options
     def evaluate(self, X: Any, y: Any) -> dict[str, float]:
         """Accuracy over the steps and the share of sequences that are right throughout, for spans precision, recall
         and F1 as well. A label that was not learnt counts as missed."""
@@ -392,6 +397,7 @@ class Tagger(TagRows, ColumnTask):
 
     # ---- streaming
 
+    @by_learnt_options
     def stream(self, facts: Mapping[str, Any] | None = None) -> Session:
         """A session that takes one step at a time and has the labels so far, those of ``predict``. One direction only.
 

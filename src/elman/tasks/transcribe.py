@@ -42,6 +42,7 @@ from elman.stream import Session, refuse_bidirectional
 from elman.tasks.base import held_out
 from elman.tasks.columns import ColumnTask, check_table, count
 from elman.tasks.ctc_network import CtcNetwork, CtcStepper, ragged_of, surprise
+from elman.tasks.fitted import by_learnt_options
 from elman.tasks.transcribe_rows import TranscribeRows
 from elman.transcripts import SPELLINGS, Script, Transcript, check_lengths, error_rates, transcripts_of
 
@@ -72,6 +73,7 @@ class Transcriber(TranscribeRows, ColumnTask):
 
     task: ClassVar[str] = "transcribe"
     says: ClassVar[str] = "What was said in each sequence of sound or numbers."
+    answering: ClassVar[tuple[str, ...]] = ("verbose", "beam", "language_weight", "word_bonus")
     front_of_signals: ClassVar[tuple[int, ...]] = (128,)
 
     # what is asked
@@ -228,6 +230,7 @@ class Transcriber(TranscribeRows, ColumnTask):
 
     # ---- answering
 
+    @by_learnt_options
     def predict(self, X: Any, *, beam: int | None = None, language: Any = None) -> list[Any]:
         """What was said in each sequence: a text, or a list where the training transcripts were lists.
 
@@ -235,14 +238,17 @@ class Transcriber(TranscribeRows, ColumnTask):
         """
         return self._said(self._logs(self._told(X)), beam, language)
 
+    @by_learnt_options
     def predict_log_proba(self, X: Any) -> list[_Floats]:
         """log p of each symbol at each step that is left, float64 [steps, 1 + symbols]: the blank, then ``script_``."""
         return _split(self._logs(self._told(X)))
 
+    @by_learnt_options
     def score(self, X: Any, y: Any) -> float:
         """Minus the word error rate, or of texts without spaces minus the character error rate: 0 at best."""
         return -self.evaluate(X, y)[self._metric()]
 
+    @by_learnt_options
     def evaluate(self, X: Any, y: Any, *, beam: int | None = None, language: Any = None) -> dict[str, float]:
         """Word and character error rate ("wer", "cer"), and "loss", the surprise per symbol.
 
@@ -332,6 +338,7 @@ class Transcriber(TranscribeRows, ColumnTask):
 
     # ---- streaming
 
+    @by_learnt_options
     def stream(self, facts: Mapping[str, Any] | None = None) -> Session:
         """A session that takes sound or steps as they come and has what was said so far, that of ``predict``.
 

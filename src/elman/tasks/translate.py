@@ -48,6 +48,7 @@ from elman.sides import (
 )
 from elman.stream import Session
 from elman.tasks.base import Task, held_out
+from elman.tasks.fitted import by_learnt_options
 from elman.tasks.translate_rows import TranslateRows
 from elman.tasks.translation import TranslationNetwork
 
@@ -78,6 +79,7 @@ class Translator(TranslateRows, Task):
 
     task: ClassVar[str] = "translate"
     says: ClassVar[str] = "From one sequence to another: translation, spelling to sound, question to answer."
+    answering: ClassVar[tuple[str, ...]] = ("verbose", "beam", "length_penalty")
     most_epochs: ClassVar[int] = 30
 
     # what a step is
@@ -246,6 +248,7 @@ class Translator(TranslateRows, Task):
 
     # ---- answering
 
+    @by_learnt_options
     def predict(self, X: Any, *, beam: int | None = None, length_penalty: float | None = None) -> list[Any]:
         """The best target that is found for each source; nothing for an empty one.
 
@@ -290,10 +293,12 @@ class Translator(TranslateRows, Task):
         )
         return [one.symbols for one in found]
 
+    @by_learnt_options
     def score(self, X: Any, y: Any) -> float:
         """BLEU of the answers, from 0 to 100."""
         return self.evaluate(X, y)["bleu"]
 
+    @by_learnt_options
     def evaluate(self, X: Any, y: Any, *, beam: int | None = None, lower: bool = False) -> dict[str, float]:
         """How good the answers are: "bleu" and "chrf" from 0 to 100 (sacrebleu's), "exact", the share that is right
         throughout, and the surprise at each symbol of the true targets, "nats" and "perplexity".
@@ -336,6 +341,7 @@ class Translator(TranslateRows, Task):
 
     # ---- looking inside
 
+    @by_learnt_options
     @torch.no_grad()
     def align(self, source: Any, target: Any = None) -> Alignment:
         """Where the decoder looks in `source` while it says `target` (None: its own answer): see `Alignment`.

@@ -20,6 +20,7 @@ from elman.options import is_whole
 from elman.plain import plain_text, plain_value
 from elman.sampling import Sampling
 from elman.scripts import composed
+from elman.tasks.fitted import by_learnt_options
 from elman.tasks.language import LanguageNetwork
 from elman.verse import END
 
@@ -40,6 +41,7 @@ class Writes:
         ends_: bool
         _check_fitted: Callable[[], None]
 
+    @by_learnt_options
     def generate(self, prompt: Any = "", **how: Any) -> Any:
         """A text that begins with `prompt`, or for a model of tokens or chords a list; `how` it goes on: `generating`.
 
@@ -52,6 +54,7 @@ class Writes:
         made = list(self.generating(prompt, **how))
         return prompt + "".join(made) if isinstance(self.feature_, Text) else [*map(plain_value, prompt), *made]
 
+    @by_learnt_options
     def generating(
         self,
         prompt: Any = "",

@@ -1,0 +1,57 @@
+"""Answers by the options that a model learnt with: those set since count from the next `fit` on."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+from elman.errors import OptionError
+
+__all__ = ["as_learnt", "by_learnt_options"]
+
+_Task = TypeVar("_Task", bound=Any)
+_Method = TypeVar("_Method", bound=Callable[..., Any])
+
+
+def by_learnt_options(method: _Method) -> _Method:
+    """A method of a task that answers by what was learnt: it sees the options of `fit`, whatever is set since.
+
+    The options that ``answering`` names are those of now, and must be good ones. Raises ``OptionError`` else.
+    """
+
+    @functools.wraps(method)
+    def answers(task: Any, *given: Any, **named: Any) -> Any:
+        return method(as_learnt(task), *given, **named)
+
+    return cast(_Method, answers)
+
+
+def as_learnt(task: _Task) -> _Task:
+    """The task, or where other options were set since it learnt, one like it that shares all that was learnt."""
+    learnt = getattr(task, "learnt_with_", None)
+    if learnt is None:
+        return task
+    now = {name: vars(task).get(name) for name in learnt}
+    values = type(task)._options_from(learnt)
+    changed = [name for name in learnt if not _same(now[name], values[name])]
+    if not changed:
+        return task
+    made = object.__new__(type(task))
+    vars(made).update(vars(task))
+    for name in changed:
+        if name not in task.answering:
+            setattr(made, name, values[name])
+    if any(name in task.answering for name in changed) and (problems := made.problems()):
+        raise OptionError("; ".join(problems))
+    return made
+
+
+def _same(now: Any, learnt: Any) -> bool:
+    """Whether an option is what it was; where that cannot be told, it is taken for another."""
+    if now is learnt:
+        return True
+    try:
+        return type(now) is type(learnt) and bool(now == learnt)
+    except (TypeError, ValueError):
+        return False
