@@ -330,7 +330,7 @@ static bool backward_cell(const Backward<T, S>& b) {
                             {b.weight_hh + straight * b.outputs, b.outputs, 1, apart});
   const Packed<T, S> projection({b.weight_hr, b.hidden, 1, b.weight_hr == nullptr ? 0 : b.outputs},
                                 {b.weight_hr == nullptr ? 0 : b.hidden, 1, 0}, plain, b.threads);
-  const Plan plan = plan_for(b.ragged, b.threads, b.hidden, !Run::is_special(b));
+  const Plan plan = plan_for(b.ragged, b.threads, b.hidden, Run::is_special(b) ? 0 : work_of<Cell>(b));
   const int64_t own = WalkBack<T, S>::own * wide * plan.lanes;
   const int64_t padded = pieces(wide, plain * Vec<T>::width) * plain * Vec<T>::width;
   const Buffer<T> zeros(padded), work(plan.teams * own);

@@ -20,9 +20,10 @@ namespace elman {
 namespace {
 
 constexpr int64_t second = 1'000'000'000;
-constexpr int64_t rest_factor = 8;  // times a wait
-constexpr double long_factor = 4;   // times a wait: work so long is shared even so
-constexpr int64_t longest_rest = second / 2;
+constexpr int64_t rest_factor = 8;  // times a wait: waiting takes at most a ninth of the time
+constexpr int most_doublings = 5;   // of the rest, when helpers are waited for again and again
+constexpr int64_t longest_rest = 10 * second;
+constexpr int64_t long_factor = 4;  // times a wait: work so long is shared even so
 
 // Cores of a period that a group may use, rounded up; 0 without a limit. `text`: "quota period", "max period" or
 // "-1 period".
@@ -78,6 +79,7 @@ int cores_of_affinity() {
 }
 
 std::atomic<int64_t> rest_until{0}, last_wait{0};
+std::atomic<int> doublings{0};
 
 }  // namespace
 
@@ -118,12 +120,15 @@ int cores([[maybe_unused]] bool openmp) {
 }
 
 void rest_helpers(int64_t waited) {
-  const int64_t now = clock_now();
-  int64_t before = rest_until.load(std::memory_order_relaxed), until;
-  do {
-    until = std::min(std::max(before, now) + rest_factor * waited, now + longest_rest);
-  } while (!rest_until.compare_exchange_weak(before, until, std::memory_order_relaxed));
+  const int times = doublings.load(std::memory_order_relaxed);
+  const int64_t rest = std::min(waited, longest_rest / rest_factor) * (rest_factor << times);
+  doublings.store(std::min(times + 1, most_doublings), std::memory_order_relaxed);
   last_wait.store(waited, std::memory_order_relaxed);
+  rest_until.store(clock_now() + std::min(rest, longest_rest), std::memory_order_relaxed);
+}
+
+void helpers_came() {
+  if (doublings.load(std::memory_order_relaxed) != 0) doublings.store(0, std::memory_order_relaxed);
 }
 
 bool helpers_rest() {
@@ -131,9 +136,7 @@ bool helpers_rest() {
   return until != 0 && clock_now() < until;
 }
 
-bool better_alone(double nanoseconds) {
-  return helpers_rest() && nanoseconds < long_factor * static_cast<double>(last_wait.load(std::memory_order_relaxed));
-}
+int64_t better_alone() { return helpers_rest() ? long_factor * last_wait.load(std::memory_order_relaxed) : 0; }
 
 void nap(int64_t nanoseconds) { std::this_thread::sleep_for(std::chrono::nanoseconds(nanoseconds)); }
 

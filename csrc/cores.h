@@ -17,15 +17,20 @@ int cores(bool openmp);
 int cores_of_quota(const char* groups, const char* mount);
 
 // A thread that is waited for and does not run has lost its core to another process. After a wait of so many
-// nanoseconds the process works without helpers for some time, so that waiting costs at most a ninth of it.
+// nanoseconds the process works without helpers for some time, longer each time it happens again; `helpers_came` ends
+// that.
 void rest_helpers(int64_t waited);
+void helpers_came();
 
 // True in that time.
 bool helpers_rest();
 
-// True in that time for work that one thread does in so many nanoseconds, if that is not much longer than the last
-// wait.
-bool better_alone(double nanoseconds);
+// In that time, what one thread does in so many nanoseconds is better done without helpers; 0 at any other time.
+int64_t better_alone();
+inline bool better_alone(double operations) {
+  constexpr double each = 0.05;  // nanoseconds, roughly
+  return each * operations < static_cast<double>(better_alone());
+}
 
 // Waits about so many nanoseconds without using a core.
 void nap(int64_t nanoseconds);

@@ -233,9 +233,8 @@ inline PoolKind pool_kind_of(const std::string& name) {
 
 // No more threads than the arithmetic is worth, waking one costing about as much as 1e5 operations, nor than cores.
 inline int worth(int threads, double operations) {
-  constexpr double each = 0.05;  // nanoseconds, roughly
   const int wanted = static_cast<int>(std::min(static_cast<double>(threads), 1.0 + operations / 1e5));
-  return wanted < 2 || better_alone(each * operations) ? 1 : std::min(wanted, cores(true));
+  return wanted < 2 || better_alone(operations) ? 1 : std::min(wanted, cores(true));
 }
 
 // Calls f(T(), S()) with the types of sums and of rows that go with what `array` holds. `half`: bfloat16 may be.

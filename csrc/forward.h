@@ -300,7 +300,7 @@ template <class Cell, class T, class S, bool fused>
 static bool forward_cell(const Forward<T, S>& f) {
   const LayerWeights<Cell, T, S> w(f, fused);
   const bool special = ForwardLanes<Cell, T, S, true, fused>::is_special(f);
-  const Plan plan = plan_for(f.ragged, f.threads, f.hidden, !special);
+  const Plan plan = plan_for(f.ragged, f.threads, f.hidden, special ? 0 : work_of<Cell>(f));
   const int64_t wide = f.hidden > f.outputs ? f.hidden : f.outputs, own = Walk<T, S>::own * wide * plan.lanes;
   const Buffer<T> work(plan.teams * own);
   const Buffer<S> starts(plan.teams * plan.lanes * f.outputs);

@@ -31,14 +31,15 @@ struct Plan {
 
 // A team shares columns when there are so few sequences that threads with their own would have few rows to a product,
 // or, their lengths being uneven, would wait for the thread that has the longest. In layers below `small`, waking and
-// waiting costs more than a share of a step saves.
-static inline Plan plan_for(const RaggedView& ragged, int threads, int64_t hidden, bool may_share) {
+// waiting costs more than a share of a step saves. `work`: operations of all steps; 0 where nothing can be shared.
+static inline Plan plan_for(const RaggedView& ragged, int threads, int64_t hidden, double work) {
   constexpr int64_t small = 128, block = 6;
   if (ragged.sequences < 1) return {1, 1, 1};
   const bool uneven = 4 * ragged.steps < 3 * ragged.longest * ragged.sequences;
   const int64_t few = uneven ? 8 : block / 2;  // sequences a thread
   Plan plan{static_cast<int>(at_most(threads, ragged.sequences)), 1, 1};
-  if (may_share && hidden >= small && threads > 1 && ragged.sequences <= few * threads) {
+  if (work > 0 && hidden >= small && threads > 1 && ragged.sequences <= few * threads) {
+    if (better_alone(work)) threads = 1;
     plan.teams = static_cast<int>(at_most(at_most(pieces(ragged.sequences, 2 * few), threads), most_teams));
     plan.size = threads / plan.teams;
   }
@@ -48,6 +49,12 @@ static inline Plan plan_for(const RaggedView& ragged, int threads, int64_t hidde
   const int64_t wanted = balanced < block ? block : (balanced + block / 2) / block * block;
   plan.lanes = static_cast<int>(at_most(at_most(wanted, most_lanes), pieces(ragged.sequences, plan.teams)));
   return plan;
+}
+
+// The operations of the recurrence of a layer, forwards or backwards.
+template <class Cell, class Task>
+static double work_of(const Task& task) {
+  return 2.0 * Cell::gates * static_cast<double>(task.ragged.steps * task.hidden) * static_cast<double>(task.outputs);
 }
 
 // Who walks lanes: a thread by itself, or the leader of a team, whose members have a share of the columns each.

@@ -228,7 +228,7 @@ template <class T>
 bool forward_lanes(const NormLstmForward<T>& p) {
   const int64_t hidden = p.hidden, all = 4 * hidden;
   const Packed<T> weight({p.weights.weight_hh, 1, hidden, hidden}, {all, 1, 0}, plain, p.threads);
-  const Plan plan = plan_for(p.ragged, p.threads, hidden, false);
+  const Plan plan = plan_for(p.ragged, p.threads, hidden, 0);
   const int64_t own = (Scratch<T>::own + 6 * plan.lanes) * hidden;
   const Buffer<T> zeros(padded<T>(all)), work(plan.teams * own);
   if (!weight.memory.data || !zeros.data || !work.data) return false;
@@ -272,7 +272,7 @@ template <class T>
 bool back_lanes(const NormLstmBack<T>& p) {
   const int64_t hidden = p.hidden, all = 4 * hidden, width = 14 * hidden, sequences = p.ragged.sequences;
   const Packed<T> weight({p.weights.weight_hh, hidden, 1, all}, {hidden, 1, 0}, plain, p.threads);
-  const Plan plan = plan_for(p.ragged, p.threads, hidden, false);
+  const Plan plan = plan_for(p.ragged, p.threads, hidden, 0);
   const int64_t own = (Scratch<T>::own + (6 + 14) * plan.lanes) * hidden;
   const Buffer<T> zeros(padded<T>(hidden)), work(plan.teams * own), vectors(sequences * width);
   if (!weight.memory.data || !zeros.data || !work.data || !vectors.data) return false;

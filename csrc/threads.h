@@ -91,7 +91,10 @@ class Lateness {
     constexpr int64_t stall = 200'000;  // nanoseconds
     if (left_ == 0) return;
     const int64_t waited = clock_now() - left_;
-    if (waited > stall && waited > left_ - began_) rest_helpers(waited);
+    if (waited <= stall)
+      helpers_came();
+    else if (waited > left_ - began_)
+      rest_helpers(waited);
   }
   Lateness() = default;
   Lateness(const Lateness&) = delete;
@@ -104,14 +107,18 @@ class Lateness {
 // Calls body(piece, thread) for every piece in [0, count), whoever is free taking the next.
 template <class Body>
 static void share(int threads, int64_t count, const Body& body) {
-  if (threads <= 1 || count <= 1) {
+  int64_t next = 0;
+  if (const int64_t alone = threads > 1 ? better_alone() : 0) {  // as long as that is better
     const FlushDenormals flush;
-    for (int64_t piece = 0; piece < count; ++piece) body(piece, 0);
+    for (const int64_t until = clock_now() + alone; next < count && clock_now() < until; ++next) body(next, 0);
+  }
+  if (threads <= 1 || count - next <= 1) {
+    const FlushDenormals flush;
+    for (; next < count; ++next) body(next, 0);
     return;
   }
-  int64_t next = 0;
   Lateness lateness;
-  crew(count < threads ? static_cast<int>(count) : threads, [&](int thread, int) {
+  crew(count - next < threads ? static_cast<int>(count - next) : threads, [&](int thread, int) {
     for (int64_t piece = take(&next); piece < count; piece = take(&next)) body(piece, thread);
     if (thread == 0) lateness.leave();
   });

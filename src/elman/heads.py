@@ -158,7 +158,7 @@ class Pool(nn.Module):
         return torch.cat(parts, dim=1), torch.stack(after, dim=1)
 
     def read(self, state: Tensor) -> Tensor:
-        """The result that a running state stands for, as `step` returned it for float32; zeros before the first step."""
+        """The result that a running state stands for, as `step` returned it, in float32; zeros before the first."""
         parts = []
         for index, kind in enumerate(self.kinds):
             total, count = state[:, index, :-2], state[:, index, -2:-1]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Sequence
 from typing import Any, NamedTuple, Self
 
@@ -193,9 +192,10 @@ def _packed(
 
 
 def _check_number(name: str, number: Any) -> None:
-    whole = hasattr(number, "__index__") and not isinstance(number, bool)
-    if not whole or not 1 <= operator.index(number) <= _MOST:
-        raise OptionError(f"{name} must be a whole number of at least 1 and at most {_MOST}, got {number!r}.")
+    if not hasattr(number, "__index__") or isinstance(number, bool) or number < 1:
+        raise OptionError(f"{name} must be a whole number of at least 1, got {number!r}.")
+    if number > _MOST:
+        raise OptionError(f"{name} may be at most {_MOST}, got {number!r}.")
 
 
 def _close(tensor: Tensor) -> Tensor:
