@@ -83,7 +83,7 @@ dev: $(VENV)/elman-tools
 	@$(MAKE) --no-print-directory $(VENV)/elman-dev
 
 bench: $(VENV)/elman-bench
-	for script in speed inference tutorial latency memory denormals accelerate; do \
+	for script in speed inference tutorial latency memory denormals oversubscribed accelerate; do \
 	    $(BIN)/python bench/$$script.py $(ARGS) || exit 1; done
 	$(BIN)/python bench/cells.py $(filter --write,$(ARGS))
 	$(BIN)/python bench/quality.py $(filter --write,$(ARGS))

@@ -160,7 +160,7 @@ struct Outer {
   bool* failed;      // set when there is no memory for work space
 };
 
-// out[index[n]] = sum of a[n] over n, in the order of n: what many steps want of the row they share.
+// out[index[n]] = sum of a[n] over n, in the order of n and in float64: what many steps want of the row they share.
 template <class T, class S = T>
 struct Collect {
   int threads;
@@ -169,6 +169,7 @@ struct Collect {
   int64_t a_stride;      //
   const int64_t* index;  // [steps], each in 0 ... rows - 1
   T* out;                // [rows, width]
+  bool* failed;          // set when there is no memory for work space
 };
 
 enum class ScanKind : int { min_gru = 0, min_lstm = 1, lru = 2 };
@@ -277,7 +278,7 @@ enum class PoolKind : int { mean = 0, max = 1, attention = 2 };
 
 // One row per sequence from all of its steps, step after step, so that a stream gets the same bits. The running state
 // of a sequence is [H + 2] numbers: the sum (or the greatest values, or the sum weighted by exp(score - peak)), then
-// the count of steps (or the sum of weights), then the peak score so far.
+// the count of steps (or the sum of weights), then the peak score so far; in float64, whatever the steps are in.
 //   mean       out = sum_t h_t / count
 //   max        out = max_t h_t
 //   attention  out = sum_t w_t h_t / sum_t w_t,  w_t = exp(score_t - peak)
@@ -288,12 +289,12 @@ struct Pool {
   int threads;
   int64_t hidden;
   RaggedView ragged;
-  const T* values;   // [N, H], rows `stride` apart
-  int64_t stride;    //
-  const T* scores;   // [N], attention only
-  const T* initial;  // [B, H + 2] or null: nothing seen yet
-  T* state;          // [B, H + 2] out
-  T* out;            // [B, H]     out
+  const T* values;        // [N, H], rows `stride` apart
+  int64_t stride;         //
+  const T* scores;        // [N], attention only
+  const double* initial;  // [B, H + 2] or null: nothing seen yet
+  double* state;          // [B, H + 2] out
+  T* out;                 // [B, H]     out
 };
 
 template <class T>
@@ -302,14 +303,14 @@ struct PoolBack {
   int threads;
   int64_t hidden;
   RaggedView ragged;
-  const T* values;  // as in forward
-  int64_t stride;   //
-  const T* scores;  // as in forward
-  const T* state;   // [B, H + 2] from forward
-  const T* out;     // [B, H]     from forward
-  const T* dout;    // [B, H]
-  T* dvalues;       // [N, H]     out
-  T* dscores;       // [N]        out, attention only
+  const T* values;      // as in forward
+  int64_t stride;       //
+  const T* scores;      // as in forward
+  const double* state;  // [B, H + 2] from forward
+  const T* out;         // [B, H]     from forward
+  const T* dout;        // [B, H]
+  T* dvalues;           // [N, H]     out
+  T* dscores;           // [N]        out, attention only
 };
 
 template <class T>

@@ -52,11 +52,23 @@ struct BackwardLanes {
   const Packed<T, S>& projection;  // weight_hr likewise; empty without one
   const T* zeros;
   const S* nothing;
-  Member member;
+  Walker walker;
   WalkBack<T, S> walk[most_lanes];
   RowBack<T, S> row[most_lanes];
   int active = 0;
   const bool special;  // extras or a projection
+
+  // The product of the step at hand: rows of saved gradients, and what they are added to.
+  S* saved[most_lanes];
+  T* target[most_lanes];
+  int rows = 0;
+  // The lanes whose sequence ends with it, and the one that begins there; -1: none.
+  struct Ending {
+    int64_t sequence, next;
+    T *dh, *dc;
+  };
+  Ending ending[most_lanes];
+  int endings = 0;
 
   static bool is_special(const Backward<T, S>& b) {
     const Extras<T>& e = b.extras;
@@ -65,13 +77,13 @@ struct BackwardLanes {
   }
 
   BackwardLanes(const Backward<T, S>& backward, const Packed<T, S>& weights, const Packed<T, S>& projected,
-                const T* zero, const S* none, const Member& mine, int lanes, T* work, S* starts)
+                const T* zero, const S* none, const Walker& mine, int lanes, T* work, S* starts)
       : b(backward),
         packed(weights),
         projection(projected),
         zeros(zero),
         nothing(none),
-        member(mine),
+        walker(mine),
         special(is_special(backward)) {
     const int64_t wide = b.hidden > b.outputs ? b.hidden : b.outputs;
     for (int m = 0; m < lanes; ++m) {
@@ -84,45 +96,75 @@ struct BackwardLanes {
       walk[m].past_cell = own + 4 * wide;
       walk[m].before = own + 5 * wide;
     }
-    while (active < lanes && begin(walk[active])) ++active;
-    while (active > 0) {
-      for (int m = 0; m < active; ++m) prepare(m);
-      gates();
-      member.wait();
-      if (special)
-        for (int m = 0; m < active; ++m) set_past_aside(m);
-      multiply();
-      if (special)
-        for (int m = 0; m < active; ++m) finish(m);
-      advance();
+    while (active < lanes && begin(walk[active])) {
+      load(walk[active].dh, walk[active].dc, walk[active].lane.sequence, 0, b.outputs, 0, b.hidden);
+      ++active;
+    }
+    for (int m = 0; m < active; ++m) prepare(m);
+    walker.team->run([&](int share) { gates(share); });
+    while (active > 0) special ? special_step() : step();
+  }
+
+  // The product of a step and the gates of the one before it need the same units of each other: a share does both. So
+  // the lanes move on first, and the product knows what it read from.
+  void step() {
+    keep_product();
+    advance();
+    for (int m = 0; m < active; ++m) prepare(m);
+    walker.team->run([&](int share) {
+      multiply(share);
+      end_lanes(share);
+      gates(share);
+    });
+  }
+
+  void special_step() {
+    keep_product();
+    for (int m = 0; m < active; ++m) set_past_aside(m);
+    multiply(0);
+    for (int m = 0; m < active; ++m) finish(m);
+    advance();
+    end_lanes(0);
+    for (int m = 0; m < active; ++m) prepare(m);
+    gates(0);
+  }
+
+  void keep_product() {
+    rows = active;
+    for (int m = 0; m < active; ++m) {
+      saved[m] = row[m].saved;
+      target[m] = walk[m].dh;
     }
   }
 
-  // The units whose gradients this member carries: those of its panels of columns.
-  int64_t first_unit() const { return member.first(packed.panels) * plain * Vec<T>::width; }
-  int64_t last_unit(int64_t width) const {
-    return member.rank + 1 == member.size ? width : member.last(packed.panels) * plain * Vec<T>::width;
+  // The units of `width` whose gradients a share carries: those of its panels of columns.
+  int64_t first_unit(int share) const { return walker.first(packed.panels, share) * plain * Vec<T>::width; }
+  int64_t last_unit(int share, int64_t width) const {
+    return share + 1 == walker.team->size() ? width : walker.last(packed.panels, share) * plain * Vec<T>::width;
   }
 
-  void pass(T* to, const T* from, int64_t width) const {
-    const int64_t first = first_unit(), count = last_unit(width) - first;
+  static void pass(T* to, const T* from, int64_t first, int64_t last) {
     if (from == nullptr)
-      fill(to + first, T(0), count);
+      fill(to + first, T(0), last - first);
     else
-      copy(to + first, from + first, count);
+      copy(to + first, from + first, last - first);
   }
 
+  // The gradient of the last state of a sequence, for the units [first, last) of h and of c.
+  void load(T* dh, T* dc, int64_t s, int64_t first, int64_t last, int64_t first_c, int64_t last_c) const {
+    pass(dh, b.dh_last == nullptr ? nullptr : b.dh_last + s * b.outputs, first, last);
+    if constexpr (Cell::has_cell) pass(dc, b.dc_last == nullptr ? nullptr : b.dc_last + s * b.hidden, first_c, last_c);
+  }
+
+  // The lane is given the next sequence that has steps; false when there is none left.
   bool begin(WalkBack<T, S>& lane) {
     int64_t s;
-    while (member.next(b.ragged, &s)) {
+    while (walker.next(b.ragged, &s)) {
       const int64_t first = b.ragged.offsets[s], last = b.ragged.offsets[s + 1];
-      const bool empty = first == last;
-      pass(empty ? b.dh0 + s * b.outputs : lane.dh, b.dh_last == nullptr ? nullptr : b.dh_last + s * b.outputs,
-           b.outputs);
-      if constexpr (Cell::has_cell)
-        pass(empty ? b.dc0 + s * b.hidden : lane.dc, b.dc_last == nullptr ? nullptr : b.dc_last + s * b.hidden,
-             b.hidden);
-      if (empty) continue;
+      if (first == last) {
+        load(b.dh0 + s * b.outputs, Cell::has_cell ? b.dc0 + s * b.hidden : nullptr, s, 0, b.outputs, 0, b.hidden);
+        continue;
+      }
       lane.lane = {s, b.reverse ? first : last - 1, last - first};
       if constexpr (Cell::rounds)
         for (int64_t u = 0; u < b.outputs; ++u)
@@ -197,10 +239,10 @@ struct BackwardLanes {
     }
   }
 
-  void gates() {
-    const int64_t last = last_unit(b.hidden);
+  void gates(int share) {
+    const int64_t last = last_unit(share, b.hidden);
     for (int m = 0; m < active; ++m)
-      for (int64_t u = first_unit(); u < last; u += Vec<T>::width)
+      for (int64_t u = first_unit(share); u < last; u += Vec<T>::width)
         Cell::step_back(row[m], b.hidden, u, static_cast<int>(at_most(Vec<T>::width, last - u)));
   }
 
@@ -212,19 +254,13 @@ struct BackwardLanes {
     fill(lane.dh, T(0), b.outputs);
   }
 
-  void multiply() {
+  void multiply(int share) {
     constexpr int64_t width = plain * Vec<T>::width;
-    S* saved[most_lanes];
-    T* target[most_lanes];
-    for (int m = 0; m < active; ++m) {
-      saved[m] = row[m].saved;
-      target[m] = walk[m].dh;
-    }
-    const int64_t last = member.last(packed.panels);
-    for (int64_t p = member.first(packed.panels); p < last; ++p)
+    const int64_t last = walker.last(packed.panels, share);
+    for (int64_t p = walker.first(packed.panels, share); p < last; ++p)
       with_vectors(pieces(b.outputs - p * width, Vec<T>::width), [&](auto vectors) {
-        in_blocks<block_rows<plain>>(active, [&](int m, auto rows) {
-          back_block<Cell, T, S, decltype(rows)::value, decltype(vectors)::value>(saved + m, target + m, b, packed, p);
+        in_blocks<block_rows<plain>>(rows, [&](int m, auto block) {
+          back_block<Cell, T, S, decltype(block)::value, decltype(vectors)::value>(saved + m, target + m, b, packed, p);
         });
       });
   }
@@ -249,7 +285,10 @@ struct BackwardLanes {
       for (int64_t u = 0; u < b.hidden; ++u) lane.dc[u] += lane.past_cell[u];
   }
 
+  // Every lane moves on; where a sequence has ended, the next one begins, or the lanes close up. Gradients are left to
+  // `end_lanes`.
   void advance() {
+    endings = 0;
     for (int m = 0; m < active;) {
       WalkBack<T, S>& lane = walk[m];
       lane.lane.step += b.reverse ? 1 : -1;
@@ -257,9 +296,10 @@ struct BackwardLanes {
         ++m;
         continue;
       }
-      pass(b.dh0 + lane.lane.sequence * b.outputs, lane.dh, b.outputs);
-      if constexpr (Cell::has_cell) pass(b.dc0 + lane.lane.sequence * b.hidden, lane.dc, b.hidden);
+      Ending& end = ending[endings++];
+      end = {lane.lane.sequence, -1, lane.dh, lane.dc};
       if (begin(lane)) {
+        end.next = lane.lane.sequence;
         ++m;
         continue;
       }
@@ -267,6 +307,16 @@ struct BackwardLanes {
       const WalkBack<T, S> ended = lane;
       lane = walk[active];
       walk[active] = ended;
+    }
+  }
+
+  void end_lanes(int share) {
+    const int64_t first = first_unit(share), last = last_unit(share, b.outputs), last_c = last_unit(share, b.hidden);
+    for (int i = 0; i < endings; ++i) {
+      const Ending& end = ending[i];
+      pass(b.dh0 + end.sequence * b.outputs, end.dh, first, last);
+      if constexpr (Cell::has_cell) pass(b.dc0 + end.sequence * b.hidden, end.dc, first, last_c);
+      if (end.next >= 0) load(end.dh, end.dc, end.next, first, last, first, last_c);
     }
   }
 };
@@ -280,18 +330,18 @@ static bool backward_cell(const Backward<T, S>& b) {
                             {b.weight_hh + straight * b.outputs, b.outputs, 1, apart});
   const Packed<T, S> projection({b.weight_hr, b.hidden, 1, b.weight_hr == nullptr ? 0 : b.outputs},
                                 {b.weight_hr == nullptr ? 0 : b.hidden, 1, 0}, plain, b.threads);
-  const Plan plan = plan_for(b.ragged, b.threads, b.hidden, !Run::is_special(b));
+  const Plan plan = plan_for(b.ragged, b.threads, b.hidden, Run::is_special(b) ? 0 : work_of<Cell>(b));
   const int64_t own = WalkBack<T, S>::own * wide * plan.lanes;
   const int64_t padded = pieces(wide, plain * Vec<T>::width) * plain * Vec<T>::width;
   const Buffer<T> zeros(padded), work(plan.teams * own);
-  const Buffer<S> nothing(b.outputs), starts(plan.teams * plan.size * plan.lanes * b.outputs);
+  const Buffer<S> nothing(b.outputs), starts(plan.teams * plan.lanes * b.outputs);
   if (!packed.memory.data || !projection.memory.data || !zeros.data || !work.data || !nothing.data || !starts.data)
     return false;
   fill(zeros.data, T(0), padded);
   fill(nothing.data, S{}, b.outputs);
-  in_teams(plan, [&](const Member& member, int team) {
-    S* own_starts = starts.data + (team * plan.size + member.rank) * plan.lanes * b.outputs;
-    Run(b, packed, projection, zeros.data, nothing.data, member, plan.lanes, work.data + team * own, own_starts);
+  in_teams(plan, [&](const Walker& walker, int team) {
+    S* own_starts = starts.data + team * plan.lanes * b.outputs;
+    Run(b, packed, projection, zeros.data, nothing.data, walker, plan.lanes, work.data + team * own, own_starts);
   });
   return true;
 }

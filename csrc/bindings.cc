@@ -77,22 +77,29 @@ Extras<T> extras_of(const Optional& decay, const Optional& drop, const Optional&
   return e;
 }
 
-void check_index(const Array& index, const char* name, int64_t steps, int64_t rows) {
+// `index` [steps], copied, each below `rows`.
+std::vector<int64_t> checked_index(const Array& index, int64_t steps, int64_t rows) {
+  const char* name = "index";
   if (index.dtype() != nb::dtype<int64_t>())
     throw ShapeFault(std::string(name) + " must be int64, got " + type_of(index));
   if (index.ndim() != 1 || static_cast<int64_t>(index.shape(0)) != steps)
     throw ShapeFault(std::string(name) + " must have shape [" + std::to_string(steps) + "], got " + shape_of(index));
   check_close(index, name);
-  const int64_t* data = static_cast<const int64_t*>(index.data());
-  for (int64_t n = 0; n < steps; ++n)
-    if (data[n] < 0 || data[n] >= rows)
+  std::vector<int64_t> own = copied(index);
+  for (size_t n = 0; n < own.size(); ++n)
+    if (own[n] < 0 || own[n] >= rows)
       throw ShapeFault(std::string(name) + " must lie in 0 ... " + std::to_string(rows - 1) + ", but " + name + "[" +
-                       std::to_string(n) + "] = " + std::to_string(data[n]));
+                       std::to_string(n) + "] = " + std::to_string(own[n]));
+  return own;
+}
+
+std::vector<int64_t> checked_index(const Optional& index, int64_t steps, int64_t rows) {
+  return index ? checked_index(*index, steps, rows) : std::vector<int64_t>();
 }
 
 void check_batch(const Array& offsets, int64_t steps, const Optional& index, int64_t rows) {
   checked(offsets, steps);
-  if (index) check_index(*index, "index", steps, rows);
+  checked_index(index, steps, rows);
 }
 
 void forward(const std::string& cell, bool reverse, bool save, int threads, const Array& x, const Optional& index,
@@ -115,7 +122,7 @@ void forward(const std::string& cell, bool reverse, bool save, int threads, cons
     throw ShapeFault(cell + " expects inputs of width " + std::to_string(weight_ih.shape(1)) +
                      ", got values of shape " + shape_of(x) + ". Build it with inputs=" + std::to_string(inputs) +
                      ", or check what feeds it.");
-  if (index) check_index(*index, "index", steps, x_rows);
+  const std::vector<int64_t> rows = checked_index(index, steps, x_rows);
   by_type(x, "x", true, [&](auto t, auto s) {
     using T = decltype(t);
     using S = decltype(s);
@@ -131,7 +138,7 @@ void forward(const std::string& cell, bool reverse, bool save, int threads, cons
     f.ragged = ragged.view();
     f.x = read_rows<S>(x, "x", x_rows, inputs, &f.x_stride);
     f.x_rows = x_rows;
-    f.index = index ? static_cast<const int64_t*>(index->data()) : nullptr;
+    f.index = index ? rows.data() : nullptr;
     f.weight_ih = read<T>(weight_ih, "weight_ih", sizes.columns, inputs);
     f.weight_hh = read<T>(weight_hh, "weight_hh", sizes.columns, outputs);
     f.bias_ih = read_vector<T>(bias_ih, "bias_ih", sizes.columns);
@@ -275,7 +282,7 @@ void outer(int threads, const Array& a, const Array& b, const Out& out) {
 void collect(int threads, const Array& a, const Array& index, const Out& out) {
   const int64_t steps = rows_of(a, "a"), width = static_cast<int64_t>(a.shape(1));
   const int64_t rows = rows_of(Array(out), "out");
-  check_index(index, "index", steps, rows);
+  const std::vector<int64_t> own = checked_index(index, steps, rows);
   by_type(a, "a", true, [&](auto t, auto s) {
     using T = decltype(t);
     using S = decltype(s);
@@ -285,11 +292,9 @@ void collect(int threads, const Array& a, const Array& index, const Out& out) {
     c.rows = rows;
     c.width = width;
     c.a = read_rows<S>(a, "a", steps, width, &c.a_stride);
-    c.index = static_cast<const int64_t*>(index.data());
+    c.index = own.data();
     c.out = write<T>(out, "out", rows, width);
-    const auto kernel = kernels_for(t, s).collect;
-    const nb::gil_scoped_release free;
-    kernel(c);
+    run_free(kernels_for(t, s).collect, c);
   });
 }
 
@@ -386,7 +391,8 @@ struct NormArrays {
   const Array& gain_cell;
   const Optional& bias_cell;
   int64_t hidden() const {
-    const int64_t hidden = static_cast<int64_t>(weight_hh.ndim() == 2 ? weight_hh.shape(1) : 0);
+    rows_of(weight_hh, "weight_hh");
+    const int64_t hidden = static_cast<int64_t>(weight_hh.shape(1));
     check_rows(weight_hh, "weight_hh", 4 * hidden, hidden);
     return hidden;
   }
@@ -477,8 +483,8 @@ void pool_forward(const std::string& name, int threads, const Array& values, con
     p.values = static_cast<const T*>(values.data());
     p.stride = values.stride(0);
     p.scores = read_vector<T>(scores, "scores", steps);
-    p.initial = read<T>(initial, "initial", sequences, hidden + 2);
-    p.state = write<T>(state, "state", sequences, hidden + 2);
+    p.initial = read<double>(initial, "initial", sequences, hidden + 2);
+    p.state = write<double>(state, "state", sequences, hidden + 2);
     p.out = write<T>(out, "out", sequences, hidden);
     const nb::gil_scoped_release free;
     pool(p);
@@ -505,7 +511,7 @@ void pool_backward(const std::string& name, int threads, const Array& values, co
     p.values = static_cast<const T*>(values.data());
     p.stride = values.stride(0);
     p.scores = read_vector<T>(scores, "scores", steps);
-    p.state = read<T>(state, "state", sequences, hidden + 2);
+    p.state = read<double>(state, "state", sequences, hidden + 2);
     p.out = read<T>(out, "out", sequences, hidden);
     p.dout = read<T>(dout, "dout", sequences, hidden);
     p.dvalues = write<T>(dvalues, "dvalues", steps, hidden);

@@ -6,6 +6,7 @@
 #include <nanobind/stl/vector.h>
 
 #include <cstring>
+#include <limits>
 #include <string>
 #include <thread>
 
@@ -109,7 +110,10 @@ StepperLayer checked(const Layer& from, int64_t below) {
 }
 
 void check_sequences(int64_t sequences) {
+  constexpr int64_t most = std::numeric_limits<int32_t>::max();
   if (sequences < 1) throw ShapeFault("sequences must be at least 1, got " + std::to_string(sequences));
+  if (sequences > most)
+    throw ShapeFault("sequences may be at most " + std::to_string(most) + ", got " + std::to_string(sequences));
 }
 
 void make(Stepper* self, const std::vector<Layer>& from, int store, int64_t sequences, int threads) {
@@ -123,10 +127,12 @@ void make(Stepper* self, const std::vector<Layer>& from, int store, int64_t sequ
 // The numbers of sequences, which Python made int64 and close.
 const int64_t* numbers(const Array& rows) { return static_cast<const int64_t*>(rows.data()); }
 
-// Rows that exist, each once. The stepper is held.
-void check_distinct(Stepper& stepper, const Array& rows) {
-  if (!stepper.distinct(numbers(rows), static_cast<int64_t>(rows.shape(0))))
+// Rows that exist, each once: the stepper's copy of them. The stepper is held.
+const int64_t* checked_rows(Stepper& stepper, const Array& rows) {
+  const int64_t* chosen = stepper.distinct(numbers(rows), static_cast<int64_t>(rows.shape(0)));
+  if (chosen == nullptr)
     throw ShapeFault("rows must be different sequences from 0 to " + std::to_string(stepper.sequences() - 1));
+  return chosen;
 }
 
 void run(Stepper& stepper, const float* x, const int64_t* rows, int64_t count, float* out) {
@@ -154,52 +160,72 @@ void step(Stepper& stepper, nb::handle x, int64_t count, nb::handle out) {
 void step_at(Stepper& stepper, nb::handle x, int64_t count, nb::handle out) {
   const Hold hold(stepper);
   check_count(stepper, count);
-  run(stepper, address(x), nullptr, count, address(out));
+  const float* data = address(x);
+  if (data == nullptr && stepper.inputs() > 0) throw ShapeFault("x has no memory. Give a tensor that holds numbers.");
+  run(stepper, data, nullptr, count, address(out));
 }
 
 // `room` rows fit where the result goes.
 void step_rows(Stepper& stepper, nb::handle x, const Array& rows, int64_t room, nb::handle out) {
   const Hold hold(stepper);
   check_count(stepper, room);
-  check_distinct(stepper, rows);
+  const int64_t* chosen = checked_rows(stepper, rows);
   const int64_t count = static_cast<int64_t>(rows.shape(0));
   const Input input(x, count, stepper.inputs());
-  run(stepper, input.data(), numbers(rows), count, address(out));
+  run(stepper, input.data(), chosen, count, address(out));
 }
 
 void reset(Stepper& stepper, const Optional& rows) {
   const Hold hold(stepper);
   if (!rows) return stepper.reset(nullptr, stepper.sequences());
-  check_distinct(stepper, *rows);
-  stepper.reset(numbers(*rows), static_cast<int64_t>(rows->shape(0)));
+  stepper.reset(checked_rows(stepper, *rows), static_cast<int64_t>(rows->shape(0)));
 }
 
 void select(Stepper& stepper, const Array& rows) {
   const Hold hold(stepper);
-  const int64_t count = static_cast<int64_t>(rows.shape(0));
-  check_sequences(count);
-  for (int64_t m = 0; m < count; ++m)
-    if (numbers(rows)[m] < 0 || numbers(rows)[m] >= stepper.sequences())
-      throw ShapeFault("rows[" + std::to_string(m) + "] = " + std::to_string(numbers(rows)[m]) +
+  check_sequences(static_cast<int64_t>(rows.shape(0)));
+  const std::vector<int64_t> own = copied(rows);
+  for (size_t m = 0; m < own.size(); ++m)
+    if (own[m] < 0 || own[m] >= stepper.sequences())
+      throw ShapeFault("rows[" + std::to_string(m) + "] = " + std::to_string(own[m]) +
                        " is no sequence of this stepper, which has " + std::to_string(stepper.sequences()));
-  stepper.select(numbers(rows), count);
+  stepper.select(own.data(), static_cast<int64_t>(own.size()));
 }
 
-void check_state(const Stepper& stepper, int64_t layer, bool cell) {
-  if (layer < 0 || layer >= stepper.layers() || (cell && !stepper.has_cell(layer)))
-    throw ShapeFault("there is no such state");
+// Calls each(i, layer, cell) for the i-th tensor of a state: h of every layer, followed by c of an LSTM.
+template <class Each>
+void for_each_state(const Stepper& stepper, size_t count, const Each& each) {
+  size_t i = 0;
+  for (int64_t layer = 0; layer < stepper.layers(); ++layer)
+    for (const bool cell : {false, true})
+      if (!cell || stepper.has_cell(layer)) {
+        if (i == count) throw ShapeFault("a state of this stepper has more than " + std::to_string(count) + " tensors");
+        each(i++, layer, cell);
+      }
+  if (i != count) throw ShapeFault("a state of this stepper has " + std::to_string(i) + " tensors");
 }
 
-void read_state(Stepper& stepper, int64_t layer, bool cell, const Out& to) {
+// Of all layers as they are between two steps. False when the stepper no longer has `count` sequences.
+bool read_state(Stepper& stepper, int64_t count, const std::vector<Out>& to) {
   const Hold hold(stepper);
-  check_state(stepper, layer, cell);
-  stepper.read(layer, cell, write<float>(to, "state", stepper.sequences(), stepper.hidden(layer)));
+  if (count != stepper.sequences()) return false;
+  const auto place = [&](size_t i, int64_t layer) {
+    return write<float>(to[i], "state", count, stepper.hidden(layer));
+  };
+  for_each_state(stepper, to.size(),
+                 [&](size_t i, int64_t layer, bool cell) { stepper.read(layer, cell, place(i, layer)); });
+  return true;
 }
 
-void write_state(Stepper& stepper, int64_t layer, bool cell, const Array& from) {
+// All of it or, where something does not fit, nothing.
+void write_state(Stepper& stepper, const std::vector<Array>& from) {
   const Hold hold(stepper);
-  check_state(stepper, layer, cell);
-  stepper.write(layer, cell, read<float>(from, "state", stepper.sequences(), stepper.hidden(layer)));
+  const auto place = [&](size_t i, int64_t layer) {
+    return read<float>(from[i], "state", stepper.sequences(), stepper.hidden(layer));
+  };
+  for_each_state(stepper, from.size(), [&](size_t i, int64_t layer, bool) { place(i, layer); });
+  for_each_state(stepper, from.size(),
+                 [&](size_t i, int64_t layer, bool cell) { stepper.write(layer, cell, place(i, layer)); });
 }
 
 }  // namespace
@@ -220,8 +246,8 @@ void bind_stepper(nb::module_& m) {
       .def("step_rows", &step_rows, "x"_a.none(), "rows"_a, "room"_a, "out"_a)
       .def("reset", &reset, "rows"_a.none())
       .def("select", &select, "rows"_a)
-      .def("read", &read_state, "layer"_a, "cell"_a, "to"_a)
-      .def("write", &write_state, "layer"_a, "cell"_a, "from"_a)
+      .def("read", &read_state, "count"_a, "to"_a)
+      .def("write", &write_state, "from"_a)
       .def_prop_ro("inputs", &Stepper::inputs)
       .def_prop_ro("outputs", &Stepper::outputs)
       .def_prop_ro("sequences", &Stepper::sequences)

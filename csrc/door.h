@@ -8,11 +8,15 @@
 #include <sys/mman.h>
 #endif
 
+#include <algorithm>
 #include <optional>
 #include <stdexcept>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "api.h"
+#include "cores.h"
 #include "ragged.h"
 
 namespace nb = nanobind;
@@ -167,10 +171,24 @@ T* write_vector(const Out& array, const char* name, int64_t count) {
   return static_cast<T*>(array.data());
 }
 
+// Sizes are multiplied with each other: none is so large that a product of those that exist in memory overflows. A
+// matrix without rows may claim any width.
+constexpr size_t largest_size = size_t(1) << 40;
+
 inline int64_t rows_of(const Array& array, const char* name) {
   if (array.ndim() != 2)
     throw ShapeFault(std::string(name) + " must be two-dimensional [steps, width], got shape " + shape_of(array));
+  if (array.shape(0) > largest_size || array.shape(1) > largest_size)
+    throw ShapeFault(std::string(name) + " may have at most " + std::to_string(largest_size) +
+                     " rows and columns, got shape " + shape_of(array));
   return static_cast<int64_t>(array.shape(0));
+}
+
+// The whole numbers of `array` [count], copied: what addresses are made of is checked and used where no other thread
+// can change it in between.
+inline std::vector<int64_t> copied(const Array& array) {
+  const int64_t* data = static_cast<const int64_t*>(array.data());
+  return {data, data + array.shape(0)};
 }
 
 inline Ragged checked(const Array& offsets, int64_t steps) {
@@ -178,11 +196,10 @@ inline Ragged checked(const Array& offsets, int64_t steps) {
   if (offsets.ndim() != 1) throw ShapeFault("offsets must be one-dimensional, got shape " + shape_of(offsets));
   if (offsets.shape(0) == 0) throw ShapeFault("offsets must have at least one element (sequences + 1), got none");
   check_close(offsets, "offsets");
-  const int64_t* data = static_cast<const int64_t*>(offsets.data());
-  const int64_t count = static_cast<int64_t>(offsets.shape(0));
-  const std::string fault = fault_of_offsets(data, count, steps);
+  std::vector<int64_t> own = copied(offsets);
+  const std::string fault = fault_of_offsets(own, steps);
   if (!fault.empty()) throw ShapeFault(fault);
-  return Ragged(data, count - 1);
+  return Ragged(std::move(own));
 }
 
 inline Kind kind_of(const std::string& name) {
@@ -214,10 +231,10 @@ inline PoolKind pool_kind_of(const std::string& name) {
   throw ShapeFault("pool must be one of mean, max, attention, got " + name);
 }
 
-// No more threads than the arithmetic is worth: waking one costs about as much as 1e5 operations.
+// No more threads than the arithmetic is worth, waking one costing about as much as 1e5 operations, nor than cores.
 inline int worth(int threads, double operations) {
-  const double most = 1.0 + operations / 1e5;
-  return most < threads ? static_cast<int>(most) : (threads < 1 ? 1 : threads);
+  const int wanted = static_cast<int>(std::min(static_cast<double>(threads), 1.0 + operations / 1e5));
+  return wanted < 2 || better_alone(operations) ? 1 : std::min(wanted, cores(true));
 }
 
 // Calls f(T(), S()) with the types of sums and of rows that go with what `array` holds. `half`: bfloat16 may be.
@@ -230,8 +247,8 @@ void by_type(const Array& array, const char* name, bool half, const F& f) {
   else if (half && array.dtype() == dtype_of<Bf16>())
     f(float(), Bf16());
   else
-    throw ShapeFault(std::string(name) + " must be float32 or float64, got " + type_of(array) +
-                     ". Convert it first, for example with .float().");
+    throw ShapeFault(std::string(name) + " must be " + (half ? "float32, float64 or bfloat16" : "float32 or float64") +
+                     ", got " + type_of(array) + ". Convert it first, for example with .float().");
 }
 
 // A matrix whose rows may lie apart.

@@ -92,13 +92,13 @@ static void step_block(const Row<T, S>* row, const Forward<T, S>& f, const Layer
     }
 }
 
-// One step of `count` lanes. The panel is the outer loop: it is read from far once and used by every lane.
+// One step of `count` lanes, for the panels [first, last). The panel is the outer loop: it is read from far once and
+// used by every lane.
 template <class Cell, class T, class S, bool save, bool fused>
 static void step_lanes(const Row<T, S>* row, int count, const Forward<T, S>& f, const LayerWeights<Cell, T, S>& w,
-                       const Member& member) {
+                       int64_t first, int64_t last) {
   constexpr int most = block_rows<Cell::gates * Cell::blocks + (Cell::apart && fused ? 1 : 0)>;
-  const int64_t last = member.last(w.both.panels);
-  for (int64_t p = member.first(w.both.panels); p < last; ++p)
+  for (int64_t p = first; p < last; ++p)
     in_blocks<most>(
         count, [&](int m, auto rows) { step_block<Cell, T, S, decltype(rows)::value, save, fused>(row + m, f, w, p); });
 }
@@ -128,15 +128,15 @@ template <class Cell, class T, class S, bool save, bool fused>
 struct ForwardLanes {
   const Forward<T, S>& f;
   const LayerWeights<Cell, T, S>& w;
-  Member member;
+  Walker walker;
   Walk<T, S> walk[most_lanes];
   Row<T, S> row[most_lanes];
   int active = 0;
   const bool special;  // extras or a projection
 
-  ForwardLanes(const Forward<T, S>& forward, const LayerWeights<Cell, T, S>& weights, const Member& mine, int lanes,
+  ForwardLanes(const Forward<T, S>& forward, const LayerWeights<Cell, T, S>& weights, const Walker& mine, int lanes,
                T* work, S* starts)
-      : f(forward), w(weights), member(mine), special(is_special(forward)) {
+      : f(forward), w(weights), walker(mine), special(is_special(forward)) {
     const int64_t wide = f.hidden > f.outputs ? f.hidden : f.outputs;
     for (int m = 0; m < lanes; ++m) {
       T* own = work + m * Walk<T, S>::own * wide;
@@ -150,10 +150,12 @@ struct ForwardLanes {
     while (active < lanes && begin(walk[active])) ++active;
     while (active > 0) {
       for (int m = 0; m < active; ++m) prepare(m);
-      step_lanes<Cell, T, S, save, fused>(row, active, f, w, member);
+      const int64_t panels = w.both.panels;
+      walker.team->run([&](int share) {
+        step_lanes<Cell, T, S, save, fused>(row, active, f, w, walker.first(panels, share), walker.last(panels, share));
+      });
       if (special)
         for (int m = 0; m < active; ++m) finish(m);
-      member.wait();
       advance();
     }
   }
@@ -164,14 +166,10 @@ struct ForwardLanes {
            e.keep_cell != nullptr;
   }
 
-  // Each member writes the share of the last state that it computed.
   template <class From>
-  void end(T* to, const From* from, int64_t sequence, int64_t width) const {
-    const int64_t unit = Cell::blocks * Vec<T>::width, panels = w.both.panels;
-    const int64_t first = member.size == 1 ? 0 : member.first(panels) * unit;
-    const int64_t last = member.size == 1 ? width : at_most(member.last(panels) * unit, width);
-    for (int64_t u = first; u < last; u += Vec<T>::width) {
-      const int n = static_cast<int>(at_most(Vec<T>::width, last - u));
+  static void end(T* to, const From* from, int64_t sequence, int64_t width) {
+    for (int64_t u = 0; u < width; u += Vec<T>::width) {
+      const int n = static_cast<int>(at_most(Vec<T>::width, width - u));
       const auto value = from == nullptr ? Vec<T>::all(0) : Units<T>::get(from + u, n);
       Units<T>::put(to + sequence * width + u, value, n);
     }
@@ -180,7 +178,7 @@ struct ForwardLanes {
   // The lane begins the next sequence that has steps; false when there is none left.
   bool begin(Walk<T, S>& lane) {
     int64_t s;
-    while (member.next(f.ragged, &s)) {
+    while (walker.next(f.ragged, &s)) {
       const int64_t first = f.ragged.offsets[s], last = f.ragged.offsets[s + 1];
       const T* h0 = f.h0 == nullptr ? nullptr : f.h0 + s * f.outputs;
       const T* c0 = f.c0 == nullptr ? nullptr : f.c0 + s * f.hidden;
@@ -302,10 +300,10 @@ template <class Cell, class T, class S, bool fused>
 static bool forward_cell(const Forward<T, S>& f) {
   const LayerWeights<Cell, T, S> w(f, fused);
   const bool special = ForwardLanes<Cell, T, S, true, fused>::is_special(f);
-  const Plan plan = plan_for(f.ragged, f.threads, f.hidden, !special);
+  const Plan plan = plan_for(f.ragged, f.threads, f.hidden, special ? 0 : work_of<Cell>(f));
   const int64_t wide = f.hidden > f.outputs ? f.hidden : f.outputs, own = Walk<T, S>::own * wide * plan.lanes;
   const Buffer<T> work(plan.teams * own);
-  const Buffer<S> starts(plan.teams * plan.size * plan.lanes * f.outputs);
+  const Buffer<S> starts(plan.teams * plan.lanes * f.outputs);
   if (w.failed() || !work.data || !starts.data) return false;
   if constexpr (!fused) {
     T* pre = f.table;
@@ -330,13 +328,13 @@ static bool forward_cell(const Forward<T, S>& f) {
                             nullptr}))
       return false;
   }
-  in_teams(plan, [&](const Member& member, int team) {
+  in_teams(plan, [&](const Walker& walker, int team) {
     T* own_work = work.data + team * own;
-    S* own_starts = starts.data + (team * plan.size + member.rank) * plan.lanes * f.outputs;
+    S* own_starts = starts.data + team * plan.lanes * f.outputs;
     if (f.save)
-      ForwardLanes<Cell, T, S, true, fused>(f, w, member, plan.lanes, own_work, own_starts);
+      ForwardLanes<Cell, T, S, true, fused>(f, w, walker, plan.lanes, own_work, own_starts);
     else
-      ForwardLanes<Cell, T, S, false, fused>(f, w, member, plan.lanes, own_work, own_starts);
+      ForwardLanes<Cell, T, S, false, fused>(f, w, walker, plan.lanes, own_work, own_starts);
   });
   return true;
 }

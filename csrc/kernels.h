@@ -58,7 +58,7 @@ static void outer(const Outer<T, S>& o) {
 
 template <class T, class S>
 static void collect(const Collect<T, S>& c) {
-  collect_rows(c);
+  *c.failed = !collect_rows(c);
 }
 
 template <class T, class S>

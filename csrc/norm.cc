@@ -176,12 +176,12 @@ struct NormLstm : Units<T> {
 // begin(m, sequence) and ends it with end(m, sequence); steps(lane, active) takes a step of every lane; move(from, to)
 // closes up.
 template <class Begin, class Steps, class End, class Move>
-void walk_lanes(const RaggedView& ragged, Member member, int lanes, bool from_last, const Begin& begin,
+void walk_lanes(const RaggedView& ragged, const Walker& walker, int lanes, bool from_last, const Begin& begin,
                 const Steps& steps, const End& end, const Move& move) {
   Lane lane[most_lanes];
   int active = 0;
   const auto next = [&](int m) {
-    for (int64_t s; member.next(ragged, &s);) {
+    for (int64_t s; walker.next(ragged, &s);) {
       const int64_t first = ragged.offsets[s], last = ragged.offsets[s + 1];
       begin(m, s);
       lane[m] = {s, from_last ? last - 1 : first, last - first};
@@ -228,17 +228,17 @@ template <class T>
 bool forward_lanes(const NormLstmForward<T>& p) {
   const int64_t hidden = p.hidden, all = 4 * hidden;
   const Packed<T> weight({p.weights.weight_hh, 1, hidden, hidden}, {all, 1, 0}, plain, p.threads);
-  const Plan plan = plan_for(p.ragged, p.threads, hidden, false);
+  const Plan plan = plan_for(p.ragged, p.threads, hidden, 0);
   const int64_t own = (Scratch<T>::own + 6 * plan.lanes) * hidden;
   const Buffer<T> zeros(padded<T>(all)), work(plan.teams * own);
   if (!weight.memory.data || !zeros.data || !work.data) return false;
   fill(zeros.data, T(0), padded<T>(all));
-  in_teams(plan, [&](const Member& member, int team) {
+  in_teams(plan, [&](const Walker& walker, int team) {
     const Scratch<T> scratch(work.data + team * own, hidden);
     T *h = work.data + team * own + Scratch<T>::own * hidden, *c = h + plan.lanes * hidden;
     T* sums = c + plan.lanes * hidden;  // [lanes, 4 H]
     walk_lanes(
-        p.ragged, member, plan.lanes, p.reverse,
+        p.ragged, walker, plan.lanes, p.reverse,
         [&](int m, int64_t s) {
           start(h + m * hidden, p.h0, s, hidden);
           start(c + m * hidden, p.c0, s, hidden);
@@ -272,20 +272,22 @@ template <class T>
 bool back_lanes(const NormLstmBack<T>& p) {
   const int64_t hidden = p.hidden, all = 4 * hidden, width = 14 * hidden, sequences = p.ragged.sequences;
   const Packed<T> weight({p.weights.weight_hh, hidden, 1, all}, {hidden, 1, 0}, plain, p.threads);
-  const Plan plan = plan_for(p.ragged, p.threads, hidden, false);
-  const int64_t own = (Scratch<T>::own + 6 * plan.lanes) * hidden;
+  const Plan plan = plan_for(p.ragged, p.threads, hidden, 0);
+  const int64_t own = (Scratch<T>::own + (6 + 14) * plan.lanes) * hidden;
   const Buffer<T> zeros(padded<T>(hidden)), work(plan.teams * own), vectors(sequences * width);
   if (!weight.memory.data || !zeros.data || !work.data || !vectors.data) return false;
   fill(zeros.data, T(0), padded<T>(hidden));
-  in_teams(plan, [&](const Member& member, int team) {
+  in_teams(plan, [&](const Walker& walker, int team) {
     const Scratch<T> scratch(work.data + team * own, hidden);
     T *dh = work.data + team * own + Scratch<T>::own * hidden, *dc = dh + plan.lanes * hidden;
-    T* d_sums = dc + plan.lanes * hidden;  // [lanes, 4 H]
+    T* d_sums = dc + plan.lanes * hidden;      // [lanes, 4 H]
+    T* d_vectors = d_sums + plan.lanes * all;  // [lanes, 14 H] of the last steps
     walk_lanes(
-        p.ragged, member, plan.lanes, !p.reverse,
+        p.ragged, walker, plan.lanes, !p.reverse,
         [&](int m, int64_t s) {
           start(dh + m * hidden, p.dh_last, s, hidden);
           start(dc + m * hidden, p.dc_last, s, hidden);
+          fill(d_vectors + m * width, T(0), width);
           fill(vectors.data + s * width, T(0), width);
         },
         [&](const Lane* lane, int active) {
@@ -293,8 +295,10 @@ bool back_lanes(const NormLstmBack<T>& p) {
             const int64_t t = lane[m].step, s = lane[m].sequence, before = p.reverse ? t + 1 : t - 1;
             const T* c0 = p.c0 == nullptr ? nullptr : p.c0 + s * hidden;
             NormLstm<T>::step_back(p, scratch, t, lane[m].left == 1 ? c0 : p.cells + before * hidden, dh + m * hidden,
-                                   dc + m * hidden, d_sums + m * all, vectors.data + s * width);
+                                   dc + m * hidden, d_sums + m * all, d_vectors + m * width);
             copy(p.d_sums + t * all, d_sums + m * all, all);
+            if ((lane[m].left - 1) % summed_steps == 0)
+              carry_over(vectors.data + s * width, d_vectors + m * width, width);
           }
           linear_rows(d_sums, all, all, weight, zeros.data, dh, hidden, hidden, 0, active);
         },
@@ -306,12 +310,10 @@ bool back_lanes(const NormLstmBack<T>& p) {
           if (from == to) return;
           copy(dh + to * hidden, dh + from * hidden, hidden);
           copy(dc + to * hidden, dc + from * hidden, hidden);
+          copy(d_vectors + to * width, d_vectors + from * width, width);
         });
   });
-  fill(p.d_vectors, T(0), width);
-  for (int64_t s = 0; s < sequences; ++s)
-    for (int64_t u = 0; u < width; ++u) p.d_vectors[u] += vectors.data[s * width + u];
-  return true;
+  return sum_rows(p.d_vectors, vectors.data, sequences, width);
 }
 
 }  // namespace

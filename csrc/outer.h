@@ -11,7 +11,7 @@
 namespace elman {
 namespace ELMAN_SET {
 
-constexpr int64_t chunk_steps = 128;  // even; what fits the second cache with its part of the sums
+constexpr int64_t chunk_steps = summed_steps;  // even; what fits the second cache with its part of the sums
 
 // Copies `count` numbers of two steps into a chunk: `a` of an even step and `b` of the next.
 template <class S>
@@ -258,21 +258,30 @@ static bool gradient_cell(const Gradient<T, S>& g) {
   return outer_tiles<S>(g.threads, g.ragged.steps, rows, panels * parts, height, tile, finish);
 }
 
-// Whoever is free takes the next few columns, and adds up all steps for them.
+// Whoever is free takes the next few columns, and adds up all steps for them, in float64: thousands of steps may share
+// a row. False when there is no memory.
 template <class T, class S>
-static void collect_rows(const Collect<T, S>& c) {
+static bool collect_rows(const Collect<T, S>& c) {
   constexpr int64_t width = plain * Vec<T>::width;
-  share(c.threads, pieces(c.width, width), [&](int64_t piece, int) {
-    const int64_t first = piece * width, last = at_most(first + width, c.width);
-    for (int64_t r = 0; r < c.rows; ++r)
-      for (int64_t u = first; u < last; ++u) c.out[r * c.width + u] = T(0);
-    for (int64_t n = 0; n < c.steps; ++n)
-      for (int64_t u = first; u < last; u += Vec<T>::width) {
-        const int here = static_cast<int>(at_most(Vec<T>::width, last - u));
-        T* to = c.out + c.index[n] * c.width + u;
-        Units<T>::put(to, Units<T>::get(to, here) + Units<T>::get(c.a + n * c.a_stride + u, here), here);
+  const Buffer<double> sums(c.threads * c.rows * width);
+  if (sums.data == nullptr) return false;
+  share(c.threads, pieces(c.width, width), [&](int64_t piece, int thread) {
+    const int64_t first = piece * width, here = at_most(width, c.width - first);
+    double* sum = sums.data + thread * c.rows * width;
+    fill(sum, 0.0, c.rows * width);
+    for (int64_t n = 0; n < c.steps; ++n) {
+      T row[width];
+      for (int64_t u = 0; u < here; u += Vec<T>::width) {
+        const int exist = static_cast<int>(at_most(Vec<T>::width, here - u));
+        Vec<T>::store(row + u, Units<T>::get(c.a + n * c.a_stride + first + u, exist));
       }
+      double* to = sum + c.index[n] * width;
+      for (int64_t u = 0; u < here; ++u) to[u] += static_cast<double>(row[u]);
+    }
+    for (int64_t r = 0; r < c.rows; ++r)
+      for (int64_t u = 0; u < here; ++u) c.out[r * c.width + first + u] = static_cast<T>(sum[r * width + u]);
   });
+  return true;
 }
 
 }  // namespace ELMAN_SET

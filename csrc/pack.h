@@ -37,7 +37,8 @@ class Buffer {
  public:
   explicit Buffer(int64_t count) {
     void* memory = nullptr;
-    const unsigned long bytes = static_cast<unsigned long>(count > 0 ? count : 1) * sizeof(T);
+    unsigned long bytes;
+    if (__builtin_mul_overflow(count > 0 ? count : 1, sizeof(T), &bytes)) return;
     if (posix_memalign(&memory, 64, bytes) == 0) data = static_cast<T*>(memory);
   }
   ~Buffer() { free(data); }
@@ -45,6 +46,30 @@ class Buffer {
   Buffer& operator=(const Buffer&) = delete;
   T* data = nullptr;
 };
+
+// Sums over many steps are made of sums over so many: in one sum of float32 the last of a million steps would be lost.
+constexpr int64_t summed_steps = 128;
+
+// to += from, which begins anew.
+template <class T>
+static inline void carry_over(T* to, T* from, int64_t count) {
+  for (int64_t i = 0; i < count; ++i) {
+    to[i] += from[i];
+    from[i] = T(0);
+  }
+}
+
+// to = the sum of `rows` [count, width] in their order, in float64. False when there is no memory.
+template <class T>
+static bool sum_rows(T* to, const T* rows, int64_t count, int64_t width) {
+  const Buffer<double> sum(width);
+  if (sum.data == nullptr) return false;
+  fill(sum.data, 0.0, width);
+  for (int64_t r = 0; r < count; ++r)
+    for (int64_t i = 0; i < width; ++i) sum.data[i] += static_cast<double>(rows[r * width + i]);
+  for (int64_t i = 0; i < width; ++i) to[i] = static_cast<T>(sum.data[i]);
+  return true;
+}
 
 // What is multiplied: numbers of P, `pair` of them at a time, added to sums of type Sum.
 template <class P>

@@ -1,4 +1,5 @@
-// Pooling: one row per sequence from all of its steps. Limited by memory, so compiled once, for any processor.
+// Pooling: one row per sequence from all of its steps. Limited by memory, so compiled once, for any processor. Sums and
+// counts are float64: in float32 a sum of many steps drifts, and a count ends at 2^24.
 #include <cmath>
 #include <limits>
 
@@ -9,77 +10,82 @@ namespace elman {
 namespace {
 
 template <class T>
-void start(const Pool<T>& p, int64_t sequence, T* state) {
+void start(const Pool<T>& p, int64_t sequence, double* state) {
   const int64_t hidden = p.hidden;
   if (p.initial != nullptr) {
     for (int64_t u = 0; u < hidden + 2; ++u) state[u] = p.initial[sequence * (hidden + 2) + u];
     return;
   }
-  for (int64_t u = 0; u <= hidden; ++u) state[u] = T(0);
-  state[hidden + 1] = -std::numeric_limits<T>::infinity();
+  for (int64_t u = 0; u <= hidden; ++u) state[u] = 0;
+  state[hidden + 1] = -std::numeric_limits<double>::infinity();
 }
 
 template <class T>
-void add(T* total, const T* h, int64_t hidden) {
-  for (int64_t u = 0; u < hidden; ++u) total[u] += h[u];
+void add(double* total, const T* h, int64_t hidden) {
+  for (int64_t u = 0; u < hidden; ++u) total[u] += static_cast<double>(h[u]);
 }
 
 template <class T>
-void greatest(T* total, const T* h, int64_t hidden, bool first) {
+void greatest(double* total, const T* h, int64_t hidden, bool first) {
   // written so that NaN, once there, stays
-  for (int64_t u = 0; u < hidden; ++u) total[u] = first || h[u] > total[u] || h[u] != h[u] ? h[u] : total[u];
+  for (int64_t u = 0; u < hidden; ++u) {
+    const double value = static_cast<double>(h[u]);
+    total[u] = first || value > total[u] || value != value ? value : total[u];
+  }
 }
 
 // A softmax that never looks back: when a greater score comes, what is already there shrinks.
 template <class T>
-void attend(T* state, const T* h, T score, int64_t hidden) {
-  T &weights = state[hidden], &peak = state[hidden + 1];
-  if (score == -std::numeric_limits<T>::infinity()) return;  // has no weight, not even where nothing else has any
-  T weight = T(1);
+void attend(double* state, const T* h, double score, int64_t hidden) {
+  double &weights = state[hidden], &peak = state[hidden + 1];
+  if (score == -std::numeric_limits<double>::infinity()) return;  // has no weight, not even where nothing else has any
+  double weight = 1;
   if (score > peak) {
-    const T shrink = std::exp(peak - score);
+    const double shrink = std::exp(peak - score);
     for (int64_t u = 0; u < hidden; ++u) state[u] *= shrink;
     weights *= shrink;
     peak = score;
   } else {
     weight = std::exp(score - peak);
   }
-  for (int64_t u = 0; u < hidden; ++u) state[u] += weight * h[u];
+  for (int64_t u = 0; u < hidden; ++u) state[u] += weight * static_cast<double>(h[u]);
   weights += weight;
 }
 
 template <class T>
 void pool_sequence(const Pool<T>& p, int64_t s) {
   const int64_t hidden = p.hidden;
-  T* state = p.state + s * (hidden + 2);
+  double* state = p.state + s * (hidden + 2);
   T* out = p.out + s * hidden;
   start(p, s, state);
   for (int64_t t = p.ragged.offsets[s]; t < p.ragged.offsets[s + 1]; ++t) {
     const T* h = p.values + t * p.stride;
     if (p.kind == PoolKind::attention) {
-      attend(state, h, p.scores[t], hidden);
+      attend(state, h, static_cast<double>(p.scores[t]), hidden);
       continue;
     }
     if (p.kind == PoolKind::mean)
       add(state, h, hidden);
     else
-      greatest(state, h, hidden, state[hidden] == T(0));
-    state[hidden] += T(1);
+      greatest(state, h, hidden, state[hidden] == 0);
+    state[hidden] += 1;
   }
-  const bool divide = p.kind != PoolKind::max && state[hidden] != T(0);
-  for (int64_t u = 0; u < hidden; ++u) out[u] = divide ? state[u] / state[hidden] : state[u];
+  const bool divide = p.kind != PoolKind::max && state[hidden] != 0;
+  for (int64_t u = 0; u < hidden; ++u) out[u] = static_cast<T>(divide ? state[u] / state[hidden] : state[u]);
 }
 
 template <class T>
 void attend_back(const PoolBack<T>& p, int64_t s) {
   const int64_t hidden = p.hidden;
-  const T* state = p.state + s * (hidden + 2);
+  const double* state = p.state + s * (hidden + 2);
   const T *out = p.out + s * hidden, *dout = p.dout + s * hidden;
   T along = T(0);
   for (int64_t u = 0; u < hidden; ++u) along += out[u] * dout[u];
   for (int64_t t = p.ragged.offsets[s]; t < p.ragged.offsets[s + 1]; ++t) {
     const T* h = p.values + t * p.stride;
-    const T weight = state[hidden] == T(0) ? T(0) : std::exp(p.scores[t] - state[hidden + 1]) / state[hidden];
+    const double share =
+        state[hidden] == 0 ? 0 : std::exp(static_cast<double>(p.scores[t]) - state[hidden + 1]) / state[hidden];
+    const T weight = static_cast<T>(share);
     T dot = T(0);
     for (int64_t u = 0; u < hidden; ++u) dot += h[u] * dout[u];
     for (int64_t u = 0; u < hidden; ++u) p.dvalues[t * hidden + u] = weight * dout[u];
@@ -104,7 +110,7 @@ void greatest_back(const PoolBack<T>& p, int64_t s) {
 template <class T>
 void mean_back(const PoolBack<T>& p, int64_t s) {
   const int64_t hidden = p.hidden;
-  const T count = p.state[s * (hidden + 2) + hidden];
+  const T count = static_cast<T>(p.state[s * (hidden + 2) + hidden]);
   const T* dout = p.dout + s * hidden;
   for (int64_t t = p.ragged.offsets[s]; t < p.ragged.offsets[s + 1]; ++t)
     for (int64_t u = 0; u < hidden; ++u) p.dvalues[t * hidden + u] = dout[u] / count;

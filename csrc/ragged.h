@@ -5,17 +5,19 @@
 #include <cstdint>
 #include <numeric>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "api.h"
 
 namespace elman {
 
-// What is wrong with `offsets` [count] over `steps` rows, or an empty string. The first two of the five checks
-// (one-dimensional, at least one element) are the caller's: here `count` is at least 1.
-inline std::string fault_of_offsets(const int64_t* offsets, int64_t count, int64_t steps) {
+// What is wrong with `offsets` over `steps` rows, or an empty string. The first two of the five checks
+// (one-dimensional, at least one element) are the caller's.
+inline std::string fault_of_offsets(const std::vector<int64_t>& offsets, int64_t steps) {
+  const size_t count = offsets.size();
   if (offsets[0] != 0) return "offsets must start at 0, but offsets[0] = " + std::to_string(offsets[0]);
-  for (int64_t i = 1; i < count; ++i)
+  for (size_t i = 1; i < count; ++i)
     if (offsets[i] < offsets[i - 1])
       return "offsets must never decrease, but offsets[" + std::to_string(i) + "] = " + std::to_string(offsets[i]) +
              " follows offsets[" + std::to_string(i - 1) + "] = " + std::to_string(offsets[i - 1]);
@@ -25,20 +27,24 @@ inline std::string fault_of_offsets(const int64_t* offsets, int64_t count, int64
   return "";
 }
 
-// A RaggedView and the order it points to: longest first, equal lengths in their own order.
+// Offsets of its own, which nobody changes while a kernel runs, and the order to start sequences in: longest first,
+// equal lengths in their own order.
 class Ragged {
  public:
-  Ragged(const int64_t* offsets, int64_t sequences) : order_(static_cast<size_t>(sequences)) {
-    const auto length = [offsets](int64_t s) { return offsets[s + 1] - offsets[s]; };
+  Ragged(const int64_t* offsets, int64_t sequences) : Ragged(std::vector<int64_t>(offsets, offsets + sequences + 1)) {}
+  explicit Ragged(std::vector<int64_t> offsets) : offsets_(std::move(offsets)), order_(offsets_.size() - 1) {
     std::iota(order_.begin(), order_.end(), int64_t(0));
     std::stable_sort(order_.begin(), order_.end(), [&](int64_t a, int64_t b) { return length(a) > length(b); });
-    view_ = {offsets, order_.data(), sequences, offsets[sequences], sequences > 0 ? length(order_[0]) : 0};
   }
-  const RaggedView& view() const { return view_; }
+  RaggedView view() const {
+    return {offsets_.data(), order_.data(), static_cast<int64_t>(order_.size()), offsets_.back(),
+            order_.empty() ? 0 : length(order_[0])};
+  }
 
  private:
-  std::vector<int64_t> order_;
-  RaggedView view_;
+  int64_t length(int64_t s) const { return offsets_[static_cast<size_t>(s) + 1] - offsets_[static_cast<size_t>(s)]; }
+
+  std::vector<int64_t> offsets_, order_;
 };
 
 }  // namespace elman

@@ -218,7 +218,7 @@ void scan_units(const Scan<T>& p, int64_t s, int64_t first, int64_t end) {
 }
 
 template <class Cell, class T>
-void scan_units_back(const ScanBack<T>& p, T* d_decay, int64_t s, int64_t first, int64_t end) {
+void scan_units_back(const ScanBack<T>& p, T* d_decay, T* total, int64_t s, int64_t first, int64_t end) {
   const int64_t hidden = p.hidden, from = p.ragged.offsets[s], to = p.ragged.offsets[s + 1];
   StepBack<T> at{};
   at.decay = p.decay;
@@ -238,6 +238,9 @@ void scan_units_back(const ScanBack<T>& p, T* d_decay, int64_t s, int64_t first,
     }
     for (int64_t u = first; u < end; u += Vec<T>::width)
       Cell::step_back(at, hidden, u, static_cast<int>(at_most(Vec<T>::width, end - u)));
+    if (d_decay != nullptr && (left - 1) % summed_steps == 0)
+      for (int part = 0; part < Cell::parts; ++part)
+        carry_over(total + part * hidden + first, d_decay + part * hidden + first, end - first);
   }
 }
 
@@ -255,17 +258,16 @@ template <class Cell, class T>
 bool scan_cell_back(const ScanBack<T>& p) {
   const Split split(p.ragged, p.hidden, p.threads);
   const int64_t sequences = p.ragged.sequences, width = p.d_decay == nullptr ? 0 : 2 * p.hidden;
-  const Buffer<T> sums(sequences * width);
-  if (sums.data == nullptr) return false;
-  for (int64_t i = 0; i < sequences * width; ++i) sums.data[i] = T(0);
+  const Buffer<T> sums(sequences * width), totals(sequences * width);
+  if (sums.data == nullptr || totals.data == nullptr) return false;
+  fill(sums.data, T(0), sequences * width);
+  fill(totals.data, T(0), sequences * width);
   share(p.threads, sequences * split.blocks, [&](int64_t piece, int) {
     const int64_t block = piece % split.blocks, s = p.ragged.order[piece / split.blocks];
-    scan_units_back<Cell>(p, sums.data + s * width, s, split.first(block), split.end(block));
+    T* own = width == 0 ? nullptr : sums.data + s * width;
+    scan_units_back<Cell>(p, own, totals.data + s * width, s, split.first(block), split.end(block));
   });
-  for (int64_t u = 0; u < width; ++u) p.d_decay[u] = T(0);
-  for (int64_t s = 0; s < sequences; ++s)
-    for (int64_t u = 0; u < width; ++u) p.d_decay[u] += sums.data[s * width + u];
-  return true;
+  return width == 0 || sum_rows(p.d_decay, totals.data, sequences, width);
 }
 
 template <class Cell_>

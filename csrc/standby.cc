@@ -1,13 +1,13 @@
 #include "standby.h"
 
 #include <algorithm>
-#include <chrono>
 #include <condition_variable>
 #include <mutex>
 #include <new>
 #include <system_error>
 #include <thread>
 
+#include "cores.h"
 #include "threads.h"
 
 #if defined(__linux__)
@@ -31,15 +31,10 @@ constexpr int64_t spin_time = 100'000;   // nanoseconds a thread spins for the n
 constexpr int64_t steal_after = 2'000;   // how long a slice may lie still before the caller takes from it
 constexpr int64_t stall_time = 50'000;   // waiting that long for a piece means that its thread lost its core
 constexpr int64_t most_pieces = 0xffff;  // of one slice
-constexpr int64_t shortest_penalty = 8, longest_penalty = 1024;  // steps to be taken alone
 constexpr int most_unhelped =
     256;                           // steps that may pass until help comes: a virtual core takes milliseconds to wake up
+constexpr int alone_after = 1024;  // steps to be taken alone when none came
 constexpr int long_unhelped = 16;  // steps after which it is looked for on the caller's own core
-
-int64_t clock_now() {
-  return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch())
-      .count();
-}
 
 void relax() {
 #if defined(__x86_64__) || defined(__i386__)
@@ -148,13 +143,13 @@ class Standby {
 
   void move_away() const;
 
-  // False when another thread lost its core in the middle of a piece.
-  bool run(const Job& job, int helpers, bool* helped);
+  // Returns how many nanoseconds were lost because another thread lost its core in the middle of a piece.
+  int64_t run(const Job& job, int helpers, bool* helped);
 
  private:
   static void stand_by(Standby& standby, int index);
   uint64_t take_back(const Job& job, int64_t first, Slice& slice);
-  bool wait_for_helpers() const;
+  int64_t wait_for_helpers() const;
 
   std::atomic<bool> busy_{false};
   int hired_ = 0;
@@ -244,20 +239,20 @@ uint64_t Standby::take_back(const Job& job, int64_t first, Slice& slice) {
   return taken;
 }
 
-// Until the pieces they have begun are done.
-bool Standby::wait_for_helpers() const {
-  bool prompt = true;
+// Until the pieces they have begun are done. Returns the nanoseconds that took, if they were many.
+int64_t Standby::wait_for_helpers() const {
   int64_t since = 0, spins = 0;
   for (Wait wait;; wait.once(), ++spins) {
     uint64_t done = 0;
     for (int i = 0; i < hired_; ++i) done += mates_[i].done.load(std::memory_order_acquire);
-    if (done == done_) return prompt;
+    if (done == done_) break;
     if (spins == 256) since = clock_now();
-    if (spins > 256 && prompt) prompt = clock_now() - since < stall_time;
   }
+  const int64_t waited = since == 0 ? 0 : clock_now() - since;
+  return waited < stall_time ? 0 : waited;
 }
 
-bool Standby::run(const Job& job, int helpers, bool* helped) {
+int64_t Standby::run(const Job& job, int helpers, bool* helped) {
   const int64_t shares = helpers + 1;
   // An odd piece goes to the caller, who begins first.
   const auto begin = [&](int64_t share) { return (job.pieces * share + shares - 1) / shares; };
@@ -270,7 +265,7 @@ bool Standby::run(const Job& job, int helpers, bool* helped) {
   uint64_t mine = static_cast<uint64_t>(begin(1));
   for (int i = 0; i < helpers; ++i) mine += take_back(job, begin(i + 1), mates_[i].slice);
   const uint64_t theirs = static_cast<uint64_t>(job.pieces) - mine;
-  if (theirs == 0) return true;
+  if (theirs == 0) return 0;
   *helped = true;
   done_ += theirs;
   return wait_for_helpers();
@@ -306,14 +301,6 @@ const int registered = pthread_atfork(before_fork, nullptr, after_fork);
 
 uint32_t generation() { return forks().load(std::memory_order_relaxed); }
 
-int cores() {
-#if defined(__linux__)
-  cpu_set_t set;
-  if (sched_getaffinity(0, sizeof set, &set) == 0) return std::max(1, CPU_COUNT(&set));
-#endif
-  return static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
-}
-
 // Threads that sleep are not worth waking for one short step: they would come when it is over. They are woken when
 // steps follow each other so closely that they will find the next one while they spin.
 Turn::Turn(int threads, Pace& pace) : pace_(pace) {
@@ -324,7 +311,7 @@ Turn::Turn(int threads, Pace& pace) : pace_(pace) {
     --pace.alone_;
     return;
   }
-  if (!worth_it) return;
+  if (!worth_it || helpers_rest()) return;
   Standby* standby = Standby::get();
   if (standby == nullptr || !standby->acquire()) return;
   helpers_ = standby->hire(threads - 1);
@@ -339,24 +326,20 @@ void Turn::run(const Job& job, bool shared) {
     for (int64_t i = 0; i < job.pieces; ++i) job.piece(job.job, i);
     return;
   }
-  if (!standby_->run(job, helpers_, &helped_)) stalled_ = true;
+  waited_ = std::max(waited_, standby_->run(job, helpers_, &helped_));
 }
 
-// Help that leaves the caller waiting is done without for a while, and for longer each time; help that does not come
-// costs next to nothing, and is done without when it has not come for long.
+// Help that leaves the caller waiting is done without for a while; help that does not come costs next to nothing, and
+// is done without when it has not come for long.
 Turn::~Turn() {
   if (standby_ != nullptr) {
     pace_.unhelped_ = helped_ ? 0 : pace_.unhelped_ + 1;
     if (pace_.unhelped_ == long_unhelped) standby_->move_away();
     standby_->release();
-    if (stalled_) {
-      pace_.penalty_ = std::min(std::max(2 * pace_.penalty_, shortest_penalty), longest_penalty);
-      pace_.alone_ = pace_.penalty_;
-    } else if (pace_.unhelped_ >= most_unhelped) {
-      pace_.alone_ = longest_penalty;
+    if (waited_ > 0) rest_helpers(waited_);
+    if (pace_.unhelped_ >= most_unhelped) {
+      pace_.alone_ = alone_after;
       pace_.unhelped_ = 0;
-    } else if (helped_ && pace_.penalty_ > 0) {
-      --pace_.penalty_;
     }
   }
   if (pace_.began_ == 0) return;

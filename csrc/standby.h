@@ -23,8 +23,7 @@ struct Job {
 class Pace {
   friend class Turn;
   int64_t began_ = 0, ended_ = 0, took_ = 0;  // the last turn, in nanoseconds
-  int64_t alone_ = 0;                         // turns still to be taken without help
-  int64_t penalty_ = 0;                       // how many it will be the next time
+  int alone_ = 0;                             // turns still to be taken without help
   int unhelped_ = 0;                          // turns in a row in which no piece was taken by another thread
 };
 
@@ -43,12 +42,10 @@ class Turn {
  private:
   Standby* standby_ = nullptr;  // null: alone
   int helpers_ = 0;
-  bool helped_ = false, stalled_ = false;
+  bool helped_ = false;
+  int64_t waited_ = 0;  // nanoseconds, for a thread that lost its core
   Pace& pace_;
 };
-
-// Cores that this process may use.
-int cores();
 
 // Counts the forks that this process comes from. A lock taken in another generation was held by a thread that no longer
 // exists.

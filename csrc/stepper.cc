@@ -5,6 +5,7 @@
 #include <cstring>
 #include <new>
 
+#include "cores.h"
 #include "threads.h"
 
 namespace elman {
@@ -20,12 +21,15 @@ struct Free {
 template <class T>
 using Memory = std::unique_ptr<T[], Free>;
 
+// `rows` times `each` numbers, all zero. Throws where there is no such memory, and where no number says how much it is.
 template <class T>
-Memory<T> allocate(int64_t count) {
+Memory<T> allocate(int64_t rows, int64_t each = 1) {
   void* memory = nullptr;
-  if (posix_memalign(&memory, line, static_cast<size_t>(std::max<int64_t>(count, 1)) * sizeof(T)) != 0)
+  size_t count, bytes;
+  if (__builtin_mul_overflow(rows, each, &count) || __builtin_mul_overflow(count, sizeof(T), &bytes) ||
+      posix_memalign(&memory, line, std::max(bytes, sizeof(T))) != 0)
     throw std::bad_alloc();
-  std::memset(memory, 0, static_cast<size_t>(count) * sizeof(T));
+  std::memset(memory, 0, bytes);
   return Memory<T>(static_cast<T*>(memory));
 }
 
@@ -92,7 +96,7 @@ Stepper::Stepper(const Stepping& stepping, const std::vector<StepperLayer>& laye
                  int threads) {
   auto weights = std::make_shared<Weights>();
   weights->stepping = &stepping;
-  weights->threads = std::min(threads, cores());
+  weights->threads = std::min(threads, cores(false));
   for (const StepperLayer& from : layers) {
     Weights::One one{};
     one.layer.kind = from.kind;
@@ -100,7 +104,7 @@ Stepper::Stepper(const Stepping& stepping, const std::vector<StepperLayer>& laye
     one.layer.inputs = from.inputs;
     one.layer.hidden = from.hidden;
     stepping.shape(one.layer);
-    one.packed = allocate<char>(one.layer.panels * one.layer.panel_bytes);
+    one.packed = allocate<char>(one.layer.panels, one.layer.panel_bytes);
     one.layer.packed = one.packed.get();
     stepping.pack(one.layer, from.weights);
     one.stride = padded(from.hidden);
@@ -126,17 +130,21 @@ void Stepper::prepare(int64_t sequences) {
   auto state = std::make_unique<State>();
   for (const Weights::One& w : weights_->layers) {
     State::One one;
-    one.h = allocate<float>(2 * sequences * w.stride);
-    one.c = allocate<float>(w.layer.kind == Kind::lstm ? 2 * sequences * w.stride : 0);
-    for (int side = 0; side < 2; ++side) one.whole[side] = allocate<int32_t>(sequences * w.layer.whole_words[side]);
-    one.scale = allocate<float>(2 * sequences);
+    one.h = allocate<float>(sequences, 2 * w.stride);
+    one.c = allocate<float>(w.layer.kind == Kind::lstm ? sequences : 0, 2 * w.stride);
+    for (int side = 0; side < 2; ++side) one.whole[side] = allocate<int32_t>(sequences, w.layer.whole_words[side]);
+    one.scale = allocate<float>(sequences, 2);
     state->layers.push_back(std::move(one));
   }
   state->turn.assign(static_cast<size_t>(sequences), 0);
-  rows_.resize(static_cast<size_t>(sequences));
-  marks_.assign(static_cast<size_t>(sequences), 0);
+  std::vector<StepRow> rows(static_cast<size_t>(sequences));
+  std::vector<int64_t> chosen(static_cast<size_t>(sequences));
+  std::vector<char> marks(static_cast<size_t>(sequences), 0);
   state_.swap(state);  // from here on nothing fails
   before_ = std::move(state);
+  rows_.swap(rows);
+  chosen_.swap(chosen);
+  marks_.swap(marks);
   sequences_ = sequences;
 }
 
@@ -242,14 +250,17 @@ void Stepper::write(int64_t layer, bool cell, const float* from) {
          from + q * w.layer.hidden, w.layer.hidden);
 }
 
-bool Stepper::distinct(const int64_t* rows, int64_t count) {
+const int64_t* Stepper::distinct(const int64_t* rows, int64_t count) {
+  if (count > sequences_) return nullptr;
   int64_t good = 0;
   for (; good < count; ++good) {
-    if (rows[good] < 0 || rows[good] >= sequences_ || marks_[static_cast<size_t>(rows[good])] != 0) break;
-    marks_[static_cast<size_t>(rows[good])] = 1;
+    const int64_t row = __atomic_load_n(rows + good, __ATOMIC_RELAXED);
+    if (row < 0 || row >= sequences_ || marks_[static_cast<size_t>(row)] != 0) break;
+    marks_[static_cast<size_t>(row)] = 1;
+    chosen_[static_cast<size_t>(good)] = row;
   }
-  for (int64_t m = 0; m < good; ++m) marks_[static_cast<size_t>(rows[m])] = 0;
-  return good == count;
+  for (int64_t m = 0; m < good; ++m) marks_[static_cast<size_t>(chosen_[static_cast<size_t>(m)])] = 0;
+  return good == count ? chosen_.data() : nullptr;
 }
 
 // The holder is kept with the generation it belongs to: what another thread held when the process forked is free in the

@@ -50,8 +50,9 @@ class Stepper {
   void read(int64_t layer, bool cell, float* to) const;  // [sequences, H]
   void write(int64_t layer, bool cell, const float* from);
 
-  // True if `rows` [count] are sequences, none of them twice.
-  bool distinct(const int64_t* rows, int64_t count);
+  // A copy of `rows` [count], which nobody else changes, if they are sequences and none of them twice; else null. It is
+  // kept until the next call.
+  const int64_t* distinct(const int64_t* rows, int64_t count);
 
   // One caller at a time.
   bool try_lock();
@@ -66,6 +67,7 @@ class Stepper {
   std::unique_ptr<State> state_, before_;  // before_: while sequences are selected
   int64_t sequences_ = 0;
   std::vector<StepRow> rows_;
+  std::vector<int64_t> chosen_;
   std::vector<char> marks_;
   Pace pace_;
   std::atomic<uint64_t> holder_{0};

@@ -1,10 +1,11 @@
 // The only place that makes threads.
 //
-// `crew` runs one body on several threads at once; `share` hands out numbered pieces of work to them; `Barrier` lets a
-// few of them wait for each other at every step. With OpenMP (the usual build) the threads are those of the process;
+// `crew` runs one body on several threads at once; `share` hands out numbered pieces of work to them; in a `Team` a few
+// of them share out one short step after another. With OpenMP (the usual build) the threads are those of the process;
 // with ELMAN_STD_THREADS they are made anew, which is slow and which a thread sanitizer understands.
 #pragma once
 
+#include "cores.h"
 #include "vec.h"
 
 #if defined(ELMAN_STD_THREADS)
@@ -81,35 +82,60 @@ static void crew(int threads, const Body& body) {
 // The next number of a shared count.
 static inline int64_t take(int64_t* next) { return __atomic_fetch_add(next, 1, __ATOMIC_RELAXED); }
 
+// When the first thread of a crew began, when it had nothing left to do, and how long it then waits for the others.
+class Lateness {
+ public:
+  void leave() { left_ = clock_now(); }
+  // After the crew. The others were expected to need no longer than the first thread did in all.
+  ~Lateness() {
+    constexpr int64_t stall = 200'000;  // nanoseconds
+    if (left_ == 0) return;
+    const int64_t waited = clock_now() - left_;
+    if (waited <= stall)
+      helpers_came();
+    else if (waited > left_ - began_)
+      rest_helpers(waited);
+  }
+  Lateness() = default;
+  Lateness(const Lateness&) = delete;
+  Lateness& operator=(const Lateness&) = delete;
+
+ private:
+  int64_t began_ = clock_now(), left_ = 0;
+};
+
 // Calls body(piece, thread) for every piece in [0, count), whoever is free taking the next.
 template <class Body>
 static void share(int threads, int64_t count, const Body& body) {
   int64_t next = 0;
-  crew(count < threads ? static_cast<int>(count) : threads, [&](int thread, int) {
+  if (const int64_t alone = threads > 1 ? better_alone() : 0) {  // as long as that is better
+    const FlushDenormals flush;
+    for (const int64_t until = clock_now() + alone; next < count && clock_now() < until; ++next) body(next, 0);
+  }
+  if (threads <= 1 || count - next <= 1) {
+    const FlushDenormals flush;
+    for (; next < count; ++next) body(next, 0);
+    return;
+  }
+  Lateness lateness;
+  crew(count - next < threads ? static_cast<int>(count - next) : threads, [&](int thread, int) {
     for (int64_t piece = take(&next); piece < count; piece = take(&next)) body(piece, thread);
+    if (thread == 0) lateness.leave();
   });
 }
 
-// A few threads of one crew wait here for each other, again and again. Waiting is a short spin and then gives the core
-// away at every turn, so that more threads than cores are slow but never stuck.
-class Barrier {
+// Waits turn by turn: a spin, then the core is given away at every turn.
+class Wait {
  public:
-  // Returns when `size` threads have called; all of them give the same size.
-  void wait(int size) {
-    if (size == 1) return;
-    const int turn = __atomic_load_n(&turn_, __ATOMIC_RELAXED);
-    if (__atomic_add_fetch(&arrived_, 1, __ATOMIC_ACQ_REL) == size) {
-      __atomic_store_n(&arrived_, 0, __ATOMIC_RELAXED);
-      __atomic_store_n(&turn_, turn + 1, __ATOMIC_RELEASE);
-      return;
-    }
-    for (int spins = 0; __atomic_load_n(&turn_, __ATOMIC_ACQUIRE) == turn; ++spins) {
-      if (spins < 4000)
-        pause();
-      else
-        sched_yield();
-    }
+  static constexpr int spins = 4000;  // about 0.1 ms
+  void once() {
+    if (turns_++ < spins)
+      pause();
+    else
+      sched_yield();
   }
+  bool spun() const { return turns_ > spins; }
+  int turns() const { return turns_; }
 
  private:
   static ELMAN_INLINE void pause() {
@@ -119,8 +145,109 @@ class Barrier {
     asm volatile("yield");
 #endif
   }
-  alignas(64) int arrived_ = 0;
-  alignas(64) int turn_ = 0;
+  int turns_ = 0;
+};
+
+// Threads of one crew that share out one step after another: a leader, who calls `run` for every step and `close` at
+// the end, and helpers, who call `help` once and return when it is closed. Share r of a step is that of member r, so
+// that its part of the weights stays in its cache. The leader does what a helper has not begun, and waits only for a
+// share that a helper is in the middle of. A helper that loses its core there is waited for once; then `rest_helpers`
+// has the leader do all shares for a while. Whoever does a share, its bits are the same.
+class Team {
+ public:
+  // One of `size` members; shared by helper and leader.
+  struct alignas(64) Seat {
+    int64_t begun = 0;  // the last step whose share somebody has begun
+    int64_t done = 0;   // the last step whose share the helper has done
+  };
+
+  void open(Seat* seats, int size) {
+    seats_ = seats;
+    size_ = size;
+    alone_ = helpers_rest();
+  }
+  int size() const { return size_; }
+
+  // Calls share(r) once for every r in [0, size), on whatever member; returns when all are done.
+  template <class Share>
+  void run(const Share& share) {
+    if (size_ > 1 && !rests()) {
+      call_ = [](const void* object, int rank) { (*static_cast<const Share*>(object))(rank); };
+      object_ = &share;
+      const int64_t step = __atomic_load_n(&step_, __ATOMIC_RELAXED) + 1;
+      __atomic_store_n(&step_, step, __ATOMIC_RELEASE);
+      share(0);
+      for (int rank = 1; rank < size_; ++rank) {
+        if (begin(rank, step))
+          share(rank);
+        else
+          wait_for(rank, step);
+      }
+      return;
+    }
+    for (int rank = 0; rank < size_; ++rank) share(rank);
+  }
+
+  void close() { __atomic_store_n(&step_, closed, __ATOMIC_RELEASE); }
+
+  void help(int rank) {
+    constexpr int yields = 100;
+    constexpr int64_t rest = 50'000;  // nanoseconds
+    Wait wait;
+    for (int64_t last = 0;;) {
+      const int64_t step = __atomic_load_n(&step_, __ATOMIC_ACQUIRE);
+      if (step == closed) return;
+      if (step != last) {
+        last = step;
+        if (!begin(rank, step)) continue;
+        call_(object_, rank);
+        __atomic_store_n(&seats_[rank].done, step, __ATOMIC_RELEASE);
+        wait = Wait();
+      } else if (wait.turns() < Wait::spins + yields) {
+        wait.once();
+      } else {
+        nap(rest);
+      }
+    }
+  }
+
+ private:
+  static constexpr int64_t closed = -1;
+
+  // True for one caller only. Shares are begun step after step, so that one who comes late, with an older step in hand,
+  // begins nothing.
+  bool begin(int rank, int64_t step) {
+    int64_t before = step - 1;
+    return __atomic_load_n(&seats_[rank].begun, __ATOMIC_RELAXED) == before &&
+           __atomic_compare_exchange_n(&seats_[rank].begun, &before, step, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
+  }
+
+  void wait_for(int rank, int64_t step) {
+    constexpr int64_t stall = 100'000;  // nanoseconds past the spin
+    int64_t since = 0;
+    for (Wait wait; __atomic_load_n(&seats_[rank].done, __ATOMIC_ACQUIRE) != step; wait.once())
+      if (since == 0 && wait.spun()) since = clock_now();
+    if (since == 0) return;
+    const int64_t waited = clock_now() - since;
+    if (waited < stall) return;
+    rest_helpers(waited);
+    alone_ = true;
+  }
+
+  // Looks at the clock now and then.
+  bool rests() {
+    constexpr int often = 64;
+    if (!alone_) return false;
+    if (++alone_steps_ % often == 0) alone_ = helpers_rest();
+    return alone_;
+  }
+
+  Seat* seats_ = nullptr;
+  int size_ = 1, alone_steps_ = 0;
+  bool alone_ = false;
+  alignas(64) int64_t step_ = 0;
+  void (*call_)(const void*, int) = nullptr;  // the shares of the step at hand
+  const void* object_ = nullptr;
 };
 
 }  // namespace ELMAN_SET

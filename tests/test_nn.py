@@ -344,7 +344,7 @@ def test_it_moves_as_a_module_does() -> None:
     assert shape.is_meta
     assert shape.shape == expected.shape
     for wrong in (torch.float16, torch.complex64):
-        with pytest.raises(ShapeError, match="x must be float32 or float64, got"):
+        with pytest.raises(ShapeError, match="input must be float32, float64 or bfloat16, got"):
             nn.LSTM(5, 4, dtype=wrong)(x.to(wrong))
 
 
@@ -620,7 +620,7 @@ def test_what_does_not_fit_is_refused() -> None:
     layer = nn.LSTM(5, 4)
     with pytest.raises(ShapeError, match=r"input must have 2 or 3 dimensions, got shape \[5\]"):
         layer(torch.zeros(5))
-    with pytest.raises(ShapeError, match=r"lstm expects inputs of width 5, got values of shape \[6, 3\]"):
+    with pytest.raises(ShapeError, match=r"input must be input_size=5 wide, got shape \[3, 2, 3\]"):
         layer(torch.zeros(3, 2, 3))
     with pytest.raises(ShapeError, match=r"hx must have shape \[1, 2, 4\], got \[1, 3, 4\]"):
         layer(torch.zeros(3, 2, 5), (torch.zeros(1, 3, 4), torch.zeros(1, 3, 4)))
@@ -631,9 +631,9 @@ def test_what_does_not_fit_is_refused() -> None:
     with pytest.raises(OptionError, match="memory must be one of save, recompute, got 'none'"):
         nn.GRU(5, 4, memory="none")
     for wrong in (torch.zeros(1, 2, 4), (torch.zeros(1, 2, 4),)):
-        with pytest.raises(ShapeError, match=r"hx must be a pair of tensors \(h, c\), got a (Tensor|tuple of 1)"):
+        with pytest.raises(ShapeError, match=r"hx must be a pair of tensors \(h, c\), got (Tensor|\(Tensor\))"):
             layer(torch.zeros(3, 2, 5), wrong)
-    with pytest.raises(ShapeError, match="hx must be a tensor, got a tuple of 2"):
+    with pytest.raises(ShapeError, match=r"hx must be a tensor, got \(Tensor, Tensor\)"):
         nn.GRU(5, 4)(torch.zeros(3, 2, 5), (torch.zeros(1, 2, 4), torch.zeros(1, 2, 4)))
     with pytest.raises(ShapeError, match=r"hx must have shape \[1, 2, 3\], got \[1, 2, 4\]"):
         nn.LSTM(5, 4, proj_size=3)(torch.zeros(3, 2, 5), (torch.zeros(1, 2, 4), torch.zeros(1, 2, 4)))

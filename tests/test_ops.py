@@ -81,8 +81,8 @@ SILENCE = "Convert one of them: no type is converted in silence."
 CONVERT = ". Convert it first, for example with .float()."
 REFUSED: dict[str, dict[str, Tensor]] = {
     "x must be two-dimensional [steps, width], got shape [5].": {"x": torch.zeros(5)},
-    f"x must be float32 or float64, got float16{CONVERT}": {"x": torch.zeros(5, 3, dtype=torch.float16)},
-    f"x must be float32 or float64, got int64{CONVERT}": {"x": torch.zeros(5, 3, dtype=torch.int64)},
+    f"x must be float32, float64 or bfloat16, got float16{CONVERT}": {"x": torch.zeros(5, 3, dtype=torch.float16)},
+    f"x must be float32, float64 or bfloat16, got int64{CONVERT}": {"x": torch.zeros(5, 3, dtype=torch.int64)},
     f"weight_ih must be float64 as x is, got float32. {SILENCE}": {"x": torch.zeros(5, 3, dtype=torch.float64)},
     f"weight_hh must be float32 as x is, got float64. {SILENCE}": {
         "weight_hh": torch.zeros(16, 4, dtype=torch.float64)

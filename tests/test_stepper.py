@@ -350,6 +350,25 @@ def test_arrays_and_tensors() -> None:
     assert stepper.step(x.requires_grad_()) is y
 
 
+@pytest.mark.parametrize("sequences", [1, 2])
+def test_numbers_that_are_kept_with_another_sign(sequences: int) -> None:
+    """In a step, in some of the sequences, in a state and in the weights."""
+    cell = TWINS["lstm"].cell(1, 1)
+    one, two = cell.stepper(sequences), cell.stepper(sequences)
+    x = torch.rand(sequences, 1)
+    lazy = torch.complex(torch.zeros(sequences), -x[:, 0]).conj().imag[:, None]
+    assert lazy.is_neg()
+    assert torch.equal(lazy, x)
+    rows = [sequences - 1]
+    for _ in range(2):
+        if lazy.is_contiguous():
+            assert same_bits(one.step(lazy), two.step(x))
+            assert same_bits(one.step(lazy[rows[0] :], rows), two.step(x[rows[0] :], rows))
+        state = two.state
+        one.state = type(state)(*[torch.complex(torch.zeros_like(part), -part).conj().imag for part in state])
+        assert same_bits(one.state, two.state)
+
+
 @pytest.mark.parametrize(
     ("x", "message"),
     [
@@ -500,7 +519,7 @@ def test_the_compiled_part_by_itself(tmp_path: Path) -> None:
     if shutil.which(compiler) is None:
         pytest.skip("NOT TESTED: there is no C++ compiler here")
     flags = ["-O1", "-std=c++17", "-ffp-contract=off", "-DELMAN_SET=generic", "-pthread", "-Wl,--wrap=posix_memalign"]
-    sources = [SOURCES / name for name in ("step.cc", "stepper.cc", "standby.cc")]
+    sources = [SOURCES / name for name in ("step.cc", "stepper.cc", "standby.cc", "cores.cc")]
     build = [compiler, *flags, *map(str, sources), str(PROGRAM), "-o", str(tmp_path / "stepper")]
     made = subprocess.run(build, capture_output=True, text=True, check=False)
     assert made.returncode == 0, made.stderr

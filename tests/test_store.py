@@ -6,6 +6,7 @@ import os
 import shutil
 import struct
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -338,6 +339,9 @@ def test_readers_see_the_old_or_the_new(tmp_path, monkeypatch, can_exchange):
         reader.start()
     for number in range(1, 40):
         store.save(folder, *version(number))
+        before = len(seen)
+        while len(seen) == before and not failures:  # somebody reads each of them
+            time.sleep(0.001)
     done.set()
     for reader in readers:
         reader.join()

@@ -38,9 +38,11 @@ def forward(layer: nn.RNNBase, input: Any, hx: Any = None, memory: str = "save")
     Raises ``ShapeError`` for shapes and dtypes that do not fit, ``OptionError`` for what the kernels do not do.
     """
     if isinstance(input, Ragged):
+        _check_input(layer, input.values, hx)
         y, last = _stack(layer, input.values, input.offsets, hx, memory)
         return input.with_values(y), last
     if isinstance(input, PackedSequence):
+        _check_input(layer, input.data, hx)
         x = Ragged.from_packed(input)
         uneven = int(input.batch_sizes[0]) != int(input.batch_sizes[-1])  # else torch takes them as a padded tensor
         y, last = _stack(layer, x.values, x.offsets, hx, memory, packed=uneven)
@@ -51,6 +53,7 @@ def forward(layer: nn.RNNBase, input: Any, hx: Any = None, memory: str = "save")
         )
     if input.is_nested:
         x = Ragged.from_nested(input)
+        _check_input(layer, x.values, hx)
         y, last = _stack(layer, x.values, x.offsets, hx, memory)
         return x.with_values(y).to_nested(), last
     return _padded(layer, input, hx, memory)
@@ -64,6 +67,7 @@ def step(cell: nn.RNNCellBase, input: Tensor, hx: Any = None) -> Any:
     """
     if input.dim() not in (1, 2):
         raise ShapeError(f"input must have 1 or 2 dimensions, got shape {list(input.shape)}.")
+    _check_input(cell, input, hx)
     parts = _parts_of(isinstance(cell, nn.LSTMCell), hx)
     alone, kind = input.dim() == 1, _result_type(cell, input, parts)
     x = input.unsqueeze(0) if alone else input
@@ -199,8 +203,10 @@ def _padded(layer: nn.RNNBase, input: Tensor, hx: Any, memory: str) -> tuple[Ten
     """Sequences of equal length. No Ragged is made here: its checks look at numbers, which torch.compile cannot."""
     if input.dim() not in (2, 3):
         raise ShapeError(f"input must have 2 or 3 dimensions, got shape {list(input.shape)}.")
+    _check_input(layer, input, hx)
     alone = input.dim() == 2
     if alone:
+        _check_states(layer, _parts_of(layer.mode == "LSTM", hx), [])
         input = input.unsqueeze(0 if layer.batch_first else 1)
         hx = None if hx is None else _like(hx, [part.unsqueeze(1) for part in _parts(hx)])
     by_sequence = input if layer.batch_first else input.transpose(0, 1)
@@ -283,20 +289,51 @@ def _check_bfloat16(module: nn.Module, state: list[Tensor]) -> None:
 
 def _initial(layer: nn.RNNBase, hx: Any, sequences: int) -> list[Tensor]:
     parts = _parts_of(layer.mode == "LSTM", hx)
+    _check_states(layer, parts, [sequences])
+    return [_own(part, torch.is_grad_enabled()) for part in parts]
+
+
+def _check_input(module: nn.RNNBase | nn.RNNCellBase, input: Tensor, hx: Any) -> None:
+    """Raises ``ShapeError`` in the words of the caller, before the kernels would in theirs."""
+    states = _parts_of(kernel_of(module) == "lstm", hx)
+    if input.shape[-1] != module.input_size:
+        raise ShapeError(
+            f"input must be input_size={module.input_size} wide, got shape {list(input.shape)}. Build the layer with "
+            f"input_size={input.shape[-1]}, or check what feeds it."
+        )
+    if input.dtype not in DTYPES:
+        raise ShapeError(
+            f"input must be float32, float64 or bfloat16, got {input.dtype}. Convert it first, for example with "
+            ".float()."
+        )
+    if input.dtype == torch.bfloat16 or torch.is_autocast_enabled("cpu"):
+        return
+    for name, dtype in [("the weights", _dtype_of(module)), *(("hx", part.dtype) for part in states)]:
+        if dtype not in (None, input.dtype):
+            raise ShapeError(
+                f"input is {input.dtype} but {name} {'is' if name == 'hx' else 'are'} {dtype}. Convert one of them: no "
+                "type is converted in silence."
+            )
+
+
+def _check_states(layer: nn.RNNBase, parts: list[Tensor], batch: list[int]) -> None:
     rows = layer.num_layers * (2 if layer.bidirectional else 1)
     for part, width in zip(parts, (layer.proj_size or layer.hidden_size, layer.hidden_size), strict=False):
-        expected = [rows, sequences, width]
+        expected = [rows, *batch, width]
         if list(part.shape) != expected:
             raise ShapeError(f"hx must have shape {expected}, got {list(part.shape)}.")
-    return [_own(part, torch.is_grad_enabled()) for part in parts]
 
 
 def _parts_of(lstm: bool, hx: Any) -> list[Tensor]:
     """A state as a list: none, h, or h and c."""
-    if hx is not None and lstm != (not isinstance(hx, Tensor) and len(hx) == 2):
-        kind = type(hx).__name__ if isinstance(hx, Tensor) else f"{type(hx).__name__} of {len(hx)}"
-        raise ShapeError(f"hx must be {'a pair of tensors (h, c)' if lstm else 'a tensor'}, got a {kind}.")
-    return _parts(hx)
+    several = isinstance(hx, (tuple, list))
+    given = [] if hx is None else list(hx) if several else [hx]
+    fits = len(given) == 2 and several if lstm else not several
+    if hx is not None and not (fits and all(isinstance(part, Tensor) for part in given)):
+        kinds = ", ".join(type(part).__name__ for part in given)
+        wanted = "a pair of tensors (h, c)" if lstm else "a tensor"
+        raise ShapeError(f"hx must be {wanted}, got {f'({kinds})' if several else kinds}.")
+    return given
 
 
 def _parts(hx: Any) -> list[Tensor]:

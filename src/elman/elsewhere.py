@@ -106,15 +106,18 @@ def pool(kind: str, values: Tensor, offsets: Tensor, scores: Tensor | None) -> T
     zeros = values.new_zeros(len(lengths), values.shape[1])
     if kind == "max":
         return _greatest(values, index[:, None].expand_as(values), zeros)
+    wide = values.dtype if values.device.type == "mps" else torch.float64  # which has no float64
     if kind == "mean":
-        return zeros.index_add(0, index, values) / lengths.clamp(min=1)[:, None]
+        sums = zeros.to(wide).index_add(0, index, values.to(wide))
+        return (sums / lengths.clamp(min=1)[:, None]).to(values.dtype)
     if scores is None:
         raise ShapeError("scores are needed for attention and were not given.")
+    kept, scores, values, zeros = values.dtype, scores.to(wide), values.to(wide), zeros.to(wide)
     peak = scores.new_zeros(len(lengths)).scatter_reduce(0, index, scores.detach(), "amax", include_self=False)
     weights = torch.exp(torch.where(scores == -torch.inf, -torch.inf, scores - peak[index]))
     total = scores.new_zeros(len(lengths)).index_add(0, index, weights)
     weighted = zeros.index_add(0, index, weights[:, None] * values)
-    return weighted / torch.where(total == 0, torch.ones_like(total), total)[:, None]
+    return (weighted / torch.where(total == 0, torch.ones_like(total), total)[:, None]).to(kept)
 
 
 def _greatest(values: Tensor, index: Tensor, zeros: Tensor) -> Tensor:

@@ -135,8 +135,8 @@ class Pool(nn.Module):
         return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
 
     def initial_state(self, sequences: int) -> Tensor:
-        """The running state of so many sequences that have no steps yet: [sequences, parts, width + 2]."""
-        state = torch.zeros(sequences, len(self.kinds), self.width + 2, device="cpu")
+        """The running state of so many sequences that have no steps yet: float64 [sequences, parts, width + 2]."""
+        state = torch.zeros(sequences, len(self.kinds), self.width + 2, dtype=torch.float64, device="cpu")
         state[..., -1] = -math.inf
         return state
 
@@ -147,10 +147,10 @@ class Pool(nn.Module):
         offsets = torch.arange(len(x) + 1, device="cpu")
         parts, after = [], []
         for index, kind in enumerate(self.kinds):
-            before = state[:, index].to(x.dtype).contiguous()
+            before = state[:, index].double().contiguous()
             if kind == "last":
                 parts.append(x)
-                after.append(torch.cat([x, before[:, -2:]], dim=1))
+                after.append(torch.cat([x.double(), before[:, -2:]], dim=1))
                 continue
             out, now = ops.pool_on(kind, x, offsets, self._scores(kind, x), before)
             parts.append(out)
@@ -158,13 +158,13 @@ class Pool(nn.Module):
         return torch.cat(parts, dim=1), torch.stack(after, dim=1)
 
     def read(self, state: Tensor) -> Tensor:
-        """The result that a running state stands for, as `step` returned it; zeros before the first step."""
+        """The result that a running state stands for, as `step` returned it, in float32; zeros before the first."""
         parts = []
         for index, kind in enumerate(self.kinds):
             total, count = state[:, index, :-2], state[:, index, -2:-1]
             divide = kind in ("mean", "attention")
             parts.append(total / torch.where(count == 0, 1.0, count) if divide else total)
-        return torch.cat(parts, dim=1)
+        return torch.cat(parts, dim=1).float()
 
     def _scores(self, kind: str, values: Tensor) -> Tensor | None:
         if kind != "attention":

@@ -382,7 +382,7 @@ def _pool_fake(
     if offsets.dim() != 1 or offsets.shape[0] == 0:
         raise ShapeError(f"offsets must be one-dimensional with at least one element, got shape {list(offsets.shape)}.")
     sequences, hidden = offsets.shape[0] - 1, values.shape[1]
-    return values.new_empty(sequences, hidden), values.new_empty(sequences, hidden + 2)
+    return values.new_empty(sequences, hidden), values.new_empty(sequences, hidden + 2, dtype=torch.float64)
 
 
 def _pool_back_cpu(

@@ -739,8 +739,8 @@ def pool(kind: str, values: Tensor, offsets: Tensor, scores: Tensor | None = Non
         attention: out = sum_t w_t values_t / sum_t w_t,   w_t = exp(scores_t)
 
     `values` is [steps, width], `scores` [steps] (attention only; a step of score -infinity has no weight). Returns
-    [sequences, width]; a sequence without steps, or without weight, gets zeros. Steps are added in their order, so that
-    a stream (`pool_on`) gets the same bits.
+    [sequences, width]; a sequence without steps, or without weight, gets zeros. Steps are added in their order, in
+    float64, so that a stream (`pool_on`) gets the same bits and a long one does not drift.
 
     >>> pool("mean", torch.tensor([[1.0], [3.0]]), torch.tensor([0, 2, 2])).tolist()
     [[2.0], [0.0]]
@@ -760,6 +760,6 @@ def pool(kind: str, values: Tensor, offsets: Tensor, scores: Tensor | None = Non
 def pool_on(
     kind: str, values: Tensor, offsets: Tensor, scores: Tensor | None, state: Tensor | None
 ) -> tuple[Tensor, Tensor]:
-    """`pool` with a running state [sequences, width + 2] that goes in and comes out. No gradient."""
-    out, state = _pool(False, kind, values, offsets, scores, state)
+    """`pool` with a running state, float64 [sequences, width + 2], that goes in and comes out. No gradient."""
+    out, state = _pool(False, kind, values, offsets, scores, None if state is None else state.double())
     return out, state

@@ -17,6 +17,7 @@ __all__ = ["Stepper"]
 
 _Array = NDArray[Any]
 _STORES = ("float32", "bfloat16", "int8")
+_MOST = 2**31 - 1  # sequences, and threads
 
 
 class Layer(NamedTuple):
@@ -61,9 +62,9 @@ class Stepper:
         weights: str = "float32",
         threads: int | None = None,
     ) -> None:
-        for name, number in (("sequences", sequences), ("threads", threads)):
-            if number is not None and (not hasattr(number, "__index__") or isinstance(number, bool) or number < 1):
-                raise OptionError(f"{name} must be a whole number of at least 1, got {number!r}.")
+        _check_number("sequences", sequences)
+        if threads is not None:
+            _check_number("threads", threads)
         self._initial = initial  # the state of one sequence before its first step: what a state looks like
         self._begin(_packed(layers, _leaves(initial), sequences, weights, threads), weights)
 
@@ -76,10 +77,13 @@ class Stepper:
 
     def _resize(self) -> None:
         """Makes room for the result of as many sequences as there are now."""
-        array: NDArray[np.float32] = np.zeros((self.sequences, self.outputs), np.float32)
-        shape = torch.Size((self.sequences, self.inputs))
-        # In one attribute: another thread sees all of it or nothing.
-        self._out = array, torch.from_numpy(array), array.ctypes.data, self.sequences, shape
+        count = -1
+        while count != self.sequences:  # another thread may select at any time
+            count = self.sequences
+            array: NDArray[np.float32] = np.zeros((count, self.outputs), np.float32)
+            shape = torch.Size((count, self.inputs))
+            # In one attribute: another thread sees all of it or nothing.
+            self._out = array, torch.from_numpy(array), array.ctypes.data, count, shape
 
     @property
     def sequences(self) -> int:
@@ -107,6 +111,8 @@ class Stepper:
             return array
         if x.shape != shape or x.dtype is not torch.float32 or not x.is_contiguous() or not x.is_cpu:
             raise _unfit(x, shape)
+        if x.is_neg():
+            x = x.resolve_neg()
         self._kernel.step_at(x.data_ptr(), count, address)
         return tensor
 
@@ -114,10 +120,11 @@ class Stepper:
     def state(self) -> Any:
         """The state of all sequences, as the cell's or the encoder's ``step`` takes it: a copy, each field
         [sequences, hidden]. May be set to such a state, which is copied."""
-        made = [torch.empty(self.sequences, leaf.shape[-1]) for leaf in _leaves(self._initial)]
-        for (layer, cell), tensor in zip(self._places(), made, strict=True):
-            self._kernel.read(layer, cell, tensor)
-        return _rebuilt(self._initial, iter(made))
+        while True:
+            count = self.sequences
+            made = [torch.empty(count, leaf.shape[-1], device="cpu") for leaf in _leaves(self._initial)]
+            if self._kernel.read(count, made):  # else another thread has selected since
+                return _rebuilt(self._initial, iter(made))
 
     @state.setter
     def state(self, state: Any) -> None:
@@ -127,15 +134,15 @@ class Stepper:
             raise ShapeError(
                 f"state must have {len(like)} tensors, got {len(fresh)}. Give what stepper.state returned."
             )
+        count = self.sequences
         for tensor, leaf in zip(fresh, like, strict=True):
-            shape = [self.sequences, leaf.shape[-1]]
+            shape = [count, leaf.shape[-1]]
             if tensor.dtype is not torch.float32 or list(tensor.shape) != shape or not tensor.is_cpu:
                 raise ShapeError(
                     f"state must hold float32 tensors {shape} here, got {tensor.dtype} {list(tensor.shape)}. "
                     "Give what stepper.state returned."
                 )
-        for (layer, cell), tensor in zip(self._places(), fresh, strict=True):
-            self._kernel.write(layer, cell, tensor.detach().contiguous())
+        self._kernel.write([_close(tensor) for tensor in fresh])
 
     def reset(self, rows: Any = None) -> None:
         """Takes all sequences, or those in `rows`, back to before their first step."""
@@ -149,14 +156,11 @@ class Stepper:
 
     def twin(self, sequences: int = 1) -> Self:
         """Another stepper with the same packed weights, before the first step of so many sequences."""
+        _check_number("sequences", sequences)
         made = type(self).__new__(type(self))
         made._initial = self._initial
         made._begin(self._kernel.twin(sequences), self.weights)
         return made
-
-    def _places(self) -> list[tuple[int, bool]]:
-        """The layer of each tensor of a state, and whether it is the cell state."""
-        return [(layer, field == "cell") for layer, one in enumerate(_states(self._initial)) for field in one._fields]
 
     def __repr__(self) -> str:
         return (
@@ -182,18 +186,25 @@ def _packed(
     made = []
     for layer in layers:
         h0, c0 = next(states), next(states) if layer.cell == "lstm" else None
-        made.append((layer.cell, *map(_close, layer[1:]), _close(h0), _close(c0)))
+        made.append((layer.cell, *map(_close_if, layer[1:]), _close(h0), _close_if(c0)))
     threads = torch.get_num_threads() if threads is None else threads
     return operators.KernelStepper(made, _STORES.index(weights), sequences, threads)
 
 
-def _close(tensor: Tensor | None) -> Tensor | None:
-    return None if tensor is None else tensor.detach().contiguous()
+def _check_number(name: str, number: Any) -> None:
+    if not hasattr(number, "__index__") or isinstance(number, bool) or number < 1:
+        raise OptionError(f"{name} must be a whole number of at least 1, got {number!r}.")
+    if number > _MOST:
+        raise OptionError(f"{name} may be at most {_MOST}, got {number!r}.")
 
 
-def _states(state: Any) -> list[Any]:
-    """The states of the cells in a state, in order: one named tuple a layer."""
-    return [state] if hasattr(state, "_fields") else [one for part in state for one in _states(part)]
+def _close(tensor: Tensor) -> Tensor:
+    """The numbers as they lie in memory: `tensor` may be a view that reads them with another sign."""
+    return tensor.detach().resolve_neg().contiguous()
+
+
+def _close_if(tensor: Tensor | None) -> Tensor | None:
+    return None if tensor is None else _close(tensor)
 
 
 def _leaves(state: Any) -> list[Tensor]:
@@ -219,7 +230,7 @@ def _indices(rows: Any) -> NDArray[np.int64]:
 def _array(x: Tensor) -> _Array:
     if x.dtype is not torch.float32 or not x.is_cpu:
         raise _unfit(x, x.shape)
-    return x.detach().numpy()
+    return x.detach().resolve_neg().numpy()
 
 
 def _unfit(x: Tensor, shape: torch.Size) -> ShapeError:

@@ -214,7 +214,9 @@ class Layer {
     expect(!failed, c.name + ": linear failed");
     if (!g_.index) return dx.values();
     Numbers<T> shared(c.rows * c.inputs);
-    kernels_.collect({threads_, c.steps(), c.rows, c.inputs, dx.data(), c.inputs, g_.rows.data(), shared.data()});
+    kernels_.collect(
+        {threads_, c.steps(), c.rows, c.inputs, dx.data(), c.inputs, g_.rows.data(), shared.data(), &failed});
+    expect(!failed, c.name + ": collect failed");
     return shared.values();
   }
 

@@ -24,8 +24,8 @@ struct Pooled {
 template <class T>
 Pooled<T> run(PoolKind kind, Given& given, int threads, const Doubles& initial = {}) {
   const int64_t sequences = given.ragged.view().sequences;
-  Numbers<T> values(given.values, width, width + apart), scores(given.scores), before(initial),
-      state(sequences * (width + 2)), out(sequences * width);
+  Numbers<T> values(given.values, width, width + apart), scores(given.scores), out(sequences * width);
+  Numbers<double> before(initial), state(sequences * (width + 2));
   pool<T>({kind, threads, width, given.ragged.view(), values.data(), width + apart,
            kind == PoolKind::attention ? scores.data() : nullptr, before.or_null(), state.data(), out.data()});
   return {out.values(), state.values()};
@@ -36,8 +36,9 @@ std::vector<Result> run_back(PoolKind kind, Given& given, int threads) {
   const Pooled<T> forward = run<T>(kind, given, threads);
   const int64_t steps = given.offsets.back();
   const bool attention = kind == PoolKind::attention;
-  Numbers<T> values(given.values, width, width + apart), scores(given.scores), state(forward.state), out(forward.out),
-      dout(given.dout), d_values(steps * width), d_scores(attention ? steps : 0);
+  Numbers<T> values(given.values, width, width + apart), scores(given.scores), out(forward.out), dout(given.dout),
+      d_values(steps * width), d_scores(attention ? steps : 0);
+  Numbers<double> state(forward.state);
   pool_back<T>({kind, threads, width, given.ragged.view(), values.data(), width + apart,
                 attention ? scores.data() : nullptr, state.data(), out.data(), dout.data(), d_values.data(),
                 d_scores.or_null()});
@@ -101,6 +102,23 @@ void expect_halves(PoolKind kind, const std::string& where) {
   expect(same_bits(halves.out, run<T>(kind, whole, 2).out), where + ": two halves differ from the whole");
 }
 
+// A stream that has seen 2^24 steps already sees 1000 more: none of them is lost.
+template <class T>
+void expect_long(PoolKind kind, const std::string& where) {
+  Given given;
+  const int64_t steps = 1000;
+  const double seen = 16777216;
+  given.offsets = {0, steps};
+  given.ragged = Ragged(given.offsets.data(), 1);
+  given.values.assign(static_cast<size_t>(steps * width), 3);
+  given.scores.assign(static_cast<size_t>(steps), 0);
+  Doubles before(width, seen);
+  before.push_back(seen);
+  before.push_back(0);
+  const Pooled<T> after = run<T>(kind, given, 1, before);
+  expect(after.state[0] == seen + 3 * steps && after.state[width] == seen + steps, where + ": steps were lost");
+}
+
 template <class T>
 void expect_pool(PoolKind kind, const char* name) {
   const std::string where = name_of<T>() + " " + name;
@@ -110,6 +128,7 @@ void expect_pool(PoolKind kind, const char* name) {
   if (sizeof(T) == 8) expect_gradients(kind, given, results, where);
   for (int threads = 2; threads <= 4; ++threads) expect_same_bits(run_back<T>(kind, given, threads), results, where);
   expect_halves<T>(kind, where);
+  if (kind != PoolKind::max) expect_long<T>(kind, where);
 }
 
 template <class T>

@@ -100,7 +100,9 @@ void expect_collect(const Kernels<T, S>& kernels, const Sizes& size) {
   Numbers<S> given(a, width, width + size.apart);
   for (int threads = 1; threads <= 4; ++threads) {
     Numbers<T> out(rows * width);
-    kernels.collect({threads, steps, rows, width, given.data(), width + size.apart, index.data(), out.data()});
+    bool failed = true;
+    kernels.collect({threads, steps, rows, width, given.data(), width + size.apart, index.data(), out.data(), &failed});
+    expect(!failed, "collect failed");
     // sums of few numbers of 7 bits are exact
     expect_same_bits({{"out", out.values()}}, {{"out", truth}},
                      std::string(chosen_set().name) + " " + name_of<S>() + " collect");

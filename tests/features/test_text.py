@@ -301,9 +301,9 @@ def test_a_forked_process_goes_on_without_a_warning():
 
 def test_subwords_of_one_unbroken_word_are_learnt_in_time():
     word = "".join("abcdefghij"[i * i * 7919 % 10007 % 10] for i in range(200_000))
-    begin = time.perf_counter()
+    begin = time.process_time()  # whatever else the machine does
     feature = Text(unit="subwords").fit([word])
-    assert time.perf_counter() - begin < 20  # half a second; minutes where the time grows with the square
+    assert time.process_time() - begin < 20  # half a second; minutes where the time grows with the square
     assert len(feature.pieces(word)) < 200_000
     assert feature.pieces(word)[: len(feature.pieces(word[:1000]))] == feature.pieces(word[:1000])
 

@@ -165,11 +165,17 @@ class Cell(nn.Module):
         return shown + (", learn_initial=True" if self.learn_initial else "")
 
 
+#: The largest width: products of two of them, in bytes, are still sizes that memory can have.
+MOST = 1 << 24
+
+
 def check_sizes(**sizes: object) -> None:
-    """Raises ``OptionError`` unless each is a whole number of at least 1."""
+    """Raises ``OptionError`` unless each is a whole number of at least 1 and at most `MOST`."""
     for name, size in sizes.items():
         if not hasattr(size, "__index__") or isinstance(size, bool) or size.__index__() < 1:
             raise OptionError(f"{name} must be a whole number of at least 1, got {size!r}.")
+        if size.__index__() > MOST:
+            raise OptionError(f"{name} may be at most {MOST}, got {size!r}.")
 
 
 def _check_rate(name: str, rate: object) -> None:
