@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from elman.arguments import File, Input, Json, Model, Target, refuse_inside_model
+from elman.arguments import File, Input, Json, Model, NoHeader, Target, refuse_inside_model
 from elman.errors import OptionError
 from elman.terminal import print_json
 
@@ -23,6 +23,7 @@ def predict(
     out: Annotated[str | None, Parameter(help="write the table here; default: print it")] = None,
     input: Input = None,
     beam: Beam = None,
+    no_header: NoHeader = False,
     json: Json = False,
 ) -> None:
     """Answer every row of a table: its columns, and the answer beside them.
@@ -39,8 +40,8 @@ def predict(
     elif sys.stdout is None:
         raise OptionError("there is no standard output to print to. Name a file with --out.")
     task = _searching(load(model), model, beam)
-    table = read(file)
-    names = _learnt(task, model)
+    table = read(file, header=not no_header)
+    names = _answered(task)
     same = conll_kind(file) is not None and (not json if out is None else conll_kind(file) == conll_kind(out))
     same = same and task.labels_steps
     if out is not None and not same:
@@ -66,6 +67,7 @@ def score(
     input: Input = None,
     target: Target = None,
     beam: Beam = None,
+    no_header: NoHeader = False,
     json: Json = False,
 ) -> None:
     """How good a model is on a table with true answers, and with --baseline how good a simple rival is."""
@@ -73,13 +75,15 @@ def score(
     from elman.tasks import load
 
     task = _searching(load(model), model, beam)
-    table = read(file)
+    table = read(file, header=not no_header)
     names = source(task, model, target, table)
     scored = task.score_table(table, input, names, model)
     counted = {} if scored.rows is None else {"sequences": scored.rows}
     result = {"model": model, "file": file, **counted, **scored.scores, **scored.details}
     if baseline or train is not None:
-        result["baselines"] = task.rivals_on(lambda: training_table(task, model, train), table, names, model)
+        result["baselines"] = task.rivals_on(
+            lambda: training_table(task, model, train, header=not no_header), table, names, model
+        )
     if json:
         print_json(result)
     else:
@@ -98,12 +102,9 @@ def _searching(task: Any, model: str, beam: int | None) -> Any:
     return task
 
 
-def _learnt(task: Any, model: str) -> list[str]:
-    """The names of what was learnt, after which the answers are called."""
-    names = task.data_.get("target") or []
-    if task.target_says and not names:
-        raise OptionError(f"{model} was not trained by this command line and names no target column. Give --target.")
-    return [names] if isinstance(names, str) else list(names)
+def _answered(task: Any) -> list[str]:
+    """What the answers are called after: what was learnt, "y" where that had no name."""
+    return (task.target_names() or ["y"]) if task.target_says else task.target_names()
 
 
 def _show_scores(result: Mapping[str, Any], scores: Sequence[str], tables: Sequence[Any]) -> None:

@@ -116,7 +116,7 @@ class Regressor(RegressorMixin, NumberRows, Pretrains):
             targets.take(training).check_steps(groups_of(data)[0][0].lengths, training)
             targets.take(rest).check_steps(groups_of(kept)[0][0].lengths, rest)
 
-        self._remember_input(X, column)
+        self._remember_input(column)
         self.feature_, self.outputs_, self.names_, self.flat_ = feature, targets.outputs, targets.names, targets.flat
         self.mean_, self.deviation_ = _scale(targets.take(training).values)
         self.network_ = self._network()

@@ -54,7 +54,7 @@ class SeriesRows(Measured):
         scores = {name: value for name, value in found.items() if isinstance(value, float)}
         return Scored(None, scores, {name: value for name, value in found.items() if name not in scores}, [])
 
-    def inspected(self, table: Table, target: Sequence[str], model: str) -> tuple[Any, Any]:
+    def inspected(self, table: Table, target: Sequence[str], model: str, input: str | None = None) -> tuple[Any, Any]:
         """The long table, which holds what is to come as well."""
         return _typed(table.frame, self.target, self.id), None if not target or target[0] == self.target else target[0]
 
