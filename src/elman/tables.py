@@ -27,7 +27,7 @@ def source(task: Any, model: str, given: str | None, table: Table) -> list[str]:
     if given is not None:
         return names_in(table, given)
     if not (names := list(task.target_names())):
-        raise OptionError(f"{model} learnt from data without names. Name the column with the true answers: --target.")
+        raise OptionError(f"{model} learnt from answers without a name. Name their column: --target.")
     return names
 
 

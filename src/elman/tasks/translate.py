@@ -180,6 +180,7 @@ class Translator(TranslateRows, Task):
             "training pairs": len(training),
             "validation pairs": len(rest),
             "training steps": f"{data.sources.steps} + {data.targets.steps}",
+            **({} if self.target_ is None else {"target": self.target_}),
             "epochs planned": int(plan.epochs or 0),
             **({"pairs with an empty source, left out": left_out} if left_out else {}),
         }
