@@ -193,7 +193,7 @@ def listed(column: Any, name: str, *, rows: bool = False) -> list[Any]:
         return _elements(_array_rows(column, name, rows), name)
     if isinstance(column, str | bytes | bytearray):
         raise DataError(f"{name} is one {_type(column)}, {shown(column)}. Wrap it in a list: [{shown(column)}].")
-    if isinstance(column, AbstractSet) and not isinstance(column, MappingView):
+    if is_unordered(column):
         raise DataError(f"{name} is a {_type(column)}, which has no order. Pass a list of sequences.")
     if hasattr(column, "to_pylist") and not hasattr(column, "column_names"):  # Arrow arrays, chunked or not
         return list(column.to_pylist())
@@ -204,6 +204,15 @@ def listed(column: Any, name: str, *, rows: bool = False) -> list[Any]:
         return _elements(list(nw.from_native(column, series_only=True).to_list()), name)
     except TypeError:
         return _elements(_in_order(column, name, rows), name)
+
+
+def is_unordered(value: Any) -> bool:
+    """Whether it is a set; what a dict gives has an order.
+
+    >>> is_unordered({1, 2}), is_unordered({1: 2}.keys())
+    (True, False)
+    """
+    return isinstance(value, AbstractSet) and not isinstance(value, MappingView)
 
 
 def _in_order(column: Any, name: str, rows: bool) -> list[Any]:
@@ -235,17 +244,17 @@ def _array_rows(column: "np.ndarray[Any, Any] | Tensor | memoryview", name: str,
         return list(column.tolist())
     if isinstance(column, Tensor) or column.dtype.kind not in "UTO":
         return list(column)
-    if column.ndim == 2 and column.shape[1] == 1 and not rows and not _of_numbers(column):
+    if column.ndim == 2 and column.shape[1] == 1 and _is_column(column, rows):
         return list(column[:, 0].tolist())
     if not rows:
         check_rows(column, name)
     return list(column)
 
 
-def _of_numbers(array: "np.ndarray[Any, Any]") -> bool:
-    """Whether an array of objects holds numbers, as its first value that is not missing tells."""
-    first = next((value for value in array.flat if not is_missing(value)), 0.0)
-    return not hasattr(first, "__len__")
+def _is_column(array: "np.ndarray[Any, Any]", rows: bool) -> bool:
+    """Whether an array ``[n, 1]`` holds sequences, as its first value tells; a text is none where `rows` are lists."""
+    first = next((value for value in array.flat if not is_missing(value)), None)
+    return hasattr(first, "__len__") and not (rows and isinstance(first, str))
 
 
 def check_rows(array: "np.ndarray[Any, Any]", name: str) -> None:
@@ -282,7 +291,7 @@ def _element(value: Any, i: int, name: str) -> Any:
         return value.item() if value.ndim == 0 and value is not np.ma.masked else value
     if isinstance(value, str | bytes | bytearray | list | tuple | Mapping):
         return value
-    if isinstance(value, AbstractSet) and not isinstance(value, MappingView):
+    if is_unordered(value):
         raise DataError(f"{name}: sequence {i} is a {_type(value)}, which has no order. Give a list in its place.")
     for way in ("as_py", "to_pylist"):  # of Arrow
         if hasattr(value, way) and not hasattr(value, "column_names"):

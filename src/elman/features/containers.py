@@ -89,6 +89,8 @@ def column_of(X: Any, kind: str = "auto", name: str = "X") -> Any:
     >>> column_of(np.array([["a film"], ["a book"]])), column_of([["a film"], ["a book"]])
     (['a film', 'a book'], ['a film', 'a book'])
     """
+    if isinstance(X, Tensor | np.ndarray) and X.ndim == 0:
+        return listed(X, name)  # refuses it
     if isinstance(X, Tensor | Ragged) or is_sparse(X):
         return X
     columns = None if isinstance(X, Mapping) else by_name(X, name)

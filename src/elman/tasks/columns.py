@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
@@ -21,7 +20,7 @@ from elman.convolution import Convolution
 from elman.errors import DataError, OptionError
 from elman.features import FEATURES, Columns, Feature, Images, Inputs, Numbers, Sound, infer
 from elman.features.arrays import number_table, read_table
-from elman.features.base import listed, shown
+from elman.features.base import is_unordered, listed, shown
 from elman.features.containers import by_name, column_of, few, is_sparse, name_of, nearest
 from elman.features.kinds import KINDS, kinds_of
 from elman.features.numbers import BLOCKS
@@ -192,7 +191,7 @@ class ColumnTask(Task):
     def _column_and_target(self, X: Any, y: Any, *, fitted: bool = False) -> tuple[Any, Any]:
         """What is read, and the targets: `y` itself, or the columns of the frame that it names, a dict if several."""
         columns, names = by_name(X), None
-        if isinstance(y, AbstractSet):
+        if is_unordered(y):
             raise DataError(f"y is a {type(y).__name__}, which has no order. Pass a list.")
         if (names := _names(columns, y)) is None:
             if not fitted:
@@ -265,9 +264,11 @@ class ColumnTask(Task):
             check_names(columns, self.input_)
             picked = {name: columns[name] for name in self.input_}
             return Inputs(picked, self.feature_.kinds) if isinstance(self.feature_, Columns) else read_table(picked)
+        kind, others = self._kind(fitted=True), {name: columns[name] for name in names}
         if self._reads_table() and names:
-            return read_table({name: columns[name] for name in names})
-        kind = self._kind(fitted=True)
+            return read_table(others)
+        if self.input_ is None and kind not in _SYMBOLS and (table := number_table(others)) is not None:
+            return table
         for name in (self.input, self.input_):  # `input` may have been set since
             if isinstance(name, str) and name in columns:
                 return column_of(columns[name], kind)
