@@ -143,7 +143,7 @@ def _holds_numbers(column: Any) -> bool | None:
     first = next((value for value in listed(column, "a column") if not is_missing(value)), None)
     if first is None:
         return None
-    return hasattr(first, "__float__") and not hasattr(first, "__len__")
+    return (hasattr(first, "__float__") or isinstance(first, complex)) and not hasattr(first, "__len__")
 
 
 def _sequence(value: Any, i: int, name: str) -> Array:

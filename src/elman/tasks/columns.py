@@ -490,7 +490,10 @@ def check_names(columns: Mapping[str, Any], names: Sequence[str]) -> None:
         lacks = f"{missing[0]!r} is no column of X, but the model reads it"
     else:
         lacks = f"{few(missing)} are no columns of X, but the model reads them"
-    raise DataError(f"{lacks}. X has {few(list(columns)) or 'none'}.{nearest(missing[0], rest)}")
+    near = nearest(missing[0], rest)
+    if not near and len(missing) == len(rest) == 1:
+        near = f" Did you mean {rest[0]!r}?"
+    raise DataError(f"{lacks}. X has {few(list(columns)) or 'none'}.{near}")
 
 
 def check_column(columns: list[str], name: str, what: str, of: str = "column of X") -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -226,9 +226,12 @@ class Regressor(RegressorMixin, NumberRows, Pretrains):
             raise DataError("there is no number to score against. Give at least one.")
         if truth.outputs != self.outputs_:
             raise DataError(f"y has {truth.outputs} numbers each, but {self.outputs_} were learnt.")
-        if self.names_ is not None and truth.names is not None and truth.names != self.names_:
-            raise DataError(f"y has the names {truth.names}, but {self.names_} were learnt, in this order.")
-        return column, truth
+        if self.names_ is None or truth.names is None or truth.names == self.names_:
+            return column, truth
+        if set(truth.names) != set(self.names_):
+            raise DataError(f"y has the names {truth.names}, but {self.names_} were learnt.")
+        places = [truth.names.index(name) for name in self.names_]
+        return column, replace(truth, values=truth.values[:, places], names=self.names_)
 
     def _told(self, column: Any, truth: NumberTargets) -> Ragged | Bundle:
         data = self._steps(column)
