@@ -143,9 +143,10 @@ def test_a_target_whose_name_is_a_number(target: Any) -> None:
         assert (model.input_, model.target_) == ("0", "1")
     assert model.score(frame, target) == model.score(TEXTS, LABELS)
     assert Translator(embed=4, **SMALL).fit(frame[[0]], frame[1]).input_ == "0"
-    assert Translator(embed=4, **SMALL).fit(frame, "1").target_ == "1"
+    assert Translator(embed=4, **SMALL).fit(frame, target).target_ == "1"
+    assert Multitask(**SMALL).fit(frame, target).target_ == ["1"]
     assert Generator(ngrams=2, **SMALL).fit(frame[[0]]).input_ == "0"
-    assert Tagger(**SMALL).fit(pd.DataFrame({0: TEXTS, 1: TEXTS}), "1").input_ == "0"
+    assert Tagger(**SMALL).fit(pd.DataFrame({0: TEXTS, 1: TEXTS}), target).input_ == "0"
 
 
 def test_names_that_are_the_same() -> None:

@@ -88,7 +88,7 @@ def number_table(columns: Mapping[str, Any], name: str = "X") -> Array | None:
     >>> number_table({"a": [1, None], "b": [True, 2.5]}).tolist()
     [[1.0, 1.0], [nan, 2.5]]
     """
-    found = [_holds_numbers(column) for column in columns.values()]
+    found = [_holds_numbers(column, key) for key, column in columns.items()]
     return read_table(columns, name) if True in found and False not in found else None
 
 
@@ -99,10 +99,10 @@ def read_table(columns: Mapping[str, Any], name: str = "X") -> Array:
     [[1.0, 3.0], [2.0, 4.0]]
     """
     for key, column in columns.items():
-        if _holds_numbers(column) is False:
+        if _holds_numbers(column, key) is False:
             first = next((value for value in listed(column, key) if not is_missing(value)), None)
             raise DataError(f"{name}: column {key!r} of the frame holds {seen(first)}, not numbers.")
-    made = {key: read_one(_values(column), None, f"{name}: column {key!r}") for key, column in columns.items()}
+    made = {key: read_one(_values(column, key), None, f"{name}: column {key!r}") for key, column in columns.items()}
     first = next(iter(made))
     for key, values in made.items():
         if values.ndim != 1:
@@ -112,19 +112,19 @@ def read_table(columns: Mapping[str, Any], name: str = "X") -> Array:
     return np.stack(list(made.values()), axis=1)
 
 
-def _values(column: Any) -> Any:
+def _values(column: Any, name: str) -> Any:
     if isinstance(column, np.ndarray | Tensor):
         return column
     try:
         found = nw.from_native(column, series_only=True).to_numpy()
     except TypeError:
-        values = listed(column, "a column")
+        values = listed(column, name)
         found = np.empty(len(values), dtype=object)
         found[:] = values
     return found
 
 
-def _holds_numbers(column: Any) -> bool | None:
+def _holds_numbers(column: Any, name: str) -> bool | None:
     """Whether a column holds single numbers or truth values, as its type or its first value tells; None: neither."""
     if isinstance(column, np.ndarray | Tensor) and column.ndim != 1:
         return False
@@ -138,9 +138,9 @@ def _holds_numbers(column: Any) -> bool | None:
         dtype = nw.Object()
     if dtype.is_numeric() or dtype == nw.Boolean:
         return True
-    if dtype.is_temporal() or dtype.is_nested() or dtype == nw.String:
+    if dtype.is_temporal() or dtype.is_nested():
         return False
-    first = next((value for value in listed(column, "a column") if not is_missing(value)), None)
+    first = next((value for value in listed(column, name) if not is_missing(value)), None)
     if first is None:
         return None
     return (hasattr(first, "__float__") or isinstance(first, complex)) and not hasattr(first, "__len__")

@@ -5,6 +5,7 @@ The same data have the same form in every container: lists, arrays, tensors, dic
 
 from __future__ import annotations
 
+import datetime as dt
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -18,7 +19,7 @@ from elman.errors import DataError
 from elman.features.base import check_rows, is_frame, is_missing, listed
 from elman.ragged import Ragged
 
-__all__ = ["by_name", "column_of", "few", "is_sparse", "is_table", "name_of", "nearest"]
+__all__ = ["by_name", "column_named", "column_of", "few", "is_sparse", "is_table", "name_of", "nearest"]
 
 _ROWS = ("tokens", "words", "chords")  # kinds whose sequences are lists, of which an array has one in each row
 
@@ -66,6 +67,18 @@ def _texts(keys: Iterable[Any], columns: Iterable[Any], name: str) -> dict[str, 
             raise DataError(f"{name} has two columns called {text!r}: {whose[text]!r} and {key!r}. Rename one.")
         found[text], whose[text] = column, key
     return found
+
+
+def column_named(y: Any, columns: Mapping[str, Any] | None) -> str | None:
+    """The column that `y` names: any text, or what pandas has as a name of one of the `columns`, such as a number.
+
+    >>> column_named("a", None), column_named(1, {"1": []}), column_named(2, {"1": []}) is None
+    ('a', '1', True)
+    """
+    if isinstance(y, str):
+        return y
+    named = isinstance(y, int | np.integer | dt.date) and columns is not None and str(y) in columns
+    return str(y) if named else None
 
 
 def name_of(column: Any) -> str | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
@@ -21,7 +20,7 @@ from elman.errors import DataError, OptionError
 from elman.features import FEATURES, Columns, Feature, Images, Inputs, Numbers, Sound, infer
 from elman.features.arrays import number_table, read_table
 from elman.features.base import is_unordered, listed, shown
-from elman.features.containers import by_name, column_of, few, is_sparse, name_of, nearest
+from elman.features.containers import by_name, column_named, column_of, few, is_sparse, name_of, nearest
 from elman.features.kinds import KINDS, kinds_of
 from elman.features.numbers import BLOCKS
 from elman.heads import POOLS
@@ -460,10 +459,8 @@ def _type(X: Any) -> str:
 
 def _names(columns: Mapping[str, Any] | None, y: Any) -> list[str] | None:
     """The columns that y names; None where y holds the targets themselves."""
-    if isinstance(y, str):
-        return [y]
-    if isinstance(y, int | np.integer | dt.date) and columns and str(y) in columns:  # as pandas has names
-        return [str(y)]
+    if (name := column_named(y, columns)) is not None:
+        return [name]
     if not (isinstance(y, list | tuple) and y and _texts(y)) or len(set(y)) < len(y):
         return None
     return list(y) if columns is not None and set(y) <= set(columns) else None

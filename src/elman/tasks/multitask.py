@@ -24,7 +24,7 @@ from elman.diagnose import Probe
 from elman.errors import DataError, OptionError
 from elman.explain import Question, parts_of
 from elman.features.base import shown
-from elman.features.containers import by_name
+from elman.features.containers import by_name, column_named
 from elman.history import History
 from elman.losses import DISTANCES
 from elman.options import choice
@@ -188,11 +188,12 @@ class Multitask(TargetRows, ColumnTask):
 
     def _column_and_targets(self, X: Any, y: Any, *, fitted: bool = False) -> tuple[Any, dict[str, Any]]:
         """What is read, and the targets by name."""
-        asked = [y] if isinstance(y, str) else y
+        columns = by_name(X)
+        asked = y if (one := column_named(y, columns)) is None else [one]
         if isinstance(asked, list | tuple) and asked and all(isinstance(name, str) for name in asked):
             if twice := [name for i, name in enumerate(asked) if name in asked[:i]]:
                 raise DataError(f"y names the column {twice[0]!r} twice. Name each target once.")
-            for name in asked if (columns := by_name(X)) else ():
+            for name in asked if columns else ():
                 check_column(list(columns or ()), name, "y")
         column, found = self._column_and_target(X, asked, fitted=fitted)
         named = by_name(found)

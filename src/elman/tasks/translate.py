@@ -30,7 +30,7 @@ from elman.carry import State
 from elman.errors import DataError, OptionError
 from elman.features import Feature
 from elman.features.base import listed, shown
-from elman.features.containers import by_name, column_of, few, name_of, nearest
+from elman.features.containers import by_name, column_named, column_of, few, name_of, nearest
 from elman.history import History
 from elman.options import choice, is_whole, share, whole
 from elman.ragged import Ragged
@@ -363,13 +363,16 @@ class Translator(TranslateRows, Task):
 
     def _columns(self, X: Any, y: Any, *, fitted: bool = True) -> tuple[Any, Any]:
         """Sources and targets, from a frame by their names; before it is `fitted` the names are learnt."""
-        columns, target = by_name(X), y if isinstance(y, str) else name_of(y)
-        if isinstance(y, str):
-            if columns is None:
-                raise DataError(f"y is one text, {shown(y)}. Give a list with a target for each source.")
-            if y not in columns:
-                raise DataError(f"y = {y!r} is no column of X, which has {few(list(columns))}.{nearest(y, columns)}")
-            y = columns[y]
+        columns = by_name(X)
+        target = named = column_named(y, columns)
+        if named is None:
+            target = name_of(y)
+        elif columns is None:
+            raise DataError(f"y is one text, {shown(y)}. Give a list with a target for each source.")
+        elif named not in columns:
+            raise DataError(f"y = {y!r} is no column of X, which has {few(list(columns))}.{nearest(named, columns)}")
+        else:
+            y = columns[named]
         if not fitted:
             self.input_, self.target_ = self._source_of(columns, target), target
         return self._sources(X, target), column_of(y, self.target_feature_.kind if fitted else "auto", "y")
