@@ -8,7 +8,7 @@ from cyclopts import Parameter
 
 from elman.errors import OptionError
 
-__all__ = ["File", "Input", "Json", "Model", "Target", "refuse_inside_model"]
+__all__ = ["File", "Input", "Json", "Model", "NoHeader", "Target", "refuse_inside_model"]
 
 File = Annotated[str, Parameter(help="a table: .csv .tsv .jsonl .conllu .conll .txt (also .gz .xz) or .parquet")]
 Model = Annotated[str, Parameter(help="the folder of a model")]
@@ -18,7 +18,18 @@ Json = Annotated[
         name="--json", negative="", show_default=False, help="print JSON for machines instead of text for people"
     ),
 ]
-Input = Annotated[str | None, Parameter(help="the column to read; default: as in training")]
+Input = Annotated[
+    str | None, Parameter(help="the column to read, or several with commas between them; default: as in training")
+]
+NoHeader = Annotated[
+    bool,
+    Parameter(
+        name="--no-header",
+        negative="",
+        show_default=False,
+        help="the first line of a .csv or .tsv is no header: its columns are column_1, column_2 ...",
+    ),
+]
 Target = Annotated[str | None, Parameter(help="the column with the true labels; default: as in training")]
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 
-from elman.arguments import File, Json, refuse_inside_model
+from elman.arguments import File, Json, NoHeader, refuse_inside_model
 from elman.errors import ModelFileError, OptionError, TrainingError
 from elman.flags import field_parameters, parameter
 from elman.terminal import end, print_json
@@ -50,6 +50,7 @@ def _fit_command(task: "type[Task]", tokens: Sequence[str]) -> Callable[..., int
         parameter("out", Annotated[str, Parameter(help="the folder to save the model to; a model there is replaced")]),
         parameter("resume", Annotated[bool, flag(help="go on with the run in --out that was broken off")], False),
         parameter("restart", Annotated[bool, flag(help="drop the run in --out that was broken off")], False),
+        parameter("no_header", NoHeader, False),
         parameter("json", Json, False),
     ]
     if task.target_says:
@@ -72,10 +73,12 @@ def _fit(
     target: str = "",
     resume: bool = False,
     restart: bool = False,
+    no_header: bool = False,
     json: bool = False,
     **options: Any,
 ) -> int:
-    from elman.tables import read, relative, sha256, split_names
+    from elman.tables import read, relative, sha256
+    from elman.tasks.tables import names_in
 
     if target and not task.target_says:  # a field of the task
         options["target"] = target
@@ -87,8 +90,8 @@ def _fit(
     both = {inputs} if isinstance(inputs, str) else set(inputs or ())
     if target in both:
         raise OptionError(f"--input and --target both name the column {target!r}. Name two.")
-    table = read(file)
-    names = split_names(target, table) if task.target_says else []
+    table = read(file, header=not no_header)
+    names = names_in(table, target) if task.target_says else []
     learnt = names if task.target_says else [made.target] if hasattr(made, "target") else []
     source: dict[str, Any] = {"file": relative(file, out), "file SHA-256": sha256(file)}
     if learnt:

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from elman.arguments import File, Input, Json, Model, Target, refuse_inside_model
+from elman.arguments import File, Input, Json, Model, NoHeader, Target, refuse_inside_model
 from elman.errors import OptionError
 from elman.terminal import print_json
 
@@ -28,6 +28,7 @@ def predict(
     out: Annotated[str | None, Parameter(help="write the table here; default: print it")] = None,
     input: Input = None,
     beam: Beam = None,
+    no_header: NoHeader = False,
     json: Json = False,
 ) -> None:
     """Answer every row of a table: its columns, and the answer beside them.
@@ -44,8 +45,8 @@ def predict(
     elif sys.stdout is None:
         raise OptionError("there is no standard output to print to. Name a file with --out.")
     task = _searching(load(model), model, beam)
-    table = read(file)
-    names = _learnt(task, model)
+    table = read(file, header=not no_header)
+    names = _answered(task)
     same = conll_kind(file) is not None and (not json if out is None else conll_kind(file) == conll_kind(out))
     same = same and task.labels_steps
     if out is not None and not same:
@@ -73,6 +74,7 @@ def score(
     beam: Beam = None,
     windows: Windows = None,
     step: Step = None,
+    no_header: NoHeader = False,
     json: Json = False,
 ) -> None:
     """How good a model is on a table with true answers, and with --baseline how good a simple rival is.
@@ -83,14 +85,16 @@ def score(
     from elman.tasks import load
 
     task = _searching(load(model), model, beam)
-    table = read(file)
+    table = read(file, header=not no_header)
     names = source(task, model, target, table)
     more = _windows(task, model, windows, step)
     scored = task.score_table(table, input, names, model, **more)
     counted = {} if scored.rows is None else {"sequences": scored.rows}
     result = {"model": model, "file": file, **counted, **scored.scores, **scored.details}
     if baseline or train is not None:
-        result["baselines"] = task.rivals_on(lambda: training_table(task, model, train), table, names, model, **more)
+        result["baselines"] = task.rivals_on(
+            lambda: training_table(task, model, train, header=not no_header), table, names, model, **more
+        )
     if json:
         print_json(result)
     else:
@@ -109,12 +113,9 @@ def _searching(task: Any, model: str, beam: int | None) -> Any:
     return task
 
 
-def _learnt(task: Any, model: str) -> list[str]:
-    """The names of what was learnt, after which the answers are called."""
-    names = task.data_.get("target") or []
-    if task.target_says and not names:
-        raise OptionError(f"{model} was not trained by this command line and names no target column. Give --target.")
-    return [names] if isinstance(names, str) else list(names)
+def _answered(task: Any) -> list[str]:
+    """What the answers are called after: what was learnt, "y" where that had no name."""
+    return (task.target_names() or ["y"]) if task.target_says else task.target_names()
 
 
 def _windows(task: Any, model: str, windows: int | None, step: int | None) -> dict[str, int | None]:

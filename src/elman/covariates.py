@@ -1,6 +1,7 @@
 """What is known beside a series: numbers scaled, categories as whole numbers, gaps filled with what was last known.
 
-number      (x - mean) / deviation        both of the training data; before the first one seen: 0
+number      (x - mean) / deviation        both of the training data; before the first one seen: 0, and always 0 where
+                                          it never changed in training: no weight has learnt what another value means
 category    1, 2, 3 ... by the alphabet   0: missing until now, or not among those of the training data
 """
 
@@ -51,7 +52,9 @@ class Covariates:
     [[-1.0], [-1.0], [1.0]]
     """
 
-    scales: dict[str, tuple[float, float]] = field(default_factory=dict)  # of numeric columns
+    scales: dict[str, tuple[float, float]] = field(
+        default_factory=dict
+    )  # of numeric columns; deviation 0: never changed
     kinds: dict[str, list[str]] = field(default_factory=dict)  # of categorical ones
     past: tuple[str, ...] = ()
     future: tuple[str, ...] = ()
@@ -66,7 +69,7 @@ class Covariates:
                 continue
             seen = values[~np.isnan(values)]
             mean, deviation = (float(seen.mean()), float(seen.std())) if len(seen) else (0.0, 0.0)
-            self.scales[name] = (mean, deviation if deviation > 1e-9 * abs(mean) else 1.0)
+            self.scales[name] = (mean, deviation if deviation > 1e-9 * abs(mean) else 0.0)
         return self
 
     def names(self, *groups: tuple[str, ...]) -> tuple[list[str], list[str]]:
@@ -109,6 +112,8 @@ class Covariates:
         if values.dtype == object:
             raise DataError(f"column {name!r} held numbers in training and holds texts now. Give numbers.")
         mean, deviation = self.scales[name]
+        if not deviation:
+            return np.where(np.isnan(values), np.nan, 0.0).astype(np.float32)
         return np.clip((values - mean) / deviation, -1e4, 1e4).astype(np.float32)
 
     def _code(self, name: str, values: _Array) -> NDArray[np.int64]:
@@ -129,7 +134,7 @@ class Covariates:
     def restore(cls, config: Mapping[str, Any]) -> Self:
         """The inverse of `config`. Raises ValueError for numbers that cannot be."""
         scales = {str(name): (float(mean), float(deviation)) for name, (mean, deviation) in config["scales"].items()}
-        if not all(np.isfinite(pair).all() and pair[1] > 0 for pair in scales.values()):
+        if not all(np.isfinite(pair).all() and pair[1] >= 0 for pair in scales.values()):
             raise ValueError("scales")
         kinds = {str(name): [str(kind) for kind in found] for name, found in config["kinds"].items()}
         groups = [tuple(str(name) for name in config[key]) for key in ("past", "future", "static")]

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
+from elman.arguments import Input, NoHeader
 from elman.atomic import write_file
 from elman.errors import OptionError
 
@@ -21,6 +22,8 @@ def inspect(
     target: Annotated[
         str | None, Parameter(help="the column with the true answers, or several; default: as in training")
     ] = None,
+    input: Input = None,
+    no_header: NoHeader = False,
     sequences: Annotated[int, Parameter(help="how many of the sequences to look at, evenly chosen")] = 100,
     out: Annotated[str | None, Parameter(help="draw the gradient and the gates into this PNG")] = None,
     json: Annotated[
@@ -35,17 +38,16 @@ def inspect(
     Without the column of true answers the model's own answers count as true.
     """
     from elman import report
-    from elman.tables import read, split_names
+    from elman.tables import read
     from elman.tasks import load
-    from elman.tasks.tables import told
+    from elman.tasks.tables import names_in, told
 
     _check_picture(out)
     task = load(model)
-    table, learnt = read(data), task.data_.get("target") or []
-    names = [learnt] if isinstance(learnt, str) else learnt
-    names = names if target is None else split_names(target, table)
+    table = read(data, header=not no_header)
+    names = task.target_names() if target is None else names_in(table, target)
     truth = names if set(names) <= set(table.frame.columns) else []
-    found = told(lambda: task.diagnose(*task.inspected(table, truth, model), sequences=sequences), table)
+    found = told(lambda: task.diagnose(*task.inspected(table, truth, model, input), sequences=sequences), table)
     if out is not None:
         _write_picture(out, found.picture(Path(model).resolve().name))
     if json:

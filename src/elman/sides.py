@@ -5,20 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-import narwhals as nw
-import numpy as np
 import torch
 
 from elman.errors import DataError
 from elman.features import Feature, Text, Tokens, infer
-from elman.features.base import is_frame, is_missing, listed, shown
+from elman.features.base import is_missing, listed, shown
+from elman.features.containers import nearest
 from elman.ragged import Ragged
 
 __all__ = [
     "UNITS",
     "Pairs",
     "chosen_unit",
-    "frame_columns",
     "joined",
     "no_column",
     "normalized",
@@ -128,16 +126,6 @@ def pairs_between(sources: Ragged, targets: Ragged, boundary: int) -> Pairs:
     return Pairs(sources, Ragged(inputs, offsets), Ragged(values, offsets))
 
 
-def frame_columns(X: Any) -> dict[str, Any] | None:
-    """The columns of a frame, or of a dict of columns, by name; None for what is neither."""
-    if isinstance(X, Mapping):
-        return dict(X)
-    if isinstance(X, list | tuple | np.ndarray | Ragged) or not is_frame(X):
-        return None
-    frame = nw.from_native(X, eager_only=True)
-    return {name: frame[name].to_list() for name in frame.columns}
-
-
 def no_column(name: Any, columns: Sequence[str], what: str) -> str:
     """What is wrong where the option `input` names none of the columns of a frame; `what` is to be read from it.
 
@@ -147,7 +135,8 @@ def no_column(name: Any, columns: Sequence[str], what: str) -> str:
     few = ", ".join(map(repr, columns[:8])) or "no columns"
     if name is None:
         return f"X has {'the columns ' * bool(columns)}{few}. Name the one with the {what}: input=..."
-    return f"input = {name!r} is no column of X, which has {few}. Name the one with the {what}."
+    near = nearest(name, columns)
+    return f"input = {name!r} is no column of X, which has {few}. Name the one with the {what}.{near}"
 
 
 def saved_side(feature: Feature, name: str) -> tuple[dict[str, Any], dict[str, str]]:

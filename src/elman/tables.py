@@ -2,31 +2,23 @@
 
 import hashlib
 import os
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from elman.errors import DataError, OptionError
 from elman.files import Table, read_table
 from elman.plain import printable
+from elman.tasks.tables import names_in
 
-__all__ = ["kind_to_print", "read", "relative", "sha256", "source", "split_names", "training_table"]
-
-
-def read(file: str, columns: Sequence[str] | None = None) -> Table:
-    """A table from a file."""
-    return read_table(file, columns=columns)
+__all__ = ["kind_to_print", "read", "relative", "sha256", "source", "training_table"]
 
 
-def split_names(names: str, table: Table) -> list[str]:
-    """The columns that a flag names: one, or several with commas between them. Raises ``DataError`` for no column."""
-    if names in table.frame.columns or "," not in names:
-        chosen = [names]
-    else:
-        chosen = [name.strip() for name in names.split(",")]
-    if missing := [name for name in chosen if name not in table.frame.columns]:
-        read(str(table.path), missing)  # says so, with the nearest name
-    return chosen
+def read(file: str, *, header: bool = True) -> Table:
+    """A table from a file; without a `header` its columns are column_1, column_2 ..."""
+    try:
+        return read_table(file, header=header)
+    except DataError as error:  # advice for Python
+        raise DataError(str(error).replace("read it with header=False", "say --no-header")) from error
 
 
 def source(task: Any, model: str, given: str | None, table: Table) -> list[str]:
@@ -34,12 +26,10 @@ def source(task: Any, model: str, given: str | None, table: Table) -> list[str]:
     if not task.target_says:
         return []
     if given is not None:
-        return split_names(given, table)
-    names = task.data_.get("target")
-    names = [names] if isinstance(names, str) else names
-    if not isinstance(names, list) or not names:
-        raise OptionError(f"{model} was not trained by this command line and names no target column. Give --target.")
-    return [str(name) for name in names]
+        return names_in(table, given)
+    if not (names := list(task.target_names())):
+        raise OptionError(f"{model} learnt from answers without a name. Name their column: --target.")
+    return names
 
 
 def kind_to_print(table: Table) -> str:
@@ -65,7 +55,7 @@ def sha256(file: str) -> str:
         return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
-def training_table(task: Any, model: str, file: str | None) -> Table:
+def training_table(task: Any, model: str, file: str | None, *, header: bool = True) -> Table:
     """The file the model learnt from: as it was then, or the one the caller names."""
     if file is None:
         path, digest = task.data_.get("file"), task.data_.get("file SHA-256")
@@ -77,4 +67,4 @@ def training_table(task: Any, model: str, file: str | None) -> Table:
             raise DataError(f"{file}, which {model} learnt from, is not there any more. {advice}")
         if sha256(file) != digest:
             raise DataError(f"{file} was changed since {model} learnt from it. {advice}")
-    return read(file)
+    return read(file, header=header)

@@ -94,7 +94,7 @@ def test_number() -> None:
     seen = Number().fit([1, None, 3])
     assert seen.transform([5, NAN]).tolist() == [[3.0, 1.0], [0.0, 0.0]]
     assert Number().fit([None, None]).transform([5, None]).tolist() == [[5.0, 1.0], [0.0, 0.0]]
-    assert Number().fit([7, 7]).transform([8]).tolist() == [[1.0]]
+    assert Number().fit([7, 7]).transform([8]).tolist() == [[0.0]]  # no weight has learnt what another means
     assert np.isfinite(Number().fit([1e308, -1e308]).transform([1e308]).numpy()).all()
     for bad, message in (("x", "text"), (float("inf"), "inf"), (1j, "where a number")):
         with pytest.raises(DataError, match=f"age: sequence 1 is .*{message}"):
@@ -144,7 +144,8 @@ def test_groups() -> None:
     assert data.offsets.tolist() == [0, 2, 3, 3]
     assert made.symbols == 6 + 1
     assert made.names == list(table())
-    assert "one: numbers, 3 columns, scaled to mean 0 and deviation 1, step by step with events, two" in made.describe()
+    assert "one: numbers, 3 columns, scaled to mean 0 and deviation 1, 2 never changed, step" in made.describe()
+    assert "step by step with events, two" in made.describe()
 
 
 def test_parts_of_a_bundle() -> None:

@@ -13,10 +13,11 @@ import numpy as np
 from torch import Tensor
 
 from elman.errors import DataError
-from elman.features.base import Feature, is_frame, is_missing, listed, seen
+from elman.features.base import Feature, is_frame, is_missing, seen
 from elman.features.category import Category
 from elman.features.chords import Chords
 from elman.features.columns import Columns, Inputs, symbolic
+from elman.features.containers import column_of
 from elman.features.images import Images
 from elman.features.number import Number
 from elman.features.numbers import Numbers
@@ -27,7 +28,6 @@ from elman.features.text import Text
 from elman.features.tokens import Tokens
 from elman.features.words import Words
 from elman.plain import plain_value
-from elman.ragged import Ragged
 
 __all__ = [
     "FEATURES",
@@ -79,13 +79,13 @@ def infer(column: Any, *, name: str = "X", written: bool = False) -> Feature:
     >>> infer([[1.5, 2.5], [3]])
     Numbers(scale='standard')
     """
-    if isinstance(column, Ragged) or (hasattr(column, "toarray") and hasattr(column, "nnz")):
+    if not isinstance(column, list | tuple | np.ndarray | Tensor | str | bytes) and is_frame(column, name):
         return Numbers()
-    if isinstance(column, np.ndarray | Tensor) and not _holds_str(column) and not _holds_objects(column):
-        return Images() if column.ndim > 3 else Numbers()
-    if not isinstance(column, list | tuple | np.ndarray | str | bytes) and is_frame(column):
+    sequences = column_of(column, name=name)
+    if isinstance(sequences, np.ndarray | Tensor):
+        return Images() if sequences.ndim > 3 else Numbers()
+    if not isinstance(sequences, list):  # sparse, or Ragged
         return Numbers()
-    sequences = listed(column, name)
     kinds: dict[str, int] = {}
     for i, sequence in enumerate(sequences):
         if kind := _kind(sequence, i, name):
@@ -102,14 +102,6 @@ def infer(column: Any, *, name: str = "X", written: bool = False) -> Feature:
 
 def _full(sequence: Any) -> bool:
     return not is_missing(sequence) and len(sequence) > 0
-
-
-def _holds_str(column: Any) -> bool:
-    return isinstance(column, np.ndarray) and column.dtype.kind in "UST"
-
-
-def _holds_objects(column: Any) -> bool:
-    return isinstance(column, np.ndarray) and column.dtype == object
 
 
 def _kind(sequence: Any, i: int, name: str) -> str | None:

@@ -9,10 +9,11 @@ import torch
 from torch import Tensor
 
 from elman.errors import DataError
-from elman.features.base import is_frame, is_missing, listed, seen
+from elman.features.base import is_frame, is_missing, listed, of_categories, seen
+from elman.features.containers import by_name, is_table
 from elman.ragged import Ragged
 
-__all__ = ["Array", "place", "read", "read_one"]
+__all__ = ["Array", "number_table", "place", "read", "read_one", "read_table"]
 
 Array = np.ndarray[Any, Any]
 
@@ -59,11 +60,14 @@ def _whole(column: Any, name: str) -> Array | None:
     if hasattr(column, "toarray") and hasattr(column, "nnz"):
         raise DataError(f"{name} is a sparse matrix, but dense data is required: {name}.toarray().")
     if isinstance(column, np.ndarray | Tensor):
-        if column.ndim == 1 and isinstance(column, np.ndarray) and column.dtype == object:
+        if isinstance(column, np.ndarray) and column.dtype.kind in "UTO" and not is_table(column):
             return None
         array = read_one(column, None, name)
-    elif not isinstance(column, list | tuple | str | bytes) and is_frame(column):
-        array = _frame(column, name)
+    elif not isinstance(column, list | tuple | str | bytes) and is_frame(column, name):
+        columns = by_name(column, name)
+        if not columns:
+            raise DataError(f"{name} is a frame without columns.")
+        array = read_table(columns, name)
     else:
         return None
     if array.ndim == 1:
@@ -76,14 +80,70 @@ def _whole(column: Any, name: str) -> Array | None:
     return array[:, :, None] if array.ndim == 2 else array
 
 
-def _frame(column: Any, name: str) -> Array:
-    frame = nw.from_native(column, eager_only=True)
-    if not frame.columns:
-        raise DataError(f"{name} is a frame without columns.")
-    for key, dtype in frame.schema.items():
-        if not (dtype.is_numeric() or dtype == nw.Boolean):
-            raise DataError(f"{name}: column {key!r} of the frame holds {dtype}, not numbers. Pass one of the columns.")
-    return np.stack([read_one(frame.get_column(key).to_numpy(), None, name) for key in frame.columns], axis=1)
+def number_table(columns: Mapping[str, Any], name: str = "X") -> Array | None:
+    """Columns that hold one number a row each, side by side: float64 [rows, columns], NaN where one is missing.
+
+    None if any of them holds anything else, or none holds a number. Values count where a column is one of objects.
+
+    >>> number_table({"a": [1, None], "b": [True, 2.5]}).tolist()
+    [[1.0, 1.0], [nan, 2.5]]
+    """
+    found = [_holds_numbers(column, key) for key, column in columns.items()]
+    return read_table(columns, name) if True in found and False not in found else None
+
+
+def read_table(columns: Mapping[str, Any], name: str = "X") -> Array:
+    """The same of columns that must hold numbers. Raises ``DataError`` naming the column, and the row where it can.
+
+    >>> read_table({"a": [1, 2], "b": [3, 4]}).tolist()
+    [[1.0, 3.0], [2.0, 4.0]]
+    """
+    for key, column in columns.items():
+        if _holds_numbers(column, key) is False:
+            first = next((value for value in listed(column, key) if not is_missing(value)), None)
+            raise DataError(f"{name}: column {key!r} of the frame holds {seen(first)}, not numbers.")
+    made = {key: read_one(_values(column, key), None, f"{name}: column {key!r}") for key, column in columns.items()}
+    first = next(iter(made))
+    for key, values in made.items():
+        if values.ndim != 1:
+            raise DataError(f"{name}: column {key!r} holds arrays of shape {list(values.shape[1:])}, not numbers.")
+        if len(values) != len(made[first]):
+            raise DataError(f"the column {key!r} has {len(values)} rows, {first!r} has {len(made[first])}.")
+    return np.stack(list(made.values()), axis=1)
+
+
+def _values(column: Any, name: str) -> Any:
+    if isinstance(column, np.ndarray | Tensor):
+        return column
+    try:
+        found = nw.from_native(column, series_only=True).to_numpy()
+    except TypeError:
+        values = listed(column, name)
+        found = np.empty(len(values), dtype=object)
+        found[:] = values
+    return found
+
+
+def _holds_numbers(column: Any, name: str) -> bool | None:
+    """Whether a column holds single numbers or truth values, as its type or its first value tells; None: neither."""
+    if isinstance(column, np.ndarray | Tensor) and column.ndim != 1:
+        return False
+    if isinstance(column, Tensor) or (isinstance(column, np.ndarray) and column.dtype.kind in "biuf"):
+        return True
+    if of_categories(column):
+        return False
+    try:
+        dtype = nw.from_native(column, series_only=True).dtype
+    except TypeError:
+        dtype = nw.Object()
+    if dtype.is_numeric() or dtype == nw.Boolean:
+        return True
+    if dtype.is_temporal() or dtype.is_nested():
+        return False
+    first = next((value for value in listed(column, name) if not is_missing(value)), None)
+    if first is None:
+        return None
+    return (hasattr(first, "__float__") or isinstance(first, complex)) and not hasattr(first, "__len__")
 
 
 def _sequence(value: Any, i: int, name: str) -> Array:

@@ -161,7 +161,7 @@ def _is_chord(value: Any) -> bool:
 
 
 def _sequences(column: Any, name: str) -> list[list[Chord]]:
-    return [_piece(piece, i, name) for i, piece in enumerate(listed(column, name))]
+    return [_piece(piece, i, name) for i, piece in enumerate(listed(column, name, rows=True))]
 
 
 def _piece(piece: Any, i: int, name: str) -> list[Chord]:

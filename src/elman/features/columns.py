@@ -47,7 +47,10 @@ class Inputs:
 
     def __init__(self, columns: Mapping[str, Any], kinds: Mapping[str, str] | None = None) -> None:
         self.kinds = dict(kinds or {})
-        self.columns = {n: c if isinstance(c, np.ndarray) else listed(c, n) for n, c in columns.items()}
+        self.columns = {
+            n: c if isinstance(c, np.ndarray) and c.dtype.kind not in "UTO" else listed(c, n)
+            for n, c in columns.items()
+        }
         sizes = {name: len(column) for name, column in self.columns.items()}
         first = next(iter(sizes))
         for name, size in sizes.items():

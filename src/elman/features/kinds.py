@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from torch import Tensor
 
 from elman.errors import DataError
-from elman.features.base import is_missing, listed, seen
+from elman.features.base import is_missing, listed, of_categories, seen
+from elman.features.containers import few, nearest
 from elman.features.references import are_sound_names, check_no_lists
 from elman.plain import plain_value
 
@@ -31,11 +32,8 @@ def kinds_of(columns: Mapping[str, Any], given: Mapping[str, str] | None = None)
     given = given or {}
     for name in given:
         if name not in columns:
-            close = difflib.get_close_matches(name, list(columns), 1)
-            hint = f" Did you mean {close[0]!r}?" if close else ""
-            raise DataError(
-                f"features names {name!r}, which is no column to read: {', '.join(map(repr, columns))}.{hint}"
-            )
+            near = nearest(name, columns)
+            raise DataError(f"features names {name!r}, which is no column to read: {few(list(columns))}.{near}")
     found = {name: given.get(name) or kind_of(column, name) for name, column in columns.items()}
     return {name: kind for name, kind in found.items() if kind != "skip"}
 
@@ -49,9 +47,9 @@ def kind_of(column: Any, name: str) -> str:
     >>> kind_of(["red", "blue", "red", "red"], "colour"), kind_of(["red", "blue"], "colour")
     ('category', 'text')
     """
-    if str(getattr(column, "dtype", "")).lower().startswith(("category", "categorical", "enum", "dictionary")):
+    if of_categories(column):
         return "category"
-    if isinstance(column, np.ndarray) and column.ndim > 1:
+    if isinstance(column, np.ndarray | Tensor) and column.ndim > 1 and _numeric(column):
         return "numbers"
     values = [value for value in listed(column, name) if not is_missing(value)]
     if not values:
@@ -79,6 +77,10 @@ def _check_texts(values: list[Any], name: str) -> None:
             f"other columns leave it out, features={{{name!r}: 'skip'}}, or read the names as texts, {advice}."
         )
     check_no_lists(values, f"the column {name!r}: row 0", advice)
+
+
+def _numeric(array: np.ndarray[Any, Any] | Tensor) -> bool:
+    return isinstance(array, Tensor) or array.dtype.kind not in "UTO"
 
 
 def _kind_of_lists(values: list[Any], name: str) -> str:

@@ -26,8 +26,9 @@ class Number(Static):
           0, 0                               where it is missing
     ```
 
-    The second number is there only if training saw a missing one. A number that never changes has deviation 1. Raises
-    `DataError` naming the place for texts and infinities.
+    The second number is there only if training saw a missing one. A number that never changed in training stays 0,
+    whatever comes: no weight has learnt what another value means. Raises `DataError` naming the place for texts and
+    infinities.
 
     >>> Number().fit([1, 3, None]).transform([5, None])
     tensor([[3., 1.],
@@ -41,6 +42,8 @@ class Number(Static):
         values = _values(column, name)
         self.missing_ = bool(np.isnan(values).any())
         self.mean_, self.deviation_ = center_and_spread(values)
+        known = values[~np.isnan(values)]
+        self.unchanged_ = len(known) > 1 and bool(known.min() == known.max())
         return self
 
     def transform(self, column: Any, *, name: str = "X") -> Tensor:
@@ -50,7 +53,8 @@ class Number(Static):
         values = _values(column, name)
         known = ~np.isnan(values)
         with np.errstate(over="ignore"):  # refused in the next line
-            scaled = np.where(known, (values * 0.5 - self.mean_ * 0.5) / (self.deviation_ * 0.5), 0.0)
+            varies = known & (not self.unchanged_)
+            scaled = np.where(varies, (values * 0.5 - self.mean_ * 0.5) / (self.deviation_ * 0.5), 0.0)
         if (far := np.flatnonzero(~(np.abs(scaled) <= LARGEST))).size:
             raise DataError(f"{name}: sequence {far[0]} is {values[far[0]]:g}, too far from the training data.")
         rows = np.stack([scaled, known], axis=1) if self.missing_ else scaled[:, None]
@@ -61,22 +65,24 @@ class Number(Static):
         return _AsIs(2 if self.missing_ else 1)
 
     def config(self) -> dict[str, Any]:
-        """Mean, deviation, and whether any was missing."""
-        return {"mean": self.mean_, "deviation": self.deviation_, "missing": self.missing_}
+        """Mean, deviation, whether any was missing, and whether all were equal."""
+        learnt = {"mean": self.mean_, "deviation": self.deviation_}
+        return learnt | {"missing": self.missing_, "unchanged": self.unchanged_}
 
     @classmethod
     def restore(cls, config: Mapping[str, Any]) -> Self:
         """The saved feature."""
         made = cls()
         made.mean_, made.deviation_ = (float(checked(config, k, (float, int), cls.kind)) for k in ("mean", "deviation"))
-        made.missing_ = checked(config, "missing", bool, cls.kind)
+        made.missing_, made.unchanged_ = (checked(config, key, bool, cls.kind) for key in ("missing", "unchanged"))
         if not (np.isfinite([made.mean_, made.deviation_]).all() and made.deviation_ > 0):
             raise ModelFileError("the saved number feature must have a finite mean, and a deviation above 0.")
         return made
 
     def describe(self) -> str:
-        """One line: `number, 35.2 ± 9.1, some missing`."""
-        return f"number, {self.mean_:.4g} ± {self.deviation_:.4g}" + (", some missing" if self.missing_ else "")
+        """One line: `number, 35.2 ± 9.1, some missing`, or `number, 5, never changed`."""
+        spread = ", never changed" if self.unchanged_ else f" ± {self.deviation_:.4g}"
+        return f"number, {self.mean_:.4g}{spread}" + (", some missing" if self.missing_ else "")
 
 
 class _AsIs(nn.Module):

@@ -23,7 +23,7 @@ BLOCKS = 3  # values, mask and gap: what a cell that learns a decay reads
 SCALES = ("standard", "none")
 _MOST = 0.5  # share of the numbers that are missing, over all columns, from which on observations are events
 _SMALLEST = float(np.finfo(np.float64).tiny)
-_LEARNT = ("mean", "deviation", "filler", "rate", "limits", "missing", "outliers")
+_LEARNT = ("mean", "deviation", "unchanged", "filler", "rate", "limits", "missing", "outliers")
 
 
 class Values(nn.Module):
@@ -52,7 +52,7 @@ class Numbers(Feature):
     observed in training, with what is missing filled, and beside it, on request, the mask and the gaps.
 
     ```
-    y_t = (x_t - mean) / deviation        a column that never changes has deviation 1
+    y_t = (x_t - mean) / deviation        0 in a column that never changed in training
     m_t = 1 if x_t was observed, else 0
     d_t = time since the observation before t (since the first step if there was none), over its mean in training
     ```
@@ -62,12 +62,13 @@ class Numbers(Feature):
     A column of the data is a list of arrays `[length]` or `[length, width]`, a 3-D array, a 2-D array `[sequences,
     length]` of one number a step, a frame of numbers (the same), a `Ragged`, or a list column of a frame. Integers and
     booleans are numbers too. NaN, None, NA and what a masked array hides are missing: a first value, a whole sequence
-    and a whole column may be. A column that training never saw observed stays 0, its mask and its gap too.
+    and a whole column may be. A column that training never saw observed stays 0, its mask and its gap too; so does the
+    value of one that was the same whenever training saw it, with scale "standard": no weight has learnt from another.
 
-    Learnt: ``width_``, ``mean_``, ``deviation_``, ``missing_`` (share of each column), ``outliers_`` (count in each
-    column), ``has_mask_``, ``has_gap_``. Raises `DataError` naming sequence, step and column for infinities, for a
-    width that differs from that of the training data, for time stamps that do not increase, and for a number that
-    leaves the range of float32.
+    Learnt: ``width_``, ``mean_``, ``deviation_``, ``unchanged_`` (1 for each column that never changed), ``missing_``
+    (share of each column), ``outliers_`` (count in each column), ``has_mask_``, ``has_gap_``. Raises `DataError` naming
+    sequence, step and column for infinities, for a width that differs from that of the training data, for time stamps
+    that do not increase, and for a number that leaves the range of float32.
 
     >>> numbers = Numbers().fit([[1, 2, 3], [], [4, 5]])
     >>> numbers.transform([[3], [1, None, 5]]).values.flatten()
@@ -166,11 +167,12 @@ class Numbers(Feature):
     def _learn(self, steps: Clocked, missing: Array) -> None:
         """Scale, filler and rate of the gaps, all of what was observed."""
         self.mean_, self.deviation_ = np.zeros(self.width_), np.ones(self.width_)
+        self.unchanged_ = np.zeros(self.width_)
         mean = self.mean_
         if len(missing):
-            mean, deviation = _statistics(steps.values, missing)
+            mean, deviation, unchanged = _statistics(steps.values, missing)
             if self.scale == "standard":
-                self.mean_, self.deviation_ = mean, deviation
+                self.mean_, self.deviation_, self.unchanged_ = mean, deviation, unchanged
         middle = {"median": _medians(steps.values, missing), "constant": np.full(self.width_, self.constant)}
         self.filler_ = self._scaled(middle.get(self.fill, mean)[None])[0]
         self.filler_[self.missing_ == 1] = 0.0
@@ -285,6 +287,7 @@ class Numbers(Feature):
         if not (made.deviation_ > 0).all():
             raise ModelFileError("the saved mean and deviation must be finite, and the deviation above 0.")
         shares = (made.missing_ >= 0) & (made.missing_ <= 1) & (made.rate_ >= 0) & (made.outliers_ >= 0)
+        shares &= np.isin(made.unchanged_, (0, 1))
         if not (shares.all() and (made.limits_[0] <= made.limits_[1]).all()):
             raise ModelFileError("the saved gaps and outliers of the numbers feature cannot be. Save the model again.")
         return made
@@ -299,6 +302,8 @@ class Numbers(Feature):
             said.append(f"{100 * self.missing_.mean():.3g} % missing, filled: {' + '.join([self.fill, *beside])}")
         if never := int((self.missing_ == 1).sum()):
             said.append(f"{never} never observed")
+        if unchanged := int(self.unchanged_.sum()):
+            said.append(f"{unchanged} never changed")
         if self.outliers != "keep" and self.outliers_.any():
             done = "clipped" if self.outliers == "clip" else "taken as missing"
             said.append(f"{self.outliers_.sum()} outliers {done}")
@@ -364,6 +369,8 @@ class Numbers(Feature):
         scaled = self._scaled(steps.values)
         if (self.missing_ == 1).any():
             scaled = np.where(self.missing_ == 1, np.nan, scaled)
+        if self.unchanged_.any():
+            scaled = np.where((self.unchanged_ == 1) & ~np.isnan(scaled), 0.0, scaled)
         if (large := np.argwhere(np.abs(scaled) > LARGEST)).size:
             at, column = large[0]
             where = place(at, column, steps.offsets, self.width_, name)
@@ -430,8 +437,11 @@ def _starts(offsets: Array) -> Array:
     return np.repeat(offsets[:-1], np.diff(offsets))
 
 
-def _statistics(values: Array, missing: Array) -> tuple[Array, Array]:
-    """Mean and deviation of what was observed in each column, for values up to the end of float64; 0 and 1 of none."""
+def _statistics(values: Array, missing: Array) -> tuple[Array, Array, Array]:
+    """Mean and deviation of what was observed in each column, for values up to the end of float64; 0 and 1 of none.
+
+    And 1 where two values or more were observed, and all were equal; else 0.
+    """
     counts = len(values) - missing.sum(axis=0)
     low, high = np.where(missing, np.inf, values).min(axis=0), np.where(missing, -np.inf, values).max(axis=0)
     low, high = np.where(counts, low, 0.0), np.where(counts, high, 0.0)
@@ -441,7 +451,8 @@ def _statistics(values: Array, missing: Array) -> tuple[Array, Array]:
     away = np.where(missing, 0.0, ratio - share)
     mean, deviation = share * largest, np.sqrt((away * away).sum(axis=0) / np.maximum(counts, 1)) * largest
     constant = (low == high) | (deviation < _SMALLEST)
-    return np.where(constant, low, mean), np.where(constant, 1.0, deviation)
+    unchanged = ((low == high) & (counts > 1)).astype(np.float64)
+    return np.where(constant, low, mean), np.where(constant, 1.0, deviation), unchanged
 
 
 def _medians(values: Array, missing: Array) -> Array:

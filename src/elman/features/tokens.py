@@ -160,7 +160,7 @@ class Tokens(Feature):
 
 
 def _sequences(column: Any, name: str, lower: bool) -> list[list[_Token]]:
-    return [_tokens(sequence, i, name, lower) for i, sequence in enumerate(listed(column, name))]
+    return [_tokens(sequence, i, name, lower) for i, sequence in enumerate(listed(column, name, rows=True))]
 
 
 def _tokens(sequence: Any, i: int, name: str, lower: bool) -> list[_Token]:

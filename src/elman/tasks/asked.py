@@ -19,7 +19,7 @@ from torch import Tensor
 
 from elman import metrics
 from elman.errors import DataError
-from elman.features.base import is_missing, listed, shown
+from elman.features.base import is_missing, listed, of_categories, shown
 from elman.features.gaps import center_and_spread
 from elman.labels import coded_labels, plain_labels, restored_classes
 from elman.losses import cross_entropy, distance
@@ -243,7 +243,7 @@ def looks_like(column: Any, name: str) -> str:
     >>> looks_like(["spam", None], "kind"), looks_like([1, 2.5], "price"), looks_like([True, False], "paid")
     ('label', 'number', 'label')
     """
-    if str(getattr(column, "dtype", "")).lower().startswith(("category", "categorical", "enum", "dictionary")):
+    if of_categories(column):
         return LabelTarget.kind
     known = [value for value in listed(column, name) if not is_missing(value)]
     of_labels = bool(known) and isinstance(plain_value(known[0]), str | bool)

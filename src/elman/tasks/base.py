@@ -201,6 +201,7 @@ class Task(BaseEstimator, Training, OnTables):
         info()  # an ELMAN_ISA that cannot be is refused before anything is learnt or written
         if resume and out is None:
             raise OptionError("resume = True needs the folder of the run to continue; give out=...")
+        self._forget()
         checkpoint = None if out is None else store.named(out) / store.CHECKPOINT
         self._begun_with = self._run_seed(checkpoint if resume else None) if self.seed is None else None
         return checkpoint
@@ -218,6 +219,14 @@ class Task(BaseEstimator, Training, OnTables):
             if is_whole(begun, 0):
                 return int(begun)
         return int(np.random.default_rng().integers(2**63))
+
+    def _forget(self) -> None:
+        """Drops what an earlier fit has learnt: nothing of it may count in the next."""
+        for name in [name for name in vars(self) if name.endswith("_") and not name.startswith("_")]:
+            delattr(self, name)
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "network_")
 
     @contextmanager
     def _drawn(self) -> Iterator[None]:

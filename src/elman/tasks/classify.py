@@ -144,7 +144,7 @@ class Classifier(ClassifierMixin, LabelRows, Pretrains):
         data, kept = self._features(feature, column, training, rest)
         wide = self._wide(feature, (data, kept), (codes[training], codes[rest]), weights)
 
-        self._remember_input(X, column)
+        self._remember_input(column)
         self.feature_, self.classes_ = feature, classes
         self.ngrams_ = wide if isinstance(wide, NgramModel) else None
         self.patterns_ = wide if isinstance(wide, PatternModel) else None

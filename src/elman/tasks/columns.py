@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
-import narwhals as nw
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -20,7 +18,9 @@ from elman.cells import CELLS
 from elman.convolution import Convolution
 from elman.errors import DataError, OptionError
 from elman.features import FEATURES, Columns, Feature, Images, Inputs, Numbers, Sound, infer
-from elman.features.base import is_frame, listed, shown
+from elman.features.arrays import number_table, read_table
+from elman.features.base import is_unordered, listed, shown
+from elman.features.containers import by_name, column_named, column_of, few, is_sparse, name_of, nearest
 from elman.features.kinds import KINDS, kinds_of
 from elman.features.numbers import BLOCKS
 from elman.heads import POOLS
@@ -28,10 +28,11 @@ from elman.options import choice, is_whole, share, whole
 from elman.ragged import Ragged
 from elman.tasks.base import Task
 
-__all__ = ["ColumnTask", "by_name", "check_column", "check_table", "count"]
+__all__ = ["ColumnTask", "check_column", "check_names", "check_table", "count"]
 
 _Indices = NDArray[np.int64]
 _OF_NUMBERS = tuple(f.name for f in dataclasses.fields(Numbers))
+_SYMBOLS = ("text", "tokens", "words")  # features that no table of numbers could be read by
 _OF_SOUND = ("rate", "window", "hop", "bands")
 
 
@@ -188,10 +189,13 @@ class ColumnTask(Task):
 
     def _column_and_target(self, X: Any, y: Any, *, fitted: bool = False) -> tuple[Any, Any]:
         """What is read, and the targets: `y` itself, or the columns of the frame that it names, a dict if several."""
-        names = _names(X, y)
-        if names is None:
+        columns, names = by_name(X), None
+        if is_unordered(y):
+            raise DataError(f"y is a {type(y).__name__}, which has no order. Pass a list.")
+        if (names := _names(columns, y)) is None:
+            if not fitted:
+                self.target_: str | list[str] | None = _target_of(y)
             return self._column(X, fitted=fitted), y
-        columns = by_name(X)
         if columns is None:
             raise DataError(
                 f"y = {y!r} would name a column, but X is a {type(X).__name__}, not a frame. Pass a frame, or the "
@@ -202,44 +206,82 @@ class ColumnTask(Task):
         if self.input in names or not set(columns) - set(names):
             raise DataError(f"X has no input beside the target: y and the input are both {y!r}. Name two columns.")
         found = {name: listed(columns[name], name) for name in names}
-        return self._column(X, names, fitted=fitted), found[y] if isinstance(y, str) else found
+        one = not isinstance(y, list | tuple)
+        if not fitted:
+            self.target_ = names[0] if one else names
+        return self._column(X, names, fitted=fitted), found[names[0]] if one else found
 
     def _column(self, X: Any, without: Sequence[str] = (), *, fitted: bool = False) -> Any:
-        """What is read of a frame: one column, several as `Inputs`; what is no frame stays as it is."""
+        """What is read: one column as a list or an array, a table of numbers as an array, several as `Inputs`."""
         if isinstance(X, Inputs):  # picked before
             return X
+        if not fitted:
+            self.input_: str | list[str] | None = None  # the names that are read, a list where they are many or a table
         columns = by_name(X)
-        if columns is None:
-            if self.features or (fitted and isinstance(self.feature_, Columns)):
-                raise DataError(f"X is a {type(X).__name__} without named columns. Pass a frame, or a dict of columns.")
-            strange = not isinstance(X, list | tuple | np.ndarray | Tensor | Ragged)
-            strange = strange and hasattr(X, "__array__") and not hasattr(X, "__iter__")
-            return np.asarray(X) if strange else X
-        if fitted and isinstance(self.feature_, Columns):
-            return _inputs(columns, self.feature_.kinds)
-        names = [name for name in columns if name not in without]
-        wanted = self.input if self.input is not None else getattr(self, "input_", None)
-        chosen = [wanted] if isinstance(wanted, str) else wanted
-        if chosen is not None and (self.input is not None or set(chosen) <= set(names)):
-            for name in chosen:
+        if columns is not None:
+            names = [name for name in columns if name not in without]
+            return self._learnt_columns(columns, names) if fitted else self._columns_to_learn(columns, names)
+        if self.features or (fitted and isinstance(self.feature_, Columns)):
+            raise DataError(f"X is a {_type(X)} without named columns. Pass a frame, or a dict of columns.")
+        return column_of(X, self._kind(fitted))
+
+    def _kind(self, fitted: bool) -> str:
+        """The kind of feature that a column is for, "auto" where the column tells."""
+        return self.feature_.kind if fitted else self.feature
+
+    def _columns_to_learn(self, columns: Mapping[str, Any], names: list[str]) -> Any:
+        """What `fit` reads of columns of which `names` could be read. Sets ``input_``."""
+        given = dict(self.features or {})
+        if self.input is not None:
+            names = [self.input] if isinstance(self.input, str) else list(self.input)
+            for name in names:
                 check_column(list(columns), name, "input")
-            names = list(chosen)
-        if len(names) == 1 and not self.features:
-            return _one(X, columns, names[0])
-        if not self.features and isinstance(table := _table(X, names), nw.DataFrame):
-            return X if len(names) == len(columns) else table.to_native()
-        if fitted:
-            raise DataError(
-                f"X has {len(names)} columns that could be the input: {_few(names)}. Say which one to read with "
-                "input=..., or pass a frame with that column alone."
-            )
+        if set(given.values()) == {"skip"} and set(given) <= set(names):
+            names, given = [name for name in names if name not in given], {}
+        if not names:
+            raise DataError("X has no column to read. There must be one beside the target.")
+        picked = {name: columns[name] for name in names}
+        whole = self.feature not in _SYMBOLS and not given
+        if whole and (table := number_table(picked)) is not None:
+            self.input_ = names
+            return table
+        if len(names) == 1 and not given:
+            self.input_ = names[0]
+            return column_of(picked[names[0]], self._kind(fitted=False))
         if self.feature != "auto":
             raise OptionError(
-                f"feature = {self.feature!r} is for one column, but X has {_few(names)}. Say what each is with "
+                f"feature = {self.feature!r} is for one column, but X has {few(names)}. Say what each is with "
                 "features={...}, or which one to read with input=..."
             )
-        picked = {name: columns[name] for name in names}
-        return _inputs(picked, kinds_of(picked, self.features))
+        kinds = kinds_of(picked, given)
+        self.input_ = list(kinds)
+        return Inputs({name: picked[name] for name in kinds}, kinds)
+
+    def _learnt_columns(self, columns: Mapping[str, Any], names: list[str]) -> Any:
+        """The columns that the model reads, by their names; where it learnt from none, the only ones there are."""
+        if isinstance(self.input_, list):
+            check_names(columns, self.input_)
+            picked = {name: columns[name] for name in self.input_}
+            return Inputs(picked, self.feature_.kinds) if isinstance(self.feature_, Columns) else read_table(picked)
+        kind, others = self._kind(fitted=True), {name: columns[name] for name in names}
+        if self._reads_table() and names:
+            return read_table(others)
+        if self.input_ is None and kind not in _SYMBOLS and (table := number_table(others)) is not None:
+            return table
+        for name in (self.input, self.input_):  # `input` may have been set since
+            if isinstance(name, str) and name in columns:
+                return column_of(columns[name], kind)
+        if len(names) == 1:
+            return column_of(columns[names[0]], kind)
+        lacks = "" if self.input_ is None else f"{self.input_!r} is no column of X, but the model reads it. "
+        raise DataError(
+            f"{lacks}X has {len(names)} columns that could be the input: {few(names)}. Say which one to read with "
+            f"input=..., or pass a frame with that column alone.{nearest(self.input_ or '', names)}"
+        )
+
+    def _reads_table(self) -> bool:
+        """Whether a row of a table of numbers is a sequence, one step a column."""
+        return hasattr(self, "n_features_in_")
 
     def _feature(self, column: Any) -> Feature | Columns:
         """A feature for what is read, with the options that concern it."""
@@ -293,23 +335,19 @@ class ColumnTask(Task):
             "training sequences": len(data),
             "training steps": data.steps,
             "validation sequences": len(kept),
+            **({} if self.target_ is None else {"target": self.target_}),
             "epochs planned": int(plan.epochs or 0),
             "steps in a batch": int(plan.batch_steps or 0),
             "sequences in a batch": int(plan.batch_sequences or 0),
         }
 
-    def _remember_input(self, X: Any, column: Any) -> None:
-        """What later frames and tables are compared with; and the options, should they be set anew after fit."""
+    def _remember_input(self, column: Any) -> None:
+        """What later tables are compared with; and the options, should they be set anew after fit."""
         self.learnt_with_ = self.options()
-        self.input_: str | list[str] | None = None
-        if column is not X and isinstance(getattr(column, "name", None), str):
-            self.input_ = column.name
-        elif (columns := _columns(column)) is not None and column is not X and is_frame(column):
-            names = [str(name) for name in _frame(column).columns]
-            self.input_ = names[0] if columns == 1 else names
-        self.__dict__.pop("n_features_in_", None)
         if (columns := _columns(column)) is not None:
             self.n_features_in_: int = columns
+        if self.input_ is not None:  # as scikit-learn calls them
+            self.feature_names_in_ = np.array(np.atleast_1d(self.input_).tolist(), dtype=object)
 
     def _paths_by_name(self) -> dict[str, str]:
         """What the layers that read some of several columns are called, by the name that a diagnosis has for them."""
@@ -362,8 +400,12 @@ class ColumnTask(Task):
         if not (columns is None or is_whole(columns)):
             raise ValueError("columns")
         self.input_ = names
+        target = config["data"].get("target")
+        self.target_ = target if isinstance(target, str) or (isinstance(target, list) and _texts(target)) else None
         if columns is not None:
             self.n_features_in_ = columns
+        if names is not None:
+            self.feature_names_in_ = np.array(np.atleast_1d(names).tolist(), dtype=object)
 
 
 def check_table(column: Any) -> None:
@@ -385,19 +427,13 @@ def _take(column: Any, indices: _Indices) -> Any:
         return column.take(indices)
     if isinstance(column, Tensor | Ragged):
         return column[torch.from_numpy(indices)]
-    if not isinstance(column, list | tuple) and is_frame(column):
-        return nw.from_native(column, eager_only=True)[indices.tolist()].to_native()
     sequences = listed(column, "X")
     return [sequences[i] for i in indices.tolist()]
 
 
 def _columns(column: Any) -> int | None:
     """The columns of a table of numbers, one step each; None for every other kind of column."""
-    if isinstance(column, np.ndarray | Tensor):
-        return int(column.shape[1]) if column.ndim == 2 else None
-    if isinstance(column, list | tuple | Ragged | Inputs) or not is_frame(column):
-        return None
-    return len(_frame(column).columns)
+    return int(column.shape[1]) if isinstance(column, np.ndarray | Tensor) and column.ndim == 2 else None
 
 
 def count(column: Any) -> int:
@@ -406,87 +442,55 @@ def count(column: Any) -> int:
     >>> count(["a", "b"])
     2
     """
-    if hasattr(column, "toarray") and hasattr(column, "nnz"):
+    if is_sparse(column):
         return int(column.shape[0])
     if isinstance(column, list | tuple | Ragged | Inputs) or (isinstance(column, np.ndarray | Tensor) and column.ndim):
         return len(column)
-    if is_frame(column):
-        return len(nw.from_native(column, eager_only=True))
     return len(listed(column, "X"))
-
-
-def _frame(X: Any) -> Any:
-    return nw.from_native(X, eager_only=True)
 
 
 def _texts(names: Any) -> bool:
     return all(isinstance(name, str) for name in names)
 
 
-def _names(X: Any, y: Any) -> list[str] | None:
-    """The columns of X that y names; None where y holds the targets themselves."""
-    if isinstance(y, str):
-        return [y]
+def _type(X: Any) -> str:
+    return type(X).__name__
+
+
+def _names(columns: Mapping[str, Any] | None, y: Any) -> list[str] | None:
+    """The columns that y names; None where y holds the targets themselves."""
+    if (name := column_named(y, columns)) is not None:
+        return [name]
     if not (isinstance(y, list | tuple) and y and _texts(y)) or len(set(y)) < len(y):
         return None
-    columns = by_name(X)
     return list(y) if columns is not None and set(y) <= set(columns) else None
 
 
-def by_name(X: Any) -> dict[str, Any] | None:
-    """The columns of a frame, or of a dict of columns; None for what has no names.
+def _target_of(y: Any) -> str | list[str] | None:
+    """The names that targets come with."""
+    named = by_name(y, "y") if y is not None else None
+    if named is None:
+        return name_of(y)
+    return list(named) if isinstance(y, Mapping) or len(named) > 1 else next(iter(named), None)
 
-    >>> by_name({"a": [1, 2]}), by_name([1, 2])
-    ({'a': [1, 2]}, None)
+
+def check_names(columns: Mapping[str, Any], names: Sequence[str]) -> None:
+    """Raises ``DataError``, with the nearest name, unless all columns that a model reads are there.
+
+    >>> check_names({"a": [1], "b": [2]}, ["b"])
     """
-    if isinstance(X, Mapping) and not hasattr(X, "nnz"):  # some of SciPy's sparse matrices are dicts
-        return {str(name): column for name, column in X.items()} or None
-    if isinstance(X, list | tuple | np.ndarray | Tensor | Ragged) or not is_frame(X):
-        return None
-    frame = _frame(X)
-    return {name: _native(frame, name) for name in frame.columns}
-
-
-def _native(frame: Any, name: str) -> Any:
-    column = frame.get_column(name)  # a name that is a number would be a place in frame[name]
-    native = column.to_native()
-    return native if hasattr(native, "name") else _Named(column.to_list(), name)
-
-
-def _one(X: Any, columns: Mapping[str, Any], name: str) -> Any:
-    """One column by itself: of a frame its series, of a dict what it holds."""
-    return _Named(columns[name], name) if isinstance(X, Mapping) else _series(_frame(X), name)
-
-
-def _table(X: Any, names: Sequence[str]) -> Any:
-    """scikit-learn's table of numbers, a sequence each, one step a column: the columns, if all hold single numbers."""
-    if isinstance(X, Mapping) or not names:
-        return None
-    frame = _frame(X)
-    frame = frame if len(names) == len(frame.columns) else frame.select(names)
-    return frame if all(d.is_numeric() or d == nw.Boolean for d in frame.schema.values()) else None
-
-
-def _inputs(columns: Mapping[str, Any], kinds: Mapping[str, str]) -> Inputs:
-    for name in kinds:
-        check_column(list(columns), name, "input")
-    return Inputs({name: columns[name] for name in kinds}, kinds)
-
-
-def _series(frame: Any, name: str) -> Any:
-    """A column of texts, lists or arrays by itself; one of plain numbers stays a frame: one step a sequence."""
-    dtype = frame.schema[name]
-    if dtype.is_numeric() or dtype == nw.Boolean:
-        return frame.select(name).to_native()
-    return frame[name].to_native() if hasattr(frame[name].to_native(), "name") else _Named(frame[name].to_list(), name)
-
-
-class _Named(list[Any]):
-    """A column whose library keeps no name in it (Arrow)."""
-
-    def __init__(self, values: list[Any], name: str) -> None:
-        super().__init__(values)
-        self.name = name
+    missing = [name for name in names if name not in columns]
+    if not missing:
+        return
+    rest = [name for name in columns if name not in names]
+    if len(missing) == 1:
+        lacks = f"{missing[0]!r} is no column of X, but the model reads it"
+    else:
+        lacks = f"{few(missing)} are no columns of X, but the model reads them"
+    near = nearest(missing[0], rest)
+    if not near and len(missing) == len(rest) == 1:
+        near = f" Did you mean {rest[0]!r}?"
+    raise DataError(f"{lacks}. X has {few(list(columns)) or 'none'}.{near}")
 
 
 def check_column(columns: list[str], name: str, what: str, of: str = "column of X") -> None:
@@ -494,13 +498,5 @@ def check_column(columns: list[str], name: str, what: str, of: str = "column of 
 
     >>> check_column(["a", "b"], "a", "input")
     """
-    if name in columns:
-        return
-    close = difflib.get_close_matches(name, columns, 1)
-    hint = f" Did you mean {close[0]!r}?" if close else ""
-    raise DataError(f"{what} = {name!r} is no {of}, which has {_few(columns)}.{hint}")
-
-
-def _few(names: Sequence[Any], most: int = 12) -> str:
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(repr(name) for name in names[:most]) + more
+    if name not in columns:
+        raise DataError(f"{what} = {name!r} is no {of}, which has {few(columns)}.{nearest(name, columns)}")

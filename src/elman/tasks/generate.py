@@ -30,8 +30,9 @@ from elman.cells.base import Recurrent
 from elman.diagnose import Probe
 from elman.errors import DataError
 from elman.features import Chords, Feature, Text, Tokens, infer
-from elman.features.base import is_frame, listed, shown
+from elman.features.base import listed, shown
 from elman.features.chords import transposed
+from elman.features.containers import by_name, column_of
 from elman.history import History
 from elman.mixture import Mixture
 from elman.options import choice, is_whole, reads_symbols, share, whole
@@ -194,7 +195,7 @@ class Generator(GenerateRows, Writes, Task):
         sequence, and ``TrainingError`` if the loss becomes NaN (what was learnt until then stays usable).
         """
         checkpoint = self._check_run(out, resume)
-        column = self._documents(X)
+        column = self._documents(X, fitted=False)
         training, _rest, parts = self._parts(column)
         feature = self._made(parts[0]).fit(parts[0], name="X")
         self.learnt_with_ = self.options()
@@ -286,27 +287,25 @@ class Generator(GenerateRows, Writes, Task):
         told, places = validate if kept.targets.steps else None, np.arange(len(data.inputs))
         self._learn(plan, data.inputs.lengths, loss, told, "loss", places, checkpoint, resume, "strand")
 
-    def _documents(self, X: Any) -> list[Any]:
-        """The documents in whatever they come in."""
+    def _documents(self, X: Any, *, fitted: bool = True) -> list[Any]:
+        """The documents in whatever they come in; before it is `fitted` the name of their column is learnt."""
         if isinstance(X, str):
             raise DataError(f"X is one text, {shown(X)}. Wrap it in a list: [{shown(X)}].")
-        if isinstance(X, Mapping) or (not isinstance(X, list | tuple | np.ndarray) and is_frame(X)):
-            X = self._picked(X)
-        found = listed(X, "X")
+        if fitted:
+            self._check_fitted()
+        name: str | None = self.input_ if fitted else None
+        columns = by_name(X)
+        if columns is not None:
+            name = name or self.input or (next(iter(columns)) if len(columns) == 1 else None)
+            if name is None or name not in columns:
+                raise DataError(no_column(name, list(columns), "texts"))
+            X = columns[name]
+        if not fitted:
+            self.input_: str | None = name
+        found = listed(column_of(X, self.feature_.kind if fitted else self.feature), "X")
         if not found:
             raise DataError("X holds no documents. Fitting needs at least one.")
         return found
-
-    def _picked(self, X: Any) -> Any:
-        import narwhals as nw
-
-        columns = dict(X) if isinstance(X, Mapping) else {c: nw.from_native(X, eager_only=True)[c] for c in X.columns}
-        name = self.input or getattr(self, "input_", None) or (next(iter(columns)) if len(columns) == 1 else None)
-        if name is None or name not in columns:
-            raise DataError(no_column(name, list(columns), "texts"))
-        self.input_ = name
-        column = columns[name]
-        return column.to_list() if hasattr(column, "to_list") else column
 
     def _made(self, column: list[Any]) -> Feature:
         kind = infer(column, name="X").kind if self.feature == "auto" else self.feature
@@ -413,7 +412,7 @@ class Generator(GenerateRows, Writes, Task):
     def _config(self) -> dict[str, Any]:
         feature = {"kind": self.feature_.kind, **self.feature_.config()}
         mixed = None if self.mixture_ is None else [self.mixture_.ngrams.order, self.mixture_.weight]
-        told = {"feature": feature, "ends": self.ends_, "input": getattr(self, "input_", None), "mixture": mixed}
+        told = {"feature": feature, "ends": self.ends_, "input": self.input_, "mixture": mixed}
         return super()._config() | told
 
     def _tensors(self) -> dict[str, Tensor]:

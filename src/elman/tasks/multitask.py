@@ -24,13 +24,14 @@ from elman.diagnose import Probe
 from elman.errors import DataError, OptionError
 from elman.explain import Question, parts_of
 from elman.features.base import shown
+from elman.features.containers import by_name, column_named
 from elman.history import History
 from elman.losses import DISTANCES
 from elman.options import choice
 from elman.stream import Session, Told, counted, refuse_bidirectional
 from elman.tasks.asked import TARGETS, LabelTarget, NumberTarget, Target, looks_like
 from elman.tasks.base import held_out
-from elman.tasks.columns import ColumnTask, by_name, check_column, check_table, count
+from elman.tasks.columns import ColumnTask, check_column, check_table, count
 from elman.tasks.fitted import by_learnt_options
 from elman.tasks.network import Network, NetworkStepper, answers, restored
 from elman.tasks.target_rows import TargetRows
@@ -116,7 +117,7 @@ class Multitask(TargetRows, ColumnTask):
         feature = self._feature(column)
         data, kept = self._features(feature, column, training, rest)
 
-        self._remember_input(X, column)
+        self._remember_input(column)
         self.feature_, self.targets_ = feature, targets
         self.network_ = self._network({name: target.fit(truth[name][training]) for name, target in targets.items()})
         self.history_ = History("loss")
@@ -188,15 +189,16 @@ class Multitask(TargetRows, ColumnTask):
 
     def _column_and_targets(self, X: Any, y: Any, *, fitted: bool = False) -> tuple[Any, dict[str, Any]]:
         """What is read, and the targets by name."""
-        asked = [y] if isinstance(y, str) else y
+        columns = by_name(X)
+        asked = y if (one := column_named(y, columns)) is None else [one]
         if isinstance(asked, list | tuple) and asked and all(isinstance(name, str) for name in asked):
             if twice := [name for i, name in enumerate(asked) if name in asked[:i]]:
                 raise DataError(f"y names the column {twice[0]!r} twice. Name each target once.")
-            for name in asked if (columns := by_name(X)) else ():
+            for name in asked if columns else ():
                 check_column(list(columns or ()), name, "y")
         column, found = self._column_and_target(X, asked, fitted=fitted)
         named = by_name(found)
-        if named is None:
+        if not named:
             raise DataError(
                 f"y must name its targets, got {shown(y)}. Pass names of columns of the frame X, a dict from name to "
                 "column, or a frame."

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -27,12 +27,13 @@ from elman.bundle import Bundle
 from elman.encoder import precisions
 from elman.errors import DataError, OptionError
 from elman.features import Columns, Feature, Text, Tokens, infer
-from elman.features.base import is_frame, listed, shown
+from elman.features.base import listed, shown
+from elman.features.containers import by_name, column_of
 from elman.files import is_text, read_table
 from elman.ops import info
 from elman.options import is_whole, whole
 from elman.ragged import Ragged
-from elman.tasks.columns import ColumnTask, _take, by_name, check_column
+from elman.tasks.columns import ColumnTask, _take, check_column
 from elman.tasks.foretell import Foreteller, learn
 from elman.tasks.generate import Generator
 from elman.train import Training
@@ -211,7 +212,7 @@ class Pretrains(ColumnTask):
             return super()._features(feature, column, training, rest)
         fitted = self._generator() is not None
         assert isinstance(feature, Feature)
-        name = self.input if isinstance(self.input, str) else getattr(column, "name", None)
+        name = self.input_ if isinstance(self.input_, str) else None
         texts = [] if fitted else _unlabelled(self.pretrain, name, feature)
         try:
             labelled = listed(_take(column, training), "X")
@@ -315,12 +316,12 @@ def _unlabelled(given: Any, name: str | None, feature: Feature) -> list[Any]:
             given = [line for line in frame["text"][0].split("\n") if line.strip()]
         else:
             given = frame
-    if isinstance(given, Mapping) or (not isinstance(given, list | tuple | np.ndarray) and is_frame(given)):
-        columns = by_name(given) or {}
+    columns = by_name(given, "pretrain")
+    if columns is not None:
         chosen = name if name in columns or len(columns) != 1 else next(iter(columns))
         check_column(list(columns), str(chosen), "the column that is read", "column of pretrain")
         given = columns[str(chosen)]
-    texts = listed(given, "pretrain")
+    texts = listed(column_of(given, feature.kind, "pretrain"), "pretrain")
     if not texts:
         raise DataError("pretrain holds no texts. Give some, or None.")
     if (kind := infer(texts, name="pretrain").kind) != feature.kind:

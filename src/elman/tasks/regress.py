@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -117,7 +117,7 @@ class Regressor(RegressorMixin, NumberRows, Pretrains):
             targets.take(training).check_steps(groups_of(data)[0][0].lengths, training)
             targets.take(rest).check_steps(groups_of(kept)[0][0].lengths, rest)
 
-        self._remember_input(X, column)
+        self._remember_input(column)
         self.feature_, self.outputs_, self.names_, self.flat_ = feature, targets.outputs, targets.names, targets.flat
         self.mean_, self.deviation_ = _scale(targets.take(training).values)
         self.network_ = self._network()
@@ -230,9 +230,12 @@ class Regressor(RegressorMixin, NumberRows, Pretrains):
             raise DataError("there is no number to score against. Give at least one.")
         if truth.outputs != self.outputs_:
             raise DataError(f"y has {truth.outputs} numbers each, but {self.outputs_} were learnt.")
-        if self.names_ is not None and truth.names is not None and truth.names != self.names_:
-            raise DataError(f"y has the names {truth.names}, but {self.names_} were learnt, in this order.")
-        return column, truth
+        if self.names_ is None or truth.names is None or truth.names == self.names_:
+            return column, truth
+        if set(truth.names) != set(self.names_):
+            raise DataError(f"y has the names {truth.names}, but {self.names_} were learnt.")
+        places = [truth.names.index(name) for name in self.names_]
+        return column, replace(truth, values=truth.values[:, places], names=self.names_)
 
     def _told(self, column: Any, truth: NumberTargets) -> Ragged | Bundle:
         data = self._steps(column)

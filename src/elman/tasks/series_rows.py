@@ -74,7 +74,7 @@ class SeriesRows(Measured):
             note(f"{learnt:,} of the values lie before the end of training: the model learnt from them.")
         return Scored(None, scores, {k: v for k, v in seen.items() if k != "windows_possible"}, [], said)
 
-    def inspected(self, table: Table, target: Sequence[str], model: str) -> tuple[Any, Any]:
+    def inspected(self, table: Table, target: Sequence[str], model: str, input: str | None = None) -> tuple[Any, Any]:
         """The long table, which holds what is to come as well."""
         return _typed(table.frame, self.target, self.id), None if not target or target[0] == self.target else target[0]
 

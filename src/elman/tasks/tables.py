@@ -12,15 +12,28 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from elman.errors import DataError, OptionError, TrainingError
-from elman.features import Columns
+from elman.features import Category, Columns
 from elman.features.base import is_missing
+from elman.features.containers import few, nearest
 from elman.features.references import are_sound_names
-from elman.files import Table, read_table
+from elman.files import Table
 
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["AnswersRows", "OnTables", "Scored", "floats_of", "is_csv", "known_rows", "refuse_gaps", "told", "written"]
+__all__ = [
+    "AnswersRows",
+    "OnTables",
+    "Scored",
+    "check_names",
+    "floats_of",
+    "is_csv",
+    "known_rows",
+    "names_in",
+    "refuse_gaps",
+    "told",
+    "written",
+]
 
 
 class Scored(NamedTuple):
@@ -34,7 +47,10 @@ class Scored(NamedTuple):
 
 
 class OnTables:
-    """What `elman fit`, `predict`, `score` and `stream` ask of a task; `target` names the columns to be found."""
+    """What `elman fit`, `predict`, `score` and `stream` ask of a task; `target` names the columns to be found.
+
+    `input` names the column to read where it has another name than in training, or several with commas between them.
+    """
 
     target_says: ClassVar[str] = "the column with what is to be found"  # the help of --target; "": the task has none
     labels_steps: ClassVar[bool] = False  # whether an answer is a label for each step
@@ -45,6 +61,12 @@ class OnTables:
     if TYPE_CHECKING:
         feature_: Any
         feature: str
+        data_: dict[str, Any]
+
+    def target_names(self) -> list[str]:
+        """The columns that were learnt, where training read them from a table or from a frame; else none."""
+        names = self.data_.get("target") or []
+        return [names] if isinstance(names, str) else [str(name) for name in names]
 
     def fit_table(self, table: Table, target: Sequence[str], *, out: str, resume: bool) -> None:
         """Learns from a table. Raises ``DataError``, naming file and line, before what would spoil it begins."""
@@ -59,14 +81,14 @@ class OnTables:
         return {}
 
     def answer_table(self, table: Table, input: str | None, target: Sequence[str]) -> pl.DataFrame:
-        """What `elman predict` writes. `input`: the column to read, where it has another name than in training."""
+        """What `elman predict` writes."""
         raise NotImplementedError
 
     def score_table(self, table: Table, input: str | None, target: Sequence[str], model: str) -> Scored:
         """How good the answers for a table are; `model` is what messages call the model."""
         raise NotImplementedError
 
-    def inspected(self, table: Table, target: Sequence[str], model: str) -> tuple[Any, Any]:
+    def inspected(self, table: Table, target: Sequence[str], model: str, input: str | None = None) -> tuple[Any, Any]:
         """What `diagnose` takes of a table. `target`: the columns of true answers, where there are any."""
         return table.frame, target[0] if target else None
 
@@ -108,6 +130,7 @@ class AnswersRows(OnTables):
         input_: Any
         fit: Callable[..., Any]
         _column: Callable[..., Any]
+        _reads_table: Callable[[], bool]
         predict: Callable[[Any], Any]
 
     # ---- what a task says
@@ -212,10 +235,9 @@ class AnswersRows(OnTables):
             scored.append({"name": called, **self.measured(truth, answers), "training_seconds": seconds})
         return scored
 
-    def inspected(self, table: Table, target: Sequence[str], model: str) -> tuple[Any, Any]:
+    def inspected(self, table: Table, target: Sequence[str], model: str, input: str | None = None) -> tuple[Any, Any]:
         """The sequences, and the answers as `elman score` reads them."""
-        named = isinstance(self.feature_, Columns) or self.input_ is not None
-        X = self.rows_of(table, None) if named else table.frame  # of one column that had no name in training
+        X = self.rows_of(table, input)
         truth = {name: self.truth_of(table, name, model) for name in target}
         return X, (truth or None) if len(truth) != 1 or self.by_name else truth[target[0]]
 
@@ -223,20 +245,59 @@ class AnswersRows(OnTables):
 
     def rows_of(self, table: Table, input: str | None) -> Any:
         """The sequences of a table that a trained model reads."""
+        names = self._names_to_read(table, input)
+        learnt = self._learnt_names() or names
         if isinstance(self.feature_, Columns):
-            if input is not None:
-                raise OptionError(
-                    f"the model reads {', '.join(self.feature_.names)}, by these names. Leave --input out."
-                )
-            return self._column(typed(table, self.feature_.names, self.feature_.kinds), fitted=True)
-        name = input or self.input_
-        if isinstance(name, list):
-            return typed(table, name)
-        if not isinstance(name, str):
-            raise OptionError("the model was not trained by this command line and names no input column. Give --input.")
+            kinds = {name: self.feature_.kinds[own] for name, own in zip(names, learnt, strict=True)}
+            frame = typed(table, names, kinds).rename(dict(zip(names, learnt, strict=True)))
+            return self._column(self._as_learnt(table, frame), fitted=True)
+        if self._reads_table():
+            return typed(table, names, dict.fromkeys(names, "number")).rename(dict(zip(names, learnt, strict=True)))
+        (name,) = names
         _check_sequences(table, name)
         heard = self.feature_.kind == "sound"
         return (_beside(table, name) if heard else table.frame[name]).to_list()
+
+    def _learnt_names(self) -> list[str]:
+        """The columns that training read; none where its data had no names."""
+        if isinstance(self.feature_, Columns):
+            return list(self.feature_.names)
+        return [self.input_] if isinstance(self.input_, str) else list(self.input_ or [])
+
+    def _names_to_read(self, table: Table, input: str | None) -> list[str]:
+        """The columns of a table that stand for those of the training, in their order."""
+        learnt, given = self._learnt_names(), names_in(table, input) if input is not None else None
+        if not learnt:
+            many = int(getattr(self, "n_features_in_", 1))
+            rest = [name for name in table.frame.columns if name not in self.target_names()]
+            if given is None and len(rest) != many:
+                raise OptionError(
+                    f"the model learnt from data without names, and {table.path.name} has {len(rest)} columns that "
+                    f"could be read: {few(rest)}. Name {'the one' if many == 1 else f'those {many}'} to read: --input."
+                )
+            learnt, given = rest[:many] if given is None else [""] * many, given or rest
+        elif given is None or set(given) == set(learnt):
+            check_names(table, learnt)
+            return learnt
+        strange = [name for name, own in zip(given, learnt, strict=False) if name in learnt and name != own]
+        if len(given) != len(learnt) or strange:
+            what = f"{few(learnt)}" if any(learnt) else f"{len(learnt)} columns"
+            raise OptionError(
+                f"--input names {few(given)}, but the model reads {what}. Name as many, in this order, or leave it out."
+            )
+        return given
+
+    def _as_learnt(self, table: Table, frame: pl.DataFrame) -> pl.DataFrame:
+        """A frame of a CSV file, which has no types, with its categories as those that they read like."""
+        import polars as pl
+
+        for name, static in self.feature_.statics.items() if is_csv(table) else ():
+            if isinstance(static, Category) and frame[name].dtype == pl.String:
+                place = {written(value): value for value in static.categories_ if not isinstance(value, str)}
+                if place and not any(isinstance(value, str) for value in static.categories_):
+                    known = [place.get(cell, cell) for cell in frame[name].to_list()]
+                    frame = frame.with_columns(pl.Series(name, known, dtype=pl.Object))
+        return frame
 
     def _names_to_learn(self, table: Table, target: Sequence[str]) -> list[str]:
         check_names(table, target)
@@ -257,8 +318,21 @@ class AnswersRows(OnTables):
 
 def check_names(table: Table, names: Sequence[str]) -> None:
     """Raises ``DataError``, with the nearest name, unless a table has all these columns."""
-    if missing := [name for name in names if name not in table.frame.columns]:
-        read_table(table.path, columns=missing)
+    columns = table.frame.columns
+    for name in names:
+        if name in columns:
+            continue
+        near, shown = nearest(name, columns), ", ".join(columns[:20]) + ", ..." * (len(columns) > 20)
+        header = is_csv(table) and not near and columns[0] != "column_1"
+        advice = " If its first line is no header, say --no-header." if header else ""
+        raise DataError(f"{table.path.name} has no column {name!r}.{near} Its columns: {shown}.{advice}")
+
+
+def names_in(table: Table, names: str) -> list[str]:
+    """The columns that a flag names: one, or several with commas between them. Raises ``DataError`` for no column."""
+    chosen = [names] if names in table.frame.columns or "," not in names else [n.strip() for n in names.split(",")]
+    check_names(table, chosen)
+    return chosen
 
 
 def refuse_gaps(table: Table, column: pl.Series, advice: str) -> None:

@@ -61,6 +61,7 @@ _TOGETHER = 5  # networks, where there are fewer sequences than that
 _MOST_MEMBERS = 1000
 _LEANS = tuple(i / 4 for i in range(13))  # what the score of "O" may be lowered by
 _LEAST_SPANS = 100  # of the validation part that choose one of them
+_LETTERS = "letters"  # the kind of a column of texts that are read letter by letter, or of lists
 _Floats = NDArray[np.float64]
 _Codes = NDArray[np.int64]
 
@@ -174,7 +175,7 @@ class Tagger(TagRows, ColumnTask):
         check_tags(parts[0], _lengths(data), training)
         check_tags(parts[1], _lengths(kept), rest)
 
-        self._remember_input(X, read)
+        self._remember_input(read)
         self.feature_, self.classes_ = feature, classes
         self.scheme_ = scheme_of(labels)
         self.spans_ = self.scheme_ is not None
@@ -214,6 +215,11 @@ class Tagger(TagRows, ColumnTask):
         if self.feature == "auto" and isinstance(made := self._inferred(column), Tokens):
             return self._with_options(Words() if _long(listed(column, "X")) else made)
         return super()._feature(column)
+
+    def _kind(self, fitted: bool) -> str:
+        kind = super()._kind(fitted)
+        spelled = fitted and isinstance(self.feature_, Tokens) and not _long([self.feature_.vocabulary_])
+        return _LETTERS if kind == "auto" or spelled else kind
 
     def _column(self, X: Any, without: Sequence[str] = (), *, fitted: bool = False) -> Any:
         found = super()._column(X, without, fitted=fitted)

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = ["TagRows"]
 
+_WORDS = ("form", "token")  # the first column of a CoNLL file
+
 
 class TagRows(AnswersRows):
     """What `elman` asks of a task whose answers are a label for each step."""
@@ -39,7 +41,9 @@ class TagRows(AnswersRows):
         return _divided(column, model is not None and self._reads_words())
 
     def rows_of(self, table: Table, input: str | None) -> Any:
-        """The sequences of a table; texts that hold spaces are lists of words."""
+        """The sequences of a table; texts that hold spaces are lists of words. Of a CoNLL file its words are read."""
+        if input is None and not self._learnt_names() and (first := table.frame.columns[0]) in _WORDS:
+            input = first
         found = super().rows_of(table, input)
         return _divided(found, self._reads_words()) if isinstance(found, list) else found
 
@@ -58,7 +62,7 @@ class TagRows(AnswersRows):
         if len(target) > 1:
             raise DataError(f"a tagger learns one column of labels, got {', '.join(target)}. Name one.")
         kept = self.input
-        if kept is None and isinstance(table.frame.dtypes[0], pl.List) and table.frame.columns[0] in ("form", "token"):
+        if kept is None and isinstance(table.frame.dtypes[0], pl.List) and table.frame.columns[0] in _WORDS:
             self.input = table.frame.columns[0]
         try:
             super().fit_table(self._in_words(table, target[0]), target, out=out, resume=resume)

@@ -146,7 +146,7 @@ class Transcriber(TranscribeRows, ColumnTask):
         self._check_lengths(script, data, parts[0], training)
         self._check_lengths(script, kept, parts[1], rest)
 
-        self._remember_input(X, column)
+        self._remember_input(column)
         self.feature_, self.script_ = feature, script
         self.phrases_ = self._phrases()
         if self.phrases_ is not None:

@@ -30,13 +30,13 @@ from elman.carry import State
 from elman.errors import DataError, OptionError
 from elman.features import Feature
 from elman.features.base import listed, shown
+from elman.features.containers import by_name, column_named, column_of, few, name_of, nearest
 from elman.history import History
 from elman.options import choice, is_whole, reads_symbols, share, whole
 from elman.ragged import Ragged
 from elman.sides import (
     UNITS,
     Pairs,
-    frame_columns,
     joined,
     no_column,
     normalized,
@@ -160,7 +160,7 @@ class Translator(TranslateRows, Task):
         sequence, and ``TrainingError`` if the loss becomes NaN (what was learnt until then stays usable).
         """
         checkpoint = self._check_run(out, resume)
-        sources, targets = pairs_of(*self._columns(X, y))
+        sources, targets = pairs_of(*self._columns(X, y, fitted=False))
         rest = held_out(None, len(sources), self.validation, self._seed)
         training = np.setdiff1d(np.arange(len(sources)), rest)
         features = self._features([[column[i] for i in training] for column in (sources, targets)])
@@ -181,6 +181,7 @@ class Translator(TranslateRows, Task):
             "training pairs": len(training),
             "validation pairs": len(rest),
             "training steps": f"{data.sources.steps} + {data.targets.steps}",
+            **({} if self.target_ is None else {"target": self.target_}),
             "epochs planned": int(plan.epochs or 0),
             **({"pairs with an empty source, left out": left_out} if left_out else {}),
         }
@@ -371,32 +372,46 @@ class Translator(TranslateRows, Task):
 
     # ---- columns
 
-    def _columns(self, X: Any, y: Any) -> tuple[Any, Any]:
-        """Sources and targets, from a frame by their names."""
-        frame = frame_columns(X)
-        if frame is not None and isinstance(y, str):
-            if y not in frame:
-                raise DataError(f"y = {y!r} is no column of X, which has {', '.join(map(repr, list(frame)[:8]))}.")
-            self.target_ = y
-            y = frame[y]
-        elif isinstance(y, str):
+    def _columns(self, X: Any, y: Any, *, fitted: bool = True) -> tuple[Any, Any]:
+        """Sources and targets, from a frame by their names; before it is `fitted` the names are learnt."""
+        columns = by_name(X)
+        target = named = column_named(y, columns)
+        if named is None:
+            target = name_of(y)
+        elif columns is None:
             raise DataError(f"y is one text, {shown(y)}. Give a list with a target for each source.")
-        return self._sources(X), y
+        elif named not in columns:
+            raise DataError(f"y = {y!r} is no column of X, which has {few(list(columns))}.{nearest(named, columns)}")
+        else:
+            y = columns[named]
+        if not fitted:
+            self.input_, self.target_ = self._source_of(columns, target), target
+        return self._sources(X, target), column_of(y, self.target_feature_.kind if fitted else "auto", "y")
 
-    def _sources(self, X: Any) -> list[Any]:
+    def _sources(self, X: Any, target: str | None = None) -> list[Any]:
+        """The sources of a frame, whose column `target` has the targets, or of anything else."""
         if isinstance(X, str):
             raise DataError(f"X is one text, {shown(X)}. Wrap it in a list: [{shown(X)}].")
-        frame = frame_columns(X)
-        if frame is None:
-            return listed(X, "X")
-        others = [name for name in frame if name != getattr(self, "target_", None)]
-        name = self.input or getattr(self, "input_", None) or (others[0] if len(others) == 1 else None)
-        if name not in frame:
-            raise DataError(no_column(name, list(frame), "sources"))
-        if name == getattr(self, "target_", None):
+        kind = self.feature_.kind if hasattr(self, "feature_") else "auto"
+        columns = by_name(X)
+        if columns is not None:
+            name = self.input_ or self._source_of(columns, target or self.target_)
+            if name not in columns:
+                raise DataError(no_column(name, list(columns), "sources"))
+            X = columns[name]
+        return listed(column_of(X, kind), "X")
+
+    def _source_of(self, columns: Mapping[str, Any] | None, target: str | None) -> str | None:
+        """The column that holds the sources: the option `input`, or the only one beside the targets."""
+        if columns is None:
+            return None
+        others = [name for name in columns if name != target]
+        name = self.input or (others[0] if len(others) == 1 else None)
+        if name is None or name not in columns:
+            raise DataError(no_column(name, list(columns), "sources"))
+        if name == target:
             raise OptionError(f"input = {name!r} is the column with the targets. Name the one with the sources.")
-        self.input_ = name
-        return listed(frame[name], "X")
+        return name
 
     # ---- on disk
 
@@ -410,7 +425,7 @@ class Translator(TranslateRows, Task):
             "source": saved_side(self.feature_, "source")[0],
             "target": saved_side(self.target_feature_, "target")[0],
             "most": self.most_,
-            "columns": [getattr(self, "input_", None), getattr(self, "target_", None)],
+            "columns": [self.input_, self.target_],
         }
 
     def _files(self) -> dict[str, str]:

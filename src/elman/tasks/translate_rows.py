@@ -37,7 +37,7 @@ class TranslateRows(OnTables):
         (name,) = self._one(target)
         source = self._named(table, self.input, name)
         X, y = self._texts(table, source), self._texts(table, name)
-        told(lambda: self.fit({source: X}, y, out=out, resume=resume), table)
+        told(lambda: self.fit({source: X, name: y}, name, out=out, resume=resume), table)
 
     def outcome(self, rows: int) -> dict[str, Any]:
         """How many pairs there were, and what a step is on either side."""
