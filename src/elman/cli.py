@@ -94,8 +94,8 @@ def _with_flags(text: str) -> str:
 
     >>> _with_flags("Set sort=True, or give freq=... The names are options: id=..., out=...")
     'Set --sort, or give --freq ... The names are options: --id ..., --out ...'
-    >>> _with_flags("Leave it out: features={'id': 'skip'}.")
-    'Leave it out: --features \'{"id": "skip"}\'.'
+    >>> print(_with_flags("Leave it out: features={'id': 'skip'}."))
+    Leave it out: --features '{"id": "skip"}'.
     """
     from elman.tasks import TASKS
 
