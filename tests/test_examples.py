@@ -101,8 +101,10 @@ def test_classify(run: Run, tmp_path: Path) -> None:
 def test_pretrain(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("snownlp")
     monkeypatch.chdir(tmp_path)
-    *scores, answer = run("pretrain.py", *SCRIPTS["pretrain.py"])
-    score = r"(labels alone|1\d\d texts first): accuracy [01]\.\d{3}, recurrent path [01]\.\d{3}"
+    *scores, verdict, answer = run("pretrain.py", *SCRIPTS["pretrain.py"])
+    score = r"(labels alone|1\d\d texts first): accuracy [01]\.\d{3}"
+    before, after = (float(line.rsplit(" ", 1)[1]) for line in scores)
+    assert before == after or verdict.startswith("the texts helped" if after > before else "the texts did not help")
     assert len(scores) == 2
     assert all(re.fullmatch(score, line) for line in scores), scores
     assert answer in ("negative", "positive")
