@@ -58,6 +58,7 @@ FLOORS = {
         "bundle.py",
         "carry.py",
         "metrics.py",
+        "fit_checks.py",
         "history.py",
         "progress.py",
         "train.py",

@@ -33,6 +33,7 @@ from elman.features.base import Feature
 from elman.history import History
 from elman.ops import MEMORY, info
 from elman.options import choice, is_whole, share, whole
+from elman.progress import note
 from elman.stream import Session
 from elman.tasks.tables import OnTables
 from elman.train import StepLoss, Training, train
@@ -40,6 +41,7 @@ from elman.train import StepLoss, Training, train
 __all__ = ["LEAST", "Task", "held_out"]
 
 _MOST_LAYERS = 1000
+_FEW_COLUMNS = 6  # that are described before training; the card describes all
 LEAST = 50  # sequences; with fewer nothing is held out, since a part of them could not choose anything
 CURVE = "learning-curve.png"
 
@@ -56,6 +58,7 @@ class Task(BaseEstimator, Training, OnTables):
     task: ClassVar[str]  # written to config.json, the name on the command line
     says: ClassVar[str]  # what it does, for people
     most_epochs: ClassVar[int] = 20  # that `planned` chooses
+    validated_by: ClassVar[str] = ""  # how the validation part is answered, where that differs from `predict`
 
     # how it learns, where that differs from Training
     epochs: int | None = None  # type: ignore[assignment]  # passes over the sequences; None: 4 to 20, see `planned`
@@ -221,6 +224,7 @@ class Task(BaseEstimator, Training, OnTables):
 
         Without `validate` nothing is held out. `what` is learnt from is said in messages.
         """
+        self._announce()
         try:
             self.history_ = train(
                 self.network_,
@@ -236,6 +240,12 @@ class Task(BaseEstimator, Training, OnTables):
         finally:  # after a loss that became NaN the best weights so far answer
             self.network_.eval()
             self.metrics_ = {} if validate is None else validate()
+
+    def _announce(self) -> None:
+        """Says before training what was read, so that a wrong choice is seen before the time is spent."""
+        if self.verbose and (read := self.described()):
+            few = [*read.items()][:_FEW_COLUMNS] + [("…", f"{len(read)} in all")] * (len(read) > _FEW_COLUMNS)
+            note(f"elman: {'; '.join(f'{name}: {what}' for name, what in few)}")
 
     def _check_fitted(self) -> None:
         if not hasattr(self, "network_"):
@@ -276,6 +286,7 @@ class Task(BaseEstimator, Training, OnTables):
             data={**self.described(), **self.data_},
             options=self.learnt_with_,
             metrics=self.metrics_,
+            validated_by=self.validated_by,
             history=self.history_,
             curve=CURVE if has_curve else None,
         )

@@ -77,6 +77,7 @@ class Translator(TranslateRows, Task):
 
     task: ClassVar[str] = "translate"
     says: ClassVar[str] = "From one sequence to another: translation, spelling to sound, question to answer."
+    validated_by: ClassVar[str] = "greedy decoding, without the beam"
     most_epochs: ClassVar[int] = 30
 
     # what a step is
