@@ -7,7 +7,9 @@
   nucleotides; from the same folder; every tenth by the MD5 hash of its text is the test part.
 
 Everything is counted in the time: reading the file, tokenising, both paths, validation. The test part is used once, for
-the figures below. Run it: python bench/quality.py [--write] [--seeds 0 1 2] [--only imdb sms demo names bacillus arabidopsis]
+the figures below. Run it:
+
+    python bench/quality.py [--write] [--seeds 0 1 2] [--only imdb sms demo names bacillus arabidopsis]
 """
 
 from __future__ import annotations
