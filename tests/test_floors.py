@@ -70,6 +70,7 @@ FLOORS = {
         "bundle.py",
         "carry.py",
         "metrics.py",
+        "fit_checks.py",
         "history.py",
         "progress.py",
         "train.py",

@@ -23,7 +23,7 @@ import itertools
 import time
 import warnings
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -38,7 +38,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
 from elman.errors import DataError, ShapeError
-from elman.features import Feature, Inputs, Number, Numbers, Text, infer
+from elman.features import Columns, Feature, Inputs, Number, Numbers, Text, infer
 from elman.metrics import accuracy
 from elman.plain import plain_value
 from elman.scripts import canonical
@@ -58,6 +58,7 @@ __all__ = [
 ]
 
 _Floats = NDArray[np.float64]
+_RUNS = 20_000_000  # runs of characters that a baseline counts, at most
 
 
 @dataclass
@@ -121,8 +122,10 @@ class Baseline:
         return accuracy(_listed(y), self.predict(X))
 
 
-def rival(X: Any, name: str = "X") -> Baseline:
+def rival(X: Any, name: str = "X", feature: Feature | Columns | None = None) -> Baseline:
     """The baseline for the kind of sequences in `X`, not yet fitted.
+
+    `feature` is that of a fitted model: the baseline then reads the same units, such as characters, as the model.
 
     >>> rival(["a text", "another"]).name
     'TF-IDF + logistic regression'
@@ -130,14 +133,21 @@ def rival(X: Any, name: str = "X") -> Baseline:
     'summary statistics + logistic regression'
     """
     if isinstance(X, Inputs):
-        return Baseline("all columns + logistic regression", lambda X: _linear_on(_Mixed()))
-    makers: dict[str, Callable[[], Baseline]] = {"text": text, "tokens": tokens, "numbers": numbers}
-    return makers[infer(X, name=name).kind]()
+        units = _units(feature)
+        return Baseline("all columns + logistic regression", lambda X: _linear_on(_Mixed(units)))
+    kind = infer(X, name=name).kind
+    if kind == "text":
+        return text(feature if isinstance(feature, Text) else None)
+    return tokens() if kind == "tokens" else numbers()
 
 
-def text() -> Baseline:
-    """Text: runs of 1 and 2 words, or of 1 to 3 characters where most letters are of scripts without spaces."""
-    return Baseline("TF-IDF + logistic regression", _text_model)
+def text(feature: Text | None = None) -> Baseline:
+    """Text: runs of the units that `feature` has learnt, or those that a `Text` with unit = "auto" would choose.
+
+    1 and 2 words or sub-words; 1 to 3 characters where most letters are of scripts without spaces; 1 to 6 characters
+    where words are no unit (at most as many as make 20 million runs, and at least 3).
+    """
+    return Baseline("TF-IDF + logistic regression", lambda X: _linear_on(_runs(X, feature)))
 
 
 def tokens() -> Baseline:
@@ -212,17 +222,19 @@ class NumberBaseline:
         return np.asarray(self.model.predict(X), dtype=np.float64)
 
 
-def ridge(X: Any, name: str = "X") -> NumberBaseline:
-    """Ridge regression for the kind of sequences in `X`, not yet fitted.
+def ridge(X: Any, name: str = "X", feature: Feature | Columns | None = None) -> NumberBaseline:
+    """Ridge regression for the kind of sequences in `X`, not yet fitted; `feature` as for `rival`.
 
     >>> ridge(["a text", "another"]).name
     'TF-IDF + ridge regression'
     """
     if isinstance(X, Inputs):
-        return NumberBaseline("all columns + ridge regression", lambda X: make_pipeline(_Mixed(), Ridge()))
+        units = _units(feature)
+        return NumberBaseline("all columns + ridge regression", lambda X: make_pipeline(_Mixed(units), Ridge()))
     kind = infer(X, name=name).kind
     if kind == "text":
-        return NumberBaseline("TF-IDF + ridge regression", lambda X: make_pipeline(_words(X), Ridge()))
+        unit = feature if isinstance(feature, Text) else None
+        return NumberBaseline("TF-IDF + ridge regression", lambda X: make_pipeline(_runs(X, unit), Ridge()))
     if kind == "tokens":
         return NumberBaseline("TF-IDF + ridge regression", lambda X: make_pipeline(_tfidf(X, analyzer=_pairs), Ridge()))
     return NumberBaseline(
@@ -255,10 +267,13 @@ def _chosen(X: Any, places: NDArray[np.int64]) -> Any:
 
 
 class _Mixed(BaseEstimator):  # type: ignore[misc]
-    """Columns of several kinds as one table of numbers, sparse."""
+    """Columns of several kinds as one table of numbers, sparse; `units` are the fitted features of those of text."""
+
+    def __init__(self, units: Mapping[str, Text]) -> None:
+        self.units = units
 
     def fit(self, X: Inputs, y: Any = None) -> Self:
-        self.parts_ = {name: _part(X.columns[name], X.kinds[name]) for name in X.kinds}
+        self.parts_ = {name: _part(X.columns[name], X.kinds[name], self.units.get(name)) for name in X.kinds}
         self.transform(X, first=True)
         return self
 
@@ -270,10 +285,10 @@ class _Mixed(BaseEstimator):  # type: ignore[misc]
         return sparse.hstack(made, format="csr")
 
 
-def _part(column: Any, kind: str) -> Any:
+def _part(column: Any, kind: str, unit: Text | None) -> Any:
     """The unfitted transformer of a column."""
     if kind == "text":
-        return _words(column)
+        return _runs(column, unit)
     if kind == "tokens":
         return _tfidf(column, analyzer=_pairs)
     if kind == "category":
@@ -288,21 +303,47 @@ def _shaped(column: Any, kind: str) -> Any:
     return [[str(plain_value(value))] for value in column] if kind == "category" else column
 
 
-def _text_model(X: Sequence[str]) -> Any:
-    return _linear_on(_words(X))
-
-
-def _words(X: Sequence[str]) -> Any:
-    spaced = (
-        Text().fit(list(X[:: max(1, len(X) // 1000)])).unit_ == "words"
-    )  # the rule by which the network's steps are cut
-    if spaced:
-        return _tfidf(X, preprocessor=_lowered, ngram_range=(1, 2), token_pattern=r"(?u)\b\w+\b")
-    return _tfidf(X, preprocessor=_lowered, analyzer="char", ngram_range=(1, 3))
+def _units(feature: Feature | Columns | None) -> dict[str, Text]:
+    """The fitted features of the columns of text, by the name of the column."""
+    if not isinstance(feature, Columns):
+        return {}
+    named = [(feature.groups[g].columns[place], part) for g, place, part in feature.symbolic_places()]
+    return {name: part for names, part in named if isinstance(part, Text) for name in names}
 
 
 def _lowered(text: str) -> str:
     return canonical(text).lower()
+
+
+def _runs(X: Sequence[str], feature: Text | None) -> Any:
+    """The unfitted TF-IDF of the runs of a text's units."""
+    unit = _auto_unit(list(X)) if feature is None else feature.unit_
+    plain = _lowered if feature is None or feature.lower else canonical
+    if unit == "words":
+        return _tfidf(X, preprocessor=plain, ngram_range=(1, 2), token_pattern=r"(?u)\b\w+\b")
+    if unit == "mixed":
+        return _tfidf(X, preprocessor=plain, analyzer="char", ngram_range=(1, 3))
+    if unit == "characters":
+        longest = _RUNS // max(1, sum(map(len, X)))
+        return _tfidf(X, preprocessor=plain, analyzer="char", ngram_range=(1, min(6, max(3, longest))))
+    return _tfidf(X, analyzer=_SubwordPairs(feature))
+
+
+def _auto_unit(texts: list[str]) -> str:
+    """The unit of a `Text` with unit = "auto", from 1000 texts where these say words: they are the rule."""
+    few = Text().fit(texts[:: max(1, len(texts) // 1000)])
+    return Text().fit(texts).unit_ if few.reason_ else few.unit_
+
+
+class _SubwordPairs:
+    """The runs of 1 and 2 sub-words of a text, as a fitted feature cuts it."""
+
+    def __init__(self, feature: Text | None) -> None:
+        assert feature is not None
+        self.feature = feature
+
+    def __call__(self, text: str) -> list[tuple[str, ...]]:
+        return _pairs(self.feature.words(self.feature.pieces(text)))
 
 
 def _tfidf(X: Any, **options: Any) -> TfidfVectorizer:

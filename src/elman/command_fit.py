@@ -162,8 +162,7 @@ def _fit_result(made: Any, out: str, table: "Table") -> dict[str, Any]:
         "epochs": len(history),
         "best_epoch": history.best,
         "stopped": history.stopped,
-        "validation": dict(best.validation) if best else {},
-        "metrics": dict(made.metrics_),
+        "validation": dict(made.metrics_),
         "training_seconds": round(sum(epoch.seconds for epoch in history), 3),
         "steps_per_second": round(best.steps_per_second) if best else None,
     }
@@ -171,9 +170,13 @@ def _fit_result(made: Any, out: str, table: "Table") -> dict[str, Any]:
 
 def _show_fit(result: Mapping[str, Any], made: Any, rows: int) -> None:
     print(made.summary(rows))
-    scores = ", ".join(f"{name.replace('_', ' ')} {value:.4f}" for name, value in result["metrics"].items())
+    scores = ", ".join(f"{name.replace('_', ' ')} {value:.4f}" for name, value in result["validation"].items())
+    how = f", answered by {made.validated_by}" if made.validated_by else ""
     epochs = f"epoch {result['best_epoch']} of {result['epochs']}, {result['training_seconds']:,.1f} s"
-    print(f"{scores or 'nothing was held out to measure'} ({epochs})")
+    if scores:
+        print(f"validation part, which chose the epoch{how}: {scores} ({epochs})")
+    else:
+        print(f"nothing was held out to measure ({epochs})")
     print(f"saved in {result['model']}")
     model, suffix = shlex.join([result["model"]]), _suffix(result["file"])
     print(f"next: elman score {model} test{suffix} --baseline    elman predict {model} new{suffix}")

@@ -3,7 +3,16 @@
 Every class is also the builtin a reader would expect, so that `except ValueError` keeps working.
 """
 
-__all__ = ["BuildError", "DataError", "ElmanError", "ModelFileError", "OptionError", "ShapeError", "TrainingError"]
+__all__ = [
+    "BuildError",
+    "DataError",
+    "ElmanError",
+    "ElmanWarning",
+    "ModelFileError",
+    "OptionError",
+    "ShapeError",
+    "TrainingError",
+]
 
 
 class ElmanError(Exception):
@@ -61,5 +70,15 @@ class TrainingError(ElmanError, ArithmeticError):
     """The loss became NaN or infinite. Look at the sequences that the message names, or lower the learning rate.
 
     >>> issubclass(TrainingError, ArithmeticError)
+    True
+    """
+
+
+class ElmanWarning(UserWarning):
+    """The call succeeds, but its result rests on little: most symbols are unknown, or all answers are the same.
+
+    Turn it into an error with ``warnings.simplefilter("error", ElmanWarning)``.
+
+    >>> issubclass(ElmanWarning, UserWarning)
     True
     """

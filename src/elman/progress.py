@@ -56,7 +56,7 @@ class Bar(Silence):
         if self.first is None:  # a resumed run does not begin at 0
             self.first, self.begin = done, now
         speed = (done - self.first) / (now - self.begin) if done > self.first else 0.0
-        text = f"epoch {epoch}/{self.epochs}  loss {loss:.4f}" + (f"  {speed:,.0f} steps/s" if speed else "")
+        text = f"epoch {epoch}/{self.epochs}  training loss {loss:.4f}" + (f"  {speed:,.0f} steps/s" if speed else "")
         self.bar.update(self.task, completed=done, description=text)
 
     def epoch(self, history: History) -> None:
@@ -72,17 +72,17 @@ def epoch_line(history: History, epochs: int, width: int) -> str:
     >>> from elman.history import Epoch
     >>> record = Epoch(3, 0.25, {"loss": 0.5, "accuracy": 0.8, "macro_f1": 0.7}, 1.5, 9000.0, 1e-3, 0.5, 0.0)
     >>> epoch_line(History("accuracy", [record] * 3, best=3), epochs=8, width=70)
-    'epoch 3/8  loss 0.2500  accuracy 0.8000  9,000 steps/s  1.5 s  best'
+    'epoch 3/8  training loss 0.2500  validation accuracy 0.8000  1.5 s  best'
     """
     last = history[-1]
-    begin = f"epoch {last.epoch}/{epochs}  loss {last.loss:.4f}"
-    end = f"  {last.steps_per_second:,.0f} steps/s  {last.seconds:.1f} s"
-    end += "  best" if last.validation and history.best == last.epoch else ""
+    begin = f"epoch {last.epoch}/{epochs}  training loss {last.loss:.4f}"
+    speed = f"  {last.steps_per_second:,.0f} steps/s"
+    end = f"  {last.seconds:.1f} s" + ("  best" if last.validation and history.best == last.epoch else "")
     for key in sorted(last.validation, key=lambda key: key != history.metric):
-        metric = f"  {'validation loss' if key == 'loss' else key} {last.validation[key]:.4f}"
+        metric = f"  validation {key.replace('_', ' ')} {last.validation[key]:.4f}"
         if key == history.metric or len(begin) + len(metric) + len(end) < width:
             begin += metric
-    return begin + end
+    return begin + (speed if len(begin) + len(speed) + len(end) < width else "") + end
 
 
 @contextmanager

@@ -114,7 +114,7 @@ def _summary(history: History) -> str:
     best = history.best_epoch
     value = best.validation.get(history.metric) if best else None
     kept = f"epoch {best.epoch} kept" if best else ""
-    parts = [kept + (f", {_spaced(history.metric)} {value:.4g}" if value is not None else "")]
+    parts = [kept + (f", validation {_spaced(history.metric)} {value:.4g}" if value is not None else "")]
     parts.append({"patience": "stopped early", "interrupted": "stopped by hand"}.get(history.stopped, ""))
     parts.append(f"{sum(r.seconds for r in history):,.0f} s")
     return " · ".join(filter(None, parts))
@@ -256,6 +256,7 @@ def model_card(
     data: Mapping[str, object],
     options: Mapping[str, object],
     metrics: Mapping[str, float],
+    validated_by: str = "",
     history: History | None = None,
     python: str = "",
     suffix: str = ".csv",
@@ -266,7 +267,8 @@ def model_card(
 
     `task` is a sentence; `data`, `options` and `metrics` become tables; `python` are lines that use the model in
     `name`, with good ones as the default; `suffix` is that of the tables it reads; `curve` is the file name of the
-    learning curve, if one was drawn.
+    learning curve, if one was drawn. `metrics` are those of the validation part, answered by `validated_by` where that
+    is not how the model answers.
 
     >>> card = model_card(name="model", task="One label per text.", data={"sequences": 900}, options={"hidden": 64},
     ...                   metrics={"accuracy": 0.9})
@@ -280,7 +282,7 @@ def model_card(
         f"# {_markdown(name)}",
         f"{task}\n\nTrained on {date.isoformat()} with elman.",
         f"## Use\n\n```python\n{python}\n```\n\n```sh\n{command}\n```",
-        _section("How good it is", "metric", "value", {_spaced(k): _number(float(v)) for k, v in metrics.items()}),
+        _validation(metrics, validated_by),
         _training(history, curve),
         _section("What it learnt from", "", "", data),
         _section("Options", "option", "value", options),
@@ -288,6 +290,18 @@ def model_card(
         _WHOLE,
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _validation(metrics: Mapping[str, float], validated_by: str) -> str:
+    """The figures of the validation part, and why they promise too much."""
+    values = {_spaced(key): _number(float(value)) for key, value in metrics.items()}
+    text = _section("Validation part", "metric", "value", values)
+    how = f" Answers are those of {validated_by}." if validated_by else ""
+    note = (
+        "Measured on the sequences that were held out of training. They also chose the epoch and other settings, so "
+        f"expect less on new data, and measure it with `elman score` on a test set.{how}"
+    )
+    return text and text.replace("\n\n", f"\n\n{note}\n\n", 1)
 
 
 def _training(history: History | None, curve: str | None) -> str:

@@ -4,6 +4,7 @@ To add a kind of input, write one file beside this one with a dataclass that fil
 it to `FEATURES` in `__init__.py`.
 """
 
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, MappingView, Sequence
 from collections.abc import Set as AbstractSet
@@ -16,7 +17,7 @@ import torch
 from narwhals.exceptions import NarwhalsError
 from torch import Tensor, nn
 
-from elman.errors import DataError, ModelFileError, OptionError
+from elman.errors import DataError, ElmanWarning, ModelFileError, OptionError
 from elman.indexed import Indexed
 from elman.ragged import Ragged
 
@@ -24,6 +25,7 @@ __all__ = ["Embedding", "Feature", "is_missing", "listed", "of_lengths", "shown"
 
 UNKNOWN = "<unknown>"  # how the symbol with id 0 is shown
 LARGEST = 2.0**100  # of a scaled number: its products with weights, and their sums, stay in float32
+ALPHABET = 200  # letters, digits and signs of one script; a script of words, such as Chinese, has thousands
 SHARED = 1024  # steps from which it pays to look for symbols that come again
 
 
@@ -36,6 +38,11 @@ class Feature(ABC):
 
     kind: ClassVar[str]  # written to config.json
     symbols: int | None = None  # size of the vocabulary after fit, the unknown symbol included; None for numbers
+
+    @property
+    def is_alphabet(self) -> bool:
+        """Whether symbols are the letters of an alphabet of at most 200, which mean little alone."""
+        return False
 
     @abstractmethod
     def fit(self, column: Any, *, name: str = "X") -> Self:
@@ -425,6 +432,21 @@ def least_count(min_count: int | None, steps: int) -> int:
     if min_count is not None:
         return min_count
     return 2 if steps >= 100_000 else 1
+
+
+def warn_if_unknown(ids: "np.ndarray[Any, Any]", name: str, advice: str = "") -> None:
+    """Warns where most symbols were not among those of training: the answers then rest on little.
+
+    >>> warn_if_unknown(np.array([0, 1, 2]), "X")
+    """
+    unknown = int((ids == 0).sum())
+    if 2 * unknown > len(ids):
+        warnings.warn(
+            f"{name}: {grouped(unknown)} of {grouped(len(ids))} symbols are unknown, since the training part has none "
+            f"of them. The answers rest on the others alone.{advice}",
+            ElmanWarning,
+            stacklevel=3,
+        )
 
 
 def _whole(value: Any) -> bool:

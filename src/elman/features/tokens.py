@@ -12,6 +12,7 @@ from torch import Tensor
 
 from elman.errors import DataError, ModelFileError, OptionError
 from elman.features.base import (
+    ALPHABET,
     UNKNOWN,
     Embedding,
     Feature,
@@ -24,6 +25,7 @@ from elman.features.base import (
     seen,
     shown,
     vocabulary_problems,
+    warn_if_unknown,
 )
 from elman.plain import plain_value
 from elman.ragged import Ragged
@@ -52,6 +54,12 @@ class Tokens(Feature):
     min_count: int | None = None  # symbols seen less often are unknown; None: 2 from 100 000 training steps, else 1
     lower: bool = False  # lower-case tokens that are str
 
+    @property
+    def is_alphabet(self) -> bool:
+        """Whether all tokens are single letters, at most 200 of them."""
+        letters = self.symbols is not None and self.symbols <= ALPHABET
+        return letters and all(isinstance(token, str) and len(token) == 1 for token in self.vocabulary_)
+
     def fit(self, column: Any, *, name: str = "X") -> Self:
         """Learns the vocabulary: by count, equal counts in order of the tokens."""
         self.fit_transform(column, name=name)
@@ -76,12 +84,15 @@ class Tokens(Feature):
     def transform(self, column: Any, *, name: str = "X") -> Ragged:
         """The symbols of each sequence: int64 values `[steps]`, each from 0 to `symbols` - 1."""
         self._check_fitted()
-        return self._numbered(_sequences(column, name, self.lower))
+        data = self._numbered(_sequences(column, name, self.lower))
+        warn_if_unknown(data.values.numpy(), name)
+        return data
 
     def step(self, value: Any, *, name: str = "X") -> Tensor:
         """The symbols `[steps]` of one token or of a list of tokens."""
         one = isinstance(value, str | int | np.integer) or is_missing(value)
-        return self.transform([[value] if one else value], name=name).values
+        self._check_fitted()
+        return self._numbered(_sequences([[value] if one else value], name, self.lower)).values
 
     def split_units(self, column: Any, *, name: str = "X") -> list[list[str]]:
         """The tokens as texts."""

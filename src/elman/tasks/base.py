@@ -34,6 +34,7 @@ from elman.history import History
 from elman.ops import MEMORY, info
 from elman.options import choice, is_whole, share, whole
 from elman.plain import printable
+from elman.progress import note
 from elman.stream import Session
 from elman.tasks.fitted import by_learnt_options
 from elman.tasks.tables import OnTables
@@ -42,6 +43,7 @@ from elman.train import StepLoss, Training, train
 __all__ = ["LEAST", "Task", "held_out"]
 
 _MOST_LAYERS = 1000
+_FEW_COLUMNS = 6  # that are described before training; the card describes all
 LEAST = 50  # sequences; with fewer nothing is held out, since a part of them could not choose anything
 CURVE = "learning-curve.png"
 
@@ -60,6 +62,7 @@ class Task(BaseEstimator, Training, OnTables):
     most_epochs: ClassVar[int] = 20  # that `planned` chooses
     card_call: ClassVar[str] = "model.predict([...])"  # how its card shows it in use
     answering: ClassVar[tuple[str, ...]] = ("verbose",)  # options that count as they are when an answer is given
+    validated_by: ClassVar[str] = ""  # how the validation part is answered, where that differs from `predict`
 
     # how it learns, where that differs from Training
     epochs: int | None = None  # type: ignore[assignment]  # passes over the sequences; None: by their steps, from 4
@@ -253,6 +256,7 @@ class Task(BaseEstimator, Training, OnTables):
 
         Without `validate` nothing is held out. `what` is learnt from is said in messages. `schedule`: see `train`.
         """
+        self._announce()
         try:
             self.history_ = train(
                 self.network_,
@@ -269,6 +273,12 @@ class Task(BaseEstimator, Training, OnTables):
         finally:  # after a loss that became NaN the best weights so far answer
             self.network_.eval()
             self.metrics_ = {} if validate is None else validate()
+
+    def _announce(self) -> None:
+        """Says before training what was read, so that a wrong choice is seen before the time is spent."""
+        if self.verbose and (read := self.described()):
+            few = [*read.items()][:_FEW_COLUMNS] + [("…", f"{len(read)} in all")] * (len(read) > _FEW_COLUMNS)
+            note(f"elman: {'; '.join(f'{name}: {what}' for name, what in few)}")
 
     def _check_fitted(self) -> None:
         if not hasattr(self, "network_"):
@@ -313,6 +323,7 @@ class Task(BaseEstimator, Training, OnTables):
             data={**self.described(), **self.data_},
             options=self.learnt_with_,
             metrics=self.metrics_,
+            validated_by=self.validated_by,
             history=self.history_,
             curve=CURVE if has_curve else None,
         )

@@ -44,6 +44,7 @@ from elman.explain import Question, parts_of
 from elman.features import Columns, Feature, Numbers, Sound, symbolic
 from elman.features.base import shown
 from elman.features.columns import symbolic_parts
+from elman.fit_checks import warn_if_network_idle, warn_if_one_answer
 from elman.history import History
 from elman.labels import coded_labels, few_labels, plain_labels, refuse_missing, restored_classes
 from elman.losses import cross_entropy
@@ -95,7 +96,8 @@ class Classifier(ClassifierMixin, LabelRows, Pretrains):
 
     class_weight: str | dict[Any, float] | None = None  # cost of errors by class: None (1), "balanced", or a dict
     smoothing: float = 0.0  # share of certainty given to the other classes (label smoothing, Szegedy et al. 2016)
-    ngrams: int | None = None  # longest n-gram of the wide path; 0 turns it off; None: 3 for symbols, 0 for numbers
+    ngrams: int | None = None  # longest n-gram of the wide path; 0 turns it off; None: 3 for symbols, 6 for
+    #   the letters of an alphabet, 0 for numbers
     patterns: int | None = None  # of the wide path of numbers; 0: none; None: 10 000 up to 2000 sequences, else 0
 
     def problems(self) -> list[str]:
@@ -210,7 +212,7 @@ class Classifier(ClassifierMixin, LabelRows, Pretrains):
         weights: Tensor,
     ) -> NgramModel | PatternModel | None:
         """The wide path, learnt from the training part: n-grams as strong as the validation part likes best."""
-        longest = self.ngrams if self.ngrams is not None else (0 if feature.symbols is None else 3)
+        longest = _longest_ngram(feature) if self.ngrams is None else self.ngrams
         if longest and feature.symbols is None:
             raise OptionError(f"ngrams = {longest} needs texts or tokens; numbers have no n-grams. Leave it at None.")
         if many := self._many_patterns(feature, parts[0]):
@@ -278,6 +280,11 @@ class Classifier(ClassifierMixin, LabelRows, Pretrains):
         self._learn(plan, data.lengths, loss, validate if len(kept) else None, metric, parts[0], checkpoint, resume)
         if not len(kept):
             return
+        deep = self._deep_logits(kept)
+        warn_if_one_answer(truth.tolist(), self.classes_[self._blended(deep, wide).argmax(1)].tolist())
+        if wide is not None:
+            beside = "n-grams" if self.patterns_ is None else "patterns"
+            warn_if_network_idle(truth, deep.argmax(1), wide.argmax(1), beside)
         order = torch.cat([targets, codes[parts[1]]])
         if self.patterns_ is not None:
             assert isinstance(data, Ragged)
@@ -539,6 +546,14 @@ class _Stepper(NetworkStepper):
         shares = _softmax(logits)[0]
         label = self.classes[int(logits[0].argmax())]
         return Answer(label, dict(zip(self.classes, shares.tolist(), strict=True)), counted(state))
+
+
+def _longest_ngram(feature: Feature | Columns) -> int:
+    """How many symbols the longest n-gram has, where `ngrams` is None."""
+    if feature.symbols is None:
+        return 0
+    parts = [f for _, _, f in feature.symbolic_places()] if isinstance(feature, Columns) else [feature]
+    return 6 if all(part.is_alphabet for part in parts) else 3
 
 
 def _packed(state: NgramState, logits: Tensor, rows: int) -> dict[str, Tensor]:

@@ -70,7 +70,8 @@ class ColumnTask(Task):
     hop: float = 0.01  # of sound: seconds from step to step
     bands: int = 40  # of sound: bands of the mel scale, the width of a step
     embed: int = 64  # numbers in the learnt vector of a symbol or an image; unused for numbers
-    symbol_dropout: float = 0.4  # share of a sequence's distinct symbols that are left out (Gal & Ghahramani 2016)
+    symbol_dropout: float | None = None  # share of a sequence's distinct symbols that are left out (Gal & Ghahramani
+    #   2016); None: 0.4, and 0 where they are the letters of an alphabet
     channels: int | Sequence[int] | None = None  # widths of convolutions; 0: none; None: 64, 64 to classify numbers
     kernel: int = 5  # steps that a window of a convolution reads
     stride: int = 1  # steps from window to window in each such layer; 2 halves the steps, for long signals
@@ -96,7 +97,8 @@ class ColumnTask(Task):
         given = {name: getattr(self, name) for name in _OF_SOUND}
         found += Sound(**given).problems() + self._number_problems() + whole(self, "max_words") + whole(self, "embed")
         found += whole(self, "min_count") if self.min_count is not None else []
-        found += share(self, "symbol_dropout") + share(self, "head_dropout")
+        found += share(self, "head_dropout")
+        found += share(self, "symbol_dropout") if self.symbol_dropout is not None else []
         pool: Any = self.chosen_pool()
         pools = pool.split("+") if isinstance(pool, str) else [None]
         if not set(pools) <= set(POOLS) or len(set(pools)) < len(pools):

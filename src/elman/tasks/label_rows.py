@@ -80,7 +80,7 @@ class LabelRows(AnswersRows):
 
     def rivals(self, X: Any, target: str) -> list[Baseline]:
         """A linear model of what the sequences hold, and the commonest class."""
-        return [sound(self.feature_) if self.feature_.kind == "sound" else rival(X), majority()]
+        return [sound(self.feature_) if self.feature_.kind == "sound" else rival(X, feature=self.feature_), majority()]
 
     def spoken(self, answer: Any) -> tuple[str, dict[str, Any]]:
         """The class and its probability."""

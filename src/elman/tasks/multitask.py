@@ -25,6 +25,7 @@ from elman.errors import DataError, OptionError
 from elman.explain import Question, parts_of
 from elman.features.base import shown
 from elman.features.containers import by_name, column_named
+from elman.fit_checks import warn_if_constant, warn_if_one_answer
 from elman.history import History
 from elman.losses import DISTANCES
 from elman.options import choice
@@ -138,7 +139,19 @@ class Multitask(TargetRows, ColumnTask):
 
         check = validate if len(kept) else None
         self._learn(plan, data.lengths, loss, check, "loss", training, checkpoint, resume)
+        if len(kept):
+            self._check_answers(self._own(answers(self.network_, kept, self._outputs)), exam)
         return self
+
+    def _check_answers(self, own: Mapping[str, _Floats], truth: Mapping[str, _Floats]) -> None:
+        """Warns of each target whose answers in the validation part say nothing."""
+        for name, target in self.targets_.items():
+            known = ~np.isnan(truth[name])
+            if isinstance(target, LabelTarget):
+                given = target.decode(own[name])[known].tolist()
+                warn_if_one_answer(truth[name][known].tolist(), given, f"the target {name!r}")
+            elif known.any():
+                warn_if_constant(self.metrics_[f"{name}.r2"], int(known.sum()), f"the target {name!r}")
 
     def _network(self, start: Mapping[str, Tensor | None]) -> Network:
         with self._drawn():

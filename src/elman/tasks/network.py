@@ -84,7 +84,7 @@ class Path(nn.Module):
     def __init__(self, features: Sequence[Feature], options: ColumnTask, pooled: bool = True) -> None:
         super().__init__()
         options = options.settled()
-        layers: list[Any] = [f.module(int(options.embed), float(options.symbol_dropout)) for f in features]
+        layers: list[Any] = [f.module(int(options.embed), _symbol_dropout(options, f)) for f in features]
         read = layers[0] if len(layers) == 1 else Joined(layers)
         self.input = read
         self.front = options.front(read.outputs, features[-1])
@@ -103,6 +103,12 @@ class Path(nn.Module):
         e = self.input(*x)
         y, after = self.encoder(e if self.front is None else self.front(e), state)
         return y, after
+
+
+def _symbol_dropout(options: ColumnTask, feature: Feature) -> float:
+    if options.symbol_dropout is not None:
+        return float(options.symbol_dropout)
+    return 0.0 if feature.is_alphabet else 0.4
 
 
 class Network(nn.Module):

@@ -78,7 +78,10 @@ class NumberRows(AnswersRows):
         """Ridge regression on what the sequences hold, and the mean; for every step the mean alone."""
         if self.every_step:
             return [mean()]
-        return [sound_ridge(self.feature_) if self.feature_.kind == "sound" else ridge(X), mean()]
+        return [
+            sound_ridge(self.feature_) if self.feature_.kind == "sound" else ridge(X, feature=self.feature_),
+            mean(),
+        ]
 
     def spoken(self, answer: Any) -> tuple[str, dict[str, Any]]:
         """The number, or the numbers."""

@@ -58,7 +58,7 @@ class Pretrains(ColumnTask):
     """
 
     settled_for: ClassVar[dict[bool, dict[str, Any]]] = {  # what None stands for, without and with `pretrain`
-        False: {"hidden": 64, "embed": 64, "learning_rate": 3e-3, "dropout": 0.3, "symbol_dropout": 0.4},
+        False: {"hidden": 64, "embed": 64, "learning_rate": 3e-3, "dropout": 0.3},
         True: {
             "hidden": 512,
             "embed": 128,
@@ -85,8 +85,8 @@ class Pretrains(ColumnTask):
     # what is left out while training
     dropout: float | None = None  # type: ignore[assignment]  # share of h set to zero after each layer, one mask per
     #   sequence; 0 turns it off; None: 0.3, 0.5 with pretrain
-    symbol_dropout: float | None = None  # type: ignore[assignment]  # share of a sequence's distinct symbols that are
-    #   left out (Gal & Ghahramani 2016); None: 0.4, 0 with pretrain
+    symbol_dropout: float | None = None  # share of a sequence's distinct symbols that are left out (Gal & Ghahramani
+    #   2016); None: 0.4, and 0 with pretrain and where they are the letters of an alphabet
 
     # what an answer is made from
     pool: str | None = None  # one row from all steps: "last", "mean", "max", "attention", or some joined by "+"; None:

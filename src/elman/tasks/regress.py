@@ -28,6 +28,7 @@ from elman.diagnose import Probe
 from elman.errors import DataError, OptionError
 from elman.explain import Question, parts_of
 from elman.features.gaps import center_and_spread
+from elman.fit_checks import warn_if_constant
 from elman.history import History
 from elman.losses import DISTANCES, distance
 from elman.options import choice
@@ -156,6 +157,8 @@ class Regressor(RegressorMixin, NumberRows, Pretrains):
         by_step = _EveryStep(self.network_, data, Ragged(scaled, data.offsets), self.loss) if self.every_step else None
         check = validate if len(kept) else None
         self._learn(plan, data.lengths, by_step or loss, check, "loss", parts[0], checkpoint, resume)
+        if len(kept):
+            warn_if_constant(self.metrics_["r2"], len(kept))
 
     def _scaled(self, values: _Floats) -> Tensor:
         return torch.from_numpy(((values - self.mean_) / self.deviation_).astype(np.float32))

@@ -31,6 +31,7 @@ from elman.errors import DataError, OptionError
 from elman.explain import Question, parts_of
 from elman.features import Columns, Feature, Inputs, Tokens, Words, infer
 from elman.features.base import is_missing, listed, shown
+from elman.fit_checks import warn_if_one_answer
 from elman.history import History
 from elman.labels import few_labels, restored_classes
 from elman.options import is_whole, whole
@@ -107,7 +108,7 @@ class Tagger(TagRows, ColumnTask):
     # what is left out while training
     dropout: float | None = None  # type: ignore[assignment]  # share of h set to zero after each layer, one mask per
     #   sequence; 0 turns it off, None: see docs/tasks/tag.md
-    symbol_dropout: float | None = None  # type: ignore[assignment]  # share of a sequence's distinct symbols that are
+    symbol_dropout: float | None = None  # share of a sequence's distinct symbols that are
     #   left out (Gal & Ghahramani 2016); None: see docs/tasks/tag.md
     head_dropout: float | None = None  # type: ignore[assignment]  # share of h set to zero before the last layer; None:
     #   see docs/tasks/tag.md
@@ -276,6 +277,10 @@ class Tagger(TagRows, ColumnTask):
 
         told = validate if len(kept) else None
         self._learn(plan, data.lengths, loss, told, metric, training, checkpoint, resume)
+        if len(kept):
+            said = self._said(self._scores(kept))
+            truth_of_steps, said_of_steps = (list(itertools.chain.from_iterable(part)) for part in (parts[1], said))
+            warn_if_one_answer(truth_of_steps, said_of_steps)
         outside = self.spans_ and OUTSIDE in self.classes_
         if outside and sum(len(spans(own)) for own in parts[1]) >= _LEAST_SPANS:
             self._choose_lean(self._scores(kept), parts[1])

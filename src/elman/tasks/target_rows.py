@@ -101,8 +101,8 @@ class TargetRows(AnswersRows):
         """A linear model of what the sequences hold, and what looks at nothing."""
         heard = self.feature_ if self.feature_.kind == "sound" else None
         if target in self.classes_:
-            return [rival(X) if heard is None else sound(heard), majority()]
-        return [ridge(X) if heard is None else sound_ridge(heard), mean()]
+            return [rival(X, feature=self.feature_) if heard is None else sound(heard), majority()]
+        return [ridge(X, feature=self.feature_) if heard is None else sound_ridge(heard), mean()]
 
     def spoken(self, answer: Any) -> tuple[str, dict[str, Any]]:
         """Each target with its class, or its number."""

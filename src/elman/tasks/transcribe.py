@@ -34,6 +34,7 @@ from elman.errors import DataError, OptionError
 from elman.features import Columns, Feature, Inputs, Numbers, Sound
 from elman.features.base import listed
 from elman.features.sound import is_pair
+from elman.fit_checks import warn_if_one_answer
 from elman.history import History
 from elman.options import choice, is_whole, share, whole
 from elman.phrases import ORDERS, Phrases, Written
@@ -74,6 +75,7 @@ class Transcriber(TranscribeRows, ColumnTask):
     task: ClassVar[str] = "transcribe"
     says: ClassVar[str] = "What was said in each sequence of sound or numbers."
     answering: ClassVar[tuple[str, ...]] = ("verbose", "beam", "language_weight", "word_bonus")
+    validated_by: ClassVar[str] = "greedy decoding, without the beam and the n-grams"
     front_of_signals: ClassVar[tuple[int, ...]] = (128,)
 
     # what is asked
@@ -227,6 +229,8 @@ class Transcriber(TranscribeRows, ColumnTask):
             return error_rates(parts[1], told) | self._loss(logs, parts[1])
 
         self._learn(plan, data.lengths, loss, validate if len(kept) else None, metric, training, checkpoint, resume)
+        if len(kept):
+            warn_if_one_answer(parts[1], [self.script_.written(greedy(one)) for one in _split(self._logs(kept))])
 
     # ---- answering
 

@@ -80,6 +80,7 @@ class Translator(TranslateRows, Task):
     task: ClassVar[str] = "translate"
     says: ClassVar[str] = "From one sequence to another: translation, spelling to sound, question to answer."
     answering: ClassVar[tuple[str, ...]] = ("verbose", "beam", "length_penalty")
+    validated_by: ClassVar[str] = "greedy decoding, without the beam"
     most_epochs: ClassVar[int] = 30
 
     # what a step is
