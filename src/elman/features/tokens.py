@@ -83,16 +83,19 @@ class Tokens(Feature):
 
     def transform(self, column: Any, *, name: str = "X") -> Ragged:
         """The symbols of each sequence: int64 values `[steps]`, each from 0 to `symbols` - 1."""
-        self._check_fitted()
-        data = self._numbered(_sequences(column, name, self.lower))
+        data = self.numbered(column, name=name)
         warn_if_unknown(data.values.numpy(), name)
         return data
+
+    def numbered(self, column: Any, *, name: str = "X") -> Ragged:
+        """The same as `transform`, without its warning where most symbols are unknown."""
+        self._check_fitted()
+        return self._numbered(_sequences(column, name, self.lower))
 
     def step(self, value: Any, *, name: str = "X") -> Tensor:
         """The symbols `[steps]` of one token or of a list of tokens."""
         one = isinstance(value, str | int | np.integer) or is_missing(value)
-        self._check_fitted()
-        return self._numbered(_sequences([[value] if one else value], name, self.lower)).values
+        return self.numbered([[value] if one else value], name=name).values
 
     def split_units(self, column: Any, *, name: str = "X") -> list[list[str]]:
         """The tokens as texts."""

@@ -80,7 +80,7 @@ class Words(Feature):
         """The words of each sequence: int64 ids `[steps]`, and beside them the characters."""
         self._check_fitted()
         sequences = _composed(column, name)
-        words = self.tokens_.transform(sequences, name=name)
+        words = self.tokens_.numbered(sequences, name=name)  # no warning: unknown words are read by their characters
         places: dict[str, int] = {}
         place = [places.setdefault(str(word), len(places)) for word in chain.from_iterable(sequences)]
         distinct = list(places)

@@ -420,5 +420,5 @@ def _naive_error(panel: Panel, season: int, lengths: NDArray[np.int64]) -> _Floa
         values = panel.values[a : a + n]
         errors = np.abs(values[season:] - values[:-season])
         if np.isfinite(errors).any():
-            found[i] = beyond_rounding(np.nanmean(errors), np.nanmean(np.abs(values)))
+            found[i] = beyond_rounding(np.array(np.nanmean(errors)), np.array(np.nanmean(np.abs(values)))).item()
     return found
