@@ -298,7 +298,8 @@ def _wide_sums(values: _Floats, width: int) -> _Floats:
 def _last_sums(ends: _Floats, width: int, steps: NDArray[np.int64]) -> _Floats:
     """The last of these sums for series of so many `steps`, by their ends: [series]."""
     if width <= _DIRECT:
-        return np.ascontiguousarray(ends[:, -width:]).sum(1)
+        sums: _Floats = np.ascontiguousarray(ends[:, -width:]).sum(1)
+        return sums
     made = np.empty(len(ends))
     for i, (row, count) in enumerate(zip(ends, steps.tolist(), strict=True)):
         new = (count - 1) % width + 1
@@ -308,7 +309,7 @@ def _last_sums(ends: _Floats, width: int, steps: NDArray[np.int64]) -> _Floats:
     return made
 
 
-def beyond_rounding(errors: _Floats, level: _Floats) -> _Floats:
+def beyond_rounding(errors: Any, level: Any) -> _Floats:
     """Errors of values of some level, 0 where rounding alone may have made them."""
     return np.where(errors <= 100 * _ROUNDING * np.abs(level), 0.0, errors)
 
