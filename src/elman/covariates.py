@@ -69,7 +69,8 @@ class Covariates:
                 continue
             seen = values[~np.isnan(values)]
             mean, deviation = (float(seen.mean()), float(seen.std())) if len(seen) else (0.0, 0.0)
-            self.scales[name] = (mean, deviation if deviation > 1e-9 * abs(mean) else 0.0)
+            changes = len(seen) > 0 and float(seen.min()) < float(seen.max()) and deviation > 0
+            self.scales[name] = (mean, deviation if changes else 0.0)
         return self
 
     def names(self, *groups: tuple[str, ...]) -> tuple[list[str], list[str]]:

@@ -309,7 +309,7 @@ def _last_sums(ends: _Floats, width: int, steps: NDArray[np.int64]) -> _Floats:
     return made
 
 
-def beyond_rounding(errors: _Floats, level: _Floats) -> _Floats:
+def beyond_rounding(errors: Any, level: Any) -> _Floats:
     """Errors of values of some level, 0 where rounding alone may have made them."""
     made: _Floats = np.where(errors <= 100 * _ROUNDING * np.abs(level), 0.0, errors)
     return made

@@ -11,7 +11,9 @@ import pytest
 
 import elman
 from elman.cli import main
+from elman.covariates import Covariates
 from elman.errors import DataError
+from elman.frames import Columns, Panel
 from elman.seasonal import last_season
 from elman.tasks import Forecaster
 
@@ -193,6 +195,14 @@ def test_fewer_steps_need_fewer_rows_of_the_future() -> None:
         with pytest.raises(DataError, match=r"missing at ds = 122.* each of the 3 steps"):
             model.predict(3, future=coming.filter(pl.col("ds") < 122))
         assert np.isfinite(model.evaluate(coming.filter(pl.col("ds") < 121))["mae"])
+
+
+def test_a_covariate_far_from_0_is_read() -> None:
+    values = {"far": 1e12 + np.arange(3.0), "same": np.full(3, 0.1), "none": np.full(3, np.nan)}
+    panel = Panel(["a"], np.array([0, 3]), np.zeros(1, int), np.zeros(3), values)
+    made = Covariates().fit(panel, Columns(past=("far", "same", "none")))
+    assert np.allclose(made.changing(panel).numbers[:, 0], [-1.2247, 0, 1.2247], atol=1e-3)
+    assert made.scales["same"][1] == made.scales["none"][1] == 1
 
 
 def test_a_diagnosis_ends_with_the_last_value() -> None:
