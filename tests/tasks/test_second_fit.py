@@ -102,14 +102,8 @@ MORE: dict[str, dict[str, Any]] = {
     "forecast": {"horizon": 2, "season": 3},
     "generate": {"ngrams": 2},
 }
-#: Each input after the one before it in its row, and after another.
-CASES = [
-    (task, names[i - step], names[i])
-    for task, (fits, _) in FITS.items()
-    for names in [list(fits)]
-    for i in range(len(names))
-    for step in ((1, 2) if len(names) > 2 else (1,))
-]
+#: Each input after the one before it in its row.
+CASES = [(task, list(fits)[i - 1], name) for task, (fits, _) in FITS.items() for i, name in enumerate(fits)]
 
 
 def made(task: str) -> Any:
