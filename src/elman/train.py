@@ -42,6 +42,7 @@ from elman import store
 from elman.batches import Piece, checked_lengths, pieces
 from elman.carry import State, StepLoss, detached, goes_on, taken
 from elman.errors import DataError, ModelFileError, OptionError, ShapeError, TrainingError
+from elman.features.base import shown
 from elman.history import Epoch, History
 from elman.progress import Silence, note, progress
 
@@ -126,6 +127,9 @@ def _is_number(value: object, most: float = math.inf) -> bool:
 
 
 # ------------------------------------------------------------------------------------------------------------ training
+
+_ADAM = ("step", "exp_avg", "exp_avg_sq")  # what AdamW keeps of a parameter
+_ANEW = "Train anew without resume (elman fit: --restart), or copy the checkpoint again, whole."
 
 
 def train(
@@ -475,39 +479,72 @@ class _Run:
         }
         for number, values in self.optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{number}.{key}": value for key, value in values.items()}
-        config = {"history": self.history.to_json(), "updates": self.updates, "of": self._fingerprint()}
+        config = {
+            "history": self.history.to_json(),
+            "updates": self.updates,
+            "optimizer": sorted(self.optimizer.state_dict()["state"]),  # parameters that have a state: were learnt
+            "of": self._fingerprint(),
+        }
         return config, tensors
 
     def _take_up(self) -> None:
+        """Go on from the checkpoint. It is checked as a whole before anything of this run is changed."""
         assert self.folder is not None
-        config, tensors, _ = store.load(self.folder, kind="checkpoint")
-        _check_same(self.folder, config.get("of"), self._fingerprint())
-        self.history = History.from_json(config["history"])
+        try:
+            config, tensors, _ = store.load(self.folder, kind="checkpoint")
+            _check_same(self.folder, config.get("of"), self._fingerprint())
+            history, updates, learnt = _checked_config(self.folder, config, list(self.parameters.values()))
+            self._check_tensors(tensors, learnt)
+            generators = self._restored_generators(tensors)
+        except ModelFileError as error:
+            raise ModelFileError(f"{str(error).removesuffix(store.ADVICE)}{_ANEW}") from error
+        self.history, self.updates = history, updates
         self.history.stopped = ""
-        self.updates = int(config["updates"])
-        groups: dict[str, dict[str, Tensor]] = {}
-        for key, value in tensors.items():
-            group, _, rest = key.partition(".")
-            groups.setdefault(group, {})[rest] = value
-        store.check_tensors(self.folder, groups["model"], _tensors(self.model))
-        _restore(self.model, groups["model"])
-        device = {key: value.device for key, value in _tensors(self.model).items()}
-        store.check_tensors(self.folder, groups["best"], _tensors(self.model))
-        self.best = {key: value.to(device[key]) for key, value in groups["best"].items()}
-        _fill(self.averages, [groups["average"][str(i)] for i in range(len(self.averages))])
-        self._take_up_optimizer(groups.get("optimizer", {}))
-        self.order.set_state(groups["generator"]["order"])
-        torch.set_rng_state(groups["generator"]["torch"])
-        for i in _cuda_devices(self.model):
-            if (state := groups["generator"].get(f"cuda.{i}")) is not None:
-                torch.cuda.set_rng_state(state, i)
-
-    def _take_up_optimizer(self, values: Mapping[str, Tensor]) -> None:
-        states: dict[int, dict[str, Tensor]] = {}
-        for key, value in values.items():
-            number, _, what = key.partition(".")
-            states.setdefault(int(number), {})[what] = value
+        _restore(self.model, store.under("model.", tensors))
+        best = store.under("best.", tensors)
+        self.best = {key: best[key].to(value.device) for key, value in _tensors(self.model).items()}
+        _fill(self.averages, [tensors[f"average.{i}"] for i in range(len(self.averages))])
+        states = {number: {key: tensors[f"optimizer.{number}.{key}"] for key in _ADAM} for number in learnt}
         self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": states})
+        for generator, state in generators:
+            generator.set_state(state)
+
+    def _check_tensors(self, tensors: Mapping[str, Tensor], learnt: Sequence[int]) -> None:
+        """Refuse tensors other than this run would write after the batches that gave `learnt` parameters a state."""
+        assert self.folder is not None
+        _, expected = self._state()
+        expected = {key: value for key, value in expected.items() if not key.startswith("optimizer.")}
+        parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
+        for number in learnt:
+            like = {"step": torch.zeros(()), "exp_avg": parameters[number], "exp_avg_sq": parameters[number]}
+            expected |= {f"optimizer.{number}.{key}": like[key] for key in _ADAM}
+        # A checkpoint may be taken up on a machine with more GPUs, or fewer.
+        given = {key: value for key, value in tensors.items() if key in expected or not _of_a_gpu(key)}
+        expected = {key: value for key, value in expected.items() if key in given or not _of_a_gpu(key)}
+        store.check_tensors(self.folder, given, expected)
+        for number in learnt:
+            step, squares = tensors[f"optimizer.{number}.step"], tensors[f"optimizer.{number}.exp_avg_sq"]
+            if float(step) < 1 or float(step) % 1:
+                store.refuse(self.folder / store.WEIGHTS, f"optimizer.{number}.step is {float(step)}, not 1, 2, 3 ...")
+            if bool((squares < 0).any()):
+                store.refuse(self.folder / store.WEIGHTS, f"optimizer.{number}.exp_avg_sq holds numbers below 0")
+
+    def _restored_generators(self, tensors: Mapping[str, Tensor]) -> list[tuple[torch.Generator, Tensor]]:
+        """torch's generators and the states that they are to go on from, each tried on a generator of its own."""
+        assert self.folder is not None
+        named = {"order": self.order, "torch": torch.default_generator}
+        named |= {f"cuda.{i}": torch.cuda.default_generators[i] for i in _cuda_devices(self.model)}
+        found = []
+        for name, generator in named.items():
+            if (state := tensors.get(f"generator.{name}")) is None:
+                continue
+            try:
+                torch.Generator(generator.device).set_state(state)
+            except (RuntimeError, TypeError) as error:
+                what = f"generator.{name} is no state of torch's random numbers ({str(error).splitlines()[0]})"
+                store.refuse(self.folder / store.WEIGHTS, what)
+            found.append((generator, state))
+        return found
 
     def _fingerprint(self) -> dict[str, Any]:
         """What must be the same for a run to go on as if it had not been broken."""
@@ -522,6 +559,26 @@ class _Run:
             },
             "model": {key: f"{list(t.shape)} {t.dtype}" for key, t in _tensors(self.model).items()},
         }
+
+
+def _checked_config(
+    folder: Path, config: Mapping[str, Any], parameters: Sequence[Tensor]
+) -> tuple[History, int, list[int]]:
+    """The history, the number of updates and the numbers of the parameters that the optimizer has a state for."""
+    path, names = folder / store.CONFIG, {"history", "updates", "optimizer", "of"}
+    if wrong := sorted(names ^ config.keys()):
+        store.refuse(path, f"holds {', '.join(sorted(config))}, not {', '.join(sorted(names))}: {wrong[0]!r} is wrong")
+    updates, learnt = config["updates"], config["optimizer"]
+    if type(updates) is not int or not 0 <= updates < 2**53:
+        store.refuse(path, f"has updates = {shown(updates)}, not a whole number of at least 0")
+    whole = isinstance(learnt, list) and all(type(number) is int for number in learnt)
+    if not whole or learnt != sorted(set(learnt) & set(range(len(parameters)))):
+        store.refuse(path, f"has optimizer = {shown(learnt)}, not numbers of its {len(parameters)} parameters in order")
+    return History.from_json(config["history"]), updates, learnt
+
+
+def _of_a_gpu(name: str) -> bool:
+    return name.startswith("generator.cuda.")
 
 
 def _check_loss(loss: object) -> None:
@@ -578,7 +635,8 @@ def _check_same(folder: Path, old: Any, new: dict[str, Any]) -> None:
     """Refuse to continue what was another run, with every difference named."""
     differences = []
     for part, values in new.items():
-        before = old.get(part, {}) if isinstance(old, dict) else {}
+        before = old.get(part) if isinstance(old, dict) else None
+        before = before if isinstance(before, dict) else {}
         pairs = {key: (before.get(key, "absent"), values.get(key, "absent")) for key in {**before, **values}}
         label = "" if part == "options" else f"{part}: "
         differences += [f"{label}{key} was {a!r}, now {b!r}" for key, (a, b) in pairs.items() if a != b]

@@ -303,8 +303,8 @@ def _teaching(checkpoint: Path | None) -> bool:
     """Whether a run that was broken off had not come to its labels yet; also where there is no such run."""
     if checkpoint is None or not (checkpoint / store.CONFIG).exists():
         return True
-    config, _, _ = store.load(checkpoint, kind="checkpoint")
-    return "project.0.weight" in config["of"]["model"]
+    _, tensors, _ = store.load(checkpoint, kind="checkpoint")
+    return "model.project.0.weight" in tensors
 
 
 def _unlabelled(given: Any, name: str | None, feature: Feature) -> list[Any]:
