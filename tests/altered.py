@@ -26,7 +26,7 @@ WRONG: dict[str, str] = {
     "a text": '"x"',
     "half a character": '"\\ud800"',
     "a list": "[]",
-    "a long list": "[" + "1, " * 100_000 + "1]",
+    "a long list": "[" + "1, " * 10_000 + "1]",
     "deep": "[" * 100 + "]" * 100,
     "an object": "{}",
 }

@@ -66,7 +66,8 @@ class History(Sequence[Epoch]):
         try:
             records = [_epoch(record, place) for place, record in enumerate(content["records"], start=1)]
             best, metric, stopped = content["best"], content["metric"], content["stopped"]
-            if type(best) is not int or not isinstance(metric, str) or stopped not in _ENDS:
+            lists = isinstance(content["records"], list)
+            if not lists or type(best) is not int or not isinstance(metric, str) or stopped not in _ENDS:
                 raise ValueError(f"best = {best!r}, metric = {metric!r}, stopped = {stopped!r}")
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise ModelFileError(f"the saved history cannot be read: {error!r}. Save the model again.") from error

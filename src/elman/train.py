@@ -493,7 +493,7 @@ class _Run:
         try:
             config, tensors, _ = store.load(self.folder, kind="checkpoint")
             _check_same(self.folder, config.get("of"), self._fingerprint())
-            history, updates, learnt = _checked_config(self.folder, config, list(self.parameters.values()))
+            history, updates, learnt = self._checked(config)
             self._check_tensors(tensors, learnt)
             generators = self._restored_generators(tensors)
         except ModelFileError as error:
@@ -508,6 +508,23 @@ class _Run:
         self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": states})
         for generator, state in generators:
             generator.set_state(state)
+
+    def _checked(self, config: Mapping[str, Any]) -> tuple[History, int, list[int]]:
+        """The history, the number of updates and the numbers of the parameters that the optimizer has a state for."""
+        assert self.folder is not None
+        path, names = self.folder / store.CONFIG, {"history", "updates", "optimizer", "of"}
+        if wrong := sorted(names ^ config.keys()):
+            store.refuse(path, f"holds {', '.join(sorted(config))}, not {', '.join(sorted(names))}: see {wrong[0]!r}")
+        history, updates, learnt = History.from_json(config["history"]), config["updates"], config["optimizer"]
+        metric = self.history.metric
+        if history.metric != metric or (self.validate and not all(metric in one.validation for one in history)):
+            store.refuse(path, f"has a history without the metric {metric!r}, by which the best epoch is chosen")
+        if type(updates) is not int or not 0 <= updates < 2**53:
+            store.refuse(path, f"has updates = {shown(updates)}, not a whole number of at least 0")
+        whole = isinstance(learnt, list) and all(type(number) is int for number in learnt)
+        if not whole or learnt != sorted(set(learnt) & set(range(len(self.parameters)))):
+            store.refuse(path, f"has optimizer = {shown(learnt)}, not numbers of {len(self.parameters)} parameters")
+        return history, updates, learnt
 
     def _check_tensors(self, tensors: Mapping[str, Tensor], learnt: Sequence[int]) -> None:
         """Refuse tensors other than this run would write after the batches that gave `learnt` parameters a state."""
@@ -559,22 +576,6 @@ class _Run:
             },
             "model": {key: f"{list(t.shape)} {t.dtype}" for key, t in _tensors(self.model).items()},
         }
-
-
-def _checked_config(
-    folder: Path, config: Mapping[str, Any], parameters: Sequence[Tensor]
-) -> tuple[History, int, list[int]]:
-    """The history, the number of updates and the numbers of the parameters that the optimizer has a state for."""
-    path, names = folder / store.CONFIG, {"history", "updates", "optimizer", "of"}
-    if wrong := sorted(names ^ config.keys()):
-        store.refuse(path, f"holds {', '.join(sorted(config))}, not {', '.join(sorted(names))}: {wrong[0]!r} is wrong")
-    updates, learnt = config["updates"], config["optimizer"]
-    if type(updates) is not int or not 0 <= updates < 2**53:
-        store.refuse(path, f"has updates = {shown(updates)}, not a whole number of at least 0")
-    whole = isinstance(learnt, list) and all(type(number) is int for number in learnt)
-    if not whole or learnt != sorted(set(learnt) & set(range(len(parameters)))):
-        store.refuse(path, f"has optimizer = {shown(learnt)}, not numbers of its {len(parameters)} parameters in order")
-    return History.from_json(config["history"]), updates, learnt
 
 
 def _of_a_gpu(name: str) -> bool:
