@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import hashlib
 import json
@@ -55,10 +56,8 @@ def altered(
     text = json.dumps(record | {"sha256": ""})
     for name, value in (raw or {}).items():
         text = text.replace(json.dumps(name), value)
-    try:
+    with contextlib.suppress(ValueError):  # infinity: no hash can be made of it
         text = json.dumps(json.loads(text) | {"sha256": store._seal(json.loads(text))})
-    except ValueError:  # infinity: no hash can be made of it
-        pass
     for name, value in (raw or {}).items():
         text = text.replace(json.dumps(name), value)
     (to / store.CONFIG).write_text(text, "utf-8")

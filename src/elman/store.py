@@ -446,7 +446,7 @@ def _record(folder: Path, kind: Kind) -> dict[str, Any]:
     if not os.path.lexists(path):
         if kind == "model" and os.path.lexists(folder / CHECKPOINT / CONFIG):
             raise ModelFileError(
-                f"{folder} is an unfinished run, not a model yet: it holds {CHECKPOINT}/ and no {CONFIG}. Go on with it: "
+                f"{folder} is an unfinished run, not a model yet: it holds {CHECKPOINT}/ and no {CONFIG}. Go on: "
                 f"elman fit ... --out {folder} --resume, or fit(..., out={str(folder)!r}, resume=True)."
             )
         raise ModelFileError(

@@ -157,9 +157,10 @@ def train(
     `checkpoint` is a folder, rewritten after every epoch; with `resume` a run that died goes on from it to the same
     final weights, bit for bit, as if it had not. `name(index)` says in messages which sequence an index is.
 
-    Ctrl-C ends training early: the best weights so far are kept and `interrupted` is set in the history. The caller's
-    random numbers are not touched. Two runs at once in threads of one process share torch's random numbers: for
-    repeatable results use processes.
+    Ctrl-C ends training early: the best weights so far are kept and `interrupted` is set in the history. Before the
+    first epoch is finished it is raised as KeyboardInterrupt, so that a second one ends a loop over fits too. The
+    caller's random numbers are not touched. Two runs at once in threads of one process share torch's random numbers:
+    for repeatable results use processes.
 
     Raises TrainingError where the loss or its gradient becomes NaN or infinite (the best weights so far are put back),
     OptionError for options that cannot be or that differ from the checkpoint's, DataError without sequences.
@@ -259,6 +260,9 @@ class _Run:
             except KeyboardInterrupt:
                 history.stopped = "interrupted"
                 self._put_back()
+                self.model.eval()
+                if not len(history):
+                    raise
         if history.interrupted:
             note(self._farewell())
         self.model.eval()
@@ -384,9 +388,8 @@ class _Run:
         kept = "the weights so far"
         if self.validate is not None and (best := history.best_epoch):
             kept = f"the weights of epoch {best.epoch} ({history.metric} {best.validation[history.metric]:.4g})"
-        return f"Stopped by Ctrl-C in epoch {min(len(history) + 1, self.options.epochs)} of {self.options.epochs}: " + (
-            f"{kept} are kept." + (" Resume to continue." if self.folder else "")
-        )
+        epoch, last = min(len(history) + 1, self.options.epochs), self.options.epochs
+        return f"Stopped in epoch {epoch} of {last}: {kept} are kept." + (" Resume to continue." if self.folder else "")
 
     # ---- a loss that is no number
 

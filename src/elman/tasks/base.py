@@ -196,7 +196,15 @@ class Task(BaseEstimator, Training, OnTables):
         info()  # an ELMAN_ISA that cannot be is refused before anything is learnt or written
         if resume and out is None:
             raise OptionError("resume = True needs the folder of the run to continue; give out=...")
-        return None if out is None else Path(out) / store.CHECKPOINT
+        if out is None:
+            return None
+        checkpoint = Path(out) / store.CHECKPOINT
+        if not resume and (checkpoint / store.CONFIG).exists():
+            raise OptionError(
+                f"out = {os.fspath(out)!r} holds a run that was broken off. Go on with it (resume=True), or remove "
+                f"{checkpoint} to begin anew."
+            )
+        return checkpoint
 
     @contextmanager
     def _drawn(self) -> Iterator[None]:
@@ -221,6 +229,7 @@ class Task(BaseEstimator, Training, OnTables):
 
         Without `validate` nothing is held out. `what` is learnt from is said in messages.
         """
+        self.metrics_: dict[str, float] = {}
         try:
             self.history_ = train(
                 self.network_,
@@ -233,9 +242,14 @@ class Task(BaseEstimator, Training, OnTables):
                 resume=resume,
                 name=lambda index: f"{what} {training[index]}",
             )
-        finally:  # after a loss that became NaN the best weights so far answer
-            self.network_.eval()
-            self.metrics_ = {} if validate is None else validate()
+        except Exception:  # after a loss that became NaN the best weights so far answer
+            self._measure(validate)
+            raise
+        self._measure(validate)
+
+    def _measure(self, validate: Callable[[], dict[str, float]] | None) -> None:
+        self.network_.eval()
+        self.metrics_ = {} if validate is None else validate()
 
     def _check_fitted(self) -> None:
         if not hasattr(self, "network_"):

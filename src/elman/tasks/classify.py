@@ -153,8 +153,7 @@ class Classifier(ClassifierMixin, LabelRows, Pretrains):
         few = ", ".join(str(c) for c in classes.tolist()[:20]) + (" …" if len(classes) > 20 else "")
         self.data_ = self._facts(plan, data, kept) | {"classes": few}
         resume = self._taught(data, kept, checkpoint, resume)
-        if not self.history_.interrupted:
-            self._train(plan, data, kept, torch.from_numpy(codes), weights, (training, rest), checkpoint, resume)
+        self._train(plan, data, kept, torch.from_numpy(codes), weights, (training, rest), checkpoint, resume)
         return self
 
     def _network(self, codes: NDArray[np.int64], weights: Tensor) -> Network:

@@ -469,7 +469,8 @@ def _table(X: Any, names: Sequence[str]) -> Any:
 
 def _inputs(columns: Mapping[str, Any], kinds: Mapping[str, str]) -> Inputs:
     for name in kinds:
-        check_column(list(columns), name, "input")
+        if name not in columns:
+            check_column(list(columns), name, "input")
     return Inputs({name: columns[name] for name in kinds}, kinds)
 
 

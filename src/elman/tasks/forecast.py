@@ -263,6 +263,12 @@ class Forecaster(SeriesRows, Stored):
         def validate() -> dict[str, float]:
             return self._assessed(readings, panel, series, at, naive)
 
+        def finish() -> None:
+            self.network_.eval()
+            self._calibrate(panel, readings, *begun)
+            self.metrics_ = validate() if len(at) else {}
+            self.known_ = self._known(panel, readings)
+
         try:
             self.history_ = History("mase" if len(at) else "loss")
             self.history_ = train(
@@ -276,11 +282,10 @@ class Forecaster(SeriesRows, Stored):
                 resume=resume,
                 name=lambda index: f"series {panel.ids[int(plan.series[index])]!r}",
             )
-        finally:
-            self.network_.eval()
-            self._calibrate(panel, readings, *begun)
-            self.metrics_ = validate() if len(at) else {}
-            self.known_ = self._known(panel, readings)
+        except Exception:  # after a loss that became NaN the best weights so far answer
+            finish()
+            raise
+        finish()
 
     def _assessed(
         self, readings: Readings, panel: Panel, series: Tensor, at: Tensor, naive: _Floats

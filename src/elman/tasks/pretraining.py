@@ -229,7 +229,7 @@ class Pretrains(ColumnTask):
     def _taught(self, data: Ragged | Bundle, kept: Ragged | Bundle, checkpoint: Path | None, resume: bool) -> bool:
         """Puts what the texts or the Generator taught into the network; whether the task itself is to be resumed.
 
-        Ctrl-C on the way marks ``history_`` as interrupted.
+        Ctrl-C on the way is raised: no label was seen yet.
         """
         if self.pretrain is None:
             return resume
@@ -249,7 +249,7 @@ class Pretrains(ColumnTask):
         narrow = bool(info()["bfloat16"])
         history = learn(model, texts, kept[:_KEPT], self._lessons(), checkpoint, resume, narrow)
         if history.interrupted:
-            self.history_.stopped = history.stopped
+            raise KeyboardInterrupt
         if (best := history.best_epoch) and "loss" in best.validation:
             self.data_["pretraining nats per symbol"] = round(best.validation["loss"], 4)
         _take_over(path, model.input, model.encoder)

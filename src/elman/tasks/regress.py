@@ -126,8 +126,7 @@ class Regressor(RegressorMixin, NumberRows, Pretrains):
         skipped = {"sequences without a target": len(targets) - len(known)} if len(known) < len(targets) else {}
         self.data_ = self._facts(plan, data, kept) | skipped
         resume = self._taught(data, kept, checkpoint, resume)
-        if not self.history_.interrupted:
-            self._train(plan, data, kept, targets, (training, rest), checkpoint, resume)
+        self._train(plan, data, kept, targets, (training, rest), checkpoint, resume)
         return self
 
     def _network(self) -> Network:

@@ -36,6 +36,7 @@ class OnTables:
 
     target_says: ClassVar[str] = "the column with what is to be found"  # the help of --target; "": the task has none
     labels_steps: ClassVar[bool] = False  # whether an answer is a label for each step
+    keeps_columns: ClassVar[bool] = False  # whether the answers stand beside the columns of the table
     target_flags: ClassVar[tuple[str, ...]] = ("--target",)  # the names of that flag of `elman fit <task>`
     example: ClassVar[str] = "data.csv --target y"  # of `elman fit <task>`
 
@@ -97,6 +98,7 @@ class OnTables:
 class AnswersRows(OnTables):
     """Tasks that answer each row of a table. A task says how it reads targets, and what its answers look like."""
 
+    keeps_columns: ClassVar[bool] = True
     by_name: ClassVar[bool] = False  # whether `fit` takes a single target too by its name, in a dict
 
     if TYPE_CHECKING:  # what the task has; an annotation here would hide that of its field
@@ -253,7 +255,8 @@ class AnswersRows(OnTables):
 
 def check_names(table: Table, names: Sequence[str]) -> None:
     """Raises ``DataError``, with the nearest name, unless a table has all these columns."""
-    if missing := [name for name in names if name not in table.frame.columns]:
+    there = set(table.frame.columns)
+    if missing := [name for name in names if name not in there]:
         read_table(table.path, columns=missing)
 
 
