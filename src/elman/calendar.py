@@ -21,6 +21,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from elman.errors import DataError, OptionError
+from elman.features.base import shown as in_short
 
 __all__ = ["OFF", "Grid", "cycles", "is_zone", "parse", "season_of", "wall_clock"]
 
@@ -204,8 +205,8 @@ def parse(freq: Any) -> tuple[str, int]:
         if word in _FIXED:
             return "fixed", count * _FIXED[word]
     raise OptionError(
-        f"freq = {freq!r} is no distance between steps. Give a whole number for a column of integers, or a text such "
-        "as '15min', 'h', 'D', 'W', 'M', 'Q', 'Y'."
+        f"freq = {in_short(freq)} is no distance between steps. Give a whole number for a column of integers, or a "
+        "text such as '15min', 'h', 'D', 'W', 'M', 'Q', 'Y'."
     )
 
 

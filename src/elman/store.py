@@ -36,6 +36,7 @@ __all__ = [
     "CONFIG",
     "VERSION",
     "WEIGHTS",
+    "check_finite",
     "check_replaceable",
     "check_tensors",
     "load",
@@ -392,8 +393,19 @@ def check_tensors(
             refuse(where, f"{name} has shape {list(got.shape)}, but {CONFIG} needs {list(want.shape)}")
         if got.dtype != want.dtype:
             refuse(where, f"{name} has dtype {got.dtype}, but {CONFIG} needs {want.dtype}")
-        if got.is_floating_point() and not got.isfinite().all():
-            refuse(where, f"{name} holds numbers that are not finite")
+        if name.endswith("variance") and bool((got < 0).any()):  # of a normalisation, which takes its root
+            refuse(where, f"{name} holds numbers below 0")
+    check_finite(folder, tensors)
+
+
+def check_finite(folder: str | os.PathLike[str], tensors: Mapping[str, Tensor]) -> None:
+    """Refuse NaN and infinities in any tensor of a model, which would answer for it.
+
+    >>> check_finite("model", {"bias": torch.zeros(2)})
+    """
+    for name, tensor in tensors.items():
+        if tensor.is_floating_point() and not tensor.isfinite().all():
+            refuse(Path(folder) / WEIGHTS, f"{name} holds numbers that are not finite")
 
 
 def under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

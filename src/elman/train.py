@@ -42,7 +42,7 @@ from elman import store
 from elman.batches import Piece, checked_lengths, pieces
 from elman.carry import State, StepLoss, detached, goes_on, taken
 from elman.errors import DataError, ModelFileError, OptionError, ShapeError, TrainingError
-from elman.features.base import shown
+from elman.features.base import LARGEST, is_among, shown
 from elman.history import Epoch, History
 from elman.progress import Silence, note, progress
 
@@ -50,6 +50,9 @@ __all__ = ["Epoch", "History", "StepLoss", "Training", "train"]
 
 
 # ------------------------------------------------------------------------------------------------------------- options
+
+
+_DECAYS = ("cosine", "linear", "none")
 
 
 @dataclass(kw_only=True)
@@ -88,14 +91,16 @@ class Training:
             "learning_rate": (number(self.learning_rate) and self.learning_rate > 0, "a number greater than 0"),
             "weight_decay": (number(self.weight_decay), "a number of at least 0"),
             "warmup": (number(self.warmup, 1), "a number from 0 to 1"),
-            "decay": (self.decay in ("cosine", "linear", "none"), '"cosine", "linear" or "none"'),
+            "decay": (is_among(self.decay, _DECAYS), '"cosine", "linear" or "none"'),
             "clip": (number(self.clip), "a number of at least 0"),
             "average": (number(self.average) and self.average < 1, "a number of at least 0 and less than 1"),
             "patience": (self.patience is None or whole(self.patience, 1), "a whole number of at least 1, or None"),
             "validation": (number(self.validation, 0.5), "a number from 0 to 0.5"),
-            "seed": (self.seed is None or whole(self.seed, 0, 2**63), "a whole number from 0 to 2**63 - 1, or None"),
+            "seed": (self.seed is None or whole(self.seed, 0), "a whole number from 0 to 2**63 - 1, or None"),
         }
-        return [f"{name} = {getattr(self, name)!r} must be {rule}" for name, (good, rule) in rules.items() if not good]
+        return [
+            f"{name} = {shown(getattr(self, name))} must be {rule}" for name, (good, rule) in rules.items() if not good
+        ]
 
     def rate_at(self, done: float) -> float:
         """The learning rate when the share `done` (0 to 1) of the planned training lies behind.
@@ -112,9 +117,9 @@ class Training:
         return self.learning_rate * (1 - rest if self.decay == "linear" else (1 + math.cos(math.pi * rest)) / 2)
 
 
-def _is_whole(value: object, least: int, below: float = math.inf) -> bool:
+def _is_whole(value: object, least: int) -> bool:
     try:
-        return not isinstance(value, bool) and least <= operator.index(value) < below  # type: ignore[arg-type]
+        return not isinstance(value, bool) and least <= operator.index(value) <= LARGEST  # type: ignore[arg-type]
     except TypeError:
         return False
 
@@ -122,7 +127,7 @@ def _is_whole(value: object, least: int, below: float = math.inf) -> bool:
 def _is_number(value: object, most: float = math.inf) -> bool:
     try:
         return not isinstance(value, (bool, str)) and 0 <= float(value) <= most and math.isfinite(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return False
 
 

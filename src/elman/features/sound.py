@@ -16,7 +16,7 @@ from torch import Tensor
 
 from elman import ops
 from elman.errors import DataError, ModelFileError, OptionError
-from elman.features.base import Feature, checked, is_missing, listed, of_lengths, seen
+from elman.features.base import Feature, checked, is_missing, is_number, is_whole, listed, of_lengths, seen, shown
 from elman.features.numbers import Values
 from elman.ragged import Ragged
 from elman.waves import RATES, Resampled, full_scale, rate_of, read_wave, resample
@@ -24,6 +24,7 @@ from elman.waves import RATES, Resampled, full_scale, rate_of, read_wave, resamp
 __all__ = ["Sound", "mel_bands"]
 
 LOWEST = 60.0  # Hz: where the first band begins; the last one ends at half the rate
+_MOST_WEIGHTS = 1 << 24  # of samples' spectra in bands
 _LEAST_BINS = 512  # points of the transform, so that the lowest bands hold bins at low rates too
 _TINY = 1e-10  # power that silence counts as
 _FRAMES = 4096  # windows that are transformed at a time: bounds the memory
@@ -86,18 +87,18 @@ class Sound(Feature):
     def problems(self) -> list[str]:
         """Everything that is wrong with the options, a sentence each."""
         found = []
-        if not (self.rate is None or (_is_whole(self.rate) and RATES[0] <= self.rate <= RATES[1])):
-            found.append(f"rate = {self.rate!r} must be a whole number from {RATES[0]} to {RATES[1]}, or None")
+        if not (self.rate is None or is_whole(self.rate, *RATES)):
+            found.append(f"rate = {shown(self.rate)} must be a whole number from {RATES[0]} to {RATES[1]}, or None")
         for name in ("window", "hop"):
             value = getattr(self, name)
-            if not (_is_number(value) and 1e-3 <= value <= 10):
-                found.append(f"{name} = {value!r} must be a number of seconds from 0.001 to 10")
+            if not is_number(value, 1e-3, 10):
+                found.append(f"{name} = {shown(value)} must be a number of seconds from 0.001 to 10")
         if not found and self.hop > self.window:
             found.append(f"hop = {self.hop} must be at most window = {self.window}, or samples would be left out")
-        if not (_is_whole(self.bands) and 1 <= self.bands <= 512):
-            found.append(f"bands = {self.bands!r} must be a whole number from 1 to 512")
+        if not is_whole(self.bands, most=512):
+            found.append(f"bands = {shown(self.bands)} must be a whole number from 1 to 512")
         if self.scale not in _SCALES:
-            found.append(f"scale = {self.scale!r} must be one of {', '.join(_SCALES)}")
+            found.append(f"scale = {shown(self.scale)} must be one of {', '.join(_SCALES)}")
         return found
 
     # ---- learning
@@ -128,6 +129,11 @@ class Sound(Feature):
         self.rate_ = rate
         self.length_, self.every_ = max(1, round(self.window * rate)), max(1, round(self.hop * rate))
         self.points_ = max(_LEAST_BINS, 1 << (self.length_ - 1).bit_length())
+        if self.points_ // 2 * self.bands > _MOST_WEIGHTS:
+            raise OptionError(
+                f"window = {self.window}, of {rate} samples a second, and bands = {self.bands} make more than "
+                f"{_MOST_WEIGHTS} weights. Hear less at a time, or fewer bands."
+            )
         self.hann_ = np.sin(np.pi * np.arange(self.length_) / self.length_) ** 2
         self.filters_ = torch.from_numpy(mel_bands(rate, self.points_, int(self.bands)))
 
@@ -207,7 +213,10 @@ class Sound(Feature):
             setattr(made, f"{name}_", tensor.numpy().copy())
         if not (made.deviation_ > 0).all():
             raise ModelFileError("the saved sound feature has deviations that are not above 0.")
-        made._know(rate)
+        try:
+            made._know(rate)
+        except OptionError as error:
+            raise ModelFileError(f"the saved sound feature has options that cannot be: {error}") from error
         return made
 
     def describe(self) -> str:
@@ -277,7 +286,7 @@ def _paired(value: Any, name: str) -> tuple[Any, int | None]:
     if is_missing(value) or isinstance(value, Mapping | bytes):
         raise DataError(f"{seen(value)} is no sound. Give the path of a file, or an array of samples.")
     if isinstance(value, tuple) and len(value) == 2 and np.ndim(value[0]) and not np.ndim(value[1]):
-        if not (_is_whole(value[1]) and RATES[0] <= value[1] <= RATES[1]):
+        if not is_whole(value[1], *RATES):
             raise DataError(f"its rate is {value[1]!r}, which is none from {RATES[0]} to {RATES[1]} samples a second.")
         return value[0], int(value[1])
     return value, None
@@ -297,11 +306,3 @@ def _lowest(sounds: list[Any], name: str) -> int:
             f"{name}: sequence {rates.index(None)} has samples without a rate. Give rate=..., or (samples, rate)."
         )
     return min(rate for rate in rates if rate is not None)
-
-
-def _is_whole(value: Any) -> bool:
-    return isinstance(value, int | np.integer) and not isinstance(value, bool)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float | np.number) and not isinstance(value, bool) and math.isfinite(value)

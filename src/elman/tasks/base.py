@@ -29,17 +29,16 @@ from elman.diagnosis import Diagnosis
 from elman.encoder import PRECISIONS, Encoder, precisions
 from elman.errors import ModelFileError, OptionError
 from elman.explain import Explanation, Question, explain
-from elman.features.base import Feature
+from elman.features.base import Feature, is_among, shown
 from elman.history import History
 from elman.ops import MEMORY, info
-from elman.options import choice, is_whole, share, whole
+from elman.options import LAYERS, choice, is_number, is_whole, share, whole, widths
 from elman.stream import Session
 from elman.tasks.tables import OnTables
 from elman.train import StepLoss, Training, train
 
 __all__ = ["LEAST", "Task", "held_out"]
 
-_MOST_LAYERS = 1000
 LEAST = 50  # sequences; with fewer nothing is held out, since a part of them could not choose anything
 CURVE = "learning-curve.png"
 
@@ -83,11 +82,9 @@ class Task(BaseEstimator, Training, OnTables):
         """Everything that is wrong with the options, a sentence each."""
         found = Training.problems(self.planned(0, 0))
         found += self._cell_problems() + choice(self, "memory", MEMORY) + self._precision_problems()
-        found += whole(self, "layers") + share(self, "dropout")
-        if is_whole(self.layers) and self.layers > _MOST_LAYERS:
-            found.append(f"layers = {self.layers} must be at most {_MOST_LAYERS}")
+        found += whole(self, "layers", most=LAYERS) + share(self, "dropout")
         if not isinstance(self.bidirectional, bool | np.bool_):
-            found.append(f"bidirectional = {self.bidirectional!r} must be True or False")
+            found.append(f"bidirectional = {shown(self.bidirectional)} must be True or False")
         return found + self._width_problems() + self._longest_problems() + self._tbptt_problems()
 
     def _cell_problems(self) -> list[str]:
@@ -100,17 +97,17 @@ class Task(BaseEstimator, Training, OnTables):
     def _precision_problems(self) -> list[str]:
         found = choice(self, "precision", PRECISIONS)
         cell = self.chosen_cell()
-        if found or cell not in CELLS or self.precision in precisions(cell):
+        if found or not is_among(cell, CELLS) or self.precision in precisions(cell):
             return found
         return [f"precision = {self.precision!r} is not made for cell = {cell!r}"]
 
     def _longest_problems(self) -> list[str]:
         longest: Any = self.longest
         cell = self.chosen_cell()
-        if longest is None or cell not in CELLS:
+        if longest is None or not is_among(cell, CELLS):
             return []
-        if isinstance(longest, bool) or not isinstance(longest, int | float | np.number) or not 2 <= longest < np.inf:
-            return [f"longest = {longest!r} must be a number of steps of at least 2, or None"]
+        if not is_number(longest, 2):
+            return [f"longest = {shown(longest)} must be a number of steps of at least 2, or None"]
         spreads = CELLS[cell].spreads
         return [] if spreads else [f"longest = {longest!r} has no meaning for cell = {cell!r}; leave it at None"]
 
@@ -123,12 +120,12 @@ class Task(BaseEstimator, Training, OnTables):
         return [f"tbptt = {self.tbptt} needs bidirectional = False: no state is carried backwards"] * self.bidirectional
 
     def _width_problems(self) -> list[str]:
-        hidden = self.hidden
-        widths = [hidden] if is_whole(hidden) else hidden
-        if not isinstance(widths, list | tuple | np.ndarray) or not len(widths) or not all(map(is_whole, widths)):
-            return [f"hidden = {hidden!r} must be a whole number of at least 1, or one for each layer"]
-        if not is_whole(hidden) and self.layers not in (1, len(widths)):
-            return [f"hidden = {hidden!r} lists {len(widths)} widths, but layers = {self.layers}"]
+        found = widths(self, "hidden")
+        if found or is_whole(self.hidden):
+            return found
+        listed = len(self.hidden)  # type: ignore[arg-type]
+        if self.layers not in (1, listed):
+            return [f"hidden = {shown(self.hidden)} lists {listed} widths, but layers = {shown(self.layers)}"]
         return []
 
     def planned(self, sequences: int, steps: int, updates: int = 0) -> Self:
@@ -319,6 +316,7 @@ class Task(BaseEstimator, Training, OnTables):
         folder: str | os.PathLike[str] = "the model",
     ) -> Self:
         """The fitted task that was saved. Raises ``ModelFileError`` if anything in it cannot be right."""
+        store.check_finite(folder, tensors)
         try:
             made = cls(**cls._options_from(config["options"]))
             if problems := made.problems():

@@ -30,10 +30,11 @@ from elman.covariates import Covariates
 from elman.diagnose import Probe
 from elman.draws import Draws
 from elman.errors import DataError, OptionError
+from elman.features.base import is_among, shown
 from elman.frames import Panel, read
 from elman.losses import pinball
 from elman.metrics import mase, smape
-from elman.options import is_whole, whole
+from elman.options import is_number, is_whole, whole
 from elman.readings import Readings, origins, trimmed
 from elman.scaling import Shape
 from elman.stream import Session
@@ -106,21 +107,21 @@ class Forecaster(SeriesRows, Stored):
             value = getattr(self, name)
             if value is None and name in ("season", "window"):
                 continue
-            wrong = whole(self, name)
-            found += wrong or [f"{name} = {value!r} must be at most {most}"] * (value > most)
-        if self.bidirectional:
+            found += whole(self, name, most=most)
+        if np.all(self.bidirectional):
             found.append("bidirectional = True would read the future; a forecaster reads forwards")
-        if self.cell in ("gru_d", "conv_lstm"):
+        if is_among(self.cell, ("gru_d", "conv_lstm")):
             found.append(f"cell = {self.cell!r} reads other steps than a forecaster has. Take 'gru'")
         levels = self.levels if isinstance(self.levels, list | tuple | np.ndarray) else [self.levels]
-        good = [x for x in levels if isinstance(x, int | float | np.number) and not isinstance(x, bool) and 0 < x < 100]
+        good: list[Any] = [level for level in levels if is_number(level, 0, 100) and level not in (0, 100)]
         if len(good) < len(levels) or len(set(good)) < len(levels):
-            found.append(f"levels = {self.levels!r} must be different numbers between 0 and 100")
+            found.append(f"levels = {shown(self.levels)} must be different numbers between 0 and 100")
         found += self._column_problems()
         if not (self.log is None or isinstance(self.log, bool)):
-            found.append(f"log = {self.log!r} must be True, False or None")
-        if not isinstance(self.recursive, bool):
-            found.append(f"recursive = {self.recursive!r} must be True or False")
+            found.append(f"log = {shown(self.log)} must be True, False or None")
+        for name in ("recursive", "sort"):
+            if not isinstance(getattr(self, name), bool):
+                found.append(f"{name} = {shown(getattr(self, name))} must be True or False")
         if self.freq is not None:
             try:
                 parse(self.freq)
@@ -130,7 +131,7 @@ class Forecaster(SeriesRows, Stored):
 
     def _column_problems(self) -> list[str]:
         found = [
-            f"{name} = {getattr(self, name)!r} must be the name of a column"
+            f"{name} = {shown(getattr(self, name))} must be the name of a column"
             for name in ("id", "time", "target")
             if not isinstance(getattr(self, name), str)
         ]

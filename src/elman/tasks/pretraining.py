@@ -122,7 +122,9 @@ class Pretrains(ColumnTask):
     def _front_refused(self) -> list[str]:
         if self.channels is None or not np.any(self.channels):
             return []
-        return [f"channels = {self.channels!r} must be 0 with pretrain: the layers learnt to read vectors of symbols"]
+        return [
+            f"channels = {shown(self.channels)} must be 0 with pretrain: the layers learnt to read vectors of symbols"
+        ]
 
     def _generator_problems(self, source: Generator) -> list[str]:
         found = self._front_refused()

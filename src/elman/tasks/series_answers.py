@@ -21,6 +21,7 @@ from elman.conformal import widened
 from elman.covariates import Covariates, Table
 from elman.errors import DataError, OptionError
 from elman.experts import Members, Sizes
+from elman.features.base import shown
 from elman.frames import MOST_GAP, Columns, Panel, Style, read
 from elman.known import Known
 from elman.options import is_whole
@@ -29,6 +30,7 @@ from elman.ragged import Ragged
 from elman.readings import Readings, trimmed
 from elman.scaling import Shape, Tail
 from elman.tasks.base import Task
+from elman.tasks.finite import finite
 
 __all__ = ["Answers", "levels_of", "names_of"]
 
@@ -123,7 +125,9 @@ class Answers(Task):
         self._check_fitted()
         count = self.horizon if horizon is None else horizon
         if not is_whole(count) or count > self.horizon:
-            raise OptionError(f"horizon = {count!r} must be a whole number from 1 to {self.horizon}, which was learnt.")
+            raise OptionError(
+                f"horizon = {shown(count)} must be a whole number from 1 to {self.horizon}, which was learnt."
+            )
         known, style = (self.known_, self.style_) if frame is None else self._begun(frame)
         answers = self._ahead_of(known, self._coming(known, future))
         return self._framed(known, answers[:, :count], style)
@@ -218,7 +222,7 @@ class Answers(Task):
 
     def _ahead_of(self, known: Known, coming: Panel | None) -> _Floats:
         """Median and intervals of each series, as given: [series, horizon, quantiles]."""
-        return self._finished(self._raw(known, coming))
+        return finite(self._finished(self._raw(known, coming)))
 
     def _raw(self, known: Known, coming: Panel | None) -> _Floats:
         raise NotImplementedError

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from elman.calendar import Grid, parse
 from elman.errors import DataError, OptionError
+from elman.features.base import shown
 from elman.forecast_plot import draw
 from elman.frames import Panel, Style, read
 from elman.known import Known
@@ -42,7 +43,7 @@ class Measured(Paths):
         self._check_options()
         gap = self.horizon if step is None else step
         if not is_whole(windows) or not is_whole(gap):
-            raise OptionError(f"windows = {windows!r} and step = {step!r} must be whole numbers of at least 1.")
+            raise OptionError(f"windows = {windows!r} and step = {shown(step)} must be whole numbers of at least 1.")
         freq = None if self.freq is None else parse(self.freq)
         back = self.horizon + (windows - 1) * gap
         if refit:

@@ -29,9 +29,9 @@ from elman.beam import beam_search, check_beam
 from elman.carry import State
 from elman.errors import DataError, OptionError
 from elman.features import Feature
-from elman.features.base import listed, shown
+from elman.features.base import is_among, listed, shown
 from elman.history import History
-from elman.options import choice, is_whole, share, whole
+from elman.options import SIZE, choice, is_whole, share, whole
 from elman.ragged import Ragged
 from elman.sides import (
     UNITS,
@@ -47,6 +47,7 @@ from elman.sides import (
 )
 from elman.stream import Session
 from elman.tasks.base import Task, held_out
+from elman.tasks.finite import finite
 from elman.tasks.translate_rows import TranslateRows
 from elman.tasks.translation import TranslationNetwork
 
@@ -116,7 +117,7 @@ class Translator(TranslateRows, Task):
     def problems(self) -> list[str]:
         """Everything that is wrong with the options, a sentence each."""
         found = super().problems() + choice(self, "unit", UNITS) + choice(self, "target_unit", UNITS)
-        found += choice(self, "attention", SCORES) + whole(self, "max_words") + whole(self, "embed")
+        found += choice(self, "attention", SCORES) + whole(self, "max_words") + whole(self, "embed", most=SIZE)
         found += whole(self, "min_count") if self.min_count is not None else []
         if not isinstance(self.input, str | None):
             found.append(f"input = {shown(self.input)} must be the name of a column, or None")
@@ -124,8 +125,8 @@ class Translator(TranslateRows, Task):
             found += share(self, name)
         for name in ("lower", "tied"):
             if not isinstance(getattr(self, name), bool | np.bool_):
-                found.append(f"{name} = {getattr(self, name)!r} must be True or False")
-        if self.cell in ("gru_d", "conv_lstm"):
+                found.append(f"{name} = {shown(getattr(self, name))} must be True or False")
+        if is_among(self.cell, ("gru_d", "conv_lstm")):
             found.append(f"cell = {self.cell!r} reads no symbols; take lstm, gru, rnn, min_gru ...")
         return found + check_beam(self.beam, self.length_penalty)
 
@@ -280,7 +281,7 @@ class Translator(TranslateRows, Task):
             rows = torch.bincount(owner, minlength=len(sources)).cumsum(0)
             grouped = Ragged(hidden.values, torch.cat([rows.new_zeros(1), rows]))
             mixed, _ = network.see(grouped, read.steps)
-            logs = torch.log_softmax(network.scores(mixed.values), 1)
+            logs = torch.log_softmax(finite(network.scores(mixed.values)), 1)
             logs[:, 0] = -math.inf  # the unknown symbol
             return logs, after
 
@@ -325,7 +326,7 @@ class Translator(TranslateRows, Task):
         made = []
         for chosen in batches(data.sources.lengths + data.targets.lengths, _STEPS) if len(kept) else []:
             part, inputs, truth = (side[chosen] for side in data)
-            logs = torch.log_softmax(self.network_(part, inputs).double(), 1)
+            logs = torch.log_softmax(finite(self.network_(part, inputs).double()), 1)
             made.append(-logs.gather(1, truth.values[:, None])[:, 0][truth.values > 0])
         return torch.cat(made) if made else torch.zeros(0, dtype=torch.float64)
 
