@@ -68,12 +68,13 @@ class History(Sequence[Epoch]):
             best, metric, stopped = content["best"], content["metric"], content["stopped"]
             lists = isinstance(content["records"], list)
             if not lists or type(best) is not int or not isinstance(metric, str) or stopped not in _ENDS:
-                raise ValueError(f"best = {best!r}, metric = {metric!r}, stopped = {stopped!r}")
+                raise ValueError(f"best = {shown(best)}, metric = {shown(metric)}, stopped = {shown(stopped)}")
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise ModelFileError(f"the saved history cannot be read: {error!r}. Save the model again.") from error
+            why = shown(error, 200)
+            raise ModelFileError(f"the saved history cannot be read: {why}. Save the model again.") from error
         if not 0 <= best <= len(records):
             raise ModelFileError(
-                f"the saved history has best = {best} but {len(records)} epochs. Save the model again."
+                f"the saved history has best = {shown(best)} but {len(records)} epochs. Save the model again."
             )
         return cls(metric, records, best, stopped)
 

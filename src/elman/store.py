@@ -39,6 +39,7 @@ __all__ = [
     "check_finite",
     "check_replaceable",
     "check_tensors",
+    "is_model",
     "load",
     "network",
     "refuse",
@@ -103,6 +104,7 @@ def save(
     ({'hidden': 2}, {'bias': tensor([0., 0.])}, {'notes.txt': 'tiny'})
     """
     target = Path(os.path.realpath(_named(folder)))  # a link stays a link: the folder behind it is replaced
+    _check_outside(target, kind)
     contents = _contents(target, config, tensors, files or {}, kind)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -126,6 +128,22 @@ def save(
         ) from error
 
 
+def _check_outside(target: Path, kind: Kind) -> None:
+    """A model folder is whole or refused: what is written into one would make it unusable."""
+    for parent in target.parents:
+        if is_model(parent) and not (kind == "checkpoint" and target == parent / CHECKPOINT):
+            raise ModelFileError(f"{target} lies within the model {parent}. Choose a place outside it.")
+
+
+def is_model(folder: Path) -> bool:
+    """Whether a folder holds a model, or says so."""
+    try:
+        with (folder / CONFIG).open("rb") as opened:
+            return b'"elman model"' in opened.read(200)
+    except OSError:
+        return False
+
+
 def _contents(
     target: Path, config: Mapping[str, Any], tensors: Mapping[str, Tensor], files: Mapping[str, str | bytes], kind: Kind
 ) -> dict[str, bytes]:
@@ -137,7 +155,10 @@ def _contents(
                 f"a {kind} cannot hold a file named {name!r}. Use a plain name without folders that does not begin "
                 f"with a dot and is not {CONFIG}, {WEIGHTS} or {CHECKPOINT}."
             )
-        contents[name] = content.encode() if isinstance(content, str) else bytes(content)
+        try:
+            contents[name] = content.encode() if isinstance(content, str) else bytes(content)
+        except UnicodeEncodeError as error:
+            raise ModelFileError(f"{name} cannot be written as UTF-8: {error}. Use whole characters.") from error
     if len({name.casefold() for name in contents}) < len(contents):
         raise ModelFileError(f"file names differ only in case: {', '.join(sorted(contents))}. Rename one.")
     record = {
@@ -259,7 +280,12 @@ def _stem(target: Path) -> str:
 
 
 def _host() -> str:
-    return f"{zlib.crc32(socket.gethostname().encode()):08x}"
+    """Where process ids mean the same: a machine, or one of the containers on it, which may share its name."""
+    try:
+        space = str(Path("/proc/self/ns/pid").readlink())
+    except OSError:  # not Linux
+        space = ""
+    return f"{zlib.crc32(f'{socket.gethostname()} {space}'.encode()):08x}"
 
 
 def _beside(target: Path, what: str) -> Path:
@@ -276,7 +302,7 @@ def _left_beside(target: Path, what: str) -> list[Path]:
 
 
 def _abandoned(path: Path) -> bool:
-    """True where the process that wrote this folder no longer runs; a writer on another machine is left alone."""
+    """True where the process that wrote this folder no longer runs; a writer elsewhere is left alone for a day."""
     host, process, _ = path.name.rsplit("-", 3)[1:]
     if host != _host() or os.name != "posix":  # on Windows there is no harmless way to ask
         return time.time() - path.stat().st_mtime > 86400
@@ -487,6 +513,10 @@ def _record(folder: Path, kind: Kind) -> dict[str, Any]:
             f"{path} has format version {version}{by}; this elman {_elman_version()} reads up to {VERSION}. "
             "Upgrade: pip install -U elman."
         )
+    try:
+        json.dumps(record, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        refuse(path, "holds half of a surrogate pair, which no text does")
     if record.get("sha256") != _seal(record):
         refuse(path, "was altered: its own sha256 does not fit its content")
     if not isinstance(record.get("config"), dict):

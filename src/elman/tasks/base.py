@@ -330,7 +330,8 @@ class Task(BaseEstimator, Training, OnTables):
             raise
         except (KeyError, TypeError, ValueError, AttributeError, RuntimeError, IndexError, OverflowError) as error:
             raise ModelFileError(
-                f"{os.fspath(folder)} has a config.json that no {cls.__name__} wrote ({error!r}). Save the model again."
+                f"{os.fspath(folder)} has a config.json that no {cls.__name__} wrote ({shown(error, 200)}). Save the "
+                "model again."
             ) from error
         return made
 
