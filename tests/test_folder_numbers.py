@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+import torch
 
 import elman
 from altered import WRONG, altered, leaves, put
@@ -92,18 +93,153 @@ def used(model: Any, asked: Any, folder: Path) -> None:
 @pytest.mark.usefixtures("bounded")
 @pytest.mark.parametrize("name", NAMES)
 def test_a_value_of_the_record(name: str, saved: dict[str, tuple[Path, Any]], tmp_path: Path) -> None:
+    """Each as a huge number and as two other things in turn; an option, once for all tasks."""
     folder, asked = saved[name]
     config = store.load(folder)[0]
-    free = ("seconds", "steps_per_second", "gradient_norm", "learning_rate", "clipped")
-    paths = [path for path in leaves(config, most=1) if path[-1] not in free]
-    for place, path in enumerate(paths):
-        for turn, wrong in enumerate(WRONG):
-            if path[0] in ("history", "data", "metrics") and turn % 4 != place % 4:
-                continue
-            try:
-                to = altered(folder, tmp_path / f"{place}-{turn}", lambda c, path=path: c.update(put(c, path, "@")),
-                             raw={"@": WRONG[wrong]})  # fmt: skip
-                model = elman.load(to)
-            except ModelFileError:
-                continue
-            used(model, asked, tmp_path / "again")
+    before = {key for other in NAMES[: NAMES.index(name)] for key in store.load(saved[other][0])[0]["options"]}
+    kinds = list(WRONG)
+    for place, path in enumerate(leaves(config, most=1)):
+        if path[0] in ("history", "data") and (name != "text" or path[-1] in TOLD):
+            continue
+        if path[0] == "options" and path[1:2] and path[1] in before:
+            continue
+        for wrong in {"huge", kinds[place % len(kinds)], kinds[(place + 5) % len(kinds)]}:
+            to = altered(folder, tmp_path / f"{place}-{wrong}", lambda c, path=path: c.update(put(c, path, "@")),
+                         raw={"@": WRONG[wrong]})  # fmt: skip
+            with contextlib.suppress(ModelFileError):
+                used(elman.load(to), asked, tmp_path / "again")
+
+
+TOLD = ("seconds", "steps_per_second", "gradient_norm", "learning_rate", "clipped", "loss")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_tensor_that_is_not_finite(name: str, saved: dict[str, tuple[Path, Any]], tmp_path: Path) -> None:
+    folder, _ = saved[name]
+    for place, (tensor, value) in enumerate(store.load(folder)[1].items()):
+        if not value.is_floating_point() or not value.numel():
+            continue
+        bad = value.clone()
+        bad.view(-1)[-1] = (float("nan"), float("inf"), -float("inf"))[place % 3]
+        to = altered(folder, tmp_path / str(place), tensors=lambda t, tensor=tensor, bad=bad: {**t, tensor: bad})
+        with pytest.raises(ModelFileError, match=r"finite|cannot|wrote"):
+            elman.load(to)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+@pytest.mark.parametrize("name", NAMES)
+def test_tensors_that_are_huge(name: str, sign: float, saved: dict[str, tuple[Path, Any]], tmp_path: Path) -> None:
+    """An answer is made of numbers, or there is none."""
+    folder, asked = saved[name]
+
+    def huge(prefix: str) -> Any:
+        fill = {torch.float32: 3e38, torch.float64: 1e308}
+        return lambda tensors: {
+            key: torch.full_like(value, sign * fill[value.dtype])
+            if key.startswith(prefix) and value.dtype in fill
+            else value
+            for key, value in tensors.items()
+        }
+
+    for prefix in ("", "network.", "network.head", "network.paths", "ngrams.", "patterns.", "feature.", "target.", "k"):
+        try:
+            model = elman.load(altered(folder, tmp_path / f"m{prefix}", tensors=huge(prefix)))
+        except ModelFileError:
+            continue
+        with contextlib.suppress(DataError):
+            assert all(np.isfinite(part).all() for part in numbers_of(model, asked))
+
+
+def numbers_of(model: Any, asked: Any) -> Iterator[Any]:
+    """All numbers that a model answers with; those of a stream last."""
+    if asked is None:
+        made = model.predict(future=pl.DataFrame({"unique_id": ["a"] * 2, "ds": [40, 41], "x": [0.5, 1.5]}))
+        yield from (made[column].to_numpy() for column in made.columns if column.startswith("elman"))
+        return
+    for method in ("predict_proba", "predict", "nats", "decision_function"):
+        if hasattr(model, method):
+            found = getattr(model, method)(asked)
+            parts = list(found.values()) if isinstance(found, dict) else [found] if hasattr(found, "dtype") else found
+            yield from (np.asarray(part) for part in parts if getattr(np.asarray(part), "dtype", None) == np.float64)
+    with contextlib.suppress(OptionError):
+        for probability in getattr(model.stream().feed(asked[0]), "probabilities", {}).values():
+            yield from probability.values() if isinstance(probability, dict) else [probability]
+
+
+# ---- one by one
+
+
+def refused(folder: Path, to: Path, **changes: Any) -> str:
+    with pytest.raises(ModelFileError) as caught:
+        elman.load(altered(folder, to, **changes))
+    return str(caught.value)
+
+
+@pytest.mark.usefixtures("bounded")
+def test_sound_of_a_long_window(saved: dict[str, tuple[Path, Any]], tmp_path: Path) -> None:
+    """Whose filters would take 16 GiB."""
+
+    def change(config: dict[str, Any]) -> None:
+        new = {"window": 10.0, "bands": 512}
+        config["feature"].update(new, learnt_rate=768000, rate=768000)
+        config["options"].update(new, rate=768000)
+
+    def ones(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        wide = torch.ones(512, dtype=torch.float64)
+        return {key: wide if key.startswith("feature.") else value for key, value in tensors.items()}
+
+    assert "weights. Hear less at a time" in refused(saved["sound"][0], tmp_path / "m", config=change, tensors=ones)
+
+
+@pytest.mark.parametrize("spacing", [1 << 28, 1 << 40, (1 << 63) - 1, 0, -1])
+def test_patterns_that_reach_far(spacing: int, saved: dict[str, tuple[Path, Any]], tmp_path: Path) -> None:
+    def far(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        return {**tensors, "patterns.spacings": torch.full_like(tensors["patterns.spacings"], spacing)}
+
+    assert "sizes that cannot be" in refused(saved["numbers"][0], tmp_path / "m", tensors=far)
+
+
+@pytest.mark.parametrize("option", ["hidden", "channels"])
+def test_a_list_of_many_layers(option: str, saved: dict[str, tuple[Path, Any]], tmp_path: Path) -> None:
+    def long(config: dict[str, Any]) -> None:
+        config["options"][option] = [1] * 200_000
+
+    message = refused(saved["numbers"][0], tmp_path / "m", config=long)
+    assert option in message
+    assert len(message) < 500
+
+
+def test_a_variance_below_zero(saved: dict[str, tuple[Path, Any]], tmp_path: Path) -> None:
+    def below(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        return {key: -value if key.endswith("variance") else value for key, value in tensors.items()}
+
+    assert "variance holds numbers below 0" in refused(saved["numbers"][0], tmp_path / "m", tensors=below)
+
+
+def test_a_state_with_nan(saved: dict[str, tuple[Path, Any]]) -> None:
+    for name in ("tag", "transcribe", "chords"):
+        session = elman.load(saved[name][0]).stream()
+        for key, value in session.state.items():
+            if value.is_floating_point() and value.numel() and not key.startswith("feature."):
+                with pytest.raises(DataError, match=rf"state\['{key}'\] holds NaN"):
+                    session.state = session.state | {key: torch.full_like(value, float("nan"))}
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (("history", "records", 0, "seconds"), [1]),
+        (("history", "records", 0, "loss"), "x"),
+        (("history", "records", 0, "epoch"), 2),
+        (("history", "records", 0, "validation"), []),
+        (("history", "records"), {}),
+        (("history", "stopped"), "tired"),
+        (("history", "best"), True),
+    ],
+)
+def test_a_history_of_other_kinds(
+    path: tuple[Any, ...], value: Any, saved: dict[str, tuple[Path, Any]], tmp_path: Path
+) -> None:
+    message = refused(saved["text"][0], tmp_path / "m", config=lambda c: c.update(put(c, path, value)))
+    assert "the saved history" in message
