@@ -471,7 +471,7 @@ def test_a_killed_run_is_no_model_and_resumes(here: Path, capsys: pytest.Capture
         time.sleep(0.1)
     running.send_signal(signal.SIGKILL)
     running.wait()
-    assert refused(capsys, "predict", "new", "test.csv").startswith("new has no config.json, so it is not a model")
+    assert refused(capsys, "predict", "new", "test.csv").startswith("new is an unfinished run, not a model yet")
     assert refused(capsys, *flags, "--resume").startswith("the checkpoint in")  # other options
     assert main([*flags, "--restart", "--epochs", "1"]) == 0
     assert main(["predict", "new", "test.csv"]) == 0

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import os
 import shutil
 import struct
@@ -568,3 +569,51 @@ def test_check_tensors():
     ]:
         with pytest.raises(ModelFileError, match=word):
             store.check_tensors("m", tensors, expected)
+
+
+# ---- names, numbers, places
+
+
+def test_a_file_named_by_half_a_character(model):
+    entry = {"bytes": 0, "sha256": "0" * 64}
+    alter(model, lambda record: record["files"].update({"\ud800": entry}))
+    refused(model, "config.json", "half of a surrogate pair")
+    with pytest.raises(ModelFileError, match="cannot hold a file named"):
+        store.save(model, {}, {}, {"\ud800": "text"})
+
+
+@pytest.mark.parametrize("number", ["1e999", "-1e999", "1e9999999999", "NaN", "Infinity"])
+def test_a_number_that_json_has_not(model, number):
+    path = model / "config.json"
+    path.write_text(path.read_text("utf-8").replace('"version": 1', f'"version": {number}'), "utf-8")
+    refused(model, "config.json", "does not hold readable JSON")
+
+
+@pytest.mark.parametrize("inside", ["sub", "sub/deeper", "checkpoint"])
+def test_nothing_is_saved_into_a_model(model, inside):
+    before = names_in(model)
+    with pytest.raises(ModelFileError, match="lies within the model"):
+        store.save(model / inside, *version(2))
+    assert names_in(model) == before
+    store.load(model)
+    store.save(model / "checkpoint", *version(2), kind="checkpoint")
+    store.load(model)
+
+
+def test_a_writer_in_another_container_is_left_alone(model, monkeypatch):
+    """Whose process ids are others, though the machine has the same name."""
+    mine = store._beside(model, "new").name
+    monkeypatch.setattr(Path, "readlink", lambda _: "pid:[1]")
+    theirs = store._beside(model, "new")
+    assert theirs.name.rsplit("-", 2)[0] != mine.rsplit("-", 2)[0]
+    theirs = theirs.with_name(theirs.name.replace(f"-{os.getpid()}-", "-99999999-"))
+    theirs.mkdir()
+    monkeypatch.undo()
+    store.save(model, *version(2))
+    assert theirs.is_dir()
+
+
+def test_an_infinite_number_in_any_tensor(model):
+    for value in (math.nan, math.inf):
+        with pytest.raises(ModelFileError, match=r"model\.safetensors: scale holds numbers that are not finite"):
+            store.check_finite("m", {"whole": torch.ones(2, dtype=torch.int64), "scale": torch.tensor([1.0, value])})

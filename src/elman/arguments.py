@@ -35,9 +35,8 @@ Target = Annotated[str | None, Parameter(help="the column with the true labels; 
 
 def refuse_inside_model(out: str) -> None:
     """A model folder is whole or refused: nothing may be written into one, which would make it unusable."""
+    from elman.store import is_model
+
     for folder in Path(os.path.realpath(out)).parents:
-        config = folder / "config.json"
-        if config.is_file():
-            with config.open("rb") as opened:
-                if b'"elman model"' in opened.read(200):
-                    raise OptionError(f"{out} lies within the model {folder}. Choose a place outside it.")
+        if is_model(folder):
+            raise OptionError(f"{out} lies within the model {folder}. Choose a place outside it.")

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from elman.carry import State, taken
 from elman.errors import OptionError
-from elman.features.base import shown
+from elman.features.base import is_number, shown
 
 __all__ = ["MOST_BEAM", "Found", "beam_search", "check_beam"]
 
@@ -50,11 +50,11 @@ def check_beam(beam: Any, penalty: Any) -> list[str]:
     """
     found = []
     if isinstance(beam, bool) or not isinstance(beam, int | np.integer) or beam < 1:
-        found.append(f"beam = {beam!r} must be a whole number of at least 1")
+        found.append(f"beam = {shown(beam)} must be a whole number of at least 1")
     elif beam > MOST_BEAM:
         found.append(f"beam = {shown(beam)} must be at most {MOST_BEAM}")
-    good = isinstance(penalty, int | float | np.number) and not isinstance(penalty, bool) and 0 <= penalty < np.inf
-    return found if good else [*found, f"length_penalty = {penalty!r} must be a number of at least 0"]
+    good = is_number(penalty, 0)
+    return found if good else [*found, f"length_penalty = {shown(penalty)} must be a number of at least 0"]
 
 
 def beam_search(

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from elman.errors import DataError, OptionError
+from elman.features.base import shown as in_short
 from elman.zones import is_zone, wall_clock
 
 __all__ = ["OFF", "Grid", "cycles", "parse", "plain", "season_of", "seasons_of"]
@@ -201,8 +202,8 @@ def parse(freq: Any) -> tuple[str, int]:
         if 0 < size < _LARGEST:
             return "month" if months else "fixed", size
     raise OptionError(
-        f"freq = {given!r} is no distance between steps. Give a whole number for a column of integers, or a text such "
-        "as '15min', 'h', 'D', 'W', 'M', 'Q', 'Y'."
+        f"freq = {in_short(given)} is no distance between steps. Give a whole number for a column of integers, or a "
+        "text such as '15min', 'h', 'D', 'W', 'M', 'Q', 'Y'."
     )
 
 

@@ -3,7 +3,8 @@
 Results go to stdout, progress and notes to stderr. Whatever this package refuses is one line on stderr, and the exit
 code says what happened:
 
-    0 done    1 a fault in elman itself    2 refused: the file, the options, the model    130 Ctrl-C    141 broken pipe
+    0 done    1 a fault in elman itself    2 refused: the file, the options, the model
+    130 Ctrl-C    141 broken pipe    143 SIGTERM
 
 Each command has a file of its own; what is particular to a task, the commands ask the task (`elman.tasks.tables`). What
 is heavy to import is imported by the command that needs it.
@@ -24,7 +25,7 @@ from elman.command_score import predict, score
 from elman.command_stream import stream
 from elman.errors import ElmanError
 from elman.inspection import inspect
-from elman.terminal import calm_output, end, silence
+from elman.terminal import Terminated, calm_output, end, silence
 
 __all__ = ["main"]
 
@@ -57,7 +58,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             if sys.stdout is not None:
                 sys.stdout.flush()
             return code if isinstance(code, int) else 0
-    except (Exception, KeyboardInterrupt) as error:
+    except SystemExit:
+        raise
+    except BaseException as error:  # a panic of code in Rust is no Exception
         if debug:
             raise
         return _refusal(error)
@@ -68,6 +71,8 @@ def _refusal(error: BaseException) -> int:
     if isinstance(error, BrokenPipeError):  # the reader, such as `head`, has seen enough
         silence(sys.stdout)
         return 141
+    if isinstance(error, Terminated):
+        return end("stopped by SIGTERM.", 143)
     if isinstance(error, KeyboardInterrupt):
         return end("stopped by Ctrl-C.", 130)
     if isinstance(error, CycloptsError):
@@ -144,6 +149,7 @@ def _application(tokens: Sequence[str]) -> App:
         help_epilogue=EXAMPLES,
         help_format="plaintext",
         version=version,
+        suppress_keyboard_interrupt=False,
     )
     app.command(fit_commands(tokens))
     for command in (predict, score, stream, generate, inspect, info, demo):

@@ -14,7 +14,7 @@ from cyclopts import App, Parameter
 from elman.arguments import File, Json, NoHeader, refuse_inside_model
 from elman.errors import ModelFileError, OptionError, TrainingError
 from elman.flags import field_parameters, parameter
-from elman.terminal import end, print_json
+from elman.terminal import end, print_json, stopping
 
 if TYPE_CHECKING:
     from elman.files import Table
@@ -77,12 +77,39 @@ def _fit(
     json: bool = False,
     **options: Any,
 ) -> int:
+    if target and not task.target_says:  # a field of the task
+        options["target"] = target
+    again = f"Go on with: {shlex.join(['elman', *tokens, *([] if resume else ['--resume'])])}"
+    made: Any = task(**options)
+    saved = False
+    with stopping() as stop:
+        try:
+            table = _learn(made, file, not no_header, out=out, target=target, resume=resume, restart=restart)
+            made.save(out)
+            saved = True
+            result = _fit_result(made, out, table)
+            if json:
+                print_json(result)
+            else:
+                _show_fit(result, made, table.frame.height)
+            if made.history_.interrupted:
+                return end(f"stopped by {stop.name}: the best model so far is in {out}. {again}", stop.code)
+        except KeyboardInterrupt:
+            if saved:
+                return end(f"stopped by {stop.name}: the model is in {out}.", stop.code)
+            if not (_checkpoint(out) / "config.json").exists():
+                raise
+            begun = bool(getattr(made, "history_", None))
+            when = "before it could be saved" if begun else "before an epoch was finished"
+            return end(f"stopped by {stop.name} {when}: no model was saved. {again}", stop.code)
+    return 0
+
+
+def _learn(made: Any, file: str, header: bool, *, out: str, target: str, resume: bool, restart: bool) -> "Table":
+    """Fits the task to the file. Raises KeyboardInterrupt where that was stopped before there was anything to save."""
     from elman.tables import read, relative, sha256
     from elman.tasks.tables import names_in
 
-    if target and not task.target_says:  # a field of the task
-        options["target"] = target
-    made: Any = task(**options)
     if problems := made.problems():
         raise OptionError("; ".join(problems))
     _check_out(out, resume, restart)
@@ -90,30 +117,29 @@ def _fit(
     both = {inputs} if isinstance(inputs, str) else set(inputs or ())
     if target in both:
         raise OptionError(f"--input and --target both name the column {target!r}. Name two.")
-    table = read(file, header=not no_header)
-    names = names_in(table, target) if task.target_says else []
-    learnt = names if task.target_says else [made.target] if hasattr(made, "target") else []
+    table = read(file, header=header)
+    names = names_in(table, target) if made.target_says else []
+    learnt = names if made.target_says else [made.target] if hasattr(made, "target") else []
     source: dict[str, Any] = {"file": relative(file, out), "file SHA-256": sha256(file)}
     if learnt:
         source = {"target": learnt[0] if len(learnt) == 1 else learnt, **source}
+    if restart:
+        shutil.rmtree(_checkpoint(out), ignore_errors=True)
     try:
         made.fit_table(table, names, out=out, resume=resume)
     except TrainingError as error:
         made.data_ |= source
         raise TrainingError(f"{error} {_saved_what_was_learnt(made, out)}") from error
     made.data_ |= source
-    again = f"Go on with: {shlex.join(['elman', *tokens, *([] if resume else ['--resume'])])}"
     if made.history_.interrupted and not made.history_.best:
-        return end(f"stopped by Ctrl-C before an epoch was finished: no model was saved. {again}", 130)
-    made.save(out)
-    result = _fit_result(made, out, table)
-    if json:
-        print_json(result)
-    else:
-        _show_fit(result, made, table.frame.height)
-    if made.history_.interrupted:
-        return end(f"stopped by Ctrl-C: the best model so far is in {out}. {again}", 130)
-    return 0
+        raise KeyboardInterrupt
+    return table
+
+
+def _checkpoint(out: str) -> Path:
+    from elman import store
+
+    return Path(os.path.realpath(out)) / store.CHECKPOINT
 
 
 def _check_out(out: str, resume: bool, restart: bool) -> None:
@@ -128,8 +154,7 @@ def _check_out(out: str, resume: bool, restart: bool) -> None:
     parent = next(path for path in (folder, *folder.parents) if path.exists())
     if not (parent.is_dir() and os.access(parent, os.W_OK | os.X_OK)):
         raise ModelFileError(f"{out} cannot be written: {parent} is no folder that you may write to. Choose another.")
-    checkpoint = folder / store.CHECKPOINT
-    if (checkpoint / store.CONFIG).exists():
+    if (_checkpoint(out) / store.CONFIG).exists():
         if not (resume or restart):
             raise OptionError(
                 f"{out} holds a run that was broken off. Go on with it (--resume) or drop it (--restart)."
@@ -146,7 +171,7 @@ def _saved_what_was_learnt(clf: Any, out: str) -> str:
     from elman import store
 
     if (Path(out) / store.CONFIG).exists():
-        shutil.rmtree(Path(out) / store.CHECKPOINT, ignore_errors=True)
+        shutil.rmtree(_checkpoint(out), ignore_errors=True)
         return f"The model that was in {out} before is unchanged."
     clf.save(out)
     return f"They are saved in {out}."

@@ -1,5 +1,6 @@
 """`elman predict` and `elman score`: what a model says of a table, and how good that is beside a simple rival."""
 
+import dataclasses
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
@@ -36,7 +37,7 @@ def predict(
     To stdout the table goes as CSV, or TSV or JSON lines where the file is one; with --json as JSON lines. A CoNLL file
     whose words are labelled comes back as it was, with the labels in it: in CoNLL-U in their column, else as the last.
     """
-    from elman.files import check_place, conll_kind, write_answers, write_table
+    from elman.files import check_columns, check_place, conll_kind, write_answers, write_table
     from elman.tables import kind_to_print, read
     from elman.tasks import load
 
@@ -49,15 +50,17 @@ def predict(
     names = _answered(task)
     same = conll_kind(file) is not None and (not json if out is None else conll_kind(file) == conll_kind(out))
     same = same and task.labels_steps
+    kind = None if out is not None else "jsonl" if json else kind_to_print(table)
     if out is not None and not same:
         check_place(out)
+    if task.keeps_columns and not same:  # before hours of answering
+        check_columns(table.frame, out, kind)
+        check_columns(_first_answer(task, table, input, names), out, kind)
     answered = task.answer_table(table, input, names)
     if same:
         write_answers(table.path, names[0], answered[f"predicted_{names[0]}"].to_list(), out)
-    elif out is not None:
-        write_table(answered, out)
     else:
-        write_table(answered, None, kind="jsonl" if json else kind_to_print(table))
+        write_table(answered, out, kind=kind)
 
 
 def score(
@@ -99,6 +102,17 @@ def score(
         print_json(result)
     else:
         _show_scores(result, list(scored.scores), scored.tables, scored.said)
+
+
+def _first_answer(task: Any, table: Any, input: str | None, names: list[str]) -> Any:
+    """The answer for the first row, in a table; without a column where that row cannot be answered by itself."""
+    from elman.errors import ElmanError
+
+    first = dataclasses.replace(table, frame=table.frame[:1])
+    try:
+        return task.answer_table(first, input, names)
+    except ElmanError:  # said when all rows are answered
+        return table.frame[:, :0]
 
 
 def _searching(task: Any, model: str, beam: int | None) -> Any:

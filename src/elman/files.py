@@ -10,10 +10,10 @@ import gzip
 import io
 import json
 import lzma
-import math
 import os
 import sys
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,13 +28,28 @@ from elman.errors import DataError, OptionError
 from elman.features.base import shown
 from elman.forks import refuse_without_threads
 
-__all__ = ["KINDS", "Table", "check_place", "conll_kind", "is_text", "read_table", "write_answers", "write_table"]
+__all__ = [
+    "KINDS",
+    "Table",
+    "check_columns",
+    "check_place",
+    "conll_kind",
+    "is_text",
+    "read_table",
+    "write_answers",
+    "write_table",
+]
 
 KINDS = {".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
 _CONLL = {".conllu": "conllu", ".conll": "conll", ".bio": "conll", ".iob": "conll"}
 _READ = {**_CONLL, ".txt": "txt"}  # not written
 _SEPARATORS = {"csv": ",", "tsv": "\t"}
 _DEPTH = 64  # lists and objects within each other in a JSON line: a table needs two or three, polars ends in a crash
+_PACKED = 256 << 20, 100  # bytes that a packed file may always become, and how many times its own size beyond that
+_DICTIONARY = 1 << 29  # bytes that unpacking .xz may take beside: the largest preset, -9, takes 1 << 26
+_EXACT = 1 << 53  # whole numbers up to here are floats too
+_MARK = b"\xef\xbb\xbf"  # the byte order mark
+_POLARS = (pl.exceptions.PolarsError, pl.exceptions.PanicException)  # the second is no Exception
 _Array = np.ndarray[Any, Any]
 
 
@@ -176,6 +191,45 @@ def check_place(path: str | os.PathLike[str]) -> None:
         raise DataError(f"{path} cannot be written: No such file or directory.")
 
 
+def check_columns(frame: pl.DataFrame, path: str | os.PathLike[str] | None, kind: str | None = None) -> None:
+    """Raises ``DataError`` for a column that the file cannot hold: `write_table` would, when the answers are there.
+
+    `path` and `kind` are those of `write_table`.
+
+    >>> check_columns(pl.DataFrame({"text": ["a"]}), "answers.csv")
+    """
+    target = "standard output" if path is None else Path(path).name
+    kind = kind or ("csv" if path is None else _kind(Path(path), writing=True)[0])
+    for name, dtype in frame.schema.items():
+        if kind == "parquet" and _holds(dtype, lambda part: part == pl.Object or _no_child(part)):
+            raise DataError(
+                f"{target}: Parquet has no place for the column {name!r} of {dtype}. Use .jsonl, or leave the column "
+                "out."
+            )
+        if kind == "jsonl" and _holds(dtype, lambda part: part in (pl.Binary, pl.Object)):
+            raise DataError(
+                f"{target}: JSON has no place for the column {name!r} of {dtype}. Use .parquet, or leave the column "
+                "out."
+            )
+        if kind in _SEPARATORS and (dtype.is_nested() or dtype in (pl.Binary, pl.Object, pl.Duration)):
+            other = ".parquet" if _holds(dtype, lambda part: part in (pl.Binary, pl.Duration)) else ".jsonl"
+            raise DataError(
+                f"{target}: {kind.upper()} has no place for the column {name!r} of {dtype}. Use {other}, or leave the "
+                "column out."
+            )
+
+
+def _holds(dtype: Any, asked: Callable[[Any], bool]) -> bool:
+    """Whether a type, or one of those that it is made of, is one that is `asked` for."""
+    inner = [dtype.inner] if isinstance(dtype, pl.List | pl.Array) else []
+    inner = [field.dtype for field in dtype.fields] if isinstance(dtype, pl.Struct) else inner
+    return asked(dtype) or any(_holds(part, asked) for part in inner)
+
+
+def _no_child(dtype: Any) -> bool:
+    return isinstance(dtype, pl.Struct) and not dtype.fields
+
+
 def _suffix(path: str | os.PathLike[str]) -> str:
     suffixes = [suffix.lower() for suffix in Path(path).suffixes if suffix.lower() not in (".gz", ".xz")]
     return suffixes[-1] if suffixes else ""
@@ -235,18 +289,56 @@ def _read(path: Path) -> bytes:
 
 
 def _unpacked(data: bytes, packing: str, path: Path) -> bytes:
-    unpack: dict[str, Callable[[bytes], bytes]] = {".gz": gzip.decompress, ".xz": lzma.decompress}
+    """The content of a packed file; one that grows as no table does is refused before the memory is gone."""
+    if not packing:
+        return data
+    least, times = _PACKED
+    most = max(least, times * len(data))
     try:
-        return unpack[packing](data) if packing else data
+        parts, size = [], 0
+        for part in _gunzipped(data) if packing == ".gz" else _unxzed(data):
+            parts.append(part)
+            size += len(part)
+            if size > most:
+                raise DataError(
+                    f"{path.name} holds {len(data):,} bytes and becomes more than {most:,}, over {times} times as "
+                    f"many. If that is meant, unpack it first and give the file without {packing}."
+                )
+        return b"".join(parts)
     except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
         raise DataError(f"{path.name} is cut short or is no {packing} file: {error}.") from None
+
+
+def _gunzipped(data: bytes) -> Iterator[bytes]:
+    with gzip.GzipFile(fileobj=io.BytesIO(data)) as file:
+        while part := file.read(1 << 20):
+            yield part
+
+
+def _unxzed(data: bytes) -> Iterator[bytes]:
+    """What `lzma.decompress` gives, in parts: streams behind each other, and what follows them is passed over."""
+    first = True
+    while data:
+        unpack = lzma.LZMADecompressor(memlimit=_DICTIONARY)
+        try:
+            while not unpack.eof:
+                part = unpack.decompress(data, 1 << 20)
+                data = b""
+                if not part and unpack.needs_input:
+                    raise EOFError("the end of the stream is missing")
+                yield part
+        except lzma.LZMAError:
+            if first:
+                raise
+            return
+        data, first = unpack.unused_data, False
 
 
 def _text(data: bytes, path: Path) -> bytes:
     """UTF-8 without byte order mark, with `\\n` at the end of each line."""
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise DataError(f"{path.name} is UTF-16. Save it as UTF-8.")
-    data = data.removeprefix(b"\xef\xbb\xbf")
+    data = data.removeprefix(_MARK)
     data = data.replace(b"\r\n", b"\n") if b"\n" in data else data.replace(b"\r", b"\n")
     try:
         data.decode("utf-8")
@@ -267,7 +359,7 @@ def _parquet(data: bytes, path: Path) -> pl.DataFrame:
         raise DataError(f"{path.name} is cut short or is no Parquet file.")
     try:
         frame = pl.read_parquet(io.BytesIO(data))
-    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, ValueError) as error:
+    except (*_POLARS, OSError, ValueError) as error:
         raise DataError(f"{path.name} is damaged: {_first_line(error)}.") from None
     if not frame.height:
         raise DataError(f"{path.name} has no rows.")
@@ -331,13 +423,13 @@ def _delimited(data: bytes, path: Path, kind: str, header: bool) -> tuple[pl.Dat
     body = records.body(data)
     try:
         frame = pl.read_csv(
-            body,
+            _MARK + body if body.startswith(_MARK) else body,  # polars takes the first one away
             has_header=False,
             schema=dict.fromkeys(names, pl.String),
             separator=separator,
             quote_char='"' if quoted else None,
         )
-    except pl.exceptions.PolarsError as error:
+    except _POLARS as error:
         raise DataError(f"{path.name} cannot be read: {_first_line(error)}.") from None
     if frame.height != len(records.lines):
         raise DataError(f"{path.name} cannot be read: {len(records.lines)} rows were written, {frame.height} found.")
@@ -419,9 +511,9 @@ def _names(cells: Sequence[str], line: int, path: Path, header: bool) -> list[st
             f"line {line} of {path.name}: the header {shown(names[0])} is one cell. Write commas instead of "
             "semicolons, and points instead of decimal commas."
         )
-    twice = [name for name in names if names.count(name) > 1] if len(set(names)) < len(names) else []
-    if twice:
-        raise DataError(f"line {line} of {path.name}: the column {twice[0]!r} stands there twice. Rename one.")
+    if len(set(names)) < len(names):
+        twice = next(name for name, times in Counter(names).items() if times > 1)
+        raise DataError(f"line {line} of {path.name}: the column {twice!r} stands there twice. Rename one.")
     return names
 
 
@@ -494,18 +586,41 @@ def _json_lines(data: bytes, path: Path, columns: Sequence[str] | None) -> tuple
         if columns is not None:
             row = {column: row[column] for column in columns}
         _check_kinds(row, kinds, line, path)
-        rows.append({key: _evened(value) if _has_float(value) else value for key, value in row.items()})
+        rows.append({key: _evened(value, key, line, path) for key, value in row.items()})
         lines.append(line)
     try:
         frame = pl.DataFrame(rows, infer_schema_length=None, orient="row")
-    except (pl.exceptions.PolarsError, TypeError, ValueError, OverflowError) as error:
+    except (*_POLARS, TypeError, ValueError, OverflowError) as error:
         raise DataError(f"{path.name} cannot be read as a table: {_first_line(error)}.") from None
+    for name, dtype in frame.schema.items():
+        if _holds(dtype, lambda part: part.is_float()):
+            _check_exact(name, [row[name] for row in rows], lines, path)
     return frame, np.array(lines, dtype=np.int64)
+
+
+def _check_exact(name: str, values: Sequence[Any], lines: Sequence[int], path: Path) -> None:
+    """Refuses whole numbers that would be rounded, since numbers with a point stand under the same name."""
+    for line, value in zip(lines, values, strict=True):
+        if (large := _rounded(value)) is not None:
+            raise DataError(
+                f"line {line} of {path.name}: {name} holds {shown(large)}, which would be rounded, since numbers with "
+                "a point stand under this name too. Write it as text, or all of them as whole numbers."
+            )
+
+
+def _rounded(value: Any) -> int | None:
+    """A whole number that no float is equal to, in a value or in what it holds."""
+    if _has_parts(value):
+        parts = map(_rounded, value.values() if isinstance(value, dict) else value)
+        return next((part for part in parts if part is not None), None)
+    if type(value) is not int or abs(value) <= _EXACT:
+        return None
+    return value if value > sys.float_info.max or value < -sys.float_info.max or float(value) != value else None
 
 
 def _object(raw: bytes, line: int, path: Path) -> dict[str, Any]:
     try:
-        row = json.loads(raw, parse_constant=_no_constant)
+        row = json.loads(raw, parse_constant=_no_constant, object_pairs_hook=_unique)
         json.dumps(row, ensure_ascii=False).encode("utf-8")
     except json.JSONDecodeError as error:
         raise DataError(f"line {line} of {path.name}: {error.msg} at character {error.colno}.") from None
@@ -547,6 +662,15 @@ def _too_deep(line: int, path: Path) -> NoReturn:
     )
 
 
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object; of a name that stands twice in it, one value would be lost."""
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        twice = next(name for name, times in Counter(name for name, _ in pairs).items() if times > 1)
+        raise ValueError(f"{twice!r} stands twice in an object. Rename one")
+    return made
+
+
 def _no_constant(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is not JSON. Write null")
 
@@ -566,14 +690,18 @@ def _has_float(value: Any) -> bool:
     return any(map(_has_float, value)) if isinstance(value, list) else isinstance(value, float)
 
 
-def _evened(value: Any) -> Any:
-    """The same with whole numbers as floats: [1, 2.5] is one list of numbers, but not to polars."""
+def _evened(value: Any, key: str, line: int, path: Path) -> Any:
+    """The same with whole numbers beside floats as floats: [1, 2.5] is one list of numbers, but not to polars."""
+    if not (isinstance(value, list) and _has_float(value)):
+        return value
+    _check_exact(key, [value], [line], path)
+    return _as_floats(value)
+
+
+def _as_floats(value: Any) -> Any:
     if isinstance(value, list):
-        return [_evened(part) for part in value]
-    try:
-        return float(value) if type(value) is int else value
-    except OverflowError:
-        return math.copysign(math.inf, value)
+        return [_as_floats(part) for part in value]
+    return float(value) if type(value) is int else value
 
 
 _KINDS = {str: "text", bool: "true or false", int: "a number", float: "a number", dict: "an object"}
@@ -609,20 +737,19 @@ def _check_kinds(row: dict[str, Any], kinds: dict[str, tuple[str, int]], line: i
 def _rendered(frame: pl.DataFrame, kind: str, target: str) -> bytes:
     if kind not in set(KINDS.values()) or (kind == "parquet" and target == "standard output"):
         raise DataError(f"{target}: {kind!r} is no kind of table that can be written there.")
-    if kind in _SEPARATORS:
-        for name, dtype in frame.schema.items():
-            if dtype.is_nested() or dtype in (pl.Binary, pl.Object):
-                raise DataError(
-                    f"{target}: {kind.upper()} has no place for the column {name!r} of {dtype}. Use .jsonl."
-                )
-        if frame.width == 1:  # a lone null would be an empty line
-            frame = frame.with_columns(pl.all().cast(pl.String).fill_null(""))
-        return frame.write_csv(separator=_SEPARATORS[kind]).encode("utf-8")
-    if kind == "jsonl":
-        return frame.write_ndjson().encode("utf-8")
-    buffer = io.BytesIO()
-    frame.write_parquet(buffer)
-    return buffer.getvalue()
+    check_columns(frame, None if target == "standard output" else target, kind)
+    try:
+        if kind in _SEPARATORS:
+            if frame.width == 1:  # a lone null would be an empty line
+                frame = frame.with_columns(pl.all().cast(pl.String).fill_null(""))
+            return frame.write_csv(separator=_SEPARATORS[kind]).encode("utf-8")
+        if kind == "jsonl":
+            return frame.write_ndjson().encode("utf-8")
+        buffer = io.BytesIO()
+        frame.write_parquet(buffer)
+        return buffer.getvalue()
+    except _POLARS as error:
+        raise DataError(f"{target} cannot be written: {_first_line(error)}.") from None
 
 
 def _to_stdout(data: bytes) -> None:

@@ -7,9 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any, Self, overload
 
 from elman.errors import ModelFileError
+from elman.features.base import shown
 from elman.metrics import lower_is_better
 
 __all__ = ["Epoch", "History"]
+
+_ENDS = ("", "finished", "patience", "interrupted")  # of a training
 
 
 @dataclass(frozen=True)
@@ -61,13 +64,17 @@ class History(Sequence[Epoch]):
     def from_json(cls, content: Mapping[str, Any]) -> Self:
         """The inverse of `to_json`. Raises ModelFileError where the content is not a history."""
         try:
-            records = [Epoch(**_with_nan(record)) for record in content["records"]]
-            best, metric, stopped = int(content["best"]), str(content["metric"]), str(content["stopped"])
+            records = [_epoch(record, place) for place, record in enumerate(content["records"], start=1)]
+            best, metric, stopped = content["best"], content["metric"], content["stopped"]
+            lists = isinstance(content["records"], list)
+            if not lists or type(best) is not int or not isinstance(metric, str) or stopped not in _ENDS:
+                raise ValueError(f"best = {shown(best)}, metric = {shown(metric)}, stopped = {shown(stopped)}")
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise ModelFileError(f"the saved history cannot be read: {error!r}. Save the model again.") from error
+            why = shown(error, 200)
+            raise ModelFileError(f"the saved history cannot be read: {why}. Save the model again.") from error
         if not 0 <= best <= len(records):
             raise ModelFileError(
-                f"the saved history has best = {best} but {len(records)} epochs. Save the model again."
+                f"the saved history has best = {shown(best)} but {len(records)} epochs. Save the model again."
             )
         return cls(metric, records, best, stopped)
 
@@ -111,6 +118,11 @@ def _without_nan(record: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _with_nan(record: Mapping[str, Any]) -> dict[str, Any]:
-    restored = {key: math.nan if value is None else value for key, value in record.items()}
-    return {**restored, "validation": {k: math.nan if v is None else v for k, v in record["validation"].items()}}
+def _epoch(record: Mapping[str, Any], number: int) -> Epoch:
+    """The record of one epoch. Raises ValueError where it is not that of epoch `number`, or holds no numbers."""
+    values: dict[str, Any] = {k: math.nan if v is None else v for k, v in record.items() if k != "validation"}
+    metrics = {key: math.nan if value is None else value for key, value in record["validation"].items()}
+    numbers = all(type(value) in (int, float) for value in [*values.values(), *metrics.values()])
+    if type(values["epoch"]) is not int or values["epoch"] != number or not numbers:
+        raise ValueError(f"epoch {number} is {shown(record, 200)}")
+    return Epoch(**values, validation=metrics)

@@ -6,34 +6,25 @@ from typing import Any
 import numpy as np
 
 from elman.cells import CELLS
-from elman.features.base import shown
+from elman.features.base import LARGEST, SIZE, is_number, is_whole, shown
 
-__all__ = ["choice", "is_whole", "reads_symbols", "share", "whole"]
+__all__ = ["LAYERS", "SIZE", "choice", "is_number", "is_whole", "reads_symbols", "share", "whole", "widths"]
 
-_TOO_LARGE = 1 << 63
-
-
-def is_whole(value: Any, least: int = 1) -> bool:
-    """Whether it is a whole number of at least `least`, and one that 64 bits hold; True and False are none.
-
-    >>> is_whole(1), is_whole(0), is_whole(True), is_whole(1.0)
-    (True, False, False, False)
-    """
-    return isinstance(value, int | np.integer) and not isinstance(value, bool) and bool(least <= value < _TOO_LARGE)
+LAYERS = 1000  # of a network, at most
 
 
-def whole(options: object, name: str, least: int = 1) -> list[str]:
-    """A sentence unless an option is a whole number of at least `least`.
+def whole(options: object, name: str, least: int = 1, most: int = LARGEST) -> list[str]:
+    """A sentence unless an option is a whole number from `least` to `most`.
 
     >>> from types import SimpleNamespace
     >>> whole(SimpleNamespace(layers=0), "layers")
     ['layers = 0 must be a whole number of at least 1']
     """
     value = getattr(options, name)
-    if is_whole(value, least):
+    if is_whole(value, least, most):
         return []
-    if isinstance(value, int) and value >= _TOO_LARGE:
-        return [f"{name} = {shown(value)} must be below 2**63"]
+    if is_whole(value, least, value if isinstance(value, int) else most):
+        return [f"{name} = {shown(value)} must be {'below 2**63' if most == LARGEST else f'at most {most}'}"]
     return [f"{name} = {shown(value)} must be a whole number of at least {least}"]
 
 
@@ -50,6 +41,23 @@ def reads_symbols(options: Any) -> list[str]:
     return [f"cell = {options.cell!r} reads no symbols but {cell.reads}; take lstm, gru, rnn, min_gru ..."]
 
 
+def widths(options: object, name: str) -> list[str]:
+    """A sentence unless an option is the width of a layer, or lists one for each of up to 1000 layers.
+
+    >>> from types import SimpleNamespace
+    >>> widths(SimpleNamespace(hidden=[4, 0]), "hidden")
+    ['hidden = [4, 0] must be a whole number of at least 1, or one for each layer']
+    """
+    value = getattr(options, name)
+    listed = value if isinstance(value, list | tuple | np.ndarray) and np.ndim(value) == 1 else [value]
+    if not 1 <= len(listed) <= LAYERS:
+        return [f"{name} lists {len(listed)} widths, and layers are 1 to {LAYERS}"]
+    if large := [width for width in listed if isinstance(width, int | np.integer) and width > SIZE]:
+        return [f"{name} = {shown(large[0])} must be at most {SIZE}"]
+    good = all(is_whole(width) for width in listed)
+    return [] if good else [f"{name} = {shown(value)} must be a whole number of at least 1, or one for each layer"]
+
+
 def share(options: object, name: str) -> list[str]:
     """A sentence unless an option is a number of at least 0 and below 1.
 
@@ -58,7 +66,7 @@ def share(options: object, name: str) -> list[str]:
     ['dropout = 1 must be a number of at least 0 and below 1']
     """
     value = getattr(options, name)
-    good = isinstance(value, int | float | np.number) and not isinstance(value, bool) and 0 <= value < 1
+    good = is_number(value, 0, 1) and value < 1
     return [] if good else [f"{name} = {shown(value)} must be a number of at least 0 and below 1"]
 
 

@@ -47,6 +47,7 @@ _TAPS = 9
 _THREES = np.array(list(combinations(range(_TAPS), 3)))  # where the weight is 2
 _KERNELS = len(_THREES)
 _SPACINGS = 32  # different ones, at most
+_REACH = 1 << 25  # numbers that a stream remembers, at most
 _COLUMNS = 9  # that a pattern looks at, at most
 _BLOCK = 1 << 18  # sums at a time: what a processor keeps near
 _STRENGTHS = 10.0 ** np.arange(-7, 1.1, 0.5)  # r
@@ -119,7 +120,7 @@ class PatternModel:
         """Chooses spacings, columns and limits."""
         draw = np.random.default_rng(self.seed)
         longest = int(x.lengths.max())
-        span = max(1.0, (longest - 1) / (_TAPS - 1))
+        span = max(1.0, min(longest - 1, _REACH // max(1, x.width)) / (_TAPS - 1))
         most = min(_SPACINGS, max(1, self.patterns // _KERNELS))
         spacings = np.unique(np.floor(span ** np.linspace(0, 1, most)).astype(np.int64))
         limits = min(4 * longest, max(1, self.patterns // (_KERNELS * len(spacings))))
@@ -265,7 +266,9 @@ class PatternModel:
                     f"{got.dtype}; the model folder was altered, save it again"
                 )
             setattr(model, name, got.contiguous())
-        if not (d and width and classes >= 2) or int(model.spacings.min()) < 1 or int(model.spacings.max()) > 1 << 28:
+        if not (d and width and classes >= 2) or int(model.spacings.min()) < 1:
+            raise ShapeError("the saved pattern model has sizes that cannot be; save it again")
+        if (_TAPS - 1) * int(model.spacings.max()) * width > _REACH:
             raise ShapeError("the saved pattern model has sizes that cannot be; save it again")
         return model
 

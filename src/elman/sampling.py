@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from elman.errors import OptionError
+from elman.features.base import is_number, shown
 
 __all__ = ["Sampling"]
 
@@ -47,7 +48,9 @@ class Sampling:
             "top_p": (_number(self.top_p) and 0 < self.top_p <= 1, "a number over 0 and up to 1"),
             "repetition": (_number(self.repetition) and self.repetition >= 1, "a number of at least 1"),
         }
-        wrong = [f"{name} = {getattr(self, name)!r} must be {rule}" for name, (good, rule) in rules.items() if not good]
+        wrong = [
+            f"{name} = {shown(getattr(self, name))} must be {rule}" for name, (good, rule) in rules.items() if not good
+        ]
         if wrong:
             raise OptionError("; ".join(wrong))
 
@@ -80,7 +83,7 @@ class Sampling:
 
 
 def _number(value: object) -> bool:
-    return isinstance(value, int | float | np.number) and not isinstance(value, bool) and bool(np.isfinite(value))
+    return is_number(value)
 
 
 def _whole(value: object) -> bool:

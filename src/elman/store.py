@@ -31,15 +31,19 @@ from torch import Tensor, nn
 from elman.errors import ModelFileError
 
 __all__ = [
+    "ADVICE",
     "CHECKPOINT",
     "CONFIG",
     "VERSION",
     "WEIGHTS",
+    "check_finite",
     "check_replaceable",
     "check_tensors",
+    "is_model",
     "load",
     "named",
     "network",
+    "refuse",
     "save",
     "under",
 ]
@@ -50,6 +54,7 @@ _Network = TypeVar("_Network", bound=nn.Module)
 VERSION = 1  # of the folder's layout; a reader refuses a higher one
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
+ADVICE = "Copy the folder again, whole, or save the model again."
 CHECKPOINT = "checkpoint"  # the one sub-folder a model folder may hold: an unfinished training run
 
 _CONFIG_LIMIT = 64 << 20  # bytes: a vocabulary lives in its own file, so a config of more than this is not ours
@@ -100,6 +105,7 @@ def save(
     ({'hidden': 2}, {'bias': tensor([0., 0.])}, {'notes.txt': 'tiny'})
     """
     target = Path(os.path.realpath(named(folder)))  # a link stays a link: the folder behind it is replaced
+    _check_outside(target, kind)
     contents = _contents(target, config, tensors, files or {}, kind)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -123,6 +129,22 @@ def save(
         ) from error
 
 
+def _check_outside(target: Path, kind: Kind) -> None:
+    """A model folder is whole or refused: what is written into one would make it unusable."""
+    for parent in target.parents:
+        if is_model(parent) and not (kind == "checkpoint" and target == parent / CHECKPOINT):
+            raise ModelFileError(f"{target} lies within the model {parent}. Choose a place outside it.")
+
+
+def is_model(folder: Path) -> bool:
+    """Whether a folder holds a model, or says so."""
+    try:
+        with (folder / CONFIG).open("rb") as opened:
+            return b'"elman model"' in opened.read(200)
+    except OSError:
+        return False
+
+
 def _contents(
     target: Path, config: Mapping[str, Any], tensors: Mapping[str, Tensor], files: Mapping[str, str | bytes], kind: Kind
 ) -> dict[str, bytes]:
@@ -134,7 +156,10 @@ def _contents(
                 f"a {kind} cannot hold a file named {name!r}. Use a plain name without folders that does not begin "
                 f"with a dot and is not {CONFIG}, {WEIGHTS} or {CHECKPOINT}."
             )
-        contents[name] = content.encode() if isinstance(content, str) else bytes(content)
+        try:
+            contents[name] = content.encode() if isinstance(content, str) else bytes(content)
+        except UnicodeEncodeError as error:
+            raise ModelFileError(f"{name} cannot be written as UTF-8: {error}. Use whole characters.") from error
     if len({name.casefold() for name in contents}) < len(contents):
         raise ModelFileError(f"file names differ only in case: {', '.join(sorted(contents))}. Rename one.")
     record = {
@@ -256,7 +281,12 @@ def _stem(target: Path) -> str:
 
 
 def _host() -> str:
-    return f"{zlib.crc32(socket.gethostname().encode()):08x}"
+    """Where process ids mean the same: a machine, or one of the containers on it, which may share its name."""
+    try:
+        space = str(Path("/proc/self/ns/pid").readlink())
+    except OSError:  # not Linux
+        space = ""
+    return f"{zlib.crc32(f'{socket.gethostname()} {space}'.encode()):08x}"
 
 
 def _beside(target: Path, what: str) -> Path:
@@ -273,7 +303,7 @@ def _left_beside(target: Path, what: str) -> list[Path]:
 
 
 def _abandoned(path: Path) -> bool:
-    """True where the process that wrote this folder no longer runs; a writer on another machine is left alone."""
+    """True where the process that wrote this folder no longer runs; a writer elsewhere is left alone for a day."""
     host, process, _ = path.name.rsplit("-", 3)[1:]
     if host != _host() or os.name != "posix":  # on Windows there is no harmless way to ask
         return time.time() - path.stat().st_mtime > 86400
@@ -381,17 +411,28 @@ def check_tensors(
     """
     where = Path(folder) / WEIGHTS
     if missing := sorted(expected.keys() - tensors.keys()):
-        _fail(where, f"lacks {_few(missing)}, which the model in {CONFIG} needs")
+        refuse(where, f"lacks {_few(missing)}, which the model in {CONFIG} needs")
     if extra := sorted(tensors.keys() - expected.keys()):
-        _fail(where, f"holds {_few(extra)}, which the model in {CONFIG} does not have")
+        refuse(where, f"holds {_few(extra)}, which the model in {CONFIG} does not have")
     for name, want in expected.items():
         got = tensors[name]
         if got.shape != want.shape:
-            _fail(where, f"{name} has shape {list(got.shape)}, but {CONFIG} needs {list(want.shape)}")
+            refuse(where, f"{name} has shape {list(got.shape)}, but {CONFIG} needs {list(want.shape)}")
         if got.dtype != want.dtype:
-            _fail(where, f"{name} has dtype {got.dtype}, but {CONFIG} needs {want.dtype}")
-        if got.is_floating_point() and not got.isfinite().all():
-            _fail(where, f"{name} holds numbers that are not finite")
+            refuse(where, f"{name} has dtype {got.dtype}, but {CONFIG} needs {want.dtype}")
+        if name.endswith("variance") and bool((got < 0).any()):  # of a normalisation, which takes its root
+            refuse(where, f"{name} holds numbers below 0")
+    check_finite(folder, tensors)
+
+
+def check_finite(folder: str | os.PathLike[str], tensors: Mapping[str, Tensor]) -> None:
+    """Refuse NaN and infinities in any tensor of a model, which would answer for it.
+
+    >>> check_finite("model", {"bias": torch.zeros(2)})
+    """
+    for name, tensor in tensors.items():
+        if tensor.is_floating_point() and not tensor.isfinite().all():
+            refuse(Path(folder) / WEIGHTS, f"{name} holds numbers that are not finite")
 
 
 def under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -419,7 +460,7 @@ def _read(folder: Path, kind: Kind) -> tuple[dict[str, Any], dict[str, Tensor], 
         record = _record(folder, kind)
         listed = _listed(folder, record)
         if WEIGHTS not in listed:
-            _fail(folder / CONFIG, f"does not list {WEIGHTS}")
+            refuse(folder / CONFIG, f"does not list {WEIGHTS}")
         _check_names(folder, listed, kind)
         for name, entry in listed.items():
             _check_size(folder / name, entry["bytes"])
@@ -430,7 +471,7 @@ def _read(folder: Path, kind: Kind) -> tuple[dict[str, Any], dict[str, Tensor], 
     except ModelFileError:
         raise
     except safetensors.SafetensorError as error:
-        _fail(folder / WEIGHTS, f"is not a usable safetensors file ({error})")
+        refuse(folder / WEIGHTS, f"is not a usable safetensors file ({error})")
     except OSError as error:
         raise ModelFileError(
             f"cannot read the {kind} folder {folder}: {error}. Mend the cause and try again."
@@ -442,12 +483,17 @@ def _record(folder: Path, kind: Kind) -> dict[str, Any]:
     """The content of config.json, with its format and version checked."""
     path = folder / CONFIG
     if not os.path.lexists(path):
+        if kind == "model" and os.path.lexists(folder / CHECKPOINT / CONFIG):
+            raise ModelFileError(
+                f"{folder} is an unfinished run, not a model yet: it holds {CHECKPOINT}/ and no {CONFIG}. Go on: "
+                f"elman fit ... --out {folder} --resume, or fit(..., out={str(folder)!r}, resume=True)."
+            )
         raise ModelFileError(
             f"{folder} has no {CONFIG}, so it is not a {kind} folder. Give the folder that a {kind} was saved to."
         )
     size = _regular(path)
     if size > _CONFIG_LIMIT:
-        _fail(path, f"holds {size} bytes, more than the {_CONFIG_LIMIT} a config may have")
+        refuse(path, f"holds {size} bytes, more than the {_CONFIG_LIMIT} a config may have")
     record = _parsed(path, path.read_bytes())
     if not isinstance(record, dict) or record.get("format") not in ("elman model", "elman checkpoint"):
         found = record.get("format") if isinstance(record, dict) else type(record).__name__
@@ -460,7 +506,7 @@ def _record(folder: Path, kind: Kind) -> dict[str, Any]:
         )
     version = record.get("version")
     if type(version) is not int or version < 1:
-        _fail(path, f"has version {version!r}, not a number from 1 to {VERSION}")
+        refuse(path, f"has version {version!r}, not a number from 1 to {VERSION}")
     if version > VERSION:
         writer = record.get("written_by")
         by = f", written by elman {writer['elman']}" if isinstance(writer, dict) and "elman" in writer else ""
@@ -468,10 +514,14 @@ def _record(folder: Path, kind: Kind) -> dict[str, Any]:
             f"{path} has format version {version}{by}; this elman {_elman_version()} reads up to {VERSION}. "
             "Upgrade: pip install -U elman."
         )
+    try:
+        json.dumps(record, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        refuse(path, "holds half of a surrogate pair, which no text does")
     if record.get("sha256") != _seal(record):
-        _fail(path, "was altered: its own sha256 does not fit its content")
+        refuse(path, "was altered: its own sha256 does not fit its content")
     if not isinstance(record.get("config"), dict):
-        _fail(path, f"has a config of type {type(record.get('config')).__name__}, not an object")
+        refuse(path, f"has a config of type {type(record.get('config')).__name__}, not an object")
     return record
 
 
@@ -479,23 +529,23 @@ def _listed(folder: Path, record: Mapping[str, Any]) -> dict[str, dict[str, Any]
     """The files that config.json lists, each with its size and hash; the list itself is checked."""
     path, listed = folder / CONFIG, record.get("files")
     if not isinstance(listed, dict):
-        _fail(path, f"has a list of files of type {type(listed).__name__}, not an object")
+        refuse(path, f"has a list of files of type {type(listed).__name__}, not an object")
     for name, entry in listed.items():
         if not _plain(name) or name in (CONFIG, CHECKPOINT):
-            _fail(path, f"lists a file named {name!r}; only plain names inside the folder are allowed")
+            refuse(path, f"lists a file named {name!r}; only plain names inside the folder are allowed")
         size = entry.get("bytes") if isinstance(entry, dict) else None
         digest = entry.get("sha256") if isinstance(entry, dict) else None
         if type(size) is not int or size < 0 or not isinstance(digest, str) or not re.fullmatch("[0-9a-f]{64}", digest):
-            _fail(path, f"lists {name} with bytes = {size!r} and sha256 = {digest!r}, which cannot be")
+            refuse(path, f"lists {name} with bytes = {size!r} and sha256 = {digest!r}, which cannot be")
         if name != WEIGHTS and size > _FILE_LIMIT:
-            _fail(path, f"lists {name} with {size} bytes; beside the weights {_FILE_LIMIT} are the most")
+            refuse(path, f"lists {name} with {size} bytes; beside the weights {_FILE_LIMIT} are the most")
     return listed
 
 
 def _tensor_table(folder: Path, record: Mapping[str, Any]) -> dict[str, tuple[str, list[int]]]:
     path, table = folder / CONFIG, record.get("tensors")
     if not isinstance(table, dict):
-        _fail(path, f"has a list of tensors of type {type(table).__name__}, not an object")
+        refuse(path, f"has a list of tensors of type {type(table).__name__}, not an object")
     checked = {}
     for name, entry in table.items():
         dtype = entry.get("dtype") if isinstance(entry, dict) else None
@@ -506,7 +556,7 @@ def _tensor_table(folder: Path, record: Mapping[str, Any]) -> dict[str, tuple[st
             or not isinstance(shape, list)
             or not all(type(n) is int and n >= 0 for n in shape)
         ):
-            _fail(path, f"lists tensor {name} with dtype = {dtype!r} and shape = {shape!r}, which cannot be")
+            refuse(path, f"lists tensor {name} with dtype = {dtype!r} and shape = {shape!r}, which cannot be")
         checked[name] = (dtype, shape)
     return checked
 
@@ -515,7 +565,7 @@ def _check_names(folder: Path, listed: Mapping[str, Any], kind: Kind) -> None:
     with os.scandir(folder) as entries:
         found = {entry.name for entry in entries}
     if missing := sorted(listed.keys() - found):
-        _fail(folder, f"lacks {_few(missing)}, which {CONFIG} lists")
+        refuse(folder, f"lacks {_few(missing)}, which {CONFIG} lists")
     unlisted = found - listed.keys() - _LITTER - {CONFIG, CHECKPOINT}
     if foreign := sorted(n for n in unlisted if not n.startswith(".")):  # .git and the like are never read
         raise ModelFileError(
@@ -525,7 +575,7 @@ def _check_names(folder: Path, listed: Mapping[str, Any], kind: Kind) -> None:
 
 def _check_size(path: Path, expected: int) -> None:
     if (size := _regular(path)) != expected:
-        _fail(path, f"holds {size} bytes, but {CONFIG} says {expected}: it was altered or cut short")
+        refuse(path, f"holds {size} bytes, but {CONFIG} says {expected}: it was altered or cut short")
 
 
 def _check_header(path: Path, size: int, table: Mapping[str, tuple[str, list[int]]]) -> None:
@@ -533,23 +583,23 @@ def _check_header(path: Path, size: int, table: Mapping[str, tuple[str, list[int
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
         if size < 8 or length > min(size - 8, _HEADER_LIMIT):
-            _fail(path, f"claims a header of {length} bytes in a file of {size}: it was altered or cut short")
+            refuse(path, f"claims a header of {length} bytes in a file of {size}: it was altered or cut short")
         header = _parsed(path, file.read(length))
     if not isinstance(header, dict):
-        _fail(path, f"has a header of type {type(header).__name__}, not an object")
+        refuse(path, f"has a header of type {type(header).__name__}, not an object")
     header.pop("__metadata__", None)
     if extra := sorted(header.keys() - table.keys()):
-        _fail(path, f"holds tensors that {CONFIG} does not list: {_few(extra)}")
+        refuse(path, f"holds tensors that {CONFIG} does not list: {_few(extra)}")
     if missing := sorted(table.keys() - header.keys()):
-        _fail(path, f"lacks tensors that {CONFIG} lists: {_few(missing)}")
+        refuse(path, f"lacks tensors that {CONFIG} lists: {_few(missing)}")
     for name, (dtype, shape) in table.items():
         entry = header[name] if isinstance(header[name], dict) else {}
         got = entry.get("dtype"), entry.get("shape")
         if got != (dtype, shape):
-            _fail(path, f"{name} is {got[0]} of shape {got[1]}, but {CONFIG} says {dtype} of shape {shape}")
+            refuse(path, f"{name} is {got[0]} of shape {got[1]}, but {CONFIG} says {dtype} of shape {shape}")
     needed = sum(_BYTES[dtype] * math.prod(shape) for dtype, shape in table.values())
     if needed != size - 8 - length:
-        _fail(path, f"has {size - 8 - length} bytes of tensors, but their shapes need {needed}: it was altered")
+        refuse(path, f"has {size - 8 - length} bytes of tensors, but their shapes need {needed}: it was altered")
 
 
 def _hashed(path: Path, entry: Mapping[str, Any]) -> bytes:
@@ -557,7 +607,7 @@ def _hashed(path: Path, entry: Mapping[str, Any]) -> bytes:
         content = file.read(entry["bytes"] + 1)  # never more than promised, should the file grow meanwhile
     digest = hashlib.sha256(content).hexdigest()
     if digest != entry["sha256"]:
-        _fail(path, f"was altered: its SHA-256 is {digest[:12]}…, but {CONFIG} says {entry['sha256'][:12]}…")
+        refuse(path, f"was altered: its SHA-256 is {digest[:12]}…, but {CONFIG} says {entry['sha256'][:12]}…")
     return content
 
 
@@ -567,17 +617,26 @@ def _decoded(path: Path, content: bytes) -> str | bytes:
     try:
         return content.decode()
     except UnicodeDecodeError as error:
-        _fail(path, f"is not UTF-8 at byte {error.start}")
+        refuse(path, f"is not UTF-8 at byte {error.start}")
 
 
 def _parsed(path: Path, content: bytes) -> Any:
-    def refuse(constant: str) -> NoReturn:
-        raise ValueError(f"{constant} is not JSON")
-
     try:
-        return json.loads(content.decode(), parse_constant=refuse)
+        return json.loads(content.decode(), parse_constant=_no_number, parse_float=_finite)
     except (ValueError, RecursionError) as error:  # JSONDecodeError and UnicodeDecodeError are ValueErrors
-        _fail(path, f"does not hold readable JSON ({error})")
+        refuse(path, f"does not hold readable JSON ({error})")
+
+
+def _no_number(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is not JSON")
+
+
+def _finite(text: str) -> float:
+    """A number of a JSON text; 1e999 would be read as infinity, which JSON lacks."""
+    number = float(text)
+    if math.isinf(number):
+        raise ValueError(f"{text[:40]} is too large for a number")
+    return number
 
 
 def _regular(path: Path) -> int:
@@ -607,8 +666,12 @@ def named(folder: str | os.PathLike[str]) -> Path:
 
 
 def _plain(name: str) -> bool:
+    try:
+        length = len(os.fsencode(name))
+    except UnicodeEncodeError:  # half of a surrogate pair
+        return False
     return (
-        0 < len(os.fsencode(name)) <= 255
+        0 < length <= 255
         and not name.startswith(".")
         and not any(c in '/\\:*?"<>|' or ord(c) < 32 for c in name)  # what some file system takes for more than a name
         and name == name.strip(" .")
@@ -620,5 +683,6 @@ def _few(names: list[str], most: int = 5) -> str:
     return ", ".join(shown) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
-def _fail(path: Path, what: str) -> NoReturn:
-    raise ModelFileError(f"{path}: {what}. Copy the folder again, whole, or save the model again.")
+def refuse(path: Path, what: str) -> NoReturn:
+    """Raises ``ModelFileError``: what is wrong with a file of the folder, and the next move."""
+    raise ModelFileError(f"{path}: {what}. {ADVICE}")

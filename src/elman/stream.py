@@ -127,6 +127,9 @@ class Session:
             raise DataError(f"state must hold {', '.join(sorted(fresh))}; got {got}. Give what session.state returned.")
         for name, value in fresh.items():
             _check_like(name, state[name], value)
+            # What a feature keeps may be missing; a layer's memory is always a number, or minus infinity before a step.
+            if not name.startswith("feature.") and value.is_floating_point() and bool(state[name].isnan().any()):
+                raise DataError(f"state[{name!r}] holds NaN. Give what session.state returned.")
         self._state = {name: state[name].detach().cpu().clone() for name in fresh}
 
     def copy(self) -> Self:

@@ -1,16 +1,50 @@
 """What a person or a program sees of a command: notes on stderr, results on stdout."""
 
 import contextlib
+import dataclasses
 import io
 import json
 import math
 import os
+import signal
 import sys
+import threading
 import warnings
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-__all__ = ["calm_output", "end", "note", "one_line", "print_json", "silence"]
+__all__ = ["Stop", "Terminated", "calm_output", "end", "note", "one_line", "print_json", "silence", "stopping"]
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, where it ends a command as Ctrl-C does."""
+
+
+@dataclasses.dataclass
+class Stop:
+    """What ended a command, if anything did, and the exit code that tells it."""
+
+    name: str = "Ctrl-C"
+    code: int = 130
+
+
+@contextlib.contextmanager
+def stopping() -> Iterator[Stop]:
+    """In here SIGTERM, which batch systems and `timeout` send, is `Terminated`: what was learnt can still be saved."""
+    stop = Stop()
+
+    def terminated(*_: Any) -> None:
+        stop.name, stop.code = "SIGTERM", 143
+        raise Terminated
+
+    ours = threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    if ours:
+        signal.signal(signal.SIGTERM, terminated)
+    try:
+        yield stop
+    finally:
+        if ours:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def end(text: str, code: int) -> int:

@@ -42,6 +42,7 @@ from elman import store
 from elman.batches import Piece, checked_lengths, pieces
 from elman.carry import State, StepLoss, detached, goes_on, taken
 from elman.errors import DataError, ModelFileError, OptionError, ShapeError, TrainingError
+from elman.features.base import LARGEST, is_among, shown
 from elman.history import Epoch, History
 from elman.progress import Silence, note, progress
 
@@ -49,6 +50,9 @@ __all__ = ["Epoch", "History", "StepLoss", "Training", "train"]
 
 
 # ------------------------------------------------------------------------------------------------------------- options
+
+
+_DECAYS = ("cosine", "linear", "none")
 
 
 @dataclass(kw_only=True)
@@ -87,14 +91,16 @@ class Training:
             "learning_rate": (number(self.learning_rate) and self.learning_rate > 0, "a number greater than 0"),
             "weight_decay": (number(self.weight_decay), "a number of at least 0"),
             "warmup": (number(self.warmup, 1), "a number from 0 to 1"),
-            "decay": (self.decay in ("cosine", "linear", "none"), '"cosine", "linear" or "none"'),
+            "decay": (is_among(self.decay, _DECAYS), '"cosine", "linear" or "none"'),
             "clip": (number(self.clip), "a number of at least 0"),
             "average": (number(self.average) and self.average < 1, "a number of at least 0 and less than 1"),
             "patience": (self.patience is None or whole(self.patience, 1), "a whole number of at least 1, or None"),
             "validation": (number(self.validation, 0.5), "a number from 0 to 0.5"),
-            "seed": (self.seed is None or whole(self.seed, 0, 2**63), "a whole number from 0 to 2**63 - 1, or None"),
+            "seed": (self.seed is None or whole(self.seed, 0), "a whole number from 0 to 2**63 - 1, or None"),
         }
-        return [f"{name} = {getattr(self, name)!r} must be {rule}" for name, (good, rule) in rules.items() if not good]
+        return [
+            f"{name} = {shown(getattr(self, name))} must be {rule}" for name, (good, rule) in rules.items() if not good
+        ]
 
     def rate_at(self, done: float) -> float:
         """The learning rate when the share `done` (0 to 1) of the planned training lies behind.
@@ -111,9 +117,9 @@ class Training:
         return self.learning_rate * (1 - rest if self.decay == "linear" else (1 + math.cos(math.pi * rest)) / 2)
 
 
-def _is_whole(value: object, least: int, below: float = math.inf) -> bool:
+def _is_whole(value: object, least: int) -> bool:
     try:
-        return not isinstance(value, bool) and least <= operator.index(value) < below  # type: ignore[arg-type]
+        return not isinstance(value, bool) and least <= operator.index(value) <= LARGEST  # type: ignore[arg-type]
     except TypeError:
         return False
 
@@ -121,11 +127,14 @@ def _is_whole(value: object, least: int, below: float = math.inf) -> bool:
 def _is_number(value: object, most: float = math.inf) -> bool:
     try:
         return not isinstance(value, (bool, str)) and 0 <= float(value) <= most and math.isfinite(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return False
 
 
 # ------------------------------------------------------------------------------------------------------------ training
+
+_ADAM = ("step", "exp_avg", "exp_avg_sq")  # what AdamW keeps of a parameter
+_ANEW = "Train anew without resume (elman fit: --restart), or copy the checkpoint again, whole."
 
 
 def train(
@@ -158,9 +167,10 @@ def train(
     batch is learnt. A loss that changes while training goes on takes it from there and counts nothing itself: what a
     loss counts is in no checkpoint.
 
-    Ctrl-C ends training early: the best weights so far are kept and `interrupted` is set in the history. The caller's
-    random numbers are not touched. Two runs at once in threads of one process share torch's random numbers: for
-    repeatable results use processes.
+    Ctrl-C ends training early: the best weights so far are kept and `interrupted` is set in the history. Before the
+    first epoch is finished it is raised as KeyboardInterrupt, so that a second one ends a loop over fits too. The
+    caller's random numbers are not touched. Two runs at once in threads of one process share torch's random numbers:
+    for repeatable results use processes.
 
     Raises TrainingError where the loss or its gradient becomes NaN or infinite (the best weights so far are put back),
     OptionError for options that cannot be or that differ from the checkpoint's, DataError without sequences.
@@ -261,6 +271,9 @@ class _Run:
             except KeyboardInterrupt:
                 history.stopped = "interrupted"
                 self._put_back()
+                self.model.eval()
+                if not len(history):
+                    raise
         if history.interrupted:
             note(self._farewell())
         self.model.eval()
@@ -388,9 +401,8 @@ class _Run:
         kept = "the weights so far"
         if self.validate is not None and (best := history.best_epoch):
             kept = f"the weights of epoch {best.epoch} ({history.metric} {best.validation[history.metric]:.4g})"
-        return f"Stopped by Ctrl-C in epoch {min(len(history) + 1, self.options.epochs)} of {self.options.epochs}: " + (
-            f"{kept} are kept." + (" Resume to continue." if self.folder else "")
-        )
+        epoch, last = min(len(history) + 1, self.options.epochs), self.options.epochs
+        return f"Stopped in epoch {epoch} of {last}: {kept} are kept." + (" Resume to continue." if self.folder else "")
 
     # ---- a loss that is no number
 
@@ -483,39 +495,89 @@ class _Run:
         }
         for number, values in self.optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{number}.{key}": value for key, value in values.items()}
-        config = {"history": self.history.to_json(), "updates": self.updates, "of": self._fingerprint()}
+        config = {
+            "history": self.history.to_json(),
+            "updates": self.updates,
+            "optimizer": sorted(self.optimizer.state_dict()["state"]),  # parameters that have a state: were learnt
+            "of": self._fingerprint(),
+        }
         return config, tensors
 
     def _take_up(self) -> None:
+        """Go on from the checkpoint. It is checked as a whole before anything of this run is changed."""
         assert self.folder is not None
-        config, tensors, _ = store.load(self.folder, kind="checkpoint")
-        _check_same(self.folder, config.get("of"), self._fingerprint())
-        self.history = History.from_json(config["history"])
+        try:
+            config, tensors, _ = store.load(self.folder, kind="checkpoint")
+            _check_same(self.folder, config.get("of"), self._fingerprint())
+            history, updates, learnt = self._checked(config)
+            self._check_tensors(tensors, learnt)
+            generators = self._restored_generators(tensors)
+        except ModelFileError as error:
+            raise ModelFileError(f"{str(error).removesuffix(store.ADVICE)}{_ANEW}") from error
+        self.history, self.updates = history, updates
         self.history.stopped = ""
-        self.updates = int(config["updates"])
-        groups: dict[str, dict[str, Tensor]] = {}
-        for key, value in tensors.items():
-            group, _, rest = key.partition(".")
-            groups.setdefault(group, {})[rest] = value
-        store.check_tensors(self.folder, groups["model"], _tensors(self.model))
-        _restore(self.model, groups["model"])
-        device = {key: value.device for key, value in _tensors(self.model).items()}
-        store.check_tensors(self.folder, groups["best"], _tensors(self.model))
-        self.best = {key: value.to(device[key]) for key, value in groups["best"].items()}
-        _fill(self.averages, [groups["average"][str(i)] for i in range(len(self.averages))])
-        self._take_up_optimizer(groups.get("optimizer", {}))
-        self.order.set_state(groups["generator"]["order"])
-        torch.set_rng_state(groups["generator"]["torch"])
-        for i in _cuda_devices(self.model):
-            if (state := groups["generator"].get(f"cuda.{i}")) is not None:
-                torch.cuda.set_rng_state(state, i)
-
-    def _take_up_optimizer(self, values: Mapping[str, Tensor]) -> None:
-        states: dict[int, dict[str, Tensor]] = {}
-        for key, value in values.items():
-            number, _, what = key.partition(".")
-            states.setdefault(int(number), {})[what] = value
+        _restore(self.model, store.under("model.", tensors))
+        best = store.under("best.", tensors)
+        self.best = {key: best[key].to(value.device) for key, value in _tensors(self.model).items()}
+        _fill(self.averages, [tensors[f"average.{i}"] for i in range(len(self.averages))])
+        states = {number: {key: tensors[f"optimizer.{number}.{key}"] for key in _ADAM} for number in learnt}
         self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": states})
+        for generator, state in generators:
+            generator.set_state(state)
+
+    def _checked(self, config: Mapping[str, Any]) -> tuple[History, int, list[int]]:
+        """The history, the number of updates and the numbers of the parameters that the optimizer has a state for."""
+        assert self.folder is not None
+        path, names = self.folder / store.CONFIG, {"history", "updates", "optimizer", "of"}
+        if wrong := sorted(names ^ config.keys()):
+            store.refuse(path, f"holds {', '.join(sorted(config))}, not {', '.join(sorted(names))}: see {wrong[0]!r}")
+        history, updates, learnt = History.from_json(config["history"]), config["updates"], config["optimizer"]
+        metric = self.history.metric
+        if history.metric != metric or (self.validate and not all(metric in one.validation for one in history)):
+            store.refuse(path, f"has a history without the metric {metric!r}, by which the best epoch is chosen")
+        if type(updates) is not int or not 0 <= updates < 2**53:
+            store.refuse(path, f"has updates = {shown(updates)}, not a whole number of at least 0")
+        whole = isinstance(learnt, list) and all(type(number) is int for number in learnt)
+        if not whole or learnt != sorted(set(learnt) & set(range(len(self.parameters)))):
+            store.refuse(path, f"has optimizer = {shown(learnt)}, not numbers of {len(self.parameters)} parameters")
+        return history, updates, learnt
+
+    def _check_tensors(self, tensors: Mapping[str, Tensor], learnt: Sequence[int]) -> None:
+        """Refuse tensors other than this run would write after the batches that gave `learnt` parameters a state."""
+        assert self.folder is not None
+        _, expected = self._state()
+        expected = {key: value for key, value in expected.items() if not key.startswith("optimizer.")}
+        parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
+        for number in learnt:
+            like = {"step": torch.zeros(()), "exp_avg": parameters[number], "exp_avg_sq": parameters[number]}
+            expected |= {f"optimizer.{number}.{key}": like[key] for key in _ADAM}
+        # A checkpoint may be taken up on a machine with more GPUs, or fewer.
+        given = {key: value for key, value in tensors.items() if key in expected or not _of_a_gpu(key)}
+        expected = {key: value for key, value in expected.items() if key in given or not _of_a_gpu(key)}
+        store.check_tensors(self.folder, given, expected)
+        for number in learnt:
+            step, squares = tensors[f"optimizer.{number}.step"], tensors[f"optimizer.{number}.exp_avg_sq"]
+            if float(step) < 1 or float(step) % 1:
+                store.refuse(self.folder / store.WEIGHTS, f"optimizer.{number}.step is {float(step)}, not 1, 2, 3 ...")
+            if bool((squares < 0).any()):
+                store.refuse(self.folder / store.WEIGHTS, f"optimizer.{number}.exp_avg_sq holds numbers below 0")
+
+    def _restored_generators(self, tensors: Mapping[str, Tensor]) -> list[tuple[torch.Generator, Tensor]]:
+        """torch's generators and the states that they are to go on from, each tried on a generator of its own."""
+        assert self.folder is not None
+        named = {"order": self.order, "torch": torch.default_generator}
+        named |= {f"cuda.{i}": torch.cuda.default_generators[i] for i in _cuda_devices(self.model)}
+        found = []
+        for name, generator in named.items():
+            if (state := tensors.get(f"generator.{name}")) is None:
+                continue
+            try:
+                torch.Generator(generator.device).set_state(state)
+            except (RuntimeError, TypeError) as error:
+                what = f"generator.{name} is no state of torch's random numbers ({str(error).splitlines()[0]})"
+                store.refuse(self.folder / store.WEIGHTS, what)
+            found.append((generator, state))
+        return found
 
     def _fingerprint(self) -> dict[str, Any]:
         """What must be the same for a run to go on as if it had not been broken."""
@@ -530,6 +592,10 @@ class _Run:
             },
             "model": {key: f"{list(t.shape)} {t.dtype}" for key, t in _tensors(self.model).items()},
         }
+
+
+def _of_a_gpu(name: str) -> bool:
+    return name.startswith("generator.cuda.")
 
 
 def _check_loss(loss: object) -> None:
@@ -586,7 +652,8 @@ def _check_same(folder: Path, old: Any, new: dict[str, Any]) -> None:
     """Refuse to continue what was another run, with every difference named."""
     differences = []
     for part, values in new.items():
-        before = old.get(part, {}) if isinstance(old, dict) else {}
+        before = old.get(part) if isinstance(old, dict) else None
+        before = before if isinstance(before, dict) else {}
         pairs = {key: (before.get(key, "absent"), values.get(key, "absent")) for key in {**before, **values}}
         label = "" if part == "options" else f"{part}: "
         differences += [f"{label}{key} was {a!r}, now {b!r}" for key, (a, b) in pairs.items() if a != b]

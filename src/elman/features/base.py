@@ -4,9 +4,10 @@ To add a kind of input, write one file beside this one with a dataclass that fil
 it to `FEATURES` in `__init__.py`.
 """
 
+import math
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, MappingView, Sequence
+from collections.abc import Collection, Iterator, Mapping, MappingView, Sequence
 from collections.abc import Set as AbstractSet
 from types import ModuleType
 from typing import Any, ClassVar, Self
@@ -21,11 +22,26 @@ from elman.errors import DataError, ElmanWarning, ModelFileError, OptionError
 from elman.indexed import Indexed
 from elman.ragged import Ragged
 
-__all__ = ["Embedding", "Feature", "is_missing", "listed", "of_lengths", "shown", "vocabulary_problems"]
+__all__ = [
+    "LARGEST",
+    "SIZE",
+    "Embedding",
+    "Feature",
+    "is_among",
+    "is_missing",
+    "is_number",
+    "is_whole",
+    "listed",
+    "of_lengths",
+    "shown",
+    "vocabulary_problems",
+]
 
 UNKNOWN = "<unknown>"  # how the symbol with id 0 is shown
-LARGEST = 2.0**100  # of a scaled number: its products with weights, and their sums, stay in float32
+LARGEST_SCALED = 2.0**100  # of a scaled number: its products with weights, and their sums, stay in float32
 ALPHABET = 200  # letters, digits and signs of one script; a script of words, such as Chinese, has thousands
+LARGEST = (1 << 63) - 1  # whole number that 64 bits hold
+SIZE = 1 << 20  # units of a layer, numbers of a vector: more than any memory has weights for
 SHARED = 1024  # steps from which it pays to look for symbols that come again
 
 
@@ -370,7 +386,10 @@ def shown(value: Any, limit: int = 40) -> str:
     >>> shown("a" * 100, 10)
     "'aaaaaa..."
     """
-    text = " ".join(repr(value[:limit] if isinstance(value, str | bytes) else value).split())
+    try:
+        text = " ".join(repr(value[:limit] if isinstance(value, str | bytes) else value).split())
+    except ValueError:  # a whole number of thousands of digits
+        return f"a whole number of {value.bit_length()} bits" if isinstance(value, int) else type(value).__name__
     return text if len(text) <= limit else text[: limit - 3] + "..."
 
 
@@ -416,10 +435,10 @@ def vocabulary_problems(max_words: Any, min_count: Any) -> list[str]:
     ['max_words = 0 must be a whole number of at least 1']
     """
     problems = []
-    if not _whole(max_words):
-        problems.append(f"max_words = {max_words!r} must be a whole number of at least 1")
-    if min_count is not None and not _whole(min_count):
-        problems.append(f"min_count = {min_count!r} must be a whole number of at least 1, or None")
+    if not is_whole(max_words):
+        problems.append(f"max_words = {shown(max_words)} must be a whole number of at least 1")
+    if min_count is not None and not is_whole(min_count):
+        problems.append(f"min_count = {shown(min_count)} must be a whole number of at least 1, or None")
     return problems
 
 
@@ -449,8 +468,38 @@ def warn_if_unknown(ids: "np.ndarray[Any, Any]", name: str, advice: str = "") ->
         )
 
 
-def _whole(value: Any) -> bool:
-    return isinstance(value, int | np.integer) and not isinstance(value, bool) and bool(value >= 1)
+def is_whole(value: Any, least: int = 1, most: int = LARGEST) -> bool:
+    """Whether it is a whole number of at least `least`, and one that 64 bits hold; True and False are none.
+
+    >>> is_whole(1), is_whole(0), is_whole(True), is_whole(1.0)
+    (True, False, False, False)
+    """
+    return isinstance(value, int | np.integer) and not isinstance(value, bool) and bool(least <= value <= most)
+
+
+def is_among(value: Any, words: Collection[str]) -> bool:
+    """Whether it is a text and one of these.
+
+    >>> is_among("gru", {"gru": 1}), is_among(["gru"], {"gru": 1})
+    (True, False)
+    """
+    return isinstance(value, str) and value in words
+
+
+def is_number(value: Any, least: float = -math.inf, most: float = math.inf) -> bool:
+    """Whether it is a finite number from `least` to `most`; True and False are none.
+
+    >>> is_number(1.5), is_number(-1, 0), is_number(10**400), is_number("1")
+    (True, False, False, False)
+    """
+    if isinstance(value, bool | np.bool_ | complex | np.complexfloating) or not isinstance(
+        value, int | float | np.number
+    ):
+        return False
+    try:
+        return math.isfinite(float(value)) and bool(least <= value <= most)
+    except OverflowError:  # a whole number beyond every float
+        return False
 
 
 def checked(config: Mapping[str, Any], key: str, kinds: type | tuple[type, ...], kind: str) -> Any:

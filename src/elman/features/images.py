@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from elman.convolution import convolve, neighbours
 from elman.errors import DataError, ModelFileError, OptionError
-from elman.features.base import LARGEST, Feature, checked, is_missing, listed, of_lengths, seen
+from elman.features.base import LARGEST_SCALED, Feature, checked, is_missing, listed, of_lengths, seen, shown
 from elman.features.gaps import center_and_spread
 from elman.heads import Linear
 from elman.ragged import Ragged
@@ -99,7 +99,7 @@ class Images(Feature):
     def fit(self, column: Any, *, name: str = "X") -> Self:
         """Learns the size of an image, and mean and deviation of its channels."""
         if self.scale not in SCALES:
-            raise OptionError(f"scale = {self.scale!r} must be standard or none")
+            raise OptionError(f"scale = {shown(self.scale)} must be standard or none")
         arrays = [_sequence(value, i, name) for i, value in enumerate(_sequences(column, name))]
         sized = [array for array in arrays if array.ndim == 4]
         if not sized:
@@ -128,7 +128,7 @@ class Images(Feature):
             # Halves, because the difference of two numbers near the end of float64 would leave it.
             away = whole * 0.5 - self.mean_[:, None, None] * 0.5
             scaled = away / (self.deviation_[:, None, None] * 0.5)
-        far = ~(np.abs(scaled) <= LARGEST)
+        far = ~(np.abs(scaled) <= LARGEST_SCALED)
         if far.any():
             at = tuple(np.argwhere(far)[0])
             i = int(np.searchsorted(lengths.cumsum(), at[0], side="right"))

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from elman.errors import DataError, ModelFileError, OptionError
-from elman.features.base import LARGEST, checked, is_missing, listed, seen
+from elman.features.base import LARGEST_SCALED, checked, is_missing, listed, seen
 from elman.features.gaps import center_and_spread
 from elman.features.static import Static
 
@@ -55,7 +55,7 @@ class Number(Static):
         with np.errstate(over="ignore"):  # refused in the next line
             varies = known & (not self.unchanged_)
             scaled = np.where(varies, (values * 0.5 - self.mean_ * 0.5) / (self.deviation_ * 0.5), 0.0)
-        if (far := np.flatnonzero(~(np.abs(scaled) <= LARGEST))).size:
+        if (far := np.flatnonzero(~(np.abs(scaled) <= LARGEST_SCALED))).size:
             raise DataError(f"{name}: sequence {far[0]} is {values[far[0]]:g}, too far from the training data.")
         rows = np.stack([scaled, known], axis=1) if self.missing_ else scaled[:, None]
         return torch.from_numpy(rows.astype(np.float32))

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from elman.errors import DataError, ModelFileError, OptionError
 from elman.features.arrays import Array, place, read, read_one
-from elman.features.base import LARGEST, Feature, checked
+from elman.features.base import LARGEST, LARGEST_SCALED, Feature, checked, is_among, is_number, is_whole, shown
 from elman.features.clock import Clocked, resampled, taken_out
 from elman.features.fills import AHEAD, FILLS, STILL, Carried, ages, filled
 from elman.features.outliers import RULES, beyond, check_finite, hampel, treated
@@ -24,6 +24,7 @@ SCALES = ("standard", "none")
 _MOST = 0.5  # share of the numbers that are missing, over all columns, from which on observations are events
 _SMALLEST = float(np.finfo(np.float64).tiny)
 _LEARNT = ("mean", "deviation", "unchanged", "filler", "rate", "limits", "missing", "outliers")
+_SEASON = 1_000_000  # steps of a season, at most: a stream remembers one
 
 
 class Values(nn.Module):
@@ -103,37 +104,37 @@ class Numbers(Feature):
     def problems(self) -> list[str]:
         """Everything that is wrong with the options, a sentence each."""
         found = [
-            f"{name} = {getattr(self, name)!r} must be one of {', '.join(words)}"
+            f"{name} = {shown(getattr(self, name))} must be one of {', '.join(words)}"
             for name, words in (("scale", SCALES), ("fill", FILLS), ("outliers", RULES))
-            if getattr(self, name) not in words
+            if not is_among(getattr(self, name), words)
         ]
         found += [
-            f"{name} = {getattr(self, name)!r} must be True, False or None"
+            f"{name} = {shown(getattr(self, name))} must be True, False or None"
             for name in ("mask", "gap")
             if not (getattr(self, name) is None or isinstance(getattr(self, name), bool))
         ]
         if not isinstance(self.sort, bool):
-            found.append(f"sort = {self.sort!r} must be True or False")
-        if not _is_number(self.constant):
-            found.append(f"constant = {self.constant!r} must be a finite number")
-        if not (_is_number(self.outlier_limit) and self.outlier_limit > 0):
-            found.append(f"outlier_limit = {self.outlier_limit!r} must be a number above 0")
+            found.append(f"sort = {shown(self.sort)} must be True or False")
+        if not is_number(self.constant):
+            found.append(f"constant = {shown(self.constant)} must be a finite number")
+        if not (is_number(self.outlier_limit) and self.outlier_limit > 0):
+            found.append(f"outlier_limit = {shown(self.outlier_limit)} must be a number above 0")
         return found + self._pairs()
 
     def _pairs(self) -> list[str]:
         """What is wrong with options that need each other."""
         found = []
-        if not (self.season is None or (_is_whole(self.season) and self.season >= 1)):
-            found.append(f"season = {self.season!r} must be a whole number of at least 1, or None")
-        elif self.fill == "seasonal" and self.season is None:
+        if not (self.season is None or is_whole(self.season, most=_SEASON)):
+            found.append(f"season = {shown(self.season)} must be a whole number from 1 to {_SEASON}, or None")
+        elif is_among(self.fill, ["seasonal"]) and self.season is None:
             found.append('fill = "seasonal" needs season = ..., the steps of a season')
-        if not (self.times is None or _is_whole(self.times)):
-            found.append(f"times = {self.times!r} must be the place of a number in a step, or None")
-        if not (self.every is None or (_is_number(self.every) and self.every > 0)):
-            found.append(f"every = {self.every!r} must be a number above 0, or None")
+        if not (self.times is None or is_whole(self.times, -LARGEST)):
+            found.append(f"times = {shown(self.times)} must be the place of a number in a step, or None")
+        if not (self.every is None or (is_number(self.every) and self.every > 0)):
+            found.append(f"every = {shown(self.every)} must be a number above 0, or None")
         if self.times is None and (self.every is not None or self.sort is True):
             found.append("every and sort need times = ..., the place of the time stamp in a step")
-        if self.fill == "decay" and (self.mask is False or self.gap is False):
+        if is_among(self.fill, ["decay"]) and (self.mask is False or self.gap is False):
             found.append('fill = "decay" needs the mask and the gap. Leave both at None')
         return found
 
@@ -176,12 +177,14 @@ class Numbers(Feature):
         middle = {"median": _medians(steps.values, missing), "constant": np.full(self.width_, self.constant)}
         self.filler_ = self._scaled(middle.get(self.fill, mean)[None])[0]
         self.filler_[self.missing_ == 1] = 0.0
-        if self.fill == "constant" and not (np.abs(self.filler_) <= LARGEST).all():
+        if self.fill == "constant" and not (np.abs(self.filler_) <= LARGEST_SCALED).all():
             raise OptionError(f"constant = {self.constant:g} is too large for float32 once scaled.")
-        self.filler_ = np.clip(self.filler_, -LARGEST, LARGEST)  # the mean of what is refused, or rounds beyond
+        self.filler_ = np.clip(
+            self.filler_, -LARGEST_SCALED, LARGEST_SCALED
+        )  # the mean of what is refused, or rounds beyond
         self.rate_ = np.zeros(self.width_)
         if self.has_gap_ and len(missing):
-            mean = np.minimum(ages(~missing, _starts(steps.offsets), steps.times).mean(axis=0), LARGEST)
+            mean = np.minimum(ages(~missing, _starts(steps.offsets), steps.times).mean(axis=0), LARGEST_SCALED)
             self.rate_ = np.where(self.missing_ == 1, 0.0, 1 / np.where(mean > 0, mean, 1.0))
 
     # ---- steps
@@ -361,7 +364,7 @@ class Numbers(Feature):
         if self.has_mask_:
             blocks.append((~missing).astype(np.float32))
         if self.has_gap_:
-            blocks.append(np.minimum(age * self.rate_, LARGEST).astype(np.float32))
+            blocks.append(np.minimum(age * self.rate_, LARGEST_SCALED).astype(np.float32))
         return blocks[0] if len(blocks) == 1 else np.concatenate(blocks, axis=-1)
 
     def _in_range(self, steps: Clocked, name: str) -> Array:
@@ -371,7 +374,7 @@ class Numbers(Feature):
             scaled = np.where(self.missing_ == 1, np.nan, scaled)
         if self.unchanged_.any():
             scaled = np.where((self.unchanged_ == 1) & ~np.isnan(scaled), 0.0, scaled)
-        if (large := np.argwhere(np.abs(scaled) > LARGEST)).size:
+        if (large := np.argwhere(np.abs(scaled) > LARGEST_SCALED)).size:
             at, column = large[0]
             where = place(at, column, steps.offsets, self.width_, name)
             value = steps.values[at, column]
@@ -459,11 +462,3 @@ def _medians(values: Array, missing: Array) -> Array:
     """The median of what was observed in each column; 0 of none."""
     columns = [column[~gone] * 0.5 for column, gone in zip(values.T, missing.T, strict=True)]
     return np.array([np.median(column) * 2.0 if len(column) else 0.0 for column in columns])
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float | np.number) and not isinstance(value, bool) and bool(np.isfinite(value))
-
-
-def _is_whole(value: Any) -> bool:
-    return isinstance(value, int | np.integer) and not isinstance(value, bool)

@@ -17,7 +17,18 @@ from torch import Tensor
 
 from elman import ops
 from elman.errors import DataError, ModelFileError, OptionError
-from elman.features.base import LARGEST, Feature, checked, is_missing, listed, of_lengths, seen, shown
+from elman.features.base import (
+    LARGEST_SCALED,
+    Feature,
+    checked,
+    is_missing,
+    is_number,
+    is_whole,
+    listed,
+    of_lengths,
+    seen,
+    shown,
+)
 from elman.features.numbers import Values
 from elman.plain import plain_value
 from elman.ragged import Ragged
@@ -26,6 +37,7 @@ from elman.waves import RATES, Resampled, full_scale, rate_of, read_wave, resamp
 __all__ = ["Sound", "is_pair", "mel_bands"]
 
 LOWEST = 60.0  # Hz: where the first band begins; the last one ends at half the rate
+_MOST_WEIGHTS = 1 << 24  # of samples' spectra in bands
 _LEAST_BINS = 512  # points of the transform, so that the lowest bands hold bins at low rates too
 _TINY = 1e-10  # power that silence counts as
 _FRAMES = 4096  # windows that are transformed at a time: bounds the memory
@@ -89,18 +101,18 @@ class Sound(Feature):
     def problems(self) -> list[str]:
         """Everything that is wrong with the options, a sentence each."""
         found = []
-        if not (self.rate is None or (_is_whole(self.rate) and RATES[0] <= self.rate <= RATES[1])):
-            found.append(f"rate = {self.rate!r} must be a whole number from {RATES[0]} to {RATES[1]}, or None")
+        if not (self.rate is None or is_whole(self.rate, *RATES)):
+            found.append(f"rate = {shown(self.rate)} must be a whole number from {RATES[0]} to {RATES[1]}, or None")
         for name in ("window", "hop"):
             value = getattr(self, name)
-            if not (_is_number(value) and 1e-3 <= value <= 10):
-                found.append(f"{name} = {value!r} must be a number of seconds from 0.001 to 10")
+            if not is_number(value, 1e-3, 10):
+                found.append(f"{name} = {shown(value)} must be a number of seconds from 0.001 to 10")
         if not found and self.hop > self.window:
             found.append(f"hop = {self.hop} must be at most window = {self.window}, or samples would be left out")
-        if not (_is_whole(self.bands) and 1 <= self.bands <= 512):
-            found.append(f"bands = {self.bands!r} must be a whole number from 1 to 512")
+        if not is_whole(self.bands, most=512):
+            found.append(f"bands = {shown(self.bands)} must be a whole number from 1 to 512")
         if self.scale not in _SCALES:
-            found.append(f"scale = {self.scale!r} must be one of {', '.join(_SCALES)}")
+            found.append(f"scale = {shown(self.scale)} must be one of {', '.join(_SCALES)}")
         return found
 
     # ---- learning
@@ -131,6 +143,11 @@ class Sound(Feature):
         self.rate_ = rate
         self.length_, self.every_ = max(1, round(self.window * rate)), max(1, round(self.hop * rate))
         self.points_ = max(_LEAST_BINS, 1 << (self.length_ - 1).bit_length())
+        if self.points_ // 2 * self.bands > _MOST_WEIGHTS:
+            raise OptionError(
+                f"window = {self.window}, of {rate} samples a second, and bands = {self.bands} make more than "
+                f"{_MOST_WEIGHTS} weights. Hear less at a time, or fewer bands."
+            )
         self.hann_ = np.sin(np.pi * np.arange(self.length_) / self.length_) ** 2
         self.filters_ = torch.from_numpy(mel_bands(rate, self.points_, int(self.bands)))
 
@@ -212,7 +229,10 @@ class Sound(Feature):
             setattr(made, f"{name}_", tensor.numpy().copy())
         if not (made.deviation_ > 0).all():
             raise ModelFileError("the saved sound feature has deviations that are not above 0.")
-        made._know(rate)
+        try:
+            made._know(rate)
+        except OptionError as error:
+            raise ModelFileError(f"the saved sound feature has options that cannot be: {error}") from error
         return made
 
     def describe(self) -> str:
@@ -276,7 +296,7 @@ def _sound(value: Any, name: str) -> tuple[_Samples, int | None]:
             return read_wave(value)
         given, rate = _paired(value, name)
         samples = full_scale(given, "its sound")
-        if len(far := np.flatnonzero(np.abs(samples) > LARGEST)):
+        if len(far := np.flatnonzero(np.abs(samples) > LARGEST_SCALED)):
             raise DataError(f"sample {far[0]} of its sound is {samples[far[0]]:g}. Samples lie between -1 and 1.")
         return samples, rate
     except DataError as error:
@@ -348,11 +368,3 @@ def _lowest(sounds: list[Any], name: str) -> int:
             f"{name}: sequence {rates.index(None)} has samples without a rate. Give rate=..., or (samples, rate)."
         )
     return min(rate for rate in rates if rate is not None)
-
-
-def _is_whole(value: Any) -> bool:
-    return isinstance(value, int | np.integer) and not isinstance(value, bool)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float | np.number) and not isinstance(value, bool) and math.isfinite(value)

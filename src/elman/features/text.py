@@ -300,9 +300,9 @@ class Text(Feature):
     def _check_options(self) -> None:
         problems = vocabulary_problems(self.max_words, self.min_count)
         if self.unit not in ("auto", *UNITS):
-            problems.insert(0, f"unit = {self.unit!r} must be auto, {', '.join(UNITS[:-1])} or {UNITS[-1]}")
+            problems.insert(0, f"unit = {shown(self.unit)} must be auto, {', '.join(UNITS[:-1])} or {UNITS[-1]}")
         if not isinstance(self.lower, bool):
-            problems.append(f"lower = {self.lower!r} must be True or False")
+            problems.append(f"lower = {shown(self.lower)} must be True or False")
         if problems:
             raise OptionError("; ".join(problems))
 

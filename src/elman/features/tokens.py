@@ -69,7 +69,7 @@ class Tokens(Feature):
         """The same as `fit` and then `transform`, but reads the tokens once less."""
         problems = vocabulary_problems(self.max_words, self.min_count)
         if not isinstance(self.lower, bool):
-            problems.append(f"lower = {self.lower!r} must be True or False")
+            problems.append(f"lower = {shown(self.lower)} must be True or False")
         if problems:
             raise OptionError("; ".join(problems))
         sequences = _sequences(column, name, self.lower)

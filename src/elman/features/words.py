@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from elman.encoder import Encoder
 from elman.errors import DataError, ModelFileError, OptionError
-from elman.features.base import Embedding, Feature, checked, grouped, of_lengths, shown
+from elman.features.base import SIZE, Embedding, Feature, checked, grouped, is_number, is_whole, of_lengths, shown
 from elman.features.looks import FILE as LOOKS
 from elman.features.looks import KINDS, Looks, kind
 from elman.features.tokens import Tokens, _sequences
@@ -59,11 +59,11 @@ class Words(Feature):
         found = []
         for name, least in (("characters", 0), ("longest", 1), ("looks", 0)):
             value = getattr(self, name)
-            if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < least:
-                found.append(f"{name} = {value!r} must be a whole number of at least {least}")
+            if not is_whole(value, least, SIZE):
+                found.append(f"{name} = {shown(value)} must be a whole number from {least} to {SIZE}")
         share: Any = self.spelling_dropout
-        if isinstance(share, bool) or not isinstance(share, int | float | np.number) or not 0 <= share < 1:
-            found.append(f"spelling_dropout = {share!r} must be a number of at least 0 and less than 1")
+        if not is_number(share, 0, 1) or share == 1:
+            found.append(f"spelling_dropout = {shown(share)} must be a number of at least 0 and less than 1")
         return found
 
     def fit(self, column: Any, *, name: str = "X") -> Self:

@@ -13,6 +13,7 @@ from typing import Any
 
 from elman import store
 from elman.errors import ModelFileError
+from elman.features.base import shown
 from elman.tasks.base import Task
 from elman.tasks.classify import Classifier
 from elman.tasks.forecast import Forecaster
@@ -59,7 +60,7 @@ def load(folder: str | os.PathLike[str]) -> Any:
     name = config.get("task")
     if not isinstance(name, str) or name not in TASKS:
         raise ModelFileError(
-            f"{os.fspath(folder)} holds a model for the task {name!r}; this version knows {', '.join(TASKS)}. "
+            f"{os.fspath(folder)} holds a model for the task {shown(name)}; this version knows {', '.join(TASKS)}. "
             "Upgrade: pip install -U elman."
         )
     return TASKS[name].restore(config, tensors, files, folder)

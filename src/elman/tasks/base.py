@@ -29,10 +29,10 @@ from elman.diagnosis import Diagnosis
 from elman.encoder import PRECISIONS, Encoder, precisions
 from elman.errors import ModelFileError, OptionError
 from elman.explain import Explanation, Question, explain
-from elman.features.base import Feature
+from elman.features.base import Feature, is_among, shown
 from elman.history import History
 from elman.ops import MEMORY, info
-from elman.options import choice, is_whole, share, whole
+from elman.options import LAYERS, choice, is_number, is_whole, share, whole, widths
 from elman.plain import printable
 from elman.progress import note
 from elman.stream import Session
@@ -42,7 +42,6 @@ from elman.train import StepLoss, Training, train
 
 __all__ = ["LEAST", "Task", "held_out"]
 
-_MOST_LAYERS = 1000
 _FEW_COLUMNS = 6  # that are described before training; the card describes all
 LEAST = 50  # sequences; with fewer nothing is held out, since a part of them could not choose anything
 CURVE = "learning-curve.png"
@@ -91,11 +90,9 @@ class Task(BaseEstimator, Training, OnTables):
         """Everything that is wrong with the options, a sentence each."""
         found = Training.problems(self.planned(0, 0))
         found += self._cell_problems() + choice(self, "memory", MEMORY) + self._precision_problems()
-        found += whole(self, "layers") + share(self, "dropout")
-        if is_whole(self.layers) and self.layers > _MOST_LAYERS:
-            found.append(f"layers = {self.layers} must be at most {_MOST_LAYERS}")
+        found += whole(self, "layers", most=LAYERS) + share(self, "dropout")
         if not isinstance(self.bidirectional, bool | np.bool_):
-            found.append(f"bidirectional = {self.bidirectional!r} must be True or False")
+            found.append(f"bidirectional = {shown(self.bidirectional)} must be True or False")
         return found + self._width_problems() + self._longest_problems() + self._tbptt_problems()
 
     def _cell_problems(self) -> list[str]:
@@ -108,17 +105,17 @@ class Task(BaseEstimator, Training, OnTables):
     def _precision_problems(self) -> list[str]:
         found = choice(self, "precision", PRECISIONS)
         cell = self.chosen_cell()
-        if found or cell not in CELLS or self.precision in precisions(cell):
+        if found or not is_among(cell, CELLS) or self.precision in precisions(cell):
             return found
         return [f"precision = {self.precision!r} is not made for cell = {cell!r}"]
 
     def _longest_problems(self) -> list[str]:
         longest: Any = self.longest
         cell = self.chosen_cell()
-        if longest is None or cell not in CELLS:
+        if longest is None or not is_among(cell, CELLS):
             return []
-        if isinstance(longest, bool) or not isinstance(longest, int | float | np.number) or not 2 <= longest < np.inf:
-            return [f"longest = {longest!r} must be a number of steps of at least 2, or None"]
+        if not is_number(longest, 2):
+            return [f"longest = {shown(longest)} must be a number of steps of at least 2, or None"]
         spreads = CELLS[cell].spreads
         return [] if spreads else [f"longest = {longest!r} has no meaning for cell = {cell!r}; leave it at None"]
 
@@ -131,12 +128,12 @@ class Task(BaseEstimator, Training, OnTables):
         return [f"tbptt = {self.tbptt} needs bidirectional = False: no state is carried backwards"] * self.bidirectional
 
     def _width_problems(self) -> list[str]:
-        hidden = self.hidden
-        widths = [hidden] if is_whole(hidden) else hidden
-        if not isinstance(widths, list | tuple | np.ndarray) or not len(widths) or not all(map(is_whole, widths)):
-            return [f"hidden = {hidden!r} must be a whole number of at least 1, or one for each layer"]
-        if not is_whole(hidden) and self.layers not in (1, len(widths)):
-            return [f"hidden = {hidden!r} lists {len(widths)} widths, but layers = {self.layers}"]
+        found = widths(self, "hidden")
+        if found or is_whole(self.hidden):
+            return found
+        listed = len(self.hidden)  # type: ignore[arg-type]
+        if self.layers not in (1, listed):
+            return [f"hidden = {shown(self.hidden)} lists {listed} widths, but layers = {shown(self.layers)}"]
         return []
 
     def planned(self, sequences: int, steps: int, updates: int = 0) -> Self:
@@ -204,8 +201,13 @@ class Task(BaseEstimator, Training, OnTables):
         info()  # an ELMAN_ISA that cannot be is refused before anything is learnt or written
         if resume and out is None:
             raise OptionError("resume = True needs the folder of the run to continue; give out=...")
-        self._forget()
         checkpoint = None if out is None else store.named(out) / store.CHECKPOINT
+        if checkpoint is not None and not resume and (checkpoint / store.CONFIG).exists():
+            raise OptionError(
+                f"out = {os.fspath(checkpoint.parent)!r} holds a run that was broken off. Go on with it (resume=True), "
+                f"or remove {checkpoint} to begin anew."
+            )
+        self._forget()
         self._begun_with = self._run_seed(checkpoint if resume else None) if self.seed is None else None
         return checkpoint
 
@@ -257,6 +259,7 @@ class Task(BaseEstimator, Training, OnTables):
         Without `validate` nothing is held out. `what` is learnt from is said in messages. `schedule`: see `train`.
         """
         self._announce()
+        self.metrics_: dict[str, float] = {}
         try:
             self.history_ = train(
                 self.network_,
@@ -270,9 +273,14 @@ class Task(BaseEstimator, Training, OnTables):
                 name=lambda index: f"{what} {training[index]}",
                 schedule=schedule,
             )
-        finally:  # after a loss that became NaN the best weights so far answer
-            self.network_.eval()
-            self.metrics_ = {} if validate is None else validate()
+        except Exception:  # after a loss that became NaN the best weights so far answer
+            self._measure(validate)
+            raise
+        self._measure(validate)
+
+    def _measure(self, validate: Callable[[], dict[str, float]] | None) -> None:
+        self.network_.eval()
+        self.metrics_ = {} if validate is None else validate()
 
     def _announce(self) -> None:
         """Says before training what was read, so that a wrong choice is seen before the time is spent."""
@@ -353,6 +361,7 @@ class Task(BaseEstimator, Training, OnTables):
         folder: str | os.PathLike[str] = "the model",
     ) -> Self:
         """The fitted task that was saved. Raises ``ModelFileError`` if anything in it cannot be right."""
+        store.check_finite(folder, tensors)
         try:
             made = cls(**cls._options_from(config["options"]))
             if problems := made.problems():
@@ -366,7 +375,8 @@ class Task(BaseEstimator, Training, OnTables):
             raise
         except (KeyError, TypeError, ValueError, AttributeError, RuntimeError, IndexError, OverflowError) as error:
             raise ModelFileError(
-                f"{os.fspath(folder)} has a config.json that no {cls.__name__} wrote ({error!r}). Save the model again."
+                f"{os.fspath(folder)} has a config.json that no {cls.__name__} wrote ({shown(error, 200)}). Save the "
+                "model again."
             ) from error
         return made
 

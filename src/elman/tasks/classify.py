@@ -49,13 +49,14 @@ from elman.history import History
 from elman.labels import coded_labels, few_labels, plain_labels, refuse_missing, restored_classes
 from elman.losses import cross_entropy
 from elman.ngrams import NgramModel, NgramState, bucket_count
-from elman.options import is_whole, share
+from elman.options import is_number, is_whole, share
 from elman.patterns import PatternModel, PatternState
 from elman.plain import plain_value
 from elman.ragged import Ragged
 from elman.stream import Answer, Session, counted, refuse_bidirectional
 from elman.tasks.base import LEAST, held_out
 from elman.tasks.columns import check_table, count
+from elman.tasks.finite import finite
 from elman.tasks.fitted import by_learnt_options
 from elman.tasks.label_rows import LabelRows
 from elman.tasks.network import Network, NetworkStepper, answers, restored
@@ -104,11 +105,9 @@ class Classifier(ClassifierMixin, LabelRows, Pretrains):
         """Everything that is wrong with the options, a sentence each."""
         found = super().problems() + share(self, "smoothing")
         if not (self.ngrams is None or (is_whole(self.ngrams, 0) and self.ngrams <= 8)):
-            found.append(f"ngrams = {self.ngrams!r} must be a whole number from 0 to 8, or None")
-        if not (
-            self.patterns is None or is_whole(self.patterns, 84) or (self.patterns == 0 and is_whole(self.patterns, 0))
-        ):
-            found.append(f"patterns = {self.patterns!r} must be 0, a whole number of at least 84, or None")
+            found.append(f"ngrams = {shown(self.ngrams)} must be a whole number from 0 to 8, or None")
+        if not (self.patterns is None or is_whole(self.patterns, 84) or is_whole(self.patterns, 0, 0)):
+            found.append(f"patterns = {shown(self.patterns)} must be 0, a whole number of at least 84, or None")
         return found + self._class_weight_problems()
 
     def _class_weight_problems(self) -> list[str]:
@@ -117,8 +116,7 @@ class Classifier(ClassifierMixin, LabelRows, Pretrains):
             return []
         if not isinstance(weights, Mapping):
             return [f"class_weight = {shown(weights)} must be None, 'balanced' or a dict from class to weight"]
-        numbers = [w for w in weights.values() if isinstance(w, int | float | np.number) and 0 <= w < float("inf")]
-        bad = len(numbers) < len(weights)
+        bad = not all(is_number(weight, 0) for weight in weights.values())
         return [f"class_weight = {shown(dict(weights))} must hold numbers of at least 0"] if bad else []
 
     # ---- learning
@@ -157,8 +155,7 @@ class Classifier(ClassifierMixin, LabelRows, Pretrains):
         plan = self.planned(len(training), data.steps, _UPDATES if signals else 0)
         self.data_ = self._facts(plan, data, kept) | {"classes": few_labels(classes)}
         resume = self._taught(data, kept, checkpoint, resume)
-        if not self.history_.interrupted:
-            self._train(plan, data, kept, torch.from_numpy(codes), weights, (training, rest), checkpoint, resume)
+        self._train(plan, data, kept, torch.from_numpy(codes), weights, (training, rest), checkpoint, resume)
         return self
 
     def _network(self, codes: NDArray[np.int64], weights: Tensor) -> Network:
@@ -347,7 +344,7 @@ class Classifier(ClassifierMixin, LabelRows, Pretrains):
             raise DataError("there are no sequences to score. Give at least one.")
         data = self._steps(column)
         deep, wide = self._deep_logits(data), self._wide_logits(data)
-        found = _metrics(self._blended(deep, wide), codes)
+        found = _metrics(finite(self._blended(deep, wide)), codes)
         if wide is not None:
             found["accuracy_recurrent"] = float((deep.argmax(1) == codes).mean())
             found[self._wide_score] = float((wide.argmax(1) == codes).mean())
@@ -432,7 +429,7 @@ class Classifier(ClassifierMixin, LabelRows, Pretrains):
     def _logits(self, X: Any) -> _Floats:
         self._check_fitted()
         data = self._steps(self._column(X, fitted=True))
-        return self._blended(self._deep_logits(data), self._wide_logits(data))
+        return finite(self._blended(self._deep_logits(data), self._wide_logits(data)))
 
     def _blended(self, deep: _Floats, wide: _Floats | None) -> _Floats:
         return deep if wide is None else self.blend_[0] * deep + self.blend_[1] * wide
@@ -543,7 +540,7 @@ class _Stepper(NetworkStepper):
         if self.patterns is not None:
             wide = self.patterns.read(PatternState(**store.under("patterns.", state)))
             logits = self.blend[0] * logits + self.blend[1] * wide.double().numpy()
-        shares = _softmax(logits)[0]
+        shares = _softmax(finite(logits))[0]
         label = self.classes[int(logits[0].argmax())]
         return Answer(label, dict(zip(self.classes, shares.tolist(), strict=True)), counted(state))
 

@@ -19,12 +19,12 @@ from elman.convolution import Convolution
 from elman.errors import DataError, OptionError
 from elman.features import FEATURES, Columns, Feature, Images, Inputs, Numbers, Sound, infer
 from elman.features.arrays import number_table, read_table
-from elman.features.base import is_unordered, listed, shown
+from elman.features.base import is_among, is_unordered, listed, shown
 from elman.features.containers import by_name, column_named, column_of, few, is_sparse, name_of, nearest
 from elman.features.kinds import KINDS, kinds_of
 from elman.features.numbers import BLOCKS
 from elman.heads import POOLS
-from elman.options import choice, is_whole, share, whole
+from elman.options import LAYERS, SIZE, choice, is_whole, share, whole, widths
 from elman.ragged import Ragged
 from elman.tasks.base import Task
 
@@ -95,20 +95,25 @@ class ColumnTask(Task):
         kinds, units = ("auto", *FEATURES), ("auto", "words", "characters", "mixed", "subwords")
         found = super().problems() + choice(self, "feature", kinds) + choice(self, "unit", units)
         given = {name: getattr(self, name) for name in _OF_SOUND}
-        found += Sound(**given).problems() + self._number_problems() + whole(self, "max_words") + whole(self, "embed")
+        found += (
+            Sound(**given).problems()
+            + self._number_problems()
+            + whole(self, "max_words")
+            + whole(self, "embed", most=SIZE)
+        )
         found += whole(self, "min_count") if self.min_count is not None else []
         found += share(self, "head_dropout")
         found += share(self, "symbol_dropout") if self.symbol_dropout is not None else []
         pool: Any = self.chosen_pool()
         pools = pool.split("+") if isinstance(pool, str) else [None]
         if not set(pools) <= set(POOLS) or len(set(pools)) < len(pools):
-            found.append(f"pool = {pool!r} must be one of {', '.join(POOLS)}, or some of them joined by '+'")
+            found.append(f"pool = {shown(pool)} must be one of {', '.join(POOLS)}, or some of them joined by '+'")
         found += self._front_problems()
         if not (self.lower is None or isinstance(self.lower, bool)):
-            found.append(f"lower = {self.lower!r} must be True, False or None")
+            found.append(f"lower = {shown(self.lower)} must be True, False or None")
         names = [self.input] if isinstance(self.input, str) else self.input
         if names is not None and not (isinstance(names, list | tuple) and names and _texts(names)):
-            found.append(f"input = {self.input!r} must be the name of a column, a list of such names, or None")
+            found.append(f"input = {shown(self.input)} must be the name of a column, a list of such names, or None")
         return found + self._features_problems()
 
     def settled(self) -> Self:
@@ -129,7 +134,7 @@ class ColumnTask(Task):
 
     def _fading(self) -> bool:
         """Whether the cell that `cell` names reads values, mask and gap, so that steps must have them."""
-        return self.cell in CELLS and CELLS[self.cell].blocks == BLOCKS
+        return is_among(self.cell, CELLS) and CELLS[str(self.cell)].blocks == BLOCKS
 
     def chosen_pool(self, features: Sequence[Feature] = ()) -> str:
         """What makes one row of all steps that `features` make."""
@@ -145,7 +150,7 @@ class ColumnTask(Task):
         if not isinstance(given, Mapping) or not _texts(given):
             return [f"features = {shown(given)} must be a dict from the name of a column to what it is, or None"]
         wrong = {name: kind for name, kind in given.items() if kind not in KINDS}
-        return [f"features[{name!r}] = {kind!r} must be one of {', '.join(KINDS)}" for name, kind in wrong.items()]
+        return [f"features[{name!r}] = {shown(kind)} must be one of {', '.join(KINDS)}" for name, kind in wrong.items()]
 
     def _number_problems(self) -> list[str]:
         """What is wrong with the options of numbers."""
@@ -157,19 +162,20 @@ class ColumnTask(Task):
         return found
 
     def _front_problems(self) -> list[str]:
-        found, channels = whole(self, "kernel") + whole(self, "stride"), self.channels
-        several = isinstance(channels, list | tuple | np.ndarray) and len(channels) and all(map(is_whole, channels))
-        if not (several or channels is None or is_whole(channels, 0)):
-            return [*found, f"channels = {channels!r} must be 0, a whole number of at least 1 for each layer, or None"]
+        found, channels = whole(self, "kernel", most=SIZE) + whole(self, "stride", most=SIZE), self.channels
+        several = isinstance(channels, list | tuple | np.ndarray)
+        if (several or not (channels is None or is_whole(channels, 0, 0))) and widths(self, "channels"):
+            many = f"a whole number from 1 to {SIZE} for each of up to {LAYERS} layers"
+            return [*found, f"channels = {shown(channels)} must be 0, {many}, or None"]
         if found or not (several or channels):
             return found
         if getattr(self, "every_step", False) and self.stride > 1:
             found.append(f"stride = {self.stride} must be 1 for an answer at every step")
         if self.cell == "conv_lstm":
-            found.append(f"channels = {channels!r} must be 0 for cell = 'conv_lstm', which convolves itself")
+            found.append(f"channels = {shown(channels)} must be 0 for cell = 'conv_lstm', which convolves itself")
         if self._fading():
             found.append(
-                f"channels = {channels!r} must be 0 for cell = {self.cell!r}, which reads the mask and the gap"
+                f"channels = {shown(channels)} must be 0 for cell = {self.cell!r}, which reads the mask and the gap"
             )
         if self.tbptt:
             found.append(f"tbptt = {self.tbptt} needs channels = 0: a convolution reads beyond the cut")

@@ -16,6 +16,7 @@ from elman.features import Columns, Feature
 from elman.ragged import Ragged
 from elman.stream import Heard, counted
 from elman.tasks.columns import ColumnTask
+from elman.tasks.finite import finite
 from elman.tasks.network import Network, NetworkStepper
 from elman.transcripts import Script
 
@@ -89,7 +90,7 @@ class CtcStepper(NetworkStepper):
         return {"said": whole, "sizes": whole, "chances": real, "last": torch.zeros(1, dtype=torch.int64)}
 
     def _after(self, y: Tensor, state: dict[str, Tensor]) -> dict[str, Tensor]:
-        scores = self.ctc.logs_of(y).numpy()
+        scores = finite(self.ctc.logs_of(y).numpy(), infinite=True)
         if self.prefixes is not None:
             found = self._reached(state)
             found.advance(scores)

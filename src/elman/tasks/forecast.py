@@ -33,10 +33,11 @@ from elman.covariates import Covariates
 from elman.diagnose import Probe
 from elman.draws import Draws
 from elman.errors import DataError, OptionError
+from elman.features.base import is_among, shown
 from elman.frames import Panel, read
 from elman.losses import pinball
 from elman.metrics import mase, smape
-from elman.options import is_whole, whole
+from elman.options import is_number, is_whole, whole
 from elman.readings import Readings, known_lengths, origins, trimmed
 from elman.scaling import Shape, beyond_rounding, least_scale
 from elman.stream import Session
@@ -113,18 +114,18 @@ class Forecaster(SeriesRows, Stored):
             value = getattr(self, name)
             if value is None and name in ("season", "window"):
                 continue
-            wrong = whole(self, name)
-            found += wrong or [f"{name} = {value!r} must be at most {most}"] * (value > most)
-        if self.bidirectional:
+            found += whole(self, name, most=most)
+        if np.all(self.bidirectional):
             found.append("bidirectional = True would read the future; a forecaster reads forwards")
-        if self.cell in CELLS and CELLS[self.cell].reads != "vectors":
+        if is_among(self.cell, CELLS) and CELLS[self.cell].reads != "vectors":
             found.append(f"cell = {self.cell!r} reads other steps than a forecaster has. Take 'gru'")
         found += self._level_problems() + self._column_problems()
         if not (self.log is None or isinstance(self.log, bool)):
-            found.append(f"log = {self.log!r} must be True, False or None")
-        if not isinstance(self.recursive, bool):
-            found.append(f"recursive = {self.recursive!r} must be True or False")
-        elif self.recursive and not found and int(self.paths) * int(self.horizon) > MOST_DRAWN:
+            found.append(f"log = {shown(self.log)} must be True, False or None")
+        for name in ("recursive", "sort"):
+            if not isinstance(getattr(self, name), bool):
+                found.append(f"{name} = {shown(getattr(self, name))} must be True or False")
+        if self.recursive is True and not found and int(self.paths) * int(self.horizon) > MOST_DRAWN:
             found.append(
                 f"paths = {self.paths} of horizon = {self.horizon} steps each are more than {MOST_DRAWN} steps of a "
                 "series; take fewer of either, or recursive = False"
@@ -138,9 +139,9 @@ class Forecaster(SeriesRows, Stored):
 
     def _level_problems(self) -> list[str]:
         levels = self.levels if isinstance(self.levels, list | tuple | np.ndarray) else [self.levels]
-        good = [x for x in levels if isinstance(x, int | float | np.number) and not isinstance(x, bool) and 0 < x < 100]
+        good: list[Any] = [level for level in levels if is_number(level, 0, 100) and level not in (0, 100)]
         if len(good) < len(levels) or len(set(good)) < len(levels):
-            return [f"levels = {self.levels!r} must be different numbers between 0 and 100"]
+            return [f"levels = {shown(self.levels)} must be different numbers between 0 and 100"]
         if good and max(good) <= 1:
             percent = [float(f"{100 * level:g}") for level in good]
             return [f"levels = {self.levels!r} are per cent. For shares of 1 write levels = {percent}"]
@@ -152,7 +153,7 @@ class Forecaster(SeriesRows, Stored):
 
     def _column_problems(self) -> list[str]:
         found = [
-            f"{name} = {getattr(self, name)!r} must be the name of a column"
+            f"{name} = {shown(getattr(self, name))} must be the name of a column"
             for name in ("id", "time", "target")
             if not isinstance(getattr(self, name), str)
         ]
@@ -307,6 +308,12 @@ class Forecaster(SeriesRows, Stored):
         def validate() -> dict[str, float]:
             return self._assessed(plan, panel, series, at, naive)
 
+        def finish() -> None:
+            self.network_.eval()
+            self._calibrate(panel, readings, *begun)
+            self.metrics_ = validate() if len(at) else {}
+            self.known_ = self._known(panel, readings)
+
         try:
             metric = "mase" if (naive[series.numpy()] > 0).any() else "loss"  # where naive forecasts are never wrong
             self.history_ = History(metric)
@@ -321,11 +328,10 @@ class Forecaster(SeriesRows, Stored):
                 resume=resume,
                 name=lambda index: f"series {panel.ids[int(plan.series[index])]!r}",
             )
-        finally:
-            self.network_.eval()
-            self._calibrate(panel, readings, *begun)
-            self.metrics_ = validate() if len(at) else {}
-            self.known_ = self._known(panel, readings)
+        except Exception:  # after a loss that became NaN the best weights so far answer
+            finish()
+            raise
+        finish()
 
     def _assessed(self, plan: Draws, panel: Panel, series: Tensor, at: Tensor, naive: _Floats) -> dict[str, float]:
         """How good the forecasts of the held-out ends are; the loss is that of the training."""

@@ -35,13 +35,14 @@ from elman.features.chords import transposed
 from elman.features.containers import by_name, column_of
 from elman.history import History
 from elman.mixture import Mixture
-from elman.options import choice, is_whole, reads_symbols, share, whole
+from elman.options import SIZE, choice, is_number, is_whole, reads_symbols, share, whole
 from elman.ragged import Ragged
 from elman.sides import no_column
 from elman.strands import Strands, strands
 from elman.stream import Session
 from elman.tasks.adapting import adapted
 from elman.tasks.base import Task, held_out
+from elman.tasks.finite import finite
 from elman.tasks.fitted import by_learnt_options
 from elman.tasks.generate_rows import GenerateRows
 from elman.tasks.language import LanguageLoss, LanguageNetwork, surprises
@@ -121,11 +122,11 @@ class Generator(GenerateRows, Writes, Task):
             return found
         found = super().problems() + choice(self, "unit", ("characters", "words", "mixed", "subwords"))
         found += choice(self, "feature", ("auto", *_FEATURES)) + whole(self, "transpose", 0)
-        found += whole(self, "max_words") + whole(self, "embed")
+        found += whole(self, "max_words") + whole(self, "embed", most=SIZE)
         if not isinstance(self.input, str | None):
             found.append(f"input = {shown(self.input)} must be the name of a column, or None")
         if not (self.ngrams is None or (is_whole(self.ngrams, 0) and self.ngrams <= _LONGEST)):
-            found.append(f"ngrams = {self.ngrams!r} must be a whole number from 0 to {_LONGEST}, or None")
+            found.append(f"ngrams = {shown(self.ngrams)} must be a whole number from 0 to {_LONGEST}, or None")
         found += whole(self, "min_count") if self.min_count is not None else []
         found += whole(self, "strand") if self.strand is not None else []
         for name in ("head_dropout", "input_dropout", "weight_drop", "recurrent_dropout", "zoneout"):
@@ -134,13 +135,12 @@ class Generator(GenerateRows, Writes, Task):
         for name, others in (("lower", ""), ("tied", ", or None")):
             value: Any = getattr(self, name)
             if not (isinstance(value, bool | np.bool_) or (others and value is None)):
-                found.append(f"{name} = {value!r} must be True or False{others}")
+                found.append(f"{name} = {shown(value)} must be True or False{others}")
         for name in ("activation", "change", "adapt"):
             value = getattr(self, name)
-            good = isinstance(value, int | float | np.number) and not isinstance(value, bool) and 0 <= value < math.inf
-            found += [] if good else [f"{name} = {value!r} must be a number of at least 0"]
+            found += [] if is_number(value, 0) else [f"{name} = {shown(value)} must be a number of at least 0"]
         found += reads_symbols(self)
-        if self.bidirectional:
+        if np.all(self.bidirectional):
             found.append("bidirectional = True: a language model reads in one direction, or it would see the answer")
         return found
 
@@ -341,7 +341,7 @@ class Generator(GenerateRows, Writes, Task):
         documents = self._documents(X)
         data = self._told(documents)
         ngrams = None if self.mixture_ is None else self.mixture_.ngrams.each(data.whole())
-        found = self._measured(self._by_network(data).values, ngrams)
+        found = self._measured(finite(self._by_network(data).values), ngrams)
         del found["loss"]
         if isinstance(self.feature_, Chords):
             chords = sum(map(len, documents))
@@ -359,6 +359,7 @@ class Generator(GenerateRows, Writes, Task):
         """The surprise at each symbol of each text, -log p, float64 [steps]; where documents end, at their ends too."""
         data = self._told(self._documents(X))
         found = self._by_network(data)
+        finite(found.values)
         if self.mixture_ is None:
             return found
         return found.with_values(-self.mixture_.of_symbols(-found.values, self.mixture_.ngrams.each(data.whole())))

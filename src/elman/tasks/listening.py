@@ -12,6 +12,7 @@ from elman.features import Feature
 from elman.mixture import Mixture
 from elman.ragged import Ragged
 from elman.stream import counted, flat, nested
+from elman.tasks.finite import finite
 from elman.tasks.language import LanguageNetwork
 
 __all__ = ["Listener", "Next"]
@@ -66,7 +67,7 @@ class Listener:
     def _after(self, codes: Tensor, state: dict[str, Tensor], logs: list[Tensor] | None = None) -> dict[str, Tensor]:
         x = Ragged(codes, torch.tensor([0, len(codes)]))
         scores, after = self.network(x, nested("encoder", state, self.start))
-        made = torch.log_softmax(scores.double(), dim=1)
+        made = torch.log_softmax(finite(scores.double()), dim=1)
         recent = torch.cat([state["recent"], codes])
         if self.mixture is not None:
             said = recent.tolist()

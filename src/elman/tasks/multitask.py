@@ -28,11 +28,12 @@ from elman.features.containers import by_name, column_named
 from elman.fit_checks import warn_if_constant, warn_if_one_answer
 from elman.history import History
 from elman.losses import DISTANCES
-from elman.options import choice
+from elman.options import choice, is_number
 from elman.stream import Session, Told, counted, refuse_bidirectional
 from elman.tasks.asked import TARGETS, LabelTarget, NumberTarget, Target, looks_like
 from elman.tasks.base import held_out
 from elman.tasks.columns import ColumnTask, check_column, check_table, count
+from elman.tasks.finite import finite
 from elman.tasks.fitted import by_learnt_options
 from elman.tasks.network import Network, NetworkStepper, answers, restored
 from elman.tasks.target_rows import TargetRows
@@ -82,7 +83,9 @@ class Multitask(TargetRows, ColumnTask):
             found.append(f"targets = {shown(kinds)} must be a dict from the name of a target to what it is, or None")
         elif kinds:
             wrong = {name: kind for name, kind in kinds.items() if kind not in TARGETS}
-            found += [f"targets[{n!r}] = {kind!r} must be one of {', '.join(TARGETS)}" for n, kind in wrong.items()]
+            found += [
+                f"targets[{n!r}] = {shown(kind)} must be one of {', '.join(TARGETS)}" for n, kind in wrong.items()
+            ]
         return found + self._weights_problems()
 
     def _weights_problems(self) -> list[str]:
@@ -91,7 +94,7 @@ class Multitask(TargetRows, ColumnTask):
             return []
         if not isinstance(weights, Mapping):
             return [f"weights = {shown(weights)} must be a dict from the name of a target to its weight, or None"]
-        good = [isinstance(w, int | float | np.number) and 0 <= w < float("inf") for w in weights.values()]
+        good = [is_number(weight, 0) for weight in weights.values()]
         return [] if all(good) else [f"weights = {shown(dict(weights))} must hold numbers of at least 0"]
 
     # ---- learning
@@ -272,7 +275,7 @@ class Multitask(TargetRows, ColumnTask):
 
     def _rows(self, X: Any) -> _Floats:
         self._check_fitted()
-        return answers(self.network_, self._steps(self._column(X, fitted=True)), self._outputs)
+        return finite(answers(self.network_, self._steps(self._column(X, fitted=True)), self._outputs))
 
     # ---- looking inside
 
@@ -362,7 +365,7 @@ class _Stepper(NetworkStepper):
     @torch.no_grad()
     def answer(self, state: dict[str, Tensor]) -> Told:
         """What the steps so far say of each target."""
-        own = self.own(self.row(state).numpy())
+        own = self.own(finite(self.row(state).numpy()))
         values = {name: target.decode(own[name]).tolist()[0] for name, target in self.targets.items()}
         shares = {
             name: dict(zip(target.classes.tolist(), target.probabilities(own[name])[0].tolist(), strict=True))

@@ -123,7 +123,9 @@ class Pretrains(ColumnTask):
     def _front_refused(self) -> list[str]:
         if self.channels is None or not np.any(self.channels):
             return []
-        return [f"channels = {self.channels!r} must be 0 with pretrain: the layers learnt to read vectors of symbols"]
+        return [
+            f"channels = {shown(self.channels)} must be 0 with pretrain: the layers learnt to read vectors of symbols"
+        ]
 
     def _generator_problems(self, source: Generator) -> list[str]:
         found = self._front_refused()
@@ -230,7 +232,7 @@ class Pretrains(ColumnTask):
     def _taught(self, data: Ragged | Bundle, kept: Ragged | Bundle, checkpoint: Path | None, resume: bool) -> bool:
         """Puts what the texts or the Generator taught into the network; whether the task itself is to be resumed.
 
-        Ctrl-C on the way marks ``history_`` as interrupted.
+        Ctrl-C on the way is raised: no label was seen yet.
         """
         if self.pretrain is None:
             return resume
@@ -250,7 +252,7 @@ class Pretrains(ColumnTask):
         narrow = bool(info()["bfloat16"])
         history = learn(model, texts, kept[:_KEPT], self._lessons(), checkpoint, resume, narrow)
         if history.interrupted:
-            self.history_.stopped = history.stopped
+            raise KeyboardInterrupt
         if (best := history.best_epoch) and "loss" in best.validation:
             self.data_["pretraining nats per symbol"] = round(best.validation["loss"], 4)
         _take_over(path, model.input, model.encoder)
@@ -304,8 +306,8 @@ def _teaching(checkpoint: Path | None) -> bool:
     """Whether a run that was broken off had not come to its labels yet; also where there is no such run."""
     if checkpoint is None or not (checkpoint / store.CONFIG).exists():
         return True
-    config, _, _ = store.load(checkpoint, kind="checkpoint")
-    return "project.0.weight" in config["of"]["model"]
+    _, tensors, _ = store.load(checkpoint, kind="checkpoint")
+    return "model.project.0.weight" in tensors
 
 
 def _unlabelled(given: Any, name: str | None, feature: Feature) -> list[Any]:

@@ -27,6 +27,7 @@ from elman.carry import State, StepLoss
 from elman.diagnose import Probe
 from elman.errors import DataError, OptionError
 from elman.explain import Question, parts_of
+from elman.features.base import shown
 from elman.features.gaps import center_and_spread
 from elman.fit_checks import warn_if_constant
 from elman.history import History
@@ -37,6 +38,7 @@ from elman.stream import Estimate, Session, counted, refuse_bidirectional
 from elman.targets import NumberTargets, number_targets
 from elman.tasks.base import held_out
 from elman.tasks.columns import check_table, count
+from elman.tasks.finite import finite
 from elman.tasks.fitted import by_learnt_options
 from elman.tasks.network import Network, NetworkStepper, answers, restored
 from elman.tasks.number_rows import NumberRows
@@ -82,7 +84,7 @@ class Regressor(RegressorMixin, NumberRows, Pretrains):
         """Everything that is wrong with the options, a sentence each."""
         found = super().problems() + choice(self, "loss", DISTANCES)
         if not isinstance(self.every_step, bool | np.bool_):
-            found.append(f"every_step = {self.every_step!r} must be True or False")
+            found.append(f"every_step = {shown(self.every_step)} must be True or False")
         return found
 
     def __sklearn_tags__(self) -> Any:
@@ -128,8 +130,7 @@ class Regressor(RegressorMixin, NumberRows, Pretrains):
         skipped = {"sequences without a target": len(targets) - len(known)} if len(known) < len(targets) else {}
         self.data_ = self._facts(plan, data, kept) | skipped
         resume = self._taught(data, kept, checkpoint, resume)
-        if not self.history_.interrupted:
-            self._train(plan, data, kept, targets, (training, rest), checkpoint, resume)
+        self._train(plan, data, kept, targets, (training, rest), checkpoint, resume)
         return self
 
     def _network(self) -> Network:
@@ -193,7 +194,11 @@ class Regressor(RegressorMixin, NumberRows, Pretrains):
         """
         self._check_fitted()
         data = self._steps(self._column(X, fitted=True))
-        return self._formed(self.mean_ + self.deviation_ * answers(self.network_, data, self.outputs_), data)
+        return self._formed(self._numbers(data), data)
+
+    def _numbers(self, data: Ragged | Bundle) -> _Floats:
+        """The answers in the unit of the targets, [rows, outputs]."""
+        return finite(self.mean_ + self.deviation_ * answers(self.network_, data, self.outputs_))
 
     def _formed(self, values: _Floats, data: Ragged | Bundle) -> Any:
         if self.names_ is not None:
@@ -211,7 +216,7 @@ class Regressor(RegressorMixin, NumberRows, Pretrains):
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """R2: the share of the targets' variance that is explained, 1 at best; the mean over several outputs."""
         column, truth = self._scored(X, y)
-        rows = self.mean_ + self.deviation_ * answers(self.network_, self._told(column, truth), self.outputs_)
+        rows = self._numbers(self._told(column, truth))
         weights = None
         if sample_weight is not None:
             repeats: Any = np.ones(len(truth), np.int64) if truth.lengths is None else truth.lengths
@@ -223,7 +228,7 @@ class Regressor(RegressorMixin, NumberRows, Pretrains):
     def evaluate(self, X: Any, y: Any) -> dict[str, float]:
         """ "mae", "rmse", "r2" and the "loss" that was learnt from; unknown targets are left out."""
         column, truth = self._scored(X, y)
-        return self._metrics(answers(self.network_, self._told(column, truth), self.outputs_), truth.values)
+        return self._metrics(finite(answers(self.network_, self._told(column, truth), self.outputs_)), truth.values)
 
     def _scored(self, X: Any, y: Any) -> tuple[Any, NumberTargets]:
         self._check_fitted()
@@ -355,7 +360,7 @@ class _Stepper(NetworkStepper):
     @torch.no_grad()
     def answer(self, state: dict[str, Tensor]) -> Estimate:
         """The numbers that the steps so far stand for."""
-        values = (self.mean + self.deviation * self.row(state).numpy())[0]
+        values = finite(self.mean + self.deviation * self.row(state).numpy())[0]
         if self.names is not None:
             return Estimate(dict(zip(self.names, values.tolist(), strict=True)), counted(state))
         return Estimate(float(values[0]) if self.flat else values, counted(state))

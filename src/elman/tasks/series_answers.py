@@ -21,6 +21,7 @@ from elman.conformal import nested, widened
 from elman.covariates import Covariates, Table
 from elman.errors import DataError, OptionError
 from elman.experts import Members, Sizes
+from elman.features.base import shown
 from elman.frames import MOST_GAP, Columns, Panel, Style, read
 from elman.known import Known
 from elman.options import is_whole
@@ -29,6 +30,7 @@ from elman.ragged import Ragged
 from elman.readings import MOST_BYTES, Readings, trimmed
 from elman.scaling import Shape, Tail
 from elman.tasks.base import Task
+from elman.tasks.finite import finite
 from elman.tasks.fitted import by_learnt_options
 
 __all__ = ["Answers", "levels_of", "names_of"]
@@ -130,7 +132,9 @@ class Answers(Task):
         self._check_fitted()
         count = self.horizon if horizon is None else horizon
         if not is_whole(count) or count > self.horizon:
-            raise OptionError(f"horizon = {count!r} must be a whole number from 1 to {self.horizon}, which was learnt.")
+            raise OptionError(
+                f"horizon = {shown(count)} must be a whole number from 1 to {self.horizon}, which was learnt."
+            )
         known, style = (self.known_, self.style_) if frame is None else self._begun(frame)
         answers = self._ahead_of(known, self._coming(known, future, count), count)
         return self._framed(known, answers, style)
@@ -234,7 +238,7 @@ class Answers(Task):
 
     def _ahead_of(self, known: Known, coming: Panel | None, count: int) -> _Floats:
         """Median and intervals of each series, as given, `count` steps ahead: [series, count, quantiles]."""
-        return self._finished(self._raw(known, coming, count), known.tail.lowest)
+        return finite(self._finished(self._raw(known, coming, count), known.tail.lowest))
 
     def _raw(self, known: Known, coming: Panel | None, count: int) -> _Floats:
         raise NotImplementedError

@@ -55,6 +55,7 @@ class OnTables:
     target_says: ClassVar[str] = "the column with what is to be found"  # the help of --target; "": the task has none
     labels_steps: ClassVar[bool] = False  # whether an answer is a label for each step
     has_windows: ClassVar[bool] = False  # whether `score_table` and `rivals_on` take `windows` and `step`
+    keeps_columns: ClassVar[bool] = False  # whether the answers stand beside the columns of the table
     target_flags: ClassVar[tuple[str, ...]] = ("--target",)  # the names of that flag of `elman fit <task>`
     example: ClassVar[str] = "data.csv --target y"  # of `elman fit <task>`
 
@@ -122,6 +123,7 @@ class OnTables:
 class AnswersRows(OnTables):
     """Tasks that answer each row of a table. A task says how it reads targets, and what its answers look like."""
 
+    keeps_columns: ClassVar[bool] = True
     by_name: ClassVar[bool] = False  # whether `fit` takes a single target too by its name, in a dict
 
     if TYPE_CHECKING:  # what the task has; an annotation here would hide that of its field
@@ -318,9 +320,9 @@ class AnswersRows(OnTables):
 
 def check_names(table: Table, names: Sequence[str]) -> None:
     """Raises ``DataError``, with the nearest name, unless a table has all these columns."""
-    columns = table.frame.columns
+    columns, there = table.frame.columns, set(table.frame.columns)
     for name in names:
-        if name in columns:
+        if name in there:
             continue
         near, shown = nearest(name, columns), ", ".join(columns[:20]) + ", ..." * (len(columns) > 20)
         header = is_csv(table) and not near and columns[0] != "column_1"

@@ -30,11 +30,11 @@ from elman.diagnose import Probe
 from elman.errors import DataError, OptionError
 from elman.explain import Question, parts_of
 from elman.features import Columns, Feature, Inputs, Tokens, Words, infer
-from elman.features.base import is_missing, listed, shown
+from elman.features.base import is_among, is_missing, listed, shown
 from elman.fit_checks import warn_if_one_answer
 from elman.history import History
 from elman.labels import few_labels, restored_classes
-from elman.options import is_whole, whole
+from elman.options import SIZE, is_whole, whole
 from elman.plain import plain_value
 from elman.ragged import Ragged
 from elman.spans import OUTSIDE, SCHEMES, fits, obeys, rules_of, scheme_of, span_scores, spans
@@ -42,6 +42,7 @@ from elman.stream import Session, refuse_bidirectional
 from elman.tags import check_tags, codes_of, tag_classes, tag_lists
 from elman.tasks.base import LEAST, held_out
 from elman.tasks.columns import ColumnTask, check_table, count
+from elman.tasks.finite import finite
 from elman.tasks.fitted import by_learnt_options
 from elman.tasks.network import answers
 from elman.tasks.tag_network import TagNetwork
@@ -121,12 +122,12 @@ class Tagger(TagRows, ColumnTask):
         """Everything that is wrong with the options, a sentence each."""
         if any(getattr(self, name) is None for name in _MANY):
             return self._chosen(_MANY).problems()
-        found = super().problems() + whole(self, "characters", 0) + whole(self, "looks", 0)
+        found = super().problems() + whole(self, "characters", 0, SIZE) + whole(self, "looks", 0, SIZE)
         if self.members is not None and not (is_whole(self.members) and self.members <= _MOST_MEMBERS):
             found.append(f"members = {shown(self.members)} must be a whole number from 1 to {_MOST_MEMBERS}, or None")
         if not isinstance(self.chain, bool | np.bool_):
-            found.append(f"chain = {self.chain!r} must be True or False")
-        if self.feature == "text":
+            found.append(f"chain = {shown(self.chain)} must be True or False")
+        if is_among(self.feature, ["text"]):
             found.append(
                 "feature = 'text': labels belong to steps. Give lists of words, or texts, whose steps are letters"
             )
@@ -300,7 +301,7 @@ class Tagger(TagRows, ColumnTask):
     @by_learnt_options
     def predict(self, X: Any) -> list[list[Any]]:
         """The labels of each sequence, one for each of its steps."""
-        return self._said(self._scores(self._told(X)))
+        return self._said(self._finite_scores(self._told(X)))
 
     @by_learnt_options
     def predict_proba(self, X: Any) -> list[_Floats]:
@@ -308,7 +309,7 @@ class Tagger(TagRows, ColumnTask):
 
         With a chain those over all paths, whatever the rules of spans say.
         """
-        scores = self._scores(self._told(X))
+        scores = self._finite_scores(self._told(X))
         chain = self.network_.together()
         shares = torch.softmax(scores.values, 1).numpy() if chain is None else chain.shares(scores)
         return np.split(shares, scores.offsets[1:-1].numpy()) if len(scores) else []
@@ -331,7 +332,7 @@ class Tagger(TagRows, ColumnTask):
         check_tags(labels, _lengths(data))
         if not any(labels):
             raise DataError("there are no steps to score. Give at least one.")
-        return self._measured(labels, self._said(self._scores(data)))
+        return self._measured(labels, self._said(self._finite_scores(data)))
 
     def _told(self, X: Any) -> Ragged | Bundle:
         self._check_fitted()
@@ -340,6 +341,11 @@ class Tagger(TagRows, ColumnTask):
     def _scores(self, data: Ragged | Bundle) -> Ragged:
         """A score for each label at each step, float64."""
         return Ragged(torch.from_numpy(answers(self.network_, data, len(self.classes_))), data.offsets)
+
+    def _finite_scores(self, data: Ragged | Bundle) -> Ragged:
+        found = self._scores(data)
+        finite(found.values)
+        return found
 
     def _said(self, scores: Ragged) -> list[list[Any]]:
         codes = _decoded(self._leant(scores), self.network_.together(), self._rules())

@@ -16,6 +16,7 @@ from elman.errors import DataError
 from elman.features import Columns, Feature
 from elman.ragged import Ragged
 from elman.stream import Tagged, counted
+from elman.tasks.finite import finite
 from elman.tasks.network import NetworkStepper
 from elman.tasks.tag_network import TagNetwork
 
@@ -52,7 +53,7 @@ class TagStepper(NetworkStepper):
 
     def _after(self, y: Tensor, state: dict[str, Tensor]) -> dict[str, Tensor]:
         one = Ragged(torch.zeros(len(y), 1), torch.tensor([0, len(y)]))
-        scores = self.network.answer([y], Bundle([(one,)], self.facts)).double().numpy() - self.lowered
+        scores = finite(self.network.answer([y], Bundle([(one,)], self.facts)).double().numpy()) - self.lowered
         reached, before = state["reached"].numpy(), [state["before"]]
         for step, own in enumerate(scores):
             if step == 0 and not int(state["steps"][0]):

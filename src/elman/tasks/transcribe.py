@@ -32,17 +32,18 @@ from elman.ctc import Language, Prefixes, greedy, steps_needed
 from elman.diagnose import Probe
 from elman.errors import DataError, OptionError
 from elman.features import Columns, Feature, Inputs, Numbers, Sound
-from elman.features.base import listed
+from elman.features.base import listed, shown
 from elman.features.sound import is_pair
 from elman.fit_checks import warn_if_one_answer
 from elman.history import History
-from elman.options import choice, is_whole, share, whole
+from elman.options import choice, is_number, is_whole, share, whole
 from elman.phrases import ORDERS, Phrases, Written
 from elman.ragged import Ragged
 from elman.stream import Session, refuse_bidirectional
 from elman.tasks.base import held_out
 from elman.tasks.columns import ColumnTask, check_table, count
 from elman.tasks.ctc_network import CtcNetwork, CtcStepper, ragged_of, surprise
+from elman.tasks.finite import finite
 from elman.tasks.fitted import by_learnt_options
 from elman.tasks.transcribe_rows import TranscribeRows
 from elman.transcripts import SPELLINGS, Script, Transcript, check_lengths, error_rates, transcripts_of
@@ -109,11 +110,11 @@ class Transcriber(TranscribeRows, ColumnTask):
         if self.language is not None:
             found += choice(self, "language", tuple(ORDERS))
         if self.order is not None and not (is_whole(self.order) and self.order <= 20):
-            found.append(f"order = {self.order!r} must be a whole number from 1 to 20, or None")
+            found.append(f"order = {shown(self.order)} must be a whole number from 1 to 20, or None")
         for name in ("language_weight", "word_bonus"):
             value = getattr(self, name)
-            if not isinstance(value, int | float | np.number) or isinstance(value, bool) or not np.isfinite(value):
-                found.append(f"{name} = {value!r} must be a number")
+            if not is_number(value):
+                found.append(f"{name} = {shown(value)} must be a number")
         found += share(self, "speed") + whole(self, "holes", 0) + whole(self, "longest_hole")
         found += whole(self, "band_holes", 0)
         if self.features is not None:
@@ -240,12 +241,12 @@ class Transcriber(TranscribeRows, ColumnTask):
 
         `beam`: another width than the option; `language`: a fitted `Generator` in place of the n-grams.
         """
-        return self._said(self._logs(self._told(X)), beam, language)
+        return self._said(self._finite_logs(self._told(X)), beam, language)
 
     @by_learnt_options
     def predict_log_proba(self, X: Any) -> list[_Floats]:
         """log p of each symbol at each step that is left, float64 [steps, 1 + symbols]: the blank, then ``script_``."""
-        return _split(self._logs(self._told(X)))
+        return _split(self._finite_logs(self._told(X)))
 
     @by_learnt_options
     def score(self, X: Any, y: Any) -> float:
@@ -264,12 +265,17 @@ class Transcriber(TranscribeRows, ColumnTask):
         truth = transcripts_of(y, count(column))
         if not truth:
             raise DataError("there are no sequences to score. Give at least one.")
-        logs = self._logs(self._steps(column))
+        logs = self._finite_logs(self._steps(column))
         return error_rates(truth, self._said(logs, beam, language)) | self._loss(logs, truth)
 
     def _told(self, X: Any) -> Any:
         self._check_fitted()
         return self._steps(self._column(X, fitted=True))
+
+    def _finite_logs(self, data: Ragged | Bundle) -> Ragged:
+        found = self._logs(data)
+        finite(found.values, infinite=True)
+        return found
 
     @torch.no_grad()
     def _logs(self, data: Ragged | Bundle) -> Ragged:

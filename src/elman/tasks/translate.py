@@ -32,7 +32,7 @@ from elman.features import Feature
 from elman.features.base import listed, shown
 from elman.features.containers import by_name, column_named, column_of, few, name_of, nearest
 from elman.history import History
-from elman.options import choice, is_whole, reads_symbols, share, whole
+from elman.options import SIZE, choice, is_whole, reads_symbols, share, whole
 from elman.ragged import Ragged
 from elman.sides import (
     UNITS,
@@ -48,6 +48,7 @@ from elman.sides import (
 )
 from elman.stream import Session
 from elman.tasks.base import Task, held_out
+from elman.tasks.finite import finite
 from elman.tasks.fitted import by_learnt_options
 from elman.tasks.translate_rows import TranslateRows
 from elman.tasks.translation import TranslationNetwork
@@ -120,7 +121,7 @@ class Translator(TranslateRows, Task):
     def problems(self) -> list[str]:
         """Everything that is wrong with the options, a sentence each."""
         found = super().problems() + choice(self, "unit", UNITS) + choice(self, "target_unit", UNITS)
-        found += choice(self, "attention", SCORES) + whole(self, "max_words") + whole(self, "embed")
+        found += choice(self, "attention", SCORES) + whole(self, "max_words") + whole(self, "embed", most=SIZE)
         found += whole(self, "min_count") if self.min_count is not None else []
         if not isinstance(self.input, str | None):
             found.append(f"input = {shown(self.input)} must be the name of a column, or None")
@@ -128,7 +129,7 @@ class Translator(TranslateRows, Task):
             found += share(self, name)
         for name in ("lower", "tied"):
             if not isinstance(getattr(self, name), bool | np.bool_):
-                found.append(f"{name} = {getattr(self, name)!r} must be True or False")
+                found.append(f"{name} = {shown(getattr(self, name))} must be True or False")
         return found + reads_symbols(self) + check_beam(self.beam, self.length_penalty)
 
     def planned(self, sequences: int, steps: int, updates: int = 0) -> Self:
@@ -284,7 +285,7 @@ class Translator(TranslateRows, Task):
             rows = torch.bincount(owner, minlength=len(sources)).cumsum(0)
             grouped = Ragged(hidden.values, torch.cat([rows.new_zeros(1), rows]))
             mixed, _ = network.see(grouped, read.steps)
-            logs = torch.log_softmax(network.scores(mixed.values), 1)
+            logs = torch.log_softmax(finite(network.scores(mixed.values)), 1)
             logs[:, 0] = -math.inf  # the unknown symbol
             return logs, after
 
@@ -337,7 +338,7 @@ class Translator(TranslateRows, Task):
         made = []
         for chosen in batches(data.sources.lengths + data.targets.lengths, _STEPS) if len(kept) else []:
             part, inputs, truth = (side[chosen] for side in data)
-            logs = torch.log_softmax(self.network_(part, inputs).double(), 1)
+            logs = torch.log_softmax(finite(self.network_(part, inputs).double()), 1)
             made.append(-logs.gather(1, truth.values[:, None])[:, 0][truth.values > 0])
         return torch.cat(made) if made else torch.zeros(0, dtype=torch.float64)
 

@@ -20,6 +20,7 @@ __all__ = ["TranslateRows"]
 class TranslateRows(OnTables):
     """What `elman` asks of a task that answers a sequence with a sequence."""
 
+    keeps_columns: ClassVar[bool] = True
     target_says: ClassVar[str] = "the column with the targets"
     example: ClassVar[str] = "pairs.tsv --input en --target zh"
 

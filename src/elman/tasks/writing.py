@@ -20,6 +20,7 @@ from elman.options import is_whole
 from elman.plain import plain_text, plain_value
 from elman.sampling import Sampling
 from elman.scripts import composed
+from elman.tasks.finite import finite
 from elman.tasks.fitted import by_learnt_options
 from elman.tasks.language import LanguageNetwork
 from elman.verse import END
@@ -81,7 +82,7 @@ class Writes:
         self._check_fitted()
         how = Sampling(temperature=temperature, top_k=top_k, top_p=top_p, repetition=repetition)
         if not is_whole(length, 0):
-            raise OptionError(f"length = {length!r} must be a whole number of at least 0")
+            raise OptionError(f"length = {shown(length)} must be a whole number of at least 0")
         if not (form is None or callable(form)):
             raise OptionError(f"form = {shown(form)} must be a function of the symbols so far and of all, or None")
         if seed is not None and not is_whole(seed, 0):
@@ -138,7 +139,7 @@ class Writes:
 
     def _scores(self, after: Tensor, before: list[int]) -> _Floats:
         """The scores of what comes next: the network's, or of its mixture with n-grams, as large as the network's."""
-        scores = after.double()
+        scores = finite(after.double())
         if self.mixture_ is None:
             return scores.numpy()
         whole = scores.logsumexp(0)

@@ -1,0 +1,34 @@
+"""The last look at an answer: numbers, or an error in place of a class that nothing speaks for."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from elman.errors import DataError
+
+__all__ = ["finite"]
+
+_Scores = TypeVar("_Scores", NDArray[np.float64], Tensor)
+
+
+def finite(scores: _Scores, infinite: bool = False) -> _Scores:
+    """The scores of an answer as they are. Raises ``DataError`` for NaN, and unless `infinite` for infinities.
+
+    Weights and steps are finite, but products of huge ones are not: a folder may hold 3e38 for every weight.
+
+    >>> finite(np.array([[0.5, 2.0]])).tolist()
+    [[0.5, 2.0]]
+    """
+    found = np.asarray(scores)
+    bad = np.isnan(found) if infinite else ~np.isfinite(found)
+    if bad.any():
+        value = found[bad].flat[0]
+        raise DataError(
+            f"the model answers {value} in place of a number: its weights, or the numbers that it reads, are too "
+            "large. Look for huge values in what it reads; if there are none, train the model again."
+        )
+    return scores
