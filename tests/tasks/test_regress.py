@@ -103,8 +103,10 @@ def test_several_numbers() -> None:
     assert "rmse c" in names.evaluate(X, y)
     frame = Regressor(**SMALL).fit(X, pl.DataFrame({"a": y[:, 0], "b": y[:, 1], "c": y[:, 2]}))
     np.testing.assert_array_equal(frame.predict(X)["c"], reg.predict(X)[:, 2])
-    with pytest.raises(DataError, match=r"names \['a', 'c', 'b'\]"):
-        names.score(X, {"a": y[:, 0], "c": y[:, 2], "b": y[:, 1]})
+    turned = {"a": y[:, 0], "c": y[:, 2], "b": y[:, 1]}
+    assert names.score(X, turned) == names.score(X, dict(sorted(turned.items())))
+    with pytest.raises(DataError, match=r"names \['a', 'c', 'd'\], but \['a', 'b', 'c'\] were learnt"):
+        names.score(X, {"a": y[:, 0], "c": y[:, 2], "d": y[:, 1]})
     with pytest.raises(DataError, match="y has 1 numbers each, but 3 were learnt"):
         reg.score(X, y[:, 0])
 
