@@ -38,7 +38,7 @@ COLUMNS: dict[str, tuple[Any, dict[str, Any], Callable[[float], Any]]] = {
 }
 
 
-@pytest.mark.filterwarnings("error")
+@pytest.mark.filterwarnings("error", "ignore:.*has samples up to", "ignore::elman.errors.ElmanWarning")
 @pytest.mark.parametrize("name", COLUMNS)
 def test_no_answer_is_nan(name: str) -> None:
     column, options, made = COLUMNS[name]

@@ -101,7 +101,6 @@ TASKS: dict[str, Callable[..., Any]] = {
 }
 
 
-@pytest.mark.filterwarnings("ignore::elman.errors.ElmanWarning")
 @pytest.mark.parametrize("make", TASKS.values(), ids=TASKS)
 def test_said_before_training_and_kept_in_the_card(
     make: Callable[..., Any], capsys: pytest.CaptureFixture[str], tmp_path: Path
@@ -183,7 +182,6 @@ def test_a_regression_no_better_than_the_mean() -> None:
 # ---- the baseline reads what the model reads
 
 
-@pytest.mark.filterwarnings("ignore::elman.errors.ElmanWarning")
 @pytest.mark.parametrize("unit", ["auto", "characters"])
 def test_the_baseline_reads_the_same_units(unit: str) -> None:
     fitted = elman.Classifier(**TINY, unit=unit).fit(MOTIF[:60], HAS[:60])
@@ -192,7 +190,6 @@ def test_the_baseline_reads_the_same_units(unit: str) -> None:
     assert baselines.rival(MOTIF, feature=words.feature_).fit(MOTIF[:60], HAS[:60]).score(MOTIF[60:], HAS[60:]) <= 0.5
 
 
-@pytest.mark.filterwarnings("ignore::elman.errors.ElmanWarning")
 @pytest.mark.parametrize(
     ("verb", "flags", "scores"),
     [

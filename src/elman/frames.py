@@ -252,7 +252,7 @@ def _ids(table: Any, column: str, name: str) -> tuple[list[Any], NDArray[np.int6
     codes = np.fromiter((place.setdefault(value, len(place)) for value in listed), np.int64, len(listed))
     for value in place:
         if isinstance(value, str) and not value.isascii():
-            check_pairs(value, f"{name}: column {column!r}, series {shown(value)}")
+            check_pairs(value, f"{name}: column {column!r}, row {listed.index(value)}")
     return list(place), codes
 
 

@@ -51,7 +51,7 @@ def widths(options: object, name: str) -> list[str]:
     value = getattr(options, name)
     listed = value if isinstance(value, list | tuple | np.ndarray) and np.ndim(value) == 1 else [value]
     if not 1 <= len(listed) <= LAYERS:
-        return [f"{name} lists {len(listed)} widths, and layers are 1 to {LAYERS}"]
+        return [f"{name} = {shown(value)} lists {len(listed)} widths, and layers are 1 to {LAYERS}"]
     if large := [width for width in listed if isinstance(width, int | np.integer) and width > SIZE]:
         return [f"{name} = {shown(large[0])} must be at most {SIZE}"]
     good = all(is_whole(width) for width in listed)

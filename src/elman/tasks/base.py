@@ -208,13 +208,13 @@ class Task(BaseEstimator, Training, OnTables):
                 f"or remove {checkpoint} to begin anew."
             )
         self._forget()
-        self._begun_with = self._run_seed(checkpoint if resume else None) if self.seed is None else None
+        self.seed_ = self._run_seed(checkpoint if resume else None) if self.seed is None else None
         return checkpoint
 
     @property
     def _seed(self) -> int | None:
         """The seed of this fit: the option, or where that is None what was drawn for it."""
-        return getattr(self, "_begun_with", None) if self.seed is None else self.seed
+        return getattr(self, "seed_", None) if self.seed is None else self.seed
 
     def _run_seed(self, checkpoint: Path | None) -> int:
         """A seed that nobody chose: that of the run to be resumed, which held the same sequences out, or a new one."""
