@@ -7,13 +7,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
 from elman.errors import DataError, OptionError
-from elman.tasks import TASKS, Classifier, load
+from elman.tasks import TASKS, Classifier, Forecaster, load
 
 SMALL: dict[str, Any] = {"hidden": 2, "epochs": 1, "verbose": False, "seed": 0}
 TEXTS = ["a good film", "a bad film", "fine", "so dull"]
@@ -185,3 +186,12 @@ def test_answers_leave_the_model_as_it_was(fresh: Any) -> None:
         answer(task, model, FITS[task][0][name])
         assert (sorted(vars(model)), learnt(model)) == before
     assert not hasattr(Classifier(), "input_")
+
+
+def test_a_target_that_is_named_in_fit_is_no_option() -> None:
+    frame = pl.DataFrame({"unique_id": "a", "ds": range(40), "y": range(40), "sales": range(100, 140)})
+    model = Forecaster(horizon=2, season=1, hidden=2, epochs=1, verbose=False).fit(frame, "sales")
+    assert model.target == "y"
+    assert model.learnt_with_["target"] == "sales"
+    assert model.predict(frame.drop("y"))["elman"][0] > 90
+    assert model.fit(frame.drop("sales")).predict()["elman"][0] < 90

@@ -194,8 +194,14 @@ class Forecaster(SeriesRows, Stored):
         Raises ``OptionError`` for all options that cannot be, and ``DataError`` for data that cannot be used, naming
         column, row and value.
         """
-        if isinstance(y, str):
-            self.target = y
+        option = self.target
+        try:
+            self.target = y if isinstance(y, str) else option  # what is learnt is saved with this name
+            return self._fit(frame, out, resume)
+        finally:
+            self.target = option
+
+    def _fit(self, frame: Any, out: str | os.PathLike[str] | None, resume: bool) -> Self:
         checkpoint = self._check_run(out, resume)
         freq = None if self.freq is None else parse(self.freq)
         above = "but log = True needs values above 0. Leave log at None" if self.log else ""
