@@ -110,7 +110,7 @@ def test_a_tensor_of_another_kind(broken: tuple[Path, dict[str, Tensor]], tmp_pa
     unchanged = {tensor: value.dtype for tensor, value in safetensors.torch.load_file(folder / store.WEIGHTS).items()}
     if message:
         assert name in message
-        assert "without resume" in message
+        assert "Remove this folder" in message
         assert "--restart" in message
     else:
         assert name in unchanged

@@ -371,10 +371,11 @@ MISUSE = {
     ("predict", "model", "test.csv", "--out", "model/a.csv"): "model/a.csv lies within the model",
     (*FIT[:-1], "model/deep/new"): "model/deep/new lies within the model",
     ("demo", "--out", "model/new"): "model/new lies within the model",
-    (*FIT, "--hidden", "99999999"): "no such file: bad.csv",
+    (*FIT, "--hidden", "1048576"): "no such file: bad.csv",
+    (*FIT, "--hidden", "99999999"): "hidden = 99999999 must be at most 1048576",
     (*FIT, "--hidden", "4", "--hidden", "5"): "--hidden was given twice. Several values stand behind one",
-    (*FIT, "--hidden", str(10**30)): f"hidden = {10**30} must be a whole number of at least 1",
-    (*FIT, "--kernel", str(10**30)): f"kernel = {10**30} must be below 2**63",
+    (*FIT, "--hidden", str(10**30)): f"hidden = {10**30} must be at most 1048576",
+    (*FIT, "--kernel", str(10**30)): f"kernel = {10**30} must be at most 1048576",
     ("demo", "--limit", "3"): "limit = 3 must be at least 20",
     ("demo", "--data", "train.csv"): "--data needs --input and --target",
 }
@@ -547,7 +548,7 @@ def test_info(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_too_large(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    flags = ["--target", "label", "--out", "new", "--hidden", "99999999999"]
+    flags = ["--target", "label", "--out", "new", "--hidden", "1048576"]
     line = refused(capsys, "fit", "classify", "train.csv", *flags)
     assert line == "there is not enough memory. Fewer rows, batch_steps or hidden units need less."
 

@@ -109,7 +109,7 @@ def test_what_is_no_problem_builds_a_model(verb: str, monkeypatch: pytest.Monkey
     data = [part[:8] if isinstance(part, list) else part for part in DATA[verb]]
     with untrained(monkeypatch):
         for field in dataclasses.fields(TASKS[verb]):
-            for name in ("2 ** 62", "NumPy's largest", "1e308", "1e-320", "a list", "an array"):
+            for name in ("2 ** 62", "1e308", "an array"):
                 task = made(verb, **{field.name: VALUES[name]})
                 if task.problems() or field.name in WORK or field.name in ("pretrain", "verbose"):
                     continue

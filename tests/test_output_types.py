@@ -298,3 +298,13 @@ def test_bytes_of_a_parquet_file_cut_short_or_altered(tmp_path: Path) -> None:
         altered = whole[:place] + bytes([whole[place] ^ 255]) + whole[place + 1 :]
         with contextlib.suppress(DataError):
             read_table_of(tmp_path / "t.parquet", altered)
+
+
+def test_a_parquet_file_of_few_bytes_and_many_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "_CELLS", 1 << 20)
+    path = tmp_path / "t.parquet"
+    pl.DataFrame({"a": pl.repeat(1, 1 << 20, eager=True)}).write_parquet(path)
+    with pytest.raises(DataError, match=r"becomes 1,048,576 rows of 1 columns, which take over 100 times as many"):
+        read_table(path)
+    pl.DataFrame({"a": pl.repeat(1, 1 << 10, eager=True)}).write_parquet(path)
+    assert read_table(path).frame.height == 1 << 10

@@ -46,6 +46,7 @@ _READ = {**_CONLL, ".txt": "txt"}  # not written
 _SEPARATORS = {"csv": ",", "tsv": "\t"}
 _DEPTH = 64  # lists and objects within each other in a JSON line: a table needs two or three, polars ends in a crash
 _PACKED = 256 << 20, 100  # bytes that a packed file may always become, and how many times its own size beyond that
+_CELLS = 1 << 30  # bytes that the columns of a Parquet file may always take
 _DICTIONARY = 1 << 29  # bytes that unpacking .xz may take beside: the largest preset, -9, takes 1 << 26
 _EXACT = 1 << 53  # whole numbers up to here are floats too
 _MARK = b"\xef\xbb\xbf"  # the byte order mark
@@ -358,7 +359,16 @@ def _parquet(data: bytes, path: Path) -> pl.DataFrame:
     if len(data) < 12 or not data.startswith(b"PAR1") or not data.endswith(b"PAR1"):
         raise DataError(f"{path.name} is cut short or is no Parquet file.")
     try:
+        rows = pl.scan_parquet(io.BytesIO(data)).select(pl.len()).collect().item()
+        names = pl.read_parquet_schema(io.BytesIO(data))
+        if rows * len(names) * 8 > max(_CELLS, _PACKED[1] * len(data)):
+            raise DataError(
+                f"{path.name} holds {len(data):,} bytes and becomes {rows:,} rows of {len(names)} columns, which take "
+                f"over {_PACKED[1]} times as many. Give fewer rows at a time."
+            )
         frame = pl.read_parquet(io.BytesIO(data))
+    except DataError:
+        raise
     except (*_POLARS, OSError, ValueError) as error:
         raise DataError(f"{path.name} is damaged: {_first_line(error)}.") from None
     if not frame.height:

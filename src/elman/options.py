@@ -50,11 +50,11 @@ def widths(options: object, name: str) -> list[str]:
     """
     value = getattr(options, name)
     listed = value if isinstance(value, list | tuple | np.ndarray) and np.ndim(value) == 1 else [value]
-    if not 1 <= len(listed) <= LAYERS:
-        return [f"{name} = {shown(value)} lists {len(listed)} widths, and layers are 1 to {LAYERS}"]
+    if len(listed) > LAYERS:
+        return [f"{name} = {shown(value)} lists {len(listed)} widths, and a network has at most {LAYERS} layers"]
     if large := [width for width in listed if isinstance(width, int | np.integer) and width > SIZE]:
         return [f"{name} = {shown(large[0])} must be at most {SIZE}"]
-    good = all(is_whole(width) for width in listed)
+    good = len(listed) and all(is_whole(width) for width in listed)
     return [] if good else [f"{name} = {shown(value)} must be a whole number of at least 1, or one for each layer"]
 
 

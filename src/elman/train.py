@@ -134,7 +134,7 @@ def _is_number(value: object, most: float = math.inf) -> bool:
 # ------------------------------------------------------------------------------------------------------------ training
 
 _ADAM = ("step", "exp_avg", "exp_avg_sq")  # what AdamW keeps of a parameter
-_ANEW = "Train anew without resume (elman fit: --restart), or copy the checkpoint again, whole."
+_ANEW = "Remove this folder to train anew (elman fit: --restart), or copy it again, whole."
 
 
 def train(

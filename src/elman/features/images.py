@@ -170,7 +170,9 @@ class Images(Feature):
         shape = checked(config, "shape", list, cls.kind)
         whole = all(isinstance(size, int) and not isinstance(size, bool) and 1 <= size < 2**20 for size in shape)
         if made.scale not in SCALES or len(shape) != 3 or not whole:
-            raise ModelFileError(f"the saved images feature has scale = {made.scale!r} and shape = {shape}.")
+            raise ModelFileError(
+                f"the saved images feature has scale = {shown(made.scale)} and shape = {shown(shape)}."
+            )
         made.shape_ = (shape[0], shape[1], shape[2])
         arrays = []
         for key in ("mean", "deviation"):
