@@ -115,7 +115,7 @@ def test_the_report_reads_well() -> None:
     )
     report = nn.accelerate(model)
     assert str(report) == (
-        "2 of 3 recurrent modules run on elman.\n"
+        "2 of 3 recurrent modules run on elman; quantize_dynamic leaves those as they are.\n"
         "lstm  LSTM(5, 6, num_layers=2)  swapped\n"
         "own   Other(5, 6)               left alone: its class Other has a forward of its own\n"
         "ours  GRUCell(5, 6)             is elman's own"

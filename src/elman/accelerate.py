@@ -120,7 +120,7 @@ class Report(Sequence[Layer]):
 
     >>> report = accelerate(nn.Sequential(nn.Linear(2, 3), nn.GRU(3, 4)))
     >>> print(report)
-    1 of 1 recurrent modules run on elman.
+    1 of 1 recurrent modules run on elman; quantize_dynamic leaves those as they are.
     1  GRU(3, 4)  swapped
     """
 
@@ -150,7 +150,8 @@ class Report(Sequence[Layer]):
     def __repr__(self) -> str:
         if not self.layers:
             return "No recurrent modules (RNN, LSTM, GRU and their cells) were found."
-        lines = [f"{len(self.swapped)} of {len(self)} recurrent modules run on elman."]
+        end = "; quantize_dynamic leaves those as they are." if self.swapped else "."
+        lines = [f"{len(self.swapped)} of {len(self)} recurrent modules run on elman{end}"]
         name, kind = (max(len(getattr(layer, field)) for layer in self.layers) for field in ("name", "kind"))
         lines += [f"{layer.name:{name}}  {layer.kind:{kind}}  {layer.why}".rstrip() for layer in self.layers]
         return "\n".join(lines)
