@@ -190,7 +190,7 @@ def test_the_callers_random_numbers_are_untouched():
     Problem().train()
     with pytest.raises(TrainingError):
         Problem(at={7: lambda value: value * math.nan}).train()
-    Problem(at={3: raising(KeyboardInterrupt())}).train()
+    Problem(at={9: raising(KeyboardInterrupt())}).train()
     assert torch.equal(torch.get_rng_state(), before)
 
 
@@ -618,7 +618,7 @@ def test_silence(monkeypatch, screen):
     monkeypatch.setattr("sys.stderr", screen)
     quiet = isinstance(screen, Terminal)
     Problem().train(dataclasses.replace(TINY, verbose=not quiet))
-    Problem(at={3: raising(KeyboardInterrupt())}).train(dataclasses.replace(TINY, verbose=not quiet))
+    Problem(at={9: raising(KeyboardInterrupt())}).train(dataclasses.replace(TINY, verbose=not quiet))
     if screen is not None:
         assert screen.getvalue().count("\n") == 1  # the note about Ctrl-C
 
