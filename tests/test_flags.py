@@ -17,7 +17,7 @@ from elman.train import Training
 
 
 def test_comments_go_on_over_several_lines() -> None:
-    assert field_comments(Text)["unit"][1].endswith("auto: mixed or words, whichever fits")
+    assert field_comments(Text)["unit"][1].endswith("characters where most words occur only once")
     assert field_comments(Training)["epochs"][0] == "Training"
     assert field_comments(Classifier)["hidden"][0] == "what remembers"
 

@@ -10,6 +10,6 @@ def test_an_epoch_is_one_line_of_80_columns():
     history = History("accuracy", [record] * 18, best=18)
     line = epoch_line(history, 20, 80)
     assert len(line) < 80
-    assert line == "epoch 18/20  loss 0.1234  accuracy 0.8765  1,234,567 steps/s  123.4 s  best"
+    assert line == "epoch 18/20  training loss 0.1234  validation accuracy 0.8765  123.4 s  best"
     wide = epoch_line(history, 20, 200)
-    assert "  validation loss 0.8765  accuracy_recurrent 0.8765  " in wide
+    assert "  validation loss 0.8765  validation accuracy recurrent 0.8765  " in wide

@@ -609,7 +609,7 @@ def test_progress_on_a_terminal(monkeypatch):
     text = screen.getvalue()
     assert "epoch 5/5" in text
     assert "accuracy 0." in text
-    assert "steps/s" in text
+    assert "training loss 0." in text
     assert "best" in text
 
 

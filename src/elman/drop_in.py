@@ -196,7 +196,9 @@ def _has_tangent(tensor: Tensor) -> bool:
 
 def _dtype_of(module: nn.Module) -> torch.dtype | None:
     """Of the first parameter. A weight is not asked: where it is parametrized, looking at it computes it."""
-    return next((parameter.dtype for parameter in module.parameters()), None)
+    own = next(iter(module._parameters.values()), None)  # a tenth of the time that `parameters` takes
+    first = next(module.parameters(), None) if own is None else own
+    return None if first is None else first.dtype
 
 
 def _padded(layer: nn.RNNBase, input: Tensor, hx: Any, memory: str) -> tuple[Tensor, Any]:

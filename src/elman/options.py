@@ -35,7 +35,7 @@ def reads_symbols(options: Any) -> list[str]:
     >>> reads_symbols(SimpleNamespace(cell="conv_lstm"))
     ["cell = 'conv_lstm' reads no symbols but images; take lstm, gru, rnn, min_gru ..."]
     """
-    cell = CELLS.get(str(options.cell))
+    cell = CELLS.get(options.cell) if isinstance(options.cell, str) else None
     if cell is None or cell.reads == "vectors":
         return []
     return [f"cell = {options.cell!r} reads no symbols but {cell.reads}; take lstm, gru, rnn, min_gru ..."]

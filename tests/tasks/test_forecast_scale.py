@@ -202,7 +202,7 @@ def test_a_covariate_far_from_0_is_read() -> None:
     panel = Panel(["a"], np.array([0, 3]), np.zeros(1, int), np.zeros(3), values)
     made = Covariates().fit(panel, Columns(past=("far", "same", "none")))
     assert np.allclose(made.changing(panel).numbers[:, 0], [-1.2247, 0, 1.2247], atol=1e-3)
-    assert made.scales["same"][1] == made.scales["none"][1] == 1
+    assert made.scales["same"][1] == made.scales["none"][1] == 0  # never changed: left out of account
 
 
 def test_a_diagnosis_ends_with_the_last_value() -> None:
