@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from elman.errors import DataError, ElmanWarning, ModelFileError, OptionError
 from elman.indexed import Indexed
+from elman.plain import broken_at
 from elman.ragged import Ragged
 
 __all__ = [
@@ -413,13 +414,11 @@ def check_whole(text: str, i: int, name: str) -> None:
 
 def check_pairs(text: str, place: str) -> None:
     """The same for a text at any `place`, which messages begin with."""
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError as error:
+    if (at := broken_at(text)) is not None:
         raise DataError(
-            f"{place}, character {error.start} is {shown(text[error.start])}, one half of a surrogate pair. The text "
-            "was decoded wrongly; read it again as UTF-8, or drop such characters."
-        ) from None
+            f"{place}, character {at} is {shown(text[at])}, one half of a surrogate pair. The text was decoded "
+            "wrongly; read it again as UTF-8, or drop such characters."
+        )
 
 
 def _type(value: Any) -> str:
