@@ -28,9 +28,10 @@ GAP = re.compile(rf"(?<=[{UNSPACED_RANGES}])\s+(?=[{UNSPACED_RANGES}])")
 
 #: Signs that nobody sees and that divide no word, as the inside of a character class: control characters but for white
 #: space, soft hyphen, direction marks, word joiner, invisible operators, byte order mark. Not: zero-width space, which
-#: divides words, and the zero-width joiners, which shape letters and emoji.
+#: divides words, the zero-width joiners, which shape letters and emoji, and the controls from U+0080 to U+009F, which
+#: are dashes, quotes and dots of Windows-1252 that were decoded as Latin-1.
 HIDDEN = (
-    "\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\xad\u061c\u180e\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+    "\x00-\x08\x0e-\x1f\x7f\xad\u061c\u180e\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
     "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0001"
 )
 _HIDDEN = re.compile(f"[{HIDDEN}]")
