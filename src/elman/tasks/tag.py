@@ -278,13 +278,15 @@ class Tagger(TagRows, ColumnTask):
 
         told = validate if len(kept) else None
         self._learn(plan, data.lengths, loss, told, metric, training, checkpoint, resume)
-        if len(kept):
-            said = self._said(self._scores(kept))
-            truth_of_steps, said_of_steps = (list(itertools.chain.from_iterable(part)) for part in (parts[1], said))
-            warn_if_one_answer(truth_of_steps, said_of_steps)
+        if not len(kept):
+            return
+        scores = self._scores(kept)
+        said = self._said(scores)
+        truth_of_steps, said_of_steps = (list(itertools.chain.from_iterable(part)) for part in (parts[1], said))
+        warn_if_one_answer(truth_of_steps, said_of_steps)
         outside = self.spans_ and OUTSIDE in self.classes_
         if outside and sum(len(spans(own)) for own in parts[1]) >= _LEAST_SPANS:
-            self._choose_lean(self._scores(kept), parts[1])
+            self._choose_lean(scores, parts[1])
 
     def _choose_lean(self, scores: Ragged, labels: Sequence[Sequence[Any]]) -> None:
         """Sets `lean_` to what gives spans of the validation part the highest F1; of equal ones the least."""
