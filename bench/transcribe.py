@@ -25,7 +25,7 @@ import results
 
 import elman
 from elman.baselines import Constant, sound
-from elman.transcripts import error_rates
+from elman.metrics import error_rates
 
 
 def an4(data: Path) -> dict[str, tuple[list[Any], list[str]]]:

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from elman.errors import DataError, ShapeError
-from elman.metrics import accuracy, confusion, lower_is_better, macro_f1, per_class
+from elman.history import lower_is_better
+from elman.metrics import accuracy, confusion, macro_f1, per_class
 
 TRUTH, ANSWERS = ["a", "a", "b", "c"], ["a", "b", "b", "b"]
 

@@ -17,10 +17,11 @@ import elman
 from elman.baselines import CommonestTag, Constant, text
 from elman.cli import main
 from elman.features import Text, Tokens, Words
+from elman.metrics import error_rates
 from elman.overlap import bleu, chrf, compared
 from elman.sides import normalized
 from elman.tasks.writing import _formed
-from elman.transcripts import Script, error_rates, transcripts_of
+from elman.transcripts import Script, transcripts_of
 from elman.verse import Verse
 from elman.word_table import WordTable
 

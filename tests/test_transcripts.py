@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from elman.errors import DataError, ModelFileError
+from elman.metrics import error_rates
 from elman.phrases import Phrases
-from elman.transcripts import Script, error_rates, transcripts_of
+from elman.transcripts import Script, transcripts_of
 
 
 @pytest.mark.parametrize(

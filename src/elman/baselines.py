@@ -39,10 +39,9 @@ from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardSc
 
 from elman.errors import DataError, ShapeError
 from elman.features import Columns, Feature, Inputs, Number, Numbers, Text, infer
-from elman.metrics import accuracy
+from elman.metrics import accuracy, error_rates
 from elman.plain import plain_value
 from elman.scripts import canonical
-from elman.transcripts import error_rates
 
 __all__ = [
     "Baseline",

@@ -8,9 +8,8 @@ from typing import Any, Self, overload
 
 from elman.errors import ModelFileError
 from elman.features.base import shown
-from elman.metrics import lower_is_better
 
-__all__ = ["Epoch", "History"]
+__all__ = ["LOWER_IS_BETTER", "Epoch", "History", "lower_is_better"]
 
 _ENDS = ("", "finished", "patience", "interrupted")  # of a training
 
@@ -126,3 +125,32 @@ def _epoch(record: Mapping[str, Any], number: int) -> Epoch:
     if type(values["epoch"]) is not int or values["epoch"] != number or not numbers:
         raise ValueError(f"epoch {number} is {shown(record, 200)}")
     return Epoch(**values, validation=metrics)
+
+
+LOWER_IS_BETTER = frozenset(
+    {
+        "loss",
+        "error",
+        "mae",
+        "mse",
+        "rmse",
+        "mape",
+        "smape",
+        "mase",
+        "crps",
+        "pinball",
+        "perplexity",
+        "wer",
+        "cer",
+        "ter",
+    }
+)  # metrics by the name a task gives them
+
+
+def lower_is_better(metric: str) -> bool:
+    """Whether a smaller value of this metric is the better one: "loss", "mae" … but not "accuracy".
+
+    >>> lower_is_better("val_loss"), lower_is_better("accuracy")
+    (True, False)
+    """
+    return metric.lower().replace("-", "_").rsplit("_", 1)[-1] in LOWER_IS_BETTER

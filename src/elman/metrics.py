@@ -20,42 +20,25 @@ from numpy.typing import NDArray
 
 from elman.errors import DataError, ShapeError
 from elman.plain import plain_value
+from elman.scripts import plain
 
 __all__ = [
-    "LOWER_IS_BETTER",
     "ClassScore",
     "accuracy",
     "checked_weights",
     "confusion",
     "coverage",
-    "lower_is_better",
+    "error_rates",
+    "errors_of",
     "macro_f1",
     "mae",
     "mase",
+    "numbers_of",
     "per_class",
     "r2",
     "rmse",
     "smape",
 ]
-
-LOWER_IS_BETTER = frozenset(
-    {
-        "loss",
-        "error",
-        "mae",
-        "mse",
-        "rmse",
-        "mape",
-        "smape",
-        "mase",
-        "crps",
-        "pinball",
-        "perplexity",
-        "wer",
-        "cer",
-        "ter",
-    }
-)  # metrics by the name a task gives them
 
 
 class ClassScore(NamedTuple):
@@ -66,15 +49,6 @@ class ClassScore(NamedTuple):
     recall: float
     f1: float
     sequences: int
-
-
-def lower_is_better(metric: str) -> bool:
-    """Whether a smaller value of this metric is the better one: "loss", "mae" … but not "accuracy".
-
-    >>> lower_is_better("val_loss"), lower_is_better("accuracy")
-    (True, False)
-    """
-    return metric.lower().replace("-", "_").rsplit("_", 1)[-1] in LOWER_IS_BETTER
 
 
 def accuracy(truth: Sequence[Any], answers: Sequence[Any]) -> float:
@@ -267,3 +241,69 @@ def coverage(truth: Any, low: Any, high: Any) -> float:
     0.5
     """
     return float(np.mean((np.asarray(low) <= truth) & (np.asarray(truth) <= high)))
+
+
+def error_rates(truth: Sequence[str | list[str]], told: Sequence[str | list[str]]) -> dict[str, float]:
+    """Word and character error rate: "wer" and "cer", of texts in the one form of `transcripts_of`.
+
+    >>> error_rates(["GO ON", "STOP"], ["GO", "STOP"])
+    {'wer': 0.3333333333333333, 'cer': 0.3333333333333333}
+    """
+    import jiwer
+
+    pairs = list(zip(truth, told, strict=True))
+    words = [(_as_words(a), _as_words(b)) for a, b in pairs]
+    texts = [(_as_text(a), _as_text(b)) for a, b in pairs]
+    found = {}
+    for name, own in (("wer", words), ("cer", [([*a], [*b]) for a, b in texts])):
+        # Numbers in place of words: jiwer cuts texts at spaces, which items of lists and characters may be.
+        number: dict[str, str] = {}
+        lines = [
+            [" ".join(number.setdefault(word, str(len(number))) for word in side) for side in pair] for pair in own
+        ]
+        full = [pair for pair in lines if pair[0]]
+        put_in = sum(len(told) for truth, told in own if not truth)
+        wrong, count = put_in, 0
+        if full:
+            output = jiwer.process_words([a for a, _ in full], [b for _, b in full])
+            wrong += output.substitutions + output.deletions + output.insertions
+            count = output.hits + output.substitutions + output.deletions
+        found[name] = wrong / max(1, count)
+    return found
+
+
+def _as_words(transcript: str | list[str]) -> list[str]:
+    return [plain(item) for item in transcript] if isinstance(transcript, list) else plain(transcript).split()
+
+
+def _as_text(transcript: str | list[str]) -> str:
+    return " ".join(_as_words(transcript)) if isinstance(transcript, list) else plain(transcript)
+
+
+def errors_of(truth: list[Any], answers: Any) -> dict[str, float]:
+    """Mean absolute error, root of the mean squared error and R2 of one target.
+
+    >>> errors_of([1.0, None, 3.0], [1.0, 5.0, 2.0])["mae"]
+    0.5
+    """
+    pair = _pair(truth, answers)
+    return {metric.__name__: metric(*pair) for metric in (mae, rmse, r2)}
+
+
+def _pair(truth: list[Any], answers: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Truths and answers as numbers [rows], those of every step one after the other."""
+    if truth and isinstance(truth[0], list):
+        if not isinstance(answers, list):  # one answer for all, of a rival
+            answers = [np.full(len(row), one) for row, one in zip(truth, answers, strict=True)]
+        return numbers_of(truth), np.concatenate([np.asarray(row, np.float64) for row in answers])
+    return numbers_of(truth), np.asarray(answers, np.float64)
+
+
+def numbers_of(truth: list[Any]) -> NDArray[np.float64]:
+    """All numbers one after the other, NaN where one is missing.
+
+    >>> numbers_of([[1, None], [2]]).tolist()
+    [1.0, nan, 2.0]
+    """
+    every = [one for row in truth for one in (row if isinstance(row, list) else [row])]
+    return np.array([np.nan if one is None else one for one in every], dtype=np.float64)

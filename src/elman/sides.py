@@ -10,7 +10,6 @@ import torch
 from elman.errors import DataError
 from elman.features import Feature, Text, Tokens, infer
 from elman.features.base import is_missing, listed, shown
-from elman.features.containers import nearest
 from elman.ragged import Ragged
 
 __all__ = [
@@ -18,7 +17,6 @@ __all__ = [
     "Pairs",
     "chosen_unit",
     "joined",
-    "no_column",
     "normalized",
     "pairs_between",
     "pairs_of",
@@ -124,19 +122,6 @@ def pairs_between(sources: Ragged, targets: Ragged, boundary: int) -> Pairs:
     inputs = values.roll(1)
     inputs[offsets[:-1]] = boundary
     return Pairs(sources, Ragged(inputs, offsets), Ragged(values, offsets))
-
-
-def no_column(name: Any, columns: Sequence[str], what: str) -> str:
-    """What is wrong where the option `input` names none of the columns of a frame; `what` is to be read from it.
-
-    >>> no_column(None, ["a", "b"], "texts")
-    "X has the columns 'a', 'b'. Name the one with the texts: input=..."
-    """
-    few = ", ".join(map(repr, columns[:8])) or "no columns"
-    if name is None:
-        return f"X has {'the columns ' * bool(columns)}{few}. Name the one with the {what}: input=..."
-    near = nearest(name, columns)
-    return f"input = {name!r} is no column of X, which has {few}. Name the one with the {what}.{near}"
 
 
 def saved_side(feature: Feature, name: str) -> tuple[dict[str, Any], dict[str, str]]:

@@ -17,7 +17,7 @@ from elman.features.base import check_whole, is_missing, listed, seen
 from elman.plain import plain_text
 from elman.scripts import UNSPACED, plain
 
-__all__ = ["SPELLINGS", "Script", "check_lengths", "error_rates", "transcripts_of"]
+__all__ = ["SPELLINGS", "Script", "check_lengths", "transcripts_of"]
 
 SPELLINGS = ("characters", "words")
 Transcript = str | list[str]
@@ -128,40 +128,3 @@ def check_lengths(codes: Sequence[Sequence[int]], steps: Sequence[int], places: 
                 f"y: sequence {place} has {len(own)} symbols, {equal} of them equal to the one before, which need "
                 f"{needed} steps to be told apart, but it has {there}{after}. Choose a smaller stride, or drop it."
             )
-
-
-def error_rates(truth: Sequence[Transcript], told: Sequence[Transcript]) -> dict[str, float]:
-    """Word and character error rate: "wer" and "cer", of texts in the one form of `transcripts_of`.
-
-    >>> error_rates(["GO ON", "STOP"], ["GO", "STOP"])
-    {'wer': 0.3333333333333333, 'cer': 0.3333333333333333}
-    """
-    import jiwer
-
-    pairs = list(zip(truth, told, strict=True))
-    words = [(_as_words(a), _as_words(b)) for a, b in pairs]
-    texts = [(_as_text(a), _as_text(b)) for a, b in pairs]
-    found = {}
-    for name, own in (("wer", words), ("cer", [([*a], [*b]) for a, b in texts])):
-        # Numbers in place of words: jiwer cuts texts at spaces, which items of lists and characters may be.
-        number: dict[str, str] = {}
-        lines = [
-            [" ".join(number.setdefault(word, str(len(number))) for word in side) for side in pair] for pair in own
-        ]
-        full = [pair for pair in lines if pair[0]]
-        put_in = sum(len(told) for truth, told in own if not truth)
-        wrong, count = put_in, 0
-        if full:
-            output = jiwer.process_words([a for a, _ in full], [b for _, b in full])
-            wrong += output.substitutions + output.deletions + output.insertions
-            count = output.hits + output.substitutions + output.deletions
-        found[name] = wrong / max(1, count)
-    return found
-
-
-def _as_words(transcript: Transcript) -> list[str]:
-    return _symbols(transcript, "words")
-
-
-def _as_text(transcript: Transcript) -> str:
-    return " ".join(_as_words(transcript)) if isinstance(transcript, list) else plain(transcript)

@@ -28,7 +28,7 @@ from elman.options import LAYERS, SIZE, choice, is_whole, share, whole, widths
 from elman.ragged import Ragged
 from elman.tasks.base import Task
 
-__all__ = ["ColumnTask", "check_column", "check_names", "check_table", "count"]
+__all__ = ["ColumnTask", "check_column", "check_names", "check_table", "count", "no_column"]
 
 _Indices = NDArray[np.int64]
 _OF_NUMBERS = tuple(f.name for f in dataclasses.fields(Numbers))
@@ -508,3 +508,16 @@ def check_column(columns: list[str], name: str, what: str, of: str = "column of 
     """
     if name not in columns:
         raise DataError(f"{what} = {name!r} is no {of}, which has {few(columns)}.{nearest(name, columns)}")
+
+
+def no_column(name: Any, columns: Sequence[str], what: str) -> str:
+    """What is wrong where the option `input` names none of the columns of a frame; `what` is to be read from it.
+
+    >>> no_column(None, ["a", "b"], "texts")
+    "X has the columns 'a', 'b'. Name the one with the texts: input=..."
+    """
+    few = ", ".join(map(repr, columns[:8])) or "no columns"
+    if name is None:
+        return f"X has {'the columns ' * bool(columns)}{few}. Name the one with the {what}: input=..."
+    near = nearest(name, columns)
+    return f"input = {name!r} is no column of X, which has {few}. Name the one with the {what}.{near}"

@@ -37,11 +37,11 @@ from elman.history import History
 from elman.mixture import Mixture
 from elman.options import SIZE, choice, is_number, is_whole, reads_symbols, share, whole
 from elman.ragged import Ragged
-from elman.sides import no_column
 from elman.strands import Strands, strands
 from elman.stream import Session
 from elman.tasks.adapting import adapted
 from elman.tasks.base import Task, held_out
+from elman.tasks.columns import no_column
 from elman.tasks.finite import finite
 from elman.tasks.fitted import by_learnt_options
 from elman.tasks.generate_rows import GenerateRows

@@ -11,9 +11,9 @@ from elman import metrics, report
 from elman.baselines import Baseline, majority, rival, sound
 from elman.errors import DataError
 from elman.files import Table
-from elman.tasks.tables import AnswersRows, check_names, is_csv, refuse_gaps, written
+from elman.tasks.tables import AnswersRows, among, labels_of, refuse_gaps, written
 
-__all__ = ["LabelRows", "among", "labels_of"]
+__all__ = ["LabelRows"]
 
 
 class LabelRows(AnswersRows):
@@ -87,29 +87,3 @@ class LabelRows(AnswersRows):
         chances = {written(name): chance for name, chance in answer.probabilities.items()}
         line = f"{answer.label}\t{max(chances.values()):.4f}"
         return line, {"steps": answer.steps, "label": answer.label, "probabilities": chances}
-
-
-def labels_of(table: Table, name: str) -> list[Any]:
-    """The labels of a column, None where one is missing. Raises ``DataError`` for what cannot be labels."""
-    check_names(table, [name])
-    column = table.frame[name]
-    if column.dtype.is_nested() or column.dtype.is_temporal():
-        what = f"holds {column.dtype}. A label is a word or a number."
-        raise DataError(f"{table.path.name}: the column {name!r} {what}")
-    return column.to_list()
-
-
-def among(labels: list[Any], known: Sequence[Any], table: Table, name: str, model: str) -> list[Any]:
-    """The labels as the classes they are; None stays.
-
-    Raises ``DataError`` with the line of one that was never learnt.
-    """
-    if is_csv(table):
-        place = {written(label): label for label in known}
-        labels = [place.get(label, label) if isinstance(label, str) else label for label in labels]
-    classes = {(type(label), label) for label in known}
-    for row, label in enumerate(labels):
-        if label is not None and (type(label), label) not in classes:
-            shown = ", ".join(map(repr, known[:8])) + (f" and {len(known) - 8} more" if len(known) > 8 else "")
-            raise DataError(f"{table.where(row)}: {name} is {label!r}, which {model} never learnt. It knows {shown}.")
-    return labels

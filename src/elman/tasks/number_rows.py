@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from elman import metrics
 from elman.baselines import NumberBaseline, mean, ridge, sound_ridge
 from elman.errors import DataError
 from elman.files import Table
+from elman.metrics import errors_of, numbers_of
 from elman.tasks.tables import AnswersRows, check_names, floats_of
 
-__all__ = ["NumberRows", "errors_of"]
+__all__ = ["NumberRows"]
 
 _Floats = NDArray[np.float64]
 
@@ -94,31 +94,6 @@ class NumberRows(AnswersRows):
         return line, {"steps": answer.steps, "value": value}
 
 
-def errors_of(truth: list[Any], answers: Any) -> dict[str, float]:
-    """Mean absolute error, root of the mean squared error and R2 of one target.
-
-    >>> errors_of([1.0, None, 3.0], [1.0, 5.0, 2.0])["mae"]
-    0.5
-    """
-    pair = _pair(truth, answers)
-    return {metric.__name__: metric(*pair) for metric in (metrics.mae, metrics.rmse, metrics.r2)}
-
-
-def _pair(truth: list[Any], answers: Any) -> tuple[_Floats, _Floats]:
-    """Truths and answers as numbers [rows], those of every step one after the other."""
-    if truth and isinstance(truth[0], list):
-        if not isinstance(answers, list):  # one answer for all, of a rival
-            answers = [np.full(len(row), one) for row, one in zip(truth, answers, strict=True)]
-        return _rows(truth), np.concatenate([np.asarray(row, np.float64) for row in answers])
-    return _rows(truth), np.asarray(answers, np.float64)
-
-
-def _rows(truth: list[Any]) -> _Floats:
-    """All numbers one after the other, NaN where one is missing."""
-    every = [one for row in truth for one in (row if isinstance(row, list) else [row])]
-    return np.array([np.nan if one is None else one for one in every], dtype=np.float64)
-
-
 def _flat(truth: list[Any]) -> _Floats:
-    values = _rows(truth)
+    values = numbers_of(truth)
     return values[~np.isnan(values)]

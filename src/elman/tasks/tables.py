@@ -25,10 +25,12 @@ __all__ = [
     "AnswersRows",
     "OnTables",
     "Scored",
+    "among",
     "check_names",
     "floats_of",
     "is_csv",
     "known_rows",
+    "labels_of",
     "names_in",
     "refuse_gaps",
     "told",
@@ -466,3 +468,29 @@ def _json_list(line: str, number: int) -> Any:
         return json.loads(line)
     except (ValueError, RecursionError) as error:
         raise DataError(f"line {number} of standard input: {line[:40]!r} is no JSON list ({error}).") from None
+
+
+def labels_of(table: Table, name: str) -> list[Any]:
+    """The labels of a column, None where one is missing. Raises ``DataError`` for what cannot be labels."""
+    check_names(table, [name])
+    column = table.frame[name]
+    if column.dtype.is_nested() or column.dtype.is_temporal():
+        what = f"holds {column.dtype}. A label is a word or a number."
+        raise DataError(f"{table.path.name}: the column {name!r} {what}")
+    return column.to_list()
+
+
+def among(labels: list[Any], known: Sequence[Any], table: Table, name: str, model: str) -> list[Any]:
+    """The labels as the classes they are; None stays.
+
+    Raises ``DataError`` with the line of one that was never learnt.
+    """
+    if is_csv(table):
+        place = {written(label): label for label in known}
+        labels = [place.get(label, label) if isinstance(label, str) else label for label in labels]
+    classes = {(type(label), label) for label in known}
+    for row, label in enumerate(labels):
+        if label is not None and (type(label), label) not in classes:
+            shown = ", ".join(map(repr, known[:8])) + (f" and {len(known) - 8} more" if len(known) > 8 else "")
+            raise DataError(f"{table.where(row)}: {name} is {label!r}, which {model} never learnt. It knows {shown}.")
+    return labels

@@ -11,10 +11,9 @@ from elman import metrics
 from elman.baselines import Baseline, NumberBaseline, majority, mean, ridge, rival, sound, sound_ridge
 from elman.errors import DataError
 from elman.files import Table
+from elman.metrics import errors_of
 from elman.tasks.asked import LabelTarget
-from elman.tasks.label_rows import among, labels_of
-from elman.tasks.number_rows import errors_of
-from elman.tasks.tables import AnswersRows, check_names, floats_of, known_rows, written
+from elman.tasks.tables import AnswersRows, among, check_names, floats_of, known_rows, labels_of, written
 
 __all__ = ["TargetRows"]
 

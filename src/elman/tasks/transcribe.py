@@ -36,6 +36,7 @@ from elman.features.base import listed, shown
 from elman.features.sound import is_pair
 from elman.fit_checks import warn_if_one_answer
 from elman.history import History
+from elman.metrics import error_rates
 from elman.options import choice, is_number, is_whole, share, whole
 from elman.phrases import ORDERS, Phrases, Written
 from elman.ragged import Ragged
@@ -46,7 +47,7 @@ from elman.tasks.ctc_network import CtcNetwork, CtcStepper, ragged_of, surprise
 from elman.tasks.finite import finite
 from elman.tasks.fitted import by_learnt_options
 from elman.tasks.transcribe_rows import TranscribeRows
-from elman.transcripts import SPELLINGS, Script, Transcript, check_lengths, error_rates, transcripts_of
+from elman.transcripts import SPELLINGS, Script, Transcript, check_lengths, transcripts_of
 
 __all__ = ["Transcriber"]
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from elman.baselines import Constant
 from elman.errors import DataError
 from elman.files import Table
+from elman.metrics import error_rates
 from elman.tasks.tables import AnswersRows, check_names, is_csv, refuse_gaps
-from elman.transcripts import error_rates
 
 if TYPE_CHECKING:
     import polars as pl

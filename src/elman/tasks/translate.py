@@ -34,20 +34,10 @@ from elman.features.containers import by_name, column_named, column_of, few, nam
 from elman.history import History
 from elman.options import SIZE, choice, is_whole, reads_symbols, share, whole
 from elman.ragged import Ragged
-from elman.sides import (
-    UNITS,
-    Pairs,
-    joined,
-    no_column,
-    normalized,
-    pairs_between,
-    pairs_of,
-    restored_side,
-    saved_side,
-    side,
-)
+from elman.sides import UNITS, Pairs, joined, normalized, pairs_between, pairs_of, restored_side, saved_side, side
 from elman.stream import Session
 from elman.tasks.base import Task, held_out
+from elman.tasks.columns import no_column
 from elman.tasks.finite import finite
 from elman.tasks.fitted import by_learnt_options
 from elman.tasks.translate_rows import TranslateRows
