@@ -29,7 +29,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from elman import Classifier, Encoder, Ragged
-from elman.files import read_table
+from elman.io.tables import read_table
 
 CELLS = ["lstm", "ln_lstm", "min_gru", "min_lstm", "lru"]
 LAYERS = 2

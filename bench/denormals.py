@@ -16,11 +16,11 @@ from pathlib import Path
 
 import results
 import torch
-from layers import LAYERS, PEERS
 from workers import Maker, Side, interleaved
 
 from elman import Classifier
-from elman.files import read_table
+from elman.io.tables import read_table
+from layers import LAYERS, PEERS
 
 REAL = "IMDb, eight epochs"
 REVIEWS, EPOCHS = 6000, 8

@@ -31,8 +31,8 @@ import polars as pl
 import results
 
 from elman import Forecaster
-from elman.metrics import smape
-from elman.seasonal import Ridge, last_season, theta
+from elman.evaluation.metrics import smape
+from elman.tasks.forecast.baselines import Ridge, last_season, theta
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 PUBLISHED = {"seasonal naive": "13.912", "Theta": "18.138"}

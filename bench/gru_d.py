@@ -22,7 +22,7 @@ from torch import nn
 
 from elman import Encoder, Ragged
 from elman.features import Numbers
-from elman.heads import Linear, Pool
+from elman.layers.linear import Linear, Pool
 
 STEPS, COLUMNS, CLASSES, BATCH = 48, 37, 2, 32
 

@@ -11,9 +11,10 @@ from __future__ import annotations
 from functools import partial
 
 import results
-from layers import LAYERS, Layer, ours, padded, ragged_lengths
 from onnx_layer import onnx
 from workers import Maker, interleaved, peak, peaks
+
+from layers import LAYERS, Layer, ours, padded, ragged_lengths
 
 
 def jobs(threads: int) -> dict[str, Layer]:

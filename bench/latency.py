@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 import results
 import torch
-from layers import LAYERS, PEERS, Layer, parts
 from onnx_layer import session
 from torch import Tensor, nn
 from workers import PAUSE, Maker, NotThereError, Side, compare, peaks, workers
 
 import elman
+from layers import LAYERS, PEERS, Layer, parts
 
 STEPS = 1000  # a turn
 Stepper = Callable[[Tensor, Any], tuple[Tensor, Any]]

@@ -13,7 +13,8 @@ from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_
 from workers import NotThereError, Side
 
 import elman
-from elman import Ragged, ops
+from elman import Ragged
+from elman.ops import functional as ops
 
 PEERS: dict[str, Any] = {"LSTM": nn.LSTM, "GRU": nn.GRU, "RNN": nn.RNN}
 LAYERS: dict[str, Any] = {"LSTM": elman.nn.LSTM, "GRU": elman.nn.GRU, "RNN": elman.nn.RNN}

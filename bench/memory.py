@@ -21,8 +21,9 @@ from pathlib import Path
 
 import numpy as np
 import results
-from layers import Layer, ours, packed, padded, ragged_lengths
 from workers import Maker, NotThereError, Side, Worker, need
+
+from layers import Layer, ours, packed, padded, ragged_lengths
 
 Builder = Callable[[Layer], Side]
 SIDES: dict[str, Builder] = {

@@ -16,9 +16,9 @@ import numpy as np
 import results
 from numpy.typing import NDArray
 
+from elman.evaluation.synthetic_gaps import PATTERNS, holes
 from elman.features import Numbers
-from elman.files import read_table
-from elman.missing import PATTERNS, holes
+from elman.io.tables import read_table
 
 FILLS = ("mean", "median", "last", "next", "linear", "seasonal")
 DAY = 24

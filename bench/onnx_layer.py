@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from layers import GATES, Layer, parts
 from torch import Tensor
 from workers import Array, Side, need
+
+from layers import GATES, Layer, parts
 
 ORDER = {"LSTM": (0, 3, 1, 2), "GRU": (1, 0, 2), "RNN": (0,)}  # ONNX has i o f c and z r n; torch i f g o and r z n
 

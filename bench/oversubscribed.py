@@ -20,8 +20,9 @@ from functools import partial
 from pathlib import Path
 
 import results
-from layers import LAYERS, Layer, ours, padded
 from workers import Maker, Side, interleaved
+
+from layers import LAYERS, Layer, ours, padded
 
 THREADS = (2, 4, 16)
 MACHINES = ("quiet", "busy", "quota of 1 core")

@@ -19,8 +19,9 @@ import results
 import torch
 from quality import Split, imdb
 
-from elman import Classifier, ops
-from elman.encoder import PRECISIONS
+from elman import Classifier
+from elman.layers.encoder import PRECISIONS
+from elman.ops import functional as ops
 
 MEASURES = {"both paths": "accuracy", "recurrent path alone": "accuracy_recurrent"}
 

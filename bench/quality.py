@@ -23,8 +23,10 @@ from pathlib import Path
 
 import results
 
-from elman import Classifier, baselines, demo
-from elman.files import read_table
+from elman import Classifier
+from elman.cli import demo
+from elman.evaluation import baselines
+from elman.io.tables import read_table
 
 
 @dataclass
@@ -130,7 +132,7 @@ def main() -> None:
     text = (
         "## Accuracy of `elman.Classifier(seed=...)`, default options, whole test sets\n\n"
         f"Seeds {', '.join(map(str, options.seeds))}. The rival is TF-IDF + logistic regression "
-        f"(`elman.baselines`).\n\n{results.table(head, rows)}"
+        f"(`elman.evaluation.baselines`).\n\n{results.table(head, rows)}"
     )
     results.publish("quality", text, options.write)
 

@@ -56,7 +56,8 @@ def environment(threads: int | None, peers: Sequence[str]) -> str:
     """One paragraph: when, on what, with which versions."""
     import torch  # here, so that a process of another library that imports this file stays free of torch
 
-    from elman import __version__, ops
+    from elman import __version__
+    from elman.ops import functional as ops
 
     core = ops.info()
     versions = [f"torch {torch.__version__}", *(f"{peer} {version(peer)}" for peer in peers)]

@@ -20,10 +20,10 @@ from functools import partial
 
 import results
 import torch
-from layers import LAYERS, Layer, ours, packed, padded, ragged_lengths
 from workers import Maker, Row, interleaved, peak, peaks
 
 from elman import Ragged
+from layers import LAYERS, Layer, ours, packed, padded, ragged_lengths
 
 RAGGED = ragged_lengths()
 JOBS = {

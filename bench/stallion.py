@@ -20,8 +20,8 @@ import polars as pl
 import results
 
 from elman import Forecaster
-from elman.metrics import coverage, mase, smape
-from elman.seasonal import last_season, theta
+from elman.evaluation.metrics import coverage, mase, smape
+from elman.tasks.forecast.baselines import last_season, theta
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 HORIZON, SEASON = 6, 12

@@ -20,10 +20,10 @@ from typing import Any, NamedTuple
 import results
 
 from elman import Tagger
-from elman.baselines import CommonestTag
-from elman.files import read_table
-from elman.metrics import accuracy
-from elman.spans import span_scores
+from elman.evaluation.baselines import CommonestTag
+from elman.evaluation.metrics import accuracy
+from elman.io.tables import read_table
+from elman.tasks.tag.spans import span_scores
 
 Lists = list[list[str]]
 

@@ -21,12 +21,12 @@ from quality import imdb
 from workers import Array, Side, interleaved
 
 from elman import Classifier
-from elman.batches import batches
 from elman.features import Text, Tokens
 from elman.features import base as features
-from elman.losses import cross_entropy
+from elman.layers.losses import cross_entropy
 from elman.ragged import Ragged
-from elman.tasks.network import Network
+from elman.tasks.base.network import Network
+from elman.training.batching import batches
 
 NEVER, ALWAYS = 2**62, features.SHARED  # steps from which to look for symbols that come again
 

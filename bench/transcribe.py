@@ -24,8 +24,8 @@ import numpy as np
 import results
 
 import elman
-from elman.baselines import Constant, sound
-from elman.metrics import error_rates
+from elman.evaluation.baselines import Constant, sound
+from elman.evaluation.metrics import error_rates
 
 
 def an4(data: Path) -> dict[str, tuple[list[Any], list[str]]]:

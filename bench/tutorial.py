@@ -165,7 +165,7 @@ def _model(kind: str) -> Any:
 
     import elman
     from elman.features.base import Embedding
-    from elman.heads import StepDropout
+    from elman.layers.linear import StepDropout
 
     def layer(inputs: int, hidden: int) -> Any:
         return elman.LSTM(inputs, hidden) if kind == "elman" else nn.LSTM(inputs, hidden, batch_first=True)

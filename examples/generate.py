@@ -7,7 +7,7 @@ import argparse
 import random
 
 import elman
-from elman.verse import Verse
+from elman.tasks.generate.constraints import Verse
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--epochs", type=int, help="passes over the training part (default: chosen by its size)")

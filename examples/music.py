@@ -7,7 +7,7 @@ import argparse
 import random
 
 import elman
-from elman.midi import write_midi
+from elman.io.midi import write_midi
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--epochs", type=int, help="passes over the training part (default: chosen by its size)")

@@ -7,7 +7,7 @@ import argparse
 import tempfile
 
 import elman
-from elman.demo import chinese_reviews
+from elman.cli.demo import chinese_reviews
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--limit", type=int, default=8000, help="so many reviews; all but 300 lose their labels")

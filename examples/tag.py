@@ -7,8 +7,8 @@ import argparse
 import random
 
 import elman
-from elman.baselines import CommonestTag
-from elman.spans import span_scores
+from elman.evaluation.baselines import CommonestTag
+from elman.tasks.tag.spans import span_scores
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--epochs", type=int, help="passes over the training part (default: chosen by its size)")

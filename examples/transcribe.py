@@ -8,8 +8,8 @@ import argparse
 import numpy as np
 
 import elman
-from elman.baselines import Constant
-from elman.metrics import error_rates
+from elman.evaluation.baselines import Constant
+from elman.evaluation.metrics import error_rates
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--epochs", type=int, help="passes over the training part (default: chosen by its size)")

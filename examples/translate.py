@@ -8,8 +8,8 @@ import datetime as dt
 import random
 
 import elman
-from elman.overlap import compared
-from elman.word_table import WordTable
+from elman.tasks.translate.ibm_model1 import WordTable
+from elman.tasks.translate.mt_metrics import compared
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--epochs", type=int, help="passes over the training part (default: chosen by its size)")

@@ -14,7 +14,7 @@ from typing import Any
 import safetensors.torch
 from torch import Tensor
 
-from elman import store
+from elman.io import model_folder as store
 
 #: What stands in place of a JSON value; a text is written as it is.
 WRONG: dict[str, str] = {

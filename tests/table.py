@@ -12,8 +12,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from elman import cells, nn, ops, reference
+from elman import cells, nn
 from elman.cells import Cell, Recurrent
+from elman.ops import functional as ops
+from elman.ops import reference
 from elman.ragged import Ragged
 
 

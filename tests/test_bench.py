@@ -68,8 +68,9 @@ def test_layers_agree(cell: str, training: bool, bidirectional: bool) -> None:
 def test_onnx_agrees(cell: str, bidirectional: bool) -> None:
     pytest.importorskip("onnx")
     pytest.importorskip("onnxruntime")
-    from layers import ours
     from onnx_layer import onnx
+
+    from layers import ours
 
     layer = job(cell, training=False, bidirectional=bidirectional)
     assert apart(ours(layer), onnx(layer)) < TOLERANCE

@@ -21,7 +21,7 @@ import torch
 from threadpoolctl import threadpool_limits
 
 import elman
-from elman.cli import main
+from elman.cli.main import main
 from elman.tasks import TASKS
 
 ROOT = Path(__file__).parents[1]

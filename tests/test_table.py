@@ -8,8 +8,9 @@ import pkgutil
 from pathlib import Path
 
 import elman.cells
-from elman import heads, ops
 from elman.cells import CELLS, Cell
+from elman.layers import linear as heads
+from elman.ops import functional as ops
 from table import CELLS as ROWS
 from table import FEATURES, INFERRED, POOLS, TASKS, VARIANTS, pairwise
 
@@ -53,7 +54,9 @@ def test_every_candidate_has_a_row() -> None:
 
 
 def test_every_pool_has_a_row() -> None:
-    assert set(heads.POOLS) == set(POOLS), say(set(heads.POOLS) ^ set(POOLS), "tests/table.py or elman.heads.POOLS")
+    assert set(heads.POOLS) == set(POOLS), say(
+        set(heads.POOLS) ^ set(POOLS), "tests/table.py or elman.layers.linear.POOLS"
+    )
 
 
 def test_every_feature_has_a_row_and_takes_its_column() -> None:

@@ -6,9 +6,10 @@ import argparse
 
 import torch
 
-from elman import Ragged, demo
+from elman import Ragged
+from elman.cli import demo
 from elman.features import Text
-from elman.files import read_table
+from elman.io.tables import read_table
 
 
 def arguments(description: str) -> argparse.Namespace:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from elman import missing, nn
+from elman import nn
 from elman.cells import GRU, GRUD, LRU, LSTM, RNN, ConvLSTM, LayerNormLSTM, MinGRU, MinLSTM
-from elman.encoder import Encoder
 from elman.errors import ElmanError
+from elman.evaluation import synthetic_gaps as missing
+from elman.layers.encoder import Encoder
 from elman.ragged import Ragged
 
 if TYPE_CHECKING:
-    from elman.stream import Session
     from elman.tasks import (
         Classifier,
         Forecaster,
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         Translator,
         load,
     )
+    from elman.tasks.base.session import Session
 
 #: Names that wait until they are used: the tasks bring libraries that take longer to import than torch.
 _LATER = {
@@ -32,7 +33,7 @@ _LATER = {
     "Generator": "elman.tasks",
     "Multitask": "elman.tasks",
     "Regressor": "elman.tasks",
-    "Session": "elman.stream",
+    "Session": "elman.tasks.base.session",
     "Tagger": "elman.tasks",
     "Transcriber": "elman.tasks",
     "Translator": "elman.tasks",

@@ -1,5 +1,5 @@
 // Steps, counted: no allocation after the first, the same bits with help as without, many steppers at once. Built and
-// run by tests/test_stepper.py, plainly and with sanitizers. Prints what went wrong; silent otherwise.
+// run by tests/ops/test_stepper.py, plainly and with sanitizers. Prints what went wrong; silent otherwise.
 #include <sys/wait.h>
 #include <unistd.h>
 

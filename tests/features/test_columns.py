@@ -11,13 +11,13 @@ import polars as pl
 import pytest
 import torch
 
-from elman.batches import pieces
-from elman.bundle import Bundle, cut, groups_of
 from elman.errors import DataError, ModelFileError, OptionError
 from elman.features import STATICS, Category, Columns, Inputs, Number
-from elman.features.gaps import center_and_spread, floats
 from elman.features.kinds import KINDS, kind_of, kinds_of
+from elman.features.missing_values import center_and_spread, floats
+from elman.features.multi_input import Bundle, cut, groups_of
 from elman.ragged import Ragged
+from elman.training.batching import pieces
 
 NAN = float("nan")
 

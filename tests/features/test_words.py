@@ -11,8 +11,8 @@ import torch
 
 from elman.errors import DataError, ModelFileError, OptionError, ShapeError
 from elman.features import Words
+from elman.features.word_chars import Spelled
 from elman.ragged import Ragged
-from elman.spelled import Spelled
 
 DATA = [["The", "cat", "sat"], [], ["the", "dog"]]
 

@@ -10,19 +10,19 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from elman import ops
-from elman.cells.pieces import Pieces, cut
+from elman.cells.resets import Pieces, cut
 from elman.errors import OptionError, ShapeError
-from elman.indexed import Indexed
+from elman.ops import functional as ops
+from elman.ops.stepper import Layer, Stepper
 from elman.ragged import Ragged
-from elman.stepper import Layer, Stepper
+from elman.ragged.indexed import Indexed
 
 #: State has named fields, each [sequences, hidden], and belongs to the caller: a NamedTuple of tensors.
 State = Any
 
 
 class Along(NamedTuple):
-    """What goes along with the inputs of a cell whose gates see the state: see `elman.ops.recur`."""
+    """What goes along with the inputs of a cell whose gates see the state: see `elman.ops.functional.recur`."""
 
     extras: ops.Extras = ops.Extras()
     rows: Tensor | None = None  # the argument `index`
@@ -144,7 +144,7 @@ class Cell(nn.Module):
             raise OptionError("a cell with reverse=True cannot step: it starts at the last step, which is yet to come.")
 
     def stepper(self, sequences: int = 1, weights: str = "float32", threads: int | None = None) -> Stepper:
-        """A compiled stream of steps with the weights as they are now: see ``elman.stepper.Stepper``."""
+        """A compiled stream of steps with the weights as they are now: see ``elman.ops.stepper.Stepper``."""
         return Stepper([self.step_layer()], self.initial_state(1), sequences, weights, threads)
 
     def step_layer(self) -> Layer:

@@ -8,11 +8,11 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from elman import ops
 from elman.cells.base import Along, Cell, State, draw_gates, run_in_pieces
 from elman.cells.lstm import LSTMState
-from elman.convolution import convolve, neighbours
 from elman.errors import OptionError, ShapeError
+from elman.layers.convolution import convolve, neighbours
+from elman.ops import functional as ops
 
 
 class ConvLSTM(Cell):

@@ -8,12 +8,12 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from elman import ops
 from elman.cells.base import Along, Recurrent, State, before
 from elman.cells.gru import GRUState
 from elman.errors import OptionError
+from elman.ops import functional as ops
+from elman.ops.stepper import Layer
 from elman.ragged import Ragged
-from elman.stepper import Layer
 
 FADES = 10.0  # mean gaps over which a value falls to 1/e of its distance to the mean, at first
 LONGEST = 100.0  # mean gaps that the slowest unit remembers, at first; the quickest remembers one

@@ -7,9 +7,9 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from elman import ops
 from elman.cells.base import Along, Cell, State, before, draw_gates, run_in_pieces
 from elman.cells.lstm import LSTMState
+from elman.ops import functional as ops
 from elman.ragged import Ragged
 
 

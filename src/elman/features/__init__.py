@@ -13,6 +13,7 @@ import numpy as np
 from torch import Tensor
 
 from elman.errors import DataError
+from elman.features.audio import Sound, is_pair
 from elman.features.base import Feature, is_frame, is_missing, seen
 from elman.features.category import Category
 from elman.features.chords import Chords
@@ -22,12 +23,11 @@ from elman.features.images import Images
 from elman.features.number import Number
 from elman.features.numbers import Numbers
 from elman.features.references import kind_of_texts
-from elman.features.sound import Sound, is_pair
 from elman.features.static import Static
 from elman.features.text import Text
 from elman.features.tokens import Tokens
 from elman.features.words import Words
-from elman.plain import plain_value
+from elman.validation.plain_values import plain_value
 
 __all__ = [
     "FEATURES",

@@ -19,9 +19,9 @@ from narwhals.exceptions import NarwhalsError
 from torch import Tensor, nn
 
 from elman.errors import DataError, ElmanWarning, ModelFileError, OptionError
-from elman.indexed import Indexed
-from elman.plain import broken_at
 from elman.ragged import Ragged
+from elman.ragged.indexed import Indexed
+from elman.validation.plain_values import broken_at
 
 __all__ = [
     "LARGEST",

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from elman.errors import DataError, ModelFileError, OptionError
 from elman.features.base import check_whole, checked, is_missing, listed, seen
 from elman.features.static import Static
-from elman.plain import plain_value
+from elman.validation.plain_values import plain_value
 
 __all__ = ["Category", "CategoryRow"]
 

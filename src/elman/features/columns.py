@@ -15,12 +15,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from elman.bundle import Bundle
 from elman.errors import DataError, ModelFileError, OptionError
 from elman.features.base import Feature, is_missing, listed
 from elman.features.category import Category
-from elman.features.gaps import floats
 from elman.features.kinds import STATIC
+from elman.features.missing_values import floats
+from elman.features.multi_input import Bundle
 from elman.features.number import Number
 from elman.features.numbers import Numbers
 from elman.features.static import Static

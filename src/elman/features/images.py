@@ -11,11 +11,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from elman.convolution import convolve, neighbours
 from elman.errors import DataError, ModelFileError, OptionError
 from elman.features.base import LARGEST_SCALED, Feature, checked, is_missing, listed, of_lengths, seen, shown
-from elman.features.gaps import center_and_spread
-from elman.heads import Linear
+from elman.features.missing_values import center_and_spread
+from elman.layers.convolution import convolve, neighbours
+from elman.layers.linear import Linear
 from elman.ragged import Ragged
 
 __all__ = ["Images"]

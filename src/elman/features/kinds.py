@@ -12,7 +12,7 @@ from elman.errors import DataError
 from elman.features.base import is_missing, listed, of_categories, seen
 from elman.features.containers import few, nearest
 from elman.features.references import are_sound_names, check_no_lists
-from elman.plain import plain_value
+from elman.validation.plain_values import plain_value
 
 __all__ = ["KINDS", "STATIC", "kind_of", "kinds_of"]
 

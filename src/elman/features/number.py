@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from elman.errors import DataError, ModelFileError, OptionError
 from elman.features.base import LARGEST_SCALED, checked, is_missing, listed, seen
-from elman.features.gaps import center_and_spread
+from elman.features.missing_values import center_and_spread
 from elman.features.static import Static
 
 __all__ = ["Number"]

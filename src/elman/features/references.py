@@ -11,7 +11,7 @@ from typing import Any
 
 from elman.errors import DataError
 from elman.features.base import shown
-from elman.waves import shown_path
+from elman.io.audio import shown_path
 
 __all__ = ["are_sound_names", "check_no_lists", "kind_of_texts"]
 

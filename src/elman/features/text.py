@@ -30,9 +30,9 @@ from elman.features.base import (
     vocabulary_problems,
     warn_if_unknown,
 )
-from elman.plain import plain_text
+from elman.features.unicode import GAP, HIDDEN, UNSPACED, UNSPACED_RANGES
 from elman.ragged import Ragged
-from elman.scripts import GAP, HIDDEN, UNSPACED, UNSPACED_RANGES
+from elman.validation.plain_values import plain_text
 
 __all__ = ["Text"]
 

@@ -27,8 +27,8 @@ from elman.features.base import (
     vocabulary_problems,
     warn_if_unknown,
 )
-from elman.plain import plain_value
 from elman.ragged import Ragged
+from elman.validation.plain_values import plain_value
 
 __all__ = ["Tokens"]
 

@@ -11,16 +11,16 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from elman.encoder import Encoder
 from elman.errors import DataError, ModelFileError, OptionError
 from elman.features.base import SIZE, Embedding, Feature, checked, grouped, is_number, is_whole, of_lengths, shown
-from elman.features.looks import FILE as LOOKS
-from elman.features.looks import KINDS, Looks, kind
 from elman.features.tokens import Tokens, _sequences
-from elman.heads import StepDropout
+from elman.features.unicode import canonical
+from elman.features.word_chars import Spelled
+from elman.features.word_shape import FILE as LOOKS
+from elman.features.word_shape import KINDS, Looks, kind
+from elman.layers.encoder import Encoder
+from elman.layers.linear import StepDropout
 from elman.ragged import Ragged
-from elman.scripts import canonical
-from elman.spelled import Spelled
 
 __all__ = ["WordReader", "Words"]
 
@@ -35,8 +35,8 @@ class Words(Feature):
     Words are read with their accents composed (NFC) and without hidden signs such as soft hyphens. The vocabulary is
     that of `Tokens`; with `lower` the words in it are lower-case, while the characters stay as they are. A character
     that training never showed is character 0, a word is cut after `longest` characters. What words look like as a whole
-    is in `elman.features.looks`. Raises `DataError` and `OptionError` as `Tokens` does; numbers are spelled with their
-    digits.
+    is in `elman.features.word_shape`. Raises `DataError` and `OptionError` as `Tokens` does; numbers are spelled with
+    their digits.
 
     >>> words = Words().fit([["The", "cat"], ["the", "dog", "sat"]])
     >>> found = words.transform([["the", "cats"], []])
@@ -172,7 +172,7 @@ class WordReader(nn.Module):
 
     Each distinct spelling of a batch is read once; while training a share of what is said of it is dropped. Sources:
     Ling et al., "Finding function in form", 2015; Lample et al., "Neural architectures for named entity recognition",
-    2016; looks: `elman.features.looks`.
+    2016; looks: `elman.features.word_shape`.
 
     >>> words = Words(characters=4, looks=2).fit([["a", "cat"]])
     >>> words.module(8)(words.transform([["a", "cat", "sat"]])).values.shape

@@ -11,18 +11,18 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from elman import store
 from elman.errors import ModelFileError
 from elman.features.base import shown
-from elman.tasks.base import Task
-from elman.tasks.classify import Classifier
-from elman.tasks.forecast import Forecaster
-from elman.tasks.generate import Generator
-from elman.tasks.multitask import Multitask
-from elman.tasks.regress import Regressor
-from elman.tasks.tag import Tagger
-from elman.tasks.transcribe import Transcriber
-from elman.tasks.translate import Translator
+from elman.io import model_folder as store
+from elman.tasks.base.task import Task
+from elman.tasks.classify.estimator import Classifier
+from elman.tasks.forecast.estimator import Forecaster
+from elman.tasks.generate.estimator import Generator
+from elman.tasks.multitask.estimator import Multitask
+from elman.tasks.regress.estimator import Regressor
+from elman.tasks.tag.estimator import Tagger
+from elman.tasks.transcribe.estimator import Transcriber
+from elman.tasks.translate.estimator import Translator
 
 __all__ = [
     "TASKS",

@@ -1,0 +1,213 @@
+"""`elman fit <task> FILE`: learn from a table. The flags are the fields of the task's dataclass."""
+
+import functools
+import inspect
+import os
+import shlex
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import App, Parameter
+
+from elman.cli.console import end, print_json, stopping
+from elman.cli.flags import field_parameters, parameter
+from elman.cli.parameters import File, Json, NoHeader, refuse_inside_model
+from elman.errors import ModelFileError, OptionError, TrainingError
+
+if TYPE_CHECKING:
+    from elman.io.tables import Table
+    from elman.tasks import Task
+
+__all__ = ["fit_commands"]
+
+
+def fit_commands(tokens: Sequence[str]) -> App:
+    """`elman fit` with a command for each task, or for the one that is named; only where `fit` is asked for.
+
+    The flags need the tasks, and take a while to make.
+    """
+    fit = App(name="fit", help="Train a model on a table: elman fit classify FILE ...", help_epilogue="")
+    if tokens and tokens[0] == "fit":
+        from elman.tasks import TASKS
+
+        named = tokens[1] if len(tokens) > 1 else ""
+        for verb, task in {named: TASKS[named]}.items() if named in TASKS else TASKS.items():
+            example = f"Example: elman fit {verb} {task.example} --out model"
+            fit.command(_fit_command(task, tokens), name=verb, help=task.says, help_epilogue=example)
+    return fit
+
+
+def _fit_command(task: "type[Task]", tokens: Sequence[str]) -> Callable[..., int]:
+    """The function behind `elman fit <task>`: its parameters are the few below and then the fields of the task."""
+
+    def command(file: str, **given: Any) -> int:
+        return _fit(task, tokens, file, **given)
+
+    flag = functools.partial(Parameter, negative="", show_default=False)
+    own = [
+        parameter("out", Annotated[str, Parameter(help="the folder to save the model to; a model there is replaced")]),
+        parameter("resume", Annotated[bool, flag(help="go on with the run in --out that was broken off")], False),
+        parameter("restart", Annotated[bool, flag(help="drop the run in --out that was broken off")], False),
+        parameter("no_header", NoHeader, False),
+        parameter("json", Json, False),
+    ]
+    if task.target_says:
+        own.insert(0, parameter("target", Annotated[str, Parameter(name=task.target_flags, help=task.target_says)]))
+    fields = field_parameters(task, ungrouped=["input"])  # which stands with the other columns
+    first = [inspect.Parameter("file", inspect.Parameter.POSITIONAL_ONLY, annotation=File)]
+    first += [fields.pop("input")] if "input" in fields else []
+    parameters = [*first, *own, *fields.values()]
+    command.__signature__ = inspect.Signature(parameters, return_annotation=int)  # type: ignore[attr-defined]
+    command.__annotations__ = {p.name: p.annotation for p in parameters}
+    return command
+
+
+def _fit(
+    task: "type[Task]",
+    tokens: Sequence[str],
+    file: str,
+    *,
+    out: str,
+    target: str = "",
+    resume: bool = False,
+    restart: bool = False,
+    no_header: bool = False,
+    json: bool = False,
+    **options: Any,
+) -> int:
+    if target and not task.target_says:  # a field of the task
+        options["target"] = target
+    again = f"Go on with: {shlex.join(['elman', *tokens, *([] if resume else ['--resume'])])}"
+    made: Any = task(**options)
+    saved = False
+    with stopping() as stop:
+        try:
+            table = _learn(made, file, not no_header, out=out, target=target, resume=resume, restart=restart)
+            made.save(out)
+            saved = True
+            result = _fit_result(made, out, table)
+            if json:
+                print_json(result)
+            else:
+                _show_fit(result, made, table.frame.height)
+            if made.history_.interrupted:
+                return end(f"stopped by {stop.name}: the best model so far is in {out}. {again}", stop.code)
+        except KeyboardInterrupt:
+            if saved:
+                return end(f"stopped by {stop.name}: the model is in {out}.", stop.code)
+            if not (_checkpoint(out) / "config.json").exists():
+                raise
+            begun = bool(getattr(made, "history_", None))
+            when = "before it could be saved" if begun else "before an epoch was finished"
+            return end(f"stopped by {stop.name} {when}: no model was saved. {again}", stop.code)
+    return 0
+
+
+def _learn(made: Any, file: str, header: bool, *, out: str, target: str, resume: bool, restart: bool) -> "Table":
+    """Fits the task to the file. Raises KeyboardInterrupt where that was stopped before there was anything to save."""
+    from elman.cli.model_source import read, relative, sha256
+    from elman.tasks.base.table_adapter import names_in
+
+    if problems := made.problems():
+        raise OptionError("; ".join(problems))
+    _check_out(out, resume, restart)
+    inputs = getattr(made, "input", None)
+    both = {inputs} if isinstance(inputs, str) else set(inputs or ())
+    if target in both:
+        raise OptionError(f"--input and --target both name the column {target!r}. Name two.")
+    table = read(file, header=header)
+    names = names_in(table, target) if made.target_says else []
+    learnt = names if made.target_says else [made.target] if hasattr(made, "target") else []
+    source: dict[str, Any] = {"file": relative(file, out), "file SHA-256": sha256(file)}
+    if learnt:
+        source = {"target": learnt[0] if len(learnt) == 1 else learnt, **source}
+    if restart:
+        shutil.rmtree(_checkpoint(out), ignore_errors=True)
+    try:
+        made.fit_table(table, names, out=out, resume=resume)
+    except TrainingError as error:
+        made.data_ |= source
+        raise TrainingError(f"{error} {_saved_what_was_learnt(made, out)}") from error
+    made.data_ |= source
+    if made.history_.interrupted and not made.history_.best:
+        raise KeyboardInterrupt
+    return table
+
+
+def _checkpoint(out: str) -> Path:
+    from elman.io import model_folder as store
+
+    return Path(os.path.realpath(out)) / store.CHECKPOINT
+
+
+def _check_out(out: str, resume: bool, restart: bool) -> None:
+    """Refuse, before hours of training, what could not be saved or would be lost."""
+    from elman.io import model_folder as store
+
+    if resume and restart:
+        raise OptionError("--resume goes on with a run and --restart drops it. Give one of them.")
+    refuse_inside_model(out)
+    folder = Path(os.path.realpath(out))
+    store.check_replaceable(folder)
+    parent = next(path for path in (folder, *folder.parents) if path.exists())
+    if not (parent.is_dir() and os.access(parent, os.W_OK | os.X_OK)):
+        raise ModelFileError(f"{out} cannot be written: {parent} is no folder that you may write to. Choose another.")
+    if (_checkpoint(out) / store.CONFIG).exists():
+        if not (resume or restart):
+            raise OptionError(
+                f"{out} holds a run that was broken off. Go on with it (--resume) or drop it (--restart)."
+            )
+    elif resume and (folder / store.CONFIG).exists():
+        raise OptionError(f"{out} holds a finished model and no broken run. Train anew without --resume.")
+
+
+def _saved_what_was_learnt(clf: Any, out: str) -> str:
+    """After a loss that became NaN: the best weights become a model, unless one is there that they would replace.
+
+    The checkpoint goes, since a run resumed from it would end in the same place.
+    """
+    from elman.io import model_folder as store
+
+    if (Path(out) / store.CONFIG).exists():
+        shutil.rmtree(_checkpoint(out), ignore_errors=True)
+        return f"The model that was in {out} before is unchanged."
+    clf.save(out)
+    return f"They are saved in {out}."
+
+
+def _fit_result(made: Any, out: str, table: "Table") -> dict[str, Any]:
+    history = made.history_
+    best = history.best_epoch
+    return {
+        "model": out,
+        "file": str(table.path),
+        **made.outcome(table.frame.height),
+        "epochs": len(history),
+        "best_epoch": history.best,
+        "stopped": history.stopped,
+        "validation": dict(made.metrics_),
+        "training_seconds": round(sum(epoch.seconds for epoch in history), 3),
+        "steps_per_second": round(best.steps_per_second) if best else None,
+    }
+
+
+def _show_fit(result: Mapping[str, Any], made: Any, rows: int) -> None:
+    print(made.summary(rows))
+    scores = ", ".join(f"{name.replace('_', ' ')} {value:.4f}" for name, value in result["validation"].items())
+    how = f", answered by {made.validated_by}" if made.validated_by else ""
+    epochs = f"epoch {result['best_epoch']} of {result['epochs']}, {result['training_seconds']:,.1f} s"
+    if scores:
+        print(f"validation part, which chose the epoch{how}: {scores} ({epochs})")
+    else:
+        print(f"nothing was held out to measure ({epochs})")
+    print(f"saved in {result['model']}")
+    model, suffix = shlex.join([result["model"]]), _suffix(result["file"])
+    print(f"next: elman score {model} test{suffix} --baseline    elman predict {model} new{suffix}")
+
+
+def _suffix(file: str) -> str:
+    """The suffix of a table, with that of its compression."""
+    *_, kind, last = ["", *Path(file).suffixes] if Path(file).suffixes else ["", ""]
+    return kind + last if last in (".gz", ".xz") else last

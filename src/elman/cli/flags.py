@@ -1,0 +1,156 @@
+"""Flags from a dataclass: names, types, defaults and comments of its fields, so that nothing is listed twice.
+
+The comments are read from the source. One flag may hold one value or several, `--hidden 128` or `--hidden 128,64`.
+"""
+
+import ast
+import dataclasses
+import functools
+import inspect
+import io
+import json
+import re
+import textwrap
+import tokenize
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
+
+from cyclopts import Group, Parameter
+
+__all__ = ["field_comments", "field_parameters", "parameter"]
+
+
+def parameter(name: str, annotation: Any, default: Any = inspect.Parameter.empty) -> inspect.Parameter:
+    """A parameter that is given by its name; without a `default` it must be given.
+
+    >>> print(parameter("limit", int, 10))
+    limit: int = 10
+    """
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+
+
+def field_parameters(kind: type, ungrouped: Sequence[str] = ()) -> dict[str, inspect.Parameter]:
+    """A parameter for each field of a dataclass: the field's name, type, default and comment, under its heading.
+
+    Every field has a default. Those named in `ungrouped` stand under no heading.
+
+    >>> from elman.training.loop import Training
+    >>> print(field_parameters(Training)["clip"].default)
+    1.0
+    """
+    hints, notes, groups = typing.get_type_hints(kind), field_comments(kind), dict[str, Group]()
+    defaults, made = kind(), {}
+    for place, field in enumerate(dataclasses.fields(kind)):
+        heading, comment = notes.get(field.name, ("options", ""))
+        group = groups.setdefault(heading, Group(heading[:1].upper() + heading[1:], sort_key=100 + place))
+        hint = hints[field.name]
+        more = _several_at_once(hint) if _holds_several(hint) else {}
+        if field.name not in ungrouped:
+            more["group"] = group
+        annotation: Any = Annotated[hint, Parameter(help=comment, **more)]
+        made[field.name] = parameter(field.name, annotation, getattr(defaults, field.name))
+    return made
+
+
+def _several_at_once(hint: Any) -> dict[str, Any]:
+    """What the parser must know of a flag whose one word may be several values."""
+    return {
+        "converter": _several,
+        "n_tokens": 1,
+        "accepts_keys": False,
+        "negative": "",
+        "json_list": False,
+        "json_dict": False,
+        "metavar": _metavar(hint),
+    }
+
+
+def _parts(hint: Any) -> list[Any]:
+    return list(typing.get_args(hint)) if typing.get_origin(hint) in (typing.Union, types.UnionType) else [hint]
+
+
+def _holds_several(hint: Any) -> bool:
+    return any(typing.get_origin(part) not in (None, typing.Literal) for part in _parts(hint))
+
+
+def _metavar(hint: Any) -> str:
+    names = {int: "INT", float: "FLOAT", str: "STR"}
+    shown = []
+    for part in _parts(hint):
+        inner = [names.get(a, "STR") for a in typing.get_args(part)]
+        if issubclass(typing.get_origin(part) or object, Mapping):
+            shown.append("JSON")
+        elif inner:
+            shown.append(f"{inner[0]},{inner[0]},...")
+        elif part is not types.NoneType:
+            shown.append(names.get(part, "STR"))
+    return "|".join(shown)
+
+
+def _several(hint: Any, tokens: Sequence[Any]) -> Any:
+    """A value that may be one or several: 128, 128,64, a JSON list or object, none, or a word.
+
+    >>> from types import SimpleNamespace
+    >>> [_several(None, [SimpleNamespace(value=text)]) for text in ("128", "128,64", "none", "balanced")]
+    [128, [128, 64], None, 'balanced']
+    """
+    if len(tokens) > 1:
+        raise ValueError(f"{tokens[0].keyword} was given twice. Several values stand behind one, with commas between.")
+    text = tokens[0].value.strip()
+    if text.lower() in ("none", "null"):
+        return None
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        pass
+    if "," in text and text[:1] not in "[{":
+        return [_several(hint, [types.SimpleNamespace(value=part)]) for part in text.split(",")]
+    return text
+
+
+def field_comments(kind: type) -> dict[str, tuple[str, str]]:
+    """For each field of a dataclass, those it inherits included, the heading it stands under and its comment.
+
+    The comment begins behind the field; lines after it that hold only a comment and are indented deeper go on with it.
+    A comment on a line of its own is a heading for the fields below; without one it is the name of the class. Empty
+    where Python has no source.
+    """
+    found: dict[str, tuple[str, str]] = {}
+    for base in reversed(kind.__mro__):
+        if dataclasses.is_dataclass(base) and inspect.get_annotations(base):
+            try:
+                found |= _own_comments(base)
+            except (OSError, TypeError, SyntaxError):
+                continue
+    return found
+
+
+@functools.cache  # the tasks share most of their bases, and reading source takes a while
+def _own_comments(kind: type) -> dict[str, tuple[str, str]]:
+    source = textwrap.dedent(inspect.getsource(kind))
+    body = typing.cast(ast.ClassDef, ast.parse(source).body[0]).body
+    fields = [node for node in body if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)]
+    if not fields:
+        return {}
+    last = {node.end_lineno: typing.cast(ast.Name, node.target).id for node in fields}
+    column = fields[0].col_offset
+    lines = source.splitlines()
+    until = next((node.lineno for node in body if node.lineno > fields[-1].lineno), len(lines) + 1)
+    heading, field = kind.__name__, ""
+    found: dict[str, tuple[str, str]] = {}
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        (line, start), text = token.start, re.sub(r"^# type: ignore\[[^]]*\] *#?|^#+", "", token.string)
+        if token.type != tokenize.COMMENT or not fields[0].lineno - 3 <= line < until:
+            continue
+        if line in last:
+            field = last[line]
+            found[field] = (heading, text.strip())
+        elif not lines[line - 1][:start].strip() and field and (start > column or text.startswith("  ")):
+            found[field] = (found[field][0], f"{found[field][1]} {text.strip()}")
+        elif start == column:
+            heading, field = text.strip(), ""
+    for node in fields:  # a field without a comment has the heading of its neighbours
+        found.setdefault(typing.cast(ast.Name, node.target).id, (kind.__name__, ""))
+    return found

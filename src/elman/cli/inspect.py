@@ -1,0 +1,76 @@
+"""`elman inspect`: what the gradient of a saved model does on its way back through time, on the sequences of a file."""
+
+import json as json_module
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from elman.cli.parameters import Input, NoHeader
+from elman.errors import OptionError
+from elman.io.atomic_write import write_file
+
+__all__ = ["inspect"]
+
+
+def inspect(
+    model: Annotated[str, Parameter(help="the folder of a model")],
+    /,
+    *,
+    data: Annotated[str, Parameter(help="a table: .csv .tsv .jsonl (also .gz .xz) or .parquet")],
+    target: Annotated[
+        str | None, Parameter(help="the column with the true answers, or several; default: as in training")
+    ] = None,
+    input: Input = None,
+    no_header: NoHeader = False,
+    sequences: Annotated[int, Parameter(help="how many of the sequences to look at, evenly chosen")] = 100,
+    out: Annotated[str | None, Parameter(help="draw the gradient and the gates into this PNG")] = None,
+    json: Annotated[
+        bool,
+        Parameter(
+            name="--json", negative="", show_default=False, help="print JSON for machines instead of text for people"
+        ),
+    ] = False,
+) -> None:
+    """Where the gradient vanishes or explodes, how far back a model remembers, and what to change.
+
+    Without the column of true answers the model's own answers count as true.
+    """
+    from elman.cli.model_source import read
+    from elman.evaluation import tables as report
+    from elman.tasks import load
+    from elman.tasks.base.table_adapter import names_in, told
+
+    _check_picture(out)
+    task = load(model)
+    table = read(data, header=not no_header)
+    names = task.target_names() if target is None else names_in(table, target)
+    truth = names if set(names) <= set(table.frame.columns) else []
+    found = told(lambda: task.diagnose(*task.inspected(table, truth, model, input), sequences=sequences), table)
+    if out is not None:
+        _write_picture(out, found.picture(Path(model).resolve().name))
+    if json:
+        print(json_module.dumps({"model": model, "file": data, **found.to_json()}, ensure_ascii=False, allow_nan=False))
+        return
+    report.show(*found.tables(), str(found))
+    if sys.stdout is not None and out is not None and Path(out).exists():
+        print(f"drawn in {out}")
+
+
+def _check_picture(out: str | None) -> None:
+    """Refuses, before any work, a file that no picture can be written to."""
+    if out is None:
+        return
+    if not out.lower().endswith(".png"):
+        raise OptionError(f"--out {out} is drawn as a PNG. Call it {Path(out).with_suffix('.png')}.")
+    folder = Path(out).resolve().parent
+    if not folder.is_dir():
+        raise OptionError(f"--out {out}: there is no folder {folder}. Make it first.")
+    if (folder / "config.json").is_file():
+        raise OptionError(f"--out {out} lies within a model folder, which would be refused afterwards. Choose another.")
+
+
+def _write_picture(out: str, picture: Any) -> None:
+    if picture is not None:
+        write_file(out, picture)

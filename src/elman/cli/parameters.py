@@ -1,0 +1,42 @@
+"""What several commands take: files, models, and where they may write."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from elman.errors import OptionError
+
+__all__ = ["File", "Input", "Json", "Model", "NoHeader", "Target", "refuse_inside_model"]
+
+File = Annotated[str, Parameter(help="a table: .csv .tsv .jsonl .conllu .conll .txt (also .gz .xz) or .parquet")]
+Model = Annotated[str, Parameter(help="the folder of a model")]
+Json = Annotated[
+    bool,
+    Parameter(
+        name="--json", negative="", show_default=False, help="print JSON for machines instead of text for people"
+    ),
+]
+Input = Annotated[
+    str | None, Parameter(help="the column to read, or several with commas between them; default: as in training")
+]
+NoHeader = Annotated[
+    bool,
+    Parameter(
+        name="--no-header",
+        negative="",
+        show_default=False,
+        help="the first line of a .csv or .tsv is no header: its columns are column_1, column_2 ...",
+    ),
+]
+Target = Annotated[str | None, Parameter(help="the column with the true labels; default: as in training")]
+
+
+def refuse_inside_model(out: str) -> None:
+    """A model folder is whole or refused: nothing may be written into one, which would make it unusable."""
+    from elman.io.model_folder import is_model
+
+    for folder in Path(os.path.realpath(out)).parents:
+        if is_model(folder):
+            raise OptionError(f"{out} lies within the model {folder}. Choose a place outside it.")

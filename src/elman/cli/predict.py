@@ -1,0 +1,155 @@
+"""`elman predict` and `elman score`: what a model says of a table, and how good that is beside a simple rival."""
+
+import dataclasses
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from elman.cli.console import print_json
+from elman.cli.parameters import File, Input, Json, Model, NoHeader, Target, refuse_inside_model
+from elman.errors import OptionError
+
+__all__ = ["predict", "score"]
+
+Windows = Annotated[int | None, Parameter(help="of forecasters: score the last so many forecasts; default: one")]
+Step = Annotated[
+    int | None, Parameter(help="with --windows: steps from one forecast to the next; default: the horizon")
+]
+
+Beam = Annotated[int | None, Parameter(help="of models that search: beginnings of an answer that are kept; 1: greedy")]
+
+
+def predict(
+    model: Model,
+    file: File,
+    /,
+    *,
+    out: Annotated[str | None, Parameter(help="write the table here; default: print it")] = None,
+    input: Input = None,
+    beam: Beam = None,
+    no_header: NoHeader = False,
+    json: Json = False,
+) -> None:
+    """Answer every row of a table: its columns, and the answer beside them.
+
+    To stdout the table goes as CSV, or TSV or JSON lines where the file is one; with --json as JSON lines. A CoNLL file
+    whose words are labelled comes back as it was, with the labels in it: in CoNLL-U in their column, else as the last.
+    """
+    from elman.cli.model_source import kind_to_print, read
+    from elman.io.tables import check_columns, check_place, conll_kind, write_answers, write_table
+    from elman.tasks import load
+
+    if out is not None:
+        refuse_inside_model(out)
+    elif sys.stdout is None:
+        raise OptionError("there is no standard output to print to. Name a file with --out.")
+    task = _searching(load(model), model, beam)
+    table = read(file, header=not no_header)
+    names = _answered(task)
+    same = conll_kind(file) is not None and (not json if out is None else conll_kind(file) == conll_kind(out))
+    same = same and task.labels_steps
+    kind = None if out is not None else "jsonl" if json else kind_to_print(table)
+    if out is not None and not same:
+        check_place(out)
+    if task.keeps_columns and not same:  # before hours of answering
+        check_columns(table.frame, out, kind)
+        check_columns(_first_answer(task, table, input, names), out, kind)
+    answered = task.answer_table(table, input, names)
+    if same:
+        write_answers(table.path, names[0], answered[f"predicted_{names[0]}"].to_list(), out)
+    else:
+        write_table(answered, out, kind=kind)
+
+
+def score(
+    model: Model,
+    file: File,
+    /,
+    *,
+    baseline: Annotated[
+        bool, Parameter(negative="", help="train the simple rival on the training file and score it too")
+    ] = False,
+    train: Annotated[str | None, Parameter(help="with --baseline: the training file, where it moved")] = None,
+    input: Input = None,
+    target: Target = None,
+    beam: Beam = None,
+    windows: Windows = None,
+    step: Step = None,
+    no_header: NoHeader = False,
+    json: Json = False,
+) -> None:
+    """How good a model is on a table with true answers, and with --baseline how good a simple rival is.
+
+    Of a forecaster the next forecast is scored, from where training ended; with --windows the last of the table.
+    """
+    from elman.cli.model_source import read, source, training_table
+    from elman.tasks import load
+
+    task = _searching(load(model), model, beam)
+    table = read(file, header=not no_header)
+    names = source(task, model, target, table)
+    more = _windows(task, model, windows, step)
+    scored = task.score_table(table, input, names, model, **more)
+    counted = {} if scored.rows is None else {"sequences": scored.rows}
+    result = {"model": model, "file": file, **counted, **scored.scores, **scored.details}
+    if baseline or train is not None:
+        result["baselines"] = task.rivals_on(
+            lambda: training_table(task, model, train, header=not no_header), table, names, model, **more
+        )
+    if json:
+        print_json(result)
+    else:
+        _show_scores(result, list(scored.scores), scored.tables, scored.said)
+
+
+def _first_answer(task: Any, table: Any, input: str | None, names: list[str]) -> Any:
+    """The answer for the first row, in a table; without a column where that row cannot be answered by itself."""
+    from elman.errors import ElmanError
+
+    first = dataclasses.replace(table, frame=table.frame[:1])
+    try:
+        return task.answer_table(first, input, names)
+    except ElmanError:  # said when all rows are answered
+        return table.frame[:, :0]
+
+
+def _searching(task: Any, model: str, beam: int | None) -> Any:
+    """The task, with the width of the beam where one is given."""
+    if beam is not None:
+        if not hasattr(task, "beam"):
+            says = f"{model} is a model for the task {task.task!r}, which searches nothing"
+            raise OptionError(f"{says}. Leave --beam out.")
+        task.beam = beam
+        if problems := task.problems():
+            raise OptionError("; ".join(problems))
+    return task
+
+
+def _answered(task: Any) -> list[str]:
+    """What the answers are called after: what was learnt, "y" where that had no name."""
+    return (task.target_names() or ["y"]) if task.target_says else task.target_names()
+
+
+def _windows(task: Any, model: str, windows: int | None, step: int | None) -> dict[str, int | None]:
+    """What `score_table` is told of windows, where any of it is given."""
+    given = {"windows": windows, "step": step}
+    named = [name for name, value in given.items() if value is not None]
+    if named and not task.has_windows:
+        says = f"{model} is a model for the task {task.task!r}, which answers each row"
+        raise OptionError(f"{says}. Leave --{named[0]} out.")
+    return given if named else {}
+
+
+def _show_scores(result: Mapping[str, Any], scores: Sequence[str], tables: Sequence[Any], said: str) -> None:
+    from elman.evaluation import tables as report
+
+    rows = {str(result["model"]): {name: result[name] for name in scores}}
+    for other in result.get("baselines", ()):
+        rows[other["name"]] = {name: other[name] for name in scores if name in other}
+    if "sequences" in result:
+        print(f"{result['sequences']:,} sequences of {result['file']}")
+    if said:
+        print(f"{said}, of {result['file']}")
+    report.show(report.comparison_table(rows), *tables)

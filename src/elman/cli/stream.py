@@ -1,0 +1,90 @@
+"""`elman stream MODEL`: the answer so far after each line of standard input."""
+
+import inspect
+import itertools
+import sys
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from elman.cli.console import note, one_line, print_json
+from elman.cli.parameters import Json, Model
+from elman.errors import DataError, OptionError
+
+__all__ = ["stream"]
+
+
+def stream(
+    model: Model,
+    /,
+    *,
+    facts: Annotated[
+        str | None, Parameter(help="the columns without steps, as JSON: '{\"age\": 63}'; those left out are missing")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Read stdin line by line and print the answer so far after each.
+
+    A line is a piece of the sequence: some words of a text, a token (or a JSON list of tokens), the numbers of one
+    step. An empty line ends the sequence and the next line begins a new one. The model must read in one direction.
+    """
+    from elman.tasks import load
+
+    task = load(model)
+    known = _read_facts(facts)
+    begin = task.stream if known is None else lambda: task.stream(known)
+    if known is not None and "facts" not in inspect.signature(task.stream).parameters:
+        raise OptionError(f"{model} is a model for the task {task.task!r}, which knows no facts. Leave --facts out.")
+    session = begin()
+    if sys.stdin is None:
+        raise DataError("there is no standard input to read. Use elman stream MODEL < live.txt")
+    if sys.stdin.isatty():
+        note("Type a piece and press Enter; an empty line begins a new sequence, Ctrl-D ends.")
+    number = fed = 0
+    for line, raw in enumerate(_lines(), start=1):
+        if not raw.strip():
+            number, fed = number + bool(fed), 0
+            session = begin()
+            if not json:
+                print(flush=True)
+            continue
+        piece = task.piece(raw, line)  # names the line itself
+        try:
+            answer = session.feed(piece)
+        except DataError as error:
+            raise DataError(f"line {line} of standard input: {error}") from error
+        fed += 1
+        said, told = task.spoken(answer)
+        if json:
+            print_json({"sequence": number, "line": line, **told})
+        else:
+            print("\t".join(one_line(part) for part in said.split("\t")), flush=True)
+
+
+def _read_facts(text: str | None) -> Any:
+    import json
+
+    if text is None:
+        return None
+    try:
+        facts = json.loads(text)
+    except (ValueError, RecursionError):
+        facts = None
+    if not isinstance(facts, dict):
+        raise OptionError(f"--facts {text[:40]!r} is no JSON object. Write --facts '{{\"age\": 63}}'")
+    return facts
+
+
+def _lines() -> Iterator[str]:
+    """The lines of stdin as they come, as UTF-8 whatever the terminal's language."""
+    source = getattr(sys.stdin, "buffer", None)
+    for number in itertools.count(1):
+        raw = source.readline() if source is not None else sys.stdin.readline().encode()
+        if not raw:
+            return
+        try:
+            yield raw.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
+        except UnicodeDecodeError as error:
+            at = f"byte {error.start + 1} of the line, 0x{raw[error.start]:02x}"
+            raise DataError(f"line {number} of standard input: {at}, is not UTF-8.") from None

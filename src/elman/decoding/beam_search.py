@@ -1,0 +1,160 @@
+"""Beam search for many sequences at once: the best symbols are kept open, and what has ended is compared by its length.
+
+    score(y) = sum_t log p(y_t | y_1 ... y_{t-1}) / lp(|y|)        |y| counts the end
+    lp(n) = ((5 + n) / 6)^penalty                                  Wu et al. 2016; penalty 0: none
+
+A sequence has at most `beam` open beginnings. Those of its best continuations that end leave the beam; it is finished
+when as many have ended, or when no open one can still win. With a beam of 1 this is greedy search. Rows are beginnings
+of all sequences, one after another: nothing is padded, and no sequence sees another.
+
+Wu, Y. et al. 2016. Google's neural machine translation system. arXiv:1609.08144.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from elman.errors import OptionError
+from elman.features.base import is_number, shown
+from elman.training.tbptt import State, taken
+
+__all__ = ["MOST_BEAM", "Found", "beam_search", "check_beam"]
+
+MOST_BEAM = 1000  # wider ones take hours and find the same
+
+#: Last symbols [rows], the state of each row, and the sequence of each: to log p [rows, symbols] and the next state.
+Advance = Callable[[Tensor, State, Tensor], tuple[Tensor, State]]
+
+_Ints = NDArray[np.int64]
+_Floats = NDArray[np.float64]
+
+
+class Found(NamedTuple):
+    """The best that was found for a sequence."""
+
+    symbols: list[int]  # without the end
+    score: float  # log p over the length penalty
+
+
+def check_beam(beam: Any, penalty: Any) -> list[str]:
+    """What is wrong with the width of a beam and with the length penalty, as sentences without a full stop.
+
+    >>> check_beam(0, -1.0)
+    ['beam = 0 must be a whole number of at least 1', 'length_penalty = -1.0 must be a number of at least 0']
+    """
+    found = []
+    if isinstance(beam, bool) or not isinstance(beam, int | np.integer) or beam < 1:
+        found.append(f"beam = {shown(beam)} must be a whole number of at least 1")
+    elif beam > MOST_BEAM:
+        found.append(f"beam = {shown(beam)} must be at most {MOST_BEAM}")
+    good = is_number(penalty, 0)
+    return found if good else [*found, f"length_penalty = {shown(penalty)} must be a number of at least 0"]
+
+
+def beam_search(
+    advance: Advance,
+    state: State,
+    limits: Sequence[int],
+    *,
+    begin: int,
+    end: int,
+    beam: int = 1,
+    penalty: float = 0.0,
+) -> list[Found]:
+    """The best continuation of each sequence, of at most `limits` [sequences] symbols.
+
+    `state` is that before the first symbol, one row for each sequence; `begin` stands before every sequence, `end` ends
+    it. What `advance` gives -inf is never said. A sequence whose beginnings all reach their limit ends there.
+
+    Raises ``OptionError`` for a beam below 1 or above `MOST_BEAM` and for a penalty below 0.
+
+    >>> def advance(last, state, sequences):  # 0 or 1, then the end
+    ...     sure = torch.tensor([[0.4, 0.6, 0.0], [0.0, 0.0, 1.0], [0.0, 0.0, 1.0]])
+    ...     return sure[(last != 2).long()].log().double(), state
+    >>> beam_search(advance, None, [5], begin=2, end=2)[0].symbols
+    [1]
+    """
+    if problems := check_beam(beam, penalty):
+        raise OptionError("; ".join(problems))
+    search = _Search(limits, begin, end, beam, penalty)
+    last = torch.full((len(search.owner),), begin, dtype=torch.int64)
+    state = taken(state, torch.from_numpy(search.owner)) if state is not None else None
+    while len(search.owner):
+        logs, state = advance(last, state, torch.from_numpy(search.owner))
+        rows, last = search.grow(logs)
+        state = taken(state, rows) if state is not None else None
+    return [max(ended, key=lambda one: one.score, default=Found([], 0.0)) for ended in search.ended]
+
+
+class _Search:
+    """The open beginnings: which sequence owns each, what it says and how likely it is."""
+
+    def __init__(self, limits: Sequence[int], begin: int, end: int, beam: int, penalty: float) -> None:
+        self.limits = np.asarray(limits, dtype=np.int64)
+        self.end, self.beam, self.penalty = end, beam, penalty
+        self.owner: _Ints = np.flatnonzero(self.limits > 0)
+        self.sums: _Floats = np.zeros(len(self.owner))
+        self.said: _Ints = np.zeros((len(self.owner), 0), dtype=np.int64)
+        self.ended: list[list[Found]] = [[] for _ in self.limits]
+
+    def grow(self, logs: Tensor) -> tuple[Tensor, Tensor]:
+        """One symbol more: from which row each new row comes, and its last symbol."""
+        row, symbol, sums = self._candidates(logs)
+        owner = self.owner[row]
+        length = self.said.shape[1] + 1
+        ends = symbol == self.end
+        rank = _ranks(owner)
+        for place in np.flatnonzero(ends & (rank < self.beam)):
+            self._close(int(owner[place]), self.said[row[place]], float(sums[place]), length)
+        stays = ~ends
+        row, symbol, sums, owner = row[stays], symbol[stays], sums[stays], owner[stays]
+        open_ = _ranks(owner) < self.beam
+        row, symbol, sums, owner = row[open_], symbol[open_], sums[open_], owner[open_]
+        said = np.concatenate([self.said[row], symbol[:, None]], axis=1)
+        full = length >= self.limits[owner]
+        for place in np.flatnonzero(full):
+            self._close(int(owner[place]), said[place], float(sums[place]), length)
+        keep = ~full & self._can_win(owner, sums)
+        self.owner, self.sums, self.said = owner[keep], sums[keep], said[keep]
+        return torch.from_numpy(row[keep]), torch.from_numpy(symbol[keep])
+
+    def _candidates(self, logs: Tensor) -> tuple[_Ints, _Ints, _Floats]:
+        """The best symbols of each row, the best of a sequence first. One more than the beam: one may be the end."""
+        best = logs.topk(min(self.beam + 1, logs.shape[1]), dim=1)
+        width = best.indices.shape[1]
+        row = np.repeat(np.arange(len(self.owner)), width)
+        symbol = best.indices.numpy().reshape(-1)
+        sums = np.repeat(self.sums, width) + best.values.double().numpy().reshape(-1)
+        likely = np.isfinite(sums)
+        row, symbol, sums = row[likely], symbol[likely], sums[likely]
+        order = np.lexsort((-sums, self.owner[row]))
+        return row[order], symbol[order], sums[order]
+
+    def _close(self, owner: int, said: _Ints, logs: float, length: int) -> None:
+        self.ended[owner].append(Found(said.tolist(), logs / self._divisor(length)))
+
+    def _divisor(self, length: Any) -> Any:
+        with np.errstate(over="ignore"):  # a penalty beyond reason: only the longest counts
+            return np.float64((5.0 + length) / 6.0) ** self.penalty
+
+    def _can_win(self, owner: _Ints, sums: _Floats) -> NDArray[np.bool_]:
+        """Whether a beginning may still beat what its sequence has; none may where `beam` have ended."""
+        best = np.array([max((one.score for one in ended), default=-np.inf) for ended in self.ended])
+        count = np.array([len(ended) for ended in self.ended])
+        hope = sums / self._divisor(self.limits[owner])  # log p only falls, and no length divides by more
+        can: NDArray[np.bool_] = (count[owner] < self.beam) & (hope > best[owner])
+        return can
+
+
+def _ranks(owner: _Ints) -> _Ints:
+    """The place of each among those of its owner, who stand together."""
+    if not len(owner):
+        return owner
+    begins = np.flatnonzero(np.concatenate([[True], owner[1:] != owner[:-1]]))
+    return np.arange(len(owner)) - np.repeat(begins, np.diff(np.concatenate([begins, [len(owner)]])))

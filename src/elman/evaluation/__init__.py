@@ -1,0 +1,1 @@
+"""Metrics, non-recurrent baselines, reports and plots."""

@@ -1,0 +1,370 @@
+"""Sound as steps: how loud it is in bands of the mel scale, a hundred times a second."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import os
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from elman.errors import DataError, ModelFileError, OptionError
+from elman.features.base import (
+    LARGEST_SCALED,
+    Feature,
+    checked,
+    is_missing,
+    is_number,
+    is_whole,
+    listed,
+    of_lengths,
+    seen,
+    shown,
+)
+from elman.features.numbers import Values
+from elman.io.audio import RATES, Resampled, full_scale, rate_of, read_wave, resample
+from elman.ops import functional as ops
+from elman.ragged import Ragged
+from elman.validation.plain_values import plain_value
+
+__all__ = ["Sound", "is_pair", "mel_bands"]
+
+LOWEST = 60.0  # Hz: where the first band begins; the last one ends at half the rate
+_MOST_WEIGHTS = 1 << 24  # of samples' spectra in bands
+_LEAST_BINS = 512  # points of the transform, so that the lowest bands hold bins at low rates too
+_TINY = 1e-10  # power that silence counts as
+_FRAMES = 4096  # windows that are transformed at a time: bounds the memory
+_SCALES = ("standard", "none")
+_LOUD = 10.0  # a sample of floating point that is so far from -1 and 1 is not one by mistake of a filter
+
+_Samples = NDArray[np.float64]
+
+
+def mel_bands(rate: int, points: int, bands: int, lowest: float = LOWEST) -> NDArray[np.float64]:
+    """The weight of each bin of a transform of so many points in each band: [bands, points / 2 + 1].
+
+    Triangles of height 1 between points that lie evenly on the mel scale, 2595 log10(1 + f / 700) (O'Shaughnessy
+    1987), from `lowest` to half the rate.
+
+    >>> mel_bands(8000, 512, 40).shape
+    (40, 257)
+    """
+    low, high = (2595 * math.log10(1 + f / 700) for f in (lowest, rate / 2))
+    corners = 700 * (10 ** (np.linspace(low, high, bands + 2) / 2595) - 1)
+    bins = np.arange(points // 2 + 1) * rate / points
+    rising = (bins - corners[:-2, None]) / np.diff(corners)[:-1, None]
+    falling = (corners[2:, None] - bins) / np.diff(corners)[1:, None]
+    return np.clip(np.minimum(rising, falling), 0, None)
+
+
+@dataclass
+class Sound(Feature):
+    """Paths of sound files, or samples, as steps: the logarithm of the power in bands of the mel scale.
+
+    ```
+    X_tk = sum_{0 <= n < w} v_n x_{th + n} e^{-2 pi i k n / N}    v_n = sin^2(pi n / w) (Hann), w = window, h = hop
+    m_tb = log(max(sum_k F_bk |X_tk|^2, 1e-10))                   F: `mel_bands`
+    e_tb = (m_tb - mean_b) / deviation_b                          of the training data
+    ```
+
+    N is the power of two from w on, at least 512. A step needs all of its window: n samples are 1 + (n - w) / h steps,
+    rounded down, and none where n < w; so pieces of a stream have the bits of the whole. Silence is log 1e-10 in every
+    band. A sequence is the path of a file, an array of samples ([samples] or [samples, channels], of floating point
+    from -1 to 1, int16, int32 or uint8), or a pair (samples, rate); channels are mixed down, another rate is resampled:
+    `elman.io.audio`. Files: WAV with whole numbers of 8 to 32 bits or floats; others need the extra "audio".
+
+    Raises `DataError`, naming sequence and file, for what cannot be read, `OptionError` where no rate is known.
+
+    Source: Davis & Mermelstein, "Comparison of parametric representations for monosyllabic word recognition", 1980.
+
+    >>> noise = np.random.default_rng(0).normal(0, 0.1, 8000)
+    >>> sound = Sound(rate=8000).fit([noise])
+    >>> sound.transform([noise, noise[:100]]).lengths, sound.describe()
+    (tensor([98,  0]), 'sound, 8000 samples a second, 40 bands, 100 steps a second')
+    """
+
+    kind: ClassVar[str] = "sound"
+
+    rate: int | None = None  # samples a second; other rates are resampled; None: the lowest of the training files
+    window: float = 0.025  # seconds that a step hears
+    hop: float = 0.01  # seconds from step to step, at most a window
+    bands: int = 40  # bands of the mel scale, the width of a step
+    scale: str = "standard"  # standard: mean 0, deviation 1 in each band, learnt from the training data; none: as is
+
+    def problems(self) -> list[str]:
+        """Everything that is wrong with the options, a sentence each."""
+        found = []
+        if not (self.rate is None or is_whole(self.rate, *RATES)):
+            found.append(f"rate = {shown(self.rate)} must be a whole number from {RATES[0]} to {RATES[1]}, or None")
+        for name in ("window", "hop"):
+            value = getattr(self, name)
+            if not is_number(value, 1e-3, 10):
+                found.append(f"{name} = {shown(value)} must be a number of seconds from 0.001 to 10")
+        if not found and self.hop > self.window:
+            found.append(f"hop = {self.hop} must be at most window = {self.window}, or samples would be left out")
+        if not is_whole(self.bands, most=512):
+            found.append(f"bands = {shown(self.bands)} must be a whole number from 1 to 512")
+        if self.scale not in _SCALES:
+            found.append(f"scale = {shown(self.scale)} must be one of {', '.join(_SCALES)}")
+        return found
+
+    # ---- learning
+
+    def fit(self, column: Any, *, name: str = "X") -> Self:
+        """Learns the rate, and mean and deviation of each band."""
+        self.fit_transform(column, name=name)
+        return self
+
+    def fit_transform(self, column: Any, *, name: str = "X") -> Ragged:
+        """The same as `fit` and then `transform`, but reads the sound once less."""
+        if problems := self.problems():
+            raise OptionError("; ".join(problems))
+        sounds = listed(column, name)
+        if not sounds:
+            raise DataError(f"{name} holds no sequences. Fitting needs at least one.")
+        self._know(int(self.rate) if self.rate is not None else _lowest(sounds, name))
+        self.mean_, self.deviation_ = np.zeros(self.bands), np.ones(self.bands)
+        parts = self._heard(sounds, name)
+        every = np.concatenate(parts)
+        if self.scale == "standard" and len(every):
+            deviation = every.std(axis=0)
+            self.mean_, self.deviation_ = every.mean(axis=0), np.where(deviation > 1e-6, deviation, 1.0)
+        return self._steps(parts)
+
+    def _know(self, rate: int) -> None:
+        """What follows from the options and the rate."""
+        self.rate_ = rate
+        self.length_, self.every_ = max(1, round(self.window * rate)), max(1, round(self.hop * rate))
+        self.points_ = max(_LEAST_BINS, 1 << (self.length_ - 1).bit_length())
+        if self.points_ // 2 * self.bands > _MOST_WEIGHTS:
+            raise OptionError(
+                f"window = {self.window}, of {rate} samples a second, and bands = {self.bands} make more than "
+                f"{_MOST_WEIGHTS} weights. Hear less at a time, or fewer bands."
+            )
+        self.hann_ = np.sin(np.pi * np.arange(self.length_) / self.length_) ** 2
+        self.filters_ = torch.from_numpy(mel_bands(rate, self.points_, int(self.bands)))
+
+    # ---- steps
+
+    def transform(self, column: Any, *, name: str = "X") -> Ragged:
+        """The steps of each sequence: float32 values `[steps, bands]`."""
+        self._check_fitted()
+        return self._steps(self._heard(listed(column, name), name))
+
+    def step(self, value: Any, *, name: str = "X") -> Tensor:
+        """The steps `[steps, bands]` of one sound as if nothing came before: `advance` goes on from what did."""
+        return self.transform([value], name=name).values
+
+    def initial_state(self) -> dict[str, Tensor]:
+        """What a stream keeps before its first piece: samples that later steps hear, and those of another rate."""
+        self._check_fitted()
+        empty = torch.zeros(0, dtype=torch.float64)
+        return {"rest": empty, "recent": empty, "rate": torch.zeros(3, dtype=torch.int64)}
+
+    def advance(self, value: Any, state: dict[str, Tensor], *, name: str = "X") -> tuple[Tensor, dict[str, Tensor]]:
+        """The steps that the next samples complete, and the next state; the bits are those of the whole sound."""
+        self._check_fitted()
+        samples, rate = _sound(value, name)
+        rate = self.rate_ if rate is None else rate
+        before, begin, made = state["rate"].tolist()
+        if before not in (0, rate):
+            raise DataError(f"{name} has {rate} samples a second, the pieces before it had {before}.")
+        if not before and len(samples) and (peak := float(np.abs(samples).max())) > _LOUD:  # once a stream
+            _warn_of_loud(peak, name)
+        recent = state["recent"]
+        if rate != self.rate_:
+            changing = Resampled(rate, self.rate_)
+            if before:
+                changing.recent, changing.begin, changing.made = recent.numpy(), begin, made
+            samples = changing.feed(samples)
+            recent, begin, made = torch.from_numpy(changing.recent), changing.begin, changing.made
+        known = np.concatenate([state["rest"].numpy(), samples])
+        heard = self._bands(known)
+        rest = torch.from_numpy(known[len(heard) * self.every_ :].copy())
+        after = {"rest": rest, "recent": recent, "rate": torch.tensor([rate, begin, made])}
+        return self._steps([heard]).values, after
+
+    @property
+    def width_(self) -> int:
+        """The width of a step: the bands."""
+        return int(self.bands)
+
+    def module(self, width: int, dropout: float = 0.0) -> Values:
+        """The bands as they are, whatever `width` and `dropout` say."""
+        return Values(int(self.bands))
+
+    # ---- on disk
+
+    def config(self) -> dict[str, Any]:
+        """The options, and the rate that was learnt."""
+        self._check_fitted()
+        return {f.name: getattr(self, f.name) for f in dataclasses.fields(self)} | {"learnt_rate": self.rate_}
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Mean and deviation of each band."""
+        self._check_fitted()
+        return {"mean": torch.from_numpy(self.mean_), "deviation": torch.from_numpy(self.deviation_)}
+
+    @classmethod
+    def restore(cls, config: Mapping[str, Any], tensors: Mapping[str, Tensor], files: Mapping[str, str]) -> Self:
+        """The saved feature. Raises `ModelFileError` if its options or its scale cannot be right."""
+        made = cls(**{f.name: checked(config, f.name, _KINDS[f.name], cls.kind) for f in dataclasses.fields(cls)})
+        rate = checked(config, "learnt_rate", int, cls.kind)
+        if problems := made.problems() + dataclasses.replace(made, rate=rate).problems():
+            raise ModelFileError(f"the saved sound feature has options that cannot be: {'; '.join(problems)}.")
+        if made.rate not in (None, rate):
+            raise ModelFileError(f"the saved sound feature has rate = {made.rate}, but learnt {rate}.")
+        for name in ("mean", "deviation"):
+            tensor = tensors.get(name)
+            good = tensor is not None and tensor.dtype == torch.float64 and tensor.shape == (made.bands,)
+            if tensor is None or not good or not bool(torch.isfinite(tensor).all()):
+                raise ModelFileError(f"the saved sound feature has no {name} of {made.bands} finite numbers.")
+            setattr(made, f"{name}_", tensor.numpy().copy())
+        if not (made.deviation_ > 0).all():
+            raise ModelFileError("the saved sound feature has deviations that are not above 0.")
+        try:
+            made._know(rate)
+        except OptionError as error:
+            raise ModelFileError(f"the saved sound feature has options that cannot be: {error}") from error
+        return made
+
+    def describe(self) -> str:
+        """One line: `sound, 8000 samples a second, 40 bands, 100 steps a second`."""
+        self._check_fitted()
+        return f"sound, {self.rate_} samples a second, {self.bands} bands, {1 / self.hop:g} steps a second"
+
+    # ---- inside
+
+    def _check_fitted(self) -> None:
+        if not hasattr(self, "rate_"):
+            raise OptionError("this Sound is not fitted. Call fit(sounds) first.")
+
+    def _heard(self, sounds: list[Any], name: str) -> list[_Samples]:
+        """The bands of each sound, not yet scaled."""
+        made, peaks = [], list[float]()
+        for i, value in enumerate(sounds):
+            samples, rate = _sound(value, f"{name}: sequence {i}")
+            peaks.append(float(np.abs(samples).max(initial=0.0)))
+            if rate is None and self.rate is None:
+                raise OptionError(
+                    f"{name}: sequence {i} has samples without a rate. Give rate=..., or (samples, rate)."
+                )
+            made.append(self._bands(resample(samples, rate or self.rate_, self.rate_)))
+        if peaks and max(peaks) > _LOUD:
+            _warn_of_loud(max(peaks), f"{name}: sequence {int(np.argmax(peaks))}")
+        return made
+
+    def _bands(self, samples: _Samples) -> _Samples:
+        """The logarithms of the bands of one sound: [steps, bands]. A step's bits do not depend on the others."""
+        count = max(0, 1 + (len(samples) - self.length_) // self.every_)
+        made = np.zeros((count, int(self.bands)))
+        for first in range(0, count, _FRAMES):
+            last = min(first + _FRAMES, count)
+            piece = samples[first * self.every_ : (last - 1) * self.every_ + self.length_]
+            windows = np.lib.stride_tricks.sliding_window_view(piece, self.length_)[:: self.every_]
+            found = np.fft.rfft(windows * self.hann_, self.points_)
+            power = torch.from_numpy(found.real**2 + found.imag**2)
+            made[first:last] = ops.linear(power, self.filters_).clamp(min=_TINY).log()
+        return made
+
+    def _steps(self, parts: list[_Samples]) -> Ragged:
+        flat = np.concatenate(parts) if parts else np.zeros((0, int(self.bands)))
+        scaled = ((flat - self.mean_) / self.deviation_).astype(np.float32)
+        return of_lengths(scaled, np.array([len(part) for part in parts], dtype=np.int64))
+
+
+_KINDS: dict[str, Any] = {
+    "rate": (int, type(None)),
+    "window": (float, int),
+    "hop": (float, int),
+    "bands": int,
+    "scale": str,
+}
+
+
+def _sound(value: Any, name: str) -> tuple[_Samples, int | None]:
+    """The samples of one sound, and their rate where it says one."""
+    try:
+        if isinstance(value, str | os.PathLike):
+            return read_wave(value)
+        given, rate = _paired(value, name)
+        samples = full_scale(given, "its sound")
+        if len(far := np.flatnonzero(np.abs(samples) > LARGEST_SCALED)):
+            raise DataError(f"sample {far[0]} of its sound is {samples[far[0]]:g}. Samples lie between -1 and 1.")
+        return samples, rate
+    except DataError as error:
+        raise DataError(f"{name}: {error}") from None
+
+
+def _paired(value: Any, name: str) -> tuple[Any, int | None]:
+    """Samples and rate of (samples, rate); of samples alone no rate."""
+    if is_missing(value) or isinstance(value, Mapping | bytes):
+        raise DataError(f"{seen(value)} is no sound. Give the path of a file, or an array of samples.")
+    if not is_pair(value):
+        return value, None
+    samples, rate = value
+    if _dimensions(rate):
+        raise DataError(f"pairs are (samples, rate), but this one has {shown(samples)} first. Write (samples, rate).")
+    rate = plain_value(rate)
+    whole = isinstance(rate, int | float) and not isinstance(rate, bool) and rate == rate // 1
+    if not (whole and RATES[0] <= rate <= RATES[1]):
+        what = f"none from {RATES[0]} to {RATES[1]}" if whole else "no whole number"
+        raise DataError(f"its rate is {shown(rate)}, which is {what} of samples a second.")
+    return samples, int(rate)
+
+
+def is_pair(value: Any) -> bool:
+    """Whether a value is a pair of samples and a rate, in whichever order.
+
+    >>> is_pair((np.zeros(3), 8000)), is_pair((8000, [0.0, 0.0])), is_pair([0.0, 0.0])
+    (True, True, False)
+    """
+    if not isinstance(value, tuple | list) or len(value) != 2:
+        return False
+    one, other = map(_dimensions, value)
+    if bool(one) == bool(other):
+        return False
+    samples, rate = value if one else reversed(value)
+    return isinstance(plain_value(rate), int | float) or (
+        not isinstance(samples, list | tuple) and isinstance(rate, str | None)
+    )
+
+
+def _dimensions(value: Any) -> int:
+    """Of an array its dimensions, of a list that does not hold lists 1, of what is single 0."""
+    if isinstance(value, list | tuple):
+        return 1
+    found = getattr(value, "ndim", 0)
+    return found if isinstance(found, int) else 0
+
+
+def _warn_of_loud(peak: float, place: str) -> None:
+    warnings.warn(
+        f"{place} has samples up to {peak:.6g}. Those of floating point lie between -1 and 1; whole numbers that were "
+        "made floats are divided by their full scale first, such as 32768.",
+        UserWarning,
+        stacklevel=2,
+    )
+
+
+def _lowest(sounds: list[Any], name: str) -> int:
+    """The lowest rate of the sounds that say theirs."""
+    rates = []
+    for i, value in enumerate(sounds):
+        try:
+            paths = isinstance(value, str | os.PathLike)
+            rates.append(rate_of(value) if paths else _paired(value, name)[1])
+        except DataError as error:
+            raise DataError(f"{name}: sequence {i}: {error}") from None
+    if None in rates:
+        raise OptionError(
+            f"{name}: sequence {rates.index(None)} has samples without a rate. Give rate=..., or (samples, rate)."
+        )
+    return min(rate for rate in rates if rate is not None)

@@ -1,0 +1,67 @@
+"""What several columns say of the same sequences: steps that belong together, steps that do not, and a row of facts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from elman.ragged import Ragged
+from elman.training.batching import Piece
+
+__all__ = ["Bundle", "cut", "groups_of"]
+
+
+class Bundle:
+    """Several inputs of the same sequences, to be indexed and cut into batches like one `Ragged`.
+
+    `groups` hold steps: within a group they are aligned, each step of one column with one of the others. `static` holds
+    a row per sequence for each column that has no steps. ``lengths`` counts the steps of all groups together.
+
+    >>> both = Bundle([(Ragged.of([[1, 2], [3]]),), (Ragged.of([[4], []]),)], [torch.tensor([7, 8])])
+    >>> len(both), both.lengths, both[1:].groups[0][0].to_list(), both[1:].static
+    (2, tensor([3, 1]), [tensor([3])], (tensor([8]),))
+    """
+
+    def __init__(self, groups: Sequence[tuple[Ragged, ...]], static: Sequence[Tensor] = ()) -> None:
+        self.groups, self.static = tuple(groups), tuple(static)
+
+    def __len__(self) -> int:
+        return len(self.groups[0][0])
+
+    @property
+    def lengths(self) -> Tensor:
+        """The steps of each sequence, those of all groups together; aligned steps count once."""
+        return torch.stack([group[0].lengths for group in self.groups]).sum(0)
+
+    @property
+    def offsets(self) -> Tensor:
+        """Where each sequence begins among the steps of the first group."""
+        return self.groups[0][0].offsets
+
+    @property
+    def steps(self) -> int:
+        """All steps of all groups."""
+        return sum(group[0].steps for group in self.groups)
+
+    def __getitem__(self, index: slice | Tensor) -> Bundle:
+        groups = [tuple(part[index] for part in group) for group in self.groups]
+        return Bundle(groups, [part[index] for part in self.static])
+
+
+def groups_of(data: Ragged | Bundle) -> tuple[tuple[Ragged, ...], ...]:
+    """The groups of aligned steps; a `Ragged` is one group of one.
+
+    >>> len(groups_of(Ragged.of([[1]])))
+    1
+    """
+    return data.groups if isinstance(data, Bundle) else ((data,),)
+
+
+def cut(piece: Piece, data: Ragged | Bundle) -> Ragged | Bundle:
+    """The steps of a piece, of one column or of several aligned ones."""
+    if isinstance(data, Ragged):
+        return piece.of(data)
+    groups = [tuple(piece.of(part) for part in group) for group in data.groups]
+    return Bundle(groups, [part[piece.sequences] for part in data.static])

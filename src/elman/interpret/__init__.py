@@ -1,0 +1,1 @@
+"""Attributions, gradient flow and diagnosis of a trained network."""

@@ -1,0 +1,331 @@
+"""Which steps made an answer: integrated gradients on what a network reads of each step.
+
+e_t is what the input layer makes of step t (the vector of a symbol, the numbers of a step), b_t the same of a step that
+says nothing: the vector of the unknown symbol, or zeros, the mean of scaled numbers. F is the score to be explained.
+
+    saliency_t = (e_t - b_t) . integral from 0 to 1 of dF/de_t (b + a (e - b)) da
+    sum_t saliency_t = F(e) - F(b)
+
+Of several columns all inputs walk from b to e together, each has what its own units of e collect, and what is known
+of a whole sequence (an age, a ward) has a single number; b of a category is the row of one that was never seen.
+
+The second line is called completeness: nothing is left over, and nothing is counted twice. That is why these are taken
+and not gradient times input, which has no such sum and is near 0 wherever an answer is so sure that it hardly changes.
+The integral is a Gauss-Legendre sum of 32 points, or of up to 512 where 32 leave more than 1 % of the difference over.
+
+Source: Sundararajan, Taly & Yan, "Axiomatic attribution for deep networks", 2017.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, overload
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from elman.errors import DataError
+from elman.evaluation import plots as pictures
+from elman.features import Columns
+from elman.features.base import Embedding, Feature, shown
+from elman.features.category import CategoryRow
+from elman.features.multi_input import Bundle
+from elman.features.numbers import Numbers
+from elman.features.words import WordReader
+from elman.ragged import Ragged
+from elman.training.batching import batches
+
+__all__ = ["Explanation", "OfColumn", "Part", "Question", "Saliency", "explain", "parts_of"]
+
+POINTS = (32, 128, 512)  # of the integral; more where the fewer leave too much over
+LEFT_OVER = 0.01  # of the difference between the two scores
+STEPS = 1 << 14  # steps in a batch: bounds the memory
+
+_Floats = NDArray[np.float64]
+
+
+class Part(NamedTuple):
+    """A column, or all there is where a model reads one: where it stands among what the inputs make."""
+
+    lengths: Tensor  # steps of each sequence; 1 where a column has one value a sequence
+    name: str = ""  # of the column; "" where there is one
+    input: int = 0  # which of the inputs reads it
+    units: Sequence[int] | None = None  # its own of the input's outputs; None: all
+    symbols: Sequence[Sequence[str]] | None = None  # what each step is called; None for numbers
+    values: Sequence[_Floats] | None = None  # the numbers of each step, where they are numbers
+    fact: bool = False  # whether it has one value a sequence
+
+
+class Question(NamedTuple):
+    """What a task hands over to be explained."""
+
+    inputs: Sequence[nn.Module]  # whose outputs [steps, width] are e; of several networks those of one after another
+    lengths: Tensor  # steps of each sequence, of all columns together
+    score: Callable[[Tensor], Tensor]  # F of each of the sequences with these indices, through `inputs`
+    parts: Sequence[Part] = ()  # columns that share the inputs' outputs; none: the one input is one part
+    answers: Sequence[Any] = ()  # what F speaks for, one for each sequence
+    beside: tuple[Sequence[_Floats], _Floats] | None = None  # a path without steps in between: its saliency [steps]
+    #   for each part that has symbols (of numbers the only part), and F [sequences]
+    members: int = 1  # networks that answer together, each of which reads the parts anew
+
+
+class OfColumn(NamedTuple):
+    """One column of a sequence: what its steps, or its only value, spoke for."""
+
+    steps: _Floats  # saliency of each step; a single number where the column has no steps
+    symbols: Sequence[str] | None
+    values: _Floats | None
+
+
+@dataclass(frozen=True)
+class Saliency:
+    """One sequence: how much each of its steps spoke for the answer (above 0) or against it (below)."""
+
+    answer: Any
+    score: float  # F
+    nothing: float  # F of a sequence as long, all of whose steps say nothing
+    steps: _Floats  # saliency of each step; they add up to score - nothing
+    left_over: float  # what they do not: the error of the integral
+    symbols: Sequence[str] | None = None
+    values: _Floats | None = None
+    columns: Mapping[str, OfColumn] = field(default_factory=dict)  # of several columns each by itself; `steps` has all
+
+    def picture(self, title: str = "") -> bytes | None:
+        """The words shaded, or the series over its shaded steps, as the bytes of a PNG.
+
+        None, with a note on stderr, where matplotlib (the extra `plot`) is missing.
+        """
+        title = title or f"Why {shown(self.answer)}"
+        words = f"score {self.score:+.2f}, of which the steps {self.score - self.nothing:+.2f}"
+        if self.symbols is not None:
+            return pictures.shaded_words(self.symbols, self.steps.tolist(), title, words)
+        return pictures.shaded_series(
+            self.values if self.values is not None else self.steps, self.steps.tolist(), title, words
+        )
+
+    def __str__(self) -> str:
+        names = _placed(self.symbols) if self.symbols is not None else [f"step {t}" for t in range(len(self.steps))]
+        strongest = sorted(range(len(names)), key=lambda t: -abs(self.steps[t]))[:10]
+        told = ", ".join(f"{names[t]} {self.steps[t]:+.3f}" for t in strongest) or "no steps"
+        whole = "; ".join(f"{name} {column.steps.sum():+.3f}" for name, column in self.columns.items())
+        return f"{shown(self.answer)} {self.score:+.3f}: {f'{whole}; ' if whole else ''}{told}"
+
+
+def _placed(symbols: Sequence[str]) -> list[str]:
+    """Symbols with their steps, counted from 0, where a symbol alone does not say which is meant."""
+    counts = Counter(symbols)
+    clear = [counts[symbol] == 1 and any(map(str.isalnum, symbol)) for symbol in symbols]
+    return [one if known else f"{one!r} (step {t})" for t, (one, known) in enumerate(zip(symbols, clear, strict=True))]
+
+
+class Explanation(Sequence[Saliency]):
+    """What `explain` found: a `Saliency` for each sequence."""
+
+    def __init__(self, found: list[Saliency]) -> None:
+        self._found = found
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+    @overload
+    def __getitem__(self, index: int) -> Saliency: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Saliency]: ...
+    def __getitem__(self, index: int | slice) -> Saliency | list[Saliency]:
+        return self._found[index]
+
+    @property
+    def steps(self) -> Ragged:
+        """One number a step, float64 [steps]."""
+        values = [torch.from_numpy(one.steps) for one in self._found]
+        lengths = torch.tensor([0, *(len(v) for v in values)])
+        return Ragged(torch.cat([torch.zeros(0, dtype=torch.float64), *values]), lengths.cumsum(0))
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self._found))
+
+
+def parts_of(feature: Feature | Columns, data: Ragged | Bundle, column: Any) -> list[Part]:
+    """The columns that a fitted feature reads, in the order of the network's input layers; `data` are their steps."""
+    if isinstance(data, Ragged) or not isinstance(feature, Columns):
+        assert isinstance(data, Ragged)
+        assert not isinstance(feature, Columns)
+        return [_part(feature, data, column)]
+    found: list[Part] = []
+    reader = 0
+    for group, steps in zip(feature.groups, data.groups, strict=True):
+        for names, one, widths, part in zip(group.columns, group.features, group.widths, steps, strict=True):
+            for name, units in _units(names, one, widths).items():
+                found.append(_part(one, part, column.columns[names[0]], name, reader, units))
+            reader += 1
+    ones = torch.ones(len(data), dtype=torch.int64)
+    facts = enumerate(feature.statics, start=reader)
+    return [*found, *(Part(ones, name, place, symbols=[[name]] * len(data), fact=True) for place, name in facts)]
+
+
+def _part(
+    feature: Feature,
+    data: Ragged,
+    column: Any,
+    name: str = "",
+    reader: int = 0,
+    units: Sequence[int] | None = None,
+) -> Part:
+    if (symbols := feature.split_units(column)) is not None:
+        return Part(data.lengths, name, reader, units, symbols)
+    values = [steps.double().numpy() for steps in data]
+    return Part(data.lengths, name, reader, units, values=values)
+
+
+def _units(names: list[str], feature: Feature, widths: list[int]) -> dict[str, list[int] | None]:
+    """Which of an input's outputs belong to each of the columns that it reads side by side."""
+    if not isinstance(feature, Numbers) or len(names) == 1 or sum(widths) != feature.width_:
+        return {", ".join(names): None}
+    blocks = range(0, int(feature.outputs), feature.width_)  # values, and maybe the mask, and the gaps
+    starts = np.concatenate([[0], np.cumsum(widths)]).tolist()
+    own = zip(names, starts, widths, strict=False)
+    return {name: [b + u for b in blocks for u in range(start, start + width)] for name, start, width in own}
+
+
+def explain(question: Question) -> Explanation:
+    """How much each step of each sequence spoke for the score. Raises ``DataError`` without sequences."""
+    count = len(question.lengths)
+    if not count:
+        raise DataError("there are no sequences to explain. Give at least one.")
+    found: list[tuple[list[Tensor], float, float]] = [([], 0.0, 0.0)] * count
+    todo = torch.arange(count)
+    for points in POINTS:
+        again = []
+        for batch in batches(question.lengths[todo], STEPS):
+            chosen = todo[batch]
+            steps, score, nothing = _integrated(question, chosen, points)
+            for i, *one, f, f0 in zip(chosen.tolist(), *steps, score.tolist(), nothing.tolist(), strict=True):
+                found[i] = one, f, f0
+                left = abs(sum(float(part.sum()) for part in one) - (f - f0))
+                if left > LEFT_OVER * max(abs(f - f0), 0.01):
+                    again.append(i)
+        todo = torch.tensor(again, dtype=torch.int64)
+        if not again:
+            break
+    return Explanation([_saliency(question, i, *one) for i, one in enumerate(found)])
+
+
+def _parts(question: Question) -> Sequence[Part]:
+    return question.parts or [Part(question.lengths)]
+
+
+def _saliency(question: Question, i: int, steps: list[Tensor], score: float, nothing: float) -> Saliency:
+    parts = _parts(question)
+    own = [one.double().numpy() for one in steps]
+    left_over = score - nothing - sum(float(one.sum()) for one in own)
+    if question.beside is not None:
+        given = iter(question.beside[0])
+        added = 0.0
+        symbols = [part.symbols is not None and not part.fact for part in parts]
+        for place, part in enumerate(parts):
+            if symbols[place] or not any(symbols):  # without symbols there is one column, of numbers
+                here = next(given)[int(part.lengths[:i].sum()) :][: int(part.lengths[i])]
+                own[place], added = own[place] + here, added + float(here.sum())
+        score += float(question.beside[1][i])
+        nothing += float(question.beside[1][i]) - added
+    columns = {
+        part.name: OfColumn(
+            one,
+            None if part.symbols is None else part.symbols[i],
+            None if part.values is None else _own(part.values[i], part.units),
+        )
+        for part, one in zip(parts, own, strict=True)
+    }
+    several = len(parts) > 1 or bool(parts[0].name)
+    only = next(iter(columns.values()))
+    return Saliency(
+        answer=question.answers[i] if len(question.answers) else None,
+        score=score,
+        nothing=nothing,
+        steps=np.concatenate(own),
+        left_over=left_over,
+        symbols=_labels(columns) if several else only.symbols,
+        values=None if several else only.values,
+        columns=columns if several else {},
+    )
+
+
+def _own(values: _Floats, units: Sequence[int] | None) -> _Floats:
+    return values if units is None else values[:, list(units)]
+
+
+def _labels(columns: Mapping[str, OfColumn]) -> list[str]:
+    """What each step of each column is called, one column after the other."""
+    found = []
+    for name, column in columns.items():
+        words = column.symbols if column.symbols is not None else [f"step {t}" for t in range(len(column.steps))]
+        found += [word if word == name else f"{name}: {word}" for word in words]
+    return found
+
+
+def _integrated(question: Question, chosen: Tensor, points: int) -> tuple[list[list[Tensor]], Tensor, Tensor]:
+    """The saliency of each part's steps in each chosen sequence, F there, and F where every step says nothing."""
+    places, weights = np.polynomial.legendre.leggauss(points)
+    totals: list[Tensor] = []
+    with torch.no_grad(), _moved(question.inputs, 1.0):
+        score = question.score(chosen).double()
+    with torch.no_grad(), _moved(question.inputs, 0.0):
+        nothing = question.score(chosen).double()
+    for place, weight in zip((places / 2 + 0.5).tolist(), (weights / 2).tolist(), strict=True):
+        with torch.enable_grad(), _moved(question.inputs, place) as seen:
+            scores = question.score(chosen)
+            moved = [seen[i][0] for i in range(len(question.inputs))]
+            gradients: Any = torch.autograd.grad(scores.sum(), moved, allow_unused=True)
+        found = [
+            torch.zeros_like(difference) if gradient is None else gradient * difference
+            for gradient, (_, difference) in zip(gradients, (seen[i] for i in range(len(moved))), strict=True)
+        ]
+        alike = len(found) // question.members
+        steps = [sum(_collected(part, one).double() for one in found[part.input :: alike]) for part in _parts(question)]
+        totals = (
+            [weight * s for s in steps] if not totals else [t + weight * s for t, s in zip(totals, steps, strict=True)]
+        )
+    parted = zip(_parts(question), totals, strict=True)
+    return [list(total.split(part.lengths[chosen].tolist())) for part, total in parted], score, nothing
+
+
+def _collected(part: Part, found: Tensor) -> Tensor:
+    """What a part's own units collected at each step."""
+    return (found if part.units is None else found[:, list(part.units)]).sum(1)
+
+
+@contextmanager
+def _moved(layers: Sequence[nn.Module], place: float) -> Iterator[dict[int, tuple[Tensor, Tensor]]]:
+    """Within, the output of each layer is b + place (e - b); what it then was, and e - b, are collected."""
+    seen: dict[int, tuple[Tensor, Tensor]] = {}
+
+    def moving(i: int) -> Callable[[nn.Module, Any, Ragged | Tensor], Ragged | Tensor]:
+        def move(layer: nn.Module, _: Any, out: Ragged | Tensor) -> Ragged | Tensor:
+            e = (out.values if isinstance(out, Ragged) else out).detach()
+            b = _nothing(layer, e)
+            moved = (b + place * (e - b)).requires_grad_(torch.is_grad_enabled())
+            seen[i] = moved, e - b
+            return Ragged(moved, out.offsets) if isinstance(out, Ragged) else moved
+
+        return move
+
+    hooks = [layer.register_forward_hook(moving(i)) for i, layer in enumerate(layers)]
+    try:
+        yield seen
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def _nothing(layer: nn.Module, e: Tensor) -> Tensor:
+    """What is read of a step that says nothing, or of a category that was never seen."""
+    if isinstance(layer, WordReader):
+        return layer.nothing().expand_as(e)
+    if isinstance(layer, Embedding | CategoryRow):
+        return layer.weight[0].detach().expand_as(e)
+    return torch.zeros_like(e)

@@ -1,0 +1,225 @@
+"""What was found out about a network's memory, and the verdict on it.
+
+    relative_k = median of carried_k / carried_1              over the sequences with more than k steps
+    memory     = the first k from which on relative_k < 1/e   and again < 1 %
+    look-back  = half of the median length, from 1 to 100 steps
+
+`carried` and `total` are the gradients of through_time.py. The verdict on a layer:
+
+    exploding   relative_k >= 100 for some k
+    vanishing   relative_k < 1 % at the look-back, of the carried gradient and of the total one
+    healthy     neither
+    silent      no gradient comes back even one step: the loss is 0, or nothing reads the end of this walk
+    too short   no sequence has two steps: nothing is carried
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from rich.table import Table
+
+from elman.evaluation import plots as pictures
+from elman.evaluation import tables as report
+
+__all__ = ["Diagnosis", "Gate", "Layer"]
+
+EXPLODES = 100.0  # relative gradient from which it explodes
+VANISHED = 0.01  # relative gradient below which nothing is left
+FARTHEST = 100  # steps, the longest look-back
+CLOSED, OPEN = 0.05, 0.95  # a sigmoid beyond these is saturated; so is a tanh beyond -OPEN and OPEN
+VERDICTS = ("exploding", "vanishing", "healthy", "silent", "too short")  # of all layers the first one here counts
+_SHOWN = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000)
+
+
+@dataclass(frozen=True)
+class Gate:
+    """The values of one gate, over all steps and units."""
+
+    kind: str  # "sigmoid", "tanh", "relu"; "kept": the share of the state that is kept
+    mean: float
+    low: float  # share below 0.05 (sigmoid, kept), below -0.95 (tanh), at 0 (relu)
+    high: float  # share above 0.95; of a relu 0
+    histogram: list[float]  # shares of equal bins from 0 to 1 (tanh: -1 to 1); of a relu none
+    units: list[float]  # 5 %, 50 % and 95 % of the units have a mean over steps below these
+
+    @property
+    def saturated(self) -> float:
+        """The share of values at which next to no gradient passes the gate."""
+        return 0.0 if self.kind == "kept" else self.low + self.high
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One layer and direction: its gradient on its way back, its gates, its recurrent weights."""
+
+    name: str
+    cell: str
+    sequences: int
+    steps: int
+    look_back: int
+    back: list[int]  # steps back from the end of the walk
+    relative: list[float]  # the carried gradient there, as a multiple of that one step back
+    total: list[float]  # the gradient of the whole loss there, likewise
+    parts: dict[str, list[float]]  # `relative` of each part of the state alone
+    gates: dict[str, Gate] = field(default_factory=dict)
+    keeps: str | None = None  # the gate that says which share of the state is kept
+    radius: dict[str, float] = field(default_factory=dict)  # largest |eigenvalue| of each recurrent weight
+
+    def memory(self, share: float = 1 / math.e) -> int | None:
+        """The steps back from which on less than this share of the gradient is left; None: more is left to the end."""
+        more = [i for i, size in enumerate(self.relative) if size >= share]
+        first = more[-1] + 1 if more else 0
+        return self.back[first] if first < len(self.back) else None
+
+    def at(self, back: int, total: bool = False) -> float:
+        """The relative gradient at the cut nearest to so many steps back; 0 where there is none."""
+        if not self.back:
+            return 0.0
+        place = int(np.abs(np.array(self.back) - back).argmin())
+        return (self.total if total else self.relative)[place]
+
+    @property
+    def verdict(self) -> str:
+        """One of "exploding", "vanishing", "healthy", "silent", "too short"."""
+        if not self.back:
+            return "too short"
+        if not any(self.relative):
+            return "silent"
+        if max(self.relative) >= EXPLODES:
+            return "exploding"
+        faint = self.at(self.look_back) < VANISHED and self.at(self.look_back, total=True) < VANISHED
+        return "vanishing" if faint else "healthy"
+
+    @property
+    def sentence(self) -> str:
+        """What the verdict rests on."""
+        if not self.back:
+            return "no sequence has two steps, so that nothing is carried from one to the next."
+        if self.verdict == "silent":
+            return f"in {self.name} no gradient comes back even one step."
+        if self.verdict == "exploding":
+            place = int(np.argmax(self.relative))
+            grown = f"grows to {_size(self.relative[place])} its size"
+            return f"in {self.name} the gradient {grown}, {self.back[place]} steps back."
+        left = f"in {self.name} {_share(self.at(self.look_back))} of the gradient is left {self.look_back} steps back"
+        if self.verdict == "vanishing":
+            return f"{left}, and less than 1 % from {self.memory(VANISHED)} steps back on."
+        memory = self.memory()
+        reach = f"is above 1/e as far back as it was followed, {self.back[-1]} steps"
+        reach = f"is below 1/e from {memory} steps back" if memory else reach
+        return f"{left}; it {reach}.{self._direct()}"
+
+    def _direct(self) -> str:
+        if self.at(self.look_back) >= VANISHED:
+            return ""
+        return " Early steps learn all the same: the answer reads every step, not the last alone."
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What `diagnose` found. Printed, it is the verdict in words; `tables` and `picture` show the numbers."""
+
+    layers: list[Layer]
+    sequences: int  # looked at
+    advice: list[str]  # what to change, likeliest first
+
+    @property
+    def verdict(self) -> str:
+        """The worst of the layers' verdicts; "silent" and "too short" only where all layers are so."""
+        return self.worst.verdict
+
+    @property
+    def worst(self) -> Layer:
+        """The layer that the verdict comes from."""
+        return min(self.layers, key=lambda layer: (VERDICTS.index(layer.verdict), layer.at(layer.look_back)))
+
+    def __str__(self) -> str:
+        return "\n".join([f"{self.verdict}: {self.worst.sentence}", *(f"- {line}" for line in self.advice)])
+
+    def to_json(self) -> dict[str, Any]:
+        """All numbers as JSON can hold them."""
+        layers = [_json(layer) for layer in self.layers]
+        words = {"verdict": self.verdict, "sentence": self.worst.sentence, "advice": self.advice}
+        return {**words, "sequences": self.sequences, "layers": layers}
+
+    def picture(self, title: str = "Gradient through time") -> bytes | None:
+        """The gradient by steps back and the histograms of the gates, as the bytes of a PNG.
+
+        None, with a note on stderr, where matplotlib (the extra `plot`) is missing.
+        """
+        curves = [pictures.Curve(layer.name, layer.back, layer.relative, layer.total) for layer in self.layers]
+        bars = {
+            layer.name: {name: (gate.kind, gate.histogram) for name, gate in layer.gates.items() if gate.histogram}
+            for layer in self.layers
+        }
+        return pictures.through_time(curves, bars, title, f"{self.verdict}: {self.worst.sentence}")
+
+    def tables(self) -> list[Table]:
+        """The gradient by steps back, the memory, and the gates, for a terminal (``report.show(*tables)``)."""
+        made = [
+            report.comparison_table(
+                _by_steps(self.layers), "Gradient by steps back, as a multiple of that one step back"
+            ),
+            report.comparison_table({layer.name: _memory(layer) for layer in self.layers}, "Memory"),
+        ]
+        gates = {
+            f"{layer.name}: {name}": _gate(gate, layer.radius.get(name))
+            for layer in self.layers
+            for name, gate in layer.gates.items()
+        }
+        return [*made, report.comparison_table(gates, "Gates")] if gates else made
+
+
+def _json(layer: Layer) -> dict[str, Any]:
+    gates = {name: {**vars(gate), "saturated": gate.saturated} for name, gate in layer.gates.items()}
+    words = {"verdict": layer.verdict, "memory_1_e": layer.memory(), "memory_1_percent": layer.memory(VANISHED)}
+    return {**vars(layer), **words, "gates": gates}
+
+
+def _by_steps(layers: list[Layer]) -> dict[str, dict[str, float | str]]:
+    farthest = max((layer.back[-1] for layer in layers if layer.back), default=0)
+    shown = [k for k in _SHOWN if k <= farthest]
+    rows: dict[str, dict[str, float | str]] = {}
+    for layer in layers:
+        for name, total in ((layer.name, False), (f"{layer.name}, whole loss", True)):
+            rows[name] = {str(k): _size(layer.at(k, total)) for k in shown if layer.back and k <= layer.back[-1]}
+    return rows
+
+
+def _memory(layer: Layer) -> dict[str, float | str]:
+    beyond = f"> {layer.back[-1]}" if layer.back else "—"
+    first, second = layer.memory(), layer.memory(VANISHED)
+    return {
+        "cell": layer.cell,
+        "verdict": layer.verdict,
+        "steps to 1/e": beyond if first is None else str(first),
+        "steps to 1 %": beyond if second is None else str(second),
+        "look-back": str(layer.look_back),
+        "left there": _share(layer.at(layer.look_back)) if layer.back else "—",
+        "sequences": f"{layer.sequences:,}",
+        "steps": f"{layer.steps:,}",
+    }
+
+
+def _gate(gate: Gate, radius: float | None) -> dict[str, float | str]:
+    return {
+        "kind": gate.kind,
+        "mean": f"{gate.mean:.3f}",
+        "low": f"{gate.low:.1%}",
+        "high": "—" if gate.kind == "relu" else f"{gate.high:.1%}",
+        "saturated": "—" if gate.kind == "kept" else f"{gate.saturated:.1%}",
+        "units 5 % · 50 % · 95 %": " · ".join(f"{u:.2f}" for u in gate.units),
+        "spectral radius": "—" if radius is None else f"{radius:.3f}",
+    }
+
+
+def _size(value: float) -> str:
+    return f"{value:.3g}×" if 0.001 <= value < 10_000 or value == 0 else f"{value:.0e}×"
+
+
+def _share(value: float) -> str:
+    return f"{value:.1%}" if value >= 0.001 else f"{value:.0e}" if value else "nothing"

@@ -1,0 +1,192 @@
+"""How much of a gradient arrives how many steps back: exact, with the compiled cells.
+
+A cell walks T steps with the state s_t (h_t; for an LSTM h_t and c_t) and L is the loss of the sequence. Two sizes,
+k steps back from the end of the walk, k = 1 ... T-1:
+
+    carried_k = |d L_T / d s_{T-k}|      L_T: the loss as a function of the last step alone; what other steps tell the
+                                         loss is held fixed, so that one gradient is followed on its way back
+    total_k   = |d L / d s_{T-k}|        all steps after T-k count, as in training
+
+s_{T-1} is the state that the last step reads. Both come from cutting the walk into pieces, from each of which the state
+is handed to the next, and reading the gradient of what is handed on. The gradient of y_t that the rest of the network
+sends down, which is what ``y.retain_grad()`` would show, is not one of them: it has not been through time.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from elman.cells.base import Cell, State
+from elman.ragged import Ragged
+
+__all__ = ["Sizes", "Walk", "cuts", "sizes", "watched"]
+
+_PLAIN = ("encoder", "path")  # modules around the layers whose names say nothing
+EACH = 64  # steps from the end of which each is cut; further back pieces grow by a tenth
+
+
+class Walk(NamedTuple):
+    """One pass of a cell over whole sequences: what went in and what came out."""
+
+    name: str
+    cell: Cell
+    x: Ragged
+    state: State | None
+    options: Mapping[str, Any]  # other arguments of the call
+    y: Ragged
+    last: State
+
+
+class Sizes(NamedTuple):
+    """The sizes of one cell's gradients, [sequences, cuts]: 0 where a sequence has no step so far back."""
+
+    carried: Tensor
+    total: Tensor
+    parts: dict[str, Tensor]  # of `carried`, by the fields of the state
+    reached: Tensor  # bool: which sequences have a step so far back
+
+
+@contextmanager
+def watched(network: nn.Module) -> Iterator[list[Walk]]:
+    """Collects a `Walk` for every pass of every cell of a network, in the order of the passes.
+
+    >>> from elman.layers.encoder import Encoder
+    >>> encoder = Encoder(3, 4, layers=2)
+    >>> with watched(encoder) as walks:
+    ...     y, _ = encoder(Ragged.of([torch.randn(5, 3)]))
+    >>> [walk.name for walk in walks]
+    ['layer 1', 'layer 2']
+    """
+    walks: list[Walk] = []
+    cells = {path: module for path, module in network.named_modules() if isinstance(module, Cell)}
+    several = len({_owner(path) for path in cells}) > 1
+    outer = {path: cell for path, cell in cells.items() if not any(path.startswith(f"{other}.") for other in cells)}
+
+    def note(path: str, cell: Cell) -> Any:
+        def hook(_: nn.Module, given: tuple[Any, ...], options: dict[str, Any], out: tuple[Ragged, State]) -> None:
+            rest = {key: value for key, value in options.items() if key != "state" and value is not None}
+            state = given[1] if len(given) > 1 else options.get("state")
+            name = f"{_owner(path)} {_layer(path, cell)}" if several else _layer(path, cell)
+            walks.append(Walk(name, cell, given[0], state, rest, *out))
+
+        return cell.register_forward_hook(hook, with_kwargs=True)
+
+    hooks = [note(path, cell) for path, cell in outer.items()]
+    try:
+        yield walks
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def _layer(path: str, cell: Cell) -> str:
+    """Which layer a cell is, in words: "layer 2, backwards"."""
+    _, found, rest = path.rpartition("layers.")
+    number = rest.split(".")[0]
+    return (f"layer {int(number) + 1}" if found and number.isdigit() else path) + (", backwards" * cell.reverse)
+
+
+def _owner(path: str) -> str:
+    """Whose layers they are, where a network has several stacks: "network 2" of "networks.1.encoder.layers.0.0"."""
+    parts = [part for part in path.rpartition("layers.")[0].split(".") if part and part not in _PLAIN]
+    counted = zip(parts, [*parts, ""][1:], strict=True)
+    words = [part.removesuffix("s") if after.isdigit() else part for part, after in counted]
+    return " ".join(str(int(word) + 1) if word.isdigit() else word for word in words)
+
+
+def cuts(longest: int) -> list[int]:
+    """Steps back at which a walk of up to `longest` steps is cut: each of the first 64, then fewer and fewer.
+
+    The state before the first step is left out: it is that of no step.
+
+    >>> cuts(3), cuts(100)[-4:], cuts(1)
+    ([1, 2], [70, 77, 84, 92], [])
+    """
+    found = list(range(1, min(longest - 1, EACH) + 1))
+    while found and (next_one := found[-1] + max(1, found[-1] // 10)) < longest and found[-1] >= EACH:
+        found.append(next_one)
+    return found
+
+
+def sizes(walk: Walk, d_y: Tensor, d_last: tuple[Tensor, ...], back: list[int]) -> Sizes:
+    """The sizes of the gradients of one cell, in double precision, at the cuts `back`.
+
+    `d_y` [steps, hidden] and `d_last`, one for each part of the state, are what the rest of the network makes of the
+    loss: dL/dy_t with later steps of this cell left out, and dL/d(last state). `back` ascends and is not empty.
+    """
+    cell = copy.deepcopy(walk.cell).double().requires_grad_(False).eval()
+    cell.memory = "save"
+    lengths = walk.y.lengths
+    with torch.enable_grad():
+        states, ys, rows, last = _replayed(cell, walk, [*back, max(int(lengths.max()), back[-1] + 1)])
+    states = states[: len(back)]
+    inputs = [part for state in states for part in state]
+    ends = (walk.y.offsets[:-1] if cell.reverse else walk.y.offsets[1:] - 1)[lengths > 0]
+    only_last = torch.zeros_like(d_y, dtype=torch.float64).index_copy(0, ends, d_y[ends].double())
+    carried = _gradients(inputs, ys, last, [only_last[r] for r in rows], d_last, retain=True)
+    total = _gradients(inputs, ys, last, [d_y[r].double() for r in rows], d_last, retain=False)
+    reached = lengths[:, None] > torch.tensor(back)
+    width = len(states[0])
+    parts = {
+        name: torch.stack([g.norm(dim=1) for g in carried[i::width]], 1) * reached
+        for i, name in enumerate(type(states[0])._fields)
+    }
+    return Sizes(_joined(carried, width) * reached, _joined(total, width) * reached, parts, reached)
+
+
+def _replayed(cell: Cell, walk: Walk, back: list[int]) -> tuple[list[State], list[Tensor], list[Tensor], State]:
+    """The same pass in pieces: the state at each cut, y of each piece and its rows, the last state."""
+    lengths, x = walk.y.lengths, walk.x.values.detach().double()
+    start = cell.initial_state(len(lengths)) if walk.state is None else walk.state
+    state = type(start)(*[part.detach().double().clone().requires_grad_() for part in start])
+    options = {key: value.double() if value.is_floating_point() else value for key, value in walk.options.items()}
+    states, ys, rows = [], [], []
+    for first, last in zip(reversed(back), [*reversed(back[:-1]), 0], strict=True):
+        states.append(state)
+        active = torch.nonzero(lengths > last)[:, 0]
+        row, offsets = _rows(walk.y.offsets, active, first, last, cell.reverse)
+        entering = type(state)(*[part[active] for part in state])
+        given = {key: value[row] for key, value in options.items()}
+        y, after = cell(Ragged(x[row], offsets), entering, **given)
+        state = type(state)(*[part.index_copy(0, active, new) for part, new in zip(state, after, strict=True)])
+        ys.append(y.values)
+        rows.append(row)
+    return states[::-1], ys, rows, state
+
+
+def _rows(offsets: Tensor, active: Tensor, first: int, last: int, reverse: bool) -> tuple[Tensor, Tensor]:
+    """The rows from `first` to `last` steps back from the end of the walk of some sequences, and their offsets."""
+    lengths = offsets.diff()[active]
+    counts = lengths.clamp(max=first) - last
+    begin = offsets[active] + last if reverse else offsets[active + 1] - last - counts
+    within = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
+    return torch.repeat_interleave(begin - within[:-1], counts) + torch.arange(int(within[-1])), within
+
+
+def _gradients(
+    inputs: list[Tensor],
+    ys: list[Tensor],
+    last: State,
+    d_ys: list[Tensor],
+    d_last: tuple[Tensor, ...],
+    retain: bool,
+) -> list[Tensor]:
+    given = [d.double() for d in d_last]
+    found: Any = torch.autograd.grad([*ys, *last], inputs, [*d_ys, *given], retain_graph=retain, allow_unused=True)
+    most = torch.finfo(torch.float64).max ** 0.25  # so that norms and means of what overflowed stay finite
+    return [
+        torch.zeros_like(x) if g is None else g.nan_to_num(nan=most, posinf=most, neginf=-most).clamp(-most, most)
+        for x, g in zip(inputs, found, strict=True)
+    ]
+
+
+def _joined(gradients: list[Tensor], width: int) -> Tensor:
+    """[sequences, cuts]: the norm over all parts of the state together."""
+    whole = [torch.cat(gradients[i : i + width], 1) for i in range(0, len(gradients), width)]
+    return torch.stack([g.norm(dim=1) for g in whole], 1)

@@ -1,0 +1,1 @@
+"""Files: tables, CoNLL, audio, MIDI, model folders."""

@@ -1,0 +1,1 @@
+"""Layers of networks over ragged sequences, and their losses."""

@@ -1,0 +1,191 @@
+"""Cells stacked: layers, directions, dropout between them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from elman.cells import CELLS, ConvLSTM
+from elman.cells.base import Cell, Recurrent, State
+from elman.errors import OptionError
+from elman.layers.linear import SequenceDropout
+from elman.ops.stepper import Stepper
+from elman.ragged import Ragged
+from elman.ragged.indexed import Indexed
+
+#: What the products of a layer are made of.
+PRECISIONS = ("float32", "bfloat16")
+
+
+class Encoder(nn.Module):
+    """A stack of recurrent layers: [steps, inputs] to [steps, outputs].
+
+    ::
+
+        y^0 = x,    y^l = dropout([forward cell(y^{l-1}), backward cell(y^{l-1})]),    output y^layers
+
+    - `inputs`: width of a step.
+    - `hidden`: units of a layer and direction; one number for all layers, or one per layer.
+    - `cell`: "rnn", "rnn_relu", "lstm", "ln_lstm", "gru", "gru_d", "min_gru", "min_lstm", "lru" or "conv_lstm"
+      (``elman.cells.CELLS``). "gru_d" reads steps with mask and gap; the layers over the first are "gru" then.
+    - `layers`: how many; may be left at 1 when `hidden` lists one width per layer.
+    - `bidirectional`: each layer also walks backwards; its two results stand side by side.
+    - `dropout`: share of h set to zero after every layer, one mask for all steps of a sequence; 0 turns it off.
+    - `memory`: what training keeps of a layer; "save" its gates and y, "recompute" y alone, for a third more arithmetic
+      and the same gradient. For sequences of many thousand steps.
+    - `precision`: "bfloat16" runs the layers under ``torch.autocast``: products of bfloat16 with float32 sums and
+      state, in training too, while weights, gradients and what comes out stay as they are. For cells whose gates see
+      the state, on the CPU; on a processor without such products the layers run in float32, and a warning says so once.
+    - `longest`: the units of each layer remember 2 to so many steps at first, the logarithm even; for "lstm", "gru",
+      "min_gru", "min_lstm" and "lru". None: as the cell says, which is up to 100 for min_gru, fewer for others.
+    - `image`: height and width of the images that the steps are, laid flat, for "conv_lstm"; `hidden` then counts
+      numbers for each pixel.
+    - `recurrent_dropout`, `zoneout`: what training does to the state on its way to the next step (rnn, lstm and gru;
+      `elman.cells.Recurrent`). `learn_initial`: every layer learns the state it begins with.
+
+    ``outputs`` is the width of what comes out. Raises ``OptionError`` for options that do not fit together.
+
+    >>> encoder = Encoder(3, 4, "gru", layers=2)
+    >>> y, state = encoder(Ragged.of([torch.randn(5, 3), torch.randn(2, 3)]))
+    >>> y.values.shape, len(state), encoder.outputs
+    (torch.Size([7, 4]), 2, 4)
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        hidden: int | Sequence[int],
+        cell: str = "lstm",
+        layers: int = 1,
+        bidirectional: bool = False,
+        dropout: float = 0.0,
+        memory: str = "save",
+        precision: str = "float32",
+        recurrent_dropout: float = 0.0,
+        zoneout: float | tuple[float, float] = 0.0,
+        learn_initial: bool = False,
+        longest: float | None = None,
+        image: tuple[int, int] = (1, 1),
+    ) -> None:
+        super().__init__()
+        if cell not in CELLS:
+            raise OptionError(f"cell must be one of {', '.join(CELLS)}, got {cell!r}.")
+        if precision not in PRECISIONS:
+            raise OptionError(f"precision must be one of {', '.join(PRECISIONS)}, got {precision!r}.")
+        if precision not in precisions(cell):
+            raise OptionError(f"precision = {precision!r} is not made for cell = {cell!r}. Leave it at 'float32'.")
+        widths = _widths(hidden, layers)
+        ways = (False, True) if bidirectional else (False,)
+        self.inputs, self.bidirectional, self.precision = inputs, bidirectional, precision
+        options: dict[str, Any] = {"memory": memory, "learn_initial": learn_initial}
+        if issubclass(CELLS[cell], Recurrent):
+            options |= {"recurrent_dropout": recurrent_dropout, "zoneout": zoneout}
+        elif recurrent_dropout or zoneout:
+            raise OptionError(
+                f"recurrent_dropout and zoneout are for rnn, rnn_relu, lstm, gru and gru_d, got cell={cell!r}."
+            )
+        if issubclass(CELLS[cell], ConvLSTM):
+            options["image"] = image
+            widths = [width * image[0] * image[1] for width in widths]
+        elif image != (1, 1):
+            raise OptionError(f"image = {image} has no meaning for cell = {cell!r}, which reads vectors.")
+        if longest is not None:
+            if not CELLS[cell].spreads:
+                raise OptionError(f"longest = {longest!r} has no meaning for cell = {cell!r}. Leave it at None.")
+            options["longest"] = longest
+        self.outputs = widths[-1] * len(ways)
+        widths_in = [inputs] + [width * len(ways) for width in widths]
+        kinds = [cell] + [getattr(CELLS[cell], "above", cell)] * (len(widths) - 1)
+        self.layers = nn.ModuleList(
+            nn.ModuleList(CELLS[kind](width_in, width, reverse=reverse, **options) for reverse in ways)
+            for kind, width_in, width in zip(kinds, widths_in, widths, strict=False)
+        )
+        self.dropout = SequenceDropout(dropout)
+
+    def initial_state(self, sequences: int) -> tuple[tuple[State, ...], ...]:
+        """The state of every layer and direction before the first step."""
+        return tuple(tuple(cell.initial_state(sequences) for cell in layer) for layer in self._cells())
+
+    def forward(
+        self, x: Ragged, state: tuple[tuple[State, ...], ...] | None = None, *, reset: Tensor | None = None
+    ) -> tuple[Ragged, State]:
+        """Forwards whole sequences; the state after each comes back, and may go in again.
+
+        `reset` [steps] bool marks steps before which every state goes back to the initial one.
+        """
+        after, given = [], x.rows if isinstance(x, Indexed) else x.values
+        with self._narrowed(given):
+            for index, layer in enumerate(self._cells()):
+                before = [None] * len(layer) if state is None else state[index]
+                runs = [cell(x, start, reset=reset) for cell, start in zip(layer, before, strict=True)]
+                x = runs[0][0] if len(runs) == 1 else x.with_values(torch.cat([y.values for y, _ in runs], dim=1))
+                x = self.dropout(x)
+                after.append(tuple(last for _, last in runs))
+        return self._widened(x, given), tuple(after)
+
+    def step(self, x: Tensor, state: tuple[tuple[State, ...], ...]) -> tuple[Tensor, State]:
+        """Forwards one step of each sequence, [sequences, inputs]; for evaluation: no dropout. One direction only."""
+        self._check_steps()
+        after, given = [], x
+        with self._narrowed(given):
+            for layer, (before,) in zip(self._cells(), state, strict=True):
+                x, last = layer[0].step(x, before)
+                after.append((last,))
+        return x if self.precision == "float32" else x.to(given.dtype), tuple(after)
+
+    def stepper(self, sequences: int = 1, weights: str = "float32", threads: int | None = None) -> Stepper:
+        """A compiled stream of steps through all layers, in evaluation, with the weights as they are now: see
+        ``elman.ops.stepper.Stepper``. One direction only. States and sums are float32 whatever `precision` says."""
+        self._check_steps()
+        layers = [cell.step_layer() for (cell,) in self._cells()]
+        return Stepper(layers, self.initial_state(1), sequences, weights, threads)
+
+    def _check_steps(self) -> None:
+        if self.bidirectional:
+            raise OptionError(
+                "a bidirectional encoder cannot step: its second direction starts at the last step, which is yet to "
+                "come. Train with bidirectional=False to stream."
+            )
+
+    def _narrowed(self, values: Tensor) -> AbstractContextManager[object]:
+        """What the layers run in. An autocast of the caller's stays in force."""
+        if self.precision == "float32":
+            return nullcontext()
+        if values.device.type != "cpu":
+            raise OptionError(
+                f"precision = {self.precision!r} runs on the CPU only, got values on {values.device}. Leave it at "
+                "'float32' there."
+            )
+        return torch.autocast("cpu", torch.bfloat16)
+
+    def _widened(self, y: Ragged, like: Tensor) -> Ragged:
+        return y if self.precision == "float32" else y.with_values(y.values.to(like.dtype))
+
+    def _cells(self) -> list[list[Cell]]:
+        layers = [layer for layer in self.layers if isinstance(layer, nn.ModuleList)]
+        return [[cell for cell in layer if isinstance(cell, Cell)] for layer in layers]
+
+
+def precisions(cell: str) -> tuple[str, ...]:
+    """What a cell of ``CELLS`` can multiply in.
+
+    >>> precisions("gru")
+    ('float32', 'bfloat16')
+    """
+    return PRECISIONS if getattr(CELLS[cell], "narrows", False) else PRECISIONS[:1]
+
+
+def _widths(hidden: int | Sequence[int], layers: int) -> list[int]:
+    if isinstance(hidden, int):
+        if layers < 1:
+            raise OptionError(f"layers must be at least 1, got {layers}.")
+        return [hidden] * layers
+    if len(hidden) == 0 or layers not in (1, len(hidden)):
+        raise OptionError(
+            f"hidden lists {len(hidden)} widths and layers is {layers}. Give one width, or one per layer."
+        )
+    return list(hidden)

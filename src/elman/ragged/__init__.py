@@ -1,0 +1,5 @@
+"""Ragged batches: sequences of unequal length without padding."""
+
+from elman.ragged.ragged import Ragged
+
+__all__ = ["Ragged"]

@@ -1,0 +1,239 @@
+"""One label for each sequence: plain values out of whatever they come in, and the classes among them."""
+
+from __future__ import annotations
+
+import unicodedata
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import narwhals as nw
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.exceptions import DataConversionWarning
+from torch import Tensor
+
+from elman.errors import DataError
+from elman.features.base import is_frame, is_missing, seen, shown
+from elman.validation.plain_values import broken_at, plain_value
+
+__all__ = [
+    "check_label",
+    "classes_of",
+    "coded_labels",
+    "few_labels",
+    "only_column",
+    "plain_labels",
+    "refuse_missing",
+    "restored_classes",
+]
+
+_MOST_BYTES = 1 << 30  # of saved classes: a width that is only claimed takes no memory
+_LONGEST = 256  # characters of a label in an array whose elements are all as wide as the longest
+
+_Array = NDArray[Any]
+
+
+def plain_labels(y: Any) -> list[Any]:
+    """Labels as plain Python values, whatever they come in: list, array, tensor, column or frame of one column.
+
+    Each is read as `elman.validation.plain_values.plain_value` does; what is no label stays as it is. Raises
+    ``DataError`` for what is no list of labels.
+
+    >>> plain_labels(np.array([1, 2]))
+    [1, 2]
+    """
+    if isinstance(y, Tensor):
+        y = y.detach().cpu().numpy()
+    elif hasattr(y, "__array__") and not hasattr(y, "__iter__"):
+        y = np.asarray(y)
+    if isinstance(y, np.ndarray) and y.ndim == 2 and y.shape[1] == 1:
+        warnings.warn(
+            "A column-vector y was passed when a 1d array was expected. Pass y.ravel().",
+            DataConversionWarning,
+            stacklevel=4,
+        )
+        y = y.ravel()
+    if isinstance(y, np.ndarray) and y.ndim != 1:
+        raise DataError(f"y should be a 1d array with one label a sequence, got an array of shape {y.shape} instead.")
+    if not isinstance(y, list | tuple | np.ndarray) and is_frame(y):
+        return plain_labels(only_column(y))
+    if isinstance(y, str | bytes | Mapping) or not hasattr(y, "__iter__"):
+        raise DataError(f"y must be a list of labels, one a sequence, got {seen(y)}.")
+    return [plain_value(value) for value in _listed(y)]
+
+
+def _listed(y: Any) -> Iterable[Any]:
+    if isinstance(y, np.ndarray) and y.dtype.kind in "mM":  # whose tolist() would make numbers of dates
+        return list(y)
+    for name in ("to_list", "to_pylist", "tolist"):
+        if hasattr(y, name):
+            found: list[Any] = getattr(y, name)()
+            return found
+    return list(y)
+
+
+def only_column(y: Any) -> list[Any]:
+    """The values of a frame with one column.
+
+    >>> import polars as pl
+    >>> only_column(pl.DataFrame({"label": [1, 2]}))
+    [1, 2]
+
+    Raises ``DataError`` for a frame of more.
+    """
+    frame = nw.from_native(y, eager_only=True)
+    if len(frame.columns) != 1:
+        raise DataError(f"y is a frame of {len(frame.columns)} columns. Pass the one with the labels: y['label'].")
+    return list(frame.get_column(frame.columns[0]).to_list())
+
+
+def coded_labels(y: Any, sequences: int) -> tuple[_Array, NDArray[np.int64]]:
+    """The classes in order, and which of them each sequence belongs to, int64 `[sequences]`.
+
+    Raises ``DataError``, naming the sequence, for a label that is missing or no label, for kinds that are mixed, for
+    fewer than two classes, and where `y` has not one label for each of the `sequences`.
+
+    >>> coded_labels(["b", "a", "b"], sequences=3)
+    (array(['a', 'b'], dtype='<U1'), array([1, 0, 1]))
+    """
+    values = plain_labels(y)
+    if len(values) != sequences:
+        raise DataError(f"X has {sequences} sequences, y has {len(values)} labels. Give one label a sequence.")
+    if not values:
+        raise DataError("X holds no sequences. Fitting needs at least two, of different classes.")
+    for i, value in enumerate(values):
+        check_label(value, f"sequence {i}")
+    dtype = y.dtype if isinstance(y, np.ndarray) and y.dtype.kind in "biuf" else None
+    classes = classes_of(values, lambda i: f"sequence {i}", dtype)
+    if len(classes) < 2:
+        raise DataError(
+            f"y has only one class, {shown(classes.tolist()[0])}. A classifier needs at least two to tell apart."
+        )
+    place = {label: code for code, label in enumerate(classes.tolist())}
+    return classes, np.array([place[value] for value in values], dtype=np.int64)
+
+
+def classes_of(values: Sequence[Any], place: Callable[[int], str], dtype: np.dtype[Any] | None = None) -> _Array:
+    """The distinct labels in order, of values that `check_label` passed; `place` names the place of one of them.
+
+    Whole numbers and whole floats together become whole numbers. Texts that an array of fixed width would change (a
+    NUL at the end) or waste memory on (more than 256 characters) stand in an array of objects. Raises ``DataError`` for
+    kinds that are mixed; warns of texts that differ by white space or case only.
+
+    >>> classes_of(["b", "a", "b"], str), classes_of([2, 1.0], str).tolist()
+    (array(['a', 'b'], dtype='<U1'), [1, 2])
+    """
+    kinds: dict[str, int] = {}
+    for i, value in enumerate(values):
+        kinds.setdefault(_kind(value), i)
+    if len(kinds) > 1:
+        (one, i), (other, j) = list(kinds.items())[:2]
+        raise DataError(f"y is mixed: the label of {place(i)} is a {one}, that of {place(j)} a {other}. Use one kind.")
+    distinct = set(values)
+    if {int, float} <= set(map(type, values)):
+        if any(abs(value) >= 2**63 for value in distinct):
+            raise DataError("y is mixed: it has whole numbers, and floats that 64 bits cannot hold as such. Use texts.")
+        distinct = set(map(int, distinct))
+    if dtype == np.longdouble:  # which JSON has no place for
+        dtype = np.dtype(np.float64)
+    ordered = sorted(distinct)
+    if "text" in kinds:
+        _warn_of_twins(ordered)
+        dtype = _width_of(ordered)
+    return np.array(ordered, dtype=dtype)
+
+
+def few_labels(classes: _Array, most: int = 20) -> str:
+    """The first labels, for the card of a model; a long one is cut.
+
+    >>> few_labels(np.array(["a", "b"]))
+    'a, b'
+    """
+    labels = [text if len(text) <= 80 else f"{text[:79]}…" for text in map(str, classes[:most].tolist())]
+    return ", ".join(labels) + (" …" if len(classes) > most else "")
+
+
+def _width_of(texts: Sequence[str]) -> np.dtype[Any]:
+    """The type of an array that gives these texts back."""
+    kept = all(len(text) <= _LONGEST and not text.endswith("\0") for text in texts)
+    return np.dtype(f"U{max(1, *map(len, texts))}" if kept and texts else object)
+
+
+def _warn_of_twins(texts: Sequence[str]) -> None:
+    before: dict[str, str] = {}
+    for text in texts:
+        key = " ".join(unicodedata.normalize("NFC", text).split()).casefold()
+        other = before.setdefault(key, text)
+        if other != text:
+            warnings.warn(
+                f"y: the labels {shown(other)} and {shown(text)} differ by white space or case only. They are learnt "
+                "as two; if they mean one thing, write them alike.",
+                UserWarning,
+                stacklevel=5,  # who called fit
+            )
+            return
+
+
+def refuse_missing(labels: Sequence[Any]) -> None:
+    """Raises ``DataError`` naming the first sequence whose label is missing.
+
+    >>> refuse_missing(["a", None])
+    Traceback (most recent call last):
+    elman.errors.DataError: y: sequence 1 has no label, got None. Drop it, or give it one.
+    """
+    for i, value in enumerate(labels):
+        if is_missing(value):
+            raise DataError(f"y: sequence {i} has no label, got {value!r}. Drop it, or give it one.")
+
+
+def _kind(value: Any) -> str:
+    return "truth value" if isinstance(value, bool) else "text" if isinstance(value, str) else "number"
+
+
+def check_label(value: Any, where: str) -> None:
+    """Raises ``DataError``, with the place `where`, unless a plain value is a label that a saved model can bring back.
+
+    Labels are texts, whole numbers of 64 bits (floats too, such as 1.0) and truth values.
+
+    >>> check_label("a", "sequence 0")
+    """
+    if isinstance(value, float) and not np.isfinite(value):
+        what = "NaN" if value != value else "infinity"
+        raise DataError(f"Input y contains {what}: {where} has the label {value!r}. Drop it, or give it a label.")
+    if is_missing(value):
+        raise DataError(f"y: {where} has no label, got {value!r}. Drop it, or give it one.")
+    if isinstance(value, complex):
+        raise DataError(f"Complex data not supported: the label of {where} is {value!r}.")
+    if not isinstance(value, str | bool | int | float):
+        advice = " Decode it first: label.decode()." if isinstance(value, bytes) else ""
+        raise DataError(f"y: the label of {where} is {seen(value)}. A label is a str, an int or a bool.{advice}")
+    if isinstance(value, str) and broken_at(value) is not None:
+        raise DataError(f"y: the label of {where}, {shown(value)}, holds half a character. Read it again as UTF-8.")
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        raise DataError(f"y: the label of {where} is {shown(value)}, which 64 bits cannot hold. Use texts.")
+    if isinstance(value, float) and not value.is_integer():
+        raise DataError(
+            f"Unknown label type: the label of {where} is {value!r}, which is not whole. Classes are whole "
+            "numbers or names; turn them into text if you mean names."
+        )
+
+
+def restored_classes(saved: Mapping[str, Any]) -> _Array:
+    """The classes that were saved with their dtype. Raises ``ValueError`` for what cannot be classes.
+
+    >>> restored_classes({"dtype": "<U1", "values": ["a", "b"]}).tolist()
+    ['a', 'b']
+    """
+    values, dtype = saved["values"], np.dtype(saved["dtype"])
+    texts = all(isinstance(value, str) and broken_at(value) is None for value in values)
+    if dtype.kind not in ("UO" if texts else "biuf"):
+        raise ValueError("classes")
+    if len(set(values)) != len(values) or len(values) < 2:
+        raise ValueError("classes")
+    if len(values) * dtype.itemsize > _MOST_BYTES:
+        raise ValueError("classes")
+    classes = np.array(values, dtype=dtype)
+    if [(type(value), value) for value in classes.tolist()] != [(type(value), value) for value in values]:
+        raise ValueError("classes")  # such as a text that is cut short, or a number among texts
+    return classes

@@ -1,0 +1,293 @@
+"""What the tasks that read columns train: from steps to one row per sequence, and from rows to answers.
+
+    e_t = input layer(x_t)                         the vector of a symbol, or the numbers as they are
+    e = convolution(e)                             where there are `channels`: convolution.py
+    h_1 ... h_T = encoder(e_1 ... e_T)
+    answer = A pool(h_1 ... h_T) + b               one row for each sequence
+    answer_t = A h_t + b                           with every_step: one for each step
+
+Of several columns the aligned ones are joined at every step, each other kind of steps has a path of its own, and what
+has no steps passes through a small layer. All rows stand side by side before the last layer:
+
+    answer = A [pool(h), pool(h'), ..., relu(B facts + c)] + b
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from elman.errors import OptionError
+from elman.features import Columns, Feature, Inputs, Static
+from elman.features.multi_input import Bundle, groups_of
+from elman.io import model_folder as store
+from elman.layers.encoder import Encoder
+from elman.layers.linear import Linear, Pool
+from elman.ragged import Ragged
+from elman.tasks.base.inputs import ColumnTask
+from elman.tasks.base.session import flat, nested
+from elman.training.batching import batches
+
+__all__ = ["Facts", "Joined", "Network", "NetworkStepper", "Path", "answers", "restored"]
+
+FACTS = 32  # units of the layer that what has no steps passes through
+_STEPS = 1 << 16  # steps in a batch of prediction: bounds the memory, the answers do not depend on it
+
+
+class Joined(nn.Module):
+    """The input layers of aligned columns, whose vectors stand side by side at every step."""
+
+    def __init__(self, layers: Sequence[Any]) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(layers)
+        self.outputs = sum(int(layer.outputs) for layer in layers)
+
+    def forward(self, *parts: Ragged) -> Ragged:
+        """The steps of each column to joint steps [steps, outputs]."""
+        values = [layer(part).values for layer, part in zip(self.layers, parts, strict=True)]
+        return parts[0].with_values(torch.cat(values, dim=1))
+
+
+class Facts(nn.Module):
+    """What is known of a whole sequence, through a small layer: relu(B facts + c), 32 units."""
+
+    def __init__(self, layers: Sequence[Any]) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(layers)
+        self.mix = Linear(sum(int(layer.outputs) for layer in layers), FACTS)
+        self.outputs = FACTS
+
+    def forward(self, parts: Sequence[Tensor]) -> Tensor:
+        """The rows of each column to [sequences, outputs]."""
+        facts = torch.cat([layer(part) for layer, part in zip(self.layers, parts, strict=True)], dim=1)
+        mixed: Tensor = self.mix(facts)
+        return mixed.relu()
+
+
+class Path(nn.Module):
+    """What reads one kind of steps: input layer, convolution, encoder, and a pool for one answer per sequence.
+
+    `features` are those of one column, or of several that are aligned.
+
+    >>> from elman.features import Numbers
+    >>> from elman.tasks import Classifier
+    >>> path = Path([Numbers().fit([[1.0, 2.0]])], Classifier(hidden=4))
+    >>> path(Ragged.of([torch.randn(5, 1), torch.randn(0, 1)])).shape
+    torch.Size([2, 4])
+    """
+
+    def __init__(self, features: Sequence[Feature], options: ColumnTask, pooled: bool = True) -> None:
+        super().__init__()
+        options = options.settled()
+        layers: list[Any] = [f.module(int(options.embed), _symbol_dropout(options, f)) for f in features]
+        read = layers[0] if len(layers) == 1 else Joined(layers)
+        self.input = read
+        self.front = options.front(read.outputs, features[-1])
+        inputs = read.outputs if self.front is None else self.front.outputs
+        self.encoder = options.encoder(inputs, getattr(read, "image", (1, 1)), features)
+        self.pool = Pool(options.chosen_pool(features), self.encoder.outputs) if pooled else None
+        self.outputs = self.encoder.outputs if self.pool is None else self.pool.outputs
+
+    def forward(self, *x: Ragged) -> Tensor:
+        """Whole sequences to one row each; without a pool to one row per step."""
+        y, _ = self.steps(x)
+        return y.values if self.pool is None else self.pool(y)
+
+    def steps(self, x: Sequence[Ragged], state: Any = None) -> tuple[Ragged, Any]:
+        """What the encoder makes of every step, and its state afterwards."""
+        e = self.input(*x)
+        y, after = self.encoder(e if self.front is None else self.front(e), state)
+        return y, after
+
+
+def _symbol_dropout(options: ColumnTask, feature: Feature) -> float:
+    if options.symbol_dropout is not None:
+        return float(options.symbol_dropout)
+    return 0.0 if feature.is_alphabet else 0.4
+
+
+class Network(nn.Module):
+    """Paths, dropout and a linear layer: [sequences, outputs], or [steps, outputs] with `every_step`.
+
+    >>> from elman.features import Numbers
+    >>> from elman.tasks import Classifier
+    >>> network = Network(Numbers().fit([[1.0, 2.0]]), 3, options=Classifier(hidden=4))
+    >>> network(Ragged.of([torch.randn(5, 1), torch.randn(0, 1)])).shape
+    torch.Size([2, 3])
+    """
+
+    def __init__(self, feature: Feature | Columns, outputs: int, options: ColumnTask, every_step: bool = False) -> None:
+        super().__init__()
+        self.every_step = every_step
+        groups, statics = _parts(feature)
+        if every_step and len(groups) > 1:
+            names = feature.described() if isinstance(feature, Columns) else {}
+            raise OptionError(
+                f"every_step = True needs one kind of step, but not all columns are aligned: {', '.join(names)}. Leave "
+                "some out with features={...: 'skip'}."
+            )
+        self.paths = nn.ModuleList(Path(features, options, pooled=not every_step) for features in groups)
+        self.facts = Facts([static.module() for static in statics]) if statics else None
+        self.dropout = nn.Dropout(options.head_dropout)
+        width = sum(path.outputs for path in self._paths()) + (0 if self.facts is None else self.facts.outputs)
+        self.head = Linear(width, outputs)
+
+    def _paths(self) -> list[Path]:
+        return [path for path in self.paths if isinstance(path, Path)]
+
+    @property
+    def path(self) -> Path:
+        """What reads the steps; of several kinds the first."""
+        return self._paths()[0]
+
+    @property
+    def input(self) -> Any:
+        """The input layer."""
+        return self.path.input
+
+    @property
+    def inputs(self) -> list[nn.Module]:
+        """The input layer of each column, or of columns of numbers side by side; those without steps come last."""
+        layers = [list(p.input.layers) if isinstance(p.input, Joined) else [p.input] for p in self._paths()]
+        return [layer for each in layers for layer in each] + ([] if self.facts is None else list(self.facts.layers))
+
+    @property
+    def encoder(self) -> Encoder:
+        """The layers that remember."""
+        return self.path.encoder
+
+    @property
+    def pool(self) -> Pool:
+        """What makes one row of all steps."""
+        assert self.path.pool is not None
+        return self.path.pool
+
+    def forward(self, x: Ragged | Bundle) -> Tensor:
+        """Whole sequences to their answers."""
+        rows = [path(*parts) for path, parts in zip(self._paths(), groups_of(x), strict=True)]
+        return self.answer(rows, x)
+
+    def steps(self, x: Ragged | Bundle, state: Any) -> tuple[Tensor, Any]:
+        """The answers at every step of sequences that go on from a state, and the state afterwards."""
+        (parts,) = groups_of(x)
+        y, after = self.path.steps(parts, state)
+        return self.answer([y.values], x), after
+
+    def answer(self, rows: Sequence[Tensor], x: Ragged | Bundle) -> Tensor:
+        """The answers that the rows of all paths stand for, with the facts of `x`."""
+        if self.facts is not None and isinstance(x, Bundle):
+            facts = self.facts(x.static)
+            rows = [*rows, facts[x.groups[0][0].segments] if self.every_step else facts]
+        answers: Tensor = self.head(self.dropout(rows[0] if len(rows) == 1 else torch.cat(list(rows), dim=1)))
+        return answers
+
+
+@torch.no_grad()
+def answers(network: Network, data: Ragged | Bundle, outputs: int) -> NDArray[np.float64]:
+    """What a network says, float64 [rows, outputs]. A sequence's bits do not depend on the batch it falls into."""
+    made = torch.zeros(data.steps if network.every_step else len(data), outputs, dtype=torch.float64)
+    done = 0
+    for chosen in batches(data.lengths, _STEPS) if len(data) else []:
+        rows = network(data[int(chosen[0]) : int(chosen[-1]) + 1])
+        made[done : done + len(rows)] = rows
+        done += len(rows)
+    return made.numpy()
+
+
+def restored(
+    feature: Feature | Columns,
+    outputs: int,
+    options: ColumnTask,
+    tensors: Mapping[str, Tensor],
+    folder: Any,
+    every_step: bool = False,
+) -> Network:
+    """The network that was saved to a folder. Raises ``ModelFileError`` for tensors that are not its own."""
+    return store.network(lambda: Network(feature, outputs, options, every_step), tensors, folder)
+
+
+class NetworkStepper:
+    """A network one step at a time; `Session` keeps the state. What is left open is `answer`."""
+
+    def __init__(self, feature: Feature | Columns, network: Network, facts: Mapping[str, Any] | None = None) -> None:
+        self.feature = feature.only() if isinstance(feature, Columns) else feature
+        self.network = network
+        self.facts = _facts(feature, facts)
+        self.start = network.encoder.initial_state(1)
+        front = network.path.front
+        self.front = () if front is None else tuple((layer,) for layer in front.initial_state())
+
+    def read(self, value: Any, state: dict[str, Tensor]) -> tuple[Ragged, dict[str, Tensor]]:
+        """The steps in what a caller feeds, and the state once they were read: a gap may be filled by what came."""
+        steps, after = self.feature.advance(value, store.under("feature.", state), name="steps")
+        one = steps if isinstance(steps, Ragged) else Ragged(steps, torch.tensor([0, len(steps)]))
+        return one, state | {f"feature.{key}": tensor for key, tensor in after.items()}
+
+    def initial_state(self) -> dict[str, Tensor]:
+        """The state before the first step."""
+        kept = self._kept() | {f"feature.{key}": tensor for key, tensor in self.feature.initial_state().items()}
+        layers = flat("encoder", self.start) | flat("front", self.front)
+        return {"steps": torch.zeros(1, dtype=torch.int64), **kept, **layers}
+
+    @torch.no_grad()
+    def advance(self, steps: Ragged, state: dict[str, Tensor]) -> dict[str, Tensor]:
+        """The state after some more steps."""
+        x, front = self._walk(steps, state)
+        y, after = self.network.encoder(x, nested("encoder", state, self.start))
+        kept = {key: tensor for key, tensor in state.items() if key.startswith("feature.")}
+        kept |= self._after(y.values, state)
+        return {"steps": state["steps"] + steps.steps, **kept, **flat("encoder", after), **front}
+
+    def _walk(self, steps: Ragged, state: dict[str, Tensor]) -> tuple[Ragged, dict[str, Tensor]]:
+        """What reaches the encoder of some steps: with a stride maybe nothing yet; and the state of the convolution."""
+        x: Ragged = self.network.input(steps)
+        if self.network.path.front is None:
+            return x, {}
+        before = tuple(layer for (layer,) in nested("front", state, self.front))
+        values, after = self.network.path.front.advance(x.values, before)
+        return Ragged(values, torch.tensor([0, len(values)])), flat("front", [(layer,) for layer in after])
+
+    def row(self, state: dict[str, Tensor]) -> Tensor:
+        """What the network says in a state: float64 [1, outputs]."""
+        pool = self.network.path.pool
+        row = state["last"] if pool is None else pool.read(state["pool"])
+        one = Ragged(torch.zeros(1), torch.tensor([0, 1]))
+        return self.network.answer([row], Bundle([(one,)], self.facts)).double()
+
+    def _kept(self) -> dict[str, Tensor]:
+        """What is remembered of h before the first step: what the pool needs, or h itself."""
+        pool = self.network.path.pool
+        if pool is None:
+            return {"last": torch.zeros(1, self.network.path.outputs)}
+        return {"pool": pool.initial_state(1)}
+
+    def _after(self, y: Tensor, state: dict[str, Tensor]) -> dict[str, Tensor]:
+        pool = self.network.path.pool
+        if pool is None:
+            return {"last": y[-1:].clone() if len(y) else state["last"]}
+        pooled = state["pool"]
+        for row in y.split(1) if len(y) else ():
+            _, pooled = pool.step(row, pooled)
+        return {"pool": pooled}
+
+
+def _parts(feature: Feature | Columns) -> tuple[list[list[Feature]], list[Static]]:
+    """The features of each group of aligned columns, and those without steps."""
+    if isinstance(feature, Columns):
+        return [group.features for group in feature.groups], list(feature.statics.values())
+    return [[feature]], []
+
+
+def _facts(feature: Feature | Columns, given: Mapping[str, Any] | None) -> list[Tensor]:
+    """What is known of the sequence that is streamed; a column that is not given is missing."""
+    statics = feature.statics if isinstance(feature, Columns) else {}
+    if unknown := [name for name in given or {} if name not in statics]:
+        known = ", ".join(map(repr, statics)) or "none"
+        raise OptionError(f"facts names {unknown[0]!r}, but the columns without steps are {known}.")
+    one = Inputs({name: [(given or {}).get(name)] for name in statics}) if statics else None
+    return [] if one is None else [s.transform(one.columns[name], name=name) for name, s in statics.items()]

@@ -1,0 +1,203 @@
+"""A session: a trained task and the state of one client, fed one step or several at a time.
+
+Memory does not grow with the number of steps, except for the wide path of a classifier, which remembers the distinct
+n-grams it has met (at most as many as it has buckets).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple, Protocol, Self
+
+from torch import Tensor
+
+from elman.errors import DataError, OptionError
+from elman.ragged import Ragged
+
+__all__ = ["Answer", "Estimate", "Heard", "Session", "Stepper", "Tagged", "Told"]
+
+
+class Answer(NamedTuple):
+    """What a classifier says of the steps so far."""
+
+    label: Any  # the likeliest class
+    probabilities: dict[Any, float]  # of every class
+    steps: int  # how many steps were fed
+
+
+class Estimate(NamedTuple):
+    """What a regressor says of the steps so far, or with `every_step` of the last of them."""
+
+    value: Any  # the number; an array where there are several, a dict where they have names
+    steps: int  # how many steps were fed
+
+
+class Heard(NamedTuple):
+    """What a transcriber says of the steps so far."""
+
+    transcript: Any  # a text, or a list where the training transcripts were lists
+    steps: int  # how many steps were fed
+
+
+class Tagged(NamedTuple):
+    """What a tagger says of the steps so far."""
+
+    label: Any  # of the last step; None before the first
+    labels: list[Any]  # of all steps so far
+    steps: int  # how many steps were fed
+
+
+class Told(NamedTuple):
+    """What a model of several targets says of the steps so far."""
+
+    values: dict[str, Any]  # the likeliest class or the number, by the name of the target
+    probabilities: dict[str, dict[Any, float]]  # of every class, by the name of each target that is a label
+    steps: int  # how many steps were fed
+
+
+class Stepper(Protocol):
+    """What a session needs of a trained task. States are never changed in place: a step makes a new one."""
+
+    def read(self, value: Any, state: dict[str, Tensor]) -> tuple[Ragged, dict[str, Tensor]]:
+        """The steps in what a caller feeds, as one sequence, and the state once they were read."""
+
+    def initial_state(self) -> dict[str, Tensor]:
+        """The state before the first step, as named tensors."""
+
+    def advance(self, steps: Ragged, state: dict[str, Tensor]) -> dict[str, Tensor]:
+        """The state after some more steps, of which there is at least one."""
+
+    def answer(self, state: dict[str, Tensor]) -> Any:
+        """What the task says in this state."""
+
+
+class Session:
+    """One client of a trained task: feed it steps, and it has the answer so far.
+
+    The answer has the same bits as ``predict_proba`` on all steps fed so far. A session keeps the weights it was opened
+    with, whatever the task learns later; many sessions share them. One session serves one thread at a time.
+
+    >>> from elman.tasks import Classifier
+    >>> texts, labels = ["good film", "fine film", "bad film", "poor film"], ["+", "+", "-", "-"]
+    >>> clf = Classifier(epochs=1, hidden=4, verbose=False).fit(texts, labels)
+    >>> session = clf.stream()
+    >>> answer = session.feed("a good")
+    >>> saved = session.state                      # a dict of tensors, to be saved or sent elsewhere
+    >>> answer = session.feed("film")
+    >>> answer.steps, list(answer.probabilities.values()) == clf.predict_proba(["a good film"])[0].tolist()
+    (3, True)
+    >>> session.state = saved                      # as if "film" had never come
+    >>> session.answer.steps
+    2
+    """
+
+    def __init__(self, stepper: Stepper) -> None:
+        self._stepper = stepper
+        self._state = stepper.initial_state()
+
+    def feed(self, steps: Any) -> Any:
+        """Takes one step or several, and returns the answer after the last of them.
+
+        - a text model: a piece of text that ends where a word ends, or a list of such pieces;
+        - a model of tokens: one token, or a list of tokens;
+        - a model of sound: samples, as many as there are, or a pair (samples, rate);
+        - a model of numbers: one number or one row of them, or an array [steps, width]; NaN and None are missing.
+
+        Raises ``DataError`` for steps of another kind or width; the state is then as it was.
+        """
+        values, state = self._stepper.read(steps, self._state)
+        self._state = self._stepper.advance(values, state) if values.steps else state
+        return self.answer
+
+    @property
+    def answer(self) -> Any:
+        """The answer so far; before the first step that of an empty sequence."""
+        return self._stepper.answer(self._state)
+
+    @property
+    def state(self) -> dict[str, Tensor]:
+        """What the session remembers: a copy, as named tensors that safetensors can write."""
+        return {name: value.clone() for name, value in self._state.items()}
+
+    @state.setter
+    def state(self, state: Any) -> None:
+        fresh = self._stepper.initial_state()
+        if not isinstance(state, Mapping) or set(state) != set(fresh):
+            got = ", ".join(sorted(map(str, state))) if isinstance(state, Mapping) else type(state).__name__
+            raise DataError(f"state must hold {', '.join(sorted(fresh))}; got {got}. Give what session.state returned.")
+        for name, value in fresh.items():
+            _check_like(name, state[name], value)
+            # What a feature keeps may be missing; a layer's memory is always a number, or minus infinity before a step.
+            if not name.startswith("feature.") and value.is_floating_point() and bool(state[name].isnan().any()):
+                raise DataError(f"state[{name!r}] holds NaN. Give what session.state returned.")
+        self._state = {name: state[name].detach().cpu().clone() for name in fresh}
+
+    def copy(self) -> Self:
+        """A second session that goes on from the same state, independently."""
+        made = type(self)(self._stepper)
+        made._state = dict(self._state)
+        return made
+
+    def reset(self) -> None:
+        """Forgets all steps."""
+        self._state = self._stepper.initial_state()
+
+
+def _check_like(name: str, got: Any, like: Tensor) -> None:
+    """Refuses a saved tensor of another model. A length of 0 may grow: it is that of a list."""
+    listed = like.dim() == 1 and len(like) == 0
+    fits = isinstance(got, Tensor) and got.dtype == like.dtype and got.dim() == like.dim()
+    if not fits or (not listed and got.shape != like.shape):
+        what = f"{got.dtype} {list(got.shape)}" if isinstance(got, Tensor) else type(got).__name__
+        raise DataError(
+            f"state[{name!r}] is {what}, but this model needs {like.dtype} {list(like.shape)}. Give the state of a "
+            "session of the same model."
+        )
+
+
+def flat(prefix: str, state: Any) -> dict[str, Tensor]:
+    """The tensors of an encoder's state by name: layer.direction.field.
+
+    >>> from elman.layers.encoder import Encoder
+    >>> sorted(flat("encoder", Encoder(2, 3, "gru", layers=2).initial_state(1)))
+    ['encoder.0.0.hidden', 'encoder.1.0.hidden']
+    """
+    return {
+        f"{prefix}.{layer}.{way}.{field}": getattr(one, field)
+        for layer, ways in enumerate(state)
+        for way, one in enumerate(ways)
+        for field in one._fields
+    }
+
+
+def nested(prefix: str, tensors: Mapping[str, Tensor], like: Any) -> Any:
+    """The inverse of `flat`, in the structure of another state."""
+    return tuple(
+        tuple(
+            type(one)(*[tensors[f"{prefix}.{layer}.{way}.{field}"] for field in one._fields])
+            for way, one in enumerate(ways)
+        )
+        for layer, ways in enumerate(like)
+    )
+
+
+def refuse_bidirectional(bidirectional: bool) -> None:
+    """Raises ``OptionError`` for a model that must see the end of a sequence before it can begin.
+
+    >>> refuse_bidirectional(False)
+    """
+    if bidirectional:
+        raise OptionError(
+            "a bidirectional model cannot stream: its second direction starts at the last step, which is yet to come. "
+            "Train with bidirectional=False."
+        )
+
+
+def counted(state: Mapping[str, Tensor]) -> int:
+    """How many steps a state has seen.
+
+    >>> import torch
+    >>> counted({"steps": torch.tensor([3])})
+    3
+    """
+    return int(state["steps"][0])

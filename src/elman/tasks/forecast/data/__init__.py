@@ -1,0 +1,1 @@
+"""Frames of series as windows to learn from."""

@@ -1,0 +1,424 @@
+"""Long frames: a row for each series and time, as Nixtla's libraries take them; from pandas, polars, Arrow and others.
+
+unique_id  ds                   y
+north      2024-01-01 00:00     12.0
+north      2024-01-01 01:00     NaN          a missing value; a row that is left out is one too
+south      2024-01-01 00:00      3.5
+"""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass, field, replace
+from datetime import date
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+import narwhals as nw
+import numpy as np
+from numpy.typing import NDArray
+
+from elman.errors import DataError
+from elman.features.base import check_pairs, is_frame, is_missing, shown
+from elman.tasks.forecast.data.stamps import Style, library_of, read_stamps, refuse_disguise, type_of
+from elman.tasks.forecast.data.time_grid import OFF, Grid
+from elman.tasks.forecast.data.zones import wall_clock
+from elman.validation.plain_values import plain_value
+
+__all__ = ["MOST_GAP", "Columns", "Panel", "Series", "Style", "read"]
+
+_Array = NDArray[Any]
+_NUMBERS = (int, float, np.number, np.bool_, Decimal)
+MOST_GAP = 200  # steps for each row, from which a gap is rather a wrong step
+
+
+@dataclass(frozen=True)
+class Columns:
+    """What the columns of a frame are called. `past`, `future` and `static` are covariates."""
+
+    id: str = "unique_id"
+    time: str = "ds"
+    target: str = "y"
+    past: tuple[str, ...] = ()
+    future: tuple[str, ...] = ()
+    static: tuple[str, ...] = ()
+
+
+@dataclass
+class Panel:
+    """Series on a common grid, one after the other, with a step for every place of the grid from first to last row.
+
+    `values` float64 [steps] has NaN where nothing was observed; `covariates` by name are float64 with NaN, or texts
+    with None; `static` the same, one for each series.
+    """
+
+    ids: list[Any]
+    offsets: NDArray[np.int64]
+    first: NDArray[np.int64]  # the index on the grid of each series' first step
+    values: NDArray[np.float64]
+    covariates: dict[str, _Array] = field(default_factory=dict)
+    static: dict[str, _Array] = field(default_factory=dict)
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """Steps of each series."""
+        return np.diff(self.offsets)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def until(self, lengths: NDArray[np.int64]) -> Panel:
+        """The first so many steps of each series."""
+        keep = np.concatenate([np.arange(a, a + n) for a, n in zip(self.offsets[:-1], lengths, strict=True)])
+        offsets = np.concatenate([[0], np.cumsum(lengths)])
+        covariates = {name: values[keep] for name, values in self.covariates.items()}
+        return Panel(self.ids, offsets, self.first, self.values[keep], covariates, self.static)
+
+    def window(self, ids: list[Any], first: NDArray[np.int64], steps: int) -> Panel:
+        """So many steps of some series from an index on, missing where there are none."""
+        place, rows = {name: i for i, name in enumerate(self.ids)}, np.full((len(ids), steps), -1)
+        for i, name in enumerate(ids):
+            if (j := place.get(name)) is not None:
+                when = first[i] + np.arange(steps) - self.first[j]
+                inside = (when >= 0) & (when < self.lengths[j])
+                rows[i, inside] = self.offsets[j] + when[inside]
+        flat, offsets = rows.reshape(-1), np.arange(len(ids) + 1) * steps
+        covariates = {name: _taken(values, flat) for name, values in self.covariates.items()}
+        return Panel(ids, offsets, first, _taken(self.values, flat), covariates)
+
+    def led(self, starts: NDArray[np.int64]) -> Panel:
+        """The same with missing steps before each series, so that it begins at `starts`."""
+        lead = self.first - starts
+        if not lead.any():
+            return self
+        offsets = np.concatenate([[0], np.cumsum(self.lengths + lead)])
+        flat = np.full(int(offsets[-1]), -1)
+        flat[np.concatenate([np.arange(b - n, b) for b, n in zip(offsets[1:], self.lengths, strict=True)])] = np.arange(
+            len(self.values)
+        )
+        covariates = {name: _taken(values, flat) for name, values in self.covariates.items()}
+        return Panel(self.ids, offsets, starts, _taken(self.values, flat), covariates, self.static)
+
+
+def _taken(values: _Array, rows: NDArray[np.int64]) -> _Array:
+    """Some of the values; missing where the row is -1."""
+    missing: Any = None if values.dtype == object else np.nan
+    return np.where(rows >= 0, values[rows], missing)
+
+
+class Series(NamedTuple):
+    """What was read of a frame."""
+
+    panel: Panel
+    grid: Grid
+    style: Style
+
+
+# ---------------------------------------------------------------------------------------------------------------- read
+
+
+def read(
+    frame: Any,
+    columns: Columns,
+    grid: Grid | None = None,
+    freq: tuple[str, int] | None = None,
+    sort: bool = False,
+    target: bool = True,
+    name: str = "frame",
+    whole: bool = False,
+    positive: str = "",
+) -> Series:
+    """The series of a long frame, the grid that their time stamps stand on, and what the frame looks like.
+
+    Rows of different series may be mixed; those of one must ascend, unless `sort`. Without `target` the values are
+    not read. `whole` histories are refused if all rows of a series stand several steps apart. `positive`: why every
+    value must be above 0, and what to do where one is not; empty: none must. What was read before is given back as it
+    is. Raises ``DataError`` naming column, row (counted from 0) and value.
+
+    >>> import polars as pl
+    >>> frame = pl.DataFrame({"unique_id": ["a", "a", "b"], "ds": [1, 3, 1], "y": [1.0, 2.0, 5.0]})
+    >>> read(frame, Columns(), freq=("integer", 1))[0].values.tolist()
+    [1.0, nan, 2.0, 5.0]
+    """
+    if isinstance(frame, Series):
+        return frame
+    table = _opened(frame, name)
+    wanted = [columns.id, columns.time, *([columns.target] if target else [])]
+    for column in [*wanted, *columns.past, *columns.future, *columns.static]:
+        _check_column(table, column, name)
+    if not len(table):
+        raise DataError(f"{name} has no rows. Give at least one for each series.")
+    ids, codes = _ids(table, columns.id, name)
+    stamps, style = read_stamps(table, columns.time, name)
+    style = replace(style, series=type_of(table[columns.id], library_of(table)))
+    order = _ordered(codes, stamps, columns, ids, sort, name)
+    codes, stamps = codes[order], stamps[order]
+    if grid is None:
+        if style.time == "integer":
+            refuse_disguise(stamps, codes, order, f"{name}: column {columns.time!r}")
+        grid = Grid.found(stamps, codes, freq) if style.zone is None else Grid.zoned(stamps, codes, freq, style.zone)
+    else:
+        _check_kind(grid, style, f"{name}: column {columns.time!r}")
+    if grid.zone is not None and grid.wall:
+        stamps, style = wall_clock(stamps, grid.zone), replace(style, inside=grid.zone)
+    index = _indices(grid, stamps, order, columns.time, ids, codes, name)
+    if whole:
+        _check_distances(grid, index, codes, ids, name)
+    begins = np.concatenate([[0], np.flatnonzero(np.diff(codes)) + 1, [len(codes)]])
+    first, last = index[begins[:-1]], index[begins[1:] - 1]
+    lengths = last - first + 1
+    if lengths.sum() > MOST_GAP * len(index) + 10_000:
+        i = int((lengths - np.diff(begins)).argmax())
+        raise DataError(
+            f"{name}: series {ids[i]!r} has {int(np.diff(begins)[i])} rows, but {lengths[i]} steps of "
+            f"{grid.describe()} between its first and its last. Say how far apart steps are with freq=..."
+        )
+    offsets = np.concatenate([[0], np.cumsum(lengths)])
+    places = index - first[codes] + offsets[:-1][codes]
+    values = np.full(int(offsets[-1]), np.nan)
+    if target:
+        values[places] = _numbers(table, columns.target, name)[order]
+        _check_positive(values[places], order, codes, ids, columns.target, name, positive)
+    panel = Panel(ids, offsets, first, values)
+    for column in (*columns.past, *columns.future):
+        panel.covariates[column] = _spread(_covariate(table, column, name)[order], places, int(offsets[-1]))
+    for column in columns.static:
+        panel.static[column] = _constant(_covariate(table, column, name), order, codes, ids, column, name)
+    return Series(panel, grid, style)
+
+
+def _check_kind(grid: Grid, style: Style, place: str) -> None:
+    """Raises DataError for stamps of another kind than those that a model learnt from."""
+    if (grid.kind == "integer") != (style.time == "integer"):
+        what = "whole numbers" if grid.kind == "integer" else "dates"
+        raise DataError(f"{place} holds {style.time}s, but the model learnt from {what}.")
+    if (grid.zone is None) != (style.zone is None):
+        has, had = ("no time zone", f"those of {grid.zone}") if grid.zone else (f"times of {style.zone}", "none")
+        raise DataError(f"{place} has {has}, but the model learnt from {had}. Give such times.")
+
+
+def _check_distances(grid: Grid, index: _Array, codes: _Array, ids: list[Any], name: str) -> None:
+    """Raises DataError for days where hours are expected: all rows of a series a multiple of several steps apart.
+
+    That happens by chance too, in a series with gaps: about once in d^n for n steps that are all multiples of d.
+    """
+    steps, owner = np.diff(index)[np.diff(codes) == 0], codes[1:][np.diff(codes) == 0]
+    if not len(steps):
+        return
+    begins = np.flatnonzero(np.diff(owner, prepend=-1))
+    common, counts = np.gcd.reduceat(steps, begins), np.diff(begins, append=len(steps))
+    wrong = np.flatnonzero((common > 1) & (counts > 1) & (counts * np.log(common) > np.log(1000)))
+    if len(wrong):
+        i = int(wrong[0])
+        raise DataError(
+            f"{name}: series {ids[owner[begins[i]]]!r}: its rows are {common[i]} steps of {grid.describe()} apart, or "
+            f"several times that, so that most values would be missing. Give rows {grid.describe()} apart, or a model "
+            "with another freq."
+        )
+
+
+def _opened(frame: Any, name: str) -> Any:
+    if isinstance(frame, list | tuple | np.ndarray | str) or not is_frame(frame, name):
+        raise DataError(
+            f"{name} is a {type(frame).__name__}, not a frame. Pass one of pandas, polars or Arrow with a row for each "
+            "series and time: columns unique_id, ds, y."
+        )
+    return nw.from_native(frame, eager_only=True)
+
+
+def _check_column(table: Any, column: str, name: str) -> None:
+    names = [str(c) for c in table.columns]
+    if column in names:
+        return
+    close = difflib.get_close_matches(column, names, 1) or [c for c in names if c.lower() == column.lower()]
+    hint = f" Did you mean {close[0]!r}?" if close else ""
+    index = getattr(table.to_native(), "index", None)
+    if column in getattr(index, "names", ()):
+        hint = f" {column!r} is its index: give {name}.reset_index()."
+    elif getattr(getattr(index, "dtype", None), "kind", "") == "M" and not close:
+        hint = f" If the dates are its index, give {name}.reset_index(names={column!r})."
+    raise DataError(
+        f"{name} has no column {column!r}; it has {', '.join(map(repr, names[:12])) or 'none'}.{hint} "
+        "The names are options: id=..., time=..., target=..."
+    )
+
+
+def _ids(table: Any, column: str, name: str) -> tuple[list[Any], NDArray[np.int64]]:
+    """The series in order of their first row, and which of them each row belongs to."""
+    listed = table[column].to_list()
+    if set(map(type, listed)) != {str}:
+        listed = _plain_ids([plain_value(value) for value in listed], column, name)
+    place: dict[Any, int] = {}
+    codes = np.fromiter((place.setdefault(value, len(place)) for value in listed), np.int64, len(listed))
+    for value in place:
+        if isinstance(value, str) and not value.isascii():
+            check_pairs(value, f"{name}: column {column!r}, row {listed.index(value)}")
+    return list(place), codes
+
+
+def _plain_ids(values: list[Any], column: str, name: str) -> list[Any]:
+    """Names of series as Python's own. Raises DataError unless they are what JSON can keep: all texts, or numbers."""
+    made: list[Any] = []
+    for row, value in enumerate(values):
+        if is_missing(value):
+            raise DataError(f"{name}: column {column!r}, row {row} is missing. Every row needs the name of its series.")
+        if isinstance(value, int | float) and abs(value) < 2**63:
+            made.append(int(value) if isinstance(value, float) and value.is_integer() else value)
+        elif isinstance(value, str):
+            made.append(value)
+        else:
+            raise DataError(
+                f"{name}: column {column!r}, row {row} is {shown(value)}, which cannot name a series. Give texts, or "
+                "whole numbers."
+            )
+        if isinstance(value, str) != isinstance(made[0], str):
+            raise DataError(f"{name}: column {column!r}, row {row} is {shown(value)} among others. Give one kind.")
+    return made
+
+
+def _ordered(
+    codes: _Array, stamps: _Array, columns: Columns, ids: list[Any], sort: bool, name: str
+) -> NDArray[np.int64]:
+    """The rows series by series, each in ascending order of time. Raises DataError for duplicates, and disorder."""
+    order = np.lexsort((stamps, codes)) if sort else np.argsort(codes, kind="stable")
+    same = np.diff(codes[order]) == 0
+    step = np.diff(stamps[order]).astype(np.int64)
+    if sort:
+        _refuse_duplicates(order, same & (step == 0), codes, stamps, columns, ids, name)
+        return order
+    wrong = np.flatnonzero(same & (step <= 0))
+    if not len(wrong):
+        return order
+    by_time = np.lexsort((stamps, codes))
+    again = (np.diff(codes[by_time]) == 0) & (np.diff(stamps[by_time]).astype(np.int64) == 0)
+    _refuse_duplicates(by_time, again, codes, stamps, columns, ids, name)
+    a, b = order[wrong[0]], order[wrong[0] + 1]
+    raise DataError(
+        f"{name}: column {columns.time!r} goes back in series {ids[codes[a]]!r}, from {stamps[a]} in row {a} to "
+        f"{stamps[b]} in row {b} ({len(wrong)} such places). Sort it, or set sort=True."
+    )
+
+
+def _refuse_duplicates(
+    order: _Array, again: _Array, codes: _Array, stamps: _Array, columns: Columns, ids: list[Any], name: str
+) -> None:
+    places = np.flatnonzero(again)
+    if not len(places):
+        return
+    a, b = order[places[0]], order[places[0] + 1]
+    raise DataError(
+        f"{name}: series {ids[codes[a]]!r} has {columns.time!r} = {stamps[a]} twice, in rows {a} and {b} "
+        f"({len(places)} such pairs). Keep one row for each time."
+    )
+
+
+def _indices(
+    grid: Grid, stamps: _Array, order: _Array, column: str, ids: list[Any], codes: _Array, name: str
+) -> NDArray[np.int64]:
+    index = grid.index(stamps)
+    wrong = np.flatnonzero(index == OFF)
+    if len(wrong):
+        at = wrong[0]
+        near = grid.stamps(np.array([0])).astype(str)[0] if grid.kind != "integer" else grid.origin
+        raise DataError(
+            f"{name}: column {column!r}, row {order[at]} (series {ids[codes[at]]!r}) is {stamps[at]}, which is none of "
+            f"the grid of {grid.describe()} through {near} ({len(wrong)} such rows). Mend it, or give freq=..."
+        )
+    return index
+
+
+def _numbers(table: Any, column: str, name: str) -> NDArray[np.float64]:
+    """A column of numbers as float64, missing ones NaN. Raises DataError for texts and infinities."""
+    series = table[column]
+    if not (series.dtype.is_numeric() or series.dtype == nw.Boolean):
+        return _from_objects(series.to_list(), column, name)
+    values = series.to_numpy()
+    if values.dtype == object:  # pandas keeps its own missing value
+        return _from_objects(series.to_list(), column, name)
+    values = values.astype(np.float64)
+    return _finite(values, column, name)
+
+
+def _finite(values: NDArray[np.float64], column: str, name: str) -> NDArray[np.float64]:
+    if len(bad := np.flatnonzero(np.isinf(values))):
+        raise DataError(
+            f"{name}: column {column!r}, row {bad[0]} is {values[bad[0]]}. Give a number, or leave it missing."
+        )
+    if len(bad := np.flatnonzero(np.abs(values) > 1e100)):
+        raise DataError(f"{name}: column {column!r}, row {bad[0]} is {values[bad[0]]}, beyond 1e100. Divide it.")
+    return values
+
+
+def _check_positive(
+    values: NDArray[np.float64], order: _Array, codes: _Array, ids: list[Any], column: str, name: str, why: str
+) -> None:
+    low = np.flatnonzero(values <= 0)
+    if why and len(low):
+        row, series = order[low[0]], ids[codes[low[0]]]
+        raise DataError(
+            f"{name}: column {column!r}, row {row} (series {series!r}) is {values[low[0]]:g}, {why} ({len(low)} such "
+            "rows)."
+        )
+
+
+def _from_objects(values: list[Any], column: str, name: str) -> NDArray[np.float64]:
+    made = np.full(len(values), np.nan)
+    for row, value in enumerate(values):
+        if is_missing(value):
+            continue
+        try:
+            if isinstance(value, str | bytes):
+                raise ValueError
+            made[row] = float(value)
+        except (ValueError, TypeError):
+            raise DataError(
+                f"{name}: column {column!r}, row {row} is {shown(value)}, where a number was expected."
+            ) from None
+        except OverflowError:
+            made[row] = 1e300
+    return _finite(made, column, name)
+
+
+def _covariate(table: Any, column: str, name: str) -> _Array:
+    """Numbers as float64 with NaN; texts, dates and whatever has a type of categories as texts with None."""
+    dtype = table[column].dtype
+    if dtype.is_numeric() or dtype == nw.Boolean:
+        return _numbers(table, column, name)
+    category = dtype in (nw.Categorical, nw.Enum)
+    plain = (date, np.datetime64, *(_NUMBERS if category else ()))
+    values = [None if is_missing(value) else plain_value(value) for value in table[column].to_list()]
+    kinds = {type(value) for value in values if value is not None}
+    if kinds and not category and all(issubclass(kind, _NUMBERS) for kind in kinds):
+        return _from_objects(values, column, name)
+    for row, value in enumerate(values):
+        if isinstance(value, str):
+            check_pairs(value, f"{name}: column {column!r}, row {row}")
+        elif not (value is None or isinstance(value, plain)):
+            among = " among texts. Give one kind." if str in kinds else ". Give numbers or texts."
+            raise DataError(f"{name}: column {column!r}, row {row} is {shown(value)}{among}")
+    made = np.empty(len(values), dtype=object)
+    made[:] = [None if value is None else str(value) for value in values]
+    return made
+
+
+def _spread(values: _Array, places: _Array, steps: int) -> _Array:
+    made: _Array = np.full(steps, np.nan) if values.dtype != object else np.full(steps, None, dtype=object)
+    made[places] = values
+    return made
+
+
+def _constant(values: _Array, order: _Array, codes: _Array, ids: list[Any], column: str, name: str) -> _Array:
+    """The one value of a static covariate in each series. Raises DataError where it is missing or changes."""
+    missing = np.array([v is None for v in values]) if values.dtype == object else np.isnan(values)
+    if missing.any():
+        row = int(missing.argmax())
+        raise DataError(f"{name}: static column {column!r}, row {row} is missing. Every row needs it.")
+    sorted_, first = values[order], np.searchsorted(codes, np.arange(len(ids)))
+    differs = np.flatnonzero(sorted_ != sorted_[first][codes])
+    if len(differs):
+        at = differs[0]
+        raise DataError(
+            f"{name}: static column {column!r} changes in series {ids[codes[at]]!r}: {shown(sorted_[first][codes[at]])}"
+            f", then {shown(sorted_[at])} in row {order[at]}. Name it under past or future instead."
+        )
+    return sorted_[first]

@@ -1,0 +1,293 @@
+"""Time stamps as whole numbers: which grid they stand on, the way there and back, and where in its cycles a date is.
+
+A grid counts steps from an origin: every so many (`size`) units, where a unit is 1 of a column of integers, a
+microsecond, or a month.
+
+    index = (stamp - origin) / size
+
+Stamps with a time zone count in UTC, where every hour is as long as the other; but days and what is longer, which begin
+with the clock on the wall, count by that clock. Cycles are always those of the clock on the wall.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from elman.errors import DataError, OptionError
+from elman.features.base import shown as in_short
+from elman.tasks.forecast.data.zones import is_zone, wall_clock
+
+__all__ = ["OFF", "Grid", "cycles", "parse", "plain", "season_of", "seasons_of"]
+
+OFF = -(2**63)  # the index of a stamp that is not on the grid
+
+_Array = NDArray[Any]
+_LARGEST = 2**62  # of a step, so that a sum of two stamps is still an int64
+_SECOND = 1_000_000
+_DAY = 86_400 * _SECOND
+_FIXED = {"us": 1, "ms": 1000, "s": _SECOND, "min": 60 * _SECOND, "h": 3600 * _SECOND, "d": _DAY, "w": 7 * _DAY}
+_MONTHS = {"mo": 1, "m": 1, "ms": 1, "me": 1, "q": 3, "qs": 3, "qe": 3, "y": 12, "ys": 12, "ye": 12, "a": 12}
+_WORDS = {
+    "t": "min",
+    "minute": "min",
+    "hour": "h",
+    "day": "d",
+    "week": "w",
+    "month": "m",
+    "mon": "m",
+    "quarter": "q",
+    "year": "y",
+}
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The steps of a series in time: `size` units of `kind` ("integer", "fixed": microseconds, "month") from `origin`.
+
+    Monthly stamps stand at one `origin` (microseconds after the month began), or all on the last day of their month
+    (microseconds before it ends), in every `size`-th month from the `phase`-th of 1970 on.
+
+    >>> grid = Grid.found(np.array(["2024-01-31", "2024-02-29", "2024-04-30"], "datetime64[us]"), np.array([1, 1, 1]))
+    >>> grid.kind, grid.index(np.array(["2024-05-31"], "datetime64[us]")).tolist()
+    ('month', [652])
+    >>> grid.stamps(np.array([653])).astype("datetime64[D]").tolist()
+    [datetime.date(2024, 6, 30)]
+    """
+
+    kind: str
+    size: int
+    origin: int = 0
+    month_end: bool = False
+    zone: str | None = None  # whose clock hangs on the wall; None: that of the stamps themselves
+    wall: bool = False  # whether stamps are those of that clock; else they are UTC
+    phase: int = 0  # of months
+
+    @classmethod
+    def zoned(cls, stamps: _Array, series: _Array, freq: tuple[str, int] | None, zone: str) -> Grid:
+        """The grid of stamps of a time zone, given in UTC: by the clock on the wall for steps of a day or more.
+
+        Shorter steps are steps in UTC, unless only the clock on the wall has them all at one distance.
+        """
+        by_utc, shown = cls.found(stamps, series, freq), wall_clock(stamps, zone)
+        by_wall = cls.found(shown, series, freq)
+        long = by_wall.kind == "month" or by_wall.size >= _DAY
+        off = (by_utc.index(stamps) == OFF).any() and not (by_wall.index(shown) == OFF).any()
+        return replace(by_wall, zone=zone, wall=True) if long or off else replace(by_utc, zone=zone)
+
+    @classmethod
+    def restore(cls, config: Sequence[Any]) -> Grid:
+        """From kind, size, origin, month_end, zone, wall and phase. Raises ValueError for what cannot be."""
+        kind, size, origin, month_end, zone, wall, phase = config
+        whole = type(size) is int and type(origin) is int and 0 < size < _LARGEST and abs(origin) < _LARGEST
+        clock = (zone is None or is_zone(zone)) and type(wall) is bool
+        whole = whole and type(phase) is int and 0 <= phase < (size if kind == "month" else 1)
+        if kind not in ("integer", "fixed", "month") or not whole or type(month_end) is not bool or not clock:
+            raise ValueError("grid")
+        return cls(kind, size, origin, month_end, zone, wall, phase)
+
+    @classmethod
+    def found(cls, stamps: _Array, series: _Array, freq: tuple[str, int] | None = None) -> Grid:
+        """The grid of stamps (integers, or datetime64[us]), each series' in ascending order one after the other.
+
+        Without `freq` the step is the commonest distance between neighbours of a series. Raises ``DataError`` where no
+        series has two stamps to tell a distance.
+        """
+        dates = stamps.dtype.kind == "M"
+        if freq is not None and (freq[0] == "integer") == dates:
+            what = "dates" if dates else "whole numbers"
+            raise OptionError(f"freq says steps of {freq[1]} {freq[0]} units, but the time stamps are {what}.")
+        if not dates:
+            size = freq[1] if freq else _commonest(stamps, series)
+            return cls("integer", size, int(stamps[0]) % size)
+        if freq is None or freq[0] == "month":
+            months = cls._monthly(stamps, series, freq)
+            if months is not None:
+                return months
+        numbers = stamps.astype(np.int64)
+        size = freq[1] if freq else _commonest(numbers, series)
+        return cls("fixed", size, int(numbers[0]) % size)
+
+    @classmethod
+    def _monthly(cls, stamps: _Array, series: _Array, freq: tuple[str, int] | None) -> Grid | None:
+        """A grid of months, if the stamps are a month or more apart and at one place in theirs."""
+        month = stamps.astype("datetime64[M]")
+        within = (stamps - month.astype(stamps.dtype)).astype(np.int64)
+        left = (month + 1).astype(stamps.dtype) - stamps
+        ends = bool((left.astype(np.int64) == left.astype(np.int64)[0]).all() and 0 < int(left[0].astype(int)) <= _DAY)
+        same = bool((within == within[0]).all())
+        if freq is None:
+            if not (same or ends) or _commonest(stamps.astype(np.int64), series) < 27 * _DAY:
+                return None
+            freq = ("month", _commonest(month.astype(np.int64), series))
+        place = int(left[0].astype(np.int64)) if ends else int(within[0])
+        return cls("month", freq[1], place, ends, phase=int(month[0].astype(np.int64)) % freq[1])
+
+    def index(self, stamps: _Array) -> NDArray[np.int64]:
+        """Which step each stamp is; -2^63 where it is none of the grid's."""
+        if self.kind == "month":
+            number = stamps.astype("datetime64[M]").astype(np.int64) - self.phase
+            good = (number % self.size == 0) & (self.stamps(number // self.size) == stamps)
+            return np.where(good, number // self.size, OFF)
+        number = stamps.astype(np.int64) - self.origin
+        return np.where(number % self.size == 0, number // self.size, OFF)
+
+    def stamps(self, index: _Array) -> _Array:
+        """The stamp of each step: int64, or datetime64[us]."""
+        if self.kind == "integer":
+            return index * self.size + self.origin
+        if self.kind == "fixed":
+            return (index * self.size + self.origin).astype("datetime64[us]")
+        month, place = (index * self.size + self.phase).astype("datetime64[M]"), np.timedelta64(self.origin, "us")
+        begin: _Array = (month + int(self.month_end)).astype("datetime64[us]")
+        return begin - place if self.month_end else begin + place
+
+    def shown(self, index: _Array) -> _Array:
+        """The stamp of each step by the clock on the wall."""
+        stamps = self.stamps(index)
+        return stamps if self.zone is None or self.wall else wall_clock(stamps, self.zone)
+
+    def describe(self) -> str:
+        """In words: "1 h", "1 month", "7 d", "steps of 1"."""
+        if self.kind == "integer":
+            return f"steps of {self.size}"
+        if self.kind == "month":
+            return f"{self.size} month" + ("s" if self.size > 1 else "")
+        unit = next(unit for unit in ("w", "d", "h", "min", "s", "ms", "us") if self.size % _FIXED[unit] == 0)
+        return f"{self.size // _FIXED[unit]} {unit}"
+
+
+def _commonest(numbers: _Array, series: _Array) -> int:
+    steps = np.diff(numbers)[np.diff(series) == 0]
+    steps = steps[steps > 0]
+    if not len(steps):
+        raise DataError("no series has two time stamps, so that nothing tells how far apart steps are. Give freq=...")
+    sizes, counts = np.unique(steps, return_counts=True)
+    return int(sizes[counts.argmax()])
+
+
+def parse(freq: Any) -> tuple[str, int]:
+    """The option `freq` as a kind of grid and a size. Raises ``OptionError`` where it is none.
+
+    It is a whole number, a text, a ``timedelta`` of any library, or an offset of pandas.
+
+    >>> parse("15min"), parse("M"), parse(3), parse(np.timedelta64(2, "h"))
+    (('fixed', 900000000), ('month', 1), ('integer', 3), ('fixed', 7200000000))
+    """
+    if isinstance(freq, timedelta | np.timedelta64) and (found := _of_duration(freq)):
+        return found
+    given, freq = freq, getattr(freq, "freqstr", freq)  # an offset of pandas
+    if isinstance(freq, str) and freq.strip().isdecimal():  # as a command line gives it
+        freq = int(freq)
+    whole = isinstance(freq, int | np.integer) and not isinstance(freq, bool | np.timedelta64)
+    if whole and 0 < freq < _LARGEST:
+        return "integer", int(freq)
+    match = re.fullmatch(r"(\d*)\s*([A-Za-z]+?)(-[A-Z]{3})?", freq.strip()) if isinstance(freq, str) else None
+    if match and (count := int(match[1] or 1)) > 0:
+        if match[2] == "m":
+            raise OptionError(
+                f"freq = {given!r} is minutes to some and months to others. Write '{match[1]}min' or '{match[1]}mo'."
+            )
+        word = match[2].lower()
+        word = word.rstrip("s") if len(word) > 2 else word
+        word = _WORDS.get(word, word)
+        months = match[2] in ("MS", "M", "ME") or (word in _MONTHS and word != "ms")
+        size = count * (_MONTHS if months else _FIXED).get(word, 0)
+        if 0 < size < _LARGEST:
+            return "month" if months else "fixed", size
+    raise OptionError(
+        f"freq = {in_short(given)} is no distance between steps. Give a whole number for a column of integers, or a "
+        "text such as '15min', 'h', 'D', 'W', 'M', 'Q', 'Y'."
+    )
+
+
+def _of_duration(freq: timedelta | np.timedelta64) -> tuple[str, int] | None:
+    """A length of time as a kind of grid and a size; None where it is no whole number of microseconds above 0."""
+    if getattr(freq, "nanoseconds", 0):  # of pandas
+        return None
+    if isinstance(freq, timedelta):
+        return ("fixed", size) if 0 < (size := freq // timedelta(microseconds=1)) < _LARGEST else None
+    unit = np.datetime_data(freq.dtype)[0]
+    months = unit in ("Y", "M")
+    size = freq.astype("timedelta64[M]" if months else "timedelta64[us]")
+    good = unit != "generic" and size == freq and 0 < size.astype(np.int64) < _LARGEST
+    return ("month" if months else "fixed", int(size.astype(np.int64))) if good else None
+
+
+def plain(freq: Any) -> str | int | None:
+    """The option `freq` as JSON can hold it: what is no text and no number as a text.
+
+    >>> plain("h"), plain(np.timedelta64(1, "Y")), plain(timedelta(minutes=1))
+    ('h', '12mo', '60000000us')
+    """
+    if freq is None or isinstance(freq, str):
+        return freq
+    kind, size = parse(freq)
+    return size if kind == "integer" else f"{size}{'mo' if kind == 'month' else 'us'}"
+
+
+def season_of(grid: Grid) -> int:
+    """The usual season in steps: a day of hours, a week of days, a year of weeks, months or quarters; else 1.
+
+    >>> season_of(Grid("fixed", 3600 * 10**6)), season_of(Grid("month", 3)), season_of(Grid("integer", 1))
+    (24, 4, 1)
+    """
+    return next(iter(seasons_of(grid).values()), 1)
+
+
+def seasons_of(grid: Grid) -> dict[str, int]:
+    """The usual season in steps, by name, and after it the shorter cycles of the calendar; none of a single step.
+
+    A day of hours, a week of days, a year of weeks, months or quarters; then an hour, and a minute.
+
+    >>> seasons_of(Grid("fixed", 3600 * 10**6)), seasons_of(Grid("month", 3)), seasons_of(Grid("integer", 1))
+    ({'day': 24}, {'year': 4}, {})
+    >>> seasons_of(Grid("fixed", 20 * 10**6))
+    {'day': 4320, 'hour': 180, 'minute': 3}
+    """
+    if grid.kind == "integer":
+        return {}
+    if grid.kind == "month":
+        return {"year": 12 // grid.size} if grid.size < 12 and 12 % grid.size == 0 else {}
+    if grid.size == 7 * _DAY:
+        return {"year": 52}
+    lengths = {"day": _DAY, "week": 7 * _DAY, "hour": 3600 * _SECOND, "minute": 60 * _SECOND}
+    found = {name: long // grid.size for name, long in lengths.items() if grid.size < long and long % grid.size == 0}
+    if "day" in found:
+        del found["week"]
+    return found
+
+
+def cycles(grid: Grid, index: _Array, longest: int) -> NDArray[np.float32]:
+    """Where steps stand in the hour, day, week and year: sine and cosine of each, float32 [steps, 2 * cycles].
+
+    A cycle counts if it has more than two steps and goes round at least twice in the `longest` series. Columns of
+    integers have none. The hour of a time zone is that of its clock, summer time included.
+
+    ::
+
+        sin(2 pi p), cos(2 pi p)      p: share of the cycle that is over, from 0 to 1
+
+    >>> cycles(Grid("fixed", 3600 * 10**6), np.arange(3), longest=100).shape  # 100 hours hold no two weeks
+    (3, 2)
+    """
+    shares = []
+    if grid.kind != "integer":
+        stamps = grid.shown(np.asarray(index, np.int64))
+        numbers = stamps.astype(np.int64)
+        step = grid.size if grid.kind == "fixed" else grid.size * 30 * _DAY
+        for cycle, phase in ((3600 * _SECOND, 0), (_DAY, 0), (7 * _DAY, 4 * _DAY)):  # 1970 began on a Thursday
+            if 2 * step < cycle <= step * longest / 2:
+                shares.append((numbers - phase) % cycle / cycle)
+        if 2 * step < 360 * _DAY and step * longest >= 730 * _DAY:
+            year = stamps.astype("datetime64[Y]")
+            start, end = (part.astype("datetime64[us]").astype(np.int64) for part in (year, year + 1))
+            shares.append((numbers - start) / (end - start))
+    angle = 2 * np.pi * np.stack(shares, axis=1) if shares else np.zeros((len(index), 0))
+    return np.concatenate([np.sin(angle), np.cos(angle)], axis=1).astype(np.float32)

@@ -1,0 +1,169 @@
+"""Series as the forecasting network reads them: what stands at each step, and what lies around a step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from elman.errors import DataError
+from elman.ragged import Ragged
+from elman.tasks.forecast.data.covariates import Covariates, Table
+from elman.tasks.forecast.data.panel import Panel
+from elman.tasks.forecast.data.scaling import Past, Shape
+from elman.tasks.forecast.data.time_grid import Grid, cycles
+
+__all__ = ["MOST_BYTES", "Readings", "known_lengths", "origins", "trimmed"]
+
+MOST_BYTES = 1 << 25  # of windows that are made at once
+_LARGEST = 1e30  # of a scaled target: one beyond it, after a series of zeros, would be infinite as a float32
+
+
+def trimmed(panel: Panel, name: str = "frame", target: str = "y") -> Panel:
+    """The series from their first value on. Raises DataError for a series without one."""
+    starts = []
+    for i, (a, b) in enumerate(zip(panel.offsets[:-1], panel.offsets[1:], strict=True)):
+        there = np.flatnonzero(~np.isnan(panel.values[a:b]))
+        if not len(there):
+            raise DataError(
+                f"{name}: series {panel.ids[i]!r} has no value in column {target!r}: all {b - a} steps are missing. "
+                "Leave it out, or give it one."
+            )
+        starts.append(int(there[0]))
+    if not any(starts):
+        return panel
+    begin = panel.offsets[:-1] + np.array(starts)
+    keep = np.concatenate([np.arange(a, b) for a, b in zip(begin, panel.offsets[1:], strict=True)])
+    offsets = np.concatenate([[0], np.cumsum(panel.offsets[1:] - begin)])
+    covariates = {key: values[keep] for key, values in panel.covariates.items()}
+    return Panel(panel.ids, offsets, panel.first + starts, panel.values[keep], covariates, panel.static)
+
+
+def known_lengths(panel: Panel) -> NDArray[np.int64]:
+    """Steps of each series up to its last value.
+
+    >>> known_lengths(Panel(["a"], np.array([0, 3]), np.zeros(1, int), np.array([1.0, 2.0, np.nan]))).tolist()
+    [2]
+    """
+    last = np.where(np.isnan(panel.values), -1, np.arange(len(panel.values)))
+    return np.maximum(np.maximum.reduceat(last, panel.offsets[:-1]) - panel.offsets[:-1] + 1, 0)
+
+
+@dataclass
+class Readings:
+    """All steps of some series, one after the other. What is known ahead goes `horizon` steps beyond their ends."""
+
+    shape: Shape
+    horizon: int
+    pasts: list[Past]
+    steps: Ragged  # numbers read at each step: of the series, of its covariates, of the calendar
+    codes: Tensor  # categories read at each step
+    values: Tensor  # float64 [steps]: NaN where missing; logarithms, where so chosen
+    fills: Tensor  # float64 [steps], as the three below
+    level: Tensor
+    scale: Tensor
+    lowest: Tensor
+    ahead: tuple[Tensor, Tensor] | None  # numbers and codes known of each step and of those after the end
+    table: Table  # the covariates of each step, for whoever goes on
+
+    @classmethod
+    def of(
+        cls,
+        panel: Panel,
+        shape: Shape,
+        covariates: Covariates,
+        grid: Grid,
+        longest: int,
+        horizon: int,
+        later: Table | None = None,
+    ) -> Self:
+        """From a panel of series that begin with a value.
+
+        `longest` says which cycles of the calendar count; `later`: the future covariates of the steps after the end,
+        `horizon` for each series. For logarithms all values are above 0.
+        """
+        values = np.log(panel.values) if shape.log else panel.values
+        cuts = list(zip(panel.offsets[:-1].tolist(), panel.offsets[1:].tolist(), strict=True))
+        pasts = [Past.of(values[a:b], shape) for a, b in cuts]
+        changing = covariates.changing(panel)
+        constant = covariates.constant(panel)[np.repeat(np.arange(len(panel)), panel.lengths)]
+        when = [np.arange(first, first + b - a + horizon) for first, (a, b) in zip(panel.first, cuts, strict=True)]
+        calendar = cycles(grid, np.concatenate(when), longest)
+        inside = np.concatenate([np.arange(b - a) + a + i * horizon for i, (a, b) in enumerate(cuts)])
+        read = changing.joined(constant)
+        numbers = [np.concatenate([past.inputs for past in pasts]), read.numbers, calendar[inside]]
+        ahead = None
+        if calendar.shape[1] or covariates.future:
+            known = covariates.ahead(changing)
+            width, kinds = known.numbers.shape[1], known.codes.shape[1]
+            rows = len(calendar)
+            table = Table(np.zeros((rows, width), np.float32), np.zeros((rows, kinds), np.int64))
+            table.numbers[inside], table.codes[inside] = known.numbers, known.codes
+            if later is not None:
+                beyond = np.setdiff1d(np.arange(rows), inside)
+                table.numbers[beyond], table.codes[beyond] = later.numbers, later.codes
+            ahead = torch.from_numpy(np.concatenate([table.numbers, calendar], axis=1)), torch.from_numpy(table.codes)
+        steps = Ragged(torch.from_numpy(np.concatenate(numbers, axis=1)), torch.from_numpy(panel.offsets.copy()))
+        fills, level, scale, lowest = (
+            torch.from_numpy(np.concatenate([getattr(past, name) for past in pasts]))
+            for name in ("fills", "level", "scale", "lowest")
+        )
+        codes, given = torch.from_numpy(read.codes), torch.from_numpy(values)
+        return cls(shape, horizon, pasts, steps, codes, given, fills, level, scale, lowest, ahead, changing)
+
+    def windows(self, series: Tensor, at: Tensor) -> Tensor:
+        """The values up to step `at` of each of some series, scaled by what is known there: float32 [rows, window]."""
+        made = torch.empty(len(at), self.shape.window)
+        some = max(1, MOST_BYTES // (8 * self.shape.window))
+        for a in range(0, len(at), some):
+            begin, here = self.steps.offsets[series[a : a + some]], at[a : a + some]
+            place = here[:, None] + torch.arange(1 - self.shape.window, 1)
+            rows = begin + here
+            values = self.fills[begin[:, None] + place.clamp(min=0)]
+            scaled = (values - self.level[rows, None]) / self.scale[rows, None]
+            made[a : a + some] = torch.where(place >= 0, scaled, 0.0)
+        return made
+
+    def targets(self, series: Tensor, at: Tensor, ends: Tensor) -> Tensor:
+        """The values after step `at`, scaled alike; NaN from `ends` [series] on: float32 [rows, horizon]."""
+        begin = self.steps.offsets[series]
+        place = at[:, None] + torch.arange(1, self.horizon + 1)
+        there = place < ends[series, None]
+        values = self.values[torch.where(there, begin[:, None] + place, 0)]
+        rows = begin + at
+        scaled = ((values - self.level[rows, None]) / self.scale[rows, None]).clamp(-_LARGEST, _LARGEST)
+        return torch.where(there, scaled, torch.nan).float()
+
+    def known(self, series: Tensor, at: Tensor) -> tuple[Tensor, Tensor] | None:
+        """What is known of the steps after `at`: [rows, horizon, …] numbers and codes; None where nothing is."""
+        if self.ahead is None:
+            return None
+        begin = self.steps.offsets[series] + series * self.horizon
+        place = (begin + at)[:, None] + torch.arange(1, self.horizon + 1)
+        return self.ahead[0][place], self.ahead[1][place]
+
+    def cut(self, series: Tensor, first: Tensor, last: Tensor) -> tuple[Ragged, Tensor]:
+        """The steps from `first` up to, without, `last` of some series: numbers and codes."""
+        counts = last - first
+        offsets = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
+        start = self.steps.offsets[series] + first - offsets[:-1]
+        rows = torch.repeat_interleave(start, counts) + torch.arange(int(offsets[-1]))
+        return Ragged(self.steps.values[rows], offsets), self.codes[rows]
+
+
+def origins(lengths: NDArray[np.int64], horizon: int, held: NDArray[np.int64], stride: int) -> tuple[Tensor, Tensor]:
+    """The steps from which the held-out ends of series are forecast, whole horizons: series and step of each.
+
+    >>> [part.tolist() for part in origins(np.array([10, 4]), 2, np.array([4, 0]), 1)]
+    [[0, 0, 0], [5, 6, 7]]
+    """
+    series, at = [], []
+    for i, (length, part) in enumerate(zip(lengths.tolist(), held.tolist(), strict=True)):
+        found = range(length - horizon - 1, length - part - 2, -stride) if part else range(0)
+        at += sorted(found)
+        series += [i] * len(found)
+    return torch.tensor(series, dtype=torch.int64), torch.tensor(at, dtype=torch.int64)

@@ -1,0 +1,63 @@
+"""A picture of forecasts: the end of each series, what is thought to follow, and how sure that is."""
+
+import io
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from elman.training.progress import note
+
+__all__ = ["draw"]
+
+_PAST, _AHEAD, _INK = "#333333", "#1f5f8b", "#333333"
+
+
+def draw(panels: Sequence[tuple[str, NDArray[Any], NDArray[Any], NDArray[Any]]], band: str = "") -> bytes | None:
+    """A PNG with a panel for each series: its name, time stamps, past [steps], answers [horizon, quantiles].
+
+    The median stands in the middle of the quantiles, the interval drawn is the widest; `band` is its name. None, with a
+    note on stderr, where matplotlib (the extra `plot`) is missing.
+    """
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+        from matplotlib.figure import Figure
+    except ImportError:
+        note("No forecast was drawn: matplotlib is missing. pip install 'elman[plot]' brings it.")
+        return None
+    across = 1 if len(panels) < 3 else 2
+    down = -(-len(panels) // across)
+    figure = Figure(figsize=(8.0 if across == 1 else 11.0, 2.0 + 2.3 * down), dpi=120, layout="constrained")
+    FigureCanvasAgg(figure)
+    lines: list[Any] = []
+    for i, (name, when, past, answers) in enumerate(panels):
+        axes = figure.add_subplot(down, across, i + 1)
+        lines = _panel(axes, when, past, answers, band)
+        axes.set_title(name.replace("$", r"\$"), loc="left", fontsize=11, color=_INK, fontweight="bold")
+        if when.dtype.kind == "M":
+            locator = AutoDateLocator(maxticks=7)  # type: ignore[no-untyped-call]
+            axes.xaxis.set_major_locator(locator)
+            axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
+    figure.legend(handles=lines, loc="outside lower center", ncols=len(lines), frameon=False, fontsize=9)
+    buffer = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")
+        figure.savefig(buffer, format="png", metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def _panel(axes: Any, when: Any, past: Any, answers: Any, band: str) -> list[Any]:
+    begin = len(past)
+    lines = list(axes.plot(when[:begin], past, color=_PAST, linewidth=1.3, label="series"))
+    ahead, middle = when[begin - 1 :], answers.shape[1] // 2
+    joined = np.concatenate([np.full((1, answers.shape[1]), past[-1]), answers])
+    lines += axes.plot(ahead, joined[:, middle], color=_AHEAD, linewidth=1.8, label="forecast")
+    if answers.shape[1] > 1:
+        lines.append(axes.fill_between(ahead, joined[:, 0], joined[:, -1], color=_AHEAD, alpha=0.2, lw=0, label=band))
+    axes.axvline(when[begin - 1], color=_INK, linestyle=":", linewidth=1)
+    axes.grid(color="#e3e3e3", linewidth=0.8)
+    axes.spines[["top", "right"]].set_visible(False)
+    return lines

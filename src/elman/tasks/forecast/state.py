@@ -1,0 +1,121 @@
+"""What a forecaster keeps of each series, so that new points cost the same however long the series is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from elman.tasks.base.session import flat, nested
+from elman.tasks.forecast.data.covariates import Covariates, Table
+from elman.tasks.forecast.data.scaling import Shape, Tail
+from elman.tasks.forecast.network import Members
+from elman.training.tbptt import mapped
+
+__all__ = ["Known"]
+
+_LARGEST = 1e150  # of a kept value: what frames may hold, and far beyond
+
+
+@dataclass
+class Known:
+    """The ends of some series: where they stand in time, what they look like from there, what the networks remember."""
+
+    ids: list[Any]
+    next: NDArray[np.int64]  # the index on the grid of the step after the last
+    tail: Tail
+    states: list[Any]  # of the encoder of each member, rows as `ids`
+    memory: list[Tensor]  # what each encoder gave at the last step: [series, hidden]
+    last: Table  # changing covariates at the last step
+    constant: Table  # static covariates
+
+    def take(self, rows: Sequence[int]) -> Self:
+        """Some of the series."""
+        chosen = np.asarray(rows, np.int64)
+        at = torch.from_numpy(chosen)
+        states = [mapped(lambda part: part[at], state) for state in self.states]
+        ids = [self.ids[i] for i in chosen.tolist()]
+        memory = [part[at] for part in self.memory]
+        last, constant = self.last[chosen], self.constant[chosen]
+        return type(self)(ids, self.next[chosen], self.tail[chosen], states, memory, last, constant)
+
+    def config(self) -> dict[str, Any]:
+        """What is no tensor."""
+        return {"ids": self.ids}
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Everything else, by name."""
+        made = {f"tail.{f.name}": torch.from_numpy(getattr(self.tail, f.name)) for f in fields(self.tail)}
+        made |= {"next": torch.from_numpy(self.next)}
+        for name, table in (("last", self.last), ("constant", self.constant)):
+            made[f"{name}.numbers"], made[f"{name}.codes"] = map(torch.from_numpy, (table.numbers, table.codes))
+        for i, (state, memory) in enumerate(zip(self.states, self.memory, strict=True)):
+            made |= {**flat(f"state.{i}", state), f"memory.{i}": memory}
+        return {key: value.contiguous() for key, value in made.items()}
+
+    @classmethod
+    def restore(
+        cls,
+        config: Mapping[str, Any],
+        tensors: Mapping[str, Tensor],
+        shape: Shape,
+        network: Members,
+        covariates: Covariates,
+    ) -> Self:
+        """The inverse of the two above. Raises ValueError for what cannot be."""
+        like = [member.initial_state(1) for member in network]
+        ids, count = list(config["ids"]), len(config["ids"])
+        tail = _tail(tensors, count, shape)
+        kinds_of_ids = {isinstance(name, str) if isinstance(name, str | int | float) else None for name in ids}
+        if len(set(map(repr, ids))) != count or len(kinds_of_ids) != 1 or None in kinds_of_ids:
+            raise ValueError("series")
+        after = tensors["next"].numpy()
+        if after.shape != (count,) or after.dtype != np.int64 or (np.abs(after) > 2**53).any():
+            raise ValueError("next")
+        tables = [
+            Table(tensors[f"{name}.numbers"].numpy(), tensors[f"{name}.codes"].numpy()) for name in ("last", "constant")
+        ]
+        covariates.check(tables[0], count, covariates.past, covariates.future)
+        covariates.check(tables[1], count, covariates.static)
+        states = [nested(f"state.{i}", tensors, one) for i, one in enumerate(like)]
+        for state, one in zip(states, like, strict=True):
+            mapped(_check_same, state, mapped(lambda part: part.new_zeros(count, *part.shape[1:]), one))
+        memory = [tensors[f"memory.{i}"] for i in range(len(like))]
+        for kept, member in zip(memory, network, strict=True):
+            _check_same(kept, torch.zeros(count, member.encoder.outputs))
+        return cls(ids, after, tail, states, memory, *tables)
+
+
+def _tail(tensors: Mapping[str, Tensor], count: int, shape: Shape) -> Tail:
+    """The ends of so many series. Raises ValueError for numbers that no series has."""
+    whole = {"kinds": np.int8, "pairs": np.int64, "steps": np.int64, "gap": np.int64}
+    names = [f.name for f in fields(Tail)]
+    tail = Tail(*(tensors[f"tail.{name}"].numpy() for name in names))
+    for name in names:
+        part = getattr(tail, name)
+        if len(part) != count or part.dtype != whole.get(name, np.float64) or not np.isfinite(part).all():
+            raise ValueError("tail")
+    if count and not (tail.steps.min() > 0 and tail.steps.max() < 2**53):
+        raise ValueError("tail")
+    for name, width in Tail.widths(shape, int(tail.steps.max(initial=1))).items():
+        if getattr(tail, name).shape != (count, *width):
+            raise ValueError("tail")
+    most = 1000.0 if shape.log else _LARGEST
+    small = all((np.abs(part) <= most).all() for part in (tail.fills, tail.level, tail.scale, tail.lowest))
+    positive = all((part >= 0).all() for part in (tail.squares, tail.total, tail.missed, tail.pairs, tail.gap))
+    squares = (tail.squares <= most**2).all() and (tail.total / tail.steps <= most**2).all()
+    kinds = (tail.kinds >= 0).all() and (tail.kinds <= 2).all() and (tail.gap < tail.steps).all()
+    if not (small and positive and squares and kinds and (tail.scale > 0).all()):
+        raise ValueError("tail")
+    return tail
+
+
+def _check_same(part: Tensor, like: Tensor) -> Tensor:
+    if part.shape != like.shape or part.dtype != like.dtype or not part.isfinite().all():
+        raise ValueError("state")
+    return part

@@ -1,0 +1,84 @@
+"""Form for generated text: lines of given lengths, given marks behind them, and a rhyme by a rule of the user's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from elman.errors import OptionError
+from elman.features.unicode import composed
+from elman.validation.options import is_whole
+
+__all__ = ["END", "Verse"]
+
+#: The symbol that ends a text, in what a form allows.
+END = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verse:
+    """What may come next in a poem of `lines` lines of equally many characters, one of `lengths`, and then its end.
+
+    Each line is followed by its mark, of `marks` in turn. `letters` says which symbols may stand in a line (None: all
+    but the marks); `rhyme(poem, symbol)` whether a symbol may end a line that rhymes: it is asked at the end of each
+    line of `rhyming` (numbered from 0), with the symbols so far. A first line decides about the length of all; where
+    nothing that rhymes is left, any letter may stand. Raises ``OptionError`` for a form that cannot be.
+
+    >>> form = Verse(lines=2, lengths=(1, 2), marks="，。")
+    >>> [sorted(form(list(poem), ["a", "，", "。", ""])) for poem in ("", "a", "ab", "a，b", "a，b。")]
+    [['a'], ['a', '，'], ['，'], ['。'], ['']]
+    """
+
+    lines: int = 4
+    lengths: Sequence[int] = (5, 7)
+    marks: Sequence[str] = "，。"
+    letters: Callable[[str], bool] | None = None
+    rhyme: Callable[[Sequence[str], str], bool] | None = None
+    rhyming: Collection[int] = (1, 3)
+
+    def __post_init__(self) -> None:
+        if not (is_whole(self.lines) and self._lengths_can_be() and _holds(self.marks, str)):
+            raise OptionError(
+                f"a verse needs lines, lengths of at least 1 and marks, got lines = {self.lines!r}, lengths = "
+                f"{self.lengths!r}, marks = {self.marks!r}."
+            )
+        if not isinstance(self.rhyming, Collection):
+            raise OptionError(f"rhyming = {self.rhyming!r} must be numbers of lines, such as (1, 3)")
+        marks = composed(self.marks) if isinstance(self.marks, str) else tuple(map(composed, self.marks))
+        object.__setattr__(self, "marks", marks)  # symbols of texts are composed
+        for name in ("letters", "rhyme"):
+            if not (getattr(self, name) is None or callable(getattr(self, name))):
+                raise OptionError(f"{name} = {getattr(self, name)!r} must be a function, or None")
+
+    def _lengths_can_be(self) -> bool:
+        return _holds(self.lengths, int | np.integer) and all(map(is_whole, self.lengths))
+
+    def __call__(self, poem: Sequence[str], symbols: Sequence[str]) -> set[str]:
+        """Which of `symbols` may come next."""
+        ended = [place for place, symbol in enumerate(poem) if symbol in self.marks]
+        if len(ended) >= self.lines:
+            return {END}
+        begin = ended[-1] + 1 if ended else 0
+        said, lengths = len(poem) - begin, {ended[0]} if ended else set(self.lengths)
+        allowed: set[str] = set()
+        if said in lengths:
+            allowed.add(self.marks[len(ended) % len(self.marks)])
+        if said < max(lengths):
+            allowed |= self._letters(poem, symbols, len(ended), said + 1 in lengths)
+        return allowed
+
+    def _letters(self, poem: Sequence[str], symbols: Sequence[str], line: int, last: bool) -> set[str]:
+        letters = {symbol for symbol in symbols if symbol != END and symbol not in self.marks}
+        if self.letters is not None:
+            letters = {symbol for symbol in letters if self.letters(symbol)}
+        if self.rhyme is None or not last or line not in self.rhyming:
+            return letters
+        return {symbol for symbol in letters if self.rhyme(poem, symbol)} or letters
+
+
+def _holds(values: object, kind: Any) -> bool:
+    """Whether it is a sequence of such values, and not of none."""
+    return isinstance(values, Sequence) and len(values) > 0 and all(isinstance(value, kind) for value in values)

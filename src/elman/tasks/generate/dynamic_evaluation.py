@@ -1,0 +1,69 @@
+"""Dynamic evaluation: a language model that goes on learning from the text it scores (Krause et al. 2018).
+
+    nats_i = -log p(piece i; theta_{i-1})                                 scored before it is learnt from
+    theta_i = theta_{i-1} - rate g / max(1, |g|) - decay (theta_{i-1} - theta_0)        g: gradient of its mean
+
+A name that a text brings up is then soon expected in it. Krause, Kahembwe, Murray & Renals 2018 divide g by its root
+mean square over the training part instead.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from elman.lm.chunks import Strands
+from elman.ragged import Ragged
+from elman.tasks.generate.network import LanguageNetwork
+from elman.training.batching import Piece, pieces
+from elman.training.tbptt import State, detached, goes_on
+
+__all__ = ["adapted"]
+
+SPAN = 32  # steps of a piece
+DECAY = 1e-3  # share of the way back to what was learnt in training, after each piece
+
+
+def adapted(network: LanguageNetwork, data: Strands, rate: float) -> Ragged:
+    """-log p of each target, float64 [steps], while the network learns from one text after another.
+
+    Afterwards the network is what it was.
+    """
+    made = torch.zeros(data.targets.steps, dtype=torch.float64)
+    weights = [weight for weight in network.parameters() if weight.requires_grad]
+    learnt = [weight.detach().clone() for weight in weights]
+    try:
+        for index in range(len(data.inputs)):
+            one = Strands(data.inputs[index : index + 1], data.targets[index : index + 1])
+            begin, state = int(data.targets.offsets[index]), None
+            for piece in pieces(one.inputs.lengths, SPAN, cut=SPAN):
+                each, state = _scored(network, one, piece, state)
+                rows = begin + piece.rows(one.targets)
+                made[rows] = each.detach()
+                _learn(weights, learnt, torch.autograd.grad(each.mean(), weights, allow_unused=True), rate)
+    finally:
+        with torch.no_grad():
+            for weight, before in zip(weights, learnt, strict=True):
+                weight.copy_(before)
+    return Ragged(made, data.targets.offsets)
+
+
+def _scored(network: LanguageNetwork, one: Strands, piece: Piece, state: State) -> tuple[Tensor, State]:
+    """-log p of the targets of a piece, and the state after it."""
+    fresh = network.encoder.initial_state(len(piece.sequences))
+    before = fresh if state is None else goes_on(fresh, detached(state), piece.before)
+    scores, after = network(piece.of(one.inputs), before)
+    targets = piece.of(one.targets).values
+    return -torch.log_softmax(scores.double(), dim=1).gather(1, targets[:, None])[:, 0], after
+
+
+@torch.no_grad()
+def _learn(
+    weights: list[torch.nn.Parameter], learnt: list[Tensor], gradients: tuple[Tensor | None, ...], rate: float
+) -> None:
+    known = [gradient for gradient in gradients if gradient is not None]
+    norm = torch.stack([gradient.norm() for gradient in known]).norm()
+    step = rate / max(1.0, float(norm))
+    for weight, before, gradient in zip(weights, learnt, gradients, strict=True):
+        if gradient is not None:
+            weight.sub_(gradient, alpha=step).lerp_(before, DECAY)

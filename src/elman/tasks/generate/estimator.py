@@ -1,0 +1,451 @@
+"""A language model: what comes next, symbol by symbol; it scores texts and writes new ones.
+
+    x = [B, s_1, ..., s_n],  y = [s_1, ..., s_n, B]         B: where a document begins and ends
+    p(y_t | x_1 ... x_t) = (1 - w) softmax(z_t) + w p_n-grams        tasks/language.py, mixture.py
+    nats = mean_t -log p(y_t | x_1 ... x_t)                 bits = nats / log 2, perplexity = exp(nats)
+
+Texts longer than `strand` steps are cut into strands that are learnt side by side, `tbptt` steps at a time, the state
+carried on (Williams & Peng 1990; Mikolov 2012). The n-grams, which soon know the training part by heart, learn apart
+from the network; w is chosen on the validation part, after which they learn that part too.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from elman.cells import CELLS
+from elman.cells.base import Recurrent
+from elman.errors import DataError
+from elman.features import Chords, Feature, Text, Tokens, infer
+from elman.features.base import listed, shown
+from elman.features.chords import transposed
+from elman.features.containers import by_name, column_of
+from elman.interpret.diagnose import Probe
+from elman.io import model_folder as store
+from elman.lm.chunks import Strands, strands
+from elman.lm.interpolation import Mixture
+from elman.lm.kneser_ney import BackOff
+from elman.ragged import Ragged
+from elman.tasks.base.finite import finite
+from elman.tasks.base.fitted import by_learnt_options
+from elman.tasks.base.inputs import no_column
+from elman.tasks.base.session import Session
+from elman.tasks.base.task import Task, held_out
+from elman.tasks.generate.dynamic_evaluation import adapted
+from elman.tasks.generate.generation import Writes
+from elman.tasks.generate.network import LanguageLoss, LanguageNetwork, surprises
+from elman.tasks.generate.session import Listener
+from elman.tasks.generate.table import GenerateRows
+from elman.training.history import History
+from elman.validation.options import SIZE, choice, is_number, is_whole, reads_symbols, share, whole
+
+__all__ = ["Generator"]
+
+_Floats = NDArray[np.float64]
+_UPDATES = 500  # batches that are learnt from, at least
+_FEATURES: dict[str, type[Feature]] = {Text.kind: Text, Tokens.kind: Tokens, Chords.kind: Chords}
+_MANY = 1000  # symbols, from which on vectors and last layer share their weights
+_LARGE = 5_000_000  # training steps, from which on n-grams would take too much memory
+_LONGEST = 20  # symbols of an n-gram
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class Generator(GenerateRows, Writes, Task):
+    """A language model of texts, of lists of tokens, or of chords.
+
+    `fit` takes one text or many (a list, or a column of a frame). Of several, each is a document with a beginning and
+    an end; a single one has no end that could be learnt. ``score`` is minus the nats per symbol.
+
+    Learnt: ``history_``, ``metrics_`` (of the validation part: a tenth of the documents, or the end of a single one),
+    ``network_``, ``mixture_`` (the n-grams and their weight, or None), ``feature_``, ``ends_`` (whether documents end).
+
+    >>> model = Generator(hidden=8, embed=8, epochs=1, verbose=False).fit(["to be or not to be"])
+    >>> len(model.generate("to", length=5, seed=0))
+    7
+    """
+
+    task: ClassVar[str] = "generate"
+    card_call: ClassVar[str] = "model.generate(length=100)"
+    says: ClassVar[str] = "What comes next: scores texts and writes new ones."
+    answering: ClassVar[tuple[str, ...]] = ("verbose", "adapt")
+    most_epochs: ClassVar[int] = 30
+
+    # what a step is
+    input: str | None = None  # the column of a frame to read; None: the only one
+    feature: str = "auto"  # what a step is: "text", "tokens", "chords"; "auto": as the data look, which chords never do
+    unit: str = "characters"  # of texts: "characters", "words", "mixed", "subwords"
+    max_words: int = 30_000  # most symbols kept, the commonest first
+    min_count: int | None = None  # symbols seen less often are unknown; None: 2 from 100 000 training steps, else 1
+    lower: bool = False  # lower-case texts
+    transpose: int = 0  # half-tones up to which chords are also learnt higher and lower; 0: as they are
+
+    # the network
+    hidden: int | Sequence[int] = 512  # units of a layer; one number, or one per layer
+    embed: int = 128  # numbers in the learnt vector of a symbol
+    tied: bool | None = None  # the vectors of symbols are also the weights of the last layer; None: from 1000 symbols
+    dropout: float = 0.3  # share of h set to zero after each layer, one mask per sequence; 0 turns it off
+    head_dropout: float = 0.3  # share of h set to zero before the last layer, at every step anew
+    input_dropout: float = 0.0  # share of a strand's distinct symbols that are left out
+    weight_drop: float = 0.0  # share of the recurrent weights set to zero, drawn for each batch; 0.5 in AWD-LSTM
+    recurrent_dropout: float = 0.0  # share of h set to zero on its way to the next step, one mask per sequence
+    zoneout: float = 0.0  # chance that a unit keeps its value for a step (Krueger et al. 2017)
+    activation: float = 0.0  # weight of the mean square of h in the loss, 2 in AWD-LSTM (Merity et al. 2018)
+    change: float = 0.0  # weight of the mean square of h_t - h_{t-1} in the loss, 1 in AWD-LSTM
+
+    # the wide path
+    ngrams: int | None = None  # longest n-gram mixed in; 0 turns it off; None: 8, from 1000 symbols 4, and 0 from
+    #   5 000 000 training steps
+
+    # how it scores
+    adapt: float = 0.0  # rate at which the network learns from the texts it scores, once scored (dynamic evaluation,
+    #   Krause et al. 2018); 0: not at all; 0.2 suits a long text unlike the training part
+
+    # how it learns, where that differs from other tasks
+    tbptt: int = 128  # steps over which the gradient reaches back (truncated, state carried on); 0: the whole strand
+    strand: int | None = None  # most steps of a strand; longer texts are cut into several, learnt side by side; None:
+    #   a quarter of what a batch of strands would need to hold all texts, at least tbptt
+    batch_sequences: int | None = None  # strands in a batch, at most; None: steps / 8192, 4 to 32
+
+    def problems(self) -> list[str]:
+        """Everything that is wrong with the options, a sentence each."""
+        if found := self._length_problems():  # `planned` could not reckon with these
+            return found
+        found = super().problems() + choice(self, "unit", ("characters", "words", "mixed", "subwords"))
+        found += choice(self, "feature", ("auto", *_FEATURES)) + whole(self, "transpose", 0)
+        found += whole(self, "max_words") + whole(self, "embed", most=SIZE)
+        if not isinstance(self.input, str | None):
+            found.append(f"input = {shown(self.input)} must be the name of a column, or None")
+        if not (self.ngrams is None or (is_whole(self.ngrams, 0) and self.ngrams <= _LONGEST)):
+            found.append(f"ngrams = {shown(self.ngrams)} must be a whole number from 0 to {_LONGEST}, or None")
+        found += whole(self, "min_count") if self.min_count is not None else []
+        found += whole(self, "strand") if self.strand is not None else []
+        for name in ("head_dropout", "input_dropout", "weight_drop", "recurrent_dropout", "zoneout"):
+            found += share(self, name)
+        found += self._recurrent_problems()
+        for name, others in (("lower", ""), ("tied", ", or None")):
+            value: Any = getattr(self, name)
+            if not (isinstance(value, bool | np.bool_) or (others and value is None)):
+                found.append(f"{name} = {shown(value)} must be True or False{others}")
+        for name in ("activation", "change", "adapt"):
+            value = getattr(self, name)
+            found += [] if is_number(value, 0) else [f"{name} = {shown(value)} must be a number of at least 0"]
+        found += reads_symbols(self)
+        if np.all(self.bidirectional):
+            found.append("bidirectional = True: a language model reads in one direction, or it would see the answer")
+        return found
+
+    def _tbptt_problems(self) -> list[str]:
+        return []
+
+    def _length_problems(self) -> list[str]:
+        least = {"epochs": 0, "batch_steps": 1, "batch_sequences": 1, "tbptt": 0, "patience": 1}
+        return [said for name, n in least.items() if getattr(self, name) is not None for said in whole(self, name, n)]
+
+    def _recurrent_problems(self) -> list[str]:
+        if choice(self, "cell", tuple(CELLS)) or issubclass(CELLS[self.cell], Recurrent):
+            return []
+        given = [name for name in ("weight_drop", "recurrent_dropout", "zoneout") if getattr(self, name)]
+        return [f"{name} has no meaning for cell = {self.cell!r}; leave it at 0" for name in given]
+
+    def planned(self, sequences: int, steps: int, updates: int = 0) -> Self:
+        """The same options with the lengths of the training chosen, where they are None: epochs from 8 to 30.
+
+        ::
+
+            epochs = 14 (1 000 000 / steps)^(1/3)          batch_steps = batch_sequences tbptt
+
+        With `updates` there are at least so many batches in all, in up to 200 epochs.
+        """
+        side = self._side_by_side(steps)
+        chosen: dict[str, Any] = {"batch_sequences": side}
+        if self.epochs is None:
+            chosen["epochs"] = min(self.most_epochs, max(8, round(14 * (1_000_000 / max(1, steps)) ** (1 / 3))))
+        if self.batch_steps is None:
+            chosen["batch_steps"] = max(1, side * int(self.tbptt or steps))
+        if updates and self.epochs is None:
+            batches = max(1, -(-steps // min(chosen.get("batch_steps", steps), max(1, steps))))
+            chosen["epochs"] = max(chosen["epochs"], min(200, -(-updates // batches)))
+        if self.patience is not None:
+            chosen["patience"] = max(self.patience, int(chosen.get("epochs") or self.epochs or 0) // 4)
+        return dataclasses.replace(super().planned(sequences, steps), **chosen)
+
+    def _side_by_side(self, steps: int) -> int:
+        """How many strands are learnt side by side."""
+        return min(32, max(4, steps // 8192)) if self.batch_sequences is None else int(self.batch_sequences)
+
+    # ---- learning
+
+    def fit(self, X: Any, y: Any = None, *, out: str | os.PathLike[str] | None = None, resume: bool = False) -> Self:
+        """Learns texts `X`: one, a list of them, or a frame with a column `input`. `y` is not used.
+
+        `out` is the folder that `save` will be given: a checkpoint is written into it after every epoch. With `resume`
+        a fit that died goes on from there, to the same weights as if it had not.
+
+        Raises ``OptionError`` for all options that cannot be, ``DataError`` for data that cannot be used, naming the
+        sequence, and ``TrainingError`` if the loss becomes NaN (what was learnt until then stays usable).
+        """
+        checkpoint = self._check_run(out, resume)
+        column = self._documents(X, fitted=False)
+        training, _rest, parts = self._parts(column)
+        feature = self._made(parts[0]).fit(parts[0], name="X")
+        self.learnt_with_ = self.options()
+        self.feature_, self.ends_ = feature, len(column) > 1
+        symbols = feature.transform(self._lessons(parts[0]), name="X")
+        data = self._strands(symbols, self._longest(symbols.steps))
+        kept = self._strands(feature.transform(parts[1], name="X"), None)
+        if not data.targets.steps:
+            raise DataError("X holds no text to learn from: every document is empty.")
+        with self._drawn():
+            self.network_ = self._network(self._symbol_count)
+        self.mixture_ = self._mixture(symbols)
+        self.history_ = History("loss")
+        self.metrics_: dict[str, float] = {}
+        plan = self.planned(len(data.inputs), data.inputs.steps, _UPDATES)
+        self.data_ = {
+            "training documents": len(training) or 1,
+            "training steps": data.inputs.steps,
+            "validation steps": kept.targets.steps,
+            "epochs planned": int(plan.epochs or 0),
+        }
+        self._train(plan, data, kept, checkpoint, resume)
+        if self.mixture_ is not None:
+            known = self._strands(symbols, None).whole()
+            self.mixture_.ngrams.fit(known + kept.whole())
+        return self
+
+    def _parts(self, column: list[Any]) -> tuple[NDArray[np.int64], NDArray[np.int64], tuple[list[Any], list[Any]]]:
+        """Which documents are learnt from and which are held out; of a single one its end is held out."""
+        everything = np.arange(len(column))
+        if len(column) > 1:
+            rest = held_out(None, len(column), self.validation, self._seed)
+            training = np.setdiff1d(everything, rest)
+            return training, rest, ([column[i] for i in training], [column[i] for i in rest])
+        (one,) = column
+        if not hasattr(one, "__len__"):  # the feature says what is wrong with it
+            return everything, everything[:0], (column, [])
+        cut = len(one) - int(len(one) * self.validation) if len(one) >= 1000 else len(one)
+        return everything, everything[:0], ([one[:cut]], [one[cut:]] if cut < len(one) else [])
+
+    def _lessons(self, column: list[Any]) -> list[Any]:
+        """What is learnt of documents: chords also higher and lower."""
+        if not isinstance(self.feature_, Chords):
+            return column
+        reach = int(self.transpose)
+        return [piece for by in range(-reach, reach + 1) for piece in transposed(column, by)]
+
+    def _longest(self, steps: int) -> int:
+        """How long a strand of so many steps in all may be."""
+        if self.strand is not None:
+            return int(self.strand)
+        return max(int(self.tbptt) or 128, -(-steps // (4 * self._side_by_side(steps))))
+
+    def _network(self, symbols: int) -> LanguageNetwork:
+        named = {name: float(getattr(self, name)) for name in ("recurrent_dropout", "zoneout")}
+        extras: dict[str, Any] = {name: value for name, value in named.items() if value}
+        return LanguageNetwork(
+            symbols,
+            int(self.embed),
+            self.encoder(int(self.embed), **extras),
+            tied=symbols > _MANY if self.tied is None else bool(self.tied),
+            dropout=float(self.head_dropout),
+            input_dropout=float(self.input_dropout),
+        )
+
+    @property
+    def _symbol_count(self) -> int:
+        """How many symbols there are, the boundary among them."""
+        return int(self.feature_.symbols or 0) + 1
+
+    def _mixture(self, symbols: Ragged) -> Mixture | None:
+        """The n-grams of the training part; None where there are none."""
+        default = 0 if symbols.steps >= _LARGE else 4 if self._symbol_count > _MANY else 8
+        order = default if self.ngrams is None else int(self.ngrams)
+        if not order:
+            return None
+        return Mixture(BackOff(order, self._symbol_count).fit(self._strands(symbols, None).whole()))
+
+    def _train(self, plan: Self, data: Strands, kept: Strands, checkpoint: Any, resume: bool) -> None:
+        told_by_ngrams = None if self.mixture_ is None else self.mixture_.ngrams.each(kept.whole())
+
+        def validate() -> dict[str, float]:
+            each = surprises(self.network_, kept).values
+            if self.mixture_ is not None and told_by_ngrams is not None:
+                self.mixture_.choose(-each, told_by_ngrams)
+            return self._measured(each, told_by_ngrams)
+
+        loss = LanguageLoss(self.network_, data, float(self.activation), float(self.change), float(self.weight_drop))
+        told, places = validate if kept.targets.steps else None, np.arange(len(data.inputs))
+        self._learn(plan, data.inputs.lengths, loss, told, "loss", places, checkpoint, resume, "strand")
+
+    def _documents(self, X: Any, *, fitted: bool = True) -> list[Any]:
+        """The documents in whatever they come in; before it is `fitted` the name of their column is learnt."""
+        if isinstance(X, str):
+            raise DataError(f"X is one text, {shown(X)}. Wrap it in a list: [{shown(X)}].")
+        if fitted:
+            self._check_fitted()
+        name: str | None = self.input_ if fitted else None
+        columns = by_name(X)
+        if columns is not None:
+            name = name or self.input or (next(iter(columns)) if len(columns) == 1 else None)
+            if name is None or name not in columns:
+                raise DataError(no_column(name, list(columns), "texts"))
+            X = columns[name]
+        if not fitted:
+            self.input_: str | None = name
+        found = listed(column_of(X, self.feature_.kind if fitted else self.feature), "X")
+        if not found:
+            raise DataError("X holds no documents. Fitting needs at least one.")
+        return found
+
+    def _made(self, column: list[Any]) -> Feature:
+        kind = infer(column, name="X").kind if self.feature == "auto" else self.feature
+        if kind == Chords.kind:
+            return Chords()
+        if kind == Text.kind:
+            return Text(self.unit, int(self.max_words), self.min_count, bool(self.lower))
+        if kind == Tokens.kind:
+            return Tokens(int(self.max_words), self.min_count, bool(self.lower))
+        more = ' For lists of chords, or ids that are tokens, say feature="chords" or feature="tokens".'
+        raise DataError(f"X holds {kind}. A generator learns texts, or lists of tokens.{more}")
+
+    def _strands(self, symbols: Ragged, longest: int | None) -> Strands:
+        return strands(symbols, int(self.feature_.symbols or 0), self.ends_, longest)
+
+    # ---- answering
+
+    @by_learnt_options
+    def score(self, X: Any, y: Any = None) -> float:
+        """Minus the nats per symbol of texts: 0 at best."""
+        return -self.evaluate(X)["nats"]
+
+    @by_learnt_options
+    def evaluate(self, X: Any, y: Any = None) -> dict[str, float]:
+        """The surprise at texts: "nats" and "bits" per symbol, "perplexity", and the number of "symbols".
+
+        "nats_recurrent" and "nats_ngrams" are those of the network and of the n-grams alone. With `adapt` the network
+        goes on learning from text to text, so that nats depend on what was scored before; afterwards it is as it was.
+
+        Where documents end, the end of each is a symbol too. A symbol that was not learnt counts as the unknown one. Of
+        chords also "nats_per_step", all nats by the number of chords ("steps").
+        """
+        documents = self._documents(X)
+        data = self._told(documents)
+        ngrams = None if self.mixture_ is None else self.mixture_.ngrams.each(data.whole())
+        found = self._measured(finite(self._by_network(data).values), ngrams)
+        del found["loss"]
+        if isinstance(self.feature_, Chords):
+            chords = sum(map(len, documents))
+            found |= {"nats_per_step": found["nats"] * found["symbols"] / max(1, chords), "steps": float(chords)}
+        return found
+
+    @by_learnt_options
+    def nats(self, X: Any) -> _Floats:
+        """The surprise at each text, all of its symbols together, float64 [documents]."""
+        each = self.surprises(X)
+        return each.values.new_zeros(len(each)).index_add(0, each.segments, each.values).numpy()
+
+    @by_learnt_options
+    def surprises(self, X: Any) -> Ragged:
+        """The surprise at each symbol of each text, -log p, float64 [steps]; where documents end, at their ends too."""
+        data = self._told(self._documents(X))
+        found = self._by_network(data)
+        finite(found.values)
+        if self.mixture_ is None:
+            return found
+        return found.with_values(-self.mixture_.of_symbols(-found.values, self.mixture_.ngrams.each(data.whole())))
+
+    def _by_network(self, data: Strands) -> Ragged:
+        """The surprise of the network alone."""
+        return adapted(self.network_, data, float(self.adapt)) if self.adapt else surprises(self.network_, data)
+
+    def _told(self, documents: list[Any]) -> Strands:
+        self._check_fitted()
+        return self._strands(self.feature_.transform(documents, name="X"), None)
+
+    def _measured(self, network: Tensor, ngrams: _Floats | None) -> dict[str, float]:
+        """The metrics of -log p [symbols] of the network, and of p of the n-grams."""
+        if self.mixture_ is None or ngrams is None:
+            return _metrics(network)
+        found = _metrics(-self.mixture_.of_symbols(-network, ngrams))
+        return found | {"nats_recurrent": float(network.mean()), "nats_ngrams": float(-np.log(ngrams).mean())}
+
+    # ---- looking inside
+
+    def _probe(self, X: Any, y: Any) -> Probe:
+        """The network and its surprise per step."""
+        self._check_fitted()
+        symbols = self.feature_.transform(self._documents(X), name="X")
+        data = self._strands(symbols, self._longest(symbols.steps))
+
+        def loss(indices: Tensor) -> Tensor:
+            scores, _ = self.network_(data.inputs[indices])
+            chosen = data.targets[indices]
+            each = torch.nn.functional.cross_entropy(scores, chosen.values, reduction="none")
+            sums = each.new_zeros(len(chosen)).index_add(0, chosen.segments, each)
+            return sums / chosen.lengths.clamp(min=1)
+
+        return Probe(self.network_, data.inputs.lengths, loss, self.learnt_with_)
+
+    # ---- streaming
+
+    @by_learnt_options
+    def stream(self) -> Session:
+        """A session that reads a text piece by piece and always has the chances of what comes next."""
+        self._check_fitted()
+        return Session(Listener(self.feature_, self.network_, self._symbols(), self.mixture_))
+
+    # ---- on disk
+
+    def described(self) -> dict[str, Any]:
+        """What the model reads, for its card: lines of text by name."""
+        return {"input": self.feature_.describe()}
+
+    def _config(self) -> dict[str, Any]:
+        feature = {"kind": self.feature_.kind, **self.feature_.config()}
+        mixed = None if self.mixture_ is None else [self.mixture_.ngrams.order, self.mixture_.weight]
+        told = {"feature": feature, "ends": self.ends_, "input": self.input_, "mixture": mixed}
+        return super()._config() | told
+
+    def _tensors(self) -> dict[str, Tensor]:
+        known = {} if self.mixture_ is None else self.mixture_.ngrams.tensors()
+        return super()._tensors() | {f"ngrams.{name}": tensor for name, tensor in known.items()}
+
+    def _files(self) -> dict[str, str]:
+        return {**super()._files(), **self.feature_.files()}
+
+    def _restore(
+        self, config: Mapping[str, Any], tensors: Mapping[str, Tensor], files: Mapping[str, Any], folder: Any
+    ) -> None:
+        saved = dict(config["feature"])
+        self.feature_ = _FEATURES[saved.pop("kind")].restore(saved, {}, files)
+        if not isinstance(config["ends"], bool):
+            raise ValueError("ends")
+        if not isinstance(config["input"], str | None):
+            raise ValueError("input")
+        self.ends_, self.input_ = config["ends"], config["input"]
+        self.network_ = store.network(lambda: self._network(self._symbol_count), tensors, folder)
+        self.mixture_ = None
+        if config["mixture"] is not None:
+            order, weight = config["mixture"]
+            if not (is_whole(order) and order <= _LONGEST and 0 <= float(weight) <= 1):
+                raise ValueError("mixture")
+            known = BackOff.restore(order, self._symbol_count, store.under("ngrams.", tensors))
+            self.mixture_ = Mixture(known, float(weight))
+
+
+def _metrics(each: Tensor) -> dict[str, float]:
+    if not len(each):
+        raise DataError("there are no symbols to score. Give a text that is not empty.")
+    nats = float(each.mean())
+    found = {"loss": nats, "nats": nats, "bits": nats / math.log(2), "perplexity": math.exp(min(nats, 700.0))}
+    return found | {"symbols": float(len(each))}

@@ -1,0 +1,222 @@
+"""How a language model writes: symbol after symbol, each drawn from the chances of what may come next."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from elman.decoding.sampling import Sampling
+from elman.errors import OptionError
+from elman.features import Chords, Feature, Text
+from elman.features.base import shown
+from elman.features.chords import below
+from elman.features.unicode import composed
+from elman.lm.interpolation import Mixture
+from elman.tasks.base.finite import finite
+from elman.tasks.base.fitted import by_learnt_options
+from elman.tasks.generate.constraints import END
+from elman.tasks.generate.network import LanguageNetwork
+from elman.validation.options import is_whole
+from elman.validation.plain_values import plain_text, plain_value
+
+__all__ = ["Form", "Writes"]
+
+_Floats = NDArray[np.float64]
+#: Which symbols may come next: from the symbols of the text so far, and all there are; None: any.
+Form = Callable[[Sequence[str], Sequence[str]], "Collection[str] | None"]
+
+
+class Writes:
+    """The part of `Generator` that writes."""
+
+    if TYPE_CHECKING:
+        feature_: Feature
+        network_: LanguageNetwork
+        mixture_: Mixture | None
+        ends_: bool
+        _check_fitted: Callable[[], None]
+
+    @by_learnt_options
+    def generate(self, prompt: Any = "", **how: Any) -> Any:
+        """A text that begins with `prompt`, or for a model of tokens or chords a list; `how` it goes on: `generating`.
+
+        >>> from elman.tasks import Generator
+        >>> model = Generator(hidden=8, embed=8, epochs=1, verbose=False).fit(["to be or not to be"] * 3)
+        >>> model.generate("to b", length=3, seed=1) == model.generate("to b", length=3, seed=1)
+        True
+        """
+        prompt = plain_text(prompt) if isinstance(prompt, str) else prompt
+        made = list(self.generating(prompt, **how))
+        return prompt + "".join(made) if isinstance(self.feature_, Text) else [*map(plain_value, prompt), *made]
+
+    @by_learnt_options
+    def generating(
+        self,
+        prompt: Any = "",
+        *,
+        length: int = 200,
+        temperature: float = 0.8,
+        top_k: int | None = None,
+        top_p: float = 1.0,
+        repetition: float = 1.0,
+        stop: str | Collection[str] = (),
+        form: Form | None = None,
+        seed: int | None = None,
+    ) -> Iterator[Any]:
+        """The symbols after `prompt`, or the chords, one after another as they are drawn: at most `length`.
+
+        `temperature`, `top_k`, `top_p`, `repetition`: see `elman.decoding.sampling.Sampling`. It ends where the model
+        ends a document, and before a symbol that is one of `stop`. `form(symbols so far, all symbols)` says which may
+        come next, "" being the end (`elman.tasks.generate.constraints.Verse`); None: any. `seed` makes it
+        repeatable. A symbol of the prompt that training never showed is read as the unknown one, which is never
+        written. Chords are lists of notes, lowest first, none twice; a form sees them as their notes from the highest
+        down, and "|" (`elman.features.chords`).
+
+        Raises ``OptionError`` for what cannot be, and where a form leaves nothing that may come next.
+        """
+        self._check_fitted()
+        how = Sampling(temperature=temperature, top_k=top_k, top_p=top_p, repetition=repetition)
+        if not is_whole(length, 0):
+            raise OptionError(f"length = {shown(length)} must be a whole number of at least 0")
+        if not (form is None or callable(form)):
+            raise OptionError(f"form = {shown(form)} must be a function of the symbols so far and of all, or None")
+        if seed is not None and not is_whole(seed, 0):
+            raise OptionError(f"seed = {shown(seed)} must be a whole number of at least 0, or None")
+        said, stops = self._ids(prompt), self._stops(stop)
+        named: Any = self.feature_
+        random = np.random.default_rng(seed)
+        if isinstance(self.feature_, Chords):
+            return self._chords(self._codes(said, how, stops, self._chord_form(form), random), length)
+        codes = (code for _, code in zip(range(length), self._codes(said, how, stops, form, random), strict=False))
+        if isinstance(self.feature_, Text):
+            return self.feature_.spelled(codes, after=prompt)
+        return (named.vocabulary_[code - 1] for code in codes)
+
+    def asked(self, prompt: str) -> Any:
+        """A prompt as it is written on the command line: a text, or for tokens and chords a list in JSON."""
+        self._check_fitted()
+        if isinstance(self.feature_, Text):
+            return prompt
+        try:
+            found = json.loads(prompt or "[]")
+            json.dumps(found, ensure_ascii=False).encode()  # half of a surrogate pair can be read, but not be shown
+        except (ValueError, RecursionError):
+            found = None
+        if not isinstance(found, list):
+            example = "[[60, 64, 67]]" if isinstance(self.feature_, Chords) else '["a", "b"]'
+            raise OptionError(f"prompt {shown(prompt)} is no JSON list. This model goes on from lists: {example}")
+        return found
+
+    @torch.no_grad()
+    def _codes(
+        self, said: list[int], how: Sampling, stop: Collection[str], form: Form | None, random: np.random.Generator
+    ) -> Iterator[int]:
+        """The codes of the symbols to come, without end or until the model says so."""
+        network, symbols = self.network_, self._symbols()
+        place = {symbol: code for code, symbol in enumerate(symbols)}
+        read_so_far = [len(symbols) - 1, *said]
+        read = network.reader(read_so_far[:-1])
+        after = read(read_so_far[-1])
+        while True:
+            scores = self._scores(after, read_so_far)
+            scores[0] = -np.inf  # the unknown symbol
+            if not self.ends_ and form is None:
+                scores[-1] = -np.inf
+            if form is not None:
+                scores = _formed(scores, form([symbols[code] for code in said], symbols), place)
+            code = how.draw(scores, random, said)
+            if code == len(symbols) - 1 or symbols[code] in stop:
+                return
+            said.append(code)
+            read_so_far.append(code)
+            yield code
+            after = read(code)
+
+    def _scores(self, after: Tensor, before: list[int]) -> _Floats:
+        """The scores of what comes next: the network's, or of its mixture with n-grams, as large as the network's."""
+        scores = finite(after.double())
+        if self.mixture_ is None:
+            return scores.numpy()
+        whole = scores.logsumexp(0)
+        mixed: _Floats = (self.mixture_.logs((scores - whole)[None], [before])[0] + whole).numpy()
+        return mixed
+
+    def _chords(self, codes: Iterator[int], length: int) -> Iterator[list[int]]:
+        assert isinstance(self.feature_, Chords)
+        for _ in range(length):
+            notes = []
+            for code in codes:
+                notes.append(code)
+                if made := self.feature_.chords(notes):
+                    yield made[0]
+                    break
+            else:
+                return
+
+    def _chord_form(self, form: Form | None) -> Form:
+        """The order of the notes in a chord, and what else is demanded."""
+
+        def both(said: Sequence[str], symbols: Sequence[str]) -> Collection[str]:
+            allowed = below(said, symbols, self.ends_ or form is not None)
+            demanded = None if form is None else form(said, symbols)
+            return allowed if demanded is None else set(allowed) & set(demanded)
+
+        return both
+
+    def _stops(self, stop: Any) -> set[str]:
+        """The symbols before which a text ends."""
+        given = [stop] if isinstance(stop, str) else stop
+        if not isinstance(given, Collection) or not all(isinstance(one, str) for one in given):
+            raise OptionError(f"stop = {shown(stop)} must be a symbol, or several in a list")
+        given = [plain_text(one) for one in given]
+        known = self._symbols()[:-1]
+        found = {one: self._stop(one, known) for one in given}
+        if unknown := [one for one, symbol in found.items() if symbol is None]:
+            other = f", or name one that training showed, such as {known[1]!r}" if len(known) > 1 else ""
+            raise OptionError(
+                f"stop = {shown(unknown[0])} is no symbol of this model: nothing would end there. Leave it out{other}."
+            )
+        return {symbol for symbol in found.values() if symbol is not None}
+
+    def _stop(self, stop: str, known: Collection[str]) -> str | None:
+        """The symbol that is meant: as it was given, or as the model reads it."""
+        if stop in known or not isinstance(self.feature_, Text):
+            return stop if stop in known else None
+        (read,) = self.feature_.normalized([stop], name="stop")
+        return read if read in known else None
+
+    def _symbols(self) -> list[str]:
+        """What each code stands for: the symbols of the feature, and last the end."""
+        named: Any = self.feature_
+        return [*named.words(range(int(self.feature_.symbols or 0))), END]
+
+    def _ids(self, prompt: Any) -> list[int]:
+        if isinstance(self.feature_, Text) and not isinstance(prompt, str):
+            raise OptionError(f"prompt = {shown(prompt)} must be a text")
+        if not isinstance(self.feature_, Text):
+            prompt = [] if isinstance(prompt, str) and not prompt else prompt
+            if isinstance(prompt, str) or not isinstance(prompt, Iterable):
+                raise OptionError(f"prompt = {shown(prompt)} must be a list: this model goes on from lists")
+        found: list[int] = self.feature_.transform([prompt], name="prompt").values.tolist()
+        return found
+
+
+def _formed(scores: _Floats, allowed: Any, place: Mapping[str, int]) -> _Floats:
+    """The scores of what a form allows."""
+    if allowed is None:
+        return scores
+    if not isinstance(allowed, Iterable) or not all(isinstance(symbol, str) for symbol in allowed):
+        raise OptionError(f"form returned {shown(allowed)}. It returns the symbols that may come next, or None.")
+    codes = [place[symbol] for symbol in map(composed, allowed) if symbol in place]
+    made = np.full_like(scores, -np.inf)
+    made[codes] = scores[codes]
+    if not np.isfinite(made).any():
+        few = ", ".join(map(repr, list(allowed)[:8])) or "nothing"
+        raise OptionError(f"form allows {few}, of which the model knows no symbol. Allow one that training showed.")
+    return made

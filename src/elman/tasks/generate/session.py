@@ -1,0 +1,89 @@
+"""A language model that reads a text piece by piece, and always has the chances of what comes next."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from elman.features import Feature
+from elman.lm.interpolation import Mixture
+from elman.ragged import Ragged
+from elman.tasks.base.finite import finite
+from elman.tasks.base.session import counted, flat, nested
+from elman.tasks.generate.network import LanguageNetwork
+
+__all__ = ["Listener", "Next"]
+
+_SHOWN = 10  # symbols that the answer of a stream names
+_STEPS = 1 << 12  # steps that are read at a time: bounds the memory of a long piece
+
+
+class Next(NamedTuple):
+    """What a language model says after the steps so far."""
+
+    symbol: str  # the likeliest next
+    probabilities: dict[str, float]  # of the ten likeliest
+    nats: float  # the surprise at all steps so far, together
+    steps: int  # how many steps were fed
+
+
+class Listener:
+    """A language model one step at a time; `Session` keeps the state."""
+
+    def __init__(
+        self, feature: Feature, network: LanguageNetwork, symbols: Sequence[str], mixture: Mixture | None = None
+    ) -> None:
+        self.feature, self.network, self.symbols, self.mixture = feature, network, symbols, mixture
+        self.start = self.network.encoder.initial_state(1)
+
+    def read(self, value: Any, state: dict[str, Tensor]) -> tuple[Ragged, dict[str, Tensor]]:
+        """The steps in what a caller feeds, as one sequence, and the state once they were read."""
+        steps = self.feature.step(value, name="steps")
+        assert isinstance(steps, Tensor)
+        return Ragged(steps, torch.tensor([0, len(steps)])), state
+
+    def initial_state(self) -> dict[str, Tensor]:
+        """The state after the boundary, before the first step."""
+        whole = torch.zeros(1, dtype=torch.int64)
+        begun = {"steps": whole, "nats": torch.zeros(1, dtype=torch.float64), "recent": whole[:0]}
+        return self._after(torch.tensor([len(self.symbols) - 1]), begun | flat("encoder", self.start))
+
+    def advance(self, steps: Ragged, state: dict[str, Tensor]) -> dict[str, Tensor]:
+        """The state after some more steps."""
+        nats = state["nats"].item()
+        for piece in steps.values.split(_STEPS) if steps.steps else ():
+            before, logs = state["logs"], list[Tensor]()
+            state = self._after(piece, state, logs)
+            told = torch.cat([before, *logs])[: len(piece)].gather(1, piece[:, None])[:, 0]
+            for surprise in told.tolist():
+                nats -= surprise  # one after the other: the bits do not depend on the pieces
+            state = state | {"steps": state["steps"] + len(piece)}
+        return state | {"nats": torch.tensor([nats], dtype=torch.float64)}
+
+    @torch.no_grad()
+    def _after(self, codes: Tensor, state: dict[str, Tensor], logs: list[Tensor] | None = None) -> dict[str, Tensor]:
+        x = Ragged(codes, torch.tensor([0, len(codes)]))
+        scores, after = self.network(x, nested("encoder", state, self.start))
+        made = torch.log_softmax(finite(scores.double()), dim=1)
+        recent = torch.cat([state["recent"], codes])
+        if self.mixture is not None:
+            said = recent.tolist()
+            ends = range(len(said) - len(codes) + 1, len(said) + 1)
+            made = self.mixture.logs(made, [said[max(0, end - self.mixture.recent) : end] for end in ends])
+            recent = recent[max(0, len(recent) - self.mixture.recent) :].clone()
+        else:
+            recent = recent[:0]
+        if logs is not None:
+            logs.append(made)
+        kept = {"steps": state["steps"], "nats": state["nats"], "logs": made[-1:].clone(), "recent": recent}
+        return kept | flat("encoder", after)
+
+    def answer(self, state: dict[str, Tensor]) -> Next:
+        """The likeliest symbols to come."""
+        chances = state["logs"][0].exp()
+        top = chances.topk(min(_SHOWN, len(chances)))
+        named = {self.symbols[code]: p for code, p in zip(top.indices.tolist(), top.values.tolist(), strict=True)}
+        return Next(next(iter(named)), named, float(state["nats"][0]), counted(state))

@@ -1,0 +1,1 @@
+"""Several targets from one network."""

@@ -1,0 +1,388 @@
+"""Several things for each sequence, labels and numbers, from one network: topic and mood of a text, fault and wear.
+
+    row = [pool(h_1 ... h_T), ...]                 of all columns that are read: network.py
+    z_k = A_k row + b_k                            target k: its own head, a logit per class or one scaled number
+    loss = sum_k w_k loss_k                        cross-entropy of a label, distance of a number: asked.py
+
+What the targets have in common is learnt once, and targets with few known values gain from the others (Caruana 1997,
+"Multitask learning"). A target may be unknown anywhere: there it is left out of its loss.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from elman.errors import DataError, OptionError
+from elman.features.base import shown
+from elman.features.containers import by_name, column_named
+from elman.interpret.attribution import Question, parts_of
+from elman.interpret.diagnose import Probe
+from elman.layers.losses import DISTANCES
+from elman.tasks.base.finite import finite
+from elman.tasks.base.fitted import by_learnt_options
+from elman.tasks.base.inputs import ColumnTask, check_column, check_table, count
+from elman.tasks.base.network import Network, NetworkStepper, answers, restored
+from elman.tasks.base.session import Session, Told, counted, refuse_bidirectional
+from elman.tasks.base.target_kinds import TARGETS, LabelTarget, NumberTarget, Target, looks_like
+from elman.tasks.base.task import held_out
+from elman.tasks.multitask.table import TargetRows
+from elman.training.fit_checks import warn_if_constant, warn_if_one_answer
+from elman.training.history import History
+from elman.validation.options import choice, is_number
+
+__all__ = ["Multitask"]
+
+_Array = NDArray[Any]
+_Floats = NDArray[np.float64]
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class Multitask(TargetRows, ColumnTask):
+    """Several labels and numbers for each sequence, by name, each with its own head and loss.
+
+    Sequences are given as to `Classifier`. Targets are the names of columns of the frame `X`, a dict from name to
+    column, or a frame. Texts and truth values are labels, numbers are numbers; ``targets={"grade": "label"}`` says
+    otherwise. Any of them may be missing (None, NaN); a sequence without any is skipped.
+
+    Learnt: ``targets_`` (from name to what was learnt of it), ``classes_`` (of each label), ``history_``, ``metrics_``
+    (of the validation part), ``network_``, ``feature_``.
+
+    >>> model = Multitask(hidden=8, epochs=1, verbose=False)
+    >>> texts = ["a good film", "fine", "a bad film", "poor"]
+    >>> model = model.fit(texts, {"mood": ["+", "+", "-", None], "words": [3, 1, 3, 1]})
+    >>> {name: answers.shape for name, answers in model.predict(texts).items()}
+    {'mood': (4,), 'words': (4,)}
+    """
+
+    task: ClassVar[str] = "multitask"
+    says: ClassVar[str] = "Several labels and numbers for each sequence, from one network."
+    most_epochs: ClassVar[int] = 60
+
+    # what is asked
+    targets: dict[str, str] | None = None  # what targets are, by name: "label", "number"; None, others: as they look
+    weights: dict[str, float] | None = None  # what the loss of a target counts, by name; None, and others: 1
+    loss: str = "squared"  # of numbers, of an error r in deviations: "squared", "absolute", "huber" (Huber 1964)
+
+    # what stands between the layers and the answers, where that differs from other tasks
+    dropout: float = 0.1  # share of h set to zero after each layer, one mask per sequence; 0 turns it off
+    head_dropout: float = 0.0  # share of the pooled row set to zero; noise on it becomes noise of the numbers
+
+    def problems(self) -> list[str]:
+        """Everything that is wrong with the options, a sentence each."""
+        found = super().problems() + choice(self, "loss", DISTANCES)
+        kinds: Any = self.targets
+        if kinds is not None and not isinstance(kinds, Mapping):
+            found.append(f"targets = {shown(kinds)} must be a dict from the name of a target to what it is, or None")
+        elif kinds:
+            wrong = {name: kind for name, kind in kinds.items() if kind not in TARGETS}
+            found += [
+                f"targets[{n!r}] = {shown(kind)} must be one of {', '.join(TARGETS)}" for n, kind in wrong.items()
+            ]
+        return found + self._weights_problems()
+
+    def _weights_problems(self) -> list[str]:
+        weights: Any = self.weights
+        if weights is None:
+            return []
+        if not isinstance(weights, Mapping):
+            return [f"weights = {shown(weights)} must be a dict from the name of a target to its weight, or None"]
+        good = [is_number(weight, 0) for weight in weights.values()]
+        return [] if all(good) else [f"weights = {shown(dict(weights))} must hold numbers of at least 0"]
+
+    # ---- learning
+
+    def fit(self, X: Any, y: Any, *, out: str | os.PathLike[str] | None = None, resume: bool = False) -> Self:
+        """Learns from sequences `X` and the targets `y`: names of columns of the frame `X`, a dict, or a frame.
+
+        `out` is the folder that `save` will be given: a checkpoint is written into it after every epoch. With `resume`
+        a fit that died goes on from there, to the same weights as if it had not.
+
+        Raises ``OptionError`` for all options that cannot be, ``DataError`` for data that cannot be used, naming the
+        column and the sequence, and ``TrainingError`` if the loss becomes NaN (what was learnt before stays usable).
+        """
+        checkpoint = self._check_run(out, resume)
+        column, named = self._column_and_targets(X, y)
+        self._check_named(named)
+        kinds = {name: (self.targets or {}).get(name) or looks_like(values, name) for name, values in named.items()}
+        targets: dict[str, Target] = {name: TARGETS[kind](self.loss) for name, kind in kinds.items()}
+        truth = _read(targets, named, count(column))
+        check_table(column)
+        some = np.flatnonzero(np.any([~np.isnan(values) for values in truth.values()], axis=0))
+        rest = some[held_out(None, len(some), self.validation, self._seed)]
+        training = np.setdiff1d(some, rest)
+        feature = self._feature(column)
+        data, kept = self._features(feature, column, training, rest)
+
+        self._remember_input(column)
+        self.feature_, self.targets_ = feature, targets
+        self.network_ = self._network({name: target.fit(truth[name][training]) for name, target in targets.items()})
+        self.history_ = History("loss")
+        self.metrics_: dict[str, float] = {}
+        plan = self.planned(len(training), data.steps)
+        skipped = len(truth[next(iter(truth))]) - len(some)
+        self.data_ = self._facts(plan, data, kept) | ({"sequences without a target": skipped} if skipped else {})
+        self.data_ |= {f"target {name!r}": what for name, what in self._targets_in_words().items()}
+
+        lessons = {name: target.coded(truth[name][training]) for name, target in targets.items()}
+        exam = {name: values[rest] for name, values in truth.items()}
+
+        def loss(indices: Tensor) -> Tensor:
+            return self._loss(self.network_(data[indices]), {name: coded[indices] for name, coded in lessons.items()})
+
+        def validate() -> dict[str, float]:
+            return self._metrics(answers(self.network_, kept, self._outputs), exam)
+
+        check = validate if len(kept) else None
+        self._learn(plan, data.lengths, loss, check, "loss", training, checkpoint, resume)
+        if len(kept):
+            self._check_answers(self._own(answers(self.network_, kept, self._outputs)), exam)
+        return self
+
+    def _check_answers(self, own: Mapping[str, _Floats], truth: Mapping[str, _Floats]) -> None:
+        """Warns of each target whose answers in the validation part say nothing."""
+        for name, target in self.targets_.items():
+            known = ~np.isnan(truth[name])
+            if isinstance(target, LabelTarget):
+                given = target.decode(own[name])[known].tolist()
+                warn_if_one_answer(truth[name][known].tolist(), given, f"the target {name!r}")
+            elif known.any():
+                warn_if_constant(self.metrics_[f"{name}.r2"], int(known.sum()), f"the target {name!r}")
+
+    def _network(self, start: Mapping[str, Tensor | None]) -> Network:
+        with self._drawn():
+            network = Network(self.feature_, self._outputs, self)
+        with torch.no_grad():
+            for name, own in self._own(network.head.bias[None]).items():
+                if (bias := start[name]) is not None:
+                    own.copy_(bias)
+        return network
+
+    @property
+    def classes_(self) -> dict[str, _Array]:
+        """The classes of each label, by its name, in order."""
+        return {name: target.classes for name, target in self.targets_.items() if isinstance(target, LabelTarget)}
+
+    @property
+    def _outputs(self) -> int:
+        return sum(target.outputs for target in self.targets_.values())
+
+    def _own(self, rows: Any) -> dict[str, Any]:
+        """What each target's head says, of rows [sequences, outputs]."""
+        ends = np.cumsum([target.outputs for target in self.targets_.values()]).tolist()
+        places = zip(self.targets_.items(), ends, strict=True)
+        return {name: rows[:, end - target.outputs : end] for (name, target), end in places}
+
+    def _weight(self, name: str) -> float:
+        return float((self.weights or {}).get(name, 1.0))
+
+    def _loss(self, rows: Tensor, coded: Mapping[str, Tensor]) -> Tensor:
+        """The weighted sum of the losses of all targets."""
+        losses = [self._weight(name) * self.targets_[name].loss(z, coded[name]) for name, z in self._own(rows).items()]
+        return torch.stack(losses).sum()
+
+    def _metrics(self, rows: _Floats, truth: Mapping[str, _Floats]) -> dict[str, float]:
+        """ "loss", the weighted sum, and each metric of each target as "target.metric"."""
+        found = {name: self.targets_[name].metrics(z, truth[name]) for name, z in self._own(rows).items()}
+        loss = sum(self._weight(name) * metrics.get("loss", 0.0) for name, metrics in found.items())
+        named = {f"{name}.{metric}": value for name, metrics in found.items() for metric, value in metrics.items()}
+        return {"loss": loss, **named}
+
+    def _targets_in_words(self) -> dict[str, str]:
+        return {
+            name: f"label, {len(target.classes)} classes" if isinstance(target, LabelTarget) else target.kind
+            for name, target in self.targets_.items()
+        }
+
+    # ---- targets in
+
+    def _column_and_targets(self, X: Any, y: Any, *, fitted: bool = False) -> tuple[Any, dict[str, Any]]:
+        """What is read, and the targets by name."""
+        columns = by_name(X)
+        asked = y if (one := column_named(y, columns)) is None else [one]
+        if isinstance(asked, list | tuple) and asked and all(isinstance(name, str) for name in asked):
+            if twice := [name for i, name in enumerate(asked) if name in asked[:i]]:
+                raise DataError(f"y names the column {twice[0]!r} twice. Name each target once.")
+            for name in asked if columns else ():
+                check_column(list(columns or ()), name, "y")
+        column, found = self._column_and_target(X, asked, fitted=fitted)
+        named = by_name(found)
+        if not named:
+            raise DataError(
+                f"y must name its targets, got {shown(y)}. Pass names of columns of the frame X, a dict from name to "
+                "column, or a frame."
+            )
+        return column, named
+
+    def _check_named(self, named: Mapping[str, Any]) -> None:
+        """Refuses options for targets that are not there, and weights that leave nothing to learn."""
+        for option in ("targets", "weights"):
+            for name in getattr(self, option) or {}:
+                check_column(list(named), name, option, "target of y")
+        if not any(self._weight(name) for name in named):
+            raise OptionError("weights is 0 for every target. Give at least one of them more.")
+
+    def _scored(self, X: Any, y: Any) -> tuple[Any, dict[str, _Floats]]:
+        self._check_fitted()
+        column, named = self._column_and_targets(X, y, fitted=True)
+        if set(named) != set(self.targets_):
+            raise DataError(f"y has the targets {', '.join(named)}, but {', '.join(self.targets_)} were learnt.")
+        return column, _read(self.targets_, named, count(column), fitted=True)
+
+    # ---- answering
+
+    @by_learnt_options
+    def predict(self, X: Any) -> dict[str, _Array]:
+        """The answers by the name of the target, arrays [sequences]: the likeliest class, or the number."""
+        return {name: self.targets_[name].decode(z) for name, z in self._own(self._rows(X)).items()}
+
+    @by_learnt_options
+    def predict_proba(self, X: Any) -> dict[str, _Floats]:
+        """The probability of each class, float64 [sequences, classes], by the name of each target that is a label."""
+        own, targets = self._own(self._rows(X)), self.targets_.items()
+        return {name: target.probabilities(own[name]) for name, target in targets if isinstance(target, LabelTarget)}
+
+    @by_learnt_options
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """The mean over the targets of accuracy, of labels, and R2, of numbers; 1 at best."""
+        column, truth = self._scored(X, y)
+        own = self._own(self._rows(column))
+        weights = None if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
+        found = {name: target.metrics(own[name], truth[name], weights) for name, target in self.targets_.items()}
+        scores = [metrics[self.targets_[name].main] for name, metrics in found.items() if metrics]
+        if not scores:
+            raise DataError("there is no target to score against. Give at least one.")
+        return float(np.mean(scores))
+
+    @by_learnt_options
+    def evaluate(self, X: Any, y: Any) -> dict[str, float]:
+        """Every metric of every target, as "target.metric", and the "loss" that was learnt from.
+
+        Labels have "accuracy", "macro_f1" and "loss", numbers "mae", "rmse", "r2" and "loss"; unknown targets are left
+        out, and a target of which none is known has no metrics.
+        """
+        column, truth = self._scored(X, y)
+        if all(np.isnan(values).all() for values in truth.values()):
+            raise DataError("there is no target to score against. Give at least one.")
+        return self._metrics(self._rows(column), truth)
+
+    def _rows(self, X: Any) -> _Floats:
+        self._check_fitted()
+        return finite(answers(self.network_, self._steps(self._column(X, fitted=True)), self._outputs))
+
+    # ---- looking inside
+
+    def _probe(self, X: Any, y: Any) -> Probe:
+        """The network and its loss; without `y` labels that are answered count as true, and numbers are added up."""
+        column, truth = (self._column(X, fitted=True), None) if y is None else self._scored(X, y)
+        data = self._steps(column)
+        if truth is None:
+            said = self._own(self._rows(column))
+            truth = {n: z.argmax(1).astype(float) if n in self.classes_ else z[:, 0] for n, z in said.items()}
+            numbers = [name for name, target in self.targets_.items() if isinstance(target, NumberTarget)]
+        else:
+            numbers = []
+        coded = {name: target.coded(truth[name]) for name, target in self.targets_.items()}
+
+        def loss(indices: Tensor) -> Tensor:
+            own = self._own(self.network_(data[indices]))
+            each = [self._each(name, z, coded[name][indices], name in numbers) for name, z in own.items()]
+            return torch.stack(each).sum(0)
+
+        return Probe(self.network_, data.lengths, loss, self.learnt_with_, self._paths_by_name())
+
+    def _each(self, name: str, z: Tensor, coded: Tensor, added: bool) -> Tensor:
+        """The loss of one target for each sequence; where nothing is known of a number, the number itself."""
+        one = self.targets_[name].loss
+        losses = [row.sum() if added else one(row, code) for row, code in zip(z.split(1), coded.split(1), strict=True)]
+        return self._weight(name) * torch.stack(losses)
+
+    def _question(self, X: Any, y: Any) -> Question:
+        """One target, `y`: the number that is answered, or what speaks for the likeliest class."""
+        if not (y in self.targets_ if isinstance(y, str) else y is None and len(self.targets_) == 1):
+            which = f"one of the targets to explain, {', '.join(map(repr, self.targets_))}"
+            raise OptionError(f"explain(X, y) needs as y {which}, got {shown(y)}.")
+        name = next(iter(self.targets_)) if y is None else y
+        target, column = self.targets_[name], self._column(X, fitted=True)
+        data = self._steps(column)
+        said = self._own(self._rows(column))[name]
+        chosen = torch.from_numpy(said.argmax(1))
+
+        def score(indices: Tensor) -> Tensor:
+            z: Tensor = self._own(self.network_(data[indices]))[name]
+            if isinstance(target, NumberTarget):
+                return target.mean + target.deviation * z[:, 0]
+            own = z.gather(1, chosen[indices][:, None])[:, 0]
+            return own - (z.sum(1) - own) / (z.shape[1] - 1)
+
+        told = target.decode(said).tolist() if isinstance(target, LabelTarget) else [name] * len(data)
+        return Question(self.network_.inputs, data.lengths, score, parts_of(self.feature_, data, column), told)
+
+    # ---- streaming
+
+    @by_learnt_options
+    def stream(self, facts: Mapping[str, Any] | None = None) -> Session:
+        """A session that takes one step at a time and always has the answers so far. One-directional models only.
+
+        `facts` gives the columns without steps, such as ``{"age": 63}``; those that are not given are missing.
+        """
+        self._check_fitted()
+        refuse_bidirectional(self.network_.encoder.bidirectional)
+        return Session(_Stepper(self, facts))
+
+    # ---- on disk
+
+    def _config(self) -> dict[str, Any]:
+        saved = [{"name": n, "kind": target.kind, **target.config()} for n, target in self.targets_.items()]
+        return {**super()._config(), "targets": saved}
+
+    def _restore(
+        self, config: Mapping[str, Any], tensors: Mapping[str, Tensor], files: Mapping[str, Any], folder: Any
+    ) -> None:
+        super()._restore(config, tensors, files, folder)
+        saved: Sequence[Mapping[str, Any]] = config["targets"]
+        names = [one["name"] for one in saved]
+        if not names or not all(isinstance(name, str) for name in names) or len(set(names)) < len(names):
+            raise ValueError("targets")
+        self.targets_ = {one["name"]: TARGETS[one["kind"]].restore(one, self.loss) for one in saved}
+        self.network_ = restored(self.feature_, self._outputs, self, tensors, folder)
+
+
+class _Stepper(NetworkStepper):
+    """Several answers one step at a time."""
+
+    def __init__(self, model: Multitask, facts: Mapping[str, Any] | None) -> None:
+        super().__init__(model.feature_, model.network_, facts)
+        self.own, self.targets = model._own, dict(model.targets_)
+
+    @torch.no_grad()
+    def answer(self, state: dict[str, Tensor]) -> Told:
+        """What the steps so far say of each target."""
+        own = self.own(finite(self.row(state).numpy()))
+        values = {name: target.decode(own[name]).tolist()[0] for name, target in self.targets.items()}
+        shares = {
+            name: dict(zip(target.classes.tolist(), target.probabilities(own[name])[0].tolist(), strict=True))
+            for name, target in self.targets.items()
+            if isinstance(target, LabelTarget)
+        }
+        return Told(values, shares, counted(state))
+
+
+def _read(
+    targets: Mapping[str, Target], named: Mapping[str, Any], sequences: int, fitted: bool = False
+) -> dict[str, _Floats]:
+    """The truth of each target; a fault in it names the column."""
+    found = {}
+    for name, target in targets.items():
+        try:
+            found[name] = target.truth(named[name], sequences, fitted)
+        except DataError as error:
+            raise DataError(f"the target {name!r}: {error}") from error
+    return found

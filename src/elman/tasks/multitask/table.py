@@ -1,0 +1,110 @@
+"""Several targets on the command line: labels and numbers in a table, answers as columns, a rival for each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from elman.errors import DataError
+from elman.evaluation import metrics
+from elman.evaluation.baselines import Baseline, NumberBaseline, majority, mean, ridge, rival, sound, sound_ridge
+from elman.evaluation.metrics import errors_of
+from elman.io.tables import Table
+from elman.tasks.base.table_adapter import AnswersRows, among, check_names, floats_of, known_rows, labels_of, written
+from elman.tasks.base.target_kinds import LabelTarget
+
+__all__ = ["TargetRows"]
+
+
+class TargetRows(AnswersRows):
+    """What `elman` asks of a task with several targets of different kinds; an empty cell is unknown."""
+
+    target_says: ClassVar[str] = "the columns with the labels and numbers to be found, with commas between them"
+    example: ClassVar[str] = "reviews.csv --input review --target mood,stars"
+    by_name: ClassVar[bool] = True
+
+    if TYPE_CHECKING:
+        targets: Any
+        targets_: Any
+        classes_: Any
+        predict_proba: Any
+        _targets_in_words: Any
+
+    def truth_of(self, table: Table, name: str, model: str | None = None) -> list[Any]:
+        """The labels, or the numbers, of all rows, None where one is unknown.
+
+        CSV has no types: there a column that holds nothing but numbers is one of numbers, unless `targets` say "label".
+        """
+        check_names(table, [name])
+        if self._is_label(table, name, model):
+            labels = labels_of(table, name)
+            return labels if model is None else among(labels, self.classes_[name].tolist(), table, name, model)
+        return floats_of(table, name)
+
+    def _is_label(self, table: Table, name: str, model: str | None) -> bool:
+        if model is not None:
+            return name in self.classes_
+        if said := (self.targets or {}).get(name):
+            return bool(said == LabelTarget.kind)
+        try:
+            floats_of(table, name)
+        except DataError:
+            return True
+        return str(table.frame[name].dtype) == "Boolean"
+
+    def check_truth(self, table: Table, name: str, truth: list[Any]) -> None:
+        """Refuses a column without any value."""
+        if not known_rows(truth):
+            raise DataError(f"{table.path.name}: the column {name!r} holds nothing. Is --target the right column?")
+
+    def facts(self) -> dict[str, Any]:
+        """What each target is, and the classes of the labels."""
+        kinds = {name: target.kind for name, target in self.targets_.items()}
+        return {"targets": kinds, "classes": {name: classes.tolist() for name, classes in self.classes_.items()}}
+
+    def learnt(self) -> str:
+        """What each target is."""
+        return "; ".join(f"{name}: {what}" for name, what in self._targets_in_words().items())
+
+    def answer_columns(self, X: Any, target: Sequence[str]) -> dict[str, Any]:
+        """The likeliest class of each label with the probability of each, and the numbers."""
+        found, chances = self.predict(X), self.predict_proba(X)
+        columns: dict[str, Any] = {}
+        for name, answers in found.items():
+            columns[f"predicted_{name}"] = answers.tolist()
+            for i, label in enumerate(self.classes_[name].tolist() if name in chances else ()):
+                columns[f"probability_{name}_{written(label)}"] = chances[name][:, i].astype(float)
+        return columns
+
+    def measured(self, truth: Mapping[str, list[Any]], answers: Mapping[str, Any]) -> dict[str, float]:
+        """Accuracy and macro F1 of labels, the errors and R2 of numbers, as "target.metric"; "score" is their mean."""
+        found: dict[str, dict[str, float]] = {}
+        for name, values in truth.items():
+            if not (known := known_rows(values)):
+                continue
+            if name not in self.classes_:
+                found[name] = errors_of(values, answers[name])
+                continue
+            said = np.asarray(answers[name], dtype=object)[known].tolist()
+            labels = [values[i] for i in known]
+            found[name] = {"accuracy": metrics.accuracy(labels, said), "macro_f1": metrics.macro_f1(labels, said)}
+        if not found:
+            raise DataError("there is no target to score against. Give at least one.")
+        scores = [scores[self.targets_[name].main] for name, scores in found.items()]
+        each = {f"{name}.{metric}": value for name, scores in found.items() for metric, value in scores.items()}
+        return {"score": float(np.mean(scores)), **each}
+
+    def rivals(self, X: Any, target: str) -> list[Baseline | NumberBaseline]:
+        """A linear model of what the sequences hold, and what looks at nothing."""
+        heard = self.feature_ if self.feature_.kind == "sound" else None
+        if target in self.classes_:
+            return [rival(X, feature=self.feature_) if heard is None else sound(heard), majority()]
+        return [ridge(X, feature=self.feature_) if heard is None else sound_ridge(heard), mean()]
+
+    def spoken(self, answer: Any) -> tuple[str, dict[str, Any]]:
+        """Each target with its class, or its number."""
+        line = "\t".join(f"{n} {v:.6g}" if isinstance(v, float) else f"{n} {v}" for n, v in answer.values.items())
+        shares = {n: {written(c): chance for c, chance in each.items()} for n, each in answer.probabilities.items()}
+        return line, {"steps": answer.steps, "values": answer.values, "probabilities": shares}

@@ -1,0 +1,83 @@
+"""Why a step of a sequence has its label: the question that a tagger hands over to be explained.
+
+F = z_t[label] - mean of z_t[other labels]        at the step t that is asked about; the chain has no part in it
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from elman.errors import DataError
+from elman.features.base import is_missing, listed, seen
+from elman.features.multi_input import Bundle, groups_of
+from elman.interpret.attribution import Part, Question
+from elman.ragged import Ragged
+from elman.tasks.tag.network import TagNetwork
+from elman.validation.options import is_whole
+from elman.validation.plain_values import plain_value
+
+__all__ = ["label_question", "steps_asked"]
+
+
+def steps_asked(y: Any, lengths: Sequence[int], answers: Sequence[Sequence[Any]]) -> list[tuple[int, Any]]:
+    """A step and a label for each sequence: of `y` a step, a pair of both, or None for the last step and its answer.
+
+    A step below 0 counts from the end; a sequence without steps is asked about nothing. Raises ``DataError``.
+
+    >>> steps_asked([0, (-1, "b"), None], [2, 2, 0], [["a", "a"], ["a", "a"], []])
+    [(0, 'a'), (1, 'b'), (0, None)]
+    """
+    asked = [None] * len(lengths) if y is None else listed(y, "y")
+    if len(asked) != len(lengths):
+        raise DataError(
+            f"X has {len(lengths)} sequences, y has {len(asked)}. Give a step, or a step and a label, each."
+        )
+    return [_asked(*parts) for parts in zip(range(len(asked)), asked, lengths, answers, strict=True)]
+
+
+def _asked(i: int, one: Any, length: int, answers: Sequence[Any]) -> tuple[int, Any]:
+    step, label = map(plain_value, one) if isinstance(one, list | tuple) and len(one) == 2 else (one, None)
+    if not length:
+        return 0, None
+    if is_missing(step):
+        step = -1
+    if not is_whole(step, -length) or step >= length:
+        raise DataError(
+            f"y: sequence {i} is {seen(one)}, but it has {length} steps. Give the number of one of them, counted from "
+            "0, or a pair of that and a label."
+        )
+    at = int(step) % length
+    return at, answers[at] if label is None else label
+
+
+def label_question(
+    network: TagNetwork,
+    data: Ragged | Bundle,
+    asked: Sequence[tuple[int, Any]],
+    classes: Sequence[Any],
+    parts: list[Part],
+) -> Question:
+    """Why these labels at these steps. Raises ``DataError`` for a label that was not learnt."""
+    place = {label: code for code, label in enumerate(classes)}
+    for i, (_, label) in enumerate(asked):
+        if label is not None and label not in place:
+            raise DataError(f"y: sequence {i} asks about {label!r}, which is none of the labels learnt.")
+    steps = torch.tensor([step for step, _ in asked], dtype=torch.int64)
+    codes = torch.tensor([place.get(label, 0) for _, label in asked], dtype=torch.int64)
+
+    def score(indices: Tensor) -> Tensor:
+        chosen = data[indices]
+        rows: Tensor = network(chosen)
+        lengths = groups_of(chosen)[0][0].lengths
+        if not len(rows):
+            return rows.new_zeros(len(indices)) + rows.sum()
+        z = rows[(lengths.cumsum(0) - lengths + steps[indices]).clamp(max=len(rows) - 1)]
+        own = z.gather(1, codes[indices][:, None])[:, 0]
+        return torch.where(lengths > 0, own - (z.sum(1) - own) / (z.shape[1] - 1), 0.0)
+
+    answers = [label for _, label in asked]
+    return Question(network.inputs, data.lengths, score, parts, answers, members=len(network.members))

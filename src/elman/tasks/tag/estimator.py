@@ -1,0 +1,482 @@
+"""One label for each step: parts of speech, names in a text, the structure of a protein.
+
+e_t = input layer(x_t)                         a word as a symbol and letter by letter: features/words.py
+h_1 ... h_T = encoder(e_1 ... e_T)
+z_t = A h_t + b                                a score for each label
+y = argmax over paths of score(y)              with `chain`: chain.py; without, the label with the highest z_t
+
+With `members` several such networks answer together: tag_network.py.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from elman.errors import DataError, OptionError
+from elman.evaluation import metrics
+from elman.features import Columns, Feature, Inputs, Tokens, Words, infer
+from elman.features.base import is_among, is_missing, listed, shown
+from elman.features.multi_input import Bundle, groups_of
+from elman.interpret.attribution import Question, parts_of
+from elman.interpret.diagnose import Probe
+from elman.io import model_folder as store
+from elman.layers.crf import Chain, Rules, best_paths
+from elman.ragged import Ragged
+from elman.tasks.base.finite import finite
+from elman.tasks.base.fitted import by_learnt_options
+from elman.tasks.base.inputs import ColumnTask, check_table, count
+from elman.tasks.base.label_targets import few_labels, restored_classes
+from elman.tasks.base.network import answers
+from elman.tasks.base.session import Session, refuse_bidirectional
+from elman.tasks.base.task import LEAST, held_out
+from elman.tasks.tag.attribution import label_question, steps_asked
+from elman.tasks.tag.labels import check_tags, codes_of, tag_classes, tag_lists
+from elman.tasks.tag.network import TagNetwork
+from elman.tasks.tag.session import TagStepper
+from elman.tasks.tag.spans import OUTSIDE, SCHEMES, fits, obeys, rules_of, scheme_of, span_scores, spans
+from elman.tasks.tag.table import TagRows
+from elman.training.fit_checks import warn_if_one_answer
+from elman.training.history import History
+from elman.validation.options import SIZE, is_whole, whole
+from elman.validation.plain_values import plain_value
+
+__all__ = ["Tagger"]
+
+_UPDATES = 600  # batches that are learnt from, at least
+_BLIND_UPDATES = 300  # the same where nothing is held out, so that no epoch can be chosen
+#: What is chosen where options are None: of words, numbers and many symbols, and of few symbols, such as residues.
+_MANY = {"dropout": 0.4, "symbol_dropout": 0.4, "head_dropout": 0.5, "channels": 0}
+_FEW = {"dropout": 0.6, "symbol_dropout": 0.0, "head_dropout": 0.3, "channels": 64}
+_MOST_FEW = 100  # symbols
+_FEW_SEQUENCES = 200  # of letters; with fewer nothing is held out: each one counts
+_TOGETHER = 5  # networks, where there are fewer sequences than that
+_MOST_MEMBERS = 1000
+_LEANS = tuple(i / 4 for i in range(13))  # what the score of "O" may be lowered by
+_LEAST_SPANS = 100  # of the validation part that choose one of them
+_LETTERS = "letters"  # the kind of a column of texts that are read letter by letter, or of lists
+_Floats = NDArray[np.float64]
+_Codes = NDArray[np.int64]
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class Tagger(TagRows, ColumnTask):
+    """One label for each step of each sequence.
+
+    Sequences are lists of words (each read as a symbol and letter by letter), lists of one-letter tokens, texts (a step
+    is a character), or arrays of numbers. Labels are a list for each sequence, as long as it has steps; a text stands
+    for its characters. Labels in a scheme of `elman.tasks.tag.spans` (BIO, IO, IOB1, IOBES, BILOU, BMES, BMEWO) are
+    spans: answers keep the rules of the scheme where the training labels do, and ``score`` is the F1 of spans.
+
+    Learnt: ``classes_``, ``history_``, ``metrics_`` (of the validation part), ``network_``, ``feature_``, ``scheme_``
+    (the name of the scheme, None where the labels are no spans), ``spans_`` (whether they are), ``ruled_`` (whether
+    answers keep to the rules), ``members_`` (how many networks), ``lean_`` (how much the score of the label O is
+    lowered before the best path is sought).
+
+    >>> tagger = Tagger(hidden=8, epochs=1, verbose=False)
+    >>> tagger = tagger.fit([["a", "dog"], ["dogs", "bark"]], [["DET", "NOUN"], ["NOUN", "VERB"]])
+    >>> [len(labels) for labels in tagger.predict([["a", "cat", "barks"], []])]
+    [3, 0]
+    """
+
+    task: ClassVar[str] = "tag"
+    says: ClassVar[str] = "One label for each step: parts of speech, names, structure."
+
+    # what is asked
+    chain: bool = True  # learn which label follows which (conditional random field); False: each step by itself
+    members: int | None = None  # networks that learn side by side and answer together; such a model cannot stream;
+    #   None: 5 for fewer than 200 sequences of few symbols that are read in both directions, else 1
+
+    # what a step is, where that differs from other tasks
+    characters: int = 64  # units that read the letters of a word, in each direction; 0: none
+    looks: int = 16  # numbers in the learnt vector of each beginning, end and shape of a word; 0: none
+    embed: int = 128  # numbers in the learnt vector of a symbol or an image; unused for numbers
+
+    # what remembers, where that differs from other tasks
+    hidden: int | Sequence[int] = 128  # units of a layer and direction; one number, or one per layer
+    bidirectional: bool = True  # each layer also reads backwards; such a model cannot stream
+    kernel: int = 11  # steps that a window of a convolution reads
+
+    # what is left out while training
+    dropout: float | None = None  # type: ignore[assignment]  # share of h set to zero after each layer, one mask per
+    #   sequence; 0 turns it off, None: see docs/tasks/tag.md
+    symbol_dropout: float | None = None  # share of a sequence's distinct symbols that are
+    #   left out (Gal & Ghahramani 2016); None: see docs/tasks/tag.md
+    head_dropout: float | None = None  # type: ignore[assignment]  # share of h set to zero before the last layer; None:
+    #   see docs/tasks/tag.md
+
+    # how it learns, where that differs from other tasks
+    batch_sequences: int | None = None  # type: ignore[assignment]  # None: 1/192 of the sequences, 8 to 64
+    average: float = 0.99  # decay of a moving average of the weights (Polyak & Juditsky 1992); 0 turns it off
+
+    def problems(self) -> list[str]:
+        """Everything that is wrong with the options, a sentence each."""
+        if any(getattr(self, name) is None for name in _MANY):
+            return self._chosen(_MANY).problems()
+        found = super().problems() + whole(self, "characters", 0, SIZE) + whole(self, "looks", 0, SIZE)
+        if self.members is not None and not (is_whole(self.members) and self.members <= _MOST_MEMBERS):
+            found.append(f"members = {shown(self.members)} must be a whole number from 1 to {_MOST_MEMBERS}, or None")
+        if not isinstance(self.chain, bool | np.bool_):
+            found.append(f"chain = {shown(self.chain)} must be True or False")
+        if is_among(self.feature, ["text"]):
+            found.append(
+                "feature = 'text': labels belong to steps. Give lists of words, or texts, whose steps are letters"
+            )
+        if is_whole(self.stride) and self.stride > 1:
+            found.append(f"stride = {self.stride} must be 1 for an answer at every step")
+        return found
+
+    def planned(self, sequences: int, steps: int, updates: int = 0) -> Self:
+        """The same options with the lengths of the training chosen, where they are None.
+
+        ::
+
+            epochs = 8 (700 000 / steps)^(1/3), from 4 to 20, and more until there were 600 batches (300 where nothing
+                     is held out)
+            batch_sequences = sequences / 192, from 8 to 64
+        """
+        if self.batch_sequences is not None:
+            return super().planned(sequences, steps, updates)
+        sizes = min(64, max(8, sequences // 192))
+        return dataclasses.replace(self, batch_sequences=sizes).planned(sequences, steps, updates)
+
+    # ---- learning
+
+    def fit(self, X: Any, y: Any, *, out: str | os.PathLike[str] | None = None, resume: bool = False) -> Self:
+        """Learns from sequences `X` and their labels `y`: a list each, or the name of a column of the frame `X`.
+
+        `out` is the folder that `save` will be given: a checkpoint is written into it after every epoch. With `resume`
+        a fit that died goes on from there, to the same weights as if it had not.
+
+        Raises ``OptionError`` for all options that cannot be, ``DataError`` for data that cannot be used, naming the
+        sequence, and ``TrainingError`` if the loss becomes NaN (what was learnt until then stays usable).
+        """
+        checkpoint = self._check_run(out, resume)
+        column, y = self._column_and_target(X, y)
+        if isinstance(y, dict):
+            raise DataError(f"a tagger learns one column of labels, got {', '.join(map(repr, y))}. Name one.")
+        read, column = column, self._characters(column, fitted=False)
+        labels = tag_lists(y, count(column))
+        check_table(column)
+        classes = tag_classes(labels)
+        feature = self._feature(column)
+        least = _FEW_SEQUENCES if isinstance(feature, Tokens) else LEAST
+        rest = held_out(None, len(labels), self.validation, self._seed, least)
+        training = np.setdiff1d(np.arange(len(labels)), rest)
+        data, kept = self._features(feature, column, training, rest)
+        parts = [[labels[i] for i in part] for part in (training, rest)]
+        check_tags(parts[0], _lengths(data), training)
+        check_tags(parts[1], _lengths(kept), rest)
+
+        self._remember_input(read)
+        self.feature_, self.classes_ = feature, classes
+        self.scheme_ = scheme_of(labels)
+        self.spans_ = self.scheme_ is not None
+        self.ruled_ = self.scheme_ is not None and obeys(labels, self.scheme_)
+        self.lean_ = 0.0
+        small = self._few() and len(labels) < _FEW_SEQUENCES
+        self.members_ = int(self.members or (_TOGETHER if small and self.bidirectional else 1))
+        self.network_ = self._network()
+        metric = "f1" if self.spans_ else "accuracy"
+        self.history_ = History(metric if len(rest) else "loss")
+        self.metrics_: dict[str, float] = {}
+        plan = self.planned(len(training), data.steps, _UPDATES if len(rest) else _BLIND_UPDATES)
+        self.data_ = self._facts(plan, data, kept) | {"labels": few_labels(classes), "spans": self._scheme_in_words()}
+        self._train(plan, data, kept, parts, training, metric, checkpoint, resume)
+        return self
+
+    def _network(self) -> TagNetwork:
+        with self._drawn():
+            return self._built()
+
+    def _built(self) -> TagNetwork:
+        return TagNetwork(self.feature_, len(self.classes_), self._settled(), bool(self.chain), self.members_)
+
+    def _settled(self) -> Self:
+        """The same options with those chosen by what the steps are that are None."""
+        plain = self.cell != "conv_lstm"  # which convolves itself
+        return self._chosen((_FEW if self._few() else _MANY) | ({} if plain else {"channels": 0}))
+
+    def _few(self) -> bool:
+        """Whether steps are of few symbols."""
+        return isinstance(self.feature_, Tokens) and int(self.feature_.symbols or 0) <= _MOST_FEW
+
+    def _chosen(self, values: Mapping[str, Any]) -> Self:
+        return dataclasses.replace(self, **{k: v for k, v in values.items() if getattr(self, k) is None})
+
+    def _feature(self, column: Any) -> Feature | Columns:
+        if self.feature == "auto" and isinstance(made := self._inferred(column), Tokens):
+            return self._with_options(Words() if _long(listed(column, "X")) else made)
+        return super()._feature(column)
+
+    def _kind(self, fitted: bool) -> str:
+        kind = super()._kind(fitted)
+        spelled = fitted and isinstance(self.feature_, Tokens) and not _long([self.feature_.vocabulary_])
+        return _LETTERS if kind == "auto" or spelled else kind
+
+    def _column(self, X: Any, without: Sequence[str] = (), *, fitted: bool = False) -> Any:
+        found = super()._column(X, without, fitted=fitted)
+        if not isinstance(found, Inputs) or isinstance(X, Inputs) or fitted:
+            return found
+        named = self.features or {}
+        words = [n for n, k in found.kinds.items() if k == Tokens.kind and n not in named and _long(found.columns[n])]
+        return Inputs(found.columns, found.kinds | dict.fromkeys(words, Words.kind))
+
+    def _characters(self, column: Any, fitted: bool = True) -> Any:
+        """Texts as lists of their characters, unless words are read; everything else as it is."""
+        if hasattr(column, "kinds") or isinstance(column, Ragged | Tensor):
+            return column
+        if isinstance(column, np.ndarray) and column.dtype.kind not in "UO":
+            return column
+        try:
+            sequences = listed(column, "X")
+        except DataError:
+            return column
+        if not sequences or not all(isinstance(sequence, str) for sequence in sequences):
+            return column
+        if isinstance(self.feature_, Words) if fitted else self.feature == Words.kind:
+            raise DataError(f"X: sequence 0 is a text, {shown(sequences[0])}, but words are read. Give lists of words.")
+        return [list(sequence) for sequence in sequences]
+
+    def _inferred(self, column: Any) -> Feature | None:
+        return None if hasattr(column, "kinds") else infer(column)
+
+    def _with_options(self, made: Feature | str) -> Feature:
+        feature = super()._with_options(made)
+        if isinstance(feature, Words):
+            feature.characters, feature.looks = int(self.characters), int(self.looks)
+        return feature
+
+    def _train(
+        self,
+        plan: Self,
+        data: Ragged | Bundle,
+        kept: Ragged | Bundle,
+        parts: Sequence[Sequence[Sequence[Any]]],
+        training: _Codes,
+        metric: str,
+        checkpoint: Path | None,
+        resume: bool,
+    ) -> None:
+        truth = Ragged(codes_of(parts[0], self.classes_), data.offsets)
+
+        def loss(indices: Tensor) -> Tensor:
+            chosen = truth[indices]
+            return self.network_.surprise(data[indices], chosen.values).sum() / max(1, chosen.steps)
+
+        def validate() -> dict[str, float]:
+            return self._metrics(self._scores(kept), parts[1])
+
+        told = validate if len(kept) else None
+        self._learn(plan, data.lengths, loss, told, metric, training, checkpoint, resume)
+        if not len(kept):
+            return
+        scores = self._scores(kept)
+        said = self._said(scores)
+        truth_of_steps, said_of_steps = (list(itertools.chain.from_iterable(part)) for part in (parts[1], said))
+        warn_if_one_answer(truth_of_steps, said_of_steps)
+        outside = self.spans_ and OUTSIDE in self.classes_
+        if outside and sum(len(spans(own)) for own in parts[1]) >= _LEAST_SPANS:
+            self._choose_lean(scores, parts[1])
+
+    def _choose_lean(self, scores: Ragged, labels: Sequence[Sequence[Any]]) -> None:
+        """Sets `lean_` to what gives spans of the validation part the highest F1; of equal ones the least."""
+
+        def reached(lean: float) -> float:
+            self.lean_ = lean
+            return self._measured(labels, self._said(scores))["f1"]
+
+        self.lean_ = max(_LEANS, key=reached)
+        self.metrics_ = self._metrics(scores, labels)
+
+    # ---- answering
+
+    @by_learnt_options
+    def predict(self, X: Any) -> list[list[Any]]:
+        """The labels of each sequence, one for each of its steps."""
+        return self._said(self._finite_scores(self._told(X)))
+
+    @by_learnt_options
+    def predict_proba(self, X: Any) -> list[_Floats]:
+        """The probability of each label at each step: a float64 array [length, labels] for each sequence.
+
+        With a chain those over all paths, whatever the rules of spans say.
+        """
+        scores = self._finite_scores(self._told(X))
+        chain = self.network_.together()
+        shares = torch.softmax(scores.values, 1).numpy() if chain is None else chain.shares(scores)
+        return np.split(shares, scores.offsets[1:-1].numpy()) if len(scores) else []
+
+    @by_learnt_options
+    def score(self, X: Any, y: Any) -> float:
+        """The F1 of spans where the labels are spans, else accuracy: the share of steps whose label is found."""
+        found = self.evaluate(X, y)
+        return found["f1"] if self.spans_ else found["accuracy"]
+
+    @by_learnt_options
+    def evaluate(self, X: Any, y: Any) -> dict[str, float]:
+        """Accuracy over the steps and the share of sequences that are right throughout, for spans precision, recall
+        and F1 as well. A label that was not learnt counts as missed."""
+        self._check_fitted()
+        column, y = self._column_and_target(X, y, fitted=True)
+        column = self._characters(column)
+        labels = tag_lists(y, count(column))
+        data = self._steps(column)
+        check_tags(labels, _lengths(data))
+        if not any(labels):
+            raise DataError("there are no steps to score. Give at least one.")
+        return self._measured(labels, self._said(self._finite_scores(data)))
+
+    def _told(self, X: Any) -> Ragged | Bundle:
+        self._check_fitted()
+        return self._steps(self._characters(self._column(X, fitted=True)))
+
+    def _scores(self, data: Ragged | Bundle) -> Ragged:
+        """A score for each label at each step, float64."""
+        return Ragged(torch.from_numpy(answers(self.network_, data, len(self.classes_))), data.offsets)
+
+    def _finite_scores(self, data: Ragged | Bundle) -> Ragged:
+        found = self._scores(data)
+        finite(found.values)
+        return found
+
+    def _said(self, scores: Ragged) -> list[list[Any]]:
+        codes = _decoded(self._leant(scores), self.network_.together(), self._rules())
+        labels = self.classes_[codes].tolist()
+        bounds = scores.offsets.tolist()
+        return [labels[first:last] for first, last in itertools.pairwise(bounds)]
+
+    def _leant(self, scores: Ragged) -> Ragged:
+        return scores.with_values(scores.values - torch.from_numpy(self._lowered())) if self.lean_ else scores
+
+    def _lowered(self) -> _Floats:
+        """What is taken from the score of each label before the best path is sought [labels]."""
+        return np.where(self.classes_ == OUTSIDE, self.lean_, 0.0) if self.lean_ else np.zeros(len(self.classes_))
+
+    def _rules(self) -> Rules | None:
+        return rules_of(self.classes_.tolist(), self.scheme_) if self.scheme_ and self.ruled_ else None
+
+    def _scheme_in_words(self) -> str:
+        """What is counted: spans of a scheme, or steps."""
+        if self.scheme_ is None:
+            return "none: the labels of steps are counted"
+        return self.scheme_ + ("" if self.ruled_ else ", whose rules the training labels break")
+
+    @torch.no_grad()
+    def _metrics(self, scores: Ragged, labels: Sequence[Sequence[Any]]) -> dict[str, float]:
+        codes = codes_of(labels, self.classes_)
+        loss = self.network_.surprise_of(scores.to(torch.float32), codes).sum() / max(1, len(codes))
+        return self._measured(labels, self._said(scores)) | {"loss": float(loss)}
+
+    def _measured(self, truth: Sequence[Sequence[Any]], told: Sequence[Sequence[Any]]) -> dict[str, float]:
+        flat = [[label for own in labels for label in own] for labels in (truth, told)]
+        found = {"accuracy": metrics.accuracy(*flat)}
+        found["accuracy_sequences"] = float(np.mean([list(a) == list(b) for a, b in zip(truth, told, strict=True)]))
+        if self.spans_:
+            score = span_scores(truth, told)
+            found |= {"precision": score.precision, "recall": score.recall, "f1": score.f1}
+        return found
+
+    # ---- looking inside
+
+    def _question(self, X: Any, y: Any) -> Question:
+        """Why a step has its label: `y` says which step of each sequence, or (step, label); None: the last."""
+        column = self._characters(self._column(X, fitted=True))
+        data = self._steps(column)
+        asked = steps_asked(y, _lengths(data).tolist(), self._said(self._scores(data)))
+        parts = parts_of(self.feature_, data, column)
+        return label_question(self.network_, data, asked, self.classes_.tolist(), parts)
+
+    def _probe(self, X: Any, y: Any) -> Probe:
+        """The network and its loss per step; without `y` the answers count as true."""
+        if y is None:
+            column, labels = self._characters(self._column(X, fitted=True)), self.predict(X)
+        else:
+            column, y = self._column_and_target(X, y, fitted=True)
+            column = self._characters(column)
+            labels = tag_lists(y, count(column))
+        data = self._steps(column)
+        check_tags(labels, _lengths(data))
+        truth = Ragged(codes_of(labels, self.classes_), data.offsets)
+
+        def loss(indices: Tensor) -> Tensor:
+            chosen = truth[indices]
+            return self.network_.surprise(data[indices], chosen.values) / chosen.lengths.clamp(min=1)
+
+        return Probe(self.network_, data.lengths, loss, self.learnt_with_)
+
+    # ---- streaming
+
+    @by_learnt_options
+    def stream(self, facts: Mapping[str, Any] | None = None) -> Session:
+        """A session that takes one step at a time and has the labels so far, those of ``predict``. One direction only.
+
+        With a chain a later step may change the labels of earlier ones. A session remembers a few numbers a step.
+        """
+        self._check_fitted()
+        refuse_bidirectional(self.network_.encoder.bidirectional)
+        if self.members_ > 1:
+            raise OptionError(f"members = {self.members_} networks cannot stream. Fit the tagger with members=1.")
+        return Session(
+            TagStepper(self.feature_, self.network_, self._lowered(), self.classes_.tolist(), self._rules(), facts)
+        )
+
+    # ---- on disk
+
+    def _config(self) -> dict[str, Any]:
+        classes = {"dtype": self.classes_.dtype.str, "values": self.classes_.tolist()}
+        return {
+            **super()._config(),
+            "classes": classes,
+            "scheme": self.scheme_,
+            "ruled": self.ruled_,
+            "lean": self.lean_,
+        }
+
+    def _restore(
+        self, config: Mapping[str, Any], tensors: Mapping[str, Tensor], files: Mapping[str, Any], folder: Any
+    ) -> None:
+        super()._restore(config, tensors, files, folder)
+        self.classes_ = restored_classes(config["classes"])
+        ruled: Any = config["ruled"]
+        self.scheme_ = config["scheme"]
+        self.spans_ = self.scheme_ is not None
+        if not (self.scheme_ is None or self.scheme_ in SCHEMES) or not fits(self.classes_.tolist(), self.scheme_):
+            raise ValueError("scheme")
+        if not isinstance(ruled, bool) or ruled > self.spans_:
+            raise ValueError("scheme")
+        self.ruled_, self.lean_ = ruled, config.get("lean", 0.0)
+        if self.lean_ not in _LEANS[: None if self.spans_ else 1]:
+            raise ValueError("lean")
+        self.members_ = 1 + sum(key.endswith(".head.bias") for key in tensors if key.startswith("network.others."))
+        if self.members not in (None, self.members_):
+            raise ValueError("members")
+        self.network_ = store.network(self._built, tensors, folder)
+
+
+def _decoded(scores: Ragged, chain: Chain | None, rules: Rules | None) -> _Codes:
+    if chain is not None:
+        return best_paths(scores, *chain.numbers(), rules)
+    labels = scores.width
+    if rules is not None:
+        return best_paths(scores, np.zeros((labels, labels)), np.zeros(labels), np.zeros(labels), rules)
+    return scores.values.numpy().argmax(axis=1) if scores.steps else np.zeros(0, np.int64)
+
+
+def _long(column: Iterable[Any]) -> bool:
+    """Whether there is a token of more than one letter."""
+    return any(len(str(plain_value(token))) > 1 for tokens in column if not is_missing(tokens) for token in tokens)
+
+
+def _lengths(data: Ragged | Bundle) -> Tensor:
+    return groups_of(data)[0][0].lengths

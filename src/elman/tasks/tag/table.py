@@ -1,0 +1,138 @@
+"""A tagger on the command line: CoNLL files, lists in a table, and the commonest label of each word beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from elman.errors import DataError
+from elman.evaluation import metrics
+from elman.evaluation import tables as report
+from elman.evaluation.baselines import CommonestTag
+from elman.features import Words
+from elman.io.tables import Table
+from elman.tasks.base.table_adapter import AnswersRows, check_names, refuse_gaps
+from elman.tasks.tag.spans import span_scores
+
+if TYPE_CHECKING:
+    import polars as pl
+
+__all__ = ["TagRows"]
+
+_WORDS = ("form", "token")  # the first column of a CoNLL file
+
+
+class TagRows(AnswersRows):
+    """What `elman` asks of a task whose answers are a label for each step."""
+
+    target_says: ClassVar[str] = "the column with the labels of each word"
+    labels_steps: ClassVar[bool] = True
+    target_flags: ClassVar[tuple[str, ...]] = ("--target", "--column")
+    example: ClassVar[str] = "train.conllu --column upos"
+
+    if TYPE_CHECKING:
+        classes_: Any
+        scheme_: str | None
+
+    def truth_of(self, table: Table, name: str, model: str | None = None) -> list[Any]:
+        """The labels of all rows, a list each; a text is divided at its spaces, or is one label a character."""
+        check_names(table, [name])
+        column = table.frame[name]
+        refuse_gaps(table, column, "Every row needs labels: write them or drop the row.")
+        return _divided(column, model is not None and self._reads_words())
+
+    def rows_of(self, table: Table, input: str | None) -> Any:
+        """The sequences of a table; texts that hold spaces are lists of words. Of a CoNLL file its words are read."""
+        if input is None and not self._learnt_names() and (first := table.frame.columns[0]) in _WORDS:
+            input = first
+        found = super().rows_of(table, input)
+        return _divided(found, self._reads_words()) if isinstance(found, list) else found
+
+    def piece(self, line: str, number: int) -> Any:
+        """Words with spaces between them, or a JSON list of words."""
+        words = self._reads_words() and not line.startswith("[")
+        return line.split() if words else super().piece(line, number)
+
+    def _reads_words(self) -> bool:
+        return isinstance(self.feature_, Words)
+
+    def fit_table(self, table: Table, target: Sequence[str], *, out: str, resume: bool) -> None:
+        """Learns the labels of a column from the words of another, in a CoNLL file its first."""
+        import polars as pl
+
+        if len(target) > 1:
+            raise DataError(f"a tagger learns one column of labels, got {', '.join(target)}. Name one.")
+        kept = self.input
+        if kept is None and isinstance(table.frame.dtypes[0], pl.List) and table.frame.columns[0] in _WORDS:
+            self.input = table.frame.columns[0]
+        try:
+            super().fit_table(self._in_words(table, target[0]), target, out=out, resume=resume)
+        finally:
+            self.input = kept
+
+    def _in_words(self, table: Table, target: str) -> Table:
+        """The table with texts as lists of words, where its labels are texts with spaces."""
+        import polars as pl
+
+        check_names(table, [target])
+        columns = [pl.Series(c.name, _divided(c)) if c.dtype == pl.String else c for c in table.frame]
+        return Table(pl.DataFrame(columns), table.path, table.lines)
+
+    def facts(self) -> dict[str, Any]:
+        """The labels, and the scheme of their spans; None where they are none."""
+        return {"labels": self.classes_.tolist(), "scheme": self.scheme_}
+
+    def learnt(self) -> str:
+        """How many labels, and the scheme of their spans."""
+        return f"{len(self.classes_)} labels" + (f" of spans ({self.scheme_})" if self.scheme_ else "")
+
+    def answer_columns(self, X: Any, target: Sequence[str]) -> dict[str, Any]:
+        """The labels of each row."""
+        return {f"predicted_{target[0]}": self.predict(X)}
+
+    def answer_table(self, table: Table, input: str | None, target: Sequence[str]) -> pl.DataFrame:
+        """The table with the answers beside it; in a CSV file they are texts with spaces."""
+        import polars as pl
+
+        made = super().answer_table(table, input, target)
+        if table.frame[table.frame.columns[0]].dtype == pl.String:
+            made = made.with_columns(pl.col(f"predicted_{target[0]}").cast(pl.List(pl.String)).list.join(" "))
+        return made
+
+    def measured(self, truth: Mapping[str, list[Any]], answers: Mapping[str, Any]) -> dict[str, float]:
+        """Accuracy over the steps, and for spans precision, recall and F1."""
+        (name,) = truth
+        flat = [[label for own in labels for label in own] for labels in (truth[name], answers[name])]
+        found = {"accuracy": metrics.accuracy(*flat)}
+        if self.scheme_ is not None:
+            spans = span_scores(truth[name], answers[name])
+            found |= {"precision": spans.precision, "recall": spans.recall, "f1": spans.f1}
+        return found
+
+    def detailed(self, truth: Mapping[str, list[Any]], answers: Mapping[str, Any]) -> tuple[dict[str, Any], list[Any]]:
+        """Precision, recall and F1 of each label, and how many steps truly have it."""
+        (name,) = truth
+        flat = [[label for own in labels for label in own] for labels in (truth[name], answers[name])]
+        classes = metrics.per_class(*flat)
+        labels = [{**score._asdict(), "steps": score.sequences} for score in classes]
+        for label in labels:
+            del label["sequences"]
+        return {"labels": labels}, [report.class_table(classes, "label", "steps")]
+
+    def rivals(self, X: Any, target: str) -> list[CommonestTag]:
+        """The commonest label of each word."""
+        return [CommonestTag()]
+
+    def spoken(self, answer: Any) -> tuple[str, dict[str, Any]]:
+        """The label of the last step; all of them for machines."""
+        return str(answer.label), {"steps": answer.steps, "label": answer.label, "labels": answer.labels}
+
+
+def _divided(column: Any, words: bool = False) -> list[Any]:
+    """Texts as lists of what stands between their spaces, where any text has a space, or with `words`; else as they
+    are."""
+    values = column.to_list() if hasattr(column, "to_list") else list(column)
+    texts = [value for value in values if isinstance(value, str)]
+    if texts and len(texts) == len(values) and (words or any(" " in text for text in texts)):
+        return [text.split() for text in texts]
+    return values

@@ -1,0 +1,391 @@
+"""What was said, from sound or from numbers that describe it: connectionist temporal classification.
+
+    x = sound in bands of the mel scale, or the numbers as they are       features/sound.py
+    e = convolution(x)                                                    which shortens by `stride`: convolution.py
+    h_1 ... h_T = encoder(e_1 ... e_T)
+    y_t = log softmax(A h_t + b)                                          each symbol, and the blank
+    loss = mean over sequences of -log p(transcript) / its symbols        sums over all paths: ctc.py
+    answer = argmax_l log p(l | y) + weight log p(l) + bonus words(l)     by beam search; phrases.py
+
+While training, sequences run at other speeds and have holes: augment.py.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from elman.decoding.beam_search import check_beam
+from elman.decoding.ctc import Language, Prefixes, greedy, steps_needed
+from elman.errors import DataError, OptionError
+from elman.evaluation.metrics import error_rates
+from elman.features import Columns, Feature, Inputs, Numbers, Sound
+from elman.features.audio import is_pair
+from elman.features.base import listed, shown
+from elman.features.multi_input import Bundle
+from elman.interpret.diagnose import Probe
+from elman.io import model_folder as store
+from elman.layers.augment import Augment
+from elman.ragged import Ragged
+from elman.tasks.base.finite import finite
+from elman.tasks.base.fitted import by_learnt_options
+from elman.tasks.base.inputs import ColumnTask, check_table, count
+from elman.tasks.base.session import Session, refuse_bidirectional
+from elman.tasks.base.task import held_out
+from elman.tasks.transcribe.network import CtcNetwork, CtcStepper, ragged_of, surprise
+from elman.tasks.transcribe.shallow_fusion import ORDERS, Phrases, Written
+from elman.tasks.transcribe.table import TranscribeRows
+from elman.tasks.transcribe.vocabulary import SPELLINGS, Script, Transcript, check_lengths, transcripts_of
+from elman.training.batching import batches
+from elman.training.fit_checks import warn_if_one_answer
+from elman.training.history import History
+from elman.validation.options import choice, is_number, is_whole, share, whole
+
+__all__ = ["Transcriber"]
+
+_Floats = NDArray[np.float64]
+_STEPS = 1 << 16  # steps in a batch of prediction: bounds the memory, the answers do not depend on it
+_UPDATES = 4000  # batches that are learnt from, at least
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class Transcriber(TranscribeRows, ColumnTask):
+    """What was said in each sequence: a text, or a list of words or phones.
+
+    Sequences are paths of sound files, pairs (samples, rate), or arrays [length, width] of numbers such as cepstra;
+    with `rate` arrays [samples] are sound. Transcripts are texts, whose symbols are characters or words, or lists. An
+    empty transcript stands for silence. ``score`` is minus the word error rate, of texts without spaces minus the
+    character error rate.
+
+    Learnt: ``history_``, ``metrics_`` (of the validation part, greedily decoded), ``network_``, ``feature_``,
+    ``script_`` (the symbols), ``phrases_`` (the language model of all transcripts that fit saw, or None).
+
+    >>> sounds = [(np.sin(np.arange(4000) * pitch), 8000) for pitch in (0.1, 0.2, 0.5)]
+    >>> model = Transcriber(hidden=4, channels=4, epochs=1, verbose=False).fit(sounds, ["low", "mid", "high"])
+    >>> len(model.predict(sounds))
+    3
+    """
+
+    task: ClassVar[str] = "transcribe"
+    says: ClassVar[str] = "What was said in each sequence of sound or numbers."
+    answering: ClassVar[tuple[str, ...]] = ("verbose", "beam", "language_weight", "word_bonus")
+    validated_by: ClassVar[str] = "greedy decoding, without the beam and the n-grams"
+    front_of_signals: ClassVar[tuple[int, ...]] = (128,)
+
+    # what is asked
+    spelling: str = "characters"  # what the symbols of texts are: "characters" or "words"
+    beam: int = 16  # prefixes that decoding keeps; 1: the likeliest symbol of each step (greedy)
+    language: str | None = "characters"  # n-grams of the transcripts that help: "characters" (symbols), "words"; None
+    order: int | None = None  # symbols of the longest n-gram; None: 6 characters, 3 words
+    language_weight: float = 0.5  # of the logarithm of their chance; 0: they do not count
+    word_bonus: float = 1.0  # what every word adds, since more symbols are less likely
+
+    # what training changes
+    speed: float = 0.1  # sequences run at 1 - speed to 1 + speed times their steps
+    holes: int = 2  # spans of steps that are left out
+    longest_hole: int = 20  # steps of such a span at most
+    band_holes: int = 0  # spans of neighbouring numbers that are left out
+
+    # the network, where it differs from other tasks
+    kernel: int = 9  # steps that a window of a convolution reads
+    stride: int = 3  # steps from window to window in each such layer: one answer for so many steps
+    hidden: int | Sequence[int] = 160  # units of a layer and direction; one number, or one per layer
+    layers: int = 2  # recurrent layers; may stay 1 where hidden lists one width per layer
+    bidirectional: bool = True  # each layer also reads backwards; such a model cannot stream
+    head_dropout: float = 0.0  # share of h set to zero before the last layer
+
+    # how it learns, where that differs from other tasks
+    decay: str = "cosine"  # how the learning rate falls to 0 after the warm-up: "linear", "cosine", "none"
+
+    def problems(self) -> list[str]:
+        """Everything that is wrong with the options, a sentence each."""
+        found = super().problems() + choice(self, "spelling", SPELLINGS) + check_beam(self.beam, 0)
+        if self.language is not None:
+            found += choice(self, "language", tuple(ORDERS))
+        if self.order is not None and not (is_whole(self.order) and self.order <= 20):
+            found.append(f"order = {shown(self.order)} must be a whole number from 1 to 20, or None")
+        for name in ("language_weight", "word_bonus"):
+            value = getattr(self, name)
+            if not is_number(value):
+                found.append(f"{name} = {shown(value)} must be a number")
+        found += share(self, "speed") + whole(self, "holes", 0) + whole(self, "longest_hole")
+        found += whole(self, "band_holes", 0)
+        if self.features is not None:
+            found.append(
+                "features: a transcriber reads one column. Name it with input=..., and what it is with feature="
+            )
+        return found
+
+    # ---- learning
+
+    def fit(self, X: Any, y: Any, *, out: str | os.PathLike[str] | None = None, resume: bool = False) -> Self:
+        """Learns from sequences `X` and their transcripts `y`: one each, or the name of a column of the frame `X`.
+
+        `out` is the folder that `save` will be given: a checkpoint is written into it after every epoch. With `resume`
+        a fit that died goes on from there, to the same weights as if it had not.
+
+        Raises ``OptionError`` for all options that cannot be, ``DataError`` for data that cannot be used, naming the
+        sequence: a transcript must not need more steps than are left of its sequence.
+        """
+        checkpoint = self._check_run(out, resume)
+        column, y = self._column_and_target(X, y)
+        truth = transcripts_of(y, count(column))
+        check_table(column)
+        rest = held_out(None, len(truth), self.validation, self._seed)
+        training = np.setdiff1d(np.arange(len(truth)), rest)
+        feature = self._feature(column)
+        data, kept = self._features(feature, column, training, rest)
+        assert isinstance(data, Ragged)
+        assert isinstance(kept, Ragged)
+        parts = [[truth[i] for i in part] for part in (training, rest)]
+        script = Script.of(parts[0], self.spelling)
+        self._check_lengths(script, data, parts[0], training)
+        self._check_lengths(script, kept, parts[1], rest)
+
+        self._remember_input(column)
+        self.feature_, self.script_ = feature, script
+        self.phrases_ = self._phrases()
+        if self.phrases_ is not None:
+            self.phrases_.fit([[code for code in script.codes(one) if code] for one in truth])
+        with self._drawn():
+            self.network_ = self._network()
+        metric = self._metric()
+        self.history_ = History(metric if len(rest) else "loss")
+        self.metrics_: dict[str, float] = {}
+        plan = self.planned(len(training), data.steps, _UPDATES)
+        few = " ".join(map(repr, script.symbols[:40])) + (" …" if len(script.symbols) > 40 else "")
+        self.data_ = self._facts(plan, data, kept) | {"symbols": few}
+        self._train(plan, data, kept, parts, training, metric, checkpoint, resume)
+        return self
+
+    def _network(self) -> CtcNetwork:
+        speed, holes, bands = float(self.speed), int(self.holes), int(self.band_holes)
+        augment = Augment(speed, holes, int(self.longest_hole), bands)
+        return CtcNetwork(self.feature_, len(self.script_.symbols) + 1, self, augment)
+
+    def _metric(self) -> str:
+        return "cer" if self.script_.unspaced else "wer"
+
+    def _phrases(self) -> Phrases | None:
+        if self.language is None:
+            return None
+        over = self.language if self.script_.space is not None else "characters"
+        order = int(self.order or (ORDERS[over] if self.script_.kind == "characters" else ORDERS["words"]))
+        return Phrases(self.script_, over, order, float(self.language_weight), float(self.word_bonus))
+
+    def _feature(self, column: Any) -> Feature | Columns:
+        if isinstance(column, Inputs):
+            raise OptionError(f"a transcriber reads one column, got {', '.join(column.kinds)}. Name it with input=...")
+        sound = self.feature == "auto" and self._is_sound(column)
+        feature = self._with_options(Sound()) if sound else super()._feature(column)
+        if not isinstance(feature, Numbers | Sound):
+            raise DataError(f"X holds {feature.kind}. A transcriber reads sound, or arrays [length, width] of numbers.")
+        return feature
+
+    def _is_sound(self, column: Any) -> bool:
+        """Whether a column holds paths, pairs (samples, rate), or samples for which a rate is given."""
+        if self.rate is not None:
+            return True
+        if isinstance(column, Ragged | Tensor) or (isinstance(column, np.ndarray) and column.dtype.kind in "biuf"):
+            return False
+        try:
+            first = next(iter(listed(column, "X")), None)
+        except DataError:
+            return False
+        return isinstance(first, str | os.PathLike) or is_pair(first)
+
+    def _check_lengths(self, script: Script, data: Ragged, truth: Sequence[Transcript], places: Any) -> None:
+        layers = len([w for w in np.atleast_1d(self.front_of_signals if self.channels is None else self.channels) if w])
+        shrunk = int(self.stride) ** layers
+        left = -(-data.lengths // shrunk)
+        check_lengths([script.codes(one) for one in truth], left.tolist(), places.tolist(), shrunk)
+
+    def _train(
+        self,
+        plan: Self,
+        data: Ragged,
+        kept: Ragged,
+        parts: Sequence[Sequence[Transcript]],
+        training: NDArray[np.int64],
+        metric: str,
+        checkpoint: Path | None,
+        resume: bool,
+    ) -> None:
+        targets = ragged_of([self.script_.codes(one) for one in parts[0]])
+
+        def loss(indices: Tensor) -> Tensor:
+            chosen = targets[indices]
+            return (self.network_.surprise(data[indices], chosen) / chosen.lengths.clamp(min=1)).mean()
+
+        def validate() -> dict[str, float]:
+            logs = self._logs(kept)
+            told = [self.script_.written(greedy(one)) for one in _split(logs)]
+            return error_rates(parts[1], told) | self._loss(logs, parts[1])
+
+        self._learn(plan, data.lengths, loss, validate if len(kept) else None, metric, training, checkpoint, resume)
+        if len(kept):
+            warn_if_one_answer(parts[1], [self.script_.written(greedy(one)) for one in _split(self._logs(kept))])
+
+    # ---- answering
+
+    @by_learnt_options
+    def predict(self, X: Any, *, beam: int | None = None, language: Any = None) -> list[Any]:
+        """What was said in each sequence: a text, or a list where the training transcripts were lists.
+
+        `beam`: another width than the option; `language`: a fitted `Generator` in place of the n-grams.
+        """
+        return self._said(self._finite_logs(self._told(X)), beam, language)
+
+    @by_learnt_options
+    def predict_log_proba(self, X: Any) -> list[_Floats]:
+        """log p of each symbol at each step that is left, float64 [steps, 1 + symbols]: the blank, then ``script_``."""
+        return _split(self._finite_logs(self._told(X)))
+
+    @by_learnt_options
+    def score(self, X: Any, y: Any) -> float:
+        """Minus the word error rate, or of texts without spaces minus the character error rate: 0 at best."""
+        return -self.evaluate(X, y)[self._metric()]
+
+    @by_learnt_options
+    def evaluate(self, X: Any, y: Any, *, beam: int | None = None, language: Any = None) -> dict[str, float]:
+        """Word and character error rate ("wer", "cer"), and "loss", the surprise per symbol.
+
+        A symbol that was not learnt cannot be said, so it counts as wrong; the loss is that of the transcripts without
+        one that fit into their steps, and left out where there are none.
+        """
+        self._check_fitted()
+        column, y = self._column_and_target(X, y, fitted=True)
+        truth = transcripts_of(y, count(column))
+        if not truth:
+            raise DataError("there are no sequences to score. Give at least one.")
+        logs = self._finite_logs(self._steps(column))
+        return error_rates(truth, self._said(logs, beam, language)) | self._loss(logs, truth)
+
+    def _told(self, X: Any) -> Any:
+        self._check_fitted()
+        return self._steps(self._column(X, fitted=True))
+
+    def _finite_logs(self, data: Ragged | Bundle) -> Ragged:
+        found = self._logs(data)
+        finite(found.values, infinite=True)
+        return found
+
+    @torch.no_grad()
+    def _logs(self, data: Ragged | Bundle) -> Ragged:
+        """log p of each symbol at each step that is left, float64. A sequence's bits do not depend on the others."""
+        assert isinstance(data, Ragged)
+        found = [
+            self.network_.logs(data[int(chosen[0]) : int(chosen[-1]) + 1])
+            for chosen in (batches(data.lengths, _STEPS) if len(data) else [])
+        ]
+        width = len(self.script_.symbols) + 1
+        return Ragged.cat(found) if found else Ragged(torch.zeros(0, width, dtype=torch.float64), torch.zeros(1).long())
+
+    def _said(self, logs: Ragged, beam: int | None = None, language: Any = None) -> list[Any]:
+        start = self._prefixes(beam, language)
+        if start is None:
+            return [self.script_.written(greedy(one)) for one in _split(logs)]
+        made = []
+        for one in _split(logs):
+            found = Prefixes(start.beam, start.language)
+            found.advance(one)
+            made.append(self.script_.written(found.best()))
+        return made
+
+    def _prefixes(self, beam: int | None = None, language: Any = None) -> Prefixes | None:
+        """The start of a beam search; None: greedy."""
+        beam = self.beam if beam is None else beam
+        if problems := check_beam(beam, 0):
+            raise OptionError(f"{problems[0]}; 1 is greedy")
+        if beam == 1 and language is None:
+            return None
+        model: Language | None = self.phrases_
+        weight, bonus = float(self.language_weight), float(self.word_bonus)
+        if language is not None:
+            if not hasattr(language, "generate"):
+                raise OptionError(f"language is a {type(language).__name__}. Give a fitted Generator, or None.")
+            model = Written(language, self.script_, weight, bonus)
+        elif self.phrases_ is not None:
+            self.phrases_.weigh(weight, bonus)
+        return Prefixes(int(beam), model)
+
+    def _loss(self, logs: Ragged, truth: Sequence[Transcript]) -> dict[str, float]:
+        codes, lengths = [self.script_.codes(one) for one in truth], logs.lengths.tolist()
+        fits = [0 not in own and steps_needed(own) <= steps for own, steps in zip(codes, lengths, strict=True)]
+        chosen = torch.tensor([i for i, good in enumerate(fits) if good], dtype=torch.int64)
+        if not len(chosen):
+            return {}
+        targets = ragged_of([codes[i] for i in chosen.tolist()])
+        total = float(surprise(logs[chosen], targets).sum())
+        return {"loss": total / max(1, targets.steps)}
+
+    # ---- looking inside
+
+    def _probe(self, X: Any, y: Any) -> Probe:
+        """The network and its loss per symbol; without `y` the answers count as true."""
+        if y is None:
+            column, truth = self._column(X, fitted=True), self.predict(X)
+        else:
+            column, y = self._column_and_target(X, y, fitted=True)
+            truth = transcripts_of(y, count(column))
+        data = self._steps(column)
+        codes = [[code for code in self.script_.codes(one) if code] for one in truth]
+        assert isinstance(data, Ragged)
+        targets = ragged_of(codes)
+
+        def loss(indices: Tensor) -> Tensor:
+            chosen = targets[indices]
+            return self.network_.surprise(data[indices], chosen) / chosen.lengths.clamp(min=1)
+
+        return Probe(self.network_, data.lengths, loss, self.learnt_with_)
+
+    # ---- streaming
+
+    @by_learnt_options
+    def stream(self, facts: Mapping[str, Any] | None = None) -> Session:
+        """A session that takes sound or steps as they come and has what was said so far, that of ``predict``.
+
+        One direction only. With a beam later steps may change earlier words; a session remembers the prefixes.
+        """
+        self._check_fitted()
+        refuse_bidirectional(self.network_.encoder.bidirectional)
+        return Session(CtcStepper(self.feature_, self.network_, self.script_, self._prefixes(), facts))
+
+    # ---- on disk
+
+    def _config(self) -> dict[str, Any]:
+        script = {"symbols": self.script_.symbols, "kind": self.script_.kind}
+        return {**super()._config(), "script": script, "phrases": self.phrases_ is not None}
+
+    def _tensors(self) -> dict[str, Tensor]:
+        own = {} if self.phrases_ is None else self.phrases_.tensors()
+        return super()._tensors() | {f"phrases.{key}": value for key, value in own.items()}
+
+    def _restore(
+        self, config: Mapping[str, Any], tensors: Mapping[str, Tensor], files: Mapping[str, Any], folder: Any
+    ) -> None:
+        super()._restore(config, tensors, files, folder)
+        symbols, kind = config["script"]["symbols"], config["script"]["kind"]
+        texts = isinstance(symbols, list) and symbols and all(isinstance(s, str) and s for s in symbols)
+        if not texts or len(set(symbols)) != len(symbols) or kind not in (*SPELLINGS, "lists"):
+            raise ValueError("script")
+        self.script_ = Script(symbols, kind)
+        if not isinstance(self.feature_, Numbers | Sound) or not isinstance(config["phrases"], bool):
+            raise ValueError("feature")
+        self.phrases_ = self._phrases() if config["phrases"] else None
+        if self.phrases_ is not None:
+            self.phrases_.restore(store.under("phrases.", tensors), folder)
+        self.network_ = store.network(self._network, tensors, folder)
+
+
+def _split(logs: Ragged) -> list[_Floats]:
+    """An array for each sequence."""
+    return np.split(logs.values.numpy(), logs.offsets[1:-1].numpy()) if len(logs) else []

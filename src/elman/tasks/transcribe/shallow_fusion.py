@@ -1,0 +1,182 @@
+"""Language models that help beam search: n-grams learnt from the transcripts, or a fitted Generator.
+
+    language(l) = weight log p(l) + bonus words(l)
+
+p(l) of characters grows with every symbol; p(l) of words with every word that ends, and an unfinished one counts
+nothing until then. Words are what spaces end; where nothing is a space, every symbol is one.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
+
+import torch
+from torch import Tensor
+
+from elman.decoding.ctc import Prefix
+from elman.errors import ModelFileError, OptionError
+from elman.io.model_folder import under
+from elman.lm.kneser_ney import BackOff
+from elman.tasks.transcribe.vocabulary import Script
+
+__all__ = ["ORDERS", "Phrases", "Written"]
+
+ORDERS = {"characters": 6, "words": 3}  # symbols of the longest n-gram
+_KEPT = 100_000  # answers that are remembered
+
+
+class Phrases:
+    """n-grams of the training transcripts that back off (`elman.lm.kneser_ney`), over symbols or over words.
+
+    >>> script = Script.of(["GO ON", "GO UP"], "characters")
+    >>> phrases = Phrases(script, "words", 2, weight=1.0, bonus=0.0).fit([script.codes("GO ON"), script.codes("GO UP")])
+    >>> go, to = (tuple(script.codes(word)) for word in ("GO", "NO"))
+    >>> phrases.after(go, script.space) > phrases.after(to, script.space)
+    True
+    """
+
+    def __init__(self, script: Script, over: str, order: int, weight: float, bonus: float) -> None:
+        self.script, self.over, self.order = script, over if script.space is not None else "characters", order
+        self.weight, self.bonus = weight, bonus
+        self.words: dict[Prefix, int] = {}
+        self.model = BackOff(order, 2)
+        self.known: dict[tuple[Prefix, int], float] = {}
+
+    def fit(self, codes: Sequence[Sequence[int]]) -> Self:
+        """Counts the n-grams of transcripts."""
+        if self.over == "words":
+            spelled = sorted({word for one in codes for word in self._cut(tuple(one))})
+            self.words = {word: i for i, word in enumerate(spelled, start=1)}
+            codes = [[self.words[word] for word in self._cut(tuple(one))] for one in codes]
+        self.model = BackOff(self.order, self._size()).fit([[0, *one, 0] for one in codes])
+        return self
+
+    def weigh(self, weight: float, bonus: float) -> None:
+        """Sets how much it counts."""
+        if (weight, bonus) != (self.weight, self.bonus):
+            self.weight, self.bonus = weight, bonus
+            self.known.clear()
+
+    def _size(self) -> int:
+        """How many symbols there are: the boundary, those that are known, and for words the unknown one."""
+        return len(self.words) + 2 if self.over == "words" else len(self.script.symbols) + 1
+
+    def _cut(self, codes: Prefix) -> list[Prefix]:
+        """The words of a transcript."""
+        made: list[list[int]] = [[]]
+        for code in codes:
+            made[-1].append(code) if code != self.script.space else made.append([])
+        return [tuple(word) for word in made if word]
+
+    def after(self, prefix: Prefix, symbol: int) -> float:
+        """What a symbol after a prefix adds."""
+        space = self.script.space
+        if self.over == "words":
+            return self._word(prefix) if symbol == space and prefix and prefix[-1] != space else 0.0
+        ends = space is None or (symbol == space and prefix and prefix[-1] != space)
+        return self._asked(prefix, symbol) + (self.bonus if ends else 0.0)
+
+    def end(self, prefix: Prefix) -> float:
+        """What the end after a prefix adds."""
+        space = self.script.space
+        ends = space is not None and bool(prefix) and prefix[-1] != space
+        if self.over == "words":
+            words = tuple(self._number(word) for word in self._cut(prefix))
+            return (self._word(prefix) if ends else 0.0) + self._asked(words, 0)
+        return self._asked(prefix, 0) + (self.bonus if ends else 0.0)
+
+    def _word(self, prefix: Prefix) -> float:
+        """What the last word of a prefix adds, which is complete."""
+        *before, last = (self._number(word) for word in self._cut(prefix))
+        return self._asked(tuple(before), last) + self.bonus
+
+    def _number(self, word: Prefix) -> int:
+        return self.words.get(word, len(self.words) + 1)
+
+    def _asked(self, before: Prefix, symbol: int) -> float:
+        """weight log p of a symbol after others."""
+        context = (0, *before)[-(self.order - 1) :] if self.order > 1 else ()
+        key = (context, symbol)
+        if key not in self.known:
+            if len(self.known) >= _KEPT:
+                self.known.clear()
+            self.known[key] = self.weight * math.log(self.model.chance(context, symbol))
+        return self.known[key]
+
+    # ---- on disk
+
+    def tensors(self) -> dict[str, Tensor]:
+        """The counts of the n-grams of each length, and the words."""
+        found = {f"grams.{name}": tensor for name, tensor in self.model.tensors().items()}
+        spelled = [[len(word), *word] for word in self.words]
+        return found | {"words": torch.tensor([n for word in spelled for n in word], dtype=torch.int64)}
+
+    def restore(self, tensors: Mapping[str, Tensor], folder: Any) -> Self:
+        """Takes back what `tensors` gave. Raises ``ModelFileError`` for counts that cannot be."""
+        try:
+            self.words = self._spelled(tensors["words"])
+        except (KeyError, ValueError, IndexError) as error:
+            raise ModelFileError(f"{folder} has n-grams that cannot be ({error}). Save the model again.") from None
+        self.model = BackOff.restore(self.order, self._size(), under("grams.", tensors))
+        return self
+
+    def _spelled(self, flat: Tensor) -> dict[Prefix, int]:
+        if flat.dtype != torch.int64 or flat.dim() != 1:
+            raise ValueError("words")
+        numbers, words, at = flat.tolist(), dict[Prefix, int](), 0
+        while at < len(numbers):
+            length = numbers[at]
+            word = tuple(numbers[at + 1 : at + 1 + length]) if length >= 1 else ()
+            known = all(1 <= n <= len(self.script.symbols) for n in word)
+            if not word or len(word) < length or not known or word in words:
+                raise ValueError("words")
+            words[word] = len(words) + 1
+            at += 1 + length
+        return words
+
+
+class Written:
+    """A fitted Generator, whose symbols are those of the transcripts, or are read as unknown ones."""
+
+    def __init__(self, generator: Any, script: Script, weight: float, bonus: float) -> None:
+        self.script, self.weight, self.bonus = script, weight, bonus
+        self.stepper = generator.stream()
+        place = {symbol: code for code, symbol in enumerate(self.stepper._stepper.symbols)}
+        self.codes = [len(place) - 1, *(place.get(symbol, 0) for symbol in script.symbols)]
+        if not any(self.codes[1:]):
+            raise OptionError(
+                f"language has none of the symbols of the transcripts, such as {script.symbols[0]!r}. Train the "
+                "Generator with unit='characters', or on lists of what the transcripts' items are."
+            )
+        self.states: dict[Prefix, dict[str, Tensor]] = {(): self.stepper.state}
+
+    def after(self, prefix: Prefix, symbol: int) -> float:
+        """What a symbol after a prefix adds."""
+        space = self.script.space
+        ends = space is None or (symbol == space and bool(prefix) and prefix[-1] != space)
+        return self._asked(prefix, symbol) + (self.bonus if ends else 0.0)
+
+    def end(self, prefix: Prefix) -> float:
+        """What the end after a prefix adds."""
+        ends = self.script.space is not None and bool(prefix) and prefix[-1] != self.script.space
+        return self._asked(prefix, 0) + (self.bonus if ends else 0.0)
+
+    def _asked(self, prefix: Prefix, symbol: int) -> float:
+        logs = self._state(prefix)["logs"][0]
+        return self.weight * float(logs[self.codes[symbol]])
+
+    def _state(self, prefix: Prefix) -> dict[str, Tensor]:
+        if prefix not in self.states:
+            if len(self.states) >= _KEPT:
+                self.states = {(): self.states[()]}
+            steps = torch.tensor([self.codes[prefix[-1]]])
+            self.states[prefix] = self.stepper._stepper.advance(_one(steps), self._state(prefix[:-1]))
+        return self.states[prefix]
+
+
+def _one(steps: Tensor) -> Any:
+    from elman.ragged import Ragged
+
+    return Ragged(steps, torch.tensor([0, len(steps)]))

@@ -1,0 +1,130 @@
+"""What was said, as symbols: characters or words of texts, or the items of lists; and how wrong an answer is.
+
+    WER = (substituted + left out + put in) / words of the truth        CER the same over characters
+
+over all sequences together, each with the fewest changes (Levenshtein 1966), counted by jiwer. Of lists the items are
+the words. A transcript without words counts all that is put in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from elman.decoding.ctc import steps_needed
+from elman.errors import DataError
+from elman.features.base import check_whole, is_missing, listed, seen
+from elman.features.unicode import UNSPACED, plain
+from elman.validation.plain_values import plain_text
+
+__all__ = ["SPELLINGS", "Script", "check_lengths", "transcripts_of"]
+
+SPELLINGS = ("characters", "words")
+Transcript = str | list[str]
+
+
+def transcripts_of(y: Any, sequences: int) -> list[Transcript]:
+    """Transcripts as texts or lists, all of one kind: accents composed (NFC), gaps as single spaces, no hidden signs.
+
+    Raises ``DataError``, naming the sequence, for what is no transcript, and where `y` has not `sequences` of them.
+
+    >>> transcripts_of(["GO  ON ", ""], 2), transcripts_of([("g", "o")], 1)
+    (['GO ON', ''], [['g', 'o']])
+    """
+    if y is None:
+        raise DataError("Transcriber requires y to be passed, but the target y is None. Give a transcript a sequence.")
+    found = listed(y, "y")
+    if len(found) != sequences:
+        raise DataError(f"X has {sequences} sequences, y has {len(found)}. Give one transcript for each.")
+    made = [_transcript(one, i) for i, one in enumerate(found)]
+    kinds = {type(one) for one in made}
+    if len(kinds) > 1:
+        other = next(i for i, one in enumerate(made) if type(one) is not type(made[0]))
+        raise DataError(f"y is mixed: sequence 0 is {seen(found[0])}, sequence {other} is {seen(found[other])}.")
+    return made
+
+
+def _transcript(one: Any, i: int) -> Transcript:
+    if isinstance(one, str):
+        return _spaced(one, i)
+    for name in ("to_list", "tolist"):
+        if hasattr(one, name):
+            one = getattr(one, name)()
+    if is_missing(one) or not isinstance(one, list | tuple):
+        raise DataError(f"y: sequence {i} is {seen(one)}. A transcript is a text, or a list of words or phones.")
+    for step, item in enumerate(one):
+        if not isinstance(item, str) or not plain_text(item).strip():
+            raise DataError(f"y: sequence {i}, item {step} is {seen(item)}. Words and phones are texts.")
+    return [_spaced(item, i) for item in one]
+
+
+def _spaced(text: str, i: int) -> str:
+    """The text in the one form in which transcripts are learnt and compared."""
+    text = plain_text(text)
+    check_whole(text, i, "y")
+    return plain(text)
+
+
+class Script:
+    """The symbols of transcripts, numbered from 1, and how they are joined.
+
+    >>> script = Script.of(["GO", "NO"], "characters")
+    >>> script.codes("GONE"), script.written([3, 2]), script.unspaced
+    ([1, 3, 2, 0], 'ON', False)
+    """
+
+    def __init__(self, symbols: Sequence[str], kind: str) -> None:
+        self.symbols, self.kind = list(symbols), kind  # kind: "characters", "words" or "lists"
+        self.places = {symbol: code for code, symbol in enumerate(self.symbols, start=1)}
+        self.space = self.places.get(" ") if kind == "characters" else None
+
+    @classmethod
+    def of(cls, transcripts: Sequence[Transcript], spelling: str) -> Script:
+        """That of the training transcripts. Raises ``DataError`` where they say nothing."""
+        kind = "lists" if transcripts and isinstance(transcripts[0], list) else spelling
+        distinct = {symbol for one in transcripts for symbol in _symbols(one, kind)}
+        if not distinct:
+            raise DataError("y holds empty transcripts only: nothing is said that could be learnt.")
+        return cls(sorted(distinct), kind)
+
+    @property
+    def unspaced(self) -> bool:
+        """Whether spaces tell no words apart: no symbol is a space, and one in ten is of a script without spaces."""
+        if self.kind != "characters" or self.space is not None:
+            return False
+        found = sum(bool(UNSPACED.match(symbol)) for symbol in self.symbols)
+        return 10 * found > len(self.symbols)
+
+    def codes(self, transcript: Transcript) -> list[int]:
+        """The number of each symbol; 0 for one that was not learnt."""
+        return [self.places.get(symbol, 0) for symbol in _symbols(transcript, self.kind)]
+
+    def written(self, codes: Sequence[int]) -> Any:
+        """What numbers stand for: a text, or for lists a list."""
+        symbols = [self.symbols[code - 1] for code in codes]
+        if self.kind == "lists":
+            return symbols
+        return " ".join("".join(symbols).split()) if self.kind == "characters" else " ".join(symbols)
+
+
+def _symbols(transcript: Transcript, kind: str) -> list[str]:
+    if isinstance(transcript, list):
+        return [plain(item) for item in transcript]
+    return list(plain(transcript)) if kind == "characters" else plain(transcript).split()
+
+
+def check_lengths(codes: Sequence[Sequence[int]], steps: Sequence[int], places: Sequence[int], shrunk: int) -> None:
+    """Raises ``DataError`` naming the first transcript that is too long for its steps; `shrunk`: by how much they were.
+
+    >>> check_lengths([[1, 1]], [2], [7], 1)
+    Traceback (most recent call last):
+    elman.errors.DataError: y: sequence 7 has 2 symbols, 1 of them equal to the one before, which need 3 steps to be ...
+    """
+    for own, there, place in zip(codes, steps, places, strict=True):
+        if (needed := steps_needed(own)) > there:
+            equal = needed - len(own)
+            after = f" once {shrunk} have become one" if shrunk > 1 else ""
+            raise DataError(
+                f"y: sequence {place} has {len(own)} symbols, {equal} of them equal to the one before, which need "
+                f"{needed} steps to be told apart, but it has {there}{after}. Choose a smaller stride, or drop it."
+            )

@@ -1,0 +1,46 @@
+"""Where a translator looked in its source while it said its target."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from elman.evaluation import plots as pictures
+from elman.features import Feature, Text, Tokens
+
+__all__ = ["Alignment", "marked"]
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """One pair: the share of attention that each target symbol paid to each source symbol.
+
+    >>> print(Alignment(["a", "cat"], ["un", "chat"], np.array([[0.9, 0.1], [0.2, 0.8]])))
+    un -> a 0.90
+    chat -> cat 0.80
+    """
+
+    source: list[str]
+    target: list[str]
+    shares: NDArray[np.float64]  # [symbols of the target, symbols of the source]; a row adds up to 1
+
+    def picture(self, title: str = "") -> bytes | None:
+        """The shares as the bytes of a PNG. None, with a note on stderr, where matplotlib is missing."""
+        return pictures.aligned(self.source, self.target, self.shares, title)
+
+    def __str__(self) -> str:
+        if not self.source:
+            return ""
+        best = self.shares.argmax(1)
+        rows = zip(self.target, best, self.shares, strict=True)
+        return "\n".join(f"{said} -> {self.source[place]} {row[place]:.2f}" for said, place, row in rows)
+
+
+def marked(feature: Feature, symbols: Sequence[int] | Tensor) -> list[str]:
+    """How symbols are shown."""
+    assert isinstance(feature, Text | Tokens)
+    return [word.replace("▁", "") or "▁" for word in feature.words(symbols)]

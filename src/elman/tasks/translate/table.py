@@ -1,0 +1,102 @@
+"""A translator on the command line: pairs in a table, and the word-for-word table beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from elman.errors import DataError, OptionError
+from elman.io.tables import Table
+from elman.tasks.base.table_adapter import OnTables, Scored, check_names, refuse_gaps, told
+from elman.tasks.translate.ibm_model1 import WordTable
+from elman.tasks.translate.pairs import normalized
+
+if TYPE_CHECKING:
+    import polars as pl
+
+__all__ = ["TranslateRows"]
+
+
+class TranslateRows(OnTables):
+    """What `elman` asks of a task that answers a sequence with a sequence."""
+
+    keeps_columns: ClassVar[bool] = True
+    target_says: ClassVar[str] = "the column with the targets"
+    example: ClassVar[str] = "pairs.tsv --input en --target zh"
+
+    if TYPE_CHECKING:
+        input: str | None
+        feature_: Any
+        target_feature_: Any
+        _compared: Callable[..., dict[str, float]]
+        fit: Callable[..., Any]
+        predict: Callable[..., list[Any]]
+        evaluate: Callable[..., dict[str, float]]
+
+    def fit_table(self, table: Table, target: Sequence[str], *, out: str, resume: bool) -> None:
+        """Learns the pairs of two columns."""
+        (name,) = self._one(target)
+        source = self._named(table, self.input, name)
+        X, y = self._texts(table, source), self._texts(table, name)
+        told(lambda: self.fit({source: X, name: y}, name, out=out, resume=resume), table)
+
+    def outcome(self, rows: int) -> dict[str, Any]:
+        """How many pairs there were, and what a step is on either side."""
+        return {"pairs": rows, "input": self.feature_.describe(), "target": self.target_feature_.describe()}
+
+    def summary(self, rows: int) -> str:
+        """The same in words."""
+        return f"{rows:,} pairs; from {self.feature_.describe()} to {self.target_feature_.describe()}"
+
+    def answer_table(self, table: Table, input: str | None, target: Sequence[str]) -> pl.DataFrame:
+        """The table with the answers beside it."""
+        import polars as pl
+
+        X = self._texts(table, self._source(table, input, target))
+        name = f"predicted_{target[0]}"
+        if name in table.frame.columns:
+            raise DataError(f"{table.path.name} already has a column {name!r}. Rename it or leave it out.")
+        return table.frame.with_columns(pl.Series(name, told(lambda: self.predict(X), table)))
+
+    def score_table(self, table: Table, input: str | None, target: Sequence[str], model: str) -> Scored:
+        """BLEU, chrF and the share of answers that are right throughout."""
+        X, y = self._pairs(table, input, target)
+        return Scored(len(X), told(lambda: self.evaluate(X, y), table), {}, [])
+
+    def rivals_on(
+        self, known: Callable[[], Table], table: Table, target: Sequence[str], model: str
+    ) -> list[dict[str, Any]]:
+        """Word for word, from texts and to texts as the model reads them."""
+        (before, lessons), (X, y) = self._pairs(known(), None, target), self._pairs(table, None, target)
+        before, X = (normalized(self.feature_, column, "X") for column in (before, X))
+        rival = WordTable().fit(before, normalized(self.target_feature_, lessons, "y"))
+        return [
+            {"name": rival.name, **self._compared(rival.predict(X), y), "training_seconds": round(rival.seconds, 3)}
+        ]
+
+    def _pairs(self, table: Table, input: str | None, target: Sequence[str]) -> tuple[list[Any], list[Any]]:
+        (name,) = self._one(target)
+        return self._texts(table, self._source(table, input, target)), self._texts(table, name)
+
+    def _source(self, table: Table, input: str | None, target: Sequence[str]) -> str:
+        return self._named(table, input or getattr(self, "input_", None), target[0])
+
+    def _one(self, target: Sequence[str]) -> Sequence[str]:
+        if len(target) != 1:
+            raise OptionError(f"a translator learns one column of targets, got {', '.join(target)}. Name one.")
+        return target
+
+    def _named(self, table: Table, name: str | None, target: str) -> str:
+        others = [column for column in table.frame.columns if column != target]
+        if name is None and len(others) != 1:
+            raise OptionError(
+                f"{table.path.name} has {len(others)} columns beside {target!r}. Name the sources: --input."
+            )
+        name = name or str(others[0])
+        check_names(table, [name])
+        return name
+
+    def _texts(self, table: Table, name: str) -> list[Any]:
+        check_names(table, [name])
+        refuse_gaps(table, table.frame[name], 'Each source needs one target: drop the row, or write "" for nothing.')
+        return table.frame[name].to_list()

@@ -1,0 +1,1 @@
+"""The training loop, batches, truncated backpropagation, history and checkpoints."""

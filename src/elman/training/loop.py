@@ -1,0 +1,665 @@
+"""The training loop: batches by number of steps, AdamW, warm-up and decay, clipping, early stopping, checkpoints.
+
+With p the share of the planned training that is done, from 0 to 1, w = warmup and the learning rate r = learning_rate:
+
+    rate(p) = r p / w                                  while p < w
+    rate(p) = r (1 + cos(pi (p - w) / (1 - w))) / 2    decay = "cosine" (Loshchilov & Hutter 2017)
+    rate(p) = r (1 - p) / (1 - w)                      decay = "linear"
+    rate(p) = r                                        decay = "none"
+
+    g <- g min(1, clip / |g|)                          |g| over all parameters (Pascanu, Mikolov & Bengio 2013)
+    a <- d a + (1 - d) parameters                      d = min(average, (1 + t) / (10 + t)) after batch t
+
+The parameters then take a step of AdamW (Loshchilov & Hutter 2019). Weight decay pulls on every parameter of two or
+more dimensions, embeddings included, and leaves those of one (biases, scales) alone.
+
+With tbptt = k a model with a loss at every step (`StepLoss`) learns from k steps of a sequence at a time (Williams &
+Peng 1990; the state is carried on, the gradient is not):
+
+    h_t is a constant to the gradient of the steps after t    where t = k, 2k, 3k ... of its own sequence
+"""
+
+import dataclasses
+import hashlib
+import json
+import math
+import operator
+import os
+import re
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
+
+from elman.errors import DataError, ModelFileError, OptionError, ShapeError, TrainingError
+from elman.features.base import LARGEST, is_among, shown
+from elman.io import model_folder as store
+from elman.training.batching import Piece, checked_lengths, pieces
+from elman.training.history import Epoch, History
+from elman.training.progress import Silence, note, progress
+from elman.training.tbptt import State, StepLoss, detached, goes_on, taken
+
+__all__ = ["Epoch", "History", "StepLoss", "Training", "train"]
+
+
+# ------------------------------------------------------------------------------------------------------------- options
+
+
+_DECAYS = ("cosine", "linear", "none")
+
+
+@dataclass(kw_only=True)
+class Training:
+    """How a model learns. Every task inherits these options.
+
+    >>> Training(epochs=3).problems()
+    []
+    >>> Training(clip=-1.0, seed=0.5).problems()
+    ['clip = -1.0 must be a number of at least 0', 'seed = 0.5 must be a whole number from 0 to 2**63 - 1, or None']
+    """
+
+    epochs: int = 10  # passes over the sequences, at most; 0 leaves the model as it was built
+    batch_steps: int = 16384  # steps in a batch, at most; a longer sequence is a batch of its own
+    batch_sequences: int = 32  # sequences in a batch, at most
+    tbptt: int = 0  # steps over which the gradient reaches back (truncated, state carried on); 0: the whole sequence
+    learning_rate: float = 2e-3  # the highest rate, reached when the warm-up ends
+    weight_decay: float = 0.01  # pull towards 0 as a share of learning_rate, not on biases; 0 turns it off
+    warmup: float = 0.1  # share of the training, 0 to 1, in which the learning rate rises from 0
+    decay: str = "cosine"  # how the learning rate falls to 0 afterwards: "cosine", "linear", "none"
+    clip: float = 1.0  # largest norm of the gradient (Pascanu, Mikolov & Bengio 2013); 0 turns it off
+    average: float = 0.0  # decay of a moving average of the weights (Polyak & Juditsky 1992), say 0.99; 0 turns it off
+    patience: int | None = 3  # epochs without a better validation metric before training stops; None: never
+    validation: float = 0.1  # share of the sequences held out to choose the best epoch, 0 to 0.5; 0: none
+    seed: int | None = 0  # makes a run repeatable bit for bit on one machine; None: different every time
+    verbose: bool = True  # progress on stderr, where that is a terminal
+
+    def problems(self) -> list[str]:
+        """Everything that is wrong with these options, a sentence each. Tasks add their own to the list."""
+        whole, number = _is_whole, _is_number
+        rules = {
+            "epochs": (whole(self.epochs, 0), "a whole number of at least 0"),
+            "batch_steps": (whole(self.batch_steps, 1), "a whole number of at least 1"),
+            "batch_sequences": (whole(self.batch_sequences, 1), "a whole number of at least 1"),
+            "tbptt": (whole(self.tbptt, 0), "a whole number of at least 0"),
+            "learning_rate": (number(self.learning_rate) and self.learning_rate > 0, "a number greater than 0"),
+            "weight_decay": (number(self.weight_decay), "a number of at least 0"),
+            "warmup": (number(self.warmup, 1), "a number from 0 to 1"),
+            "decay": (is_among(self.decay, _DECAYS), '"cosine", "linear" or "none"'),
+            "clip": (number(self.clip), "a number of at least 0"),
+            "average": (number(self.average) and self.average < 1, "a number of at least 0 and less than 1"),
+            "patience": (self.patience is None or whole(self.patience, 1), "a whole number of at least 1, or None"),
+            "validation": (number(self.validation, 0.5), "a number from 0 to 0.5"),
+            "seed": (self.seed is None or whole(self.seed, 0), "a whole number from 0 to 2**63 - 1, or None"),
+        }
+        return [
+            f"{name} = {shown(getattr(self, name))} must be {rule}" for name, (good, rule) in rules.items() if not good
+        ]
+
+    def rate_at(self, done: float) -> float:
+        """The learning rate when the share `done` (0 to 1) of the planned training lies behind.
+
+        >>> options = Training(learning_rate=1.0, warmup=0.2, decay="linear")
+        >>> [round(options.rate_at(done), 3) for done in (0, 0.1, 0.2, 0.6, 1)]
+        [0.0, 0.5, 1.0, 0.5, 0.0]
+        """
+        if done < self.warmup:
+            return self.learning_rate * done / self.warmup
+        if self.decay == "none" or self.warmup == 1:
+            return self.learning_rate
+        rest = min(1.0, (done - self.warmup) / (1 - self.warmup))
+        return self.learning_rate * (1 - rest if self.decay == "linear" else (1 + math.cos(math.pi * rest)) / 2)
+
+
+def _is_whole(value: object, least: int) -> bool:
+    try:
+        return not isinstance(value, bool) and least <= operator.index(value) <= LARGEST  # type: ignore[arg-type]
+    except TypeError:
+        return False
+
+
+def _is_number(value: object, most: float = math.inf) -> bool:
+    try:
+        return not isinstance(value, (bool, str)) and 0 <= float(value) <= most and math.isfinite(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError):
+        return False
+
+
+# ------------------------------------------------------------------------------------------------------------ training
+
+_ADAM = ("step", "exp_avg", "exp_avg_sq")  # what AdamW keeps of a parameter
+_ANEW = "Remove this folder to train anew (elman fit: --restart), or copy it again, whole."
+
+
+def train(
+    model: nn.Module,
+    loss: Callable[[Tensor], Tensor] | StepLoss,
+    lengths: Tensor,
+    options: Training,
+    *,
+    validate: Callable[[], Mapping[str, float]] | None = None,
+    metric: str = "accuracy",
+    checkpoint: str | os.PathLike[str] | None = None,
+    resume: bool = False,
+    name: Callable[[int], str] | None = None,
+    schedule: Callable[[float], None] | None = None,
+) -> History:
+    """Fit the parameters of `model` and return the learning curve. The model ends in `eval` mode.
+
+    `loss(indices)` gives the mean loss, a scalar with gradient, over the sequences with these indices (int64, on the
+    CPU); `lengths` `[sequences]` holds their steps. A `StepLoss` gives it over the steps of a piece, which is what
+    `tbptt` needs; there the history has the mean over steps.
+
+    `validate()`, called after every epoch in `eval` mode and without gradient, gives metrics by name; the weights of
+    the epoch with the best `metric` are put back at the end (higher is better, unless metrics.lower_is_better; a lower
+    "loss" decides between equals). Without it the last weights stay.
+
+    `checkpoint` is a folder, rewritten after every epoch; with `resume` a run that died goes on from it to the same
+    final weights, bit for bit, as if it had not. `name(index)` says in messages which sequence an index is.
+
+    `schedule(share)` is called before each batch with the share of the planned training, 0 to 1, that is done once the
+    batch is learnt. A loss that changes while training goes on takes it from there and counts nothing itself: what a
+    loss counts is in no checkpoint.
+
+    Ctrl-C ends training early: the best weights so far are kept and `interrupted` is set in the history. Before the
+    first epoch is finished it is raised as KeyboardInterrupt, so that a second one ends a loop over fits too. The
+    caller's random numbers are not touched. Two runs at once in threads of one process share torch's random numbers:
+    for repeatable results use processes.
+
+    Raises TrainingError where the loss or its gradient becomes NaN or infinite (the best weights so far are put back),
+    OptionError for options that cannot be or that differ from the checkpoint's, DataError without sequences.
+
+    >>> x = torch.linspace(-1, 1, 64)[:, None]
+    >>> line = nn.Linear(1, 1)
+    >>> loss = lambda indices: (line(x[indices]) - 3 * x[indices]).square().mean()
+    >>> options = Training(epochs=100, learning_rate=0.1)
+    >>> history = train(line, loss, torch.ones(64, dtype=torch.int64), options)
+    >>> len(history), round(line.weight.item(), 1)
+    (100, 3.0)
+    """
+    if problems := options.problems():
+        raise OptionError("; ".join(problems))
+    lengths = checked_lengths(lengths)
+    if not len(lengths):
+        raise DataError("there are no sequences to learn from. Give at least one.")
+    if resume and checkpoint is None:
+        raise OptionError("resume = True needs the checkpoint folder of the run to continue; give checkpoint=...")
+    if isinstance(loss, StepLoss):
+        if not int(lengths.sum()):
+            raise DataError("there are no steps to learn from: every sequence is empty. Give at least one step.")
+    elif options.tbptt:
+        raise OptionError(
+            f"tbptt = {options.tbptt} cuts sequences into pieces, which needs a loss at every step (a StepLoss), but "
+            "this model has one loss for a whole sequence, whose gradient would reach its end only. Set tbptt = 0; "
+            'memory = "recompute" bounds the memory that long sequences take.'
+        )
+    run = _Run(model, loss, lengths, options, validate, metric, name or "sequence {}".format, schedule)
+    with _own_random_numbers(model, options.seed), torch.enable_grad():
+        if checkpoint is not None:
+            run.attach(Path(checkpoint), resume)
+        run.all_epochs()
+    return run.history
+
+
+@contextmanager
+def _own_random_numbers(model: nn.Module, seed: int | None) -> Iterator[None]:
+    """Seed torch's global generators, which dropout draws from, and give the caller's state back afterwards."""
+    cuda = sorted(_cuda_devices(model))
+    with torch.random.fork_rng(devices=cuda):
+        if seed is None:
+            torch.default_generator.seed()
+        else:
+            torch.default_generator.manual_seed(int(seed))
+        for device in cuda:
+            torch.cuda.default_generators[device].manual_seed(torch.default_generator.initial_seed())
+        yield
+
+
+def _cuda_devices(model: nn.Module) -> set[int]:
+    return {p.device.index for p in model.parameters() if p.device.type == "cuda"}
+
+
+class _Run:
+    """One training: what changes while it goes on, and where it is written."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        loss: Callable[[Tensor], Tensor] | StepLoss,
+        lengths: Tensor,
+        options: Training,
+        validate: Callable[[], Mapping[str, float]] | None,
+        metric: str,
+        name: Callable[[int], str],
+        schedule: Callable[[float], None] | None = None,
+    ) -> None:
+        self.model, self.loss, self.lengths, self.options = model, loss, lengths, options
+        self.validate, self.name, self.schedule = validate, name, schedule
+        self.parameters = {key: p for key, p in model.named_parameters() if p.requires_grad}
+        if not self.parameters:
+            raise OptionError(
+                "the model has no parameters that need a gradient. Set requires_grad, or do not train it."
+            )
+        self.optimizer = _optimizer(list(self.parameters.values()), options)
+        # Apart from torch's own generator, so that the order of sequences does not depend on the model's dropout.
+        self.order = torch.Generator()
+        self.order.manual_seed(int(options.seed)) if options.seed is not None else self.order.seed()
+        self.averages = [p.detach().clone() for p in self.parameters.values()] if options.average else []
+        self.updates = 0
+        self.history = History(metric if validate else "loss")
+        self.best = _copy(model)
+        self.folder: Path | None = None
+
+    # ---- the loop
+
+    def all_epochs(self) -> None:
+        history, last = self.history, self.options.epochs
+        with progress(last, int(self.lengths.sum()), self.options.verbose) as show:
+            try:
+                while len(history) < last and not self._out_of_patience():
+                    self._one_epoch(show)
+                    show.epoch(history)
+                    self._write()
+                history.stopped = "finished" if len(history) >= last else "patience"
+                self._put_back()
+            except KeyboardInterrupt:
+                history.stopped = "interrupted"
+                self._put_back()
+                self.model.eval()
+                if not len(history):
+                    raise
+        if history.interrupted:
+            note(self._farewell())
+        self.model.eval()
+
+    def _one_epoch(self, show: Silence) -> None:
+        begin, number = time.perf_counter(), len(self.history) + 1
+        options, by_step = self.options, isinstance(self.loss, StepLoss)
+        cut = pieces(self.lengths, options.batch_steps, options.tbptt, self.order, options.batch_sequences)
+        cut = [piece for piece in cut if piece.steps or not by_step]
+        count = int(self.lengths.sum()) if by_step else len(self.lengths)
+        self.model.train()
+        total = norms = clipped = done = steps = 0.0
+        state = None
+        for place, piece in enumerate(cut):
+            size = piece.steps if by_step else len(piece.sequences)
+            share = (done + size / 2) / count  # the middle of the batch: neither end of the curve has rate 0
+            rate = options.rate_at((number - 1 + share) / options.epochs)
+            if self.schedule is not None:
+                self.schedule(((number - 1) * count + done + size) / (options.epochs * count))
+            where = f"epoch {number}, batch {place + 1} of {len(cut)}"
+            value, norm, state = self._one_batch(piece, self._carried(piece, state), rate, where)
+            total, norms, done = total + value * size, norms + norm, done + size
+            clipped += bool(options.clip) and norm > options.clip
+            steps += piece.steps
+            show.batch(number, total / done, steps)
+        learnt = time.perf_counter() - begin
+        metrics = self._assess()
+        record = Epoch(
+            epoch=number,
+            loss=total / count,
+            validation=metrics,
+            seconds=time.perf_counter() - begin,
+            steps_per_second=steps / learnt,
+            learning_rate=rate,
+            gradient_norm=norms / len(cut),
+            clipped=clipped / len(cut),
+        )
+        self._keep(record)
+
+    def _carried(self, piece: Piece, last: State) -> State:
+        """The state before a piece: that after the piece before where a sequence goes on, else a fresh one."""
+        if not isinstance(self.loss, StepLoss):
+            return None
+        fresh = self.loss.initial_state(len(piece.sequences))
+        return fresh if last is None or bool((piece.before < 0).all()) else goes_on(fresh, last, piece.before)
+
+    def _loss_of(self, piece: Piece, state: State) -> tuple[Tensor, State]:
+        if isinstance(self.loss, StepLoss):
+            return self.loss(piece, state)
+        return self.loss(piece.sequences), None
+
+    def _one_batch(self, piece: Piece, state: State, rate: float, where: str) -> tuple[float, float, State]:
+        """Learn from one batch; the loss, the gradient's norm before clipping and the state to go on with."""
+        self.optimizer.zero_grad(set_to_none=True)
+        loss, after = self._loss_of(piece, state)
+        _check_loss(loss)
+        loss.backward()
+        gradients = [p.grad for p in self.parameters.values() if p.grad is not None]
+        total_norm = nn.utils.get_total_norm(gradients)
+        value, norm = loss.item(), total_norm.item()  # on a GPU the only wait of the batch, after all work is queued
+        if not (math.isfinite(value) and math.isfinite(norm)):
+            self._refuse(piece, state, value, where)
+        if 0 < self.options.clip < norm:
+            nn.utils.clip_grads_with_norm_(self.parameters.values(), self.options.clip, total_norm)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self.optimizer.step()
+        if self.averages:
+            self.updates += 1
+            decay = min(self.options.average, (1 + self.updates) / (10 + self.updates))
+            with torch.no_grad():
+                get_ema_multi_avg_fn(decay)(self.averages, list(self.parameters.values()), self.updates)
+        return value, norm, detached(after)
+
+    # ---- the best weights
+
+    def _assess(self) -> dict[str, float]:
+        """The validation metrics of the weights that would be kept now."""
+        if self.validate is None:
+            return {}
+        self.model.eval()
+        with self._averaged(), torch.no_grad():
+            metrics = {key: float(value) for key, value in self.validate().items()}
+        if self.history.metric not in metrics:
+            raise OptionError(
+                f"metric = {self.history.metric!r} is not among what validate() gives "
+                f"({', '.join(metrics) or 'nothing'}). Choose one of these."
+            )
+        return metrics
+
+    def _keep(self, record: Epoch) -> None:
+        """Add the record of an epoch and, where it is the best, a copy of its weights."""
+        records = self.history.records
+        records.append(record)
+        if self.validate is None or self.history.improved():
+            with self._averaged():
+                best = _copy(self.model)
+            self.best, self.history.best = best, record.epoch
+
+    @contextmanager
+    def _averaged(self) -> Iterator[None]:
+        """The moving average in place of the parameters, where there is one."""
+        parameters = list(self.parameters.values()) if self.averages and self.updates else []
+        kept = [p.detach().clone() for p in parameters]
+        try:
+            _fill(parameters, self.averages)
+            yield
+        finally:
+            _fill(parameters, kept)
+
+    def _out_of_patience(self) -> bool:
+        patience, history = self.options.patience, self.history
+        return self.validate is not None and patience is not None and len(history) - history.best >= patience
+
+    def _put_back(self) -> None:
+        """Give the model the weights to keep: of the best epoch, or the latest where nothing was validated."""
+        latest = not self.history.best or (self.validate is None and self.history.interrupted)
+        if not latest:
+            _restore(self.model, self.best)
+        elif self.averages and self.updates:
+            _fill(list(self.parameters.values()), self.averages)
+
+    def _farewell(self) -> str:
+        history = self.history
+        kept = "the weights so far"
+        if self.validate is not None and (best := history.best_epoch):
+            kept = f"the weights of epoch {best.epoch} ({history.metric} {best.validation[history.metric]:.4g})"
+        epoch, last = min(len(history) + 1, self.options.epochs), self.options.epochs
+        return f"Stopped in epoch {epoch} of {last}: {kept} are kept." + (" Resume to continue." if self.folder else "")
+
+    # ---- a loss that is no number
+
+    def _refuse(self, piece: Piece, state: State, value: float, where: str) -> NoReturn:
+        """Name the sequences and the gradient at fault, put the best weights back, raise."""
+        options, best = self.options, self.history.best
+        shown = f"the loss became {value}"
+        if math.isfinite(value):
+            shown = f"the gradient became infinite or NaN (at a loss of {value:.4g})"
+        state, every = detached(state), list(range(len(piece.sequences)))
+        bad = [place for place in every[:256] if self._faulty(piece, state, place)]
+        largest = self._largest_gradient(piece, state, [place for place in every if place not in bad])
+        listed = bad or every
+        names = ", ".join(self._named(piece, place) for place in listed[:8])
+        names += f" and {len(listed) - 8} more" if len(listed) > 8 else ""
+        blame = "at fault" if bad else "together, though none of them alone"
+        advice = f"Lower learning_rate (now {options.learning_rate:g}) or clip (now {options.clip:g}; 0 is off)."
+        if bad:
+            advice = "Look for NaN, infinite or huge values in these sequences; if there are none: " + advice
+        self.model.zero_grad(set_to_none=True)
+        _restore(self.model, self.best)
+        self.model.eval()
+        kept = f"weights of epoch {best}, the best so far," if best else "weights from before the training"
+        raise TrainingError(
+            f"{shown} in {where}, which has {len(every)} sequences; {blame}: {names}. {largest}. {advice} "
+            f"The {kept} are back in the model."
+        )
+
+    def _gradient_norms(self, piece: Piece, state: State, places: list[int]) -> dict[str, float]:
+        """The norm of each parameter's gradient for these sequences; none where the model cannot learn from so few."""
+        self.optimizer.zero_grad(set_to_none=True)
+        try:
+            self._loss_of(piece.take(places), taken(state, torch.tensor(places)))[0].backward()
+        except (ValueError, RuntimeError):  # as with batch normalisation
+            return {}
+        return {key: float(p.grad.norm()) for key, p in self.parameters.items() if p.grad is not None}
+
+    def _faulty(self, piece: Piece, state: State, place: int) -> bool:
+        """Whether one sequence alone gives a gradient that is not finite."""
+        return not all(map(math.isfinite, self._gradient_norms(piece, state, [place]).values()))
+
+    def _largest_gradient(self, piece: Piece, state: State, places: list[int]) -> str:
+        """The parameter with the largest gradient, for the sequences that are not at fault."""
+        norms = self._gradient_norms(piece, state, places) if places else {}
+        if not norms:
+            return "No other sequence tells which gradient is largest"
+        if broken := [key for key, norm in norms.items() if not math.isfinite(norm)]:
+            return f"Not finite is the gradient of {', '.join(broken[:3])}{', …' if broken[3:] else ''}"
+        key = max(norms, key=norms.__getitem__)
+        return f"Largest gradient of the others: {key}, norm {norms[key]:.3g}"
+
+    def _named(self, piece: Piece, place: int) -> str:
+        index, first = int(piece.sequences[place]), int(piece.first[place])
+        since = f" from step {first} on" if first else ""
+        try:
+            return self.name(index) + since
+        except Exception:  # the message about the loss matters more than a faulty name
+            return f"sequence {index}{since}"
+
+    # ---- checkpoints
+
+    def attach(self, folder: Path, resume: bool) -> None:
+        """Write checkpoints here from now on; with `resume` first take up the one that is there."""
+        self.folder = folder
+        if resume and (folder / store.CONFIG).exists():
+            self._take_up()
+        else:
+            if resume and self.options.verbose:
+                note(f"There is no checkpoint in {folder} yet: training begins at the beginning.")
+            store.save(folder, *self._state(), kind="checkpoint")  # a folder that cannot be written shows now
+
+    def _write(self) -> None:
+        if self.folder is None:
+            return
+        try:
+            store.save(self.folder, *self._state(), kind="checkpoint")
+        except ModelFileError as error:  # a full disk need not end a training of hours
+            warnings.warn(
+                f"training goes on, but without a checkpoint of epoch {len(self.history)}: {error}", stacklevel=4
+            )
+
+    def _state(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
+        tensors = {
+            "generator.order": self.order.get_state(),
+            "generator.torch": torch.get_rng_state(),
+            **{f"generator.cuda.{i}": torch.cuda.get_rng_state(i) for i in _cuda_devices(self.model)},
+            **{f"model.{key}": value for key, value in _tensors(self.model).items()},
+            **{f"best.{key}": value for key, value in self.best.items()},
+            **{f"average.{i}": value for i, value in enumerate(self.averages)},
+        }
+        for number, values in self.optimizer.state_dict()["state"].items():
+            tensors |= {f"optimizer.{number}.{key}": value for key, value in values.items()}
+        config = {
+            "history": self.history.to_json(),
+            "updates": self.updates,
+            "optimizer": sorted(self.optimizer.state_dict()["state"]),  # parameters that have a state: were learnt
+            "of": self._fingerprint(),
+        }
+        return config, tensors
+
+    def _take_up(self) -> None:
+        """Go on from the checkpoint. It is checked as a whole before anything of this run is changed."""
+        assert self.folder is not None
+        try:
+            config, tensors, _ = store.load(self.folder, kind="checkpoint")
+            _check_same(self.folder, config.get("of"), self._fingerprint())
+            history, updates, learnt = self._checked(config)
+            self._check_tensors(tensors, learnt)
+            generators = self._restored_generators(tensors)
+        except ModelFileError as error:
+            raise ModelFileError(f"{str(error).removesuffix(store.ADVICE)}{_ANEW}") from error
+        self.history, self.updates = history, updates
+        self.history.stopped = ""
+        _restore(self.model, store.under("model.", tensors))
+        best = store.under("best.", tensors)
+        self.best = {key: best[key].to(value.device) for key, value in _tensors(self.model).items()}
+        _fill(self.averages, [tensors[f"average.{i}"] for i in range(len(self.averages))])
+        states = {number: {key: tensors[f"optimizer.{number}.{key}"] for key in _ADAM} for number in learnt}
+        self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": states})
+        for generator, state in generators:
+            generator.set_state(state)
+
+    def _checked(self, config: Mapping[str, Any]) -> tuple[History, int, list[int]]:
+        """The history, the number of updates and the numbers of the parameters that the optimizer has a state for."""
+        assert self.folder is not None
+        path, names = self.folder / store.CONFIG, {"history", "updates", "optimizer", "of"}
+        if wrong := sorted(names ^ config.keys()):
+            store.refuse(path, f"holds {', '.join(sorted(config))}, not {', '.join(sorted(names))}: see {wrong[0]!r}")
+        history, updates, learnt = History.from_json(config["history"]), config["updates"], config["optimizer"]
+        metric = self.history.metric
+        if history.metric != metric or (self.validate and not all(metric in one.validation for one in history)):
+            store.refuse(path, f"has a history without the metric {metric!r}, by which the best epoch is chosen")
+        if type(updates) is not int or not 0 <= updates < 2**53:
+            store.refuse(path, f"has updates = {shown(updates)}, not a whole number of at least 0")
+        whole = isinstance(learnt, list) and all(type(number) is int for number in learnt)
+        if not whole or learnt != sorted(set(learnt) & set(range(len(self.parameters)))):
+            store.refuse(path, f"has optimizer = {shown(learnt)}, not numbers of {len(self.parameters)} parameters")
+        return history, updates, learnt
+
+    def _check_tensors(self, tensors: Mapping[str, Tensor], learnt: Sequence[int]) -> None:
+        """Refuse tensors other than this run would write after the batches that gave `learnt` parameters a state."""
+        assert self.folder is not None
+        _, expected = self._state()
+        expected = {key: value for key, value in expected.items() if not key.startswith("optimizer.")}
+        parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
+        for number in learnt:
+            like = {"step": torch.zeros(()), "exp_avg": parameters[number], "exp_avg_sq": parameters[number]}
+            expected |= {f"optimizer.{number}.{key}": like[key] for key in _ADAM}
+        # A checkpoint may be taken up on a machine with more GPUs, or fewer.
+        given = {key: value for key, value in tensors.items() if key in expected or not _of_a_gpu(key)}
+        expected = {key: value for key, value in expected.items() if key in given or not _of_a_gpu(key)}
+        store.check_tensors(self.folder, given, expected)
+        for number in learnt:
+            step, squares = tensors[f"optimizer.{number}.step"], tensors[f"optimizer.{number}.exp_avg_sq"]
+            if float(step) < 1 or float(step) % 1:
+                store.refuse(self.folder / store.WEIGHTS, f"optimizer.{number}.step is {float(step)}, not 1, 2, 3 ...")
+            if bool((squares < 0).any()):
+                store.refuse(self.folder / store.WEIGHTS, f"optimizer.{number}.exp_avg_sq holds numbers below 0")
+
+    def _restored_generators(self, tensors: Mapping[str, Tensor]) -> list[tuple[torch.Generator, Tensor]]:
+        """torch's generators and the states that they are to go on from, each tried on a generator of its own."""
+        assert self.folder is not None
+        named = {"order": self.order, "torch": torch.default_generator}
+        named |= {f"cuda.{i}": torch.cuda.default_generators[i] for i in _cuda_devices(self.model)}
+        found = []
+        for name, generator in named.items():
+            if (state := tensors.get(f"generator.{name}")) is None:
+                continue
+            try:
+                torch.Generator(generator.device).set_state(state)
+            except (RuntimeError, TypeError) as error:
+                what = f"generator.{name} is no state of torch's random numbers ({str(error).splitlines()[0]})"
+                store.refuse(self.folder / store.WEIGHTS, what)
+            found.append((generator, state))
+        return found
+
+    def _fingerprint(self) -> dict[str, Any]:
+        """What must be the same for a run to go on as if it had not been broken."""
+        options = {f.name: _as_json(getattr(self.options, f.name)) for f in dataclasses.fields(self.options)}
+        options.pop("verbose")
+        return {
+            "options": options,
+            "data": {
+                "number of sequences": len(self.lengths),
+                "lengths of the sequences (hash)": hashlib.sha256(self.lengths.numpy().tobytes()).hexdigest()[:16],
+                "validation metric": self.history.metric,
+            },
+            "model": {key: f"{list(t.shape)} {t.dtype}" for key, t in _tensors(self.model).items()},
+        }
+
+
+def _of_a_gpu(name: str) -> bool:
+    return name.startswith("generator.cuda.")
+
+
+def _check_loss(loss: object) -> None:
+    got = type(loss).__name__
+    if isinstance(loss, Tensor):
+        if loss.ndim == 0 and loss.requires_grad:
+            return
+        got = f"shape {list(loss.shape)} with requires_grad = {loss.requires_grad}"
+    raise ShapeError(f"loss(indices) must give a scalar tensor with gradient, got {got}. Return the mean loss.")
+
+
+def _optimizer(parameters: list[nn.Parameter], options: Training) -> torch.optim.AdamW:
+    groups = [
+        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": options.weight_decay},
+        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW([g for g in groups if g["params"]], lr=options.learning_rate, fused=True)
+
+
+def _tensors(model: nn.Module) -> dict[str, Tensor]:
+    return {key: value for key, value in model.state_dict().items() if isinstance(value, Tensor)}
+
+
+def _copy(model: nn.Module) -> dict[str, Tensor]:
+    return {key: value.detach().clone() for key, value in _tensors(model).items()}
+
+
+def _restore(model: nn.Module, values: Mapping[str, Tensor]) -> None:
+    present = _tensors(model)
+    _fill(list(present.values()), [values[key] for key in present])
+
+
+@torch.no_grad()
+def _fill(targets: Sequence[Tensor], sources: Sequence[Tensor]) -> None:
+    for target, source in zip(targets, sources, strict=False):
+        target.copy_(source)
+
+
+def _as_json(value: Any) -> Any:
+    """An option as JSON can hold it, the same in every process."""
+
+    def other(part: Any) -> Any:
+        if isinstance(part, (set, frozenset)):
+            return sorted(map(repr, part))
+        return part.tolist() if hasattr(part, "tolist") else re.sub(" at 0x[0-9a-fA-F]+", "", repr(part))
+
+    try:
+        return json.loads(json.dumps(value, default=other, allow_nan=False))
+    except (TypeError, ValueError):
+        return other(value)
+
+
+def _check_same(folder: Path, old: Any, new: dict[str, Any]) -> None:
+    """Refuse to continue what was another run, with every difference named."""
+    differences = []
+    for part, values in new.items():
+        before = old.get(part) if isinstance(old, dict) else None
+        before = before if isinstance(before, dict) else {}
+        pairs = {key: (before.get(key, "absent"), values.get(key, "absent")) for key in {**before, **values}}
+        label = "" if part == "options" else f"{part}: "
+        differences += [f"{label}{key} was {a!r}, now {b!r}" for key, (a, b) in pairs.items() if a != b]
+    if differences:
+        more = f"; and {len(differences) - 8} more" if len(differences) > 8 else ""
+        raise OptionError(
+            f"the checkpoint in {folder} belongs to another run: {'; '.join(differences[:8])}{more}. "
+            "Give what it was started with, or train anew without resume."
+        )

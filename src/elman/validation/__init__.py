@@ -1,0 +1,1 @@
+"""Checks that every floor above uses: option values, plain values."""

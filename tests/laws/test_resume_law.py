@@ -1,0 +1,180 @@
+"""A run that was broken off and resumed ends in the weights of the unbroken one, whatever changes while it goes on."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import elman
+from elman.ops.functional import info
+from elman.tasks.base import task as base
+from elman.training import loop as train
+from table import TASKS
+
+ROWS = 56  # enough for a validation part
+TEXTS = [f"{('good', 'fine', 'warm')[i % 3]} film {i % 5} {('bad', 'dull')[i % 2]}" for i in range(ROWS)]
+LABELS = ["+" if i % 3 else "-" for i in range(ROWS)]
+WORDS = [text.split() for text in TEXTS]
+TAGS = [["B-x" if word == "film" else "O" for word in words] for words in WORDS]
+NUMBERS = [float(i % 7) for i in range(ROWS)]
+WAVES = [np.sin(np.arange(40)[:, None] * (1 + i % 3) / 4 + np.arange(2)) for i in range(ROWS)]
+SERIES = {
+    "unique_id": np.repeat(["a", "b"], 40),
+    "ds": np.tile(np.arange(40), 2),
+    "y": np.sin(np.arange(80) / 3) + np.repeat([1.0, 3.0], 40),
+}
+#: What every run has: dropout, a moving average, warm-up, decay, patience.
+ALL: dict[str, Any] = {
+    "hidden": 3, "epochs": 4, "dropout": 0.4, "average": 0.9, "warmup": 0.5, "patience": 2, "verbose": False,
+}  # fmt: skip
+FEW = {"batch_sequences": 16}
+
+
+def frame() -> Any:
+    import polars as pl
+
+    return pl.DataFrame(SERIES)
+
+
+#: Every task with all that draws, counts or carries something in its training: class, options, what fit takes.
+RUNS: dict[str, tuple[type[Any], dict[str, Any], tuple[Any, ...]]] = {
+    "classify": (elman.Classifier, {**FEW, "embed": 3, "symbol_dropout": 0.3, "head_dropout": 0.3}, (TEXTS, LABELS)),
+    "classify signals": (elman.Classifier, {**FEW, "channels": [3], "longest": 20.0}, (WAVES, LABELS)),
+    "classify pretrained": (
+        elman.Classifier, {**FEW, "embed": 3, "pretrain": TEXTS * 2, "pretrain_epochs": 3}, (TEXTS, LABELS),
+    ),
+    "regress": (elman.Regressor, {**FEW, "embed": 3, "symbol_dropout": 0.3}, (TEXTS, NUMBERS)),
+    "regress every step": (
+        elman.Regressor, {**FEW, "every_step": True, "tbptt": 7}, (WAVES, [wave[:, 0] for wave in WAVES]),
+    ),
+    "multitask": (elman.Multitask, {**FEW, "embed": 3}, (TEXTS, {"a": LABELS, "b": NUMBERS})),
+    "forecast": (elman.Forecaster, {"horizon": 2, "season": 4, "members": 2}, (frame,)),
+    "forecast recursive": (elman.Forecaster, {"horizon": 2, "season": 4, "recursive": True, "paths": 5}, (frame,)),
+    "tag": (elman.Tagger, {**FEW, "embed": 3, "characters": 2, "members": 2, "symbol_dropout": 0.3}, (WORDS, TAGS)),
+    "generate": (
+        elman.Generator,
+        {"embed": 3, "tbptt": 5, "strand": 9, "batch_sequences": 4, "input_dropout": 0.2, "weight_drop": 0.3,
+         "recurrent_dropout": 0.2, "zoneout": 0.1, "activation": 1.0, "change": 1.0},
+        (TEXTS,),
+    ),
+    "transcribe": (
+        elman.Transcriber, {**FEW, "channels": [3], "stride": 2, "speed": 0.2, "band_holes": 1}, (WAVES, LABELS),
+    ),
+    "translate": (
+        elman.Translator, {**FEW, "embed": 3, "sampling": 0.9, "symbol_dropout": 0.2, "target_unit": "words"},
+        (TEXTS, [text.upper() for text in TEXTS]),
+    ),
+}  # fmt: skip
+if info()["bfloat16"]:
+    RUNS["classify in bfloat16"] = (elman.Classifier, {**FEW, "embed": 3, "precision": "bfloat16"}, (TEXTS, LABELS))
+
+
+def fitted(name: str, seed: int | None = 5, **where: Any) -> Any:
+    kind, options, given = RUNS[name]
+    data = [part() if callable(part) else part for part in given]
+    return kind(**{**ALL, **options, "seed": seed}).fit(*data, **where)
+
+
+@functools.cache
+def whole(name: str) -> Any:
+    return fitted(name)
+
+
+def state(model: Any) -> dict[str, Any]:
+    """All that training decides: weights, curve, scores, and what a task learns beside its network."""
+    curve = [{k: v for k, v in epoch.items() if "second" not in k} for epoch in model.history_.to_json()["records"]]
+    config = {k: v for k, v in model._config().items() if k != "history"}
+    return {"tensors": {**model.network_.state_dict(), **model._tensors()}, "curve": curve, "config": config}
+
+
+def assert_same(one: Any, other: Any) -> None:
+    a, b = state(one), state(other)
+    assert a["curve"] == b["curve"]
+    assert a["tensors"].keys() == b["tensors"].keys()
+    assert [key for key, value in a["tensors"].items() if not torch.equal(value, b["tensors"][key])] == []
+    assert a["config"] == b["config"]
+    assert one.metrics_ == other.metrics_
+
+
+class DiedError(Exception):
+    """In place of a kill."""
+
+
+def broken_off(patch: pytest.MonkeyPatch, error: BaseException, after: int) -> None:
+    """Lets the second batch after so many checkpoints of whole epochs fail."""
+    real, run = train._Run._one_batch, {"epochs": 0, "batches": 0}
+    write = train._Run._write
+
+    def writes(self: Any) -> None:
+        write(self)
+        run["epochs"] += 1
+        run["batches"] = 0
+
+    def learns(self: Any, *args: Any) -> Any:
+        run["batches"] += 1
+        if run["epochs"] == after and run["batches"] == 2:
+            raise error
+        return real(self, *args)
+
+    patch.setattr(train._Run, "_write", writes)
+    patch.setattr(train._Run, "_one_batch", learns)
+
+
+def test_every_task_is_here() -> None:
+    assert {kind.task for kind, _, _ in RUNS.values()} == set(TASKS)
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_a_killed_run_resumes_to_the_weights_of_the_unbroken_one(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        broken_off(patch, DiedError(), after=2)
+        with pytest.raises(DiedError):
+            fitted(name, out=tmp_path / "run")
+    assert_same(fitted(name, out=tmp_path / "run", resume=True), whole(name))
+
+
+@pytest.mark.parametrize("name", ["translate", "generate", "tag", "forecast"])
+def test_a_run_stopped_by_hand_resumes_to_the_weights_of_the_unbroken_one(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        broken_off(patch, KeyboardInterrupt(), after=1)
+        stopped = fitted(name, out=tmp_path / "run")
+    assert stopped.history_.interrupted
+    assert_same(fitted(name, out=tmp_path / "run", resume=True), whole(name))
+
+
+def test_without_a_seed_a_run_goes_on_with_the_part_held_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a run drew for itself is in its checkpoint; sequences of one length would not show the difference."""
+    held: list[list[int]] = []
+    real = base.held_out
+
+    def drawn(*args: Any) -> Any:
+        rest = real(*args)
+        held.append(rest.tolist())
+        return rest
+
+    monkeypatch.setattr("elman.tasks.classify.estimator.held_out", drawn)
+    with monkeypatch.context() as patch:
+        broken_off(patch, KeyboardInterrupt(), after=2)
+        stopped = fitted("classify", seed=None, out=tmp_path / "run")
+    resumed = fitted("classify", seed=None, out=tmp_path / "run", resume=True)
+    fitted("classify", seed=None)
+    assert held[0] == held[1] != held[2]
+    assert [epoch.loss for epoch in resumed.history_][:2] == [epoch.loss for epoch in stopped.history_][:2]
+    assert resumed.seed is None
+
+
+def test_a_run_resumes_again_and_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for _ in range(3):
+        with monkeypatch.context() as patch:
+            broken_off(patch, KeyboardInterrupt(), after=1)
+            fitted("translate", out=tmp_path / "run", resume=True)
+    assert_same(fitted("translate", out=tmp_path / "run", resume=True), whole("translate"))
