@@ -164,7 +164,7 @@ def _model(kind: str) -> Any:
     from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence
 
     import elman
-    from elman.features.base import Embedding
+    from elman.layers.embedding import Embedding
     from elman.layers.linear import StepDropout
 
     def layer(inputs: int, hidden: int) -> Any:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from elman.decoding.beam_search import beam_search
 from elman.errors import OptionError
-from elman.training.tbptt import State
+from elman.ops.state import State
 
 END = 3
 

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from elman.errors import OptionError
-from elman.features.base import Embedding
+from elman.layers.embedding import Embedding
 from elman.ragged import Ragged
 
 

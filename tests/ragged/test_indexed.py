@@ -13,7 +13,7 @@ from torch import Tensor
 from agree import distance, same_bits
 from elman.errors import ShapeError
 from elman.features import base
-from elman.features.base import Embedding
+from elman.layers.embedding import Embedding
 from elman.layers.encoder import Encoder, precisions
 from elman.ops import functional as ops
 from elman.ragged import Ragged

@@ -18,9 +18,9 @@ from elman.errors import DataError, OptionError, TrainingError
 from elman.layers.encoder import Encoder
 from elman.layers.linear import Linear
 from elman.ragged import Ragged
+from elman.ragged.chunks import Piece
 from elman.tasks import Classifier
 from elman.training import loop as train
-from elman.training.batching import Piece
 from elman.training.loop import Training
 from elman.training.tbptt import StepLoss
 from table import CELLS

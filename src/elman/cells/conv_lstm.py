@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from elman.cells.base import Along, Cell, State, draw_gates, run_in_pieces
 from elman.cells.lstm import LSTMState
 from elman.errors import OptionError, ShapeError
-from elman.layers.convolution import convolve, neighbours
 from elman.ops import functional as ops
+from elman.ops.convolution import convolve, neighbours
 
 
 class ConvLSTM(Cell):

@@ -21,8 +21,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from elman.errors import OptionError
-from elman.features.base import is_number, shown
-from elman.training.tbptt import State, taken
+from elman.ops.state import State, taken
+from elman.validation.messages import shown
+from elman.validation.options import is_number
 
 __all__ = ["MOST_BEAM", "Found", "beam_search", "check_beam"]
 

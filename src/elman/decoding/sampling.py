@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from elman.errors import OptionError
-from elman.features.base import is_number, shown
+from elman.validation.messages import shown
+from elman.validation.options import is_number
 
 __all__ = ["Sampling"]
 

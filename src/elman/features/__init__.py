@@ -14,7 +14,7 @@ from torch import Tensor
 
 from elman.errors import DataError
 from elman.features.audio import Sound, is_pair
-from elman.features.base import Feature, is_frame, is_missing, seen
+from elman.features.base import Feature
 from elman.features.category import Category
 from elman.features.chords import Chords
 from elman.features.columns import Columns, Inputs, symbolic
@@ -27,6 +27,8 @@ from elman.features.static import Static
 from elman.features.text import Text
 from elman.features.tokens import Tokens
 from elman.features.words import Words
+from elman.validation.columns import is_frame, is_missing
+from elman.validation.messages import seen
 from elman.validation.plain_values import plain_value
 
 __all__ = [

@@ -9,9 +9,11 @@ import torch
 from torch import Tensor
 
 from elman.errors import DataError
-from elman.features.base import is_frame, is_missing, listed, of_categories, seen
 from elman.features.containers import by_name, is_table
+from elman.features.lists import listed
 from elman.ragged import Ragged
+from elman.validation.columns import is_frame, is_missing, of_categories
+from elman.validation.messages import seen
 
 __all__ = ["Array", "number_table", "place", "read", "read_one", "read_table"]
 

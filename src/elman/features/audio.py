@@ -16,22 +16,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from elman.errors import DataError, ModelFileError, OptionError
-from elman.features.base import (
-    LARGEST_SCALED,
-    Feature,
-    checked,
-    is_missing,
-    is_number,
-    is_whole,
-    listed,
-    of_lengths,
-    seen,
-    shown,
-)
+from elman.features.base import LARGEST_SCALED, Feature, checked, of_lengths
+from elman.features.lists import listed
 from elman.features.numbers import Values
 from elman.io.audio import RATES, Resampled, full_scale, rate_of, read_wave, resample
 from elman.ops import functional as ops
 from elman.ragged import Ragged
+from elman.validation.columns import is_missing
+from elman.validation.messages import seen, shown
+from elman.validation.options import is_number, is_whole
 from elman.validation.plain_values import plain_value
 
 __all__ = ["Sound", "is_pair", "mel_bands"]

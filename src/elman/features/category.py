@@ -10,8 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from elman.errors import DataError, ModelFileError, OptionError
-from elman.features.base import check_whole, checked, is_missing, listed, seen
+from elman.features.base import check_whole, checked
+from elman.features.lists import listed
 from elman.features.static import Static
+from elman.validation.columns import is_missing
+from elman.validation.messages import seen
 from elman.validation.plain_values import plain_value
 
 __all__ = ["Category", "CategoryRow"]

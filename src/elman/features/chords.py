@@ -17,8 +17,11 @@ import torch
 from torch import Tensor
 
 from elman.errors import DataError, ModelFileError, OptionError
-from elman.features.base import UNKNOWN, Embedding, Feature, checked, listed, of_lengths, seen
+from elman.features.base import UNKNOWN, Feature, checked, of_lengths
+from elman.features.lists import listed
+from elman.layers.embedding import Embedding
 from elman.ragged import Ragged
+from elman.validation.messages import seen
 
 __all__ = ["MARK", "NOTES", "Chords", "below", "transposed"]
 

@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from elman.errors import DataError, ModelFileError, OptionError
-from elman.features.base import Feature, is_missing, listed
+from elman.features.base import Feature
 from elman.features.category import Category
 from elman.features.kinds import STATIC
+from elman.features.lists import listed
 from elman.features.missing_values import floats
 from elman.features.multi_input import Bundle
 from elman.features.number import Number
@@ -28,6 +29,7 @@ from elman.features.text import Text
 from elman.features.tokens import Tokens
 from elman.features.words import Words
 from elman.ragged import Ragged
+from elman.validation.columns import is_missing
 
 __all__ = ["Columns", "Group", "Inputs", "symbolic", "symbolic_parts"]
 

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from elman.errors import DataError
-from elman.features.base import check_rows, is_frame, is_missing, listed
+from elman.features.lists import check_rows, listed
 from elman.ragged import Ragged
+from elman.validation.columns import is_frame, is_missing
 
 __all__ = ["by_name", "column_named", "column_of", "few", "is_sparse", "is_table", "name_of", "nearest"]
 

@@ -12,11 +12,14 @@ import torch
 from torch import Tensor, nn
 
 from elman.errors import DataError, ModelFileError, OptionError
-from elman.features.base import LARGEST_SCALED, Feature, checked, is_missing, listed, of_lengths, seen, shown
+from elman.features.base import LARGEST_SCALED, Feature, checked, of_lengths
+from elman.features.lists import listed
 from elman.features.missing_values import center_and_spread
-from elman.layers.convolution import convolve, neighbours
 from elman.layers.linear import Linear
+from elman.ops.convolution import convolve, neighbours
 from elman.ragged import Ragged
+from elman.validation.columns import is_missing
+from elman.validation.messages import seen, shown
 
 __all__ = ["Images"]
 

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from elman.errors import DataError
-from elman.features.base import is_missing, seen
+from elman.validation.columns import is_missing
+from elman.validation.messages import seen
 
 __all__ = ["floats"]
 

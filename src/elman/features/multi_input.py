@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from elman.ragged import Ragged
-from elman.training.batching import Piece
+from elman.ragged.chunks import Piece
 
 __all__ = ["Bundle", "cut", "groups_of"]
 

@@ -11,9 +11,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from elman.errors import DataError, ModelFileError, OptionError
-from elman.features.base import LARGEST_SCALED, checked, is_missing, listed, seen
+from elman.features.base import LARGEST_SCALED, checked
+from elman.features.lists import listed
 from elman.features.missing_values import center_and_spread
 from elman.features.static import Static
+from elman.validation.columns import is_missing
+from elman.validation.messages import seen
 
 __all__ = ["Number"]
 

@@ -11,11 +11,13 @@ from torch import Tensor, nn
 
 from elman.errors import DataError, ModelFileError, OptionError
 from elman.features.arrays import Array, place, read, read_one
-from elman.features.base import LARGEST, LARGEST_SCALED, Feature, checked, is_among, is_number, is_whole, shown
+from elman.features.base import LARGEST_SCALED, Feature, checked
 from elman.features.imputation import AHEAD, FILLS, STILL, Carried, ages, filled
 from elman.features.outliers import RULES, beyond, check_finite, hampel, treated
 from elman.features.resampling import Clocked, resampled, taken_out
 from elman.ragged import Ragged
+from elman.validation.messages import shown
+from elman.validation.options import LARGEST, is_among, is_number, is_whole
 
 __all__ = ["BLOCKS", "Numbers"]
 

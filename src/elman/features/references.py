@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from elman.errors import DataError
-from elman.features.base import shown
 from elman.io.audio import shown_path
+from elman.validation.messages import shown
 
 __all__ = ["are_sound_names", "check_no_lists", "kind_of_texts"]
 

@@ -13,25 +13,14 @@ from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, tr
 from torch import Tensor
 
 from elman.errors import DataError, ModelFileError, OptionError
-from elman.features.base import (
-    ALPHABET,
-    UNKNOWN,
-    Embedding,
-    Feature,
-    check_whole,
-    checked,
-    grouped,
-    is_missing,
-    least_count,
-    listed,
-    of_lengths,
-    seen,
-    shown,
-    vocabulary_problems,
-    warn_if_unknown,
-)
+from elman.features.base import ALPHABET, UNKNOWN, Feature, check_whole, checked, of_lengths
+from elman.features.lists import listed
 from elman.features.unicode import GAP, HIDDEN, UNSPACED, UNSPACED_RANGES
+from elman.features.vocabulary import least_count, vocabulary_problems, warn_if_unknown
+from elman.layers.embedding import Embedding
 from elman.ragged import Ragged
+from elman.validation.columns import is_missing
+from elman.validation.messages import grouped, seen, shown
 from elman.validation.plain_values import plain_text
 
 __all__ = ["Text"]

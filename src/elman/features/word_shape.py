@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from elman.errors import ModelFileError
-from elman.features.base import shown
+from elman.validation.messages import shown
 
 __all__ = ["FILE", "KINDS", "Looks", "looks", "shape"]
 

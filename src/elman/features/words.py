@@ -12,15 +12,18 @@ import torch
 from torch import Tensor, nn
 
 from elman.errors import DataError, ModelFileError, OptionError
-from elman.features.base import SIZE, Embedding, Feature, checked, grouped, is_number, is_whole, of_lengths, shown
+from elman.features.base import Feature, checked, of_lengths
 from elman.features.tokens import Tokens, _sequences
 from elman.features.unicode import canonical
 from elman.features.word_chars import Spelled
 from elman.features.word_shape import FILE as LOOKS
 from elman.features.word_shape import KINDS, Looks, kind
+from elman.layers.embedding import Embedding
 from elman.layers.encoder import Encoder
 from elman.layers.linear import StepDropout
 from elman.ragged import Ragged
+from elman.validation.messages import grouped, shown
+from elman.validation.options import SIZE, is_number, is_whole
 
 __all__ = ["WordReader", "Words"]
 

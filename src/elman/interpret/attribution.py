@@ -32,13 +32,15 @@ from torch import Tensor, nn
 from elman.errors import DataError
 from elman.evaluation import plots as pictures
 from elman.features import Columns
-from elman.features.base import Embedding, Feature, shown
+from elman.features.base import Feature
 from elman.features.category import CategoryRow
 from elman.features.multi_input import Bundle
 from elman.features.numbers import Numbers
 from elman.features.words import WordReader
+from elman.layers.embedding import Embedding
 from elman.ragged import Ragged
 from elman.training.batching import batches
+from elman.validation.messages import shown
 
 __all__ = ["Explanation", "OfColumn", "Part", "Question", "Saliency", "explain", "parts_of"]
 

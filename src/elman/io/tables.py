@@ -23,10 +23,10 @@ import numpy as np
 import polars as pl
 
 from elman.errors import DataError, OptionError
-from elman.features.base import shown
 from elman.io.atomic_write import write_file
 from elman.io.conll import answered_conll, read_conll
 from elman.ops.forks import refuse_without_threads
+from elman.validation.messages import shown
 
 __all__ = [
     "KINDS",

@@ -12,7 +12,6 @@ import os
 from typing import Any
 
 from elman.errors import ModelFileError
-from elman.features.base import shown
 from elman.io import model_folder as store
 from elman.tasks.base.task import Task
 from elman.tasks.classify.estimator import Classifier
@@ -23,6 +22,7 @@ from elman.tasks.regress.estimator import Regressor
 from elman.tasks.tag.estimator import Tagger
 from elman.tasks.transcribe.estimator import Transcriber
 from elman.tasks.translate.estimator import Translator
+from elman.validation.messages import shown
 
 __all__ = [
     "TASKS",

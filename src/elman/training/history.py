@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Self, overload
 
 from elman.errors import ModelFileError
-from elman.features.base import shown
+from elman.validation.messages import shown
 
 __all__ = ["LOWER_IS_BETTER", "Epoch", "History", "lower_is_better"]
 

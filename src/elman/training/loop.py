@@ -39,12 +39,15 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from elman.errors import DataError, ModelFileError, OptionError, ShapeError, TrainingError
-from elman.features.base import LARGEST, is_among, shown
 from elman.io import model_folder as store
-from elman.training.batching import Piece, checked_lengths, pieces
+from elman.ops.state import State, detached, goes_on, taken
+from elman.ragged.chunks import Piece
+from elman.training.batching import checked_lengths, pieces
 from elman.training.history import Epoch, History
 from elman.training.progress import Silence, note, progress
-from elman.training.tbptt import State, StepLoss, detached, goes_on, taken
+from elman.training.tbptt import StepLoss
+from elman.validation.messages import shown
+from elman.validation.options import LARGEST, is_among
 
 __all__ = ["Epoch", "History", "StepLoss", "Training", "train"]
 

@@ -1,15 +1,18 @@
 """What is wrong with an option, as sentences without a full stop: none where it is right."""
 
 import difflib
+import math
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
 
-from elman.cells import CELLS
-from elman.features.base import LARGEST, SIZE, is_number, is_whole, shown
+from elman.validation.messages import shown
 
-__all__ = ["LAYERS", "SIZE", "choice", "is_number", "is_whole", "reads_symbols", "share", "whole", "widths"]
+__all__ = ["LARGEST", "LAYERS", "SIZE", "choice", "is_among", "is_number", "is_whole", "share", "whole", "widths"]
 
+LARGEST = (1 << 63) - 1  # whole number that 64 bits hold
+SIZE = 1 << 20  # units of a layer, numbers of a vector: more than any memory has weights for
 LAYERS = 1000  # of a network, at most
 
 
@@ -26,19 +29,6 @@ def whole(options: object, name: str, least: int = 1, most: int = LARGEST) -> li
     if is_whole(value, least, value if isinstance(value, int) else most):
         return [f"{name} = {shown(value)} must be {'below 2**63' if most == LARGEST else f'at most {most}'}"]
     return [f"{name} = {shown(value)} must be a whole number of at least {least}"]
-
-
-def reads_symbols(options: Any) -> list[str]:
-    """A sentence unless the cell reads vectors of any numbers, as symbols have; for tasks that read nothing else.
-
-    >>> from types import SimpleNamespace
-    >>> reads_symbols(SimpleNamespace(cell="conv_lstm"))
-    ["cell = 'conv_lstm' reads no symbols but images; take lstm, gru, rnn, min_gru ..."]
-    """
-    cell = CELLS.get(options.cell) if isinstance(options.cell, str) else None
-    if cell is None or cell.reads == "vectors":
-        return []
-    return [f"cell = {options.cell!r} reads no symbols but {cell.reads}; take lstm, gru, rnn, min_gru ..."]
 
 
 def widths(options: object, name: str) -> list[str]:
@@ -83,3 +73,37 @@ def choice(options: object, name: str, choices: tuple[str, ...]) -> list[str]:
     close = difflib.get_close_matches(value, choices, 1) if isinstance(value, str) else []
     hint = f" (did you mean {close[0]!r}?)" if close else ""
     return [f"{name} = {shown(value)} must be one of {', '.join(choices)}{hint}"]
+
+
+def is_whole(value: Any, least: int = 1, most: int = LARGEST) -> bool:
+    """Whether it is a whole number of at least `least`, and one that 64 bits hold; True and False are none.
+
+    >>> is_whole(1), is_whole(0), is_whole(True), is_whole(1.0)
+    (True, False, False, False)
+    """
+    return isinstance(value, int | np.integer) and not isinstance(value, bool) and bool(least <= value <= most)
+
+
+def is_among(value: Any, words: Collection[str]) -> bool:
+    """Whether it is a text and one of these.
+
+    >>> is_among("gru", {"gru": 1}), is_among(["gru"], {"gru": 1})
+    (True, False)
+    """
+    return isinstance(value, str) and value in words
+
+
+def is_number(value: Any, least: float = -math.inf, most: float = math.inf) -> bool:
+    """Whether it is a finite number from `least` to `most`; True and False are none.
+
+    >>> is_number(1.5), is_number(-1, 0), is_number(10**400), is_number("1")
+    (True, False, False, False)
+    """
+    if isinstance(value, bool | np.bool_ | complex | np.complexfloating) or not isinstance(
+        value, int | float | np.number
+    ):
+        return False
+    try:
+        return math.isfinite(float(value)) and bool(least <= value <= most)
+    except OverflowError:  # a whole number beyond every float
+        return False

@@ -16,9 +16,9 @@ from elman.cells import CELLS
 from elman.errors import DataError, OptionError
 from elman.features import FEATURES, Columns, Feature, Images, Inputs, Numbers, Sound, infer
 from elman.features.arrays import number_table, read_table
-from elman.features.base import is_among, is_unordered, listed, shown
 from elman.features.containers import by_name, column_named, column_of, few, is_sparse, name_of, nearest
 from elman.features.kinds import KINDS, kinds_of
+from elman.features.lists import is_unordered, listed
 from elman.features.multi_input import Bundle
 from elman.features.numbers import BLOCKS
 from elman.io import model_folder as store
@@ -26,7 +26,8 @@ from elman.layers.convolution import Convolution
 from elman.layers.linear import POOLS
 from elman.ragged import Ragged
 from elman.tasks.base.task import Task
-from elman.validation.options import LAYERS, SIZE, choice, is_whole, share, whole, widths
+from elman.validation.messages import shown
+from elman.validation.options import LAYERS, SIZE, choice, is_among, is_whole, share, whole, widths
 
 __all__ = ["ColumnTask", "check_column", "check_names", "check_table", "count", "no_column"]
 

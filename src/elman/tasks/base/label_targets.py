@@ -14,7 +14,8 @@ from sklearn.exceptions import DataConversionWarning
 from torch import Tensor
 
 from elman.errors import DataError
-from elman.features.base import is_frame, is_missing, seen, shown
+from elman.validation.columns import is_frame, is_missing
+from elman.validation.messages import seen, shown
 from elman.validation.plain_values import broken_at, plain_value
 
 __all__ = [

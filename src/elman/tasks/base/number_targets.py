@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from elman.errors import DataError
-from elman.features.base import is_frame, listed, seen
+from elman.features.lists import listed
 from elman.features.missing_values import floats
 from elman.ragged import Ragged
+from elman.validation.columns import is_frame
+from elman.validation.messages import seen
 
 __all__ = ["NumberTargets", "number_targets"]
 

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from elman.errors import DataError, OptionError, TrainingError
 from elman.features import Category, Columns
-from elman.features.base import is_missing
 from elman.features.containers import few, nearest
 from elman.features.references import are_sound_names
 from elman.io.tables import Table
+from elman.validation.columns import is_missing
 
 if TYPE_CHECKING:
     import polars as pl

@@ -19,11 +19,13 @@ from torch import Tensor
 
 from elman.errors import DataError
 from elman.evaluation import metrics
-from elman.features.base import is_missing, listed, of_categories, shown
+from elman.features.lists import listed
 from elman.features.missing_values import center_and_spread
 from elman.layers.losses import cross_entropy, distance
 from elman.tasks.base.label_targets import coded_labels, plain_labels, restored_classes
 from elman.tasks.base.number_targets import number_targets
+from elman.validation.columns import is_missing, of_categories
+from elman.validation.messages import shown
 from elman.validation.plain_values import plain_value
 
 __all__ = ["TARGETS", "LabelTarget", "NumberTarget", "Target", "looks_like"]

@@ -25,7 +25,7 @@ from torch import Tensor
 from elman.cells import CELLS
 from elman.errors import ModelFileError, OptionError
 from elman.evaluation import tables as report
-from elman.features.base import Feature, is_among, shown
+from elman.features.base import Feature
 from elman.interpret.attribution import Explanation, Question, explain
 from elman.interpret.diagnose import Probe, diagnose
 from elman.interpret.diagnosis import Diagnosis
@@ -38,7 +38,8 @@ from elman.tasks.base.table_adapter import OnTables
 from elman.training.history import History
 from elman.training.loop import StepLoss, Training, train
 from elman.training.progress import note
-from elman.validation.options import LAYERS, choice, is_number, is_whole, share, whole, widths
+from elman.validation.messages import shown
+from elman.validation.options import LAYERS, choice, is_among, is_number, is_whole, share, whole, widths
 from elman.validation.plain_values import printable
 
 __all__ = ["LEAST", "Task", "held_out"]

@@ -38,7 +38,6 @@ from torch.nn import functional
 from elman.errors import DataError, OptionError
 from elman.evaluation import metrics
 from elman.features import Columns, Feature, Numbers, Sound, symbolic
-from elman.features.base import shown
 from elman.features.columns import symbolic_parts
 from elman.features.multi_input import Bundle
 from elman.interpret.attribution import Question, parts_of
@@ -60,6 +59,7 @@ from elman.tasks.classify.table import LabelRows
 from elman.tasks.pretrain.pretrainer import Pretrains
 from elman.training.fit_checks import warn_if_network_idle, warn_if_one_answer
 from elman.training.history import History
+from elman.validation.messages import shown
 from elman.validation.options import is_number, is_whole, share
 from elman.validation.plain_values import plain_value
 

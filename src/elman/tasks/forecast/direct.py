@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from elman.errors import DataError, OptionError
-from elman.features.base import shown
+from elman.ops.state import mapped
 from elman.ragged import Ragged
 from elman.tasks.base.finite import finite
 from elman.tasks.base.fitted import by_learnt_options
@@ -30,7 +30,7 @@ from elman.tasks.forecast.data.windows import MOST_BYTES, Readings, trimmed
 from elman.tasks.forecast.network import Members, Sizes
 from elman.tasks.forecast.paths import GRID
 from elman.tasks.forecast.state import Known
-from elman.training.tbptt import mapped
+from elman.validation.messages import shown
 from elman.validation.options import is_whole
 
 __all__ = ["Answers", "levels_of", "names_of"]

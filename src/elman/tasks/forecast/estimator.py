@@ -29,7 +29,6 @@ from torch import Tensor
 from elman.cells import CELLS
 from elman.errors import DataError, OptionError
 from elman.evaluation.metrics import mase, smape
-from elman.features.base import is_among, shown
 from elman.interpret.diagnose import Probe
 from elman.layers.losses import pinball
 from elman.tasks.base.session import Session
@@ -45,7 +44,8 @@ from elman.tasks.forecast.direct import levels_of, names_of
 from elman.tasks.forecast.storage import MOST, MOST_DRAWN, Stored
 from elman.tasks.forecast.table import SeriesRows
 from elman.training.loop import History, train
-from elman.validation.options import is_number, is_whole, whole
+from elman.validation.messages import shown
+from elman.validation.options import is_among, is_number, is_whole, whole
 
 __all__ = ["Forecaster"]
 

@@ -30,10 +30,10 @@ from torch import Tensor, nn
 
 from elman.layers.encoder import Encoder
 from elman.layers.linear import Linear
+from elman.ops.state import State, mapped
 from elman.ragged import Ragged
 from elman.tasks.forecast.data.windows import Readings
 from elman.training.batching import batches
-from elman.training.tbptt import State, mapped
 
 __all__ = ["Categories", "Experts", "Members", "Sizes"]
 

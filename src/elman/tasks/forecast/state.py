@@ -11,11 +11,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from elman.ops.state import mapped
 from elman.tasks.base.session import flat, nested
 from elman.tasks.forecast.data.covariates import Covariates, Table
 from elman.tasks.forecast.data.scaling import Shape, Tail
 from elman.tasks.forecast.network import Members
-from elman.training.tbptt import mapped
 
 __all__ = ["Known"]
 

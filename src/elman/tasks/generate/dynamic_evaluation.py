@@ -13,10 +13,11 @@ import torch
 from torch import Tensor
 
 from elman.lm.chunks import Strands
+from elman.ops.state import State, detached, goes_on
 from elman.ragged import Ragged
+from elman.ragged.chunks import Piece
 from elman.tasks.generate.network import LanguageNetwork
-from elman.training.batching import Piece, pieces
-from elman.training.tbptt import State, detached, goes_on
+from elman.training.batching import pieces
 
 __all__ = ["adapted"]
 

@@ -25,11 +25,12 @@ from torch import Tensor
 
 from elman.cells import CELLS
 from elman.cells.base import Recurrent
+from elman.cells.compatibility import reads_symbols
 from elman.errors import DataError
 from elman.features import Chords, Feature, Text, Tokens, infer
-from elman.features.base import listed, shown
 from elman.features.chords import transposed
 from elman.features.containers import by_name, column_of
+from elman.features.lists import listed
 from elman.interpret.diagnose import Probe
 from elman.io import model_folder as store
 from elman.lm.chunks import Strands, strands
@@ -47,7 +48,8 @@ from elman.tasks.generate.network import LanguageLoss, LanguageNetwork, surprise
 from elman.tasks.generate.session import Listener
 from elman.tasks.generate.table import GenerateRows
 from elman.training.history import History
-from elman.validation.options import SIZE, choice, is_number, is_whole, reads_symbols, share, whole
+from elman.validation.messages import shown
+from elman.validation.options import SIZE, choice, is_number, is_whole, share, whole
 
 __all__ = ["Generator"]
 

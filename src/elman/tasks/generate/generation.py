@@ -14,7 +14,6 @@ from torch import Tensor
 from elman.decoding.sampling import Sampling
 from elman.errors import OptionError
 from elman.features import Chords, Feature, Text
-from elman.features.base import shown
 from elman.features.chords import below
 from elman.features.unicode import composed
 from elman.lm.interpolation import Mixture
@@ -22,6 +21,7 @@ from elman.tasks.base.finite import finite
 from elman.tasks.base.fitted import by_learnt_options
 from elman.tasks.generate.constraints import END
 from elman.tasks.generate.network import LanguageNetwork
+from elman.validation.messages import shown
 from elman.validation.options import is_whole
 from elman.validation.plain_values import plain_text, plain_value
 

@@ -25,14 +25,16 @@ from torch.func import functional_call
 from torch.nn import functional
 
 from elman.errors import OptionError
-from elman.features.base import Embedding
+from elman.layers.embedding import Embedding
 from elman.layers.encoder import Encoder
 from elman.layers.linear import Linear, StepDropout
 from elman.lm.chunks import Strands
 from elman.ops import functional as ops
+from elman.ops.state import State, goes_on
 from elman.ragged import Ragged
-from elman.training.batching import Piece, pieces
-from elman.training.tbptt import State, StepLoss, goes_on
+from elman.ragged.chunks import Piece
+from elman.training.batching import pieces
+from elman.training.tbptt import StepLoss
 
 __all__ = ["LanguageLoss", "LanguageNetwork", "surprises"]
 

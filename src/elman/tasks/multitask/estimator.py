@@ -21,7 +21,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from elman.errors import DataError, OptionError
-from elman.features.base import shown
 from elman.features.containers import by_name, column_named
 from elman.interpret.attribution import Question, parts_of
 from elman.interpret.diagnose import Probe
@@ -36,6 +35,7 @@ from elman.tasks.base.task import held_out
 from elman.tasks.multitask.table import TargetRows
 from elman.training.fit_checks import warn_if_constant, warn_if_one_answer
 from elman.training.history import History
+from elman.validation.messages import shown
 from elman.validation.options import choice, is_number
 
 __all__ = ["Multitask"]

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from elman.features.base import Embedding
+from elman.layers.embedding import Embedding
 from elman.layers.encoder import Encoder
 from elman.layers.linear import Linear, StepDropout
 from elman.layers.sampled_softmax import Sampler, surprise

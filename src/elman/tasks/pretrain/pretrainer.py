@@ -24,8 +24,8 @@ from numpy.typing import NDArray
 
 from elman.errors import DataError, OptionError
 from elman.features import Columns, Feature, Text, Tokens, infer
-from elman.features.base import listed, shown
 from elman.features.containers import by_name, column_of
+from elman.features.lists import listed
 from elman.features.multi_input import Bundle
 from elman.io import model_folder as store
 from elman.io.tables import is_text, read_table
@@ -36,6 +36,7 @@ from elman.tasks.base.inputs import ColumnTask, _take, check_column
 from elman.tasks.generate.estimator import Generator
 from elman.tasks.pretrain.objective import Foreteller, learn
 from elman.training.loop import Training
+from elman.validation.messages import shown
 from elman.validation.options import is_whole, whole
 
 __all__ = ["Pretrains"]

@@ -22,13 +22,14 @@ from torch import Tensor
 
 from elman.errors import DataError, OptionError
 from elman.evaluation import metrics
-from elman.features.base import shown
 from elman.features.missing_values import center_and_spread
 from elman.features.multi_input import Bundle, cut, groups_of
 from elman.interpret.attribution import Question, parts_of
 from elman.interpret.diagnose import Probe
 from elman.layers.losses import DISTANCES, distance
+from elman.ops.state import State
 from elman.ragged import Ragged
+from elman.ragged.chunks import Piece
 from elman.tasks.base.finite import finite
 from elman.tasks.base.fitted import by_learnt_options
 from elman.tasks.base.inputs import check_table, count
@@ -38,10 +39,10 @@ from elman.tasks.base.session import Estimate, Session, counted, refuse_bidirect
 from elman.tasks.base.task import held_out
 from elman.tasks.pretrain.pretrainer import Pretrains
 from elman.tasks.regress.table import NumberRows
-from elman.training.batching import Piece
 from elman.training.fit_checks import warn_if_constant
 from elman.training.history import History
-from elman.training.tbptt import State, StepLoss
+from elman.training.tbptt import StepLoss
+from elman.validation.messages import shown
 from elman.validation.options import choice
 
 __all__ = ["Regressor"]

@@ -12,11 +12,13 @@ import torch
 from torch import Tensor
 
 from elman.errors import DataError
-from elman.features.base import is_missing, listed, seen
+from elman.features.lists import listed
 from elman.features.multi_input import Bundle, groups_of
 from elman.interpret.attribution import Part, Question
 from elman.ragged import Ragged
 from elman.tasks.tag.network import TagNetwork
+from elman.validation.columns import is_missing
+from elman.validation.messages import seen
 from elman.validation.options import is_whole
 from elman.validation.plain_values import plain_value
 

@@ -26,7 +26,7 @@ from torch import Tensor
 from elman.errors import DataError, OptionError
 from elman.evaluation import metrics
 from elman.features import Columns, Feature, Inputs, Tokens, Words, infer
-from elman.features.base import is_among, is_missing, listed, shown
+from elman.features.lists import listed
 from elman.features.multi_input import Bundle, groups_of
 from elman.interpret.attribution import Question, parts_of
 from elman.interpret.diagnose import Probe
@@ -48,7 +48,9 @@ from elman.tasks.tag.spans import OUTSIDE, SCHEMES, fits, obeys, rules_of, schem
 from elman.tasks.tag.table import TagRows
 from elman.training.fit_checks import warn_if_one_answer
 from elman.training.history import History
-from elman.validation.options import SIZE, is_whole, whole
+from elman.validation.columns import is_missing
+from elman.validation.messages import shown
+from elman.validation.options import SIZE, is_among, is_whole, whole
 from elman.validation.plain_values import plain_value
 
 __all__ = ["Tagger"]

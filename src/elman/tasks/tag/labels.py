@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from elman.errors import DataError
-from elman.features.base import listed, seen, shown
+from elman.features.lists import listed
 from elman.tasks.base.label_targets import check_label, classes_of
+from elman.validation.messages import seen, shown
 from elman.validation.plain_values import plain_text, plain_value
 
 __all__ = ["check_tags", "codes_of", "tag_classes", "tag_lists"]

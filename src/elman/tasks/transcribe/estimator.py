@@ -29,7 +29,7 @@ from elman.errors import DataError, OptionError
 from elman.evaluation.metrics import error_rates
 from elman.features import Columns, Feature, Inputs, Numbers, Sound
 from elman.features.audio import is_pair
-from elman.features.base import listed, shown
+from elman.features.lists import listed
 from elman.features.multi_input import Bundle
 from elman.interpret.diagnose import Probe
 from elman.io import model_folder as store
@@ -47,6 +47,7 @@ from elman.tasks.transcribe.vocabulary import SPELLINGS, Script, Transcript, che
 from elman.training.batching import batches
 from elman.training.fit_checks import warn_if_one_answer
 from elman.training.history import History
+from elman.validation.messages import shown
 from elman.validation.options import choice, is_number, is_whole, share, whole
 
 __all__ = ["Transcriber"]

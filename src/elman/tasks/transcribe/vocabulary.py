@@ -13,8 +13,11 @@ from typing import Any
 
 from elman.decoding.ctc import steps_needed
 from elman.errors import DataError
-from elman.features.base import check_whole, is_missing, listed, seen
+from elman.features.base import check_whole
+from elman.features.lists import listed
 from elman.features.unicode import UNSPACED, plain
+from elman.validation.columns import is_missing
+from elman.validation.messages import seen
 from elman.validation.plain_values import plain_text
 
 __all__ = ["SPELLINGS", "Script", "check_lengths", "transcripts_of"]

@@ -21,13 +21,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from elman.cells.compatibility import reads_symbols
 from elman.decoding.beam_search import beam_search, check_beam
 from elman.errors import DataError, OptionError
 from elman.features import Feature
-from elman.features.base import listed, shown
 from elman.features.containers import by_name, column_named, column_of, few, name_of, nearest
+from elman.features.lists import listed
 from elman.io import model_folder as store
 from elman.layers.attention import SCORES
+from elman.ops.state import State
 from elman.ragged import Ragged
 from elman.tasks.base.finite import finite
 from elman.tasks.base.fitted import by_learnt_options
@@ -51,8 +53,8 @@ from elman.tasks.translate.pairs import (
 from elman.tasks.translate.table import TranslateRows
 from elman.training.batching import batches
 from elman.training.history import History
-from elman.training.tbptt import State
-from elman.validation.options import SIZE, choice, is_whole, reads_symbols, share, whole
+from elman.validation.messages import shown
+from elman.validation.options import SIZE, choice, is_whole, share, whole
 
 __all__ = ["Translator"]
 

@@ -23,13 +23,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from elman.errors import OptionError
-from elman.features.base import Embedding
 from elman.layers.attention import Attention
+from elman.layers.embedding import Embedding
 from elman.layers.encoder import Encoder
 from elman.layers.linear import Linear, StepDropout
 from elman.ops import functional as ops
+from elman.ops.state import State
 from elman.ragged import Ragged
-from elman.training.tbptt import State
 
 __all__ = ["Read", "TranslationNetwork"]
 

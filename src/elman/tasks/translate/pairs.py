@@ -9,8 +9,10 @@ import torch
 
 from elman.errors import DataError
 from elman.features import Feature, Text, Tokens, infer
-from elman.features.base import is_missing, listed, shown
+from elman.features.lists import listed
 from elman.ragged import Ragged
+from elman.validation.columns import is_missing
+from elman.validation.messages import shown
 
 __all__ = [
     "UNITS",

@@ -19,10 +19,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from elman.errors import DataError
-from elman.features.base import check_pairs, is_frame, is_missing, shown
+from elman.features.base import check_pairs
 from elman.tasks.forecast.data.stamps import Style, library_of, read_stamps, refuse_disguise, type_of
 from elman.tasks.forecast.data.time_grid import OFF, Grid
 from elman.tasks.forecast.data.zones import wall_clock
+from elman.validation.columns import is_frame, is_missing
+from elman.validation.messages import shown
 from elman.validation.plain_values import plain_value
 
 __all__ = ["MOST_GAP", "Columns", "Panel", "Series", "Style", "read"]

@@ -19,8 +19,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from elman.errors import DataError
-from elman.features.base import shown
 from elman.tasks.forecast.data.zones import distance, is_zone, name_of, to_utc, tzinfo_of, wall_clock
+from elman.validation.messages import shown
 
 __all__ = ["Style", "library_of", "read_stamps", "refuse_disguise", "type_of"]
 

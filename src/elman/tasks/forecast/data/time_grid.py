@@ -21,8 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from elman.errors import DataError, OptionError
-from elman.features.base import shown as in_short
 from elman.tasks.forecast.data.zones import is_zone, wall_clock
+from elman.validation.messages import shown as in_short
 
 __all__ = ["OFF", "Grid", "cycles", "parse", "plain", "season_of", "seasons_of"]
 

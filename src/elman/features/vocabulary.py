@@ -1,0 +1,52 @@
+"""Vocabularies: option ranges, the least count, unknown symbols."""
+
+import warnings
+from typing import Any
+
+import numpy as np
+
+from elman.errors import ElmanWarning
+from elman.validation.messages import grouped, shown
+from elman.validation.options import is_whole
+
+__all__ = ["least_count", "vocabulary_problems", "warn_if_unknown"]
+
+
+def vocabulary_problems(max_words: Any, min_count: Any) -> list[str]:
+    """What is wrong with the two limits of a vocabulary, as sentences without a full stop.
+
+    >>> vocabulary_problems(0, None)
+    ['max_words = 0 must be a whole number of at least 1']
+    """
+    problems = []
+    if not is_whole(max_words):
+        problems.append(f"max_words = {shown(max_words)} must be a whole number of at least 1")
+    if min_count is not None and not is_whole(min_count):
+        problems.append(f"min_count = {shown(min_count)} must be a whole number of at least 1, or None")
+    return problems
+
+
+def least_count(min_count: int | None, steps: int) -> int:
+    """The count from which a symbol is kept; None is 1 in a small training set and 2 from 100 000 steps.
+
+    In a small set a word seen once may be all there is; in a large one half of all words are seen once, and their
+    vectors cannot be learnt.
+    """
+    if min_count is not None:
+        return min_count
+    return 2 if steps >= 100_000 else 1
+
+
+def warn_if_unknown(ids: "np.ndarray[Any, Any]", name: str, advice: str = "") -> None:
+    """Warns where most symbols were not among those of training: the answers then rest on little.
+
+    >>> warn_if_unknown(np.array([0, 1, 2]), "X")
+    """
+    unknown = int((ids == 0).sum())
+    if 2 * unknown > len(ids):
+        warnings.warn(
+            f"{name}: {grouped(unknown)} of {grouped(len(ids))} symbols are unknown, since the training part has none "
+            f"of them. The answers rest on the others alone.{advice}",
+            ElmanWarning,
+            stacklevel=3,
+        )

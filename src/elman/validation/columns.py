@@ -1,0 +1,49 @@
+"""What a value of a column is: missing, a category, a frame."""
+
+from typing import Any
+
+import narwhals as nw
+import numpy as np
+from narwhals.exceptions import NarwhalsError
+
+from elman.errors import DataError
+
+__all__ = ["is_frame", "is_missing", "of_categories"]
+
+
+def is_frame(column: Any, name: str = "X") -> bool:
+    """Whether it is a table in memory that narwhals knows (pandas, polars, Arrow ...).
+
+    Raises `DataError` for one that cannot be read: a lazy frame, or one with two columns of one name.
+
+    >>> is_frame([1, 2])
+    False
+    """
+    try:
+        native: Any = nw.from_native(column, pass_through=True)
+    except NarwhalsError as error:
+        raise DataError(f"{name} is a frame that cannot be read. {' '.join(str(error).split())}") from error
+    if isinstance(native, nw.LazyFrame):
+        raise DataError("a lazy frame holds no values yet. Collect it first: frame.collect().")
+    return isinstance(native, nw.DataFrame)
+
+
+def of_categories(column: Any) -> bool:
+    """Whether a column has a type of categories: pandas' category, polars' Categorical and Enum, Arrow's dictionary.
+
+    >>> of_categories(["a", "b"])
+    False
+    """
+    kind = getattr(column, "dtype", getattr(column, "type", None))
+    return str(kind).lower().startswith(("category", "categorical", "enum", "dictionary"))
+
+
+def is_missing(value: Any) -> bool:
+    """None, NaN, pandas.NA or NaT.
+
+    >>> is_missing(float("nan")), is_missing("")
+    (True, False)
+    """
+    if value is None or type(value).__name__ in {"NAType", "NaTType"}:
+        return True
+    return isinstance(value, float | np.floating) and bool(value != value)
