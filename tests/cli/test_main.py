@@ -22,6 +22,7 @@ from elman.cli.main import main
 from elman.errors import ModelFileError, TrainingError
 from elman.io import model_folder as store
 from elman.tasks import TASKS, Classifier, load
+from elman.tasks.classify.table import ClassifyTable
 from elman.training import loop as train
 
 TINY = ["--hidden", "4", "--embed", "4", "--epochs", "1", "--no-verbose"]
@@ -391,7 +392,7 @@ def test_misuse_is_one_line(here: Path, capsys: pytest.CaptureFixture[str], argv
 
 
 def test_a_place_for_answers_is_looked_at_before_they_are_made(here: Path, capsys: Any, monkeypatch: Any) -> None:
-    monkeypatch.setattr(Classifier, "answer_table", lambda *_: pytest.fail("hours of work for nothing"))
+    monkeypatch.setattr(ClassifyTable, "answer_table", lambda *_: pytest.fail("hours of work for nothing"))
     for out, said in {
         "a.xlsx": "a.xlsx: the suffix",
         "no/a.csv": "no/a.csv cannot",

@@ -14,6 +14,7 @@ import pytest
 
 from elman.cli.main import main
 from elman.tasks import TASKS, Classifier, Forecaster, Generator, Multitask, Regressor, Tagger, Translator, load
+from elman.tasks.base.table_adapter import target_names
 
 SMALL: dict[str, Any] = {"hidden": 2, "epochs": 1, "verbose": False, "seed": 0}
 NUMBERS = np.random.default_rng(0).normal(size=(12, 4)).round(3)
@@ -159,7 +160,7 @@ def test_a_model_fitted_in_python(name: str, here: Path, capsys: pytest.CaptureF
                 table if model.input_ else table.iloc[:, 0].tolist() if table.shape[1] == 1 else table.to_numpy()
             )
         )
-    if set(model.target_names()) & set(table.columns):
+    if set(target_names(model)) & set(table.columns):
         run(f"score m {file}")
     elif answer == "predicted_y":
         assert "Name their column: --target." in refused(f"score m {file}", capsys)

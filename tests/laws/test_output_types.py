@@ -21,6 +21,7 @@ from elman.errors import DataError
 from elman.io import tables as files
 from elman.io.tables import check_columns, read_table, write_table
 from elman.tasks import Classifier
+from elman.tasks.classify.table import ClassifyTable
 
 DAY, MOMENT = dt.date(2020, 1, 1), dt.datetime(2020, 1, 1, 12)
 COLUMNS: dict[str, pl.Series] = {
@@ -120,9 +121,9 @@ def test_predict_refuses_before_it_answers(
     except pl.exceptions.PolarsError:
         return
     asked: list[int] = []
-    answer = Classifier.answer_table
+    answer = ClassifyTable.answer_table
     monkeypatch.setattr(
-        Classifier, "answer_table", lambda self, *a: asked.append(a[0].frame.height) or answer(self, *a)
+        ClassifyTable, "answer_table", lambda self, *a: asked.append(a[0].frame.height) or answer(self, *a)
     )
     for more in (["--out", "a.csv"], ["--out", "a.jsonl"], ["--out", "a.parquet"], ["--json"], []):
         asked.clear()

@@ -15,7 +15,7 @@ import pytest
 import elman
 from elman.cli import main as cli
 from elman.errors import DataError, ElmanError, OptionError
-from elman.tasks import TASKS, Task
+from elman.tasks import TABLES, TASKS, Task
 from elman.training import loop as train
 from elman.training.history import Epoch, History
 
@@ -134,7 +134,7 @@ FLAGS = ["1" + "0" * 400, "1e999", "-1", "nan", "inf", "", "[]", "[[", "{}", "no
 def test_flags(verb: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Each flag with one of these values, in turn: a line and no traceback."""
     fields = [field.name for field in dataclasses.fields(TASKS[verb]) if field.name != "verbose"]
-    target = ["--target", "y"] if TASKS[verb].target_says else []
+    target = ["--target", "y"] if TABLES[verb].target_help else []
     for place, name in enumerate(fields):
         value = FLAGS[(place + len(verb)) % len(FLAGS)]
         flag = f"--{name.replace('_', '-')}={value}"

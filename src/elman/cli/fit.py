@@ -18,7 +18,7 @@ from elman.errors import ModelFileError, OptionError, TrainingError
 
 if TYPE_CHECKING:
     from elman.io.tables import Table
-    from elman.tasks import Task
+    from elman.tasks.base.table_adapter import TableAdapter
 
 __all__ = ["fit_commands"]
 
@@ -30,20 +30,20 @@ def fit_commands(tokens: Sequence[str]) -> App:
     """
     fit = App(name="fit", help="Train a model on a table: elman fit classify FILE ...", help_epilogue="")
     if tokens and tokens[0] == "fit":
-        from elman.tasks import TASKS
+        from elman.tasks import TABLES
 
         named = tokens[1] if len(tokens) > 1 else ""
-        for verb, task in {named: TASKS[named]}.items() if named in TASKS else TASKS.items():
-            example = f"Example: elman fit {verb} {task.example} --out model"
-            fit.command(_fit_command(task, tokens), name=verb, help=task.says, help_epilogue=example)
+        for verb, table in {named: TABLES[named]}.items() if named in TABLES else TABLES.items():
+            example = f"Example: elman fit {verb} {table.estimator.example} --out model"
+            fit.command(_fit_command(table, tokens), name=verb, help=table.estimator.description, help_epilogue=example)
     return fit
 
 
-def _fit_command(task: "type[Task]", tokens: Sequence[str]) -> Callable[..., int]:
+def _fit_command(table: "type[TableAdapter]", tokens: Sequence[str]) -> Callable[..., int]:
     """The function behind `elman fit <task>`: its parameters are the few below and then the fields of the task."""
 
     def command(file: str, **given: Any) -> int:
-        return _fit(task, tokens, file, **given)
+        return _fit(table, tokens, file, **given)
 
     flag = functools.partial(Parameter, negative="", show_default=False)
     own = [
@@ -53,9 +53,10 @@ def _fit_command(task: "type[Task]", tokens: Sequence[str]) -> Callable[..., int
         parameter("no_header", NoHeader, False),
         parameter("json", Json, False),
     ]
-    if task.target_says:
-        own.insert(0, parameter("target", Annotated[str, Parameter(name=task.target_flags, help=task.target_says)]))
-    fields = field_parameters(task, ungrouped=["input"])  # which stands with the other columns
+    if table.target_help:
+        target = Parameter(name=table.target_flags, help=table.target_help)
+        own.insert(0, parameter("target", Annotated[str, target]))
+    fields = field_parameters(table.estimator, ungrouped=["input"])  # which stands with the other columns
     first = [inspect.Parameter("file", inspect.Parameter.POSITIONAL_ONLY, annotation=File)]
     first += [fields.pop("input")] if "input" in fields else []
     parameters = [*first, *own, *fields.values()]
@@ -65,7 +66,7 @@ def _fit_command(task: "type[Task]", tokens: Sequence[str]) -> Callable[..., int
 
 
 def _fit(
-    task: "type[Task]",
+    adapter: "type[TableAdapter]",
     tokens: Sequence[str],
     file: str,
     *,
@@ -77,21 +78,21 @@ def _fit(
     json: bool = False,
     **options: Any,
 ) -> int:
-    if target and not task.target_says:  # a field of the task
+    if target and not adapter.target_help:  # a field of the task
         options["target"] = target
     again = f"Go on with: {shlex.join(['elman', *tokens, *([] if resume else ['--resume'])])}"
-    made: Any = task(**options)
+    made: Any = adapter.estimator(**options)
     saved = False
     with stopping() as stop:
         try:
-            table = _learn(made, file, not no_header, out=out, target=target, resume=resume, restart=restart)
+            table = _learn(adapter(made), file, not no_header, out=out, target=target, resume=resume, restart=restart)
             made.save(out)
             saved = True
-            result = _fit_result(made, out, table)
+            result = _fit_result(adapter(made), out, table)
             if json:
                 print_json(result)
             else:
-                _show_fit(result, made, table.frame.height)
+                _show_fit(result, adapter(made), table.frame.height)
             if made.history_.interrupted:
                 return end(f"stopped by {stop.name}: the best model so far is in {out}. {again}", stop.code)
         except KeyboardInterrupt:
@@ -105,11 +106,14 @@ def _fit(
     return 0
 
 
-def _learn(made: Any, file: str, header: bool, *, out: str, target: str, resume: bool, restart: bool) -> "Table":
+def _learn(
+    adapter: "TableAdapter", file: str, header: bool, *, out: str, target: str, resume: bool, restart: bool
+) -> "Table":
     """Fits the task to the file. Raises KeyboardInterrupt where that was stopped before there was anything to save."""
     from elman.cli.model_source import read, relative, sha256
-    from elman.tasks.base.table_adapter import names_in
+    from elman.tasks.base.table_columns import names_in
 
+    made = adapter.model
     if problems := made.problems():
         raise OptionError("; ".join(problems))
     _check_out(out, resume, restart)
@@ -118,15 +122,15 @@ def _learn(made: Any, file: str, header: bool, *, out: str, target: str, resume:
     if target in both:
         raise OptionError(f"--input and --target both name the column {target!r}. Name two.")
     table = read(file, header=header)
-    names = names_in(table, target) if made.target_says else []
-    learnt = names if made.target_says else [made.target] if hasattr(made, "target") else []
+    names = names_in(table, target) if adapter.target_help else []
+    learnt = names if adapter.target_help else [made.target] if hasattr(made, "target") else []
     source: dict[str, Any] = {"file": relative(file, out), "file SHA-256": sha256(file)}
     if learnt:
         source = {"target": learnt[0] if len(learnt) == 1 else learnt, **source}
     if restart:
         shutil.rmtree(_checkpoint(out), ignore_errors=True)
     try:
-        made.fit_table(table, names, out=out, resume=resume)
+        adapter.fit_table(table, names, out=out, resume=resume)
     except TrainingError as error:
         made.data_ |= source
         raise TrainingError(f"{error} {_saved_what_was_learnt(made, out)}") from error
@@ -177,26 +181,26 @@ def _saved_what_was_learnt(clf: Any, out: str) -> str:
     return f"They are saved in {out}."
 
 
-def _fit_result(made: Any, out: str, table: "Table") -> dict[str, Any]:
-    history = made.history_
+def _fit_result(adapter: "TableAdapter", out: str, table: "Table") -> dict[str, Any]:
+    history = adapter.model.history_
     best = history.best_epoch
     return {
         "model": out,
         "file": str(table.path),
-        **made.outcome(table.frame.height),
+        **adapter.fit_result(table.frame.height),
         "epochs": len(history),
         "best_epoch": history.best,
         "stopped": history.stopped,
-        "validation": dict(made.metrics_),
+        "validation": dict(adapter.model.metrics_),
         "training_seconds": round(sum(epoch.seconds for epoch in history), 3),
         "steps_per_second": round(best.steps_per_second) if best else None,
     }
 
 
-def _show_fit(result: Mapping[str, Any], made: Any, rows: int) -> None:
-    print(made.summary(rows))
+def _show_fit(result: Mapping[str, Any], adapter: "TableAdapter", rows: int) -> None:
+    print(adapter.describe_fit(rows))
     scores = ", ".join(f"{name.replace('_', ' ')} {value:.4f}" for name, value in result["validation"].items())
-    how = f", answered by {made.validated_by}" if made.validated_by else ""
+    how = f", answered by {adapter.model.validated_by}" if adapter.model.validated_by else ""
     epochs = f"epoch {result['best_epoch']} of {result['epochs']}, {result['training_seconds']:,.1f} s"
     if scores:
         print(f"validation part, which chose the epoch{how}: {scores} ({epochs})")

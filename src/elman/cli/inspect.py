@@ -39,15 +39,21 @@ def inspect(
     """
     from elman.cli.model_source import read
     from elman.evaluation import tables as report
-    from elman.tasks import load
-    from elman.tasks.base.table_adapter import names_in, told
+    from elman.tasks import load, table_of
+    from elman.tasks.base.table_adapter import target_names
+    from elman.tasks.base.table_columns import names_in, told
 
     _check_picture(out)
     task = load(model)
     table = read(data, header=not no_header)
-    names = task.target_names() if target is None else names_in(table, target)
+    names = target_names(task) if target is None else names_in(table, target)
     truth = names if set(names) <= set(table.frame.columns) else []
-    found = told(lambda: task.diagnose(*task.inspected(table, truth, model, input), sequences=sequences), table)
+    adapter = table_of(task)
+
+    def diagnosed() -> Any:
+        return task.diagnose(*adapter.diagnosis_data(table, truth, model, input), sequences=sequences)
+
+    found = told(diagnosed, table)
     if out is not None:
         _write_picture(out, found.picture(Path(model).resolve().name))
     if json:

@@ -7,7 +7,8 @@ from typing import Any
 
 from elman.errors import DataError, OptionError
 from elman.io.tables import Table, read_table
-from elman.tasks.base.table_adapter import names_in
+from elman.tasks.base.table_adapter import TableAdapter, target_names
+from elman.tasks.base.table_columns import names_in
 from elman.validation.plain_values import printable
 
 __all__ = ["kind_to_print", "read", "relative", "sha256", "source", "training_table"]
@@ -21,13 +22,13 @@ def read(file: str, *, header: bool = True) -> Table:
         raise DataError(str(error).replace("read it with header=False", "say --no-header")) from error
 
 
-def source(task: Any, model: str, given: str | None, table: Table) -> list[str]:
+def source(task: TableAdapter, model: str, given: str | None, table: Table) -> list[str]:
     """The columns with what is to be found: those that are given, or those that training read."""
-    if not task.target_says:
+    if not task.target_help:
         return []
     if given is not None:
         return names_in(table, given)
-    if not (names := list(task.target_names())):
+    if not (names := target_names(task.model)):
         raise OptionError(f"{model} learnt from answers without a name. Name their column: --target.")
     return names
 

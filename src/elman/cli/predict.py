@@ -3,13 +3,16 @@
 import dataclasses
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
 from elman.cli.console import print_json
 from elman.cli.parameters import File, Input, Json, Model, NoHeader, Target, refuse_inside_model
 from elman.errors import OptionError
+
+if TYPE_CHECKING:
+    from elman.tasks.base.table_adapter import TableAdapter
 
 __all__ = ["predict", "score"]
 
@@ -39,13 +42,13 @@ def predict(
     """
     from elman.cli.model_source import kind_to_print, read
     from elman.io.tables import check_columns, check_place, conll_kind, write_answers, write_table
-    from elman.tasks import load
+    from elman.tasks import load, table_of
 
     if out is not None:
         refuse_inside_model(out)
     elif sys.stdout is None:
         raise OptionError("there is no standard output to print to. Name a file with --out.")
-    task = _searching(load(model), model, beam)
+    task = table_of(_searching(load(model), model, beam))
     table = read(file, header=not no_header)
     names = _answered(task)
     same = conll_kind(file) is not None and (not json if out is None else conll_kind(file) == conll_kind(out))
@@ -85,9 +88,9 @@ def score(
     Of a forecaster the next forecast is scored, from where training ended; with --windows the last of the table.
     """
     from elman.cli.model_source import read, source, training_table
-    from elman.tasks import load
+    from elman.tasks import load, table_of
 
-    task = _searching(load(model), model, beam)
+    task = table_of(_searching(load(model), model, beam))
     table = read(file, header=not no_header)
     names = source(task, model, target, table)
     more = _windows(task, model, windows, step)
@@ -95,16 +98,16 @@ def score(
     counted = {} if scored.rows is None else {"sequences": scored.rows}
     result = {"model": model, "file": file, **counted, **scored.scores, **scored.details}
     if baseline or train is not None:
-        result["baselines"] = task.rivals_on(
-            lambda: training_table(task, model, train, header=not no_header), table, names, model, **more
+        result["baselines"] = task.score_baselines(
+            lambda: training_table(task.model, model, train, header=not no_header), table, names, model, **more
         )
     if json:
         print_json(result)
     else:
-        _show_scores(result, list(scored.scores), scored.tables, scored.said)
+        _show_scores(result, list(scored.scores), scored.tables, scored.heading)
 
 
-def _first_answer(task: Any, table: Any, input: str | None, names: list[str]) -> Any:
+def _first_answer(task: "TableAdapter", table: Any, input: str | None, names: list[str]) -> Any:
     """The answer for the first row, in a table; without a column where that row cannot be answered by itself."""
     from elman.errors import ElmanError
 
@@ -127,22 +130,25 @@ def _searching(task: Any, model: str, beam: int | None) -> Any:
     return task
 
 
-def _answered(task: Any) -> list[str]:
+def _answered(task: "TableAdapter") -> list[str]:
     """What the answers are called after: what was learnt, "y" where that had no name."""
-    return (task.target_names() or ["y"]) if task.target_says else task.target_names()
+    from elman.tasks.base.table_adapter import target_names
+
+    learnt = target_names(task.model)
+    return learnt or ["y"] if task.target_help else learnt
 
 
-def _windows(task: Any, model: str, windows: int | None, step: int | None) -> dict[str, int | None]:
+def _windows(task: "TableAdapter", model: str, windows: int | None, step: int | None) -> dict[str, int | None]:
     """What `score_table` is told of windows, where any of it is given."""
     given = {"windows": windows, "step": step}
     named = [name for name, value in given.items() if value is not None]
     if named and not task.has_windows:
-        says = f"{model} is a model for the task {task.task!r}, which answers each row"
+        says = f"{model} is a model for the task {task.model.task!r}, which answers each row"
         raise OptionError(f"{says}. Leave --{named[0]} out.")
     return given if named else {}
 
 
-def _show_scores(result: Mapping[str, Any], scores: Sequence[str], tables: Sequence[Any], said: str) -> None:
+def _show_scores(result: Mapping[str, Any], scores: Sequence[str], tables: Sequence[Any], heading: str) -> None:
     from elman.evaluation import tables as report
 
     rows = {str(result["model"]): {name: result[name] for name in scores}}
@@ -150,6 +156,6 @@ def _show_scores(result: Mapping[str, Any], scores: Sequence[str], tables: Seque
         rows[other["name"]] = {name: other[name] for name in scores if name in other}
     if "sequences" in result:
         print(f"{result['sequences']:,} sequences of {result['file']}")
-    if said:
-        print(f"{said}, of {result['file']}")
+    if heading:
+        print(f"{heading}, of {result['file']}")
     report.show(report.comparison_table(rows), *tables)

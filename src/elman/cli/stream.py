@@ -29,9 +29,10 @@ def stream(
     A line is a piece of the sequence: some words of a text, a token (or a JSON list of tokens), the numbers of one
     step. An empty line ends the sequence and the next line begins a new one. The model must read in one direction.
     """
-    from elman.tasks import load
+    from elman.tasks import load, table_of
 
     task = load(model)
+    adapter = table_of(task)
     known = _read_facts(facts)
     begin = task.stream if known is None else lambda: task.stream(known)
     if known is not None and "facts" not in inspect.signature(task.stream).parameters:
@@ -49,13 +50,13 @@ def stream(
             if not json:
                 print(flush=True)
             continue
-        piece = task.piece(raw, line)  # names the line itself
+        piece = adapter.parse_line(raw, line)  # names the line itself
         try:
             answer = session.feed(piece)
         except DataError as error:
             raise DataError(f"line {line} of standard input: {error}") from error
         fed += 1
-        said, told = task.spoken(answer)
+        said, told = adapter.format_answer(answer)
         if json:
             print_json({"sequence": number, "line": line, **told})
         else:

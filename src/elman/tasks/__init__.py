@@ -13,18 +13,28 @@ from typing import Any
 
 from elman.errors import ModelFileError
 from elman.io import model_folder as store
+from elman.tasks.base.table_adapter import TableAdapter
 from elman.tasks.base.task import Task
 from elman.tasks.classify.estimator import Classifier
+from elman.tasks.classify.table import ClassifyTable
 from elman.tasks.forecast.estimator import Forecaster
+from elman.tasks.forecast.table import ForecastTable
 from elman.tasks.generate.estimator import Generator
+from elman.tasks.generate.table import GenerateTable
 from elman.tasks.multitask.estimator import Multitask
+from elman.tasks.multitask.table import MultitaskTable
 from elman.tasks.regress.estimator import Regressor
+from elman.tasks.regress.table import RegressTable
 from elman.tasks.tag.estimator import Tagger
+from elman.tasks.tag.table import TagTable
 from elman.tasks.transcribe.estimator import Transcriber
+from elman.tasks.transcribe.table import TranscribeTable
 from elman.tasks.translate.estimator import Translator
+from elman.tasks.translate.table import TranslateTable
 from elman.validation.messages import shown
 
 __all__ = [
+    "TABLES",
     "TASKS",
     "Classifier",
     "Forecaster",
@@ -36,12 +46,29 @@ __all__ = [
     "Transcriber",
     "Translator",
     "load",
+    "table_of",
 ]
 
-TASKS: dict[str, type[Task]] = {
-    task.task: task
-    for task in (Classifier, Regressor, Multitask, Forecaster, Tagger, Generator, Transcriber, Translator)
+#: The adapter of each task, by the name on the command line.
+TABLES: dict[str, type[TableAdapter]] = {
+    table.estimator.task: table
+    for table in (
+        ClassifyTable,
+        RegressTable,
+        MultitaskTable,
+        ForecastTable,
+        TagTable,
+        GenerateTable,
+        TranscribeTable,
+        TranslateTable,
+    )
 }
+TASKS: dict[str, type[Task]] = {name: table.estimator for name, table in TABLES.items()}
+
+
+def table_of(model: Task) -> TableAdapter:
+    """The model as the command line uses it: on the rows of a table."""
+    return TABLES[model.task](model)
 
 
 def load(folder: str | os.PathLike[str]) -> Any:

@@ -34,7 +34,6 @@ from elman.layers.encoder import PRECISIONS, Encoder, precisions
 from elman.ops.functional import MEMORY, info
 from elman.tasks.base.fitted import by_learnt_options
 from elman.tasks.base.session import Session
-from elman.tasks.base.table_adapter import OnTables
 from elman.training.history import History
 from elman.training.loop import StepLoss, Training, train
 from elman.training.progress import note
@@ -52,14 +51,15 @@ _Indices = NDArray[np.int64]
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class Task(BaseEstimator, Training, OnTables):
+class Task(BaseEstimator, Training):
     """A scikit-learn estimator whose fields are its options; what it learns is kept in attributes that end in `_`.
 
     Options are checked by `fit`, all of them together, and not before: that is scikit-learn's rule.
     """
 
     task: ClassVar[str]  # written to config.json, the name on the command line
-    says: ClassVar[str]  # what it does, for people
+    description: ClassVar[str]  # what it does, for people
+    example: ClassVar[str] = "data.csv --target y"  # arguments of `elman fit <task>`
     most_epochs: ClassVar[int] = 20  # that `planned` chooses
     card_call: ClassVar[str] = "model.predict([...])"  # how its card shows it in use
     answering: ClassVar[tuple[str, ...]] = ("verbose",)  # options that count as they are when an answer is given
@@ -329,7 +329,7 @@ class Task(BaseEstimator, Training, OnTables):
             name=name,
             python=f"import elman\n\n{call}",
             suffix=suffix,
-            task=self.says,
+            task=self.description,
             data={**self.described(), **self.data_},
             options=self.learnt_with_,
             metrics=self.metrics_,

@@ -55,7 +55,6 @@ from elman.tasks.base.task import LEAST, held_out
 from elman.tasks.classify.minirocket import PatternModel, PatternState
 from elman.tasks.classify.ngram_model import NgramModel, NgramState, bucket_count
 from elman.tasks.classify.stacking import START, START_OF_NUMBERS, best_loss, stacked
-from elman.tasks.classify.table import LabelRows
 from elman.tasks.pretrain.pretrainer import Pretrains
 from elman.training.fit_checks import warn_if_network_idle, warn_if_one_answer
 from elman.training.history import History
@@ -76,7 +75,7 @@ _UPDATES = 500  # batches that signals are learnt from, at least
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class Classifier(ClassifierMixin, LabelRows, Pretrains):
+class Classifier(ClassifierMixin, Pretrains):
     """One label for each sequence.
 
     `fit`, `predict` and the others take a list of texts, of token lists, or of arrays [length] or [length, width]; a
@@ -93,7 +92,8 @@ class Classifier(ClassifierMixin, LabelRows, Pretrains):
     """
 
     task: ClassVar[str] = "classify"
-    says: ClassVar[str] = "One label for each sequence."
+    description: ClassVar[str] = "One label for each sequence."
+    example: ClassVar[str] = "reviews.csv --input review --target label"
     front_of_signals: ClassVar[tuple[int, ...]] = (64, 64)
 
     class_weight: str | dict[Any, float] | None = None  # cost of errors by class: None (1), "balanced", or a dict

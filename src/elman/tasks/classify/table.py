@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, final
 
 import numpy as np
 
@@ -12,31 +12,38 @@ from elman.evaluation import metrics
 from elman.evaluation import tables as report
 from elman.evaluation.baselines import Baseline, majority, rival, sound
 from elman.io.tables import Table
-from elman.tasks.base.table_adapter import AnswersRows, among, labels_of, refuse_gaps, written
+from elman.tasks.base.table_adapter import RowAdapter
+from elman.tasks.base.table_columns import (
+    among,
+    labels_of,
+    refuse_gaps,
+    written,
+)
+from elman.tasks.classify.estimator import Classifier
 
-__all__ = ["LabelRows"]
+__all__ = ["ClassifyTable"]
 
 
-class LabelRows(AnswersRows):
+@final
+class ClassifyTable(RowAdapter):
     """What `elman` asks of a task whose answers are labels."""
 
-    target_says: ClassVar[str] = "the column with the labels"
-    example: ClassVar[str] = "reviews.csv --input review --target label"
+    estimator: ClassVar[type[Classifier]] = Classifier
+    target_help: ClassVar[str] = "the column with the labels"
 
-    if TYPE_CHECKING:
-        classes_: Any
-        predict_proba: Callable[[Any], Any]
+    def __init__(self, model: Classifier) -> None:
+        self.model = model
 
-    def truth_of(self, table: Table, name: str, model: str | None = None) -> list[Any]:
+    def read_targets(self, table: Table, name: str, model: str | None = None) -> list[Any]:
         """The labels of all rows; each must be among those that the model learnt.
 
         CSV has no types: there a label that reads like one of the classes, as `1` like the number 1, is that class.
         """
         labels = labels_of(table, name)
         refuse_gaps(table, table.frame[name], "Every row needs a label: write one or drop the row.")
-        return labels if model is None else among(labels, self.classes_.tolist(), table, name, model)
+        return labels if model is None else among(labels, self.model.classes_.tolist(), table, name, model)
 
-    def check_truth(self, table: Table, name: str, truth: list[Any]) -> None:
+    def check_targets(self, table: Table, name: str, truth: list[Any]) -> None:
         """Refuses a single class, and labels of which no two are equal."""
         classes = len(set(truth))
         if classes == 1:
@@ -50,21 +57,21 @@ class LabelRows(AnswersRows):
                 "learn. Is --target the right column?"
             )
 
-    def facts(self) -> dict[str, Any]:
+    def metadata(self) -> dict[str, Any]:
         """The classes."""
-        return {"classes": self.classes_.tolist()}
+        return {"classes": self.model.classes_.tolist()}
 
-    def learnt(self) -> str:
+    def describe_learnt(self) -> str:
         """How many classes."""
-        return f"{len(self.classes_)} classes"
+        return f"{len(self.model.classes_)} classes"
 
     def answer_columns(self, X: Any, target: Sequence[str]) -> dict[str, Any]:
         """The likeliest class, and the probability of each."""
-        chances, classes = self.predict_proba(X), self.classes_.tolist()
+        chances, classes = self.model.predict_proba(X), self.model.classes_.tolist()
         columns: dict[str, Any] = {f"predicted_{target[0]}": [classes[i] for i in chances.argmax(axis=1).tolist()]}
         return columns | {f"probability_{written(c)}": chances[:, i].astype(float) for i, c in enumerate(classes)}
 
-    def measured(self, truth: Mapping[str, list[Any]], answers: Mapping[str, Any]) -> dict[str, float]:
+    def score(self, truth: Mapping[str, list[Any]], answers: Mapping[str, Any]) -> dict[str, float]:
         """Accuracy and macro F1."""
         (name,) = truth
         given = np.asarray(answers[name]).tolist() if hasattr(answers[name], "tolist") else list(answers[name])
@@ -73,17 +80,22 @@ class LabelRows(AnswersRows):
             "macro_f1": metrics.macro_f1(truth[name], given),
         }
 
-    def detailed(self, truth: Mapping[str, list[Any]], answers: Mapping[str, Any]) -> tuple[dict[str, Any], list[Any]]:
+    def report(self, truth: Mapping[str, list[Any]], answers: Mapping[str, Any]) -> tuple[dict[str, Any], list[Any]]:
         """Precision, recall and F1 of each class."""
         (name,) = truth
         classes = metrics.per_class(truth[name], answers[name].tolist())
         return {"classes": [score._asdict() for score in classes]}, [report.class_table(classes)]
 
-    def rivals(self, X: Any, target: str) -> list[Baseline]:
+    def baselines(self, X: Any, target: str) -> list[Baseline]:
         """A linear model of what the sequences hold, and the commonest class."""
-        return [sound(self.feature_) if self.feature_.kind == "sound" else rival(X, feature=self.feature_), majority()]
+        return [
+            sound(self.model.feature_)
+            if self.model.feature_.kind == "sound"
+            else rival(X, feature=self.model.feature_),
+            majority(),
+        ]
 
-    def spoken(self, answer: Any) -> tuple[str, dict[str, Any]]:
+    def format_answer(self, answer: Any) -> tuple[str, dict[str, Any]]:
         """The class and its probability."""
         chances = {written(name): chance for name, chance in answer.probabilities.items()}
         line = f"{answer.label}\t{max(chances.values()):.4f}"

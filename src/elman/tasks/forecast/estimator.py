@@ -32,7 +32,7 @@ from elman.evaluation.metrics import mase, smape
 from elman.interpret.diagnose import Probe
 from elman.layers.losses import pinball
 from elman.tasks.base.session import Session
-from elman.tasks.forecast.backtest import ahead_of
+from elman.tasks.forecast.backtest import Measured, ahead_of
 from elman.tasks.forecast.conformal import factor
 from elman.tasks.forecast.data.covariates import Covariates
 from elman.tasks.forecast.data.panel import Panel, read
@@ -42,7 +42,6 @@ from elman.tasks.forecast.data.time_grid import parse, plain, seasons_of
 from elman.tasks.forecast.data.windows import Readings, known_lengths, origins, trimmed
 from elman.tasks.forecast.direct import levels_of, names_of
 from elman.tasks.forecast.storage import MOST, MOST_DRAWN, Stored
-from elman.tasks.forecast.table import SeriesRows
 from elman.training.loop import History, train
 from elman.validation.messages import shown
 from elman.validation.options import is_among, is_number, is_whole, whole
@@ -54,7 +53,7 @@ _MOST_WEIGHTS = 1 << 25  # of a network's linear forecasters, where the window i
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class Forecaster(SeriesRows, Stored):
+class Forecaster(Measured, Stored):
     """The next values of many series, with intervals, from a long frame: a row for each series and time.
 
     Learnt: ``history_`` (the learning curve), ``metrics_`` (of the held-out ends of the series), ``network_``,
@@ -71,7 +70,8 @@ class Forecaster(SeriesRows, Stored):
 
     task: ClassVar[str] = "forecast"
     card_call: ClassVar[str] = "model.predict()  # from the last values seen; of other series: model.predict(frame=...)"
-    says: ClassVar[str] = "The next values of many series, with intervals."
+    description: ClassVar[str] = "The next values of many series, with intervals."
+    example: ClassVar[str] = "load.csv --horizon 48 --season 24"
     answering: ClassVar[tuple[str, ...]] = ("verbose", "sort", "paths")
 
     # what is asked

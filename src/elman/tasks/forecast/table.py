@@ -3,50 +3,59 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, final
 
 from elman.errors import DataError, OptionError
 from elman.io.tables import Table
-from elman.tasks.base.table_adapter import Scored, told
-from elman.tasks.forecast.backtest import Measured
+from elman.tasks.base.table_adapter import Scored
+from elman.tasks.base.table_columns import (
+    told,
+)
+from elman.tasks.forecast.estimator import Forecaster
 from elman.training.progress import note
 
 if TYPE_CHECKING:
     import polars as pl
 
 
-__all__ = ["SeriesRows"]
+__all__ = ["ForecastTable"]
+
+_NO_STREAM = "a forecaster has no stream of lines. Use elman predict, or Forecaster.update in Python."
 
 
-class SeriesRows(Measured):
+@final
+class ForecastTable:
     """What `elman` asks of a task that reads a long table; which columns it has are fields of the task."""
 
-    target_says: ClassVar[str] = ""
+    estimator: ClassVar[type[Forecaster]] = Forecaster
+    target_help: ClassVar[str] = ""
     has_windows: ClassVar[bool] = True
-    example: ClassVar[str] = "load.csv --horizon 48 --season 24"
+    labels_steps: ClassVar[bool] = False
+    keeps_columns: ClassVar[bool] = False
+    target_flags: ClassVar[tuple[str, ...]] = ("--target",)
 
-    if TYPE_CHECKING:
-        data_: dict[str, Any]
+    def __init__(self, model: Forecaster) -> None:
+        self.model = model
 
     def fit_table(self, table: Table, target: Sequence[str], *, out: str, resume: bool) -> None:
         """Learns all series of a long table."""
-        told(lambda: self.fit(_typed(table.frame, self.target, self.id), out=out, resume=resume), table)
+        told(lambda: self.model.fit(self._typed(table), out=out, resume=resume), table)
 
-    def outcome(self, rows: int) -> dict[str, Any]:
+    def fit_result(self, rows: int) -> dict[str, Any]:
         """How many series and steps, and how far they are apart."""
         names = ("series", "steps", "missing", "distance of steps")
-        return {name.replace(" ", "_"): self.data_[name] for name in names}
+        return {name.replace(" ", "_"): self.model.data_[name] for name in names}
 
-    def summary(self, rows: int) -> str:
+    def describe_fit(self, rows: int) -> str:
         """The same in words."""
-        found = self.outcome(rows)
+        found = self.fit_result(rows)
         missing = f"{found['missing']:,} missing, {found['distance_of_steps']} apart"
         return f"{found['series']:,} series, {found['steps']:,} steps, {missing}"
 
     def answer_table(self, table: Table, input: str | None, target: Sequence[str]) -> pl.DataFrame:
         """The next values after the end of each series of the table."""
-        given = told(lambda: self._history_and_future(_typed(table.frame, self.target, self.id)), table)
-        made: pl.DataFrame = told(lambda: self.predict(**given), table)
+        given = told(lambda: self._history_and_future(self._typed(table)), table)
+        made: pl.DataFrame = told(lambda: self.model.predict(**given), table)
         return made
 
     def score_table(
@@ -62,23 +71,33 @@ class SeriesRows(Measured):
 
         Of one horizon, or of so many `windows` that begin `step` apart; what was scored is said beside.
         """
-        frame = _typed(table.frame, self.target, self.id)
-        scores = told(lambda: self.evaluate(frame, windows=windows, step=step), table)
-        seen = told(lambda: self.scored(frame, windows, step), table)
+        frame = self._typed(table)
+        scores = told(lambda: self.model.evaluate(frame, windows=windows, step=step), table)
+        seen = told(lambda: self.model.scored(frame, windows, step), table)
         each = f", {seen['windows']:,} windows" if seen["windows"] > 1 else ""
         said = f"{seen['values']:,} values of {seen['series']:,} series{each}, from {seen['from']} to {seen['to']}"
         if left := seen["rows_not_scored"]:
-            advice = f"--windows {seen['windows_possible']} scores as many forecasts, {self.horizon} steps apart"
+            advice = f"--windows {seen['windows_possible']} scores as many forecasts, {self.model.horizon} steps apart"
             note(f"{left:,} values of {table.path.name} after the end of training were not scored: {advice}.")
         if learnt := seen["rows_learnt_from"]:
             note(f"{learnt:,} of the values lie before the end of training: the model learnt from them.")
         return Scored(None, scores, {k: v for k, v in seen.items() if k != "windows_possible"}, [], said)
 
-    def inspected(self, table: Table, target: Sequence[str], model: str, input: str | None = None) -> tuple[Any, Any]:
+    def diagnosis_data(
+        self, table: Table, target: Sequence[str], model: str, input: str | None = None
+    ) -> tuple[Any, Any]:
         """The long table, which holds what is to come as well."""
-        return _typed(table.frame, self.target, self.id), None if not target or target[0] == self.target else target[0]
+        return self._typed(table), None if not target or target[0] == self.model.target else target[0]
 
-    def rivals_on(
+    def parse_line(self, line: str, number: int) -> Any:
+        """Raises ``OptionError``: a forecaster goes on with ``update``, not line by line."""
+        raise OptionError(_NO_STREAM)
+
+    def format_answer(self, answer: Any) -> tuple[str, dict[str, Any]]:
+        """Raises ``OptionError``, as `parse_line` does."""
+        raise OptionError(_NO_STREAM)
+
+    def score_baselines(
         self,
         known: Callable[[], Table],
         table: Table,
@@ -88,27 +107,35 @@ class SeriesRows(Measured):
         step: int | None = None,
     ) -> list[dict[str, Any]]:
         """The season before, once more; and Theta, which reads the training table, or what is kept of the series."""
-        frame = _typed(table.frame, self.target, self.id)
-        naive = {"name": "seasonal naive", **self.evaluate_naive(frame, windows, step)}
+        frame = self._typed(table)
+        naive = {"name": "seasonal naive", **self.model.evaluate_naive(frame, windows, step)}
         try:
-            history = _typed(known().frame, self.target, self.id)
+            history = self._typed(known())
         except (DataError, OptionError) as error:
             note(f"Theta sees the kept ends of the series only. {error}")
             history = None
         try:
-            return [naive, {"name": "Theta", **told(lambda: self.evaluate_theta(frame, history, windows, step), table)}]
+            return [
+                naive,
+                {"name": "Theta", **told(lambda: self.model.evaluate_theta(frame, history, windows, step), table)},
+            ]
         except OptionError as error:
             note(f"Theta is left out: {error}")
             return [naive]
+
+    def _typed(self, table: Table) -> pl.DataFrame:
+        return _typed(table.frame, self.model.target, self.model.id)
 
     def _history_and_future(self, frame: pl.DataFrame) -> dict[str, Any]:
         """What to forecast from; where future covariates were learnt, the rows after the last values hold them."""
         import polars as pl
 
-        if not self.covariates_.future or not {self.id, self.time, self.target} <= set(frame.columns):
+        if not self.model.covariates_.future or not {self.model.id, self.model.time, self.model.target} <= set(
+            frame.columns
+        ):
             return {"frame": frame}
-        last = pl.col(self.time).filter(pl.col(self.target).is_not_null()).max().over(self.id)
-        return {"frame": frame.filter(pl.col(self.time) <= last), "future": frame}
+        last = pl.col(self.model.time).filter(pl.col(self.model.target).is_not_null()).max().over(self.model.id)
+        return {"frame": frame.filter(pl.col(self.model.time) <= last), "future": frame}
 
 
 def _typed(frame: pl.DataFrame, target: str, series: str) -> pl.DataFrame:

@@ -46,7 +46,6 @@ from elman.tasks.generate.dynamic_evaluation import adapted
 from elman.tasks.generate.generation import Writes
 from elman.tasks.generate.network import LanguageLoss, LanguageNetwork, surprises
 from elman.tasks.generate.session import Listener
-from elman.tasks.generate.table import GenerateRows
 from elman.training.history import History
 from elman.validation.messages import shown
 from elman.validation.options import SIZE, choice, is_number, is_whole, share, whole
@@ -62,7 +61,7 @@ _LONGEST = 20  # symbols of an n-gram
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class Generator(GenerateRows, Writes, Task):
+class Generator(Writes, Task):
     """A language model of texts, of lists of tokens, or of chords.
 
     `fit` takes one text or many (a list, or a column of a frame). Of several, each is a document with a beginning and
@@ -78,7 +77,8 @@ class Generator(GenerateRows, Writes, Task):
 
     task: ClassVar[str] = "generate"
     card_call: ClassVar[str] = "model.generate(length=100)"
-    says: ClassVar[str] = "What comes next: scores texts and writes new ones."
+    description: ClassVar[str] = "What comes next: scores texts and writes new ones."
+    example: ClassVar[str] = "poems.tsv --input poem"
     answering: ClassVar[tuple[str, ...]] = ("verbose", "adapt")
     most_epochs: ClassVar[int] = 30
 

@@ -3,85 +3,101 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, final
 
 from elman.errors import OptionError
 from elman.io.tables import Table
 from elman.lm.kneser_ney import BackOff
-from elman.tasks.base.table_adapter import OnTables, Scored, check_names, refuse_gaps, told
+from elman.tasks.base.table_adapter import Scored, parse_line
+from elman.tasks.base.table_columns import (
+    check_names,
+    refuse_gaps,
+    told,
+)
+from elman.tasks.generate.estimator import Generator
 
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["GenerateRows"]
+__all__ = ["GenerateTable"]
 
 ORDER = 5  # symbols of the longest n-gram of the rival
 
 
-class GenerateRows(OnTables):
+@final
+class GenerateTable:
     """What `elman` asks of a language model."""
 
-    target_says: ClassVar[str] = ""
-    example: ClassVar[str] = "poems.tsv --input poem"
+    estimator: ClassVar[type[Generator]] = Generator
+    target_help: ClassVar[str] = ""
+    labels_steps: ClassVar[bool] = False
+    has_windows: ClassVar[bool] = False
+    keeps_columns: ClassVar[bool] = False
+    target_flags: ClassVar[tuple[str, ...]] = ("--target",)
 
-    if TYPE_CHECKING:
-        input: str | None
-        ends_: bool
-        fit: Callable[..., Any]
-        nats: Callable[[Any], Any]
-        evaluate: Callable[..., dict[str, float]]
-        _strands: Callable[..., Any]
+    def __init__(self, model: Generator) -> None:
+        self.model = model
 
     def fit_table(self, table: Table, target: Sequence[str], *, out: str, resume: bool) -> None:
         """Learns the texts of a column."""
-        name = self._named(table, self.input)
+        name = self._named(table, self.model.input)
         texts = self._texts(table, name)
-        told(lambda: self.fit({name: texts}, out=out, resume=resume), table)
+        told(lambda: self.model.fit({name: texts}, out=out, resume=resume), table)
 
-    def outcome(self, rows: int) -> dict[str, Any]:
+    def fit_result(self, rows: int) -> dict[str, Any]:
         """How many documents there were, and what a step is."""
-        return {"documents": rows, "input": self.feature_.describe()}
+        return {"documents": rows, "input": self.model.feature_.describe()}
 
-    def summary(self, rows: int) -> str:
+    def describe_fit(self, rows: int) -> str:
         """The same in words."""
-        return f"{rows:,} documents; {self.feature_.describe()}"
+        return f"{rows:,} documents; {self.model.feature_.describe()}"
 
     def answer_table(self, table: Table, input: str | None, target: Sequence[str]) -> pl.DataFrame:
         """The table with the surprise at each text, in nats."""
         import polars as pl
 
         texts = self._texts(table, self._named(table, input or self._learnt_column()))
-        return table.frame.with_columns(pl.Series("nats", told(lambda: self.nats(texts), table)))
+        return table.frame.with_columns(pl.Series("nats", told(lambda: self.model.nats(texts), table)))
 
     def score_table(self, table: Table, input: str | None, target: Sequence[str], model: str) -> Scored:
         """The surprise at the texts of a table."""
         texts = self._texts(table, self._named(table, input or self._learnt_column()))
-        return Scored(len(texts), told(lambda: self.evaluate(texts), table), {}, [])
+        return Scored(len(texts), told(lambda: self.model.evaluate(texts), table), {}, [])
 
-    def rivals_on(
+    def score_baselines(
         self, known: Callable[[], Table], table: Table, target: Sequence[str], model: str
     ) -> list[dict[str, Any]]:
         """n-grams that back off, over the same symbols."""
         name = self._learnt_column()
         lessons, texts = (self._symbols_of(self._texts(part, self._named(part, name))) for part in (known(), table))
-        rival = BackOff(ORDER, int(self.feature_.symbols or 0) + 1).fit(lessons)
+        rival = BackOff(ORDER, int(self.model.feature_.symbols or 0) + 1).fit(lessons)
         count = sum(len(text) - 1 for text in texts)
         return [
             {"name": rival.name, "nats": rival.nats(texts) / max(1, count), "training_seconds": round(rival.seconds, 3)}
         ]
 
-    def spoken(self, answer: Any) -> tuple[str, dict[str, Any]]:
+    def diagnosis_data(
+        self, table: Table, target: Sequence[str], model: str, input: str | None = None
+    ) -> tuple[Any, Any]:
+        """The table itself, and the name of the target."""
+        return table.frame, target[0] if target else None
+
+    def parse_line(self, line: str, number: int) -> Any:
+        """What one line of standard input feeds to a session."""
+        return parse_line(self.model.feature_, line, number)
+
+    def format_answer(self, answer: Any) -> tuple[str, dict[str, Any]]:
         """The likeliest next symbol and its chance."""
         line = f"{answer.symbol!r}\t{answer.probabilities[answer.symbol]:.4f}"
         return line, {"steps": answer.steps, "nats": answer.nats, "next": answer.probabilities}
 
     def _symbols_of(self, texts: list[Any]) -> list[list[int]]:
         """Each text with its boundaries, as the model reads it."""
-        whole: list[list[int]] = self._strands(self.feature_.transform(texts), None).whole()
+        whole: list[list[int]] = self.model._strands(self.model.feature_.transform(texts), None).whole()
         return whole
 
     def _learnt_column(self) -> str | None:
-        return getattr(self, "input_", None)
+        return getattr(self.model, "input_", None)
 
     def _named(self, table: Table, name: str | None) -> str:
         if name is None and len(table.frame.columns) > 1:

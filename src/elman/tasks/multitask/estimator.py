@@ -32,7 +32,6 @@ from elman.tasks.base.network import Network, NetworkStepper, answers, restored
 from elman.tasks.base.session import Session, Told, counted, refuse_bidirectional
 from elman.tasks.base.target_kinds import TARGETS, LabelTarget, NumberTarget, Target, looks_like
 from elman.tasks.base.task import held_out
-from elman.tasks.multitask.table import TargetRows
 from elman.training.fit_checks import warn_if_constant, warn_if_one_answer
 from elman.training.history import History
 from elman.validation.messages import shown
@@ -45,7 +44,7 @@ _Floats = NDArray[np.float64]
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class Multitask(TargetRows, ColumnTask):
+class Multitask(ColumnTask):
     """Several labels and numbers for each sequence, by name, each with its own head and loss.
 
     Sequences are given as to `Classifier`. Targets are the names of columns of the frame `X`, a dict from name to
@@ -63,7 +62,8 @@ class Multitask(TargetRows, ColumnTask):
     """
 
     task: ClassVar[str] = "multitask"
-    says: ClassVar[str] = "Several labels and numbers for each sequence, from one network."
+    description: ClassVar[str] = "Several labels and numbers for each sequence, from one network."
+    example: ClassVar[str] = "reviews.csv --input review --target mood,stars"
     most_epochs: ClassVar[int] = 60
 
     # what is asked

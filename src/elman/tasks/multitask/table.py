@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar, final
 
 import numpy as np
 
@@ -12,27 +12,33 @@ from elman.evaluation import metrics
 from elman.evaluation.baselines import Baseline, NumberBaseline, majority, mean, ridge, rival, sound, sound_ridge
 from elman.evaluation.metrics import errors_of
 from elman.io.tables import Table
-from elman.tasks.base.table_adapter import AnswersRows, among, check_names, floats_of, known_rows, labels_of, written
+from elman.tasks.base.table_adapter import RowAdapter
+from elman.tasks.base.table_columns import (
+    among,
+    check_names,
+    floats_of,
+    known_rows,
+    labels_of,
+    written,
+)
 from elman.tasks.base.target_kinds import LabelTarget
+from elman.tasks.multitask.estimator import Multitask
 
-__all__ = ["TargetRows"]
+__all__ = ["MultitaskTable"]
 
 
-class TargetRows(AnswersRows):
+@final
+class MultitaskTable(RowAdapter):
     """What `elman` asks of a task with several targets of different kinds; an empty cell is unknown."""
 
-    target_says: ClassVar[str] = "the columns with the labels and numbers to be found, with commas between them"
-    example: ClassVar[str] = "reviews.csv --input review --target mood,stars"
+    estimator: ClassVar[type[Multitask]] = Multitask
+    target_help: ClassVar[str] = "the columns with the labels and numbers to be found, with commas between them"
     by_name: ClassVar[bool] = True
 
-    if TYPE_CHECKING:
-        targets: Any
-        targets_: Any
-        classes_: Any
-        predict_proba: Any
-        _targets_in_words: Any
+    def __init__(self, model: Multitask) -> None:
+        self.model = model
 
-    def truth_of(self, table: Table, name: str, model: str | None = None) -> list[Any]:
+    def read_targets(self, table: Table, name: str, model: str | None = None) -> list[Any]:
         """The labels, or the numbers, of all rows, None where one is unknown.
 
         CSV has no types: there a column that holds nothing but numbers is one of numbers, unless `targets` say "label".
@@ -40,13 +46,13 @@ class TargetRows(AnswersRows):
         check_names(table, [name])
         if self._is_label(table, name, model):
             labels = labels_of(table, name)
-            return labels if model is None else among(labels, self.classes_[name].tolist(), table, name, model)
+            return labels if model is None else among(labels, self.model.classes_[name].tolist(), table, name, model)
         return floats_of(table, name)
 
     def _is_label(self, table: Table, name: str, model: str | None) -> bool:
         if model is not None:
-            return name in self.classes_
-        if said := (self.targets or {}).get(name):
+            return name in self.model.classes_
+        if said := (self.model.targets or {}).get(name):
             return bool(said == LabelTarget.kind)
         try:
             floats_of(table, name)
@@ -54,37 +60,37 @@ class TargetRows(AnswersRows):
             return True
         return str(table.frame[name].dtype) == "Boolean"
 
-    def check_truth(self, table: Table, name: str, truth: list[Any]) -> None:
+    def check_targets(self, table: Table, name: str, truth: list[Any]) -> None:
         """Refuses a column without any value."""
         if not known_rows(truth):
             raise DataError(f"{table.path.name}: the column {name!r} holds nothing. Is --target the right column?")
 
-    def facts(self) -> dict[str, Any]:
+    def metadata(self) -> dict[str, Any]:
         """What each target is, and the classes of the labels."""
-        kinds = {name: target.kind for name, target in self.targets_.items()}
-        return {"targets": kinds, "classes": {name: classes.tolist() for name, classes in self.classes_.items()}}
+        kinds = {name: target.kind for name, target in self.model.targets_.items()}
+        return {"targets": kinds, "classes": {name: classes.tolist() for name, classes in self.model.classes_.items()}}
 
-    def learnt(self) -> str:
+    def describe_learnt(self) -> str:
         """What each target is."""
-        return "; ".join(f"{name}: {what}" for name, what in self._targets_in_words().items())
+        return "; ".join(f"{name}: {what}" for name, what in self.model._targets_in_words().items())
 
     def answer_columns(self, X: Any, target: Sequence[str]) -> dict[str, Any]:
         """The likeliest class of each label with the probability of each, and the numbers."""
-        found, chances = self.predict(X), self.predict_proba(X)
+        found, chances = self.model.predict(X), self.model.predict_proba(X)
         columns: dict[str, Any] = {}
         for name, answers in found.items():
             columns[f"predicted_{name}"] = answers.tolist()
-            for i, label in enumerate(self.classes_[name].tolist() if name in chances else ()):
+            for i, label in enumerate(self.model.classes_[name].tolist() if name in chances else ()):
                 columns[f"probability_{name}_{written(label)}"] = chances[name][:, i].astype(float)
         return columns
 
-    def measured(self, truth: Mapping[str, list[Any]], answers: Mapping[str, Any]) -> dict[str, float]:
+    def score(self, truth: Mapping[str, list[Any]], answers: Mapping[str, Any]) -> dict[str, float]:
         """Accuracy and macro F1 of labels, the errors and R2 of numbers, as "target.metric"; "score" is their mean."""
         found: dict[str, dict[str, float]] = {}
         for name, values in truth.items():
             if not (known := known_rows(values)):
                 continue
-            if name not in self.classes_:
+            if name not in self.model.classes_:
                 found[name] = errors_of(values, answers[name])
                 continue
             said = np.asarray(answers[name], dtype=object)[known].tolist()
@@ -92,18 +98,18 @@ class TargetRows(AnswersRows):
             found[name] = {"accuracy": metrics.accuracy(labels, said), "macro_f1": metrics.macro_f1(labels, said)}
         if not found:
             raise DataError("there is no target to score against. Give at least one.")
-        scores = [scores[self.targets_[name].main] for name, scores in found.items()]
+        scores = [scores[self.model.targets_[name].main] for name, scores in found.items()]
         each = {f"{name}.{metric}": value for name, scores in found.items() for metric, value in scores.items()}
         return {"score": float(np.mean(scores)), **each}
 
-    def rivals(self, X: Any, target: str) -> list[Baseline | NumberBaseline]:
+    def baselines(self, X: Any, target: str) -> list[Baseline | NumberBaseline]:
         """A linear model of what the sequences hold, and what looks at nothing."""
-        heard = self.feature_ if self.feature_.kind == "sound" else None
-        if target in self.classes_:
-            return [rival(X, feature=self.feature_) if heard is None else sound(heard), majority()]
-        return [ridge(X, feature=self.feature_) if heard is None else sound_ridge(heard), mean()]
+        heard = self.model.feature_ if self.model.feature_.kind == "sound" else None
+        if target in self.model.classes_:
+            return [rival(X, feature=self.model.feature_) if heard is None else sound(heard), majority()]
+        return [ridge(X, feature=self.model.feature_) if heard is None else sound_ridge(heard), mean()]
 
-    def spoken(self, answer: Any) -> tuple[str, dict[str, Any]]:
+    def format_answer(self, answer: Any) -> tuple[str, dict[str, Any]]:
         """Each target with its class, or its number."""
         line = "\t".join(f"{n} {v:.6g}" if isinstance(v, float) else f"{n} {v}" for n, v in answer.values.items())
         shares = {n: {written(c): chance for c, chance in each.items()} for n, each in answer.probabilities.items()}

@@ -38,7 +38,6 @@ from elman.tasks.base.number_targets import NumberTargets, number_targets
 from elman.tasks.base.session import Estimate, Session, counted, refuse_bidirectional
 from elman.tasks.base.task import held_out
 from elman.tasks.pretrain.pretrainer import Pretrains
-from elman.tasks.regress.table import NumberRows
 from elman.training.fit_checks import warn_if_constant
 from elman.training.history import History
 from elman.training.tbptt import StepLoss
@@ -52,7 +51,7 @@ _Indices = NDArray[np.int64]
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class Regressor(RegressorMixin, NumberRows, Pretrains):
+class Regressor(RegressorMixin, Pretrains):
     """A number, or several, for each sequence; with `every_step` for each step.
 
     Sequences are given as to `Classifier`. Targets are one number a sequence, several (an array [sequences, outputs], a
@@ -70,7 +69,8 @@ class Regressor(RegressorMixin, NumberRows, Pretrains):
     """
 
     task: ClassVar[str] = "regress"
-    says: ClassVar[str] = "A number, or several, for each sequence or for each step."
+    description: ClassVar[str] = "A number, or several, for each sequence or for each step."
+    example: ClassVar[str] = "wear.jsonl --input vibration --target hours"
     most_epochs: ClassVar[int] = 60
 
     # what is asked

@@ -45,7 +45,6 @@ from elman.tasks.tag.labels import check_tags, codes_of, tag_classes, tag_lists
 from elman.tasks.tag.network import TagNetwork
 from elman.tasks.tag.session import TagStepper
 from elman.tasks.tag.spans import OUTSIDE, SCHEMES, fits, obeys, rules_of, scheme_of, span_scores, spans
-from elman.tasks.tag.table import TagRows
 from elman.training.fit_checks import warn_if_one_answer
 from elman.training.history import History
 from elman.validation.columns import is_missing
@@ -72,7 +71,7 @@ _Codes = NDArray[np.int64]
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class Tagger(TagRows, ColumnTask):
+class Tagger(ColumnTask):
     """One label for each step of each sequence.
 
     Sequences are lists of words (each read as a symbol and letter by letter), lists of one-letter tokens, texts (a step
@@ -92,7 +91,8 @@ class Tagger(TagRows, ColumnTask):
     """
 
     task: ClassVar[str] = "tag"
-    says: ClassVar[str] = "One label for each step: parts of speech, names, structure."
+    description: ClassVar[str] = "One label for each step: parts of speech, names, structure."
+    example: ClassVar[str] = "train.conllu --column upos"
 
     # what is asked
     chain: bool = True  # learn which label follows which (conditional random field); False: each step by itself

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, final
 
 from elman.errors import DataError
 from elman.evaluation import metrics
@@ -11,30 +11,35 @@ from elman.evaluation import tables as report
 from elman.evaluation.baselines import CommonestTag
 from elman.features import Words
 from elman.io.tables import Table
-from elman.tasks.base.table_adapter import AnswersRows, check_names, refuse_gaps
+from elman.tasks.base.table_adapter import RowAdapter
+from elman.tasks.base.table_columns import (
+    check_names,
+    refuse_gaps,
+)
+from elman.tasks.tag.estimator import Tagger
 from elman.tasks.tag.spans import span_scores
 
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["TagRows"]
+__all__ = ["TagTable"]
 
 _WORDS = ("form", "token")  # the first column of a CoNLL file
 
 
-class TagRows(AnswersRows):
+@final
+class TagTable(RowAdapter):
     """What `elman` asks of a task whose answers are a label for each step."""
 
-    target_says: ClassVar[str] = "the column with the labels of each word"
+    estimator: ClassVar[type[Tagger]] = Tagger
+    target_help: ClassVar[str] = "the column with the labels of each word"
     labels_steps: ClassVar[bool] = True
     target_flags: ClassVar[tuple[str, ...]] = ("--target", "--column")
-    example: ClassVar[str] = "train.conllu --column upos"
 
-    if TYPE_CHECKING:
-        classes_: Any
-        scheme_: str | None
+    def __init__(self, model: Tagger) -> None:
+        self.model = model
 
-    def truth_of(self, table: Table, name: str, model: str | None = None) -> list[Any]:
+    def read_targets(self, table: Table, name: str, model: str | None = None) -> list[Any]:
         """The labels of all rows, a list each; a text is divided at its spaces, or is one label a character."""
         check_names(table, [name])
         column = table.frame[name]
@@ -48,27 +53,26 @@ class TagRows(AnswersRows):
         found = super().rows_of(table, input)
         return _divided(found, self._reads_words()) if isinstance(found, list) else found
 
-    def piece(self, line: str, number: int) -> Any:
+    def parse_line(self, line: str, number: int) -> Any:
         """Words with spaces between them, or a JSON list of words."""
         words = self._reads_words() and not line.startswith("[")
-        return line.split() if words else super().piece(line, number)
+        return line.split() if words else super().parse_line(line, number)
 
     def _reads_words(self) -> bool:
-        return isinstance(self.feature_, Words)
+        return isinstance(self.model.feature_, Words)
+
+    def default_input(self, table: Table) -> str | None:
+        """Of a CoNLL file its words."""
+        import polars as pl
+
+        words = isinstance(table.frame.dtypes[0], pl.List) and table.frame.columns[0] in _WORDS
+        return table.frame.columns[0] if words else None
 
     def fit_table(self, table: Table, target: Sequence[str], *, out: str, resume: bool) -> None:
         """Learns the labels of a column from the words of another, in a CoNLL file its first."""
-        import polars as pl
-
         if len(target) > 1:
             raise DataError(f"a tagger learns one column of labels, got {', '.join(target)}. Name one.")
-        kept = self.input
-        if kept is None and isinstance(table.frame.dtypes[0], pl.List) and table.frame.columns[0] in _WORDS:
-            self.input = table.frame.columns[0]
-        try:
-            super().fit_table(self._in_words(table, target[0]), target, out=out, resume=resume)
-        finally:
-            self.input = kept
+        super().fit_table(self._in_words(table, target[0]), target, out=out, resume=resume)
 
     def _in_words(self, table: Table, target: str) -> Table:
         """The table with texts as lists of words, where its labels are texts with spaces."""
@@ -78,38 +82,38 @@ class TagRows(AnswersRows):
         columns = [pl.Series(c.name, _divided(c)) if c.dtype == pl.String else c for c in table.frame]
         return Table(pl.DataFrame(columns), table.path, table.lines)
 
-    def facts(self) -> dict[str, Any]:
+    def metadata(self) -> dict[str, Any]:
         """The labels, and the scheme of their spans; None where they are none."""
-        return {"labels": self.classes_.tolist(), "scheme": self.scheme_}
+        return {"labels": self.model.classes_.tolist(), "scheme": self.model.scheme_}
 
-    def learnt(self) -> str:
+    def describe_learnt(self) -> str:
         """How many labels, and the scheme of their spans."""
-        return f"{len(self.classes_)} labels" + (f" of spans ({self.scheme_})" if self.scheme_ else "")
+        return f"{len(self.model.classes_)} labels" + (
+            f" of spans ({self.model.scheme_})" if self.model.scheme_ else ""
+        )
 
     def answer_columns(self, X: Any, target: Sequence[str]) -> dict[str, Any]:
         """The labels of each row."""
-        return {f"predicted_{target[0]}": self.predict(X)}
+        return {f"predicted_{target[0]}": self.model.predict(X)}
 
-    def answer_table(self, table: Table, input: str | None, target: Sequence[str]) -> pl.DataFrame:
-        """The table with the answers beside it; in a CSV file they are texts with spaces."""
+    def answer_type(self, table: Table, column: pl.Series) -> pl.Series:
+        """Lists, in a CSV file texts with spaces."""
         import polars as pl
 
-        made = super().answer_table(table, input, target)
-        if table.frame[table.frame.columns[0]].dtype == pl.String:
-            made = made.with_columns(pl.col(f"predicted_{target[0]}").cast(pl.List(pl.String)).list.join(" "))
-        return made
+        text = table.frame[table.frame.columns[0]].dtype == pl.String
+        return column.cast(pl.List(pl.String)).list.join(" ") if text else column
 
-    def measured(self, truth: Mapping[str, list[Any]], answers: Mapping[str, Any]) -> dict[str, float]:
+    def score(self, truth: Mapping[str, list[Any]], answers: Mapping[str, Any]) -> dict[str, float]:
         """Accuracy over the steps, and for spans precision, recall and F1."""
         (name,) = truth
         flat = [[label for own in labels for label in own] for labels in (truth[name], answers[name])]
         found = {"accuracy": metrics.accuracy(*flat)}
-        if self.scheme_ is not None:
+        if self.model.scheme_ is not None:
             spans = span_scores(truth[name], answers[name])
             found |= {"precision": spans.precision, "recall": spans.recall, "f1": spans.f1}
         return found
 
-    def detailed(self, truth: Mapping[str, list[Any]], answers: Mapping[str, Any]) -> tuple[dict[str, Any], list[Any]]:
+    def report(self, truth: Mapping[str, list[Any]], answers: Mapping[str, Any]) -> tuple[dict[str, Any], list[Any]]:
         """Precision, recall and F1 of each label, and how many steps truly have it."""
         (name,) = truth
         flat = [[label for own in labels for label in own] for labels in (truth[name], answers[name])]
@@ -119,11 +123,11 @@ class TagRows(AnswersRows):
             del label["sequences"]
         return {"labels": labels}, [report.class_table(classes, "label", "steps")]
 
-    def rivals(self, X: Any, target: str) -> list[CommonestTag]:
+    def baselines(self, X: Any, target: str) -> list[CommonestTag]:
         """The commonest label of each word."""
         return [CommonestTag()]
 
-    def spoken(self, answer: Any) -> tuple[str, dict[str, Any]]:
+    def format_answer(self, answer: Any) -> tuple[str, dict[str, Any]]:
         """The label of the last step; all of them for machines."""
         return str(answer.label), {"steps": answer.steps, "label": answer.label, "labels": answer.labels}
 

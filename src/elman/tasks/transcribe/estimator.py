@@ -42,7 +42,6 @@ from elman.tasks.base.session import Session, refuse_bidirectional
 from elman.tasks.base.task import held_out
 from elman.tasks.transcribe.network import CtcNetwork, CtcStepper, ragged_of, surprise
 from elman.tasks.transcribe.shallow_fusion import ORDERS, Phrases, Written
-from elman.tasks.transcribe.table import TranscribeRows
 from elman.tasks.transcribe.vocabulary import SPELLINGS, Script, Transcript, check_lengths, transcripts_of
 from elman.training.batching import batches
 from elman.training.fit_checks import warn_if_one_answer
@@ -58,7 +57,7 @@ _UPDATES = 4000  # batches that are learnt from, at least
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class Transcriber(TranscribeRows, ColumnTask):
+class Transcriber(ColumnTask):
     """What was said in each sequence: a text, or a list of words or phones.
 
     Sequences are paths of sound files, pairs (samples, rate), or arrays [length, width] of numbers such as cepstra;
@@ -76,7 +75,8 @@ class Transcriber(TranscribeRows, ColumnTask):
     """
 
     task: ClassVar[str] = "transcribe"
-    says: ClassVar[str] = "What was said in each sequence of sound or numbers."
+    description: ClassVar[str] = "What was said in each sequence of sound or numbers."
+    example: ClassVar[str] = "speech.csv --input wav --target text"
     answering: ClassVar[tuple[str, ...]] = ("verbose", "beam", "language_weight", "word_bonus")
     validated_by: ClassVar[str] = "greedy decoding, without the beam and the n-grams"
     front_of_signals: ClassVar[tuple[int, ...]] = (128,)

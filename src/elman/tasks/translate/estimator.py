@@ -50,7 +50,6 @@ from elman.tasks.translate.pairs import (
     saved_side,
     side,
 )
-from elman.tasks.translate.table import TranslateRows
 from elman.training.batching import batches
 from elman.training.history import History
 from elman.validation.messages import shown
@@ -67,7 +66,7 @@ _TIMES = 3  # an answer may be so much longer than targets are for sources of it
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class Translator(TranslateRows, Task):
+class Translator(Task):
     """From texts to texts, or lists of tokens to lists of tokens, learnt from pairs.
 
     ``fit(X, y)`` takes as many sources as targets; pairs with an empty source are left out, since the answer to nothing
@@ -82,7 +81,8 @@ class Translator(TranslateRows, Task):
     """
 
     task: ClassVar[str] = "translate"
-    says: ClassVar[str] = "From one sequence to another: translation, spelling to sound, question to answer."
+    description: ClassVar[str] = "From one sequence to another: translation, spelling to sound, question to answer."
+    example: ClassVar[str] = "pairs.tsv --input en --target zh"
     answering: ClassVar[tuple[str, ...]] = ("verbose", "beam", "length_penalty")
     validated_by: ClassVar[str] = "greedy decoding, without the beam"
     most_epochs: ClassVar[int] = 30

@@ -3,50 +3,54 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, final
 
 from elman.errors import DataError, OptionError
 from elman.io.tables import Table
-from elman.tasks.base.table_adapter import OnTables, Scored, check_names, refuse_gaps, told
+from elman.tasks.base.table_adapter import Scored, parse_line
+from elman.tasks.base.table_columns import (
+    check_names,
+    refuse_gaps,
+    told,
+)
+from elman.tasks.translate.estimator import Translator
 from elman.tasks.translate.ibm_model1 import WordTable
 from elman.tasks.translate.pairs import normalized
 
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["TranslateRows"]
+__all__ = ["TranslateTable"]
 
 
-class TranslateRows(OnTables):
+@final
+class TranslateTable:
     """What `elman` asks of a task that answers a sequence with a sequence."""
 
     keeps_columns: ClassVar[bool] = True
-    target_says: ClassVar[str] = "the column with the targets"
-    example: ClassVar[str] = "pairs.tsv --input en --target zh"
+    estimator: ClassVar[type[Translator]] = Translator
+    target_help: ClassVar[str] = "the column with the targets"
+    labels_steps: ClassVar[bool] = False
+    has_windows: ClassVar[bool] = False
+    target_flags: ClassVar[tuple[str, ...]] = ("--target",)
 
-    if TYPE_CHECKING:
-        input: str | None
-        feature_: Any
-        target_feature_: Any
-        _compared: Callable[..., dict[str, float]]
-        fit: Callable[..., Any]
-        predict: Callable[..., list[Any]]
-        evaluate: Callable[..., dict[str, float]]
+    def __init__(self, model: Translator) -> None:
+        self.model = model
 
     def fit_table(self, table: Table, target: Sequence[str], *, out: str, resume: bool) -> None:
         """Learns the pairs of two columns."""
         (name,) = self._one(target)
-        source = self._named(table, self.input, name)
+        source = self._named(table, self.model.input, name)
         X, y = self._texts(table, source), self._texts(table, name)
-        told(lambda: self.fit({source: X, name: y}, name, out=out, resume=resume), table)
+        told(lambda: self.model.fit({source: X, name: y}, name, out=out, resume=resume), table)
 
-    def outcome(self, rows: int) -> dict[str, Any]:
+    def fit_result(self, rows: int) -> dict[str, Any]:
         """How many pairs there were, and what a step is on either side."""
-        return {"pairs": rows, "input": self.feature_.describe(), "target": self.target_feature_.describe()}
+        return {"pairs": rows, "input": self.model.feature_.describe(), "target": self.model.target_feature_.describe()}
 
-    def summary(self, rows: int) -> str:
+    def describe_fit(self, rows: int) -> str:
         """The same in words."""
-        return f"{rows:,} pairs; from {self.feature_.describe()} to {self.target_feature_.describe()}"
+        return f"{rows:,} pairs; from {self.model.feature_.describe()} to {self.model.target_feature_.describe()}"
 
     def answer_table(self, table: Table, input: str | None, target: Sequence[str]) -> pl.DataFrame:
         """The table with the answers beside it."""
@@ -56,30 +60,48 @@ class TranslateRows(OnTables):
         name = f"predicted_{target[0]}"
         if name in table.frame.columns:
             raise DataError(f"{table.path.name} already has a column {name!r}. Rename it or leave it out.")
-        return table.frame.with_columns(pl.Series(name, told(lambda: self.predict(X), table)))
+        return table.frame.with_columns(pl.Series(name, told(lambda: self.model.predict(X), table)))
 
     def score_table(self, table: Table, input: str | None, target: Sequence[str], model: str) -> Scored:
         """BLEU, chrF and the share of answers that are right throughout."""
         X, y = self._pairs(table, input, target)
-        return Scored(len(X), told(lambda: self.evaluate(X, y), table), {}, [])
+        return Scored(len(X), told(lambda: self.model.evaluate(X, y), table), {}, [])
 
-    def rivals_on(
+    def score_baselines(
         self, known: Callable[[], Table], table: Table, target: Sequence[str], model: str
     ) -> list[dict[str, Any]]:
         """Word for word, from texts and to texts as the model reads them."""
         (before, lessons), (X, y) = self._pairs(known(), None, target), self._pairs(table, None, target)
-        before, X = (normalized(self.feature_, column, "X") for column in (before, X))
-        rival = WordTable().fit(before, normalized(self.target_feature_, lessons, "y"))
+        before, X = (normalized(self.model.feature_, column, "X") for column in (before, X))
+        rival = WordTable().fit(before, normalized(self.model.target_feature_, lessons, "y"))
         return [
-            {"name": rival.name, **self._compared(rival.predict(X), y), "training_seconds": round(rival.seconds, 3)}
+            {
+                "name": rival.name,
+                **self.model._compared(rival.predict(X), y),
+                "training_seconds": round(rival.seconds, 3),
+            }
         ]
+
+    def diagnosis_data(
+        self, table: Table, target: Sequence[str], model: str, input: str | None = None
+    ) -> tuple[Any, Any]:
+        """The table itself, and the name of the target."""
+        return table.frame, target[0] if target else None
+
+    def parse_line(self, line: str, number: int) -> Any:
+        """What one line of standard input feeds to a session."""
+        return parse_line(self.model.feature_, line, number)
+
+    def format_answer(self, answer: Any) -> tuple[str, dict[str, Any]]:
+        """Raises ``OptionError``: a translator reads whole sequences."""
+        raise OptionError("a translator has no stream: it reads whole sequences. Use elman predict.")
 
     def _pairs(self, table: Table, input: str | None, target: Sequence[str]) -> tuple[list[Any], list[Any]]:
         (name,) = self._one(target)
         return self._texts(table, self._source(table, input, target)), self._texts(table, name)
 
     def _source(self, table: Table, input: str | None, target: Sequence[str]) -> str:
-        return self._named(table, input or getattr(self, "input_", None), target[0])
+        return self._named(table, input or getattr(self.model, "input_", None), target[0])
 
     def _one(self, target: Sequence[str]) -> Sequence[str]:
         if len(target) != 1:

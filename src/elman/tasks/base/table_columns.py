@@ -1,0 +1,187 @@
+"""Columns of a table as a task reads them: names, gaps, numbers, labels, texts that are lists."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from elman.errors import DataError, TrainingError
+from elman.features.containers import nearest
+from elman.io.tables import Table
+from elman.validation.columns import is_missing
+
+if TYPE_CHECKING:
+    import polars as pl
+
+__all__ = [
+    "among",
+    "check_names",
+    "check_sequences",
+    "floats_of",
+    "is_csv",
+    "known_rows",
+    "labels_of",
+    "names_in",
+    "paths_beside",
+    "refuse_gaps",
+    "told",
+    "typed",
+    "written",
+]
+
+
+def check_names(table: Table, names: Sequence[str]) -> None:
+    """Raises ``DataError``, with the nearest name, unless a table has all these columns."""
+    columns, there = table.frame.columns, set(table.frame.columns)
+    for name in names:
+        if name in there:
+            continue
+        near, shown = nearest(name, columns), ", ".join(columns[:20]) + ", ..." * (len(columns) > 20)
+        header = is_csv(table) and not near and columns[0] != "column_1"
+        advice = " If its first line is no header, say --no-header." if header else ""
+        raise DataError(f"{table.path.name} has no column {name!r}.{near} Its columns: {shown}.{advice}")
+
+
+def names_in(table: Table, names: str) -> list[str]:
+    """The columns that a flag names: one, or several with commas between them. Raises ``DataError`` for no column."""
+    chosen = [names] if names in table.frame.columns or "," not in names else [n.strip() for n in names.split(",")]
+    check_names(table, chosen)
+    return chosen
+
+
+def refuse_gaps(table: Table, column: pl.Series, advice: str) -> None:
+    """Raises ``DataError`` naming the line if a column has an empty cell."""
+    if column.null_count():
+        row = int(column.is_null().arg_true()[0])
+        raise DataError(f"{table.where(row)}: {column.name} is missing. {advice}")
+
+
+def check_sequences(table: Table, name: str) -> None:
+    """The column is there, holds texts or lists, and holds one for every row."""
+    import polars as pl
+
+    check_names(table, [name])
+    column = table.frame[name]
+    if not isinstance(column.dtype, pl.String | pl.List | pl.Array | pl.Null):
+        raise DataError(f"{table.path.name}: the column {name!r} holds {column.dtype}, neither texts nor lists.")
+    refuse_gaps(table, column, 'Drop the row, or write "" for an empty text.')
+
+
+def floats_of(table: Table, name: str) -> list[float | None]:
+    """The numbers of a column; CSV has no types, so there they are read. An empty cell is None.
+
+    Raises ``DataError`` naming the line for what is no number.
+    """
+    import polars as pl
+
+    check_names(table, [name])
+    column = table.frame[name]
+    if column.dtype.is_numeric() or column.dtype == pl.Boolean:
+        return column.cast(pl.Float64).to_list()
+    if column.dtype == pl.Null:
+        return [None] * len(column)
+    if column.dtype != pl.String:
+        raise DataError(f"{table.path.name}: the column {name!r} holds {column.dtype}, not numbers.")
+    numbers = column.str.strip_chars().cast(pl.Float64, strict=False)
+    bad = (numbers.is_null() & column.is_not_null()).arg_true()
+    if len(bad):
+        row = int(bad[0])
+        raise DataError(f"{table.where(row)}: {name} is {column[row]!r}, where a number was expected.")
+    return numbers.to_list()
+
+
+def typed(table: Table, names: Sequence[str], kinds: Mapping[str, str] | None = None) -> pl.DataFrame:
+    """Some columns of a table; those of a CSV file that hold nothing but numbers as numbers.
+
+    `kinds` says which are to be: "number" makes numbers of a column whatever it looks like, any other leaves it.
+    """
+    import polars as pl
+
+    check_names(table, names)
+    frame = table.frame.select(names)
+    for name in names:
+        column, kind = frame[name], (kinds or {}).get(name)
+        if column.dtype != pl.String or kind not in (None, "number"):
+            continue
+        numbers = column.str.strip_chars().cast(pl.Float64, strict=False)
+        if kind == "number":
+            frame = frame.with_columns(pl.Series(name, floats_of(table, name), dtype=pl.Float64))
+        elif numbers.null_count() == column.null_count() < len(column):
+            frame = frame.with_columns(numbers.alias(name))
+    return frame
+
+
+def told(work: Callable[[], Any], table: Table) -> Any:
+    """Do the work; a fault in a sequence is named by its place in the file."""
+    try:
+        return work()
+    except (DataError, TrainingError) as error:
+        text = re.sub(r"\b[Xy]: (the label of )?sequence (\d+)", lambda f: table.where(int(f[2])), str(error))
+        if text.startswith(("frame", "X: column")):  # of a long table
+            text = re.sub(r"\brows (\d+) and (\d+)", r"row \1 and row \2", text.removeprefix("frame: "))
+            text = re.sub(r"\brow (\d+)", lambda f: table.where(int(f[1])), text)
+            text = re.sub(r"^frame\b", table.path.name, text)
+        text = re.sub(r"\bsequence (\d+)", lambda found: f"{found[0]} ({table.where(int(found[1]))})", text)
+        raise type(error)(text) from error
+
+
+def is_csv(table: Table) -> bool:
+    """Whether the cells of a table have no types."""
+    return not {".csv", ".tsv"}.isdisjoint(suffix.lower() for suffix in table.path.suffixes[-2:])
+
+
+def written(label: Any) -> str:
+    """A label as CSV has it.
+
+    >>> written(True), written("a")
+    ('true', 'a')
+    """
+    return label if isinstance(label, str) else json.dumps(label)
+
+
+def known_rows(truth: Sequence[Any]) -> list[int]:
+    """The places whose target is known.
+
+    >>> known_rows([1.0, None, 2.0])
+    [0, 2]
+    """
+    return [i for i, value in enumerate(truth) if not is_missing(value)]
+
+
+def paths_beside(table: Table, name: str) -> pl.Series:
+    """Paths as seen from where the table lies; what is no text stays."""
+    import polars as pl
+
+    column = table.frame[name]
+    if column.dtype != pl.String:
+        return column
+    folder = table.path.parent
+    return pl.Series(name, [str(folder / path) for path in column.to_list()], dtype=pl.String)
+
+
+def labels_of(table: Table, name: str) -> list[Any]:
+    """The labels of a column, None where one is missing. Raises ``DataError`` for what cannot be labels."""
+    check_names(table, [name])
+    column = table.frame[name]
+    if column.dtype.is_nested() or column.dtype.is_temporal():
+        what = f"holds {column.dtype}. A label is a word or a number."
+        raise DataError(f"{table.path.name}: the column {name!r} {what}")
+    return column.to_list()
+
+
+def among(labels: list[Any], known: Sequence[Any], table: Table, name: str, model: str) -> list[Any]:
+    """The labels as the classes they are; None stays.
+
+    Raises ``DataError`` with the line of one that was never learnt.
+    """
+    if is_csv(table):
+        place = {written(label): label for label in known}
+        labels = [place.get(label, label) if isinstance(label, str) else label for label in labels]
+    classes = {(type(label), label) for label in known}
+    for row, label in enumerate(labels):
+        if label is not None and (type(label), label) not in classes:
+            shown = ", ".join(map(repr, known[:8])) + (f" and {len(known) - 8} more" if len(known) > 8 else "")
+            raise DataError(f"{table.where(row)}: {name} is {label!r}, which {model} never learnt. It knows {shown}.")
+    return labels
