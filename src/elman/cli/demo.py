@@ -95,9 +95,9 @@ def _own(data: str, input: str | None, target: str | None) -> Examples:
     found: dict[str, set[Any]] = {}
     for row, (text, label) in enumerate(table.frame.rows()):
         if text is None or label is None:
-            raise DataError(f"{table.where(row)}: {input if text is None else target} is missing. Drop the row.")
+            raise DataError("is missing. Drop the row.", at=table.place(row, input if text is None else target))
         if not isinstance(text, str):
-            raise DataError(f"{table.where(row)}: {input} is no text. The demo reads texts; elman fit reads the rest.")
+            raise DataError("is no text. The demo reads texts; elman fit reads the rest.", at=table.place(row, input))
         found.setdefault(text, set()).add(label)
     clear = [(text, next(iter(labels))) for text, labels in found.items() if len(labels) == 1]
     return Examples(table.path.name, [text for text, _ in clear], [label for _, label in clear])

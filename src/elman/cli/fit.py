@@ -133,7 +133,7 @@ def _learn(
         adapter.fit_table(table, names, out=out, resume=resume)
     except TrainingError as error:
         made.data_ |= source
-        raise TrainingError(f"{error} {_saved_what_was_learnt(made, out)}") from error
+        raise TrainingError(*error.parts, f" {_saved_what_was_learnt(made, out)}") from error
     made.data_ |= source
     if made.history_.interrupted and not made.history_.best:
         raise KeyboardInterrupt

@@ -10,8 +10,7 @@ Each command has a file of its own; what is particular to a task, the commands a
 (`elman.tasks.base.table_adapter`). What is heavy to import is imported by the command that needs it.
 """
 
-import dataclasses
-import re
+import difflib
 import sys
 from collections.abc import Sequence
 
@@ -77,8 +76,10 @@ def _refusal(error: BaseException) -> int:
         return end("stopped by Ctrl-C.", 130)
     if isinstance(error, CycloptsError):
         return end(f"error: {_asked_better(error)}", 2)
-    if isinstance(error, ElmanError | OSError):
-        return end(f"error: {_with_flags(str(error))}", 2)
+    if isinstance(error, ElmanError):
+        return end(f"error: {error.shell}", 2)
+    if isinstance(error, OSError):
+        return end(f"error: {error}", 2)
     if isinstance(error, MemoryError) or "can't allocate memory" in str(error):  # torch raises RuntimeError
         return end("error: there is not enough memory. Fewer rows, batch_steps or hidden units need less.", 2)
     fault = f"{type(error).__name__}: {error}"
@@ -94,34 +95,6 @@ def _take(tokens: list[str], flag: str) -> bool:
     return True
 
 
-def _with_flags(text: str) -> str:
-    """Advice that names Python's arguments, as flags of the command line.
-
-    >>> _with_flags("Set sort=True, or give freq=... The names are options: id=..., out=...")
-    'Set --sort, or give --freq ... The names are options: --id ..., --out ...'
-    >>> print(_with_flags("Leave it out: features={'id': 'skip'}."))
-    Leave it out: --features '{"id": "skip"}'.
-    """
-    from elman.tasks import TASKS
-
-    names = {field.name for task in TASKS.values() for field in dataclasses.fields(task)} | {"out", "resume", "input"}
-    header = "If its first line is no header, read it with header=False."
-    text = text.replace(header, "The first line must hold the names.")
-    text = text.replace(": predict(future=frame)", " in the rows after its last values")
-    text = re.sub(r"predict\(frame=\.\.\.\)", "elman predict", text)
-    value = r"(\.\.\.|\{[^}]*\}|\[[^]]*\]|'[^']*'|[+-]?\w+(?:\.\d+)?)(?![\w/])"
-    return re.sub(rf"(?<![\w/.'\"-])({'|'.join(sorted(names))})=(?!=){value}", _flag, text)
-
-
-def _flag(match: re.Match[str]) -> str:
-    name, value = match[1].replace("_", "-"), match[2]
-    if value in ("True", "False"):
-        return f"--{name}" if value == "True" else f"--no-{name}"
-    if value[0] in "{[":
-        value = "'" + value.replace("'", '"') + "'"
-    return f"--{name} {value}"
-
-
 def _asked_better(error: CycloptsError) -> str:
     """The parser's complaint in our words, with the next move."""
     chain = " ".join(["elman", *(error.command_chain or ())])
@@ -130,8 +103,9 @@ def _asked_better(error: CycloptsError) -> str:
         name = error.keyword or error.argument.name
         given = error.keyword or any(token.keyword for token in error.argument.tokens)
         text = f"{name} needs a value." if given else f"{chain} needs {name}."
-        if near := re.search(r"Did you mean (\S+) instead of (\S+)\?", str(error)):
-            text = f"unknown option: {near[2]}. Did you mean {near[1]}?"
+        unknown = [token for token in error.unused_tokens or () if token.startswith("--")]
+        if not given and (near := difflib.get_close_matches(error.argument.name, unknown, 1)):
+            text = f"unknown option: {near[0]}. Did you mean {error.argument.name}?"
     elif isinstance(error, UnusedCliTokensError):
         text = f"nothing is known to do with {', '.join(map(repr, error.unused_tokens or ()))}."
         text += " A value with spaces in it stands in quotation marks."

@@ -16,10 +16,7 @@ __all__ = ["kind_to_print", "read", "relative", "sha256", "source", "training_ta
 
 def read(file: str, *, header: bool = True) -> Table:
     """A table from a file; without a `header` its columns are column_1, column_2 ..."""
-    try:
-        return read_table(file, header=header)
-    except DataError as error:  # advice for Python
-        raise DataError(str(error).replace("read it with header=False", "say --no-header")) from error
+    return read_table(file, header=header)
 
 
 def source(task: TableAdapter, model: str, given: str | None, table: Table) -> list[str]:

@@ -4,13 +4,14 @@ import inspect
 import itertools
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Annotated, Any
 
 from cyclopts import Parameter
 
 from elman.cli.console import note, one_line, print_json
 from elman.cli.parameters import Json, Model
-from elman.errors import DataError, OptionError
+from elman.errors import DataError, OptionError, Place, placed
 
 __all__ = ["stream"]
 
@@ -53,8 +54,6 @@ def stream(
         piece = adapter.parse_line(raw, line)  # names the line itself
         try:
             answer = session.feed(piece)
-        except DataError as error:
-            raise DataError(f"line {line} of standard input: {error}") from error
         fed += 1
         said, told = adapter.format_answer(answer)
         if json:
@@ -88,4 +87,4 @@ def _lines() -> Iterator[str]:
             yield raw.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
         except UnicodeDecodeError as error:
             at = f"byte {error.start + 1} of the line, 0x{raw[error.start]:02x}"
-            raise DataError(f"line {number} of standard input: {at}, is not UTF-8.") from None
+            raise DataError(f": {at}, is not UTF-8.", at=Place(file="standard input", line=number)) from None

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from elman.errors import DataError
+from elman.errors import DataError, Place
 from elman.features.audio import Sound, is_pair
 from elman.features.base import Feature
 from elman.features.category import Category
@@ -94,10 +94,13 @@ def infer(column: Any, *, name: str = "X", written: bool = False) -> Feature:
             kinds.setdefault(kind, i)
     if not kinds:
         what = "no sequences" if not sequences else "nothing but missing values" if any(map(_full, sequences)) else ""
-        raise DataError(f"{name} holds {what or 'only empty sequences'}: nothing to learn from.")
+        raise DataError(f"holds {what or 'only empty sequences'}: nothing to learn from.", at=Place(name))
     if len(kinds) > 1:
         (one, i), (other, j) = list(kinds.items())[:2]
-        raise DataError(f"{name} is mixed: sequence {i} is of the kind {one}, sequence {j} of the kind {other}.")
+        first, second = Place(sequence=i), Place(sequence=j)
+        raise DataError(
+            "is mixed: ", first, f" is of the kind {one}, ", second, f" of the kind {other}.", at=Place(name)
+        )
     kind = next(iter(kinds))
     return FEATURES[kind_of_texts(sequences, name, written) if kind == Text.kind else kind]()
 
@@ -113,7 +116,7 @@ def _kind(sequence: Any, i: int, name: str) -> str | None:
     if isinstance(sequence, tuple) and is_pair(sequence):
         return Sound.kind
     if getattr(sequence, "ndim", None) == 0:
-        raise DataError(f"{name}: sequence {i} is a single value, {seen(plain_value(sequence))}. {_EXPECTED}")
+        raise DataError(f"is a single value, {seen(plain_value(sequence))}. {_EXPECTED}", at=Place(name, sequence=i))
     if hasattr(sequence, "__len__") and hasattr(sequence, "__getitem__") and not isinstance(sequence, dict | bytes):
         if len(sequence) == 0:
             return None
@@ -128,10 +131,10 @@ def _kind(sequence: Any, i: int, name: str) -> str | None:
             return Numbers.kind if any(isinstance(value, float | np.floating) for value in sequence) else None
         if isinstance(first, list | tuple) or hasattr(first, "__float__"):
             return Numbers.kind
-        raise DataError(f"{name}: sequence {i} begins with {seen(first)}. {_EXPECTED}")
+        raise DataError(f"begins with {seen(first)}. {_EXPECTED}", at=Place(name, sequence=i))
     if is_missing(sequence):
-        raise DataError(f"{name}: sequence {i} is {seen(sequence)}. Drop it, or put an empty one in its place.")
-    raise DataError(f"{name}: sequence {i} is {seen(sequence)}. {_EXPECTED}")
+        raise DataError(f"is {seen(sequence)}. Drop it, or put an empty one in its place.", at=Place(name, sequence=i))
+    raise DataError(f"is {seen(sequence)}. {_EXPECTED}", at=Place(name, sequence=i))
 
 
 _EXPECTED = "Expected texts, lists of tokens, or arrays [length] or [length, width] of numbers."

@@ -1,6 +1,7 @@
 """Reading numbers: lists, arrays, frames and `Ragged` as one float64 array of steps, in which NaN means missing."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import narwhals as nw
@@ -8,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from elman.errors import DataError
+from elman.errors import DataError, Place
 from elman.features.containers import by_name, is_table
 from elman.features.lists import listed
 from elman.ragged import Ragged
@@ -23,62 +24,66 @@ Array = np.ndarray[Any, Any]
 def read(column: Any, name: str, width: int | None = None) -> tuple[Array, Array]:
     """All steps `[steps, width]` in float64, and the length of each sequence. `width`: that of the training data."""
     if isinstance(column, Ragged):
-        flat = read_one(column.values, None, name)
+        flat = read_one(column.values, Place(name))
         if flat.ndim > 2:
-            raise DataError(f"{name} has steps of shape {list(flat.shape[1:])}. Numbers reads [steps, width].")
+            raise DataError(f"has steps of shape {list(flat.shape[1:])}. Numbers reads [steps, width].", at=Place(name))
         flat = flat.reshape(len(flat), -1) if flat.ndim == 2 else flat[:, None]
-        _check_width(flat.shape[1], width, name, "")
+        _check_width(flat.shape[1], width, Place(name))
         return flat, column.lengths.numpy()
     whole = _whole(column, name)
     if whole is not None:
-        _check_width(whole.shape[2], None, name, "")
-        _check_width(whole.shape[2], width, name, "")
+        _check_width(whole.shape[2], None, Place(name))
+        _check_width(whole.shape[2], width, Place(name))
         return whole.reshape(-1, whole.shape[2]), np.full(len(whole), whole.shape[1], dtype=np.int64)
     arrays = [_sequence(sequence, i, name) for i, sequence in enumerate(listed(column, name))]
     telling = next((i for i, array in enumerate(arrays) if array.ndim == 2), None)
     found = width if width is not None else 1 if telling is None else arrays[telling].shape[1]
     for i, array in enumerate(arrays):
-        _check_width(array.shape[-1] if array.ndim == 2 else found, None, name, f": sequence {i}")
+        at = Place(name, sequence=i)
+        _check_width(array.shape[-1] if array.ndim == 2 else found, None, at)
         if array.ndim == 2 and array.shape[1] != found:
             if width is None:
                 raise DataError(
-                    f"{name}: sequence {i} has {array.shape[1]} numbers a step, sequence {telling} has {found}."
+                    f"has {array.shape[1]} numbers a step, ", Place(sequence=telling), f" has {found}.", at=at
                 )
-            _check_width(array.shape[1], width, name, f": sequence {i}")
+            _check_width(array.shape[1], width, at)
     lengths = np.array([len(array) for array in arrays], dtype=np.int64)
     parts = [array.reshape(-1, found) for array in arrays]
     return np.concatenate(parts) if parts else np.zeros((0, found)), lengths
 
 
-def _check_width(got: int, width: int | None, name: str, where: str) -> None:
+def _check_width(got: int, width: int | None, at: Place) -> None:
     if got == 0:
-        raise DataError(f"{name}{where} has steps without a number. Each step needs at least one.")
+        raise DataError("has steps without a number. Each step needs at least one.", at=at)
     if width is not None and got != width:
-        raise DataError(f"{name}{where} has {got} numbers a step, but the feature was fitted on {width}.")
+        raise DataError(f"has {got} numbers a step, but the feature was fitted on {width}.", at=at)
 
 
 def _whole(column: Any, name: str) -> Array | None:
     """A column that is one array, as `[sequences, length, width]`; None if it is a list of sequences."""
     if hasattr(column, "toarray") and hasattr(column, "nnz"):
-        raise DataError(f"{name} is a sparse matrix, but dense data is required: {name}.toarray().")
+        raise DataError(f"is a sparse matrix, but dense data is required: {name}.toarray().", at=Place(name))
     if isinstance(column, np.ndarray | Tensor):
         if isinstance(column, np.ndarray) and column.dtype.kind in "UTO" and not is_table(column):
             return None
-        array = read_one(column, None, name)
+        array = read_one(column, Place(name), ("sequence", "step", "column"))
     elif not isinstance(column, list | tuple | str | bytes) and is_frame(column, name):
         columns = by_name(column, name)
         if not columns:
-            raise DataError(f"{name} is a frame without columns.")
+            raise DataError("is a frame without columns.", at=Place(name))
         array = read_table(columns, name)
     else:
         return None
     if array.ndim == 1:
         raise DataError(
-            f"{name} is a 1-D array of {len(array)} numbers. Reshape your data: {name}[None] is one sequence, "
-            f"{name}[:, None] is {len(array)} sequences of one step."
+            f"is a 1-D array of {len(array)} numbers. Reshape your data: {name}[None] is one sequence, "
+            f"{name}[:, None] is {len(array)} sequences of one step.",
+            at=Place(name),
         )
     if array.ndim not in (2, 3):
-        raise DataError(f"{name} has shape {list(array.shape)}. Numbers reads [sequences, length] or with a width.")
+        raise DataError(
+            f"has shape {list(array.shape)}. Numbers reads [sequences, length] or with a width.", at=Place(name)
+        )
     return array[:, :, None] if array.ndim == 2 else array
 
 
@@ -103,14 +108,15 @@ def read_table(columns: Mapping[str, Any], name: str = "X") -> Array:
     for key, column in columns.items():
         if _holds_numbers(column, key) is False:
             first = next((value for value in listed(column, key) if not is_missing(value)), None)
-            raise DataError(f"{name}: column {key!r} of the frame holds {seen(first)}, not numbers.")
-    made = {key: read_one(_values(column, key), None, f"{name}: column {key!r}") for key, column in columns.items()}
+            raise DataError(f"of the frame holds {seen(first)}, not numbers.", at=Place(name, column=key))
+    made = {key: read_one(_values(column, key), Place(name, column=key), ("row",)) for key, column in columns.items()}
     first = next(iter(made))
     for key, values in made.items():
         if values.ndim != 1:
-            raise DataError(f"{name}: column {key!r} holds arrays of shape {list(values.shape[1:])}, not numbers.")
+            raise DataError(f"holds arrays of shape {list(values.shape[1:])}, not numbers.", at=Place(name, column=key))
         if len(values) != len(made[first]):
-            raise DataError(f"the column {key!r} has {len(values)} rows, {first!r} has {len(made[first])}.")
+            at = Place(name, column=key)
+            raise DataError(f"has {len(values)} rows, {first!r} has {len(made[first])}.", at=at)
     return np.stack(list(made.values()), axis=1)
 
 
@@ -151,46 +157,48 @@ def _holds_numbers(column: Any, name: str) -> bool | None:
 def _sequence(value: Any, i: int, name: str) -> Array:
     """One sequence: `[length, width]`, or `[0]` where an empty one tells no width."""
     if is_missing(value) or isinstance(value, str | bytes | Mapping | set):
-        raise DataError(f"{name}: sequence {i} is {seen(value)}. Numbers reads arrays [length] or [length, width].")
-    array = read_one(value, i, name)
+        raise DataError(
+            f"is {seen(value)}. Numbers reads arrays [length] or [length, width].", at=Place(name, sequence=i)
+        )
+    array = read_one(value, Place(name, sequence=i))
     if array.ndim == 0:
         raise DataError(
-            f"{name}: sequence {i} is {seen(value)}. A sequence is a list of numbers. "
-            f"Reshape your data: {name} as one sequence is [{name}]."
+            f"is {seen(value)}. A sequence is a list of numbers. "
+            f"Reshape your data: {name} as one sequence is [{name}].",
+            at=Place(name, sequence=i),
         )
     if array.ndim > 2:
         raise DataError(
-            f"{name}: sequence {i} has shape {list(array.shape)}. Numbers reads [length] or [length, width]."
+            f"has shape {list(array.shape)}. Numbers reads [length] or [length, width].", at=Place(name, sequence=i)
         )
     return array[:, None] if array.ndim == 1 and len(array) else array
 
 
-def read_one(value: Any, i: int | None, name: str) -> Array:
-    """Numbers of any kind as float64. `i`: the sequence that they are, None if all."""
-    place = name if i is None else f"{name}: sequence {i}"
+def read_one(value: Any, place: Place, axes: tuple[str, ...] = ("step", "column")) -> Array:
+    """Numbers of any kind as float64. `axes`: what a ``Place`` calls the dimensions."""
     if isinstance(value, Tensor):
         if value.is_nested or value.layout != torch.strided:
             raise DataError(
-                f"{place} is a tensor of layout {value.layout}. Pass Ragged.from_nested(x), or x.to_dense()."
+                f"is a tensor of layout {value.layout}. Pass Ragged.from_nested(x), or x.to_dense().", at=place
             )
         value = value.detach().to("cpu", torch.float64 if value.is_floating_point() else value.dtype)
     try:
         array = np.ma.filled(value.astype(np.float64), np.nan) if np.ma.isMaskedArray(value) else np.asarray(value)
     except (ValueError, TypeError, RuntimeError):
-        raise DataError(f"{place} has steps of different widths, or holds something other than numbers.") from None
+        raise DataError("has steps of different widths, or holds something other than numbers.", at=place) from None
     if array.dtype.kind in "US" and not isinstance(value, np.ndarray):  # NumPy makes texts of the numbers beside a text
         array = np.asarray(value, dtype=object)
     if array.dtype == object:
-        array = _from_objects(array, i, name)
+        array = _from_objects(array, place, axes)
     if array.dtype.kind == "c":
-        raise DataError(f"Complex data not supported: {place} holds {array.dtype}. Give its parts as two columns.")
+        raise DataError("Complex data not supported: ", place, f" holds {array.dtype}. Give its parts as two columns.")
     if array.dtype.kind not in "biuf":
         what = "text" if array.dtype.kind in "US" else str(array.dtype)
-        raise DataError(f"{place} holds {what}, not numbers.")
+        raise DataError(f"holds {what}, not numbers.", at=place)
     return array.astype(np.float64)
 
 
-def _from_objects(array: Array, i: int | None, name: str) -> Array:
+def _from_objects(array: Array, place: Place, axes: tuple[str, ...]) -> Array:
     """An array of Python objects, if each is a number or missing."""
     found = np.full(array.shape, np.nan)
     for at, value in np.ndenumerate(array):
@@ -201,18 +209,16 @@ def _from_objects(array: Array, i: int | None, name: str) -> Array:
                 raise TypeError
             found[at] = float(value)
         except (ValueError, TypeError, OverflowError):
-            where = at if i is None else (i, *at)
-            place = ", ".join(f"{word} {n}" for word, n in zip(("sequence", "step", "column"), where, strict=False))
-            raise DataError(f"{name}: {place} is {seen(value)}, where a number was expected.") from None
+            known = replace(place, **dict(zip(axes, at, strict=False)))
+            raise DataError(f"is {seen(value)}, where a number was expected.", at=known) from None
     return found
 
 
-def place(at: int, column: int, offsets: Array, width: int, name: str) -> str:
+def place(at: int, column: int, offsets: Array, width: int, name: str) -> Place:
     """Where a number stands, for an error message: `X: sequence 0, step 3, column 1`.
 
-    >>> place(3, 0, np.array([0, 2, 5]), 1, "X")
-    'X: sequence 1, step 1'
+    >>> print(place(3, 0, np.array([0, 2, 5]), 1, "X"))
+    X: sequence 1, step 1
     """
     sequence = int(np.searchsorted(offsets, at, side="right")) - 1
-    found = f"{name}: sequence {sequence}, step {at - offsets[sequence]}"
-    return found if width == 1 else f"{found}, column {column}"
+    return Place(name, sequence=sequence, step=int(at - offsets[sequence]), column=None if width == 1 else int(column))

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from elman.errors import DataError, ModelFileError, OptionError
+from elman.errors import DataError, ModelFileError, OptionError, Place, option
 from elman.features.base import LARGEST_SCALED, Feature, checked, of_lengths
 from elman.features.lists import listed
 from elman.features.numbers import Values
@@ -121,7 +121,7 @@ class Sound(Feature):
             raise OptionError("; ".join(problems))
         sounds = listed(column, name)
         if not sounds:
-            raise DataError(f"{name} holds no sequences. Fitting needs at least one.")
+            raise DataError("holds no sequences. Fitting needs at least one.", at=Place(name))
         self._know(int(self.rate) if self.rate is not None else _lowest(sounds, name))
         self.mean_, self.deviation_ = np.zeros(self.bands), np.ones(self.bands)
         parts = self._heard(sounds, name)
@@ -164,13 +164,13 @@ class Sound(Feature):
     def advance(self, value: Any, state: dict[str, Tensor], *, name: str = "X") -> tuple[Tensor, dict[str, Tensor]]:
         """The steps that the next samples complete, and the next state; the bits are those of the whole sound."""
         self._check_fitted()
-        samples, rate = _sound(value, name)
+        samples, rate = _sound(value, Place(name))
         rate = self.rate_ if rate is None else rate
         before, begin, made = state["rate"].tolist()
         if before not in (0, rate):
-            raise DataError(f"{name} has {rate} samples a second, the pieces before it had {before}.")
+            raise DataError(f"has {rate} samples a second, the pieces before it had {before}.", at=Place(name))
         if not before and len(samples) and (peak := float(np.abs(samples).max())) > _LOUD:  # once a stream
-            _warn_of_loud(peak, name)
+            _warn_of_loud(peak, Place(name))
         recent = state["recent"]
         if rate != self.rate_:
             changing = Resampled(rate, self.rate_)
@@ -243,15 +243,18 @@ class Sound(Feature):
         """The bands of each sound, not yet scaled."""
         made, peaks = [], list[float]()
         for i, value in enumerate(sounds):
-            samples, rate = _sound(value, f"{name}: sequence {i}")
+            samples, rate = _sound(value, Place(name, sequence=i))
             peaks.append(float(np.abs(samples).max(initial=0.0)))
             if rate is None and self.rate is None:
                 raise OptionError(
-                    f"{name}: sequence {i} has samples without a rate. Give rate=..., or (samples, rate)."
+                    "has samples without a rate. Give ",
+                    option("rate"),
+                    ", or (samples, rate).",
+                    at=Place(name, sequence=i),
                 )
             made.append(self._bands(resample(samples, rate or self.rate_, self.rate_)))
         if peaks and max(peaks) > _LOUD:
-            _warn_of_loud(max(peaks), f"{name}: sequence {int(np.argmax(peaks))}")
+            _warn_of_loud(max(peaks), Place(name, sequence=int(np.argmax(peaks))))
         return made
 
     def _bands(self, samples: _Samples) -> _Samples:
@@ -282,21 +285,21 @@ _KINDS: dict[str, Any] = {
 }
 
 
-def _sound(value: Any, name: str) -> tuple[_Samples, int | None]:
+def _sound(value: Any, place: Place) -> tuple[_Samples, int | None]:
     """The samples of one sound, and their rate where it says one."""
     try:
         if isinstance(value, str | os.PathLike):
             return read_wave(value)
-        given, rate = _paired(value, name)
+        given, rate = _paired(value)
         samples = full_scale(given, "its sound")
         if len(far := np.flatnonzero(np.abs(samples) > LARGEST_SCALED)):
             raise DataError(f"sample {far[0]} of its sound is {samples[far[0]]:g}. Samples lie between -1 and 1.")
         return samples, rate
     except DataError as error:
-        raise DataError(f"{name}: {error}") from None
+        raise DataError(": ", *error.parts, at=place) from None
 
 
-def _paired(value: Any, name: str) -> tuple[Any, int | None]:
+def _paired(value: Any) -> tuple[Any, int | None]:
     """Samples and rate of (samples, rate); of samples alone no rate."""
     if is_missing(value) or isinstance(value, Mapping | bytes):
         raise DataError(f"{seen(value)} is no sound. Give the path of a file, or an array of samples.")
@@ -338,7 +341,7 @@ def _dimensions(value: Any) -> int:
     return found if isinstance(found, int) else 0
 
 
-def _warn_of_loud(peak: float, place: str) -> None:
+def _warn_of_loud(peak: float, place: Place) -> None:
     warnings.warn(
         f"{place} has samples up to {peak:.6g}. Those of floating point lie between -1 and 1; whole numbers that were "
         "made floats are divided by their full scale first, such as 32768.",
@@ -353,11 +356,14 @@ def _lowest(sounds: list[Any], name: str) -> int:
     for i, value in enumerate(sounds):
         try:
             paths = isinstance(value, str | os.PathLike)
-            rates.append(rate_of(value) if paths else _paired(value, name)[1])
+            rates.append(rate_of(value) if paths else _paired(value)[1])
         except DataError as error:
-            raise DataError(f"{name}: sequence {i}: {error}") from None
+            raise DataError(": ", *error.parts, at=Place(name, sequence=i)) from None
     if None in rates:
         raise OptionError(
-            f"{name}: sequence {rates.index(None)} has samples without a rate. Give rate=..., or (samples, rate)."
+            "has samples without a rate. Give ",
+            option("rate"),
+            ", or (samples, rate).",
+            at=Place(name, sequence=rates.index(None)),
         )
     return min(rate for rate in rates if rate is not None)

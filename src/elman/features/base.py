@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from elman.errors import DataError, ModelFileError
+from elman.errors import DataError, ModelFileError, Place
 from elman.ragged import Ragged
 from elman.validation.messages import shown
 from elman.validation.plain_values import broken_at
@@ -109,15 +109,16 @@ def of_lengths(values: "np.ndarray[Any, Any]", lengths: "np.ndarray[Any, Any]") 
 
 def check_whole(text: str, i: int, name: str) -> None:
     """Raises ``DataError`` for a text with half of a surrogate pair in it, which no file can hold."""
-    check_pairs(text, f"{name}: sequence {i}")
+    check_pairs(text, Place(name, sequence=i))
 
 
-def check_pairs(text: str, place: str) -> None:
+def check_pairs(text: str, place: Place) -> None:
     """The same for a text at any `place`, which messages begin with."""
     if (at := broken_at(text)) is not None:
         raise DataError(
-            f"{place}, character {at} is {shown(text[at])}, one half of a surrogate pair. The text was decoded "
-            "wrongly; read it again as UTF-8, or drop such characters."
+            f", character {at} is {shown(text[at])}, one half of a surrogate pair. The text was decoded "
+            "wrongly; read it again as UTF-8, or drop such characters.",
+            at=place,
         )
 
 

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Self
 import torch
 from torch import Tensor, nn
 
-from elman.errors import DataError, ModelFileError, OptionError
+from elman.errors import DataError, ModelFileError, OptionError, Place
 from elman.features.base import check_whole, checked
 from elman.features.lists import listed
 from elman.features.static import Static
@@ -124,4 +124,4 @@ def _value(value: Any, i: int, name: str) -> _Value | None:
         check_whole(plain, i, name)
     if isinstance(plain, str | int | bool):
         return plain
-    raise DataError(f"{name}: sequence {i} is {seen(value)}. A category is a str, an int or a bool.")
+    raise DataError(f"is {seen(value)}. A category is a str, an int or a bool.", at=Place(name, sequence=i))

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from elman.errors import DataError, ModelFileError, OptionError
+from elman.errors import DataError, ModelFileError, OptionError, Place
 from elman.features.base import UNKNOWN, Feature, checked, of_lengths
 from elman.features.lists import listed
 from elman.layers.embedding import Embedding
@@ -51,7 +51,7 @@ class Chords(Feature):
         """Learns which notes there are."""
         sequences = _sequences(column, name)
         if not sequences:
-            raise DataError(f"{name} holds no sequences. Fitting needs at least one.")
+            raise DataError("holds no sequences. Fitting needs at least one.", at=Place(name))
         notes = [note for sequence in sequences for chord in sequence for note in chord]
         self._know(min(notes, default=0), max(notes, default=NOTES - 1))
         return self
@@ -171,18 +171,20 @@ def _piece(piece: Any, i: int, name: str) -> list[Chord]:
     """One sequence as a list of lists of int."""
     plain = _plain(piece)
     if plain is None:
-        raise DataError(f"{name}: sequence {i} is {seen(piece)}. Expected a list of chords: [[60, 64, 67], []].")
+        raise DataError(f"is {seen(piece)}. Expected a list of chords: [[60, 64, 67], []].", at=Place(name, sequence=i))
     return [_chord(chord, i, j, name) for j, chord in enumerate(plain)]
 
 
 def _chord(chord: Any, i: int, j: int, name: str) -> Chord:
     notes = _plain(chord)
     if notes is None:
-        raise DataError(f"{name}: sequence {i}, step {j} is {seen(chord)}. A chord is a list of notes: [60], or [].")
+        raise DataError(
+            f"is {seen(chord)}. A chord is a list of notes: [60], or [].", at=Place(name, sequence=i, step=j)
+        )
     for note in notes:
         whole = isinstance(note, int | np.integer) and not isinstance(note, bool)
         if not whole or not 0 <= note < NOTES:
-            raise DataError(f"{name}: sequence {i}, step {j} has {seen(note)}. A note is a MIDI number, 0 to 127.")
+            raise DataError(f"has {seen(note)}. A note is a MIDI number, 0 to 127.", at=Place(name, sequence=i, step=j))
     return [int(note) for note in notes]
 
 

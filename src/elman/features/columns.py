@@ -7,7 +7,8 @@ together. A text, and whatever is not aligned, is read by itself. Categories and
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -15,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from elman.errors import DataError, ModelFileError, OptionError
+from elman.errors import DataError, ModelFileError, OptionError, Place, placed, within
 from elman.features.base import Feature
 from elman.features.category import Category
 from elman.features.kinds import STATIC
@@ -57,7 +58,7 @@ class Inputs:
         first = next(iter(sizes))
         for name, size in sizes.items():
             if size != sizes[first]:
-                raise DataError(f"the column {name!r} has {size} rows, {first!r} has {sizes[first]}.")
+                raise DataError(f"has {size} rows, {first!r} has {sizes[first]}.", at=Place("X", column=name))
 
     def __len__(self) -> int:
         return len(next(iter(self.columns.values())))
@@ -150,10 +151,12 @@ class Columns:
                 if isinstance(feature, Numbers):
                     group.widths[place] = [_width(inputs.columns[name], name) for name in names]
                 column = _joined(inputs, group, place)
-                made.append(feature.fit_transform(column, name=", ".join(names)))
+                with _within(group, place):
+                    made.append(feature.fit_transform(column, name=", ".join(names)))
             parts.append(tuple(made))
         for name, static in self.statics.items():
-            static.fit(inputs.columns[name], name=name)
+            with within(argument="X", column=name):
+                static.fit(inputs.columns[name], name=name)
         return self._bundle(parts, inputs)
 
     def fit(self, inputs: Inputs) -> Self:
@@ -163,13 +166,14 @@ class Columns:
 
     def transform(self, inputs: Inputs) -> Bundle:
         """The steps of each group of aligned columns, and the rows of the others."""
-        parts = [
-            tuple(
-                feature.transform(_joined(inputs, group, place), name=", ".join(names))
-                for place, (names, feature) in enumerate(zip(group.columns, group.features, strict=True))
-            )
-            for group in self.groups
-        ]
+        parts = []
+        for group in self.groups:
+            made = []
+            for place, (names, feature) in enumerate(zip(group.columns, group.features, strict=True)):
+                column = _joined(inputs, group, place)
+                with _within(group, place):
+                    made.append(feature.transform(column, name=", ".join(names)))
+            parts.append(tuple(made))
         return self._bundle(parts, inputs)
 
     def _group(self, names: list[str]) -> Group:
@@ -182,7 +186,10 @@ class Columns:
         for group, made in zip(self.groups, parts, strict=True):
             for names, part in zip(group.columns, made, strict=True):
                 _check_aligned(made[0].lengths, part.lengths, group.columns[0][0], names[0])
-        rows = [static.transform(inputs.columns[name], name=name) for name, static in self.statics.items()]
+        rows = []
+        for name, static in self.statics.items():
+            with within(argument="X", column=name):
+                rows.append(static.transform(inputs.columns[name], name=name))
         return Bundle(parts, rows)
 
     # ---- what readers ask
@@ -337,9 +344,21 @@ def _width(column: Any, name: str) -> int:
     """How many numbers a step of a column has: those of the first sequence that tells."""
     for i, value in enumerate(column):
         if not is_missing(value) and len(value):
-            array = floats(value, f"{name}: sequence {i}")
+            array = floats(value, Place("X", sequence=i, column=name))
             return 1 if array.ndim < 2 else int(array.shape[1])
     return 1
+
+
+def _within(group: Group, index: int) -> AbstractContextManager[None]:
+    """What is raised in the block names the column, one of them where several of numbers are read side by side."""
+    names, widths = group.columns[index], group.widths[index]
+    owners = [name for name, width in zip(names, widths, strict=True) for _ in range(width)]
+
+    def known(place: Place) -> Place:
+        own = len(names) > 1 and isinstance(place.column, int)
+        return replace(place, argument="X", column=owners[int(place.column or 0)] if own else ", ".join(names))
+
+    return placed(known)
 
 
 def _joined(inputs: Inputs, group: Group, place: int) -> Any:
@@ -361,11 +380,13 @@ def _side_by_side(values: list[Any], i: int, names: list[str], widths: list[int]
             parts.append(np.full((steps, width), np.nan))
             continue
         if len(value) != steps:
-            raise DataError(_unaligned(i, present[0][0], steps, name, len(value)))
-        array = floats(value, f"{name}: sequence {i}")
+            raise _unaligned(i, present[0][0], steps, name, len(value))
+        array = floats(value, Place("X", sequence=i, column=name))
         array = array.reshape(steps, -1) if steps else np.zeros((0, width))
         if array.shape[1] != width:
-            raise DataError(f"{name}: sequence {i} has {array.shape[1]} numbers a step, others have {width}.")
+            raise DataError(
+                f"has {array.shape[1]} numbers a step, others have {width}.", at=Place("X", sequence=i, column=name)
+            )
         parts.append(array)
     return np.concatenate(parts, axis=1)
 
@@ -374,13 +395,14 @@ def _check_aligned(one: Tensor, other: Tensor, first: str, name: str) -> None:
     wrong = (one != other).nonzero()
     if len(wrong):
         i = int(wrong[0, 0])
-        raise DataError(_unaligned(i, first, int(one[i]), name, int(other[i])))
+        raise _unaligned(i, first, int(one[i]), name, int(other[i]))
 
 
-def _unaligned(i: int, first: str, steps: int, name: str, others: int) -> str:
-    return (
-        f"{name}: sequence {i} has {others} steps, but {steps} in {first!r}. The two were equally long in every "
-        "sequence of the training, and are read step by step together."
+def _unaligned(i: int, first: str, steps: int, name: str, others: int) -> DataError:
+    return DataError(
+        f"has {others} steps, but {steps} in {first!r}. The two were equally long in every sequence of the training, "
+        "and are read step by step together.",
+        at=Place("X", sequence=i, column=name),
     )
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from elman.errors import DataError
+from elman.errors import DataError, Place
 from elman.features.lists import check_rows, listed
 from elman.ragged import Ragged
 from elman.validation.columns import is_frame, is_missing
@@ -65,7 +65,9 @@ def _texts(keys: Iterable[Any], columns: Iterable[Any], name: str) -> dict[str, 
     for key, column in zip(keys, columns, strict=True):
         text = key if type(key) is str else str(key)
         if text in found:
-            raise DataError(f"{name} has two columns called {text!r}: {whose[text]!r} and {key!r}. Rename one.")
+            raise DataError(
+                f"has two columns called {text!r}: {whose[text]!r} and {key!r}. Rename one.", at=Place(name)
+            )
         found[text], whose[text] = column, key
     return found
 

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from elman.errors import DataError, ModelFileError, OptionError
+from elman.errors import DataError, ModelFileError, OptionError, Place
 from elman.features.base import LARGEST_SCALED, Feature, checked, of_lengths
 from elman.features.lists import listed
 from elman.features.missing_values import center_and_spread
@@ -106,14 +106,15 @@ class Images(Feature):
         arrays = [_sequence(value, i, name) for i, value in enumerate(_sequences(column, name))]
         sized = [array for array in arrays if array.ndim == 4]
         if not sized:
-            raise DataError(f"{name} holds no image. Fitting needs at least one.")
+            raise DataError("holds no image. Fitting needs at least one.", at=Place(name))
         self.shape_: _Shape = sized[0].shape[1:]
         channels, height, width = self.shape_
         if width in (1, 3, 4) and min(channels, height) >= 8:
             raise DataError(
-                f"{name}: images of {_size(self.shape_)}: channels stand before the height, and here they seem to "
+                f": images of {_size(self.shape_)}: channels stand before the height, and here they seem to "
                 "stand last. Move them: np.moveaxis(film, -1, 1); if the images are so narrow, exchange height and "
-                "width."
+                "width.",
+                at=Place(name),
             )
         self.mean_, self.deviation_ = np.zeros(self.shape_[0]), np.ones(self.shape_[0])
         whole = self._joined(arrays, name)
@@ -138,15 +139,16 @@ class Images(Feature):
             step = at[0] - lengths[:i].sum()
             advice = "Divide it." if self.scale == "none" else "It is far from the training data."
             raise DataError(
-                f"{name}: sequence {i}, step {step} has a pixel of {whole[at]:g} (channel {at[1]}, row {at[2]}, column "
-                f"{at[3]}), too large for float32 once scaled. {advice}"
+                f"has a pixel of {whole[at]:g} (channel {at[1]}, row {at[2]}, column "
+                f"{at[3]}), too large for float32 once scaled. {advice}",
+                at=Place(name, sequence=i, step=step),
             )
         return of_lengths(scaled.reshape(len(scaled), math.prod(self.shape_)).astype(np.float32), lengths)
 
     def step(self, value: Any, *, name: str = "X") -> Tensor:
         """The steps of one image `[height, width]` or `[channels, height, width]`, or of several, `[steps, ...]`."""
         self._check_fitted()
-        array = _numbers(value, name)
+        array = _numbers(value, Place(name))
         if array.ndim == 2 or (array.ndim == 3 and array.shape == self.shape_):
             array = array[None]
         return self.transform([array], name=name).values
@@ -207,16 +209,18 @@ class Images(Feature):
         for i, array in enumerate(arrays):
             if array.ndim == 4 and array.shape[1:] != self.shape_:
                 raise DataError(
-                    f"{name}: sequence {i} has images of {_size(array.shape[1:])}, but those learnt from are of "
-                    f"{_size(self.shape_)}. Bring all images to one size."
+                    f"has images of {_size(array.shape[1:])}, but those learnt from are of "
+                    f"{_size(self.shape_)}. Bring all images to one size.",
+                    at=Place(name, sequence=i),
                 )
             finite = np.isfinite(array)
             if not finite.all():
                 at = np.argwhere(~finite)[0]
                 what = "NaN" if np.isnan(array[tuple(at)]) else "infinite"
                 raise DataError(
-                    f"{name}: sequence {i}, step {at[0]} has a pixel that is {what} (channel {at[1]}, row {at[2]}, "
-                    f"column {at[3]}). Give every pixel a number."
+                    f"has a pixel that is {what} (channel {at[1]}, row {at[2]}, "
+                    f"column {at[3]}). Give every pixel a number.",
+                    at=Place(name, sequence=i, step=at[0]),
                 )
         return np.concatenate([np.zeros((0, *self.shape_)), *(array for array in arrays if array.ndim == 4)])
 
@@ -240,29 +244,31 @@ def _size(shape: tuple[int, ...]) -> str:
 def _sequences(column: Any, name: str) -> list[Any]:
     if isinstance(column, np.ndarray | Tensor) and column.ndim not in (1, 4, 5):
         raise DataError(
-            f"{name} has shape {list(column.shape)}. Images reads [sequences, length, height, width], or with channels "
-            "before the height."
+            f"has shape {list(column.shape)}. Images reads [sequences, length, height, width], or with channels "
+            "before the height.",
+            at=Place(name),
         )
     return listed(column, name)
 
 
 def _sequence(value: Any, i: int, name: str) -> _Array:
     """One sequence: `[length, channels, height, width]`, or `[0]` where an empty one tells no size."""
-    place = f"{name}: sequence {i}"
+    place = Place(name, sequence=i)
     if is_missing(value) or isinstance(value, str | bytes | Mapping):
-        raise DataError(f"{place} is {seen(value)}. Images reads arrays [length, height, width].")
+        raise DataError(f"is {seen(value)}. Images reads arrays [length, height, width].", at=place)
     array = _numbers(value, place)
     if len(array) == 0:
         return array if array.ndim == 4 and array.size else np.zeros(0)
     if array.ndim not in (3, 4) or not array.size:
         raise DataError(
-            f"{place} has shape {list(array.shape)}. Images reads [length, height, width] or [length, channels, "
-            "height, width]."
+            f"has shape {list(array.shape)}. Images reads [length, height, width] or [length, channels, "
+            "height, width].",
+            at=place,
         )
     return array[:, None] if array.ndim == 3 else array
 
 
-def _numbers(value: Any, place: str) -> _Array:
+def _numbers(value: Any, place: Place) -> _Array:
     try:
         if isinstance(value, Tensor):
             value = value.detach().cpu().numpy()
@@ -273,4 +279,4 @@ def _numbers(value: Any, place: str) -> _Array:
             raise ValueError(str(array.dtype))
         return np.atleast_1d(array.astype(np.float64))
     except (ValueError, TypeError):
-        raise DataError(f"{place} holds images of unequal sizes, or something other than numbers.") from None
+        raise DataError("holds images of unequal sizes, or something other than numbers.", at=place) from None

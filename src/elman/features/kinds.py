@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from elman.errors import DataError
+from elman.errors import DataError, Place, option
 from elman.features.containers import few, nearest
 from elman.features.lists import listed
 from elman.features.references import are_sound_names, check_no_lists
@@ -53,9 +53,9 @@ def kind_of(column: Any, name: str) -> str:
         return "category"
     if isinstance(column, np.ndarray | Tensor) and column.ndim > 1 and _numeric(column):
         return "numbers"
-    values = [value for value in listed(column, name) if not is_missing(value)]
+    values, place = [value for value in listed(column, name) if not is_missing(value)], Place("X", column=name)
     if not values:
-        raise DataError(f"the column {name!r} holds nothing. Leave it out: features={{{name!r}: 'skip'}}.")
+        raise DataError("holds nothing. Leave it out: ", option("features", {name: "skip"}), ".", at=place)
     first = values[0]
     if isinstance(first, str):
         _check_texts(values, name)
@@ -65,20 +65,28 @@ def kind_of(column: Any, name: str) -> str:
     if hasattr(first, "__float__"):
         return "number"
     raise DataError(
-        f"the column {name!r} holds {seen(first)}, which is no text, number or list. Turn it into numbers, or leave it "
-        f"out: features={{{name!r}: 'skip'}}."
+        f"holds {seen(first)}, which is no text, number or list. Turn it into numbers, or leave it out: ",
+        option("features", {name: "skip"}),
+        ".",
+        at=place,
     )
 
 
 def _check_texts(values: list[Any], name: str) -> None:
     """Raises ``DataError`` for texts that stand for something that one of several columns is not read as."""
-    advice = f"features={{{name!r}: 'text'}}"
+    advice = option("features", {name: "text"})
     if are_sound_names(values):
         raise DataError(
-            f"the column {name!r} holds names of sound files. Sound is read by itself, input={name!r} alone; beside "
-            f"other columns leave it out, features={{{name!r}: 'skip'}}, or read the names as texts, {advice}."
+            "holds names of sound files. Sound is read by itself, ",
+            option("input", name),
+            " alone; beside other columns leave it out, ",
+            option("features", {name: "skip"}),
+            ", or read the names as texts, ",
+            advice,
+            ".",
+            at=Place("X", column=name),
         )
-    check_no_lists(values, f"the column {name!r}: row 0", advice)
+    check_no_lists(values, Place("X", column=name, row=0), advice)
 
 
 def _numeric(array: np.ndarray[Any, Any] | Tensor) -> bool:

@@ -9,7 +9,7 @@ import narwhals as nw
 import numpy as np
 from torch import Tensor
 
-from elman.errors import DataError
+from elman.errors import DataError, Place
 from elman.ragged import Ragged
 from elman.validation.columns import is_frame, is_missing
 from elman.validation.messages import shown, type_name
@@ -34,14 +34,18 @@ def listed(column: Any, name: str, *, rows: bool = False) -> list[Any]:
     if isinstance(column, np.ndarray | Tensor | memoryview):
         return _elements(_array_rows(column, name, rows), name)
     if isinstance(column, str | bytes | bytearray):
-        raise DataError(f"{name} is one {type_name(column)}, {shown(column)}. Wrap it in a list: [{shown(column)}].")
+        raise DataError(
+            f"is one {type_name(column)}, {shown(column)}. Wrap it in a list: [{shown(column)}].", at=Place(name)
+        )
     if is_unordered(column):
-        raise DataError(f"{name} is a {type_name(column)}, which has no order. Pass a list of sequences.")
+        raise DataError(f"is a {type_name(column)}, which has no order. Pass a list of sequences.", at=Place(name))
     if hasattr(column, "to_pylist") and not hasattr(column, "column_names"):  # Arrow arrays, chunked or not
         return list(column.to_pylist())
     if is_frame(column):
         columns = ", ".join(repr(c) for c in list(nw.from_native(column).columns)[:8])
-        raise DataError(f"{name} is a frame with the columns {columns}. Pass one of them, such as frame['text'].")
+        raise DataError(
+            f"is a frame with the columns {columns}. Pass one of them, such as frame['text'].", at=Place(name)
+        )
     try:
         return _elements(list(nw.from_native(column, series_only=True).to_list()), name)
     except TypeError:
@@ -67,7 +71,7 @@ def _in_order(column: Any, name: str, rows: bool) -> list[Any]:
         except TypeError:
             pass
     advice = "Pass list(...) of it." if isinstance(column, Iterator) else _COLUMNS
-    raise DataError(f"{name} is a {type_name(column)}. {advice}") from None
+    raise DataError(f"is a {type_name(column)}. {advice}", at=Place(name)) from None
 
 
 _COLUMNS = "Pass a list of sequences, or a pandas, polars or Arrow column."
@@ -81,7 +85,7 @@ def _array_rows(column: "np.ndarray[Any, Any] | Tensor | memoryview", name: str,
         column = np.asarray(column)  # neither a matrix nor a memory view
     assert not isinstance(column, memoryview)
     if column.ndim == 0:
-        raise DataError(f"{name} is a single value, {shown(column.item())}. Pass a list of sequences.")
+        raise DataError(f"is a single value, {shown(column.item())}. Pass a list of sequences.", at=Place(name))
     if column.ndim == 1:
         return list(column.tolist())
     if isinstance(column, Tensor) or column.dtype.kind not in "UTO":
@@ -114,7 +118,9 @@ def check_rows(array: "np.ndarray[Any, Any]", name: str) -> None:
         what = f"texts of several words in {array.shape[1]} columns"
     else:
         return
-    raise DataError(f"{name} is an array of {what}. Pass a frame, or a dict of columns, so that they have names.")
+    raise DataError(
+        f"is an array of {what}. Pass a frame, or a dict of columns, so that they have names.", at=Place(name)
+    )
 
 
 #: What needs no second look as an element of a column.
@@ -134,7 +140,9 @@ def _element(value: Any, i: int, name: str) -> Any:
     if isinstance(value, str | bytes | bytearray | list | tuple | Mapping):
         return value
     if is_unordered(value):
-        raise DataError(f"{name}: sequence {i} is a {type_name(value)}, which has no order. Give a list in its place.")
+        raise DataError(
+            f"is a {type_name(value)}, which has no order. Give a list in its place.", at=Place(name, sequence=i)
+        )
     for way in ("as_py", "to_pylist"):  # of Arrow
         if hasattr(value, way) and not hasattr(value, "column_names"):
             return getattr(value, way)()

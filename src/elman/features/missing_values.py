@@ -8,19 +8,19 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from elman.errors import DataError
+from elman.errors import DataError, Place
 from elman.validation.columns import is_missing
 from elman.validation.messages import seen
 
 __all__ = ["floats"]
 
 
-def floats(value: Any, place: str, advice: str = "") -> NDArray[np.float64]:
+def floats(value: Any, place: Place, advice: str = "") -> NDArray[np.float64]:
     """A number, a list, an array or a tensor as float64 of the same shape; None, NaN and what is masked become NaN.
 
     `place` is what messages call it. Raises ``DataError`` for texts and for lists of unequal length.
 
-    >>> floats([1, None, 2.5], "X").tolist()
+    >>> floats([1, None, 2.5], Place("X")).tolist()
     [1.0, nan, 2.5]
     """
     if isinstance(value, Tensor):
@@ -32,17 +32,17 @@ def floats(value: Any, place: str, advice: str = "") -> NDArray[np.float64]:
     try:
         array = np.asarray(value)
     except (ValueError, TypeError):
-        raise DataError(f"{place} has lists of unequal length, or holds something other than numbers.") from None
+        raise DataError("has lists of unequal length, or holds something other than numbers.", at=place) from None
     if array.dtype.kind == "c":
-        raise DataError(f"Complex data not supported: {place} holds {array.dtype}.")
+        raise DataError("Complex data not supported: ", place, f" holds {array.dtype}.")
     if array.dtype == object:
         array = _from_objects(array, place)
     if array.dtype.kind not in "biuf":
-        raise DataError(f"{place} is {seen(value)}, where numbers were expected.{advice}")
+        raise DataError(f"is {seen(value)}, where numbers were expected.{advice}", at=place)
     return array.astype(np.float64)
 
 
-def _from_objects(array: NDArray[Any], place: str) -> NDArray[np.float64]:
+def _from_objects(array: NDArray[Any], place: Place) -> NDArray[np.float64]:
     found = np.full(array.shape, np.nan)
     for at, one in np.ndenumerate(array):
         if is_missing(one):
@@ -52,8 +52,8 @@ def _from_objects(array: NDArray[Any], place: str) -> NDArray[np.float64]:
                 raise TypeError
             found[at] = float(one)
         except (ValueError, TypeError, OverflowError):
-            where = f", {', '.join(map(str, at))}" if at else ""
-            raise DataError(f"{place}{where} is {seen(one)}, where a number was expected.") from None
+            where = f", {', '.join(map(str, at))}," if at else ""
+            raise DataError(f"{where} is {seen(one)}, where a number was expected.".lstrip(), at=place) from None
     return found
 
 

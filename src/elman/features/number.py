@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from elman.errors import DataError, ModelFileError, OptionError
+from elman.errors import DataError, ModelFileError, OptionError, Place
 from elman.features.base import LARGEST_SCALED, checked
 from elman.features.lists import listed
 from elman.features.missing_values import center_and_spread
@@ -59,7 +59,7 @@ class Number(Static):
             varies = known & (not self.unchanged_)
             scaled = np.where(varies, (values * 0.5 - self.mean_ * 0.5) / (self.deviation_ * 0.5), 0.0)
         if (far := np.flatnonzero(~(np.abs(scaled) <= LARGEST_SCALED))).size:
-            raise DataError(f"{name}: sequence {far[0]} is {values[far[0]]:g}, too far from the training data.")
+            raise DataError(f"is {values[far[0]]:g}, too far from the training data.", at=Place(name, sequence=far[0]))
         rows = np.stack([scaled, known], axis=1) if self.missing_ else scaled[:, None]
         return torch.from_numpy(rows.astype(np.float32))
 
@@ -106,7 +106,7 @@ def _value(value: Any, i: int, name: str) -> float:
     if is_missing(value) or value is np.ma.masked:
         return float("nan")
     if isinstance(value, str | bytes) or not hasattr(value, "__float__") or isinstance(value, complex):
-        raise DataError(f"{name}: sequence {i} is {seen(value)}, where a number was expected.")
+        raise DataError(f"is {seen(value)}, where a number was expected.", at=Place(name, sequence=i))
     if not np.isfinite(number := float(value)):
-        raise DataError(f"{name}: sequence {i} is {number}. Write NaN if it is unknown.")
+        raise DataError(f"is {number}. Write NaN if it is unknown.", at=Place(name, sequence=i))
     return number

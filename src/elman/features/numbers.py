@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from elman.errors import DataError, ModelFileError, OptionError
+from elman.errors import DataError, ModelFileError, OptionError, Place, option
 from elman.features.arrays import Array, place, read, read_one
 from elman.features.base import LARGEST_SCALED, Feature, checked
 from elman.features.imputation import AHEAD, FILLS, STILL, Carried, ages, filled
@@ -153,7 +153,7 @@ class Numbers(Feature):
             raise OptionError("; ".join(problems))
         values, lengths = read(column, name)
         if not len(lengths):
-            raise DataError(f"{name} holds no sequences. Fitting needs at least one.")
+            raise DataError("holds no sequences. Fitting needs at least one.", at=Place(name))
         steps = self._clocked(values, lengths, name)
         self.width_ = steps.values.shape[1]
         self.limits_ = hampel(steps.values, self.outlier_limit)
@@ -208,7 +208,11 @@ class Numbers(Feature):
         if self.fill in AHEAD or self.every is not None:
             what = f'fill = "{self.fill}"' if self.fill in AHEAD else f"every = {self.every:g}"
             raise OptionError(
-                f'{what} cannot stream: it must know the steps that follow. Train with fill="last" and every=None.'
+                f"{what} cannot stream: it must know the steps that follow. Train with ",
+                option("fill", "last"),
+                " and ",
+                option("every", None),
+                ".",
             )
         season, zeros = int(self.season or 0) if self.fill == "seasonal" else 0, np.zeros(self.width_)
         start = Carried(
@@ -236,7 +240,9 @@ class Numbers(Feature):
         if self.times is None:
             times = times + before.steps[0]
         elif before.steps[0] and times[0] <= before.time[0]:
-            raise DataError(f"{name}: the time {times[0]:g} does not come after {before.time[0]:g}, the last one.")
+            raise DataError(
+                f": the time {times[0]:g} does not come after {before.time[0]:g}, the last one.", at=Place(name)
+            )
         scaled = self._in_range(steps, name)
         made = []
         for row, time in zip(scaled, times, strict=True):
@@ -329,7 +335,7 @@ class Numbers(Feature):
     def _rows(self, value: Any, name: str) -> Array:
         """What is fed to a stream, as a sequence."""
         self._check_fitted()
-        array = read_one(value, 0, name)
+        array = read_one(value, Place(name, sequence=0))
         if array.ndim == 0 or (array.ndim == 1 and self._read > 1 and len(array)):
             return array.reshape(1, -1)
         return array
@@ -380,8 +386,10 @@ class Numbers(Feature):
             at, column = large[0]
             where = place(at, column, steps.offsets, self.width_, name)
             value = steps.values[at, column]
-            advice = 'Use scale="standard", or divide.' if self.scale == "none" else "It is far from the training data."
-            raise DataError(f"{where} is {value:g}, too large for float32 once scaled. {advice}")
+            what = f"is {value:g}, too large for float32 once scaled. "
+            if self.scale == "none":
+                raise DataError(what, "Use ", option("scale", "standard"), ", or divide.", at=where)
+            raise DataError(what, "It is far from the training data.", at=where)
         return scaled
 
     def _scaled(self, values: Array) -> Array:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from elman.errors import DataError
+from elman.errors import DataError, option
 from elman.features.arrays import Array, place
 
 __all__ = ["RULES", "beyond", "check_finite", "hampel", "treated"]
@@ -69,5 +69,10 @@ def check_finite(values: Array, offsets: Array, name: str) -> None:
     at, column = np.argwhere(infinite)[0]
     where = place(at, column, offsets, values.shape[1], name)
     raise DataError(
-        f'{where} is infinite ({values[at, column]}). Replace it, or set outliers="missing" or outliers="clip".'
+        f"is infinite ({values[at, column]}). Replace it, or set ",
+        option("outliers", "missing"),
+        " or ",
+        option("outliers", "clip"),
+        ".",
+        at=where,
     )

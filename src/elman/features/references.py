@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from elman.errors import DataError
+from elman.errors import DataError, Place, Wording, option
 from elman.io.audio import shown_path
 from elman.validation.messages import shown
 
@@ -19,7 +19,7 @@ _SOUND = (".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif", ".au", ".opus", ".m4
 _PICTURES = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".tif", ".tiff", ".webp")
 _NUMBERS = re.compile(r"\[[\s\d.,+\-eEnaif\[\]]*\]")  # as JSON or NumPy writes them
 _LONGEST = 4096  # characters of a path
-_TEXTS = 'of names that are texts say feature="text".'
+_TEXTS = "of names that are texts say "
 
 
 def are_sound_names(column: Sequence[Any]) -> bool:
@@ -44,32 +44,41 @@ def kind_of_texts(column: Sequence[Any], name: str, lists: bool = False) -> str:
         for i, path in enumerate(column):
             if not _exists(path):
                 raise DataError(
-                    f"{name}: sequence {i}, {shown_path(path)!r}, cannot be read: there is no such file, though all "
-                    f"end as sound files do. Give paths that lead there from here; {_TEXTS}"
+                    f", {shown_path(path)!r}, cannot be read: there is no such file, though all "
+                    f"end as sound files do. Give paths that lead there from here; {_TEXTS}",
+                    option("feature", "text"),
+                    ".",
+                    at=Place(name, sequence=i),
                 )
         return "sound"
     if _all_end(column, _PICTURES) and all(map(_exists, column)):
         raise DataError(
-            f"{name}: sequence 0, {shown_path(column[0])!r}, is the path of a picture, as are all others. Read them "
-            f"into arrays [time, height, width] first; {_TEXTS}"
+            f", {shown_path(column[0])!r}, is the path of a picture, as are all others. Read them "
+            f"into arrays [time, height, width] first; {_TEXTS}",
+            option("feature", "text"),
+            ".",
+            at=Place(name, sequence=0),
         )
     if not lists:
-        check_no_lists(column, f"{name}: sequence 0", 'feature="text"')
+        check_no_lists(column, Place(name, sequence=0), option("feature", "text"))
     return "text"
 
 
-def check_no_lists(column: Sequence[Any], place: str, advice: str) -> None:
+def check_no_lists(column: Sequence[Any], place: Place, advice: Wording) -> None:
     """Raises ``DataError`` where each text is a list that was written into a cell, such as "[1, 2]".
 
-    >>> check_no_lists(["[1, 2]", "[3]"], "X: sequence 0", 'feature="text"')
+    >>> check_no_lists(["[1, 2]", "[3]"], Place("X", sequence=0), option("feature", "text"))
     Traceback (most recent call last):
     elman.errors.DataError: X: sequence 0 is the text '[1, 2]', a list that was written into a cell, as are all ...
     """
     full = [text for text in column if not isinstance(text, str) or text.strip()]
     if full and all(map(_is_list, full)):
         raise DataError(
-            f"{place} is the text {shown(full[0])}, a list that was written into a cell, as are all others. Give "
-            f"lists: json.loads(cell), or a table in JSON lines (.jsonl) or Parquet. Of what is a text say {advice}."
+            f"is the text {shown(full[0])}, a list that was written into a cell, as are all others. Give "
+            "lists: json.loads(cell), or a table in JSON lines (.jsonl) or Parquet. Of what is a text say ",
+            advice,
+            ".",
+            at=place,
         )
 
 

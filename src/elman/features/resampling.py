@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from elman.errors import DataError
+from elman.errors import DataError, Place, option
 from elman.features.arrays import Array
 
 __all__ = ["Clocked", "resampled", "taken_out"]
@@ -40,13 +40,12 @@ def taken_out(values: Array, offsets: Array, column: int, sort: bool, name: str)
     if len(late):
         at = int(late[0])
         sequence, start = int(segments[at]), int(offsets[segments[at]])
-        steps = f"{name}: sequence {sequence}, steps {order[at] - start} and {order[at + 1] - start}"
+        steps, place = f", steps {order[at] - start} and {order[at + 1] - start}", Place(name, sequence=sequence)
         if times[at] == times[at + 1]:
-            raise DataError(f"{steps} have the same time, {times[at]:g}. Drop one, or set every=... to average.")
-        raise DataError(
-            f"{steps} have the times {times[at]:g} and {times[at + 1]:g}, which must increase. Set sort=True, or sort "
-            "them."
-        )
+            same = f"{steps} have the same time, {times[at]:g}. Drop one, or set "
+            raise DataError(same, option("every"), " to average.", at=place)
+        late_one = f"{steps} have the times {times[at]:g} and {times[at + 1]:g}, which must increase. Set "
+        raise DataError(late_one, option("sort", True), ", or sort them.", at=place)
     return Clocked(rest, offsets, times)
 
 
@@ -71,8 +70,9 @@ def resampled(values: Array, offsets: Array, column: int, every: float, name: st
     if not lengths.sum() * rest.shape[1] <= _MOST:
         longest = int(lengths.argmax())
         raise DataError(
-            f"{name}: every = {every:g} cuts sequence {longest} into {lengths[longest]:.3g} steps. Check the unit of "
-            "its time stamps, or give a longer every."
+            f"is cut into {lengths[longest]:.3g} steps by every = {every:g}. Check the unit of its time stamps, or "
+            "give a longer every.",
+            at=Place(name, sequence=longest),
         )
     made = np.concatenate([[0], lengths.cumsum()]).astype(np.int64)
     rows = made[segments] + cells.astype(np.int64)
@@ -104,13 +104,15 @@ def stamps(values: Array, offsets: Array, column: int, name: str) -> tuple[Array
     """The time stamps, and the steps without them. Raises `DataError` for one that is missing or infinite."""
     width = values.shape[1]
     if not -width <= column < width or width < 2:
-        raise DataError(f"{name} has {width} numbers a step, so that times = {column} leaves no column of values.")
+        raise DataError(
+            f"has {width} numbers a step, so that times = {column} leaves no column of values.", at=Place(name)
+        )
     times = values[:, column]
     odd = np.flatnonzero(~np.isfinite(times))
     if len(odd):
         sequence = int(np.searchsorted(offsets, odd[0], side="right")) - 1
         step = odd[0] - offsets[sequence]
         raise DataError(
-            f"{name}: sequence {sequence}, step {step} has no time stamp: column {column} is {times[odd[0]]}."
+            f"has no time stamp: column {column} is {times[odd[0]]}.", at=Place(name, sequence=sequence, step=step)
         )
     return times, np.delete(values, column, axis=1)

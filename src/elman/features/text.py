@@ -12,7 +12,7 @@ import torch
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, trainers
 from torch import Tensor
 
-from elman.errors import DataError, ModelFileError, OptionError
+from elman.errors import DataError, ModelFileError, OptionError, Place
 from elman.features.base import ALPHABET, UNKNOWN, Feature, check_whole, checked, of_lengths
 from elman.features.lists import listed
 from elman.features.unicode import GAP, HIDDEN, UNSPACED, UNSPACED_RANGES
@@ -103,7 +103,7 @@ class Text(Feature):
         self._check_options()
         texts = _texts(column, name)
         if not texts:
-            raise DataError(f"{name} holds no texts. Fitting needs at least one.")
+            raise DataError("holds no texts. Fitting needs at least one.", at=Place(name))
         unit, reason = (_unit_of_script(texts) if self.unit == "auto" else self.unit), ""
         tokenizer = _trained(texts, unit, self)
         values, lengths = _encoded(tokenizer, texts)
@@ -305,7 +305,7 @@ def _texts(column: Any, name: str) -> list[str]:
     for i, text in enumerate(texts):
         if type(text) is not str:
             if not isinstance(text, str):
-                raise DataError(f"{name}: sequence {i} is {_advised(text)}")
+                raise DataError(f"is {_advised(text)}", at=Place(name, sequence=i))
             texts[i] = text = plain_text(text)  # a subclass, such as numpy.str_
         if not text.isascii():
             check_whole(text, i, name)

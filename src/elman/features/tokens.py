@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from torch import Tensor
 
-from elman.errors import DataError, ModelFileError, OptionError
+from elman.errors import DataError, ModelFileError, OptionError, Place
 from elman.features.base import ALPHABET, UNKNOWN, Feature, checked, of_lengths
 from elman.features.lists import listed
 from elman.features.vocabulary import least_count, vocabulary_problems, warn_if_unknown
@@ -64,7 +64,7 @@ class Tokens(Feature):
             raise OptionError("; ".join(problems))
         sequences = _sequences(column, name, self.lower)
         if not sequences:
-            raise DataError(f"{name} holds no sequences. Fitting needs at least one.")
+            raise DataError("holds no sequences. Fitting needs at least one.", at=Place(name))
         counts = Counter(chain.from_iterable(sequences))
         least = least_count(self.min_count, counts.total())
         ranked = sorted(counts.items(), key=lambda item: (-item[1], isinstance(item[0], str), item[0]))
@@ -178,7 +178,9 @@ def _tokens(sequence: Any, i: int, name: str, lower: bool) -> list[_Token]:
 
 def _plain(sequence: Any, i: int, name: str) -> list[Any]:
     if isinstance(sequence, str | bytes):
-        raise DataError(f"{name}: sequence {i} is {seen(sequence)}. Tokens reads lists of tokens; for texts use Text.")
+        raise DataError(
+            f"is {seen(sequence)}. Tokens reads lists of tokens; for texts use Text.", at=Place(name, sequence=i)
+        )
     if isinstance(sequence, list | tuple):
         return list(sequence)
     if isinstance(sequence, np.ndarray | Tensor) and sequence.ndim == 1:
@@ -187,8 +189,8 @@ def _plain(sequence: Any, i: int, name: str) -> list[Any]:
     if hasattr(sequence, "to_list"):  # a pandas or polars column inside a column
         return list(sequence.to_list())
     if is_missing(sequence):
-        raise DataError(f"{name}: sequence {i} is {seen(sequence)}. Drop it, or put an empty list in its place.")
-    raise DataError(f"{name}: sequence {i} is {seen(sequence)}. Expected a list of tokens.")
+        raise DataError(f"is {seen(sequence)}. Drop it, or put an empty list in its place.", at=Place(name, sequence=i))
+    raise DataError(f"is {seen(sequence)}. Expected a list of tokens.", at=Place(name, sequence=i))
 
 
 def _token(token: Any, i: int, j: int, name: str) -> _Token:
@@ -196,7 +198,7 @@ def _token(token: Any, i: int, j: int, name: str) -> _Token:
     if isinstance(plain, str | int) and not isinstance(plain, bool):
         return plain
     advice = "Drop it, or write a token of its own." if is_missing(token) else "A token is a str or an int."
-    raise DataError(f"{name}: sequence {i}, step {j} is {seen(token)}. {advice}")
+    raise DataError(f"is {seen(token)}. {advice}", at=Place(name, sequence=i, step=j))
 
 
 def _read_vocabulary(file: str, symbols: int) -> list[_Token]:

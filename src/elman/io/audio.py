@@ -29,7 +29,7 @@ from typing import Any, BinaryIO, NamedTuple, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from elman.errors import DataError
+from elman.errors import DataError, Place
 
 __all__ = ["RATES", "Resampled", "full_scale", "rate_of", "read_wave", "resample", "shown_path"]
 
@@ -255,7 +255,7 @@ def check_rate(rate: int, name: str) -> None:
     >>> check_rate(8000, "a.wav")
     """
     if not RATES[0] <= rate <= RATES[1]:
-        raise DataError(f"{name} says {rate} samples a second. Between {RATES[0]} and {RATES[1]} can be read.")
+        raise DataError(f"says {rate} samples a second. Between {RATES[0]} and {RATES[1]} can be read.", at=Place(name))
 
 
 def full_scale(value: Any, name: str) -> _Samples:
@@ -270,18 +270,23 @@ def full_scale(value: Any, name: str) -> _Samples:
     try:
         array = np.asarray(value.detach().cpu() if hasattr(value, "detach") else value)
     except (ValueError, TypeError):
-        raise DataError(f"{name} is no array of samples.") from None
+        raise DataError("is no array of samples.", at=Place(name)) from None
     if array.size == 0:
         return np.zeros(0)
     if array.dtype.kind not in "iuf" or array.dtype in (np.int8, np.uint16, np.uint32, np.int64, np.uint64):
         raise DataError(
-            f"{name} holds {array.dtype}. Samples are numbers of floating point from -1 to 1, or int16, int32 or uint8."
+            f"holds {array.dtype}. Samples are numbers of floating point from -1 to 1, or int16, int32 or uint8.",
+            at=Place(name),
         )
     if array.ndim > 2 or (array.ndim == 2 and not 1 <= array.shape[1] <= _MOST_CHANNELS) or array.ndim == 0:
-        raise DataError(f"{name} has shape {list(array.shape)}. Samples are [samples], or [samples, channels].")
+        raise DataError(
+            f"has shape {list(array.shape)}. Samples are [samples], or [samples, channels].", at=Place(name)
+        )
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         where = int(np.argwhere(~np.isfinite(array))[0][0])
-        raise DataError(f"{name}: sample {where} is {np.atleast_2d(array.T).T[where][0]}. Samples must be finite.")
+        raise DataError(
+            f": sample {where} is {np.atleast_2d(array.T).T[where][0]}. Samples must be finite.", at=Place(name)
+        )
     flat = _mixed(array.reshape(len(array), -1))
     if array.dtype == np.uint8:
         return (flat - 128) / 128

@@ -25,7 +25,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from elman.errors import DataError
+from elman.errors import DataError, Place
 
 __all__ = ["answered_conll", "read_conll"]
 
@@ -56,8 +56,9 @@ def read_conll(text: str, path: Path, universal: bool) -> tuple[pl.DataFrame, _L
             if len(cells) != width:
                 first = next(number for row in rows if row for number, _ in [row])
                 raise DataError(
-                    f"line {line} of {path.name} has {len(cells)} column{'s' * (len(cells) > 1)}, line {first} has "
-                    f"{width}. Every word needs the same columns."
+                    f"has {len(cells)} column{'s' * (len(cells) > 1)}, line {first} has "
+                    f"{width}. Every word needs the same columns.",
+                    at=Place(file=path.name, line=line),
                 )
         lines.append(sentence[0][0])
         sentences.append([cells for _, cells in sentence])
@@ -118,8 +119,9 @@ def _rows(text: str, path: Path, universal: bool) -> Iterator[_Row | None]:
             cells = _cells(line, tabs, width)
             if not all(cells):
                 raise DataError(
-                    f"line {number} of {path.name}: {line[:40]!r} has an empty cell. Write a word and its label with a "
-                    "tab between them, and an empty line after each sentence."
+                    f": {line[:40]!r} has an empty cell. Write a word and its label with a "
+                    "tab between them, and an empty line after each sentence.",
+                    at=Place(file=path.name, line=number),
                 )
             yield number, cells
 
@@ -183,7 +185,7 @@ def _comments(lines: Sequence[str], marks: set[int], tabs: bool, width: int) -> 
 def _check_universal(cells: list[str], number: int, path: Path) -> None:
     if len(cells) != 10:
         raise DataError(
-            f"line {number} of {path.name} has {len(cells)} columns, where CoNLL-U has 10, divided by tabs."
+            f"has {len(cells)} columns, where CoNLL-U has 10, divided by tabs.", at=Place(file=path.name, line=number)
         )
 
 

@@ -685,4 +685,4 @@ def _few(names: list[str], most: int = 5) -> str:
 
 def refuse(path: Path, what: str) -> NoReturn:
     """Raises ``ModelFileError``: what is wrong with a file of the folder, and the next move."""
-    raise ModelFileError(f"{path}: {what}. {ADVICE}")
+    raise ModelFileError(f"{path}: {what}. ", ADVICE)

@@ -15,14 +15,15 @@ import sys
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
 import polars as pl
 
-from elman.errors import DataError, OptionError
+from elman.errors import DataError, MessagePart, OptionError, Place, option, placed
 from elman.io.atomic_write import write_file
 from elman.io.conll import answered_conll, read_conll
 from elman.ops.forks import refuse_without_threads
@@ -66,10 +67,24 @@ class Table:
         """The line on which a row of the frame begins (row 0 is the first); None where a file has no lines."""
         return None if self.lines is None else int(self.lines[row])
 
-    def where(self, row: int) -> str:
-        """The place of a row, for an error message: `line 312 of train.csv`, `row 312 of train.parquet`."""
-        line = self.line(row)
-        return f"row {row + 1} of {self.path.name}" if line is None else f"line {line} of {self.path.name}"
+    def place(self, row: int | None = None, column: str | None = None) -> Place:
+        """What an error is about: the file, a column, a row: `line 312 of train.csv`, `row 312 of train.parquet`."""
+        return Place(column=column, row=row, file=self.path.name, line=None if row is None else self.line(row))
+
+    def located(self) -> AbstractContextManager[None]:
+        """What is raised in the block names lines of this file in place of sequences and rows that were read from it.
+
+        Not for arguments, such as weights, that are no columns of a table.
+        """
+        return placed(self._located)
+
+    def _located(self, place: Place) -> Place:
+        row = place.row if place.sequence is None else place.sequence
+        if place.file is not None or place.argument not in (None, "X", "y", "frame"):
+            return place
+        if row is None:
+            return replace(place, file=self.path.name) if place.argument == "frame" else place
+        return replace(self.place(row), argument=place.argument, column=place.column, step=place.step)
 
 
 def read_table(path: str | os.PathLike[str], *, columns: Sequence[str] | None = None, header: bool = True) -> Table:
@@ -91,8 +106,8 @@ def read_table(path: str | os.PathLike[str], *, columns: Sequence[str] | None = 
     >>> table = read_table(path)
     >>> table.frame.rows()
     [('01', 'two\\nlines'), ('02', 'one')]
-    >>> table.where(1)
-    'line 4 of train.csv'
+    >>> print(table.place(1))
+    line 4 of train.csv
     """
     refuse_without_threads("Reading a table")
     path = _path(path, "read")
@@ -347,8 +362,8 @@ def _text(data: bytes, path: Path) -> bytes:
         line = data.count(b"\n", 0, error.start) + 1
         at = error.start - (data.rfind(b"\n", 0, error.start) + 1)
         raise DataError(
-            f"line {line} of {path.name}: byte {at + 1} of the line, 0x{data[error.start]:02x}, is not UTF-8. "
-            "Save the file as UTF-8."
+            f": byte {at + 1} of the line, 0x{data[error.start]:02x}, is not UTF-8. Save the file as UTF-8.",
+            at=Place(file=path.name, line=line),
         ) from None
     if not data.strip(b"\n"):
         raise DataError(f"{path.name} is empty.")
@@ -388,8 +403,11 @@ def _no_column(column: str, names: Sequence[str], path: Path, header: bool) -> N
     listed += ", ..." if len(names) > 20 else ""
     near = _nearest(column, names)
     separated = _kind(path)[0] in _SEPARATORS
-    advice = " If its first line is no header, read it with header=False." if header and separated and not near else ""
-    raise DataError(f"{path.name} has no column {column!r}.{near} Its columns: {listed}.{advice}")
+    headless = header and separated and not near
+    advice: list[MessagePart] = (
+        [" If its first line is no header, set ", option("header", False), "."] if headless else []
+    )
+    raise DataError(f"has no column {column!r}.{near} Its columns: {listed}.", *advice, at=Place(file=path.name))
 
 
 def _nearest(name: str, names: Sequence[str]) -> str:
@@ -452,8 +470,8 @@ def _cells(record: str, separator: str, line: int, path: Path) -> list[str]:
         return next(csv.reader([record], delimiter=separator))
     except csv.Error as error:
         raise DataError(
-            f"line {line} of {path.name}: {_first_line(error)}. A cell with a carriage return in it stands in "
-            "quotation marks."
+            f": {_first_line(error)}. A cell with a carriage return in it stands in quotation marks.",
+            at=Place(file=path.name, line=line),
         ) from None
 
 
@@ -518,12 +536,13 @@ def _names(cells: Sequence[str], line: int, path: Path, header: bool) -> list[st
     names = [cell if header and cell else f"column_{i}" for i, cell in enumerate(cells, start=1)]
     if header and len(names) == 1 and ";" in names[0]:
         raise DataError(
-            f"line {line} of {path.name}: the header {shown(names[0])} is one cell. Write commas instead of "
-            "semicolons, and points instead of decimal commas."
+            f": the header {shown(names[0])} is one cell. Write commas instead of "
+            "semicolons, and points instead of decimal commas.",
+            at=Place(file=path.name, line=line),
         )
     if len(set(names)) < len(names):
         twice = next(name for name, times in Counter(names).items() if times > 1)
-        raise DataError(f"line {line} of {path.name}: the column {twice!r} stands there twice. Rename one.")
+        raise DataError(f": the column {twice!r} stands there twice. Rename one.", at=Place(file=path.name, line=line))
     return names
 
 
@@ -534,7 +553,7 @@ def _ragged(line: int, fields: int, names: Sequence[str], path: Path, kind: str,
         "csv": "A cell with a comma in it stands in quotation marks.",
         "tsv": "A cell cannot hold a tab or a line break.",
     }[kind]
-    raise DataError(f"line {line} of {path.name}: {many}, but {what} has {len(names)}. {advice}")
+    raise DataError(f": {many}, but {what} has {len(names)}. {advice}", at=Place(file=path.name, line=line))
 
 
 def _read_slowly(data: bytes, path: Path, header: bool) -> tuple[pl.DataFrame, _Array]:
@@ -569,7 +588,7 @@ def _python_rows(data: bytes, path: Path) -> Iterator[tuple[int, list[str]]]:
             else "quotation marks: " + str(error)
         )
         raise DataError(
-            f"line {line} of {path.name}: {why}. Within a quoted cell write a quotation mark twice."
+            f": {why}. Within a quoted cell write a quotation mark twice.", at=Place(file=path.name, line=line)
         ) from None
     finally:
         csv.field_size_limit(limit)
@@ -613,8 +632,9 @@ def _check_exact(name: str, values: Sequence[Any], lines: Sequence[int], path: P
     for line, value in zip(lines, values, strict=True):
         if (large := _rounded(value)) is not None:
             raise DataError(
-                f"line {line} of {path.name}: {name} holds {shown(large)}, which would be rounded, since numbers with "
-                "a point stand under this name too. Write it as text, or all of them as whole numbers."
+                f": {name} holds {shown(large)}, which would be rounded, since numbers with "
+                "a point stand under this name too. Write it as text, or all of them as whole numbers.",
+                at=Place(file=path.name, line=line),
             )
 
 
@@ -633,21 +653,22 @@ def _object(raw: bytes, line: int, path: Path) -> dict[str, Any]:
         row = json.loads(raw, parse_constant=_no_constant, object_pairs_hook=_unique)
         json.dumps(row, ensure_ascii=False).encode("utf-8")
     except json.JSONDecodeError as error:
-        raise DataError(f"line {line} of {path.name}: {error.msg} at character {error.colno}.") from None
+        raise DataError(f": {error.msg} at character {error.colno}.", at=Place(file=path.name, line=line)) from None
     except UnicodeEncodeError:
-        raise DataError(f"line {line} of {path.name}: holds one half of a surrogate pair.") from None
+        raise DataError(": holds one half of a surrogate pair.", at=Place(file=path.name, line=line)) from None
     except RecursionError:
         _too_deep(line, path)
     except ValueError as error:
-        raise DataError(f"line {line} of {path.name}: {_first_line(error)}.") from None
+        raise DataError(f": {_first_line(error)}.", at=Place(file=path.name, line=line)) from None
     if raw.count(b"[") + raw.count(b"{") > _DEPTH and _deeper(row, _DEPTH):
         _too_deep(line, path)
     if not isinstance(row, dict):
         raise DataError(
-            f"line {line} of {path.name}: expected an object {{...}}, got {raw[:40].decode(errors='replace')}."
+            f": expected an object {{...}}, got {raw[:40].decode(errors='replace')}.",
+            at=Place(file=path.name, line=line),
         )
     if not row:
-        raise DataError(f"line {line} of {path.name}: the object is empty.")
+        raise DataError(": the object is empty.", at=Place(file=path.name, line=line))
     return row
 
 
@@ -667,8 +688,9 @@ def _has_parts(value: Any) -> bool:
 
 def _too_deep(line: int, path: Path) -> NoReturn:
     raise DataError(
-        f"line {line} of {path.name}: lists and objects stand more than {_DEPTH} deep within each other. "
-        "Write a table: a value, or a list of values, under each name."
+        f": lists and objects stand more than {_DEPTH} deep within each other. "
+        "Write a table: a value, or a list of values, under each name.",
+        at=Place(file=path.name, line=line),
     )
 
 
@@ -690,10 +712,12 @@ def _check_keys(
 ) -> None:
     if missing := [key for key in first if key not in row]:
         raise DataError(
-            f"line {line} of {path.name}: has no {missing[0]!r}, but line {begin} has. Write null for a gap."
+            f": has no {missing[0]!r}, but line {begin} has. Write null for a gap.", at=Place(file=path.name, line=line)
         )
     if columns is None and (more := [key for key in row if key not in first]):
-        raise DataError(f"line {line} of {path.name}: has {more[0]!r}, but line {begin} has not. Write null for a gap.")
+        raise DataError(
+            f": has {more[0]!r}, but line {begin} has not. Write null for a gap.", at=Place(file=path.name, line=line)
+        )
 
 
 def _has_float(value: Any) -> bool:
@@ -736,9 +760,11 @@ def _check_kinds(row: dict[str, Any], kinds: dict[str, tuple[str, int]], line: i
         if known == "a list" and kind.startswith("a list"):  # the lists before were empty
             kinds[key] = (kind, line)
         elif kind == "a mixed list":
-            raise DataError(f"line {line} of {path.name}: {key} is a list of different kinds of values.")
+            raise DataError(f": {key} is a list of different kinds of values.", at=Place(file=path.name, line=line))
         elif kind != known and not (kind == "a list" and known.startswith("a list")):
-            raise DataError(f"line {line} of {path.name}: {key} is {kind}, but on line {begin} it is {known}.")
+            raise DataError(
+                f": {key} is {kind}, but on line {begin} it is {known}.", at=Place(file=path.name, line=line)
+            )
 
 
 # ---- writing

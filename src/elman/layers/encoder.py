@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from elman.cells import CELLS, ConvLSTM
 from elman.cells.base import Cell, Recurrent, State
-from elman.errors import OptionError
+from elman.errors import OptionError, option
 from elman.layers.linear import SequenceDropout
 from elman.ops.stepper import Stepper
 from elman.ragged import Ragged
@@ -148,7 +148,9 @@ class Encoder(nn.Module):
         if self.bidirectional:
             raise OptionError(
                 "a bidirectional encoder cannot step: its second direction starts at the last step, which is yet to "
-                "come. Train with bidirectional=False to stream."
+                "come. Train with ",
+                option("bidirectional", False),
+                " to stream.",
             )
 
     def _narrowed(self, values: Tensor) -> AbstractContextManager[object]:

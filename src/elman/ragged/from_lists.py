@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from elman.errors import DataError, ShapeError
+from elman.errors import DataError, Place, ShapeError
 
 __all__ = ["agree_dtype", "agree_shape", "is_python", "to_tensor"]
 
@@ -41,15 +41,16 @@ def to_tensor(sequence: Any, name: str, dtype: torch.dtype | None) -> Tensor:
         return sequence if dtype is None else sequence.to(dtype)
     if sequence is None or isinstance(sequence, str | bytes):
         hint = "Fill it or leave it out." if sequence is None else "Texts become steps through elman.features.Text."
-        raise DataError(f"{name} is {sequence!r}, not numbers. {hint}")
+        raise DataError(f"is {sequence!r}, not numbers. {hint}", at=Place(name))
     if np.ma.is_masked(sequence):
         raise DataError(
-            f"{name} is a masked array with {int(np.ma.getmaskarray(sequence).sum())} masked numbers. Fill them first."
+            f"is a masked array with {int(np.ma.getmaskarray(sequence).sum())} masked numbers. Fill them first.",
+            at=Place(name),
         )
     if hasattr(sequence, "__array__"):
         return _from_array(np.asarray(sequence), name, dtype)
     if not isinstance(sequence, Sequence):
-        raise DataError(f"{name} is {sequence!r}, not a list, array or tensor of steps.")
+        raise DataError(f"is {sequence!r}, not a list, array or tensor of steps.", at=Place(name))
     rows = list(sequence)
     if any(issubclass(kind, Tensor | np.ndarray) for kind in set(map(type, rows))):
         return _from_rows([to_tensor(row, f"{name}, step {t}", dtype) for t, row in enumerate(rows)], name)
@@ -61,12 +62,12 @@ def to_tensor(sequence: Any, name: str, dtype: torch.dtype | None) -> Tensor:
 
 def _from_array(array: _Array, name: str, dtype: torch.dtype | None) -> Tensor:
     if array.dtype.kind not in "biufc":
-        raise DataError(f"{name} is an array of dtype {array.dtype}, not of numbers. Convert it first.")
+        raise DataError(f"is an array of dtype {array.dtype}, not of numbers. Convert it first.", at=Place(name))
     native = array.astype(array.dtype.newbyteorder("="))  # a copy: torch wants it writable and without negative strides
     try:
         tensor = torch.from_numpy(native)
     except TypeError as error:
-        raise DataError(f"{name} is an array of dtype {array.dtype}, which torch does not have.") from error
+        raise DataError(f"is an array of dtype {array.dtype}, which torch does not have.", at=Place(name)) from error
     return tensor if dtype is None else tensor.to(dtype)
 
 
@@ -75,10 +76,13 @@ def _from_rows(rows: list[Tensor], name: str) -> Tensor:
     for t, row in enumerate(rows):
         if row.shape != first.shape:
             raise DataError(
-                f"{name} has steps of unequal shape: step 0 has {list(first.shape)}, step {t} has {list(row.shape)}."
+                f"has steps of unequal shape: step 0 has {list(first.shape)}, step {t} has {list(row.shape)}.",
+                at=Place(name),
             )
         if row.dtype != first.dtype:
-            raise ShapeError(f"{name} has steps of mixed dtype: step 0 is {first.dtype}, step {t} is {row.dtype}.")
+            raise ShapeError(
+                f"has steps of mixed dtype: step 0 is {first.dtype}, step {t} is {row.dtype}.", at=Place(name)
+            )
     return torch.stack(rows)
 
 
@@ -117,7 +121,7 @@ def agree_dtype(given: list[Any], parts: list[Tensor], telling: list[int], dtype
         if parts[i].device != parts[telling[0]].device:
             there = parts[telling[0]].device
             raise ShapeError(
-                f"sequence {i} is on {parts[i].device}, sequence {telling[0]} on {there}. Move one of them."
+                f"is on {parts[i].device}, sequence {telling[0]} on {there}. Move one of them.", at=Place(sequence=i)
             )
     if dtype is not None or len({parts[i].dtype for i in telling}) == 1:
         return
@@ -125,8 +129,9 @@ def agree_dtype(given: list[Any], parts: list[Tensor], telling: list[int], dtype
     for i in fixed:
         if parts[i].dtype != parts[fixed[0]].dtype:
             raise ShapeError(
-                f"sequence {i} has dtype {parts[i].dtype}, sequence {fixed[0]} has {parts[fixed[0]].dtype}. "
-                "Nothing is converted silently: pass dtype= to convert all."
+                f"has dtype {parts[i].dtype}, sequence {fixed[0]} has {parts[fixed[0]].dtype}. "
+                "Nothing is converted silently: pass dtype= to convert all.",
+                at=Place(sequence=i),
             )
     wanted = parts[fixed[0]].dtype if fixed else parts[telling[0]].dtype
     for i in telling if not fixed else ():
@@ -135,8 +140,9 @@ def agree_dtype(given: list[Any], parts: list[Tensor], telling: list[int], dtype
         if parts[i].dtype != wanted:
             if not torch.can_cast(parts[i].dtype, wanted):
                 raise ShapeError(
-                    f"sequence {i} holds numbers of {parts[i].dtype}, sequence {fixed[0]} has dtype {wanted}. "
-                    "Nothing is converted silently: pass dtype= to convert all."
+                    f"holds numbers of {parts[i].dtype}, sequence {fixed[0]} has dtype {wanted}. "
+                    "Nothing is converted silently: pass dtype= to convert all.",
+                    at=Place(sequence=i),
                 )
             parts[i] = to_tensor(given[i], f"sequence {i}", wanted)  # from the numbers, so that none is rounded twice
 
@@ -154,8 +160,9 @@ def agree_shape(parts: list[Tensor], telling: list[int], width: int | None) -> t
     for i in telling:
         if tuple(parts[i].shape[1:]) != shape:
             raise ShapeError(
-                f"sequence {i} has shape {list(parts[i].shape)}, sequence {first} has {list(parts[first].shape)}. "
-                "All steps need the same shape."
+                f"has shape {list(parts[i].shape)}, sequence {first} has {list(parts[first].shape)}. "
+                "All steps need the same shape.",
+                at=Place(sequence=i),
             )
     found = math.prod(shape) if shape else 0
     if width is None or width == found:

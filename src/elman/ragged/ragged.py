@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
-from elman.errors import DataError, ShapeError
+from elman.errors import DataError, Place, ShapeError
 from elman.ragged.arrow import is_list_type, joined, list_lengths, nulls, numbers_of, pyarrow
 from elman.ragged.from_lists import agree_dtype, agree_shape, is_python, to_tensor
 
@@ -227,7 +227,9 @@ class Ragged:
         parts = [to_tensor(sequence, f"sequence {i}", dtype) for i, sequence in enumerate(given)]
         for i, part in enumerate(parts):
             if part.dim() == 0:
-                raise DataError(f"sequence {i} is the single number {given[i]!r}. A sequence is a list of steps.")
+                raise DataError(
+                    f"is the single number {given[i]!r}. A sequence is a list of steps.", at=Place(sequence=i)
+                )
         telling = [i for i, part in enumerate(parts) if part.dim() > 1 or len(part)]
         telling = telling or [i for i, part in enumerate(parts) if not is_python(given[i])]
         agree_dtype(given, parts, telling, dtype)
@@ -453,7 +455,7 @@ class Ragged:
             raise DataError(f"from_arrow expects a list column, got a column of type {column.type}.")
         column = joined(column)
         for row in nulls(column):
-            raise DataError(f"row {row} is null. Drop the row, or fill it with an empty list.")
+            raise DataError("is null. Drop the row, or fill it with an empty list.", at=Place(row=row))
         offsets = _offsets_of(list_lengths(column))
 
         def place(step: int) -> str:

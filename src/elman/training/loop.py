@@ -38,7 +38,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-from elman.errors import DataError, ModelFileError, OptionError, ShapeError, TrainingError
+from elman.errors import DataError, ModelFileError, OptionError, Place, ShapeError, TrainingError
 from elman.io import model_folder as store
 from elman.ops.state import State, detached, goes_on, taken
 from elman.ragged.chunks import Piece
@@ -150,7 +150,7 @@ def train(
     metric: str = "accuracy",
     checkpoint: str | os.PathLike[str] | None = None,
     resume: bool = False,
-    name: Callable[[int], str] | None = None,
+    name: Callable[[int], Place | str] | None = None,
     schedule: Callable[[float], None] | None = None,
 ) -> History:
     """Fit the parameters of `model` and return the learning curve. The model ends in `eval` mode.
@@ -202,7 +202,7 @@ def train(
             "this model has one loss for a whole sequence, whose gradient would reach its end only. Set tbptt = 0; "
             'memory = "recompute" bounds the memory that long sequences take.'
         )
-    run = _Run(model, loss, lengths, options, validate, metric, name or "sequence {}".format, schedule)
+    run = _Run(model, loss, lengths, options, validate, metric, name or (lambda index: Place(sequence=index)), schedule)
     with _own_random_numbers(model, options.seed), torch.enable_grad():
         if checkpoint is not None:
             run.attach(Path(checkpoint), resume)
@@ -239,7 +239,7 @@ class _Run:
         options: Training,
         validate: Callable[[], Mapping[str, float]] | None,
         metric: str,
-        name: Callable[[int], str],
+        name: Callable[[int], Place | str],
         schedule: Callable[[float], None] | None = None,
     ) -> None:
         self.model, self.loss, self.lengths, self.options = model, loss, lengths, options
@@ -419,8 +419,8 @@ class _Run:
         bad = [place for place in every[:256] if self._faulty(piece, state, place)]
         largest = self._largest_gradient(piece, state, [place for place in every if place not in bad])
         listed = bad or every
-        names = ", ".join(self._named(piece, place) for place in listed[:8])
-        names += f" and {len(listed) - 8} more" if len(listed) > 8 else ""
+        names = [part for place in listed[:8] for part in (", ", *self._named(piece, place))][1:]
+        more = f" and {len(listed) - 8} more" if len(listed) > 8 else ""
         blame = "at fault" if bad else "together, though none of them alone"
         advice = f"Lower learning_rate (now {options.learning_rate:g}) or clip (now {options.clip:g}; 0 is off)."
         if bad:
@@ -430,8 +430,9 @@ class _Run:
         self.model.eval()
         kept = f"weights of epoch {best}, the best so far," if best else "weights from before the training"
         raise TrainingError(
-            f"{shown} in {where}, which has {len(every)} sequences; {blame}: {names}. {largest}. {advice} "
-            f"The {kept} are back in the model."
+            f"{shown} in {where}, which has {len(every)} sequences; {blame}: ",
+            *names,
+            f"{more}. {largest}. {advice} The {kept} are back in the model.",
         )
 
     def _gradient_norms(self, piece: Piece, state: State, places: list[int]) -> dict[str, float]:
@@ -457,13 +458,13 @@ class _Run:
         key = max(norms, key=norms.__getitem__)
         return f"Largest gradient of the others: {key}, norm {norms[key]:.3g}"
 
-    def _named(self, piece: Piece, place: int) -> str:
+    def _named(self, piece: Piece, place: int) -> tuple[Place | str, str]:
         index, first = int(piece.sequences[place]), int(piece.first[place])
         since = f" from step {first} on" if first else ""
         try:
-            return self.name(index) + since
+            return self.name(index), since
         except Exception:  # the message about the loss matters more than a faulty name
-            return f"sequence {index}{since}"
+            return Place(sequence=index), since
 
     # ---- checkpoints
 
@@ -516,7 +517,7 @@ class _Run:
             self._check_tensors(tensors, learnt)
             generators = self._restored_generators(tensors)
         except ModelFileError as error:
-            raise ModelFileError(f"{str(error).removesuffix(store.ADVICE)}{_ANEW}") from error
+            raise ModelFileError(*(_ANEW if part == store.ADVICE else part for part in error.message)) from error
         self.history, self.updates = history, updates
         self.history.stopped = ""
         _restore(self.model, store.under("model.", tensors))

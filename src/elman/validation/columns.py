@@ -6,7 +6,7 @@ import narwhals as nw
 import numpy as np
 from narwhals.exceptions import NarwhalsError
 
-from elman.errors import DataError
+from elman.errors import DataError, Place
 
 __all__ = ["is_frame", "is_missing", "of_categories"]
 
@@ -22,7 +22,7 @@ def is_frame(column: Any, name: str = "X") -> bool:
     try:
         native: Any = nw.from_native(column, pass_through=True)
     except NarwhalsError as error:
-        raise DataError(f"{name} is a frame that cannot be read. {' '.join(str(error).split())}") from error
+        raise DataError(f"is a frame that cannot be read. {' '.join(str(error).split())}", at=Place(name)) from error
     if isinstance(native, nw.LazyFrame):
         raise DataError("a lazy frame holds no values yet. Collect it first: frame.collect().")
     return isinstance(native, nw.DataFrame)

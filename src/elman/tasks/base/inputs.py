@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from elman.cells import CELLS
-from elman.errors import DataError, OptionError
+from elman.errors import DataError, OptionError, Place, option
 from elman.features import FEATURES, Columns, Feature, Images, Inputs, Numbers, Sound, infer
 from elman.features.arrays import number_table, read_table
 from elman.features.containers import by_name, column_named, column_of, few, is_sparse, name_of, nearest
@@ -259,8 +259,10 @@ class ColumnTask(Task):
             return column_of(picked[names[0]], self._kind(fitted=False))
         if self.feature != "auto":
             raise OptionError(
-                f"feature = {self.feature!r} is for one column, but X has {few(names)}. Say what each is with "
-                "features={...}, or which one to read with input=..."
+                f"feature = {self.feature!r} is for one column, but X has {few(names)}. Say what each is with ",
+                option("features"),
+                ", or which one to read with ",
+                option("input"),
             )
         kinds = kinds_of(picked, given)
         self.input_ = list(kinds)
@@ -284,8 +286,9 @@ class ColumnTask(Task):
             return column_of(columns[names[0]], kind)
         lacks = "" if self.input_ is None else f"{self.input_!r} is no column of X, but the model reads it. "
         raise DataError(
-            f"{lacks}X has {len(names)} columns that could be the input: {few(names)}. Say which one to read with "
-            f"input=..., or pass a frame with that column alone.{nearest(self.input_ or '', names)}"
+            f"{lacks}X has {len(names)} columns that could be the input: {few(names)}. Say which one to read with ",
+            option("input"),
+            f", or pass a frame with that column alone.{nearest(self.input_ or '', names)}",
         )
 
     def _reads_table(self) -> bool:
@@ -299,7 +302,9 @@ class ColumnTask(Task):
             if self._fading() and not all(several.all_numbers()):
                 raise OptionError(
                     f"cell = {self.cell!r} reads numbers, but not all columns with steps are: {several.kinds}. Leave "
-                    "out the others with features={...: 'skip'}, or choose another cell."
+                    "out the others with ",
+                    option("features", {"...": "skip"}),
+                    ", or choose another cell.",
                 )
             return several
         made = infer(column) if self.feature == "auto" else FEATURES[self.feature]()
@@ -318,7 +323,8 @@ class ColumnTask(Task):
             elif one and value != default:
                 raise OptionError(
                     f"{name} = {value!r} has no meaning for {made.kind}, which the input is taken for. Leave it at "
-                    f"{default!r}, or set feature=..."
+                    f"{default!r}, or set ",
+                    option("feature"),
                 )
         if isinstance(made, Numbers) and self._fading():
             made.fill, made.mask, made.gap = self.fill or "decay", True, True
@@ -511,14 +517,16 @@ def check_column(columns: list[str], name: str, what: str, of: str = "column of 
         raise DataError(f"{what} = {name!r} is no {of}, which has {few(columns)}.{nearest(name, columns)}")
 
 
-def no_column(name: Any, columns: Sequence[str], what: str) -> str:
-    """What is wrong where the option `input` names none of the columns of a frame; `what` is to be read from it.
+def no_column(name: Any, columns: Sequence[str], what: str) -> DataError:
+    """The error where the option `input` names none of the columns of a frame; `what` is to be read from it.
 
-    >>> no_column(None, ["a", "b"], "texts")
-    "X has the columns 'a', 'b'. Name the one with the texts: input=..."
+    >>> raise no_column(None, ["a", "b"], "texts")
+    Traceback (most recent call last):
+    elman.errors.DataError: X has the columns 'a', 'b'. Name the one with the texts: input=...
     """
     few = ", ".join(map(repr, columns[:8])) or "no columns"
     if name is None:
-        return f"X has {'the columns ' * bool(columns)}{few}. Name the one with the {what}: input=..."
+        has = f"has {'the columns ' * bool(columns)}{few}. Name the one with the {what}: "
+        return DataError(has, option("input"), at=Place("X"))
     near = nearest(name, columns)
-    return f"input = {name!r} is no column of X, which has {few}. Name the one with the {what}.{near}"
+    return DataError(f"input = {name!r} is no column of X, which has {few}. Name the one with the {what}.{near}")

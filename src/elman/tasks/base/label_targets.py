@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from sklearn.exceptions import DataConversionWarning
 from torch import Tensor
 
-from elman.errors import DataError
+from elman.errors import DataError, Place
 from elman.validation.columns import is_frame, is_missing
 from elman.validation.messages import seen, shown
 from elman.validation.plain_values import broken_at, plain_value
@@ -104,9 +104,9 @@ def coded_labels(y: Any, sequences: int) -> tuple[_Array, NDArray[np.int64]]:
     if not values:
         raise DataError("X holds no sequences. Fitting needs at least two, of different classes.")
     for i, value in enumerate(values):
-        check_label(value, f"sequence {i}")
+        check_label(value, Place("y", sequence=i))
     dtype = y.dtype if isinstance(y, np.ndarray) and y.dtype.kind in "biuf" else None
-    classes = classes_of(values, lambda i: f"sequence {i}", dtype)
+    classes = classes_of(values, lambda i: Place(sequence=i), dtype)
     if len(classes) < 2:
         raise DataError(
             f"y has only one class, {shown(classes.tolist()[0])}. A classifier needs at least two to tell apart."
@@ -115,14 +115,14 @@ def coded_labels(y: Any, sequences: int) -> tuple[_Array, NDArray[np.int64]]:
     return classes, np.array([place[value] for value in values], dtype=np.int64)
 
 
-def classes_of(values: Sequence[Any], place: Callable[[int], str], dtype: np.dtype[Any] | None = None) -> _Array:
+def classes_of(values: Sequence[Any], place: Callable[[int], Place], dtype: np.dtype[Any] | None = None) -> _Array:
     """The distinct labels in order, of values that `check_label` passed; `place` names the place of one of them.
 
     Whole numbers and whole floats together become whole numbers. Texts that an array of fixed width would change (a
     NUL at the end) or waste memory on (more than 256 characters) stand in an array of objects. Raises ``DataError`` for
     kinds that are mixed; warns of texts that differ by white space or case only.
 
-    >>> classes_of(["b", "a", "b"], str), classes_of([2, 1.0], str).tolist()
+    >>> classes_of(["b", "a", "b"], Place), classes_of([2, 1.0], Place).tolist()
     (array(['a', 'b'], dtype='<U1'), [1, 2])
     """
     kinds: dict[str, int] = {}
@@ -130,7 +130,8 @@ def classes_of(values: Sequence[Any], place: Callable[[int], str], dtype: np.dty
         kinds.setdefault(_kind(value), i)
     if len(kinds) > 1:
         (one, i), (other, j) = list(kinds.items())[:2]
-        raise DataError(f"y is mixed: the label of {place(i)} is a {one}, that of {place(j)} a {other}. Use one kind.")
+        first, second = f" has a {one}, ", f" a {other}. Use one kind of label."
+        raise DataError("is mixed: ", place(i), first, place(j), second, at=Place("y"))
     distinct = set(values)
     if {int, float} <= set(map(type, values)):
         if any(abs(value) >= 2**63 for value in distinct):
@@ -185,38 +186,41 @@ def refuse_missing(labels: Sequence[Any]) -> None:
     """
     for i, value in enumerate(labels):
         if is_missing(value):
-            raise DataError(f"y: sequence {i} has no label, got {value!r}. Drop it, or give it one.")
+            raise DataError(f"has no label, got {value!r}. Drop it, or give it one.", at=Place("y", sequence=i))
 
 
 def _kind(value: Any) -> str:
     return "truth value" if isinstance(value, bool) else "text" if isinstance(value, str) else "number"
 
 
-def check_label(value: Any, where: str) -> None:
-    """Raises ``DataError``, with the place `where`, unless a plain value is a label that a saved model can bring back.
+def check_label(value: Any, at: Place) -> None:
+    """Raises ``DataError``, with the place, unless a plain value is a label that a saved model can bring back.
 
     Labels are texts, whole numbers of 64 bits (floats too, such as 1.0) and truth values.
 
-    >>> check_label("a", "sequence 0")
+    >>> check_label("a", Place("y", sequence=0))
     """
     if isinstance(value, float) and not np.isfinite(value):
         what = "NaN" if value != value else "infinity"
-        raise DataError(f"Input y contains {what}: {where} has the label {value!r}. Drop it, or give it a label.")
+        raise DataError(f"Input y contains {what}: ", at, f" has the label {value!r}. Drop it, or give it a label.")
     if is_missing(value):
-        raise DataError(f"y: {where} has no label, got {value!r}. Drop it, or give it one.")
+        raise DataError(f"has no label, got {value!r}. Drop it, or give it one.", at=at)
     if isinstance(value, complex):
-        raise DataError(f"Complex data not supported: the label of {where} is {value!r}.")
+        raise DataError("Complex data not supported: ", at, f" has the label {value!r}.")
     if not isinstance(value, str | bool | int | float):
         advice = " Decode it first: label.decode()." if isinstance(value, bytes) else ""
-        raise DataError(f"y: the label of {where} is {seen(value)}. A label is a str, an int or a bool.{advice}")
+        raise DataError(f"has as label {seen(value)}. A label is a str, an int or a bool.{advice}", at=at)
     if isinstance(value, str) and broken_at(value) is not None:
-        raise DataError(f"y: the label of {where}, {shown(value)}, holds half a character. Read it again as UTF-8.")
+        what = f"has the label {shown(value)}, which holds half a character. Read it again as UTF-8."
+        raise DataError(what, at=at)
     if isinstance(value, int) and not -(2**63) <= value < 2**63:
-        raise DataError(f"y: the label of {where} is {shown(value)}, which 64 bits cannot hold. Use texts.")
+        raise DataError(f"has the label {shown(value)}, which 64 bits cannot hold. Use texts.", at=at)
     if isinstance(value, float) and not value.is_integer():
         raise DataError(
-            f"Unknown label type: the label of {where} is {value!r}, which is not whole. Classes are whole "
-            "numbers or names; turn them into text if you mean names."
+            "Unknown label type: ",
+            at,
+            f" has the label {value!r}, which is not whole. Classes are whole numbers or names; turn them into text if "
+            "you mean names.",
         )
 
 

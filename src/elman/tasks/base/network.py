@@ -22,7 +22,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from elman.errors import OptionError
+from elman.errors import OptionError, option
 from elman.features import Columns, Feature, Inputs, Static
 from elman.features.multi_input import Bundle, groups_of
 from elman.io import model_folder as store
@@ -129,7 +129,9 @@ class Network(nn.Module):
             names = feature.described() if isinstance(feature, Columns) else {}
             raise OptionError(
                 f"every_step = True needs one kind of step, but not all columns are aligned: {', '.join(names)}. Leave "
-                "some out with features={...: 'skip'}."
+                "some out with ",
+                option("features", {"...": "skip"}),
+                ".",
             )
         self.paths = nn.ModuleList(Path(features, options, pooled=not every_step) for features in groups)
         self.facts = Facts([static.module() for static in statics]) if statics else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from elman.errors import DataError
+from elman.errors import DataError, Place
 from elman.features.lists import listed
 from elman.features.missing_values import floats
 from elman.ragged import Ragged
@@ -71,8 +71,9 @@ class NumberTargets:
             i = int(wrong[0])
             place = i if indices is None else int(indices[i])
             raise DataError(
-                f"y: sequence {place} has {self.lengths[i]} numbers, but {int(steps[i])} steps in X. With "
-                "every_step = True each step needs one; write NaN where it is unknown."
+                f"has {self.lengths[i]} numbers, but {int(steps[i])} steps in X. With "
+                "every_step = True each step needs one; write NaN where it is unknown.",
+                at=Place("y", sequence=place),
             )
 
 
@@ -110,46 +111,50 @@ def number_targets(y: Any, sequences: int, every_step: bool = False) -> NumberTa
 
 def _of_sequences(y: Any) -> NumberTargets:
     whole = isinstance(y, np.ndarray | Tensor) and not _objects(y)
-    array = floats(y, "y", _ADVICE) if whole else None
+    array = floats(y, Place("y"), _ADVICE) if whole else None
     if array is None:
-        rows = [floats(value, f"y: sequence {i}", _ADVICE) for i, value in enumerate(listed(y, "y"))]
+        rows = [floats(value, Place("y", sequence=i), _ADVICE) for i, value in enumerate(listed(y, "y"))]
         for i, row in enumerate(rows):
             if row.ndim > 1 or row.shape != rows[0].shape:
                 raise DataError(
-                    f"y: sequence {i} has {_shape(row)}, sequence 0 has {_shape(rows[0])}. Give the same for each"
-                    + (", or set every_step = True." if row.ndim else ".")
+                    f"has {_shape(row)}, ",
+                    Place(sequence=0),
+                    f" has {_shape(rows[0])}. Give the same for each"
+                    + (", or set every_step = True." if row.ndim else "."),
+                    at=Place("y", sequence=i),
                 )
         array = np.array(rows, dtype=np.float64) if rows else np.zeros(0)
     if array.ndim > 2:
         raise DataError(f"y has shape {list(array.shape)}. Give numbers [sequences] or [sequences, outputs].")
     flat = array.ndim == 1
     table = array[:, None] if flat else array
-    _check_finite(table, lambda row: f"sequence {row}")
+    _check_finite(table, lambda row: Place(sequence=row))
     return NumberTargets(table, flat=flat)
 
 
 def _of_steps(y: Any) -> NumberTargets:
     sequences = [part.numpy() for part in y] if isinstance(y, Ragged) else listed(y, "y")
-    rows = [floats(value, f"y: sequence {i}", _ADVICE) for i, value in enumerate(sequences)]
+    rows = [floats(value, Place("y", sequence=i), _ADVICE) for i, value in enumerate(sequences)]
     telling = next((row for row in rows if row.ndim == 2), None)
     outputs = 1 if telling is None else telling.shape[1]
     for i, row in enumerate(rows):
         if row.ndim not in (1, 2):
             raise DataError(
-                f"y: sequence {i} is {_shape(row)}. With every_step = True give one for each step: an array "
-                "[length] or [length, outputs]."
+                f"is {_shape(row)}. With every_step = True give one for each step: an array "
+                "[length] or [length, outputs].",
+                at=Place("y", sequence=i),
             )
         if len(row) and (row.shape[1] if row.ndim == 2 else 1) != outputs:
             raise DataError(
-                f"y: sequence {i} has {_shape(row[0])} a step, others have {outputs}. Give the same number."
+                f"has {_shape(row[0])} a step, others have {outputs}. Give the same number.", at=Place("y", sequence=i)
             )
     lengths = np.array([len(row) for row in rows], dtype=np.int64)
     table = np.concatenate([row.reshape(-1, outputs) for row in rows]) if rows else np.zeros((0, 1))
     offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
 
-    def place(row: int) -> str:
+    def place(row: int) -> Place:
         i = int(np.searchsorted(offsets, row, side="right")) - 1
-        return f"sequence {i}, step {row - offsets[i]}"
+        return Place(sequence=i, step=int(row - offsets[i]))
 
     _check_finite(table, place)
     return NumberTargets(table, lengths, flat=telling is None)
@@ -175,12 +180,13 @@ def _shape(row: _Floats) -> str:
     return "a single number" if row.ndim == 0 else f"{row.shape[-1]} numbers" if row.ndim == 1 else str(list(row.shape))
 
 
-def _check_finite(values: _Floats, place: Any) -> None:
+def _check_finite(values: _Floats, place: Callable[[int], Place]) -> None:
     bad = np.argwhere(np.isinf(values))
     if len(bad):
         row, output = bad[0].tolist()
         raise DataError(
-            f"Input y contains infinity: {place(row)}"
-            + (f", output {output}" if values.shape[1] > 1 else "")
-            + f" is {values[row, output]:g}. Write NaN if it is unknown."
+            "Input y contains infinity: ",
+            place(row),
+            (f", output {output}" if values.shape[1] > 1 else "")
+            + f" is {values[row, output]:g}. Write NaN if it is unknown.",
         )

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Protocol, Self
 
 from torch import Tensor
 
-from elman.errors import DataError, OptionError
+from elman.errors import DataError, OptionError, option
 from elman.ragged import Ragged
 
 __all__ = ["Answer", "Estimate", "Heard", "Session", "Stepper", "Tagged", "Told"]
@@ -189,7 +189,9 @@ def refuse_bidirectional(bidirectional: bool) -> None:
     if bidirectional:
         raise OptionError(
             "a bidirectional model cannot stream: its second direction starts at the last step, which is yet to come. "
-            "Train with bidirectional=False."
+            "Train with ",
+            option("bidirectional", False),
+            ".",
         )
 
 

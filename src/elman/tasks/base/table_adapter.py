@@ -134,7 +134,8 @@ def _json_list(line: str, number: int) -> Any:
     try:
         return json.loads(line)
     except (ValueError, RecursionError) as error:
-        raise DataError(f"line {number} of standard input: {line[:40]!r} is no JSON list ({error}).") from None
+        at = Place(file="standard input", line=number)
+        raise DataError(f": {line[:40]!r} is no JSON list ({error}).", at=at) from None
 
 
 class RowAdapter(ABC):

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy.special import logsumexp
 from torch import Tensor
 
-from elman.errors import DataError
+from elman.errors import DataError, Place
 from elman.evaluation import metrics
 from elman.features.lists import listed
 from elman.features.missing_values import center_and_spread
@@ -113,8 +113,9 @@ class LabelTarget:
         for i in np.flatnonzero(known).tolist():
             if labels[i] not in place:
                 raise DataError(
-                    f"y: the label of sequence {i}, {shown(labels[i])}, is none of the classes learnt: "
-                    f"{', '.join(map(repr, list(place)[:8]))}{', …' if len(place) > 8 else ''}."
+                    f"has the label {shown(labels[i])}, which is none of the classes learnt: "
+                    f"{', '.join(map(repr, list(place)[:8]))}{', …' if len(place) > 8 else ''}.",
+                    at=Place("y", sequence=i),
                 )
         codes = [place[label] if here else np.nan for label, here in zip(labels, known.tolist(), strict=True)]
         return np.array(codes, dtype=np.float64)

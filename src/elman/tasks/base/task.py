@@ -23,7 +23,7 @@ from sklearn.exceptions import NotFittedError
 from torch import Tensor
 
 from elman.cells import CELLS
-from elman.errors import ModelFileError, OptionError
+from elman.errors import ModelFileError, OptionError, Place, option
 from elman.evaluation import tables as report
 from elman.features.base import Feature
 from elman.interpret.attribution import Explanation, Question, explain
@@ -202,12 +202,13 @@ class Task(BaseEstimator, Training):
         self._check_options()
         info()  # an ELMAN_ISA that cannot be is refused before anything is learnt or written
         if resume and out is None:
-            raise OptionError("resume = True needs the folder of the run to continue; give out=...")
+            raise OptionError("resume = True needs the folder of the run to continue; give ", option("out"))
         checkpoint = None if out is None else store.named(out) / store.CHECKPOINT
         if checkpoint is not None and not resume and (checkpoint / store.CONFIG).exists():
             raise OptionError(
-                f"out = {os.fspath(checkpoint.parent)!r} holds a run that was broken off. Go on with it (resume=True), "
-                f"or remove {checkpoint} to begin anew."
+                f"out = {os.fspath(checkpoint.parent)!r} holds a run that was broken off. Go on with it (",
+                option("resume", True),
+                f"), or remove {checkpoint} to begin anew.",
             )
         self._forget()
         self.seed_ = self._run_seed(checkpoint if resume else None) if self.seed is None else None
@@ -272,7 +273,7 @@ class Task(BaseEstimator, Training):
                 metric=metric,
                 checkpoint=checkpoint,
                 resume=resume,
-                name=lambda index: f"{what} {training[index]}",
+                name=lambda index: Place(sequence=int(training[index])),
                 schedule=schedule,
             )
         except Exception:  # after a loss that became NaN the best weights so far answer

@@ -35,7 +35,7 @@ from sklearn.base import ClassifierMixin
 from torch import Tensor
 from torch.nn import functional
 
-from elman.errors import DataError, OptionError
+from elman.errors import DataError, OptionError, Place
 from elman.evaluation import metrics
 from elman.features import Columns, Feature, Numbers, Sound, symbolic
 from elman.features.columns import symbolic_parts
@@ -374,8 +374,9 @@ class Classifier(ClassifierMixin, Pretrains):
         for i, label in enumerate(truth):
             if label not in place:
                 raise DataError(
-                    f"y: the label of sequence {i}, {shown(label)}, is none of the classes learnt: "
-                    f"{', '.join(map(repr, list(place)[:8]))}{', …' if len(place) > 8 else ''}."
+                    f"has the label {shown(label)}, which is none of the classes learnt: "
+                    f"{', '.join(map(repr, list(place)[:8]))}{', …' if len(place) > 8 else ''}.",
+                    at=Place("y", sequence=i),
                 )
         return np.array([place[label] for label in truth], dtype=np.int64)
 

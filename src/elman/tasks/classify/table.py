@@ -48,13 +48,13 @@ class ClassifyTable(RowAdapter):
         classes = len(set(truth))
         if classes == 1:
             raise DataError(
-                f"{table.path.name}: every row has the label {truth[0]!r} in the column {name!r}. "
-                "Telling apart needs two labels at least."
+                f"has the label {truth[0]!r} in every row. Telling apart needs two labels at least.",
+                at=table.place(column=name),
             )
         if classes == len(truth) > 2:
             raise DataError(
-                f"{table.path.name}: no two rows have the same label in the column {name!r}, so there is nothing to "
-                "learn. Is --target the right column?"
+                "has the same label in no two rows, so there is nothing to learn. Is --target the right column?",
+                at=table.place(column=name),
             )
 
     def metadata(self) -> dict[str, Any]:

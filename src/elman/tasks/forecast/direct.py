@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from elman.errors import DataError, OptionError
+from elman.errors import DataError, OptionError, Place, Wording
 from elman.ops.state import mapped
 from elman.ragged import Ragged
 from elman.tasks.base.finite import finite
@@ -155,8 +155,9 @@ class Answers(Task):
         place = {name: i for i, name in enumerate(self.known_.ids)}
         if unknown := [name for name in panel.ids if name not in place]:
             raise DataError(
-                f"series {unknown[0]!r} was not in what the model learnt from. Give new series whole, to "
-                "predict(frame=...)."
+                f"series {unknown[0]!r} was not in what the model learnt from. Give new series whole, to ",
+                Wording("predict(frame=...)", "elman predict"),
+                ".",
             )
         rows = np.array([place[name] for name in panel.ids], np.int64)
         early = np.flatnonzero(panel.first < self.known_.next[rows])
@@ -171,7 +172,9 @@ class Answers(Task):
             i = int(far.argmax())
             raise DataError(
                 f"series {panel.ids[i]!r} goes on {far[i]} steps of {self.grid_.describe()} after its end. Learn anew, "
-                "or give it whole to predict(frame=...)."
+                "or give it whole to ",
+                Wording("predict(frame=...)", "elman predict"),
+                ".",
             )
         self._advance(self.known_, panel.led(self.known_.next[rows]), rows)
 
@@ -280,7 +283,9 @@ class Answers(Task):
         if future is None:
             raise DataError(
                 f"the model learnt from the future covariates {', '.join(map(repr, names))}. Give their next "
-                f"{count} steps: predict(future=frame)."
+                f"{count} steps",
+                Wording(": predict(future=frame)", " in the rows after its last values"),
+                ".",
             )
         columns = replace(self.columns, past=(), static=())
         panel, _, _ = read(future, columns, self.grid_, sort=self.sort, target=False, name="future")
@@ -293,8 +298,9 @@ class Answers(Task):
                 i, step = divmod(int(asked.argmax()), count)
                 stamp = self.grid_.shown(known.next[i : i + 1] + step)[0]
                 raise DataError(
-                    f"future: column {name!r} of series {known.ids[i]!r} is missing at {self.time} = {stamp}. A future "
-                    f"covariate is needed for each of the {count} steps to come."
+                    f"of series {known.ids[i]!r} is missing at {self.time} = {stamp}. A future "
+                    f"covariate is needed for each of the {count} steps to come.",
+                    at=Place("future", column=name),
                 )
         return panel
 

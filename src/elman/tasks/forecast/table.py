@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, final
 
-from elman.errors import DataError, OptionError
+from elman.errors import DataError, OptionError, Place
 from elman.io.tables import Table
 from elman.tasks.base.table_adapter import Scored
 from elman.tasks.base.table_columns import (
@@ -159,7 +159,7 @@ def _typed(frame: pl.DataFrame, target: str, series: str) -> pl.DataFrame:
                 if column.name == target and (wrong := numbers.is_null() & column.is_not_null()).any():
                     row = int(wrong.arg_max() or 0)
                     raise DataError(
-                        f"frame: column {target!r}, row {row} is {column[row]!r}, where a number was expected."
+                        f"is {column[row]!r}, where a number was expected.", at=Place("frame", column=target, row=row)
                     )
         columns.append(column)
     return pl.DataFrame(columns)

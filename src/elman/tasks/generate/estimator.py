@@ -26,7 +26,7 @@ from torch import Tensor
 from elman.cells import CELLS
 from elman.cells.base import Recurrent
 from elman.cells.compatibility import reads_symbols
-from elman.errors import DataError
+from elman.errors import DataError, option
 from elman.features import Chords, Feature, Text, Tokens, infer
 from elman.features.chords import transposed
 from elman.features.containers import by_name, column_of
@@ -300,7 +300,7 @@ class Generator(Writes, Task):
         if columns is not None:
             name = name or self.input or (next(iter(columns)) if len(columns) == 1 else None)
             if name is None or name not in columns:
-                raise DataError(no_column(name, list(columns), "texts"))
+                raise no_column(name, list(columns), "texts")
             X = columns[name]
         if not fitted:
             self.input_: str | None = name
@@ -317,8 +317,14 @@ class Generator(Writes, Task):
             return Text(self.unit, int(self.max_words), self.min_count, bool(self.lower))
         if kind == Tokens.kind:
             return Tokens(int(self.max_words), self.min_count, bool(self.lower))
-        more = ' For lists of chords, or ids that are tokens, say feature="chords" or feature="tokens".'
-        raise DataError(f"X holds {kind}. A generator learns texts, or lists of tokens.{more}")
+        raise DataError(
+            f"X holds {kind}. A generator learns texts, or lists of tokens. For lists of chords, or ids that are "
+            "tokens, say ",
+            option("feature", "chords"),
+            " or ",
+            option("feature", "tokens"),
+            ".",
+        )
 
     def _strands(self, symbols: Ragged, longest: int | None) -> Strands:
         return strands(symbols, int(self.feature_.symbols or 0), self.ends_, longest)

@@ -20,7 +20,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from elman.errors import DataError, OptionError
+from elman.errors import DataError, OptionError, within
 from elman.features.containers import by_name, column_named
 from elman.interpret.attribution import Question, parts_of
 from elman.interpret.diagnose import Probe
@@ -381,8 +381,6 @@ def _read(
     """The truth of each target; a fault in it names the column."""
     found = {}
     for name, target in targets.items():
-        try:
+        with within(argument="y", column=name):
             found[name] = target.truth(named[name], sequences, fitted)
-        except DataError as error:
-            raise DataError(f"the target {name!r}: {error}") from error
     return found

@@ -63,7 +63,7 @@ class MultitaskTable(RowAdapter):
     def check_targets(self, table: Table, name: str, truth: list[Any]) -> None:
         """Refuses a column without any value."""
         if not known_rows(truth):
-            raise DataError(f"{table.path.name}: the column {name!r} holds nothing. Is --target the right column?")
+            raise DataError("holds nothing. Is --target the right column?", at=table.place(column=name))
 
     def metadata(self) -> dict[str, Any]:
         """What each target is, and the classes of the labels."""

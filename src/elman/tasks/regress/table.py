@@ -42,16 +42,16 @@ class RegressTable(RowAdapter):
         column = table.frame[name]
         if not column.dtype.is_nested() and column.null_count() != len(column):
             what = f"holds {column.dtype}. With every_step each row needs a list, one number a step."
-            raise DataError(f"{table.path.name}: the column {name!r} {what}")
+            raise DataError(what, at=table.place(column=name))
         for row, value in enumerate(column.to_list()):
             if value is None:
-                raise DataError(f"{table.where(row)}: {name} is missing. Write a list, with null where a number is.")
+                raise DataError("is missing. Write a list, with null where a number is.", at=table.place(row, name))
         return column.to_list()
 
     def check_targets(self, table: Table, name: str, truth: list[Any]) -> None:
         """Refuses a column without any number."""
         if not len(_flat(truth)):
-            raise DataError(f"{table.path.name}: the column {name!r} holds no number. Is --target the right column?")
+            raise DataError("holds no number. Is --target the right column?", at=table.place(column=name))
 
     def metadata(self) -> dict[str, Any]:
         """The targets and whether each step has one."""

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from elman.errors import DataError
+from elman.errors import DataError, Place
 from elman.features.lists import listed
 from elman.features.multi_input import Bundle, groups_of
 from elman.interpret.attribution import Part, Question
@@ -49,8 +49,9 @@ def _asked(i: int, one: Any, length: int, answers: Sequence[Any]) -> tuple[int, 
         step = -1
     if not is_whole(step, -length) or step >= length:
         raise DataError(
-            f"y: sequence {i} is {seen(one)}, but it has {length} steps. Give the number of one of them, counted from "
-            "0, or a pair of that and a label."
+            f"is {seen(one)}, but it has {length} steps. Give the number of one of them, counted from "
+            "0, or a pair of that and a label.",
+            at=Place("y", sequence=i),
         )
     at = int(step) % length
     return at, answers[at] if label is None else label
@@ -67,7 +68,7 @@ def label_question(
     place = {label: code for code, label in enumerate(classes)}
     for i, (_, label) in enumerate(asked):
         if label is not None and label not in place:
-            raise DataError(f"y: sequence {i} asks about {label!r}, which is none of the labels learnt.")
+            raise DataError(f"asks about {label!r}, which is none of the labels learnt.", at=Place("y", sequence=i))
     steps = torch.tensor([step for step, _ in asked], dtype=torch.int64)
     codes = torch.tensor([place.get(label, 0) for _, label in asked], dtype=torch.int64)
 

@@ -23,7 +23,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from elman.errors import DataError, OptionError
+from elman.errors import DataError, OptionError, option
 from elman.evaluation import metrics
 from elman.features import Columns, Feature, Inputs, Tokens, Words, infer
 from elman.features.lists import listed
@@ -428,7 +428,9 @@ class Tagger(ColumnTask):
         self._check_fitted()
         refuse_bidirectional(self.network_.encoder.bidirectional)
         if self.members_ > 1:
-            raise OptionError(f"members = {self.members_} networks cannot stream. Fit the tagger with members=1.")
+            raise OptionError(
+                f"members = {self.members_} networks cannot stream. Fit the tagger with ", option("members", 1), "."
+            )
         return Session(
             TagStepper(self.feature_, self.network_, self._lowered(), self.classes_.tolist(), self._rules(), facts)
         )

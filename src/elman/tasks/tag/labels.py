@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from elman.errors import DataError
+from elman.errors import DataError, Place
 from elman.features.lists import listed
 from elman.tasks.base.label_targets import check_label, classes_of
 from elman.validation.messages import seen, shown
@@ -45,11 +45,11 @@ def _labels(labels: Any, i: int) -> list[Any]:
         if hasattr(labels, name):
             labels = getattr(labels, name)()
     if not isinstance(labels, Sequence) or isinstance(labels, bytes | bytearray):
-        raise DataError(f"y: sequence {i} is {seen(labels)}. Give it a list with a label for each step.")
+        raise DataError(f"is {seen(labels)}. Give it a list with a label for each step.", at=Place("y", sequence=i))
     made = [plain_value(label) for label in labels]
     for step, label in enumerate(made):
         if type(label) is not str or not label.isascii():
-            check_label(label, f"sequence {i}, step {step}")
+            check_label(label, Place("y", sequence=i, step=step))
     return made
 
 
@@ -64,7 +64,8 @@ def check_tags(labels: Sequence[Sequence[Any]], lengths: Tensor, places: NDArray
         if len(own) != steps:
             where, one = i if places is None else int(places[i]), "" if len(own) == 1 else "s"
             raise DataError(
-                f"y: sequence {where} has {len(own)} label{one}, but {steps} steps. Give one label for each step."
+                f"has {len(own)} label{one}, but {steps} steps. Give one label for each step.",
+                at=Place("y", sequence=where),
             )
 
 
@@ -76,9 +77,9 @@ def tag_classes(labels: Sequence[Sequence[Any]]) -> NDArray[Any]:
     """
     lengths = np.cumsum([len(own) for own in labels])
 
-    def place(label: int) -> str:
+    def place(label: int) -> Place:
         i = int(np.searchsorted(lengths, label, side="right"))
-        return f"sequence {i}, step {label - int(lengths[i]) + len(labels[i])}"
+        return Place(sequence=i, step=label - int(lengths[i]) + len(labels[i]))
 
     classes = classes_of(list(chain.from_iterable(labels)), place)
     if len(classes) < 2:
@@ -99,6 +100,7 @@ def codes_of(labels: Sequence[Sequence[Any]], classes: NDArray[Any]) -> Tensor:
             if label not in place:
                 few = ", ".join(map(repr, list(place)[:8])) + (", …" if len(place) > 8 else "")
                 raise DataError(
-                    f"y: sequence {i}, step {step} is {shown(label)}, which is none of the labels learnt: {few}."
+                    f"is {shown(label)}, which is none of the labels learnt: {few}.",
+                    at=Place("y", sequence=i, step=step),
                 )
     return torch.tensor([place[label] for own in labels for label in own], dtype=torch.int64)

@@ -25,7 +25,7 @@ from torch import Tensor
 
 from elman.decoding.beam_search import check_beam
 from elman.decoding.ctc import Language, Prefixes, greedy, steps_needed
-from elman.errors import DataError, OptionError
+from elman.errors import DataError, OptionError, option
 from elman.evaluation.metrics import error_rates
 from elman.features import Columns, Feature, Inputs, Numbers, Sound
 from elman.features.audio import is_pair
@@ -184,7 +184,9 @@ class Transcriber(ColumnTask):
 
     def _feature(self, column: Any) -> Feature | Columns:
         if isinstance(column, Inputs):
-            raise OptionError(f"a transcriber reads one column, got {', '.join(column.kinds)}. Name it with input=...")
+            raise OptionError(
+                f"a transcriber reads one column, got {', '.join(column.kinds)}. Name it with ", option("input")
+            )
         sound = self.feature == "auto" and self._is_sound(column)
         feature = self._with_options(Sound()) if sound else super()._feature(column)
         if not isinstance(feature, Numbers | Sound):

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from elman.decoding.ctc import Prefix
-from elman.errors import ModelFileError, OptionError
+from elman.errors import ModelFileError, OptionError, option
 from elman.io.model_folder import under
 from elman.lm.kneser_ney import BackOff
 from elman.tasks.transcribe.vocabulary import Script
@@ -148,7 +148,9 @@ class Written:
         if not any(self.codes[1:]):
             raise OptionError(
                 f"language has none of the symbols of the transcripts, such as {script.symbols[0]!r}. Train the "
-                "Generator with unit='characters', or on lists of what the transcripts' items are."
+                "Generator with ",
+                option("unit", "characters"),
+                ", or on lists of what the transcripts' items are.",
             )
         self.states: dict[Prefix, dict[str, Tensor]] = {(): self.stepper.state}
 

@@ -46,7 +46,7 @@ class TranscribeTable(RowAdapter):
         column = table.frame[name]
         refuse_gaps(table, column, 'Every row needs a transcript: write "" where nothing is said, or drop the row.')
         if not isinstance(column.dtype, pl.String | pl.List):
-            raise DataError(f"{table.path.name}: the column {name!r} holds {column.dtype}. A transcript is a text.")
+            raise DataError(f"holds {column.dtype}. A transcript is a text.", at=table.place(column=name))
         found = column.to_list()
         if model is not None and self.model.script_.kind == "lists" and column.dtype == pl.String:
             return [text.split() for text in found]

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from elman.decoding.ctc import steps_needed
-from elman.errors import DataError
+from elman.errors import DataError, Place
 from elman.features.base import check_whole
 from elman.features.lists import listed
 from elman.features.unicode import UNSPACED, plain
@@ -54,10 +54,12 @@ def _transcript(one: Any, i: int) -> Transcript:
         if hasattr(one, name):
             one = getattr(one, name)()
     if is_missing(one) or not isinstance(one, list | tuple):
-        raise DataError(f"y: sequence {i} is {seen(one)}. A transcript is a text, or a list of words or phones.")
+        raise DataError(
+            f"is {seen(one)}. A transcript is a text, or a list of words or phones.", at=Place("y", sequence=i)
+        )
     for step, item in enumerate(one):
         if not isinstance(item, str) or not plain_text(item).strip():
-            raise DataError(f"y: sequence {i}, item {step} is {seen(item)}. Words and phones are texts.")
+            raise DataError(f", item {step} is {seen(item)}. Words and phones are texts.", at=Place("y", sequence=i))
     return [_spaced(item, i) for item in one]
 
 
@@ -128,6 +130,7 @@ def check_lengths(codes: Sequence[Sequence[int]], steps: Sequence[int], places: 
             equal = needed - len(own)
             after = f" once {shrunk} have become one" if shrunk > 1 else ""
             raise DataError(
-                f"y: sequence {place} has {len(own)} symbols, {equal} of them equal to the one before, which need "
-                f"{needed} steps to be told apart, but it has {there}{after}. Choose a smaller stride, or drop it."
+                f"has {len(own)} symbols, {equal} of them equal to the one before, which need "
+                f"{needed} steps to be told apart, but it has {there}{after}. Choose a smaller stride, or drop it.",
+                at=Place("y", sequence=place),
             )

@@ -402,7 +402,7 @@ class Translator(Task):
         if columns is not None:
             name = self.input_ or self._source_of(columns, target or self.target_)
             if name not in columns:
-                raise DataError(no_column(name, list(columns), "sources"))
+                raise no_column(name, list(columns), "sources")
             X = columns[name]
         return listed(column_of(X, kind), "X")
 
@@ -413,7 +413,7 @@ class Translator(Task):
         others = [name for name in columns if name != target]
         name = self.input or (others[0] if len(others) == 1 else None)
         if name is None or name not in columns:
-            raise DataError(no_column(name, list(columns), "sources"))
+            raise no_column(name, list(columns), "sources")
         if name == target:
             raise OptionError(f"input = {name!r} is the column with the targets. Name the one with the sources.")
         return name

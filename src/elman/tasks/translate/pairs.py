@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from elman.errors import DataError
+from elman.errors import DataError, Place
 from elman.features import Feature, Text, Tokens, infer
 from elman.features.lists import listed
 from elman.ragged import Ragged
@@ -46,7 +46,7 @@ def side(column: Sequence[Any], unit: str, max_words: int, min_count: int | None
     if isinstance(made, Text):
         return Text(chosen_unit(column) if unit == "auto" else unit, max_words, min_count, lower)
     more = " Write ids as texts: [['5', '7'], ...]." if made.kind == "numbers" else ""
-    raise DataError(f"{name} holds {made.kind}. A translator learns texts, or lists of tokens.{more}")
+    raise DataError(f"holds {made.kind}. A translator learns texts, or lists of tokens.{more}", at=Place(name))
 
 
 def chosen_unit(texts: Sequence[str]) -> str:
@@ -98,7 +98,7 @@ def pairs_of(X: Any, y: Any) -> tuple[list[Any], list[Any]]:
         for i, value in enumerate(column):
             if is_missing(value):
                 raise DataError(
-                    f"{name}: sequence {i} is {shown(value)} (missing). Drop the pair, or write an empty text."
+                    f"is {shown(value)} (missing). Drop the pair, or write an empty text.", at=Place(name, sequence=i)
                 )
     return sources, targets
 

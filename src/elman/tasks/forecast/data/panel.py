@@ -18,7 +18,7 @@ import narwhals as nw
 import numpy as np
 from numpy.typing import NDArray
 
-from elman.errors import DataError
+from elman.errors import DataError, Place, option
 from elman.features.base import check_pairs
 from elman.tasks.forecast.data.stamps import Style, library_of, read_stamps, refuse_disguise, type_of
 from elman.tasks.forecast.data.time_grid import OFF, Grid
@@ -149,7 +149,7 @@ def read(
     for column in [*wanted, *columns.past, *columns.future, *columns.static]:
         _check_column(table, column, name)
     if not len(table):
-        raise DataError(f"{name} has no rows. Give at least one for each series.")
+        raise DataError("has no rows. Give at least one for each series.", at=Place(name))
     ids, codes = _ids(table, columns.id, name)
     stamps, style = read_stamps(table, columns.time, name)
     style = replace(style, series=type_of(table[columns.id], library_of(table)))
@@ -157,10 +157,10 @@ def read(
     codes, stamps = codes[order], stamps[order]
     if grid is None:
         if style.time == "integer":
-            refuse_disguise(stamps, codes, order, f"{name}: column {columns.time!r}")
+            refuse_disguise(stamps, codes, order, Place(name, column=columns.time))
         grid = Grid.found(stamps, codes, freq) if style.zone is None else Grid.zoned(stamps, codes, freq, style.zone)
     else:
-        _check_kind(grid, style, f"{name}: column {columns.time!r}")
+        _check_kind(grid, style, Place(name, column=columns.time))
     if grid.zone is not None and grid.wall:
         stamps, style = wall_clock(stamps, grid.zone), replace(style, inside=grid.zone)
     index = _indices(grid, stamps, order, columns.time, ids, codes, name)
@@ -172,8 +172,10 @@ def read(
     if lengths.sum() > MOST_GAP * len(index) + 10_000:
         i = int((lengths - np.diff(begins)).argmax())
         raise DataError(
-            f"{name}: series {ids[i]!r} has {int(np.diff(begins)[i])} rows, but {lengths[i]} steps of "
-            f"{grid.describe()} between its first and its last. Say how far apart steps are with freq=..."
+            f": series {ids[i]!r} has {int(np.diff(begins)[i])} rows, but {lengths[i]} steps of "
+            f"{grid.describe()} between its first and its last. Say how far apart steps are with ",
+            option("freq"),
+            at=Place(name),
         )
     offsets = np.concatenate([[0], np.cumsum(lengths)])
     places = index - first[codes] + offsets[:-1][codes]
@@ -189,14 +191,14 @@ def read(
     return Series(panel, grid, style)
 
 
-def _check_kind(grid: Grid, style: Style, place: str) -> None:
+def _check_kind(grid: Grid, style: Style, place: Place) -> None:
     """Raises DataError for stamps of another kind than those that a model learnt from."""
     if (grid.kind == "integer") != (style.time == "integer"):
         what = "whole numbers" if grid.kind == "integer" else "dates"
-        raise DataError(f"{place} holds {style.time}s, but the model learnt from {what}.")
+        raise DataError(f"holds {style.time}s, but the model learnt from {what}.", at=place)
     if (grid.zone is None) != (style.zone is None):
         has, had = ("no time zone", f"those of {grid.zone}") if grid.zone else (f"times of {style.zone}", "none")
-        raise DataError(f"{place} has {has}, but the model learnt from {had}. Give such times.")
+        raise DataError(f"has {has}, but the model learnt from {had}. Give such times.", at=place)
 
 
 def _check_distances(grid: Grid, index: _Array, codes: _Array, ids: list[Any], name: str) -> None:
@@ -213,17 +215,19 @@ def _check_distances(grid: Grid, index: _Array, codes: _Array, ids: list[Any], n
     if len(wrong):
         i = int(wrong[0])
         raise DataError(
-            f"{name}: series {ids[owner[begins[i]]]!r}: its rows are {common[i]} steps of {grid.describe()} apart, or "
+            f": series {ids[owner[begins[i]]]!r}: its rows are {common[i]} steps of {grid.describe()} apart, or "
             f"several times that, so that most values would be missing. Give rows {grid.describe()} apart, or a model "
-            "with another freq."
+            "with another freq.",
+            at=Place(name),
         )
 
 
 def _opened(frame: Any, name: str) -> Any:
     if isinstance(frame, list | tuple | np.ndarray | str) or not is_frame(frame, name):
         raise DataError(
-            f"{name} is a {type(frame).__name__}, not a frame. Pass one of pandas, polars or Arrow with a row for each "
-            "series and time: columns unique_id, ds, y."
+            f"is a {type(frame).__name__}, not a frame. Pass one of pandas, polars or Arrow with a row for each "
+            "series and time: columns unique_id, ds, y.",
+            at=Place(name),
         )
     return nw.from_native(frame, eager_only=True)
 
@@ -240,8 +244,13 @@ def _check_column(table: Any, column: str, name: str) -> None:
     elif getattr(getattr(index, "dtype", None), "kind", "") == "M" and not close:
         hint = f" If the dates are its index, give {name}.reset_index(names={column!r})."
     raise DataError(
-        f"{name} has no column {column!r}; it has {', '.join(map(repr, names[:12])) or 'none'}.{hint} "
-        "The names are options: id=..., time=..., target=..."
+        f"has no column {column!r}; it has {', '.join(map(repr, names[:12])) or 'none'}.{hint} The names are options: ",
+        option("id"),
+        ", ",
+        option("time"),
+        ", ",
+        option("target"),
+        at=Place(name),
     )
 
 
@@ -254,7 +263,7 @@ def _ids(table: Any, column: str, name: str) -> tuple[list[Any], NDArray[np.int6
     codes = np.fromiter((place.setdefault(value, len(place)) for value in listed), np.int64, len(listed))
     for value in place:
         if isinstance(value, str) and not value.isascii():
-            check_pairs(value, f"{name}: column {column!r}, row {listed.index(value)}")
+            check_pairs(value, Place(name, column=column, row=listed.index(value)))
     return list(place), codes
 
 
@@ -263,18 +272,20 @@ def _plain_ids(values: list[Any], column: str, name: str) -> list[Any]:
     made: list[Any] = []
     for row, value in enumerate(values):
         if is_missing(value):
-            raise DataError(f"{name}: column {column!r}, row {row} is missing. Every row needs the name of its series.")
+            raise DataError(
+                "is missing. Every row needs the name of its series.", at=Place(name, column=column, row=row)
+            )
         if isinstance(value, int | float) and abs(value) < 2**63:
             made.append(int(value) if isinstance(value, float) and value.is_integer() else value)
         elif isinstance(value, str):
             made.append(value)
         else:
             raise DataError(
-                f"{name}: column {column!r}, row {row} is {shown(value)}, which cannot name a series. Give texts, or "
-                "whole numbers."
+                f"is {shown(value)}, which cannot name a series. Give texts, or whole numbers.",
+                at=Place(name, column=column, row=row),
             )
         if isinstance(value, str) != isinstance(made[0], str):
-            raise DataError(f"{name}: column {column!r}, row {row} is {shown(value)} among others. Give one kind.")
+            raise DataError(f"is {shown(value)} among others. Give one kind.", at=Place(name, column=column, row=row))
     return made
 
 
@@ -296,8 +307,14 @@ def _ordered(
     _refuse_duplicates(by_time, again, codes, stamps, columns, ids, name)
     a, b = order[wrong[0]], order[wrong[0] + 1]
     raise DataError(
-        f"{name}: column {columns.time!r} goes back in series {ids[codes[a]]!r}, from {stamps[a]} in row {a} to "
-        f"{stamps[b]} in row {b} ({len(wrong)} such places). Sort it, or set sort=True."
+        f"goes back in series {ids[codes[a]]!r}, from {stamps[a]} in ",
+        Place(row=a),
+        f" to {stamps[b]} in ",
+        Place(row=b),
+        f" ({len(wrong)} such places). Sort it, or set ",
+        option("sort", True),
+        ".",
+        at=Place(name, column=columns.time),
     )
 
 
@@ -309,8 +326,12 @@ def _refuse_duplicates(
         return
     a, b = order[places[0]], order[places[0] + 1]
     raise DataError(
-        f"{name}: series {ids[codes[a]]!r} has {columns.time!r} = {stamps[a]} twice, in rows {a} and {b} "
-        f"({len(places)} such pairs). Keep one row for each time."
+        f": series {ids[codes[a]]!r} has {columns.time!r} = {stamps[a]} twice, in ",
+        Place(row=a),
+        " and ",
+        Place(row=b),
+        f" ({len(places)} such pairs). Keep one row for each time.",
+        at=Place(name),
     )
 
 
@@ -323,8 +344,10 @@ def _indices(
         at = wrong[0]
         near = grid.stamps(np.array([0])).astype(str)[0] if grid.kind != "integer" else grid.origin
         raise DataError(
-            f"{name}: column {column!r}, row {order[at]} (series {ids[codes[at]]!r}) is {stamps[at]}, which is none of "
-            f"the grid of {grid.describe()} through {near} ({len(wrong)} such rows). Mend it, or give freq=..."
+            f"(series {ids[codes[at]]!r}) is {stamps[at]}, which is none of "
+            f"the grid of {grid.describe()} through {near} ({len(wrong)} such rows). Mend it, or give ",
+            option("freq"),
+            at=Place(name, column=column, row=order[at]),
         )
     return index
 
@@ -344,10 +367,10 @@ def _numbers(table: Any, column: str, name: str) -> NDArray[np.float64]:
 def _finite(values: NDArray[np.float64], column: str, name: str) -> NDArray[np.float64]:
     if len(bad := np.flatnonzero(np.isinf(values))):
         raise DataError(
-            f"{name}: column {column!r}, row {bad[0]} is {values[bad[0]]}. Give a number, or leave it missing."
+            f"is {values[bad[0]]}. Give a number, or leave it missing.", at=Place(name, column=column, row=bad[0])
         )
     if len(bad := np.flatnonzero(np.abs(values) > 1e100)):
-        raise DataError(f"{name}: column {column!r}, row {bad[0]} is {values[bad[0]]}, beyond 1e100. Divide it.")
+        raise DataError(f"is {values[bad[0]]}, beyond 1e100. Divide it.", at=Place(name, column=column, row=bad[0]))
     return values
 
 
@@ -358,8 +381,8 @@ def _check_positive(
     if why and len(low):
         row, series = order[low[0]], ids[codes[low[0]]]
         raise DataError(
-            f"{name}: column {column!r}, row {row} (series {series!r}) is {values[low[0]]:g}, {why} ({len(low)} such "
-            "rows)."
+            f"(series {series!r}) is {values[low[0]]:g}, {why} ({len(low)} such rows).",
+            at=Place(name, column=column, row=row),
         )
 
 
@@ -374,7 +397,7 @@ def _from_objects(values: list[Any], column: str, name: str) -> NDArray[np.float
             made[row] = float(value)
         except (ValueError, TypeError):
             raise DataError(
-                f"{name}: column {column!r}, row {row} is {shown(value)}, where a number was expected."
+                f"is {shown(value)}, where a number was expected.", at=Place(name, column=column, row=row)
             ) from None
         except OverflowError:
             made[row] = 1e300
@@ -394,10 +417,10 @@ def _covariate(table: Any, column: str, name: str) -> _Array:
         return _from_objects(values, column, name)
     for row, value in enumerate(values):
         if isinstance(value, str):
-            check_pairs(value, f"{name}: column {column!r}, row {row}")
+            check_pairs(value, Place(name, column=column, row=row))
         elif not (value is None or isinstance(value, plain)):
             among = " among texts. Give one kind." if str in kinds else ". Give numbers or texts."
-            raise DataError(f"{name}: column {column!r}, row {row} is {shown(value)}{among}")
+            raise DataError(f"is {shown(value)}{among}", at=Place(name, column=column, row=row))
     made = np.empty(len(values), dtype=object)
     made[:] = [None if value is None else str(value) for value in values]
     return made
@@ -414,13 +437,15 @@ def _constant(values: _Array, order: _Array, codes: _Array, ids: list[Any], colu
     missing = np.array([v is None for v in values]) if values.dtype == object else np.isnan(values)
     if missing.any():
         row = int(missing.argmax())
-        raise DataError(f"{name}: static column {column!r}, row {row} is missing. Every row needs it.")
+        at = Place(name, column=column, row=row)
+        raise DataError("is missing. Every row needs it, for it is static.", at=at)
     sorted_, first = values[order], np.searchsorted(codes, np.arange(len(ids)))
     differs = np.flatnonzero(sorted_ != sorted_[first][codes])
     if len(differs):
         at = differs[0]
         raise DataError(
-            f"{name}: static column {column!r} changes in series {ids[codes[at]]!r}: {shown(sorted_[first][codes[at]])}"
-            f", then {shown(sorted_[at])} in row {order[at]}. Name it under past or future instead."
+            f": static column {column!r} changes in series {ids[codes[at]]!r}: {shown(sorted_[first][codes[at]])}"
+            f", then {shown(sorted_[at])} in row {order[at]}. Name it under past or future instead.",
+            at=Place(name),
         )
     return sorted_[first]

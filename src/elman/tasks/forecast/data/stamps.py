@@ -18,7 +18,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from elman.errors import DataError
+from elman.errors import DataError, Place
 from elman.tasks.forecast.data.zones import distance, is_zone, name_of, to_utc, tzinfo_of, wall_clock
 from elman.validation.messages import shown
 
@@ -287,8 +287,8 @@ def read_stamps(table: Any, column: str, name: str) -> tuple[_Array, Style]:
     series, library = table[column], library_of(table)
     missing = np.flatnonzero(series.is_null().to_numpy())
     if len(missing):
-        raise DataError(f"{name}: column {column!r}, row {missing[0]} is missing. Every row needs a time.")
-    place, category = f"{name}: column {column!r}", series.dtype in (nw.Categorical, nw.Enum)
+        raise DataError("is missing. Every row needs a time.", at=Place(name, column=column, row=missing[0]))
+    place, category = Place(name, column=column), series.dtype in (nw.Categorical, nw.Enum)
     made, style = _read(_values_of(series, library) if category else series, library, place)
     return made, replace(style, library=library, category=category and (series.dtype != nw.Enum or library != "polars"))
 
@@ -305,7 +305,7 @@ def _values_of(series: Any, library: str) -> Any:
     return nw.from_native(native, series_only=True)
 
 
-def _read(series: Any, library: str, place: str) -> tuple[_Array, Style]:
+def _read(series: Any, library: str, place: Place) -> tuple[_Array, Style]:
     native, kind = series.to_native(), type_of(series, library)
     if series.dtype == nw.Date:
         return np.array(series.to_list(), "datetime64[us]"), Style(time="date", type=kind)
@@ -318,7 +318,7 @@ def _read(series: Any, library: str, place: str) -> tuple[_Array, Style]:
     return _of_objects(series.to_list(), kind, place)
 
 
-def _instants(series: Any, library: str, place: str) -> tuple[_Array, Style] | None:
+def _instants(series: Any, library: str, place: Place) -> tuple[_Array, Style] | None:
     """A column of datetimes; None for any other. What narwhals makes of a zone is not asked: it knows few names."""
     native = series.to_native()
     if library == "pandas":
@@ -344,7 +344,7 @@ def _instants(series: Any, library: str, place: str) -> tuple[_Array, Style] | N
     return _exact(values, place), Style(zone=called, type=kind if kind.endswith("[pyarrow]") else "", unit=unit)
 
 
-def _called(zone: Any, values: Any, place: str) -> str:
+def _called(zone: Any, values: Any, place: Place) -> str:
     """The name of a zone; of one without a name its distance from UTC, where that is always the same."""
     name = name_of(zone)
     if name is None and not isinstance(zone, str):
@@ -352,40 +352,42 @@ def _called(zone: Any, values: Any, place: str) -> str:
         name = distance(distances.pop()) if len(distances) == 1 else None
     if name is None:
         raise DataError(
-            f"{place} has the time zone {shown(zone)}, which is not known by name here. Convert it to one such as "
-            "'Europe/Berlin', or install tzdata, the database of time zones."
+            f"has the time zone {shown(zone)}, which is not known by name here. Convert it to one such as "
+            "'Europe/Berlin', or install tzdata, the database of time zones.",
+            at=place,
         )
     return name
 
 
-def _exact(values: _Array, place: str) -> _Array:
+def _exact(values: _Array, place: Place) -> _Array:
     """The same in microseconds. Raises DataError where that is not the same."""
     made = values.astype("datetime64[us]")
     wrong = np.flatnonzero(made.astype(values.dtype) != values)
     if len(wrong):
         raise DataError(
-            f"{place}, row {wrong[0]} is {values[wrong[0]]}, finer than a microsecond or too far off. Round it, or "
-            "give whole numbers."
+            f"is {values[wrong[0]]}, finer than a microsecond or too far off. Round it, or give whole numbers.",
+            at=replace(place, row=wrong[0]),
         )
     return made
 
 
-def _periods(values: Any, place: str, kind: str = "") -> tuple[_Array, Style]:
+def _periods(values: Any, place: Place, kind: str = "") -> tuple[_Array, Style]:
     """pandas' periods, by their begin."""
     try:
         index = _Pandas().pandas.PeriodIndex(values)
     except (ValueError, TypeError):
-        raise DataError(f"{place} has periods of several lengths. Give those of one.") from None
+        raise DataError("has periods of several lengths. Give those of one.", at=place) from None
     if index.freqstr.endswith("B"):
         raise DataError(
-            f"{place} has periods of business days, which are no equal steps. Give dates, and the days between as "
-            "missing: frame[...].dt.to_timestamp()."
+            "has periods of business days, which are no equal steps. Give dates, and the days between as "
+            "missing: frame[...].dt.to_timestamp().",
+            at=place,
         )
     begins = index.to_timestamp(how="start").to_numpy()
     return _exact(begins, place), Style(time="period", type=kind + index.freqstr)
 
 
-def _whole_numbers(values: Any, place: str) -> NDArray[np.int64]:
+def _whole_numbers(values: Any, place: Place) -> NDArray[np.int64]:
     """Time stamps that are whole numbers."""
     kinds = (int, np.integer)
     listed = [v if isinstance(v, kinds) and type(v) is not bool else np.nan for v in values]
@@ -395,12 +397,12 @@ def _whole_numbers(values: Any, place: str) -> NDArray[np.int64]:
         value = values[wrong[0]]
         value = value.item() if isinstance(value, np.generic) else value
         raise DataError(
-            f"{place}, row {wrong[0]} is {shown(value)}, no date and no whole number between -2^53 and 2^53."
+            f"is {shown(value)}, no date and no whole number between -2^53 and 2^53.", at=replace(place, row=wrong[0])
         )
     return numbers.astype(np.int64)
 
 
-def _of_objects(values: list[Any], kind: str, place: str) -> tuple[_Array, Style]:
+def _of_objects(values: list[Any], kind: str, place: Place) -> tuple[_Array, Style]:
     """Texts, or Python's objects, which must be of one kind."""
     first = values[0]
     if isinstance(first, int | np.integer) and not isinstance(first, bool):
@@ -408,7 +410,9 @@ def _of_objects(values: list[Any], kind: str, place: str) -> tuple[_Array, Style
     one = _class_of(first)
     for row, value in enumerate(values):
         if (other := _class_of(value)) != one and "" not in (one, other):
-            raise DataError(f"{place}, row {row} is {shown(value)} among others such as {shown(first)}. Give one kind.")
+            raise DataError(
+                f"is {shown(value)} among others such as {shown(first)}. Give one kind.", at=replace(place, row=row)
+            )
     if one == "Period":
         return _periods(values, place, "object ")
     if one == "date":
@@ -433,7 +437,7 @@ def _class_of(value: Any) -> str:
     return "date" if isinstance(value, date) else "datetime64" if isinstance(value, np.datetime64) else ""
 
 
-def _datetime_objects(values: list[Any], kind: str, place: str) -> tuple[_Array, Style]:
+def _datetime_objects(values: list[Any], kind: str, place: Place) -> tuple[_Array, Style]:
     zoned = [value.tzinfo is not None for value in values]
     _check_zones(values, zoned, place)
     unit, zone = getattr(values[0], "unit", "us"), None
@@ -448,11 +452,13 @@ def _datetime_objects(values: list[Any], kind: str, place: str) -> tuple[_Array,
                 raise ValueError
             made[row] = np.datetime64(_in_utc(value) if zoned[row] else value, "us")
         except (ValueError, TypeError, OverflowError):
-            raise DataError(f"{place}, row {row} is {shown(value)}, finer than a microsecond or too far off.") from None
+            raise DataError(
+                f"is {shown(value)}, finer than a microsecond or too far off.", at=replace(place, row=row)
+            ) from None
     return made, Style(zone=zone, type=kind, unit=unit)
 
 
-def _texts(values: list[Any], kind: str, place: str) -> tuple[_Array, Style]:
+def _texts(values: list[Any], kind: str, place: Place) -> tuple[_Array, Style]:
     """Dates written as texts (ISO 8601); those of one distance from UTC are of that zone, others of UTC."""
     zoned = [isinstance(value, str) and _ZONE.search(value) is not None for value in values]
     _check_zones(values, zoned, place)
@@ -471,7 +477,7 @@ def _texts(values: list[Any], kind: str, place: str) -> tuple[_Array, Style]:
             good = False
         if not good:
             raise DataError(
-                f"{place}, row {row} is {shown(value)}, which is no date as 2024-01-31 or 2024-01-31 18:00:00."
+                f"is {shown(value)}, which is no date as 2024-01-31 or 2024-01-31 18:00:00.", at=replace(place, row=row)
             )
     zone = None
     if any(zoned):
@@ -490,12 +496,12 @@ def _forms(values: list[str]) -> tuple[str, ...]:
     return tuple(sorted((form for form in found if _FORM.fullmatch(form)), key=lambda form: (len(form), form)))
 
 
-def _check_zones(values: list[Any], zoned: list[bool], place: str) -> None:
+def _check_zones(values: list[Any], zoned: list[bool], place: Place) -> None:
     if any(zoned) and not all(zoned):
         a, b = zoned.index(True), zoned.index(False)
         raise DataError(
-            f"{place}, row {a} is {shown(values[a])}, with a time zone, row {b} is {shown(values[b])}, without. Give "
-            "one kind."
+            f"is {shown(values[a])}, with a time zone, row {b} is {shown(values[b])}, without. Give one kind.",
+            at=replace(place, row=a),
         )
 
 
@@ -563,7 +569,7 @@ def _as(text: str, form: str, by: str) -> str:
 # ------------------------------------------------------------------------------------------------------------- disguise
 
 
-def refuse_disguise(numbers: NDArray[np.int64], codes: NDArray[np.int64], order: _Array, place: str) -> None:
+def refuse_disguise(numbers: NDArray[np.int64], codes: NDArray[np.int64], order: _Array, place: Place) -> None:
     """Raises ``DataError`` for whole numbers that are dates written without separators.
 
     `numbers` stand series by series (`codes`), each in ascending order; `order` tells their rows. As whole numbers
@@ -572,8 +578,9 @@ def refuse_disguise(numbers: NDArray[np.int64], codes: NDArray[np.int64], order:
     what = _disguise(numbers, codes)
     if what:
         raise DataError(
-            f"{place}, row {order[0]} is {numbers[0]}: {what} written as a whole number, and as such there would be "
-            "gaps between them. Write 2024-01-31, or give a column of dates; of plain numbers subtract the first."
+            f"is {numbers[0]}: {what} written as a whole number, and as such there would be "
+            "gaps between them. Write 2024-01-31, or give a column of dates; of plain numbers subtract the first.",
+            at=replace(place, row=order[0]),
         )
 
 

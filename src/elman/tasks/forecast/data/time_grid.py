@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from elman.errors import DataError, OptionError
+from elman.errors import DataError, OptionError, option
 from elman.tasks.forecast.data.zones import is_zone, wall_clock
 from elman.validation.messages import shown as in_short
 
@@ -167,7 +167,9 @@ def _commonest(numbers: _Array, series: _Array) -> int:
     steps = np.diff(numbers)[np.diff(series) == 0]
     steps = steps[steps > 0]
     if not len(steps):
-        raise DataError("no series has two time stamps, so that nothing tells how far apart steps are. Give freq=...")
+        raise DataError(
+            "no series has two time stamps, so that nothing tells how far apart steps are. Give ", option("freq")
+        )
     sizes, counts = np.unique(steps, return_counts=True)
     return int(sizes[counts.argmax()])
 
