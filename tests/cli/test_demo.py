@@ -110,7 +110,7 @@ def test_without_the_reviews(here: Path, capsys: Any, monkeypatch: pytest.Monkey
 @pytest.mark.parametrize(
     ("content", "line"),
     [
-        ("text,y\na,1\nb,\n", "line 3 of own.csv: y is missing. Drop the row."),
+        ("text,y\na,1\nb,\n", "line 3 of own.csv, column 'y' is missing. Drop the row."),
         ("text,y\na,1\nb,1\n", "own.csv: the training part has fewer than two labels. Give more rows."),
     ],
 )

@@ -96,7 +96,7 @@ def test_duplicates_and_disorder_name_both_lines(
     for changed, said in (
         ([*lines, lines[3]], "in line 4 of load.csv and line 122 of load.csv"),
         ([lines[0], *lines[:0:-1]], "in line 2 of load.csv to"),
-        ([lines[0], "void,2024-03-01,", *lines[1:]], "error: series 'void' has no value in column 'y'"),
+        ([lines[0], "void,2024-03-01,", *lines[1:]], "load.csv: series 'void' has no value in column 'y'"),
     ):
         (tmp_path / "load.csv").write_text("\n".join(changed), encoding="utf-8")
         assert main(["fit", "forecast", "load.csv", "--horizon", "6", "--out", "m", *QUICK]) == 2

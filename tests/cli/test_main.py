@@ -278,9 +278,15 @@ def test_csv_has_no_types(here: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert json.loads(said(capsys, "score", "t", "t.csv", "--baseline", "--json"))["sequences"] == 80
     said(capsys, "fit", "regress", "t.csv", "--input", "text", "--target", "price", "--out", "p", *TINY)
     (here / "u.csv").write_text("text,price\na film,much\n")
-    assert refused(capsys, "score", "p", "u.csv") == "line 2 of u.csv: price is 'much', where a number was expected."
+    assert (
+        refused(capsys, "score", "p", "u.csv")
+        == "line 2 of u.csv, column 'price' is 'much', where a number was expected."
+    )
     (here / "v.csv").write_text("text,size,price\na film,big,1\n")
-    assert refused(capsys, "predict", "t", "v.csv") == "line 2 of v.csv: size is 'big', where a number was expected."
+    assert (
+        refused(capsys, "predict", "t", "v.csv")
+        == "line 2 of v.csv, column 'size' is 'big', where a number was expected."
+    )
 
 
 # -------------------------------------------------------------------------------------------------------------- errors
@@ -303,20 +309,20 @@ FILE_ERRORS = {
     ),
     "missing text": (
         b'review,label\n"a\nb",x\n,y\n',
-        'line 4 of bad.csv: review is missing. Drop the row, or write "" for an empty text.',
+        "line 4 of bad.csv, column 'review' is missing. Drop the row, or write \"\" for an empty text.",
     ),
     "missing label": (
         b"review,label\na,x\nb,\n",
-        "line 3 of bad.csv: label is missing. Every row needs a label: write one or drop the row.",
+        "line 3 of bad.csv, column 'label' is missing. Every row needs a label: write one or drop the row.",
     ),
     "one class": (
         b"review,label\na,x\nb,x\n",
-        "bad.csv: every row has the label 'x' in the column 'label'. Telling apart needs two labels at least.",
+        "bad.csv, column 'label': every row has the label 'x'. Telling apart needs two labels at least.",
     ),
     "no label twice": (
         b"review,label\na,x\nb,y\nc,z\n",
         (
-            "bad.csv: no two rows have the same label in the column 'label', so there is nothing to learn. "
+            "bad.csv, column 'label': no two rows have the same label, so there is nothing to learn. "
             "Is --target the right column?"
         ),
     ),
@@ -338,13 +344,13 @@ def test_no_such_file(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
 def test_unknown_label(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write(here / "test.csv", [("good", "pos"), ("so so", "meh")])
     line = refused(capsys, "score", "model", "test.csv")
-    assert line == "line 3 of test.csv: label is 'meh', which model never learnt. It knows 'neg', 'pos'."
+    assert line == "line 3 of test.csv, column 'label' is 'meh', which model never learnt. It knows 'neg', 'pos'."
 
 
 def test_missing_label_at_score_time(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write(here / "test.csv", [("good", "pos"), ("so so", "")])
     line = refused(capsys, "score", "model", "test.csv")
-    assert line == "line 3 of test.csv: label is missing. Every row needs a label: write one or drop the row."
+    assert line == "line 3 of test.csv, column 'label' is missing. Every row needs a label: write one or drop the row."
 
 
 def test_a_fault_within_a_sequence_has_its_line(here: Path, capsys: pytest.CaptureFixture[str]) -> None:

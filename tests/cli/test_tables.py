@@ -78,7 +78,9 @@ def test_a_series_a_row(task: str, here: Path, capsys: pytest.CaptureFixture[str
     assert "--input names 'a', 'b', but the model reads" in refused("predict m t.csv --input a,b", capsys)
     assert "--input names 'b', 'a', 'c', 'size'" in refused("predict m t.csv --input b,a,c,size", capsys)
     TABLE.astype({"b": object}).assign(b=["1"] * 11 + ["one"]).to_csv("bad.csv", index=False)
-    assert "line 13 of bad.csv: b is 'one', where a number was expected" in refused("predict m bad.csv", capsys)
+    assert "line 13 of bad.csv, column 'b' is 'one', where a number was expected" in refused(
+        "predict m bad.csv", capsys
+    )
 
 
 def test_a_table_without_a_header(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -96,7 +98,7 @@ def test_a_table_without_a_header(here: Path, capsys: pytest.CaptureFixture[str]
     fit = "fit classify bare.csv --target label --out x"
     for line in ("predict named bare.csv", "score named bare.csv", "predict named bare.csv --input zzz", fit):
         told = refused(line, capsys)
-        assert "If its first line is no header, say --no-header." in told
+        assert "If its first line is no header, set --no-header." in told
         assert "header=False" not in told
 
 

@@ -42,5 +42,5 @@ def test_a_table_without_the_column(tmp_path: Path, capsys: pytest.CaptureFixtur
     file.write_text("x,y\nu,1\nv,2\n")
     assert main(["fit", "classify", str(file), "--target", "label", "--out", str(tmp_path / "m")]) == 2
     shown = " ".join(capsys.readouterr().err.split())
-    assert "If its first line is no header, say --no-header." in shown
+    assert "If its first line is no header, set --no-header." in shown
     assert "header=False" not in shown

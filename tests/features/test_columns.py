@@ -194,12 +194,15 @@ def test_transform_alone_as_in_a_batch() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"two": [np.ones((1, 2)), np.ones((1, 2)), []]}, "two: sequence 0 has 1 steps, but 2 in 'one'"),
-        ({"events": [["e"], ["e"], []]}, "one: sequence 0 has 2 steps, but 1 in 'events'"),
-        ({"two": [np.ones((2, 3)), np.ones((1, 2)), []]}, "two: sequence 0 has 3 numbers a step, others have 2"),
-        ({"two": [[["x", "y"]] * 2, np.ones((1, 2)), []]}, "two: sequence 0 is a list"),
-        ({"text": ["a", None, "b"]}, "text: sequence 1"),
-        ({"age": [1, 2, "old"]}, "age: sequence 2 is a text, 'old'"),
+        ({"two": [np.ones((1, 2)), np.ones((1, 2)), []]}, "sequence 0, column 'two' has 1 steps, but 2 in 'one'"),
+        ({"events": [["e"], ["e"], []]}, "sequence 0, column 'one' has 2 steps, but 1 in 'events'"),
+        (
+            {"two": [np.ones((2, 3)), np.ones((1, 2)), []]},
+            "sequence 0, column 'two' has 3 numbers a step, others have 2",
+        ),
+        ({"two": [[["x", "y"]] * 2, np.ones((1, 2)), []]}, "sequence 0, column 'two' is a list"),
+        ({"text": ["a", None, "b"]}, "sequence 1, column 'text'"),
+        ({"age": [1, 2, "old"]}, "sequence 2, column 'age' is a text, 'old'"),
         ({"age": [1, 2]}, "'age' has 2 rows, 'text' has 3"),
     ],
 )

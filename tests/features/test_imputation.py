@@ -214,7 +214,7 @@ def test_time_stamps_are_taken_out_and_their_distance_is_the_gap() -> None:
         ([[[2, 1], [1, 1], [2, 5]]], {"sort": True}, "sequence 0, steps 0 and 2 have the same time, 2"),
         ([[[NAN, 1]]], {}, "sequence 0, step 0 has no time stamp: column 0 is nan"),
         ([[1.0]], {}, "X has 1 numbers a step, so that times = 0 leaves no column of values"),
-        ([[[0.0, 1], [1e12, 1]]], {"every": 1.0}, r"every = 1 cuts sequence 0 into 1e\+12 steps. Check the unit"),
+        ([[[0.0, 1], [1e12, 1]]], {"every": 1.0}, r"sequence 0 is cut into 1e\+12 steps by every = 1. Check the unit"),
     ],
 )
 def test_time_stamps_that_cannot_be(column: Any, given: dict[str, Any], message: str) -> None:

@@ -28,7 +28,7 @@ def test_universal(tmp_path: Path) -> None:
     table = read_table(file)
     assert table.frame["form"].to_list() == [["do", "n't"], ["New York"]]
     assert table.frame["upos"].to_list() == [["AUX", "PART"], ["PROPN"]]
-    assert [table.where(row) for row in (0, 1)] == ["line 3 of a.conllu", "line 8 of a.conllu"]
+    assert [str(table.place(row)) for row in (0, 1)] == ["line 3 of a.conllu", "line 8 of a.conllu"]
     assert read_table(file, columns=["upos"]).frame.columns == ["upos"]
     with pytest.raises(DataError, match="Did you mean 'upos'"):
         read_table(file, columns=["uposs"])

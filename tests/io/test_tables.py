@@ -215,9 +215,9 @@ def test_damaged_parquet_is_refused(tmp_path):
 
 def test_places_of_rows(put, tmp_path):
     write_table(FRAME, tmp_path / "t.parquet")
-    assert read_table(tmp_path / "t.parquet").where(1) == "row 2 of t.parquet"
+    assert str(read_table(tmp_path / "t.parquet").place(1)) == "row 2 of t.parquet"
     assert read_table(tmp_path / "t.parquet").line(1) is None
-    assert read_table(put("t.csv", 'a\n"1\n2"\n3\n')).where(1) == "line 4 of t.csv"
+    assert str(read_table(put("t.csv", 'a\n"1\n2"\n3\n')).place(1)) == "line 4 of t.csv"
 
 
 def test_standard_output(capsys):

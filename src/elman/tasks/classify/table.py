@@ -48,12 +48,12 @@ class ClassifyTable(RowAdapter):
         classes = len(set(truth))
         if classes == 1:
             raise DataError(
-                f"has the label {truth[0]!r} in every row. Telling apart needs two labels at least.",
+                f": every row has the label {truth[0]!r}. Telling apart needs two labels at least.",
                 at=table.place(column=name),
             )
         if classes == len(truth) > 2:
             raise DataError(
-                "has the same label in no two rows, so there is nothing to learn. Is --target the right column?",
+                ": no two rows have the same label, so there is nothing to learn. Is --target the right column?",
                 at=table.place(column=name),
             )
 

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from elman.errors import DataError
+from elman.errors import DataError, Place
 from elman.ragged import Ragged
 from elman.tasks.forecast.data.covariates import Covariates, Table
 from elman.tasks.forecast.data.panel import Panel
@@ -30,8 +30,9 @@ def trimmed(panel: Panel, name: str = "frame", target: str = "y") -> Panel:
         there = np.flatnonzero(~np.isnan(panel.values[a:b]))
         if not len(there):
             raise DataError(
-                f"{name}: series {panel.ids[i]!r} has no value in column {target!r}: all {b - a} steps are missing. "
-                "Leave it out, or give it one."
+                f": series {panel.ids[i]!r} has no value in column {target!r}: all {b - a} steps are missing. "
+                "Leave it out, or give it one.",
+                at=Place(name),
             )
         starts.append(int(there[0]))
     if not any(starts):
