@@ -115,12 +115,12 @@ class Problem:
     text: str
 
     def __str__(self) -> str:
-        return f"{self.option} = {self.value} {self.text}"
+        return f"{self.option} = {self.value}{_joint(self.text)}{self.text}"
 
     @property
     def shell(self) -> str:
         """The same with the option as a flag."""
-        return f"{_flag(self.option)} {self.value} {self.text}"
+        return f"{_flag(self.option)} {self.value}{_joint(self.text)}{self.text}"
 
 
 def _said(parts: Sequence[tuple[str, Any]]) -> list[str]:
@@ -128,6 +128,11 @@ def _said(parts: Sequence[tuple[str, Any]]) -> list[str]:
 
 
 MessagePart = str | Place | Wording | Problem
+
+
+def _joint(text: str) -> str:
+    """What stands between a place, or the value of an option, and what is said about it."""
+    return "" if text.startswith((":", ",")) else ": " if text[:1].isupper() else " "
 
 
 def _flag(name: str) -> str:
@@ -160,9 +165,7 @@ class ElmanError(Exception):
         """Place and message one after the other, for an error that says them within its own."""
         if not str(self.at or ""):
             return self.message
-        begin = "".join(map(str, self.message[:1]))
-        between = "" if begin.startswith((":", ",")) else ": " if begin[:1].isupper() else " "
-        return (self.at or "", between, *self.message)
+        return (self.at or "", _joint("".join(map(str, self.message[:1]))), *self.message)
 
     def _composed(self, words: Callable[[MessagePart], str]) -> str:
         return "".join(map(words, self.parts))

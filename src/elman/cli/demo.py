@@ -126,7 +126,7 @@ def run(
     begin = time.perf_counter()
     clf: Any = Classifier(seed=seed) if epochs is None else Classifier(seed=seed, epochs=epochs)
     if problems := clf.problems():
-        raise OptionError("; ".join(problems))
+        raise OptionError.of(problems)
     store.check_replaceable(Path(out).resolve())
     examples = _chosen(data, input, target, limit)
     training, test = examples.part(test=False), examples.part(test=True)

@@ -115,7 +115,7 @@ def _learn(
 
     made = adapter.model
     if problems := made.problems():
-        raise OptionError("; ".join(problems))
+        raise OptionError.of(problems)
     _check_out(out, resume, restart)
     inputs = getattr(made, "input", None)
     both = {inputs} if isinstance(inputs, str) else set(inputs or ())

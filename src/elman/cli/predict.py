@@ -126,7 +126,7 @@ def _searching(task: Any, model: str, beam: int | None) -> Any:
             raise OptionError(f"{says}. Leave --beam out.")
         task.beam = beam
         if problems := task.problems():
-            raise OptionError("; ".join(problems))
+            raise OptionError.of(problems)
     return task
 
 

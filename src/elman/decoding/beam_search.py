@@ -20,7 +20,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from elman.errors import OptionError
+from elman.errors import OptionError, Problem
 from elman.ops.state import State, taken
 from elman.validation.messages import shown
 from elman.validation.options import is_number
@@ -43,7 +43,7 @@ class Found(NamedTuple):
     score: float  # log p over the length penalty
 
 
-def check_beam(beam: Any, penalty: Any) -> list[str]:
+def check_beam(beam: Any, penalty: Any) -> list[Problem]:
     """What is wrong with the width of a beam and with the length penalty, as sentences without a full stop.
 
     >>> check_beam(0, -1.0)
@@ -51,11 +51,11 @@ def check_beam(beam: Any, penalty: Any) -> list[str]:
     """
     found = []
     if isinstance(beam, bool) or not isinstance(beam, int | np.integer) or beam < 1:
-        found.append(f"beam = {shown(beam)} must be a whole number of at least 1")
+        found.append(Problem("beam", shown(beam), "must be a whole number of at least 1"))
     elif beam > MOST_BEAM:
-        found.append(f"beam = {shown(beam)} must be at most {MOST_BEAM}")
+        found.append(Problem("beam", shown(beam), f"must be at most {MOST_BEAM}"))
     good = is_number(penalty, 0)
-    return found if good else [*found, f"length_penalty = {shown(penalty)} must be a number of at least 0"]
+    return found if good else [*found, Problem("length_penalty", shown(penalty), "must be a number of at least 0")]
 
 
 def beam_search(
@@ -82,7 +82,7 @@ def beam_search(
     [1]
     """
     if problems := check_beam(beam, penalty):
-        raise OptionError("; ".join(problems))
+        raise OptionError.of(problems)
     search = _Search(limits, begin, end, beam, penalty)
     last = torch.full((len(search.owner),), begin, dtype=torch.int64)
     state = taken(state, torch.from_numpy(search.owner)) if state is not None else None

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from elman.errors import DataError, ModelFileError, OptionError, Place, option
+from elman.errors import DataError, ModelFileError, OptionError, Place, Problem, option
 from elman.features.base import LARGEST_SCALED, Feature, checked, of_lengths
 from elman.features.lists import listed
 from elman.features.numbers import Values
@@ -91,21 +91,25 @@ class Sound(Feature):
     bands: int = 40  # bands of the mel scale, the width of a step
     scale: str = "standard"  # standard: mean 0, deviation 1 in each band, learnt from the training data; none: as is
 
-    def problems(self) -> list[str]:
+    def problems(self) -> list[Problem]:
         """Everything that is wrong with the options, a sentence each."""
         found = []
         if not (self.rate is None or is_whole(self.rate, *RATES)):
-            found.append(f"rate = {shown(self.rate)} must be a whole number from {RATES[0]} to {RATES[1]}, or None")
+            found.append(
+                Problem("rate", shown(self.rate), f"must be a whole number from {RATES[0]} to {RATES[1]}, or None")
+            )
         for name in ("window", "hop"):
             value = getattr(self, name)
             if not is_number(value, 1e-3, 10):
-                found.append(f"{name} = {shown(value)} must be a number of seconds from 0.001 to 10")
+                found.append(Problem(name, shown(value), "must be a number of seconds from 0.001 to 10"))
         if not found and self.hop > self.window:
-            found.append(f"hop = {self.hop} must be at most window = {self.window}, or samples would be left out")
+            found.append(
+                Problem("hop", str(self.hop), f"must be at most window = {self.window}, or samples would be left out")
+            )
         if not is_whole(self.bands, most=512):
-            found.append(f"bands = {shown(self.bands)} must be a whole number from 1 to 512")
+            found.append(Problem("bands", shown(self.bands), "must be a whole number from 1 to 512"))
         if self.scale not in _SCALES:
-            found.append(f"scale = {shown(self.scale)} must be one of {', '.join(_SCALES)}")
+            found.append(Problem("scale", shown(self.scale), f"must be one of {', '.join(_SCALES)}"))
         return found
 
     # ---- learning
@@ -118,7 +122,7 @@ class Sound(Feature):
     def fit_transform(self, column: Any, *, name: str = "X") -> Ragged:
         """The same as `fit` and then `transform`, but reads the sound once less."""
         if problems := self.problems():
-            raise OptionError("; ".join(problems))
+            raise OptionError.of(problems)
         sounds = listed(column, name)
         if not sounds:
             raise DataError("holds no sequences. Fitting needs at least one.", at=Place(name))
@@ -211,7 +215,9 @@ class Sound(Feature):
         made = cls(**{f.name: checked(config, f.name, _KINDS[f.name], cls.kind) for f in dataclasses.fields(cls)})
         rate = checked(config, "learnt_rate", int, cls.kind)
         if problems := made.problems() + dataclasses.replace(made, rate=rate).problems():
-            raise ModelFileError(f"the saved sound feature has options that cannot be: {'; '.join(problems)}.")
+            raise ModelFileError(
+                f"the saved sound feature has options that cannot be: {'; '.join(map(str, problems))}."
+            )
         if made.rate not in (None, rate):
             raise ModelFileError(f"the saved sound feature has rate = {made.rate}, but learnt {rate}.")
         for name in ("mean", "deviation"):

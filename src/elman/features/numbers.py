@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from elman.errors import DataError, ModelFileError, OptionError, Place, option
+from elman.errors import DataError, ModelFileError, OptionError, Place, Problem, option
 from elman.features.arrays import Array, place, read, read_one
 from elman.features.base import LARGEST_SCALED, Feature, checked
 from elman.features.imputation import AHEAD, FILLS, STILL, Carried, ages, filled
@@ -103,41 +103,41 @@ class Numbers(Feature):
         ]
         return f"Numbers({', '.join(f'{name}={value!r}' for name, value in given)})"
 
-    def problems(self) -> list[str]:
+    def problems(self) -> list[Problem]:
         """Everything that is wrong with the options, a sentence each."""
         found = [
-            f"{name} = {shown(getattr(self, name))} must be one of {', '.join(words)}"
+            Problem(name, shown(getattr(self, name)), f"must be one of {', '.join(words)}")
             for name, words in (("scale", SCALES), ("fill", FILLS), ("outliers", RULES))
             if not is_among(getattr(self, name), words)
         ]
         found += [
-            f"{name} = {shown(getattr(self, name))} must be True, False or None"
+            Problem(name, shown(getattr(self, name)), "must be True, False or None")
             for name in ("mask", "gap")
             if not (getattr(self, name) is None or isinstance(getattr(self, name), bool))
         ]
         if not isinstance(self.sort, bool):
-            found.append(f"sort = {shown(self.sort)} must be True or False")
+            found.append(Problem("sort", shown(self.sort), "must be True or False"))
         if not is_number(self.constant):
-            found.append(f"constant = {shown(self.constant)} must be a finite number")
+            found.append(Problem("constant", shown(self.constant), "must be a finite number"))
         if not (is_number(self.outlier_limit) and self.outlier_limit > 0):
-            found.append(f"outlier_limit = {shown(self.outlier_limit)} must be a number above 0")
+            found.append(Problem("outlier_limit", shown(self.outlier_limit), "must be a number above 0"))
         return found + self._pairs()
 
-    def _pairs(self) -> list[str]:
+    def _pairs(self) -> list[Problem]:
         """What is wrong with options that need each other."""
         found = []
         if not (self.season is None or is_whole(self.season, most=_SEASON)):
-            found.append(f"season = {shown(self.season)} must be a whole number from 1 to {_SEASON}, or None")
+            found.append(Problem("season", shown(self.season), f"must be a whole number from 1 to {_SEASON}, or None"))
         elif is_among(self.fill, ["seasonal"]) and self.season is None:
-            found.append('fill = "seasonal" needs season = ..., the steps of a season')
+            found.append(Problem("fill", '"seasonal"', "needs season = ..., the steps of a season"))
         if not (self.times is None or is_whole(self.times, -LARGEST)):
-            found.append(f"times = {shown(self.times)} must be the place of a number in a step, or None")
+            found.append(Problem("times", shown(self.times), "must be the place of a number in a step, or None"))
         if not (self.every is None or (is_number(self.every) and self.every > 0)):
-            found.append(f"every = {shown(self.every)} must be a number above 0, or None")
+            found.append(Problem("every", shown(self.every), "must be a number above 0, or None"))
         if self.times is None and (self.every is not None or self.sort is True):
-            found.append("every and sort need times = ..., the place of the time stamp in a step")
+            found.append(Problem("times", "None", "must be the place of the time stamp in a step, for every and sort"))
         if is_among(self.fill, ["decay"]) and (self.mask is False or self.gap is False):
-            found.append('fill = "decay" needs the mask and the gap. Leave both at None')
+            found.append(Problem("fill", '"decay"', "needs the mask and the gap. Leave both at None"))
         return found
 
     # ---- learning
@@ -150,7 +150,7 @@ class Numbers(Feature):
     def fit_transform(self, column: Any, *, name: str = "X") -> Ragged:
         """The same as `fit` and then `transform`, but reads the numbers once less."""
         if problems := self.problems():
-            raise OptionError("; ".join(problems))
+            raise OptionError.of(problems)
         values, lengths = read(column, name)
         if not len(lengths):
             raise DataError("holds no sequences. Fitting needs at least one.", at=Place(name))
@@ -289,7 +289,9 @@ class Numbers(Feature):
         made.has_mask_ = checked(config, "has_mask", bool, cls.kind)
         made.has_gap_ = checked(config, "has_gap", bool, cls.kind)
         if problems := made.problems():
-            raise ModelFileError(f"the saved numbers feature has options that cannot be: {'; '.join(problems)}.")
+            raise ModelFileError(
+                f"the saved numbers feature has options that cannot be: {'; '.join(map(str, problems))}."
+            )
         if made.width_ < 1:
             raise ModelFileError(f"the saved numbers feature has width = {made.width_}.")
         for name in _LEARNT:

@@ -12,7 +12,7 @@ import torch
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, trainers
 from torch import Tensor
 
-from elman.errors import DataError, ModelFileError, OptionError, Place
+from elman.errors import DataError, ModelFileError, OptionError, Place, Problem
 from elman.features.base import ALPHABET, UNKNOWN, Feature, check_whole, checked, of_lengths
 from elman.features.lists import listed
 from elman.features.unicode import GAP, HIDDEN, UNSPACED, UNSPACED_RANGES
@@ -289,11 +289,13 @@ class Text(Feature):
     def _check_options(self) -> None:
         problems = vocabulary_problems(self.max_words, self.min_count)
         if self.unit not in ("auto", *UNITS):
-            problems.insert(0, f"unit = {shown(self.unit)} must be auto, {', '.join(UNITS[:-1])} or {UNITS[-1]}")
+            problems.insert(
+                0, Problem("unit", shown(self.unit), f"must be auto, {', '.join(UNITS[:-1])} or {UNITS[-1]}")
+            )
         if not isinstance(self.lower, bool):
-            problems.append(f"lower = {shown(self.lower)} must be True or False")
+            problems.append(Problem("lower", shown(self.lower), "must be True or False"))
         if problems:
-            raise OptionError("; ".join(problems))
+            raise OptionError.of(problems)
 
 
 # ---- the texts

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from torch import Tensor
 
-from elman.errors import DataError, ModelFileError, OptionError, Place
+from elman.errors import DataError, ModelFileError, OptionError, Place, Problem
 from elman.features.base import ALPHABET, UNKNOWN, Feature, checked, of_lengths
 from elman.features.lists import listed
 from elman.features.vocabulary import least_count, vocabulary_problems, warn_if_unknown
@@ -59,9 +59,9 @@ class Tokens(Feature):
         """The same as `fit` and then `transform`, but reads the tokens once less."""
         problems = vocabulary_problems(self.max_words, self.min_count)
         if not isinstance(self.lower, bool):
-            problems.append(f"lower = {shown(self.lower)} must be True or False")
+            problems.append(Problem("lower", shown(self.lower), "must be True or False"))
         if problems:
-            raise OptionError("; ".join(problems))
+            raise OptionError.of(problems)
         sequences = _sequences(column, name, self.lower)
         if not sequences:
             raise DataError("holds no sequences. Fitting needs at least one.", at=Place(name))
@@ -134,7 +134,7 @@ class Tokens(Feature):
         )
         symbols, distinct = (checked(config, key, int, cls.kind) for key in ("symbols", "distinct"))
         if problems := vocabulary_problems(made.max_words, made.min_count):
-            raise ModelFileError(f"the saved tokens feature has wrong options: {'; '.join(problems)}.")
+            raise ModelFileError(f"the saved tokens feature has wrong options: {'; '.join(map(str, problems))}.")
         if FILE not in files:
             raise ModelFileError(f"the saved tokens feature has no {FILE}. Save the model again.")
         made._learn(_read_vocabulary(files[FILE], symbols), distinct)

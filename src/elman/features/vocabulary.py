@@ -5,14 +5,14 @@ from typing import Any
 
 import numpy as np
 
-from elman.errors import ElmanWarning
+from elman.errors import ElmanWarning, Problem
 from elman.validation.messages import grouped, shown
 from elman.validation.options import is_whole
 
 __all__ = ["least_count", "vocabulary_problems", "warn_if_unknown"]
 
 
-def vocabulary_problems(max_words: Any, min_count: Any) -> list[str]:
+def vocabulary_problems(max_words: Any, min_count: Any) -> list[Problem]:
     """What is wrong with the two limits of a vocabulary, as sentences without a full stop.
 
     >>> vocabulary_problems(0, None)
@@ -20,9 +20,9 @@ def vocabulary_problems(max_words: Any, min_count: Any) -> list[str]:
     """
     problems = []
     if not is_whole(max_words):
-        problems.append(f"max_words = {shown(max_words)} must be a whole number of at least 1")
+        problems.append(Problem("max_words", shown(max_words), "must be a whole number of at least 1"))
     if min_count is not None and not is_whole(min_count):
-        problems.append(f"min_count = {shown(min_count)} must be a whole number of at least 1, or None")
+        problems.append(Problem("min_count", shown(min_count), "must be a whole number of at least 1, or None"))
     return problems
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from elman.errors import DataError, ModelFileError, OptionError
+from elman.errors import DataError, ModelFileError, OptionError, Problem
 from elman.features.base import Feature, checked, of_lengths
 from elman.features.tokens import Tokens, _sequences
 from elman.features.unicode import canonical
@@ -57,22 +57,22 @@ class Words(Feature):
     looks: int = 16  # numbers in the learnt vector of each beginning, end and shape of a word (looks.py); 0: none
     spelling_dropout: float = 0.25  # share of what letters and looks say of a word that training sets to zero
 
-    def problems(self) -> list[str]:
+    def problems(self) -> list[Problem]:
         """What is wrong with the options that `Tokens` has not."""
         found = []
         for name, least in (("characters", 0), ("longest", 1), ("looks", 0)):
             value = getattr(self, name)
             if not is_whole(value, least, SIZE):
-                found.append(f"{name} = {shown(value)} must be a whole number from {least} to {SIZE}")
+                found.append(Problem(name, shown(value), f"must be a whole number from {least} to {SIZE}"))
         share: Any = self.spelling_dropout
         if not is_number(share, 0, 1) or share == 1:
-            found.append(f"spelling_dropout = {shown(share)} must be a number of at least 0 and less than 1")
+            found.append(Problem("spelling_dropout", shown(share), "must be a number of at least 0 and less than 1"))
         return found
 
     def fit(self, column: Any, *, name: str = "X") -> Self:
         """Learns the vocabulary, and which characters there are."""
         if problems := self.problems():
-            raise OptionError("; ".join(problems))
+            raise OptionError.of(problems)
         sequences = _composed(column, name)
         self.tokens_ = Tokens(self.max_words, self.min_count, self.lower).fit(sequences, name=name)
         words = sorted(set(map(str, chain.from_iterable(sequences))))
@@ -135,7 +135,7 @@ class Words(Feature):
         dropout = checked(config, "spelling_dropout", (int, float), cls.kind)
         made = cls(tokens.max_words, tokens.min_count, tokens.lower, **sizes, spelling_dropout=dropout)
         if problems := made.problems():
-            raise ModelFileError(f"the saved words feature has wrong options: {'; '.join(problems)}.")
+            raise ModelFileError(f"the saved words feature has wrong options: {'; '.join(map(str, problems))}.")
         made.tokens_ = tokens
         made._know(_read_characters(files.get(FILE), letters), Looks.read(files.get(LOOKS), looks))
         return made

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from elman.errors import OptionError
+from elman.errors import OptionError, Problem
 from elman.ragged import Ragged
 from elman.ragged.indexed import Indexed
 
@@ -36,11 +36,13 @@ class Embedding(nn.Module):
 
     def __init__(self, symbols: int, width: int, dropout: float = 0.0) -> None:
         super().__init__()
-        problems = [f"{key} = {n} must be at least 1" for key, n in (("symbols", symbols), ("width", width)) if n < 1]
+        problems = [
+            Problem(key, str(n), "must be at least 1") for key, n in (("symbols", symbols), ("width", width)) if n < 1
+        ]
         if not 0.0 <= dropout < 1.0:
-            problems.append(f"dropout = {dropout} must be at least 0 and less than 1")
+            problems.append(Problem("dropout", str(dropout), "must be at least 0 and less than 1"))
         if problems:
-            raise OptionError("; ".join(problems))
+            raise OptionError.of(problems)
         self.outputs = width
         self.dropout = dropout
         self.weight = nn.Parameter(torch.empty(symbols, width).uniform_(-0.1, 0.1))

@@ -38,7 +38,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-from elman.errors import DataError, ModelFileError, OptionError, Place, ShapeError, TrainingError
+from elman.errors import DataError, ModelFileError, OptionError, Place, Problem, ShapeError, TrainingError
 from elman.io import model_folder as store
 from elman.ops.state import State, detached, goes_on, taken
 from elman.ragged.chunks import Piece
@@ -83,7 +83,7 @@ class Training:
     seed: int | None = 0  # makes a run repeatable bit for bit on one machine; None: different every time
     verbose: bool = True  # progress on stderr, where that is a terminal
 
-    def problems(self) -> list[str]:
+    def problems(self) -> list[Problem]:
         """Everything that is wrong with these options, a sentence each. Tasks add their own to the list."""
         whole, number = _is_whole, _is_number
         rules = {
@@ -102,7 +102,9 @@ class Training:
             "seed": (self.seed is None or whole(self.seed, 0), "a whole number from 0 to 2**63 - 1, or None"),
         }
         return [
-            f"{name} = {shown(getattr(self, name))} must be {rule}" for name, (good, rule) in rules.items() if not good
+            Problem(name, shown(getattr(self, name)), f"must be {rule}")
+            for name, (good, rule) in rules.items()
+            if not good
         ]
 
     def rate_at(self, done: float) -> float:
@@ -187,7 +189,7 @@ def train(
     (100, 3.0)
     """
     if problems := options.problems():
-        raise OptionError("; ".join(problems))
+        raise OptionError.of(problems)
     lengths = checked_lengths(lengths)
     if not len(lengths):
         raise DataError("there are no sequences to learn from. Give at least one.")

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from elman.errors import Problem
 from elman.validation.messages import shown
 
 __all__ = ["LARGEST", "LAYERS", "SIZE", "choice", "is_among", "is_number", "is_whole", "share", "whole", "widths"]
@@ -16,7 +17,7 @@ SIZE = 1 << 20  # units of a layer, numbers of a vector: more than any memory ha
 LAYERS = 1000  # of a network, at most
 
 
-def whole(options: object, name: str, least: int = 1, most: int = LARGEST) -> list[str]:
+def whole(options: object, name: str, least: int = 1, most: int = LARGEST) -> list[Problem]:
     """A sentence unless an option is a whole number from `least` to `most`.
 
     >>> from types import SimpleNamespace
@@ -27,11 +28,11 @@ def whole(options: object, name: str, least: int = 1, most: int = LARGEST) -> li
     if is_whole(value, least, most):
         return []
     if is_whole(value, least, value if isinstance(value, int) else most):
-        return [f"{name} = {shown(value)} must be {'below 2**63' if most == LARGEST else f'at most {most}'}"]
-    return [f"{name} = {shown(value)} must be a whole number of at least {least}"]
+        return [Problem(name, shown(value), f"must be {'below 2**63' if most == LARGEST else f'at most {most}'}")]
+    return [Problem(name, shown(value), f"must be a whole number of at least {least}")]
 
 
-def widths(options: object, name: str) -> list[str]:
+def widths(options: object, name: str) -> list[Problem]:
     """A sentence unless an option is the width of a layer, or lists one for each of up to 1000 layers.
 
     >>> from types import SimpleNamespace
@@ -41,14 +42,14 @@ def widths(options: object, name: str) -> list[str]:
     value = getattr(options, name)
     listed = value if isinstance(value, list | tuple | np.ndarray) and np.ndim(value) == 1 else [value]
     if len(listed) > LAYERS:
-        return [f"{name} = {shown(value)} lists {len(listed)} widths, and a network has at most {LAYERS} layers"]
+        return [Problem(name, shown(value), f"lists {len(listed)} widths, and a network has at most {LAYERS} layers")]
     if large := [width for width in listed if isinstance(width, int | np.integer) and width > SIZE]:
-        return [f"{name} = {shown(large[0])} must be at most {SIZE}"]
+        return [Problem(name, shown(large[0]), f"must be at most {SIZE}")]
     good = len(listed) and all(is_whole(width) for width in listed)
-    return [] if good else [f"{name} = {shown(value)} must be a whole number of at least 1, or one for each layer"]
+    return [] if good else [Problem(name, shown(value), "must be a whole number of at least 1, or one for each layer")]
 
 
-def share(options: object, name: str) -> list[str]:
+def share(options: object, name: str) -> list[Problem]:
     """A sentence unless an option is a number of at least 0 and below 1.
 
     >>> from types import SimpleNamespace
@@ -57,10 +58,10 @@ def share(options: object, name: str) -> list[str]:
     """
     value = getattr(options, name)
     good = is_number(value, 0, 1) and value < 1
-    return [] if good else [f"{name} = {shown(value)} must be a number of at least 0 and below 1"]
+    return [] if good else [Problem(name, shown(value), "must be a number of at least 0 and below 1")]
 
 
-def choice(options: object, name: str, choices: tuple[str, ...]) -> list[str]:
+def choice(options: object, name: str, choices: tuple[str, ...]) -> list[Problem]:
     """A sentence unless an option is one of some words.
 
     >>> from types import SimpleNamespace
@@ -72,7 +73,7 @@ def choice(options: object, name: str, choices: tuple[str, ...]) -> list[str]:
         return []
     close = difflib.get_close_matches(value, choices, 1) if isinstance(value, str) else []
     hint = f" (did you mean {close[0]!r}?)" if close else ""
-    return [f"{name} = {shown(value)} must be one of {', '.join(choices)}{hint}"]
+    return [Problem(name, shown(value), f"must be one of {', '.join(choices)}{hint}")]
 
 
 def is_whole(value: Any, least: int = 1, most: int = LARGEST) -> bool:

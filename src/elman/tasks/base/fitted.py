@@ -43,7 +43,7 @@ def as_learnt(task: _Task) -> _Task:
         if name not in task.answering:
             setattr(made, name, values[name])
     if any(name in task.answering for name in changed) and (problems := made.problems()):
-        raise OptionError("; ".join(problems))
+        raise OptionError.of(problems)
     return made
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from elman.cells import CELLS
-from elman.errors import DataError, OptionError, Place, option
+from elman.errors import DataError, OptionError, Place, Problem, option
 from elman.features import FEATURES, Columns, Feature, Images, Inputs, Numbers, Sound, infer
 from elman.features.arrays import number_table, read_table
 from elman.features.containers import by_name, column_named, column_of, few, is_sparse, name_of, nearest
@@ -91,7 +91,7 @@ class ColumnTask(Task):
         tags.input_tags.three_d_array = True
         return tags
 
-    def problems(self) -> list[str]:
+    def problems(self) -> list[Problem]:
         """Everything that is wrong with the options, a sentence each."""
         kinds, units = ("auto", *FEATURES), ("auto", "words", "characters", "mixed", "subwords")
         found = super().problems() + choice(self, "feature", kinds) + choice(self, "unit", units)
@@ -108,20 +108,24 @@ class ColumnTask(Task):
         pool: Any = self.chosen_pool()
         pools = pool.split("+") if isinstance(pool, str) else [None]
         if not set(pools) <= set(POOLS) or len(set(pools)) < len(pools):
-            found.append(f"pool = {shown(pool)} must be one of {', '.join(POOLS)}, or some of them joined by '+'")
+            found.append(
+                Problem("pool", shown(pool), f"must be one of {', '.join(POOLS)}, or some of them joined by '+'")
+            )
         found += self._front_problems()
         if not (self.lower is None or isinstance(self.lower, bool)):
-            found.append(f"lower = {shown(self.lower)} must be True, False or None")
+            found.append(Problem("lower", shown(self.lower), "must be True, False or None"))
         names = [self.input] if isinstance(self.input, str) else self.input
         if names is not None and not (isinstance(names, list | tuple) and names and _texts(names)):
-            found.append(f"input = {shown(self.input)} must be the name of a column, a list of such names, or None")
+            found.append(
+                Problem("input", shown(self.input), "must be the name of a column, a list of such names, or None")
+            )
         return found + self._features_problems()
 
     def settled(self) -> Self:
         """The same options with numbers where None leaves a choice that no data are needed for."""
         return self
 
-    def _cell_problems(self) -> list[str]:
+    def _cell_problems(self) -> list[Problem]:
         return [] if self.cell is None else super()._cell_problems()
 
     def chosen_cell(self, features: Sequence[Feature] = ()) -> str:
@@ -144,42 +148,51 @@ class ColumnTask(Task):
         sparse = self.cell is None and self.chosen_cell(features) == "gru_d"
         return "mean+max+last" if sparse else "attention"
 
-    def _features_problems(self) -> list[str]:
+    def _features_problems(self) -> list[Problem]:
         given: Any = self.features
         if given is None:
             return []
         if not isinstance(given, Mapping) or not _texts(given):
-            return [f"features = {shown(given)} must be a dict from the name of a column to what it is, or None"]
+            return [
+                Problem("features", shown(given), "must be a dict from the name of a column to what it is, or None")
+            ]
         wrong = {name: kind for name, kind in given.items() if kind not in KINDS}
-        return [f"features[{name!r}] = {shown(kind)} must be one of {', '.join(KINDS)}" for name, kind in wrong.items()]
+        return [
+            Problem("features", f"{{{name!r}: {shown(kind)}}}", f"must be one of {', '.join(KINDS)}")
+            for name, kind in wrong.items()
+        ]
 
-    def _number_problems(self) -> list[str]:
+    def _number_problems(self) -> list[Problem]:
         """What is wrong with the options of numbers."""
         given = {name: getattr(self, name) for name in _OF_NUMBERS}
         found = Numbers(**given | {"fill": "last" if self.fill is None else self.fill}).problems()
         if self._fading():
             refused = [name for name in ("mask", "gap") if getattr(self, name) is False]
-            found += [f"{name} = False: cell = {self.cell!r} reads the mask and the gap" for name in refused]
+            found += [Problem(name, "False", f": cell = {self.cell!r} reads the mask and the gap") for name in refused]
         return found
 
-    def _front_problems(self) -> list[str]:
+    def _front_problems(self) -> list[Problem]:
         found, channels = whole(self, "kernel", most=SIZE) + whole(self, "stride", most=SIZE), self.channels
         several = isinstance(channels, list | tuple | np.ndarray)
         if (several or not (channels is None or is_whole(channels, 0, 0))) and widths(self, "channels"):
             many = f"a whole number from 1 to {SIZE} for each of up to {LAYERS} layers"
-            return [*found, f"channels = {shown(channels)} must be 0, {many}, or None"]
+            return [*found, Problem("channels", shown(channels), f"must be 0, {many}, or None")]
         if found or not (several or channels):
             return found
         if getattr(self, "every_step", False) and self.stride > 1:
-            found.append(f"stride = {self.stride} must be 1 for an answer at every step")
+            found.append(Problem("stride", str(self.stride), "must be 1 for an answer at every step"))
         if self.cell == "conv_lstm":
-            found.append(f"channels = {shown(channels)} must be 0 for cell = 'conv_lstm', which convolves itself")
+            found.append(
+                Problem("channels", shown(channels), "must be 0 for cell = 'conv_lstm', which convolves itself")
+            )
         if self._fading():
             found.append(
-                f"channels = {shown(channels)} must be 0 for cell = {self.cell!r}, which reads the mask and the gap"
+                Problem(
+                    "channels", shown(channels), f"must be 0 for cell = {self.cell!r}, which reads the mask and the gap"
+                )
             )
         if self.tbptt:
-            found.append(f"tbptt = {self.tbptt} needs channels = 0: a convolution reads beyond the cut")
+            found.append(Problem("tbptt", str(self.tbptt), "needs channels = 0: a convolution reads beyond the cut"))
         return found
 
     def front(self, inputs: int, feature: Feature) -> Convolution | None:

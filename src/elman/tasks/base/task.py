@@ -23,7 +23,7 @@ from sklearn.exceptions import NotFittedError
 from torch import Tensor
 
 from elman.cells import CELLS
-from elman.errors import ModelFileError, OptionError, Place, option
+from elman.errors import ModelFileError, OptionError, Place, Problem, option
 from elman.evaluation import tables as report
 from elman.features.base import Feature
 from elman.interpret.attribution import Explanation, Question, explain
@@ -88,54 +88,66 @@ class Task(BaseEstimator, Training):
     __eq__ = object.__eq__
     __hash__ = object.__hash__
 
-    def problems(self) -> list[str]:
+    def problems(self) -> list[Problem]:
         """Everything that is wrong with the options, a sentence each."""
         found = Training.problems(self.planned(0, 0))
         found += self._cell_problems() + choice(self, "memory", MEMORY) + self._precision_problems()
         found += whole(self, "layers", most=LAYERS) + share(self, "dropout")
         if not isinstance(self.bidirectional, bool | np.bool_):
-            found.append(f"bidirectional = {shown(self.bidirectional)} must be True or False")
+            found.append(Problem("bidirectional", shown(self.bidirectional), "must be True or False"))
         return found + self._width_problems() + self._longest_problems() + self._tbptt_problems()
 
-    def _cell_problems(self) -> list[str]:
+    def _cell_problems(self) -> list[Problem]:
         return choice(self, "cell", tuple(CELLS))
 
     def chosen_cell(self, features: Sequence[Feature] = ()) -> str:
         """The name of the cell for what `features` make; tasks whose `cell` may be None choose it here."""
         return self.cell
 
-    def _precision_problems(self) -> list[str]:
+    def _precision_problems(self) -> list[Problem]:
         found = choice(self, "precision", PRECISIONS)
         cell = self.chosen_cell()
         if found or not is_among(cell, CELLS) or self.precision in precisions(cell):
             return found
-        return [f"precision = {self.precision!r} is not made for cell = {cell!r}"]
+        return [Problem("precision", repr(self.precision), f"is not made for cell = {cell!r}")]
 
-    def _longest_problems(self) -> list[str]:
+    def _longest_problems(self) -> list[Problem]:
         longest: Any = self.longest
         cell = self.chosen_cell()
         if longest is None or not is_among(cell, CELLS):
             return []
         if not is_number(longest, 2):
-            return [f"longest = {shown(longest)} must be a number of steps of at least 2, or None"]
+            return [Problem("longest", shown(longest), "must be a number of steps of at least 2, or None")]
         spreads = CELLS[cell].spreads
-        return [] if spreads else [f"longest = {longest!r} has no meaning for cell = {cell!r}; leave it at None"]
+        return (
+            []
+            if spreads
+            else [Problem("longest", repr(longest), f"has no meaning for cell = {cell!r}; leave it at None")]
+        )
 
-    def _tbptt_problems(self) -> list[str]:
+    def _tbptt_problems(self) -> list[Problem]:
         if not is_whole(self.tbptt):  # 0, or refused by Training
             return []
         if not getattr(self, "every_step", False):  # True, or an option, of tasks with a loss at every step (StepLoss)
             one = f"{type(self).__name__} has one loss for a whole sequence, whose gradient would reach its end only"
-            return [f'tbptt = {self.tbptt} must be 0: {one} (memory = "recompute" takes little memory for long ones)']
-        return [f"tbptt = {self.tbptt} needs bidirectional = False: no state is carried backwards"] * self.bidirectional
+            return [
+                Problem(
+                    "tbptt",
+                    str(self.tbptt),
+                    f'must be 0: {one} (memory = "recompute" takes little memory for long ones)',
+                )
+            ]
+        return [
+            Problem("tbptt", str(self.tbptt), "needs bidirectional = False: no state is carried backwards")
+        ] * self.bidirectional
 
-    def _width_problems(self) -> list[str]:
+    def _width_problems(self) -> list[Problem]:
         found = widths(self, "hidden")
         if found or is_whole(self.hidden):
             return found
         listed = len(self.hidden)  # type: ignore[arg-type]
         if self.layers not in (1, listed):
-            return [f"hidden = {shown(self.hidden)} lists {listed} widths, but layers = {shown(self.layers)}"]
+            return [Problem("hidden", shown(self.hidden), f"lists {listed} widths, but layers = {shown(self.layers)}")]
         return []
 
     def planned(self, sequences: int, steps: int, updates: int = 0) -> Self:
@@ -195,7 +207,7 @@ class Task(BaseEstimator, Training):
 
     def _check_options(self) -> None:
         if problems := self.problems():
-            raise OptionError("; ".join(problems))
+            raise OptionError.of(problems)
 
     def _check_run(self, out: str | os.PathLike[str] | None, resume: bool) -> Path | None:
         """Where the checkpoints of a fit go; None: nowhere."""
@@ -368,7 +380,9 @@ class Task(BaseEstimator, Training):
         try:
             made = cls(**cls._options_from(config["options"]))
             if problems := made.problems():
-                raise ModelFileError(f"{os.fspath(folder)} has options that cannot be: {'; '.join(problems)}.")
+                raise ModelFileError(
+                    f"{os.fspath(folder)} has options that cannot be: {'; '.join(map(str, problems))}."
+                )
             made.learnt_with_ = made.options()
             made.history_ = History.from_json(config["history"])
             made.metrics_ = {k: float("nan") if v is None else float(v) for k, v in config["metrics"].items()}

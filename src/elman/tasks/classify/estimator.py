@@ -35,7 +35,7 @@ from sklearn.base import ClassifierMixin
 from torch import Tensor
 from torch.nn import functional
 
-from elman.errors import DataError, OptionError, Place
+from elman.errors import DataError, OptionError, Place, Problem
 from elman.evaluation import metrics
 from elman.features import Columns, Feature, Numbers, Sound, symbolic
 from elman.features.columns import symbolic_parts
@@ -102,23 +102,23 @@ class Classifier(ClassifierMixin, Pretrains):
     #   the letters of an alphabet, 0 for numbers
     patterns: int | None = None  # of the wide path of numbers; 0: none; None: 10 000 up to 2000 sequences, else 0
 
-    def problems(self) -> list[str]:
+    def problems(self) -> list[Problem]:
         """Everything that is wrong with the options, a sentence each."""
         found = super().problems() + share(self, "smoothing")
         if not (self.ngrams is None or (is_whole(self.ngrams, 0) and self.ngrams <= 8)):
-            found.append(f"ngrams = {shown(self.ngrams)} must be a whole number from 0 to 8, or None")
+            found.append(Problem("ngrams", shown(self.ngrams), "must be a whole number from 0 to 8, or None"))
         if not (self.patterns is None or is_whole(self.patterns, 84) or is_whole(self.patterns, 0, 0)):
-            found.append(f"patterns = {shown(self.patterns)} must be 0, a whole number of at least 84, or None")
+            found.append(Problem("patterns", shown(self.patterns), "must be 0, a whole number of at least 84, or None"))
         return found + self._class_weight_problems()
 
-    def _class_weight_problems(self) -> list[str]:
+    def _class_weight_problems(self) -> list[Problem]:
         weights: Any = self.class_weight
         if weights is None or (isinstance(weights, str) and weights == "balanced"):
             return []
         if not isinstance(weights, Mapping):
-            return [f"class_weight = {shown(weights)} must be None, 'balanced' or a dict from class to weight"]
+            return [Problem("class_weight", shown(weights), "must be None, 'balanced' or a dict from class to weight")]
         bad = not all(is_number(weight, 0) for weight in weights.values())
-        return [f"class_weight = {shown(dict(weights))} must hold numbers of at least 0"] if bad else []
+        return [Problem("class_weight", shown(dict(weights)), "must hold numbers of at least 0")] if bad else []
 
     # ---- learning
 

@@ -39,7 +39,7 @@ from scipy.special import logsumexp
 from threadpoolctl import threadpool_limits
 from torch import Tensor
 
-from elman.errors import OptionError, ShapeError, TrainingError
+from elman.errors import OptionError, Problem, ShapeError, TrainingError
 from elman.ragged import Ragged
 
 __all__ = ["NgramModel", "NgramState", "bucket_count", "hashed_ngrams"]
@@ -102,11 +102,13 @@ def hashed_ngrams(ids: Ragged, orders: Sequence[int] = (1, 2, 3), buckets: int =
 def _check_options(orders: Sequence[int], buckets: int) -> None:
     problems = []
     if not orders or any(n < 1 for n in orders) or len(set(orders)) != len(orders):
-        problems.append(f"orders must be different numbers of at least 1, got {tuple(orders)}; (1, 2, 3) suits words")
+        what = "must be different numbers of at least 1; (1, 2, 3) suits words"
+        problems.append(Problem("orders", str(tuple(orders)), what))
     if buckets < 2 or buckets > 2**31 or buckets & (buckets - 1):
-        problems.append(f"buckets must be a power of two from 2 to 2**31, got {buckets}; 2**20 is a good start")
+        what = "must be a power of two from 2 to 2**31; 2**20 is a good start"
+        problems.append(Problem("buckets", str(buckets), what))
     if problems:
-        raise OptionError("; ".join(problems))
+        raise OptionError.of(problems)
 
 
 def _symbols(ids: Ragged) -> tuple[_Ints, _Ints]:

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from elman.cells import CELLS
-from elman.errors import DataError, OptionError
+from elman.errors import DataError, OptionError, Problem
 from elman.evaluation.metrics import mase, smape
 from elman.interpret.diagnose import Probe
 from elman.layers.losses import pinball
@@ -50,6 +50,8 @@ __all__ = ["Forecaster"]
 
 _Floats = NDArray[np.float64]
 _MOST_WEIGHTS = 1 << 25  # of a network's linear forecasters, where the window is chosen
+
+_COLUMNS = ("id", "time", "target", "past", "future", "static")
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -107,7 +109,7 @@ class Forecaster(Measured, Stored):
     recursive: bool = False  # one step at a time, on paths that are drawn from it; False: all steps at once
     paths: int = 200  # drawn of each series, where recursive
 
-    def problems(self) -> list[str]:
+    def problems(self) -> list[Problem]:
         """Everything that is wrong with the options, a sentence each."""
         found = super().problems()
         for name, most in MOST.items():
@@ -116,53 +118,62 @@ class Forecaster(Measured, Stored):
                 continue
             found += whole(self, name, most=most)
         if np.all(self.bidirectional):
-            found.append("bidirectional = True would read the future; a forecaster reads forwards")
+            found.append(Problem("bidirectional", "True", "would read the future; a forecaster reads forwards"))
         if is_among(self.cell, CELLS) and CELLS[self.cell].reads != "vectors":
-            found.append(f"cell = {self.cell!r} reads other steps than a forecaster has. Take 'gru'")
+            found.append(Problem("cell", repr(self.cell), "reads other steps than a forecaster has. Take 'gru'"))
         found += self._level_problems() + self._column_problems()
         if not (self.log is None or isinstance(self.log, bool)):
-            found.append(f"log = {shown(self.log)} must be True, False or None")
+            found.append(Problem("log", shown(self.log), "must be True, False or None"))
         for name in ("recursive", "sort"):
             if not isinstance(getattr(self, name), bool):
-                found.append(f"{name} = {shown(getattr(self, name))} must be True or False")
+                found.append(Problem(name, shown(getattr(self, name)), "must be True or False"))
         if self.recursive is True and not found and int(self.paths) * int(self.horizon) > MOST_DRAWN:
             found.append(
-                f"paths = {self.paths} of horizon = {self.horizon} steps each are more than {MOST_DRAWN} steps of a "
-                "series; take fewer of either, or recursive = False"
+                Problem(
+                    "paths",
+                    str(self.paths),
+                    f"of horizon = {self.horizon} steps each are more than {MOST_DRAWN} steps of a "
+                    "series; take fewer of either, or recursive = False",
+                )
             )
         if self.freq is not None:
             try:
                 parse(self.freq)
             except OptionError as error:
-                found.append(str(error).rstrip("."))
+                found += error.problems
         return found
 
-    def _level_problems(self) -> list[str]:
+    def _level_problems(self) -> list[Problem]:
         levels = self.levels if isinstance(self.levels, list | tuple | np.ndarray) else [self.levels]
         good: list[Any] = [level for level in levels if is_number(level, 0, 100) and level not in (0, 100)]
         if len(good) < len(levels) or len(set(good)) < len(levels):
-            return [f"levels = {shown(self.levels)} must be different numbers between 0 and 100"]
+            return [Problem("levels", shown(self.levels), "must be different numbers between 0 and 100")]
         if good and max(good) <= 1:
             percent = [float(f"{100 * level:g}") for level in good]
-            return [f"levels = {self.levels!r} are per cent. For shares of 1 write levels = {percent}"]
+            return [Problem("levels", repr(self.levels), f"are per cent. For shares of 1 write levels = {percent}")]
         return []
 
     def options(self) -> dict[str, Any]:
         """The options by name, as JSON can hold them."""
         return super().options() | {"freq": plain(self.freq)}
 
-    def _column_problems(self) -> list[str]:
+    def _column_problems(self) -> list[Problem]:
         found = [
-            f"{name} = {shown(getattr(self, name))} must be the name of a column"
-            for name in ("id", "time", "target")
+            Problem(name, shown(getattr(self, name)), "must be the name of a column")
+            for name in _COLUMNS[:3]
             if not isinstance(getattr(self, name), str)
         ]
         groups = [group for group in (self.past, self.future, self.static) if isinstance(group, str | list | tuple)]
         names = [self.id, self.time, self.target, *(name for group in groups for name in names_of(group))]
-        if len(groups) < 3 or not all(isinstance(name, str) for name in names):
-            found.append("past, future and static must be names of columns: a text, or a list of texts")
-        elif twice := [name for name in dict.fromkeys(names) if names.count(name) > 1]:
-            found.append(f"the column {twice[0]!r} is named twice among id, time, target, past, future and static")
+        for name in _COLUMNS[3:]:
+            value = getattr(self, name)
+            one = isinstance(value, str | list | tuple)
+            if not one or not all(isinstance(part, str) for part in names_of(value)):
+                found.append(Problem(name, shown(value), "must be names of columns: a text, or a list of texts"))
+        if not found and (twice := [name for name in dict.fromkeys(names) if names.count(name) > 1]):
+            own = next(key for key in _COLUMNS[::-1] if twice[0] in names_of(getattr(self, key)))
+            what = f"names {twice[0]!r} again, which stands once among id, time, target, past, future and static"
+            found.append(Problem(own, shown(getattr(self, own)), what))
         return found
 
     def planned(self, sequences: int, steps: int, updates: int = 0) -> Self:

@@ -26,7 +26,7 @@ from torch import Tensor
 from elman.cells import CELLS
 from elman.cells.base import Recurrent
 from elman.cells.compatibility import reads_symbols
-from elman.errors import DataError, option
+from elman.errors import DataError, Problem, option
 from elman.features import Chords, Feature, Text, Tokens, infer
 from elman.features.chords import transposed
 from elman.features.containers import by_name, column_of
@@ -118,7 +118,7 @@ class Generator(Writes, Task):
     #   a quarter of what a batch of strands would need to hold all texts, at least tbptt
     batch_sequences: int | None = None  # strands in a batch, at most; None: steps / 8192, 4 to 32
 
-    def problems(self) -> list[str]:
+    def problems(self) -> list[Problem]:
         """Everything that is wrong with the options, a sentence each."""
         if found := self._length_problems():  # `planned` could not reckon with these
             return found
@@ -126,9 +126,9 @@ class Generator(Writes, Task):
         found += choice(self, "feature", ("auto", *_FEATURES)) + whole(self, "transpose", 0)
         found += whole(self, "max_words") + whole(self, "embed", most=SIZE)
         if not isinstance(self.input, str | None):
-            found.append(f"input = {shown(self.input)} must be the name of a column, or None")
+            found.append(Problem("input", shown(self.input), "must be the name of a column, or None"))
         if not (self.ngrams is None or (is_whole(self.ngrams, 0) and self.ngrams <= _LONGEST)):
-            found.append(f"ngrams = {shown(self.ngrams)} must be a whole number from 0 to {_LONGEST}, or None")
+            found.append(Problem("ngrams", shown(self.ngrams), f"must be a whole number from 0 to {_LONGEST}, or None"))
         found += whole(self, "min_count") if self.min_count is not None else []
         found += whole(self, "strand") if self.strand is not None else []
         for name in ("head_dropout", "input_dropout", "weight_drop", "recurrent_dropout", "zoneout"):
@@ -137,27 +137,32 @@ class Generator(Writes, Task):
         for name, others in (("lower", ""), ("tied", ", or None")):
             value: Any = getattr(self, name)
             if not (isinstance(value, bool | np.bool_) or (others and value is None)):
-                found.append(f"{name} = {shown(value)} must be True or False{others}")
+                found.append(Problem(name, shown(value), f"must be True or False{others}"))
         for name in ("activation", "change", "adapt"):
             value = getattr(self, name)
-            found += [] if is_number(value, 0) else [f"{name} = {shown(value)} must be a number of at least 0"]
+            found += [] if is_number(value, 0) else [Problem(name, shown(value), "must be a number of at least 0")]
         found += reads_symbols(self)
         if np.all(self.bidirectional):
-            found.append("bidirectional = True: a language model reads in one direction, or it would see the answer")
+            found.append(
+                Problem(
+                    "bidirectional", "True", ": a language model reads in one direction, or it would see the answer"
+                )
+            )
         return found
 
-    def _tbptt_problems(self) -> list[str]:
+    def _tbptt_problems(self) -> list[Problem]:
         return []
 
-    def _length_problems(self) -> list[str]:
+    def _length_problems(self) -> list[Problem]:
         least = {"epochs": 0, "batch_steps": 1, "batch_sequences": 1, "tbptt": 0, "patience": 1}
         return [said for name, n in least.items() if getattr(self, name) is not None for said in whole(self, name, n)]
 
-    def _recurrent_problems(self) -> list[str]:
+    def _recurrent_problems(self) -> list[Problem]:
         if choice(self, "cell", tuple(CELLS)) or issubclass(CELLS[self.cell], Recurrent):
             return []
         given = [name for name in ("weight_drop", "recurrent_dropout", "zoneout") if getattr(self, name)]
-        return [f"{name} has no meaning for cell = {self.cell!r}; leave it at 0" for name in given]
+        what = f"has no meaning for cell = {self.cell!r}; leave it at 0"
+        return [Problem(name, shown(getattr(self, name)), what) for name in given]
 
     def planned(self, sequences: int, steps: int, updates: int = 0) -> Self:
         """The same options with the lengths of the training chosen, where they are None: epochs from 8 to 30.

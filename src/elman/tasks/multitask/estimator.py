@@ -20,7 +20,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from elman.errors import DataError, OptionError, within
+from elman.errors import DataError, OptionError, Problem, within
 from elman.features.containers import by_name, column_named
 from elman.interpret.attribution import Question, parts_of
 from elman.interpret.diagnose import Probe
@@ -75,27 +75,32 @@ class Multitask(ColumnTask):
     dropout: float = 0.1  # share of h set to zero after each layer, one mask per sequence; 0 turns it off
     head_dropout: float = 0.0  # share of the pooled row set to zero; noise on it becomes noise of the numbers
 
-    def problems(self) -> list[str]:
+    def problems(self) -> list[Problem]:
         """Everything that is wrong with the options, a sentence each."""
         found = super().problems() + choice(self, "loss", DISTANCES)
         kinds: Any = self.targets
         if kinds is not None and not isinstance(kinds, Mapping):
-            found.append(f"targets = {shown(kinds)} must be a dict from the name of a target to what it is, or None")
+            found.append(
+                Problem("targets", shown(kinds), "must be a dict from the name of a target to what it is, or None")
+            )
         elif kinds:
             wrong = {name: kind for name, kind in kinds.items() if kind not in TARGETS}
             found += [
-                f"targets[{n!r}] = {shown(kind)} must be one of {', '.join(TARGETS)}" for n, kind in wrong.items()
+                Problem("targets", f"{{{n!r}: {shown(kind)}}}", f"must be one of {', '.join(TARGETS)}")
+                for n, kind in wrong.items()
             ]
         return found + self._weights_problems()
 
-    def _weights_problems(self) -> list[str]:
+    def _weights_problems(self) -> list[Problem]:
         weights: Any = self.weights
         if weights is None:
             return []
         if not isinstance(weights, Mapping):
-            return [f"weights = {shown(weights)} must be a dict from the name of a target to its weight, or None"]
+            return [
+                Problem("weights", shown(weights), "must be a dict from the name of a target to its weight, or None")
+            ]
         good = [is_number(weight, 0) for weight in weights.values()]
-        return [] if all(good) else [f"weights = {shown(dict(weights))} must hold numbers of at least 0"]
+        return [] if all(good) else [Problem("weights", shown(dict(weights)), "must hold numbers of at least 0")]
 
     # ---- learning
 

@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from elman.errors import DataError, OptionError
+from elman.errors import DataError, OptionError, Problem
 from elman.features import Columns, Feature, Text, Tokens, infer
 from elman.features.containers import by_name, column_of
 from elman.features.lists import listed
@@ -97,7 +97,7 @@ class Pretrains(ColumnTask):
     embed: int | None = None  # type: ignore[assignment]  # numbers in the learnt vector of a symbol or an image; unused
     #   for numbers; None: 64, 128 with texts in pretrain
 
-    def problems(self) -> list[str]:
+    def problems(self) -> list[Problem]:
         """Everything that is wrong with the options, a sentence each."""
         if self.pretrain is None:
             return ColumnTask.problems(self.settled())
@@ -107,40 +107,52 @@ class Pretrains(ColumnTask):
             found += self._text_problems()
         elif not hasattr(source, "network_"):
             again = "scikit-learn's clone takes away what was learnt; the folder of a saved one stays"
-            return [*found, f"pretrain = {shown(source)} is a Generator that is not fitted ({again})"]
+            return [*found, Problem("pretrain", shown(source), f"is a Generator that is not fitted ({again})")]
         else:
             found += self._generator_problems(source)
         return found + ColumnTask.problems(self.settled())
 
-    def _text_problems(self) -> list[str]:
+    def _text_problems(self) -> list[Problem]:
         found = []
         if self.bidirectional and not (self.layers == 1 and (self.hidden is None or is_whole(self.hidden))):
             found.append(
-                f"layers = {self.layers} must be 1 to learn texts in both directions: a second layer would see the "
-                "symbol that the first is to say"
+                Problem(
+                    "layers",
+                    str(self.layers),
+                    "must be 1 to learn texts in both directions: a second layer would see the "
+                    "symbol that the first is to say",
+                )
             )
         return found + self._front_refused()
 
-    def _front_refused(self) -> list[str]:
+    def _front_refused(self) -> list[Problem]:
         if self.channels is None or not np.any(self.channels):
             return []
         return [
-            f"channels = {shown(self.channels)} must be 0 with pretrain: the layers learnt to read vectors of symbols"
+            Problem(
+                "channels",
+                shown(self.channels),
+                "must be 0 with pretrain: the layers learnt to read vectors of symbols",
+            )
         ]
 
-    def _generator_problems(self, source: Generator) -> list[str]:
+    def _generator_problems(self, source: Generator) -> list[Problem]:
         found = self._front_refused()
         for name in ("cell", "layers", "hidden", "embed"):
             own, its = getattr(self, name), _learnt(source, name)
             if own is not None and not _same(own, its):
-                found.append(f"{name} = {own!r}, but the Generator in pretrain has {name} = {its!r}; give that")
+                found.append(
+                    Problem(name, repr(own), f", but the Generator in pretrain has {name} = {its!r}; give that")
+                )
         for name in _BROUGHT:
             if getattr(self, name) != getattr(type(self), name):
-                found.append(f"{name} = {getattr(self, name)!r} has no meaning with a Generator, which brings its own")
+                found.append(
+                    Problem(name, repr(getattr(self, name)), "has no meaning with a Generator, which brings its own")
+                )
         if self.bidirectional:
-            found.append("bidirectional = True: a Generator reads in one direction")
+            found.append(Problem("bidirectional", "True", ": a Generator reads in one direction"))
         if source.zoneout:
-            found.append(f"the Generator in pretrain has zoneout = {source.zoneout}, which this task has not")
+            found.append(Problem("pretrain", "a Generator", f"has zoneout = {source.zoneout}, which this task has not"))
         return found
 
     def settled(self) -> Self:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from sklearn.base import RegressorMixin
 from torch import Tensor
 
-from elman.errors import DataError, OptionError
+from elman.errors import DataError, OptionError, Problem
 from elman.evaluation import metrics
 from elman.features.missing_values import center_and_spread
 from elman.features.multi_input import Bundle, cut, groups_of
@@ -81,11 +81,11 @@ class Regressor(RegressorMixin, Pretrains):
     dropout: float = 0.1  # share of h set to zero after each layer, one mask per sequence; 0 turns it off
     head_dropout: float = 0.0  # share of the pooled row set to zero; noise on it becomes noise of the answer
 
-    def problems(self) -> list[str]:
+    def problems(self) -> list[Problem]:
         """Everything that is wrong with the options, a sentence each."""
         found = super().problems() + choice(self, "loss", DISTANCES)
         if not isinstance(self.every_step, bool | np.bool_):
-            found.append(f"every_step = {shown(self.every_step)} must be True or False")
+            found.append(Problem("every_step", shown(self.every_step), "must be True or False"))
         return found
 
     def __sklearn_tags__(self) -> Any:

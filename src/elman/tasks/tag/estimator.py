@@ -23,7 +23,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from elman.errors import DataError, OptionError, option
+from elman.errors import DataError, OptionError, Problem, option
 from elman.evaluation import metrics
 from elman.features import Columns, Feature, Inputs, Tokens, Words, infer
 from elman.features.lists import listed
@@ -121,21 +121,27 @@ class Tagger(ColumnTask):
     batch_sequences: int | None = None  # type: ignore[assignment]  # None: 1/192 of the sequences, 8 to 64
     average: float = 0.99  # decay of a moving average of the weights (Polyak & Juditsky 1992); 0 turns it off
 
-    def problems(self) -> list[str]:
+    def problems(self) -> list[Problem]:
         """Everything that is wrong with the options, a sentence each."""
         if any(getattr(self, name) is None for name in _MANY):
             return self._chosen(_MANY).problems()
         found = super().problems() + whole(self, "characters", 0, SIZE) + whole(self, "looks", 0, SIZE)
         if self.members is not None and not (is_whole(self.members) and self.members <= _MOST_MEMBERS):
-            found.append(f"members = {shown(self.members)} must be a whole number from 1 to {_MOST_MEMBERS}, or None")
+            found.append(
+                Problem("members", shown(self.members), f"must be a whole number from 1 to {_MOST_MEMBERS}, or None")
+            )
         if not isinstance(self.chain, bool | np.bool_):
-            found.append(f"chain = {shown(self.chain)} must be True or False")
+            found.append(Problem("chain", shown(self.chain), "must be True or False"))
         if is_among(self.feature, ["text"]):
             found.append(
-                "feature = 'text': labels belong to steps. Give lists of words, or texts, whose steps are letters"
+                Problem(
+                    "feature",
+                    "'text'",
+                    "has no meaning: labels belong to steps. Give lists of words, or texts, whose steps are letters",
+                )
             )
         if is_whole(self.stride) and self.stride > 1:
-            found.append(f"stride = {self.stride} must be 1 for an answer at every step")
+            found.append(Problem("stride", str(self.stride), "must be 1 for an answer at every step"))
         return found
 
     def planned(self, sequences: int, steps: int, updates: int = 0) -> Self:

@@ -25,7 +25,7 @@ from torch import Tensor
 
 from elman.decoding.beam_search import check_beam
 from elman.decoding.ctc import Language, Prefixes, greedy, steps_needed
-from elman.errors import DataError, OptionError, option
+from elman.errors import DataError, OptionError, Problem, option
 from elman.evaluation.metrics import error_rates
 from elman.features import Columns, Feature, Inputs, Numbers, Sound
 from elman.features.audio import is_pair
@@ -106,22 +106,26 @@ class Transcriber(ColumnTask):
     # how it learns, where that differs from other tasks
     decay: str = "cosine"  # how the learning rate falls to 0 after the warm-up: "linear", "cosine", "none"
 
-    def problems(self) -> list[str]:
+    def problems(self) -> list[Problem]:
         """Everything that is wrong with the options, a sentence each."""
         found = super().problems() + choice(self, "spelling", SPELLINGS) + check_beam(self.beam, 0)
         if self.language is not None:
             found += choice(self, "language", tuple(ORDERS))
         if self.order is not None and not (is_whole(self.order) and self.order <= 20):
-            found.append(f"order = {shown(self.order)} must be a whole number from 1 to 20, or None")
+            found.append(Problem("order", shown(self.order), "must be a whole number from 1 to 20, or None"))
         for name in ("language_weight", "word_bonus"):
             value = getattr(self, name)
             if not is_number(value):
-                found.append(f"{name} = {shown(value)} must be a number")
+                found.append(Problem(name, shown(value), "must be a number"))
         found += share(self, "speed") + whole(self, "holes", 0) + whole(self, "longest_hole")
         found += whole(self, "band_holes", 0)
         if self.features is not None:
             found.append(
-                "features: a transcriber reads one column. Name it with input=..., and what it is with feature="
+                Problem(
+                    "features",
+                    shown(self.features),
+                    "must be None: a transcriber reads one column. Name it in input, and what it is in feature",
+                )
             )
         return found
 
@@ -307,7 +311,7 @@ class Transcriber(ColumnTask):
         """The start of a beam search; None: greedy."""
         beam = self.beam if beam is None else beam
         if problems := check_beam(beam, 0):
-            raise OptionError(f"{problems[0]}; 1 is greedy")
+            raise OptionError(problems[0], "; 1 is greedy")
         if beam == 1 and language is None:
             return None
         model: Language | None = self.phrases_

@@ -23,7 +23,7 @@ from torch import Tensor
 
 from elman.cells.compatibility import reads_symbols
 from elman.decoding.beam_search import beam_search, check_beam
-from elman.errors import DataError, OptionError
+from elman.errors import DataError, OptionError, Problem
 from elman.features import Feature
 from elman.features.containers import by_name, column_named, column_of, few, name_of, nearest
 from elman.features.lists import listed
@@ -121,18 +121,18 @@ class Translator(Task):
     beam: int = 5  # beginnings of an answer that are kept open; 1: always the likeliest symbol
     length_penalty: float = 1.0  # how much longer answers are preferred (Wu et al. 2016); 0: not at all
 
-    def problems(self) -> list[str]:
+    def problems(self) -> list[Problem]:
         """Everything that is wrong with the options, a sentence each."""
         found = super().problems() + choice(self, "unit", UNITS) + choice(self, "target_unit", UNITS)
         found += choice(self, "attention", SCORES) + whole(self, "max_words") + whole(self, "embed", most=SIZE)
         found += whole(self, "min_count") if self.min_count is not None else []
         if not isinstance(self.input, str | None):
-            found.append(f"input = {shown(self.input)} must be the name of a column, or None")
+            found.append(Problem("input", shown(self.input), "must be the name of a column, or None"))
         for name in ("head_dropout", "input_dropout", "symbol_dropout", "smoothing", "sampling"):
             found += share(self, name)
         for name in ("lower", "tied"):
             if not isinstance(getattr(self, name), bool | np.bool_):
-                found.append(f"{name} = {shown(getattr(self, name))} must be True or False")
+                found.append(Problem(name, shown(getattr(self, name)), "must be True or False"))
         return found + reads_symbols(self) + check_beam(self.beam, self.length_penalty)
 
     def planned(self, sequences: int, steps: int, updates: int = 0) -> Self:
@@ -265,7 +265,7 @@ class Translator(Task):
         self._check_fitted()
         how = (self.beam if beam is None else beam, self.length_penalty if length_penalty is None else length_penalty)
         if problems := check_beam(*how):
-            raise OptionError("; ".join(problems))
+            raise OptionError.of(problems)
         sources = self.feature_.transform(self._sources(X), name="X")
         said: list[list[int]] = [[] for _ in range(len(sources))]
         lengths = sources.lengths

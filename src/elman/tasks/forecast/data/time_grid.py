@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from elman.errors import DataError, OptionError, option
+from elman.errors import DataError, OptionError, Problem, option
 from elman.tasks.forecast.data.zones import is_zone, wall_clock
 from elman.validation.messages import shown as in_short
 
@@ -193,9 +193,8 @@ def parse(freq: Any) -> tuple[str, int]:
     match = re.fullmatch(r"(\d*)\s*([A-Za-z]+?)(-[A-Z]{3})?", freq.strip()) if isinstance(freq, str) else None
     if match and (count := int(match[1] or 1)) > 0:
         if match[2] == "m":
-            raise OptionError(
-                f"freq = {given!r} is minutes to some and months to others. Write '{match[1]}min' or '{match[1]}mo'."
-            )
+            what = f"is minutes to some and months to others. Write '{match[1]}min' or '{match[1]}mo'"
+            raise OptionError(Problem("freq", repr(given), what), ".")
         word = match[2].lower()
         word = word.rstrip("s") if len(word) > 2 else word
         word = _WORDS.get(word, word)
@@ -203,10 +202,8 @@ def parse(freq: Any) -> tuple[str, int]:
         size = count * (_MONTHS if months else _FIXED).get(word, 0)
         if 0 < size < _LARGEST:
             return "month" if months else "fixed", size
-    raise OptionError(
-        f"freq = {in_short(given)} is no distance between steps. Give a whole number for a column of integers, or a "
-        "text such as '15min', 'h', 'D', 'W', 'M', 'Q', 'Y'."
-    )
+    what = "is no distance between steps. Give a whole number for a column of integers, or a text such as "
+    raise OptionError(Problem("freq", in_short(given), f"{what}'15min', 'h', 'D', 'W', 'M', 'Q', 'Y'"), ".")
 
 
 def _of_duration(freq: timedelta | np.timedelta64) -> tuple[str, int] | None:
