@@ -275,4 +275,4 @@ def within(**known: Any) -> AbstractContextManager[None]:
     Traceback (most recent call last):
     elman.errors.DataError: y: sequence 2, column 'price' is None. Drop it.
     """
-    return placed(lambda place: replace(place, **known))
+    return placed(lambda place: replace(place, **known) if place.argument or place == Place() else place)

@@ -164,7 +164,7 @@ def test_columns_that_are_faulty() -> None:
     model = Classifier(**SMALL).fit(frame, LABELS)
     for bad, message in (
         (frame.assign(b=TEXTS), "column 'b' of the frame holds a text, 'a good film'"),
-        (frame.astype(object).assign(b=[1.0] * 7 + ["x"]), "column 'b': sequence 7 is a text, 'x'"),
+        (frame.astype(object).assign(b=[1.0] * 7 + ["x"]), "column 'b', row 7 is a text, 'x'"),
         (frame.assign(b=pd.Timestamp("2024-01-01")), "column 'b' of the frame holds a Timestamp"),
         (frame.assign(b=1j), "Complex data not supported: X: column 'b'"),
         ({**FRAMES["table"], "b": [1.0]}, "the column 'b' has 1 rows, 'a' has 8"),

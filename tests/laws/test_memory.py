@@ -81,7 +81,9 @@ def test_another_word_is_refused() -> None:
     with pytest.raises(OptionError, match="memory must be one of save, recompute, got 'forget'"):
         LSTM(3, 4, memory="forget")
     problems = Classifier(memory="recomputed").problems()
-    assert problems == ["memory = 'recomputed' must be one of save, recompute (did you mean 'recompute'?)"]
+    assert [str(problem) for problem in problems] == [
+        "memory = 'recomputed' must be one of save, recompute (did you mean 'recompute'?)"
+    ]
 
 
 def test_inference_keeps_nothing() -> None:

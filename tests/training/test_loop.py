@@ -524,7 +524,7 @@ def test_options_are_checked(field, bad, good):
     for value in bad:
         problems = Training(**{field: value}).problems()
         assert len(problems) == 1
-        assert problems[0].startswith(f"{field} = {value!r} must be ")
+        assert str(problems[0]).startswith(f"{field} = {value!r} must be ")
     for value in good:
         assert not Training(**{field: value}).problems()
     with pytest.raises(OptionError, match=r"epochs = -1 .*; clip = -1 "):

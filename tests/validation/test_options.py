@@ -14,7 +14,7 @@ import pytest
 
 import elman
 from elman.cli import main as cli
-from elman.errors import DataError, ElmanError, OptionError
+from elman.errors import DataError, ElmanError, OptionError, Problem
 from elman.tasks import TABLES, TASKS, Task
 from elman.training import loop as train
 from elman.training.history import Epoch, History
@@ -80,8 +80,9 @@ def test_problems_are_sentences(verb: str) -> None:
     for field in dataclasses.fields(TASKS[verb]):
         for value in VALUES.values():
             for problem in made(verb, **{field.name: value}).problems():
-                assert isinstance(problem, str)
-                assert len(problem) < 1000
+                assert isinstance(problem, Problem)
+                assert field.name in problem.shell.replace("-", "_") or problem.option in vars(TASKS[verb])
+                assert len(str(problem)) < 1000
 
 
 @contextlib.contextmanager
@@ -121,10 +122,10 @@ def test_what_is_no_problem_builds_a_model(verb: str, monkeypatch: pytest.Monkey
 def test_sizes_of_layers_have_a_limit() -> None:
     for name in ("hidden", "embed", "channels", "kernel"):
         for value in (2**20 + 1, 2**62, [2**62], [1] * 1001):
-            problems = "; ".join(elman.Classifier(**{name: value}).problems())
+            problems = str(OptionError.of(elman.Classifier(**{name: value}).problems()))
             assert name in problems
-    assert "hidden = 1048577 must be at most 1048576" in elman.Classifier(hidden=2**20 + 1).problems()
-    assert "layers = 1001 must be at most 1000" in elman.Classifier(layers=1001).problems()
+    assert "hidden = 1048577 must be at most 1048576" in str(elman.Classifier(hidden=2**20 + 1).problems()[0])
+    assert "layers = 1001 must be at most 1000" in str(elman.Classifier(layers=1001).problems()[0])
 
 
 FLAGS = ["1" + "0" * 400, "1e999", "-1", "nan", "inf", "", "[]", "[[", "{}", "none", "true", str(2**63), "\x00"]

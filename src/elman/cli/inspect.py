@@ -41,7 +41,7 @@ def inspect(
     from elman.evaluation import tables as report
     from elman.tasks import load, table_of
     from elman.tasks.base.table_adapter import target_names
-    from elman.tasks.base.table_columns import names_in, told
+    from elman.tasks.base.table_columns import names_in
 
     _check_picture(out)
     task = load(model)
@@ -50,10 +50,8 @@ def inspect(
     truth = names if set(names) <= set(table.frame.columns) else []
     adapter = table_of(task)
 
-    def diagnosed() -> Any:
-        return task.diagnose(*adapter.diagnosis_data(table, truth, model, input), sequences=sequences)
-
-    found = told(diagnosed, table)
+    with table.located():
+        found = task.diagnose(*adapter.diagnosis_data(table, truth, model, input), sequences=sequences)
     if out is not None:
         _write_picture(out, found.picture(Path(model).resolve().name))
     if json:

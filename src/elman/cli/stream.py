@@ -52,7 +52,7 @@ def stream(
                 print(flush=True)
             continue
         piece = adapter.parse_line(raw, line)  # names the line itself
-        try:
+        with placed(lambda place, line=line: replace(place, file="standard input", line=line)):  # type: ignore[misc]
             answer = session.feed(piece)
         fed += 1
         said, told = adapter.format_answer(answer)

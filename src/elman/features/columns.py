@@ -355,6 +355,8 @@ def _within(group: Group, index: int) -> AbstractContextManager[None]:
     owners = [name for name, width in zip(names, widths, strict=True) for _ in range(width)]
 
     def known(place: Place) -> Place:
+        if place.argument is None and place != Place():
+            return place
         own = len(names) > 1 and isinstance(place.column, int)
         return replace(place, argument="X", column=owners[int(place.column or 0)] if own else ", ".join(names))
 

@@ -216,11 +216,11 @@ def changed(frame: pl.DataFrame, row: int, **values: Any) -> pl.DataFrame:
     [
         (lambda f: changed(f, 5, y=float("inf")), r"column 'y', row 5 is inf"),
         (lambda f: f.with_columns(y=pl.col("y").cast(pl.String)), r"column 'y', row 0 is '.*', where a number"),
-        (lambda f: changed(f, 5, ds=f["ds"][4]), r"twice, in rows 4 and 5"),
+        (lambda f: changed(f, 5, ds=f["ds"][4]), r"twice, in row 4 and row 5"),
         (lambda f: changed(f, 5, ds=f["ds"][200]), r"goes back|twice"),
         (lambda f: f.rename({"ds": "date"}), r"no column 'ds'"),
         (lambda f: f.rename({"unique_id": "uniqueid"}), r"Did you mean 'uniqueid'"),
-        (lambda f: changed(f, 7, shop=None), r"static column 'shop', row 7 is missing"),
+        (lambda f: changed(f, 7, shop=None), r"column 'shop', row 7 is missing"),
         (lambda f: changed(f, 7, shop="q"), r"changes in series 's0': 'x', then 'q' in row 7"),
         (lambda f: changed(f, 7, unique_id=None), r"column 'unique_id', row 7 is missing"),
         (lambda f: changed(f, 7, ds=None), r"column 'ds', row 7 is missing"),

@@ -77,7 +77,7 @@ def test_the_command_line_names_the_line(
     logarithms.save(tmp_path / "m")
     frame(a=[1.0, 2, 0, 4]).write_csv(tmp_path / "f.csv")
     assert main(["predict", str(tmp_path / "m"), str(tmp_path / "f.csv")]) == 2
-    assert "line 4 of f.csv (series 'a') is 0" in capsys.readouterr().err
+    assert "line 4 of f.csv, column 'y' (series 'a') is 0" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("log", [None, False])

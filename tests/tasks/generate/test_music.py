@@ -83,7 +83,7 @@ def test_save_and_load(tmp_path: Path) -> None:
 
 
 def test_refused() -> None:
-    with pytest.raises(DataError, match='feature="chords"'):
+    with pytest.raises(DataError, match="feature='chords'"):
         Generator(epochs=1).fit(PIECES)
     with pytest.raises(DataError, match="sequence 0, step 0"):
         fitted([[60, 62]])

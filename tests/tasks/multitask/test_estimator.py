@@ -146,14 +146,14 @@ def test_sequences_without_a_target_are_skipped() -> None:
         ("list", ["a"] * 80, {}, "y names the column 'a' twice"),
         ("list", [1.0] * 80, {}, "y must name its targets"),
         ("list", None, {}, "y must name its targets, got None"),
-        ("list", {"mood": ["a", "b"]}, {}, "the target 'mood': X has 80 sequences, y has 2 labels"),
-        ("list", {"mood": ["a"] * 80}, {}, "the target 'mood': y has only one class"),
-        ("list", {"mood": [None] * 80}, {"targets": {"mood": "label"}}, "the target 'mood': y holds no label at all"),
-        ("list", {"n": [None] * 80}, {}, "the target 'n': y holds no number at all"),
-        ("list", {"n": [1.0] * 79 + ["x"]}, {}, "the target 'n': y: sequence 79"),
-        ("list", {"n": [1.0] * 79 + [float("inf")]}, {}, "the target 'n': .*sequence 79 is inf"),
-        ("list", {"n": np.ones((80, 2))}, {}, "the target 'n': y has 2 numbers a sequence"),
-        ("list", {"m": ["a", None, *["b"] * 77, 3]}, {}, "the target 'm': y is mixed: .*sequence 79 a number"),
+        ("list", {"mood": ["a", "b"]}, {}, "column 'mood': X has 80 sequences, y has 2 labels"),
+        ("list", {"mood": ["a"] * 80}, {}, "column 'mood' has only one class"),
+        ("list", {"mood": [None] * 80}, {"targets": {"mood": "label"}}, "column 'mood' holds no label at all"),
+        ("list", {"n": [None] * 80}, {}, "column 'n' holds no number at all"),
+        ("list", {"n": [1.0] * 79 + ["x"]}, {}, "sequence 79, column 'n'"),
+        ("list", {"n": [1.0] * 79 + [float("inf")]}, {}, "column 'n': .*sequence 79 is inf"),
+        ("list", {"n": np.ones((80, 2))}, {}, "column 'n' has 2 numbers a sequence"),
+        ("list", {"m": ["a", None, *["b"] * 77, 3]}, {}, "column 'm' is mixed: .*sequence 79 a number"),
         ("frame", NAMES, {"targets": {"moods": "label"}}, "targets = 'moods' is no target of y.*Did you mean 'mood'"),
         ("frame", NAMES, {"weights": {"moods": 1}}, "weights = 'moods' is no target of y"),
     ],
@@ -184,7 +184,7 @@ def test_faults_of_scoring(fitted: Multitask) -> None:
     frame = reviews()
     with pytest.raises(DataError, match="y has the targets mood, but mood, topic, stars were learnt"):
         fitted.score(frame, ["mood"])
-    with pytest.raises(DataError, match="the target 'topic': y: the label of sequence 3, 'car', is none"):
+    with pytest.raises(DataError, match="sequence 3, column 'topic' has the label 'car', which is none"):
         fitted.evaluate(frame, targets(frame) | {"topic": ["film"] * 3 + ["car"] * 77})
     with pytest.raises(DataError, match="there is no target to score against"):
         fitted.score(frame, {name: [None] * 80 for name in NAMES})

@@ -213,7 +213,7 @@ class ColumnTask(Task):
         """What is read, and the targets: `y` itself, or the columns of the frame that it names, a dict if several."""
         columns, names = by_name(X), None
         if is_unordered(y):
-            raise DataError(f"y is a {type(y).__name__}, which has no order. Pass a list.")
+            raise DataError(f"is a {type(y).__name__}, which has no order. Pass a list.", at=Place("y"))
         if (names := _names(columns, y)) is None:
             if not fitted:
                 self.target_: str | list[str] | None = _target_of(y)

@@ -85,7 +85,9 @@ def only_column(y: Any) -> list[Any]:
     """
     frame = nw.from_native(y, eager_only=True)
     if len(frame.columns) != 1:
-        raise DataError(f"y is a frame of {len(frame.columns)} columns. Pass the one with the labels: y['label'].")
+        raise DataError(
+            f"is a frame of {len(frame.columns)} columns. Pass the one with the labels: y['label'].", at=Place("y")
+        )
     return list(frame.get_column(frame.columns[0]).to_list())
 
 
@@ -109,7 +111,8 @@ def coded_labels(y: Any, sequences: int) -> tuple[_Array, NDArray[np.int64]]:
     classes = classes_of(values, lambda i: Place(sequence=i), dtype)
     if len(classes) < 2:
         raise DataError(
-            f"y has only one class, {shown(classes.tolist()[0])}. A classifier needs at least two to tell apart."
+            f"has only one class, {shown(classes.tolist()[0])}. A classifier needs at least two to tell apart.",
+            at=Place("y"),
         )
     place = {label: code for code, label in enumerate(classes.tolist())}
     return classes, np.array([place[value] for value in values], dtype=np.int64)
@@ -135,7 +138,9 @@ def classes_of(values: Sequence[Any], place: Callable[[int], Place], dtype: np.d
     distinct = set(values)
     if {int, float} <= set(map(type, values)):
         if any(abs(value) >= 2**63 for value in distinct):
-            raise DataError("y is mixed: it has whole numbers, and floats that 64 bits cannot hold as such. Use texts.")
+            raise DataError(
+                "is mixed: it has whole numbers, and floats that 64 bits cannot hold as such. Use texts.", at=Place("y")
+            )
         distinct = set(map(int, distinct))
     if dtype == np.longdouble:  # which JSON has no place for
         dtype = np.dtype(np.float64)

@@ -125,7 +125,9 @@ def _of_sequences(y: Any) -> NumberTargets:
                 )
         array = np.array(rows, dtype=np.float64) if rows else np.zeros(0)
     if array.ndim > 2:
-        raise DataError(f"y has shape {list(array.shape)}. Give numbers [sequences] or [sequences, outputs].")
+        raise DataError(
+            f"has shape {list(array.shape)}. Give numbers [sequences] or [sequences, outputs].", at=Place("y")
+        )
     flat = array.ndim == 1
     table = array[:, None] if flat else array
     _check_finite(table, lambda row: Place(sequence=row))

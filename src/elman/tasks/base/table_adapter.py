@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 
-from elman.errors import DataError, OptionError
+from elman.errors import DataError, OptionError, Place
 from elman.features import Category, Columns
 from elman.features.containers import few
 from elman.features.references import are_sound_names
@@ -23,7 +23,6 @@ from elman.tasks.base.table_columns import (
     is_csv,
     names_in,
     paths_beside,
-    told,
     typed,
     written,
 )
@@ -113,7 +112,8 @@ def parse_line(feature: Any, line: str, number: int) -> Any:
     try:
         return [float(part) for part in line.replace(",", " ").split()]
     except ValueError:
-        raise DataError(f"line {number} of standard input: {line[:40]!r} is not numbers. Write 0.5 1.5") from None
+        at = Place(file="standard input", line=number)
+        raise DataError(f": {line[:40]!r} is not numbers. Write 0.5 1.5", at=at) from None
 
 
 def _sound(line: str) -> Any:
@@ -230,24 +230,27 @@ class RowAdapter(ABC):
         frame = typed(table, names, self.model.features) if several else table.frame.select(names)
         if not several and self.hears(frame[names[0]]):
             frame = frame.with_columns(paths_beside(table, names[0]))
-        told(lambda: self.model.fit(frame, y, out=out, resume=resume), table)
+        with table.located():
+            self.model.fit(frame, y, out=out, resume=resume)
 
     def answer_table(self, table: Table, input: str | None, target: Sequence[str]) -> pl.DataFrame:
         """The table with the answers as further columns."""
         import polars as pl
 
         X = self.rows_of(table, input)
-        columns = told(lambda: self.answer_columns(X, target), table)
+        with table.located():
+            columns = self.answer_columns(X, target)
         added = pl.DataFrame([self.answer_type(table, pl.Series(name, values)) for name, values in columns.items()])
         if clash := [name for name in added.columns if name in table.frame.columns]:
-            raise DataError(f"{table.path.name} already has a column {clash[0]!r}. Rename it or leave it out.")
+            raise DataError(f"already has a column {clash[0]!r}. Rename it or leave it out.", at=table.place())
         return table.frame.hstack(added)
 
     def score_table(self, table: Table, input: str | None, target: Sequence[str], model: str) -> Scored:
         """The scores of the answers for all rows."""
         X = self.rows_of(table, input)
         truth = {name: self.read_targets(table, name, model) for name in target}
-        found = told(lambda: self.model.predict(X), table)
+        with table.located():
+            found = self.model.predict(X)
         answers = found if isinstance(found, dict) else {target[0]: found}
         details, tables = self.report(truth, answers)
         return Scored(table.frame.height, self.score(truth, answers), details, tables)
@@ -264,7 +267,8 @@ class RowAdapter(ABC):
         for others in zip(*(self.baselines(before, name) for name in target), strict=True):
             answers = {}
             for name, other in zip(target, others, strict=True):
-                told(lambda other=other, name=name: other.fit(before, lessons[name]), training)  # type: ignore[misc]
+                with training.located():
+                    other.fit(before, lessons[name])
                 answers[name] = other.predict(now)
             called = ", ".join(dict.fromkeys(other.name for other in others))
             seconds = round(sum(other.seconds for other in others), 3)
@@ -346,7 +350,7 @@ class RowAdapter(ABC):
             raise OptionError(f"--input and --target both name the column {both[0]!r}. Name two.")
         check_names(table, names)
         if not names:
-            raise DataError(f"{table.path.name} has no column beside {', '.join(target)}. There must be one to read.")
+            raise DataError(f"has no column beside {', '.join(target)}. There must be one to read.", at=table.place())
         if len(names) == 1 and not self.model.features:
             check_sequences(table, names[0])
         return names

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from elman.errors import DataError, TrainingError
+from elman.errors import DataError
 from elman.features.containers import nearest
 from elman.io.tables import Table
 from elman.validation.columns import is_missing
@@ -26,7 +25,6 @@ __all__ = [
     "names_in",
     "paths_beside",
     "refuse_gaps",
-    "told",
     "typed",
     "written",
 ]
@@ -40,8 +38,8 @@ def check_names(table: Table, names: Sequence[str]) -> None:
             continue
         near, shown = nearest(name, columns), ", ".join(columns[:20]) + ", ..." * (len(columns) > 20)
         header = is_csv(table) and not near and columns[0] != "column_1"
-        advice = " If its first line is no header, say --no-header." if header else ""
-        raise DataError(f"{table.path.name} has no column {name!r}.{near} Its columns: {shown}.{advice}")
+        advice = " If its first line is no header, set --no-header." if header else ""
+        raise DataError(f"has no column {name!r}.{near} Its columns: {shown}.{advice}", at=table.place())
 
 
 def names_in(table: Table, names: str) -> list[str]:
@@ -55,7 +53,7 @@ def refuse_gaps(table: Table, column: pl.Series, advice: str) -> None:
     """Raises ``DataError`` naming the line if a column has an empty cell."""
     if column.null_count():
         row = int(column.is_null().arg_true()[0])
-        raise DataError(f"{table.where(row)}: {column.name} is missing. {advice}")
+        raise DataError(f"is missing. {advice}", at=table.place(row, column.name))
 
 
 def check_sequences(table: Table, name: str) -> None:
@@ -65,7 +63,7 @@ def check_sequences(table: Table, name: str) -> None:
     check_names(table, [name])
     column = table.frame[name]
     if not isinstance(column.dtype, pl.String | pl.List | pl.Array | pl.Null):
-        raise DataError(f"{table.path.name}: the column {name!r} holds {column.dtype}, neither texts nor lists.")
+        raise DataError(f"holds {column.dtype}, neither texts nor lists.", at=table.place(column=name))
     refuse_gaps(table, column, 'Drop the row, or write "" for an empty text.')
 
 
@@ -83,12 +81,12 @@ def floats_of(table: Table, name: str) -> list[float | None]:
     if column.dtype == pl.Null:
         return [None] * len(column)
     if column.dtype != pl.String:
-        raise DataError(f"{table.path.name}: the column {name!r} holds {column.dtype}, not numbers.")
+        raise DataError(f"holds {column.dtype}, not numbers.", at=table.place(column=name))
     numbers = column.str.strip_chars().cast(pl.Float64, strict=False)
     bad = (numbers.is_null() & column.is_not_null()).arg_true()
     if len(bad):
         row = int(bad[0])
-        raise DataError(f"{table.where(row)}: {name} is {column[row]!r}, where a number was expected.")
+        raise DataError(f"is {column[row]!r}, where a number was expected.", at=table.place(row, name))
     return numbers.to_list()
 
 
@@ -111,20 +109,6 @@ def typed(table: Table, names: Sequence[str], kinds: Mapping[str, str] | None = 
         elif numbers.null_count() == column.null_count() < len(column):
             frame = frame.with_columns(numbers.alias(name))
     return frame
-
-
-def told(work: Callable[[], Any], table: Table) -> Any:
-    """Do the work; a fault in a sequence is named by its place in the file."""
-    try:
-        return work()
-    except (DataError, TrainingError) as error:
-        text = re.sub(r"\b[Xy]: (the label of )?sequence (\d+)", lambda f: table.where(int(f[2])), str(error))
-        if text.startswith(("frame", "X: column")):  # of a long table
-            text = re.sub(r"\brows (\d+) and (\d+)", r"row \1 and row \2", text.removeprefix("frame: "))
-            text = re.sub(r"\brow (\d+)", lambda f: table.where(int(f[1])), text)
-            text = re.sub(r"^frame\b", table.path.name, text)
-        text = re.sub(r"\bsequence (\d+)", lambda found: f"{found[0]} ({table.where(int(found[1]))})", text)
-        raise type(error)(text) from error
 
 
 def is_csv(table: Table) -> bool:
@@ -167,7 +151,7 @@ def labels_of(table: Table, name: str) -> list[Any]:
     column = table.frame[name]
     if column.dtype.is_nested() or column.dtype.is_temporal():
         what = f"holds {column.dtype}. A label is a word or a number."
-        raise DataError(f"{table.path.name}: the column {name!r} {what}")
+        raise DataError(what, at=table.place(column=name))
     return column.to_list()
 
 
@@ -183,5 +167,5 @@ def among(labels: list[Any], known: Sequence[Any], table: Table, name: str, mode
     for row, label in enumerate(labels):
         if label is not None and (type(label), label) not in classes:
             shown = ", ".join(map(repr, known[:8])) + (f" and {len(known) - 8} more" if len(known) > 8 else "")
-            raise DataError(f"{table.where(row)}: {name} is {label!r}, which {model} never learnt. It knows {shown}.")
+            raise DataError(f"is {label!r}, which {model} never learnt. It knows {shown}.", at=table.place(row, name))
     return labels

@@ -100,7 +100,7 @@ class LabelTarget:
         if fitted:
             return self._places(labels, known, sequences)
         if not known.any():
-            raise DataError("y holds no label at all: nothing to learn from.")
+            raise DataError("holds no label at all: nothing to learn from.", at=Place("y"))
         some = labels[int(np.flatnonzero(known)[0])]
         filled = [label if here else some for label, here in zip(labels, known.tolist(), strict=True)]
         self.classes, codes = coded_labels(filled, sequences)
@@ -190,10 +190,12 @@ class NumberTarget:
         """The numbers; see `Target`."""
         found = number_targets(column, sequences)
         if not found.flat:
-            raise DataError(f"y has {found.outputs} numbers a sequence. Give one, and a name of its own to each.")
+            raise DataError(
+                f"has {found.outputs} numbers a sequence. Give one, and a name of its own to each.", at=Place("y")
+            )
         values = found.values[:, 0]
         if not fitted and np.isnan(values).all():
-            raise DataError("y holds no number at all: nothing to learn from.")
+            raise DataError("holds no number at all: nothing to learn from.", at=Place("y"))
         return values
 
     def fit(self, truth: _Floats) -> None:

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from elman.errors import DataError, OptionError, Place, Wording
+from elman.errors import DataError, MessagePart, OptionError, Place, Wording, option
 from elman.ops.state import mapped
 from elman.ragged import Ragged
 from elman.tasks.base.finite import finite
@@ -78,10 +78,10 @@ class Answers(Task):
         return Readings.of(panel, self.shape_, self.covariates_, self.grid_, self.longest_, self._reach, later)
 
     @property
-    def _above_zero(self) -> str:
+    def _above_zero(self) -> tuple[MessagePart, ...]:
         """Why a value that is not above 0 is refused, and what to do; empty where it is not."""
-        advice = "but the model learnt from logarithms, which only values above 0 have. Fit it anew with log=False"
-        return advice if self.shape_.log else ""
+        advice = "but the model learnt from logarithms, which only values above 0 have. Fit it anew with "
+        return (advice, option("log", False)) if self.shape_.log else ()
 
     @property
     def _quantiles(self) -> list[float]:

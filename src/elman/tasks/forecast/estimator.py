@@ -215,7 +215,7 @@ class Forecaster(Measured, Stored):
     def _fit(self, frame: Any, out: str | os.PathLike[str] | None, resume: bool) -> Self:
         checkpoint = self._check_run(out, resume)
         freq = None if self.freq is None else parse(self.freq)
-        above = "but log = True needs values above 0. Leave log at None" if self.log else ""
+        above = ("but log = True needs values above 0. Leave log at None",) if self.log else ()
         panel, grid, style = read(frame, self.columns, freq=freq, sort=self.sort, whole=True, positive=above)
         panel = trimmed(panel, target=self.target)
         self._check_lengths(panel)

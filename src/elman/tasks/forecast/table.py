@@ -8,9 +8,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, final
 from elman.errors import DataError, OptionError, Place
 from elman.io.tables import Table
 from elman.tasks.base.table_adapter import Scored
-from elman.tasks.base.table_columns import (
-    told,
-)
 from elman.tasks.forecast.estimator import Forecaster
 from elman.training.progress import note
 
@@ -39,7 +36,8 @@ class ForecastTable:
 
     def fit_table(self, table: Table, target: Sequence[str], *, out: str, resume: bool) -> None:
         """Learns all series of a long table."""
-        told(lambda: self.model.fit(self._typed(table), out=out, resume=resume), table)
+        with table.located():
+            self.model.fit(self._typed(table), out=out, resume=resume)
 
     def fit_result(self, rows: int) -> dict[str, Any]:
         """How many series and steps, and how far they are apart."""
@@ -54,8 +52,8 @@ class ForecastTable:
 
     def answer_table(self, table: Table, input: str | None, target: Sequence[str]) -> pl.DataFrame:
         """The next values after the end of each series of the table."""
-        given = told(lambda: self._history_and_future(self._typed(table)), table)
-        made: pl.DataFrame = told(lambda: self.model.predict(**given), table)
+        with table.located():
+            made: pl.DataFrame = self.model.predict(**self._history_and_future(self._typed(table)))
         return made
 
     def score_table(
@@ -72,8 +70,9 @@ class ForecastTable:
         Of one horizon, or of so many `windows` that begin `step` apart; what was scored is said beside.
         """
         frame = self._typed(table)
-        scores = told(lambda: self.model.evaluate(frame, windows=windows, step=step), table)
-        seen = told(lambda: self.model.scored(frame, windows, step), table)
+        with table.located():
+            scores = self.model.evaluate(frame, windows=windows, step=step)
+            seen = self.model.scored(frame, windows, step)
         each = f", {seen['windows']:,} windows" if seen["windows"] > 1 else ""
         said = f"{seen['values']:,} values of {seen['series']:,} series{each}, from {seen['from']} to {seen['to']}"
         if left := seen["rows_not_scored"]:
@@ -115,10 +114,8 @@ class ForecastTable:
             note(f"Theta sees the kept ends of the series only. {error}")
             history = None
         try:
-            return [
-                naive,
-                {"name": "Theta", **told(lambda: self.model.evaluate_theta(frame, history, windows, step), table)},
-            ]
+            with table.located():
+                return [naive, {"name": "Theta", **self.model.evaluate_theta(frame, history, windows, step)}]
         except OptionError as error:
             note(f"Theta is left out: {error}")
             return [naive]

@@ -12,7 +12,6 @@ from elman.tasks.base.table_adapter import Scored, parse_line
 from elman.tasks.base.table_columns import (
     check_names,
     refuse_gaps,
-    told,
 )
 from elman.tasks.generate.estimator import Generator
 
@@ -42,7 +41,8 @@ class GenerateTable:
         """Learns the texts of a column."""
         name = self._named(table, self.model.input)
         texts = self._texts(table, name)
-        told(lambda: self.model.fit({name: texts}, out=out, resume=resume), table)
+        with table.located():
+            self.model.fit({name: texts}, out=out, resume=resume)
 
     def fit_result(self, rows: int) -> dict[str, Any]:
         """How many documents there were, and what a step is."""
@@ -57,12 +57,14 @@ class GenerateTable:
         import polars as pl
 
         texts = self._texts(table, self._named(table, input or self._learnt_column()))
-        return table.frame.with_columns(pl.Series("nats", told(lambda: self.model.nats(texts), table)))
+        with table.located():
+            return table.frame.with_columns(pl.Series("nats", self.model.nats(texts)))
 
     def score_table(self, table: Table, input: str | None, target: Sequence[str], model: str) -> Scored:
         """The surprise at the texts of a table."""
         texts = self._texts(table, self._named(table, input or self._learnt_column()))
-        return Scored(len(texts), told(lambda: self.model.evaluate(texts), table), {}, [])
+        with table.located():
+            return Scored(len(texts), self.model.evaluate(texts), {}, [])
 
     def score_baselines(
         self, known: Callable[[], Table], table: Table, target: Sequence[str], model: str

@@ -20,7 +20,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from elman.errors import DataError, OptionError, Problem, within
+from elman.errors import DataError, OptionError, Place, Problem, within
 from elman.features.containers import by_name, column_named
 from elman.interpret.attribution import Question, parts_of
 from elman.interpret.diagnose import Probe
@@ -238,7 +238,9 @@ class Multitask(ColumnTask):
         self._check_fitted()
         column, named = self._column_and_targets(X, y, fitted=True)
         if set(named) != set(self.targets_):
-            raise DataError(f"y has the targets {', '.join(named)}, but {', '.join(self.targets_)} were learnt.")
+            raise DataError(
+                f"has the targets {', '.join(named)}, but {', '.join(self.targets_)} were learnt.", at=Place("y")
+            )
         return column, _read(self.targets_, named, count(column), fitted=True)
 
     # ---- answering

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from sklearn.base import RegressorMixin
 from torch import Tensor
 
-from elman.errors import DataError, OptionError, Problem
+from elman.errors import DataError, OptionError, Place, Problem
 from elman.evaluation import metrics
 from elman.features.missing_values import center_and_spread
 from elman.features.multi_input import Bundle, cut, groups_of
@@ -112,7 +112,7 @@ class Regressor(RegressorMixin, Pretrains):
         check_table(column)
         known = np.flatnonzero(targets.known())
         if not len(known):
-            raise DataError("y holds no number at all: nothing to learn from.")
+            raise DataError("holds no number at all: nothing to learn from.", at=Place("y"))
         rest = known[held_out(None, len(known), self.validation, self._seed)]
         training = np.setdiff1d(known, rest)
         feature = self._feature(column)
@@ -238,11 +238,11 @@ class Regressor(RegressorMixin, Pretrains):
         if not len(truth) or not truth.known().any():
             raise DataError("there is no number to score against. Give at least one.")
         if truth.outputs != self.outputs_:
-            raise DataError(f"y has {truth.outputs} numbers each, but {self.outputs_} were learnt.")
+            raise DataError(f"has {truth.outputs} numbers each, but {self.outputs_} were learnt.", at=Place("y"))
         if self.names_ is None or truth.names is None or truth.names == self.names_:
             return column, truth
         if set(truth.names) != set(self.names_):
-            raise DataError(f"y has the names {truth.names}, but {self.names_} were learnt.")
+            raise DataError(f"has the names {truth.names}, but {self.names_} were learnt.", at=Place("y"))
         places = [truth.names.index(name) for name in self.names_]
         return column, replace(truth, values=truth.values[:, places], names=self.names_)
 

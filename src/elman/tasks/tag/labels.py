@@ -84,7 +84,7 @@ def tag_classes(labels: Sequence[Sequence[Any]]) -> NDArray[Any]:
     classes = classes_of(list(chain.from_iterable(labels)), place)
     if len(classes) < 2:
         only = f"only the label {shown(classes.tolist()[0])}" if len(classes) else "no labels at all"
-        raise DataError(f"y has {only}. A tagger needs at least two to tell apart.")
+        raise DataError(f"has {only}. A tagger needs at least two to tell apart.", at=Place("y"))
     return classes
 
 

@@ -43,7 +43,9 @@ def transcripts_of(y: Any, sequences: int) -> list[Transcript]:
     kinds = {type(one) for one in made}
     if len(kinds) > 1:
         other = next(i for i, one in enumerate(made) if type(one) is not type(made[0]))
-        raise DataError(f"y is mixed: sequence 0 is {seen(found[0])}, sequence {other} is {seen(found[other])}.")
+        raise DataError(
+            f"is mixed: sequence 0 is {seen(found[0])}, sequence {other} is {seen(found[other])}.", at=Place("y")
+        )
     return made
 
 
@@ -89,7 +91,7 @@ class Script:
         kind = "lists" if transcripts and isinstance(transcripts[0], list) else spelling
         distinct = {symbol for one in transcripts for symbol in _symbols(one, kind)}
         if not distinct:
-            raise DataError("y holds empty transcripts only: nothing is said that could be learnt.")
+            raise DataError("holds empty transcripts only: nothing is said that could be learnt.", at=Place("y"))
         return cls(sorted(distinct), kind)
 
     @property

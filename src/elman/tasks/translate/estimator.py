@@ -23,7 +23,7 @@ from torch import Tensor
 
 from elman.cells.compatibility import reads_symbols
 from elman.decoding.beam_search import beam_search, check_beam
-from elman.errors import DataError, OptionError, Problem
+from elman.errors import DataError, OptionError, Place, Problem
 from elman.features import Feature
 from elman.features.containers import by_name, column_named, column_of, few, name_of, nearest
 from elman.features.lists import listed
@@ -384,7 +384,7 @@ class Translator(Task):
         if named is None:
             target = name_of(y)
         elif columns is None:
-            raise DataError(f"y is one text, {shown(y)}. Give a list with a target for each source.")
+            raise DataError(f"is one text, {shown(y)}. Give a list with a target for each source.", at=Place("y"))
         elif named not in columns:
             raise DataError(f"y = {y!r} is no column of X, which has {few(list(columns))}.{nearest(named, columns)}")
         else:

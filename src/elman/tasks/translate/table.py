@@ -11,7 +11,6 @@ from elman.tasks.base.table_adapter import Scored, parse_line
 from elman.tasks.base.table_columns import (
     check_names,
     refuse_gaps,
-    told,
 )
 from elman.tasks.translate.estimator import Translator
 from elman.tasks.translate.ibm_model1 import WordTable
@@ -42,7 +41,8 @@ class TranslateTable:
         (name,) = self._one(target)
         source = self._named(table, self.model.input, name)
         X, y = self._texts(table, source), self._texts(table, name)
-        told(lambda: self.model.fit({source: X, name: y}, name, out=out, resume=resume), table)
+        with table.located():
+            self.model.fit({source: X, name: y}, name, out=out, resume=resume)
 
     def fit_result(self, rows: int) -> dict[str, Any]:
         """How many pairs there were, and what a step is on either side."""
@@ -59,13 +59,15 @@ class TranslateTable:
         X = self._texts(table, self._source(table, input, target))
         name = f"predicted_{target[0]}"
         if name in table.frame.columns:
-            raise DataError(f"{table.path.name} already has a column {name!r}. Rename it or leave it out.")
-        return table.frame.with_columns(pl.Series(name, told(lambda: self.model.predict(X), table)))
+            raise DataError(f"already has a column {name!r}. Rename it or leave it out.", at=table.place())
+        with table.located():
+            return table.frame.with_columns(pl.Series(name, self.model.predict(X)))
 
     def score_table(self, table: Table, input: str | None, target: Sequence[str], model: str) -> Scored:
         """BLEU, chrF and the share of answers that are right throughout."""
         X, y = self._pairs(table, input, target)
-        return Scored(len(X), told(lambda: self.model.evaluate(X, y), table), {}, [])
+        with table.located():
+            return Scored(len(X), self.model.evaluate(X, y), {}, [])
 
     def score_baselines(
         self, known: Callable[[], Table], table: Table, target: Sequence[str], model: str

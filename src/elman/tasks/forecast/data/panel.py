@@ -18,7 +18,7 @@ import narwhals as nw
 import numpy as np
 from numpy.typing import NDArray
 
-from elman.errors import DataError, Place, option
+from elman.errors import DataError, MessagePart, Place, option
 from elman.features.base import check_pairs
 from elman.tasks.forecast.data.stamps import Style, library_of, read_stamps, refuse_disguise, type_of
 from elman.tasks.forecast.data.time_grid import OFF, Grid
@@ -128,7 +128,7 @@ def read(
     target: bool = True,
     name: str = "frame",
     whole: bool = False,
-    positive: str = "",
+    positive: tuple[MessagePart, ...] = (),
 ) -> Series:
     """The series of a long frame, the grid that their time stamps stand on, and what the frame looks like.
 
@@ -375,13 +375,21 @@ def _finite(values: NDArray[np.float64], column: str, name: str) -> NDArray[np.f
 
 
 def _check_positive(
-    values: NDArray[np.float64], order: _Array, codes: _Array, ids: list[Any], column: str, name: str, why: str
+    values: NDArray[np.float64],
+    order: _Array,
+    codes: _Array,
+    ids: list[Any],
+    column: str,
+    name: str,
+    why: tuple[MessagePart, ...],
 ) -> None:
     low = np.flatnonzero(values <= 0)
     if why and len(low):
         row, series = order[low[0]], ids[codes[low[0]]]
         raise DataError(
-            f"(series {series!r}) is {values[low[0]]:g}, {why} ({len(low)} such rows).",
+            f"(series {series!r}) is {values[low[0]]:g}, ",
+            *why,
+            f" ({len(low)} such rows).",
             at=Place(name, column=column, row=row),
         )
 
