@@ -101,9 +101,9 @@ def _rewritten(source: Path) -> Iterator[str]:
         if not OURS & {node.id for node in ast.walk(handler.type or handler) if isinstance(node, ast.Name)}:
             continue
         for call in ast.walk(handler):
-            if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr in CHANGES:
-                if handler.name in {node.id for node in ast.walk(call) if isinstance(node, ast.Name)}:
-                    yield f"{source}:{call.lineno} rewrites a message. Give its parts, or its Place, and compose anew."
+            method = call.func.attr if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) else ""
+            if method in CHANGES and handler.name in {n.id for n in ast.walk(call) if isinstance(n, ast.Name)}:
+                yield f"{source} rewrites a message by {method}. Give its parts, or its Place, and compose anew."
 
 
 OURS = {*BUILTINS, "ElmanError"}

@@ -167,7 +167,7 @@ def test_columns_that_are_faulty() -> None:
         (frame.astype(object).assign(b=[1.0] * 7 + ["x"]), "column 'b', row 7 is a text, 'x'"),
         (frame.assign(b=pd.Timestamp("2024-01-01")), "column 'b' of the frame holds a Timestamp"),
         (frame.assign(b=1j), "Complex data not supported: X: column 'b'"),
-        ({**FRAMES["table"], "b": [1.0]}, "the column 'b' has 1 rows, 'a' has 8"),
+        ({**FRAMES["table"], "b": [1.0]}, "column 'b' has 1 rows, 'a' has 8"),
     ):
         with pytest.raises(DataError, match=message):
             model.predict(bad)

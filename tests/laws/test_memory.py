@@ -81,7 +81,7 @@ def test_another_word_is_refused() -> None:
     with pytest.raises(OptionError, match="memory must be one of save, recompute, got 'forget'"):
         LSTM(3, 4, memory="forget")
     problems = Classifier(memory="recomputed").problems()
-    assert [str(problem) for problem in problems] == [
+    assert list(map(str, problems)) == [
         "memory = 'recomputed' must be one of save, recompute (did you mean 'recompute'?)"
     ]
 

@@ -12,8 +12,8 @@ def reads_symbols(options: Any) -> list[Problem]:
     """A sentence unless the cell reads vectors of any numbers, as symbols have; for tasks that read nothing else.
 
     >>> from types import SimpleNamespace
-    >>> reads_symbols(SimpleNamespace(cell="conv_lstm"))
-    ["cell = 'conv_lstm' reads no symbols but images; take lstm, gru, rnn, min_gru ..."]
+    >>> print(*reads_symbols(SimpleNamespace(cell="conv_lstm")))
+    cell = 'conv_lstm' reads no symbols but images; take lstm, gru, rnn, min_gru ...
     """
     cell = CELLS.get(options.cell) if isinstance(options.cell, str) else None
     if cell is None or cell.reads == "vectors":

@@ -46,8 +46,9 @@ class Found(NamedTuple):
 def check_beam(beam: Any, penalty: Any) -> list[Problem]:
     """What is wrong with the width of a beam and with the length penalty, as sentences without a full stop.
 
-    >>> check_beam(0, -1.0)
-    ['beam = 0 must be a whole number of at least 1', 'length_penalty = -1.0 must be a number of at least 0']
+    >>> print(*check_beam(0, -1.0), sep="\\n")
+    beam = 0 must be a whole number of at least 1
+    length_penalty = -1.0 must be a number of at least 0
     """
     found = []
     if isinstance(beam, bool) or not isinstance(beam, int | np.integer) or beam < 1:

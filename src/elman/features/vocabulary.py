@@ -15,8 +15,8 @@ __all__ = ["least_count", "vocabulary_problems", "warn_if_unknown"]
 def vocabulary_problems(max_words: Any, min_count: Any) -> list[Problem]:
     """What is wrong with the two limits of a vocabulary, as sentences without a full stop.
 
-    >>> vocabulary_problems(0, None)
-    ['max_words = 0 must be a whole number of at least 1']
+    >>> print(*vocabulary_problems(0, None))
+    max_words = 0 must be a whole number of at least 1
     """
     problems = []
     if not is_whole(max_words):

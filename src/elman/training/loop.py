@@ -64,8 +64,9 @@ class Training:
 
     >>> Training(epochs=3).problems()
     []
-    >>> Training(clip=-1.0, seed=0.5).problems()
-    ['clip = -1.0 must be a number of at least 0', 'seed = 0.5 must be a whole number from 0 to 2**63 - 1, or None']
+    >>> print(*Training(clip=-1.0, seed=0.5).problems(), sep="\\n")
+    clip = -1.0 must be a number of at least 0
+    seed = 0.5 must be a whole number from 0 to 2**63 - 1, or None
     """
 
     epochs: int = 10  # passes over the sequences, at most; 0 leaves the model as it was built

@@ -21,8 +21,8 @@ def whole(options: object, name: str, least: int = 1, most: int = LARGEST) -> li
     """A sentence unless an option is a whole number from `least` to `most`.
 
     >>> from types import SimpleNamespace
-    >>> whole(SimpleNamespace(layers=0), "layers")
-    ['layers = 0 must be a whole number of at least 1']
+    >>> print(*whole(SimpleNamespace(layers=0), "layers"))
+    layers = 0 must be a whole number of at least 1
     """
     value = getattr(options, name)
     if is_whole(value, least, most):
@@ -36,8 +36,8 @@ def widths(options: object, name: str) -> list[Problem]:
     """A sentence unless an option is the width of a layer, or lists one for each of up to 1000 layers.
 
     >>> from types import SimpleNamespace
-    >>> widths(SimpleNamespace(hidden=[4, 0]), "hidden")
-    ['hidden = [4, 0] must be a whole number of at least 1, or one for each layer']
+    >>> print(*widths(SimpleNamespace(hidden=[4, 0]), "hidden"))
+    hidden = [4, 0] must be a whole number of at least 1, or one for each layer
     """
     value = getattr(options, name)
     listed = value if isinstance(value, list | tuple | np.ndarray) and np.ndim(value) == 1 else [value]
@@ -53,8 +53,8 @@ def share(options: object, name: str) -> list[Problem]:
     """A sentence unless an option is a number of at least 0 and below 1.
 
     >>> from types import SimpleNamespace
-    >>> share(SimpleNamespace(dropout=1), "dropout")
-    ['dropout = 1 must be a number of at least 0 and below 1']
+    >>> print(*share(SimpleNamespace(dropout=1), "dropout"))
+    dropout = 1 must be a number of at least 0 and below 1
     """
     value = getattr(options, name)
     good = is_number(value, 0, 1) and value < 1
@@ -65,8 +65,8 @@ def choice(options: object, name: str, choices: tuple[str, ...]) -> list[Problem
     """A sentence unless an option is one of some words.
 
     >>> from types import SimpleNamespace
-    >>> choice(SimpleNamespace(cell="gruu"), "cell", ("gru", "lstm"))
-    ["cell = 'gruu' must be one of gru, lstm (did you mean 'gru'?)"]
+    >>> print(*choice(SimpleNamespace(cell="gruu"), "cell", ("gru", "lstm")))
+    cell = 'gruu' must be one of gru, lstm (did you mean 'gru'?)
     """
     value = getattr(options, name)
     if isinstance(value, str) and value in choices:

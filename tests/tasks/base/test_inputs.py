@@ -93,7 +93,7 @@ def test_a_table_of_numbers_stays_one_step_a_column() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"features": {"ward": "colour"}}, r"features\['ward'\] = 'colour' must be one of text, tokens"),
+        ({"features": {"ward": "colour"}}, r"features = {'ward': 'colour'} must be one of text, tokens"),
         ({"features": "text"}, "features = 'text' must be a dict"),
         ({"features": {3: "text"}}, "must be a dict from the name"),
         ({"input": []}, "input = .* must be the name of a column, a list"),

@@ -276,7 +276,7 @@ def test_wrong_options(frame: pl.DataFrame) -> None:
     options |= {"experts": None, "window": 10**12, "members": 10**9, "layers": 10**9}
     with pytest.raises(OptionError) as caught:
         Forecaster(**options).fit(frame)  # type: ignore[arg-type]
-    for said in ("horizon = 0", "season = -1", "levels = (0,)", "'blue'", "'y' is named twice", "bidirectional"):
+    for said in ("horizon = 0", "season = -1", "levels = (0,)", "'blue'", "names 'y' again", "bidirectional"):
         assert said in str(caught.value)
     for said in (
         "experts = None",

@@ -167,7 +167,7 @@ def test_faults_name_the_column(X: str, y: Any, options: dict[str, Any], message
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"targets": {"mood": "word"}}, r"targets\['mood'\] = 'word' must be one of label, number"),
+        ({"targets": {"mood": "word"}}, r"targets = {'mood': 'word'} must be one of label, number"),
         ({"targets": "label"}, "targets = 'label' must be a dict"),
         ({"weights": {"mood": -1}}, "weights = .* must hold numbers of at least 0"),
         ({"weights": 2}, "weights = 2 must be a dict"),

@@ -164,7 +164,9 @@ def test_refused_data(X: Any, y: Any, message: str) -> None:
 def test_refused_options(tagger: Tagger) -> None:
     with pytest.raises(OptionError, match=r"characters = -1.*chain = 'yes'"):
         Tagger(characters=-1, chain="yes").fit(WORDS, LABELS)  # type: ignore[arg-type]
-    with pytest.raises(OptionError, match=r"feature = 'text': labels belong to steps.*stride = 2 must be 1"):
+    with pytest.raises(
+        OptionError, match=r"feature = 'text' has no meaning: labels belong to steps.*stride = 2 must be 1"
+    ):
         Tagger(feature="text", stride=2).fit(WORDS, LABELS)
     for texts in (["a text"], WORDS[1]):
         with pytest.raises(DataError, match=r"is a text, .* but words are read"):

@@ -170,7 +170,9 @@ class Forecaster(Measured, Stored):
             one = isinstance(value, str | list | tuple)
             if not one or not all(isinstance(part, str) for part in names_of(value)):
                 found.append(Problem(name, shown(value), "must be names of columns: a text, or a list of texts"))
-        if not found and (twice := [name for name in dict.fromkeys(names) if names.count(name) > 1]):
+        if all(isinstance(name, str) for name in names) and (
+            twice := [name for name in dict.fromkeys(names) if names.count(name) > 1]
+        ):
             own = next(key for key in _COLUMNS[::-1] if twice[0] in names_of(getattr(self, key)))
             what = f"names {twice[0]!r} again, which stands once among id, time, target, past, future and static"
             found.append(Problem(own, shown(getattr(self, own)), what))
