@@ -283,7 +283,7 @@ def test_what_looks_ahead_does_not_stream(given: dict[str, Any]) -> None:
             {"outliers": "drop", "outlier_limit": 0},
             "outliers = 'drop' must be one of keep, clip, missing; outlier_limit",
         ),
-        ({"every": 1.0}, "every and sort need times"),
+        ({"every": 1.0}, "times = None must be .* for every and sort"),
         ({"times": 0, "every": -1.0}, "every = -1.0"),
         ({"times": 0.5}, "times = 0.5"),
         ({"sort": 1}, "sort = 1"),

@@ -111,13 +111,13 @@ class ForecastTable:
         try:
             history = self._typed(known())
         except (DataError, OptionError) as error:
-            note(f"Theta sees the kept ends of the series only. {error}")
+            note(f"Theta sees the kept ends of the series only. {error.shell}")
             history = None
         try:
             with table.located():
                 return [naive, {"name": "Theta", **self.model.evaluate_theta(frame, history, windows, step)}]
         except OptionError as error:
-            note(f"Theta is left out: {error}")
+            note(f"Theta is left out: {error.shell}")
             return [naive]
 
     def _typed(self, table: Table) -> pl.DataFrame:
