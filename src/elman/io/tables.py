@@ -23,7 +23,7 @@ from typing import Any, NoReturn
 import numpy as np
 import polars as pl
 
-from elman.errors import DataError, MessagePart, OptionError, Place, option, placed
+from elman.errors import DataError, MessagePart, OptionError, Place, Wording, placed
 from elman.io.atomic_write import write_file
 from elman.io.conll import answered_conll, read_conll
 from elman.ops.forks import refuse_without_threads
@@ -363,7 +363,7 @@ def _text(data: bytes, path: Path) -> bytes:
         at = error.start - (data.rfind(b"\n", 0, error.start) + 1)
         raise DataError(
             f": byte {at + 1} of the line, 0x{data[error.start]:02x}, is not UTF-8. Save the file as UTF-8.",
-            at=Place(file=path.name, line=line),
+            at=_at(path, line),
         ) from None
     if not data.strip(b"\n"):
         raise DataError(f"{path.name} is empty.")
@@ -398,15 +398,18 @@ def _chosen(frame: pl.DataFrame, columns: Sequence[str] | None, path: Path, head
     return frame if columns is None else frame.select(list(dict.fromkeys(columns)))
 
 
+def _at(path: Path, line: int) -> Place:
+    return Place(file=path.name, line=line)
+
+
 def _no_column(column: str, names: Sequence[str], path: Path, header: bool) -> NoReturn:
     listed = ", ".join(name if len(name) <= 40 else name[:37] + "..." for name in names[:20])
     listed += ", ..." if len(names) > 20 else ""
     near = _nearest(column, names)
     separated = _kind(path)[0] in _SEPARATORS
     headless = header and separated and not near
-    advice: list[MessagePart] = (
-        [" If its first line is no header, set ", option("header", False), "."] if headless else []
-    )
+    other = Wording("read it with header=False", "write the names of the columns there")
+    advice: list[MessagePart] = [" If its first line is no header, ", other, "."] if headless else []
     raise DataError(f"has no column {column!r}.{near} Its columns: {listed}.", *advice, at=Place(file=path.name))
 
 
@@ -471,7 +474,7 @@ def _cells(record: str, separator: str, line: int, path: Path) -> list[str]:
     except csv.Error as error:
         raise DataError(
             f": {_first_line(error)}. A cell with a carriage return in it stands in quotation marks.",
-            at=Place(file=path.name, line=line),
+            at=_at(path, line),
         ) from None
 
 
@@ -538,11 +541,11 @@ def _names(cells: Sequence[str], line: int, path: Path, header: bool) -> list[st
         raise DataError(
             f": the header {shown(names[0])} is one cell. Write commas instead of "
             "semicolons, and points instead of decimal commas.",
-            at=Place(file=path.name, line=line),
+            at=_at(path, line),
         )
     if len(set(names)) < len(names):
         twice = next(name for name, times in Counter(names).items() if times > 1)
-        raise DataError(f": the column {twice!r} stands there twice. Rename one.", at=Place(file=path.name, line=line))
+        raise DataError(f": the column {twice!r} stands there twice. Rename one.", at=_at(path, line))
     return names
 
 
@@ -553,7 +556,7 @@ def _ragged(line: int, fields: int, names: Sequence[str], path: Path, kind: str,
         "csv": "A cell with a comma in it stands in quotation marks.",
         "tsv": "A cell cannot hold a tab or a line break.",
     }[kind]
-    raise DataError(f": {many}, but {what} has {len(names)}. {advice}", at=Place(file=path.name, line=line))
+    raise DataError(f": {many}, but {what} has {len(names)}. {advice}", at=_at(path, line))
 
 
 def _read_slowly(data: bytes, path: Path, header: bool) -> tuple[pl.DataFrame, _Array]:
@@ -587,9 +590,7 @@ def _python_rows(data: bytes, path: Path) -> Iterator[tuple[int, list[str]]]:
             if "end of data" in str(error)
             else "quotation marks: " + str(error)
         )
-        raise DataError(
-            f": {why}. Within a quoted cell write a quotation mark twice.", at=Place(file=path.name, line=line)
-        ) from None
+        raise DataError(f": {why}. Within a quoted cell write a quotation mark twice.", at=_at(path, line)) from None
     finally:
         csv.field_size_limit(limit)
 
@@ -634,7 +635,7 @@ def _check_exact(name: str, values: Sequence[Any], lines: Sequence[int], path: P
             raise DataError(
                 f": {name} holds {shown(large)}, which would be rounded, since numbers with "
                 "a point stand under this name too. Write it as text, or all of them as whole numbers.",
-                at=Place(file=path.name, line=line),
+                at=_at(path, line),
             )
 
 
@@ -653,22 +654,19 @@ def _object(raw: bytes, line: int, path: Path) -> dict[str, Any]:
         row = json.loads(raw, parse_constant=_no_constant, object_pairs_hook=_unique)
         json.dumps(row, ensure_ascii=False).encode("utf-8")
     except json.JSONDecodeError as error:
-        raise DataError(f": {error.msg} at character {error.colno}.", at=Place(file=path.name, line=line)) from None
+        raise DataError(f": {error.msg} at character {error.colno}.", at=_at(path, line)) from None
     except UnicodeEncodeError:
-        raise DataError(": holds one half of a surrogate pair.", at=Place(file=path.name, line=line)) from None
+        raise DataError(": holds one half of a surrogate pair.", at=_at(path, line)) from None
     except RecursionError:
         _too_deep(line, path)
     except ValueError as error:
-        raise DataError(f": {_first_line(error)}.", at=Place(file=path.name, line=line)) from None
+        raise DataError(f": {_first_line(error)}.", at=_at(path, line)) from None
     if raw.count(b"[") + raw.count(b"{") > _DEPTH and _deeper(row, _DEPTH):
         _too_deep(line, path)
     if not isinstance(row, dict):
-        raise DataError(
-            f": expected an object {{...}}, got {raw[:40].decode(errors='replace')}.",
-            at=Place(file=path.name, line=line),
-        )
+        raise DataError(f": expected an object {{...}}, got {raw[:40].decode(errors='replace')}.", at=_at(path, line))
     if not row:
-        raise DataError(": the object is empty.", at=Place(file=path.name, line=line))
+        raise DataError(": the object is empty.", at=_at(path, line))
     return row
 
 
@@ -690,7 +688,7 @@ def _too_deep(line: int, path: Path) -> NoReturn:
     raise DataError(
         f": lists and objects stand more than {_DEPTH} deep within each other. "
         "Write a table: a value, or a list of values, under each name.",
-        at=Place(file=path.name, line=line),
+        at=_at(path, line),
     )
 
 
@@ -711,13 +709,9 @@ def _check_keys(
     row: dict[str, Any], first: dict[str, Any], columns: Sequence[str] | None, line: int, begin: int, path: Path
 ) -> None:
     if missing := [key for key in first if key not in row]:
-        raise DataError(
-            f": has no {missing[0]!r}, but line {begin} has. Write null for a gap.", at=Place(file=path.name, line=line)
-        )
+        raise DataError(f": has no {missing[0]!r}, but line {begin} has. Write null for a gap.", at=_at(path, line))
     if columns is None and (more := [key for key in row if key not in first]):
-        raise DataError(
-            f": has {more[0]!r}, but line {begin} has not. Write null for a gap.", at=Place(file=path.name, line=line)
-        )
+        raise DataError(f": has {more[0]!r}, but line {begin} has not. Write null for a gap.", at=_at(path, line))
 
 
 def _has_float(value: Any) -> bool:
@@ -760,11 +754,9 @@ def _check_kinds(row: dict[str, Any], kinds: dict[str, tuple[str, int]], line: i
         if known == "a list" and kind.startswith("a list"):  # the lists before were empty
             kinds[key] = (kind, line)
         elif kind == "a mixed list":
-            raise DataError(f": {key} is a list of different kinds of values.", at=Place(file=path.name, line=line))
+            raise DataError(f": {key} is a list of different kinds of values.", at=_at(path, line))
         elif kind != known and not (kind == "a list" and known.startswith("a list")):
-            raise DataError(
-                f": {key} is {kind}, but on line {begin} it is {known}.", at=Place(file=path.name, line=line)
-            )
+            raise DataError(f": {key} is {kind}, but on line {begin} it is {known}.", at=_at(path, line))
 
 
 # ---- writing
