@@ -1,24 +1,38 @@
-// What the compiled core offers. Read this first.
+// The interface of the compiled core. Read this first.
 //
-// Every pointer is row-major. B sequences, N steps of all of them, I inputs, H hidden, P outputs (H without a
-// projection), G gates of the cell (1 for a simple RNN, 4 for LSTM, 3 for GRU). `offsets` [B + 1] says which steps
-// belong to which sequence: first 0, never decreasing, last N (checked at the door, bindings.cc). Nothing here keeps a
-// pointer after it returns, throws, or touches Python. A row of a result depends on its own sequence alone: the order
-// of summation in a row is fixed, so that its bits do not depend on its neighbours or on the number of threads.
+// Every array is row-major. B sequences, N steps of all of them, I inputs, H hidden, P outputs (H without a
+// projection), G gates of the cell (1 for a simple RNN, 4 for LSTM, 3 for GRU). `offsets` [B + 1] delimits the
+// sequences: first 0, never decreasing, last N (checked by bindings.cc). No function here keeps a pointer after it
+// returns, throws, or calls Python. A row of a result depends on its own sequence only: the order of summation within a
+// row is fixed, so its bits depend neither on the other rows nor on the number of threads.
 #pragma once
 
 #include <cstdint>
 
 namespace elman {
 
-enum class Kind : int { rnn_tanh = 0, rnn_relu = 1, lstm = 2, gru = 3 };
+enum class CellKind : int { rnn_tanh, rnn_relu, lstm, gru };
 
-constexpr int gates_of(Kind kind) { return kind == Kind::lstm ? 4 : kind == Kind::gru ? 3 : 1; }
+// What is known of a compiled cell besides its arithmetic (cells.h). Python reads the same table (`cells()`).
+struct CellTraits {
+  const char* name;
+  int gates;            // G: blocks of H rows in weight_ih, weight_hh and the biases
+  int saved_gates;      // blocks of H values that a step keeps for backward; a GRU's fourth is U_n h_{t-1} + b_hh_n
+  bool has_cell_state;  // c_t beside h_t
+};
+constexpr CellTraits cell_traits[] = {
+    // in the order of CellKind
+    {"rnn_tanh", 1, 1, false},
+    {"rnn_relu", 1, 1, false},
+    {"lstm", 4, 4, true},
+    {"gru", 3, 4, false},
+};
+constexpr const CellTraits& traits_of(CellKind kind) { return cell_traits[static_cast<int>(kind)]; }
+constexpr int gates_of(CellKind kind) { return traits_of(kind).gates; }
+constexpr int saved_gates_of(CellKind kind) { return traits_of(kind).saved_gates; }
+constexpr bool has_cell_state(CellKind kind) { return traits_of(kind).has_cell_state; }
 
-// Values a step leaves behind for the way back, as multiples of H: the gates; for GRU also U_n h + c_n.
-constexpr int saved_of(Kind kind) { return kind == Kind::lstm || kind == Kind::gru ? 4 : 1; }
-
-// The steps of a batch. `order` [B] is the order in which sequences are started: longest first keeps every core busy.
+// The steps of a batch. Sequences are started in `order` [B]: the longest first, which keeps every core busy.
 struct RaggedView {
   const int64_t* offsets;
   const int64_t* order;
@@ -32,24 +46,32 @@ struct Bf16 {
   uint16_t bits;
 };
 
-// What may change h and c on their way from one step to the next. Each is null when not wanted.
+// Modifications of h and c between one step and the next. Each is null when not used.
 template <class T>
-struct Extras {
+struct RecurrenceModifiers {
   const T* decay;       // [N, P]  h_{t-1} becomes decay_t h_{t-1}, everywhere
   const T* drop;        // [B, P]  U multiplies drop h_{t-1}: one mask for all steps of a sequence
   const T* keep;        // [N, P]  rows `keep_stride` apart: h_t becomes keep_t h_{t-1} + (1 - keep_t) h_t
   int64_t keep_stride;  //         0: the same row at every step
-  const T* keep_cell;   // [N, H]  rows `keep_cell_stride` apart, likewise for c; LSTM only
+  const T* keep_cell;   // [N, H]  rows `keep_cell_stride` apart, likewise for c_t; cells with a cell state only
   int64_t keep_cell_stride;
 };
 
-// One layer in one direction over whole sequences. T is the type of weights, state and sums, S that of whatever has a
-// row for every step: T itself, or Bf16, which then is also what the products multiply. `reverse` walks every sequence
-// from its last step to its first. With a projection h is [P] = weight_hr [P, H] times what is H wide without one (LSTM
-// only); else P = H. Extras and projections need S = T.
+// One layer in one direction over whole sequences. T is the type of weights, state and sums. S is the type of arrays
+// with a row per step: T, or Bf16, which is then also the type of the operands of the products. `reverse` processes
+// every sequence from its last step to its first. With a projection (cells with a cell state only) h_t [P] is weight_hr
+// [P, H] times the H outputs of the cell; else P = H. Modifiers and projections need S = T.
+//
+// Three arrays carry a step from the input projection to the gradients of the weights:
+//   pre_activations  W x_t + b, which the step adds U h_{t-1} to
+//   gates            the gates after their nonlinearity, which backward needs
+//   d_gates          the gradients of the loss with respect to the pre-activations
+// They may share memory, being used one after the other: backward may get the same pointer as `gates` and `d_gates`.
+//   LSTM i f g o; RNN one block, h_t before any zoneout; GRU r z n q, where q is U_n h_{t-1} + b_hh_n: of `d_gates`,
+//   r z n are the gradients of W x_t + b_ih, and r z q those of U h_{t-1} + b_hh
 template <class T, class S = T>
-struct Forward {
-  Kind kind;
+struct RecurrentForward {
+  CellKind kind;
   bool reverse;
   int threads;
   int64_t inputs, hidden, outputs;  // I, H, P
@@ -64,24 +86,24 @@ struct Forward {
   const T* bias_hh;      // [G * H]      or null
   const T* weight_hr;    // [P, H]       or null: no projection
   const T* h0;           // [B, P]       or null: zeros
-  const T* c0;           // [B, H]       or null: zeros; LSTM only
-  Extras<T> extras;
-  S* y;          // [N, P]       out, overlaps nothing
-  T* h_last;     // [B, P]       out; the initial state where a sequence is empty
-  T* c_last;     // [B, H]       out, LSTM only
-  T* table;      // [R, G * H]   work space for what weight_ih makes of x; null when it fits elsewhere: in `saved`
-                 //   (S = T, no index), or nowhere (S = Bf16, no index), being added up step by step
-  S* saved;      // [N, saved_of(kind) * H]  out: what backward needs; null at inference unless it serves as table
-  T* cells;      // [N, H]       out, LSTM only; null unless `save`
-  bool save;     //
-  bool* failed;  // set when there is no memory for work space
+  const T* c0;           // [B, H]       or null: zeros; cell state only
+  RecurrenceModifiers<T> modifiers;
+  S* y;                // [N, P]       out, overlaps nothing
+  T* h_last;           // [B, P]       out; the initial state where a sequence is empty
+  T* c_last;           // [B, H]       out, cell state only
+  T* pre_activations;  // [R, G * H]   work space, rows `pre_stride` apart. It may be `gates` (S = T, no index); null (S
+  int64_t pre_stride;  //   = Bf16, no index): W x_t is added up within the step
+  S* gates;            // [N, saved_gates_of(kind) * H]  out; null unless `save`
+  T* cell_states;      // [N, H]       out: c_t, cell state only; null unless `save`
+  bool save;           // for backward
+  bool* failed;        // set when work space cannot be allocated
 };
 
-// The way back through the same layer, in two calls: `backward` step by step, `gradient` over all steps at once. The
-// gradient of x is left to `linear`.
+// Backward through the same layer, in two calls: `recurrent_backward` step by step, then `recurrent_weight_gradient`
+// over all steps at once. The gradient of x is d_gates times weight_ih, by `linear`.
 template <class T, class S = T>
-struct Backward {
-  Kind kind;
+struct RecurrentBackward {
+  CellKind kind;
   bool reverse;
   int threads;
   int64_t hidden, outputs;
@@ -89,45 +111,43 @@ struct Backward {
   const T* weight_hh;  // [G * H, P]
   const T* weight_hr;  // [P, H]   or null
   const T* h0;         // [B, P]   or null: zeros
-  const T* c0;         // [B, H]   or null: zeros; LSTM only
-  Extras<T> extras;
-  const S* y;         // [N, P]   from forward
-  const T* cells;     // [N, H]   from forward, LSTM only
-  const S* dy;        // [N, P]   rows `dy_stride` apart, or null: zeros
-  int64_t dy_stride;  //
-  const T* dh_last;   // [B, P]   or null: zeros
-  const T* dc_last;   // [B, H]   or null: zeros; LSTM only
-  S* saved;           // [N, saved_of(kind) * H]  in: from forward; out: gradients of the pre-activations.
-                      //   LSTM i f g o; RNN one block; GRU r z n q, where q is U_n h + c_n: r z n belong to weight_ih,
-                      //   r z q to weight_hh.
-  T* dh0;             // [B, P]   out
-  T* dc0;             // [B, H]   out, LSTM only
-  T* d_decay;         // [N, P]   out; null without extras.decay
-  T* full;            // [N, H]   out: h before the projection, and
-  T* d_projected;     // [N, P]   out: the gradient of the loss with respect to what it becomes; null without weight_hr
-  bool* failed;       // set when there is no memory for work space
+  const T* c0;         // [B, H]   or null: zeros; cell state only
+  RecurrenceModifiers<T> modifiers;
+  const S* y;            // [N, P]   from forward
+  const T* cell_states;  // [N, H]   from forward, cell state only
+  const S* dy;           // [N, P]   rows `dy_stride` apart, or null: zeros
+  int64_t dy_stride;     //
+  const T* dh_last;      // [B, P]   or null: zeros
+  const T* dc_last;      // [B, H]   or null: zeros; cell state only
+  const S* gates;        // [N, saved_gates_of(kind) * H]  from forward
+  S* d_gates;            // [N, saved_gates_of(kind) * H]  out; may be `gates`
+  T* dh0;                // [B, P]   out
+  T* dc0;                // [B, H]   out, cell state only
+  T* d_decay;            // [N, P]   out; null without modifiers.decay
+  T* unprojected;        // [N, H]   out: h_t before the projection; null without weight_hr
+  T* d_projected;        // [N, P]   out: the gradient of the loss with respect to h_t after it; null without weight_hr
+  bool* failed;          // set when work space cannot be allocated
 };
 
-// Gradients of weights and biases: sums over all steps of outer products of x_t, 1 and h_{t-1} with the gradients of
-// the pre-activations that `backward` leaves in `saved`. Steps are added in their order, so that the bits do not depend
-// on the number of threads.
+// Gradients of weights and biases: sums over all steps of the outer products of x_t, 1 and h_{t-1} with d_gates. Steps
+// are added in their order, so the bits do not depend on the number of threads.
 template <class T, class S = T>
-struct Gradient {
-  Kind kind;
+struct RecurrentWeightGradient {
+  CellKind kind;
   bool reverse;
   int threads;
   int64_t inputs, hidden, outputs;
   RaggedView ragged;
-  const S* x;        // [N, I], rows `x_stride` apart; null: weight_ih is left out
-  int64_t x_stride;  //
-  const T* h0;       // [B, P]   or null: zeros
-  const S* y;        // [N, P]
-  Extras<T> extras;  // decay and drop
-  const S* saved;    // [N, saved_of(kind) * H]
-  T* d_weight_ih;    // [G * H, I]   out
-  T* d_weight_hh;    // [G * H, P]   out
-  T* d_bias_ih;      // [G * H]      out
-  T* d_bias_hh;      // [G * H]      out
+  const S* x;                        // [N, I], rows `x_stride` apart; null: weight_ih is left out
+  int64_t x_stride;                  //
+  const T* h0;                       // [B, P]   or null: zeros
+  const S* y;                        // [N, P]
+  RecurrenceModifiers<T> modifiers;  // decay and drop
+  const S* d_gates;                  // [N, saved_gates_of(kind) * H]  from `recurrent_backward`
+  T* d_weight_ih;                    // [G * H, I]   out
+  T* d_weight_hh;                    // [G * H, P]   out
+  T* d_bias_ih;                      // [G * H]      out
+  T* d_bias_hh;                      // [G * H]      out
   bool* failed;
 };
 
@@ -143,7 +163,7 @@ struct Linear {
   const T* bias;              // [outputs] or null
   O* out;                     // [rows, outputs], rows `out_stride` apart
   int64_t out_stride;
-  bool* failed;  // set when there is no memory for work space
+  bool* failed;  // set when work space cannot be allocated
 };
 
 // out = a^T b: the sum over all steps of outer products, which is what a weight's gradient is. Steps are added in their
@@ -157,7 +177,7 @@ struct Outer {
   const S* b;        // [steps, columns], rows of it `b_stride` apart
   int64_t b_stride;  //
   T* out;            // [rows, columns]
-  bool* failed;      // set when there is no memory for work space
+  bool* failed;      // set when work space cannot be allocated
 };
 
 // out[index[n]] = sum of a[n] over n, in the order of n and in float64: what many steps want of the row they share.
@@ -169,21 +189,30 @@ struct Collect {
   int64_t a_stride;      //
   const int64_t* index;  // [steps], each in 0 ... rows - 1
   T* out;                // [rows, width]
-  bool* failed;          // set when there is no memory for work space
+  bool* failed;          // set when work space cannot be allocated
 };
 
-enum class ScanKind : int { min_gru = 0, min_lstm = 1, lru = 2 };
+enum class ScanKind : int { min_gru, min_lstm, lru };
 
-// What minGRU and minLSTM may write: v itself, tanh(v), or g(v) = v + 0.5 where v >= 0 and sigmoid(v) below.
-enum class Candidate : int { linear = 0, tanh = 1, positive = 2 };
+struct ScanTraits {
+  const char* name;
+  int gates;  // G: blocks of H rows in weight_ih and the bias
+  int parts;  // of the state: 1, or 2 where it is complex
+};
+constexpr ScanTraits scan_traits[] = {{"min_gru", 2, 1}, {"min_lstm", 3, 1}, {"lru", 2, 2}};  // as ScanKind
+constexpr const ScanTraits& traits_of(ScanKind kind) { return scan_traits[static_cast<int>(kind)]; }
+constexpr int gates_of(ScanKind kind) { return traits_of(kind).gates; }
+constexpr int parts_of(ScanKind kind) { return traits_of(kind).parts; }
+constexpr bool is_complex(ScanKind kind) { return parts_of(kind) == 2; }
 
-constexpr int gates_of(ScanKind kind) { return kind == ScanKind::min_lstm ? 3 : 2; }
-constexpr int parts_of(ScanKind kind) { return kind == ScanKind::lru ? 2 : 1; }
+// The candidate of minGRU and minLSTM: v itself, tanh(v), or g(v) = v + 0.5 where v >= 0 and sigmoid(v) below.
+enum class Candidate : int { linear, tanh, positive };
+constexpr const char* candidate_names[] = {"linear", "tanh", "positive"};  // as Candidate
 
-// A layer whose gates see the inputs alone: what is left of the recurrence is h_t = a_t h_{t-1} + b_t, unit by unit.
-// The state has P parts: one, or for the LRU a real and an imaginary one, which lie side by side in a row of y.
+// A layer whose gates depend on the inputs only, so that its recurrence is h_t = a_t h_{t-1} + b_t, unit by unit. The
+// state has P parts: one, or for the LRU a real and an imaginary part, side by side in a row of y.
 template <class T>
-struct Scan {
+struct ScanForward {
   ScanKind kind;
   Candidate candidate;  // minGRU and minLSTM
   bool reverse;
@@ -199,7 +228,7 @@ struct Scan {
 };
 
 template <class T>
-struct ScanBack {
+struct ScanBackward {
   ScanKind kind;
   Candidate candidate;
   bool reverse;
@@ -217,12 +246,12 @@ struct ScanBack {
   T* d_gates;          // [N, G * H]  out
   T* d_decay;          // [2 * H]     out, LRU only
   T* d_first[2];       // [B, H]      out
-  bool* failed;        // set when there is no memory for work space
+  bool* failed;        // set when work space cannot be allocated
 };
 
 // What a layer-normalised LSTM is made of, but for W: |.| below is a row brought to mean 0 and variance 1.
 template <class T>
-struct NormWeights {
+struct LayerNormWeights {
   const T* weight_hh;  // [4 * H, H]  rows i f g o
   const T* gain_ih;    // [4 * H]     multiplies |W x_t|
   const T* gain_hh;    // [4 * H]     multiplies |U h_{t-1}|
@@ -232,49 +261,50 @@ struct NormWeights {
 };
 
 template <class T>
-struct NormLstmForward {
+struct LayerNormLstmForward {
   bool reverse;
   int threads;
   int64_t hidden;
   RaggedView ragged;
   const T* gates;  // [N, 4 * H], rows `stride` apart: W x_t
   int64_t stride;  //
-  NormWeights<T> weights;
-  const T* h0;   // [B, H]      or null: zeros
-  const T* c0;   // [B, H]      or null: zeros
-  T* y;          // [N, H]      out, overlaps nothing
-  T* h_last;     // [B, H]      out; the initial state where a sequence is empty
-  T* c_last;     // [B, H]      out
-  T* sums;       // [N, 4 * H]  out: U h_{t-1}, which backward needs, as it needs
-  T* cells;      // [N, H]      out: c_t; both null at inference
-  bool* failed;  // set when there is no memory for work space
+  LayerNormWeights<T> weights;
+  const T* h0;     // [B, H]      or null: zeros
+  const T* c0;     // [B, H]      or null: zeros
+  T* y;            // [N, H]      out, overlaps nothing
+  T* h_last;       // [B, H]      out; the initial state where a sequence is empty
+  T* c_last;       // [B, H]      out
+  T* sums;         // [N, 4 * H]  out: U h_{t-1}, which backward needs, as it needs
+  T* cell_states;  // [N, H]      out: c_t; both null at inference
+  bool* failed;    // set when work space cannot be allocated
 };
 
 template <class T>
-struct NormLstmBack {
+struct LayerNormLstmBackward {
   bool reverse;
   int threads;
   int64_t hidden;
   RaggedView ragged;
   const T* gates;  // as in forward
   int64_t stride;  //
-  NormWeights<T> weights;
-  const T* c0;        //
-  const T* sums;      // [N, 4 * H]  from forward
-  const T* cells;     // [N, H]      from forward
-  const T* dy;        // [N, H]      rows `dy_stride` apart, or null: zeros
-  int64_t dy_stride;  //
-  const T* dh_last;   // [B, H]      or null: zeros
-  const T* dc_last;   // [B, H]      or null: zeros
-  T* d_gates;         // [N, 4 * H]  out: of W x_t
-  T* d_sums;          // [N, 4 * H]  out: of U h_{t-1}; `gradient` makes that of U from it
-  T* d_vectors;       // [14 * H]    out: of gain_ih, gain_hh, bias, gain_cell and bias_cell, one behind the other
-  T* dh0;             // [B, H]      out
-  T* dc0;             // [B, H]      out
-  bool* failed;       // set when there is no memory for work space
+  LayerNormWeights<T> weights;
+  const T* c0;           //
+  const T* sums;         // [N, 4 * H]  from forward
+  const T* cell_states;  // [N, H]      from forward
+  const T* dy;           // [N, H]      rows `dy_stride` apart, or null: zeros
+  int64_t dy_stride;     //
+  const T* dh_last;      // [B, H]      or null: zeros
+  const T* dc_last;      // [B, H]      or null: zeros
+  T* d_gates;            // [N, 4 * H]  out: of W x_t
+  T* d_sums;             // [N, 4 * H]  out: of U h_{t-1}; `gradient` makes that of U from it
+  T* d_vectors;          // [14 * H]    out: of gain_ih, gain_hh, bias, gain_cell and bias_cell, one behind the other
+  T* dh0;                // [B, H]      out
+  T* dc0;                // [B, H]      out
+  bool* failed;          // set when work space cannot be allocated
 };
 
-enum class PoolKind : int { mean = 0, max = 1, attention = 2 };
+enum class PoolKind : int { mean, max, attention };
+constexpr const char* pool_names[] = {"mean", "max", "attention"};  // as PoolKind
 
 // One row per sequence from all of its steps, step after step, so that a stream gets the same bits. The running state
 // of a sequence is [H + 2] numbers: the sum (or the greatest values, or the sum weighted by exp(score - peak)), then
@@ -284,7 +314,7 @@ enum class PoolKind : int { mean = 0, max = 1, attention = 2 };
 //   attention  out = sum_t w_t h_t / sum_t w_t,  w_t = exp(score_t - peak)
 // A sequence without steps gets zeros, and so does one whose scores are all -infinity.
 template <class T>
-struct Pool {
+struct PoolForward {
   PoolKind kind;
   int threads;
   int64_t hidden;
@@ -298,7 +328,7 @@ struct Pool {
 };
 
 template <class T>
-struct PoolBack {
+struct PoolBackward {
   PoolKind kind;
   int threads;
   int64_t hidden;
@@ -308,49 +338,49 @@ struct PoolBack {
   const T* scores;      // as in forward
   const double* state;  // [B, H + 2] from forward
   const T* out;         // [B, H]     from forward
-  const T* dout;        // [B, H]
-  T* dvalues;           // [N, H]     out
-  T* dscores;           // [N]        out, attention only
+  const T* d_out;       // [B, H]
+  T* d_values;          // [N, H]     out
+  T* d_scores;          // [N]        out, attention only
 };
 
 template <class T>
-void pool(const Pool<T>& p);
+void pool_forward(const PoolForward<T>& p);
 template <class T>
-void pool_back(const PoolBack<T>& p);
+void pool_backward(const PoolBackward<T>& p);
 
-// The functions of one instruction set, for numbers of T in float32 and float64. recur.cc is compiled once for each set
-// and fills one table.
+// The functions of one instruction set, for numbers of T in float32 and float64. kernel_table.cc is compiled once for
+// each set and fills one table.
 template <class T, class S = T>
 struct Kernels {
-  void (*forward)(const Forward<T, S>&);
-  void (*backward)(const Backward<T, S>&);
-  void (*gradient)(const Gradient<T, S>&);
+  void (*recurrent_forward)(const RecurrentForward<T, S>&);
+  void (*recurrent_backward)(const RecurrentBackward<T, S>&);
+  void (*recurrent_weight_gradient)(const RecurrentWeightGradient<T, S>&);
   void (*linear)(const Linear<T, S, S>&);
   void (*outer)(const Outer<T, S>&);
   void (*collect)(const Collect<T, S>&);
 };
 
 template <class T>
-struct Scans {
-  void (*forward)(const Scan<T>&);
-  void (*backward)(const ScanBack<T>&);
+struct ScanKernels {
+  void (*forward)(const ScanForward<T>&);
+  void (*backward)(const ScanBackward<T>&);
 };
 
 template <class T>
-struct Norms {
-  void (*forward)(const NormLstmForward<T>&);
-  void (*backward)(const NormLstmBack<T>&);
+struct LayerNormLstmKernels {
+  void (*forward)(const LayerNormLstmForward<T>&);
+  void (*backward)(const LayerNormLstmBackward<T>&);
 };
 
 // How a stepper keeps its weights; states are float32 always. bfloat16 is widened to float32 in registers; int8 is
 // multiplied with x and h as whole numbers of 16 bits.
-enum class Store : int { float32 = 0, bfloat16 = 1, int8 = 2 };
+enum class WeightFormat : int { float32 = 0, bfloat16 = 1, int8 = 2 };
 
 // One layer of a stepper, its weights packed: for every panel of units one stretch of memory with all that a step
 // reads.
 struct StepLayer {
-  Kind kind;
-  Store store;
+  CellKind kind;
+  WeightFormat format;
   int64_t inputs, hidden;
   int64_t panels, panel_bytes;  // set by `shape`, as is
   int64_t whole_words[2];       //   what StepRow::whole needs
@@ -388,14 +418,14 @@ struct Set {
   int lanes32;  // float32 numbers in a vector
   Kernels<float> of32;
   Kernels<double> of64;
-  Scans<float> scans32;
-  Scans<double> scans64;
-  Norms<float> norms32;
-  Norms<double> norms64;
+  ScanKernels<float> scans32;
+  ScanKernels<double> scans64;
+  LayerNormLstmKernels<float> layer_norm_lstm32;
+  LayerNormLstmKernels<double> layer_norm_lstm64;
   const Stepping& (*stepping)();
 };
 
-// The same functions on bfloat16, for processors that multiply it (half.cc).
-using HalfSet = Kernels<float, Bf16>;
+// The same functions on bfloat16, for processors that multiply it (kernel_table_bf16.cc).
+using Bf16Kernels = Kernels<float, Bf16>;
 
 }  // namespace elman

@@ -2,15 +2,15 @@
 #pragma once
 
 #include "cells.h"
-#include "lanes.h"
+#include "schedule.h"
 
 namespace elman {
 namespace ELMAN_SET {
 
 // target += (gradients of the pre-activations) U, for a block of lanes and the columns of one panel
 template <class Cell, class T, class S, int rows, int vectors>
-static void back_block(S* const* saved, T* const* target, const Backward<T, S>& b, const Packed<T, S>& packed,
-                       int64_t p) {
+static void back_block(const S* const* d_gates, T* const* target, const RecurrentBackward<T, S>& b,
+                       const Packed<T, S>& packed, int64_t p) {
   using V = Vec<T>;
   using U = Units<T>;
   const int64_t u0 = p * plain * V::width, straight = Cell::straight * b.hidden;
@@ -20,10 +20,10 @@ static void back_block(S* const* saved, T* const* target, const Backward<T, S>& 
   for (int m = 0; m < rows; ++m)
     for (int v = 0; v < vectors; ++v)
       acc[m][v] = exist(v) > 0 ? U::get(target[m] + u0 + v * V::width, exist(v)) : V::all(0);
-  for (int m = 0; m < rows; ++m) a[m] = saved[m];
+  for (int m = 0; m < rows; ++m) a[m] = d_gates[m];
   product<S, rows, vectors, plain>(a, straight, packed.panel(p), acc);
   if constexpr (Cell::apart) {  // GRU: U_n meets q, which lies behind n
-    for (int m = 0; m < rows; ++m) a[m] = saved[m] + straight + b.hidden;
+    for (int m = 0; m < rows; ++m) a[m] = d_gates[m] + straight + b.hidden;
     product<S, rows, vectors, plain>(a, b.hidden, packed.lower(p), acc);
   }
   for (int m = 0; m < rows; ++m)
@@ -39,7 +39,7 @@ struct WalkBack {
   T* dh;         // [P]  gradient of the h that the step at hand makes, later of the one it begins from
   T* dc;         // [H]
   T* inner;      // [H]  projections: gradient of h before it
-  T* past;       // [P]  extras: the part of dh that goes past the step
+  T* past;       // [P]  modifiers: the part of dh that goes past the step
   T* past_cell;  // [H]
   T* before;     // [P]  decay: the h that the step began from
   static constexpr int64_t own = 6;  // vectors of T
@@ -47,7 +47,7 @@ struct WalkBack {
 
 template <class Cell, class T, class S>
 struct BackwardLanes {
-  const Backward<T, S>& b;
+  const RecurrentBackward<T, S>& b;
   const Packed<T, S>& packed;      // U, its rows as columns
   const Packed<T, S>& projection;  // weight_hr likewise; empty without one
   const T* zeros;
@@ -56,10 +56,10 @@ struct BackwardLanes {
   WalkBack<T, S> walk[most_lanes];
   RowBack<T, S> row[most_lanes];
   int active = 0;
-  const bool special;  // extras or a projection
+  const bool special;  // modifiers or a projection
 
-  // The product of the step at hand: rows of saved gradients, and what they are added to.
-  S* saved[most_lanes];
+  // The product of the current step: rows of d_gates, and the rows that it is added to.
+  const S* d_gates[most_lanes];
   T* target[most_lanes];
   int rows = 0;
   // The lanes whose sequence ends with it, and the one that begins there; -1: none.
@@ -70,13 +70,13 @@ struct BackwardLanes {
   Ending ending[most_lanes];
   int endings = 0;
 
-  static bool is_special(const Backward<T, S>& b) {
-    const Extras<T>& e = b.extras;
+  static bool is_special(const RecurrentBackward<T, S>& b) {
+    const RecurrenceModifiers<T>& e = b.modifiers;
     return b.weight_hr != nullptr || e.decay != nullptr || e.drop != nullptr || e.keep != nullptr ||
            e.keep_cell != nullptr;
   }
 
-  BackwardLanes(const Backward<T, S>& backward, const Packed<T, S>& weights, const Packed<T, S>& projected,
+  BackwardLanes(const RecurrentBackward<T, S>& backward, const Packed<T, S>& weights, const Packed<T, S>& projected,
                 const T* zero, const S* none, const Walker& mine, int lanes, T* work, S* starts)
       : b(backward),
         packed(weights),
@@ -132,7 +132,7 @@ struct BackwardLanes {
   void keep_product() {
     rows = active;
     for (int m = 0; m < active; ++m) {
-      saved[m] = row[m].saved;
+      d_gates[m] = row[m].d_gates;
       target[m] = walk[m].dh;
     }
   }
@@ -153,7 +153,8 @@ struct BackwardLanes {
   // The gradient of the last state of a sequence, for the units [first, last) of h and of c.
   void load(T* dh, T* dc, int64_t s, int64_t first, int64_t last, int64_t first_c, int64_t last_c) const {
     pass(dh, b.dh_last == nullptr ? nullptr : b.dh_last + s * b.outputs, first, last);
-    if constexpr (Cell::has_cell) pass(dc, b.dc_last == nullptr ? nullptr : b.dc_last + s * b.hidden, first_c, last_c);
+    if constexpr (Cell::has_cell_state)
+      pass(dc, b.dc_last == nullptr ? nullptr : b.dc_last + s * b.hidden, first_c, last_c);
   }
 
   // The lane is given the next sequence that has steps; false when there is none left.
@@ -162,7 +163,8 @@ struct BackwardLanes {
     while (walker.next(b.ragged, &s)) {
       const int64_t first = b.ragged.offsets[s], last = b.ragged.offsets[s + 1];
       if (first == last) {
-        load(b.dh0 + s * b.outputs, Cell::has_cell ? b.dc0 + s * b.hidden : nullptr, s, 0, b.outputs, 0, b.hidden);
+        load(b.dh0 + s * b.outputs, Cell::has_cell_state ? b.dc0 + s * b.hidden : nullptr, s, 0, b.outputs, 0,
+             b.hidden);
         continue;
       }
       lane.lane = {s, b.reverse ? first : last - 1, last - first};
@@ -189,14 +191,15 @@ struct BackwardLanes {
     r.h_before = h_before(lane);
     r.h = b.y + t * b.outputs;
     r.dy = b.dy == nullptr ? nullptr : b.dy + t * b.dy_stride;
-    r.saved = b.saved + t * Cell::saved_width * b.hidden;
+    r.gates = b.gates + t * Cell::saved_gates * b.hidden;
+    r.d_gates = b.d_gates + t * Cell::saved_gates * b.hidden;
     r.dh = lane.dh;
     r.dc = lane.dc;
-    r.full = nullptr;
-    if constexpr (Cell::has_cell) {
-      r.c = b.cells + t * b.hidden;
+    r.unprojected = nullptr;
+    if constexpr (Cell::has_cell_state) {
+      r.c = b.cell_states + t * b.hidden;
       if (lane.lane.left > 1)
-        r.c_before = b.cells + (t + (b.reverse ? 1 : -1)) * b.hidden;
+        r.c_before = b.cell_states + (t + (b.reverse ? 1 : -1)) * b.hidden;
       else
         r.c_before = b.c0 == nullptr ? zeros : b.c0 + lane.lane.sequence * b.hidden;
     }
@@ -205,25 +208,26 @@ struct BackwardLanes {
     }
   }
 
-  // Extras: what did not come from the step goes past it; what a projection made is led back through it.
+  // RecurrenceModifiers: what did not come from the step goes past it; what a projection made is led back through it.
   void divert(WalkBack<T, S>& lane, RowBack<T, S>& r, int64_t t) {
-    if (b.extras.decay != nullptr) {
-      const T* decay = b.extras.decay + t * b.outputs;
+    if (b.modifiers.decay != nullptr) {
+      const T* decay = b.modifiers.decay + t * b.outputs;
       for (int64_t u = 0; u < b.outputs; ++u) lane.before[u] = decay[u] * r.h_before[u];
       r.h_before = lane.before;
     }
     if (r.dy != nullptr)
       for (int64_t u = 0; u < b.outputs; ++u) lane.dh[u] += r.dy[u];
     r.dy = nullptr;
-    split(lane.dh, lane.past, b.extras.keep, b.extras.keep_stride, t, b.outputs);
-    if (Cell::saved_width == 1 && b.extras.keep != nullptr) r.h = r.saved;
-    if (Cell::has_cell) split(lane.dc, lane.past_cell, b.extras.keep_cell, b.extras.keep_cell_stride, t, b.hidden);
-    if (Cell::has_cell && b.extras.keep_cell != nullptr) r.c = nullptr;
+    split(lane.dh, lane.past, b.modifiers.keep, b.modifiers.keep_stride, t, b.outputs);
+    if (Cell::saved_gates == 1 && b.modifiers.keep != nullptr) r.h = r.gates;
+    if (Cell::has_cell_state)
+      split(lane.dc, lane.past_cell, b.modifiers.keep_cell, b.modifiers.keep_cell_stride, t, b.hidden);
+    if (Cell::has_cell_state && b.modifiers.keep_cell != nullptr) r.c = nullptr;
     if (b.weight_hr != nullptr) {
       copy(b.d_projected + t * b.outputs, lane.dh, b.outputs);
       linear_rows(lane.dh, 0, b.outputs, projection, zeros, lane.inner, 0, b.hidden, 0, 1);
       r.dh = lane.inner;
-      r.full = b.full + t * b.hidden;
+      r.unprojected = b.unprojected + t * b.hidden;
     }
   }
 
@@ -246,7 +250,8 @@ struct BackwardLanes {
         Cell::step_back(row[m], b.hidden, u, static_cast<int>(at_most(Vec<T>::width, last - u)));
   }
 
-  // Extras: the gates leave in dh what reaches h_{t-1} without U, which a mask on U's operand does not touch.
+  // RecurrenceModifiers: the gates leave in dh what reaches h_{t-1} without U, which a mask on U's operand does not
+  // touch.
   void set_past_aside(int m) {
     WalkBack<T, S>& lane = walk[m];
     if (b.weight_hr == nullptr)
@@ -260,20 +265,21 @@ struct BackwardLanes {
     for (int64_t p = walker.first(packed.panels, share); p < last; ++p)
       with_vectors(pieces(b.outputs - p * width, Vec<T>::width), [&](auto vectors) {
         in_blocks<block_rows<plain>>(rows, [&](int m, auto block) {
-          back_block<Cell, T, S, decltype(block)::value, decltype(vectors)::value>(saved + m, target + m, b, packed, p);
+          back_block<Cell, T, S, decltype(block)::value, decltype(vectors)::value>(d_gates + m, target + m, b, packed,
+                                                                                   p);
         });
       });
   }
 
-  // Extras: what came through U passes the mask, joins what went past, and both pass the decay.
+  // RecurrenceModifiers: what came through U passes the mask, joins what went past, and both pass the decay.
   void finish(int m) {
     WalkBack<T, S>& lane = walk[m];
     const int64_t t = lane.lane.step;
-    const T* drop = b.extras.drop == nullptr ? nullptr : b.extras.drop + lane.lane.sequence * b.outputs;
+    const T* drop = b.modifiers.drop == nullptr ? nullptr : b.modifiers.drop + lane.lane.sequence * b.outputs;
     for (int64_t u = 0; u < b.outputs; ++u) lane.dh[u] = lane.past[u] + (drop == nullptr ? T(1) : drop[u]) * lane.dh[u];
     if constexpr (!Cell::rounds) {
-      if (b.extras.decay != nullptr) {
-        const T* decay = b.extras.decay + t * b.outputs;
+      if (b.modifiers.decay != nullptr) {
+        const T* decay = b.modifiers.decay + t * b.outputs;
         const T* undecayed = h_before(lane);
         for (int64_t u = 0; u < b.outputs; ++u) {
           b.d_decay[t * b.outputs + u] = lane.dh[u] * undecayed[u];
@@ -281,7 +287,7 @@ struct BackwardLanes {
         }
       }
     }
-    if constexpr (Cell::has_cell)
+    if constexpr (Cell::has_cell_state)
       for (int64_t u = 0; u < b.hidden; ++u) lane.dc[u] += lane.past_cell[u];
   }
 
@@ -315,14 +321,14 @@ struct BackwardLanes {
     for (int i = 0; i < endings; ++i) {
       const Ending& end = ending[i];
       pass(b.dh0 + end.sequence * b.outputs, end.dh, first, last);
-      if constexpr (Cell::has_cell) pass(b.dc0 + end.sequence * b.hidden, end.dc, first, last_c);
+      if constexpr (Cell::has_cell_state) pass(b.dc0 + end.sequence * b.hidden, end.dc, first, last_c);
       if (end.next >= 0) load(end.dh, end.dc, end.next, first, last, first, last_c);
     }
   }
 };
 
 template <class Cell, class T, class S>
-static bool backward_cell(const Backward<T, S>& b) {
+static bool backward_cell(const RecurrentBackward<T, S>& b) {
   using Run = BackwardLanes<Cell, T, S>;
   const int64_t wide = b.hidden > b.outputs ? b.hidden : b.outputs;
   const int64_t straight = Cell::straight * b.hidden, apart = (Cell::gates - Cell::straight) * b.hidden;

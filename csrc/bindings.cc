@@ -1,5 +1,6 @@
-// The door: the one file that knows Python. Every argument is checked here, by name, before a kernel sees it; the GIL
-// is released while a kernel runs.
+// The Python bindings. Every argument is checked here, by name, before a kernel sees it; the GIL is released while a
+// kernel runs. A kernel takes the arguments of its operator (elman/ops/library.py) in their order, then the number of
+// threads and the results; those that do not exist for a cell are ignored.
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
@@ -7,19 +8,20 @@
 #include <limits>
 #include <new>
 
-#include "door.h"
+#include "argument_checks.h"
 #include "isa.h"
 
 namespace elman {
 
 void bind_stepper(nb::module_& m);  // bindings_stepper.cc
 
+namespace bindings {
 namespace {
 
 const Kernels<float>& kernels_for(float, float) { return chosen_set().of32; }
 const Kernels<double>& kernels_for(double, double) { return chosen_set().of64; }
-const HalfSet& kernels_for(float, Bf16) {
-  const HalfSet* set = chosen_half_set();
+const Bf16Kernels& kernels_for(float, Bf16) {
+  const Bf16Kernels* set = chosen_bf16_kernels();
   if (set == nullptr)
     throw SetFault(
         "bfloat16 needs a processor that multiplies it (AVX512-BF16) and the instruction set avx512; in use "
@@ -44,23 +46,23 @@ struct Sizes {
   int64_t inputs, hidden, outputs, columns;
 };
 
-Sizes sizes_of(const std::string& cell, const Array& weight_hh, const Optional& weight_hr) {
+Sizes sizes_of(CellKind kind, const Array& weight_hh, const Optional& weight_hr) {
   rows_of(weight_hh, "weight_hh");
   const int64_t outputs = static_cast<int64_t>(weight_hh.shape(1));
   int64_t hidden = outputs;
   if (weight_hr) {
-    if (rows_of(*weight_hr, "weight_hr") != outputs || cell != "lstm")
+    if (rows_of(*weight_hr, "weight_hr") != outputs || !has_cell_state(kind))
       throw ShapeFault("weight_hr belongs to an lstm and must have " + std::to_string(outputs) +
-                       " rows as weight_hh has columns, got " + shape_of(*weight_hr) + " for " + cell);
+                       " rows as weight_hh has columns, got " + shape_of(*weight_hr) + " for " + traits_of(kind).name);
     hidden = static_cast<int64_t>(weight_hr->shape(1));
   }
-  return {0, hidden, outputs, gates_of(kind_of(cell)) * hidden};
+  return {0, hidden, outputs, gates_of(kind) * hidden};
 }
 
 template <class T, class S>
-Extras<T> extras_of(const Optional& decay, const Optional& drop, const Optional& keep, const Optional& keep_cell,
-                    int64_t steps, int64_t sequences, const Sizes& sizes) {
-  Extras<T> e{};
+RecurrenceModifiers<T> modifiers_of(const Optional& decay, const Optional& drop, const Optional& keep,
+                                    const Optional& keep_cell, int64_t steps, int64_t sequences, const Sizes& sizes) {
+  RecurrenceModifiers<T> e{};
   if (sizeof(S) == 2 && (decay || drop || keep || keep_cell))
     throw ShapeFault(
         "decay, drop, keep and keep_cell need float32 or float64, got x of bfloat16. Run this layer in "
@@ -102,16 +104,16 @@ void check_batch(const Array& offsets, int64_t steps, const Optional& index, int
   checked_index(index, steps, rows);
 }
 
-void forward(const std::string& cell, bool reverse, bool save, int threads, const Array& x, const Optional& index,
-             const Array& offsets, const Array& weight_ih, const Array& weight_hh, const Optional& bias_ih,
-             const Optional& bias_hh, const Optional& weight_hr, const Optional& h0, const Optional& c0,
-             const Optional& decay, const Optional& drop, const Optional& keep, const Optional& keep_cell, const Out& y,
-             const Out& h_last, const OptionalOut& c_last, const OptionalOut& table, const OptionalOut& saved,
-             const OptionalOut& cells) {
-  const Kind kind = kind_of(cell);
+void recurrent_forward(const std::string& cell, bool reverse, bool save, const Array& x, const Optional& index,
+                       const Array& offsets, const Array& weight_ih, const Array& weight_hh, const Optional& bias_ih,
+                       const Optional& bias_hh, const Optional& weight_hr, const Optional& h0, const Optional& c0,
+                       const Optional& decay, const Optional& drop, const Optional& keep, const Optional& keep_cell,
+                       int threads, const Out& y, const Out& h_last, const Out& c_last, const Out& gates,
+                       const Out& cell_states, const OptionalOut& pre_activations) {
+  const CellKind kind = cell_named(cell);
   const int64_t x_rows = rows_of(x, "x"), inputs = static_cast<int64_t>(x.shape(1));
   const int64_t steps = index && index->ndim() == 1 ? static_cast<int64_t>(index->shape(0)) : x_rows;
-  const Sizes sizes = sizes_of(cell, weight_hh, weight_hr);
+  const Sizes sizes = sizes_of(kind, weight_hh, weight_hr);
   const Ragged ragged = checked(offsets, steps);
   const int64_t sequences = ragged.view().sequences, hidden = sizes.hidden, outputs = sizes.outputs;
   if (rows_of(weight_ih, "weight_ih") != sizes.columns || rows_of(weight_hh, "weight_hh") != sizes.columns)
@@ -126,12 +128,12 @@ void forward(const std::string& cell, bool reverse, bool save, int threads, cons
   by_type(x, "x", true, [&](auto t, auto s) {
     using T = decltype(t);
     using S = decltype(s);
-    Forward<T, S> f{};
+    RecurrentForward<T, S> f{};
     f.kind = kind;
     f.reverse = reverse;
     f.save = save;
-    f.threads =
-        worth(threads, 2.0 * static_cast<double>(steps * sizes.columns) * static_cast<double>(inputs + outputs));
+    f.threads = useful_threads(
+        threads, 2.0 * static_cast<double>(steps * sizes.columns) * static_cast<double>(inputs + outputs));
     f.inputs = inputs;
     f.hidden = hidden;
     f.outputs = outputs;
@@ -147,36 +149,44 @@ void forward(const std::string& cell, bool reverse, bool save, int threads, cons
     if (sizeof(S) == 2 && weight_hr) throw ShapeFault("weight_hr needs float32 or float64, got x of bfloat16");
     f.h0 = read<T>(h0, "h0", sequences, outputs);
     f.c0 = read<T>(c0, "c0", sequences, hidden);
-    f.extras = extras_of<T, S>(decay, drop, keep, keep_cell, steps, sequences, sizes);
+    f.modifiers = modifiers_of<T, S>(decay, drop, keep, keep_cell, steps, sequences, sizes);
     f.y = write<S>(y, "y", steps, outputs);
     f.h_last = write<T>(h_last, "h_last", sequences, outputs);
-    f.c_last = write<T>(c_last, "c_last", sequences, hidden, kind == Kind::lstm);
-    f.table = write<T>(table, "table", x_rows, sizes.columns, index.has_value());
-    const bool as_table = sizeof(S) == sizeof(T) && !index;
-    f.saved = write<S>(saved, "saved", steps, saved_of(kind) * hidden, save || as_table);
-    f.cells = write<T>(cells, "cells", steps, hidden, kind == Kind::lstm && save);
-    run_free(kernels_for(t, s).forward, f);
+    f.c_last = write_if<T>(has_cell_state(kind), c_last, "c_last", sequences, hidden);
+    f.gates = write_if<S>(save, gates, "gates", steps, saved_gates_of(kind) * hidden);
+    f.cell_states = write_if<T>(save && has_cell_state(kind), cell_states, "cell_states", steps, hidden);
+    if (pre_activations) {
+      f.pre_activations = write<T>(*pre_activations, "pre_activations", x_rows, sizes.columns);
+      f.pre_stride = sizes.columns;
+    } else if (index || (sizeof(S) == sizeof(T) && !save)) {
+      throw ShapeFault("pre_activations is needed here and was not given");
+    } else if constexpr (sizeof(S) == sizeof(T)) {
+      f.pre_activations = f.gates;
+      f.pre_stride = saved_gates_of(kind) * hidden;
+    }
+    run_free(kernels_for(t, s).recurrent_forward, f);
   });
 }
 
-void backward(const std::string& cell, bool reverse, int threads, const Array& offsets, const Array& weight_hh,
-              const Optional& weight_hr, const Optional& h0, const Optional& c0, const Optional& decay,
-              const Optional& drop, const Optional& keep, const Optional& keep_cell, const Array& y,
-              const Optional& cells, const Optional& dy, const Optional& dh_last, const Optional& dc_last,
-              const Out& saved, const Out& dh0, const OptionalOut& dc0, const OptionalOut& d_decay,
-              const OptionalOut& full, const OptionalOut& d_projected) {
-  const Kind kind = kind_of(cell);
+// `gates` becomes d_gates.
+void recurrent_backward(const std::string& cell, bool reverse, const Array& offsets, const Array& weight_hh,
+                        const Optional& weight_hr, const Optional& h0, const Optional& c0, const Optional& decay,
+                        const Optional& drop, const Optional& keep, const Optional& keep_cell, const Array& y,
+                        const Array& cell_states, const Out& gates, const Optional& dy, const Optional& dh_last,
+                        const Optional& dc_last, int threads, const Out& dh0, const Out& dc0, const Out& d_decay,
+                        const Out& unprojected, const Out& d_projected) {
+  const CellKind kind = cell_named(cell);
   const int64_t steps = rows_of(y, "y");
-  const Sizes sizes = sizes_of(cell, weight_hh, weight_hr);
+  const Sizes sizes = sizes_of(kind, weight_hh, weight_hr);
   const Ragged ragged = checked(offsets, steps);
   const int64_t sequences = ragged.view().sequences, hidden = sizes.hidden, outputs = sizes.outputs;
   by_type(y, "y", true, [&](auto t, auto s) {
     using T = decltype(t);
     using S = decltype(s);
-    Backward<T, S> b{};
+    RecurrentBackward<T, S> b{};
     b.kind = kind;
     b.reverse = reverse;
-    b.threads = worth(threads, 2.0 * static_cast<double>(steps * sizes.columns * outputs));
+    b.threads = useful_threads(threads, 2.0 * static_cast<double>(steps * sizes.columns * outputs));
     b.hidden = hidden;
     b.outputs = outputs;
     b.ragged = ragged.view();
@@ -184,27 +194,30 @@ void backward(const std::string& cell, bool reverse, int threads, const Array& o
     b.weight_hr = read<T>(weight_hr, "weight_hr", outputs, hidden);
     b.h0 = read<T>(h0, "h0", sequences, outputs);
     b.c0 = read<T>(c0, "c0", sequences, hidden);
-    b.extras = extras_of<T, S>(decay, drop, keep, keep_cell, steps, sequences, sizes);
+    b.modifiers = modifiers_of<T, S>(decay, drop, keep, keep_cell, steps, sequences, sizes);
     b.y = read<S>(y, "y", steps, outputs);
-    b.cells = read<T>(cells, "cells", steps, hidden);
-    if (kind == Kind::lstm && !cells) throw ShapeFault("cells is needed here and was not given");
     b.dy = read_rows<S>(dy, "dy", steps, outputs, &b.dy_stride);
     b.dh_last = read<T>(dh_last, "dh_last", sequences, outputs);
-    b.dc_last = read<T>(dc_last, "dc_last", sequences, hidden);
-    b.saved = write<S>(saved, "saved", steps, saved_of(kind) * hidden);
+    if (has_cell_state(kind)) {
+      b.cell_states = read<T>(cell_states, "cell_states", steps, hidden);
+      b.dc_last = read<T>(dc_last, "dc_last", sequences, hidden);
+      b.dc0 = write<T>(dc0, "dc0", sequences, hidden);
+    }
+    b.d_gates = write<S>(gates, "gates", steps, saved_gates_of(kind) * hidden);
+    b.gates = b.d_gates;
     b.dh0 = write<T>(dh0, "dh0", sequences, outputs);
-    b.dc0 = write<T>(dc0, "dc0", sequences, hidden, kind == Kind::lstm);
-    b.d_decay = write<T>(d_decay, "d_decay", steps, outputs, decay.has_value());
-    b.full = write<T>(full, "full", steps, hidden, weight_hr.has_value());
-    b.d_projected = write<T>(d_projected, "d_projected", steps, outputs, weight_hr.has_value());
-    run_free(kernels_for(t, s).backward, b);
+    b.d_decay = write_if<T>(decay.has_value(), d_decay, "d_decay", steps, outputs);
+    b.unprojected = write_if<T>(weight_hr.has_value(), unprojected, "unprojected", steps, hidden);
+    b.d_projected = write_if<T>(weight_hr.has_value(), d_projected, "d_projected", steps, outputs);
+    run_free(kernels_for(t, s).recurrent_backward, b);
   });
 }
 
-void gradient(const std::string& cell, bool reverse, int threads, const Optional& x, const Array& offsets,
-              const Optional& h0, const Optional& decay, const Optional& drop, const Array& y, const Array& saved,
-              const OptionalOut& d_weight_ih, const Out& d_weight_hh, const Out& d_bias_ih, const Out& d_bias_hh) {
-  const Kind kind = kind_of(cell);
+void recurrent_weight_gradient(const std::string& cell, bool reverse, const Optional& x, const Array& offsets,
+                               const Optional& h0, const Optional& decay, const Optional& drop, const Array& y,
+                               const Array& d_gates, int threads, const Out& d_weight_ih, const Out& d_weight_hh,
+                               const Out& d_bias_ih, const Out& d_bias_hh) {
+  const CellKind kind = cell_named(cell);
   const int64_t steps = rows_of(y, "y"), outputs = static_cast<int64_t>(y.shape(1));
   const int64_t hidden = rows_of(Array(d_weight_hh), "d_weight_hh") / gates_of(kind);
   if (x) rows_of(*x, "x");
@@ -214,35 +227,35 @@ void gradient(const std::string& cell, bool reverse, int threads, const Optional
   by_type(y, "y", true, [&](auto t, auto s) {
     using T = decltype(t);
     using S = decltype(s);
-    Gradient<T, S> g{};
+    RecurrentWeightGradient<T, S> g{};
     g.kind = kind;
     g.reverse = reverse;
-    g.threads = worth(threads, 2.0 * static_cast<double>(steps * sizes.columns * (sizes.inputs + outputs)));
+    g.threads = useful_threads(threads, 2.0 * static_cast<double>(steps * sizes.columns * (sizes.inputs + outputs)));
     g.inputs = sizes.inputs;
     g.hidden = hidden;
     g.outputs = outputs;
     g.ragged = ragged.view();
     g.x = read_rows<S>(x, "x", steps, sizes.inputs, &g.x_stride);
     g.h0 = read<T>(h0, "h0", sequences, outputs);
-    g.extras = extras_of<T, S>(decay, drop, std::nullopt, std::nullopt, steps, sequences, sizes);
+    g.modifiers = modifiers_of<T, S>(decay, drop, std::nullopt, std::nullopt, steps, sequences, sizes);
     g.y = read<S>(y, "y", steps, outputs);
-    g.saved = read<S>(saved, "saved", steps, saved_of(kind) * hidden);
-    g.d_weight_ih = write<T>(d_weight_ih, "d_weight_ih", sizes.columns, sizes.inputs, x.has_value());
+    g.d_gates = read<S>(d_gates, "d_gates", steps, saved_gates_of(kind) * hidden);
+    g.d_weight_ih = write_if<T>(x.has_value(), d_weight_ih, "d_weight_ih", sizes.columns, sizes.inputs);
     g.d_weight_hh = write<T>(d_weight_hh, "d_weight_hh", sizes.columns, outputs);
     g.d_bias_ih = write_vector<T>(d_bias_ih, "d_bias_ih", sizes.columns);
     g.d_bias_hh = write_vector<T>(d_bias_hh, "d_bias_hh", sizes.columns);
-    run_free(kernels_for(t, s).gradient, g);
+    run_free(kernels_for(t, s).recurrent_weight_gradient, g);
   });
 }
 
-void linear(int threads, const Array& x, const Array& weight, const Optional& bias, const Out& out) {
+void linear(const Array& x, const Array& weight, const Optional& bias, int threads, const Out& out) {
   const int64_t rows = rows_of(x, "x"), inputs = static_cast<int64_t>(x.shape(1));
   const int64_t outputs = rows_of(weight, "weight");
   by_type(x, "x", true, [&](auto t, auto s) {
     using T = decltype(t);
     using S = decltype(s);
     Linear<T, S, S> l{};
-    l.threads = worth(threads, 2.0 * static_cast<double>(rows * inputs * outputs));
+    l.threads = useful_threads(threads, 2.0 * static_cast<double>(rows * inputs * outputs));
     l.rows = rows;
     l.inputs = inputs;
     l.outputs = outputs;
@@ -259,7 +272,7 @@ void linear(int threads, const Array& x, const Array& weight, const Optional& bi
   });
 }
 
-void outer(int threads, const Array& a, const Array& b, const Out& out) {
+void outer(const Array& a, const Array& b, int threads, const Out& out) {
   const int64_t steps = rows_of(a, "a"), rows = static_cast<int64_t>(a.shape(1));
   if (rows_of(b, "b") != steps)
     throw ShapeFault("a and b must have as many rows as each other, got shapes " + shape_of(a) + " and " + shape_of(b));
@@ -268,7 +281,7 @@ void outer(int threads, const Array& a, const Array& b, const Out& out) {
     using T = decltype(t);
     using S = decltype(s);
     Outer<T, S> o{};
-    o.threads = worth(threads, 2.0 * static_cast<double>(steps * rows * columns));
+    o.threads = useful_threads(threads, 2.0 * static_cast<double>(steps * rows * columns));
     o.steps = steps;
     o.rows = rows;
     o.columns = columns;
@@ -279,15 +292,14 @@ void outer(int threads, const Array& a, const Array& b, const Out& out) {
   });
 }
 
-void collect(int threads, const Array& a, const Array& index, const Out& out) {
+void collect(const Array& a, const Array& index, int64_t rows, int threads, const Out& out) {
   const int64_t steps = rows_of(a, "a"), width = static_cast<int64_t>(a.shape(1));
-  const int64_t rows = rows_of(Array(out), "out");
   const std::vector<int64_t> own = checked_index(index, steps, rows);
   by_type(a, "a", true, [&](auto t, auto s) {
     using T = decltype(t);
     using S = decltype(s);
     Collect<T, S> c{};
-    c.threads = worth(threads, static_cast<double>(steps * width));
+    c.threads = useful_threads(threads, static_cast<double>(steps * width));
     c.steps = steps;
     c.rows = rows;
     c.width = width;
@@ -298,8 +310,8 @@ void collect(int threads, const Array& a, const Array& index, const Out& out) {
   });
 }
 
-const Scans<float>& scans_for(float) { return chosen_set().scans32; }
-const Scans<double>& scans_for(double) { return chosen_set().scans64; }
+const ScanKernels<float>& scans_for(float) { return chosen_set().scans32; }
+const ScanKernels<double>& scans_for(double) { return chosen_set().scans64; }
 
 // What both ways of a scan share: the arguments of its forward pass, checked.
 template <class T, class Task>
@@ -307,13 +319,15 @@ void read_scan(Task& p, const Ragged& ragged, int threads, const Array& gates, c
                const Optional& h0, const Optional& j0) {
   const int64_t sequences = ragged.view().sequences;
   p.ragged = ragged.view();
-  p.threads = worth(threads, 30.0 * static_cast<double>(gates.size()));  // a gate is an exponential and a quotient
+  p.threads =
+      useful_threads(threads, 30.0 * static_cast<double>(gates.size()));  // a gate is an exponential and a quotient
   p.gates = static_cast<const T*>(gates.data());
   p.stride = gates.stride(0);
   p.decay = read_vector<T>(decay, "decay", 2 * p.hidden);
   p.first[0] = read<T>(h0, "h0", sequences, p.hidden);
   p.first[1] = read<T>(j0, "j0", sequences, p.hidden);
-  if (p.kind == ScanKind::lru && !decay) throw ShapeFault("decay is needed for lru and was not given");
+  if (is_complex(p.kind) && !decay)
+    throw ShapeFault("decay is needed for " + std::string(traits_of(p.kind).name) + " and was not given");
 }
 
 // The number of units that so many columns of gates are for.
@@ -327,41 +341,41 @@ int64_t units_of(ScanKind kind, const Array& gates) {
   return columns / each;
 }
 
-void scan_forward(const std::string& cell, const std::string& candidate, bool reverse, int threads, const Array& gates,
-                  const Array& offsets, const Optional& decay, const Optional& h0, const Optional& j0, const Out& y,
-                  const Out& h_last, const OptionalOut& j_last) {
-  const ScanKind kind = scan_kind_of(cell);
+void scan_forward(const std::string& cell, const std::string& candidate, bool reverse, const Array& gates,
+                  const Array& offsets, const Optional& decay, const Optional& h0, const Optional& j0, int threads,
+                  const Out& y, const Out& h_last, const Out& j_last) {
+  const ScanKind kind = kind_named<ScanKind>(cell, "cell", scan_traits);
   const int64_t hidden = units_of(kind, gates), steps = rows_of(gates, "gates");
   const Ragged ragged = checked(offsets, steps);
   by_type(gates, "gates", false, [&](auto zero, auto) {
     using T = decltype(zero);
-    Scan<T> p{};
+    ScanForward<T> p{};
     p.kind = kind;
-    p.candidate = candidate_of(candidate);
+    p.candidate = kind_named<Candidate>(candidate, "candidate", candidate_names);
     p.reverse = reverse;
     p.hidden = hidden;
     read_scan<T>(p, ragged, threads, gates, decay, h0, j0);
     p.y = write<T>(y, "y", steps, parts_of(kind) * hidden);
     p.last[0] = write<T>(h_last, "h_last", p.ragged.sequences, hidden);
-    p.last[1] = write<T>(j_last, "j_last", p.ragged.sequences, hidden, kind == ScanKind::lru);
+    p.last[1] = write_if<T>(is_complex(kind), j_last, "j_last", p.ragged.sequences, hidden);
     const auto kernel = scans_for(zero).forward;
     const nb::gil_scoped_release free;
     kernel(p);
   });
 }
 
-void scan_backward(const std::string& cell, const std::string& candidate, bool reverse, int threads, const Array& gates,
+void scan_backward(const std::string& cell, const std::string& candidate, bool reverse, const Array& gates,
                    const Array& offsets, const Optional& decay, const Optional& h0, const Optional& j0, const Array& y,
-                   const Optional& dy, const Optional& dh_last, const Optional& dj_last, const Out& d_gates,
-                   const OptionalOut& d_decay, const Out& dh0, const OptionalOut& dj0) {
-  const ScanKind kind = scan_kind_of(cell);
+                   const Optional& dy, const Optional& dh_last, const Optional& dj_last, int threads,
+                   const Out& d_gates, const Out& d_decay, const Out& dh0, const Out& dj0) {
+  const ScanKind kind = kind_named<ScanKind>(cell, "cell", scan_traits);
   const int64_t hidden = units_of(kind, gates), steps = rows_of(gates, "gates"), width = parts_of(kind) * hidden;
   const Ragged ragged = checked(offsets, steps);
   by_type(gates, "gates", false, [&](auto zero, auto) {
     using T = decltype(zero);
-    ScanBack<T> p{};
+    ScanBackward<T> p{};
     p.kind = kind;
-    p.candidate = candidate_of(candidate);
+    p.candidate = kind_named<Candidate>(candidate, "candidate", candidate_names);
     p.reverse = reverse;
     p.hidden = hidden;
     read_scan<T>(p, ragged, threads, gates, decay, h0, j0);
@@ -369,20 +383,19 @@ void scan_backward(const std::string& cell, const std::string& candidate, bool r
     p.y = read<T>(y, "y", steps, width);
     p.dy = read_rows<T>(dy, "dy", steps, width, &p.dy_stride);
     p.d_last[0] = read<T>(dh_last, "dh_last", sequences, hidden);
-    p.d_last[1] = read<T>(dj_last, "dj_last", sequences, hidden);
     p.d_gates = write<T>(d_gates, "d_gates", steps, gates_of(kind) * hidden);
     p.d_first[0] = write<T>(dh0, "dh0", sequences, hidden);
-    p.d_first[1] = write<T>(dj0, "dj0", sequences, hidden, kind == ScanKind::lru);
-    if (kind == ScanKind::lru) {
-      if (!d_decay) throw ShapeFault("d_decay is needed here and was not given");
-      p.d_decay = write_vector<T>(*d_decay, "d_decay", 2 * hidden);
+    if (is_complex(kind)) {
+      p.d_last[1] = read<T>(dj_last, "dj_last", sequences, hidden);
+      p.d_first[1] = write<T>(dj0, "dj0", sequences, hidden);
+      p.d_decay = write_vector<T>(d_decay, "d_decay", 2 * hidden);
     }
     run_free(scans_for(zero).backward, p);
   });
 }
 
-const Norms<float>& norms_for(float) { return chosen_set().norms32; }
-const Norms<double>& norms_for(double) { return chosen_set().norms64; }
+const LayerNormLstmKernels<float>& layer_norm_lstm_for(float) { return chosen_set().layer_norm_lstm32; }
+const LayerNormLstmKernels<double>& layer_norm_lstm_for(double) { return chosen_set().layer_norm_lstm64; }
 
 // What both ways of a layer-normalised LSTM share.
 struct NormArrays {
@@ -401,7 +414,7 @@ struct NormArrays {
     const int64_t width = hidden(), all = 4 * width, steps = rows_of(gates, "gates");
     p.hidden = width;
     p.ragged = ragged.view();
-    p.threads = worth(threads, 2.0 * static_cast<double>(steps * all * (width + 30)));
+    p.threads = useful_threads(threads, 2.0 * static_cast<double>(steps * all * (width + 30)));
     p.gates = read_rows<T>(gates, "gates", steps, all, &p.stride);
     p.weights.weight_hh = read<T>(weight_hh, "weight_hh", all, width);
     p.weights.gain_ih = read_vector<T>(gain_ih, "gain_ih", all);
@@ -412,16 +425,17 @@ struct NormArrays {
   }
 };
 
-void norm_forward(bool reverse, int threads, const Array& gates, const Array& offsets, const Array& weight_hh,
-                  const Array& gain_ih, const Array& gain_hh, const Optional& bias, const Array& gain_cell,
-                  const Optional& bias_cell, const Optional& h0, const Optional& c0, const Out& y, const Out& h_last,
-                  const Out& c_last, const OptionalOut& sums, const OptionalOut& cells) {
+void layer_norm_lstm_forward(bool reverse, bool save, const Array& gates, const Array& offsets, const Array& weight_hh,
+                             const Array& gain_ih, const Array& gain_hh, const Optional& bias, const Array& gain_cell,
+                             const Optional& bias_cell, const Optional& h0, const Optional& c0, int threads,
+                             const Out& y, const Out& h_last, const Out& c_last, const Out& sums,
+                             const Out& cell_states) {
   const NormArrays arrays{gates, weight_hh, gain_ih, gain_hh, bias, gain_cell, bias_cell};
   const int64_t hidden = arrays.hidden(), steps = rows_of(gates, "gates");
   const Ragged ragged = checked(offsets, steps);
   by_type(gates, "gates", false, [&](auto zero, auto) {
     using T = decltype(zero);
-    NormLstmForward<T> p{};
+    LayerNormLstmForward<T> p{};
     p.reverse = reverse;
     arrays.read_into<T>(p, ragged, threads);
     const int64_t sequences = p.ragged.sequences;
@@ -430,29 +444,30 @@ void norm_forward(bool reverse, int threads, const Array& gates, const Array& of
     p.y = write<T>(y, "y", steps, hidden);
     p.h_last = write<T>(h_last, "h_last", sequences, hidden);
     p.c_last = write<T>(c_last, "c_last", sequences, hidden);
-    p.sums = write<T>(sums, "sums", steps, 4 * hidden, sums.has_value() || cells.has_value());
-    p.cells = write<T>(cells, "cells", steps, hidden, sums.has_value());
-    run_free(norms_for(zero).forward, p);
+    p.sums = write_if<T>(save, sums, "sums", steps, 4 * hidden);
+    p.cell_states = write_if<T>(save, cell_states, "cell_states", steps, hidden);
+    run_free(layer_norm_lstm_for(zero).forward, p);
   });
 }
 
-void norm_backward(bool reverse, int threads, const Array& gates, const Array& offsets, const Array& weight_hh,
-                   const Array& gain_ih, const Array& gain_hh, const Optional& bias, const Array& gain_cell,
-                   const Optional& bias_cell, const Optional& c0, const Array& sums, const Array& cells,
-                   const Optional& dy, const Optional& dh_last, const Optional& dc_last, const Out& d_gates,
-                   const Out& d_sums, const Out& d_vectors, const Out& dh0, const Out& dc0) {
+void layer_norm_lstm_backward(bool reverse, const Array& gates, const Array& offsets, const Array& weight_hh,
+                              const Array& gain_ih, const Array& gain_hh, const Optional& bias, const Array& gain_cell,
+                              const Optional& bias_cell, const Optional& c0, const Array& sums,
+                              const Array& cell_states, const Optional& dy, const Optional& dh_last,
+                              const Optional& dc_last, int threads, const Out& d_gates, const Out& d_sums,
+                              const Out& d_vectors, const Out& dh0, const Out& dc0) {
   const NormArrays arrays{gates, weight_hh, gain_ih, gain_hh, bias, gain_cell, bias_cell};
   const int64_t hidden = arrays.hidden(), steps = rows_of(gates, "gates");
   const Ragged ragged = checked(offsets, steps);
   by_type(gates, "gates", false, [&](auto zero, auto) {
     using T = decltype(zero);
-    NormLstmBack<T> p{};
+    LayerNormLstmBackward<T> p{};
     p.reverse = reverse;
     arrays.read_into<T>(p, ragged, threads);
     const int64_t sequences = p.ragged.sequences;
     p.c0 = read<T>(c0, "c0", sequences, hidden);
     p.sums = read<T>(sums, "sums", steps, 4 * hidden);
-    p.cells = read<T>(cells, "cells", steps, hidden);
+    p.cell_states = read<T>(cell_states, "cell_states", steps, hidden);
     p.dy = read_rows<T>(dy, "dy", steps, hidden, &p.dy_stride);
     p.dh_last = read<T>(dh_last, "dh_last", sequences, hidden);
     p.dc_last = read<T>(dc_last, "dc_last", sequences, hidden);
@@ -461,13 +476,13 @@ void norm_backward(bool reverse, int threads, const Array& gates, const Array& o
     p.d_vectors = write_vector<T>(d_vectors, "d_vectors", 14 * hidden);
     p.dh0 = write<T>(dh0, "dh0", sequences, hidden);
     p.dc0 = write<T>(dc0, "dc0", sequences, hidden);
-    run_free(norms_for(zero).backward, p);
+    run_free(layer_norm_lstm_for(zero).backward, p);
   });
 }
 
-void pool_forward(const std::string& name, int threads, const Array& values, const Array& offsets,
-                  const Optional& scores, const Optional& initial, const Out& state, const Out& out) {
-  const PoolKind kind = pool_kind_of(name);
+void pool_forward(const std::string& kind_name, const Array& values, const Array& offsets, const Optional& scores,
+                  const Optional& initial, int threads, const Out& out, const Out& state) {
+  const PoolKind kind = kind_named<PoolKind>(kind_name, "pool", pool_names);
   const int64_t steps = rows_of(values, "values"), hidden = static_cast<int64_t>(values.shape(1));
   const Ragged ragged = checked(offsets, steps);
   const int64_t sequences = ragged.view().sequences;
@@ -475,9 +490,9 @@ void pool_forward(const std::string& name, int threads, const Array& values, con
   if (kind == PoolKind::attention && !scores) throw ShapeFault("scores are needed for attention and were not given");
   by_type(values, "values", false, [&](auto zero, auto) {
     using T = decltype(zero);
-    Pool<T> p{};
+    PoolForward<T> p{};
     p.kind = kind;
-    p.threads = worth(threads, static_cast<double>(steps * hidden));
+    p.threads = useful_threads(threads, static_cast<double>(steps * hidden));
     p.hidden = hidden;
     p.ragged = ragged.view();
     p.values = static_cast<const T*>(values.data());
@@ -487,25 +502,25 @@ void pool_forward(const std::string& name, int threads, const Array& values, con
     p.state = write<double>(state, "state", sequences, hidden + 2);
     p.out = write<T>(out, "out", sequences, hidden);
     const nb::gil_scoped_release free;
-    pool(p);
+    elman::pool_forward(p);
   });
 }
 
-void pool_backward(const std::string& name, int threads, const Array& values, const Array& offsets,
-                   const Optional& scores, const Array& state, const Array& out, const Array& dout, const Out& dvalues,
-                   const OptionalOut& dscores) {
-  const PoolKind kind = pool_kind_of(name);
+void pool_backward(const std::string& kind_name, const Array& values, const Array& offsets, const Optional& scores,
+                   const Array& state, const Array& out, const Array& d_out, int threads, const Out& d_values,
+                   const Out& d_scores) {
+  const PoolKind kind = kind_named<PoolKind>(kind_name, "pool", pool_names);
   const int64_t steps = rows_of(values, "values"), hidden = static_cast<int64_t>(values.shape(1));
   const Ragged ragged = checked(offsets, steps);
   const int64_t sequences = ragged.view().sequences;
   check_rows_apart(values, "values");
   const bool attention = kind == PoolKind::attention;
-  if (attention && (!scores || !dscores)) throw ShapeFault("scores are needed for attention and were not given");
+  if (attention && !scores) throw ShapeFault("scores are needed for attention and were not given");
   by_type(values, "values", false, [&](auto zero, auto) {
     using T = decltype(zero);
-    PoolBack<T> p{};
+    PoolBackward<T> p{};
     p.kind = kind;
-    p.threads = worth(threads, static_cast<double>(steps * hidden));
+    p.threads = useful_threads(threads, static_cast<double>(steps * hidden));
     p.hidden = hidden;
     p.ragged = ragged.view();
     p.values = static_cast<const T*>(values.data());
@@ -513,17 +528,11 @@ void pool_backward(const std::string& name, int threads, const Array& values, co
     p.scores = read_vector<T>(scores, "scores", steps);
     p.state = read<double>(state, "state", sequences, hidden + 2);
     p.out = read<T>(out, "out", sequences, hidden);
-    p.dout = read<T>(dout, "dout", sequences, hidden);
-    p.dvalues = write<T>(dvalues, "dvalues", steps, hidden);
-    if (attention) {
-      check_type<T>(*dscores, "dscores");
-      if (dscores->ndim() != 1 || static_cast<int64_t>(dscores->shape(0)) != steps)
-        throw ShapeFault("dscores must have shape [" + std::to_string(steps) + "], got " + shape_of(*dscores));
-      check_close(*dscores, "dscores");
-      p.dscores = static_cast<T*>(dscores->data());
-    }
+    p.d_out = read<T>(d_out, "d_out", sequences, hidden);
+    p.d_values = write<T>(d_values, "d_values", steps, hidden);
+    if (attention) p.d_scores = write_vector<T>(d_scores, "d_scores", steps);
     const nb::gil_scoped_release free;
-    pool_back(p);
+    elman::pool_backward(p);
   });
 }
 
@@ -540,7 +549,7 @@ nb::dict info() {
   answer["found"] = found;
   answer["chosen"] = chosen_set().name;
   answer["lanes"] = chosen_set().lanes32;
-  answer["bfloat16"] = chosen_half_set() != nullptr;
+  answer["bfloat16"] = chosen_bf16_kernels() != nullptr;
 #ifdef _OPENMP
   answer["threads"] = "openmp";
 #else
@@ -550,7 +559,22 @@ nb::dict info() {
   return answer;
 }
 
+// The names and sizes that Python needs to know of every cell.
+void add_tables(nb::module_& m) {
+  nb::dict cells, scans;
+  for (const CellTraits& c : cell_traits) cells[c.name] = nb::make_tuple(c.gates, c.saved_gates, c.has_cell_state);
+  for (const ScanTraits& s : scan_traits) scans[s.name] = nb::make_tuple(s.gates, s.parts);
+  nb::list candidates, pools;
+  for (const char* name : candidate_names) candidates.append(name);
+  for (const char* name : pool_names) pools.append(name);
+  m.attr("CELLS") = cells;
+  m.attr("SCANS") = scans;
+  m.attr("CANDIDATES") = nb::tuple(candidates);
+  m.attr("POOLS") = nb::tuple(pools);
+}
+
 }  // namespace
+}  // namespace bindings
 }  // namespace elman
 
 NB_MODULE(_kernels, m) {
@@ -570,38 +594,39 @@ NB_MODULE(_kernels, m) {
       PyErr_SetString(option_error, fault.what());
     }
   });
-  m.def("check_batch", &check_batch, "offsets"_a, "steps"_a, "index"_a.none(), "rows"_a);
-  m.def("forward", &forward, "cell"_a, "reverse"_a, "save"_a, "threads"_a, "x"_a, "index"_a.none(), "offsets"_a,
-        "weight_ih"_a, "weight_hh"_a, "bias_ih"_a.none(), "bias_hh"_a.none(), "weight_hr"_a.none(), "h0"_a.none(),
-        "c0"_a.none(), "decay"_a.none(), "drop"_a.none(), "keep"_a.none(), "keep_cell"_a.none(), "y"_a, "h_last"_a,
-        "c_last"_a.none(), "table"_a.none(), "saved"_a.none(), "cells"_a.none());
-  m.def("backward", &backward, "cell"_a, "reverse"_a, "threads"_a, "offsets"_a, "weight_hh"_a, "weight_hr"_a.none(),
-        "h0"_a.none(), "c0"_a.none(), "decay"_a.none(), "drop"_a.none(), "keep"_a.none(), "keep_cell"_a.none(), "y"_a,
-        "cells"_a.none(), "dy"_a.none(), "dh_last"_a.none(), "dc_last"_a.none(), "saved"_a, "dh0"_a, "dc0"_a.none(),
-        "d_decay"_a.none(), "full"_a.none(), "d_projected"_a.none());
-  m.def("gradient", &gradient, "cell"_a, "reverse"_a, "threads"_a, "x"_a.none(), "offsets"_a, "h0"_a.none(),
-        "decay"_a.none(), "drop"_a.none(), "y"_a, "saved"_a, "d_weight_ih"_a.none(), "d_weight_hh"_a, "d_bias_ih"_a,
-        "d_bias_hh"_a);
-  m.def("linear", &linear, "threads"_a, "x"_a, "weight"_a, "bias"_a.none(), "out"_a);
-  m.def("outer", &outer, "threads"_a, "a"_a, "b"_a, "out"_a);
-  m.def("collect", &collect, "threads"_a, "a"_a, "index"_a, "out"_a);
-  m.def("pool_forward", &pool_forward, "pool"_a, "threads"_a, "values"_a, "offsets"_a, "scores"_a.none(),
-        "initial"_a.none(), "state"_a, "out"_a);
-  m.def("pool_backward", &pool_backward, "pool"_a, "threads"_a, "values"_a, "offsets"_a, "scores"_a.none(), "state"_a,
-        "out"_a, "dout"_a, "dvalues"_a, "dscores"_a.none());
-  m.def("scan_forward", &scan_forward, "cell"_a, "candidate"_a, "reverse"_a, "threads"_a, "gates"_a, "offsets"_a,
-        "decay"_a.none(), "h0"_a.none(), "j0"_a.none(), "y"_a, "h_last"_a, "j_last"_a.none());
-  m.def("scan_backward", &scan_backward, "cell"_a, "candidate"_a, "reverse"_a, "threads"_a, "gates"_a, "offsets"_a,
+  m.def("check_batch", &bindings::check_batch, "offsets"_a, "steps"_a, "index"_a.none(), "rows"_a);
+  m.def("recurrent_forward", &bindings::recurrent_forward, "cell"_a, "reverse"_a, "save"_a, "x"_a, "index"_a.none(),
+        "offsets"_a, "weight_ih"_a, "weight_hh"_a, "bias_ih"_a.none(), "bias_hh"_a.none(), "weight_hr"_a.none(),
+        "h0"_a.none(), "c0"_a.none(), "decay"_a.none(), "drop"_a.none(), "keep"_a.none(), "keep_cell"_a.none(),
+        "threads"_a, "y"_a, "h_last"_a, "c_last"_a, "gates"_a, "cell_states"_a, "pre_activations"_a.none());
+  m.def("recurrent_backward", &bindings::recurrent_backward, "cell"_a, "reverse"_a, "offsets"_a, "weight_hh"_a,
+        "weight_hr"_a.none(), "h0"_a.none(), "c0"_a.none(), "decay"_a.none(), "drop"_a.none(), "keep"_a.none(),
+        "keep_cell"_a.none(), "y"_a, "cell_states"_a, "gates"_a, "dy"_a.none(), "dh_last"_a.none(), "dc_last"_a.none(),
+        "threads"_a, "dh0"_a, "dc0"_a, "d_decay"_a, "unprojected"_a, "d_projected"_a);
+  m.def("recurrent_weight_gradient", &bindings::recurrent_weight_gradient, "cell"_a, "reverse"_a, "x"_a.none(),
+        "offsets"_a, "h0"_a.none(), "decay"_a.none(), "drop"_a.none(), "y"_a, "d_gates"_a, "threads"_a, "d_weight_ih"_a,
+        "d_weight_hh"_a, "d_bias_ih"_a, "d_bias_hh"_a);
+  m.def("linear", &bindings::linear, "x"_a, "weight"_a, "bias"_a.none(), "threads"_a, "out"_a);
+  m.def("outer", &bindings::outer, "a"_a, "b"_a, "threads"_a, "out"_a);
+  m.def("collect", &bindings::collect, "a"_a, "index"_a, "rows"_a, "threads"_a, "out"_a);
+  m.def("pool_forward", &bindings::pool_forward, "kind"_a, "values"_a, "offsets"_a, "scores"_a.none(),
+        "initial"_a.none(), "threads"_a, "out"_a, "state"_a);
+  m.def("pool_backward", &bindings::pool_backward, "kind"_a, "values"_a, "offsets"_a, "scores"_a.none(), "state"_a,
+        "out"_a, "d_out"_a, "threads"_a, "d_values"_a, "d_scores"_a);
+  m.def("scan_forward", &bindings::scan_forward, "cell"_a, "candidate"_a, "reverse"_a, "gates"_a, "offsets"_a,
+        "decay"_a.none(), "h0"_a.none(), "j0"_a.none(), "threads"_a, "y"_a, "h_last"_a, "j_last"_a);
+  m.def("scan_backward", &bindings::scan_backward, "cell"_a, "candidate"_a, "reverse"_a, "gates"_a, "offsets"_a,
         "decay"_a.none(), "h0"_a.none(), "j0"_a.none(), "y"_a, "dy"_a.none(), "dh_last"_a.none(), "dj_last"_a.none(),
-        "d_gates"_a, "d_decay"_a.none(), "dh0"_a, "dj0"_a.none());
-  m.def("norm_forward", &norm_forward, "reverse"_a, "threads"_a, "gates"_a, "offsets"_a, "weight_hh"_a, "gain_ih"_a,
-        "gain_hh"_a, "bias"_a.none(), "gain_cell"_a, "bias_cell"_a.none(), "h0"_a.none(), "c0"_a.none(), "y"_a,
-        "h_last"_a, "c_last"_a, "sums"_a.none(), "cells"_a.none());
-  m.def("norm_backward", &norm_backward, "reverse"_a, "threads"_a, "gates"_a, "offsets"_a, "weight_hh"_a, "gain_ih"_a,
-        "gain_hh"_a, "bias"_a.none(), "gain_cell"_a, "bias_cell"_a.none(), "c0"_a.none(), "sums"_a, "cells"_a,
-        "dy"_a.none(), "dh_last"_a.none(), "dc_last"_a.none(), "d_gates"_a, "d_sums"_a, "d_vectors"_a, "dh0"_a,
-        "dc0"_a);
+        "threads"_a, "d_gates"_a, "d_decay"_a, "dh0"_a, "dj0"_a);
+  m.def("layer_norm_lstm_forward", &bindings::layer_norm_lstm_forward, "reverse"_a, "save"_a, "gates"_a, "offsets"_a,
+        "weight_hh"_a, "gain_ih"_a, "gain_hh"_a, "bias"_a.none(), "gain_cell"_a, "bias_cell"_a.none(), "h0"_a.none(),
+        "c0"_a.none(), "threads"_a, "y"_a, "h_last"_a, "c_last"_a, "sums"_a, "cell_states"_a);
+  m.def("layer_norm_lstm_backward", &bindings::layer_norm_lstm_backward, "reverse"_a, "gates"_a, "offsets"_a,
+        "weight_hh"_a, "gain_ih"_a, "gain_hh"_a, "bias"_a.none(), "gain_cell"_a, "bias_cell"_a.none(), "c0"_a.none(),
+        "sums"_a, "cell_states"_a, "dy"_a.none(), "dh_last"_a.none(), "dc_last"_a.none(), "threads"_a, "d_gates"_a,
+        "d_sums"_a, "d_vectors"_a, "dh0"_a, "dc0"_a);
   bind_stepper(m);
-  m.def("info", &info);
+  bindings::add_tables(m);
+  m.def("info", &bindings::info);
   m.def("choose_set", &choose_set, "name"_a);
 }

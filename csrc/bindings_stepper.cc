@@ -10,7 +10,7 @@
 #include <string>
 #include <thread>
 
-#include "door.h"
+#include "argument_checks.h"
 #include "isa.h"
 #include "stepper.h"
 
@@ -96,14 +96,14 @@ StepperLayer checked(const Layer& from, int64_t below) {
   rows_of(weight_ih, "weight_ih");
   rows_of(weight_hh, "weight_hh");
   StepperLayer layer{};
-  layer.kind = kind_of(name);
+  layer.kind = cell_named(name);
   layer.inputs = below > 0 ? below : static_cast<int64_t>(weight_ih.shape(1));
   layer.hidden = static_cast<int64_t>(weight_hh.shape(1));
   const int64_t columns = gates_of(layer.kind) * layer.hidden;
   layer.weights = {read<float>(weight_ih, "weight_ih", columns, layer.inputs),
                    read<float>(weight_hh, "weight_hh", columns, layer.hidden),
                    read_vector<float>(bias_ih, "bias_ih", columns), read_vector<float>(bias_hh, "bias_hh", columns)};
-  if (layer.kind == Kind::lstm && !c0) throw ShapeFault("c0 is needed here and was not given");
+  if (elman::has_cell_state(layer.kind) && !c0) throw ShapeFault("c0 is needed here and was not given");
   layer.h0 = read<float>(h0, "h0", 1, layer.hidden);
   layer.c0 = read<float>(c0, "c0", 1, layer.hidden);
   return layer;
@@ -116,12 +116,12 @@ void check_sequences(int64_t sequences) {
     throw ShapeFault("sequences may be at most " + std::to_string(most) + ", got " + std::to_string(sequences));
 }
 
-void make(Stepper* self, const std::vector<Layer>& from, int store, int64_t sequences, int threads) {
+void make(Stepper* self, const std::vector<Layer>& from, int format, int64_t sequences, int threads) {
   if (from.empty()) throw ShapeFault("a stepper needs at least one layer");
   check_sequences(sequences);
   std::vector<StepperLayer> layers;
   for (const Layer& layer : from) layers.push_back(checked(layer, layers.empty() ? 0 : layers.back().hidden));
-  new (self) Stepper(chosen_stepping(), layers, static_cast<Store>(store), sequences, threads);
+  new (self) Stepper(chosen_stepping(), layers, static_cast<WeightFormat>(format), sequences, threads);
 }
 
 // The numbers of sequences, which Python made int64 and close.
@@ -198,7 +198,7 @@ void for_each_state(const Stepper& stepper, size_t count, const Each& each) {
   size_t i = 0;
   for (int64_t layer = 0; layer < stepper.layers(); ++layer)
     for (const bool cell : {false, true})
-      if (!cell || stepper.has_cell(layer)) {
+      if (!cell || stepper.has_cell_state(layer)) {
         if (i == count) throw ShapeFault("a state of this stepper has more than " + std::to_string(count) + " tensors");
         each(i++, layer, cell);
       }
@@ -233,7 +233,7 @@ void write_state(Stepper& stepper, const std::vector<Array>& from) {
 void bind_stepper(nb::module_& m) {
   using namespace nb::literals;
   nb::class_<Stepper>(m, "Stepper")
-      .def("__init__", &make, "layers"_a, "store"_a, "sequences"_a, "threads"_a)
+      .def("__init__", &make, "layers"_a, "format"_a, "sequences"_a, "threads"_a)
       .def(
           "twin",
           [](const Stepper& self, int64_t sequences) {

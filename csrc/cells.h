@@ -21,7 +21,7 @@ struct Row {
   const T* state;  // c_{t-1}; for a cell without c: h_{t-1}
   S* h;
   T* next_state;  // c_t; for a GRU in bfloat16 h_t as it is before rounding
-  S* saved;       // what backward needs
+  S* gates;       // out, what backward needs of them
 };
 
 template <class T, class S>
@@ -33,8 +33,9 @@ struct RowBack {
   const S* dy;  // or null
   T* dh;        // in: from the step after; out: the part that does not pass through the product
   T* dc;
-  S* saved;  // in: from forward; out: gradients of the pre-activations
-  T* full;   // out: h, where a projection follows; or null
+  const S* gates;  // from forward
+  S* d_gates;      // out: gradients of the pre-activations; may be `gates`
+  T* unprojected;  // out: h_t, where a projection follows; or null
 };
 
 // Loads and stores that know how many units exist.
@@ -57,13 +58,13 @@ struct Units {
 
 // What every cell says of itself. `gates` sums meet in the product with U; a GRU has one more, which U does not touch
 // (`apart`). `blocks`: vectors of units in a panel. `straight`: gates that U shares with W in `saved`.
-template <class T, class S, int gates_, int blocks_, int saved_width_, int straight_, bool has_cell_>
+template <class T, class S, int gates_, int blocks_, int saved_gates_, int straight_, bool has_cell_state_>
 struct Shape : Units<T> {
-  static constexpr int gates = gates_, blocks = blocks_, saved_width = saved_width_, straight = straight_;
-  static constexpr bool has_cell = has_cell_;
+  static constexpr int gates = gates_, blocks = blocks_, saved_gates = saved_gates_, straight = straight_;
+  static constexpr bool has_cell_state = has_cell_state_;
   static constexpr bool apart = straight < gates;
-  static constexpr bool rounds = sizeof(S) < sizeof(T);             // rows hold less than the state has
-  static constexpr bool has_state = has_cell || (apart && rounds);  // a state of type T is carried beside h
+  static constexpr bool rounds = sizeof(S) < sizeof(T);                   // rows hold less than the state has
+  static constexpr bool has_state = has_cell_state || (apart && rounds);  // a state of type T is carried beside h
 };
 
 // h_t = f(W x_t + b + U h_{t-1} + c), f = tanh or max(0, .)                                   Elman 1990
@@ -95,7 +96,7 @@ struct Rnn : Shape<T, S, 1, 4, 1, 1, false> {
     } else {
       da = dh * (V::all(1) - h * h);
     }
-    put(row.saved + u, da, n);
+    put(row.d_gates + u, da, n);
     put(row.dh + u, V::all(0), n);
   }
 };
@@ -116,28 +117,29 @@ struct Lstm : Shape<T, S, 4, 1, 4, 4, true> {
     put(row.next_state + u, c, n);
     put(row.h + u, o * tanh(c), n);
     if constexpr (save) {
-      S* saved = row.saved + u;
-      put(saved, i, n);
-      put(saved + hidden, f, n);
-      put(saved + 2 * hidden, g, n);
-      put(saved + 3 * hidden, o, n);
+      S* gates = row.gates + u;
+      put(gates, i, n);
+      put(gates + hidden, f, n);
+      put(gates + 2 * hidden, g, n);
+      put(gates + 3 * hidden, o, n);
     }
   }
 
   static ELMAN_INLINE void step_back(const RowBack<T, S>& row, int64_t hidden, int64_t u, int n) {
-    S* saved = row.saved + u;
+    const S* gates = row.gates + u;
+    S* d_gates = row.d_gates + u;
     const Reg one = V::all(1);
-    const Reg i = get(saved, n), f = get(saved + hidden, n), g = get(saved + 2 * hidden, n),
-              o = get(saved + 3 * hidden, n), c_before = get(row.c_before + u, n);
+    const Reg i = get(gates, n), f = get(gates + hidden, n), g = get(gates + 2 * hidden, n),
+              o = get(gates + 3 * hidden, n), c_before = get(row.c_before + u, n);
     const Reg tanh_c = tanh(row.c != nullptr ? get(row.c + u, n) : V::fma(f, c_before, i * g));
-    if (row.full != nullptr) put(row.full + u, o * tanh_c, n);
+    if (row.unprojected != nullptr) put(row.unprojected + u, o * tanh_c, n);
     Reg dh = get(row.dh + u, n);
     if (row.dy != nullptr) dh = dh + get(row.dy + u, n);
     const Reg dc = V::fma(dh * o, one - tanh_c * tanh_c, get(row.dc + u, n));
-    put(saved, dc * g * i * (one - i), n);
-    put(saved + hidden, dc * c_before * f * (one - f), n);
-    put(saved + 2 * hidden, dc * i * (one - g * g), n);
-    put(saved + 3 * hidden, dh * tanh_c * o * (one - o), n);
+    put(d_gates, dc * g * i * (one - i), n);
+    put(d_gates + hidden, dc * c_before * f * (one - f), n);
+    put(d_gates + 2 * hidden, dc * i * (one - g * g), n);
+    put(d_gates + 3 * hidden, dh * tanh_c * o * (one - o), n);
     put(row.dc + u, dc * f, n);
     put(row.dh + u, V::all(0), n);
   }
@@ -157,35 +159,62 @@ struct Gru : Shape<T, S, 3, 1, 4, 2, false> {
   // `from_x` is W_n x_t + b_n.
   template <bool save>
   static ELMAN_INLINE void step(const Row<T, S>& row, int64_t hidden, int64_t u, int n, const Reg* acc, Reg from_x) {
-    S* saved = row.saved + u;
     const Reg r = sigmoid<T>(acc[0]), z = sigmoid<T>(acc[1]), q = acc[2];
     const Reg candidate = tanh(V::fma(r, q, from_x));
     const Reg h = V::fma(z, get(row.state + u, n) - candidate, candidate);
     put(row.h + u, h, n);
     if constexpr (Gru::rounds) put(row.next_state + u, h, n);
     if constexpr (save) {
-      put(saved, r, n);
-      put(saved + hidden, z, n);
-      put(saved + 2 * hidden, candidate, n);
-      put(saved + 3 * hidden, q, n);
+      S* gates = row.gates + u;
+      put(gates, r, n);
+      put(gates + hidden, z, n);
+      put(gates + 2 * hidden, candidate, n);
+      put(gates + 3 * hidden, q, n);
     }
   }
 
   static ELMAN_INLINE void step_back(const RowBack<T, S>& row, int64_t hidden, int64_t u, int n) {
-    S* saved = row.saved + u;
+    const S* gates = row.gates + u;
+    S* d_gates = row.d_gates + u;
     const Reg one = V::all(1);
-    const Reg r = get(saved, n), z = get(saved + hidden, n), candidate = get(saved + 2 * hidden, n),
-              q = get(saved + 3 * hidden, n);
+    const Reg r = get(gates, n), z = get(gates + hidden, n), candidate = get(gates + 2 * hidden, n),
+              q = get(gates + 3 * hidden, n);
     Reg dh = get(row.dh + u, n);
     if (row.dy != nullptr) dh = dh + get(row.dy + u, n);
     const Reg dn = dh * (one - z) * (one - candidate * candidate);
-    put(saved, dn * q * r * (one - r), n);
-    put(saved + hidden, dh * (get(row.h_before + u, n) - candidate) * z * (one - z), n);
-    put(saved + 2 * hidden, dn, n);
-    put(saved + 3 * hidden, dn * r, n);
+    put(d_gates, dn * q * r * (one - r), n);
+    put(d_gates + hidden, dh * (get(row.h_before + u, n) - candidate) * z * (one - z), n);
+    put(d_gates + 2 * hidden, dn, n);
+    put(d_gates + 3 * hidden, dn * r, n);
     put(row.dh + u, dh * z, n);
   }
 };
+
+template <class Cell>
+struct Type {
+  using type = Cell;
+};
+
+// The cell of a kind agrees with its line in `cell_traits`.
+template <CellKind kind, class Cell, class Body>
+static bool with_checked_cell(const Body& body) {
+  constexpr CellTraits traits = traits_of(kind);
+  static_assert(Cell::gates == traits.gates && Cell::saved_gates == traits.saved_gates &&
+                Cell::has_cell_state == traits.has_cell_state);
+  return body(Type<Cell>());
+}
+
+// body(Type<the struct above for this kind>)
+template <class T, class S, class Body>
+static bool with_cell(CellKind kind, const Body& body) {
+  switch (kind) {
+    case CellKind::rnn_tanh: return with_checked_cell<CellKind::rnn_tanh, Rnn<T, S, false>>(body);
+    case CellKind::rnn_relu: return with_checked_cell<CellKind::rnn_relu, Rnn<T, S, true>>(body);
+    case CellKind::lstm: return with_checked_cell<CellKind::lstm, Lstm<T, S>>(body);
+    case CellKind::gru: return with_checked_cell<CellKind::gru, Gru<T, S>>(body);
+  }
+  return false;
+}
 
 }  // namespace ELMAN_SET
 }  // namespace elman

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "cells.h"
-#include "lanes.h"
+#include "schedule.h"
 
 namespace elman {
 namespace ELMAN_SET {
@@ -11,7 +11,7 @@ namespace ELMAN_SET {
 template <class Cell, class T, class S>
 struct LayerWeights {
   // Without `fused`, W is left to the product over all steps that comes first.
-  LayerWeights(const Forward<T, S>& f, bool fused)
+  LayerWeights(const RecurrentForward<T, S>& f, bool fused)
       : both({f.weight_ih, 1, f.inputs, fused ? f.inputs : 0}, {f.hidden, Cell::gates, f.hidden},
              Cell::gates * Cell::blocks, f.threads, {f.weight_hh, 1, f.outputs, f.outputs}),
         projection({f.weight_hr, 1, f.hidden, f.weight_hr == nullptr ? 0 : f.hidden},
@@ -37,11 +37,11 @@ struct LayerWeights {
   const Buffer<S> nothing;
 
  private:
-  static int64_t padded(const Forward<T, S>& f) {
+  static int64_t padded(const RecurrentForward<T, S>& f) {
     constexpr int64_t panel = plain * Vec<T>::width;
     return pieces(f.hidden > f.outputs ? f.hidden : f.outputs, panel) * panel;
   }
-  void sum_biases(const Forward<T, S>& f) {
+  void sum_biases(const RecurrentForward<T, S>& f) {
     const int64_t hidden = f.hidden, straight = Cell::straight * hidden, count = Cell::gates * hidden;
     for (int64_t i = 0; i < count; ++i) sums.data[i] = f.bias_ih == nullptr ? T(0) : f.bias_ih[i];
     if (f.bias_hh != nullptr)
@@ -53,7 +53,8 @@ struct LayerWeights {
 
 // One step of a block of lanes, for the units of one panel: sums, then gates. `fused`: W x_t is added up here as well.
 template <class Cell, class T, class S, int rows, bool save, bool fused>
-static void step_block(const Row<T, S>* row, const Forward<T, S>& f, const LayerWeights<Cell, T, S>& w, int64_t p) {
+static void step_block(const Row<T, S>* row, const RecurrentForward<T, S>& f, const LayerWeights<Cell, T, S>& w,
+                       int64_t p) {
   using V = Vec<T>;
   using Get = Units<T>;
   constexpr int gates = Cell::gates, blocks = Cell::blocks, vectors = gates * blocks;
@@ -95,8 +96,8 @@ static void step_block(const Row<T, S>* row, const Forward<T, S>& f, const Layer
 // One step of `count` lanes, for the panels [first, last). The panel is the outer loop: it is read from far once and
 // used by every lane.
 template <class Cell, class T, class S, bool save, bool fused>
-static void step_lanes(const Row<T, S>* row, int count, const Forward<T, S>& f, const LayerWeights<Cell, T, S>& w,
-                       int64_t first, int64_t last) {
+static void step_lanes(const Row<T, S>* row, int count, const RecurrentForward<T, S>& f,
+                       const LayerWeights<Cell, T, S>& w, int64_t first, int64_t last) {
   constexpr int most = block_rows<Cell::gates * Cell::blocks + (Cell::apart && fused ? 1 : 0)>;
   for (int64_t p = first; p < last; ++p)
     in_blocks<most>(
@@ -117,7 +118,7 @@ struct Walk {
   const T* state;
   S* start;                          // [P]     h0 in the type of rows
   T* carry;                          // [H]     c, or a GRU's h, from step to step
-  T* fresh_h;                        // [H]     extras and projections only, and those below
+  T* fresh_h;                        // [H]     modifiers and projections only, and those below
   T* fresh_c;                        // [H]
   T* decayed;                        // [P]
   T* dropped;                        // [P]
@@ -126,16 +127,16 @@ struct Walk {
 
 template <class Cell, class T, class S, bool save, bool fused>
 struct ForwardLanes {
-  const Forward<T, S>& f;
+  const RecurrentForward<T, S>& f;
   const LayerWeights<Cell, T, S>& w;
   Walker walker;
   Walk<T, S> walk[most_lanes];
   Row<T, S> row[most_lanes];
   int active = 0;
-  const bool special;  // extras or a projection
+  const bool special;  // modifiers or a projection
 
-  ForwardLanes(const Forward<T, S>& forward, const LayerWeights<Cell, T, S>& weights, const Walker& mine, int lanes,
-               T* work, S* starts)
+  ForwardLanes(const RecurrentForward<T, S>& forward, const LayerWeights<Cell, T, S>& weights, const Walker& mine,
+               int lanes, T* work, S* starts)
       : f(forward), w(weights), walker(mine), special(is_special(forward)) {
     const int64_t wide = f.hidden > f.outputs ? f.hidden : f.outputs;
     for (int m = 0; m < lanes; ++m) {
@@ -160,8 +161,8 @@ struct ForwardLanes {
     }
   }
 
-  static bool is_special(const Forward<T, S>& f) {
-    const Extras<T>& e = f.extras;
+  static bool is_special(const RecurrentForward<T, S>& f) {
+    const RecurrenceModifiers<T>& e = f.modifiers;
     return f.weight_hr != nullptr || e.decay != nullptr || e.drop != nullptr || e.keep != nullptr ||
            e.keep_cell != nullptr;
   }
@@ -184,7 +185,7 @@ struct ForwardLanes {
       const T* c0 = f.c0 == nullptr ? nullptr : f.c0 + s * f.hidden;
       if (first == last) {
         end(f.h_last, h0, s, f.outputs);
-        if constexpr (Cell::has_cell) end(f.c_last, c0, s, f.hidden);
+        if constexpr (Cell::has_cell_state) end(f.c_last, c0, s, f.hidden);
         continue;
       }
       lane.lane = {s, f.reverse ? last - 1 : first, last - first};
@@ -194,7 +195,7 @@ struct ForwardLanes {
       } else {
         lane.h = h0 == nullptr ? w.nothing.data : h0;
       }
-      const T* state = Cell::has_cell ? c0 : h0;
+      const T* state = Cell::has_cell_state ? c0 : h0;
       lane.state = state == nullptr ? w.zeros.data : state;
       return true;
     }
@@ -203,64 +204,64 @@ struct ForwardLanes {
 
   void prepare(int m) {
     Walk<T, S>& lane = walk[m];
-    const int64_t t = lane.lane.step, at = f.index == nullptr ? t : f.index[t], width = Cell::saved_width * f.hidden;
+    const int64_t t = lane.lane.step, at = f.index == nullptr ? t : f.index[t], width = Cell::saved_gates * f.hidden;
     Row<T, S>& r = row[m];
-    r.saved = f.saved + t * width;
+    r.gates = save ? f.gates + t * width : nullptr;
     r.h_in = lane.h;
     r.state = lane.state;
     r.h = f.y + t * f.outputs;
     if constexpr (fused) {
       r.x = f.x + at * f.x_stride;
-    } else if constexpr (Cell::rounds) {
-      r.pre = f.table + at * Cell::gates * f.hidden;
     } else {
-      r.pre = f.table == nullptr ? r.saved : f.table + at * Cell::gates * f.hidden;
-      if constexpr (!Cell::has_cell) r.state = lane.h;
+      r.pre = f.pre_activations + at * f.pre_stride;
+      if constexpr (!Cell::rounds && !Cell::has_cell_state) r.state = lane.h;
     }
-    if constexpr (Cell::has_state) r.next_state = save && Cell::has_cell ? f.cells + t * f.hidden : lane.carry;
+    if constexpr (Cell::has_state)
+      r.next_state = save && Cell::has_cell_state ? f.cell_states + t * f.hidden : lane.carry;
     if constexpr (!Cell::rounds) {
       if (special) divert(lane, r, t);
     }
   }
 
-  // Extras: what the step reads is changed first, and what it writes goes aside.
+  // RecurrenceModifiers: what the step reads is changed first, and what it writes goes aside.
   void divert(Walk<T, S>& lane, Row<T, S>& r, int64_t t) {
-    if (f.extras.decay != nullptr) {
-      const T* decay = f.extras.decay + t * f.outputs;
+    if (f.modifiers.decay != nullptr) {
+      const T* decay = f.modifiers.decay + t * f.outputs;
       for (int64_t u = 0; u < f.outputs; ++u) lane.decayed[u] = decay[u] * lane.h[u];
       r.h_in = lane.decayed;
-      if constexpr (!Cell::has_cell) r.state = lane.decayed;
+      if constexpr (!Cell::has_cell_state) r.state = lane.decayed;
     }
-    if (f.extras.drop != nullptr) {
-      const T* drop = f.extras.drop + lane.lane.sequence * f.outputs;
+    if (f.modifiers.drop != nullptr) {
+      const T* drop = f.modifiers.drop + lane.lane.sequence * f.outputs;
       for (int64_t u = 0; u < f.outputs; ++u) lane.dropped[u] = drop[u] * r.h_in[u];
       r.h_in = lane.dropped;
     }
-    if (f.weight_hr != nullptr || f.extras.keep != nullptr) r.h = lane.fresh_h;
-    if (Cell::saved_width == 1 && save && f.extras.keep != nullptr) r.h = r.saved;  // backward needs it as it was
-    if (Cell::has_cell && f.extras.keep_cell != nullptr) r.next_state = lane.fresh_c;
+    if (f.weight_hr != nullptr || f.modifiers.keep != nullptr) r.h = lane.fresh_h;
+    if constexpr (Cell::saved_gates == 1 && save)  // backward needs h_t before zoneout
+      if (f.modifiers.keep != nullptr) r.h = r.gates;
+    if (Cell::has_cell_state && f.modifiers.keep_cell != nullptr) r.next_state = lane.fresh_c;
   }
 
-  // Extras: what the step wrote is projected, or blended with what was there before.
+  // RecurrenceModifiers: what the step wrote is projected, or blended with what was there before.
   void finish(int m) {
     if constexpr (!Cell::rounds) {
       const Walk<T, S>& lane = walk[m];
       Row<T, S>& r = row[m];
       const int64_t t = lane.lane.step;
       T* h = f.y + t * f.outputs;
-      const T* before = f.extras.decay != nullptr ? lane.decayed : lane.h;
+      const T* before = f.modifiers.decay != nullptr ? lane.decayed : lane.h;
       if (f.weight_hr != nullptr) {
-        T* projected = f.extras.keep != nullptr ? lane.dropped : h;
+        T* projected = f.modifiers.keep != nullptr ? lane.dropped : h;
         linear_rows(r.h, 0, f.hidden, w.projection, w.zeros.data, projected, 0, f.outputs, 0, 1);
         r.h = projected;
       }
-      if (f.extras.keep != nullptr) {
-        blend(h, f.extras.keep + t * f.extras.keep_stride, before, r.h, f.outputs);
+      if (f.modifiers.keep != nullptr) {
+        blend(h, f.modifiers.keep + t * f.modifiers.keep_stride, before, r.h, f.outputs);
         r.h = h;
       }
-      if (Cell::has_cell && f.extras.keep_cell != nullptr) {
-        T* c = save ? f.cells + t * f.hidden : lane.carry;
-        blend(c, f.extras.keep_cell + t * f.extras.keep_cell_stride, lane.state, r.next_state, f.hidden);
+      if (Cell::has_cell_state && f.modifiers.keep_cell != nullptr) {
+        T* c = save ? f.cell_states + t * f.hidden : lane.carry;
+        blend(c, f.modifiers.keep_cell + t * f.modifiers.keep_cell_stride, lane.state, r.next_state, f.hidden);
         r.next_state = c;
       }
     }
@@ -278,11 +279,11 @@ struct ForwardLanes {
         continue;
       }
       const int64_t s = lane.lane.sequence;
-      if constexpr (Cell::rounds && !Cell::has_cell && Cell::has_state)
+      if constexpr (Cell::rounds && !Cell::has_cell_state && Cell::has_state)
         end(f.h_last, lane.state, s, f.outputs);
       else
         end(f.h_last, lane.h, s, f.outputs);
-      if constexpr (Cell::has_cell) end(f.c_last, lane.state, s, f.hidden);
+      if constexpr (Cell::has_cell_state) end(f.c_last, lane.state, s, f.hidden);
       if (begin(lane)) {
         ++m;
         continue;
@@ -297,7 +298,7 @@ struct ForwardLanes {
 };
 
 template <class Cell, class T, class S, bool fused>
-static bool forward_cell(const Forward<T, S>& f) {
+static bool forward_cell(const RecurrentForward<T, S>& f) {
   const LayerWeights<Cell, T, S> w(f, fused);
   const bool special = ForwardLanes<Cell, T, S, true, fused>::is_special(f);
   const Plan plan = plan_for(f.ragged, f.threads, f.hidden, special ? 0 : work_of<Cell>(f));
@@ -306,14 +307,6 @@ static bool forward_cell(const Forward<T, S>& f) {
   const Buffer<S> starts(plan.teams * plan.lanes * f.outputs);
   if (w.failed() || !work.data || !starts.data) return false;
   if constexpr (!fused) {
-    T* pre = f.table;
-    int64_t pre_stride = Cell::gates * f.hidden;
-    if constexpr (!Cell::rounds) {
-      if (pre == nullptr) {
-        pre = f.saved;
-        pre_stride = Cell::saved_width * f.hidden;
-      }
-    }
     if (!multiply<T, S, T>({f.threads,
                             f.x_rows,
                             f.inputs,
@@ -323,8 +316,8 @@ static bool forward_cell(const Forward<T, S>& f) {
                             f.weight_ih,
                             {f.inputs, 1},
                             w.sums.data,
-                            pre,
-                            pre_stride,
+                            f.pre_activations,
+                            f.pre_stride,
                             nullptr}))
       return false;
   }

@@ -150,7 +150,7 @@ static bool multiply(const Linear<T, P, O>& l) {
   fill(bias.data, T(0), padded);
   if (l.bias != nullptr) copy(bias.data, l.bias, l.outputs);
   constexpr int64_t chunk = 16 * block_rows<plain>;
-  share(l.threads, pieces(l.rows, chunk), [&](int64_t c, int) {
+  parallel_for(l.threads, pieces(l.rows, chunk), [&](int64_t c, int) {
     linear_rows(l.x, l.x_stride, l.inputs, packed, bias.data, l.out, l.out_stride, l.outputs, c * chunk,
                 at_most((c + 1) * chunk, l.rows));
   });

@@ -23,7 +23,7 @@ const Set& set();
 #endif
 #ifdef ELMAN_BUILT_AVX512BF16
 namespace avx512bf16 {
-const HalfSet& half_set();
+const Bf16Kernels& bf16_kernels();
 const Stepping& stepping();
 }  // namespace avx512bf16
 #endif
@@ -123,17 +123,17 @@ std::string processor_features() {
 
 const Set& chosen_set() { return *current(); }
 
-const HalfSet* chosen_half_set() {
+const Bf16Kernels* chosen_bf16_kernels() {
 #ifdef ELMAN_BUILT_AVX512BF16
   static const bool found = has_avx512bf16();
-  if (found && current() == &avx512::set()) return &avx512bf16::half_set();
+  if (found && current() == &avx512::set()) return &avx512bf16::bf16_kernels();
 #endif
   return nullptr;
 }
 
 const Stepping& chosen_stepping() {
 #ifdef ELMAN_BUILT_AVX512BF16
-  if (chosen_half_set() != nullptr) return avx512bf16::stepping();
+  if (chosen_bf16_kernels() != nullptr) return avx512bf16::stepping();
 #endif
   return chosen_set().stepping();
 }

@@ -27,7 +27,7 @@ std::string processor_features();    // what the processor has, in words
 const Set& chosen_set();
 
 // The kernels in bfloat16, or null: they go with avx512, on a processor that has AVX512-BF16.
-const HalfSet* chosen_half_set();
+const Bf16Kernels* chosen_bf16_kernels();
 
 // The steps of a stepper that go with it.
 const Stepping& chosen_stepping();

@@ -6,7 +6,7 @@
 
 #include <utility>
 
-#include "threads.h"
+#include "parallel.h"
 #include "vec.h"
 
 extern "C" {
@@ -168,7 +168,7 @@ struct Packed {
         panels(pieces(columns.count, blocks * Vec<T>::width)),
         memory(panels * panel_size) {
     if (memory.data == nullptr) return;
-    share(threads, panels, [&](int64_t p, int) {
+    parallel_for(threads, panels, [&](int64_t p, int) {
       P* panel = memory.data + p * panel_size;
       pack(upper, columns, vectors, p, panel);
       pack(lower, columns, vectors, p, panel + lower_at);

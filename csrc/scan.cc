@@ -6,7 +6,7 @@
 // does not. Gates are made where they are used and again on the way back, so that nothing is kept but W x_t + b and y.
 #include "cells.h"
 #include "gemm.h"
-#include "threads.h"
+#include "parallel.h"
 
 // After the headers above, so that no inline function of theirs is compiled with this file's flags under a shared name.
 #include "api.h"
@@ -196,7 +196,7 @@ void start(T* to, const T* from, int64_t row, int64_t width, int64_t first, int6
 }
 
 template <class Cell, class T>
-void scan_units(const Scan<T>& p, int64_t s, int64_t first, int64_t end) {
+void scan_units(const ScanForward<T>& p, int64_t s, int64_t first, int64_t end) {
   const int64_t hidden = p.hidden, from = p.ragged.offsets[s], to = p.ragged.offsets[s + 1];
   Step<T> at{};
   at.decay = p.decay;
@@ -218,7 +218,7 @@ void scan_units(const Scan<T>& p, int64_t s, int64_t first, int64_t end) {
 }
 
 template <class Cell, class T>
-void scan_units_back(const ScanBack<T>& p, T* d_decay, T* total, int64_t s, int64_t first, int64_t end) {
+void scan_units_back(const ScanBackward<T>& p, T* d_decay, T* total, int64_t s, int64_t first, int64_t end) {
   const int64_t hidden = p.hidden, from = p.ragged.offsets[s], to = p.ragged.offsets[s + 1];
   StepBack<T> at{};
   at.decay = p.decay;
@@ -245,9 +245,9 @@ void scan_units_back(const ScanBack<T>& p, T* d_decay, T* total, int64_t s, int6
 }
 
 template <class Cell, class T>
-void scan_cell(const Scan<T>& p) {
+void scan_cell(const ScanForward<T>& p) {
   const Split split(p.ragged, p.hidden, p.threads);
-  share(p.threads, p.ragged.sequences * split.blocks, [&](int64_t piece, int) {
+  parallel_for(p.threads, p.ragged.sequences * split.blocks, [&](int64_t piece, int) {
     const int64_t block = piece % split.blocks;
     scan_units<Cell>(p, p.ragged.order[piece / split.blocks], split.first(block), split.end(block));
   });
@@ -255,14 +255,14 @@ void scan_cell(const Scan<T>& p) {
 
 // The gradient of Lambda is a sum over steps within each sequence, then over sequences, both in their order.
 template <class Cell, class T>
-bool scan_cell_back(const ScanBack<T>& p) {
+bool scan_cell_back(const ScanBackward<T>& p) {
   const Split split(p.ragged, p.hidden, p.threads);
   const int64_t sequences = p.ragged.sequences, width = p.d_decay == nullptr ? 0 : 2 * p.hidden;
   const Buffer<T> sums(sequences * width), totals(sequences * width);
   if (sums.data == nullptr || totals.data == nullptr) return false;
   fill(sums.data, T(0), sequences * width);
   fill(totals.data, T(0), sequences * width);
-  share(p.threads, sequences * split.blocks, [&](int64_t piece, int) {
+  parallel_for(p.threads, sequences * split.blocks, [&](int64_t piece, int) {
     const int64_t block = piece % split.blocks, s = p.ragged.order[piece / split.blocks];
     T* own = width == 0 ? nullptr : sums.data + s * width;
     scan_units_back<Cell>(p, own, totals.data + s * width, s, split.first(block), split.end(block));
@@ -290,25 +290,25 @@ void with_cell(const Task& p, const Body& body) {
 }
 
 template <class T>
-void scan_any(const Scan<T>& p) {
+void scan_any(const ScanForward<T>& p) {
   with_cell<T>(p, [&](auto chosen) { scan_cell<typename decltype(chosen)::Cell>(p); });
 }
 
 template <class T>
-void scan_back_any(const ScanBack<T>& p) {
+void scan_back_any(const ScanBackward<T>& p) {
   with_cell<T>(p, [&](auto chosen) { *p.failed = !scan_cell_back<typename decltype(chosen)::Cell>(p); });
 }
 
 }  // namespace
 
-void scan(const Scan<float>& p);
-void scan(const Scan<float>& p) { scan_any(p); }
-void scan(const Scan<double>& p);
-void scan(const Scan<double>& p) { scan_any(p); }
-void scan_back(const ScanBack<float>& p);
-void scan_back(const ScanBack<float>& p) { scan_back_any(p); }
-void scan_back(const ScanBack<double>& p);
-void scan_back(const ScanBack<double>& p) { scan_back_any(p); }
+void scan_forward(const ScanForward<float>& p);
+void scan_forward(const ScanForward<float>& p) { scan_any(p); }
+void scan_forward(const ScanForward<double>& p);
+void scan_forward(const ScanForward<double>& p) { scan_any(p); }
+void scan_backward(const ScanBackward<float>& p);
+void scan_backward(const ScanBackward<float>& p) { scan_back_any(p); }
+void scan_backward(const ScanBackward<double>& p);
+void scan_backward(const ScanBackward<double>& p) { scan_back_any(p); }
 
 }  // namespace ELMAN_SET
 }  // namespace elman

@@ -35,7 +35,7 @@ ELMAN_INLINE const float* operand(const StepRow& row) {
 
 // ---------------------------------------------------------------------------------------------------------- weights
 
-// A kind of store packs `deep` values of k into each lane of a vector of words. `pack` writes every `stride`-th word of
+// A format packs `deep` values of k into each lane of a vector of words. `pack` writes every `stride`-th word of
 // `out` from one column of weights [count], null where there is no such unit, and returns the column's scale. `add`
 // adds the products to sums, the last vector of a panel to acc[m][last], as `product` does: acc[m][v] += sum over k of
 // a_m[k] * weights[k][v], where a_m is x or h of row m.
@@ -326,8 +326,8 @@ ELMAN_INLINE void step_rows(const StepLayer& l, const Panel<Cell, S>& panel, con
   S::template add<of_h, rows, vectors, last>(row, l.hidden, panel.h, panel.scale(of_h), acc);
   for (int m = 0; m < rows; ++m) {
     const StepRow& r = row[m];
-    const float* state = Cell::has_cell ? r.c_before : r.h_before;
-    const Row<float, float> now{r.x, nullptr, r.h_before, state, r.h, r.c, r.h};  // `saved` is not written
+    const float* state = Cell::has_cell_state ? r.c_before : r.h_before;
+    const Row<float, float> now{r.x, nullptr, r.h_before, state, r.h, r.c, nullptr};  // gates are not saved
     for (int b = 0; b < Cell::blocks; ++b) {
       const int64_t u = panel.first + b * width;
       const int n = static_cast<int>(at_most(width, l.hidden - u));
@@ -353,36 +353,36 @@ void run_panel(const StepLayer& l, const StepRow* row, int64_t count, int64_t p)
 // ------------------------------------------------------------------------------------------------------------- table
 
 template <class Body>
-void by_store(Store store, const Body& body) {
-  switch (store) {
-    case Store::float32: return body(Type<Float32>());
-    case Store::bfloat16: return body(Type<Bfloat16>());
-    case Store::int8: return body(Type<Int8>());
+void by_format(WeightFormat format, const Body& body) {
+  switch (format) {
+    case WeightFormat::float32: return body(Type<Float32>());
+    case WeightFormat::bfloat16: return body(Type<Bfloat16>());
+    case WeightFormat::int8: return body(Type<Int8>());
   }
 }
 
-// body(Type<the cell>, Type<the store>)
+// body(Type<the cell>, Type<the format>)
 template <class Body>
 void by_layer(const StepLayer& l, const Body& body) {
   with_cell<float, float>(l.kind, [&](auto cell) {
-    by_store(l.store, [&](auto store) { body(cell, store); });
+    by_format(l.format, [&](auto format) { body(cell, format); });
     return true;
   });
 }
 
-#define ELMAN_TYPES typename decltype(cell)::type, typename decltype(store)::type
+#define ELMAN_TYPES typename decltype(cell)::type, typename decltype(format)::type
 
 void shape_layer(StepLayer& l) {
-  by_layer(l, [&](auto cell, auto store) { shape<ELMAN_TYPES>(l); });
+  by_layer(l, [&](auto cell, auto format) { shape<ELMAN_TYPES>(l); });
 }
 
 void pack_layer(const StepLayer& l, const StepWeights& w) {
-  by_layer(l, [&](auto cell, auto store) { pack<ELMAN_TYPES>(l, w); });
+  by_layer(l, [&](auto cell, auto format) { pack<ELMAN_TYPES>(l, w); });
 }
 
 // What all panels need of a row, made once a step.
 void prepare_rows(const StepLayer& l, const StepRow* row, int64_t count) {
-  if (l.store != Store::int8) return;
+  if (l.format != WeightFormat::int8) return;
   for (int64_t m = 0; m < count; ++m) {
     row[m].scale[of_x] = Int8::prepare(row[m].x, l.inputs, row[m].whole[of_x]);
     row[m].scale[of_h] = Int8::prepare(row[m].h_before, l.hidden, row[m].whole[of_h]);
@@ -390,7 +390,7 @@ void prepare_rows(const StepLayer& l, const StepRow* row, int64_t count) {
 }
 
 void step_panel(const StepLayer& l, const StepRow* row, int64_t count, int64_t p) {
-  by_layer(l, [&](auto cell, auto store) { run_panel<ELMAN_TYPES>(l, row, count, p); });
+  by_layer(l, [&](auto cell, auto format) { run_panel<ELMAN_TYPES>(l, row, count, p); });
 }
 
 }  // namespace

@@ -6,7 +6,7 @@
 #include <new>
 
 #include "cores.h"
-#include "threads.h"
+#include "parallel.h"
 
 namespace elman {
 namespace {
@@ -72,7 +72,7 @@ struct Stepper::Weights {
     double cost(int64_t count) const {
       constexpr double bytes_a_microsecond = 1e5, products_a_microsecond = 4e4;
       const double products = static_cast<double>(gates_of(layer.kind) * layer.hidden * (layer.inputs + layer.hidden));
-      const double speed = layer.store == Store::int8 ? 2 * products_a_microsecond : products_a_microsecond;
+      const double speed = layer.format == WeightFormat::int8 ? 2 * products_a_microsecond : products_a_microsecond;
       return std::max(static_cast<double>(layer.panels * layer.panel_bytes) / bytes_a_microsecond,
                       products * static_cast<double>(count) / speed);
     }
@@ -80,8 +80,8 @@ struct Stepper::Weights {
   std::vector<One> layers;
 };
 
-// h and c of every layer twice: what a step reads and what it writes. `turn` says which is which, for each sequence, as
-// some may stay where they are while others go on.
+// h and c of every layer twice: what a step reads and what it writes. `current` is the one to read, for each sequence,
+// as some may stay where they are while others go on.
 struct Stepper::State {
   struct One {
     Memory<float> h, c;        // [2, sequences, stride]
@@ -89,18 +89,18 @@ struct Stepper::State {
     Memory<float> scale;       // [sequences, 2]
   };
   std::vector<One> layers;
-  std::vector<char> turn;
+  std::vector<char> current;
 };
 
-Stepper::Stepper(const Stepping& stepping, const std::vector<StepperLayer>& layers, Store store, int64_t sequences,
-                 int threads) {
+Stepper::Stepper(const Stepping& stepping, const std::vector<StepperLayer>& layers, WeightFormat format,
+                 int64_t sequences, int threads) {
   auto weights = std::make_shared<Weights>();
   weights->stepping = &stepping;
   weights->threads = std::min(threads, cores(false));
   for (const StepperLayer& from : layers) {
     Weights::One one{};
     one.layer.kind = from.kind;
-    one.layer.store = store;
+    one.layer.format = format;
     one.layer.inputs = from.inputs;
     one.layer.hidden = from.hidden;
     stepping.shape(one.layer);
@@ -111,7 +111,7 @@ Stepper::Stepper(const Stepping& stepping, const std::vector<StepperLayer>& laye
     one.h0 = allocate<float>(from.hidden);
     one.c0 = allocate<float>(from.hidden);
     copy(one.h0.get(), from.h0, from.hidden);
-    if (from.kind == Kind::lstm) copy(one.c0.get(), from.c0, from.hidden);
+    if (elman::has_cell_state(from.kind)) copy(one.c0.get(), from.c0, from.hidden);
     weights->layers.push_back(std::move(one));
   }
   weights_ = std::move(weights);
@@ -131,12 +131,12 @@ void Stepper::prepare(int64_t sequences) {
   for (const Weights::One& w : weights_->layers) {
     State::One one;
     one.h = allocate<float>(sequences, 2 * w.stride);
-    one.c = allocate<float>(w.layer.kind == Kind::lstm ? sequences : 0, 2 * w.stride);
+    one.c = allocate<float>(elman::has_cell_state(w.layer.kind) ? sequences : 0, 2 * w.stride);
     for (int side = 0; side < 2; ++side) one.whole[side] = allocate<int32_t>(sequences, w.layer.whole_words[side]);
     one.scale = allocate<float>(sequences, 2);
     state->layers.push_back(std::move(one));
   }
-  state->turn.assign(static_cast<size_t>(sequences), 0);
+  state->current.assign(static_cast<size_t>(sequences), 0);
   std::vector<StepRow> rows(static_cast<size_t>(sequences));
   std::vector<int64_t> chosen(static_cast<size_t>(sequences));
   std::vector<char> marks(static_cast<size_t>(sequences), 0);
@@ -152,8 +152,8 @@ int64_t Stepper::inputs() const { return weights_->layers.front().layer.inputs; 
 int64_t Stepper::outputs() const { return weights_->layers.back().layer.hidden; }
 int64_t Stepper::layers() const { return static_cast<int64_t>(weights_->layers.size()); }
 int64_t Stepper::hidden(int64_t layer) const { return weights_->layers[static_cast<size_t>(layer)].layer.hidden; }
-bool Stepper::has_cell(int64_t layer) const {
-  return weights_->layers[static_cast<size_t>(layer)].layer.kind == Kind::lstm;
+bool Stepper::has_cell_state(int64_t layer) const {
+  return elman::has_cell_state(weights_->layers[static_cast<size_t>(layer)].layer.kind);
 }
 
 int64_t Stepper::weight_bytes() const {
@@ -170,9 +170,9 @@ double Stepper::cost(int64_t count) const {
 
 void Stepper::step(const float* x, const int64_t* rows, int64_t count, float* out) {
   const FlushDenormals flush;
-  const auto worth = [count](const Weights::One& one) { return one.cost(count) > worth_sharing; };
-  const bool shared = std::any_of(weights_->layers.begin(), weights_->layers.end(), worth);
-  Turn turn(shared ? weights_->threads : 1, pace_);
+  const auto large = [count](const Weights::One& one) { return one.cost(count) > worth_sharing; };
+  const bool shared = std::any_of(weights_->layers.begin(), weights_->layers.end(), large);
+  ParallelSection section(shared ? weights_->threads : 1, statistics_);
   const int64_t width = inputs();
   const float* below = nullptr;  // the states that the layer below has just written
   int64_t below_stride = 0;
@@ -182,26 +182,26 @@ void Stepper::step(const float* x, const int64_t* rows, int64_t count, float* ou
     const int64_t half = sequences_ * w.stride;
     for (int64_t m = 0; m < count; ++m) {
       const int64_t q = rows == nullptr ? m : rows[m];
-      const int64_t before = state_->turn[static_cast<size_t>(q)], after = 1 - before, place = q * w.stride;
+      const int64_t before = state_->current[static_cast<size_t>(q)], after = 1 - before, place = q * w.stride;
       StepRow& row = rows_[static_cast<size_t>(m)];
       row.x = below == nullptr ? x + m * width : below + after * sequences_ * below_stride + q * below_stride;
       row.h_before = s.h.get() + before * half + place;
       row.h = s.h.get() + after * half + place;
       for (int side = 0; side < 2; ++side) row.whole[side] = s.whole[side].get() + q * w.layer.whole_words[side];
       row.scale = s.scale.get() + 2 * q;
-      if (w.layer.kind == Kind::lstm) {
+      if (elman::has_cell_state(w.layer.kind)) {
         row.c_before = s.c.get() + before * half + place;
         row.c = s.c.get() + after * half + place;
       }
     }
     const Panels job{weights_->stepping, &w.layer, rows_.data(), count};
     weights_->stepping->prepare(w.layer, rows_.data(), count);
-    turn.run({run_panel, &job, w.layer.panels}, worth(w));
+    section.run({run_panel, &job, w.layer.panels}, large(w));
     below = s.h.get();
     below_stride = w.stride;
   }
   for (int64_t m = 0; m < count; ++m) {
-    char& which = state_->turn[static_cast<size_t>(rows == nullptr ? m : rows[m])];
+    char& which = state_->current[static_cast<size_t>(rows == nullptr ? m : rows[m])];
     which = static_cast<char>(1 - which);
     copy(out + m * outputs(), rows_[static_cast<size_t>(m)].h, outputs());
   }
@@ -212,9 +212,9 @@ void Stepper::reset(const int64_t* rows, int64_t count) {
     const int64_t q = rows == nullptr ? m : rows[m];
     for (size_t l = 0; l < weights_->layers.size(); ++l) {
       const Weights::One& w = weights_->layers[l];
-      const int64_t place = (state_->turn[static_cast<size_t>(q)] * sequences_ + q) * w.stride;
+      const int64_t place = (state_->current[static_cast<size_t>(q)] * sequences_ + q) * w.stride;
       copy(state_->layers[l].h.get() + place, w.h0.get(), w.layer.hidden);
-      if (w.layer.kind == Kind::lstm) copy(state_->layers[l].c.get() + place, w.c0.get(), w.layer.hidden);
+      if (elman::has_cell_state(w.layer.kind)) copy(state_->layers[l].c.get() + place, w.c0.get(), w.layer.hidden);
     }
   }
 }
@@ -226,9 +226,9 @@ void Stepper::select(const int64_t* rows, int64_t count) {
   for (size_t l = 0; l < weights_->layers.size(); ++l) {
     const Weights::One& w = weights_->layers[l];
     for (int64_t m = 0; m < count; ++m) {
-      const int64_t from = (before->turn[static_cast<size_t>(rows[m])] * sequences + rows[m]) * w.stride;
+      const int64_t from = (before->current[static_cast<size_t>(rows[m])] * sequences + rows[m]) * w.stride;
       copy(state_->layers[l].h.get() + m * w.stride, before->layers[l].h.get() + from, w.layer.hidden);
-      if (w.layer.kind == Kind::lstm)
+      if (elman::has_cell_state(w.layer.kind))
         copy(state_->layers[l].c.get() + m * w.stride, before->layers[l].c.get() + from, w.layer.hidden);
     }
   }
@@ -239,14 +239,15 @@ void Stepper::read(int64_t layer, bool cell, float* to) const {
   const State::One& s = state_->layers[static_cast<size_t>(layer)];
   for (int64_t q = 0; q < sequences_; ++q)
     copy(to + q * w.layer.hidden,
-         (cell ? s.c : s.h).get() + (state_->turn[static_cast<size_t>(q)] * sequences_ + q) * w.stride, w.layer.hidden);
+         (cell ? s.c : s.h).get() + (state_->current[static_cast<size_t>(q)] * sequences_ + q) * w.stride,
+         w.layer.hidden);
 }
 
 void Stepper::write(int64_t layer, bool cell, const float* from) {
   const Weights::One& w = weights_->layers[static_cast<size_t>(layer)];
   State::One& s = state_->layers[static_cast<size_t>(layer)];
   for (int64_t q = 0; q < sequences_; ++q)
-    copy((cell ? s.c : s.h).get() + (state_->turn[static_cast<size_t>(q)] * sequences_ + q) * w.stride,
+    copy((cell ? s.c : s.h).get() + (state_->current[static_cast<size_t>(q)] * sequences_ + q) * w.stride,
          from + q * w.layer.hidden, w.layer.hidden);
 }
 

@@ -8,12 +8,12 @@
 #include <vector>
 
 #include "api.h"
-#include "standby.h"
+#include "helper_threads.h"
 
 namespace elman {
 
 struct StepperLayer {
-  Kind kind;
+  CellKind kind;
   int64_t inputs, hidden;  // inputs of a layer: hidden of the one below
   StepWeights weights;     // read while the stepper is made
   const float* h0;         // [H] the state that a sequence begins with
@@ -22,7 +22,7 @@ struct StepperLayer {
 
 class Stepper {
  public:
-  Stepper(const Stepping& stepping, const std::vector<StepperLayer>& layers, Store store, int64_t sequences,
+  Stepper(const Stepping& stepping, const std::vector<StepperLayer>& layers, WeightFormat format, int64_t sequences,
           int threads);
   // Another one with the same packed weights, at the beginning of so many sequences.
   Stepper(const Stepper& other, int64_t sequences);
@@ -35,7 +35,7 @@ class Stepper {
   int64_t sequences() const { return sequences_; }
   int64_t layers() const;
   int64_t hidden(int64_t layer) const;
-  bool has_cell(int64_t layer) const;
+  bool has_cell_state(int64_t layer) const;
   int64_t weight_bytes() const;
 
   // Microseconds that a step of so many sequences takes one thread, roughly.
@@ -69,7 +69,7 @@ class Stepper {
   std::vector<StepRow> rows_;
   std::vector<int64_t> chosen_;
   std::vector<char> marks_;
-  Pace pace_;
+  HelpStatistics statistics_;
   std::atomic<uint64_t> holder_{0};
 };
 

@@ -31,14 +31,14 @@ void expect_callers(const Kernels<T, S>& kernels, const Case& one) {
 int main() {
   using namespace elman;
   const std::vector<Case> cases = {
-      {"lstm", Kind::lstm, false, 3, 33, 33, {5, 0, 1, 9, 3, 2, 4}, true, false, 0, 0},
-      {"gru, extras", Kind::gru, true, 3, 17, 17, {5, 0, 1, 9}, true, true, 0, 0},
-      {"a team of gru", Kind::gru, false, 3, 128, 128, {4, 2}, true, false, 3, 0},
+      {"lstm", CellKind::lstm, false, 3, 33, 33, {5, 0, 1, 9, 3, 2, 4}, true, false, 0, 0},
+      {"gru, modifiers", CellKind::gru, true, 3, 17, 17, {5, 0, 1, 9}, true, true, 0, 0},
+      {"a team of gru", CellKind::gru, false, 3, 128, 128, {4, 2}, true, false, 3, 0},
   };
   for_each_set([&](const Set& set) {
     for (const Case& c : cases) {
       expect_callers<float, float>(set.of32, c);
-      if (chosen_half_set() != nullptr && !c.extras) expect_callers<float, Bf16>(*chosen_half_set(), c);
+      if (chosen_bf16_kernels() != nullptr && !c.modifiers) expect_callers<float, Bf16>(*chosen_bf16_kernels(), c);
     }
   });
   return verdict("callers");

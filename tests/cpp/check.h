@@ -14,7 +14,7 @@
 
 #include "api.h"
 #include "isa.h"
-#include "ragged.h"
+#include "offsets.h"
 
 namespace elman {
 

@@ -7,19 +7,19 @@ namespace elman {
 
 struct Case {
   std::string name;
-  Kind kind;
+  CellKind kind;
   bool reverse;
   int64_t inputs, hidden, outputs;
   std::vector<int64_t> lengths;
   bool start;     // h0 and c0, gradients of y and of the last state, biases; without: none of them but that of y
-  bool extras;    // all that the cell has
+  bool modifiers;    // all that the cell has
   int64_t rows;   // of x, which `index` reads; 0: no index
   int64_t apart;  // numbers between the rows of x and dy
 
   int64_t sequences() const { return static_cast<int64_t>(lengths.size()); }
   int64_t steps() const { return offsets_of(lengths).back(); }
   int64_t columns() const { return gates_of(kind) * hidden; }
-  bool lstm() const { return kind == Kind::lstm; }
+  bool lstm() const { return kind == CellKind::lstm; }
   bool projects() const { return outputs != hidden; }
 };
 
@@ -40,11 +40,11 @@ struct Given {
     weight_hr = random(if_given(c.projects(), outputs * hidden), size);
     h0 = random(if_given(c.start, sequences * outputs));
     c0 = random(if_given(c.start && c.lstm(), sequences * hidden));
-    decay = random(if_given(c.extras, steps * outputs));
-    drop = random(if_given(c.extras, sequences * outputs));
+    decay = random(if_given(c.modifiers, steps * outputs));
+    drop = random(if_given(c.modifiers, sequences * outputs));
     keep =
-        random(if_given(c.extras, c.reverse ? outputs : steps * outputs), 0.5);  // one row for all steps, or a row each
-    keep_cell = random(if_given(c.extras && c.lstm(), c.reverse ? hidden : steps * hidden), 0.5);
+        random(if_given(c.modifiers, c.reverse ? outputs : steps * outputs), 0.5);  // one row for all steps, or a row each
+    keep_cell = random(if_given(c.modifiers && c.lstm(), c.reverse ? hidden : steps * hidden), 0.5);
     dy = random(steps * outputs);
     dh_last = random(if_given(c.start, sequences * outputs));
     dc_last = random(if_given(c.start && c.lstm(), sequences * hidden));
@@ -92,7 +92,7 @@ class Layer {
     Numbers<T> h_last(c.sequences() * c.outputs), c_last(c.lstm() ? c.sequences() * c.hidden : 0),
         table(g_.index ? c.rows * c.columns() : 0), cells(save && c.lstm() ? c.steps() * c.hidden : 0);
     bool failed = false;
-    Forward<T, S> f{};
+    RecurrentForward<T, S> f{};
     f.kind = c.kind;
     f.reverse = c.reverse;
     f.threads = threads_;
@@ -111,7 +111,7 @@ class Layer {
     f.weight_hr = weight_hr_.or_null();
     f.h0 = h0_.or_null();
     f.c0 = c0_.or_null();
-    f.extras = extras();
+    f.modifiers = modifiers();
     f.y = y.data();
     f.h_last = h_last.data();
     f.c_last = c_last.or_null();
@@ -136,10 +136,10 @@ class Layer {
     const int64_t wide = c.projects() ? c.steps() : 0;
     Numbers<S> dy(g_.dy, c.outputs, c.outputs + c.apart);
     Numbers<T> dh_last(g_.dh_last), dc_last(g_.dc_last), dh0(c.sequences() * c.outputs),
-        dc0(c.lstm() ? c.sequences() * c.hidden : 0), d_decay(c.extras ? c.steps() * c.outputs : 0),
+        dc0(c.lstm() ? c.sequences() * c.hidden : 0), d_decay(c.modifiers ? c.steps() * c.outputs : 0),
         full(wide * c.hidden), d_projected(wide * c.outputs);
     bool failed = false;
-    Backward<T, S> b{};
+    RecurrentBackward<T, S> b{};
     b.kind = c.kind;
     b.reverse = c.reverse;
     b.threads = threads_;
@@ -150,7 +150,7 @@ class Layer {
     b.weight_hr = weight_hr_.or_null();
     b.h0 = h0_.or_null();
     b.c0 = c0_.or_null();
-    b.extras = extras();
+    b.modifiers = modifiers();
     b.y = y_->data();
     b.cells = cells_->or_null();
     b.dy = dy.data();
@@ -183,8 +183,8 @@ class Layer {
  private:
   int64_t saved_count(bool needed) const { return needed ? g_.c.steps() * saved_of(g_.c.kind) * g_.c.hidden : 0; }
 
-  Extras<T> extras() {
-    Extras<T> e{};
+  RecurrenceModifiers<T> modifiers() {
+    RecurrenceModifiers<T> e{};
     e.decay = decay_.or_null();
     e.drop = drop_.or_null();
     e.keep = keep_.or_null();
@@ -225,7 +225,7 @@ class Layer {
     Numbers<T> d_weight_ih(g_.index ? 0 : c.columns() * c.inputs), d_weight_hh(c.columns() * c.outputs),
         d_bias_ih(c.columns()), d_bias_hh(c.columns());
     bool failed = false;
-    Gradient<T, S> d{};
+    RecurrentWeightGradient<T, S> d{};
     d.kind = c.kind;
     d.reverse = c.reverse;
     d.threads = threads_;
@@ -237,8 +237,8 @@ class Layer {
     d.x_stride = c.inputs + c.apart;
     d.h0 = h0_.or_null();
     d.y = y_->data();
-    d.extras.decay = decay_.or_null();
-    d.extras.drop = drop_.or_null();
+    d.modifiers.decay = decay_.or_null();
+    d.modifiers.drop = drop_.or_null();
     d.saved = saved_->data();
     d.d_weight_ih = d_weight_ih.or_null();
     d.d_weight_hh = d_weight_hh.data();
@@ -315,9 +315,9 @@ class PlainLayer {
   void step(int64_t s, int64_t t) {
     const size_t hidden = static_cast<size_t>(c_.hidden), outputs = static_cast<size_t>(c_.outputs);
     const Doubles x = part(g_.x, g_.index ? g_.rows[static_cast<size_t>(t)] : t, static_cast<size_t>(c_.inputs));
-    for (size_t u = 0; u < outputs && c_.extras; ++u) h_[u] *= g_.decay[static_cast<size_t>(t) * outputs + u];
+    for (size_t u = 0; u < outputs && c_.modifiers; ++u) h_[u] *= g_.decay[static_cast<size_t>(t) * outputs + u];
     Doubles seen = h_, fresh(hidden), cell(hidden);
-    for (size_t u = 0; u < outputs && c_.extras; ++u) seen[u] *= g_.drop[static_cast<size_t>(s) * outputs + u];
+    for (size_t u = 0; u < outputs && c_.modifiers; ++u) seen[u] *= g_.drop[static_cast<size_t>(s) * outputs + u];
     const auto of_x = [&](size_t gate, size_t u) {
       const size_t row = gate * hidden + u;
       return product(g_.weight_ih, row, x) + (g_.bias_ih.empty() ? 0 : g_.bias_ih[row]);
@@ -331,11 +331,11 @@ class PlainLayer {
       if (c_.lstm()) {
         cell[u] = sigmoid(sum(1, u)) * m_[u] + sigmoid(sum(0, u)) * std::tanh(sum(2, u));
         fresh[u] = sigmoid(sum(3, u)) * std::tanh(cell[u]);
-      } else if (c_.kind == Kind::gru) {
+      } else if (c_.kind == CellKind::gru) {
         const double z = sigmoid(sum(1, u));
         fresh[u] = (1 - z) * std::tanh(of_x(2, u) + sigmoid(sum(0, u)) * of_h(2, u)) + z * h_[u];
       } else {
-        fresh[u] = c_.kind == Kind::rnn_tanh ? std::tanh(sum(0, u)) : std::fmax(sum(0, u), 0);
+        fresh[u] = c_.kind == CellKind::rnn_tanh ? std::tanh(sum(0, u)) : std::fmax(sum(0, u), 0);
       }
     }
     Doubles h = fresh;

@@ -8,20 +8,20 @@ namespace {
 const std::vector<int64_t> many = {0, 7, 1, 13, 4, 1, 0, 12, 9, 3, 5, 2, 6, 0}, few = {5, 0, 9}, none = {0, 0},
                            one = {1};
 
-std::vector<Case> cases_for(Kind kind, const char* cell, bool reverse) {
+std::vector<Case> cases_for(CellKind kind, const char* cell, bool reverse) {
   const std::string name = std::string(cell) + (reverse ? " reversed, " : ", ");
   std::vector<Case> cases = {
       {name + "many rows", kind, reverse, 3, 33, 33, many, true, false, 0, 5},
       {name + "one unit", kind, reverse, 1, 1, 1, many, true, false, 0, 0},
       {name + "nothing given", kind, reverse, 17, 16, 16, many, false, false, 0, 0},
-      {name + "extras", kind, reverse, 3, 19, 19, many, true, true, 0, 1},
+      {name + "modifiers", kind, reverse, 3, 19, 19, many, true, true, 0, 1},
       {name + "shared rows of x", kind, reverse, 6, 20, 20, many, true, false, 4, 2},
       {name + "a team", kind, reverse, 6, 131, 131, few, true, false, 0, 0},
       {name + "no steps", kind, reverse, 3, 5, 5, none, true, false, 0, 0},
       {name + "no sequences", kind, reverse, 3, 5, 5, {}, false, false, 0, 0},
       {name + "one step", kind, reverse, 2, 128, 128, one, true, false, 0, 0},
   };
-  if (kind == Kind::lstm) {
+  if (kind == CellKind::lstm) {
     cases.push_back({name + "projection", kind, reverse, 3, 21, 7, many, true, false, 0, 3});
     cases.push_back({name + "wide projection", kind, reverse, 3, 9, 35, many, true, true, 5, 0});
   }
@@ -77,8 +77,8 @@ void expect_case(const Case& one) {
   for_each_set([&](const Set& set) {
     expect_layer<double, double>(set.of64, given, truth);
     expect_layer<float, float>(set.of32, given, truth);
-    const HalfSet* half = chosen_half_set();
-    if (half != nullptr && !one.extras && !one.projects()) expect_layer<float, Bf16>(*half, given, truth);
+    const Bf16Kernels* half = chosen_bf16_kernels();
+    if (half != nullptr && !one.modifiers && !one.projects()) expect_layer<float, Bf16>(*half, given, truth);
   });
 }
 
@@ -88,10 +88,10 @@ void expect_case(const Case& one) {
 int main() {
   using namespace elman;
   for (const bool reverse : {false, true}) {
-    for (const Case& c : cases_for(Kind::rnn_tanh, "rnn_tanh", reverse)) expect_case(c);
-    for (const Case& c : cases_for(Kind::rnn_relu, "rnn_relu", reverse)) expect_case(c);
-    for (const Case& c : cases_for(Kind::lstm, "lstm", reverse)) expect_case(c);
-    for (const Case& c : cases_for(Kind::gru, "gru", reverse)) expect_case(c);
+    for (const Case& c : cases_for(CellKind::rnn_tanh, "rnn_tanh", reverse)) expect_case(c);
+    for (const Case& c : cases_for(CellKind::rnn_relu, "rnn_relu", reverse)) expect_case(c);
+    for (const Case& c : cases_for(CellKind::lstm, "lstm", reverse)) expect_case(c);
+    for (const Case& c : cases_for(CellKind::gru, "gru", reverse)) expect_case(c);
   }
   return verdict("layers");
 }

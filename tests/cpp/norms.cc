@@ -40,14 +40,14 @@ struct Given {
 
 // y, h_last and c_last, then the gradients.
 template <class T>
-std::vector<Result> run(const Norms<T>& kernels, const Given& g, int threads) {
+std::vector<Result> run(const LayerNormLstmKernels<T>& kernels, const Given& g, int threads) {
   const Case& c = g.c;
   const Ragged ragged(g.offsets.data(), c.sequences());
   const int64_t hidden = c.hidden, all = 4 * hidden, state = c.sequences() * hidden;
   Numbers<T> gates(g.gates, all, all + c.apart), weight_hh(g.weight_hh), gain_ih(g.gain_ih), gain_hh(g.gain_hh),
       bias(g.bias), gain_cell(g.gain_cell), bias_cell(g.bias_cell), h0(g.h0), c0(g.c0), y(c.steps() * hidden),
       h_last(state), c_last(state), sums(c.steps() * all), cells(c.steps() * hidden);
-  const NormWeights<T> weights{weight_hh.data(), gain_ih.data(),   gain_hh.data(),
+  const LayerNormWeights<T> weights{weight_hh.data(), gain_ih.data(),   gain_hh.data(),
                                bias.or_null(),   gain_cell.data(), bias_cell.or_null()};
   bool failed = false;
   const auto forward = [&](T* kept_sums, T* kept_cells) {
@@ -165,7 +165,7 @@ void expect_gradients(const Given& given, const std::vector<Result>& results) {
 }
 
 template <class T>
-void expect_norm(const Norms<T>& kernels, const Given& given, const std::vector<Result>& truth) {
+void expect_norm(const LayerNormLstmKernels<T>& kernels, const Given& given, const std::vector<Result>& truth) {
   const std::string where = std::string(chosen_set().name) + " " + name_of<T>() + " " + given.c.name;
   const std::vector<Result> results = run(kernels, given, 1);
   expect_near(results, truth, 100 * tolerance<T>, where);  // a division by a small deviation takes digits
@@ -174,12 +174,12 @@ void expect_norm(const Norms<T>& kernels, const Given& given, const std::vector<
 
 void expect_case(const Case& one) {
   const Given given(one);
-  const std::vector<Result> truth = run(built_sets()[0].set->norms64, given, 1);
+  const std::vector<Result> truth = run(built_sets()[0].set->layer_norm_lstm64, given, 1);
   expect_near(plain(given), truth, 1e-11, one.name);
   expect_gradients(given, truth);
   for_each_set([&](const Set& set) {
-    expect_norm(set.norms64, given, truth);
-    expect_norm(set.norms32, given, truth);
+    expect_norm(set.layer_norm_lstm64, given, truth);
+    expect_norm(set.layer_norm_lstm32, given, truth);
   });
 }
 

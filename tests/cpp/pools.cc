@@ -13,7 +13,7 @@ struct Given {
   std::vector<int64_t> offsets = offsets_of(lengths);
   Ragged ragged{offsets.data(), static_cast<int64_t>(lengths.size())};
   Doubles values = random(offsets.back() * width), scores = random(offsets.back(), 2.0),
-          dout = random(static_cast<int64_t>(lengths.size()) * width);
+          d_out = random(static_cast<int64_t>(lengths.size()) * width);
 };
 
 template <class T>
@@ -36,11 +36,11 @@ std::vector<Result> run_back(PoolKind kind, Given& given, int threads) {
   const Pooled<T> forward = run<T>(kind, given, threads);
   const int64_t steps = given.offsets.back();
   const bool attention = kind == PoolKind::attention;
-  Numbers<T> values(given.values, width, width + apart), scores(given.scores), out(forward.out), dout(given.dout),
+  Numbers<T> values(given.values, width, width + apart), scores(given.scores), out(forward.out), d_out(given.d_out),
       d_values(steps * width), d_scores(attention ? steps : 0);
   Numbers<double> state(forward.state);
-  pool_back<T>({kind, threads, width, given.ragged.view(), values.data(), width + apart,
-                attention ? scores.data() : nullptr, state.data(), out.data(), dout.data(), d_values.data(),
+  pool_backward<T>({kind, threads, width, given.ragged.view(), values.data(), width + apart,
+                attention ? scores.data() : nullptr, state.data(), out.data(), d_out.data(), d_values.data(),
                 d_scores.or_null()});
   return {{"out", forward.out}, {"d_values", d_values.values()}, {"d_scores", d_scores.values()}};
 }
@@ -65,7 +65,7 @@ Doubles plain(PoolKind kind, const Given& given) {
 double loss(PoolKind kind, const Given& given) {
   const Doubles out = plain(kind, given);
   double sum = 0;
-  for (size_t i = 0; i < out.size(); ++i) sum += out[i] * given.dout[i];
+  for (size_t i = 0; i < out.size(); ++i) sum += out[i] * given.d_out[i];
   return sum;
 }
 

@@ -126,7 +126,7 @@ int main() {
   for_each_set([](const Set& set) {
     expect_products(set.of32);
     expect_products(set.of64);
-    if (chosen_half_set() != nullptr) expect_products(*chosen_half_set());
+    if (chosen_bf16_kernels() != nullptr) expect_products(*chosen_bf16_kernels());
   });
   return verdict("products");
 }

@@ -40,7 +40,7 @@ struct Given {
 
 // y and the parts of the last state, then the gradients.
 template <class T>
-std::vector<Result> run(const Scans<T>& kernels, const Given& g, int threads) {
+std::vector<Result> run(const ScanKernels<T>& kernels, const Given& g, int threads) {
   const Case& c = g.c;
   const Ragged ragged(g.offsets.data(), c.sequences());
   const int64_t state = c.sequences() * c.hidden, second = c.parts() > 1 ? state : 0, stride = c.columns() + c.apart,
@@ -165,7 +165,7 @@ void expect_gradients(const Given& given, const std::vector<Result>& results) {
 }
 
 template <class T>
-void expect_scan(const Scans<T>& kernels, const Given& given, const std::vector<Result>& truth) {
+void expect_scan(const ScanKernels<T>& kernels, const Given& given, const std::vector<Result>& truth) {
   const std::string where = std::string(chosen_set().name) + " " + name_of<T>() + " " + given.c.name;
   const std::vector<Result> results = run(kernels, given, 1);
   expect_near(results, truth, tolerance<T>, where);

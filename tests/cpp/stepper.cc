@@ -43,7 +43,7 @@ std::vector<float> numbers(int64_t count, unsigned seed) {
 
 // Two layers of a kind, with weights that belong to the seed.
 struct Model {
-  Model(elman::Kind kind, int64_t inputs, int64_t hidden, unsigned seed) {
+  Model(elman::CellKind kind, int64_t inputs, int64_t hidden, unsigned seed) {
     for (const int64_t below : {inputs, hidden}) {
       const int64_t rows = elman::gates_of(kind) * hidden;
       parts.push_back(numbers(rows * below, seed++));
@@ -86,12 +86,12 @@ bool same(const std::vector<float>& a, const std::vector<float>& b) {
   return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
 }
 
-void one_kind(elman::Kind kind, elman::Store store) {
+void one_kind(elman::CellKind kind, elman::WeightFormat format) {
   const Model model(kind, inputs, hidden, 1);
-  elman::Stepper alone(elman::generic::stepping(), model.layers, store, sequences, 1);
+  elman::Stepper alone(elman::generic::stepping(), model.layers, format, sequences, 1);
   const std::vector<float> expected = walk(alone, true, 0);
   for (const int threads : {2, 5}) {
-    elman::Stepper helped(elman::generic::stepping(), model.layers, store, sequences, threads);
+    elman::Stepper helped(elman::generic::stepping(), model.layers, format, sequences, threads);
     expect(same(walk(helped, true, 0), expected), "another number of threads gave other bits");
     helped.reset(nullptr, sequences);
     expect(same(walk(helped, true, 50), expected), "pauses gave other bits");
@@ -99,8 +99,8 @@ void one_kind(elman::Kind kind, elman::Store store) {
 }
 
 void many_at_once() {
-  const Model model(elman::Kind::lstm, inputs, hidden, 1);
-  elman::Stepper first(elman::generic::stepping(), model.layers, elman::Store::float32, sequences, 2);
+  const Model model(elman::CellKind::lstm, inputs, hidden, 1);
+  elman::Stepper first(elman::generic::stepping(), model.layers, elman::WeightFormat::float32, sequences, 2);
   const std::vector<float> expected = walk(first, false, 0);
   std::atomic<int> wrong{0};
   std::vector<std::thread> threads;
@@ -114,8 +114,8 @@ void many_at_once() {
 }
 
 void after_fork() {
-  const Model model(elman::Kind::gru, inputs, hidden, 1);
-  elman::Stepper stepper(elman::generic::stepping(), model.layers, elman::Store::float32, sequences, 2);
+  const Model model(elman::CellKind::gru, inputs, hidden, 1);
+  elman::Stepper stepper(elman::generic::stepping(), model.layers, elman::WeightFormat::float32, sequences, 2);
   const std::vector<float> expected = walk(stepper, false, 0);
   expect(stepper.try_lock(), "a stepper that nobody holds is locked");
   const pid_t child = fork();
@@ -151,9 +151,9 @@ extern "C" int __wrap_posix_memalign(void** memory, std::size_t alignment, std::
 }
 
 int main() {
-  for (const elman::Kind kind : {elman::Kind::rnn_tanh, elman::Kind::rnn_relu, elman::Kind::lstm, elman::Kind::gru})
-    for (const elman::Store store : {elman::Store::float32, elman::Store::bfloat16, elman::Store::int8})
-      one_kind(kind, store);
+  for (const elman::CellKind kind : {elman::CellKind::rnn_tanh, elman::CellKind::rnn_relu, elman::CellKind::lstm, elman::CellKind::gru})
+    for (const elman::WeightFormat store : {elman::WeightFormat::float32, elman::WeightFormat::bfloat16, elman::WeightFormat::int8})
+      one_kind(kind, format);
   many_at_once();
   after_fork();
   return faults == 0 ? 0 : 1;

@@ -12,7 +12,7 @@ constexpr int64_t steps = 6, sequences = 5;
 
 // Two layers over the same number of steps of every sequence.
 struct Stack {
-  Stack(Kind kind, int64_t inputs, int64_t hidden)
+  Stack(CellKind kind, int64_t inputs, int64_t hidden)
       : lower({"lower", kind, false, inputs, hidden, hidden, lengths(), true, false, 0, 0}),
         upper({"upper", kind, false, hidden, hidden, hidden, lengths(), true, false, 0, 0}) {
     for (Given* given : {&lower, &upper}) {  // every sequence begins alike
@@ -32,7 +32,7 @@ struct Stack {
     return Layer<float, float>(kernels, upper, 1).forward(false)[0].values;
   }
 
-  std::unique_ptr<Stepper> stepper(Store store, int threads) const {
+  std::unique_ptr<Stepper> stepper(WeightFormat format, int threads) const {
     std::vector<StepperLayer> layers;
     std::vector<std::unique_ptr<Numbers<float>>> kept;
     const auto keep = [&](const Doubles& numbers) {
@@ -50,7 +50,7 @@ struct Stack {
                         keep(one(g->h0)),
                         keep(one(g->c0))});
     }
-    return std::make_unique<Stepper>(chosen_stepping(), layers, store, sequences, threads);
+    return std::make_unique<Stepper>(chosen_stepping(), layers, format, sequences, threads);
   }
 
   // Step t of the sequences in `rows`, to their rows of `out`.
@@ -81,7 +81,7 @@ struct Stack {
 
 // Some sequences go on while others stay, are put back, and are chosen anew.
 void expect_parts(const Stack& stack, const Doubles& truth, const std::string& where) {
-  const std::unique_ptr<Stepper> stepper = stack.stepper(Store::float32, 1);
+  const std::unique_ptr<Stepper> stepper = stack.stepper(WeightFormat::float32, 1);
   Doubles out(truth.size());
   for (int64_t t = 0; t < steps; ++t) stack.step(*stepper, t, {3, 0}, &out);
   for (int64_t t = 0; t < steps; ++t) stack.step(*stepper, t, {4, 1, 2}, &out);
@@ -110,7 +110,7 @@ void expect_parts(const Stack& stack, const Doubles& truth, const std::string& w
 
 // Each with a stepper of its own on shared weights, and all on one stepper in turn.
 void expect_callers(const Stack& stack, const Doubles& truth, const std::string& where) {
-  const std::unique_ptr<Stepper> shared = stack.stepper(Store::float32, 3);
+  const std::unique_ptr<Stepper> shared = stack.stepper(WeightFormat::float32, 3);
   std::vector<std::thread> callers;
   for (int i = 0; i < 3; ++i)
     callers.emplace_back([&] {
@@ -124,18 +124,18 @@ void expect_callers(const Stack& stack, const Doubles& truth, const std::string&
   for (std::thread& caller : callers) caller.join();
 }
 
-void expect_kind(const Set& set, const char* cell, Kind kind, int64_t inputs, int64_t hidden) {
+void expect_kind(const Set& set, const char* cell, CellKind kind, int64_t inputs, int64_t hidden) {
   Stack stack(kind, inputs, hidden);
   const std::string where = std::string(set.name) + " " + cell + " of " + std::to_string(hidden);
   const Doubles truth = stack.whole(set.of32);
-  for (const Store store : {Store::float32, Store::bfloat16, Store::int8}) {
-    const Doubles alone = stack.run(*stack.stepper(store, 1));
+  for (const WeightFormat store : {WeightFormat::float32, WeightFormat::bfloat16, WeightFormat::int8}) {
+    const Doubles alone = stack.run(*stack.stepper(format, 1));
     const double far = distance(alone, truth);
-    expect(store == Store::float32 ? same_bits(alone, truth) : far < 0.05,
+    expect(store == WeightFormat::float32 ? same_bits(alone, truth) : far < 0.05,
            where + " is " + std::to_string(far) + " away");
     for (int threads = 2; threads <= 4; ++threads)
       for (int round = 0; round < 4; ++round)
-        expect(same_bits(stack.run(*stack.stepper(store, threads)), alone),
+        expect(same_bits(stack.run(*stack.stepper(format, threads)), alone),
                where + ": the bits of more threads differ");
   }
   expect_parts(stack, truth, where);
@@ -149,10 +149,10 @@ int main() {
   using namespace elman;
   for_each_set([](const Set& set) {
     for (const int64_t hidden : {1, 19, 150}) {
-      expect_kind(set, "rnn_tanh", Kind::rnn_tanh, 3, hidden);
-      expect_kind(set, "rnn_relu", Kind::rnn_relu, 3, hidden);
-      expect_kind(set, "lstm", Kind::lstm, 17, hidden);
-      expect_kind(set, "gru", Kind::gru, 3, hidden);
+      expect_kind(set, "rnn_tanh", CellKind::rnn_tanh, 3, hidden);
+      expect_kind(set, "rnn_relu", CellKind::rnn_relu, 3, hidden);
+      expect_kind(set, "lstm", CellKind::lstm, 17, hidden);
+      expect_kind(set, "gru", CellKind::gru, 3, hidden);
     }
   });
   return verdict("steps");

@@ -7,8 +7,8 @@
 #include <thread>
 
 #include "check.h"
-#include "lanes.h"
-#include "threads.h"
+#include "schedule.h"
+#include "parallel.h"
 
 namespace elman {
 namespace {

@@ -519,7 +519,7 @@ def test_the_compiled_part_by_itself(tmp_path: Path) -> None:
     if shutil.which(compiler) is None:
         pytest.skip("NOT TESTED: there is no C++ compiler here")
     flags = ["-O1", "-std=c++17", "-ffp-contract=off", "-DELMAN_SET=generic", "-pthread", "-Wl,--wrap=posix_memalign"]
-    sources = [SOURCES / name for name in ("step.cc", "stepper.cc", "standby.cc", "cores.cc")]
+    sources = [SOURCES / name for name in ("step.cc", "stepper.cc", "helper_threads.cc", "cores.cc")]
     build = [compiler, *flags, *map(str, sources), str(PROGRAM), "-o", str(tmp_path / "stepper")]
     made = subprocess.run(build, capture_output=True, text=True, check=False)
     assert made.returncode == 0, made.stderr

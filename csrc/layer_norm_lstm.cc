@@ -4,7 +4,7 @@
 // keeping sums in registers, as forward.h does: the product of all lanes goes to rows, and then every row is finished
 // by itself. The way back makes the gates again from those rows.
 #include "cells.h"
-#include "lanes.h"
+#include "schedule.h"
 
 // After the headers above, so that no inline function of theirs is compiled with this file's flags under a shared name.
 #include "api.h"
@@ -91,13 +91,13 @@ struct Scratch {
 // i, f, o = sigmoid(a), g = tanh(a),  a = gain_ih |W x_t| + gain_hh |U h_{t-1}| + b              rows i f g o
 // c_t = f c_{t-1} + i g,  h_t = o tanh(gain_c |c_t| + b_c)                  |.| standardised;  Ba et al. 2016
 template <class T>
-struct NormLstm : Units<T> {
+struct LayerNormLstm : Units<T> {
   using V = Vec<T>;
   using Reg = typename V::Reg;
   using Units<T>::get;
   using Units<T>::put;
 
-  static void make_gates(const NormWeights<T>& w, const Scratch<T>& s, int64_t hidden) {
+  static void make_gates(const LayerNormWeights<T>& w, const Scratch<T>& s, int64_t hidden) {
     over<T>(4 * hidden, [&](int64_t u, int n) ELMAN_LAMBDA {
       const Reg of_h = V::fma(get(w.gain_hh + u, n), get(s.from_h + u, n), get_or_zero(w.bias, u, n));
       put(s.gates + u, V::fma(get(w.gain_ih + u, n), get(s.from_x + u, n), of_h), n);
@@ -111,7 +111,7 @@ struct NormLstm : Units<T> {
   }
 
   // `h` and `c` move on by a step.
-  static void step(const NormLstmForward<T>& p, const Scratch<T>& s, int64_t t, const T* sums, T* h, T* c) {
+  static void step(const LayerNormLstmForward<T>& p, const Scratch<T>& s, int64_t t, const T* sums, T* h, T* c) {
     const int64_t hidden = p.hidden;
     standardise(s.from_x, p.gates + t * p.stride, 4 * hidden);
     standardise(s.from_h, sums, 4 * hidden);
@@ -129,13 +129,13 @@ struct NormLstm : Units<T> {
   }
 
   // `dh` is read; `dc` moves back by a step; gradients of W x_t and of U h_{t-1} are written, those of vectors added.
-  static void step_back(const NormLstmBack<T>& p, const Scratch<T>& s, int64_t t, const T* c_before, const T* dh, T* dc,
-                        T* d_sums, T* vectors) {
+  static void step_back(const LayerNormLstmBackward<T>& p, const Scratch<T>& s, int64_t t, const T* c_before,
+                        const T* dh, T* dc, T* d_sums, T* vectors) {
     const int64_t hidden = p.hidden, all = 4 * hidden;
-    const NormWeights<T>& w = p.weights;
+    const LayerNormWeights<T>& w = p.weights;
     const T scale_x = standardise(s.from_x, p.gates + t * p.stride, all);
     const T scale_h = standardise(s.from_h, p.sums + t * all, all);
-    const T scale_c = standardise(s.shown, p.cells + t * hidden, hidden);
+    const T scale_c = standardise(s.shown, p.cell_states + t * hidden, hidden);
     make_gates(w, s, hidden);
     T *d_gates = p.d_gates + t * all, *i = s.gates, *f = i + hidden, *g = f + hidden, *o = g + hidden;
     T *d_gain_cell = vectors + 3 * all, *d_bias_cell = d_gain_cell + hidden, *d_shown = d_sums;
@@ -225,7 +225,7 @@ int64_t padded(int64_t columns) {
 }
 
 template <class T>
-bool forward_lanes(const NormLstmForward<T>& p) {
+bool forward_lanes(const LayerNormLstmForward<T>& p) {
   const int64_t hidden = p.hidden, all = 4 * hidden;
   const Packed<T> weight({p.weights.weight_hh, 1, hidden, hidden}, {all, 1, 0}, plain, p.threads);
   const Plan plan = plan_for(p.ragged, p.threads, hidden, 0);
@@ -247,11 +247,11 @@ bool forward_lanes(const NormLstmForward<T>& p) {
           linear_rows(h, hidden, hidden, weight, zeros.data, sums, all, all, 0, active);
           for (int m = 0; m < active; ++m) {
             const int64_t t = lane[m].step;
-            NormLstm<T>::step(p, scratch, t, sums + m * all, h + m * hidden, c + m * hidden);
+            LayerNormLstm<T>::step(p, scratch, t, sums + m * all, h + m * hidden, c + m * hidden);
             copy(p.y + t * hidden, h + m * hidden, hidden);
             if (p.sums == nullptr) continue;
             copy(p.sums + t * all, sums + m * all, all);
-            copy(p.cells + t * hidden, c + m * hidden, hidden);
+            copy(p.cell_states + t * hidden, c + m * hidden, hidden);
           }
         },
         [&](int m, int64_t s) {
@@ -269,7 +269,7 @@ bool forward_lanes(const NormLstmForward<T>& p) {
 
 // Gradients of vectors are sums over steps within each sequence, then over sequences, both in their order.
 template <class T>
-bool back_lanes(const NormLstmBack<T>& p) {
+bool back_lanes(const LayerNormLstmBackward<T>& p) {
   const int64_t hidden = p.hidden, all = 4 * hidden, width = 14 * hidden, sequences = p.ragged.sequences;
   const Packed<T> weight({p.weights.weight_hh, hidden, 1, all}, {hidden, 1, 0}, plain, p.threads);
   const Plan plan = plan_for(p.ragged, p.threads, hidden, 0);
@@ -294,8 +294,8 @@ bool back_lanes(const NormLstmBack<T>& p) {
           for (int m = 0; m < active; ++m) {
             const int64_t t = lane[m].step, s = lane[m].sequence, before = p.reverse ? t + 1 : t - 1;
             const T* c0 = p.c0 == nullptr ? nullptr : p.c0 + s * hidden;
-            NormLstm<T>::step_back(p, scratch, t, lane[m].left == 1 ? c0 : p.cells + before * hidden, dh + m * hidden,
-                                   dc + m * hidden, d_sums + m * all, d_vectors + m * width);
+            LayerNormLstm<T>::step_back(p, scratch, t, lane[m].left == 1 ? c0 : p.cell_states + before * hidden,
+                                        dh + m * hidden, dc + m * hidden, d_sums + m * all, d_vectors + m * width);
             copy(p.d_sums + t * all, d_sums + m * all, all);
             if ((lane[m].left - 1) % summed_steps == 0)
               carry_over(vectors.data + s * width, d_vectors + m * width, width);
@@ -318,14 +318,14 @@ bool back_lanes(const NormLstmBack<T>& p) {
 
 }  // namespace
 
-void norm_lstm(const NormLstmForward<float>& p);
-void norm_lstm(const NormLstmForward<float>& p) { *p.failed = !forward_lanes(p); }
-void norm_lstm(const NormLstmForward<double>& p);
-void norm_lstm(const NormLstmForward<double>& p) { *p.failed = !forward_lanes(p); }
-void norm_lstm_back(const NormLstmBack<float>& p);
-void norm_lstm_back(const NormLstmBack<float>& p) { *p.failed = !back_lanes(p); }
-void norm_lstm_back(const NormLstmBack<double>& p);
-void norm_lstm_back(const NormLstmBack<double>& p) { *p.failed = !back_lanes(p); }
+void layer_norm_lstm_forward(const LayerNormLstmForward<float>& p);
+void layer_norm_lstm_forward(const LayerNormLstmForward<float>& p) { *p.failed = !forward_lanes(p); }
+void layer_norm_lstm_forward(const LayerNormLstmForward<double>& p);
+void layer_norm_lstm_forward(const LayerNormLstmForward<double>& p) { *p.failed = !forward_lanes(p); }
+void layer_norm_lstm_backward(const LayerNormLstmBackward<float>& p);
+void layer_norm_lstm_backward(const LayerNormLstmBackward<float>& p) { *p.failed = !back_lanes(p); }
+void layer_norm_lstm_backward(const LayerNormLstmBackward<double>& p);
+void layer_norm_lstm_backward(const LayerNormLstmBackward<double>& p) { *p.failed = !back_lanes(p); }
 
 }  // namespace ELMAN_SET
 }  // namespace elman

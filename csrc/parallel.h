@@ -1,8 +1,8 @@
 // The only place that makes threads.
 //
-// `crew` runs one body on several threads at once; `share` hands out numbered pieces of work to them; in a `Team` a few
-// of them share out one short step after another. With OpenMP (the usual build) the threads are those of the process;
-// with ELMAN_STD_THREADS they are made anew, which is slow and which a thread sanitizer understands.
+// `parallel` runs one body on several threads at once; `parallel_for` hands out numbered pieces of work to them; in a
+// `Team` a few of them share out one short step after another. With OpenMP (the usual build) the threads are those of
+// the process; with ELMAN_STD_THREADS they are made anew, which is slow and which a thread sanitizer understands.
 #pragma once
 
 #include "cores.h"
@@ -51,7 +51,7 @@ class FlushDenormals {
 // Calls body(index, size) on up to `threads` threads at once, index = 0 ... size - 1. There may be fewer than asked
 // for, inside somebody else's parallel region for one: `size` tells. Denormal numbers stay as they are.
 template <class Body>
-static void plain_crew(int threads, const Body& body) {
+static void parallel_with_denormals(int threads, const Body& body) {
   if (threads <= 1) {
     body(0, 1);
     return;
@@ -72,8 +72,8 @@ static void plain_crew(int threads, const Body& body) {
 
 // The same, with denormal numbers flushed to zero meanwhile.
 template <class Body>
-static void crew(int threads, const Body& body) {
-  plain_crew(threads, [&](int index, int size) {
+static void parallel(int threads, const Body& body) {
+  parallel_with_denormals(threads, [&](int index, int size) {
     const FlushDenormals flush;
     body(index, size);
   });
@@ -106,7 +106,7 @@ class Lateness {
 
 // Calls body(piece, thread) for every piece in [0, count), whoever is free taking the next.
 template <class Body>
-static void share(int threads, int64_t count, const Body& body) {
+static void parallel_for(int threads, int64_t count, const Body& body) {
   int64_t next = 0;
   if (const int64_t alone = threads > 1 ? better_alone() : 0) {  // as long as that is better
     const FlushDenormals flush;
@@ -118,7 +118,7 @@ static void share(int threads, int64_t count, const Body& body) {
     return;
   }
   Lateness lateness;
-  crew(count - next < threads ? static_cast<int>(count - next) : threads, [&](int thread, int) {
+  parallel(count - next < threads ? static_cast<int>(count - next) : threads, [&](int thread, int) {
     for (int64_t piece = take(&next); piece < count; piece = take(&next)) body(piece, thread);
     if (thread == 0) lateness.leave();
   });

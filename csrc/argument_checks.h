@@ -17,7 +17,7 @@
 
 #include "api.h"
 #include "cores.h"
-#include "ragged.h"
+#include "offsets.h"
 
 namespace nb = nanobind;
 
@@ -155,11 +155,10 @@ T* write(const Out& array, const char* name, int64_t rows, int64_t width) {
   return static_cast<T*>(array.data());
 }
 
+// Null where the result does not exist, whatever is given.
 template <class T>
-T* write(const OptionalOut& array, const char* name, int64_t rows, int64_t width, bool needed) {
-  if (!needed) return nullptr;
-  if (!array) throw ShapeFault(std::string(name) + " is needed here and was not given");
-  return write<T>(*array, name, rows, width);
+T* write_if(bool exists, const Out& array, const char* name, int64_t rows, int64_t width) {
+  return exists ? write<T>(array, name, rows, width) : nullptr;
 }
 
 template <class T>
@@ -202,52 +201,41 @@ inline Ragged checked(const Array& offsets, int64_t steps) {
   return Ragged(std::move(own));
 }
 
-inline Kind kind_of(const std::string& name) {
-  if (name == "rnn_tanh") return Kind::rnn_tanh;
-  if (name == "rnn_relu") return Kind::rnn_relu;
-  if (name == "lstm") return Kind::lstm;
-  if (name == "gru") return Kind::gru;
-  throw ShapeFault("cell must be one of rnn_tanh, rnn_relu, lstm, gru, got " + name);
+inline const char* name_of(const char* name) { return name; }
+inline const char* name_of(const CellTraits& traits) { return traits.name; }
+inline const char* name_of(const ScanTraits& traits) { return traits.name; }
+
+// The kind whose place in `table` is that of `name`; `argument` is what Python calls it.
+template <class Enum, class Entry, size_t count>
+Enum kind_named(const std::string& name, const char* argument, const Entry (&table)[count]) {
+  std::string known;
+  for (size_t i = 0; i < count; ++i) {
+    if (name == name_of(table[i])) return static_cast<Enum>(i);
+    known += (i > 0 ? ", " : "") + std::string(name_of(table[i]));
+  }
+  throw ShapeFault(std::string(argument) + " must be one of " + known + ", got " + name);
 }
 
-inline ScanKind scan_kind_of(const std::string& name) {
-  if (name == "min_gru") return ScanKind::min_gru;
-  if (name == "min_lstm") return ScanKind::min_lstm;
-  if (name == "lru") return ScanKind::lru;
-  throw ShapeFault("cell must be one of min_gru, min_lstm, lru, got " + name);
-}
+inline CellKind cell_named(const std::string& name) { return kind_named<CellKind>(name, "cell", cell_traits); }
 
-inline Candidate candidate_of(const std::string& name) {
-  if (name == "linear") return Candidate::linear;
-  if (name == "tanh") return Candidate::tanh;
-  if (name == "positive") return Candidate::positive;
-  throw ShapeFault("candidate must be one of linear, tanh, positive, got " + name);
-}
-
-inline PoolKind pool_kind_of(const std::string& name) {
-  if (name == "mean") return PoolKind::mean;
-  if (name == "max") return PoolKind::max;
-  if (name == "attention") return PoolKind::attention;
-  throw ShapeFault("pool must be one of mean, max, attention, got " + name);
-}
-
-// No more threads than the arithmetic is worth, waking one costing about as much as 1e5 operations, nor than cores.
-inline int worth(int threads, double operations) {
+// The threads to use: at most `threads`, at most the cores, and one more for every 1e5 operations, which is about what
+// waking a thread costs.
+inline int useful_threads(int threads, double operations) {
   const int wanted = static_cast<int>(std::min(static_cast<double>(threads), 1.0 + operations / 1e5));
   return wanted < 2 || better_alone(operations) ? 1 : std::min(wanted, cores(true));
 }
 
-// Calls f(T(), S()) with the types of sums and of rows that go with what `array` holds. `half`: bfloat16 may be.
+// Calls f(T(), S()) with the types of sums and of rows for the type of `array`. `bf16`: bfloat16 is allowed.
 template <class F>
-void by_type(const Array& array, const char* name, bool half, const F& f) {
+void by_type(const Array& array, const char* name, bool bf16, const F& f) {
   if (array.dtype() == dtype_of<float>())
     f(float(), float());
   else if (array.dtype() == dtype_of<double>())
     f(double(), double());
-  else if (half && array.dtype() == dtype_of<Bf16>())
+  else if (bf16 && array.dtype() == dtype_of<Bf16>())
     f(float(), Bf16());
   else
-    throw ShapeFault(std::string(name) + " must be " + (half ? "float32, float64 or bfloat16" : "float32 or float64") +
+    throw ShapeFault(std::string(name) + " must be " + (bf16 ? "float32, float64 or bfloat16" : "float32 or float64") +
                      ", got " + type_of(array) + ". Convert it first, for example with .float().");
 }
 

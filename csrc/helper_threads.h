@@ -20,31 +20,31 @@ struct Job {
 };
 
 // What one caller has learnt about help: whether its steps follow each other closely, and whether help came.
-class Pace {
-  friend class Turn;
+class HelpStatistics {
+  friend class ParallelSection;
   int64_t began_ = 0, ended_ = 0, took_ = 0;  // the last turn, in nanoseconds
   int alone_ = 0;                             // turns still to be taken without help
   int unhelped_ = 0;                          // turns in a row in which no piece was taken by another thread
 };
 
-class Standby;
+class HelperPool;
 
 // The right to the threads for some jobs in a row: `threads` in all, the caller among them. Only one caller has it at a
 // time; the others, and whoever is better off without, do all pieces themselves.
-class Turn {
+class ParallelSection {
  public:
-  Turn(int threads, Pace& pace);
-  ~Turn();
-  Turn(const Turn&) = delete;
-  Turn& operator=(const Turn&) = delete;
+  ParallelSection(int threads, HelpStatistics& statistics);
+  ~ParallelSection();
+  ParallelSection(const ParallelSection&) = delete;
+  ParallelSection& operator=(const ParallelSection&) = delete;
   void run(const Job& job, bool shared = true);  // returns when every piece is done
 
  private:
-  Standby* standby_ = nullptr;  // null: alone
+  HelperPool* pool_ = nullptr;  // null: alone
   int helpers_ = 0;
   bool helped_ = false;
   int64_t waited_ = 0;  // nanoseconds, for a thread that lost its core
-  Pace& pace_;
+  HelpStatistics& statistics_;
 };
 
 // Counts the forks that this process comes from. A lock taken in another generation was held by a thread that no longer

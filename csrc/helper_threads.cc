@@ -1,4 +1,4 @@
-#include "standby.h"
+#include "helper_threads.h"
 
 #include <algorithm>
 #include <condition_variable>
@@ -8,7 +8,7 @@
 #include <thread>
 
 #include "cores.h"
-#include "threads.h"
+#include "parallel.h"
 
 #if defined(__linux__)
 #include <sched.h>
@@ -95,7 +95,7 @@ class alignas(64) Slice {
 };
 
 // A thread that stands by: its slice of the job at hand, and how many pieces it has done in all jobs.
-struct Mate {
+struct Worker {
   Slice slice;
   alignas(64) std::atomic<uint64_t> done{0};
   alignas(64) std::atomic<bool> asleep{false};
@@ -106,39 +106,39 @@ struct Mate {
 
 }  // namespace
 
-class Standby {
+class HelperPool {
  public:
   // Those of this process; null before the first call and in a child after fork.
-  static std::atomic<Standby*>& shared() {
-    static std::atomic<Standby*> standby{nullptr};
-    return standby;
+  static std::atomic<HelperPool*>& shared() {
+    static std::atomic<HelperPool*> pool{nullptr};
+    return pool;
   }
 
-  static Standby* get() {
-    Standby* standby = shared().load(std::memory_order_acquire);
-    if (standby != nullptr) return standby;
-    Standby* made = new (std::nothrow) Standby();
+  static HelperPool* get() {
+    HelperPool* pool = shared().load(std::memory_order_acquire);
+    if (pool != nullptr) return pool;
+    HelperPool* made = new (std::nothrow) HelperPool();
     if (made == nullptr) return nullptr;
-    if (shared().compare_exchange_strong(standby, made, std::memory_order_acq_rel)) return made;
+    if (shared().compare_exchange_strong(pool, made, std::memory_order_acq_rel)) return made;
     delete made;
-    return standby;
+    return pool;
   }
 
   bool acquire() { return !busy_.exchange(true, std::memory_order_acquire); }
   void release() { busy_.store(false, std::memory_order_release); }
 
   // Makes sure that so many threads exist; how many there are. Only while acquired.
-  int hire(int wanted) {
+  int start_workers(int wanted) {
     wanted = std::min(wanted, most_helpers);
-    while (hired_ < wanted) {
+    while (started_ < wanted) {
       try {
-        std::thread(&Standby::stand_by, std::ref(*this), hired_).detach();  // sleeps until the process ends
+        std::thread(&HelperPool::work_loop, std::ref(*this), started_).detach();  // sleeps until the process ends
       } catch (const std::system_error&) {
         break;
       }
-      ++hired_;
+      ++started_;
     }
-    return std::min(hired_, wanted);
+    return std::min(started_, wanted);
   }
 
   void move_away() const;
@@ -147,70 +147,70 @@ class Standby {
   int64_t run(const Job& job, int helpers, bool* helped);
 
  private:
-  static void stand_by(Standby& standby, int index);
+  static void work_loop(HelperPool& pool, int index);
   uint64_t take_back(const Job& job, int64_t first, Slice& slice);
   int64_t wait_for_helpers() const;
 
   std::atomic<bool> busy_{false};
-  int hired_ = 0;
+  int started_ = 0;
   uint64_t number_ = 0;  // of the job at hand
   uint64_t done_ = 0;    // pieces that helpers have done in all jobs
   Job job_{};
-  Mate mates_[most_helpers];
+  Worker workers_[most_helpers];
 };
 
 namespace {
 
 // Sleeps until there is another job than the last one, after spinning for it.
-uint64_t wait_for_job(Mate& mate, uint64_t last) {
+uint64_t wait_for_job(Worker& worker, uint64_t last) {
   uint64_t number;
   const int64_t until = clock_now() + spin_time;
   for (int spins = 0; spins % 64 != 0 || spins == 0 || clock_now() < until; ++spins) {
-    if ((number = mate.slice.job()) != last) return number;
+    if ((number = worker.slice.job()) != last) return number;
     relax();
   }
-  std::unique_lock<std::mutex> lock(mate.mutex);
-  mate.asleep.store(true, std::memory_order_seq_cst);
-  mate.called.wait(lock, [&] { return (number = mate.slice.job()) != last; });
-  mate.asleep.store(false, std::memory_order_relaxed);
+  std::unique_lock<std::mutex> lock(worker.mutex);
+  worker.asleep.store(true, std::memory_order_seq_cst);
+  worker.called.wait(lock, [&] { return (number = worker.slice.job()) != last; });
+  worker.asleep.store(false, std::memory_order_relaxed);
   return number;
 }
 
-void wake(Mate& mate) {
-  const std::lock_guard<std::mutex> lock(mate.mutex);
-  mate.called.notify_one();
+void wake(Worker& worker) {
+  const std::lock_guard<std::mutex> lock(worker.mutex);
+  worker.called.notify_one();
 }
 
 }  // namespace
 
-void Standby::stand_by(Standby& standby, int index) {
+void HelperPool::work_loop(HelperPool& pool, int index) {
   const ELMAN_SET::FlushDenormals flush;
-  Mate& mate = standby.mates_[index];
+  Worker& worker = pool.workers_[index];
 #if defined(__linux__)
-  mate.thread.store(static_cast<int>(syscall(SYS_gettid)), std::memory_order_relaxed);
+  worker.thread.store(static_cast<int>(syscall(SYS_gettid)), std::memory_order_relaxed);
 #endif
   uint64_t last = 0;
   for (;;) {
-    last = wait_for_job(mate, last);
+    last = wait_for_job(worker, last);
     int64_t piece;
-    while (mate.slice.take(last, true, &piece)) {
-      standby.job_.piece(standby.job_.job, piece);
-      mate.done.fetch_add(1, std::memory_order_release);
+    while (worker.slice.take(last, true, &piece)) {
+      pool.job_.piece(pool.job_.job, piece);
+      worker.done.fetch_add(1, std::memory_order_release);
     }
   }
 }
 
 // Linux wakes a thread where it ran last, and may leave it there, behind the caller that has since come to this core
 // and never pauses, while another core idles: to a virtual machine a core that sleeps does not look idle.
-void Standby::move_away() const {
+void HelperPool::move_away() const {
 #if defined(__linux__)
   cpu_set_t allowed;
   const int here = sched_getcpu();
   if (here < 0 || sched_getaffinity(0, sizeof allowed, &allowed) != 0) return;
   CPU_CLR(here, &allowed);
   if (CPU_COUNT(&allowed) == 0) return;
-  for (int i = 0; i < hired_; ++i) {
-    const int thread = mates_[i].thread.load(std::memory_order_relaxed);
+  for (int i = 0; i < started_; ++i) {
+    const int thread = workers_[i].thread.load(std::memory_order_relaxed);
     if (thread != 0) sched_setaffinity(thread, sizeof allowed, &allowed);
   }
 #endif
@@ -218,7 +218,7 @@ void Standby::move_away() const {
 
 // Does what a thread leaves lying in its slice, which began at `first`: at once if it never came, after a while if it
 // stopped. Returns how many pieces that were.
-uint64_t Standby::take_back(const Job& job, int64_t first, Slice& slice) {
+uint64_t HelperPool::take_back(const Job& job, int64_t first, Slice& slice) {
   uint64_t taken = 0;
   int64_t next = slice.next(), piece;
   bool still = next == first;
@@ -240,11 +240,11 @@ uint64_t Standby::take_back(const Job& job, int64_t first, Slice& slice) {
 }
 
 // Until the pieces they have begun are done. Returns the nanoseconds that took, if they were many.
-int64_t Standby::wait_for_helpers() const {
+int64_t HelperPool::wait_for_helpers() const {
   int64_t since = 0, spins = 0;
   for (Wait wait;; wait.once(), ++spins) {
     uint64_t done = 0;
-    for (int i = 0; i < hired_; ++i) done += mates_[i].done.load(std::memory_order_acquire);
+    for (int i = 0; i < started_; ++i) done += workers_[i].done.load(std::memory_order_acquire);
     if (done == done_) break;
     if (spins == 256) since = clock_now();
   }
@@ -252,18 +252,18 @@ int64_t Standby::wait_for_helpers() const {
   return waited < stall_time ? 0 : waited;
 }
 
-int64_t Standby::run(const Job& job, int helpers, bool* helped) {
+int64_t HelperPool::run(const Job& job, int helpers, bool* helped) {
   const int64_t shares = helpers + 1;
   // An odd piece goes to the caller, who begins first.
   const auto begin = [&](int64_t share) { return (job.pieces * share + shares - 1) / shares; };
   job_ = job;
   number_ = (number_ + 1) & 0xffffffff;
-  for (int i = 0; i < helpers; ++i) mates_[i].slice.set(number_, begin(i + 1), begin(i + 2));
+  for (int i = 0; i < helpers; ++i) workers_[i].slice.set(number_, begin(i + 1), begin(i + 2));
   for (int i = 0; i < helpers; ++i)
-    if (mates_[i].asleep.load(std::memory_order_seq_cst)) wake(mates_[i]);
+    if (workers_[i].asleep.load(std::memory_order_seq_cst)) wake(workers_[i]);
   for (int64_t i = 0; i < begin(1); ++i) job.piece(job.job, i);
   uint64_t mine = static_cast<uint64_t>(begin(1));
-  for (int i = 0; i < helpers; ++i) mine += take_back(job, begin(i + 1), mates_[i].slice);
+  for (int i = 0; i < helpers; ++i) mine += take_back(job, begin(i + 1), workers_[i].slice);
   const uint64_t theirs = static_cast<uint64_t>(job.pieces) - mine;
   if (theirs == 0) return 0;
   *helped = true;
@@ -292,7 +292,7 @@ void before_fork() {
 
 void after_fork() {
   forks().fetch_add(1);
-  Standby::shared().store(nullptr);  // its threads stayed with the parent; its memory is left as it is
+  HelperPool::shared().store(nullptr);  // its threads stayed with the parent; its memory is left as it is
 }
 const int registered = pthread_atfork(before_fork, nullptr, after_fork);
 #endif
@@ -303,48 +303,48 @@ uint32_t generation() { return forks().load(std::memory_order_relaxed); }
 
 // Threads that sleep are not worth waking for one short step: they would come when it is over. They are woken when
 // steps follow each other so closely that they will find the next one while they spin.
-Turn::Turn(int threads, Pace& pace) : pace_(pace) {
+ParallelSection::ParallelSection(int threads, HelpStatistics& statistics) : statistics_(statistics) {
   if (threads < 2) return;
-  pace.began_ = clock_now();
-  const bool worth_it = pace.began_ - pace.ended_ < spin_time || pace.took_ > spin_time;
-  if (pace.alone_ > 0) {
-    --pace.alone_;
+  statistics.began_ = clock_now();
+  const bool worth_it = statistics.began_ - statistics.ended_ < spin_time || statistics.took_ > spin_time;
+  if (statistics.alone_ > 0) {
+    --statistics.alone_;
     return;
   }
   if (!worth_it || helpers_rest()) return;
-  Standby* standby = Standby::get();
-  if (standby == nullptr || !standby->acquire()) return;
-  helpers_ = standby->hire(threads - 1);
+  HelperPool* pool = HelperPool::get();
+  if (pool == nullptr || !pool->acquire()) return;
+  helpers_ = pool->start_workers(threads - 1);
   if (helpers_ > 0)
-    standby_ = standby;
+    pool_ = pool;
   else
-    standby->release();
+    pool->release();
 }
 
-void Turn::run(const Job& job, bool shared) {
-  if (standby_ == nullptr || !shared || job.pieces < 2 || job.pieces > most_pieces) {
+void ParallelSection::run(const Job& job, bool shared) {
+  if (pool_ == nullptr || !shared || job.pieces < 2 || job.pieces > most_pieces) {
     for (int64_t i = 0; i < job.pieces; ++i) job.piece(job.job, i);
     return;
   }
-  waited_ = std::max(waited_, standby_->run(job, helpers_, &helped_));
+  waited_ = std::max(waited_, pool_->run(job, helpers_, &helped_));
 }
 
 // Help that leaves the caller waiting is done without for a while; help that does not come costs next to nothing, and
 // is done without when it has not come for long.
-Turn::~Turn() {
-  if (standby_ != nullptr) {
-    pace_.unhelped_ = helped_ ? 0 : pace_.unhelped_ + 1;
-    if (pace_.unhelped_ == long_unhelped) standby_->move_away();
-    standby_->release();
+ParallelSection::~ParallelSection() {
+  if (pool_ != nullptr) {
+    statistics_.unhelped_ = helped_ ? 0 : statistics_.unhelped_ + 1;
+    if (statistics_.unhelped_ == long_unhelped) pool_->move_away();
+    pool_->release();
     if (waited_ > 0) rest_helpers(waited_);
-    if (pace_.unhelped_ >= most_unhelped) {
-      pace_.alone_ = alone_after;
-      pace_.unhelped_ = 0;
+    if (statistics_.unhelped_ >= most_unhelped) {
+      statistics_.alone_ = alone_after;
+      statistics_.unhelped_ = 0;
     }
   }
-  if (pace_.began_ == 0) return;
-  pace_.ended_ = clock_now();
-  pace_.took_ = pace_.ended_ - pace_.began_;
+  if (statistics_.began_ == 0) return;
+  statistics_.ended_ = clock_now();
+  statistics_.took_ = statistics_.ended_ - statistics_.began_;
 }
 
 }  // namespace elman

@@ -4,9 +4,9 @@
 namespace elman {
 namespace ELMAN_SET {
 
-const HalfSet& half_set();
-const HalfSet& half_set() {
-  static constexpr HalfSet table = kernels<float, Bf16>();
+const Bf16Kernels& bf16_kernels();
+const Bf16Kernels& bf16_kernels() {
+  static constexpr Bf16Kernels table = kernels<float, Bf16>();
   return table;
 }
 

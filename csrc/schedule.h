@@ -6,7 +6,7 @@
 #pragma once
 
 #include "gemm.h"
-#include "threads.h"
+#include "parallel.h"
 
 // After the headers above, so that no inline function of theirs is compiled with this file's flags under a shared name.
 #include "api.h"
@@ -81,7 +81,7 @@ static void in_teams(const Plan& plan, const Body& body) {
   const int seated = plan.size > 1 ? plan.teams * plan.size : 0;
   const Buffer<Team::Seat> seats(seated);
   if (seated == 0 || seats.data == nullptr) {
-    crew(plan.teams, [&](int index, int) {
+    parallel(plan.teams, [&](int index, int) {
       Team alone;
       body(Walker{&queue, &alone}, index);
     });
@@ -90,7 +90,7 @@ static void in_teams(const Plan& plan, const Body& body) {
   for (int i = 0; i < seated; ++i) seats.data[i] = Team::Seat();
   Team teams[most_teams];
   Lateness lateness;
-  crew(seated, [&](int index, int threads) {
+  parallel(seated, [&](int index, int threads) {
     const int size = threads < plan.teams ? 1 : threads / plan.teams, number = index / size, rank = index % size;
     if (number >= plan.teams) return;
     Team& team = teams[number];

@@ -89,7 +89,7 @@ static bool outer_tiles(int threads, int64_t steps, const Rows& rows, int64_t co
   const Buffer<S> chunks(threads * chunk_steps * rows.width), panels(threads * chunk_steps * width), zeros(width);
   if (!sums.data || !chunks.data || !panels.data || !zeros.data) return false;
   fill(zeros.data, S{}, width);
-  crew(count < threads ? static_cast<int>(count) : threads, [&](int index, int size) {
+  parallel(count < threads ? static_cast<int>(count) : threads, [&](int index, int size) {
     S *chunk = chunks.data + index * chunk_steps * rows.width, *panel = panels.data + index * chunk_steps * width;
     for (int64_t i = index; i < count; i += size) fill(sums.data + i * height * width, T(0), height * width);
     for (int64_t k0 = 0; k0 < steps; k0 += chunk_steps) {
@@ -155,7 +155,7 @@ static bool outer_product(const Outer<T, S>& o) {
 // x_t, 1 and h_{t-1} side by side, as U and W met them.
 template <class T, class S>
 struct LayerRows {
-  const Gradient<T, S>& g;
+  const RecurrentWeightGradient<T, S>& g;
   int64_t width;
   const S *zeros, *one;     // [width], and a 1
   S* start;                 // [B, P] h0 in the type of rows, or null
@@ -169,7 +169,7 @@ struct LayerRows {
     ELMAN_SET::lay(to + inputs * pair, width, one, both ? one : zeros, 1);
     S* h = to + (inputs + 1) * pair;
     if constexpr (pair == 1) {
-      if (g.extras.decay != nullptr || g.extras.drop != nullptr) {
+      if (g.modifiers.decay != nullptr || g.modifiers.drop != nullptr) {
         scaled(first, h);
         if (both)
           scaled(second, h + width);
@@ -190,8 +190,8 @@ struct LayerRows {
 
   void scaled(int64_t step, S* to) const {
     const S* h = before(step);
-    const T* decay = g.extras.decay == nullptr ? nullptr : g.extras.decay + step * g.outputs;
-    const T* drop = g.extras.drop == nullptr ? nullptr : g.extras.drop + sequence[step] * g.outputs;
+    const T* decay = g.modifiers.decay == nullptr ? nullptr : g.modifiers.decay + step * g.outputs;
+    const T* drop = g.modifiers.drop == nullptr ? nullptr : g.modifiers.drop + sequence[step] * g.outputs;
     for (int64_t u = 0; u < g.outputs; ++u) {
       const T decayed = decay == nullptr ? h[u] : decay[u] * h[u];
       to[u] = drop == nullptr ? decayed : drop[u] * decayed;
@@ -201,7 +201,8 @@ struct LayerRows {
 
 // A tile's sums go where they belong, columns of the tile being rows of the weights.
 template <class T, class S>
-static void finish_gradient(const Gradient<T, S>& g, const Tile<S>& tile, bool of_x, bool of_h, const T* sums) {
+static void finish_gradient(const RecurrentWeightGradient<T, S>& g, const Tile<S>& tile, bool of_x, bool of_h,
+                            const T* sums) {
   constexpr int64_t width = plain * Vec<T>::width;
   const int64_t inputs = g.inputs;
   for (int64_t u = 0; u < tile.columns; ++u) {
@@ -221,10 +222,10 @@ static void finish_gradient(const Gradient<T, S>& g, const Tile<S>& tile, bool o
 }
 
 template <class Cell, class T, class S>
-static bool gradient_cell(const Gradient<T, S>& g) {
+static bool gradient_cell(const RecurrentWeightGradient<T, S>& g) {
   constexpr int64_t width = plain * Vec<T>::width;
   const int64_t inputs = g.inputs, all = inputs + 1 + g.outputs, hidden = g.hidden;
-  // Columns of `saved`: those that W and U share; and of a GRU n, which meets x only, and q, which meets h only.
+  // Columns of d_gates: those that W and U share; and of a GRU n, which meets x only, and q, which meets h only.
   const int64_t straight = Cell::straight * hidden, shared = pieces(straight, width);
   const int64_t single = Cell::apart ? pieces(hidden, width) : 0, panels = shared + 2 * single;
   const int64_t height = tile_height(all, panels, g.threads), parts = height > 0 ? pieces(all, height) : 0;
@@ -241,7 +242,7 @@ static bool gradient_cell(const Gradient<T, S>& g) {
   const auto kind = [&](int64_t panel) { return panel < shared ? 0 : panel < shared + single ? 1 : 2; };
   const auto tile = [&](int64_t i) {
     const int64_t panel = i % panels, first = i / panels * height;
-    Tile<S> t{first, at_most(first + height, all), g.saved, Cell::saved_width * hidden, 0, 0};
+    Tile<S> t{first, at_most(first + height, all), g.d_gates, Cell::saved_gates * hidden, 0, 0};
     const int64_t begin = kind(panel) == 0 ? 0 : straight, end = kind(panel) == 0 ? straight : straight + hidden;
     t.column = begin + (kind(panel) == 0 ? panel : kind(panel) == 1 ? panel - shared : panel - shared - single) * width;
     t.columns = at_most(width, end - t.column);
@@ -252,7 +253,7 @@ static bool gradient_cell(const Gradient<T, S>& g) {
     return t;
   };
   const auto finish = [&](const Tile<S>& t, const T* sums) {
-    const bool apart = t.column >= straight, of_q = t.b - g.saved >= straight + hidden;
+    const bool apart = t.column >= straight, of_q = t.b - g.d_gates >= straight + hidden;
     finish_gradient(g, t, !apart || !of_q, !apart || of_q, sums);
   };
   return outer_tiles<S>(g.threads, g.ragged.steps, rows, panels * parts, height, tile, finish);
@@ -265,7 +266,7 @@ static bool collect_rows(const Collect<T, S>& c) {
   constexpr int64_t width = plain * Vec<T>::width;
   const Buffer<double> sums(c.threads * c.rows * width);
   if (sums.data == nullptr) return false;
-  share(c.threads, pieces(c.width, width), [&](int64_t piece, int thread) {
+  parallel_for(c.threads, pieces(c.width, width), [&](int64_t piece, int thread) {
     const int64_t first = piece * width, here = at_most(width, c.width - first);
     double* sum = sums.data + thread * c.rows * width;
     fill(sum, 0.0, c.rows * width);

@@ -4,13 +4,13 @@
 #include <limits>
 
 #include "api.h"
-#include "threads.h"
+#include "parallel.h"
 
 namespace elman {
 namespace {
 
 template <class T>
-void start(const Pool<T>& p, int64_t sequence, double* state) {
+void start(const PoolForward<T>& p, int64_t sequence, double* state) {
   const int64_t hidden = p.hidden;
   if (p.initial != nullptr) {
     for (int64_t u = 0; u < hidden + 2; ++u) state[u] = p.initial[sequence * (hidden + 2) + u];
@@ -53,7 +53,7 @@ void attend(double* state, const T* h, double score, int64_t hidden) {
 }
 
 template <class T>
-void pool_sequence(const Pool<T>& p, int64_t s) {
+void pool_sequence(const PoolForward<T>& p, int64_t s) {
   const int64_t hidden = p.hidden;
   double* state = p.state + s * (hidden + 2);
   T* out = p.out + s * hidden;
@@ -75,45 +75,45 @@ void pool_sequence(const Pool<T>& p, int64_t s) {
 }
 
 template <class T>
-void attend_back(const PoolBack<T>& p, int64_t s) {
+void attend_back(const PoolBackward<T>& p, int64_t s) {
   const int64_t hidden = p.hidden;
   const double* state = p.state + s * (hidden + 2);
-  const T *out = p.out + s * hidden, *dout = p.dout + s * hidden;
+  const T *out = p.out + s * hidden, *d_out = p.d_out + s * hidden;
   T along = T(0);
-  for (int64_t u = 0; u < hidden; ++u) along += out[u] * dout[u];
+  for (int64_t u = 0; u < hidden; ++u) along += out[u] * d_out[u];
   for (int64_t t = p.ragged.offsets[s]; t < p.ragged.offsets[s + 1]; ++t) {
     const T* h = p.values + t * p.stride;
-    const double share =
+    const double probability =
         state[hidden] == 0 ? 0 : std::exp(static_cast<double>(p.scores[t]) - state[hidden + 1]) / state[hidden];
-    const T weight = static_cast<T>(share);
+    const T weight = static_cast<T>(probability);
     T dot = T(0);
-    for (int64_t u = 0; u < hidden; ++u) dot += h[u] * dout[u];
-    for (int64_t u = 0; u < hidden; ++u) p.dvalues[t * hidden + u] = weight * dout[u];
-    p.dscores[t] = weight * (dot - along);
+    for (int64_t u = 0; u < hidden; ++u) dot += h[u] * d_out[u];
+    for (int64_t u = 0; u < hidden; ++u) p.d_values[t * hidden + u] = weight * d_out[u];
+    p.d_scores[t] = weight * (dot - along);
   }
 }
 
 // The first step that holds the greatest value gets the gradient, unit by unit.
 template <class T>
-void greatest_back(const PoolBack<T>& p, int64_t s) {
+void greatest_back(const PoolBackward<T>& p, int64_t s) {
   const int64_t hidden = p.hidden, first = p.ragged.offsets[s], end = p.ragged.offsets[s + 1];
-  const T *out = p.out + s * hidden, *dout = p.dout + s * hidden;
-  for (int64_t i = first * hidden; i < end * hidden; ++i) p.dvalues[i] = T(0);
+  const T *out = p.out + s * hidden, *d_out = p.d_out + s * hidden;
+  for (int64_t i = first * hidden; i < end * hidden; ++i) p.d_values[i] = T(0);
   for (int64_t u = 0; u < hidden; ++u)
     for (int64_t t = first; t < end; ++t)
       if (p.values[t * p.stride + u] == out[u]) {
-        p.dvalues[t * hidden + u] = dout[u];
+        p.d_values[t * hidden + u] = d_out[u];
         break;
       }
 }
 
 template <class T>
-void mean_back(const PoolBack<T>& p, int64_t s) {
+void mean_back(const PoolBackward<T>& p, int64_t s) {
   const int64_t hidden = p.hidden;
   const T count = static_cast<T>(p.state[s * (hidden + 2) + hidden]);
-  const T* dout = p.dout + s * hidden;
+  const T* d_out = p.d_out + s * hidden;
   for (int64_t t = p.ragged.offsets[s]; t < p.ragged.offsets[s + 1]; ++t)
-    for (int64_t u = 0; u < hidden; ++u) p.dvalues[t * hidden + u] = dout[u] / count;
+    for (int64_t u = 0; u < hidden; ++u) p.d_values[t * hidden + u] = d_out[u] / count;
 }
 
 // Whoever is free takes the next sequence, the longest first. Denormal numbers are not flushed: what is pooled may be
@@ -121,7 +121,7 @@ void mean_back(const PoolBack<T>& p, int64_t s) {
 template <class Body>
 void for_each_sequence(const RaggedView& ragged, int threads, const Body& body) {
   int64_t next = 0;
-  ELMAN_SET::plain_crew(threads, [&](int, int) {
+  ELMAN_SET::parallel_with_denormals(threads, [&](int, int) {
     for (int64_t i = ELMAN_SET::take(&next); i < ragged.sequences; i = ELMAN_SET::take(&next)) body(ragged.order[i]);
   });
 }
@@ -129,12 +129,12 @@ void for_each_sequence(const RaggedView& ragged, int threads, const Body& body) 
 }  // namespace
 
 template <class T>
-void pool(const Pool<T>& p) {
+void pool_forward(const PoolForward<T>& p) {
   for_each_sequence(p.ragged, p.threads, [&](int64_t s) { pool_sequence(p, s); });
 }
 
 template <class T>
-void pool_back(const PoolBack<T>& p) {
+void pool_backward(const PoolBackward<T>& p) {
   for_each_sequence(p.ragged, p.threads, [&](int64_t s) {
     if (p.kind == PoolKind::attention)
       attend_back(p, s);
@@ -145,9 +145,9 @@ void pool_back(const PoolBack<T>& p) {
   });
 }
 
-template void pool<float>(const Pool<float>&);
-template void pool<double>(const Pool<double>&);
-template void pool_back<float>(const PoolBack<float>&);
-template void pool_back<double>(const PoolBack<double>&);
+template void pool_forward<float>(const PoolForward<float>&);
+template void pool_forward<double>(const PoolForward<double>&);
+template void pool_backward<float>(const PoolBackward<float>&);
+template void pool_backward<double>(const PoolBackward<double>&);
 
 }  // namespace elman
