@@ -116,12 +116,12 @@ void check_sequences(int64_t sequences) {
     throw ShapeFault("sequences may be at most " + std::to_string(most) + ", got " + std::to_string(sequences));
 }
 
-void make(Stepper* self, const std::vector<Layer>& from, int format, int64_t sequences, int threads) {
+void make(Stepper* self, const std::vector<Layer>& from, int weight_format, int64_t sequences, int threads) {
   if (from.empty()) throw ShapeFault("a stepper needs at least one layer");
   check_sequences(sequences);
   std::vector<StepperLayer> layers;
   for (const Layer& layer : from) layers.push_back(checked(layer, layers.empty() ? 0 : layers.back().hidden));
-  new (self) Stepper(chosen_stepping(), layers, static_cast<WeightFormat>(format), sequences, threads);
+  new (self) Stepper(chosen_stepping(), layers, static_cast<WeightFormat>(weight_format), sequences, threads);
 }
 
 // The numbers of sequences, which Python made int64 and close.
@@ -233,7 +233,7 @@ void write_state(Stepper& stepper, const std::vector<Array>& from) {
 void bind_stepper(nb::module_& m) {
   using namespace nb::literals;
   nb::class_<Stepper>(m, "Stepper")
-      .def("__init__", &make, "layers"_a, "format"_a, "sequences"_a, "threads"_a)
+      .def("__init__", &make, "layers"_a, "weight_format"_a, "sequences"_a, "threads"_a)
       .def(
           "twin",
           [](const Stepper& self, int64_t sequences) {

@@ -1,11 +1,16 @@
-// The gate arithmetic of every cell: `step` and, under it, `step_back`.
+// The arithmetic of every compiled cell: `step` and, below it, `step_back`.
 //
+// clang-format off
 // Notation, at step t of one sequence (docs/notation.md):
-//   x_t  input [I]      h_t  hidden state [H]     c_t  cell state [H]
-//   W    weight_ih      U    weight_hh            b    bias_ih      c    bias_hh (the letter of the papers; rare
-//   enough) a_*  pre-activation of a gate                 d*   gradient of the loss with respect to *
-// `row` is what one lane reads and writes in one step; `u` the first of the units at hand and `n` how many of them
-// exist. Sums arrive in `acc`, one register a gate. T is the type of sums and state, S of what has a row per step.
+//   x_t   input                         W     weight_ih     b_ih  bias_ih
+//   h_t   hidden state                  U     weight_hh     b_hh  bias_hh
+//   c_t   cell state                    a_i   pre-activation of gate i
+// d* is the gradient of the loss with respect to *.
+// clang-format on
+//
+// `row` holds what one lane reads and writes in one step; `u` is the first of the units to compute and `n` their
+// number, at most one register of them. `acc` holds the pre-activations, one register per gate. T is the type of sums
+// and state, S that of arrays with a row per step.
 #pragma once
 
 #include "vec.h"
@@ -15,7 +20,7 @@ namespace ELMAN_SET {
 
 template <class T, class S>
 struct Row {
-  const S* x;      // null when `pre` holds what W makes of it
+  const S* x;      // null when `pre` holds W x_t
   const T* pre;    //
   const S* h_in;   // what U multiplies
   const T* state;  // c_{t-1}; for a cell without c: h_{t-1}
@@ -38,7 +43,7 @@ struct RowBack {
   T* unprojected;  // out: h_t, where a projection follows; or null
 };
 
-// Loads and stores that know how many units exist.
+// Loads and stores of the first n units.
 template <class T>
 struct Units {
   using V = Vec<T>;
@@ -56,8 +61,8 @@ struct Units {
   }
 };
 
-// What every cell says of itself. `gates` sums meet in the product with U; a GRU has one more, which U does not touch
-// (`apart`). `blocks`: vectors of units in a panel. `straight`: gates that U shares with W in `saved`.
+// The constants of a cell. The product with U has `gates` sums; a GRU has one more sum, that of W_n x_t (`apart`).
+// `blocks`: vectors of units in a panel. `straight`: gates whose pre-activation is a single sum of W x_t and U h_{t-1}.
 template <class T, class S, int gates_, int blocks_, int saved_gates_, int straight_, bool has_cell_state_>
 struct Shape : Units<T> {
   static constexpr int gates = gates_, blocks = blocks_, saved_gates = saved_gates_, straight = straight_;
@@ -67,7 +72,8 @@ struct Shape : Units<T> {
   static constexpr bool has_state = has_cell_state || (apart && rounds);  // a state of type T is carried beside h
 };
 
-// h_t = f(W x_t + b + U h_{t-1} + c), f = tanh or max(0, .)                                   Elman 1990
+// h_t = tanh(W x_t + b_ih + U h_{t-1} + b_hh)
+// h_t = max(0, W x_t + b_ih + U h_{t-1} + b_hh)                                               Elman 1990
 template <class T, class S, bool relu>
 struct Rnn : Shape<T, S, 1, 4, 1, 1, false> {
   using V = Vec<T>;
@@ -101,8 +107,14 @@ struct Rnn : Shape<T, S, 1, 4, 1, 1, false> {
   }
 };
 
-// i, f, o = sigmoid(W x_t + b + U h_{t-1} + c), g = tanh(likewise)               rows i f g o, as torch.nn.LSTM
-// c_t = f c_{t-1} + i g,  h_t = o tanh(c_t)                          Hochreiter & Schmidhuber 1997, Gers et al. 2000
+// clang-format off
+// i_t = sigmoid(W_i x_t + b_ih_i + U_i h_{t-1} + b_hh_i)                                      rows i f g o, as torch.nn.LSTM
+// f_t = sigmoid(W_f x_t + b_ih_f + U_f h_{t-1} + b_hh_f)
+// g_t = tanh   (W_g x_t + b_ih_g + U_g h_{t-1} + b_hh_g)
+// o_t = sigmoid(W_o x_t + b_ih_o + U_o h_{t-1} + b_hh_o)
+// c_t = f_t * c_{t-1} + i_t * g_t
+// h_t = o_t * tanh(c_t)                                       Hochreiter & Schmidhuber 1997, Gers et al. 2000
+// clang-format on
 template <class T, class S>
 struct Lstm : Shape<T, S, 4, 1, 4, 4, true> {
   using V = Vec<T>;
@@ -145,10 +157,13 @@ struct Lstm : Shape<T, S, 4, 1, 4, 4, true> {
   }
 };
 
-// r, z = sigmoid(W x_t + b + U h_{t-1} + c)                                       rows r z n, as torch.nn.GRU
-// q    = U_n h_{t-1} + c_n,  n = tanh(W_n x_t + b_n + r q)                 reset after the product: Cho et al. 2014 v1
-// h_t  = (1 - z) n + z h_{t-1}                                             z keeps the old state
-// `saved` holds r z n q: r z n pair with W, r z q with U.
+// clang-format off
+// r_t = sigmoid(W_r x_t + b_ih_r + U_r h_{t-1} + b_hh_r)                                      rows r z n, as torch.nn.GRU
+// z_t = sigmoid(W_z x_t + b_ih_z + U_z h_{t-1} + b_hh_z)
+// n_t = tanh(W_n x_t + b_ih_n + r_t * (U_n h_{t-1} + b_hh_n))                                 Cho et al. 2014 v1
+// h_t = (1 - z_t) * n_t + z_t * h_{t-1}
+// clang-format on
+// The gates are r z n q, q = U_n h_{t-1} + b_hh_n: of their gradients, r z n belong to W and r z q to U.
 template <class T, class S>
 struct Gru : Shape<T, S, 3, 1, 4, 2, false> {
   using V = Vec<T>;
@@ -156,7 +171,7 @@ struct Gru : Shape<T, S, 3, 1, 4, 2, false> {
   using Units<T>::get;
   using Units<T>::put;
 
-  // `from_x` is W_n x_t + b_n.
+  // `from_x` is W_n x_t + b_ih_n.
   template <bool save>
   static ELMAN_INLINE void step(const Row<T, S>& row, int64_t hidden, int64_t u, int n, const Reg* acc, Reg from_x) {
     const Reg r = sigmoid<T>(acc[0]), z = sigmoid<T>(acc[1]), q = acc[2];

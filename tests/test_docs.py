@@ -267,6 +267,38 @@ def test_tree_of_the_readme(page: str) -> None:
     assert not missing, f"the tree of {page} leaves out {missing}"
 
 
+# ----------------------------------------------------------------------------------------------- the compiled cells
+
+CELLS_OF_THE_CORE = (ROOT / "csrc/cells.h").read_text("utf-8")
+
+
+def test_notation_of_the_core() -> None:
+    """The symbols at the top of csrc/cells.h mean what docs/notation.md says, which leaves none of them out."""
+    block = CELLS_OF_THE_CORE.partition("docs/notation.md):\n")[2].partition("\n// d*")[0]
+    table: dict[str, str] = {}
+    for line in PAGES["docs/notation.md"].read_text("utf-8").splitlines():
+        if not line.startswith("| "):
+            continue
+        row = line.strip("| ").split(" | ")
+        symbols = row[0].split(", ")
+        names = re.findall(r"`(\w+)`", row[-1]) if len(symbols) > 1 else [row[1].partition(",")[0]]
+        table |= dict(zip(symbols, names, strict=False))
+    found = re.findall(r"(\w+) {2,}(\w[\w -]*?)(?= {2}|$)", block, re.MULTILINE)
+    assert [symbol for symbol, _ in found] == ["x_t", "W", "b_ih", "h_t", "U", "b_hh", "c_t", "a_i"]
+    for symbol, meaning in found:
+        assert table[symbol].startswith(meaning), f"{symbol} is {meaning} in csrc/cells.h, {table[symbol]} in the docs"
+
+
+@pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
+def test_equations_of_the_core(cell: str) -> None:
+    """A cell's equations in csrc/cells.h are those of its page, line by line."""
+    (_, block), *_ = blocks(PAGES[f"docs/cells/{cell}.md"], "")
+    equations = [re.split(r" {4,}", line)[0].strip() for line in block.splitlines()]
+    lines = re.findall(r"^// (\w_t = .*?)(?: {4,}.*)?$", CELLS_OF_THE_CORE, re.MULTILINE)
+    missing = [line for line in equations if line not in ("y_t = h_t", *lines)]
+    assert len(equations) > 2 and not missing, f"csrc/cells.h has no {missing}"
+
+
 # ------------------------------------------------------------------------------------------------------ two languages
 
 

@@ -185,7 +185,7 @@ def test_step_by_step() -> None:
     assert lines[0].startswith("h_0 =  0.000  0.000  0.000  0.000")
     for t, word in enumerate(words, start=1):
         head, h, y = lines[4 * t - 2 : 4 * t + 1]
-        assert head == f"{word}   h_{t} = tanh(W x_{t} + b + U h_{t - 1} + c)"
+        assert head == f"{word}   h_{t} = tanh(W x_{t} + b_ih + U h_{t - 1} + b_hh)"
         assert h.startswith(f"      h_{t} = ")
         assert y.startswith(f"      y_{t} = ")
         state, shares = ([float(number) for number in line.split("=")[1].split()] for line in (h, y))

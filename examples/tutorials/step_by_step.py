@@ -1,7 +1,7 @@
 """A simple recurrent network read word by word: "我 爱 北京 天安门".
 
-    h_t = tanh(W x_t + b + U h_{t-1} + c)        what it remembers after word t
-    y_t = softmax(V h_t + d)                     what it says after word t
+    h_t = tanh(W x_t + b_ih + U h_{t-1} + b_hh)        what it remembers after word t
+    y_t = softmax(V h_t + d)                           what it says after word t
 
 Nothing is trained here. The point is to see that one line of arithmetic is repeated, that h carries everything that was
 read so far, and that the layer gives the same numbers as the line written out.
@@ -33,11 +33,11 @@ state = cell.initial_state(sequences=1)
 with torch.no_grad():
     for t, word in enumerate(WORDS, start=1):
         x_t = x[t - 1]
-        W, U, b, c = cell.weight_ih, cell.weight_hh, cell.bias_ih, cell.bias_hh
-        by_hand = torch.tanh(W @ x_t + b + U @ by_hand + c)  # the equation, written out
+        W, U, b_ih, b_hh = cell.weight_ih, cell.weight_hh, cell.bias_ih, cell.bias_hh
+        by_hand = torch.tanh(W @ x_t + b_ih + U @ by_hand + b_hh)  # the equation, written out
         h, state = cell.step(x_t[None], state)  # the layer, one step
         y = torch.softmax(head(h[0]), dim=0)
-        print(f"\n{word}   h_{t} = tanh(W x_{t} + b + U h_{t - 1} + c)")
+        print(f"\n{word}   h_{t} = tanh(W x_{t} + b_ih + U h_{t - 1} + b_hh)")
         print(f"      h_{t} = {numbers(h[0])}")
         print(f"      y_{t} = {numbers(y)}")
         assert torch.allclose(h[0], by_hand, atol=1e-6), (h, by_hand)

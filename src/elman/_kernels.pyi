@@ -1,16 +1,21 @@
-# The compiled core (csrc/bindings.cc). Arguments are described in csrc/api.h.
+# The compiled core (csrc/bindings.cc). Arguments are described in csrc/api.h; tests/ops/test_library.py compares the
+# kernels with the specification of the operators.
 from collections.abc import Sequence
 from typing import Any
 
 from numpy.typing import NDArray
 from torch import Tensor
 
+CELLS: dict[str, tuple[int, int, bool]]  # gates, saved gates, whether there is a cell state
+SCANS: dict[str, tuple[int, int]]  # gates, parts of the state
+CANDIDATES: tuple[str, ...]
+POOLS: tuple[str, ...]
+
 def check_batch(offsets: Tensor, steps: int, index: Tensor | None, rows: int) -> None: ...
-def forward(
+def recurrent_forward(
     cell: str,
     reverse: bool,
     save: bool,
-    threads: int,
     x: Tensor,
     index: Tensor | None,
     offsets: Tensor,
@@ -25,17 +30,17 @@ def forward(
     drop: Tensor | None,
     keep: Tensor | None,
     keep_cell: Tensor | None,
+    threads: int,
     y: Tensor,
     h_last: Tensor,
-    c_last: Tensor | None,
-    table: Tensor | None,
-    saved: Tensor | None,
-    cells: Tensor | None,
+    c_last: Tensor,
+    gates: Tensor,
+    cell_states: Tensor,
+    pre_activations: Tensor | None,
 ) -> None: ...
-def backward(
+def recurrent_backward(
     cell: str,
     reverse: bool,
-    threads: int,
     offsets: Tensor,
     weight_hh: Tensor,
     weight_hr: Tensor | None,
@@ -46,77 +51,77 @@ def backward(
     keep: Tensor | None,
     keep_cell: Tensor | None,
     y: Tensor,
-    cells: Tensor | None,
+    cell_states: Tensor,
+    gates: Tensor,
     dy: Tensor | None,
     dh_last: Tensor | None,
     dc_last: Tensor | None,
-    saved: Tensor,
+    threads: int,
     dh0: Tensor,
-    dc0: Tensor | None,
-    d_decay: Tensor | None,
-    full: Tensor | None,
-    d_projected: Tensor | None,
+    dc0: Tensor,
+    d_decay: Tensor,
+    unprojected: Tensor,
+    d_projected: Tensor,
 ) -> None: ...
-def gradient(
+def recurrent_weight_gradient(
     cell: str,
     reverse: bool,
-    threads: int,
     x: Tensor | None,
     offsets: Tensor,
     h0: Tensor | None,
     decay: Tensor | None,
     drop: Tensor | None,
     y: Tensor,
-    saved: Tensor,
-    d_weight_ih: Tensor | None,
+    d_gates: Tensor,
+    threads: int,
+    d_weight_ih: Tensor,
     d_weight_hh: Tensor,
     d_bias_ih: Tensor,
     d_bias_hh: Tensor,
 ) -> None: ...
-def linear(threads: int, x: Tensor, weight: Tensor, bias: Tensor | None, out: Tensor) -> None: ...
-def outer(threads: int, a: Tensor, b: Tensor, out: Tensor) -> None: ...
-def collect(threads: int, a: Tensor, index: Tensor, out: Tensor) -> None: ...
+def linear(x: Tensor, weight: Tensor, bias: Tensor | None, threads: int, out: Tensor) -> None: ...
+def outer(a: Tensor, b: Tensor, threads: int, out: Tensor) -> None: ...
+def collect(a: Tensor, index: Tensor, rows: int, threads: int, out: Tensor) -> None: ...
 def pool_forward(
-    pool: str,
-    threads: int,
+    kind: str,
     values: Tensor,
     offsets: Tensor,
     scores: Tensor | None,
     initial: Tensor | None,
-    state: Tensor,
+    threads: int,
     out: Tensor,
+    state: Tensor,
 ) -> None: ...
 def pool_backward(
-    pool: str,
-    threads: int,
+    kind: str,
     values: Tensor,
     offsets: Tensor,
     scores: Tensor | None,
     state: Tensor,
     out: Tensor,
-    dout: Tensor,
-    dvalues: Tensor,
-    dscores: Tensor | None,
+    d_out: Tensor,
+    threads: int,
+    d_values: Tensor,
+    d_scores: Tensor,
 ) -> None: ...
 def scan_forward(
     cell: str,
     candidate: str,
     reverse: bool,
-    threads: int,
     gates: Tensor,
     offsets: Tensor,
     decay: Tensor | None,
     h0: Tensor | None,
     j0: Tensor | None,
+    threads: int,
     y: Tensor,
     h_last: Tensor,
-    j_last: Tensor | None,
+    j_last: Tensor,
 ) -> None: ...
 def scan_backward(
     cell: str,
     candidate: str,
     reverse: bool,
-    threads: int,
     gates: Tensor,
     offsets: Tensor,
     decay: Tensor | None,
@@ -126,14 +131,15 @@ def scan_backward(
     dy: Tensor | None,
     dh_last: Tensor | None,
     dj_last: Tensor | None,
-    d_gates: Tensor,
-    d_decay: Tensor | None,
-    dh0: Tensor,
-    dj0: Tensor | None,
-) -> None: ...
-def norm_forward(
-    reverse: bool,
     threads: int,
+    d_gates: Tensor,
+    d_decay: Tensor,
+    dh0: Tensor,
+    dj0: Tensor,
+) -> None: ...
+def layer_norm_lstm_forward(
+    reverse: bool,
+    save: bool,
     gates: Tensor,
     offsets: Tensor,
     weight_hh: Tensor,
@@ -144,15 +150,15 @@ def norm_forward(
     bias_cell: Tensor | None,
     h0: Tensor | None,
     c0: Tensor | None,
+    threads: int,
     y: Tensor,
     h_last: Tensor,
     c_last: Tensor,
-    sums: Tensor | None,
-    cells: Tensor | None,
+    sums: Tensor,
+    cell_states: Tensor,
 ) -> None: ...
-def norm_backward(
+def layer_norm_lstm_backward(
     reverse: bool,
-    threads: int,
     gates: Tensor,
     offsets: Tensor,
     weight_hh: Tensor,
@@ -163,10 +169,11 @@ def norm_backward(
     bias_cell: Tensor | None,
     c0: Tensor | None,
     sums: Tensor,
-    cells: Tensor,
+    cell_states: Tensor,
     dy: Tensor | None,
     dh_last: Tensor | None,
     dc_last: Tensor | None,
+    threads: int,
     d_gates: Tensor,
     d_sums: Tensor,
     d_vectors: Tensor,
@@ -177,7 +184,7 @@ def info() -> dict[str, Any]: ...
 def choose_set(name: str) -> None: ...
 
 class Stepper:
-    def __init__(self, layers: Sequence[tuple[Any, ...]], store: int, sequences: int, threads: int) -> None: ...
+    def __init__(self, layers: Sequence[tuple[Any, ...]], weight_format: int, sequences: int, threads: int) -> None: ...
     def twin(self, sequences: int) -> Stepper: ...
     def step(self, x: Any, count: int, out: int) -> None: ...
     def step_at(self, x: int, count: int, out: int) -> None: ...

@@ -504,7 +504,7 @@ def test_denormals_are_flushed_inside_and_the_caller_keeps_them(isa: str) -> Non
     tiny = torch.full((3, 1), 1e-20)
     weight, zero = torch.full((1, 1), 1e-20), torch.zeros(1, 1)
     assert float(tiny[0] * weight) != 0.0, "the caller has denormals"
-    y, _, _ = ops.recur("rnn_relu", tiny, torch.tensor([0, 3]), weight, zero)
+    y, _, _ = ops.recurrent("rnn_relu", tiny, torch.tensor([0, 3]), weight, zero)
     assert y.tolist() == [[0.0]] * 3, "1e-40 is denormal and was flushed"
     assert float(tiny[0] * weight) != 0.0, "and the caller still has them"
     assert bool((tiny.numpy() * weight.numpy() != 0).all())

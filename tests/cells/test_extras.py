@@ -140,7 +140,7 @@ def test_marks_that_do_not_fit_are_refused(name: str, marks: Tensor) -> None:
 def by_hand(cell: Recurrent, x: Ragged, state: State, **extras: Tensor | None) -> tuple[Tensor, ...]:
     weights = cell.weight_ih, cell.weight_hh, cell.bias_ih, cell.bias_hh
     start = (*state, None)[:2]
-    return ops.recur(
+    return ops.recurrent(
         cell.kernel, x.values, x.offsets, *weights, *start, reverse=cell.reverse, extras=ops.Extras(**extras)
     )
 

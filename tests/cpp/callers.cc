@@ -1,4 +1,5 @@
-// Several threads of the caller at once, as from Python: all on the same weights, each with a crew of its own.
+// Several threads of the caller at once, as from Python: all on the same weights, each with a parallel region of its
+// own.
 #include <thread>
 
 #include "layer.h"

@@ -11,15 +11,15 @@ struct Case {
   bool reverse;
   int64_t inputs, hidden, outputs;
   std::vector<int64_t> lengths;
-  bool start;     // h0 and c0, gradients of y and of the last state, biases; without: none of them but that of y
-  bool modifiers;    // all that the cell has
-  int64_t rows;   // of x, which `index` reads; 0: no index
-  int64_t apart;  // numbers between the rows of x and dy
+  bool start;      // h0 and c0, gradients of y and of the last state, biases; without: none of them but that of y
+  bool modifiers;  // all that the cell has
+  int64_t rows;    // of x, which `index` reads; 0: no index
+  int64_t apart;   // numbers between the rows of x and dy
 
   int64_t sequences() const { return static_cast<int64_t>(lengths.size()); }
   int64_t steps() const { return offsets_of(lengths).back(); }
   int64_t columns() const { return gates_of(kind) * hidden; }
-  bool lstm() const { return kind == CellKind::lstm; }
+  bool has_cell_state() const { return elman::has_cell_state(kind); }
   bool projects() const { return outputs != hidden; }
 };
 
@@ -39,15 +39,15 @@ struct Given {
     bias_hh = random(if_given(c.start, c.columns()));
     weight_hr = random(if_given(c.projects(), outputs * hidden), size);
     h0 = random(if_given(c.start, sequences * outputs));
-    c0 = random(if_given(c.start && c.lstm(), sequences * hidden));
+    c0 = random(if_given(c.start && c.has_cell_state(), sequences * hidden));
     decay = random(if_given(c.modifiers, steps * outputs));
     drop = random(if_given(c.modifiers, sequences * outputs));
-    keep =
-        random(if_given(c.modifiers, c.reverse ? outputs : steps * outputs), 0.5);  // one row for all steps, or a row each
-    keep_cell = random(if_given(c.modifiers && c.lstm(), c.reverse ? hidden : steps * hidden), 0.5);
+    keep = random(if_given(c.modifiers, c.reverse ? outputs : steps * outputs),
+                  0.5);  // one row for all steps, or a row each
+    keep_cell = random(if_given(c.modifiers && c.has_cell_state(), c.reverse ? hidden : steps * hidden), 0.5);
     dy = random(steps * outputs);
     dh_last = random(if_given(c.start, sequences * outputs));
-    dc_last = random(if_given(c.start && c.lstm(), sequences * hidden));
+    dc_last = random(if_given(c.start && c.has_cell_state(), sequences * hidden));
   }
 
   Case c;
@@ -88,9 +88,11 @@ class Layer {
 
   std::vector<Result> forward(bool save) {
     const Case& c = g_.c;
-    Numbers<S> y(c.steps() * c.outputs), saved(saved_count(save || (sizeof(S) == sizeof(T) && !g_.index)));
-    Numbers<T> h_last(c.sequences() * c.outputs), c_last(c.lstm() ? c.sequences() * c.hidden : 0),
-        table(g_.index ? c.rows * c.columns() : 0), cells(save && c.lstm() ? c.steps() * c.hidden : 0);
+    Numbers<S> y(c.steps() * c.outputs), gates(save ? gates_count() : 0);
+    const bool apart = g_.index || (!save && sizeof(S) == sizeof(T));  // pre-activations: not in `gates`, nor fused
+    Numbers<T> h_last(c.sequences() * c.outputs), c_last(c.has_cell_state() ? c.sequences() * c.hidden : 0),
+        pre_activations(apart ? (g_.index ? c.rows : c.steps()) * c.columns() : 0),
+        cell_states(save && c.has_cell_state() ? c.steps() * c.hidden : 0);
     bool failed = false;
     RecurrentForward<T, S> f{};
     f.kind = c.kind;
@@ -115,18 +117,25 @@ class Layer {
     f.y = y.data();
     f.h_last = h_last.data();
     f.c_last = c_last.or_null();
-    f.table = table.or_null();
-    f.saved = saved.or_null();
-    f.cells = cells.or_null();
+    f.gates = gates.or_null();
+    f.cell_states = cell_states.or_null();
+    f.pre_activations = pre_activations.or_null();
+    f.pre_stride = c.columns();
+    if constexpr (sizeof(S) == sizeof(T)) {
+      if (!apart) {
+        f.pre_activations = f.gates;
+        f.pre_stride = saved_gates_of(c.kind) * c.hidden;
+      }
+    }
     f.save = save;
     f.failed = &failed;
-    kernels_.forward(f);
+    kernels_.recurrent_forward(f);
     expect(!failed, c.name + ": forward failed");
     std::vector<Result> results{{"y", y.values()}, {"h_last", h_last.values()}, {"c_last", c_last.values()}};
     if (save) {
       y_.reset(new Numbers<S>(std::move(y)));
-      saved_.reset(new Numbers<S>(std::move(saved)));
-      cells_.reset(new Numbers<T>(std::move(cells)));
+      gates_.reset(new Numbers<S>(std::move(gates)));
+      cell_states_.reset(new Numbers<T>(std::move(cell_states)));
     }
     return results;
   }
@@ -136,8 +145,8 @@ class Layer {
     const int64_t wide = c.projects() ? c.steps() : 0;
     Numbers<S> dy(g_.dy, c.outputs, c.outputs + c.apart);
     Numbers<T> dh_last(g_.dh_last), dc_last(g_.dc_last), dh0(c.sequences() * c.outputs),
-        dc0(c.lstm() ? c.sequences() * c.hidden : 0), d_decay(c.modifiers ? c.steps() * c.outputs : 0),
-        full(wide * c.hidden), d_projected(wide * c.outputs);
+        dc0(c.has_cell_state() ? c.sequences() * c.hidden : 0), d_decay(c.modifiers ? c.steps() * c.outputs : 0),
+        unprojected(wide * c.hidden), d_projected(wide * c.outputs);
     bool failed = false;
     RecurrentBackward<T, S> b{};
     b.kind = c.kind;
@@ -152,27 +161,28 @@ class Layer {
     b.c0 = c0_.or_null();
     b.modifiers = modifiers();
     b.y = y_->data();
-    b.cells = cells_->or_null();
+    b.cell_states = cell_states_->or_null();
     b.dy = dy.data();
     b.dy_stride = c.outputs + c.apart;
     b.dh_last = dh_last.or_null();
     b.dc_last = dc_last.or_null();
-    b.saved = saved_->data();
+    b.gates = gates_->data();
+    b.d_gates = gates_->data();
     b.dh0 = dh0.data();
     b.dc0 = dc0.or_null();
     b.d_decay = d_decay.or_null();
-    b.full = full.or_null();
+    b.unprojected = unprojected.or_null();
     b.d_projected = d_projected.or_null();
     b.failed = &failed;
-    kernels_.backward(b);
+    kernels_.recurrent_backward(b);
     expect(!failed, c.name + ": backward failed");
     results->push_back({"dx", inputs_gradient()});
     gradient(results);
     Numbers<T> d_weight_hr(c.projects() ? c.outputs * c.hidden : 0);
     if constexpr (sizeof(S) == sizeof(T)) {
       if (c.projects())
-        kernels_.outer({threads_, c.steps(), c.outputs, c.hidden, d_projected.data(), c.outputs, full.data(), c.hidden,
-                        d_weight_hr.data(), &failed});
+        kernels_.outer({threads_, c.steps(), c.outputs, c.hidden, d_projected.data(), c.outputs, unprojected.data(),
+                        c.hidden, d_weight_hr.data(), &failed});
     }
     results->push_back({"d_weight_hr", d_weight_hr.values()});
     results->push_back({"dh0", dh0.values()});
@@ -181,7 +191,7 @@ class Layer {
   }
 
  private:
-  int64_t saved_count(bool needed) const { return needed ? g_.c.steps() * saved_of(g_.c.kind) * g_.c.hidden : 0; }
+  int64_t gates_count() const { return g_.c.steps() * saved_gates_of(g_.c.kind) * g_.c.hidden; }
 
   RecurrenceModifiers<T> modifiers() {
     RecurrenceModifiers<T> e{};
@@ -203,8 +213,8 @@ class Layer {
                      c.steps(),
                      c.columns(),
                      c.inputs,
-                     saved_->data(),
-                     saved_of(c.kind) * c.hidden,
+                     gates_->data(),
+                     saved_gates_of(c.kind) * c.hidden,
                      weight_ih_.data(),
                      {1, c.inputs},
                      nullptr,
@@ -239,13 +249,13 @@ class Layer {
     d.y = y_->data();
     d.modifiers.decay = decay_.or_null();
     d.modifiers.drop = drop_.or_null();
-    d.saved = saved_->data();
+    d.d_gates = gates_->data();
     d.d_weight_ih = d_weight_ih.or_null();
     d.d_weight_hh = d_weight_hh.data();
     d.d_bias_ih = d_bias_ih.data();
     d.d_bias_hh = d_bias_hh.data();
     d.failed = &failed;
-    kernels_.gradient(d);
+    kernels_.recurrent_weight_gradient(d);
     expect(!failed, c.name + ": gradient failed");
     results->push_back({"d_weight_ih", d_weight_ih.values()});
     results->push_back({"d_weight_hh", d_weight_hh.values()});
@@ -258,8 +268,8 @@ class Layer {
   const int threads_;
   Numbers<S> x_;
   Numbers<T> weight_ih_, weight_hh_, bias_ih_, bias_hh_, weight_hr_, h0_, c0_, decay_, drop_, keep_, keep_cell_;
-  std::unique_ptr<Numbers<S>> y_, saved_;
-  std::unique_ptr<Numbers<T>> cells_;
+  std::unique_ptr<Numbers<S>> y_, gates_;  // what is in `gates_` becomes d_gates
+  std::unique_ptr<Numbers<T>> cell_states_;
 };
 
 // The equations of docs/kernels.md, one number after the other.
@@ -278,7 +288,7 @@ class PlainLayer {
         std::copy(h_.begin(), h_.end(), y.begin() + t * c_.outputs);
       }
       h_last.insert(h_last.end(), h_.begin(), h_.end());
-      if (c_.lstm()) c_last.insert(c_last.end(), m_.begin(), m_.end());
+      if (c_.has_cell_state()) c_last.insert(c_last.end(), m_.begin(), m_.end());
     }
   }
 
@@ -328,7 +338,7 @@ class PlainLayer {
     };
     const auto sum = [&](size_t gate, size_t u) { return of_x(gate, u) + of_h(gate, u); };
     for (size_t u = 0; u < hidden; ++u) {
-      if (c_.lstm()) {
+      if (c_.has_cell_state()) {
         cell[u] = sigmoid(sum(1, u)) * m_[u] + sigmoid(sum(0, u)) * std::tanh(sum(2, u));
         fresh[u] = sigmoid(sum(3, u)) * std::tanh(cell[u]);
       } else if (c_.kind == CellKind::gru) {

@@ -21,7 +21,7 @@ std::vector<Case> cases_for(CellKind kind, const char* cell, bool reverse) {
       {name + "no sequences", kind, reverse, 3, 5, 5, {}, false, false, 0, 0},
       {name + "one step", kind, reverse, 2, 128, 128, one, true, false, 0, 0},
   };
-  if (kind == CellKind::lstm) {
+  if (has_cell_state(kind)) {
     cases.push_back({name + "projection", kind, reverse, 3, 21, 7, many, true, false, 0, 3});
     cases.push_back({name + "wide projection", kind, reverse, 3, 9, 35, many, true, true, 5, 0});
   }
@@ -77,8 +77,8 @@ void expect_case(const Case& one) {
   for_each_set([&](const Set& set) {
     expect_layer<double, double>(set.of64, given, truth);
     expect_layer<float, float>(set.of32, given, truth);
-    const Bf16Kernels* half = chosen_bf16_kernels();
-    if (half != nullptr && !one.modifiers && !one.projects()) expect_layer<float, Bf16>(*half, given, truth);
+    const Bf16Kernels* bf16 = chosen_bf16_kernels();
+    if (bf16 != nullptr && !one.modifiers && !one.projects()) expect_layer<float, Bf16>(*bf16, given, truth);
   });
 }
 

@@ -48,7 +48,7 @@ std::vector<Result> run(const LayerNormLstmKernels<T>& kernels, const Given& g, 
       bias(g.bias), gain_cell(g.gain_cell), bias_cell(g.bias_cell), h0(g.h0), c0(g.c0), y(c.steps() * hidden),
       h_last(state), c_last(state), sums(c.steps() * all), cells(c.steps() * hidden);
   const LayerNormWeights<T> weights{weight_hh.data(), gain_ih.data(),   gain_hh.data(),
-                               bias.or_null(),   gain_cell.data(), bias_cell.or_null()};
+                                    bias.or_null(),   gain_cell.data(), bias_cell.or_null()};
   bool failed = false;
   const auto forward = [&](T* kept_sums, T* kept_cells) {
     kernels.forward({c.reverse, threads, hidden, ragged.view(), gates.data(), all + c.apart, weights, h0.or_null(),

@@ -26,8 +26,8 @@ Pooled<T> run(PoolKind kind, Given& given, int threads, const Doubles& initial =
   const int64_t sequences = given.ragged.view().sequences;
   Numbers<T> values(given.values, width, width + apart), scores(given.scores), out(sequences * width);
   Numbers<double> before(initial), state(sequences * (width + 2));
-  pool<T>({kind, threads, width, given.ragged.view(), values.data(), width + apart,
-           kind == PoolKind::attention ? scores.data() : nullptr, before.or_null(), state.data(), out.data()});
+  pool_forward<T>({kind, threads, width, given.ragged.view(), values.data(), width + apart,
+                   kind == PoolKind::attention ? scores.data() : nullptr, before.or_null(), state.data(), out.data()});
   return {out.values(), state.values()};
 }
 
@@ -40,8 +40,8 @@ std::vector<Result> run_back(PoolKind kind, Given& given, int threads) {
       d_values(steps * width), d_scores(attention ? steps : 0);
   Numbers<double> state(forward.state);
   pool_backward<T>({kind, threads, width, given.ragged.view(), values.data(), width + apart,
-                attention ? scores.data() : nullptr, state.data(), out.data(), d_out.data(), d_values.data(),
-                d_scores.or_null()});
+                    attention ? scores.data() : nullptr, state.data(), out.data(), d_out.data(), d_values.data(),
+                    d_scores.or_null()});
   return {{"out", forward.out}, {"d_values", d_values.values()}, {"d_scores", d_scores.values()}};
 }
 

@@ -151,8 +151,10 @@ extern "C" int __wrap_posix_memalign(void** memory, std::size_t alignment, std::
 }
 
 int main() {
-  for (const elman::CellKind kind : {elman::CellKind::rnn_tanh, elman::CellKind::rnn_relu, elman::CellKind::lstm, elman::CellKind::gru})
-    for (const elman::WeightFormat store : {elman::WeightFormat::float32, elman::WeightFormat::bfloat16, elman::WeightFormat::int8})
+  for (const elman::CellKind kind :
+       {elman::CellKind::rnn_tanh, elman::CellKind::rnn_relu, elman::CellKind::lstm, elman::CellKind::gru})
+    for (const elman::WeightFormat format :
+         {elman::WeightFormat::float32, elman::WeightFormat::bfloat16, elman::WeightFormat::int8})
       one_kind(kind, format);
   many_at_once();
   after_fork();

@@ -128,10 +128,10 @@ void expect_kind(const Set& set, const char* cell, CellKind kind, int64_t inputs
   Stack stack(kind, inputs, hidden);
   const std::string where = std::string(set.name) + " " + cell + " of " + std::to_string(hidden);
   const Doubles truth = stack.whole(set.of32);
-  for (const WeightFormat store : {WeightFormat::float32, WeightFormat::bfloat16, WeightFormat::int8}) {
+  for (const WeightFormat format : {WeightFormat::float32, WeightFormat::bfloat16, WeightFormat::int8}) {
     const Doubles alone = stack.run(*stack.stepper(format, 1));
     const double far = distance(alone, truth);
-    expect(store == WeightFormat::float32 ? same_bits(alone, truth) : far < 0.05,
+    expect(format == WeightFormat::float32 ? same_bits(alone, truth) : far < 0.05,
            where + " is " + std::to_string(far) + " away");
     for (int threads = 2; threads <= 4; ++threads)
       for (int round = 0; round < 4; ++round)

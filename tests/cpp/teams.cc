@@ -7,8 +7,8 @@
 #include <thread>
 
 #include "check.h"
-#include "schedule.h"
 #include "parallel.h"
+#include "schedule.h"
 
 namespace elman {
 namespace {

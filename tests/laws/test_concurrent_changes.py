@@ -59,8 +59,8 @@ thread.start()
 try:
     for _ in range(150):
         for call in (
-            lambda: ops.recur("lstm", x, offsets, w, u),
-            lambda: ops.recur("lstm", x[:1], offsets, w, u, index=index),
+            lambda: ops.recurrent("lstm", x, offsets, w, u),
+            lambda: ops.recurrent("lstm", x[:1], offsets, w, u, index=index),
             lambda: ops.pool("mean", x, offsets),
             lambda: ops.scan("min_gru", x, offsets),
             lambda: torch.ops.elman.collect(x, index, 1),

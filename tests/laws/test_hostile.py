@@ -22,7 +22,7 @@ INF = float("inf")
 
 def layer(**changed: Any) -> tuple[Tensor, Tensor, Tensor]:
     """A call of an LSTM that is right, but for what is changed in it."""
-    return ops.recur("lstm", **(arguments() | changed))
+    return ops.recurrent("lstm", **(arguments() | changed))
 
 
 def arguments() -> dict[str, Any]:
@@ -154,7 +154,7 @@ def test_unknown_kinds_are_refused_on_every_device(device: str) -> None:
     with pytest.raises(OptionError, match="pool must be one of mean, max, attention, got 'median'"):
         ops.pool("median", x, OFFSETS_OF_5)
     with pytest.raises(OptionError, match="cell must be one of rnn_tanh"):
-        ops.recur("elman", x, OFFSETS_OF_5, weights, weights)
+        ops.recurrent("elman", x, OFFSETS_OF_5, weights, weights)
 
 
 VIEWS: dict[str, dict[str, Tensor]] = {
@@ -186,7 +186,7 @@ def test_sizes_of_zero(cell: str, inputs: int, hidden: int, steps: int, memory: 
     rows = ops.GATES[cell] * hidden
     leaves = [torch.randn(*shape, requires_grad=True) for shape in [(steps, inputs), (rows, inputs), (rows, hidden)]]
     for offsets in ([0, steps], [0, 0, steps], [0] if steps == 0 else [0, steps, steps]):
-        y, h, c = ops.recur(cell, leaves[0], torch.tensor(offsets), *leaves[1:], memory=memory)
+        y, h, c = ops.recurrent(cell, leaves[0], torch.tensor(offsets), *leaves[1:], memory=memory)
         assert y.shape == (steps, hidden)
         assert h.shape == (len(offsets) - 1, hidden)
         for gradient in torch.autograd.grad(y.sum() + h.sum() + c.sum(), leaves):
@@ -199,9 +199,9 @@ def test_a_number_that_is_none_stays_in_its_sequence(cell: str, value: float) ->
     """And does not reach the steps before it."""
     rows = ops.GATES[cell] * 40
     x, offsets, weights = torch.randn(40, 3), torch.arange(0, 41, 4), (torch.randn(rows, 3), torch.randn(rows, 40))
-    clean, _, _ = ops.recur(cell, x, offsets, *weights)
+    clean, _, _ = ops.recurrent(cell, x, offsets, *weights)
     x[9] = value
-    y, _, _ = ops.recur(cell, x, offsets, *weights)
+    y, _, _ = ops.recurrent(cell, x, offsets, *weights)
     elsewhere_ = torch.arange(40).sub(9).clamp(0, 3) != torch.arange(40).sub(9)  # not steps 9 to 11
     assert same_bits(y[elsewhere_], clean[elsewhere_])
     assert not y[9:12].isfinite().all() or cell == "rnn_tanh"
@@ -219,19 +219,19 @@ def test_a_score_of_minus_infinity_has_no_weight(run: Callable[..., Tensor]) -> 
     assert d_scores.tolist() == [0, 0, 0, 0, 0]
 
 
-def test_the_door_itself_checks_dimensions() -> None:
+def test_the_bindings_check_dimensions() -> None:
     """Without elman.ops.library in front of it."""
-    x, one = torch.zeros(5, 3), torch.tensor(1)
+    x, one, none = torch.zeros(5, 3), torch.tensor(1), torch.zeros(0)
     weights = [torch.zeros(4, 3), torch.zeros(4, 4)]
     rest: list[Any] = [None] * 9
-    made = [torch.zeros(5, 4), torch.zeros(2, 4), None, torch.zeros(5, 4), torch.zeros(5, 4), None]
+    made = [torch.zeros(5, 4), torch.zeros(2, 4), none, torch.zeros(5, 4), none, None]
     with pytest.raises(ShapeError, match=r"index must have shape \[5\], got \[\]"):
-        _kernels.forward("rnn_tanh", False, False, 1, x, one, OFFSETS_OF_5, *weights, *rest, *made)
+        _kernels.recurrent_forward("rnn_tanh", False, True, x, one, OFFSETS_OF_5, *weights, *rest, 1, *made)
     rest[7] = torch.tensor(1.0)
     with pytest.raises(ShapeError, match=r"keep must have shape \[5, 4\], got \[\]"):
-        _kernels.forward("rnn_tanh", False, False, 1, x, None, OFFSETS_OF_5, *weights, *rest, *made)
+        _kernels.recurrent_forward("rnn_tanh", False, True, x, None, OFFSETS_OF_5, *weights, *rest, 1, *made)
     with pytest.raises(ShapeError, match=r"x must be two-dimensional \[steps, width\], got shape \[\]"):
-        _kernels.gradient(
-            "rnn_tanh", False, 1, torch.tensor(1.0), OFFSETS_OF_5, None, None, None, made[0], made[0],
-            weights[0], weights[1], torch.zeros(4), torch.zeros(4),
+        _kernels.recurrent_weight_gradient(
+            "rnn_tanh", False, torch.tensor(1.0), OFFSETS_OF_5, None, None, None, made[0], made[0], 1, weights[0],
+            weights[1], torch.zeros(4), torch.zeros(4),
         )  # fmt: skip

@@ -28,7 +28,7 @@ LEAVES = [t.clone().requires_grad_() for t in (X, WEIGHT_IH, WEIGHT_HH, torch.ra
 def train() -> None:
     """A step through every operator that has a way back."""
     x, weight_ih, weight_hh, weight = LEAVES
-    y, h, c = ops.recur("lstm", x, OFFSETS, weight_ih, weight_hh)
+    y, h, c = ops.recurrent("lstm", x, OFFSETS, weight_ih, weight_hh)
     pooled = ops.pool("attention", y, OFFSETS, y[:, 0])
     torch.autograd.grad(ops.linear(pooled, weight).sum() + h.sum() + c.sum(), LEAVES)
 
@@ -43,11 +43,11 @@ def refused(call: Callable[..., Any], *arguments: Any, **options: Any) -> Callab
 
 
 CASES: dict[str, Callable[[], Any]] = {
-    "forward": lambda: ops.recur("gru", X, OFFSETS, WEIGHT_IH[:12], WEIGHT_HH[:12]),
+    "forward": lambda: ops.recurrent("gru", X, OFFSETS, WEIGHT_IH[:12], WEIGHT_HH[:12]),
     "training": train,
-    "refused in Python": refused(ops.recur, "rnn", X, OFFSETS, WEIGHT_IH, WEIGHT_HH),
-    "refused offsets": refused(ops.recur, "lstm", X, OFFSETS + 1, WEIGHT_IH, WEIGHT_HH),
-    "refused type": refused(ops.recur, "lstm", X.double(), OFFSETS, WEIGHT_IH, WEIGHT_HH),
+    "refused in Python": refused(ops.recurrent, "rnn", X, OFFSETS, WEIGHT_IH, WEIGHT_HH),
+    "refused offsets": refused(ops.recurrent, "lstm", X, OFFSETS + 1, WEIGHT_IH, WEIGHT_HH),
+    "refused type": refused(ops.recurrent, "lstm", X.double(), OFFSETS, WEIGHT_IH, WEIGHT_HH),
     "refused set": refused(ops.choose_set, "mmx"),
     "refused pool": refused(ops.pool, "median", X, OFFSETS),
 }

@@ -34,7 +34,7 @@ def test_of_a_stepper(size: int) -> None:
 
 
 @pytest.mark.parametrize("size", [2**31, 2**58 + 1, 2**62, 2**63 - 1])
-def test_at_the_door_of_the_compiled_part(size: int) -> None:
+def test_of_a_stepper_in_the_bindings(size: int) -> None:
     kernel = TWINS["lstm"].cell(3, 4).stepper()._kernel
     with pytest.raises(ShapeError, match="sequences may be at most"):
         kernel.twin(size)
@@ -57,8 +57,8 @@ def test_of_a_cell(name: str, size: int) -> None:
 
 EMPTY = torch.zeros(1, dtype=torch.int64)
 WIDE: dict[str, Callable[[torch.Tensor], Any]] = {
-    "recur": lambda x: ops.recur("lstm", x, EMPTY, x, torch.empty(0, 0)),
-    "recur_gradient": lambda x: torch.ops.elman.recur_gradient(
+    "recurrent": lambda x: ops.recurrent("lstm", x, EMPTY, x, torch.empty(0, 0)),
+    "recurrent_weight_gradient": lambda x: torch.ops.elman.recurrent_weight_gradient(
         "lstm", False, x, EMPTY, None, None, None, torch.empty(0, 0), torch.empty(0, 0)
     ),
     "linear": lambda x: ops.linear(x, x),

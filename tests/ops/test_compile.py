@@ -150,7 +150,7 @@ def test_export(strict: bool, accelerated: bool) -> None:
     shapes = {0: torch.export.Dim("sequences", min=2), 1: torch.export.Dim("length", min=2)}
     with torch.no_grad():
         program = torch.export.export(model, (torch.randn(2, 6, 3),), dynamic_shapes=(shapes,), strict=strict)
-    assert [node.target for node in program.graph.nodes].count(torch.ops.elman.recur.default) == 4
+    assert [node.target for node in program.graph.nodes].count(torch.ops.elman.recurrent_forward.default) == 4
     file = io.BytesIO()
     torch.export.save(program, file)
     file.seek(0)

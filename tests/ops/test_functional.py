@@ -42,7 +42,7 @@ def lstm(**changed: Any) -> tuple[Tensor, Tensor, Tensor]:
         "weight_ih": torch.zeros(16, 3),
         "weight_hh": torch.zeros(16, 4),
     }
-    return ops.recur("lstm", **(arguments | changed))
+    return ops.recurrent("lstm", **(arguments | changed))
 
 
 # ----------------------------------------------------------------------------------------------------- what is refused
@@ -113,7 +113,7 @@ def test_what_does_not_fit_is_refused(message: str) -> None:
 
 def test_unknown_names_are_refused() -> None:
     with pytest.raises(OptionError, match="cell must be one of rnn_tanh, rnn_relu, lstm, gru, got 'rnn'"):
-        ops.recur("rnn", torch.zeros(5, 3), torch.tensor([0, 5]), torch.zeros(4, 3), torch.zeros(4, 4))
+        ops.recurrent("rnn", torch.zeros(5, 3), torch.tensor([0, 5]), torch.zeros(4, 3), torch.zeros(4, 4))
     with pytest.raises(OptionError, match="pool must be one of mean, max, attention, got 'median'"):
         ops.pool("median", torch.zeros(5, 3), torch.tensor([0, 5]))
 
@@ -322,21 +322,21 @@ CHECKS = ("test_schema", "test_autograd_registration", "test_faketensor", "test_
 
 @pytest.mark.parametrize("name", TWINS)
 @pytest.mark.parametrize("save", [True, False])
-def test_operator_recur_is_what_it_says(name: str, save: bool) -> None:
+def test_operator_recurrent_forward_is_what_it_says(name: str, save: bool) -> None:
     arguments = operands(name, save=save)
-    torch.library.opcheck(torch.ops.elman.recur.default, arguments, test_utils=CHECKS[:3])
+    torch.library.opcheck(torch.ops.elman.recurrent_forward.default, arguments, test_utils=CHECKS[:3])
 
 
 @pytest.mark.parametrize("name", TWINS)
-def test_operator_recur_back_is_what_it_says(name: str) -> None:
+def test_operator_recurrent_backward_is_what_it_says(name: str) -> None:
     cell, reverse, save, x, _, offsets, _, weight_hh, _, _, _, h0, c0, *none = arguments = operands(name)
     assert save
-    y, _, c_last, saved, cells = torch.ops.elman.recur(*arguments)
+    y, _, c_last, saved, cells = torch.ops.elman.recurrent_forward(*arguments)
     d_last = [torch.randn(3, 4), torch.randn(3, 4) if len(c_last) else None]
     back = (cell, reverse, offsets, weight_hh, None, h0, c0, *none, y, cells, saved, torch.randn(5, 4), *d_last)
-    torch.library.opcheck(torch.ops.elman.recur_back.default, back, test_utils=CHECKS[:3])
+    torch.library.opcheck(torch.ops.elman.recurrent_backward.default, back, test_utils=CHECKS[:3])
     gradient = (cell, reverse, x, offsets, h0, None, None, y, saved)
-    torch.library.opcheck(torch.ops.elman.recur_gradient.default, gradient, test_utils=CHECKS[:3])
+    torch.library.opcheck(torch.ops.elman.recurrent_weight_gradient.default, gradient, test_utils=CHECKS[:3])
 
 
 def test_operators_linear_and_pool_are_what_they_say() -> None:
@@ -346,20 +346,20 @@ def test_operators_linear_and_pool_are_what_they_say() -> None:
     torch.library.opcheck(torch.ops.elman.collect.default, (x, index, 2), test_utils=CHECKS)
     for kind in ("mean", "max", "attention"):
         scores = torch.randn(5) if kind == "attention" else None
-        torch.library.opcheck(torch.ops.elman.pool.default, (kind, x, offsets, scores, None), test_utils=CHECKS)
-        out, state = torch.ops.elman.pool(kind, x, offsets, scores, None)
+        torch.library.opcheck(torch.ops.elman.pool_forward.default, (kind, x, offsets, scores, None), test_utils=CHECKS)
+        out, state = torch.ops.elman.pool_forward(kind, x, offsets, scores, None)
         back = (kind, x, offsets, scores, state, out, torch.randn(3, 3))
-        torch.library.opcheck(torch.ops.elman.pool_back.default, back, test_utils=CHECKS)
+        torch.library.opcheck(torch.ops.elman.pool_backward.default, back, test_utils=CHECKS)
 
 
 @pytest.mark.parametrize("name", ops.SCANS)
 def test_operators_scan_and_scan_back_are_what_they_say(name: str) -> None:
     gates, decay, h0, j0 = scan_operands(name, [2, 0, 3], torch.float32)
     arguments = (name, "tanh", False, gates, torch.tensor([0, 2, 2, 5]), decay, h0, j0)
-    torch.library.opcheck(torch.ops.elman.scan.default, arguments, test_utils=CHECKS)
-    y, h, j = torch.ops.elman.scan(*arguments)
+    torch.library.opcheck(torch.ops.elman.scan_forward.default, arguments, test_utils=CHECKS)
+    y, h, j = torch.ops.elman.scan_forward(*arguments)
     back = (*arguments, y, torch.randn_like(y), torch.randn_like(h), None if j0 is None else torch.randn_like(j))
-    torch.library.opcheck(torch.ops.elman.scan_back.default, back, test_utils=CHECKS)
+    torch.library.opcheck(torch.ops.elman.scan_backward.default, back, test_utils=CHECKS)
 
 
 class Model(torch.nn.Module):
@@ -414,12 +414,12 @@ def test_the_path_of_other_devices_agrees(name: str, reverse: bool, lengths: lis
     def run(path: Any) -> tuple[list[Tensor], tuple[Tensor, ...]]:
         c0 = leaves[2] if name == "lstm" else None
         weights = (cell.weight_ih, cell.weight_hh, cell.bias_ih, cell.bias_hh)
-        projection = (None,) if path is elsewhere.recur else ()
+        projection = (None,) if path is elsewhere.recurrent else ()
         results = list(path(cell.kernel, x.values, x.offsets, *weights, *projection, leaves[1], c0, reverse))
         loss = sum((result * result).sum() for result in results)
         return results, torch.autograd.grad(loss, wanted)
 
-    for mine, theirs in zip(run(elsewhere.recur), run(ops.recur), strict=True):
+    for mine, theirs in zip(run(elsewhere.recurrent), run(ops.recurrent), strict=True):
         for a, b in zip(mine, theirs, strict=True):
             assert close(a, b, torch.float64)
 
@@ -446,7 +446,7 @@ def test_the_scan_of_other_devices_agrees(name: str, reverse: bool, lengths: lis
 
 
 def norm_operands(steps: int, hidden: int, bias: bool) -> list[Tensor | None]:
-    """What `ops.norm_lstm` takes beside offsets and states, all wanting a gradient."""
+    """What `ops.layer_norm_lstm` takes beside offsets and states, all wanting a gradient."""
     shapes = [
         (steps, 4 * hidden),
         (4 * hidden, hidden),
@@ -477,7 +477,7 @@ def test_the_normalised_lstm_of_other_devices_agrees(reverse: bool, lengths: lis
             sum((result * result).sum() for result in results), wanted, allow_unused=True, materialize_grads=True
         )
 
-    (mine, d_mine), (theirs, d_theirs) = run(ops.norm_lstm), run(elsewhere.norm_lstm)
+    (mine, d_mine), (theirs, d_theirs) = run(ops.layer_norm_lstm), run(elsewhere.layer_norm_lstm)
     for a, b in zip((*mine, *d_mine), (*theirs, *d_theirs), strict=True):
         assert torch.allclose(a, b, rtol=1e-9, atol=1e-11)
 
@@ -508,7 +508,7 @@ def test_a_normalised_lstm_refuses_what_does_not_fit(place: int, given: Tensor, 
     operands[place] = given
     gates, *rest = operands
     with pytest.raises(ShapeError, match=message):
-        ops.norm_lstm(gates, torch.tensor([0, 5]), *rest)
+        ops.layer_norm_lstm(gates, torch.tensor([0, 5]), *rest)
 
 
 @pytest.mark.parametrize("kind", ["mean", "max", "attention"])

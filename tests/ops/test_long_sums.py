@@ -81,7 +81,7 @@ def test_gradients_of_gains_over_a_long_sequence() -> None:
     for dtype in (torch.float32, torch.float64):
         gates = torch.tensor([[0.3, 0.1, 0.5, 0.2] * 2], dtype=dtype).expand(steps, 8).contiguous()
         vectors = [torch.full((width,), 0.5, dtype=dtype, requires_grad=True) for width in (8, 8, 8, 2, 2)]
-        y, _, _ = ops.norm_lstm(gates, torch.tensor([0, steps]), torch.zeros(8, 2, dtype=dtype), *vectors)
+        y, _, _ = ops.layer_norm_lstm(gates, torch.tensor([0, steps]), torch.zeros(8, 2, dtype=dtype), *vectors)
         y.backward(torch.full_like(y, 0.1))
         found.append(torch.cat([vector.grad for vector in vectors if vector.grad is not None]))
     assert distance(*found) < 1e-4

@@ -1,4 +1,4 @@
-"""What `ops.recur` can do beyond a plain layer: projections, extras, shared symbols, little memory, bfloat16, teams."""
+"""What `ops.recurrent` can do beyond a plain layer: projections, extras, shared symbols, recomputing, bfloat16, teams."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def test_extras_equal_their_equations(cell: str, which: str, reverse: bool, memo
     weights, state = layer(cell, 3, hidden), state_for(cell, sequences, hidden)
     x.values.requires_grad_()
     leaves = [x.values, *weights, *state, *([extras.decay] if extras.decay is not None else [])]
-    y, h, c = ops.recur(cell, x.values, x.offsets, *weights, *state, reverse=reverse, extras=extras, memory=memory)
+    y, h, c = ops.recurrent(cell, x.values, x.offsets, *weights, *state, reverse=reverse, extras=extras, memory=memory)
     mine = (y, h, c) if cell == "lstm" else (y, h)
     theirs = step_by_step(cell, x.values, x.offsets, weights, state, extras, reverse)
     for a, b in zip(mine, theirs, strict=True):
@@ -107,7 +107,7 @@ def test_extras_equal_their_equations(cell: str, which: str, reverse: bool, memo
     for a, b in zip(gradients(mine, leaves), gradients(theirs, leaves), strict=True):
         assert close(a, b, dtype)
     with torch.no_grad():
-        again = ops.recur(cell, x.values, x.offsets, *weights, *state, reverse=reverse, extras=extras)
+        again = ops.recurrent(cell, x.values, x.offsets, *weights, *state, reverse=reverse, extras=extras)
     assert same_bits(again, (y, h, c))
 
 
@@ -124,7 +124,9 @@ def test_a_projection_equals_torch(hidden: int, projected: int, reverse: bool, m
     h0 = torch.randn(len(x), projected, dtype=torch.float64, requires_grad=True)
     c0 = torch.randn(len(x), hidden, dtype=torch.float64, requires_grad=True)
     leaves = [x.values, *weights, weight_hr, h0, c0]
-    mine = ops.recur("lstm", x.values, x.offsets, *weights, h0, c0, reverse=reverse, weight_hr=weight_hr, memory=memory)
+    mine = ops.recurrent(
+        "lstm", x.values, x.offsets, *weights, h0, c0, reverse=reverse, weight_hr=weight_hr, memory=memory
+    )
     packed, (h, c) = twin(x.to_packed(), (torch.stack([h0, h0]), torch.stack([c0, c0])))
     way = int(reverse)
     theirs = (type(x).from_packed(packed).values.chunk(2, dim=1)[way], h[way], c[way])
@@ -141,8 +143,8 @@ def test_index_reads_rows_of_x(cell: str, dtype: torch.dtype, memory: str) -> No
     state = torch.float64 if dtype == torch.float64 else torch.float32
     x, weights = ragged(LENGTHS, 1, dtype), layer(cell, 6, 20, dtype=state)
     rows, index = torch.randn(9, 6, dtype=dtype, requires_grad=True), torch.randint(9, (len(x.values),))
-    folded = ops.recur(cell, rows, x.offsets, *weights, index=index, memory=memory)[:2]
-    plain = ops.recur(cell, rows[index], x.offsets, *weights, memory=memory)[:2]
+    folded = ops.recurrent(cell, rows, x.offsets, *weights, index=index, memory=memory)[:2]
+    plain = ops.recurrent(cell, rows[index], x.offsets, *weights, memory=memory)[:2]
     assert same_bits(folded, plain)
     for a, b in zip(gradients(folded, [rows, *weights]), gradients(plain, [rows, *weights]), strict=True):
         assert distance(a.double(), b.double()) < (0.02 if dtype == torch.bfloat16 else 3e-6)
@@ -157,7 +159,7 @@ def test_recomputing_is_exact(cell: str, dtype: torch.dtype, reverse: bool, monk
     x, weights = ragged([100, 0, 31, 32, 33, 1], 6, dtype), layer(cell, 6, 20, dtype=state)
     start = state_for(cell, len(x), 20, state)
     leaves = [x.values.requires_grad_(), *weights, *start]
-    found = [ops.recur(cell, x.values, x.offsets, *weights, *start, reverse=reverse, memory=m) for m in ops.MEMORY]
+    found = [ops.recurrent(cell, x.values, x.offsets, *weights, *start, reverse=reverse, memory=m) for m in ops.MEMORY]
     assert same_bits(*found)
     kept, again = (gradients(results[:2], leaves) for results in found)
     for a, b in zip(kept, again, strict=True):
@@ -183,9 +185,9 @@ def test_teams_share_columns_and_keep_every_bit(
         answers = []
         for count in (1, 2, 3, 8):
             torch.set_num_threads(count)
-            results = ops.recur(cell, x.values, x.offsets, *weights, *start, reverse=reverse)
+            results = ops.recurrent(cell, x.values, x.offsets, *weights, *start, reverse=reverse)
             with torch.no_grad():
-                assert same_bits(ops.recur(cell, x.values, x.offsets, *weights, *start, reverse=reverse), results)
+                assert same_bits(ops.recurrent(cell, x.values, x.offsets, *weights, *start, reverse=reverse), results)
             answers.append((*results, *gradients(results[:2], leaves)))
         assert all(same_bits(answer, answers[0]) for answer in answers)
 
@@ -199,9 +201,9 @@ def test_bfloat16_is_near_float32(cell: str, hidden: int, inputs: int, reverse: 
     weights, x = layer(cell, inputs, hidden, dtype=torch.float32), ragged(LENGTHS, inputs)
     start = state_for(cell, len(x), hidden, torch.float32)
     leaves = [x.values.requires_grad_(), *weights, *start]
-    exact = ops.recur(cell, x.values, x.offsets, *weights, *start, reverse=reverse)
+    exact = ops.recurrent(cell, x.values, x.offsets, *weights, *start, reverse=reverse)
     with torch.autocast("cpu", torch.bfloat16):
-        narrow = ops.recur(cell, x.values, x.offsets, *weights, *start, reverse=reverse)
+        narrow = ops.recurrent(cell, x.values, x.offsets, *weights, *start, reverse=reverse)
     assert [part.dtype for part in narrow] == [torch.bfloat16, torch.float32, torch.float32]
     for a, b in zip(narrow, exact, strict=True):
         assert distance(a.double(), b.double()) < 0.02  # eight bits of precision
@@ -211,10 +213,10 @@ def test_bfloat16_is_near_float32(cell: str, hidden: int, inputs: int, reverse: 
         assert a.dtype == b.dtype
         assert (a - b).norm() < size * total
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
-        assert same_bits(ops.recur(cell, x.values, x.offsets, *weights, *start, reverse=reverse), narrow)
+        assert same_bits(ops.recurrent(cell, x.values, x.offsets, *weights, *start, reverse=reverse), narrow)
         for s in range(len(x)):  # alone as in a batch
             one = x[s : s + 1]
-            y = ops.recur(cell, one.values, one.offsets, *weights, *[p[s : s + 1] for p in start], reverse=reverse)
+            y = ops.recurrent(cell, one.values, one.offsets, *weights, *[p[s : s + 1] for p in start], reverse=reverse)
             assert same_bits(y[0], narrow[0][x.offsets[s] : x.offsets[s + 1]])
 
 
@@ -224,7 +226,7 @@ def test_bfloat16_falls_back_with_a_warning() -> None:
     ops.choose_set("generic")
     try:
         with torch.autocast("cpu", torch.bfloat16), pytest.warns(UserWarning, match="in use is generic"):
-            y, _, _ = ops.recur("gru", x.values, x.offsets, *weights)
+            y, _, _ = ops.recurrent("gru", x.values, x.offsets, *weights)
         assert y.dtype == torch.float32
     finally:
         ops.choose_set()
@@ -233,12 +235,14 @@ def test_bfloat16_falls_back_with_a_warning() -> None:
 def test_what_does_not_fit_is_refused() -> None:
     x, weights = ragged([3, 2], 3, torch.float64), layer("gru", 3, 4)
     with pytest.raises(OptionError, match="memory must be one of save, recompute, got 'little'"):
-        ops.recur("gru", x.values, x.offsets, *weights, memory="little")
+        ops.recurrent("gru", x.values, x.offsets, *weights, memory="little")
     with pytest.raises(ShapeError, match=r"decay must have shape \[5, 4\], got \[4, 4\]"):
-        ops.recur("gru", x.values, x.offsets, *weights, extras=ops.Extras(decay=torch.ones(4, 4, dtype=torch.float64)))
+        ops.recurrent(
+            "gru", x.values, x.offsets, *weights, extras=ops.Extras(decay=torch.ones(4, 4, dtype=torch.float64))
+        )
     with pytest.raises(ShapeError, match=r"index must lie in 0 ... 4, but index\[1\] = 5"):
-        ops.recur("gru", x.values, x.offsets, *weights, index=torch.tensor([0, 5, 1, 2, 3]))
+        ops.recurrent("gru", x.values, x.offsets, *weights, index=torch.tensor([0, 5, 1, 2, 3]))
     with pytest.raises(ShapeError, match="weight_hr belongs to an lstm"):
-        ops.recur("gru", x.values, x.offsets, *weights, weight_hr=torch.ones(4, 4, dtype=torch.float64))
+        ops.recurrent("gru", x.values, x.offsets, *weights, weight_hr=torch.ones(4, 4, dtype=torch.float64))
     with pytest.raises(OptionError, match="get no gradient"):
-        ops.recur("gru", x.values, x.offsets, *weights, extras=ops.Extras(drop=torch.ones(2, 4).requires_grad_()))
+        ops.recurrent("gru", x.values, x.offsets, *weights, extras=ops.Extras(drop=torch.ones(2, 4).requires_grad_()))

@@ -68,7 +68,7 @@ def test_two_halves_equal_the_whole(kind: str) -> None:
 
 
 def test_gru_reset_gate_covers_the_recurrent_bias() -> None:
-    # r = sigmoid(-1000) = 0 hides U_n h + c_n = 7 altogether; z = 0 passes n = tanh(0) on.
+    # r = sigmoid(-1000) = 0 hides U_n h + b_hh_n = 7 altogether; z = 0 passes n = tanh(0) on.
     y, _ = reference.gru(
         x=[[0.0]],
         weight_ih=np.zeros((3, 1)),

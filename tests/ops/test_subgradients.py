@@ -73,5 +73,8 @@ def test_scans_at_zero(cell: str, candidate: str) -> None:
 def test_a_relu_at_zero() -> None:
     x, offsets, bias = torch.ones(4, 3), torch.tensor([0, 4]), torch.zeros(2, requires_grad=True)
     given = x, offsets, torch.zeros(2, 3), torch.zeros(2, 2), bias, None
-    for y, _, _ in (ops.recur("rnn_relu", *given), elsewhere.recur("rnn_relu", *given, None, None, None, False)):
+    for y, _, _ in (
+        ops.recurrent("rnn_relu", *given),
+        elsewhere.recurrent("rnn_relu", *given, None, None, None, False),
+    ):
         assert torch.autograd.grad(y.sum(), bias)[0].tolist() == [0.0, 0.0]

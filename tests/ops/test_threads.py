@@ -24,7 +24,7 @@ def layer(cell, lengths, hidden):
     rows = ops.GATES[cell] * hidden
     shapes = [(sum(lengths), 40), (rows, 40), (rows, hidden)]
     leaves = [torch.randn(shape, generator=generator).div_(8).requires_grad_() for shape in shapes]
-    y, h, c = ops.recur(cell, leaves[0], offsets, *leaves[1:])
+    y, h, c = ops.recurrent(cell, leaves[0], offsets, *leaves[1:])
     pooled = ops.linear(ops.pool("attention", y, offsets, y[:, 0]), leaves[2])
     gradients = torch.autograd.grad(pooled.sum() + h.sum() + c.sum(), leaves)
     return [part.detach().clone() for part in (y, h, c, pooled, *gradients)]

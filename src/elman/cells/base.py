@@ -22,7 +22,7 @@ State = Any
 
 
 class Along(NamedTuple):
-    """What goes along with the inputs of a cell whose gates see the state: see `elman.ops.functional.recur`."""
+    """What goes along with the inputs of a cell whose gates see the state: see `elman.ops.functional.recurrent`."""
 
     extras: ops.Extras = ops.Extras()
     rows: Tensor | None = None  # the argument `index`
@@ -286,7 +286,7 @@ class Recurrent(Cell):
         raise NotImplementedError
 
     def _sums(self, x: Ragged, y: Ragged, state: State | None) -> tuple[list[Tensor], list[Tensor]]:
-        """W x_t + b and U h_{t-1} + c of each gate, in the order of their rows."""
+        """W x_t + b_ih and U h_{t-1} + b_hh of each gate, in the order of their rows."""
         state = self.initial_state(len(x)) if state is None else state
         h = before(y, state.hidden, self.reverse)
         of_x = nn.functional.linear(x.values.to(h.dtype), self.weight_ih, self.bias_ih)
@@ -344,7 +344,7 @@ class Recurrent(Cell):
 
     def _run(self, values: Tensor, offsets: Tensor, state: State | None, along: Along) -> tuple[Tensor, State]:
         initial = (None, None) if state is None else (*state, None)[:2]
-        y, *last = ops.recur(
+        y, *last = ops.recurrent(
             self.kernel, values, offsets, self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh,
             initial[0], initial[1], self.reverse, extras=along.extras, index=along.rows, memory=self.memory,
         )  # fmt: skip

@@ -20,11 +20,11 @@ class ConvLSTM(Cell):
 
     ::
 
-        i_t = sigmoid(W_i * x_t + U_i * h_{t-1} + p_i C_{t-1} + b_i)      * is convolution, p C is pixel by pixel
-        f_t = sigmoid(W_f * x_t + U_f * h_{t-1} + p_f C_{t-1} + b_f)
-        C_t = f_t C_{t-1} + i_t tanh(W_g * x_t + U_g * h_{t-1} + b_g)
-        o_t = sigmoid(W_o * x_t + U_o * h_{t-1} + p_o C_t + b_o)
-        h_t = o_t tanh(C_t),    y_t = h_t
+        i_t = sigmoid(W_i * x_t + U_i * h_{t-1} + p_i c_{t-1} + b_i)      * is convolution, p C is pixel by pixel
+        f_t = sigmoid(W_f * x_t + U_f * h_{t-1} + p_f c_{t-1} + b_f)
+        c_t = f_t c_{t-1} + i_t tanh(W_g * x_t + U_g * h_{t-1} + b_g)
+        o_t = sigmoid(W_o * x_t + U_o * h_{t-1} + p_o c_t + b_o)
+        h_t = o_t tanh(c_t),    y_t = h_t
 
     A step of width `inputs` is an image [channels, height, width] laid flat, `hidden` numbers of state likewise; both
     must be multiples of height x width. What lies beyond the edges of an image reads as zeros. W is ``weight_ih``

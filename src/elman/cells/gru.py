@@ -21,9 +21,9 @@ class GRU(Recurrent):
 
     ::
 
-        r_t = sigmoid(W_r x_t + b_r + U_r h_{t-1} + c_r)
-        z_t = sigmoid(W_z x_t + b_z + U_z h_{t-1} + c_z)
-        n_t = tanh(W_n x_t + b_n + r_t * (U_n h_{t-1} + c_n))     reset after the product: Cho et al. 2014 v1
+        r_t = sigmoid(W_r x_t + b_ih_r + U_r h_{t-1} + b_hh_r)
+        z_t = sigmoid(W_z x_t + b_ih_z + U_z h_{t-1} + b_hh_z)
+        n_t = tanh(W_n x_t + b_ih_n + r_t * (U_n h_{t-1} + b_hh_n))     reset after the product: Cho et al. 2014 v1
         h_t = (1 - z_t) * n_t + z_t * h_{t-1},    y_t = h_t       z keeps the old state
 
     b is ``bias_ih``, c ``bias_hh``. Rows of W and U are r, z, n, as in ``torch.nn.GRU``. Differs from Cho et al. 2014

@@ -20,8 +20,8 @@ class LayerNormLSTM(Cell):
 
         |v| = (v - mean(v)) / sqrt(variance(v) + 1e-5)                  over the numbers of one step
         a_t = p * |W x_t| + q * |U h_{t-1}| + b                         i, f, g, o, normalised together
-        C_t = sigmoid(a_f) * C_{t-1} + sigmoid(a_i) * tanh(a_g)
-        h_t = sigmoid(a_o) * tanh(k * |C_t| + d),    y_t = h_t
+        c_t = sigmoid(a_f) * c_{t-1} + sigmoid(a_i) * tanh(a_g)
+        h_t = sigmoid(a_o) * tanh(k * |c_t| + d),    y_t = h_t
 
     p, q, b are ``gain_ih``, ``gain_hh``, ``bias`` [4 * hidden]; k and d ``gain_cell``, ``bias_cell`` [hidden]; W and U
     ``weight_ih``, ``weight_hh`` as in `LSTM`, rows i, f, g, o. The size of W and of U does not matter, their direction
@@ -82,7 +82,7 @@ class LayerNormLSTM(Cell):
 
     def _layer(self, values: Tensor, offsets: Tensor, state: State | None) -> tuple[Tensor, State]:
         h0, c0 = (None, None) if state is None else state
-        y, *last = ops.norm_lstm(
+        y, *last = ops.layer_norm_lstm(
             ops.linear(values, self.weight_ih), offsets, self.weight_hh, self.gain_ih, self.gain_hh, self.bias,
             self.gain_cell, self.bias_cell, h0, c0, self.reverse,
         )  # fmt: skip

@@ -23,15 +23,15 @@ class LSTM(Recurrent):
 
     ::
 
-        i_t = sigmoid(W_i x_t + b_i + U_i h_{t-1} + c_i)          what to write
-        f_t = sigmoid(W_f x_t + b_f + U_f h_{t-1} + c_f)          what to keep
-        g_t = tanh(W_g x_t + b_g + U_g h_{t-1} + c_g)             the candidate
-        o_t = sigmoid(W_o x_t + b_o + U_o h_{t-1} + c_o)          what to show
-        C_t = f_t * C_{t-1} + i_t * g_t
-        h_t = o_t * tanh(C_t),    y_t = h_t
+        i_t = sigmoid(W_i x_t + b_ih_i + U_i h_{t-1} + b_hh_i)          what to write
+        f_t = sigmoid(W_f x_t + b_ih_f + U_f h_{t-1} + b_hh_f)          what to keep
+        g_t = tanh(W_g x_t + b_ih_g + U_g h_{t-1} + b_hh_g)             the candidate
+        o_t = sigmoid(W_o x_t + b_ih_o + U_o h_{t-1} + b_hh_o)          what to show
+        c_t = f_t * c_{t-1} + i_t * g_t
+        h_t = o_t * tanh(c_t),    y_t = h_t
 
-    C is the cell state (``state.cell``); b is ``bias_ih``, the small c ``bias_hh``. Rows of W and U are i, f, g, o, as
-    in ``torch.nn.LSTM``. No peepholes. The forget gate's bias starts at 1, so that memory is kept at first
+    c_t is the cell state (``state.cell``), b_ih ``bias_ih`` and b_hh ``bias_hh``. Rows of W and U are i, f, g, o, as in
+    ``torch.nn.LSTM``. No peepholes. The forget gate's bias starts at 1, so that memory is kept at first
     (Jozefowicz et al. 2015); ``torch.nn`` starts it near 0.
 
     Sources: Hochreiter & Schmidhuber 1997; forget gate: Gers, Schmidhuber & Cummins 2000.

@@ -21,7 +21,7 @@ class RNN(Recurrent):
 
     ::
 
-        h_t = tanh(W x_t + b + U h_{t-1} + c)
+        h_t = tanh(W x_t + b_ih + U h_{t-1} + b_hh)
         y_t = h_t
 
     W is ``weight_ih`` [hidden, inputs], U ``weight_hh`` [hidden, hidden], b ``bias_ih``, c ``bias_hh``, as in
@@ -52,7 +52,7 @@ class ReluRNN(RNN):
 
     ::
 
-        h_t = max(0, W x_t + b + U h_{t-1} + c)
+        h_t = max(0, W x_t + b_ih + U h_{t-1} + b_hh)
 
     It does not saturate, so its gradient depends on U alone, which makes it easier to explode. U starts orthogonal, as
     in every cell here; Le et al. start it at the identity.

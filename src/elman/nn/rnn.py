@@ -33,7 +33,7 @@ def forward(layer: nn.RNNBase, input: Any, hx: Any = None, memory: str = "save")
     `input` is a Ragged, a PackedSequence, a jagged nested tensor, or a Tensor [T, B, inputs] ([B, T, inputs] with
     ``batch_first``) or [T, inputs]; the output is of the same kind. `hx` is [layers * directions, B, hidden] (for an
     LSTM a pair of these, the first proj_size wide where there are projections), zeros when left out. T and B may be 0:
-    the last state is then the initial one. `memory` as in `ops.recur`.
+    the last state is then the initial one. `memory` as in `ops.recurrent`.
 
     Raises ``ShapeError`` for shapes and dtypes that do not fit, ``OptionError`` for what the kernels do not do.
     """
@@ -79,7 +79,7 @@ def step(cell: nn.RNNCellBase, input: Tensor, hx: Any = None) -> Any:
     h0, c0 = [*parts, None, None][:2]
     offsets = torch.arange(x.shape[0] + 1, device="cpu")
     weights = (cell.weight_ih, cell.weight_hh, cell.bias_ih, cell.bias_hh)
-    _, h, c = ops.recur(kernel_of(cell), x, offsets, *weights, h0, c0)
+    _, h, c = ops.recurrent(kernel_of(cell), x, offsets, *weights, h0, c0)
     if alone:
         h, c = h.squeeze(0), c[0] if len(c) else c
     h, c = h.to(kind), c.to(kind)
@@ -87,7 +87,7 @@ def step(cell: nn.RNNCellBase, input: Tensor, hx: Any = None) -> Any:
 
 
 def kernel_of(module: nn.RNNBase | nn.RNNCellBase) -> str:
-    """The name of a module's cell in `ops.recur`.
+    """The name of a module's cell in `ops.recurrent`.
 
     >>> kernel_of(nn.RNN(2, 3)), kernel_of(nn.LSTMCell(2, 3))
     ('rnn_tanh', 'lstm')
@@ -248,7 +248,7 @@ def _stack(
         for way in range(ways):
             at = index * ways + way
             end = f"_l{index}{'_reverse' if way else ''}"
-            y, h, c = ops.recur(
+            y, h, c = ops.recurrent(
                 kernel_of(layer), values, offsets, getattr(layer, "weight_ih" + end),
                 getattr(layer, "weight_hh" + end), getattr(layer, "bias_ih" + end, None),
                 getattr(layer, "bias_hh" + end, None), None if h0 is None else h0[at],
@@ -297,7 +297,7 @@ def _initial(layer: nn.RNNBase, hx: Any, sequences: int) -> list[Tensor]:
 
 def _check_input(module: nn.RNNBase | nn.RNNCellBase, input: Tensor, hx: Any) -> None:
     """Raises ``ShapeError`` in the words of the caller, before the kernels would in theirs."""
-    states = _parts_of(kernel_of(module) == "lstm", hx)
+    states = _parts_of(ops.CELLS[kernel_of(module)].has_cell_state, hx)
     if input.shape[-1] != module.input_size:
         raise ShapeError(
             f"input must be input_size={module.input_size} wide, got shape {list(input.shape)}. Build the layer with "

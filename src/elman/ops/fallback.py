@@ -7,10 +7,10 @@ from torch import Tensor
 from torch.nn.functional import layer_norm
 
 from elman.errors import ShapeError
-from elman.ops.library import SCANS
+from elman.ops.library import CELLS, SCAN_CELLS
 
 
-def recur(
+def recurrent(
     cell: str,
     x: Tensor,
     offsets: Tensor,
@@ -23,12 +23,12 @@ def recur(
     c0: Tensor | None,
     reverse: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """`elman.ops.functional.recur` through cuDNN, which takes steps in order of time and no empty sequence."""
+    """`elman.ops.functional.recurrent` through cuDNN, which takes steps in order of time and no empty sequence."""
     order, batch_sizes, sequences = _by_time(offsets, reverse)
     outputs, everyone = weight_hh.shape[1], len(offsets) - 1
     hidden = outputs if weight_hr is None else weight_hr.shape[1]
     h_last = x.new_zeros(everyone, outputs) if h0 is None else h0
-    c_last = x.new_zeros(everyone if cell == "lstm" else 0, hidden) if c0 is None else c0
+    c_last = x.new_zeros(everyone if CELLS[cell].has_cell_state else 0, hidden) if c0 is None else c0
     weights = [w for w in (weight_ih, weight_hh, bias_ih, bias_hh) if w is not None]
     if len(order) == 0:  # the sums of nothing keep everything in the graph, with gradients of zero, as on the CPU
         nothing = x.sum() + torch.stack([w[:0].sum() for w in weights]).sum()
@@ -44,8 +44,8 @@ def recur(
     wanted = [t for t in (x, *weights, h0, c0) if t is not None and t.requires_grad]
     training = torch.is_grad_enabled() and bool(wanted)  # cuDNN keeps what backward needs only when told to
     arguments = (weights, len(weights) >= 4, 1, 0.0, training, False)
-    if cell == "lstm":
-        data, h, c = torch.lstm(x[order], batch_sizes, (start, c_last[sequences][None]), *arguments)
+    if CELLS[cell].has_cell_state:
+        data, h, c = getattr(torch, cell)(x[order], batch_sizes, (start, c_last[sequences][None]), *arguments)
         c_last = c_last.index_copy(0, sequences, c[0])
     else:
         data, h = getattr(torch, cell)(x[order], batch_sizes, start, *arguments)
@@ -53,7 +53,7 @@ def recur(
     return y, h_last.index_copy(0, sequences, h[0]), c_last
 
 
-def norm_lstm(
+def layer_norm_lstm(
     gates: Tensor,
     offsets: Tensor,
     weight_hh: Tensor,
@@ -66,7 +66,7 @@ def norm_lstm(
     c0: Tensor | None,
     reverse: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """The layer of `elman.ops.functional.norm_lstm`, one step of all sequences at a time."""
+    """The layer of `elman.ops.functional.layer_norm_lstm`, one step of all sequences at a time."""
     order, batch_sizes, sequences = _by_time(offsets, reverse)
     order, sequences = order.to(gates.device), sequences.to(gates.device)
     hidden = weight_hh.shape[1]
@@ -141,7 +141,7 @@ def scan(
     candidate: str,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """A scan by doubling: each of log2(longest) rounds joins every step with the one 1, 2, 4 ... steps before it."""
-    parts = gates.chunk(SCANS[cell], dim=1)
+    parts = gates.chunk(SCAN_CELLS[cell].gates, dim=1)
     a, b = _scan_terms(cell, candidate, parts, decay)
     sequences = len(offsets) - 1
     start = b.new_zeros(sequences, b.shape[1])
@@ -164,16 +164,16 @@ def scan(
     some = torch.nonzero(lengths)[:, 0]
     ends = (offsets[:-1] if reverse else offsets[1:] - 1)[some]
     last = start.index_copy(0, some.to(gates.device), b[ends.to(gates.device)])
-    if cell != "lru":
+    if SCAN_CELLS[cell].parts == 1:
         return b, last, last[:0]
     return torch.cat([b.real, b.imag], dim=1), last.real, last.imag
 
 
 def _scan_terms(cell: str, candidate: str, parts: tuple[Tensor, ...], decay: Tensor | None) -> tuple[Tensor, Tensor]:
     """a and b of ``h_t = a_t h_{t-1} + b_t``, [steps, hidden]."""
-    if cell == "lru":
+    if SCAN_CELLS[cell].parts == 2:
         if decay is None:
-            raise ShapeError("decay is needed for lru and was not given.")
+            raise ShapeError(f"decay is needed for {cell} and was not given.")
         b = torch.complex(*parts)
         return torch.complex(*decay.chunk(2)).expand_as(b), b
     positive = torch.nn.functional.softplus

@@ -21,10 +21,22 @@ from elman.errors import OptionError, ShapeError
 from elman.ops import fallback as elsewhere
 from elman.ops.compile import constant, not_compiled
 from elman.ops.gradients import is_wrapped, register, way_back
-from elman.ops.library import CANDIDATES, GATES, POOLS, SCANS, check_batch, check_shapes, choose_set, info, library
+from elman.ops.library import (
+    CANDIDATES,
+    CELLS,
+    GATES,
+    POOLS,
+    SCANS,
+    check_batch,
+    check_shapes,
+    choose_set,
+    info,
+    library,
+)
 
 __all__ = [
     "CANDIDATES",
+    "CELLS",
     "GATES",
     "MEMORY",
     "SCANS",
@@ -32,13 +44,13 @@ __all__ = [
     "autocasts",
     "choose_set",
     "info",
+    "layer_norm_lstm",
     "linear",
-    "norm_lstm",
     "pieces",
     "pool",
     "pool_on",
     "private",
-    "recur",
+    "recurrent",
     "scan",
     "waves",
 ]
@@ -113,63 +125,66 @@ def _back(
     reverse: bool,
     layer: _Layer,
     y: Tensor,
-    cells: Tensor,
-    saved: Tensor,
+    cell_states: Tensor,
+    gates: Tensor,
     d_results: tuple[Tensor | None, Tensor | None, Tensor | None],
     wants_x: bool,
     wants_weights: bool,
 ) -> _Gradients:
-    """The way back through a layer; `saved` is written over."""
-    dh0, dc0, d_decay, full, d_projected = torch.ops.elman.recur_back(
-        cell, reverse, layer.offsets, layer.weight_hh, layer.weight_hr, *layer[8:], y, cells, saved, *d_results
+    """The way back through a layer; `gates` is overwritten with d_gates."""
+    dh0, dc0, d_decay, unprojected, d_projected = torch.ops.elman.recurrent_backward(
+        cell, reverse, layer.offsets, layer.weight_hh, layer.weight_hr, *layer[8:], y, cell_states, gates, *d_results
     )
+    d_gates = gates
     x: Tensor | None = layer.x
-    of_x = saved[:, : len(layer.weight_ih)]
+    of_x = d_gates[:, : len(layer.weight_ih)]
     if layer.symbols is not None:  # the steps that read a row of x add up what they want of it
         x, of_x = None, torch.ops.elman.collect(of_x, layer.symbols, layer.x.shape[0])
     dx = d_ih = d_hh = d_bias_ih = d_bias_hh = d_hr = None
     if wants_x:
         dx = _linear(False, of_x, layer.weight_ih.t(), None).to(layer.x.dtype)
     if wants_weights:
-        d_ih, d_hh, d_bias_ih, d_bias_hh = torch.ops.elman.recur_gradient(
-            cell, reverse, x, layer.offsets, layer.h0, layer.decay, layer.drop, y, saved
+        d_ih, d_hh, d_bias_ih, d_bias_hh = torch.ops.elman.recurrent_weight_gradient(
+            cell, reverse, x, layer.offsets, layer.h0, layer.decay, layer.drop, y, d_gates
         )
         if x is None:
             d_ih = torch.ops.elman.outer(of_x, layer.x.to(of_x.dtype))
         if layer.weight_hr is not None:
-            d_hr = torch.ops.elman.outer(d_projected, full)
+            d_hr = torch.ops.elman.outer(d_projected, unprojected)
     return _Gradients(dx, d_ih, d_hh, d_bias_ih, d_bias_hh, d_hr, dh0, dc0, d_decay)
 
 
-def _recur_setup(ctx: Any, arguments: tuple[Any, ...], results: tuple[Tensor, ...]) -> None:
+def _recurrent_setup(ctx: Any, arguments: tuple[Any, ...], results: tuple[Tensor, ...]) -> None:
     cell, reverse, save, *tensors = arguments
-    y, _, _, saved, cells = results
+    y, _, _, gates, cell_states = results
     ctx.cell, ctx.reverse, ctx.save = cell, reverse, save
-    ctx.mark_non_differentiable(saved, cells)
-    ctx.save_for_backward(*tensors, y, saved, cells)
+    ctx.mark_non_differentiable(gates, cell_states)
+    ctx.save_for_backward(*tensors, y, gates, cell_states)
     ctx.set_materialize_grads(False)
 
 
 @way_back
-def _recur_backward(
+def _recurrent_backward(
     ctx: Any, kept: tuple[Tensor, ...], last: bool, *d_results: Tensor | None
 ) -> tuple[Tensor | None, ...]:
-    *tensors, y, saved, cells = kept
+    *tensors, y, gates, cell_states = kept
     wants = list(ctx.needs_input_grad[3:])
     if torch.is_grad_enabled():  # create_graph=True
         answer = _by_torch(ctx.cell, ctx.reverse, _Layer(*tensors))
         return None, None, None, *_differentiable(answer, d_results[:3], tensors, wants)
     if not ctx.save:
-        _, _, _, saved, cells = _recur(False, ctx.cell, ctx.reverse, True, *tensors)
+        _, _, _, gates, cell_states = _recurrent(False, ctx.cell, ctx.reverse, True, *tensors)
     elif not last:
-        saved = saved.clone()
+        gates = gates.clone()
     dy, dh, dc = d_results[:3]
-    gradients = _back(ctx.cell, ctx.reverse, _Layer(*tensors), y, cells, saved, (dy, dh, dc), wants[0], any(wants[3:8]))
+    gradients = _back(
+        ctx.cell, ctx.reverse, _Layer(*tensors), y, cell_states, gates, (dy, dh, dc), wants[0], any(wants[3:8])
+    )
     return None, None, None, *gradients.wanted(wants)
 
 
 #: `differentiable` and the arguments of the operator; so are those below.
-_recur = register(library, "recur", _recur_setup, _recur_backward)
+_recurrent = register(library, "recurrent_forward", _recurrent_setup, _recurrent_backward)
 
 
 class Wave(NamedTuple):
@@ -212,7 +227,7 @@ def pieces(offsets: Tensor, reverse: bool) -> list[Wave]:
     return list(waves(offsets, max(32, PIECE // max(1, len(offsets) - 1)), reverse))
 
 
-class _RecurAgain(torch.autograd.Function):
+class _RecurrentAgain(torch.autograd.Function):
     """Keeps y and the state at the start of every wave, and computes the gates of a wave again on the way back."""
 
     @staticmethod
@@ -224,12 +239,12 @@ class _RecurAgain(torch.autograd.Function):
         y = layer.x.new_empty(len(x), layer.weight_hh.shape[1])
         starts: list[Tensor | None] = []
         for wave in pieces(layer.offsets, reverse):
-            start = h[wave.sequences], c[wave.sequences] if cell == "lstm" else None
+            start = h[wave.sequences], c[wave.sequences] if CELLS[cell].has_cell_state else None
             starts += start
-            y[wave.rows], h[wave.sequences], c_wave, _, _ = _recur(
+            y[wave.rows], h[wave.sequences], c_wave, _, _ = _recurrent(
                 False, cell, reverse, False, *_piece(layer, wave, start)
             )
-            if cell == "lstm":
+            if CELLS[cell].has_cell_state:
                 c[wave.sequences] = c_wave
         ctx.cell, ctx.reverse = cell, reverse
         ctx.save_for_backward(*tensors, *starts)
@@ -254,11 +269,11 @@ class _RecurAgain(torch.autograd.Function):
         totals: list[Tensor | None] = [None] * 5
         for wave, start in zip(reversed(pieces(layer.offsets, reverse)), reversed(starts), strict=True):
             piece, at = _piece(layer, wave, start), wave.sequences
-            y, _, _, saved, cells = _recur(False, cell, reverse, True, *piece)
-            d_wave = None if dy is None else dy[wave.rows], dh[at], dc[at] if cell == "lstm" else None
-            part = _back(cell, reverse, piece, y, cells, saved, d_wave, wants[0], any(wants[3:8]))
+            y, _, _, gates, cell_states = _recurrent(False, cell, reverse, True, *piece)
+            d_wave = None if dy is None else dy[wave.rows], dh[at], dc[at] if CELLS[cell].has_cell_state else None
+            part = _back(cell, reverse, piece, y, cell_states, gates, d_wave, wants[0], any(wants[3:8]))
             dh[at] = part.h0
-            if cell == "lstm":
+            if CELLS[cell].has_cell_state:
                 dc[at] = part.c0
             if dx is not None and part.x is not None:
                 if layer.symbols is None:
@@ -275,8 +290,8 @@ class _RecurAgain(torch.autograd.Function):
 
 
 @not_compiled  # it cuts by lengths, which a graph does not know
-def _recur_again(cell: str, reverse: bool, *tensors: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
-    answer: tuple[Tensor, Tensor, Tensor] = _RecurAgain.apply(cell, reverse, *tensors)  # type: ignore[no-untyped-call]
+def _recurrent_again(cell: str, reverse: bool, *tensors: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+    answer: tuple[Tensor, Tensor, Tensor] = _RecurrentAgain.apply(cell, reverse, *tensors)  # type: ignore[no-untyped-call]
     return answer
 
 
@@ -297,7 +312,7 @@ def _check_whole(cell: str, layer: _Layer) -> None:
             mask = mask if name == "drop" else mask[:0]
         parts.append(mask)
     none = torch.zeros(sequences + 1, dtype=torch.int64, device="cpu")
-    _recur(False, cell, False, False, layer.x[:0], None, none, *layer[3:10], *parts)
+    _recurrent(False, cell, False, False, layer.x[:0], None, none, *layer[3:10], *parts)
 
 
 def _sum(total: Tensor | None, part: Tensor | None) -> Tensor | None:
@@ -310,7 +325,7 @@ def _zeros(cell: str, layer: _Layer) -> tuple[Tensor, Tensor]:
         (layer.weight_hh if layer.weight_hr is None else layer.weight_hr).shape[1],
     )
     zeros = layer.weight_hh.new_zeros
-    return zeros(sequences, layer.weight_hh.shape[1]), zeros(sequences if cell == "lstm" else 0, hidden)
+    return zeros(sequences, layer.weight_hh.shape[1]), zeros(sequences if CELLS[cell].has_cell_state else 0, hidden)
 
 
 def _initial(cell: str, layer: _Layer) -> tuple[Tensor, Tensor]:
@@ -374,47 +389,47 @@ def _scan_setup(ctx: Any, arguments: tuple[Any, ...], results: tuple[Tensor, ...
 def _scan_backward(
     ctx: Any, kept: tuple[Tensor, ...], last: bool, *d_results: Tensor | None
 ) -> tuple[Tensor | None, ...]:
-    d_gates, *rest = torch.ops.elman.scan_back(*ctx.options, *kept, *d_results)
+    d_gates, *rest = torch.ops.elman.scan_backward(*ctx.options, *kept, *d_results)
     wants = ctx.needs_input_grad[5:]
     d_rest = [d if want else None for d, want in zip(rest, wants, strict=True)]
     return None, None, None, d_gates, None, *d_rest
 
 
-_scan = register(library, "scan", _scan_setup, _scan_backward)
+_scan = register(library, "scan_forward", _scan_setup, _scan_backward)
 
 
-def _norm_lstm_setup(ctx: Any, arguments: tuple[Any, ...], results: tuple[Tensor, ...]) -> None:
+def _layer_norm_lstm_setup(ctx: Any, arguments: tuple[Any, ...], results: tuple[Tensor, ...]) -> None:
     reverse, save, *tensors = arguments
-    y, _, _, sums, cells = results
+    y, _, _, sums, cell_states = results
     ctx.reverse, ctx.save = reverse, save
-    ctx.mark_non_differentiable(sums, cells)
-    ctx.save_for_backward(*tensors, y, sums, cells)
+    ctx.mark_non_differentiable(sums, cell_states)
+    ctx.save_for_backward(*tensors, y, sums, cell_states)
     ctx.set_materialize_grads(False)
 
 
 @once_differentiable
 @way_back
-def _norm_lstm_backward(
+def _layer_norm_lstm_backward(
     ctx: Any, kept: tuple[Tensor, ...], last: bool, *d_results: Tensor | None
 ) -> tuple[Tensor | None, ...]:
-    *tensors, h0, c0, y, sums, cells = kept
+    *tensors, h0, c0, y, sums, cell_states = kept
     if not ctx.save:
-        _, _, _, sums, cells = _norm_lstm(False, ctx.reverse, True, *tensors, h0, c0)
+        _, _, _, sums, cell_states = _layer_norm_lstm(False, ctx.reverse, True, *tensors, h0, c0)
     offsets, hidden = tensors[1], y.shape[1]
-    d_gates, d_sums, d_vectors, dh0, dc0 = torch.ops.elman.norm_lstm_back(
-        ctx.reverse, *tensors, c0, sums, cells, *d_results[:3]
+    d_gates, d_sums, d_vectors, dh0, dc0 = torch.ops.elman.layer_norm_lstm_backward(
+        ctx.reverse, *tensors, c0, sums, cell_states, *d_results[:3]
     )
     wants = ctx.needs_input_grad[2:]
     d_hh = None
     if wants[2]:
         of = ("lstm", ctx.reverse, None, offsets, h0, None, None, y, d_sums)
-        d_hh = torch.ops.elman.recur_gradient(*of)[1]
+        d_hh = torch.ops.elman.recurrent_weight_gradient(*of)[1]
     vectors = d_vectors.split([4 * hidden, 4 * hidden, 4 * hidden, hidden, hidden])
     given = [d_gates, None, d_hh, *vectors, dh0, dc0]
     return None, None, *(d if want else None for d, want in zip(given, wants, strict=True))
 
 
-_norm_lstm = register(library, "norm_lstm", _norm_lstm_setup, _norm_lstm_backward)
+_layer_norm_lstm = register(library, "layer_norm_lstm_forward", _layer_norm_lstm_setup, _layer_norm_lstm_backward)
 
 
 def _pool_setup(ctx: Any, arguments: tuple[Any, ...], results: tuple[Tensor, Tensor]) -> None:
@@ -431,11 +446,11 @@ def _pool_backward(ctx: Any, kept: tuple[Any, ...], last: bool, d_out: Tensor, _
         pooled = elsewhere.pool(ctx.kind, values, offsets, scores)
         inputs = [None, values, offsets, scores, None]
         return tuple(_differentiable([pooled], [d_out], inputs, list(ctx.needs_input_grad)))
-    d_values, d_scores = torch.ops.elman.pool_back(ctx.kind, values, offsets, scores, state, out, d_out)
+    d_values, d_scores = torch.ops.elman.pool_backward(ctx.kind, values, offsets, scores, state, out, d_out)
     return None, d_values, None, None if scores is None else d_scores, None
 
 
-_pool = register(library, "pool", _pool_setup, _pool_backward)
+_pool = register(library, "pool_forward", _pool_setup, _pool_backward)
 
 
 _ONE_GRADIENT = (
@@ -451,7 +466,7 @@ def _by_torch(cell: str, reverse: bool, layer: _Layer) -> tuple[Tensor, ...]:
     if layer.x.dtype == torch.bfloat16:
         raise OptionError(_ONE_GRADIENT.format("products in bfloat16"))
     x = layer.x if layer.symbols is None else layer.x[layer.symbols]
-    return elsewhere.recur(cell, x, layer.offsets, *layer[3:10], reverse)
+    return elsewhere.recurrent(cell, x, layer.offsets, *layer[3:10], reverse)
 
 
 def _differentiable(
@@ -518,7 +533,7 @@ def _needs_gradient(*tensors: Tensor | None) -> bool:
 # ---------------------------------------------------------------------------------------------------------- functions
 
 
-def recur(
+def recurrent(
     cell: str,
     x: Tensor,
     offsets: Tensor,
@@ -555,7 +570,7 @@ def recur(
     empty sequence ends in its initial state. Raises ``ShapeError`` and ``OptionError``.
 
     >>> weights = torch.randn(8, 3), torch.randn(8, 2)
-    >>> y, h, c = recur("lstm", torch.randn(7, 3), torch.tensor([0, 5, 5, 7]), *weights)
+    >>> y, h, c = recurrent("lstm", torch.randn(7, 3), torch.tensor([0, 5, 5, 7]), *weights)
     >>> y.shape, h.shape, bool((h[1] == 0).all())
     (torch.Size([7, 2]), torch.Size([3, 2]), True)
     """
@@ -574,11 +589,13 @@ def recur(
         if any(part is not None for part in rest):
             raise OptionError(f"extras run on the CPU only, got x on {x.device}. Move the layer there.")
         given = x if index is None else x[index]
-        return elsewhere.recur(cell, given, offsets, weight_ih, weight_hh, bias_ih, bias_hh, weight_hr, h0, c0, reverse)
+        return elsewhere.recurrent(
+            cell, given, offsets, weight_ih, weight_hh, bias_ih, bias_hh, weight_hr, h0, c0, reverse
+        )
     narrow = x.dtype == torch.bfloat16
     if narrow or autocasts(x):
         plain = weight_hr is None and all(part is None for part in rest)
-        x = x.to(torch.bfloat16 if plain and _has_half() else torch.float32)
+        x = x.to(torch.bfloat16 if plain and _has_bfloat16() else torch.float32)
         # the sums and the state are float32, whatever weights and states come in
         weight_ih, weight_hh = weight_ih.float(), weight_hh.float()
         bias_ih, bias_hh, weight_hr, h0, c0 = (
@@ -589,9 +606,9 @@ def recur(
     _refuse_transforms(*tensors)
     differentiable = _needs_gradient(*tensors)
     if differentiable and memory == "recompute":
-        y, h, c = _recur_again(cell, reverse, *tensors)
+        y, h, c = _recurrent_again(cell, reverse, *tensors)
     else:
-        y, h, c, _, _ = _recur(differentiable, cell, reverse, differentiable, *tensors)
+        y, h, c, _, _ = _recurrent(differentiable, cell, reverse, differentiable, *tensors)
     return y.to(torch.bfloat16) if narrow else y, h, c
 
 
@@ -623,7 +640,7 @@ def _warn_of_float32(isa: str) -> None:
 
 
 @constant  # the graph is for this processor
-def _has_half() -> bool:
+def _has_bfloat16() -> bool:
     core = info()
     if not core["bfloat16"]:
         _warn_of_float32(core["chosen"])
@@ -688,7 +705,7 @@ def scan(
     return y, h, j
 
 
-def norm_lstm(
+def layer_norm_lstm(
     gates: Tensor,
     offsets: Tensor,
     weight_hh: Tensor,
@@ -706,15 +723,15 @@ def norm_lstm(
     ::
 
         a_t = gain_ih |W x_t| + gain_hh |U h_{t-1}| + bias            |v| = (v - mean(v)) / sqrt(variance(v) + 1e-5)
-        C_t = sigmoid(a_f) C_{t-1} + sigmoid(a_i) tanh(a_g)
-        h_t = sigmoid(a_o) tanh(gain_cell |C_t| + bias_cell)
+        c_t = sigmoid(a_f) c_{t-1} + sigmoid(a_i) tanh(a_g)
+        h_t = sigmoid(a_o) tanh(gain_cell |c_t| + bias_cell)
 
     `gates` is W x_t [steps, 4 * hidden], rows i f g o; `weight_hh` [4 * hidden, hidden]; `gain_ih`, `gain_hh`, `bias`
-    [4 * hidden]; `gain_cell`, `bias_cell` [hidden]. `offsets`, `h0`, `c0` and `reverse` as in `recur`. Returns y
-    [steps, hidden], the last h and the last C. float32 or float64. Raises ``ShapeError``.
+    [4 * hidden]; `gain_cell`, `bias_cell` [hidden]. `offsets`, `h0`, `c0` and `reverse` as in `recurrent`. Returns y
+    [steps, hidden], the last h and the last c. float32 or float64. Raises ``ShapeError``.
 
     >>> vectors = torch.ones(8), torch.ones(8), None, torch.ones(2), None
-    >>> y, h, c = norm_lstm(torch.randn(7, 8), torch.tensor([0, 5, 7]), torch.randn(8, 2), *vectors)
+    >>> y, h, c = layer_norm_lstm(torch.randn(7, 8), torch.tensor([0, 5, 7]), torch.randn(8, 2), *vectors)
     >>> y.shape, h.shape, c.shape
     (torch.Size([7, 2]), torch.Size([2, 2]), torch.Size([2, 2]))
     """
@@ -725,9 +742,9 @@ def norm_lstm(
     tensors = (gates, offsets, weight_hh, gain_ih, gain_hh, bias, gain_cell, bias_cell, h0, c0)
     _refuse_transforms(*tensors)
     if gates.device.type != "cpu":
-        return elsewhere.norm_lstm(*tensors, reverse)
+        return elsewhere.layer_norm_lstm(*tensors, reverse)
     differentiable = _needs_gradient(*tensors)
-    y, h, c, _, _ = _norm_lstm(differentiable, reverse, differentiable, *tensors)
+    y, h, c, _, _ = _layer_norm_lstm(differentiable, reverse, differentiable, *tensors)
     return y, h, c
 
 

@@ -1,15 +1,21 @@
 """The compiled kernels as torch operators (``torch.ops.elman.*``); the only module that imports the compiled core.
 
 ``torch.compile`` sees each as one opaque call instead of breaking its graph. `elman.ops.functional` registers their
-gradients. Arguments are those of csrc/api.h; results are new tensors, except that `recur_back` writes over
-`saved`.
+gradients.
+
+Each operator is specified once, by the function below that allocates its results: its arguments and their types are
+those of the function, its results are named by the decorator. The schema is made from this, the function itself is the
+operator's fake kernel, and the compiled kernel of the same name (csrc/bindings.cc) takes the arguments, the number of
+threads and the results, in this order; tests/ops/test_library.py compares it and _kernels.pyi.
 """
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -27,57 +33,29 @@ except ImportError as error:  # pragma: no cover - needs a broken installation
         "folder (it needs a C++17 compiler and the Python headers), or install a wheel for this platform."
     ) from error
 
-GATES = {"rnn_tanh": 1, "rnn_relu": 1, "lstm": 4, "gru": 3}
-SCANS = {"min_gru": 2, "min_lstm": 3, "lru": 2}  # gates of the cells whose gates see the inputs alone
-CANDIDATES = ("linear", "tanh", "positive")
-POOLS = ("mean", "max", "attention")
-SAVED = {"rnn_tanh": 1, "rnn_relu": 1, "lstm": 4, "gru": 4}
+
+class CellTraits(NamedTuple):
+    """What a cell whose gates see the state is besides its arithmetic: the table of csrc/api.h."""
+
+    gates: int  # blocks of `hidden` rows in the weights
+    saved_gates: int  # blocks of `hidden` values that a step keeps for backward
+    has_cell_state: bool
+
+
+class ScanTraits(NamedTuple):
+    """The same of a cell whose gates see the inputs alone."""
+
+    gates: int
+    parts: int  # of the state: 2 where it is complex
+
+
+CELLS = {name: CellTraits(*traits) for name, traits in _kernels.CELLS.items()}
+SCAN_CELLS = {name: ScanTraits(*traits) for name, traits in _kernels.SCANS.items()}
+GATES = {name: traits.gates for name, traits in CELLS.items()}
+SCANS = {name: traits.gates for name, traits in SCAN_CELLS.items()}
+CANDIDATES, POOLS = _kernels.CANDIDATES, _kernels.POOLS
 
 KernelStepper = _kernels.Stepper  # one stream of steps outside torch; see elman.ops.stepper
-
-library = Library("elman", "DEF")
-_EXTRAS = "Tensor? decay, Tensor? drop, Tensor? keep, Tensor? keep_cell"
-library.define(
-    "recur(str cell, bool reverse, bool save, Tensor x, Tensor? index, Tensor offsets, Tensor weight_ih, "
-    "Tensor weight_hh, Tensor? bias_ih, Tensor? bias_hh, Tensor? weight_hr, Tensor? h0, Tensor? c0, "
-    f"{_EXTRAS}) -> (Tensor, Tensor, Tensor, Tensor, Tensor)"
-)
-library.define(
-    "recur_back(str cell, bool reverse, Tensor offsets, Tensor weight_hh, Tensor? weight_hr, Tensor? h0, Tensor? c0, "
-    f"{_EXTRAS}, Tensor y, Tensor cells, Tensor(a!) saved, Tensor? dy, Tensor? dh_last, Tensor? dc_last) "
-    "-> (Tensor, Tensor, Tensor, Tensor, Tensor)"
-)
-library.define(
-    "recur_gradient(str cell, bool reverse, Tensor? x, Tensor offsets, Tensor? h0, Tensor? decay, Tensor? drop, "
-    "Tensor y, Tensor saved) -> (Tensor, Tensor, Tensor, Tensor)"
-)
-library.define("copy(Tensor x) -> Tensor")
-library.define("outer(Tensor a, Tensor b) -> Tensor")
-library.define("collect(Tensor a, Tensor index, SymInt rows) -> Tensor")
-library.define("linear(Tensor x, Tensor weight, Tensor? bias) -> Tensor")
-library.define("pool(str kind, Tensor values, Tensor offsets, Tensor? scores, Tensor? initial) -> (Tensor, Tensor)")
-library.define(
-    "pool_back(str kind, Tensor values, Tensor offsets, Tensor? scores, Tensor state, Tensor out, Tensor dout) "
-    "-> (Tensor, Tensor)"
-)
-library.define(
-    "scan(str cell, str candidate, bool reverse, Tensor gates, Tensor offsets, Tensor? decay, Tensor? h0, Tensor? j0) "
-    "-> (Tensor, Tensor, Tensor)"
-)
-library.define(
-    "scan_back(str cell, str candidate, bool reverse, Tensor gates, Tensor offsets, Tensor? decay, Tensor? h0, "
-    "Tensor? j0, Tensor y, Tensor? dy, Tensor? dh_last, Tensor? dj_last) -> (Tensor, Tensor, Tensor, Tensor)"
-)
-library.define(
-    "norm_lstm(bool reverse, bool save, Tensor gates, Tensor offsets, Tensor weight_hh, Tensor gain_ih, "
-    "Tensor gain_hh, Tensor? bias, Tensor gain_cell, Tensor? bias_cell, Tensor? h0, Tensor? c0) "
-    "-> (Tensor, Tensor, Tensor, Tensor, Tensor)"
-)
-library.define(
-    "norm_lstm_back(bool reverse, Tensor gates, Tensor offsets, Tensor weight_hh, Tensor gain_ih, Tensor gain_hh, "
-    "Tensor? bias, Tensor gain_cell, Tensor? bias_cell, Tensor? c0, Tensor sums, Tensor cells, Tensor? dy, "
-    "Tensor? dh_last, Tensor? dc_last) -> (Tensor, Tensor, Tensor, Tensor, Tensor)"
-)
 
 
 def info() -> dict[str, Any]:
@@ -97,21 +75,13 @@ def choose_set(name: str = "") -> None:
     _kernels.choose_set(name)
 
 
-def _run(kernel: Callable[..., None], *arguments: object) -> None:
-    """Calls the core with tensors as DLPack capsules, which costs a tenth of asking each for one through Python."""
-    kernel(*[to_dlpack(argument) if isinstance(argument, Tensor) else argument for argument in arguments])
-
-
 def check_shapes(
     cell: str, x: Tensor, index: Tensor | None, offsets: Tensor, weight_hh: Tensor, weight_hr: Tensor | None
 ) -> None:
     """Raises ``OptionError`` and ``ShapeError`` where the sizes of a layer cannot be told."""
     if cell not in GATES:
         raise OptionError(f"cell must be one of {', '.join(GATES)}, got {cell!r}.")
-    if x.dim() != 2:
-        raise ShapeError(f"x must be two-dimensional [steps, width], got shape {list(x.shape)}.")
-    if offsets.dim() != 1 or offsets.shape[0] == 0:
-        raise ShapeError(f"offsets must be one-dimensional with at least one element, got shape {list(offsets.shape)}.")
+    _check_steps("x", x, offsets)
     for name, weight in (("weight_hh", weight_hh), ("weight_hr", weight_hr)):
         if weight is not None and weight.dim() != 2:
             raise ShapeError(f"{name} must be two-dimensional [steps, width], got shape {list(weight.shape)}")
@@ -121,30 +91,147 @@ def check_shapes(
 
 def check_batch(offsets: Tensor, steps: int, index: Tensor | None, rows: int) -> None:
     """Raises ``ShapeError`` unless `offsets` cut `steps` steps and `index` [steps] names rows below `rows`."""
-    _run(_kernels.check_batch, offsets.contiguous(), steps, _close(index), rows)
+    _kernels.check_batch(offsets.contiguous(), steps, None if index is None else index.contiguous(), rows)
 
 
-def _rows(x: Tensor) -> Tensor:
-    """`x` itself when each row is contiguous, which is all a kernel asks; otherwise a copy."""
+def _check_steps(name: str, values: Tensor, offsets: Tensor) -> None:
+    if values.dim() != 2:
+        raise ShapeError(f"{name} must be two-dimensional [steps, width], got shape {list(values.shape)}.")
+    if offsets.dim() != 1 or offsets.shape[0] == 0:
+        raise ShapeError(f"offsets must be one-dimensional with at least one element, got shape {list(offsets.shape)}.")
+
+
+# ------------------------------------------------------------------------------------------------------ specification
+
+library = Library("elman", "DEF")
+
+_SCHEMA_TYPES = {"Tensor": "Tensor", "Tensor | None": "Tensor?", "str": "str", "bool": "bool", "int": "SymInt"}
+#: Arguments of which only each row must be contiguous, and those that may have any strides; the others are contiguous.
+_ROWS, _STRIDED = frozenset(("x", "a", "b", "values", "gates", "dy", "keep", "keep_cell")), frozenset(("weight",))
+
+
+@dataclass(frozen=True)
+class Operator:
+    """One operator and its kernel."""
+
+    name: str
+    allocate: Callable[..., Any]
+    results: tuple[str, ...]
+    overwrites: str  # an argument that is a result as well
+    work_space: Callable[..., Tensor | None] | None  # the kernel's last argument
+
+    @property
+    def arguments(self) -> dict[str, str]:
+        """The type of each argument, by name."""
+        return {name: parameter.annotation for name, parameter in inspect.signature(self.allocate).parameters.items()}
+
+    @property
+    def schema(self) -> str:
+        """As torch writes it."""
+        types = {name: _SCHEMA_TYPES[type_] for name, type_ in self.arguments.items()}
+        given = ", ".join(f"{'Tensor(a!)' if name == self.overwrites else t} {name}" for name, t in types.items())
+        return f"{self.name}({given}) -> ({', '.join(f'Tensor {name}' for name in self.results)})"
+
+    def kernel(self) -> Callable[..., Any]:
+        """The operator on the CPU."""
+        kernel, allocate, work_space = getattr(_kernels, self.name), self.allocate, self.work_space
+        convert = [
+            _as_is if "Tensor" not in type_ else
+            _exported if name in _STRIDED or name == self.overwrites else
+            _rows if name in _ROWS else _contiguous
+            for name, type_ in self.arguments.items()
+        ]  # fmt: skip
+
+        def run(*arguments: Any) -> Any:
+            made = allocate(*arguments)
+            given: list[Any] = [to(argument) for to, argument in zip(convert, arguments, strict=True)]
+            given += [torch.get_num_threads(), *map(to_dlpack, (made,) if isinstance(made, Tensor) else made)]
+            if work_space is not None:
+                given.append(_exported(work_space(*arguments)))
+            kernel(*given)
+            return made
+
+        return run
+
+
+OPERATORS: dict[str, Operator] = {}
+
+
+def _operator(
+    *results: str, overwrites: str = "", work_space: Callable[..., Tensor | None] | None = None
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Makes an operator of the function that allocates its results."""
+
+    def define(allocate: Callable[..., Any]) -> Callable[..., Any]:
+        operator = Operator(allocate.__name__.lstrip("_"), allocate, results, overwrites, work_space)
+        OPERATORS[operator.name] = operator
+        library.define(operator.schema)
+        library.impl(operator.name, operator.kernel(), "CPU")
+        torch.library.register_fake(f"elman::{operator.name}", allocate, lib=library)
+        return allocate
+
+    return define
+
+
+# A kernel gets tensors as DLPack capsules, which costs a tenth of asking each for one through Python.
+
+
+def _as_is(argument: Any) -> Any:
+    return argument
+
+
+def _exported(x: Tensor | None) -> Any:
+    return None if x is None else to_dlpack(x)
+
+
+def _contiguous(x: Tensor | None) -> Any:
+    return None if x is None else to_dlpack(x.contiguous())
+
+
+def _rows(x: Tensor | None) -> Any:
+    """`x` itself when each row is contiguous; otherwise a copy. What is no matrix the kernel refuses by its name."""
+    if x is None:
+        return None
     if x.dim() != 2:
-        return x  # for the kernel to refuse by its name
+        return to_dlpack(x)
     fits = x.shape[1] <= 1 or x.stride(1) == 1
-    return x if fits and (x.shape[0] <= 1 or x.stride(0) >= x.shape[1]) else x.contiguous()
-
-
-def _rows_if(x: Tensor | None) -> Tensor | None:
-    return None if x is None else _rows(x)
-
-
-def _close(x: Tensor | None) -> Tensor | None:
-    return None if x is None else x.contiguous()
+    return to_dlpack(x if fits and (x.shape[0] <= 1 or x.stride(0) >= x.shape[1]) else x.contiguous())
 
 
 def _hidden(weight_hh: Tensor, weight_hr: Tensor | None) -> int:
     return (weight_hh if weight_hr is None else weight_hr).shape[-1]
 
 
-def _recur_cpu(
+def _sums(dtype: torch.dtype) -> torch.dtype:
+    """The type that numbers of `dtype` are added up in."""
+    return torch.float32 if dtype == torch.bfloat16 else dtype
+
+
+# ---------------------------------------------------------------------------------------------------------- operators
+
+
+def _pre_activations(
+    cell: str,
+    reverse: bool,
+    save: bool,
+    x: Tensor,
+    index: Tensor | None,
+    offsets: Tensor,
+    weight_ih: Tensor,
+    weight_hh: Tensor,
+    bias_ih: Tensor | None,
+    bias_hh: Tensor | None,
+    weight_hr: Tensor | None,
+    *rest: Tensor | None,
+) -> Tensor | None:
+    """For W x_t + b of every row of x. None where it lies in the gates, or is added up step by step (bfloat16)."""
+    if index is None and (save or x.dtype != weight_hh.dtype):
+        return None
+    return weight_hh.new_empty(len(x), GATES[cell] * _hidden(weight_hh, weight_hr))
+
+
+@_operator("y", "h_last", "c_last", "gates", "cell_states", work_space=_pre_activations)
+def _recurrent_forward(
     cell: str,
     reverse: bool,
     save: bool,
@@ -158,56 +245,25 @@ def _recur_cpu(
     weight_hr: Tensor | None,
     h0: Tensor | None,
     c0: Tensor | None,
-    *extras: Tensor | None,
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    y, h_last, c_last, saved, cells = _recur_fake(
-        cell, reverse, save, x, index, offsets, weight_ih, weight_hh, bias_ih, bias_hh, weight_hr, h0, c0, *extras
-    )
-    lstm, table, work = cell == "lstm", None, saved if save else None
-    if index is not None:  # what weight_ih makes of every row of x
-        table = weight_hh.new_empty(len(x), GATES[cell] * _hidden(weight_hh, weight_hr))
-    elif not save and x.dtype == weight_hh.dtype:
-        work = x.new_empty(len(x), SAVED[cell] * _hidden(weight_hh, weight_hr))
-    decay, drop, keep, keep_cell = extras
-    _run(
-        _kernels.forward,
-        cell, reverse, save, torch.get_num_threads(), _rows(x), _close(index), offsets.contiguous(),
-        weight_ih.contiguous(), weight_hh.contiguous(), _close(bias_ih), _close(bias_hh), _close(weight_hr),
-        _close(h0), _close(c0), _close(decay), _close(drop), _rows_if(keep), _rows_if(keep_cell), y, h_last,
-        c_last if lstm else None, table, work, cells if lstm and save else None,
-    )  # fmt: skip
-    return y, h_last, c_last, saved, cells
-
-
-def _recur_fake(
-    cell: str,
-    reverse: bool,
-    save: bool,
-    x: Tensor,
-    index: Tensor | None,
-    offsets: Tensor,
-    weight_ih: Tensor,
-    weight_hh: Tensor,
-    bias_ih: Tensor | None,
-    bias_hh: Tensor | None,
-    weight_hr: Tensor | None,
-    h0: Tensor | None,
-    c0: Tensor | None,
-    *extras: Tensor | None,
+    decay: Tensor | None,
+    drop: Tensor | None,
+    keep: Tensor | None,
+    keep_cell: Tensor | None,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     check_shapes(cell, x, index, offsets, weight_hh, weight_hr)
     steps, sequences = (x if index is None else index).shape[0], offsets.shape[0] - 1
-    hidden, outputs, lstm = _hidden(weight_hh, weight_hr), weight_hh.shape[-1], cell == "lstm"
+    hidden, outputs, traits = _hidden(weight_hh, weight_hr), weight_hh.shape[-1], CELLS[cell]
     return (
         x.new_empty(steps, outputs),
         weight_hh.new_empty(sequences, outputs),
-        weight_hh.new_empty(sequences if lstm else 0, hidden),
-        x.new_empty(steps if save else 0, SAVED[cell] * hidden),
-        weight_hh.new_empty(steps if save and lstm else 0, hidden),
+        weight_hh.new_empty(sequences if traits.has_cell_state else 0, hidden),
+        x.new_empty(steps if save else 0, traits.saved_gates * hidden),
+        weight_hh.new_empty(steps if save and traits.has_cell_state else 0, hidden),
     )
 
 
-def _recur_back_cpu(
+@_operator("dh0", "dc0", "d_decay", "unprojected", "d_projected", overwrites="gates")
+def _recurrent_backward(
     cell: str,
     reverse: bool,
     offsets: Tensor,
@@ -220,60 +276,26 @@ def _recur_back_cpu(
     keep: Tensor | None,
     keep_cell: Tensor | None,
     y: Tensor,
-    cells: Tensor,
-    saved: Tensor,
+    cell_states: Tensor,
+    gates: Tensor,
     dy: Tensor | None,
     dh_last: Tensor | None,
     dc_last: Tensor | None,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """`saved` becomes the gradients of the pre-activations. Returns dh0, dc0, d_decay, full, d_projected."""
-    dh0, dc0, d_decay, full, d_projected = _recur_back_fake(
-        cell, reverse, offsets, weight_hh, weight_hr, h0, c0, decay, drop, keep, keep_cell, y, cells, saved, dy,
-        dh_last, dc_last,
-    )  # fmt: skip
-    lstm, projected = cell == "lstm", weight_hr is not None
-    _run(
-        _kernels.backward,
-        cell, reverse, torch.get_num_threads(), offsets.contiguous(), weight_hh.contiguous(), _close(weight_hr),
-        _close(h0), _close(c0), _close(decay), _close(drop), _rows_if(keep), _rows_if(keep_cell), y,
-        cells if lstm else None, _rows_if(dy), _close(dh_last), _close(dc_last) if lstm else None, saved, dh0,
-        dc0 if lstm else None, None if decay is None else d_decay, full if projected else None,
-        d_projected if projected else None,
-    )  # fmt: skip
-    return dh0, dc0, d_decay, full, d_projected
-
-
-def _recur_back_fake(
-    cell: str,
-    reverse: bool,
-    offsets: Tensor,
-    weight_hh: Tensor,
-    weight_hr: Tensor | None,
-    h0: Tensor | None,
-    c0: Tensor | None,
-    decay: Tensor | None,
-    drop: Tensor | None,
-    keep: Tensor | None,
-    keep_cell: Tensor | None,
-    y: Tensor,
-    cells: Tensor,
-    saved: Tensor,
-    dy: Tensor | None,
-    dh_last: Tensor | None,
-    dc_last: Tensor | None,
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """`gates` becomes d_gates, the gradients of the pre-activations."""
     sequences, hidden, outputs = offsets.shape[0] - 1, _hidden(weight_hh, weight_hr), weight_hh.shape[-1]
     steps, projected = y.shape[0], weight_hr is not None
     return (
         weight_hh.new_empty(sequences, outputs),
-        weight_hh.new_empty(sequences if cell == "lstm" else 0, hidden),
+        weight_hh.new_empty(sequences if CELLS[cell].has_cell_state else 0, hidden),
         weight_hh.new_empty(0 if decay is None else steps, outputs),
         weight_hh.new_empty(steps if projected else 0, hidden),
         weight_hh.new_empty(steps if projected else 0, outputs),
     )
 
 
-def _recur_gradient_cpu(
+@_operator("d_weight_ih", "d_weight_hh", "d_bias_ih", "d_bias_hh")
+def _recurrent_weight_gradient(
     cell: str,
     reverse: bool,
     x: Tensor | None,
@@ -282,30 +304,10 @@ def _recur_gradient_cpu(
     decay: Tensor | None,
     drop: Tensor | None,
     y: Tensor,
-    saved: Tensor,
+    d_gates: Tensor,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Of weight_ih (empty without `x`), weight_hh, bias_ih and bias_hh; `saved` is what `recur_back` left."""
-    d_ih, d_hh, d_bias_ih, d_bias_hh = _recur_gradient_fake(cell, reverse, x, offsets, h0, decay, drop, y, saved)
-    _run(
-        _kernels.gradient,
-        cell, reverse, torch.get_num_threads(), _rows_if(x), offsets.contiguous(), _close(h0), _close(decay),
-        _close(drop), y, saved, None if x is None else d_ih, d_hh, d_bias_ih, d_bias_hh,
-    )  # fmt: skip
-    return d_ih, d_hh, d_bias_ih, d_bias_hh
-
-
-def _recur_gradient_fake(
-    cell: str,
-    reverse: bool,
-    x: Tensor | None,
-    offsets: Tensor,
-    h0: Tensor | None,
-    decay: Tensor | None,
-    drop: Tensor | None,
-    y: Tensor,
-    saved: Tensor,
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    rows = GATES[cell] * (saved.shape[1] // SAVED[cell])
+    """That of weight_ih is empty without `x`."""
+    rows = GATES[cell] * (d_gates.shape[1] // CELLS[cell].saved_gates)
     made = y.new_empty(0, dtype=_sums(y.dtype))
     return (
         made.new_empty(0, 0) if x is None else made.new_empty(rows, x.shape[1]),
@@ -315,26 +317,8 @@ def _recur_gradient_fake(
     )
 
 
-def _sums(dtype: torch.dtype) -> torch.dtype:
-    """The type that numbers of `dtype` are added up in."""
-    return torch.float32 if dtype == torch.bfloat16 else dtype
-
-
-def _copy_cpu(x: Tensor) -> Tensor:
-    return x.clone(memory_format=torch.contiguous_format)
-
-
-def _copy_fake(x: Tensor) -> Tensor:
-    return x.new_empty(x.shape)
-
-
-def _linear_cpu(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    out = _linear_fake(x, weight, bias)
-    _run(_kernels.linear, torch.get_num_threads(), _rows(x), weight, _close(bias), out)
-    return out
-
-
-def _linear_fake(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+@_operator("out")
+def _linear(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     if x.dim() != 2 or weight.dim() != 2 or x.shape[1] != weight.shape[1]:
         raise ShapeError(
             f"linear expects x [rows, {weight.shape[-1]}] for a weight of shape {list(weight.shape)}, got x of shape "
@@ -343,86 +327,34 @@ def _linear_fake(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     return x.new_empty(x.shape[0], weight.shape[0])
 
 
-def _outer_cpu(a: Tensor, b: Tensor) -> Tensor:
-    out = _outer_fake(a, b)
-    _run(_kernels.outer, torch.get_num_threads(), _rows(a), _rows(b), out)
-    return out
-
-
-def _outer_fake(a: Tensor, b: Tensor) -> Tensor:
+@_operator("out")
+def _outer(a: Tensor, b: Tensor) -> Tensor:
     return a.new_empty(a.shape[1], b.shape[1], dtype=_sums(a.dtype))
 
 
-def _collect_cpu(a: Tensor, index: Tensor, rows: int) -> Tensor:
-    out = _collect_fake(a, index, rows)
-    _run(_kernels.collect, torch.get_num_threads(), _rows(a), index.contiguous(), out)
-    return out
-
-
-def _collect_fake(a: Tensor, index: Tensor, rows: int) -> Tensor:
+@_operator("out")
+def _collect(a: Tensor, index: Tensor, rows: int) -> Tensor:
     return a.new_empty(rows, a.shape[1], dtype=_sums(a.dtype))
 
 
-def _pool_cpu(
+@_operator("out", "state")
+def _pool_forward(
     kind: str, values: Tensor, offsets: Tensor, scores: Tensor | None, initial: Tensor | None
 ) -> tuple[Tensor, Tensor]:
-    out, state = _pool_fake(kind, values, offsets, scores, initial)
-    _run(
-        _kernels.pool_forward,
-        kind, torch.get_num_threads(), _rows(values), offsets.contiguous(), _close(scores), _close(initial), state, out,
-    )  # fmt: skip
-    return out, state
-
-
-def _pool_fake(
-    kind: str, values: Tensor, offsets: Tensor, scores: Tensor | None, initial: Tensor | None
-) -> tuple[Tensor, Tensor]:
-    if values.dim() != 2:
-        raise ShapeError(f"values must be two-dimensional [steps, width], got shape {list(values.shape)}.")
-    if offsets.dim() != 1 or offsets.shape[0] == 0:
-        raise ShapeError(f"offsets must be one-dimensional with at least one element, got shape {list(offsets.shape)}.")
+    _check_steps("values", values, offsets)
     sequences, hidden = offsets.shape[0] - 1, values.shape[1]
     return values.new_empty(sequences, hidden), values.new_empty(sequences, hidden + 2, dtype=torch.float64)
 
 
-def _pool_back_cpu(
-    kind: str, values: Tensor, offsets: Tensor, scores: Tensor | None, state: Tensor, out: Tensor, dout: Tensor
-) -> tuple[Tensor, Tensor]:
-    d_values, d_scores = _pool_back_fake(kind, values, offsets, scores, state, out, dout)
-    _run(
-        _kernels.pool_backward,
-        kind, torch.get_num_threads(), _rows(values), offsets.contiguous(), _close(scores), state, out,
-        dout.contiguous(), d_values, d_scores if kind == "attention" else None,
-    )  # fmt: skip
-    return d_values, d_scores
-
-
-def _pool_back_fake(
-    kind: str, values: Tensor, offsets: Tensor, scores: Tensor | None, state: Tensor, out: Tensor, dout: Tensor
+@_operator("d_values", "d_scores")
+def _pool_backward(
+    kind: str, values: Tensor, offsets: Tensor, scores: Tensor | None, state: Tensor, out: Tensor, d_out: Tensor
 ) -> tuple[Tensor, Tensor]:
     return values.new_empty(values.shape), values.new_empty(values.shape[0] if kind == "attention" else 0)
 
 
-def _scan_cpu(
-    cell: str,
-    candidate: str,
-    reverse: bool,
-    gates: Tensor,
-    offsets: Tensor,
-    decay: Tensor | None,
-    h0: Tensor | None,
-    j0: Tensor | None,
-) -> tuple[Tensor, Tensor, Tensor]:
-    y, h_last, j_last = _scan_fake(cell, candidate, reverse, gates, offsets, decay, h0, j0)
-    _run(
-        _kernels.scan_forward,
-        cell, candidate, reverse, torch.get_num_threads(), _rows(gates), offsets.contiguous(), _close(decay),
-        _close(h0), _close(j0), y, h_last, j_last if cell == "lru" else None,
-    )  # fmt: skip
-    return y, h_last, j_last
-
-
-def _scan_fake(
+@_operator("y", "h_last", "j_last")
+def _scan_forward(
     cell: str,
     candidate: str,
     reverse: bool,
@@ -436,19 +368,17 @@ def _scan_fake(
         raise OptionError(f"cell must be one of {', '.join(SCANS)}, got {cell!r}.")
     if candidate not in CANDIDATES:
         raise OptionError(f"candidate must be one of {', '.join(CANDIDATES)}, got {candidate!r}.")
-    if gates.dim() != 2:
-        raise ShapeError(f"gates must be two-dimensional [steps, width], got shape {list(gates.shape)}.")
-    if offsets.dim() != 1 or len(offsets) == 0:
-        raise ShapeError(f"offsets must be one-dimensional with at least one element, got shape {list(offsets.shape)}.")
-    sequences, hidden, lru = offsets.shape[0] - 1, gates.shape[1] // SCANS[cell], cell == "lru"
+    _check_steps("gates", gates, offsets)
+    sequences, hidden, parts = offsets.shape[0] - 1, gates.shape[1] // SCANS[cell], SCAN_CELLS[cell].parts
     return (
-        gates.new_empty(gates.shape[0], (2 if lru else 1) * hidden),
+        gates.new_empty(gates.shape[0], parts * hidden),
         gates.new_empty(sequences, hidden),
-        gates.new_empty(sequences if lru else 0, hidden),
+        gates.new_empty(sequences if parts == 2 else 0, hidden),
     )
 
 
-def _scan_back_cpu(
+@_operator("d_gates", "d_decay", "dh0", "dj0")
+def _scan_backward(
     cell: str,
     candidate: str,
     reverse: bool,
@@ -462,43 +392,18 @@ def _scan_back_cpu(
     dh_last: Tensor | None,
     dj_last: Tensor | None,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    d_gates, d_decay, dh0, dj0 = _scan_back_fake(
-        cell, candidate, reverse, gates, offsets, decay, h0, j0, y, dy, dh_last, dj_last
-    )
-    lru = cell == "lru"
-    _run(
-        _kernels.scan_backward,
-        cell, candidate, reverse, torch.get_num_threads(), _rows(gates), offsets.contiguous(), _close(decay),
-        _close(h0), _close(j0), y, _rows_if(dy), _close(dh_last), _close(dj_last) if lru else None,
-        d_gates, d_decay if lru else None, dh0, dj0 if lru else None,
-    )  # fmt: skip
-    return d_gates, d_decay, dh0, dj0
-
-
-def _scan_back_fake(
-    cell: str,
-    candidate: str,
-    reverse: bool,
-    gates: Tensor,
-    offsets: Tensor,
-    decay: Tensor | None,
-    h0: Tensor | None,
-    j0: Tensor | None,
-    y: Tensor,
-    dy: Tensor | None,
-    dh_last: Tensor | None,
-    dj_last: Tensor | None,
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    sequences, hidden, lru = offsets.shape[0] - 1, gates.shape[1] // SCANS[cell], cell == "lru"
+    sequences, hidden = offsets.shape[0] - 1, gates.shape[1] // SCANS[cell]
+    is_complex = SCAN_CELLS[cell].parts == 2
     return (
         gates.new_empty(gates.shape),
-        gates.new_empty(2 * hidden if lru else 0),
+        gates.new_empty(2 * hidden if is_complex else 0),
         gates.new_empty(sequences, hidden),
-        gates.new_empty(sequences if lru else 0, hidden),
+        gates.new_empty(sequences if is_complex else 0, hidden),
     )
 
 
-def _norm_lstm_cpu(
+@_operator("y", "h_last", "c_last", "sums", "cell_states")
+def _layer_norm_lstm_forward(
     reverse: bool,
     save: bool,
     gates: Tensor,
@@ -512,35 +417,7 @@ def _norm_lstm_cpu(
     h0: Tensor | None,
     c0: Tensor | None,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    given = (weight_hh, gain_ih, gain_hh, bias, gain_cell, bias_cell, h0, c0)
-    y, h_last, c_last, sums, cells = _norm_lstm_fake(reverse, save, gates, offsets, *given)
-    _run(
-        _kernels.norm_forward,
-        reverse, torch.get_num_threads(), _rows(gates), offsets.contiguous(), weight_hh.contiguous(),
-        gain_ih.contiguous(), gain_hh.contiguous(), _close(bias), gain_cell.contiguous(), _close(bias_cell), _close(h0),
-        _close(c0), y, h_last, c_last, sums if save else None, cells if save else None,
-    )  # fmt: skip
-    return y, h_last, c_last, sums, cells
-
-
-def _norm_lstm_fake(
-    reverse: bool,
-    save: bool,
-    gates: Tensor,
-    offsets: Tensor,
-    weight_hh: Tensor,
-    gain_ih: Tensor,
-    gain_hh: Tensor,
-    bias: Tensor | None,
-    gain_cell: Tensor,
-    bias_cell: Tensor | None,
-    h0: Tensor | None,
-    c0: Tensor | None,
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    if gates.dim() != 2:
-        raise ShapeError(f"gates must be two-dimensional [steps, width], got shape {list(gates.shape)}.")
-    if offsets.dim() != 1 or len(offsets) == 0:
-        raise ShapeError(f"offsets must be one-dimensional with at least one element, got shape {list(offsets.shape)}.")
+    _check_steps("gates", gates, offsets)
     steps, sequences, hidden = gates.shape[0], offsets.shape[0] - 1, weight_hh.shape[-1]
     return (
         gates.new_empty(steps, hidden),
@@ -551,7 +428,8 @@ def _norm_lstm_fake(
     )
 
 
-def _norm_lstm_back_cpu(
+@_operator("d_gates", "d_sums", "d_vectors", "dh0", "dc0")
+def _layer_norm_lstm_backward(
     reverse: bool,
     gates: Tensor,
     offsets: Tensor,
@@ -563,40 +441,12 @@ def _norm_lstm_back_cpu(
     bias_cell: Tensor | None,
     c0: Tensor | None,
     sums: Tensor,
-    cells: Tensor,
+    cell_states: Tensor,
     dy: Tensor | None,
     dh_last: Tensor | None,
     dc_last: Tensor | None,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """Gradients of `gates`, of `sums`, of the vectors one behind the other, of h0 and of c0."""
-    given = (weight_hh, gain_ih, gain_hh, bias, gain_cell, bias_cell, c0, sums, cells, dy, dh_last, dc_last)
-    made = _norm_lstm_back_fake(reverse, gates, offsets, *given)
-    _run(
-        _kernels.norm_backward,
-        reverse, torch.get_num_threads(), _rows(gates), offsets.contiguous(), weight_hh.contiguous(),
-        gain_ih.contiguous(), gain_hh.contiguous(), _close(bias), gain_cell.contiguous(), _close(bias_cell), _close(c0),
-        sums, cells, _rows_if(dy), _close(dh_last), _close(dc_last), *made,
-    )  # fmt: skip
-    return made
-
-
-def _norm_lstm_back_fake(
-    reverse: bool,
-    gates: Tensor,
-    offsets: Tensor,
-    weight_hh: Tensor,
-    gain_ih: Tensor,
-    gain_hh: Tensor,
-    bias: Tensor | None,
-    gain_cell: Tensor,
-    bias_cell: Tensor | None,
-    c0: Tensor | None,
-    sums: Tensor,
-    cells: Tensor,
-    dy: Tensor | None,
-    dh_last: Tensor | None,
-    dc_last: Tensor | None,
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """The gradients of the vectors lie one behind the other: of gain_ih, gain_hh, bias, gain_cell and bias_cell."""
     sequences, hidden = offsets.shape[0] - 1, weight_hh.shape[-1]
     return (
         gates.new_empty(gates.shape),
@@ -607,24 +457,10 @@ def _norm_lstm_back_fake(
     )
 
 
-_OPERATORS: list[tuple[str, Callable[..., Any], Callable[..., Any]]] = [
-    ("recur", _recur_cpu, _recur_fake),
-    ("recur_back", _recur_back_cpu, _recur_back_fake),
-    ("recur_gradient", _recur_gradient_cpu, _recur_gradient_fake),
-    ("copy", _copy_cpu, _copy_fake),
-    ("linear", _linear_cpu, _linear_fake),
-    ("outer", _outer_cpu, _outer_fake),
-    ("collect", _collect_cpu, _collect_fake),
-    ("pool", _pool_cpu, _pool_fake),
-    ("pool_back", _pool_back_cpu, _pool_back_fake),
-    ("scan", _scan_cpu, _scan_fake),
-    ("scan_back", _scan_back_cpu, _scan_back_fake),
-    ("norm_lstm", _norm_lstm_cpu, _norm_lstm_fake),
-    ("norm_lstm_back", _norm_lstm_back_cpu, _norm_lstm_back_fake),
-]
-for _name, _cpu, _fake in _OPERATORS:
-    library.impl(_name, _cpu, "CPU")
-    torch.library.register_fake(f"elman::{_name}", _fake, lib=library)
+# One that needs no kernel.
+library.define("copy(Tensor x) -> Tensor")
+library.impl("copy", lambda x: x.clone(memory_format=torch.contiguous_format), "CPU")
+torch.library.register_fake("elman::copy", lambda x: x.new_empty(x.shape), lib=library)
 
 
 # ------------------------------------------------------------------------------------------------ counting operations
@@ -632,7 +468,7 @@ for _name, _cpu, _fake in _OPERATORS:
 _Shape = Sequence[int]
 
 
-def _recur_flops(
+def _recurrent_forward_flops(
     cell: str,
     reverse: bool,
     save: bool,
@@ -651,7 +487,7 @@ def _recur_flops(
     return 2 * (x[0] * math.prod(weight_ih) + steps * _recurrent_size(weight_hh, weight_hr))
 
 
-def _recur_back_flops(
+def _recurrent_backward_flops(
     cell: str, reverse: bool, offsets: _Shape, weight_hh: _Shape, weight_hr: _Shape | None, *rest: Any, **named: Any
 ) -> int:
     steps: int = rest[6][0]  # of y, after h0, c0 and the extras
@@ -662,11 +498,11 @@ def _recurrent_size(weight_hh: _Shape, weight_hr: _Shape | None) -> int:
     return math.prod(weight_hh) + (0 if weight_hr is None else math.prod(weight_hr))
 
 
-def _recur_gradient_flops(
+def _recurrent_weight_gradient_flops(
     cell: str, reverse: bool, x: _Shape | None, *rest: Any, out_shape: Any = None, **named: Any
 ) -> int:
     (steps, outputs), (_, width) = rest[-2:]
-    flops: int = 2 * steps * GATES[cell] * (width // SAVED[cell]) * (outputs + (0 if x is None else x[1]))
+    flops: int = 2 * steps * GATES[cell] * (width // CELLS[cell].saved_gates) * (outputs + (0 if x is None else x[1]))
     return flops
 
 
@@ -678,25 +514,27 @@ def _outer_flops(a: _Shape, b: _Shape, **named: Any) -> int:
     return 2 * a[0] * a[1] * b[1]
 
 
-def _norm_lstm_flops(
+def _layer_norm_lstm_forward_flops(
     reverse: bool, save: bool, gates: _Shape, offsets: _Shape, weight_hh: _Shape, *_: Any, **n: Any
 ) -> int:
     return 2 * gates[0] * math.prod(weight_hh)
 
 
-def _norm_lstm_back_flops(reverse: bool, gates: _Shape, offsets: _Shape, weight_hh: _Shape, *_: Any, **n: Any) -> int:
+def _layer_norm_lstm_backward_flops(
+    reverse: bool, gates: _Shape, offsets: _Shape, weight_hh: _Shape, *_: Any, **n: Any
+) -> int:
     return 2 * gates[0] * math.prod(weight_hh)
 
 
 #: Of products of matrices, as torch counts; the formulas of the other operators are 0.
 _FLOPS: dict[str, Callable[..., int]] = {
-    "recur": _recur_flops,
-    "recur_back": _recur_back_flops,
-    "recur_gradient": _recur_gradient_flops,
+    "recurrent_forward": _recurrent_forward_flops,
+    "recurrent_backward": _recurrent_backward_flops,
+    "recurrent_weight_gradient": _recurrent_weight_gradient_flops,
     "linear": _linear_flops,
     "outer": _outer_flops,
-    "norm_lstm": _norm_lstm_flops,
-    "norm_lstm_back": _norm_lstm_back_flops,
+    "layer_norm_lstm_forward": _layer_norm_lstm_forward_flops,
+    "layer_norm_lstm_backward": _layer_norm_lstm_backward_flops,
 }
 for _name, _formula in _FLOPS.items():
     register_flop_formula(getattr(torch.ops.elman, _name))(_formula)

@@ -43,11 +43,11 @@ def rnn(
     """Simple recurrent network over one sequence.
 
     ```
-    h_t = tanh(W x_t + b + U h_{t-1} + c)          or relu in place of tanh
+    h_t = tanh(W x_t + b_ih + U h_{t-1} + b_hh)          or relu in place of tanh
     y_t = h_t
     ```
 
-    W `weight_ih` `[hidden, inputs]`, U `weight_hh` `[hidden, hidden]`, b `bias_ih` and c `bias_hh` `[hidden]`.
+    W `weight_ih` `[hidden, inputs]`, U `weight_hh` `[hidden, hidden]`, b_ih `bias_ih` and b_hh `bias_hh` `[hidden]`.
     `x` is `[steps, inputs]`, `hidden` `[hidden]`, `nonlinearity` "tanh" or "relu".
     Returns y `[steps, hidden]` and the last h `[hidden]`; for an empty sequence, no rows and `hidden` itself.
 
@@ -59,12 +59,12 @@ def rnn(
     >>> y.round(4).tolist(), h.round(4).tolist()
     ([[0.964], [0.9586]], [0.9586])
     """
-    x, W, U, b, c, h = _double(x, weight_ih, weight_hh, bias_ih, bias_hh, hidden)
+    x, W, U, b_ih, b_hh, h = _double(x, weight_ih, weight_hh, bias_ih, bias_hh, hidden)
     activations: dict[str, Callable[[Array], Array]] = {"tanh": np.tanh, "relu": _relu}
     activation = activations[nonlinearity]
     y = np.empty((len(x), len(h)))
     for t in range(len(x)):
-        h = activation(W @ x[t] + b + U @ h + c)
+        h = activation(W @ x[t] + b_ih + U @ h + b_hh)
         y[t] = h
     return y, h
 
@@ -82,18 +82,18 @@ def lstm(
     """Long short-term memory over one sequence.
 
     ```
-    i_t = sigmoid(W_i x_t + b_i + U_i h_{t-1} + c_i)       input gate
-    f_t = sigmoid(W_f x_t + b_f + U_f h_{t-1} + c_f)       forget gate: 1 keeps the cell state
-    g_t = tanh   (W_g x_t + b_g + U_g h_{t-1} + c_g)       what may be written
-    o_t = sigmoid(W_o x_t + b_o + U_o h_{t-1} + c_o)       output gate
-    s_t = f_t * s_{t-1} + i_t * g_t                        cell state
-    h_t = o_t * tanh(s_t)
+    i_t = sigmoid(W_i x_t + b_ih_i + U_i h_{t-1} + b_hh_i)       input gate
+    f_t = sigmoid(W_f x_t + b_ih_f + U_f h_{t-1} + b_hh_f)       forget gate: 1 keeps the cell state
+    g_t = tanh   (W_g x_t + b_ih_g + U_g h_{t-1} + b_hh_g)       what may be written
+    o_t = sigmoid(W_o x_t + b_ih_o + U_o h_{t-1} + b_hh_o)       output gate
+    c_t = f_t * c_{t-1} + i_t * g_t                              cell state
+    h_t = o_t * tanh(c_t)
     y_t = h_t
     ```
 
-    Rows of W `weight_ih` `[4 * hidden, inputs]`, U `weight_hh` `[4 * hidden, hidden]`, b `bias_ih` and c `bias_hh`
-    `[4 * hidden]` are i, f, g, o. `x` is `[steps, inputs]`, `hidden` and `cell` (s_0) are `[hidden]`.
-    Returns y `[steps, hidden]`, the last h and the last s `[hidden]`; for an empty sequence, no rows and the states
+    Rows of W `weight_ih` `[4 * hidden, inputs]`, U `weight_hh` `[4 * hidden, hidden]`, b_ih `bias_ih` and b_hh `bias_hh`
+    `[4 * hidden]` are i, f, g, o. `x` is `[steps, inputs]`, `hidden` and `cell` (c_0) are `[hidden]`.
+    Returns y `[steps, hidden]`, the last h and the last c `[hidden]`; for an empty sequence, no rows and the states
     that were given.
 
     As torch.nn.LSTM. Differs from Hochreiter and Schmidhuber 1997: it has the forget gate of Gers et al. 2000. Differs
@@ -102,18 +102,18 @@ def lstm(
     F. A. Gers, J. Schmidhuber, F. Cummins: Learning to forget. Neural Computation 12, 2000.
 
     >>> W, U = np.zeros((4, 1)), np.zeros((4, 1))
-    >>> y, h, s = lstm(x=[[1.0]], weight_ih=W, weight_hh=U, bias_ih=0.0, bias_hh=0.0, hidden=[0.0], cell=[1.0])
-    >>> s.tolist(), h.round(4).tolist()
+    >>> y, h, c = lstm(x=[[1.0]], weight_ih=W, weight_hh=U, bias_ih=0.0, bias_hh=0.0, hidden=[0.0], cell=[1.0])
+    >>> c.tolist(), h.round(4).tolist()
     ([0.5], [0.2311])
     """
-    x, W, U, b, c, h, s = _double(x, weight_ih, weight_hh, bias_ih, bias_hh, hidden, cell)
+    x, W, U, b_ih, b_hh, h, c = _double(x, weight_ih, weight_hh, bias_ih, bias_hh, hidden, cell)
     y = np.empty((len(x), len(h)))
     for t in range(len(x)):
-        i, f, g, o = np.split(W @ x[t] + b + U @ h + c, 4)
-        s = _sigmoid(f) * s + _sigmoid(i) * np.tanh(g)
-        h = _sigmoid(o) * np.tanh(s)
+        i, f, g, o = np.split(W @ x[t] + b_ih + U @ h + b_hh, 4)
+        c = _sigmoid(f) * c + _sigmoid(i) * np.tanh(g)
+        h = _sigmoid(o) * np.tanh(c)
         y[t] = h
-    return y, h, s
+    return y, h, c
 
 
 def ln_lstm(
@@ -134,32 +134,32 @@ def ln_lstm(
     ```
     |v|   = (v - mean(v)) / sqrt(variance(v) + 1e-5)        over the numbers of one step
     a_t   = p * |W x_t| + q * |U h_{t-1}| + b               rows i, f, g, o, normalised together
-    s_t   = sigmoid(a_f) * s_{t-1} + sigmoid(a_i) * tanh(a_g)
-    h_t   = sigmoid(a_o) * tanh(k * |s_t| + d)
+    c_t   = sigmoid(a_f) * c_{t-1} + sigmoid(a_i) * tanh(a_g)
+    h_t   = sigmoid(a_o) * tanh(k * |c_t| + d)
     y_t   = h_t
     ```
 
     W `weight_ih` `[4 * hidden, inputs]`, U `weight_hh` `[4 * hidden, hidden]`; p `gain_ih`, q `gain_hh` and b `bias`
-    `[4 * hidden]`; k `gain_cell` and d `bias_cell` `[hidden]`; h_0 `hidden` and s_0 `cell`, `[hidden]` each.
-    Returns y `[steps, hidden]` and the last h and s; for an empty sequence, no rows and the given state.
+    `[4 * hidden]`; k `gain_cell` and d `bias_cell` `[hidden]`; h_0 `hidden` and c_0 `cell`, `[hidden]` each.
+    Returns y `[steps, hidden]` and the last h and c; for an empty sequence, no rows and the given state.
 
     J. L. Ba, J. R. Kiros, G. E. Hinton: Layer normalization. arXiv 1607.06450, 2016, equations 20 to 22.
 
     >>> ones = {"gain_ih": 1.0, "gain_hh": 1.0, "bias": 0.0, "gain_cell": 1.0, "bias_cell": 0.0}
     >>> W, U = np.eye(8), np.zeros((8, 2))
-    >>> y, h, s = ln_lstm(x=[np.arange(8)], weight_ih=W, weight_hh=U, hidden=np.zeros(2), cell=np.zeros(2), **ones)
-    >>> y.round(3).tolist(), s.round(3).tolist()
+    >>> y, h, c = ln_lstm(x=[np.arange(8)], weight_ih=W, weight_hh=U, hidden=np.zeros(2), cell=np.zeros(2), **ones)
+    >>> y.round(3).tolist(), c.round(3).tolist()
     ([[-0.57, 0.625]], [0.038, 0.145])
     """
-    x, W, U, b, d, h, s = _double(x, weight_ih, weight_hh, bias, bias_cell, hidden, cell)
+    x, W, U, b, d, h, c = _double(x, weight_ih, weight_hh, bias, bias_cell, hidden, cell)
     p, q, k = _double(gain_ih, gain_hh, gain_cell)
     y = np.empty((len(x), len(h)))
     for t in range(len(x)):
         i, f, g, o = np.split(p * _standard(W @ x[t]) + q * _standard(U @ h) + b, 4)
-        s = _sigmoid(f) * s + _sigmoid(i) * np.tanh(g)
-        h = _sigmoid(o) * np.tanh(k * _standard(s) + d)
+        c = _sigmoid(f) * c + _sigmoid(i) * np.tanh(g)
+        h = _sigmoid(o) * np.tanh(k * _standard(c) + d)
         y[t] = h
-    return y, h, s
+    return y, h, c
 
 
 def conv_lstm(
@@ -178,39 +178,39 @@ def conv_lstm(
     """Convolutional long short-term memory over one sequence of images.
 
     ```
-    i_t = sigmoid(W_i * x_t + U_i * h_{t-1} + p_i s_{t-1} + b_i)     * convolves; p s is pixel by pixel
-    f_t = sigmoid(W_f * x_t + U_f * h_{t-1} + p_f s_{t-1} + b_f)
+    i_t = sigmoid(W_i * x_t + U_i * h_{t-1} + p_i c_{t-1} + b_i)     * convolves; p c is pixel by pixel
+    f_t = sigmoid(W_f * x_t + U_f * h_{t-1} + p_f c_{t-1} + b_f)
     g_t = tanh   (W_g * x_t + U_g * h_{t-1} + b_g)
-    s_t = f_t * s_{t-1} + i_t * g_t
-    o_t = sigmoid(W_o * x_t + U_o * h_{t-1} + p_o s_t + b_o)
-    h_t = o_t * tanh(s_t)
+    c_t = f_t * c_{t-1} + i_t * g_t
+    o_t = sigmoid(W_o * x_t + U_o * h_{t-1} + p_o c_t + b_o)
+    h_t = o_t * tanh(c_t)
     y_t = h_t
     ```
 
     Rows of W `weight_ih` `[4 * channels, channels of x, kernel, kernel]`, U `weight_hh` `[4 * channels, channels,
     kernel, kernel]` and b `bias` are i, f, g, o. `x` is `[steps, channels of x * height * width]`; the peepholes p, h_0
-    `hidden` and s_0 `cell` are `[channels * height * width]`; `image` is height and width. Beyond an image lie zeros.
-    Returns y, the last h and the last s, flat; for an empty sequence, no rows and the states that were given.
+    `hidden` and c_0 `cell` are `[channels * height * width]`; `image` is height and width. Beyond an image lie zeros.
+    Returns y, the last h and the last c, flat; for an empty sequence, no rows and the states that were given.
 
     X. Shi et al.: Convolutional LSTM network: a machine learning approach for precipitation nowcasting. NIPS 2015.
 
     >>> facts = {f"peephole_{gate}": [0.0, 0.0] for gate in "ifo"} | {"hidden": [0.0, 0.0], "cell": [1.0, 0.0]}
     >>> W, U = np.zeros((4, 1, 3, 3)), np.zeros((4, 1, 3, 3))
-    >>> y, h, s = conv_lstm(x=[[0.0, 0.0]], weight_ih=W, weight_hh=U, bias=np.zeros(4), image=(1, 2), **facts)
-    >>> s.tolist(), h.round(4).tolist()
+    >>> y, h, c = conv_lstm(x=[[0.0, 0.0]], weight_ih=W, weight_hh=U, bias=np.zeros(4), image=(1, 2), **facts)
+    >>> c.tolist(), h.round(4).tolist()
     ([0.5, 0.0], [0.2311, 0.0])
     """
-    x, W, U, b, h, s = _double(x, weight_ih, weight_hh, bias, hidden, cell)
+    x, W, U, b, h, c = _double(x, weight_ih, weight_hh, bias, hidden, cell)
     p_i, p_f, p_o = (p.reshape(-1, *image) for p in _double(peephole_i, peephole_f, peephole_o))
-    h, s, b = h.reshape(-1, *image), s.reshape(-1, *image), np.broadcast_to(b, len(W))[:, None, None]
+    h, c, b = h.reshape(-1, *image), c.reshape(-1, *image), np.broadcast_to(b, len(W))[:, None, None]
     y = np.empty((len(x), h.size))
     for t in range(len(x)):
         i, f, g, o = np.split(_convolved(W, x[t].reshape(-1, *image)) + _convolved(U, h) + b, 4)
-        i, f = _sigmoid(i + p_i * s), _sigmoid(f + p_f * s)
-        s = f * s + i * np.tanh(g)
-        h = _sigmoid(o + p_o * s) * np.tanh(s)
+        i, f = _sigmoid(i + p_i * c), _sigmoid(f + p_f * c)
+        c = f * c + i * np.tanh(g)
+        h = _sigmoid(o + p_o * c) * np.tanh(c)
         y[t] = h.ravel()
-    return y, h.ravel(), s.ravel()
+    return y, h.ravel(), c.ravel()
 
 
 def gru(
@@ -225,18 +225,18 @@ def gru(
     """Gated recurrent unit over one sequence.
 
     ```
-    r_t = sigmoid(W_r x_t + b_r + U_r h_{t-1} + c_r)           reset gate
-    z_t = sigmoid(W_z x_t + b_z + U_z h_{t-1} + c_z)           update gate
-    n_t = tanh(W_n x_t + b_n + r_t * (U_n h_{t-1} + c_n))      reset after the product
+    r_t = sigmoid(W_r x_t + b_ih_r + U_r h_{t-1} + b_hh_r)           reset gate
+    z_t = sigmoid(W_z x_t + b_ih_z + U_z h_{t-1} + b_hh_z)           update gate
+    n_t = tanh(W_n x_t + b_ih_n + r_t * (U_n h_{t-1} + b_hh_n))      reset after the product
     h_t = (1 - z_t) * n_t + z_t * h_{t-1}                      z keeps the old state
     y_t = h_t
     ```
 
-    Rows of W `weight_ih` `[3 * hidden, inputs]`, U `weight_hh` `[3 * hidden, hidden]`, b `bias_ih` and c `bias_hh`
+    Rows of W `weight_ih` `[3 * hidden, inputs]`, U `weight_hh` `[3 * hidden, hidden]`, b_ih `bias_ih` and b_hh `bias_hh`
     `[3 * hidden]` are r, z, n. `x` is `[steps, inputs]`, `hidden` `[hidden]`.
     Returns y `[steps, hidden]` and the last h `[hidden]`; for an empty sequence, no rows and `hidden` itself.
 
-    As torch.nn.GRU and cuDNN: the reset gate comes after the product and covers c_n, as in version 1 of the paper.
+    As torch.nn.GRU and cuDNN: the reset gate comes after the product and covers b_hh_n, as in version 1 of the paper.
     Differs from version 3 and haiku: reset before the product. Keras with reset_after=True: rows z, r, n.
     K. Cho et al.: Learning phrase representations using RNN encoder-decoder. arXiv 1406.1078v1, 2014.
 
@@ -245,11 +245,11 @@ def gru(
     >>> y.tolist(), h.tolist()
     ([[0.5], [0.25]], [0.25])
     """
-    x, W, U, b, c, h = _double(x, weight_ih, weight_hh, bias_ih, bias_hh, hidden)
+    x, W, U, b_ih, b_hh, h = _double(x, weight_ih, weight_hh, bias_ih, bias_hh, hidden)
     y = np.empty((len(x), len(h)))
     for t in range(len(x)):
-        W_r, W_z, W_n = np.split(W @ x[t] + b, 3)
-        U_r, U_z, U_n = np.split(U @ h + c, 3)
+        W_r, W_z, W_n = np.split(W @ x[t] + b_ih, 3)
+        U_r, U_z, U_n = np.split(U @ h + b_hh, 3)
         z = _sigmoid(W_z + U_z)
         h = (1 - z) * np.tanh(W_n + _sigmoid(W_r + U_r) * U_n) + z * h
         y[t] = h

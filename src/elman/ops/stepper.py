@@ -185,7 +185,7 @@ def _packed(
     states = iter(initial)
     made = []
     for layer in layers:
-        h0, c0 = next(states), next(states) if layer.cell == "lstm" else None
+        h0, c0 = next(states), next(states) if operators.CELLS[layer.cell].has_cell_state else None
         made.append((layer.cell, *map(_close_if, layer[1:]), _close(h0), _close_if(c0)))
     threads = torch.get_num_threads() if threads is None else threads
     return operators.KernelStepper(made, _STORES.index(weights), sequences, threads)
