@@ -166,8 +166,8 @@ struct Linear {
   bool* failed;  // set when work space cannot be allocated
 };
 
-// out = a^T b: the sum over all steps of outer products, which is what a weight's gradient is. Steps are added in their
-// order, so that the bits do not depend on the number of threads.
+// out = a^T b: the sum over all steps of outer products, as in the gradient of a weight. Steps are added in their
+// order, so the bits do not depend on the number of threads.
 template <class T, class S = T>
 struct Outer {
   int threads;
@@ -180,7 +180,7 @@ struct Outer {
   bool* failed;      // set when work space cannot be allocated
 };
 
-// out[index[n]] = sum of a[n] over n, in the order of n and in float64: what many steps want of the row they share.
+// out[index[n]] = sum of a[n] over n, in the order of n and in float64: the gradient of rows that many steps share.
 template <class T, class S = T>
 struct Collect {
   int threads;
@@ -249,7 +249,7 @@ struct ScanBackward {
   bool* failed;        // set when work space cannot be allocated
 };
 
-// What a layer-normalised LSTM is made of, but for W: |.| below is a row brought to mean 0 and variance 1.
+// The parameters of a layer-normalised LSTM except W. |.| is a row normalised to mean 0 and variance 1.
 template <class T>
 struct LayerNormWeights {
   const T* weight_hh;  // [4 * H, H]  rows i f g o
@@ -372,12 +372,11 @@ struct LayerNormLstmKernels {
   void (*backward)(const LayerNormLstmBackward<T>&);
 };
 
-// How a stepper keeps its weights; states are float32 always. bfloat16 is widened to float32 in registers; int8 is
-// multiplied with x and h as whole numbers of 16 bits.
+// How a stepper stores its weights; states are always float32. bfloat16 is widened to float32 in registers; int8 is
+// multiplied with x and h as 16-bit integers.
 enum class WeightFormat : int { float32 = 0, bfloat16 = 1, int8 = 2 };
 
-// One layer of a stepper, its weights packed: for every panel of units one stretch of memory with all that a step
-// reads.
+// One layer of a stepper with packed weights: everything a step reads is contiguous for each panel of units.
 struct StepLayer {
   CellKind kind;
   WeightFormat format;
@@ -425,7 +424,7 @@ struct Set {
   const Stepping& (*stepping)();
 };
 
-// The same functions on bfloat16, for processors that multiply it (kernel_table_bf16.cc).
+// The same functions in bfloat16, for processors that multiply it (kernel_table_bf16.cc).
 using Bf16Kernels = Kernels<float, Bf16>;
 
 }  // namespace elman

@@ -1,4 +1,4 @@
-// Checks of what comes in from Python: types, shapes and memory, each argument by its name.
+// Validation of arguments from Python: types, shapes and strides. Errors name the argument.
 #pragma once
 
 #include <nanobind/nanobind.h>
@@ -78,7 +78,7 @@ void check_rows(const A& array, const char* name, int64_t rows, int64_t width) {
                      "], got " + shape_of(array));
 }
 
-// Neighbours within a row; rows may lie apart.
+// Each row is contiguous; rows may be apart.
 template <class A>
 bool rows_apart(const A& array) {
   if (array.size() == 0) return true;
@@ -107,8 +107,8 @@ void check_close(const A& array, const char* name) {
   if (!packed_close(array)) throw ShapeFault(std::string(name) + " must be contiguous. Call .contiguous() on it.");
 }
 
-// Work space of many megabytes is fresh memory in every call. Asked for in pages of 2 MiB it costs a fraction of the
-// page faults, and walking many sequences at once stays within the translation buffer. A hint: nothing depends on it.
+// Results of many megabytes are newly mapped memory in every call. Pages of 2 MiB cost a fraction of the page faults
+// and keep many sequences within the TLB. A hint only.
 template <class A>
 void prefer_huge_pages([[maybe_unused]] const A& array) {
 #if defined(__linux__) && defined(MADV_HUGEPAGE)
@@ -170,8 +170,8 @@ T* write_vector(const Out& array, const char* name, int64_t count) {
   return static_cast<T*>(array.data());
 }
 
-// Sizes are multiplied with each other: none is so large that a product of those that exist in memory overflows. A
-// matrix without rows may claim any width.
+// A limit for sizes, so that products of those that exist in memory do not overflow: a matrix without rows may claim
+// any width.
 constexpr size_t largest_size = size_t(1) << 40;
 
 inline int64_t rows_of(const Array& array, const char* name) {
@@ -183,8 +183,7 @@ inline int64_t rows_of(const Array& array, const char* name) {
   return static_cast<int64_t>(array.shape(0));
 }
 
-// The whole numbers of `array` [count], copied: what addresses are made of is checked and used where no other thread
-// can change it in between.
+// A copy of the integers of `array` [count]: what addresses are computed from must not change between check and use.
 inline std::vector<int64_t> copied(const Array& array) {
   const int64_t* data = static_cast<const int64_t*>(array.data());
   return {data, data + array.shape(0)};
@@ -239,7 +238,7 @@ void by_type(const Array& array, const char* name, bool bf16, const F& f) {
                      ", got " + type_of(array) + ". Convert it first, for example with .float().");
 }
 
-// A matrix whose rows may lie apart.
+// A matrix whose rows may be apart.
 template <class S>
 const S* read_rows(const Array& array, const char* name, int64_t rows, int64_t width, int64_t* stride) {
   check_type<S>(array, name);

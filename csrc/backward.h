@@ -1,4 +1,5 @@
-// A layer backwards, step by step: from gradients of y and of the last state to gradients of the pre-activations.
+// The backward pass of a layer, step by step: from the gradients of y and of the last state to those of the
+// pre-activations.
 #pragma once
 
 #include "cells.h"
@@ -31,17 +32,17 @@ static void back_block(const S* const* d_gates, T* const* target, const Recurren
       if (exist(v) > 0) U::put(target[m] + u0 + v * V::width, acc[m][v], exist(v));
 }
 
-// A lane's walk and its own memory. Pointers move with it when lanes are closed up.
+// The position of a lane and its own memory, which moves with it when lanes are compacted.
 template <class T, class S>
 struct WalkBack {
   Lane lane;
-  S* start;      // [P]  h0 in the type of rows
-  T* dh;         // [P]  gradient of the h that the step at hand makes, later of the one it begins from
-  T* dc;         // [H]
-  T* inner;      // [H]  projections: gradient of h before it
-  T* past;       // [P]  modifiers: the part of dh that goes past the step
-  T* past_cell;  // [H]
-  T* before;     // [P]  decay: the h that the step began from
+  S* start;                          // [P]  h0 in the type of rows
+  T* dh;                             // [P]  gradient of h_t, then of h_{t-1}
+  T* dc;                             // [H]
+  T* inner;                          // [H]  gradient of h_t before the projection
+  T* past;                           // [P]  modifiers: the part of dh that bypasses the step
+  T* past_cell;                      // [H]
+  T* before;                         // [P]  h_{t-1} after the decay
   static constexpr int64_t own = 6;  // vectors of T
 };
 
@@ -62,7 +63,7 @@ struct BackwardLanes {
   const S* d_gates[most_lanes];
   T* target[most_lanes];
   int rows = 0;
-  // The lanes whose sequence ends with it, and the one that begins there; -1: none.
+  // The lanes whose sequence ends with it, and the sequence that starts there; -1: none.
   struct Ending {
     int64_t sequence, next;
     T *dh, *dc;
@@ -105,8 +106,8 @@ struct BackwardLanes {
     while (active > 0) special ? special_step() : step();
   }
 
-  // The product of a step and the gates of the one before it need the same units of each other: a share does both. So
-  // the lanes move on first, and the product knows what it read from.
+  // A share computes the product of a step and then the gates of the step before it, which need the same units. So the
+  // lanes advance first, and the operands of the product are kept.
   void step() {
     keep_product();
     advance();
@@ -137,7 +138,7 @@ struct BackwardLanes {
     }
   }
 
-  // The units of `width` whose gradients a share carries: those of its panels of columns.
+  // The units of `width` whose gradients a share computes: those of its panels of columns.
   int64_t first_unit(int share) const { return walker.first(packed.panels, share) * plain * Vec<T>::width; }
   int64_t last_unit(int share, int64_t width) const {
     return share + 1 == walker.team->size() ? width : walker.last(packed.panels, share) * plain * Vec<T>::width;
@@ -157,7 +158,7 @@ struct BackwardLanes {
       pass(dc, b.dc_last == nullptr ? nullptr : b.dc_last + s * b.hidden, first_c, last_c);
   }
 
-  // The lane is given the next sequence that has steps; false when there is none left.
+  // The lane starts the next sequence that has steps; false when there is none.
   bool begin(WalkBack<T, S>& lane) {
     int64_t s;
     while (walker.next(b.ragged, &s)) {
@@ -208,7 +209,7 @@ struct BackwardLanes {
     }
   }
 
-  // RecurrenceModifiers: what did not come from the step goes past it; what a projection made is led back through it.
+  // Modifiers: sets aside the gradient that bypasses the step, and goes back through a projection.
   void divert(WalkBack<T, S>& lane, RowBack<T, S>& r, int64_t t) {
     if (b.modifiers.decay != nullptr) {
       const T* decay = b.modifiers.decay + t * b.outputs;
@@ -250,8 +251,7 @@ struct BackwardLanes {
         Cell::step_back(row[m], b.hidden, u, static_cast<int>(at_most(Vec<T>::width, last - u)));
   }
 
-  // RecurrenceModifiers: the gates leave in dh what reaches h_{t-1} without U, which a mask on U's operand does not
-  // touch.
+  // Modifiers: what the gates leave in dh reaches h_{t-1} without U, so the mask on U's operand does not apply to it.
   void set_past_aside(int m) {
     WalkBack<T, S>& lane = walk[m];
     if (b.weight_hr == nullptr)
@@ -271,7 +271,7 @@ struct BackwardLanes {
       });
   }
 
-  // RecurrenceModifiers: what came through U passes the mask, joins what went past, and both pass the decay.
+  // Modifiers: the gradient through U is masked, added to the one that bypassed the step, and their sum decayed.
   void finish(int m) {
     WalkBack<T, S>& lane = walk[m];
     const int64_t t = lane.lane.step;
@@ -291,8 +291,8 @@ struct BackwardLanes {
       for (int64_t u = 0; u < b.hidden; ++u) lane.dc[u] += lane.past_cell[u];
   }
 
-  // Every lane moves on; where a sequence has ended, the next one begins, or the lanes close up. Gradients are left to
-  // `end_lanes`.
+  // Advances every lane; where a sequence has ended, the next one starts, or the lanes are compacted. `end_lanes`
+  // writes the gradients.
   void advance() {
     endings = 0;
     for (int m = 0; m < active;) {

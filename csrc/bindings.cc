@@ -313,7 +313,7 @@ void collect(const Array& a, const Array& index, int64_t rows, int threads, cons
 const ScanKernels<float>& scans_for(float) { return chosen_set().scans32; }
 const ScanKernels<double>& scans_for(double) { return chosen_set().scans64; }
 
-// What both ways of a scan share: the arguments of its forward pass, checked.
+// The arguments that both passes of a scan have, checked.
 template <class T, class Task>
 void read_scan(Task& p, const Ragged& ragged, int threads, const Array& gates, const Optional& decay,
                const Optional& h0, const Optional& j0) {
@@ -330,7 +330,7 @@ void read_scan(Task& p, const Ragged& ragged, int threads, const Array& gates, c
     throw ShapeFault("decay is needed for " + std::string(traits_of(p.kind).name) + " and was not given");
 }
 
-// The number of units that so many columns of gates are for.
+// The number of units, from the columns of `gates`.
 int64_t units_of(ScanKind kind, const Array& gates) {
   rows_of(gates, "gates");
   check_rows_apart(gates, "gates");
@@ -397,7 +397,7 @@ void scan_backward(const std::string& cell, const std::string& candidate, bool r
 const LayerNormLstmKernels<float>& layer_norm_lstm_for(float) { return chosen_set().layer_norm_lstm32; }
 const LayerNormLstmKernels<double>& layer_norm_lstm_for(double) { return chosen_set().layer_norm_lstm64; }
 
-// What both ways of a layer-normalised LSTM share.
+// The arguments that both passes of a layer-normalised LSTM have.
 struct NormArrays {
   const Array &gates, &weight_hh, &gain_ih, &gain_hh;
   const Optional& bias;

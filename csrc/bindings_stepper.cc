@@ -1,5 +1,5 @@
-// The door to Stepper. A step of a small model takes less time than to convert its arguments, so `step` looks at them
-// itself, and keeps Python's lock unless the step is long.
+// Python bindings of Stepper. Converting arguments takes longer than a step of a small model, so `step` reads them
+// itself and keeps the GIL unless the step is long.
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/tuple.h>
@@ -19,12 +19,12 @@ namespace elman {
 void bind_stepper(nb::module_& m);
 namespace {
 
-// A step longer than this lets other Python threads run. Asking for the lock again can cost 5 ms when they are busy.
+// A longer step releases the GIL. Acquiring it again can cost 5 ms when other threads are busy.
 constexpr double long_step = 100;  // microseconds
 
 std::string shown(int64_t a, int64_t b) { return "[" + std::to_string(a) + ", " + std::to_string(b) + "]"; }
 
-// Holds a stepper for one caller. Another one waits, without Python's lock, which the first may need to finish.
+// Locks a stepper for one caller. Another one waits without the GIL, which the first may need to finish.
 class Hold {
  public:
   explicit Hold(Stepper& stepper) : stepper_(stepper) {
@@ -87,7 +87,7 @@ float* address(nb::handle number) {
   return static_cast<float*>(pointer);
 }
 
-// A layer as Python gives it: kind, weight_ih, weight_hh, bias_ih, bias_hh, h0, c0.
+// A layer from Python: kind, weight_ih, weight_hh, bias_ih, bias_hh, h0, c0.
 using Layer = std::tuple<std::string, Array, Array, Optional, Optional, Array, Optional>;
 
 // `below`: outputs of the layer below, or 0 for the lowest.
@@ -124,10 +124,10 @@ void make(Stepper* self, const std::vector<Layer>& from, int weight_format, int6
   new (self) Stepper(chosen_stepping(), layers, static_cast<WeightFormat>(weight_format), sequences, threads);
 }
 
-// The numbers of sequences, which Python made int64 and close.
+// The numbers of sequences, which Python has made int64 and contiguous.
 const int64_t* numbers(const Array& rows) { return static_cast<const int64_t*>(rows.data()); }
 
-// Rows that exist, each once: the stepper's copy of them. The stepper is held.
+// The stepper's copy of `rows`, which must exist and be distinct. The stepper is locked.
 const int64_t* checked_rows(Stepper& stepper, const Array& rows) {
   const int64_t* chosen = stepper.distinct(numbers(rows), static_cast<int64_t>(rows.shape(0)));
   if (chosen == nullptr)

@@ -1,11 +1,11 @@
-// How many cores this process may use, and whether other processes want them too.
+// The number of cores that this process may use, and whether other processes compete for them.
 #pragma once
 
 #include <cstdint>
 
 namespace elman {
 
-// Nanoseconds of a clock that never goes back.
+// Nanoseconds of a monotonic clock.
 int64_t clock_now();
 
 // Cores that threads started by this one may run on: those of its affinity, of the machine, and of the CPU quota of its
@@ -16,23 +16,22 @@ int cores(bool openmp);
 // above it. `groups` and `mount` are the paths of that file and of /sys/fs/cgroup.
 int cores_of_quota(const char* groups, const char* mount);
 
-// A thread that is waited for and does not run has lost its core to another process. After a wait of so many
-// nanoseconds the process works without helpers for some time, longer each time it happens again; `helpers_came` ends
-// that.
+// A thread that is waited for and does not run has lost its core to another process. After a wait of `waited`
+// nanoseconds helpers are not used for some time, which doubles when it happens again; `helpers_came` resets that.
 void rest_helpers(int64_t waited);
 void helpers_came();
 
-// True in that time.
+// True during that time.
 bool helpers_rest();
 
-// In that time, what one thread does in so many nanoseconds is better done without helpers; 0 at any other time.
+// During that time, work that takes one thread up to so many nanoseconds is done without helpers; 0 at any other time.
 int64_t better_alone();
 inline bool better_alone(double operations) {
   constexpr double each = 0.05;  // nanoseconds, roughly
   return each * operations < static_cast<double>(better_alone());
 }
 
-// Waits about so many nanoseconds without using a core.
+// Sleeps for about so many nanoseconds.
 void nap(int64_t nanoseconds);
 
 }  // namespace elman

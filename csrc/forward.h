@@ -1,4 +1,4 @@
-// A layer forwards: the loop over steps, for any struct in cells.h.
+// The forward pass of a layer: the loop over steps, for any cell of cells.h.
 #pragma once
 
 #include "cells.h"
@@ -7,10 +7,10 @@
 namespace elman {
 namespace ELMAN_SET {
 
-// The packed weights of a layer and the vectors that its steps begin from.
+// The packed weights of a layer and the vectors that the sums of a step start from.
 template <class Cell, class T, class S>
 struct LayerWeights {
-  // Without `fused`, W is left to the product over all steps that comes first.
+  // Without `fused`, W x_t is computed for all steps beforehand.
   LayerWeights(const RecurrentForward<T, S>& f, bool fused)
       : both({f.weight_ih, 1, f.inputs, fused ? f.inputs : 0}, {f.hidden, Cell::gates, f.hidden},
              Cell::gates * Cell::blocks, f.threads, {f.weight_hh, 1, f.outputs, f.outputs}),
@@ -31,8 +31,8 @@ struct LayerWeights {
 
   const Packed<T, S> both;        // W, and below it U
   const Packed<T, S> projection;  // empty without one
-  const Buffer<T> sums;           // of both biases, where they can be added before the product
-  const Buffer<T> bias_q;         // GRU: c_n, which r multiplies
+  const Buffer<T> sums;           // b_ih + b_hh, where they can be added before the product
+  const Buffer<T> bias_q;         // GRU: b_hh_n, which r multiplies
   const Buffer<T> zeros;
   const Buffer<S> nothing;
 
@@ -51,7 +51,7 @@ struct LayerWeights {
   }
 };
 
-// One step of a block of lanes, for the units of one panel: sums, then gates. `fused`: W x_t is added up here as well.
+// One step of a block of lanes, for the units of one panel: sums, then gates. `fused`: including W x_t.
 template <class Cell, class T, class S, int rows, bool save, bool fused>
 static void step_block(const Row<T, S>* row, const RecurrentForward<T, S>& f, const LayerWeights<Cell, T, S>& w,
                        int64_t p) {
@@ -93,7 +93,7 @@ static void step_block(const Row<T, S>* row, const RecurrentForward<T, S>& f, co
     }
 }
 
-// One step of `count` lanes, for the panels [first, last). The panel is the outer loop: it is read from far once and
+// One step of `count` lanes, for the panels [first, last). Panels are the outer loop: each is read from memory once and
 // used by every lane.
 template <class Cell, class T, class S, bool save, bool fused>
 static void step_lanes(const Row<T, S>* row, int count, const RecurrentForward<T, S>& f,
@@ -110,7 +110,7 @@ static void blend(T* out, const T* keep, const T* before, const T* fresh, int64_
   for (int64_t i = 0; i < count; ++i) out[i] = keep[i] * before[i] + (T(1) - keep[i]) * fresh[i];
 }
 
-// A lane's walk and its own memory. Pointers move with it when lanes are closed up.
+// The position of a lane and its own memory, which moves with it when lanes are compacted.
 template <class T, class S>
 struct Walk {
   Lane lane;
@@ -176,7 +176,7 @@ struct ForwardLanes {
     }
   }
 
-  // The lane begins the next sequence that has steps; false when there is none left.
+  // The lane starts the next sequence that has steps; false when there is none.
   bool begin(Walk<T, S>& lane) {
     int64_t s;
     while (walker.next(f.ragged, &s)) {
@@ -223,7 +223,7 @@ struct ForwardLanes {
     }
   }
 
-  // RecurrenceModifiers: what the step reads is changed first, and what it writes goes aside.
+  // Modifiers: changes what the step reads, and redirects what it writes.
   void divert(Walk<T, S>& lane, Row<T, S>& r, int64_t t) {
     if (f.modifiers.decay != nullptr) {
       const T* decay = f.modifiers.decay + t * f.outputs;
@@ -242,7 +242,7 @@ struct ForwardLanes {
     if (Cell::has_cell_state && f.modifiers.keep_cell != nullptr) r.next_state = lane.fresh_c;
   }
 
-  // RecurrenceModifiers: what the step wrote is projected, or blended with what was there before.
+  // Modifiers: projects what the step wrote, or blends it with the state before.
   void finish(int m) {
     if constexpr (!Cell::rounds) {
       const Walk<T, S>& lane = walk[m];
@@ -267,7 +267,7 @@ struct ForwardLanes {
     }
   }
 
-  // Every lane moves on; where a sequence has ended, the next one begins, or the lanes close up.
+  // Advances every lane; where a sequence has ended, the next one starts, or the lanes are compacted.
   void advance() {
     for (int m = 0; m < active;) {
       Walk<T, S>& lane = walk[m];

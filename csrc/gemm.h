@@ -1,7 +1,7 @@
-// The one product that everything here is made of.
+// The matrix product that all kernels use.
 //
-// A block of rows keeps rows x vectors sums in registers, reads a panel (pack.h) as a stream and adds k = 0, 1, 2 ...
-// in that order, whatever the number of rows: a row's bits depend on that row alone. In bfloat16 the processor
+// A block of rows keeps rows x vectors sums in registers, streams through a panel (pack.h) and adds k = 0, 1, 2 ... in
+// that order, whatever the number of rows: the bits of a row depend on that row only. In bfloat16 the processor
 // multiplies pairs, k = 0 and 1, then 2 and 3 ..., and adds them to float32 sums.
 #pragma once
 
@@ -43,12 +43,12 @@ static ELMAN_INLINE void multiply_add(const P* const (&a)[rows], int64_t k, cons
 }
 
 // acc[m][v] += sum over k of a[m][k] * panel[k][v], for the first `vectors` of the panel's `stride` vectors. The last
-// of them is added to acc[m][last]. The sums are copied, for what others have a pointer to does not stay in registers.
+// of them is added to acc[m][last]. The sums are copied: what a pointer refers to does not stay in registers.
 template <class P, int rows, int vectors, int stride = vectors, int last = vectors - 1, int sums>
 static ELMAN_INLINE void product(const P* const (&a)[rows], int64_t count, const P* panel, Sums<P> (&acc)[rows][sums]) {
   using O = Operand<P>;
   constexpr int64_t width = stride * Vec<typename O::Sum>::width * O::pair;
-  constexpr int64_t ahead = 8 * width;  // a panel is larger than the nearest cache; past its end lies the next
+  constexpr int64_t ahead = 8 * width;  // a panel is larger than the L1 cache; the next one follows it
   Sums<P> sum[rows][vectors];
   for (int m = 0; m < rows; ++m)
     for (int v = 0; v < vectors; ++v) sum[m][v] = acc[m][v == vectors - 1 ? last : v];
@@ -139,7 +139,7 @@ static void linear_rows(const P* x, int64_t x_stride, int64_t depth, const Packe
   }
 }
 
-// out = x weight^T + bias: the rows of a Linear shared out to the threads. False when there is no memory.
+// out = x weight^T + bias, rows distributed to the threads. False when memory cannot be allocated.
 template <class T, class P, class O>
 static bool multiply(const Linear<T, P, O>& l) {
   const Packed<T, P> packed({l.weight, l.weight_strides[1], l.weight_strides[0], l.inputs}, {l.outputs, 1, 0}, plain,

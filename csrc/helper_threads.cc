@@ -27,9 +27,10 @@ namespace elman {
 namespace {
 
 constexpr int most_helpers = 15;
-constexpr int64_t spin_time = 100'000;   // nanoseconds a thread spins for the next job before it sleeps
-constexpr int64_t steal_after = 2'000;   // how long a slice may lie still before the caller takes from it
-constexpr int64_t stall_time = 50'000;   // waiting that long for a piece means that its thread lost its core
+constexpr int64_t spin_time = 100'000;  // nanoseconds that a helper spins for the next job before it sleeps
+constexpr int64_t steal_after =
+    2'000;  // nanoseconds without progress after which the caller reclaims pieces of a slice
+constexpr int64_t stall_time = 50'000;   // nanoseconds of waiting for a piece that show that its thread lost its core
 constexpr int64_t most_pieces = 0xffff;  // of one slice
 constexpr int most_unhelped =
     256;                           // steps that may pass until help comes: a virtual core takes milliseconds to wake up
@@ -44,7 +45,7 @@ void relax() {
 #endif
 }
 
-// Spins a little, then gives its core to whoever else may be waiting for one.
+// Spins, and yields the core now and then.
 class Wait {
  public:
   void once() {
@@ -58,13 +59,13 @@ class Wait {
   int turns_ = 0;
 };
 
-// The pieces [next, end) of a job that one thread is to do. All in one word, so that a thread that comes late, with the
-// number of an older job in its hand, takes nothing.
+// The pieces [next, end) of a job that are assigned to one thread. Job and range share one atomic word, so a late
+// thread that holds the number of an older job takes nothing.
 class alignas(64) Slice {
  public:
   void set(uint64_t job, int64_t next, int64_t end) { word_.store(pack(job, next, end), std::memory_order_seq_cst); }
 
-  // The thread it belongs to takes from the front, another one from the back.
+  // Its own thread takes from the front, the caller from the back.
   bool take(uint64_t job, bool front, int64_t* piece) {
     uint64_t word = word_.load(std::memory_order_relaxed);
     for (;;) {
@@ -94,7 +95,7 @@ class alignas(64) Slice {
   std::atomic<uint64_t> word_{0};
 };
 
-// A thread that stands by: its slice of the job at hand, and how many pieces it has done in all jobs.
+// A helper thread: its slice of the current job, and the number of pieces that it has executed in all jobs.
 struct Worker {
   Slice slice;
   alignas(64) std::atomic<uint64_t> done{0};
@@ -108,7 +109,7 @@ struct Worker {
 
 class HelperPool {
  public:
-  // Those of this process; null before the first call and in a child after fork.
+  // The pool of this process; null before the first call and in a child after fork.
   static std::atomic<HelperPool*>& shared() {
     static std::atomic<HelperPool*> pool{nullptr};
     return pool;
@@ -127,7 +128,7 @@ class HelperPool {
   bool acquire() { return !busy_.exchange(true, std::memory_order_acquire); }
   void release() { busy_.store(false, std::memory_order_release); }
 
-  // Makes sure that so many threads exist; how many there are. Only while acquired.
+  // Starts threads up to `wanted`; returns how many exist. Only while acquired.
   int start_workers(int wanted) {
     wanted = std::min(wanted, most_helpers);
     while (started_ < wanted) {
@@ -143,7 +144,7 @@ class HelperPool {
 
   void move_away() const;
 
-  // Returns how many nanoseconds were lost because another thread lost its core in the middle of a piece.
+  // Returns the nanoseconds lost because a helper lost its core within a piece.
   int64_t run(const Job& job, int helpers, bool* helped);
 
  private:
@@ -153,15 +154,15 @@ class HelperPool {
 
   std::atomic<bool> busy_{false};
   int started_ = 0;
-  uint64_t number_ = 0;  // of the job at hand
-  uint64_t done_ = 0;    // pieces that helpers have done in all jobs
+  uint64_t number_ = 0;  // of the current job
+  uint64_t done_ = 0;    // pieces that helpers have executed in all jobs
   Job job_{};
   Worker workers_[most_helpers];
 };
 
 namespace {
 
-// Sleeps until there is another job than the last one, after spinning for it.
+// Waits for a job other than the last one: spins, then sleeps.
 uint64_t wait_for_job(Worker& worker, uint64_t last) {
   uint64_t number;
   const int64_t until = clock_now() + spin_time;
@@ -216,8 +217,8 @@ void HelperPool::move_away() const {
 #endif
 }
 
-// Does what a thread leaves lying in its slice, which began at `first`: at once if it never came, after a while if it
-// stopped. Returns how many pieces that were.
+// Executes the pieces that a helper has not started, of a slice that began at `first`: at once if the helper never
+// started, after `steal_after` if it stopped. Returns their number.
 uint64_t HelperPool::take_back(const Job& job, int64_t first, Slice& slice) {
   uint64_t taken = 0;
   int64_t next = slice.next(), piece;
@@ -239,7 +240,7 @@ uint64_t HelperPool::take_back(const Job& job, int64_t first, Slice& slice) {
   return taken;
 }
 
-// Until the pieces they have begun are done. Returns the nanoseconds that took, if they were many.
+// Waits for the pieces in progress. Returns the nanoseconds if they exceed `stall_time`.
 int64_t HelperPool::wait_for_helpers() const {
   int64_t since = 0, spins = 0;
   for (Wait wait;; wait.once(), ++spins) {
@@ -254,7 +255,7 @@ int64_t HelperPool::wait_for_helpers() const {
 
 int64_t HelperPool::run(const Job& job, int helpers, bool* helped) {
   const int64_t shares = helpers + 1;
-  // An odd piece goes to the caller, who begins first.
+  // The caller, which starts first, gets the odd piece.
   const auto begin = [&](int64_t share) { return (job.pieces * share + shares - 1) / shares; };
   job_ = job;
   number_ = (number_ + 1) & 0xffffffff;
@@ -271,7 +272,7 @@ int64_t HelperPool::run(const Job& job, int helpers, bool* helped) {
   return wait_for_helpers();
 }
 
-// ------------------------------------------------------------------------------------------------------------- turns
+// ---------------------------------------------------------------------------------------------------------- sections
 
 namespace {
 
@@ -281,8 +282,8 @@ std::atomic<uint32_t>& forks() {
 }
 
 #if defined(__unix__) || defined(__APPLE__)
-// A child has no other threads than the one that forked. GCC's OpenMP would wait there for ever for the threads that
-// stayed with the parent; it is told to let go of them before, which costs the parent starting them again.
+// A child has only the thread that forked. GCC's OpenMP would wait there forever for the threads of the parent; they
+// are released before the fork, and the parent starts them again.
 void before_fork() {
 #if defined(__linux__)
   constexpr int hard = 2;  // omp_pause_hard
@@ -292,7 +293,7 @@ void before_fork() {
 
 void after_fork() {
   forks().fetch_add(1);
-  HelperPool::shared().store(nullptr);  // its threads stayed with the parent; its memory is left as it is
+  HelperPool::shared().store(nullptr);  // its threads exist in the parent only; its memory is not freed
 }
 const int registered = pthread_atfork(before_fork, nullptr, after_fork);
 #endif
@@ -301,8 +302,8 @@ const int registered = pthread_atfork(before_fork, nullptr, after_fork);
 
 uint32_t generation() { return forks().load(std::memory_order_relaxed); }
 
-// Threads that sleep are not worth waking for one short step: they would come when it is over. They are woken when
-// steps follow each other so closely that they will find the next one while they spin.
+// Waking sleeping threads does not pay for one short step, which would end before they run. They are woken when steps
+// follow each other so closely that the threads will find the next one while they spin.
 ParallelSection::ParallelSection(int threads, HelpStatistics& statistics) : statistics_(statistics) {
   if (threads < 2) return;
   statistics.began_ = clock_now();
@@ -329,8 +330,8 @@ void ParallelSection::run(const Job& job, bool shared) {
   waited_ = std::max(waited_, pool_->run(job, helpers_, &helped_));
 }
 
-// Help that leaves the caller waiting is done without for a while; help that does not come costs next to nothing, and
-// is done without when it has not come for long.
+// Helpers that make the caller wait are not used for some time. Helpers that do not come cost almost nothing; they are
+// not used after `most_unhelped` sections without them.
 ParallelSection::~ParallelSection() {
   if (pool_ != nullptr) {
     statistics_.unhelped_ = helped_ ? 0 : statistics_.unhelped_ + 1;

@@ -1,10 +1,10 @@
-// Threads that stand by between the steps of a stream.
+// Helper threads for the steps of a stream.
 //
-// A step takes ten microseconds, so a thread that helps with it has to be awake already: it spins for a short while
-// after each piece of work and then sleeps. Nobody ever needs it. The caller offers the pieces of a job, does its own
-// share, takes back what the others have not begun, and waits only for a piece that another thread is in the middle of.
-// So there is nothing to deadlock on: not inside somebody's parallel region, not after fork (where the threads are
-// gone), not with more threads than cores; at worst the caller does everything itself.
+// A step takes about ten microseconds, so a helper has to be awake when it starts: after each job it spins for a short
+// time, then sleeps. Helpers are optional. The caller publishes the work items of a job, executes its own, reclaims
+// those that helpers have not started and waits only for items in progress. It therefore cannot deadlock: not within a
+// parallel region of the caller, not after fork (when the helpers no longer exist), not with more threads than cores.
+// In the worst case the caller executes every item itself.
 #pragma once
 
 #include <atomic>
@@ -19,18 +19,18 @@ struct Job {
   int64_t pieces;
 };
 
-// What one caller has learnt about help: whether its steps follow each other closely, and whether help came.
+// Statistics of one caller: whether its steps follow each other closely, and whether helpers took part in them.
 class HelpStatistics {
   friend class ParallelSection;
-  int64_t began_ = 0, ended_ = 0, took_ = 0;  // the last turn, in nanoseconds
-  int alone_ = 0;                             // turns still to be taken without help
-  int unhelped_ = 0;                          // turns in a row in which no piece was taken by another thread
+  int64_t began_ = 0, ended_ = 0, took_ = 0;  // the last section, in nanoseconds
+  int alone_ = 0;                             // sections still to be run without helpers
+  int unhelped_ = 0;                          // consecutive sections of which no helper executed a piece
 };
 
 class HelperPool;
 
-// The right to the threads for some jobs in a row: `threads` in all, the caller among them. Only one caller has it at a
-// time; the others, and whoever is better off without, do all pieces themselves.
+// Exclusive use of the helpers for consecutive jobs: `threads` in all, the caller among them. While another caller has
+// them, or where helpers do not pay, the caller executes every piece itself.
 class ParallelSection {
  public:
   ParallelSection(int threads, HelpStatistics& statistics);
@@ -40,15 +40,15 @@ class ParallelSection {
   void run(const Job& job, bool shared = true);  // returns when every piece is done
 
  private:
-  HelperPool* pool_ = nullptr;  // null: alone
+  HelperPool* pool_ = nullptr;  // null: no helpers
   int helpers_ = 0;
   bool helped_ = false;
-  int64_t waited_ = 0;  // nanoseconds, for a thread that lost its core
+  int64_t waited_ = 0;  // nanoseconds, for a helper that lost its core
   HelpStatistics& statistics_;
 };
 
-// Counts the forks that this process comes from. A lock taken in another generation was held by a thread that no longer
-// exists.
+// The number of forks in the ancestry of this process. A lock taken in another generation was held by a thread that no
+// longer exists.
 uint32_t generation();
 
 }  // namespace elman

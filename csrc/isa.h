@@ -9,7 +9,7 @@
 
 namespace elman {
 
-// A set was asked for that cannot be had; what() says what can.
+// The requested set is not available; what() lists those that are.
 struct SetFault : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
@@ -29,7 +29,7 @@ const Set& chosen_set();
 // The kernels in bfloat16, or null: they go with avx512, on a processor that has AVX512-BF16.
 const Bf16Kernels* chosen_bf16_kernels();
 
-// The steps of a stepper that go with it.
+// The functions of a stepper for that set.
 const Stepping& chosen_stepping();
 
 // Chooses again, for tests: the same rules as ELMAN_ISA; an empty name returns to the automatic choice.

@@ -1,8 +1,8 @@
 // The layer-normalised LSTM. Compiled once for each instruction set.
 //
-// The gates of a step wait for the mean and the variance of its whole row of sums, so that nothing would be gained by
-// keeping sums in registers, as forward.h does: the product of all lanes goes to rows, and then every row is finished
-// by itself. The way back makes the gates again from those rows.
+// The gates of a step need the mean and the variance of its whole row of sums, so keeping sums in registers, as
+// forward.h does, would gain nothing: the product of all lanes is written to rows, and each row is then processed by
+// itself. Backward computes the gates again from those rows.
 #include "cells.h"
 #include "schedule.h"
 
@@ -172,9 +172,9 @@ struct LayerNormLstm : Units<T> {
   }
 };
 
-// Walks sequences in lanes, each from its first step to its last or the other way round. Lane m begins a sequence with
+// Processes sequences in lanes, each from its first step to its last or in reverse. Lane m begins a sequence with
 // begin(m, sequence) and ends it with end(m, sequence); steps(lane, active) takes a step of every lane; move(from, to)
-// closes up.
+// compacts them.
 template <class Begin, class Steps, class End, class Move>
 void walk_lanes(const RaggedView& ragged, const Walker& walker, int lanes, bool from_last, const Begin& begin,
                 const Steps& steps, const End& end, const Move& move) {

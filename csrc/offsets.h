@@ -1,4 +1,4 @@
-// Offsets: the five checks, made once, at the door, in full; and the order in which sequences are started.
+// Offsets: their validation, and the order in which sequences are started.
 #pragma once
 
 #include <algorithm>
@@ -12,8 +12,8 @@
 
 namespace elman {
 
-// What is wrong with `offsets` over `steps` rows, or an empty string. The first two of the five checks
-// (one-dimensional, at least one element) are the caller's.
+// The fault of `offsets` over `steps` rows, or an empty string. The caller checks that they are one-dimensional and not
+// empty.
 inline std::string fault_of_offsets(const std::vector<int64_t>& offsets, int64_t steps) {
   const size_t count = offsets.size();
   if (offsets[0] != 0) return "offsets must start at 0, but offsets[0] = " + std::to_string(offsets[0]);
@@ -27,8 +27,8 @@ inline std::string fault_of_offsets(const std::vector<int64_t>& offsets, int64_t
   return "";
 }
 
-// Offsets of its own, which nobody changes while a kernel runs, and the order to start sequences in: longest first,
-// equal lengths in their own order.
+// A copy of the offsets, which cannot change while a kernel runs, and the order in which sequences are started: the
+// longest first, equal lengths in their own order.
 class Ragged {
  public:
   Ragged(const int64_t* offsets, int64_t sequences) : Ragged(std::vector<int64_t>(offsets, offsets + sequences + 1)) {}

@@ -1,4 +1,4 @@
-// Weights, packed: the order in which a product reads them.
+// Packed weights: stored in the order in which a product reads them.
 //
 // A panel is `vectors` vector registers wide and runs over all of K: for every k the panel's columns lie side by side,
 // so that the inner loop reads it as a stream. In bfloat16 the processor multiplies pairs, so two k lie side by side.
@@ -31,7 +31,7 @@ static inline void fill(T* to, T value, int64_t count) {
   for (int64_t i = 0; i < count; ++i) to[i] = value;
 }
 
-// Aligned memory of this call. `data` is null when there is none left; the caller checks.
+// Aligned memory. `data` is null when the allocation failed; the caller checks.
 template <class T>
 class Buffer {
  public:
@@ -47,10 +47,10 @@ class Buffer {
   T* data = nullptr;
 };
 
-// Sums over many steps are made of sums over so many: in one sum of float32 the last of a million steps would be lost.
+// Sums over many steps are sums of partial sums over so many: a single float32 sum loses the last of a million steps.
 constexpr int64_t summed_steps = 128;
 
-// to += from, which begins anew.
+// to += from, which is set to zero.
 template <class T>
 static inline void carry_over(T* to, T* from, int64_t count) {
   for (int64_t i = 0; i < count; ++i) {
@@ -59,7 +59,7 @@ static inline void carry_over(T* to, T* from, int64_t count) {
   }
 }
 
-// to = the sum of `rows` [count, width] in their order, in float64. False when there is no memory.
+// to = the sum of `rows` [count, width] in their order, in float64. False when memory cannot be allocated.
 template <class T>
 static bool sum_rows(T* to, const T* rows, int64_t count, int64_t width) {
   const Buffer<double> sum(width);
@@ -71,7 +71,7 @@ static bool sum_rows(T* to, const T* rows, int64_t count, int64_t width) {
   return true;
 }
 
-// What is multiplied: numbers of P, `pair` of them at a time, added to sums of type Sum.
+// Operands of a product: numbers of P, multiplied `pair` at a time and added to sums of type Sum.
 template <class P>
 struct Operand {
   using Sum = P;
@@ -125,7 +125,7 @@ struct Source {
   int64_t k_stride, column_stride, count;
 };
 
-// Square tiles are turned over in registers where the compiler has a word for it.
+// Square tiles are transposed in registers where the compiler has __builtin_shufflevector.
 #if defined(__has_builtin)
 #if __has_builtin(__builtin_shufflevector)
 #define ELMAN_SHUFFLES
@@ -185,7 +185,7 @@ struct Packed {
 
   void pack(const Source<T>& from, const Columns& columns, int vectors, int64_t p, P* panel) const {
     const int64_t depth = pieces(from.count, pair) * pair;
-    for (int64_t k = 0; k < depth; k += width)  // a tile at a time, so that writes stay in the nearest cache
+    for (int64_t k = 0; k < depth; k += width)  // a tile at a time, so that writes stay in the L1 cache
       for (int v = 0; v < vectors; ++v) {
         const int64_t unit = (p * blocks + v / columns.groups) * width;
         const int64_t column = v % columns.groups * columns.group_stride + unit;

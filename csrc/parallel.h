@@ -1,8 +1,8 @@
-// The only place that makes threads.
+// Threads: the only file that creates them, besides helper_threads.cc.
 //
-// `parallel` runs one body on several threads at once; `parallel_for` hands out numbered pieces of work to them; in a
-// `Team` a few of them share out one short step after another. With OpenMP (the usual build) the threads are those of
-// the process; with ELMAN_STD_THREADS they are made anew, which is slow and which a thread sanitizer understands.
+// `parallel` runs a body on several threads at once; `parallel_for` distributes numbered work items to them; the
+// members of a `Team` share the work of many short steps. With OpenMP (the usual build) the threads are those of the
+// process; with ELMAN_STD_THREADS they are created for each call, which is slow but understood by a thread sanitizer.
 #pragma once
 
 #include "cores.h"
@@ -21,8 +21,8 @@ int sched_yield() noexcept;
 namespace elman {
 namespace ELMAN_SET {
 
-// Vanishing gradients make denormal numbers, which many processors handle a hundred times slower. They are flushed to
-// zero inside our threads and the caller's setting is put back.
+// Flushes denormal numbers to zero (FTZ and DAZ) and restores the caller's setting. Vanishing gradients produce
+// denormal numbers, which many processors handle a hundred times slower.
 class FlushDenormals {
  public:
 #if defined(__SSE2__)
@@ -48,8 +48,8 @@ class FlushDenormals {
   FlushDenormals& operator=(const FlushDenormals&) = delete;
 };
 
-// Calls body(index, size) on up to `threads` threads at once, index = 0 ... size - 1. There may be fewer than asked
-// for, inside somebody else's parallel region for one: `size` tells. Denormal numbers stay as they are.
+// Calls body(index, size) on up to `threads` threads at once, index = 0 ... size - 1. `size` may be less than
+// `threads`, for example within another parallel region. Denormal numbers are kept.
 template <class Body>
 static void parallel_with_denormals(int threads, const Body& body) {
   if (threads <= 1) {
@@ -70,7 +70,7 @@ static void parallel_with_denormals(int threads, const Body& body) {
 #endif
 }
 
-// The same, with denormal numbers flushed to zero meanwhile.
+// The same, with denormal numbers flushed to zero.
 template <class Body>
 static void parallel(int threads, const Body& body) {
   parallel_with_denormals(threads, [&](int index, int size) {
@@ -79,14 +79,14 @@ static void parallel(int threads, const Body& body) {
   });
 }
 
-// The next number of a shared count.
+// The next value of a shared counter.
 static inline int64_t take(int64_t* next) { return __atomic_fetch_add(next, 1, __ATOMIC_RELAXED); }
 
-// When the first thread of a crew began, when it had nothing left to do, and how long it then waits for the others.
+// Measures how long the first thread of a parallel region waits for the others.
 class Lateness {
  public:
   void leave() { left_ = clock_now(); }
-  // After the crew. The others were expected to need no longer than the first thread did in all.
+  // After the region. The others should not need longer than the first thread did in all.
   ~Lateness() {
     constexpr int64_t stall = 200'000;  // nanoseconds
     if (left_ == 0) return;
@@ -104,11 +104,11 @@ class Lateness {
   int64_t began_ = clock_now(), left_ = 0;
 };
 
-// Calls body(piece, thread) for every piece in [0, count), whoever is free taking the next.
+// Calls body(piece, thread) for every piece in [0, count); a free thread takes the next one.
 template <class Body>
 static void parallel_for(int threads, int64_t count, const Body& body) {
   int64_t next = 0;
-  if (const int64_t alone = threads > 1 ? better_alone() : 0) {  // as long as that is better
+  if (const int64_t alone = threads > 1 ? better_alone() : 0) {  // as long as one thread is faster
     const FlushDenormals flush;
     for (const int64_t until = clock_now() + alone; next < count && clock_now() < until; ++next) body(next, 0);
   }
@@ -124,7 +124,7 @@ static void parallel_for(int threads, int64_t count, const Body& body) {
   });
 }
 
-// Waits turn by turn: a spin, then the core is given away at every turn.
+// One iteration of a waiting loop: a pause at first, later a yield of the core.
 class Wait {
  public:
   static constexpr int spins = 4000;  // about 0.1 ms
@@ -148,17 +148,18 @@ class Wait {
   int turns_ = 0;
 };
 
-// Threads of one crew that share out one step after another: a leader, who calls `run` for every step and `close` at
-// the end, and helpers, who call `help` once and return when it is closed. Share r of a step is that of member r, so
-// that its part of the weights stays in its cache. The leader does what a helper has not begun, and waits only for a
-// share that a helper is in the middle of. A helper that loses its core there is waited for once; then `rest_helpers`
-// has the leader do all shares for a while. Whoever does a share, its bits are the same.
+// Threads of one parallel region that share the work of one step after another: a leader, which calls `run` for every
+// step and `close` at the end, and helpers, which call `help` once and return when it is closed. Share r of a step
+// belongs to member r, so that its part of the weights stays in its cache. The leader executes the shares that helpers
+// have not started, and waits only for shares in progress. If a helper loses its core there, the leader waits once, and
+// `rest_helpers` then has it execute all shares itself for some time. The bits do not depend on which member executes a
+// share.
 class Team {
  public:
   // One of `size` members; shared by helper and leader.
   struct alignas(64) Seat {
-    int64_t begun = 0;  // the last step whose share somebody has begun
-    int64_t done = 0;   // the last step whose share the helper has done
+    int64_t begun = 0;  // the last step whose share has been started
+    int64_t done = 0;   // the last step whose share the helper has completed
   };
 
   void open(Seat* seats, int size) {
@@ -168,7 +169,7 @@ class Team {
   }
   int size() const { return size_; }
 
-  // Calls share(r) once for every r in [0, size), on whatever member; returns when all are done.
+  // Calls share(r) once for every r in [0, size), on any member; returns when all have returned.
   template <class Share>
   void run(const Share& share) {
     if (size_ > 1 && !rests()) {
@@ -214,8 +215,8 @@ class Team {
  private:
   static constexpr int64_t closed = -1;
 
-  // True for one caller only. Shares are begun step after step, so that one who comes late, with an older step in hand,
-  // begins nothing.
+  // True for one caller only. Shares are started in the order of steps, so that a late member, which holds an older
+  // step, starts none.
   bool begin(int rank, int64_t step) {
     int64_t before = step - 1;
     return __atomic_load_n(&seats_[rank].begun, __ATOMIC_RELAXED) == before &&
@@ -234,7 +235,7 @@ class Team {
     alone_ = true;
   }
 
-  // Looks at the clock now and then.
+  // Reads the clock at every 64th step.
   bool rests() {
     constexpr int often = 64;
     if (!alone_) return false;
@@ -246,7 +247,7 @@ class Team {
   int size_ = 1, alone_steps_ = 0;
   bool alone_ = false;
   alignas(64) int64_t step_ = 0;
-  void (*call_)(const void*, int) = nullptr;  // the shares of the step at hand
+  void (*call_)(const void*, int) = nullptr;  // of the current step
   const void* object_ = nullptr;
 };
 

@@ -1,9 +1,9 @@
-// Cells whose gates see the inputs alone, so that h_t = a_t h_{t-1} + b_t, unit by unit, is all that is left of the
-// recurrence. Compiled once for each instruction set.
+// Cells whose gates depend on the inputs only, so that the recurrence is h_t = a_t h_{t-1} + b_t, unit by unit.
+// Compiled once for each instruction set.
 //
-// A plain loop over steps, vectorised over units: on a CPU it beats a scan by halves, which does log2(steps) times the
-// arithmetic, and it needs no logarithms, since a state that is carried step by step cannot overflow where its value
-// does not. Gates are made where they are used and again on the way back, so that nothing is kept but W x_t + b and y.
+// A plain loop over steps, vectorised over units. On a CPU it is faster than a parallel scan, which does log2(steps)
+// times the arithmetic, and it needs no logarithms, since a state computed step by step cannot overflow unless its
+// value does. Gates are computed where they are used and again in backward, so that only W x_t + b and y are kept.
 #include "cells.h"
 #include "gemm.h"
 #include "parallel.h"
@@ -15,7 +15,7 @@ namespace elman {
 namespace ELMAN_SET {
 namespace {
 
-// What one step of one sequence reads and writes. A state has one part, or a real and an imaginary one.
+// The operands and results of one step of one sequence. A state has one part, or a real and an imaginary one.
 template <class T>
 struct Step {
   const T* gates;      // W x_t + b, blocks of H
@@ -51,7 +51,7 @@ struct Gate {
   Reg less, with;
 };
 
-// ------------------------------------------------------------------------------------ candidates: what may be written
+// ------------------------------------------------------------------------------------ ------------------- candidates
 
 template <class T>
 struct AsIs {
@@ -176,8 +176,8 @@ struct Lru : Units<T> {
 
 // ---------------------------------------------------------------------------------------------------------- the loops
 
-// Which units of which sequence are one piece of work: whole rows where there are sequences enough for the threads, and
-// otherwise blocks of them, each a whole number of vectors.
+// Work items: whole rows where there are enough sequences for the threads, otherwise blocks of units, each a whole
+// number of vectors.
 struct Split {
   Split(const RaggedView& ragged, int64_t hidden, int threads) : all(hidden) {
     constexpr int64_t unit = 16;  // numbers; the widest vector

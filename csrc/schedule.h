@@ -1,8 +1,9 @@
-// Which sequence runs where and when.
+// The schedule: which thread processes which sequence, and when.
 //
-// Every thread runs a few lanes. A lane walks one sequence; when it ends, the lane takes the next one, so that the
-// product of a step stays full, nothing is padded and no thread waits for another. With fewer sequences than keep every
-// thread busy, teams of threads are formed: one of each walks lanes and shares out the columns of every step.
+// Every thread has several lanes. A lane processes one sequence; when it ends, the lane takes the next one, so the
+// matrix product of a step keeps its rows, nothing is padded and no thread waits for another. When there are too few
+// sequences to keep every thread busy, threads form teams: one thread of a team runs the lanes, and all of them share
+// the columns of every step.
 #pragma once
 
 #include "gemm.h"
@@ -17,21 +18,21 @@ namespace ELMAN_SET {
 constexpr int most_lanes = 24;
 constexpr int most_teams = 64;
 
-// The walk of one lane.
+// The position of one lane.
 struct Lane {
   int64_t sequence;
-  int64_t step;  // the step at hand
-  int64_t left;  // steps to go, this one included
+  int64_t step;  // the current step
+  int64_t left;  // steps left, this one included
 };
 
-// How threads are grouped: `teams` teams of `size` members, each team with so many lanes.
+// The grouping of threads: `teams` teams of `size` members, each team with `lanes` lanes.
 struct Plan {
   int teams, size, lanes;
 };
 
-// A team shares columns when there are so few sequences that threads with their own would have few rows to a product,
-// or, their lengths being uneven, would wait for the thread that has the longest. In layers below `small`, waking and
-// waiting costs more than a share of a step saves. `work`: operations of all steps; 0 where nothing can be shared.
+// Teams are formed when each thread on its own would have too few rows in a product or, the lengths being uneven, would
+// wait for the thread with the longest sequence. In layers below `small`, waking and waiting cost more than sharing
+// saves. `work`: operations of all steps; 0 where a step cannot be shared.
 static inline Plan plan_for(const RaggedView& ragged, int threads, int64_t hidden, double work) {
   constexpr int64_t small = 128, block = 6;
   if (ragged.sequences < 1) return {1, 1, 1};
@@ -43,7 +44,7 @@ static inline Plan plan_for(const RaggedView& ragged, int threads, int64_t hidde
     plan.teams = static_cast<int>(at_most(at_most(pieces(ragged.sequences, 2 * few), threads), most_teams));
     plan.size = threads / plan.teams;
   }
-  // As many lanes as keep busy until the longest sequence ends, in whole blocks of rows: a block reads the weights
+  // As many lanes as stay busy until the longest sequence ends, in whole blocks of rows: a block reads the weights
   // once.
   const int64_t balanced = ragged.longest > 0 ? ragged.steps / (plan.teams * ragged.longest) : 1;
   const int64_t wanted = balanced < block ? block : (balanced + block / 2) / block * block;
@@ -57,24 +58,24 @@ static double work_of(const Task& task) {
   return 2.0 * Cell::gates * static_cast<double>(task.ragged.steps * task.hidden) * static_cast<double>(task.outputs);
 }
 
-// Who walks lanes: a thread by itself, or the leader of a team, whose members have a share of the columns each.
+// A thread that runs lanes: alone, or as the leader of a team, whose members compute a share of the columns each.
 struct Walker {
   int64_t* queue;  // the next sequence, shared by all walkers
   Team* team;
 
-  // The next sequence to walk; false when there is none.
+  // The next sequence; false when there is none.
   bool next(const RaggedView& ragged, int64_t* sequence) const {
     const int64_t mine = take(queue);
     if (mine >= ragged.sequences) return false;
     *sequence = ragged.order[mine];
     return true;
   }
-  // A share's part of `count` things.
+  // The items of a share: [first, last) of `count`.
   int64_t first(int64_t count, int share) const { return count * share / team->size(); }
   int64_t last(int64_t count, int share) const { return count * (share + 1) / team->size(); }
 };
 
-// Calls body(walker, i) once for every team of a plan. Should there be fewer threads than planned, teams are smaller.
+// Calls body(walker, i) once for every team of a plan. With fewer threads than planned, teams are smaller.
 template <class Body>
 static void in_teams(const Plan& plan, const Body& body) {
   int64_t queue = 0;

@@ -1,4 +1,4 @@
-// Pooling: one row per sequence from all of its steps. Limited by memory, so compiled once, for any processor. Sums and
+// Pooling: one row per sequence from all of its steps. Bound by memory, so compiled once, for any processor. Sums and
 // counts are float64: in float32 a sum of many steps drifts, and a count ends at 2^24.
 #include <cmath>
 #include <limits>
@@ -34,7 +34,7 @@ void greatest(double* total, const T* h, int64_t hidden, bool first) {
   }
 }
 
-// A softmax that never looks back: when a greater score comes, what is already there shrinks.
+// An online softmax: a greater score rescales what has been added so far.
 template <class T>
 void attend(double* state, const T* h, double score, int64_t hidden) {
   double &weights = state[hidden], &peak = state[hidden + 1];
@@ -116,8 +116,8 @@ void mean_back(const PoolBackward<T>& p, int64_t s) {
     for (int64_t u = 0; u < hidden; ++u) p.d_values[t * hidden + u] = d_out[u] / count;
 }
 
-// Whoever is free takes the next sequence, the longest first. Denormal numbers are not flushed: what is pooled may be
-// anybody's.
+// A free thread takes the next sequence, the longest first. Denormal numbers are not flushed: the values are the
+// caller's.
 template <class Body>
 void for_each_sequence(const RaggedView& ragged, int threads, const Body& body) {
   int64_t next = 0;

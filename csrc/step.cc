@@ -1,7 +1,7 @@
-// One step of one layer for a few sequences, from weights packed before. Compiled once for each instruction set.
+// One step of one layer for a few sequences, from packed weights. Compiled once for each instruction set.
 //
-// One sequence reads every weight once for one multiply-add, so a step takes as long as reading the weights does. A
-// panel holds, one after the other, all that its units need: biases, scales, and for every k the weights of all gates,
+// One sequence uses every weight for a single multiply-add, so a step takes as long as reading the weights. A panel
+// holds, one after the other, everything its units need: biases, scales, and for every k the weights of all gates,
 // those of x before those of h. Sums and gates are those of forward.h in the same order: the bias, then x, then h.
 #include "kernels.h"
 
@@ -244,7 +244,7 @@ struct Int8 {
 
 // ------------------------------------------------------------------------------------------------------------ panels
 
-// What a panel is made of. A GRU's n has two sums, as in forward.h: of h with the panel's others, of x after them.
+// The layout of a panel. A GRU's n has two sums, as in forward.h: of h with the panel's others, of x after them.
 template <class Cell, class S>
 struct Panel {
   using Word = typename S::Word;
@@ -340,7 +340,7 @@ template <class Cell, class S>
 void run_panel(const StepLayer& l, const StepRow* row, int64_t count, int64_t p) {
   using P = Panel<Cell, S>;
   const P panel(l, p);
-  // Another thread has just written half of it.
+  // Half of it was just written by another thread.
   if constexpr (S::scaled)
     for (int side = 0; side < 2; ++side)
       for (int64_t i = 0; i < l.whole_words[side]; i += 16) __builtin_prefetch(row->whole[side] + i);
@@ -380,7 +380,7 @@ void pack_layer(const StepLayer& l, const StepWeights& w) {
   by_layer(l, [&](auto cell, auto format) { pack<ELMAN_TYPES>(l, w); });
 }
 
-// What all panels need of a row, made once a step.
+// Prepares a row for all panels, once per step.
 void prepare_rows(const StepLayer& l, const StepRow* row, int64_t count) {
   if (l.format != WeightFormat::int8) return;
   for (int64_t m = 0; m < count; ++m) {

@@ -11,8 +11,8 @@
 namespace elman {
 namespace {
 
-constexpr double worth_sharing = 3;  // microseconds a layer must take: meeting other threads costs about one
-constexpr int64_t line = 64;         // bytes that two threads should not both write into
+constexpr double worth_sharing = 3;  // microseconds a layer must take: synchronising costs about one
+constexpr int64_t line = 64;         // a cache line: two threads should not both write to it
 
 struct Free {
   void operator()(void* memory) const { std::free(memory); }
@@ -58,7 +58,7 @@ void run_panel(const void* job, int64_t index) {
 
 }  // namespace
 
-// What many steppers may share: nothing here changes.
+// Shared by many steppers; immutable.
 struct Stepper::Weights {
   const Stepping* stepping;
   int threads;
@@ -264,8 +264,7 @@ const int64_t* Stepper::distinct(const int64_t* rows, int64_t count) {
   return good == count ? chosen_.data() : nullptr;
 }
 
-// The holder is kept with the generation it belongs to: what another thread held when the process forked is free in the
-// child.
+// The holder includes the generation: a lock that another thread held when the process forked is free in the child.
 bool Stepper::try_lock() {
   const uint64_t mine = uint64_t(generation()) << 1 | 1;
   uint64_t holder = holder_.load(std::memory_order_relaxed);

@@ -1,5 +1,5 @@
-// A stepper: a stack of layers that takes one step after another. It owns the packed weights, the state of its
-// sequences and all work space, so that a step allocates nothing and throws nothing.
+// A stepper: a stack of layers that processes one step after another. It owns the packed weights, the state of its
+// sequences and all work space, so a step neither allocates nor throws.
 #pragma once
 
 #include <atomic>
@@ -24,7 +24,7 @@ class Stepper {
  public:
   Stepper(const Stepping& stepping, const std::vector<StepperLayer>& layers, WeightFormat format, int64_t sequences,
           int threads);
-  // Another one with the same packed weights, at the beginning of so many sequences.
+  // Another stepper with the same packed weights, at the start of `sequences` sequences.
   Stepper(const Stepper& other, int64_t sequences);
   ~Stepper();
   Stepper(const Stepper&) = delete;
@@ -50,8 +50,7 @@ class Stepper {
   void read(int64_t layer, bool cell, float* to) const;  // [sequences, H]
   void write(int64_t layer, bool cell, const float* from);
 
-  // A copy of `rows` [count], which nobody else changes, if they are sequences and none of them twice; else null. It is
-  // kept until the next call.
+  // A private copy of `rows` [count] if they are distinct sequences, else null. It is valid until the next call.
   const int64_t* distinct(const int64_t* rows, int64_t count);
 
   // One caller at a time.

@@ -1,8 +1,8 @@
-// Sums over all steps of outer products: what the gradient of a weight is.
+// Gradients of weights: sums over all steps of outer products.
 //
-// Steps go in chunks. The rows of a chunk (x_t, 1 and h_{t-1} side by side, say) are laid out once per thread, the
-// columns a panel at a time, and a tile of the result takes the chunk up from registers. In bfloat16 two steps lie
-// interleaved, since the processor multiplies pairs.
+// Steps are processed in chunks. The rows of a chunk (for example x_t, 1 and h_{t-1} side by side) are copied once per
+// thread, the columns one panel at a time, and a tile of the result accumulates the chunk in registers. In bfloat16 two
+// steps are interleaved, since the processor multiplies pairs.
 #pragma once
 
 #include "cells.h"
@@ -11,7 +11,7 @@
 namespace elman {
 namespace ELMAN_SET {
 
-constexpr int64_t chunk_steps = summed_steps;  // even; what fits the second cache with its part of the sums
+constexpr int64_t chunk_steps = summed_steps;  // even; fits the L2 cache together with its part of the sums
 
 // Copies `count` numbers of two steps into a chunk: `a` of an even step and `b` of the next.
 template <class S>
@@ -26,8 +26,8 @@ static ELMAN_INLINE void lay(S* to, int64_t width, const S* a, const S* b, int64
   }
 }
 
-// Rows of one matrix, or of several side by side, as a chunk. `Rows` has `width` and lay(step, step or -1, to), which
-// writes two steps; the second may not exist, and then counts as zeros.
+// Copies rows of one matrix, or of several side by side, into a chunk. `Rows` has `width` and lay(step, step or -1,
+// to), which writes two steps; without a second one it writes zeros.
 template <class S, class Rows>
 static void lay_chunk(const Rows& rows, int64_t first, int64_t count, S* to) {
   for (int64_t k = 0; k < count; k += 2, to += 2 * rows.width)
@@ -152,7 +152,7 @@ static bool outer_product(const Outer<T, S>& o) {
                         finish);
 }
 
-// x_t, 1 and h_{t-1} side by side, as U and W met them.
+// x_t, 1 and h_{t-1} side by side, as W and U were multiplied by them.
 template <class T, class S>
 struct LayerRows {
   const RecurrentWeightGradient<T, S>& g;
@@ -199,7 +199,7 @@ struct LayerRows {
   }
 };
 
-// A tile's sums go where they belong, columns of the tile being rows of the weights.
+// Writes a tile's sums to the gradients; columns of the tile are rows of the weights.
 template <class T, class S>
 static void finish_gradient(const RecurrentWeightGradient<T, S>& g, const Tile<S>& tile, bool of_x, bool of_h,
                             const T* sums) {
@@ -225,7 +225,7 @@ template <class Cell, class T, class S>
 static bool gradient_cell(const RecurrentWeightGradient<T, S>& g) {
   constexpr int64_t width = plain * Vec<T>::width;
   const int64_t inputs = g.inputs, all = inputs + 1 + g.outputs, hidden = g.hidden;
-  // Columns of d_gates: those that W and U share; and of a GRU n, which meets x only, and q, which meets h only.
+  // Columns of d_gates: those that belong to W and U; and of a GRU n, which belongs to W, and q, which belongs to U.
   const int64_t straight = Cell::straight * hidden, shared = pieces(straight, width);
   const int64_t single = Cell::apart ? pieces(hidden, width) : 0, panels = shared + 2 * single;
   const int64_t height = tile_height(all, panels, g.threads), parts = height > 0 ? pieces(all, height) : 0;
@@ -259,8 +259,8 @@ static bool gradient_cell(const RecurrentWeightGradient<T, S>& g) {
   return outer_tiles<S>(g.threads, g.ragged.steps, rows, panels * parts, height, tile, finish);
 }
 
-// Whoever is free takes the next few columns, and adds up all steps for them, in float64: thousands of steps may share
-// a row. False when there is no memory.
+// A free thread takes the next columns and adds up all steps for them, in float64, since thousands of steps may share a
+// row. False when memory cannot be allocated.
 template <class T, class S>
 static bool collect_rows(const Collect<T, S>& c) {
   constexpr int64_t width = plain * Vec<T>::width;

@@ -150,6 +150,13 @@ void for_each_set(const Body& body) {
   }
 }
 
+// Calls body(kind) for every compiled cell.
+template <class Body>
+void for_each_kind(const Body& body) {
+  int kind = 0;
+  for ([[maybe_unused]] const CellTraits& traits : cell_traits) body(static_cast<CellKind>(kind++));
+}
+
 // How far float32 and bfloat16 may be from float64, relative in norm.
 template <class S>
 constexpr double tolerance = sizeof(S) == 8   ? 1e-12

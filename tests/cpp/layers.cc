@@ -87,11 +87,9 @@ void expect_case(const Case& one) {
 
 int main() {
   using namespace elman;
-  for (const bool reverse : {false, true}) {
-    for (const Case& c : cases_for(CellKind::rnn_tanh, "rnn_tanh", reverse)) expect_case(c);
-    for (const Case& c : cases_for(CellKind::rnn_relu, "rnn_relu", reverse)) expect_case(c);
-    for (const Case& c : cases_for(CellKind::lstm, "lstm", reverse)) expect_case(c);
-    for (const Case& c : cases_for(CellKind::gru, "gru", reverse)) expect_case(c);
-  }
+  for (const bool reverse : {false, true})
+    for_each_kind([&](CellKind kind) {
+      for (const Case& c : cases_for(kind, traits_of(kind).name, reverse)) expect_case(c);
+    });
   return verdict("layers");
 }

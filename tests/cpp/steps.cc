@@ -124,9 +124,9 @@ void expect_callers(const Stack& stack, const Doubles& truth, const std::string&
   for (std::thread& caller : callers) caller.join();
 }
 
-void expect_kind(const Set& set, const char* cell, CellKind kind, int64_t inputs, int64_t hidden) {
+void expect_kind(const Set& set, CellKind kind, int64_t inputs, int64_t hidden) {
   Stack stack(kind, inputs, hidden);
-  const std::string where = std::string(set.name) + " " + cell + " of " + std::to_string(hidden);
+  const std::string where = std::string(set.name) + " " + traits_of(kind).name + " of " + std::to_string(hidden);
   const Doubles truth = stack.whole(set.of32);
   for (const WeightFormat format : {WeightFormat::float32, WeightFormat::bfloat16, WeightFormat::int8}) {
     const Doubles alone = stack.run(*stack.stepper(format, 1));
@@ -148,12 +148,8 @@ void expect_kind(const Set& set, const char* cell, CellKind kind, int64_t inputs
 int main() {
   using namespace elman;
   for_each_set([](const Set& set) {
-    for (const int64_t hidden : {1, 19, 150}) {
-      expect_kind(set, "rnn_tanh", CellKind::rnn_tanh, 3, hidden);
-      expect_kind(set, "rnn_relu", CellKind::rnn_relu, 3, hidden);
-      expect_kind(set, "lstm", CellKind::lstm, 17, hidden);
-      expect_kind(set, "gru", CellKind::gru, 3, hidden);
-    }
+    for (const int64_t hidden : {1, 19, 150})
+      for_each_kind([&](CellKind kind) { expect_kind(set, kind, has_cell_state(kind) ? 17 : 3, hidden); });
   });
   return verdict("steps");
 }
