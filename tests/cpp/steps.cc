@@ -93,7 +93,7 @@ void expect_parts(const Stack& stack, const Doubles& truth, const std::string& w
   Numbers<float> h(3 * stepper->outputs()), c(3 * stepper->outputs());
   stepper->read(1, false, h.data());
   stepper->write(1, false, h.data());
-  if (stepper->has_cell(1)) {
+  if (stepper->has_cell_state(1)) {
     stepper->read(1, true, c.data());
     stepper->write(1, true, c.data());
   }

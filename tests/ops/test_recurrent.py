@@ -1,4 +1,4 @@
-"""What `ops.recurrent` can do beyond a plain layer: projections, extras, shared symbols, recomputing, bfloat16, teams."""
+"""What `ops.recurrent` can do beyond a plain layer: projections, extras, shared symbols, memory, bfloat16, teams."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ import pytest
 
 LAYERS = """
 import ctypes, os, sys, torch
-from elman import ops
+from elman.ops import functional as ops
 
 torch.set_num_threads(4)
 

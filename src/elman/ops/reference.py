@@ -91,8 +91,8 @@ def lstm(
     y_t = h_t
     ```
 
-    Rows of W `weight_ih` `[4 * hidden, inputs]`, U `weight_hh` `[4 * hidden, hidden]`, b_ih `bias_ih` and b_hh `bias_hh`
-    `[4 * hidden]` are i, f, g, o. `x` is `[steps, inputs]`, `hidden` and `cell` (c_0) are `[hidden]`.
+    Rows of W `weight_ih` `[4 * hidden, inputs]`, U `weight_hh` `[4 * hidden, hidden]`, b_ih `bias_ih` and
+    b_hh `bias_hh` `[4 * hidden]` are i, f, g, o. `x` is `[steps, inputs]`, `hidden` and `cell` (c_0) are `[hidden]`.
     Returns y `[steps, hidden]`, the last h and the last c `[hidden]`; for an empty sequence, no rows and the states
     that were given.
 
@@ -232,8 +232,8 @@ def gru(
     y_t = h_t
     ```
 
-    Rows of W `weight_ih` `[3 * hidden, inputs]`, U `weight_hh` `[3 * hidden, hidden]`, b_ih `bias_ih` and b_hh `bias_hh`
-    `[3 * hidden]` are r, z, n. `x` is `[steps, inputs]`, `hidden` `[hidden]`.
+    Rows of W `weight_ih` `[3 * hidden, inputs]`, U `weight_hh` `[3 * hidden, hidden]`, b_ih `bias_ih` and
+    b_hh `bias_hh` `[3 * hidden]` are r, z, n. `x` is `[steps, inputs]`, `hidden` `[hidden]`.
     Returns y `[steps, hidden]` and the last h `[hidden]`; for an empty sequence, no rows and `hidden` itself.
 
     As torch.nn.GRU and cuDNN: the reset gate comes after the product and covers b_hh_n, as in version 1 of the paper.
