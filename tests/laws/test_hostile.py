@@ -13,7 +13,7 @@ from torch import Tensor
 from agree import same_bits
 from elman import _kernels
 from elman.errors import OptionError, ShapeError
-from elman.ops import fallback as elsewhere
+from elman.ops import fallback
 from elman.ops import functional as ops
 
 OFFSETS_OF_5 = torch.tensor([0, 2, 5])
@@ -207,7 +207,7 @@ def test_a_number_that_is_none_stays_in_its_sequence(cell: str, value: float) ->
     assert not y[9:12].isfinite().all() or cell == "rnn_tanh"
 
 
-@pytest.mark.parametrize("run", [ops.pool, elsewhere.pool])
+@pytest.mark.parametrize("run", [ops.pool, fallback.pool])
 def test_a_score_of_minus_infinity_has_no_weight(run: Callable[..., Tensor]) -> None:
     """Wherever it stands; a sequence that has no others gets zeros, like one without steps."""
     values = torch.tensor([[1.0], [2.0], [4.0], [8.0], [16.0]], requires_grad=True)

@@ -14,7 +14,7 @@ from agree import close, same_bits
 from elman.errors import OptionError, ShapeError
 from elman.layers.encoder import Encoder
 from elman.layers.linear import Pool
-from elman.ops import fallback as elsewhere
+from elman.ops import fallback
 from elman.ops import functional as ops
 from elman.ragged import Ragged
 from table import CELLS, DTYPES, HIDDEN, SETS, TWINS, VARIANTS, pairwise, ragged
@@ -414,12 +414,12 @@ def test_the_path_of_other_devices_agrees(name: str, reverse: bool, lengths: lis
     def run(path: Any) -> tuple[list[Tensor], tuple[Tensor, ...]]:
         c0 = leaves[2] if name == "lstm" else None
         weights = (cell.weight_ih, cell.weight_hh, cell.bias_ih, cell.bias_hh)
-        projection = (None,) if path is elsewhere.recurrent else ()
+        projection = (None,) if path is fallback.recurrent else ()
         results = list(path(cell.kernel, x.values, x.offsets, *weights, *projection, leaves[1], c0, reverse))
         loss = sum((result * result).sum() for result in results)
         return results, torch.autograd.grad(loss, wanted)
 
-    for mine, theirs in zip(run(elsewhere.recurrent), run(ops.recurrent), strict=True):
+    for mine, theirs in zip(run(fallback.recurrent), run(ops.recurrent), strict=True):
         for a, b in zip(mine, theirs, strict=True):
             assert close(a, b, torch.float64)
 
@@ -440,7 +440,7 @@ def test_the_scan_of_other_devices_agrees(name: str, reverse: bool, lengths: lis
         results = path(cell, gates, x.offsets, decay, h0, j0, reverse, candidate)
         return results, torch.autograd.grad(sum((result * result).sum() for result in results), wanted)
 
-    for mine, theirs in zip(run(elsewhere.scan), run(ops.scan), strict=True):
+    for mine, theirs in zip(run(fallback.scan), run(ops.scan), strict=True):
         for a, b in zip(mine, theirs, strict=True):
             assert close(a, b, torch.float64)
 
@@ -477,7 +477,7 @@ def test_the_normalised_lstm_of_other_devices_agrees(reverse: bool, lengths: lis
             sum((result * result).sum() for result in results), wanted, allow_unused=True, materialize_grads=True
         )
 
-    (mine, d_mine), (theirs, d_theirs) = run(ops.layer_norm_lstm), run(elsewhere.layer_norm_lstm)
+    (mine, d_mine), (theirs, d_theirs) = run(ops.layer_norm_lstm), run(fallback.layer_norm_lstm)
     for a, b in zip((*mine, *d_mine), (*theirs, *d_theirs), strict=True):
         assert torch.allclose(a, b, rtol=1e-9, atol=1e-11)
 
@@ -520,7 +520,7 @@ def test_the_pools_of_other_devices_agree(kind: str) -> None:
     scores = leaves[1] if kind == "attention" else None
     wanted = leaves if kind == "attention" else leaves[:1]
     found = []
-    for path in (elsewhere.pool, ops.pool):
+    for path in (fallback.pool, ops.pool):
         out = path(kind, x.values, x.offsets, scores)
         found.append((out, *torch.autograd.grad(out.square().sum(), wanted)))
     for a, b in zip(*found, strict=True):

@@ -7,7 +7,7 @@ import torch
 
 from agree import distance, same_bits
 from elman.layers.linear import Pool
-from elman.ops import fallback as elsewhere
+from elman.ops import fallback
 from elman.ops import functional as ops
 
 SEEN = 2.0**24  # past which float32 does not count
@@ -15,7 +15,7 @@ SEEN = 2.0**24  # past which float32 does not count
 
 def pooled(kind: str, values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     offsets, scores = torch.tensor([0, len(values)]), values.new_zeros(len(values)) if kind == "attention" else None
-    return ops.pool(kind, values, offsets, scores), elsewhere.pool(kind, values, offsets, scores)
+    return ops.pool(kind, values, offsets, scores), fallback.pool(kind, values, offsets, scores)
 
 
 @pytest.mark.parametrize("kind", ["mean", "attention"])

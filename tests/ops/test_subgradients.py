@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from agree import same_bits
-from elman.ops import fallback as elsewhere
+from elman.ops import fallback
 from elman.ops import functional as ops
 from table import DTYPES
 
@@ -26,7 +26,7 @@ VALUES = {
 WAYS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "kernel": lambda v, offsets: torch.autograd.grad(ops.pool("max", v, offsets).sum(), v)[0],
     "twice": lambda v, offsets: torch.autograd.grad(ops.pool("max", v, offsets).sum(), v, create_graph=True)[0],
-    "elsewhere": lambda v, offsets: torch.autograd.grad(elsewhere.pool("max", v, offsets, None).sum(), v)[0],
+    "fallback": lambda v, offsets: torch.autograd.grad(fallback.pool("max", v, offsets, None).sum(), v)[0],
 }
 
 
@@ -42,12 +42,12 @@ def test_the_first_of_the_greatest_has_the_gradient(name: str, way: str, dtype: 
     values = torch.tensor([*rows, *rows], dtype=dtype).reshape(-1, 2).requires_grad_()
     offsets = torch.tensor([0, 0, len(rows), len(rows), 2 * len(rows), 2 * len(rows)])
     assert torch.equal(WAYS[way](values, offsets), torch.cat([expected, expected]))
-    assert same_bits(elsewhere.pool("max", values, offsets, None), ops.pool("max", values, offsets))
+    assert same_bits(fallback.pool("max", values, offsets, None), ops.pool("max", values, offsets))
 
 
 def test_a_maximum_that_is_no_number() -> None:
     values = torch.tensor([[1.0], [INF - INF], [2.0]], requires_grad=True)
-    for pool in (ops.pool, lambda *given: elsewhere.pool(*given, None)):
+    for pool in (ops.pool, lambda *given: fallback.pool(*given, None)):
         assert pool("max", values, torch.tensor([0, 3])).isnan().all()
 
 
@@ -65,7 +65,7 @@ def test_second_gradients_of_a_maximum() -> None:
 def test_scans_at_zero(cell: str, candidate: str) -> None:
     gates, offsets = torch.zeros(5, 2 * ops.SCANS[cell], requires_grad=True), torch.tensor([0, 2, 5])
     mine, _, _ = ops.scan(cell, gates, offsets, candidate=candidate)
-    theirs, _, _ = elsewhere.scan(cell, gates, offsets, None, None, None, False, candidate)
+    theirs, _, _ = fallback.scan(cell, gates, offsets, None, None, None, False, candidate)
     a, b = (torch.autograd.grad(y.sum(), gates)[0] for y in (mine, theirs))
     torch.testing.assert_close(a, b)
 
@@ -75,6 +75,6 @@ def test_a_relu_at_zero() -> None:
     given = x, offsets, torch.zeros(2, 3), torch.zeros(2, 2), bias, None
     for y, _, _ in (
         ops.recurrent("rnn_relu", *given),
-        elsewhere.recurrent("rnn_relu", *given, None, None, None, False),
+        fallback.recurrent("rnn_relu", *given, None, None, None, False),
     ):
         assert torch.autograd.grad(y.sum(), bias)[0].tolist() == [0.0, 0.0]

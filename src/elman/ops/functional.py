@@ -18,7 +18,7 @@ from torch.autograd import forward_ad
 from torch.autograd.function import once_differentiable
 
 from elman.errors import OptionError, ShapeError
-from elman.ops import fallback as elsewhere
+from elman.ops import fallback
 from elman.ops.compile import constant, not_compiled
 from elman.ops.gradients import is_wrapped, register, way_back
 from elman.ops.library import (
@@ -443,7 +443,7 @@ def _pool_setup(ctx: Any, arguments: tuple[Any, ...], results: tuple[Tensor, Ten
 def _pool_backward(ctx: Any, kept: tuple[Any, ...], last: bool, d_out: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
     values, offsets, scores, out, state = kept
     if torch.is_grad_enabled():  # create_graph=True
-        pooled = elsewhere.pool(ctx.kind, values, offsets, scores)
+        pooled = fallback.pool(ctx.kind, values, offsets, scores)
         inputs = [None, values, offsets, scores, None]
         return tuple(_differentiable([pooled], [d_out], inputs, list(ctx.needs_input_grad)))
     d_values, d_scores = torch.ops.elman.pool_backward(ctx.kind, values, offsets, scores, state, out, d_out)
@@ -466,7 +466,7 @@ def _by_torch(cell: str, reverse: bool, layer: _Layer) -> tuple[Tensor, ...]:
     if layer.x.dtype == torch.bfloat16:
         raise OptionError(_ONE_GRADIENT.format("products in bfloat16"))
     x = layer.x if layer.symbols is None else layer.x[layer.symbols]
-    return elsewhere.recurrent(cell, x, layer.offsets, *layer[3:10], reverse)
+    return fallback.recurrent(cell, x, layer.offsets, *layer[3:10], reverse)
 
 
 def _differentiable(
@@ -589,7 +589,7 @@ def recurrent(
         if any(part is not None for part in rest):
             raise OptionError(f"extras run on the CPU only, got x on {x.device}. Move the layer there.")
         given = x if index is None else x[index]
-        return elsewhere.recurrent(
+        return fallback.recurrent(
             cell, given, offsets, weight_ih, weight_hh, bias_ih, bias_hh, weight_hr, h0, c0, reverse
         )
     narrow = x.dtype == torch.bfloat16
@@ -699,7 +699,7 @@ def scan(
     _check_place(gates=gates, offsets=offsets, decay=decay, h0=h0, j0=j0)
     _refuse_transforms(gates, decay, h0, j0)
     if gates.device.type != "cpu":
-        return elsewhere.scan(cell, gates, offsets, decay, h0, j0, reverse, candidate)
+        return fallback.scan(cell, gates, offsets, decay, h0, j0, reverse, candidate)
     tensors = (gates, offsets, decay, h0, j0)
     y, h, j = _scan(_needs_gradient(*tensors), cell, candidate, reverse, *tensors)
     return y, h, j
@@ -742,7 +742,7 @@ def layer_norm_lstm(
     tensors = (gates, offsets, weight_hh, gain_ih, gain_hh, bias, gain_cell, bias_cell, h0, c0)
     _refuse_transforms(*tensors)
     if gates.device.type != "cpu":
-        return elsewhere.layer_norm_lstm(*tensors, reverse)
+        return fallback.layer_norm_lstm(*tensors, reverse)
     differentiable = _needs_gradient(*tensors)
     y, h, c, _, _ = _layer_norm_lstm(differentiable, reverse, differentiable, *tensors)
     return y, h, c
@@ -767,7 +767,7 @@ def pool(kind: str, values: Tensor, offsets: Tensor, scores: Tensor | None = Non
     _check_place(values=values, offsets=offsets, scores=scores)
     _refuse_transforms(values, scores)
     if values.device.type not in ("cpu", "meta"):
-        return elsewhere.pool(kind, values, offsets, scores)
+        return fallback.pool(kind, values, offsets, scores)
     if values.dtype == torch.bfloat16:
         values = values.float()
     out: Tensor = _pool(_needs_gradient(values, scores), kind, values, offsets, scores, None)[0]

@@ -16,7 +16,7 @@ from elman.ops import library as operators
 __all__ = ["Stepper"]
 
 _Array = NDArray[Any]
-_STORES = ("float32", "bfloat16", "int8")
+_FORMATS = ("float32", "bfloat16", "int8")
 _MOST = 2**31 - 1  # sequences, and threads
 
 
@@ -173,8 +173,8 @@ def _packed(
     layers: Sequence[Layer], initial: Sequence[Tensor], sequences: int, weights: str, threads: int | None
 ) -> operators.KernelStepper:
     """The compiled part: a copy of the weights, packed. `initial` [1, hidden]: h of each layer, and c after it."""
-    if weights not in _STORES:
-        raise OptionError(f"weights must be one of {', '.join(_STORES)}, got {weights!r}.")
+    if weights not in _FORMATS:
+        raise OptionError(f"weights must be one of {', '.join(_FORMATS)}, got {weights!r}.")
     given = [tensor for layer in layers for tensor in layer[1:] if isinstance(tensor, Tensor)]
     unfit = next((tensor for tensor in given if tensor.dtype is not torch.float32 or not tensor.is_cpu), None)
     if unfit is not None:
@@ -188,7 +188,7 @@ def _packed(
         h0, c0 = next(states), next(states) if operators.CELLS[layer.cell].has_cell_state else None
         made.append((layer.cell, *map(_close_if, layer[1:]), _close(h0), _close_if(c0)))
     threads = torch.get_num_threads() if threads is None else threads
-    return operators.KernelStepper(made, _STORES.index(weights), sequences, threads)
+    return operators.KernelStepper(made, _FORMATS.index(weights), sequences, threads)
 
 
 def _check_number(name: str, number: Any) -> None:
