@@ -20,9 +20,9 @@ namespace elman {
 namespace {
 
 constexpr int64_t second = 1'000'000'000;
-constexpr int64_t rest_factor = 8;  // times a wait: waiting takes at most a ninth of the time
-constexpr int most_doublings = 5;   // of the rest, when helpers are waited for again and again
-constexpr int64_t longest_rest = 10 * second;
+constexpr int64_t suspend_factor = 8;  // times a wait: waiting takes at most a ninth of the time
+constexpr int most_doublings = 5;      // of the suspension, when helpers are waited for again and again
+constexpr int64_t longest_suspension = 10 * second;
 constexpr int64_t long_factor = 4;  // times a wait: work so long is shared even so
 
 // Cores of a period that a group may use, rounded up; 0 without a limit. `text`: "quota period", "max period" or
@@ -78,7 +78,7 @@ int cores_of_affinity() {
   return static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
 }
 
-std::atomic<int64_t> rest_until{0}, last_wait{0};
+std::atomic<int64_t> suspended_until{0}, last_wait{0};
 std::atomic<int> doublings{0};
 
 }  // namespace
@@ -119,24 +119,24 @@ int cores([[maybe_unused]] bool openmp) {
   return fewest(quota(), allowed);
 }
 
-void rest_helpers(int64_t waited) {
+void suspend_helpers(int64_t waited) {
   const int times = doublings.load(std::memory_order_relaxed);
-  const int64_t rest = std::min(waited, longest_rest / rest_factor) * (rest_factor << times);
+  const int64_t duration = std::min(waited, longest_suspension / suspend_factor) * (suspend_factor << times);
   doublings.store(std::min(times + 1, most_doublings), std::memory_order_relaxed);
   last_wait.store(waited, std::memory_order_relaxed);
-  rest_until.store(clock_now() + std::min(rest, longest_rest), std::memory_order_relaxed);
+  suspended_until.store(clock_now() + std::min(duration, longest_suspension), std::memory_order_relaxed);
 }
 
-void helpers_came() {
+void helpers_on_time() {
   if (doublings.load(std::memory_order_relaxed) != 0) doublings.store(0, std::memory_order_relaxed);
 }
 
-bool helpers_rest() {
-  const int64_t until = rest_until.load(std::memory_order_relaxed);
+bool helpers_suspended() {
+  const int64_t until = suspended_until.load(std::memory_order_relaxed);
   return until != 0 && clock_now() < until;
 }
 
-int64_t better_alone() { return helpers_rest() ? long_factor * last_wait.load(std::memory_order_relaxed) : 0; }
+int64_t better_alone() { return helpers_suspended() ? long_factor * last_wait.load(std::memory_order_relaxed) : 0; }
 
 void nap(int64_t nanoseconds) { std::this_thread::sleep_for(std::chrono::nanoseconds(nanoseconds)); }
 

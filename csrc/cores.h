@@ -17,12 +17,12 @@ int cores(bool openmp);
 int cores_of_quota(const char* groups, const char* mount);
 
 // A thread that is waited for and does not run has lost its core to another process. After a wait of `waited`
-// nanoseconds helpers are not used for some time, which doubles when it happens again; `helpers_came` resets that.
-void rest_helpers(int64_t waited);
-void helpers_came();
+// nanoseconds helpers are not used for some time, which doubles when it happens again; `helpers_on_time` resets that.
+void suspend_helpers(int64_t waited);
+void helpers_on_time();
 
 // True during that time.
-bool helpers_rest();
+bool helpers_suspended();
 
 // During that time, work that takes one thread up to so many nanoseconds is done without helpers; 0 at any other time.
 int64_t better_alone();

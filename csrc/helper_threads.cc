@@ -312,7 +312,7 @@ ParallelSection::ParallelSection(int threads, HelpStatistics& statistics) : stat
     --statistics.alone_;
     return;
   }
-  if (!worth_it || helpers_rest()) return;
+  if (!worth_it || helpers_suspended()) return;
   HelperPool* pool = HelperPool::get();
   if (pool == nullptr || !pool->acquire()) return;
   helpers_ = pool->start_workers(threads - 1);
@@ -337,7 +337,7 @@ ParallelSection::~ParallelSection() {
     statistics_.unhelped_ = helped_ ? 0 : statistics_.unhelped_ + 1;
     if (statistics_.unhelped_ == long_unhelped) pool_->move_away();
     pool_->release();
-    if (waited_ > 0) rest_helpers(waited_);
+    if (waited_ > 0) suspend_helpers(waited_);
     if (statistics_.unhelped_ >= most_unhelped) {
       statistics_.alone_ = alone_after;
       statistics_.unhelped_ = 0;

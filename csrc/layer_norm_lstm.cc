@@ -13,7 +13,7 @@ namespace elman {
 namespace ELMAN_SET {
 namespace {
 
-constexpr double tiny = 1e-5;  // added to a variance
+constexpr double epsilon = 1e-5;  // added to a variance
 
 template <class T, class Body>
 ELMAN_INLINE void over(int64_t count, const Body& body) {
@@ -30,7 +30,7 @@ ELMAN_INLINE T total(typename Vec<T>::Reg sums) {
   return sum;
 }
 
-// to = (from - mean) / sqrt(variance + tiny); returns what the difference is multiplied by.
+// to = (from - mean) / sqrt(variance + epsilon); returns what the difference is multiplied by.
 template <class T>
 T standardise(T* to, const T* from, int64_t count) {
   using V = Vec<T>;
@@ -44,7 +44,7 @@ T standardise(T* to, const T* from, int64_t count) {
     const auto centred = U::get(to + u, n);  // zeros past the end
     squares = V::fma(centred, centred, squares);
   });
-  const T scale = static_cast<T>(1 / __builtin_sqrt(static_cast<double>(total<T>(squares) * each) + tiny));
+  const T scale = static_cast<T>(1 / __builtin_sqrt(static_cast<double>(total<T>(squares) * each) + epsilon));
   over<T>(count, [&](int64_t u, int n) ELMAN_LAMBDA { U::put(to + u, U::get(to + u, n) * V::all(scale), n); });
   return scale;
 }

@@ -83,22 +83,22 @@ static void parallel(int threads, const Body& body) {
 static inline int64_t take(int64_t* next) { return __atomic_fetch_add(next, 1, __ATOMIC_RELAXED); }
 
 // Measures how long the first thread of a parallel region waits for the others.
-class Lateness {
+class WaitMonitor {
  public:
   void leave() { left_ = clock_now(); }
   // After the region. The others should not need longer than the first thread did in all.
-  ~Lateness() {
+  ~WaitMonitor() {
     constexpr int64_t stall = 200'000;  // nanoseconds
     if (left_ == 0) return;
     const int64_t waited = clock_now() - left_;
     if (waited <= stall)
-      helpers_came();
+      helpers_on_time();
     else if (waited > left_ - began_)
-      rest_helpers(waited);
+      suspend_helpers(waited);
   }
-  Lateness() = default;
-  Lateness(const Lateness&) = delete;
-  Lateness& operator=(const Lateness&) = delete;
+  WaitMonitor() = default;
+  WaitMonitor(const WaitMonitor&) = delete;
+  WaitMonitor& operator=(const WaitMonitor&) = delete;
 
  private:
   int64_t began_ = clock_now(), left_ = 0;
@@ -117,10 +117,10 @@ static void parallel_for(int threads, int64_t count, const Body& body) {
     for (; next < count; ++next) body(next, 0);
     return;
   }
-  Lateness lateness;
+  WaitMonitor monitor;
   parallel(count - next < threads ? static_cast<int>(count - next) : threads, [&](int thread, int) {
     for (int64_t piece = take(&next); piece < count; piece = take(&next)) body(piece, thread);
-    if (thread == 0) lateness.leave();
+    if (thread == 0) monitor.leave();
   });
 }
 
@@ -152,8 +152,8 @@ class Wait {
 // step and `close` at the end, and helpers, which call `help` once and return when it is closed. Share r of a step
 // belongs to member r, so that its part of the weights stays in its cache. The leader executes the shares that helpers
 // have not started, and waits only for shares in progress. If a helper loses its core there, the leader waits once, and
-// `rest_helpers` then has it execute all shares itself for some time. The bits do not depend on which member executes a
-// share.
+// `suspend_helpers` then has it execute all shares itself for some time. The bits do not depend on which member
+// executes a share.
 class Team {
  public:
   // One of `size` members; shared by helper and leader.
@@ -165,7 +165,7 @@ class Team {
   void open(Seat* seats, int size) {
     seats_ = seats;
     size_ = size;
-    alone_ = helpers_rest();
+    alone_ = helpers_suspended();
   }
   int size() const { return size_; }
 
@@ -231,7 +231,7 @@ class Team {
     if (since == 0) return;
     const int64_t waited = clock_now() - since;
     if (waited < stall) return;
-    rest_helpers(waited);
+    suspend_helpers(waited);
     alone_ = true;
   }
 
@@ -239,7 +239,7 @@ class Team {
   bool rests() {
     constexpr int often = 64;
     if (!alone_) return false;
-    if (++alone_steps_ % often == 0) alone_ = helpers_rest();
+    if (++alone_steps_ % often == 0) alone_ = helpers_suspended();
     return alone_;
   }
 

@@ -90,7 +90,7 @@ static void in_teams(const Plan& plan, const Body& body) {
   }
   for (int i = 0; i < seated; ++i) seats.data[i] = Team::Seat();
   Team teams[most_teams];
-  Lateness lateness;
+  WaitMonitor monitor;
   parallel(seated, [&](int index, int threads) {
     const int size = threads < plan.teams ? 1 : threads / plan.teams, number = index / size, rank = index % size;
     if (number >= plan.teams) return;
@@ -102,7 +102,7 @@ static void in_teams(const Plan& plan, const Body& body) {
     team.open(seats.data + number * plan.size, size);
     body(Walker{&queue, &team}, number);
     team.close();
-    if (plan.teams == 1) lateness.leave();
+    if (plan.teams == 1) monitor.leave();
   });
 }
 

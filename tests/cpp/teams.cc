@@ -41,7 +41,7 @@ void expect_shares(int helpers, int late, const std::string& where) {
 
 // A helper that loses its core in the middle of a share costs one wait, and is then done without.
 void expect_rest() {
-  while (helpers_rest()) pause_for(1);
+  while (helpers_suspended()) pause_for(1);
   std::vector<Team::Seat> seats(2);
   Team team;
   team.open(seats.data(), 2);
@@ -55,17 +55,17 @@ void expect_rest() {
       pause_for(20);
       ++waits;
     });
-  expect(waits == 1 && helpers_rest(), "a wait for a helper was not noticed");
+  expect(waits == 1 && helpers_suspended(), "a wait for a helper was not noticed");
   for (int step = 0; step < 20; ++step)
     team.run(
         [&](int) { expect(std::this_thread::get_id() == leader, "a helper that had lost its core was asked again"); });
   expect(better_alone(1e3) && !better_alone(1e12), "short work is better done alone then, long work is not");
   team.close();
   helper.join();
-  rest_helpers(1);
+  suspend_helpers(1);
   const int64_t longest = clock_now() + 5'000'000'000;
-  while (helpers_rest() && clock_now() < longest) pause_for(1);
-  expect(!helpers_rest() && !better_alone(0), "helpers rest for ever");
+  while (helpers_suspended() && clock_now() < longest) pause_for(1);
+  expect(!helpers_suspended() && !better_alone(0), "helpers rest for ever");
 }
 
 // A file of `text` at folder/name.

@@ -1,4 +1,4 @@
-"""The functions of `elman.ops.functional` on other devices than the CPU, through torch's own kernels."""
+"""The functions of `elman.ops.functional` on devices other than the CPU, in torch's own operators."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ def recurrent(
     c0: Tensor | None,
     reverse: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """`elman.ops.functional.recurrent` through cuDNN, which takes steps in order of time and no empty sequence."""
+    """`elman.ops.functional.recurrent` through cuDNN, which needs steps sorted by time and no empty sequence."""
     order, batch_sizes, sequences = _by_time(offsets, reverse)
     outputs, everyone = weight_hh.shape[1], len(offsets) - 1
     hidden = outputs if weight_hr is None else weight_hr.shape[1]
     h_last = x.new_zeros(everyone, outputs) if h0 is None else h0
     c_last = x.new_zeros(everyone if CELLS[cell].has_cell_state else 0, hidden) if c0 is None else c0
     weights = [w for w in (weight_ih, weight_hh, bias_ih, bias_hh) if w is not None]
-    if len(order) == 0:  # the sums of nothing keep everything in the graph, with gradients of zero, as on the CPU
+    if len(order) == 0:  # empty sums keep all in the graph, with gradients of zero, as on the CPU
         nothing = x.sum() + torch.stack([w[:0].sum() for w in weights]).sum()
         return x.new_zeros(0, outputs) + nothing, h_last, c_last
     order, sequences = order.to(x.device), sequences.to(x.device)
@@ -42,7 +42,7 @@ def recurrent(
         weights.append(weight_hr)
     start = h_last[sequences][None]
     wanted = [t for t in (x, *weights, h0, c0) if t is not None and t.requires_grad]
-    training = torch.is_grad_enabled() and bool(wanted)  # cuDNN keeps what backward needs only when told to
+    training = torch.is_grad_enabled() and bool(wanted)  # cuDNN keeps what backward needs only in training
     arguments = (weights, len(weights) >= 4, 1, 0.0, training, False)
     if CELLS[cell].has_cell_state:
         data, h, c = getattr(torch, cell)(x[order], batch_sizes, (start, c_last[sequences][None]), *arguments)

@@ -55,12 +55,12 @@ __all__ = [
     "waves",
 ]
 
-#: What training keeps for the way back: everything, or y only, computing the rest again.
+#: What training keeps for backward: the gates of every step, or y only, the gates being recomputed.
 MEMORY = ("save", "recompute")
 
 
 class Extras(NamedTuple):
-    """What may change h and c on their way from one step to the next. Each is left out when None.
+    """Modifications of h and c between one step and the next. Each is optional.
 
     ::
 
@@ -101,7 +101,7 @@ class _Layer(NamedTuple):
 
 
 class _Gradients(NamedTuple):
-    """What the way back through a layer gives, in the order of `_Layer`."""
+    """The gradients of a layer, in the order of `_Layer`."""
 
     x: Tensor | None
     weight_ih: Tensor | None
@@ -114,7 +114,7 @@ class _Gradients(NamedTuple):
     decay: Tensor
 
     def wanted(self, wants: list[bool]) -> tuple[Tensor | None, ...]:
-        """As autograd wants them: one for each tensor of the layer."""
+        """In the form of autograd: one for each tensor of the layer."""
         x, weights, state, decay = self[:1], self[1:6], self[6:8], self[8:]
         given = [*x, None, None, *weights, *state, *decay, None, None, None]
         return tuple(d if want else None for d, want in zip(given, wants, strict=True))
@@ -131,14 +131,14 @@ def _back(
     wants_x: bool,
     wants_weights: bool,
 ) -> _Gradients:
-    """The way back through a layer; `gates` is overwritten with d_gates."""
+    """Backward through a layer; `gates` is overwritten with d_gates."""
     dh0, dc0, d_decay, unprojected, d_projected = torch.ops.elman.recurrent_backward(
         cell, reverse, layer.offsets, layer.weight_hh, layer.weight_hr, *layer[8:], y, cell_states, gates, *d_results
     )
     d_gates = gates
     x: Tensor | None = layer.x
     of_x = d_gates[:, : len(layer.weight_ih)]
-    if layer.symbols is not None:  # the steps that read a row of x add up what they want of it
+    if layer.symbols is not None:  # sums the gradients of the steps that share a row of x
         x, of_x = None, torch.ops.elman.collect(of_x, layer.symbols, layer.x.shape[0])
     dx = d_ih = d_hh = d_bias_ih = d_bias_hh = d_hr = None
     if wants_x:
@@ -188,7 +188,7 @@ _recurrent = register(library, "recurrent_forward", _recurrent_setup, _recurrent
 
 
 class Wave(NamedTuple):
-    """A piece of every sequence that is still going on: its rows, their offsets, and which sequences they belong to."""
+    """The next chunk of every sequence that has not ended: its rows, their offsets and their sequences."""
 
     rows: Tensor | slice
     offsets: Tensor
@@ -196,9 +196,9 @@ class Wave(NamedTuple):
 
 
 def waves(offsets: Tensor, steps: int, reverse: bool = False) -> Iterator[Wave]:
-    """Cuts sequences into pieces of up to `steps` steps and yields the first pieces of all, then the second, and so on.
+    """Splits sequences into chunks of up to `steps` steps; yields the first chunk of each, then the second, and so on.
 
-    `reverse` cuts from the last step to the first. Empty sequences are in none.
+    `reverse` splits from the last step to the first. Empty sequences are in none.
 
     >>> [(wave.rows, wave.sequences.tolist()) for wave in waves(torch.tensor([0, 3, 3, 5]), 2)]
     [(tensor([0, 1, 3, 4]), [0, 2]), (slice(2, 3, None), [0])]
@@ -218,17 +218,17 @@ def waves(offsets: Tensor, steps: int, reverse: bool = False) -> Iterator[Wave]:
         yield Wave(rows, within, sequences)
 
 
-#: Steps of a piece that is computed again, all sequences together.
+#: Steps of a wave that is recomputed, all sequences together.
 PIECE = 2048
 
 
 def pieces(offsets: Tensor, reverse: bool) -> list[Wave]:
-    """The waves in which ``memory="recompute"`` walks: about `PIECE` steps each, all sequences together."""
+    """The waves of ``memory="recompute"``: about `PIECE` steps each, all sequences together."""
     return list(waves(offsets, max(32, PIECE // max(1, len(offsets) - 1)), reverse))
 
 
 class _RecurrentAgain(torch.autograd.Function):
-    """Keeps y and the state at the start of every wave, and computes the gates of a wave again on the way back."""
+    """Keeps y and the state at the start of every wave, and recomputes the gates of a wave in backward."""
 
     @staticmethod
     def forward(ctx: Any, cell: str, reverse: bool, *tensors: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
@@ -289,14 +289,14 @@ class _RecurrentAgain(torch.autograd.Function):
         return None, None, *(d if want else None for d, want in zip(given, wants, strict=True))
 
 
-@not_compiled  # it cuts by lengths, which a graph does not know
+@not_compiled  # the waves depend on the lengths, which a graph does not know
 def _recurrent_again(cell: str, reverse: bool, *tensors: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
     answer: tuple[Tensor, Tensor, Tensor] = _RecurrentAgain.apply(cell, reverse, *tensors)  # type: ignore[no-untyped-call]
     return answer
 
 
 def _check_whole(cell: str, layer: _Layer) -> None:
-    """What the kernels cannot see when they get a wave at a time. A batch without steps has them check the rest."""
+    """Checks that the kernels cannot make wave by wave. A batch without steps has them check the rest."""
     check_shapes(cell, layer.x, layer.symbols, layer.offsets, layer.weight_hh, layer.weight_hr)
     steps, sequences = len(layer.x if layer.symbols is None else layer.symbols), len(layer.offsets) - 1
     if layer.x.device.type == "cpu":
@@ -488,7 +488,7 @@ def _differentiable(
 def _check_place(**tensors: Tensor | None) -> None:
     """Raises ``ShapeError`` unless all are dense tensors on the device of the first, but `offsets` of other devices.
 
-    Torch itself takes tensors on the meta device among others, and answers with memory that nobody has written.
+    Torch itself accepts tensors on the meta device among others, and returns uninitialised memory.
     """
     if torch.compiler.is_compiling():
         return
@@ -560,7 +560,7 @@ def recurrent(
     - `h0` and `c0` [sequences, hidden], zeros when left out.
     - `reverse` walks each sequence from its last step to its first.
     - `extras`: see `Extras`.
-    - `memory`: "save" keeps the gates of every step for the way back, "recompute" only y, for a third more arithmetic.
+    - `memory`: "save" keeps the gates of every step for backward, "recompute" only y, for a third more arithmetic.
 
     float32 or float64. When `x` is bfloat16, or ``torch.autocast("cpu", torch.bfloat16)`` is on, products are of
     bfloat16 with float32 sums and state: y comes back in bfloat16, states in float32, and weights stay as they are.
@@ -613,7 +613,7 @@ def recurrent(
 
 
 def private(tensor: Tensor) -> Tensor:
-    """A contiguous copy, with its gradient, that stays what it is when somebody writes in `tensor`.
+    """A contiguous copy, with its gradient, that does not change when `tensor` is written to.
 
     In a compiled graph it is an operator: torch's compiler drops a clone, even one of what the graph writes over later.
     """
@@ -676,7 +676,7 @@ def scan(
     reverse: bool = False,
     candidate: str = "linear",
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """What is left of a recurrence whose gates see the inputs alone: ``h_t = a_t h_{t-1} + b_t``, unit by unit.
+    """The recurrence of a cell whose gates depend on the inputs only: ``h_t = a_t h_{t-1} + b_t``, unit by unit.
 
     ::
 
@@ -718,7 +718,7 @@ def layer_norm_lstm(
     c0: Tensor | None = None,
     reverse: bool = False,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """An LSTM whose sums are normalised at every step, all units of it together (Ba et al. 2016).
+    """An LSTM whose pre-activations are normalised at every step over all units (Ba et al. 2016).
 
     ::
 

@@ -35,7 +35,7 @@ except ImportError as error:  # pragma: no cover - needs a broken installation
 
 
 class CellTraits(NamedTuple):
-    """What a cell whose gates see the state is besides its arithmetic: the table of csrc/api.h."""
+    """Properties of a cell whose gates depend on the state: the table of csrc/api.h."""
 
     gates: int  # blocks of `hidden` rows in the weights
     saved_gates: int  # blocks of `hidden` values that a step keeps for backward
@@ -43,7 +43,7 @@ class CellTraits(NamedTuple):
 
 
 class ScanTraits(NamedTuple):
-    """The same of a cell whose gates see the inputs alone."""
+    """Properties of a cell whose gates depend on the inputs only."""
 
     gates: int
     parts: int  # of the state: 2 where it is complex
@@ -78,7 +78,7 @@ def choose_set(name: str = "") -> None:
 def check_shapes(
     cell: str, x: Tensor, index: Tensor | None, offsets: Tensor, weight_hh: Tensor, weight_hr: Tensor | None
 ) -> None:
-    """Raises ``OptionError`` and ``ShapeError`` where the sizes of a layer cannot be told."""
+    """Raises ``OptionError`` and ``ShapeError`` unless the arguments determine the sizes of a layer."""
     if cell not in GATES:
         raise OptionError(f"cell must be one of {', '.join(GATES)}, got {cell!r}.")
     _check_steps("x", x, offsets)
@@ -173,7 +173,7 @@ def _operator(
     return define
 
 
-# A kernel gets tensors as DLPack capsules, which costs a tenth of asking each for one through Python.
+# Kernels get tensors as DLPack capsules, which takes a tenth of the time of an export through Python.
 
 
 def _as_is(argument: Any) -> Any:
@@ -189,7 +189,7 @@ def _contiguous(x: Tensor | None) -> Any:
 
 
 def _rows(x: Tensor | None) -> Any:
-    """`x` itself when each row is contiguous; otherwise a copy. What is no matrix the kernel refuses by its name."""
+    """`x` itself when each row is contiguous; otherwise a copy. The kernel refuses anything but a matrix."""
     if x is None:
         return None
     if x.dim() != 2:
@@ -203,7 +203,7 @@ def _hidden(weight_hh: Tensor, weight_hr: Tensor | None) -> int:
 
 
 def _sums(dtype: torch.dtype) -> torch.dtype:
-    """The type that numbers of `dtype` are added up in."""
+    """The type of sums over numbers of `dtype`."""
     return torch.float32 if dtype == torch.bfloat16 else dtype
 
 
@@ -224,7 +224,7 @@ def _pre_activations(
     weight_hr: Tensor | None,
     *rest: Tensor | None,
 ) -> Tensor | None:
-    """For W x_t + b of every row of x. None where it lies in the gates, or is added up step by step (bfloat16)."""
+    """For W x_t + b_ih of every row of x. None where the gates hold it, or a step computes it (bfloat16)."""
     if index is None and (save or x.dtype != weight_hh.dtype):
         return None
     return weight_hh.new_empty(len(x), GATES[cell] * _hidden(weight_hh, weight_hr))
@@ -306,7 +306,7 @@ def _recurrent_weight_gradient(
     y: Tensor,
     d_gates: Tensor,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """That of weight_ih is empty without `x`."""
+    """The gradient of weight_ih is empty without `x`."""
     rows = GATES[cell] * (d_gates.shape[1] // CELLS[cell].saved_gates)
     made = y.new_empty(0, dtype=_sums(y.dtype))
     return (
@@ -446,7 +446,7 @@ def _layer_norm_lstm_backward(
     dh_last: Tensor | None,
     dc_last: Tensor | None,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """The gradients of the vectors lie one behind the other: of gain_ih, gain_hh, bias, gain_cell and bias_cell."""
+    """`d_vectors` holds the gradients of gain_ih, gain_hh, bias, gain_cell and bias_cell, in this order."""
     sequences, hidden = offsets.shape[0] - 1, weight_hh.shape[-1]
     return (
         gates.new_empty(gates.shape),
@@ -457,7 +457,7 @@ def _layer_norm_lstm_backward(
     )
 
 
-# One that needs no kernel.
+# An operator without a kernel.
 library.define("copy(Tensor x) -> Tensor")
 library.impl("copy", lambda x: x.clone(memory_format=torch.contiguous_format), "CPU")
 torch.library.register_fake("elman::copy", lambda x: x.new_empty(x.shape), lib=library)
@@ -526,7 +526,7 @@ def _layer_norm_lstm_backward_flops(
     return 2 * gates[0] * math.prod(weight_hh)
 
 
-#: Of products of matrices, as torch counts; the formulas of the other operators are 0.
+#: Matrix products only, as torch counts; the other operators count 0.
 _FLOPS: dict[str, Callable[..., int]] = {
     "recurrent_forward": _recurrent_forward_flops,
     "recurrent_backward": _recurrent_backward_flops,

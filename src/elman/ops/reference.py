@@ -1,7 +1,8 @@
-"""Every kernel again, for one sequence, in a few lines of NumPy in double precision: what the tests believe.
+"""Reference implementations of every kernel: one sequence, in a few lines of NumPy, in double precision.
 
-Written to be read beside the equations and to share nothing with the fast path. Arguments are keywords only, names and
-row order of the weights are those of `torch.nn`. A bias may be an array or 0.0 where there is none.
+The tests compare the kernels with them. They follow the equations and share no code with the kernels. Arguments are
+keyword-only; names and row order of the weights are those of `torch.nn`. A bias may be an array or 0.0 where there is
+none.
 
 Symbols: `x_t` the inputs at step t, `h_t` the hidden state after it, `h_0` (`hidden`) the state before the first step,
 `*` element by element, `sigmoid(a) = 1 / (1 + exp(-a))`. docs/notation.md has the rest.
@@ -84,7 +85,7 @@ def lstm(
     ```
     i_t = sigmoid(W_i x_t + b_ih_i + U_i h_{t-1} + b_hh_i)       input gate
     f_t = sigmoid(W_f x_t + b_ih_f + U_f h_{t-1} + b_hh_f)       forget gate: 1 keeps the cell state
-    g_t = tanh   (W_g x_t + b_ih_g + U_g h_{t-1} + b_hh_g)       what may be written
+    g_t = tanh   (W_g x_t + b_ih_g + U_g h_{t-1} + b_hh_g)       candidate
     o_t = sigmoid(W_o x_t + b_ih_o + U_o h_{t-1} + b_hh_o)       output gate
     c_t = f_t * c_{t-1} + i_t * g_t                              cell state
     h_t = o_t * tanh(c_t)
