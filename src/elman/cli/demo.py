@@ -254,7 +254,7 @@ class _Page:
 
     def results(self, clf: Any, other: Baseline, test: Examples, result: dict[str, Any]) -> None:
         rows: dict[str, dict[str, float | str]] = {
-            f"elman, {clf.chosen_cell()}": {
+            f"elman, {clf.cell or 'lstm'}": {
                 "accuracy": result["accuracy"],
                 "seconds": f"{result['training_seconds']:.1f}",
             },

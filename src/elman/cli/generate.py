@@ -33,6 +33,7 @@ def generate(
 ) -> None:
     """Write a text that begins with a prompt; it appears while it is written. Tokens and chords come line by line."""
     from elman.tasks import load
+    from elman.tasks.generate.table import parse_prompt
 
     task = load(model)
     if not hasattr(task, "generating"):
@@ -45,7 +46,7 @@ def generate(
     if midi is not None:  # before anything is written
         refuse_inside_model(midi)
         check_midi(midi, tempo=tempo)
-    begin = task.asked(prompt)
+    begin = parse_prompt(task, prompt)
     pieces = task.generating(begin, **how, stop=stop, seed=seed)
     said = list(pieces) if json else list(_shown(begin, pieces))
     whole: Any = begin + "".join(said) if isinstance(begin, str) else [*begin, *said]

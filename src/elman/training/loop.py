@@ -23,14 +23,12 @@ import dataclasses
 import hashlib
 import json
 import math
-import operator
 import os
 import re
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -38,103 +36,18 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-from elman.errors import DataError, ModelFileError, OptionError, Place, Problem, ShapeError, TrainingError
+from elman.errors import DataError, ModelFileError, OptionError, Place, ShapeError, TrainingError
 from elman.io import model_folder as store
 from elman.ops.state import State, detached, goes_on, taken
 from elman.ragged.chunks import Piece
 from elman.training.batching import checked_lengths, pieces
 from elman.training.history import Epoch, History
+from elman.training.options import TrainingOptions, learning_rate_at, planned
 from elman.training.progress import Silence, note, progress
 from elman.training.tbptt import StepLoss
 from elman.validation.messages import shown
-from elman.validation.options import LARGEST, is_among
 
-__all__ = ["Epoch", "History", "StepLoss", "Training", "train"]
-
-
-# ------------------------------------------------------------------------------------------------------------- options
-
-
-_DECAYS = ("cosine", "linear", "none")
-
-
-@dataclass(kw_only=True)
-class Training:
-    """How a model learns. Every task inherits these options.
-
-    >>> Training(epochs=3).problems()
-    []
-    >>> print(*Training(clip=-1.0, seed=0.5).problems(), sep="\\n")
-    clip = -1.0 must be a number of at least 0
-    seed = 0.5 must be a whole number from 0 to 2**63 - 1, or None
-    """
-
-    epochs: int = 10  # passes over the sequences, at most; 0 leaves the model as it was built
-    batch_steps: int = 16384  # steps in a batch, at most; a longer sequence is a batch of its own
-    batch_sequences: int = 32  # sequences in a batch, at most
-    tbptt: int = 0  # steps over which the gradient reaches back (truncated, state carried on); 0: the whole sequence
-    learning_rate: float = 2e-3  # the highest rate, reached when the warm-up ends
-    weight_decay: float = 0.01  # pull towards 0 as a share of learning_rate, not on biases; 0 turns it off
-    warmup: float = 0.1  # share of the training, 0 to 1, in which the learning rate rises from 0
-    decay: str = "cosine"  # how the learning rate falls to 0 afterwards: "cosine", "linear", "none"
-    clip: float = 1.0  # largest norm of the gradient (Pascanu, Mikolov & Bengio 2013); 0 turns it off
-    average: float = 0.0  # decay of a moving average of the weights (Polyak & Juditsky 1992), say 0.99; 0 turns it off
-    patience: int | None = 3  # epochs without a better validation metric before training stops; None: never
-    validation: float = 0.1  # share of the sequences held out to choose the best epoch, 0 to 0.5; 0: none
-    seed: int | None = 0  # makes a run repeatable bit for bit on one machine; None: different every time
-    verbose: bool = True  # progress on stderr, where that is a terminal
-
-    def problems(self) -> list[Problem]:
-        """Everything that is wrong with these options, a sentence each. Tasks add their own to the list."""
-        whole, number = _is_whole, _is_number
-        rules = {
-            "epochs": (whole(self.epochs, 0), "a whole number of at least 0"),
-            "batch_steps": (whole(self.batch_steps, 1), "a whole number of at least 1"),
-            "batch_sequences": (whole(self.batch_sequences, 1), "a whole number of at least 1"),
-            "tbptt": (whole(self.tbptt, 0), "a whole number of at least 0"),
-            "learning_rate": (number(self.learning_rate) and self.learning_rate > 0, "a number greater than 0"),
-            "weight_decay": (number(self.weight_decay), "a number of at least 0"),
-            "warmup": (number(self.warmup, 1), "a number from 0 to 1"),
-            "decay": (is_among(self.decay, _DECAYS), '"cosine", "linear" or "none"'),
-            "clip": (number(self.clip), "a number of at least 0"),
-            "average": (number(self.average) and self.average < 1, "a number of at least 0 and less than 1"),
-            "patience": (self.patience is None or whole(self.patience, 1), "a whole number of at least 1, or None"),
-            "validation": (number(self.validation, 0.5), "a number from 0 to 0.5"),
-            "seed": (self.seed is None or whole(self.seed, 0), "a whole number from 0 to 2**63 - 1, or None"),
-        }
-        return [
-            Problem(name, shown(getattr(self, name)), f"must be {rule}")
-            for name, (good, rule) in rules.items()
-            if not good
-        ]
-
-    def rate_at(self, done: float) -> float:
-        """The learning rate when the share `done` (0 to 1) of the planned training lies behind.
-
-        >>> options = Training(learning_rate=1.0, warmup=0.2, decay="linear")
-        >>> [round(options.rate_at(done), 3) for done in (0, 0.1, 0.2, 0.6, 1)]
-        [0.0, 0.5, 1.0, 0.5, 0.0]
-        """
-        if done < self.warmup:
-            return self.learning_rate * done / self.warmup
-        if self.decay == "none" or self.warmup == 1:
-            return self.learning_rate
-        rest = min(1.0, (done - self.warmup) / (1 - self.warmup))
-        return self.learning_rate * (1 - rest if self.decay == "linear" else (1 + math.cos(math.pi * rest)) / 2)
-
-
-def _is_whole(value: object, least: int) -> bool:
-    try:
-        return not isinstance(value, bool) and least <= operator.index(value) <= LARGEST  # type: ignore[arg-type]
-    except TypeError:
-        return False
-
-
-def _is_number(value: object, most: float = math.inf) -> bool:
-    try:
-        return not isinstance(value, (bool, str)) and 0 <= float(value) <= most and math.isfinite(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError, OverflowError):
-        return False
+__all__ = ["Epoch", "History", "StepLoss", "TrainingOptions", "train"]
 
 
 # ------------------------------------------------------------------------------------------------------------ training
@@ -147,7 +60,7 @@ def train(
     model: nn.Module,
     loss: Callable[[Tensor], Tensor] | StepLoss,
     lengths: Tensor,
-    options: Training,
+    options: TrainingOptions,
     *,
     validate: Callable[[], Mapping[str, float]] | None = None,
     metric: str = "accuracy",
@@ -184,7 +97,7 @@ def train(
     >>> x = torch.linspace(-1, 1, 64)[:, None]
     >>> line = nn.Linear(1, 1)
     >>> loss = lambda indices: (line(x[indices]) - 3 * x[indices]).square().mean()
-    >>> options = Training(epochs=100, learning_rate=0.1)
+    >>> options = TrainingOptions(epochs=100, learning_rate=0.1)
     >>> history = train(line, loss, torch.ones(64, dtype=torch.int64), options)
     >>> len(history), round(line.weight.item(), 1)
     (100, 3.0)
@@ -192,6 +105,7 @@ def train(
     if problems := options.problems():
         raise OptionError.of(problems)
     lengths = checked_lengths(lengths)
+    options = planned(options, len(lengths), int(lengths.sum()))
     if not len(lengths):
         raise DataError("there are no sequences to learn from. Give at least one.")
     if resume and checkpoint is None:
@@ -239,7 +153,7 @@ class _Run:
         model: nn.Module,
         loss: Callable[[Tensor], Tensor] | StepLoss,
         lengths: Tensor,
-        options: Training,
+        options: TrainingOptions,
         validate: Callable[[], Mapping[str, float]] | None,
         metric: str,
         name: Callable[[int], Place | str],
@@ -247,6 +161,8 @@ class _Run:
     ) -> None:
         self.model, self.loss, self.lengths, self.options = model, loss, lengths, options
         self.validate, self.name, self.schedule = validate, name, schedule
+        assert options.epochs is not None  # `planned` chose it
+        self.epochs = options.epochs
         self.parameters = {key: p for key, p in model.named_parameters() if p.requires_grad}
         if not self.parameters:
             raise OptionError(
@@ -265,7 +181,7 @@ class _Run:
     # ---- the loop
 
     def all_epochs(self) -> None:
-        history, last = self.history, self.options.epochs
+        history, last = self.history, self.epochs
         with progress(last, int(self.lengths.sum()), self.options.verbose) as show:
             try:
                 while len(history) < last and not self._out_of_patience():
@@ -287,6 +203,7 @@ class _Run:
     def _one_epoch(self, show: Silence) -> None:
         begin, number = time.perf_counter(), len(self.history) + 1
         options, by_step = self.options, isinstance(self.loss, StepLoss)
+        assert options.batch_steps is not None
         cut = pieces(self.lengths, options.batch_steps, options.tbptt, self.order, options.batch_sequences)
         cut = [piece for piece in cut if piece.steps or not by_step]
         count = int(self.lengths.sum()) if by_step else len(self.lengths)
@@ -296,9 +213,9 @@ class _Run:
         for place, piece in enumerate(cut):
             size = piece.steps if by_step else len(piece.sequences)
             share = (done + size / 2) / count  # the middle of the batch: neither end of the curve has rate 0
-            rate = options.rate_at((number - 1 + share) / options.epochs)
+            rate = learning_rate_at(options, (number - 1 + share) / self.epochs)
             if self.schedule is not None:
-                self.schedule(((number - 1) * count + done + size) / (options.epochs * count))
+                self.schedule(((number - 1) * count + done + size) / (self.epochs * count))
             where = f"epoch {number}, batch {place + 1} of {len(cut)}"
             value, norm, state = self._one_batch(piece, self._carried(piece, state), rate, where)
             total, norms, done = total + value * size, norms + norm, done + size
@@ -407,7 +324,7 @@ class _Run:
         kept = "the weights so far"
         if self.validate is not None and (best := history.best_epoch):
             kept = f"the weights of epoch {best.epoch} ({history.metric} {best.validation[history.metric]:.4g})"
-        epoch, last = min(len(history) + 1, self.options.epochs), self.options.epochs
+        epoch, last = min(len(history) + 1, self.epochs), self.epochs
         return f"Stopped in epoch {epoch} of {last}: {kept} are kept." + (" Resume to continue." if self.folder else "")
 
     # ---- a loss that is no number
@@ -614,7 +531,7 @@ def _check_loss(loss: object) -> None:
     raise ShapeError(f"loss(indices) must give a scalar tensor with gradient, got {got}. Return the mean loss.")
 
 
-def _optimizer(parameters: list[nn.Parameter], options: Training) -> torch.optim.AdamW:
+def _optimizer(parameters: list[nn.Parameter], options: TrainingOptions) -> torch.optim.AdamW:
     groups = [
         {"params": [p for p in parameters if p.ndim > 1], "weight_decay": options.weight_decay},
         {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},

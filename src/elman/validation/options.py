@@ -10,11 +10,35 @@ import numpy as np
 from elman.errors import Problem
 from elman.validation.messages import shown
 
-__all__ = ["LARGEST", "LAYERS", "SIZE", "choice", "is_among", "is_number", "is_whole", "share", "whole", "widths"]
+__all__ = [
+    "LARGEST",
+    "LAYERS",
+    "SIZE",
+    "OptionGroup",
+    "choice",
+    "is_among",
+    "is_number",
+    "is_whole",
+    "share",
+    "whole",
+    "widths",
+]
 
 LARGEST = (1 << 63) - 1  # whole number that 64 bits hold
 SIZE = 1 << 20  # units of a layer, numbers of a vector: more than any memory has weights for
 LAYERS = 1000  # of a network, at most
+
+
+class OptionGroup:
+    """A group of options: a dataclass of fields with defaults, and `problems`; no other behaviour."""
+
+    def problems(self) -> list[Problem]:
+        """Everything that is wrong with the options, a sentence each."""
+        raise NotImplementedError
+
+    def leaves_open(self, name: str) -> bool:
+        """Whether an option is None, and may be: its default is None, so that a value is chosen for it."""
+        return getattr(self, name) is None and getattr(type(self), name) is None
 
 
 def whole(options: object, name: str, least: int = 1, most: int = LARGEST) -> list[Problem]:

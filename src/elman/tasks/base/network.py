@@ -23,17 +23,19 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from elman.errors import OptionError, option
-from elman.features import Columns, Feature, Inputs, Static
+from elman.features import Columns, Feature, Inputs, Numbers, Sound, Static
 from elman.features.multi_input import Bundle, groups_of
 from elman.io import model_folder as store
+from elman.layers.convolution import Convolution
 from elman.layers.encoder import Encoder
 from elman.layers.linear import Linear, Pool
 from elman.ragged import Ragged
-from elman.tasks.base.inputs import ColumnTask
+from elman.tasks.base.resolve import PATH, Config, Summary, resolve
 from elman.tasks.base.session import flat, nested
 from elman.training.batching import batches
+from elman.validation.options import is_whole
 
-__all__ = ["Facts", "Joined", "Network", "NetworkStepper", "Path", "answers", "restored"]
+__all__ = ["Facts", "Joined", "Network", "NetworkStepper", "Path", "answers", "encoder_of", "restored"]
 
 FACTS = 32  # units of the layer that what has no steps passes through
 _STEPS = 1 << 16  # steps in a batch of prediction: bounds the memory, the answers do not depend on it
@@ -76,21 +78,21 @@ class Path(nn.Module):
 
     >>> from elman.features import Numbers
     >>> from elman.tasks import Classifier
-    >>> path = Path([Numbers().fit([[1.0, 2.0]])], Classifier(hidden=4))
+    >>> path = Path([Numbers().fit([[1.0, 2.0]])], Classifier(hidden=4).config())
     >>> path(Ragged.of([torch.randn(5, 1), torch.randn(0, 1)])).shape
     torch.Size([2, 4])
     """
 
-    def __init__(self, features: Sequence[Feature], options: ColumnTask, pooled: bool = True) -> None:
+    def __init__(self, features: Sequence[Feature], config: Config, pooled: bool = True) -> None:
         super().__init__()
-        options = options.settled()
-        layers: list[Any] = [f.module(int(options.embed), _symbol_dropout(options, f)) for f in features]
+        config = resolve(config, Summary(features=features), PATH)
+        layers: list[Any] = [f.module(int(config.embed), _symbol_dropout(config, f)) for f in features]
         read = layers[0] if len(layers) == 1 else Joined(layers)
         self.input = read
-        self.front = options.front(read.outputs, features[-1])
+        self.front = _front(config, read.outputs, features[-1])
         inputs = read.outputs if self.front is None else self.front.outputs
-        self.encoder = options.encoder(inputs, getattr(read, "image", (1, 1)), features)
-        self.pool = Pool(options.chosen_pool(features), self.encoder.outputs) if pooled else None
+        self.encoder = encoder_of(config, inputs, image=getattr(read, "image", (1, 1)))
+        self.pool = Pool(config.pool, self.encoder.outputs) if pooled else None
         self.outputs = self.encoder.outputs if self.pool is None else self.pool.outputs
 
     def forward(self, *x: Ragged) -> Tensor:
@@ -105,9 +107,39 @@ class Path(nn.Module):
         return y, after
 
 
-def _symbol_dropout(options: ColumnTask, feature: Feature) -> float:
-    if options.symbol_dropout is not None:
-        return float(options.symbol_dropout)
+def encoder_of(config: Config, inputs: int, **more: Any) -> Encoder:
+    """The recurrent layers, for steps of so many numbers; `more`: what else an ``Encoder`` takes."""
+    hidden = config.hidden
+    return Encoder(
+        inputs,
+        int(hidden) if is_whole(hidden) else [int(width) for width in hidden],
+        config.cell,
+        int(config.layers),
+        bool(config.bidirectional),
+        config.dropout,
+        config.memory,
+        config.precision,
+        longest=None if config.longest is None else float(config.longest),
+        **more,
+    )
+
+
+def _front(config: Config, inputs: int, feature: Feature) -> Convolution | None:
+    """The convolution before the recurrent layers, for steps of so many numbers; causal where the model can stream.
+
+    None where `channels` say so, or are None and the steps are no complete numbers.
+    """
+    signals = isinstance(feature, Numbers | Sound) and inputs == feature.width_ and config.cell != "conv_lstm"
+    default = config.channels_of_signals if signals else ()
+    widths = [int(width) for width in (default if config.channels is None else np.atleast_1d(config.channels))]
+    if not any(widths):
+        return None
+    return Convolution(inputs, widths, int(config.kernel), int(config.stride), causal=not config.bidirectional)
+
+
+def _symbol_dropout(config: Config, feature: Feature) -> float:
+    if config.symbol_dropout is not None:
+        return float(config.symbol_dropout)
     return 0.0 if feature.is_alphabet else 0.4
 
 
@@ -116,12 +148,12 @@ class Network(nn.Module):
 
     >>> from elman.features import Numbers
     >>> from elman.tasks import Classifier
-    >>> network = Network(Numbers().fit([[1.0, 2.0]]), 3, options=Classifier(hidden=4))
+    >>> network = Network(Numbers().fit([[1.0, 2.0]]), 3, Classifier(hidden=4).config())
     >>> network(Ragged.of([torch.randn(5, 1), torch.randn(0, 1)])).shape
     torch.Size([2, 3])
     """
 
-    def __init__(self, feature: Feature | Columns, outputs: int, options: ColumnTask, every_step: bool = False) -> None:
+    def __init__(self, feature: Feature | Columns, outputs: int, config: Config, every_step: bool = False) -> None:
         super().__init__()
         self.every_step = every_step
         groups, statics = _parts(feature)
@@ -133,9 +165,9 @@ class Network(nn.Module):
                 option("features", {"...": "skip"}),
                 ".",
             )
-        self.paths = nn.ModuleList(Path(features, options, pooled=not every_step) for features in groups)
+        self.paths = nn.ModuleList(Path(features, config, pooled=not every_step) for features in groups)
         self.facts = Facts([static.module() for static in statics]) if statics else None
-        self.dropout = nn.Dropout(options.head_dropout)
+        self.dropout = nn.Dropout(config.head_dropout)
         width = sum(path.outputs for path in self._paths()) + (0 if self.facts is None else self.facts.outputs)
         self.head = Linear(width, outputs)
 
@@ -204,13 +236,13 @@ def answers(network: Network, data: Ragged | Bundle, outputs: int) -> NDArray[np
 def restored(
     feature: Feature | Columns,
     outputs: int,
-    options: ColumnTask,
+    config: Config,
     tensors: Mapping[str, Tensor],
     folder: Any,
     every_step: bool = False,
 ) -> Network:
     """The network that was saved to a folder. Raises ``ModelFileError`` for tensors that are not its own."""
-    return store.network(lambda: Network(feature, outputs, options, every_step), tensors, folder)
+    return store.network(lambda: Network(feature, outputs, config, every_step), tensors, folder)
 
 
 class NetworkStepper:

@@ -292,8 +292,8 @@ class RowAdapter(ABC):
         if isinstance(self.model.feature_, Columns):
             kinds = {name: self.model.feature_.kinds[own] for name, own in zip(names, learnt, strict=True)}
             frame = typed(table, names, kinds).rename(dict(zip(names, learnt, strict=True)))
-            return self.model._column(self._as_learnt(table, frame), fitted=True)
-        if self.model._reads_table():
+            return self.model.reader.read(self._as_learnt(table, frame))
+        if self.model.reader.reads_table():
             return typed(table, names, dict.fromkeys(names, "number")).rename(dict(zip(names, learnt, strict=True)))
         (name,) = names
         check_sequences(table, name)

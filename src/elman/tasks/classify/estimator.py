@@ -24,8 +24,7 @@ import os
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, final
 
 import numpy as np
 import torch
@@ -47,17 +46,22 @@ from elman.layers.losses import cross_entropy
 from elman.ragged import Ragged
 from elman.tasks.base.finite import finite
 from elman.tasks.base.fitted import by_learnt_options
-from elman.tasks.base.inputs import check_table, count
+from elman.tasks.base.holdout import LEAST, held_out
+from elman.tasks.base.inputs import check_table, count, input_tags
 from elman.tasks.base.label_targets import coded_labels, few_labels, plain_labels, refuse_missing, restored_classes
 from elman.tasks.base.network import Network, NetworkStepper, answers, restored
+from elman.tasks.base.options import EncoderOptions, InputOptions, tbptt_problems
+from elman.tasks.base.resolve import Config, Default, Summary
 from elman.tasks.base.session import Answer, Session, counted, refuse_bidirectional
-from elman.tasks.base.task import LEAST, held_out
+from elman.tasks.base.task import Task
+from elman.tasks.base.training_run import TrainingRun
+from elman.tasks.classify.defaults import DEFAULTS
 from elman.tasks.classify.minirocket import PatternModel, PatternState
 from elman.tasks.classify.ngram_model import NgramModel, NgramState, bucket_count
 from elman.tasks.classify.stacking import START, START_OF_NUMBERS, best_loss, stacked
-from elman.tasks.pretrain.pretrainer import Pretrains
+from elman.tasks.pretrain.pretrainer import PretrainOptions, PretrainReader
 from elman.training.fit_checks import warn_if_network_idle, warn_if_one_answer
-from elman.training.history import History
+from elman.training.options import TrainingOptions
 from elman.validation.messages import shown
 from elman.validation.options import is_number, is_whole, share
 from elman.validation.plain_values import plain_value
@@ -74,8 +78,9 @@ _FEW = 2000  # sequences of numbers; with more, patterns would cost too much
 _UPDATES = 500  # batches that signals are learnt from, at least
 
 
+@final
 @dataclass(kw_only=True, eq=False, repr=False)
-class Classifier(ClassifierMixin, Pretrains):
+class Classifier(ClassifierMixin, Task, PretrainOptions, InputOptions, EncoderOptions, TrainingOptions):  # type: ignore[misc]  # pretrain leaves sizes open
     """One label for each sequence.
 
     `fit`, `predict` and the others take a list of texts, of token lists, or of arrays [length] or [length, width]; a
@@ -94,7 +99,7 @@ class Classifier(ClassifierMixin, Pretrains):
     task: ClassVar[str] = "classify"
     description: ClassVar[str] = "One label for each sequence."
     example: ClassVar[str] = "reviews.csv --input review --target label"
-    front_of_signals: ClassVar[tuple[int, ...]] = (64, 64)
+    defaults: ClassVar[Mapping[str, Default]] = DEFAULTS
 
     class_weight: str | dict[Any, float] | None = None  # cost of errors by class: None (1), "balanced", or a dict
     smoothing: float = 0.0  # share of certainty given to the other classes (label smoothing, Szegedy et al. 2016)
@@ -104,7 +109,7 @@ class Classifier(ClassifierMixin, Pretrains):
 
     def problems(self) -> list[Problem]:
         """Everything that is wrong with the options, a sentence each."""
-        found = super().problems() + share(self, "smoothing")
+        found = super().problems() + tbptt_problems(self, every_step=False) + share(self, "smoothing")
         if not (self.ngrams is None or (is_whole(self.ngrams, 0) and self.ngrams <= 8)):
             found.append(Problem("ngrams", shown(self.ngrams), "must be a whole number from 0 to 8, or None"))
         if not (self.patterns is None or is_whole(self.patterns, 84) or is_whole(self.patterns, 0, 0)):
@@ -120,6 +125,14 @@ class Classifier(ClassifierMixin, Pretrains):
         bad = not all(is_number(weight, 0) for weight in weights.values())
         return [Problem("class_weight", shown(dict(weights)), "must hold numbers of at least 0")] if bad else []
 
+    @property
+    def reader(self) -> PretrainReader:
+        """What reads the sequences for this task."""
+        return PretrainReader(self)
+
+    def __sklearn_tags__(self) -> Any:
+        return input_tags(super().__sklearn_tags__())
+
     # ---- learning
 
     def fit(self, X: Any, y: Any, *, out: str | os.PathLike[str] | None = None, resume: bool = False) -> Self:
@@ -131,37 +144,36 @@ class Classifier(ClassifierMixin, Pretrains):
         Raises ``OptionError`` for all options that cannot be, ``DataError`` for data that cannot be used, naming the
         sequence, and ``TrainingError`` if the loss becomes NaN (what was learnt until then stays usable).
         """
-        checkpoint = self._check_run(out, resume)
-        column, y = self._column_and_target(X, y)
+        run, reader = self.training_run(out, resume), self.reader
+        column, y = reader.learn(X, y)
         if y is None:
             raise DataError("Classifier requires y to be passed, but the target y is None. Give one label a sequence.")
         classes, codes = coded_labels(y, count(column))
         check_table(column)
         weights = self._weights(classes, codes)
-        feature = self._feature(column)
+        feature = reader.feature(column)
         signals = isinstance(feature, Numbers | Sound)
-        rest = held_out(codes, len(codes), self.validation, self._seed, _LEAST_SIGNALS if signals else LEAST)
+        rest = held_out(codes, len(codes), self.validation, run.seed, _LEAST_SIGNALS if signals else LEAST)
         training = np.setdiff1d(np.arange(len(codes)), rest)
-        data, kept = self._features(feature, column, training, rest)
-        wide = self._wide(feature, (data, kept), (codes[training], codes[rest]), weights)
+        data, kept = reader.features(feature, column, training, rest)
+        wide = self._wide(feature, (data, kept), (codes[training], codes[rest]), weights, run.seed)
 
-        self._remember_input(column)
-        self.feature_, self.classes_ = feature, classes
+        config = self.config(
+            Summary(feature, (), len(training), data.steps, len(rest), _UPDATES if signals else 0, reader.generator)
+        )
+        reader.remember(feature, column, config)
+        self.classes_ = classes
         self.ngrams_ = wide if isinstance(wide, NgramModel) else None
         self.patterns_ = wide if isinstance(wide, PatternModel) else None
         self.blend_ = np.array(self._start if wide else (1.0, 0.0))
-        self.network_ = self._network(codes[training], weights)
-        self.history_ = History("accuracy" if len(rest) else "loss")
-        self.metrics_: dict[str, float] = {}
-        plan = self.planned(len(training), data.steps, _UPDATES if signals else 0)
-        self.data_ = self._facts(plan, data, kept) | {"classes": few_labels(classes)}
-        resume = self._taught(data, kept, checkpoint, resume)
-        self._train(plan, data, kept, torch.from_numpy(codes), weights, (training, rest), checkpoint, resume)
+        self.network_: Network = run.build(self._network, config, codes[training], weights)
+        self.data_ = reader.metadata(config, data, kept) | {"classes": few_labels(classes)}
+        reader.pretrain(run, config, data, kept)
+        self._train(run, config, data, kept, torch.from_numpy(codes), weights, (training, rest))
         return self
 
-    def _network(self, codes: NDArray[np.int64], weights: Tensor) -> Network:
-        with self._drawn():
-            network = Network(self.feature_, len(self.classes_), self.settled())
+    def _network(self, config: Config, codes: NDArray[np.int64], weights: Tensor) -> Network:
+        network = Network(self.feature_, len(self.classes_), config)
         # The logarithm of how frequent each class is, so that training need not learn it.
         frequent = torch.from_numpy(np.bincount(codes, minlength=len(self.classes_))) * weights + 1e-3
         prior = (frequent / frequent.sum()).float().log()
@@ -208,6 +220,7 @@ class Classifier(ClassifierMixin, Pretrains):
         parts: tuple[Ragged | Bundle, Ragged | Bundle],
         codes: tuple[NDArray[np.int64], NDArray[np.int64]],
         weights: Tensor,
+        seed: int,
     ) -> NgramModel | PatternModel | None:
         """The wide path, learnt from the training part: n-grams as strong as the validation part likes best."""
         longest = _longest_ngram(feature) if self.ngrams is None else self.ngrams
@@ -217,7 +230,7 @@ class Classifier(ClassifierMixin, Pretrains):
             steps = parts[0]
             assert isinstance(steps, Ragged)
             targets = torch.from_numpy(codes[0])
-            return PatternModel(many, self._seed).fit(steps, targets, len(weights), weights[targets])
+            return PatternModel(many, seed).fit(steps, targets, len(weights), weights[targets])
         if not longest:
             return None
         orders = tuple(range(1, int(longest) + 1))
@@ -255,14 +268,13 @@ class Classifier(ClassifierMixin, Pretrains):
 
     def _train(
         self,
-        plan: Self,
+        run: TrainingRun,
+        config: Config,
         data: Ragged | Bundle,
         kept: Ragged | Bundle,
         codes: Tensor,
         weights: Tensor,
         parts: tuple[NDArray[np.int64], NDArray[np.int64]],
-        checkpoint: Path | None,
-        resume: bool,
     ) -> None:
         targets, truth = codes[parts[0]], codes[parts[1]].numpy()
         costs = None if self.class_weight is None else weights
@@ -274,8 +286,8 @@ class Classifier(ClassifierMixin, Pretrains):
         def validate() -> dict[str, float]:
             return self._choose_blend(self._deep_logits(kept), wide, truth, weights.double().numpy()[truth])
 
-        metric = "accuracy"
-        self._learn(plan, data.lengths, loss, validate if len(kept) else None, metric, parts[0], checkpoint, resume)
+        check = validate if len(kept) else None
+        run.train(self.network_, config, loss, data.lengths, parts[0], validate=check, metric="accuracy")
         if not len(kept):
             return
         deep = self._deep_logits(kept)
@@ -343,7 +355,7 @@ class Classifier(ClassifierMixin, Pretrains):
         codes = self._codes(truth)
         if not truth:
             raise DataError("there are no sequences to score. Give at least one.")
-        data = self._steps(column)
+        data = self.reader.steps(column)
         deep, wide = self._deep_logits(data), self._wide_logits(data)
         found = _metrics(finite(self._blended(deep, wide)), codes)
         if wide is not None:
@@ -360,8 +372,8 @@ class Classifier(ClassifierMixin, Pretrains):
         return START if self.patterns_ is None else START_OF_NUMBERS
 
     def _scored(self, X: Any, y: Any) -> tuple[Any, list[Any]]:
-        self._check_fitted()
-        column, y = self._column_and_target(X, y, fitted=True)
+        self.check_fitted()
+        column, y = self.reader.read_with_targets(X, y)
         truth = plain_labels(y)
         if len(truth) != count(column):
             raise DataError(f"X has {count(column)} sequences, y has {len(truth)} labels. Give one label a sequence.")
@@ -382,11 +394,11 @@ class Classifier(ClassifierMixin, Pretrains):
 
     def _question(self, X: Any, y: Any) -> Question:
         """What speaks for a class: its logit less the mean of the others', both paths together."""
-        column, answers = self._column(X, fitted=True), None
+        column, answers = self.reader.read(X), None
         if y is not None:
             column, answers = self._scored(X, y)
         codes = self._logits(X if y is None else column).argmax(1) if answers is None else self._codes(answers)
-        data, chosen = self._steps(column), torch.from_numpy(codes)
+        data, chosen = self.reader.steps(column), torch.from_numpy(codes)
         others = len(self.classes_) - 1
         deep = float(self.blend_[0])
 
@@ -417,20 +429,20 @@ class Classifier(ClassifierMixin, Pretrains):
     def _probe(self, X: Any, y: Any) -> Probe:
         """The recurrent path and its cross-entropy; without `y` the answers count as true."""
         if y is None:
-            column, codes = self._column(X, fitted=True), self._logits(X).argmax(1)
+            column, codes = self.reader.read(X), self._logits(X).argmax(1)
         else:
             column, truth = self._scored(X, y)
             codes = self._codes(truth)
-        data, targets = self._steps(column), torch.from_numpy(codes)
+        data, targets = self.reader.steps(column), torch.from_numpy(codes)
 
         def loss(indices: Tensor) -> Tensor:
             return functional.cross_entropy(self.network_(data[indices]), targets[indices], reduction="none")
 
-        return Probe(self.network_, data.lengths, loss, self.learnt_with_, self._paths_by_name())
+        return Probe(self.network_, data.lengths, loss, self.learnt_with_, self.reader.path_names())
 
     def _logits(self, X: Any) -> _Floats:
-        self._check_fitted()
-        data = self._steps(self._column(X, fitted=True))
+        self.check_fitted()
+        data = self.reader.steps(self.reader.read(X))
         return finite(self._blended(self._deep_logits(data), self._wide_logits(data)))
 
     def _blended(self, deep: _Floats, wide: _Floats | None) -> _Floats:
@@ -457,15 +469,19 @@ class Classifier(ClassifierMixin, Pretrains):
 
         `facts` gives the columns without steps, such as ``{"age": 63}``; those that are not given are missing.
         """
-        self._check_fitted()
+        self.check_fitted()
         refuse_bidirectional(self.network_.encoder.bidirectional)
         return Session(_Stepper(self, facts))
 
     # ---- on disk
 
+    def described(self) -> dict[str, Any]:
+        """What the model reads, for its card: lines of text by name."""
+        return self.reader.described()
+
     def _config(self) -> dict[str, Any]:
         return {
-            **super()._config(),
+            **self.reader.config(),
             "classes": {"dtype": self.classes_.dtype.str, "values": self.classes_.tolist()},
             "ngrams": None if self.ngrams_ is None else self.ngrams_.config(),
             "patterns": None if self.patterns_ is None else self.patterns_.config(),
@@ -475,15 +491,18 @@ class Classifier(ClassifierMixin, Pretrains):
         own = {"blend": torch.from_numpy(self.blend_)}
         for name, wide in (("ngrams", self.ngrams_), ("patterns", self.patterns_)):
             own |= {} if wide is None else {f"{name}.{key}": value for key, value in wide.tensors().items()}
-        return super()._tensors() | own
+        return self.reader.tensors() | own
+
+    def _files(self) -> dict[str, str]:
+        return self.reader.files()
 
     def _restore(
         self, config: Mapping[str, Any], tensors: Mapping[str, Tensor], files: Mapping[str, Any], folder: Any
     ) -> None:
-        super()._restore(config, tensors, files, folder)
+        self.reader.restore(config, tensors, files)
         self.classes_ = restored_classes(config["classes"])
         classes = len(self.classes_)
-        self.network_ = restored(self.feature_, classes, self.settled(), tensors, folder)
+        self.network_ = restored(self.feature_, classes, self.config(), tensors, folder)
         wide = config["ngrams"]
         self.ngrams_ = None if wide is None else NgramModel.restore(wide, store.under("ngrams.", tensors))
         if self.ngrams_ is not None and (self.ngrams_.classes != classes or self.feature_.symbols is None):

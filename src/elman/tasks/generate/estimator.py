@@ -11,12 +11,11 @@ from the network; w is chosen on the validation part, after which they learn tha
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, final
 
 import numpy as np
 import torch
@@ -39,29 +38,36 @@ from elman.lm.kneser_ney import BackOff
 from elman.ragged import Ragged
 from elman.tasks.base.finite import finite
 from elman.tasks.base.fitted import by_learnt_options
+from elman.tasks.base.holdout import held_out
 from elman.tasks.base.inputs import no_column
+from elman.tasks.base.network import encoder_of
+from elman.tasks.base.options import EncoderOptions
+from elman.tasks.base.resolve import Config, Default, Summary
 from elman.tasks.base.session import Session
-from elman.tasks.base.task import Task, held_out
+from elman.tasks.base.task import Task
+from elman.tasks.base.training_run import TrainingRun
+from elman.tasks.generate.defaults import DEFAULTS, UPDATES, side_by_side
 from elman.tasks.generate.dynamic_evaluation import adapted
-from elman.tasks.generate.generation import Writes
+from elman.tasks.generate.generation import Writer, symbols_of
 from elman.tasks.generate.network import LanguageLoss, LanguageNetwork, surprises
 from elman.tasks.generate.session import Listener
-from elman.training.history import History
+from elman.training.options import TrainingOptions
 from elman.validation.messages import shown
 from elman.validation.options import SIZE, choice, is_number, is_whole, share, whole
+from elman.validation.plain_values import plain_text, plain_value
 
 __all__ = ["Generator"]
 
 _Floats = NDArray[np.float64]
-_UPDATES = 500  # batches that are learnt from, at least
 _FEATURES: dict[str, type[Feature]] = {Text.kind: Text, Tokens.kind: Tokens, Chords.kind: Chords}
 _MANY = 1000  # symbols, from which on vectors and last layer share their weights
 _LARGE = 5_000_000  # training steps, from which on n-grams would take too much memory
 _LONGEST = 20  # symbols of an n-gram
 
 
+@final
 @dataclass(kw_only=True, eq=False, repr=False)
-class Generator(Writes, Task):
+class Generator(Task, EncoderOptions, TrainingOptions):
     """A language model of texts, of lists of tokens, or of chords.
 
     `fit` takes one text or many (a list, or a column of a frame). Of several, each is a document with a beginning and
@@ -80,7 +86,7 @@ class Generator(Writes, Task):
     description: ClassVar[str] = "What comes next: scores texts and writes new ones."
     example: ClassVar[str] = "poems.tsv --input poem"
     answering: ClassVar[tuple[str, ...]] = ("verbose", "adapt")
-    most_epochs: ClassVar[int] = 30
+    defaults: ClassVar[Mapping[str, Default]] = DEFAULTS
 
     # what a step is
     input: str | None = None  # the column of a frame to read; None: the only one
@@ -92,6 +98,7 @@ class Generator(Writes, Task):
     transpose: int = 0  # half-tones up to which chords are also learnt higher and lower; 0: as they are
 
     # the network
+    cell: str = "lstm"  # lstm, ln_lstm, gru, rnn, rnn_relu, min_gru, min_lstm or lru
     hidden: int | Sequence[int] = 512  # units of a layer; one number, or one per layer
     embed: int = 128  # numbers in the learnt vector of a symbol
     tied: bool | None = None  # the vectors of symbols are also the weights of the last layer; None: from 1000 symbols
@@ -120,8 +127,6 @@ class Generator(Writes, Task):
 
     def problems(self) -> list[Problem]:
         """Everything that is wrong with the options, a sentence each."""
-        if found := self._length_problems():  # `planned` could not reckon with these
-            return found
         found = super().problems() + choice(self, "unit", ("characters", "words", "mixed", "subwords"))
         found += choice(self, "feature", ("auto", *_FEATURES)) + whole(self, "transpose", 0)
         found += whole(self, "max_words") + whole(self, "embed", most=SIZE)
@@ -150,45 +155,12 @@ class Generator(Writes, Task):
             )
         return found
 
-    def _tbptt_problems(self) -> list[Problem]:
-        return []
-
-    def _length_problems(self) -> list[Problem]:
-        least = {"epochs": 0, "batch_steps": 1, "batch_sequences": 1, "tbptt": 0, "patience": 1}
-        return [said for name, n in least.items() if getattr(self, name) is not None for said in whole(self, name, n)]
-
     def _recurrent_problems(self) -> list[Problem]:
         if choice(self, "cell", tuple(CELLS)) or issubclass(CELLS[self.cell], Recurrent):
             return []
         given = [name for name in ("weight_drop", "recurrent_dropout", "zoneout") if getattr(self, name)]
         what = f"has no meaning for cell = {self.cell!r}; leave it at 0"
         return [Problem(name, shown(getattr(self, name)), what) for name in given]
-
-    def planned(self, sequences: int, steps: int, updates: int = 0) -> Self:
-        """The same options with the lengths of the training chosen, where they are None: epochs from 8 to 30.
-
-        ::
-
-            epochs = 14 (1 000 000 / steps)^(1/3)          batch_steps = batch_sequences tbptt
-
-        With `updates` there are at least so many batches in all, in up to 200 epochs.
-        """
-        side = self._side_by_side(steps)
-        chosen: dict[str, Any] = {"batch_sequences": side}
-        if self.epochs is None:
-            chosen["epochs"] = min(self.most_epochs, max(8, round(14 * (1_000_000 / max(1, steps)) ** (1 / 3))))
-        if self.batch_steps is None:
-            chosen["batch_steps"] = max(1, side * int(self.tbptt or steps))
-        if updates and self.epochs is None:
-            batches = max(1, -(-steps // min(chosen.get("batch_steps", steps), max(1, steps))))
-            chosen["epochs"] = max(chosen["epochs"], min(200, -(-updates // batches)))
-        if self.patience is not None:
-            chosen["patience"] = max(self.patience, int(chosen.get("epochs") or self.epochs or 0) // 4)
-        return dataclasses.replace(super().planned(sequences, steps), **chosen)
-
-    def _side_by_side(self, steps: int) -> int:
-        """How many strands are learnt side by side."""
-        return min(32, max(4, steps // 8192)) if self.batch_sequences is None else int(self.batch_sequences)
 
     # ---- learning
 
@@ -201,40 +173,39 @@ class Generator(Writes, Task):
         Raises ``OptionError`` for all options that cannot be, ``DataError`` for data that cannot be used, naming the
         sequence, and ``TrainingError`` if the loss becomes NaN (what was learnt until then stays usable).
         """
-        checkpoint = self._check_run(out, resume)
+        run = self.training_run(out, resume)
         column = self._documents(X, fitted=False)
-        training, _rest, parts = self._parts(column)
+        training, _rest, parts = self._parts(column, run)
         feature = self._made(parts[0]).fit(parts[0], name="X")
         self.learnt_with_ = self.options()
         self.feature_, self.ends_ = feature, len(column) > 1
         symbols = feature.transform(self._lessons(parts[0]), name="X")
-        data = self._strands(symbols, self._longest(symbols.steps))
-        kept = self._strands(feature.transform(parts[1], name="X"), None)
+        data = self.strands(symbols, self._longest(symbols.steps))
+        kept = self.strands(feature.transform(parts[1], name="X"), None)
         if not data.targets.steps:
             raise DataError("X holds no text to learn from: every document is empty.")
-        with self._drawn():
-            self.network_ = self._network(self._symbol_count)
+        config = self.config(Summary(feature, (), len(data.inputs), data.inputs.steps, updates=UPDATES))
+        self.network_: LanguageNetwork = run.build(self._network, config, self._symbol_count)
         self.mixture_ = self._mixture(symbols)
-        self.history_ = History("loss")
-        self.metrics_: dict[str, float] = {}
-        plan = self.planned(len(data.inputs), data.inputs.steps, _UPDATES)
         self.data_ = {
             "training documents": len(training) or 1,
             "training steps": data.inputs.steps,
             "validation steps": kept.targets.steps,
-            "epochs planned": int(plan.epochs or 0),
+            "epochs planned": int(config.epochs),
         }
-        self._train(plan, data, kept, checkpoint, resume)
+        self._train(run, config, data, kept)
         if self.mixture_ is not None:
-            known = self._strands(symbols, None).whole()
+            known = self.strands(symbols, None).whole()
             self.mixture_.ngrams.fit(known + kept.whole())
         return self
 
-    def _parts(self, column: list[Any]) -> tuple[NDArray[np.int64], NDArray[np.int64], tuple[list[Any], list[Any]]]:
+    def _parts(
+        self, column: list[Any], run: TrainingRun
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64], tuple[list[Any], list[Any]]]:
         """Which documents are learnt from and which are held out; of a single one its end is held out."""
         everything = np.arange(len(column))
         if len(column) > 1:
-            rest = held_out(None, len(column), self.validation, self._seed)
+            rest = held_out(None, len(column), self.validation, run.seed)
             training = np.setdiff1d(everything, rest)
             return training, rest, ([column[i] for i in training], [column[i] for i in rest])
         (one,) = column
@@ -254,15 +225,15 @@ class Generator(Writes, Task):
         """How long a strand of so many steps in all may be."""
         if self.strand is not None:
             return int(self.strand)
-        return max(int(self.tbptt) or 128, -(-steps // (4 * self._side_by_side(steps))))
+        return max(int(self.tbptt) or 128, -(-steps // (4 * side_by_side(self, steps))))
 
-    def _network(self, symbols: int) -> LanguageNetwork:
+    def _network(self, config: Config, symbols: int) -> LanguageNetwork:
         named = {name: float(getattr(self, name)) for name in ("recurrent_dropout", "zoneout")}
         extras: dict[str, Any] = {name: value for name, value in named.items() if value}
         return LanguageNetwork(
             symbols,
             int(self.embed),
-            self.encoder(int(self.embed), **extras),
+            encoder_of(config, int(self.embed), **extras),
             tied=symbols > _MANY if self.tied is None else bool(self.tied),
             dropout=float(self.head_dropout),
             input_dropout=float(self.input_dropout),
@@ -279,9 +250,9 @@ class Generator(Writes, Task):
         order = default if self.ngrams is None else int(self.ngrams)
         if not order:
             return None
-        return Mixture(BackOff(order, self._symbol_count).fit(self._strands(symbols, None).whole()))
+        return Mixture(BackOff(order, self._symbol_count).fit(self.strands(symbols, None).whole()))
 
-    def _train(self, plan: Self, data: Strands, kept: Strands, checkpoint: Any, resume: bool) -> None:
+    def _train(self, run: TrainingRun, config: Config, data: Strands, kept: Strands) -> None:
         told_by_ngrams = None if self.mixture_ is None else self.mixture_.ngrams.each(kept.whole())
 
         def validate() -> dict[str, float]:
@@ -291,15 +262,15 @@ class Generator(Writes, Task):
             return self._measured(each, told_by_ngrams)
 
         loss = LanguageLoss(self.network_, data, float(self.activation), float(self.change), float(self.weight_drop))
-        told, places = validate if kept.targets.steps else None, np.arange(len(data.inputs))
-        self._learn(plan, data.inputs.lengths, loss, told, "loss", places, checkpoint, resume, "strand")
+        check, places = validate if kept.targets.steps else None, np.arange(len(data.inputs))
+        run.train(self.network_, config, loss, data.inputs.lengths, places, validate=check, metric="loss")
 
     def _documents(self, X: Any, *, fitted: bool = True) -> list[Any]:
         """The documents in whatever they come in; before it is `fitted` the name of their column is learnt."""
         if isinstance(X, str):
             raise DataError(f"X is one text, {shown(X)}. Wrap it in a list: [{shown(X)}].")
         if fitted:
-            self._check_fitted()
+            self.check_fitted()
         name: str | None = self.input_ if fitted else None
         columns = by_name(X)
         if columns is not None:
@@ -331,7 +302,8 @@ class Generator(Writes, Task):
             ".",
         )
 
-    def _strands(self, symbols: Ragged, longest: int | None) -> Strands:
+    def strands(self, symbols: Ragged, longest: int | None) -> Strands:
+        """Documents as strands with their boundaries; `longest`: steps of one at most, None: whole."""
         return strands(symbols, int(self.feature_.symbols or 0), self.ends_, longest)
 
     # ---- answering
@@ -382,8 +354,8 @@ class Generator(Writes, Task):
         return adapted(self.network_, data, float(self.adapt)) if self.adapt else surprises(self.network_, data)
 
     def _told(self, documents: list[Any]) -> Strands:
-        self._check_fitted()
-        return self._strands(self.feature_.transform(documents, name="X"), None)
+        self.check_fitted()
+        return self.strands(self.feature_.transform(documents, name="X"), None)
 
     def _measured(self, network: Tensor, ngrams: _Floats | None) -> dict[str, float]:
         """The metrics of -log p [symbols] of the network, and of p of the n-grams."""
@@ -392,13 +364,36 @@ class Generator(Writes, Task):
         found = _metrics(-self.mixture_.of_symbols(-network, ngrams))
         return found | {"nats_recurrent": float(network.mean()), "nats_ngrams": float(-np.log(ngrams).mean())}
 
+    # ---- writing
+
+    @by_learnt_options
+    def generate(self, prompt: Any = "", **how: Any) -> Any:
+        """A text that begins with `prompt`, or for a model of tokens or chords a list; `how` it goes on: `generating`.
+
+        >>> model = Generator(hidden=8, embed=8, epochs=1, verbose=False).fit(["to be or not to be"] * 3)
+        >>> model.generate("to b", length=3, seed=1) == model.generate("to b", length=3, seed=1)
+        True
+        """
+        prompt = plain_text(prompt) if isinstance(prompt, str) else prompt
+        made = list(self.generating(prompt, **how))
+        return prompt + "".join(made) if isinstance(self.feature_, Text) else [*map(plain_value, prompt), *made]
+
+    @by_learnt_options
+    def generating(self, prompt: Any = "", **how: Any) -> Iterator[Any]:
+        """The symbols after `prompt`, or the chords, one after another as they are drawn.
+
+        `how`: length = 200, temperature = 0.8, top_k, top_p, repetition, stop, form and seed of `Writer.write`.
+        """
+        self.check_fitted()
+        return Writer(self.feature_, self.network_, self.mixture_, self.ends_).write(prompt, **how)
+
     # ---- looking inside
 
     def _probe(self, X: Any, y: Any) -> Probe:
         """The network and its surprise per step."""
-        self._check_fitted()
+        self.check_fitted()
         symbols = self.feature_.transform(self._documents(X), name="X")
-        data = self._strands(symbols, self._longest(symbols.steps))
+        data = self.strands(symbols, self._longest(symbols.steps))
 
         def loss(indices: Tensor) -> Tensor:
             scores, _ = self.network_(data.inputs[indices])
@@ -414,8 +409,8 @@ class Generator(Writes, Task):
     @by_learnt_options
     def stream(self) -> Session:
         """A session that reads a text piece by piece and always has the chances of what comes next."""
-        self._check_fitted()
-        return Session(Listener(self.feature_, self.network_, self._symbols(), self.mixture_))
+        self.check_fitted()
+        return Session(Listener(self.feature_, self.network_, symbols_of(self.feature_), self.mixture_))
 
     # ---- on disk
 
@@ -426,15 +421,14 @@ class Generator(Writes, Task):
     def _config(self) -> dict[str, Any]:
         feature = {"kind": self.feature_.kind, **self.feature_.config()}
         mixed = None if self.mixture_ is None else [self.mixture_.ngrams.order, self.mixture_.weight]
-        told = {"feature": feature, "ends": self.ends_, "input": self.input_, "mixture": mixed}
-        return super()._config() | told
+        return {"feature": feature, "ends": self.ends_, "input": self.input_, "mixture": mixed}
 
     def _tensors(self) -> dict[str, Tensor]:
         known = {} if self.mixture_ is None else self.mixture_.ngrams.tensors()
-        return super()._tensors() | {f"ngrams.{name}": tensor for name, tensor in known.items()}
+        return {f"ngrams.{name}": tensor for name, tensor in known.items()}
 
     def _files(self) -> dict[str, str]:
-        return {**super()._files(), **self.feature_.files()}
+        return dict(self.feature_.files())
 
     def _restore(
         self, config: Mapping[str, Any], tensors: Mapping[str, Tensor], files: Mapping[str, Any], folder: Any
@@ -446,7 +440,7 @@ class Generator(Writes, Task):
         if not isinstance(config["input"], str | None):
             raise ValueError("input")
         self.ends_, self.input_ = config["ends"], config["input"]
-        self.network_ = store.network(lambda: self._network(self._symbol_count), tensors, folder)
+        self.network_ = store.network(lambda: self._network(self.config(), self._symbol_count), tensors, folder)
         self.mixture_ = None
         if config["mixture"] is not None:
             order, weight = config["mixture"]

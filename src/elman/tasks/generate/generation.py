@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,45 +17,26 @@ from elman.features.chords import below
 from elman.features.unicode import composed
 from elman.lm.interpolation import Mixture
 from elman.tasks.base.finite import finite
-from elman.tasks.base.fitted import by_learnt_options
 from elman.tasks.generate.constraints import END
 from elman.tasks.generate.network import LanguageNetwork
 from elman.validation.messages import shown
 from elman.validation.options import is_whole
-from elman.validation.plain_values import plain_text, plain_value
+from elman.validation.plain_values import plain_text
 
-__all__ = ["Form", "Writes"]
+__all__ = ["Form", "Writer", "symbols_of"]
 
 _Floats = NDArray[np.float64]
 #: Which symbols may come next: from the symbols of the text so far, and all there are; None: any.
 Form = Callable[[Sequence[str], Sequence[str]], "Collection[str] | None"]
 
 
-class Writes:
-    """The part of `Generator` that writes."""
+class Writer:
+    """Writes with a language model: its feature, its network, its n-grams, and whether its documents end."""
 
-    if TYPE_CHECKING:
-        feature_: Feature
-        network_: LanguageNetwork
-        mixture_: Mixture | None
-        ends_: bool
-        _check_fitted: Callable[[], None]
+    def __init__(self, feature: Feature, network: LanguageNetwork, mixture: Mixture | None, ends: bool) -> None:
+        self.feature, self.network, self.mixture, self.ends = feature, network, mixture, ends
 
-    @by_learnt_options
-    def generate(self, prompt: Any = "", **how: Any) -> Any:
-        """A text that begins with `prompt`, or for a model of tokens or chords a list; `how` it goes on: `generating`.
-
-        >>> from elman.tasks import Generator
-        >>> model = Generator(hidden=8, embed=8, epochs=1, verbose=False).fit(["to be or not to be"] * 3)
-        >>> model.generate("to b", length=3, seed=1) == model.generate("to b", length=3, seed=1)
-        True
-        """
-        prompt = plain_text(prompt) if isinstance(prompt, str) else prompt
-        made = list(self.generating(prompt, **how))
-        return prompt + "".join(made) if isinstance(self.feature_, Text) else [*map(plain_value, prompt), *made]
-
-    @by_learnt_options
-    def generating(
+    def write(
         self,
         prompt: Any = "",
         *,
@@ -80,7 +60,6 @@ class Writes:
 
         Raises ``OptionError`` for what cannot be, and where a form leaves nothing that may come next.
         """
-        self._check_fitted()
         how = Sampling(temperature=temperature, top_k=top_k, top_p=top_p, repetition=repetition)
         if not is_whole(length, 0):
             raise OptionError(f"length = {shown(length)} must be a whole number of at least 0")
@@ -89,36 +68,21 @@ class Writes:
         if seed is not None and not is_whole(seed, 0):
             raise OptionError(f"seed = {shown(seed)} must be a whole number of at least 0, or None")
         said, stops = self._ids(prompt), self._stops(stop)
-        named: Any = self.feature_
+        named: Any = self.feature
         random = np.random.default_rng(seed)
-        if isinstance(self.feature_, Chords):
+        if isinstance(self.feature, Chords):
             return self._chords(self._codes(said, how, stops, self._chord_form(form), random), length)
         codes = (code for _, code in zip(range(length), self._codes(said, how, stops, form, random), strict=False))
-        if isinstance(self.feature_, Text):
-            return self.feature_.spelled(codes, after=prompt)
+        if isinstance(self.feature, Text):
+            return self.feature.spelled(codes, after=prompt)
         return (named.vocabulary_[code - 1] for code in codes)
-
-    def asked(self, prompt: str) -> Any:
-        """A prompt as it is written on the command line: a text, or for tokens and chords a list in JSON."""
-        self._check_fitted()
-        if isinstance(self.feature_, Text):
-            return prompt
-        try:
-            found = json.loads(prompt or "[]")
-            json.dumps(found, ensure_ascii=False).encode()  # half of a surrogate pair can be read, but not be shown
-        except (ValueError, RecursionError):
-            found = None
-        if not isinstance(found, list):
-            example = "[[60, 64, 67]]" if isinstance(self.feature_, Chords) else '["a", "b"]'
-            raise OptionError(f"prompt {shown(prompt)} is no JSON list. This model goes on from lists: {example}")
-        return found
 
     @torch.no_grad()
     def _codes(
         self, said: list[int], how: Sampling, stop: Collection[str], form: Form | None, random: np.random.Generator
     ) -> Iterator[int]:
         """The codes of the symbols to come, without end or until the model says so."""
-        network, symbols = self.network_, self._symbols()
+        network, symbols = self.network, symbols_of(self.feature)
         place = {symbol: code for code, symbol in enumerate(symbols)}
         read_so_far = [len(symbols) - 1, *said]
         read = network.reader(read_so_far[:-1])
@@ -126,7 +90,7 @@ class Writes:
         while True:
             scores = self._scores(after, read_so_far)
             scores[0] = -np.inf  # the unknown symbol
-            if not self.ends_ and form is None:
+            if not self.ends and form is None:
                 scores[-1] = -np.inf
             if form is not None:
                 scores = _formed(scores, form([symbols[code] for code in said], symbols), place)
@@ -141,19 +105,19 @@ class Writes:
     def _scores(self, after: Tensor, before: list[int]) -> _Floats:
         """The scores of what comes next: the network's, or of its mixture with n-grams, as large as the network's."""
         scores = finite(after.double())
-        if self.mixture_ is None:
+        if self.mixture is None:
             return scores.numpy()
         whole = scores.logsumexp(0)
-        mixed: _Floats = (self.mixture_.logs((scores - whole)[None], [before])[0] + whole).numpy()
+        mixed: _Floats = (self.mixture.logs((scores - whole)[None], [before])[0] + whole).numpy()
         return mixed
 
     def _chords(self, codes: Iterator[int], length: int) -> Iterator[list[int]]:
-        assert isinstance(self.feature_, Chords)
+        assert isinstance(self.feature, Chords)
         for _ in range(length):
             notes = []
             for code in codes:
                 notes.append(code)
-                if made := self.feature_.chords(notes):
+                if made := self.feature.chords(notes):
                     yield made[0]
                     break
             else:
@@ -163,7 +127,7 @@ class Writes:
         """The order of the notes in a chord, and what else is demanded."""
 
         def both(said: Sequence[str], symbols: Sequence[str]) -> Collection[str]:
-            allowed = below(said, symbols, self.ends_ or form is not None)
+            allowed = below(said, symbols, self.ends or form is not None)
             demanded = None if form is None else form(said, symbols)
             return allowed if demanded is None else set(allowed) & set(demanded)
 
@@ -175,7 +139,7 @@ class Writes:
         if not isinstance(given, Collection) or not all(isinstance(one, str) for one in given):
             raise OptionError(f"stop = {shown(stop)} must be a symbol, or several in a list")
         given = [plain_text(one) for one in given]
-        known = self._symbols()[:-1]
+        known = symbols_of(self.feature)[:-1]
         found = {one: self._stop(one, known) for one in given}
         if unknown := [one for one, symbol in found.items() if symbol is None]:
             other = f", or name one that training showed, such as {known[1]!r}" if len(known) > 1 else ""
@@ -186,25 +150,25 @@ class Writes:
 
     def _stop(self, stop: str, known: Collection[str]) -> str | None:
         """The symbol that is meant: as it was given, or as the model reads it."""
-        if stop in known or not isinstance(self.feature_, Text):
+        if stop in known or not isinstance(self.feature, Text):
             return stop if stop in known else None
-        (read,) = self.feature_.normalized([stop], name="stop")
+        (read,) = self.feature.normalized([stop], name="stop")
         return read if read in known else None
 
-    def _symbols(self) -> list[str]:
-        """What each code stands for: the symbols of the feature, and last the end."""
-        named: Any = self.feature_
-        return [*named.words(range(int(self.feature_.symbols or 0))), END]
-
     def _ids(self, prompt: Any) -> list[int]:
-        if isinstance(self.feature_, Text) and not isinstance(prompt, str):
+        if isinstance(self.feature, Text) and not isinstance(prompt, str):
             raise OptionError(f"prompt = {shown(prompt)} must be a text")
-        if not isinstance(self.feature_, Text):
+        if not isinstance(self.feature, Text):
             prompt = [] if isinstance(prompt, str) and not prompt else prompt
             if isinstance(prompt, str) or not isinstance(prompt, Iterable):
                 raise OptionError(f"prompt = {shown(prompt)} must be a list: this model goes on from lists")
-        found: list[int] = self.feature_.transform([prompt], name="prompt").values.tolist()
+        found: list[int] = self.feature.transform([prompt], name="prompt").values.tolist()
         return found
+
+
+def symbols_of(feature: Any) -> list[str]:
+    """What each code stands for: the symbols of the feature, and last the end."""
+    return [*feature.words(range(int(feature.symbols or 0))), END]
 
 
 def _formed(scores: _Floats, allowed: Any, place: Mapping[str, int]) -> _Floats:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, final
 
 from elman.errors import OptionError
+from elman.features import Chords, Text
 from elman.io.tables import Table
 from elman.lm.kneser_ney import BackOff
 from elman.tasks.base.table_adapter import Scored, parse_line
@@ -14,11 +16,12 @@ from elman.tasks.base.table_columns import (
     refuse_gaps,
 )
 from elman.tasks.generate.estimator import Generator
+from elman.validation.messages import shown
 
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["GenerateTable"]
+__all__ = ["GenerateTable", "parse_prompt"]
 
 ORDER = 5  # symbols of the longest n-gram of the rival
 
@@ -95,7 +98,7 @@ class GenerateTable:
 
     def _symbols_of(self, texts: list[Any]) -> list[list[int]]:
         """Each text with its boundaries, as the model reads it."""
-        whole: list[list[int]] = self.model._strands(self.model.feature_.transform(texts), None).whole()
+        whole: list[list[int]] = self.model.strands(self.model.feature_.transform(texts), None).whole()
         return whole
 
     def _learnt_column(self) -> str | None:
@@ -111,3 +114,18 @@ class GenerateTable:
     def _texts(self, table: Table, name: str) -> list[Any]:
         refuse_gaps(table, table.frame[name], 'Drop the row, or write "" for an empty text.')
         return table.frame[name].to_list()
+
+
+def parse_prompt(model: Generator, prompt: str) -> Any:
+    """A prompt as it is written on the command line: a text, or for tokens and chords a list in JSON."""
+    if isinstance(model.feature_, Text):
+        return prompt
+    try:
+        found = json.loads(prompt or "[]")
+        json.dumps(found, ensure_ascii=False).encode()  # half of a surrogate pair can be read, but not be shown
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, list):
+        example = "[[60, 64, 67]]" if isinstance(model.feature_, Chords) else '["a", "b"]'
+        raise OptionError(f"prompt {shown(prompt)} is no JSON list. This model goes on from lists: {example}")
+    return found

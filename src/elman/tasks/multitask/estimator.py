@@ -11,9 +11,9 @@ What the targets have in common is learnt once, and targets with few known value
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, final
 
 import numpy as np
 import torch
@@ -27,13 +27,17 @@ from elman.interpret.diagnose import Probe
 from elman.layers.losses import DISTANCES
 from elman.tasks.base.finite import finite
 from elman.tasks.base.fitted import by_learnt_options
-from elman.tasks.base.inputs import ColumnTask, check_column, check_table, count
+from elman.tasks.base.holdout import held_out
+from elman.tasks.base.inputs import InputReader, check_column, check_table, count, input_tags
 from elman.tasks.base.network import Network, NetworkStepper, answers, restored
+from elman.tasks.base.options import EncoderOptions, InputOptions, tbptt_problems
+from elman.tasks.base.resolve import Config, Default, Summary
 from elman.tasks.base.session import Session, Told, counted, refuse_bidirectional
 from elman.tasks.base.target_kinds import TARGETS, LabelTarget, NumberTarget, Target, looks_like
-from elman.tasks.base.task import held_out
+from elman.tasks.base.task import Task
+from elman.tasks.multitask.defaults import DEFAULTS
 from elman.training.fit_checks import warn_if_constant, warn_if_one_answer
-from elman.training.history import History
+from elman.training.options import TrainingOptions
 from elman.validation.messages import shown
 from elman.validation.options import choice, is_number
 
@@ -43,8 +47,9 @@ _Array = NDArray[Any]
 _Floats = NDArray[np.float64]
 
 
+@final
 @dataclass(kw_only=True, eq=False, repr=False)
-class Multitask(ColumnTask):
+class Multitask(Task, InputOptions, EncoderOptions, TrainingOptions):
     """Several labels and numbers for each sequence, by name, each with its own head and loss.
 
     Sequences are given as to `Classifier`. Targets are the names of columns of the frame `X`, a dict from name to
@@ -64,7 +69,7 @@ class Multitask(ColumnTask):
     task: ClassVar[str] = "multitask"
     description: ClassVar[str] = "Several labels and numbers for each sequence, from one network."
     example: ClassVar[str] = "reviews.csv --input review --target mood,stars"
-    most_epochs: ClassVar[int] = 60
+    defaults: ClassVar[Mapping[str, Default]] = DEFAULTS
 
     # what is asked
     targets: dict[str, str] | None = None  # what targets are, by name: "label", "number"; None, others: as they look
@@ -77,7 +82,7 @@ class Multitask(ColumnTask):
 
     def problems(self) -> list[Problem]:
         """Everything that is wrong with the options, a sentence each."""
-        found = super().problems() + choice(self, "loss", DISTANCES)
+        found = super().problems() + tbptt_problems(self, every_step=False) + choice(self, "loss", DISTANCES)
         kinds: Any = self.targets
         if kinds is not None and not isinstance(kinds, Mapping):
             found.append(
@@ -102,6 +107,14 @@ class Multitask(ColumnTask):
         good = [is_number(weight, 0) for weight in weights.values()]
         return [] if all(good) else [Problem("weights", shown(dict(weights)), "must hold numbers of at least 0")]
 
+    @property
+    def reader(self) -> InputReader:
+        """What reads the sequences for this task."""
+        return InputReader(self)
+
+    def __sklearn_tags__(self) -> Any:
+        return input_tags(super().__sklearn_tags__())
+
     # ---- learning
 
     def fit(self, X: Any, y: Any, *, out: str | os.PathLike[str] | None = None, resume: bool = False) -> Self:
@@ -113,28 +126,27 @@ class Multitask(ColumnTask):
         Raises ``OptionError`` for all options that cannot be, ``DataError`` for data that cannot be used, naming the
         column and the sequence, and ``TrainingError`` if the loss becomes NaN (what was learnt before stays usable).
         """
-        checkpoint = self._check_run(out, resume)
-        column, named = self._column_and_targets(X, y)
+        run, reader = self.training_run(out, resume), self.reader
+        column, named = self._column_and_targets(reader.learn, X, y)
         self._check_named(named)
         kinds = {name: (self.targets or {}).get(name) or looks_like(values, name) for name, values in named.items()}
         targets: dict[str, Target] = {name: TARGETS[kind](self.loss) for name, kind in kinds.items()}
         truth = _read(targets, named, count(column))
         check_table(column)
         some = np.flatnonzero(np.any([~np.isnan(values) for values in truth.values()], axis=0))
-        rest = some[held_out(None, len(some), self.validation, self._seed)]
+        rest = some[held_out(None, len(some), self.validation, run.seed)]
         training = np.setdiff1d(some, rest)
-        feature = self._feature(column)
-        data, kept = self._features(feature, column, training, rest)
+        feature = reader.feature(column)
+        data, kept = reader.features(feature, column, training, rest)
 
-        self._remember_input(column)
-        self.feature_, self.targets_ = feature, targets
-        self.network_ = self._network({name: target.fit(truth[name][training]) for name, target in targets.items()})
-        self.history_ = History("loss")
-        self.metrics_: dict[str, float] = {}
-        plan = self.planned(len(training), data.steps)
+        config = self.config(Summary(feature, (), len(training), data.steps, len(rest)))
+        reader.remember(feature, column, config)
+        self.targets_ = targets
+        start = {name: target.fit(truth[name][training]) for name, target in targets.items()}
+        self.network_: Network = run.build(self._network, config, start)
         skipped = len(truth[next(iter(truth))]) - len(some)
-        self.data_ = self._facts(plan, data, kept) | ({"sequences without a target": skipped} if skipped else {})
-        self.data_ |= {f"target {name!r}": what for name, what in self._targets_in_words().items()}
+        self.data_ = reader.metadata(config, data, kept) | ({"sequences without a target": skipped} if skipped else {})
+        self.data_ |= {f"target {name!r}": what for name, what in self.targets_in_words().items()}
 
         lessons = {name: target.coded(truth[name][training]) for name, target in targets.items()}
         exam = {name: values[rest] for name, values in truth.items()}
@@ -146,9 +158,9 @@ class Multitask(ColumnTask):
             return self._metrics(answers(self.network_, kept, self._outputs), exam)
 
         check = validate if len(kept) else None
-        self._learn(plan, data.lengths, loss, check, "loss", training, checkpoint, resume)
+        run.train(self.network_, config, loss, data.lengths, training, validate=check, metric="loss")
         if len(kept):
-            self._check_answers(self._own(answers(self.network_, kept, self._outputs)), exam)
+            self._check_answers(self.own_rows(answers(self.network_, kept, self._outputs)), exam)
         return self
 
     def _check_answers(self, own: Mapping[str, _Floats], truth: Mapping[str, _Floats]) -> None:
@@ -161,11 +173,10 @@ class Multitask(ColumnTask):
             elif known.any():
                 warn_if_constant(self.metrics_[f"{name}.r2"], int(known.sum()), f"the target {name!r}")
 
-    def _network(self, start: Mapping[str, Tensor | None]) -> Network:
-        with self._drawn():
-            network = Network(self.feature_, self._outputs, self)
+    def _network(self, config: Config, start: Mapping[str, Tensor | None]) -> Network:
+        network = Network(self.feature_, self._outputs, config)
         with torch.no_grad():
-            for name, own in self._own(network.head.bias[None]).items():
+            for name, own in self.own_rows(network.head.bias[None]).items():
                 if (bias := start[name]) is not None:
                     own.copy_(bias)
         return network
@@ -179,7 +190,7 @@ class Multitask(ColumnTask):
     def _outputs(self) -> int:
         return sum(target.outputs for target in self.targets_.values())
 
-    def _own(self, rows: Any) -> dict[str, Any]:
+    def own_rows(self, rows: Any) -> dict[str, Any]:
         """What each target's head says, of rows [sequences, outputs]."""
         ends = np.cumsum([target.outputs for target in self.targets_.values()]).tolist()
         places = zip(self.targets_.items(), ends, strict=True)
@@ -190,17 +201,20 @@ class Multitask(ColumnTask):
 
     def _loss(self, rows: Tensor, coded: Mapping[str, Tensor]) -> Tensor:
         """The weighted sum of the losses of all targets."""
-        losses = [self._weight(name) * self.targets_[name].loss(z, coded[name]) for name, z in self._own(rows).items()]
+        losses = [
+            self._weight(name) * self.targets_[name].loss(z, coded[name]) for name, z in self.own_rows(rows).items()
+        ]
         return torch.stack(losses).sum()
 
     def _metrics(self, rows: _Floats, truth: Mapping[str, _Floats]) -> dict[str, float]:
         """ "loss", the weighted sum, and each metric of each target as "target.metric"."""
-        found = {name: self.targets_[name].metrics(z, truth[name]) for name, z in self._own(rows).items()}
+        found = {name: self.targets_[name].metrics(z, truth[name]) for name, z in self.own_rows(rows).items()}
         loss = sum(self._weight(name) * metrics.get("loss", 0.0) for name, metrics in found.items())
         named = {f"{name}.{metric}": value for name, metrics in found.items() for metric, value in metrics.items()}
         return {"loss": loss, **named}
 
-    def _targets_in_words(self) -> dict[str, str]:
+    def targets_in_words(self) -> dict[str, str]:
+        """What each target is, by its name."""
         return {
             name: f"label, {len(target.classes)} classes" if isinstance(target, LabelTarget) else target.kind
             for name, target in self.targets_.items()
@@ -208,7 +222,9 @@ class Multitask(ColumnTask):
 
     # ---- targets in
 
-    def _column_and_targets(self, X: Any, y: Any, *, fitted: bool = False) -> tuple[Any, dict[str, Any]]:
+    def _column_and_targets(
+        self, read: Callable[[Any, Any], tuple[Any, Any]], X: Any, y: Any
+    ) -> tuple[Any, dict[str, Any]]:
         """What is read, and the targets by name."""
         columns = by_name(X)
         asked = y if (one := column_named(y, columns)) is None else [one]
@@ -217,7 +233,7 @@ class Multitask(ColumnTask):
                 raise DataError(f"y names the column {twice[0]!r} twice. Name each target once.")
             for name in asked if columns else ():
                 check_column(list(columns or ()), name, "y")
-        column, found = self._column_and_target(X, asked, fitted=fitted)
+        column, found = read(X, asked)
         named = by_name(found)
         if not named:
             raise DataError(
@@ -235,8 +251,8 @@ class Multitask(ColumnTask):
             raise OptionError("weights is 0 for every target. Give at least one of them more.")
 
     def _scored(self, X: Any, y: Any) -> tuple[Any, dict[str, _Floats]]:
-        self._check_fitted()
-        column, named = self._column_and_targets(X, y, fitted=True)
+        self.check_fitted()
+        column, named = self._column_and_targets(self.reader.read_with_targets, X, y)
         if set(named) != set(self.targets_):
             raise DataError(
                 f"has the targets {', '.join(named)}, but {', '.join(self.targets_)} were learnt.", at=Place("y")
@@ -248,19 +264,19 @@ class Multitask(ColumnTask):
     @by_learnt_options
     def predict(self, X: Any) -> dict[str, _Array]:
         """The answers by the name of the target, arrays [sequences]: the likeliest class, or the number."""
-        return {name: self.targets_[name].decode(z) for name, z in self._own(self._rows(X)).items()}
+        return {name: self.targets_[name].decode(z) for name, z in self.own_rows(self._rows(X)).items()}
 
     @by_learnt_options
     def predict_proba(self, X: Any) -> dict[str, _Floats]:
         """The probability of each class, float64 [sequences, classes], by the name of each target that is a label."""
-        own, targets = self._own(self._rows(X)), self.targets_.items()
+        own, targets = self.own_rows(self._rows(X)), self.targets_.items()
         return {name: target.probabilities(own[name]) for name, target in targets if isinstance(target, LabelTarget)}
 
     @by_learnt_options
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """The mean over the targets of accuracy, of labels, and R2, of numbers; 1 at best."""
         column, truth = self._scored(X, y)
-        own = self._own(self._rows(column))
+        own = self.own_rows(self._rows(column))
         weights = None if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
         found = {name: target.metrics(own[name], truth[name], weights) for name, target in self.targets_.items()}
         scores = [metrics[self.targets_[name].main] for name, metrics in found.items() if metrics]
@@ -281,17 +297,17 @@ class Multitask(ColumnTask):
         return self._metrics(self._rows(column), truth)
 
     def _rows(self, X: Any) -> _Floats:
-        self._check_fitted()
-        return finite(answers(self.network_, self._steps(self._column(X, fitted=True)), self._outputs))
+        self.check_fitted()
+        return finite(answers(self.network_, self.reader.steps(self.reader.read(X)), self._outputs))
 
     # ---- looking inside
 
     def _probe(self, X: Any, y: Any) -> Probe:
         """The network and its loss; without `y` labels that are answered count as true, and numbers are added up."""
-        column, truth = (self._column(X, fitted=True), None) if y is None else self._scored(X, y)
-        data = self._steps(column)
+        column, truth = (self.reader.read(X), None) if y is None else self._scored(X, y)
+        data = self.reader.steps(column)
         if truth is None:
-            said = self._own(self._rows(column))
+            said = self.own_rows(self._rows(column))
             truth = {n: z.argmax(1).astype(float) if n in self.classes_ else z[:, 0] for n, z in said.items()}
             numbers = [name for name, target in self.targets_.items() if isinstance(target, NumberTarget)]
         else:
@@ -299,11 +315,11 @@ class Multitask(ColumnTask):
         coded = {name: target.coded(truth[name]) for name, target in self.targets_.items()}
 
         def loss(indices: Tensor) -> Tensor:
-            own = self._own(self.network_(data[indices]))
+            own = self.own_rows(self.network_(data[indices]))
             each = [self._each(name, z, coded[name][indices], name in numbers) for name, z in own.items()]
             return torch.stack(each).sum(0)
 
-        return Probe(self.network_, data.lengths, loss, self.learnt_with_, self._paths_by_name())
+        return Probe(self.network_, data.lengths, loss, self.learnt_with_, self.reader.path_names())
 
     def _each(self, name: str, z: Tensor, coded: Tensor, added: bool) -> Tensor:
         """The loss of one target for each sequence; where nothing is known of a number, the number itself."""
@@ -317,13 +333,13 @@ class Multitask(ColumnTask):
             which = f"one of the targets to explain, {', '.join(map(repr, self.targets_))}"
             raise OptionError(f"explain(X, y) needs as y {which}, got {shown(y)}.")
         name = next(iter(self.targets_)) if y is None else y
-        target, column = self.targets_[name], self._column(X, fitted=True)
-        data = self._steps(column)
-        said = self._own(self._rows(column))[name]
+        target, column = self.targets_[name], self.reader.read(X)
+        data = self.reader.steps(column)
+        said = self.own_rows(self._rows(column))[name]
         chosen = torch.from_numpy(said.argmax(1))
 
         def score(indices: Tensor) -> Tensor:
-            z: Tensor = self._own(self.network_(data[indices]))[name]
+            z: Tensor = self.own_rows(self.network_(data[indices]))[name]
             if isinstance(target, NumberTarget):
                 return target.mean + target.deviation * z[:, 0]
             own = z.gather(1, chosen[indices][:, None])[:, 0]
@@ -340,26 +356,36 @@ class Multitask(ColumnTask):
 
         `facts` gives the columns without steps, such as ``{"age": 63}``; those that are not given are missing.
         """
-        self._check_fitted()
+        self.check_fitted()
         refuse_bidirectional(self.network_.encoder.bidirectional)
         return Session(_Stepper(self, facts))
 
     # ---- on disk
 
+    def described(self) -> dict[str, Any]:
+        """What the model reads, for its card: lines of text by name."""
+        return self.reader.described()
+
+    def _tensors(self) -> dict[str, Tensor]:
+        return self.reader.tensors()
+
+    def _files(self) -> dict[str, str]:
+        return self.reader.files()
+
     def _config(self) -> dict[str, Any]:
         saved = [{"name": n, "kind": target.kind, **target.config()} for n, target in self.targets_.items()]
-        return {**super()._config(), "targets": saved}
+        return {**self.reader.config(), "targets": saved}
 
     def _restore(
         self, config: Mapping[str, Any], tensors: Mapping[str, Tensor], files: Mapping[str, Any], folder: Any
     ) -> None:
-        super()._restore(config, tensors, files, folder)
+        self.reader.restore(config, tensors, files)
         saved: Sequence[Mapping[str, Any]] = config["targets"]
         names = [one["name"] for one in saved]
         if not names or not all(isinstance(name, str) for name in names) or len(set(names)) < len(names):
             raise ValueError("targets")
         self.targets_ = {one["name"]: TARGETS[one["kind"]].restore(one, self.loss) for one in saved}
-        self.network_ = restored(self.feature_, self._outputs, self, tensors, folder)
+        self.network_ = restored(self.feature_, self._outputs, self.config(), tensors, folder)
 
 
 class _Stepper(NetworkStepper):
@@ -367,7 +393,7 @@ class _Stepper(NetworkStepper):
 
     def __init__(self, model: Multitask, facts: Mapping[str, Any] | None) -> None:
         super().__init__(model.feature_, model.network_, facts)
-        self.own, self.targets = model._own, dict(model.targets_)
+        self.own, self.targets = model.own_rows, dict(model.targets_)
 
     @torch.no_grad()
     def answer(self, state: dict[str, Tensor]) -> Told:

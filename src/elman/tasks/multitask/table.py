@@ -72,7 +72,7 @@ class MultitaskTable(RowAdapter):
 
     def describe_learnt(self) -> str:
         """What each target is."""
-        return "; ".join(f"{name}: {what}" for name, what in self.model._targets_in_words().items())
+        return "; ".join(f"{name}: {what}" for name, what in self.model.targets_in_words().items())
 
     def answer_columns(self, X: Any, target: Sequence[str]) -> dict[str, Any]:
         """The likeliest class of each label with the probability of each, and the numbers."""

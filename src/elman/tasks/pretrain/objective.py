@@ -26,7 +26,8 @@ from elman.layers.sampled_softmax import Sampler, surprise
 from elman.ragged import Ragged
 from elman.training.batching import batches
 from elman.training.history import History
-from elman.training.loop import Training, train
+from elman.training.loop import train
+from elman.training.options import TrainingOptions
 
 __all__ = ["Foreteller", "learn"]
 
@@ -75,7 +76,13 @@ def strands(texts: Ragged, longest: int = STRAND) -> Ragged:
 
 
 def learn(
-    model: Foreteller, texts: Ragged, kept: Ragged, plan: Training, checkpoint: Path | None, resume: bool, narrow: bool
+    model: Foreteller,
+    texts: Ragged,
+    kept: Ragged,
+    plan: TrainingOptions,
+    checkpoint: Path | None,
+    resume: bool,
+    narrow: bool,
 ) -> History:
     """Learns texts; `kept` are those that the nats per symbol are measured on, with all symbols."""
     data = strands(texts)

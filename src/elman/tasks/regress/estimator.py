@@ -11,8 +11,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, final
 
 import numpy as np
 import torch
@@ -32,14 +31,19 @@ from elman.ragged import Ragged
 from elman.ragged.chunks import Piece
 from elman.tasks.base.finite import finite
 from elman.tasks.base.fitted import by_learnt_options
-from elman.tasks.base.inputs import check_table, count
+from elman.tasks.base.holdout import held_out
+from elman.tasks.base.inputs import check_table, count, input_tags
 from elman.tasks.base.network import Network, NetworkStepper, answers, restored
 from elman.tasks.base.number_targets import NumberTargets, number_targets
+from elman.tasks.base.options import EncoderOptions, InputOptions, tbptt_problems
+from elman.tasks.base.resolve import Config, Default, Summary
 from elman.tasks.base.session import Estimate, Session, counted, refuse_bidirectional
-from elman.tasks.base.task import held_out
-from elman.tasks.pretrain.pretrainer import Pretrains
+from elman.tasks.base.task import Task
+from elman.tasks.base.training_run import TrainingRun
+from elman.tasks.pretrain.pretrainer import PretrainOptions, PretrainReader
+from elman.tasks.regress.defaults import DEFAULTS
 from elman.training.fit_checks import warn_if_constant
-from elman.training.history import History
+from elman.training.options import TrainingOptions
 from elman.training.tbptt import StepLoss
 from elman.validation.messages import shown
 from elman.validation.options import choice
@@ -50,8 +54,9 @@ _Floats = NDArray[np.float64]
 _Indices = NDArray[np.int64]
 
 
+@final
 @dataclass(kw_only=True, eq=False, repr=False)
-class Regressor(RegressorMixin, Pretrains):
+class Regressor(RegressorMixin, Task, PretrainOptions, InputOptions, EncoderOptions, TrainingOptions):  # type: ignore[misc]  # pretrain leaves sizes open
     """A number, or several, for each sequence; with `every_step` for each step.
 
     Sequences are given as to `Classifier`. Targets are one number a sequence, several (an array [sequences, outputs], a
@@ -71,7 +76,7 @@ class Regressor(RegressorMixin, Pretrains):
     task: ClassVar[str] = "regress"
     description: ClassVar[str] = "A number, or several, for each sequence or for each step."
     example: ClassVar[str] = "wear.jsonl --input vibration --target hours"
-    most_epochs: ClassVar[int] = 60
+    defaults: ClassVar[Mapping[str, Default]] = DEFAULTS
 
     # what is asked
     every_step: bool = False  # an answer for every step instead of one for the sequence
@@ -83,15 +88,20 @@ class Regressor(RegressorMixin, Pretrains):
 
     def problems(self) -> list[Problem]:
         """Everything that is wrong with the options, a sentence each."""
-        found = super().problems() + choice(self, "loss", DISTANCES)
+        found = super().problems() + tbptt_problems(self, self.every_step is True) + choice(self, "loss", DISTANCES)
         if not isinstance(self.every_step, bool | np.bool_):
             found.append(Problem("every_step", shown(self.every_step), "must be True or False"))
         return found
 
     def __sklearn_tags__(self) -> Any:
-        tags: Any = super().__sklearn_tags__()
+        tags: Any = input_tags(super().__sklearn_tags__())
         tags.target_tags.multi_output = True
         return tags
+
+    @property
+    def reader(self) -> PretrainReader:
+        """What reads the sequences for this task."""
+        return PretrainReader(self)
 
     # ---- learning
 
@@ -104,8 +114,8 @@ class Regressor(RegressorMixin, Pretrains):
         Raises ``OptionError`` for all options that cannot be, ``DataError`` for data that cannot be used, naming the
         sequence, and ``TrainingError`` if the loss becomes NaN (what was learnt until then stays usable).
         """
-        checkpoint = self._check_run(out, resume)
-        column, y = self._column_and_target(X, y)
+        run, reader = self.training_run(out, resume), self.reader
+        column, y = reader.learn(X, y)
         if y is None:
             raise DataError("Regressor requires y to be passed, but the target y is None. Give a number a sequence.")
         targets = number_targets(y, count(column), bool(self.every_step))
@@ -113,40 +123,33 @@ class Regressor(RegressorMixin, Pretrains):
         known = np.flatnonzero(targets.known())
         if not len(known):
             raise DataError("holds no number at all: nothing to learn from.", at=Place("y"))
-        rest = known[held_out(None, len(known), self.validation, self._seed)]
+        rest = known[held_out(None, len(known), self.validation, run.seed)]
         training = np.setdiff1d(known, rest)
-        feature = self._feature(column)
-        data, kept = self._features(feature, column, training, rest)
+        feature = reader.feature(column)
+        data, kept = reader.features(feature, column, training, rest)
         if self.every_step:
             targets.take(training).check_steps(groups_of(data)[0][0].lengths, training)
             targets.take(rest).check_steps(groups_of(kept)[0][0].lengths, rest)
 
-        self._remember_input(column)
-        self.feature_, self.outputs_, self.names_, self.flat_ = feature, targets.outputs, targets.names, targets.flat
+        config = self.config(Summary(feature, (), len(training), data.steps, len(rest), generator=reader.generator))
+        reader.remember(feature, column, config)
+        self.outputs_, self.names_, self.flat_ = targets.outputs, targets.names, targets.flat
         self.mean_, self.deviation_ = _scale(targets.take(training).values)
-        self.network_ = self._network()
-        self.history_ = History("loss")
-        self.metrics_: dict[str, float] = {}
-        plan = self.planned(len(training), data.steps)
+        self.network_: Network = run.build(Network, feature, self.outputs_, config, bool(self.every_step))
         skipped = {"sequences without a target": len(targets) - len(known)} if len(known) < len(targets) else {}
-        self.data_ = self._facts(plan, data, kept) | skipped
-        resume = self._taught(data, kept, checkpoint, resume)
-        self._train(plan, data, kept, targets, (training, rest), checkpoint, resume)
+        self.data_ = reader.metadata(config, data, kept) | skipped
+        reader.pretrain(run, config, data, kept)
+        self._train(run, config, data, kept, targets, (training, rest))
         return self
-
-    def _network(self) -> Network:
-        with self._drawn():
-            return Network(self.feature_, self.outputs_, self.settled(), bool(self.every_step))
 
     def _train(
         self,
-        plan: Self,
+        run: TrainingRun,
+        config: Config,
         data: Ragged | Bundle,
         kept: Ragged | Bundle,
         targets: NumberTargets,
         parts: tuple[_Indices, _Indices],
-        checkpoint: Path | None,
-        resume: bool,
     ) -> None:
         scaled, truth = self._scaled(targets.take(parts[0]).values), targets.take(parts[1]).values
 
@@ -158,7 +161,7 @@ class Regressor(RegressorMixin, Pretrains):
 
         by_step = _EveryStep(self.network_, data, Ragged(scaled, data.offsets), self.loss) if self.every_step else None
         check = validate if len(kept) else None
-        self._learn(plan, data.lengths, by_step or loss, check, "loss", parts[0], checkpoint, resume)
+        run.train(self.network_, config, by_step or loss, data.lengths, parts[0], validate=check, metric="loss")
         if len(kept):
             warn_if_constant(self.metrics_["r2"], len(kept))
 
@@ -193,8 +196,8 @@ class Regressor(RegressorMixin, Pretrains):
         An array [sequences] or [sequences, outputs], or a dict from name to array; with `every_step` a list of arrays
         [length] or [length, outputs], one for each sequence, or a dict of such lists.
         """
-        self._check_fitted()
-        data = self._steps(self._column(X, fitted=True))
+        self.check_fitted()
+        data = self.reader.steps(self.reader.read(X))
         return self._formed(self._numbers(data), data)
 
     def _numbers(self, data: Ragged | Bundle) -> _Floats:
@@ -232,8 +235,8 @@ class Regressor(RegressorMixin, Pretrains):
         return self._metrics(finite(answers(self.network_, self._told(column, truth), self.outputs_)), truth.values)
 
     def _scored(self, X: Any, y: Any) -> tuple[Any, NumberTargets]:
-        self._check_fitted()
-        column, y = self._column_and_target(X, y, fitted=True)
+        self.check_fitted()
+        column, y = self.reader.read_with_targets(X, y)
         truth = number_targets(y, count(column), self.network_.every_step)
         if not len(truth) or not truth.known().any():
             raise DataError("there is no number to score against. Give at least one.")
@@ -247,7 +250,7 @@ class Regressor(RegressorMixin, Pretrains):
         return column, replace(truth, values=truth.values[:, places], names=self.names_)
 
     def _told(self, column: Any, truth: NumberTargets) -> Ragged | Bundle:
-        data = self._steps(column)
+        data = self.reader.steps(column)
         truth.check_steps(groups_of(data)[0][0].lengths)
         return data
 
@@ -255,8 +258,8 @@ class Regressor(RegressorMixin, Pretrains):
 
     def _probe(self, X: Any, y: Any) -> Probe:
         """The network and its loss; without `y` the sum of its answers, since they are no distance from themselves."""
-        column, truth = (self._column(X, fitted=True), None) if y is None else self._scored(X, y)
-        data = self._steps(column)
+        column, truth = (self.reader.read(X), None) if y is None else self._scored(X, y)
+        data = self.reader.steps(column)
         if truth is not None:
             truth.check_steps(groups_of(data)[0][0].lengths)
         scaled = None if truth is None else self._scaled(truth.values)
@@ -269,7 +272,7 @@ class Regressor(RegressorMixin, Pretrains):
             known = [scaled[offsets[i] : offsets[i + 1]] for i in indices.tolist()]
             return torch.stack([distance(row, it, self.loss) for row, it in zip(rows, known, strict=True)])
 
-        return Probe(self.network_, data.lengths, loss, self.learnt_with_, self._paths_by_name())
+        return Probe(self.network_, data.lengths, loss, self.learnt_with_, self.reader.path_names())
 
     def _question(self, X: Any, y: Any) -> Question:
         """The number that is answered for a sequence, or for its last step; `y` says which, where there are several."""
@@ -278,8 +281,8 @@ class Regressor(RegressorMixin, Pretrains):
             which = f"one of the {self.outputs_} numbers to explain, {', '.join(map(repr, names))}"
             raise OptionError(f"explain(X, y) needs as y {which}, got {y!r}.")
         output = 0 if y is None else names.index(y)
-        column = self._column(X, fitted=True)
-        data = self._steps(column)
+        column = self.reader.read(X)
+        data = self.reader.steps(column)
         mean, deviation = float(self.mean_[output]), float(self.deviation_[output])
         lengths = data.lengths if self.network_.every_step else torch.ones(len(data), dtype=torch.int64)
 
@@ -303,23 +306,30 @@ class Regressor(RegressorMixin, Pretrains):
 
         `facts` gives the columns without steps, such as ``{"age": 63}``; those that are not given are missing.
         """
-        self._check_fitted()
+        self.check_fitted()
         refuse_bidirectional(self.network_.encoder.bidirectional)
         return Session(_Stepper(self, facts))
 
     # ---- on disk
 
+    def described(self) -> dict[str, Any]:
+        """What the model reads, for its card: lines of text by name."""
+        return self.reader.described()
+
     def _config(self) -> dict[str, Any]:
-        return {**super()._config(), "outputs": self.outputs_, "names": self.names_, "flat": self.flat_}
+        return {**self.reader.config(), "outputs": self.outputs_, "names": self.names_, "flat": self.flat_}
 
     def _tensors(self) -> dict[str, Tensor]:
         own = {"target.mean": torch.from_numpy(self.mean_), "target.deviation": torch.from_numpy(self.deviation_)}
-        return super()._tensors() | own
+        return self.reader.tensors() | own
+
+    def _files(self) -> dict[str, str]:
+        return self.reader.files()
 
     def _restore(
         self, config: Mapping[str, Any], tensors: Mapping[str, Tensor], files: Mapping[str, Any], folder: Any
     ) -> None:
-        super()._restore(config, tensors, files, folder)
+        self.reader.restore(config, tensors, files)
         outputs, names, flat = config["outputs"], config["names"], config["flat"]
         if type(outputs) is not int or outputs < 1 or type(flat) is not bool or (flat and outputs != 1):
             raise ValueError("outputs")
@@ -332,7 +342,7 @@ class Regressor(RegressorMixin, Pretrains):
                 raise ValueError("target")
         if not (self.deviation_ > 0).all():
             raise ValueError("target.deviation")
-        self.network_ = restored(self.feature_, outputs, self.settled(), tensors, folder, bool(self.every_step))
+        self.network_ = restored(self.feature_, outputs, self.config(), tensors, folder, bool(self.every_step))
 
 
 class _EveryStep(StepLoss):

@@ -10,13 +10,11 @@ With `members` several such networks answer together: tag_network.py.
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, final
 
 import numpy as np
 import torch
@@ -25,8 +23,7 @@ from torch import Tensor
 
 from elman.errors import DataError, OptionError, Problem, option
 from elman.evaluation import metrics
-from elman.features import Columns, Feature, Inputs, Tokens, Words, infer
-from elman.features.lists import listed
+from elman.features import Tokens
 from elman.features.multi_input import Bundle, groups_of
 from elman.interpret.attribution import Question, parts_of
 from elman.interpret.diagnose import Probe
@@ -35,43 +32,39 @@ from elman.layers.crf import Chain, Rules, best_paths
 from elman.ragged import Ragged
 from elman.tasks.base.finite import finite
 from elman.tasks.base.fitted import by_learnt_options
-from elman.tasks.base.inputs import ColumnTask, check_table, count
+from elman.tasks.base.holdout import LEAST, held_out
+from elman.tasks.base.inputs import check_table, count, input_tags
 from elman.tasks.base.label_targets import few_labels, restored_classes
 from elman.tasks.base.network import answers
+from elman.tasks.base.options import EncoderOptions, InputOptions, tbptt_problems
+from elman.tasks.base.resolve import Config, Default, Summary
 from elman.tasks.base.session import Session, refuse_bidirectional
-from elman.tasks.base.task import LEAST, held_out
+from elman.tasks.base.task import Task
+from elman.tasks.base.training_run import TrainingRun
 from elman.tasks.tag.attribution import label_question, steps_asked
+from elman.tasks.tag.defaults import BLIND_UPDATES, DEFAULTS, FEW_SEQUENCES, UPDATES
+from elman.tasks.tag.inputs import TagReader
 from elman.tasks.tag.labels import check_tags, codes_of, tag_classes, tag_lists
 from elman.tasks.tag.network import TagNetwork
 from elman.tasks.tag.session import TagStepper
 from elman.tasks.tag.spans import OUTSIDE, SCHEMES, fits, obeys, rules_of, scheme_of, span_scores, spans
 from elman.training.fit_checks import warn_if_one_answer
-from elman.training.history import History
-from elman.validation.columns import is_missing
+from elman.training.options import TrainingOptions
 from elman.validation.messages import shown
 from elman.validation.options import SIZE, is_among, is_whole, whole
-from elman.validation.plain_values import plain_value
 
 __all__ = ["Tagger"]
 
-_UPDATES = 600  # batches that are learnt from, at least
-_BLIND_UPDATES = 300  # the same where nothing is held out, so that no epoch can be chosen
-#: What is chosen where options are None: of words, numbers and many symbols, and of few symbols, such as residues.
-_MANY = {"dropout": 0.4, "symbol_dropout": 0.4, "head_dropout": 0.5, "channels": 0}
-_FEW = {"dropout": 0.6, "symbol_dropout": 0.0, "head_dropout": 0.3, "channels": 64}
-_MOST_FEW = 100  # symbols
-_FEW_SEQUENCES = 200  # of letters; with fewer nothing is held out: each one counts
-_TOGETHER = 5  # networks, where there are fewer sequences than that
 _MOST_MEMBERS = 1000
 _LEANS = tuple(i / 4 for i in range(13))  # what the score of "O" may be lowered by
 _LEAST_SPANS = 100  # of the validation part that choose one of them
-_LETTERS = "letters"  # the kind of a column of texts that are read letter by letter, or of lists
 _Floats = NDArray[np.float64]
 _Codes = NDArray[np.int64]
 
 
+@final
 @dataclass(kw_only=True, eq=False, repr=False)
-class Tagger(ColumnTask):
+class Tagger(Task, InputOptions, EncoderOptions, TrainingOptions):
     """One label for each step of each sequence.
 
     Sequences are lists of words (each read as a symbol and letter by letter), lists of one-letter tokens, texts (a step
@@ -93,6 +86,8 @@ class Tagger(ColumnTask):
     task: ClassVar[str] = "tag"
     description: ClassVar[str] = "One label for each step: parts of speech, names, structure."
     example: ClassVar[str] = "train.conllu --column upos"
+
+    defaults: ClassVar[Mapping[str, Default]] = DEFAULTS
 
     # what is asked
     chain: bool = True  # learn which label follows which (conditional random field); False: each step by itself
@@ -118,14 +113,17 @@ class Tagger(ColumnTask):
     #   see docs/tasks/tag.md
 
     # how it learns, where that differs from other tasks
-    batch_sequences: int | None = None  # type: ignore[assignment]  # None: 1/192 of the sequences, 8 to 64
+    batch_sequences: int | None = None  # None: 1/192 of the sequences, 8 to 64
     average: float = 0.99  # decay of a moving average of the weights (Polyak & Juditsky 1992); 0 turns it off
 
     def problems(self) -> list[Problem]:
         """Everything that is wrong with the options, a sentence each."""
-        if any(getattr(self, name) is None for name in _MANY):
-            return self._chosen(_MANY).problems()
-        found = super().problems() + whole(self, "characters", 0, SIZE) + whole(self, "looks", 0, SIZE)
+        found = (
+            super().problems()
+            + tbptt_problems(self, every_step=False)
+            + whole(self, "characters", 0, SIZE)
+            + whole(self, "looks", 0, SIZE)
+        )
         if self.members is not None and not (is_whole(self.members) and self.members <= _MOST_MEMBERS):
             found.append(
                 Problem("members", shown(self.members), f"must be a whole number from 1 to {_MOST_MEMBERS}, or None")
@@ -144,19 +142,13 @@ class Tagger(ColumnTask):
             found.append(Problem("stride", str(self.stride), "must be 1 for an answer at every step"))
         return found
 
-    def planned(self, sequences: int, steps: int, updates: int = 0) -> Self:
-        """The same options with the lengths of the training chosen, where they are None.
+    @property
+    def reader(self) -> TagReader:
+        """What reads the sequences for this task."""
+        return TagReader(self)
 
-        ::
-
-            epochs = 8 (700 000 / steps)^(1/3), from 4 to 20, and more until there were 600 batches (300 where nothing
-                     is held out)
-            batch_sequences = sequences / 192, from 8 to 64
-        """
-        if self.batch_sequences is not None:
-            return super().planned(sequences, steps, updates)
-        sizes = min(64, max(8, sequences // 192))
-        return dataclasses.replace(self, batch_sequences=sizes).planned(sequences, steps, updates)
+    def __sklearn_tags__(self) -> Any:
+        return input_tags(super().__sklearn_tags__())
 
     # ---- learning
 
@@ -169,112 +161,49 @@ class Tagger(ColumnTask):
         Raises ``OptionError`` for all options that cannot be, ``DataError`` for data that cannot be used, naming the
         sequence, and ``TrainingError`` if the loss becomes NaN (what was learnt until then stays usable).
         """
-        checkpoint = self._check_run(out, resume)
-        column, y = self._column_and_target(X, y)
+        run, reader = self.training_run(out, resume), self.reader
+        column, y = reader.learn(X, y)
         if isinstance(y, dict):
             raise DataError(f"a tagger learns one column of labels, got {', '.join(map(repr, y))}. Name one.")
-        read, column = column, self._characters(column, fitted=False)
+        column, read = reader.letters(column, fitted=False), column
         labels = tag_lists(y, count(column))
         check_table(column)
         classes = tag_classes(labels)
-        feature = self._feature(column)
-        least = _FEW_SEQUENCES if isinstance(feature, Tokens) else LEAST
-        rest = held_out(None, len(labels), self.validation, self._seed, least)
+        feature = reader.feature(column)
+        least = FEW_SEQUENCES if isinstance(feature, Tokens) else LEAST
+        rest = held_out(None, len(labels), self.validation, run.seed, least)
         training = np.setdiff1d(np.arange(len(labels)), rest)
-        data, kept = self._features(feature, column, training, rest)
+        data, kept = reader.features(feature, column, training, rest)
         parts = [[labels[i] for i in part] for part in (training, rest)]
         check_tags(parts[0], _lengths(data), training)
         check_tags(parts[1], _lengths(kept), rest)
 
-        self._remember_input(read)
-        self.feature_, self.classes_ = feature, classes
+        updates = UPDATES if len(rest) else BLIND_UPDATES
+        config = self.config(Summary(feature, (), len(training), data.steps, len(rest), updates))
+        reader.remember(feature, read, config)
+        self.classes_ = classes
         self.scheme_ = scheme_of(labels)
         self.spans_ = self.scheme_ is not None
         self.ruled_ = self.scheme_ is not None and obeys(labels, self.scheme_)
         self.lean_ = 0.0
-        small = self._few() and len(labels) < _FEW_SEQUENCES
-        self.members_ = int(self.members or (_TOGETHER if small and self.bidirectional else 1))
-        self.network_ = self._network()
-        metric = "f1" if self.spans_ else "accuracy"
-        self.history_ = History(metric if len(rest) else "loss")
-        self.metrics_: dict[str, float] = {}
-        plan = self.planned(len(training), data.steps, _UPDATES if len(rest) else _BLIND_UPDATES)
-        self.data_ = self._facts(plan, data, kept) | {"labels": few_labels(classes), "spans": self._scheme_in_words()}
-        self._train(plan, data, kept, parts, training, metric, checkpoint, resume)
+        self.members_ = int(config.members)
+        self.network_: TagNetwork = run.build(self._network, config)
+        words = self._scheme_in_words()
+        self.data_ = reader.metadata(config, data, kept) | {"labels": few_labels(classes), "spans": words}
+        self._train(run, config, data, kept, parts, training)
         return self
 
-    def _network(self) -> TagNetwork:
-        with self._drawn():
-            return self._built()
-
-    def _built(self) -> TagNetwork:
-        return TagNetwork(self.feature_, len(self.classes_), self._settled(), bool(self.chain), self.members_)
-
-    def _settled(self) -> Self:
-        """The same options with those chosen by what the steps are that are None."""
-        plain = self.cell != "conv_lstm"  # which convolves itself
-        return self._chosen((_FEW if self._few() else _MANY) | ({} if plain else {"channels": 0}))
-
-    def _few(self) -> bool:
-        """Whether steps are of few symbols."""
-        return isinstance(self.feature_, Tokens) and int(self.feature_.symbols or 0) <= _MOST_FEW
-
-    def _chosen(self, values: Mapping[str, Any]) -> Self:
-        return dataclasses.replace(self, **{k: v for k, v in values.items() if getattr(self, k) is None})
-
-    def _feature(self, column: Any) -> Feature | Columns:
-        if self.feature == "auto" and isinstance(made := self._inferred(column), Tokens):
-            return self._with_options(Words() if _long(listed(column, "X")) else made)
-        return super()._feature(column)
-
-    def _kind(self, fitted: bool) -> str:
-        kind = super()._kind(fitted)
-        spelled = fitted and isinstance(self.feature_, Tokens) and not _long([self.feature_.vocabulary_])
-        return _LETTERS if kind == "auto" or spelled else kind
-
-    def _column(self, X: Any, without: Sequence[str] = (), *, fitted: bool = False) -> Any:
-        found = super()._column(X, without, fitted=fitted)
-        if not isinstance(found, Inputs) or isinstance(X, Inputs) or fitted:
-            return found
-        named = self.features or {}
-        words = [n for n, k in found.kinds.items() if k == Tokens.kind and n not in named and _long(found.columns[n])]
-        return Inputs(found.columns, found.kinds | dict.fromkeys(words, Words.kind))
-
-    def _characters(self, column: Any, fitted: bool = True) -> Any:
-        """Texts as lists of their characters, unless words are read; everything else as it is."""
-        if hasattr(column, "kinds") or isinstance(column, Ragged | Tensor):
-            return column
-        if isinstance(column, np.ndarray) and column.dtype.kind not in "UO":
-            return column
-        try:
-            sequences = listed(column, "X")
-        except DataError:
-            return column
-        if not sequences or not all(isinstance(sequence, str) for sequence in sequences):
-            return column
-        if isinstance(self.feature_, Words) if fitted else self.feature == Words.kind:
-            raise DataError(f"X: sequence 0 is a text, {shown(sequences[0])}, but words are read. Give lists of words.")
-        return [list(sequence) for sequence in sequences]
-
-    def _inferred(self, column: Any) -> Feature | None:
-        return None if hasattr(column, "kinds") else infer(column)
-
-    def _with_options(self, made: Feature | str) -> Feature:
-        feature = super()._with_options(made)
-        if isinstance(feature, Words):
-            feature.characters, feature.looks = int(self.characters), int(self.looks)
-        return feature
+    def _network(self, config: Config) -> TagNetwork:
+        return TagNetwork(self.feature_, len(self.classes_), config, bool(self.chain), self.members_)
 
     def _train(
         self,
-        plan: Self,
+        run: TrainingRun,
+        config: Config,
         data: Ragged | Bundle,
         kept: Ragged | Bundle,
         parts: Sequence[Sequence[Sequence[Any]]],
         training: _Codes,
-        metric: str,
-        checkpoint: Path | None,
-        resume: bool,
     ) -> None:
         truth = Ragged(codes_of(parts[0], self.classes_), data.offsets)
 
@@ -285,8 +214,8 @@ class Tagger(ColumnTask):
         def validate() -> dict[str, float]:
             return self._metrics(self._scores(kept), parts[1])
 
-        told = validate if len(kept) else None
-        self._learn(plan, data.lengths, loss, told, metric, training, checkpoint, resume)
+        metric, check = "f1" if self.spans_ else "accuracy", validate if len(kept) else None
+        run.train(self.network_, config, loss, data.lengths, training, validate=check, metric=metric)
         if not len(kept):
             return
         scores = self._scores(kept)
@@ -335,19 +264,19 @@ class Tagger(ColumnTask):
     def evaluate(self, X: Any, y: Any) -> dict[str, float]:
         """Accuracy over the steps and the share of sequences that are right throughout, for spans precision, recall
         and F1 as well. A label that was not learnt counts as missed."""
-        self._check_fitted()
-        column, y = self._column_and_target(X, y, fitted=True)
-        column = self._characters(column)
+        self.check_fitted()
+        column, y = self.reader.read_with_targets(X, y)
+        column = self.reader.letters(column)
         labels = tag_lists(y, count(column))
-        data = self._steps(column)
+        data = self.reader.steps(column)
         check_tags(labels, _lengths(data))
         if not any(labels):
             raise DataError("there are no steps to score. Give at least one.")
         return self._measured(labels, self._said(self._finite_scores(data)))
 
     def _told(self, X: Any) -> Ragged | Bundle:
-        self._check_fitted()
-        return self._steps(self._characters(self._column(X, fitted=True)))
+        self.check_fitted()
+        return self.reader.steps(self.reader.letters(self.reader.read(X)))
 
     def _scores(self, data: Ragged | Bundle) -> Ragged:
         """A score for each label at each step, float64."""
@@ -399,8 +328,8 @@ class Tagger(ColumnTask):
 
     def _question(self, X: Any, y: Any) -> Question:
         """Why a step has its label: `y` says which step of each sequence, or (step, label); None: the last."""
-        column = self._characters(self._column(X, fitted=True))
-        data = self._steps(column)
+        column = self.reader.letters(self.reader.read(X))
+        data = self.reader.steps(column)
         asked = steps_asked(y, _lengths(data).tolist(), self._said(self._scores(data)))
         parts = parts_of(self.feature_, data, column)
         return label_question(self.network_, data, asked, self.classes_.tolist(), parts)
@@ -408,12 +337,12 @@ class Tagger(ColumnTask):
     def _probe(self, X: Any, y: Any) -> Probe:
         """The network and its loss per step; without `y` the answers count as true."""
         if y is None:
-            column, labels = self._characters(self._column(X, fitted=True)), self.predict(X)
+            column, labels = self.reader.letters(self.reader.read(X)), self.predict(X)
         else:
-            column, y = self._column_and_target(X, y, fitted=True)
-            column = self._characters(column)
+            column, y = self.reader.read_with_targets(X, y)
+            column = self.reader.letters(column)
             labels = tag_lists(y, count(column))
-        data = self._steps(column)
+        data = self.reader.steps(column)
         check_tags(labels, _lengths(data))
         truth = Ragged(codes_of(labels, self.classes_), data.offsets)
 
@@ -431,7 +360,7 @@ class Tagger(ColumnTask):
 
         With a chain a later step may change the labels of earlier ones. A session remembers a few numbers a step.
         """
-        self._check_fitted()
+        self.check_fitted()
         refuse_bidirectional(self.network_.encoder.bidirectional)
         if self.members_ > 1:
             raise OptionError(
@@ -443,10 +372,20 @@ class Tagger(ColumnTask):
 
     # ---- on disk
 
+    def described(self) -> dict[str, Any]:
+        """What the model reads, for its card: lines of text by name."""
+        return self.reader.described()
+
+    def _tensors(self) -> dict[str, Tensor]:
+        return self.reader.tensors()
+
+    def _files(self) -> dict[str, str]:
+        return self.reader.files()
+
     def _config(self) -> dict[str, Any]:
         classes = {"dtype": self.classes_.dtype.str, "values": self.classes_.tolist()}
         return {
-            **super()._config(),
+            **self.reader.config(),
             "classes": classes,
             "scheme": self.scheme_,
             "ruled": self.ruled_,
@@ -456,7 +395,7 @@ class Tagger(ColumnTask):
     def _restore(
         self, config: Mapping[str, Any], tensors: Mapping[str, Tensor], files: Mapping[str, Any], folder: Any
     ) -> None:
-        super()._restore(config, tensors, files, folder)
+        self.reader.restore(config, tensors, files)
         self.classes_ = restored_classes(config["classes"])
         ruled: Any = config["ruled"]
         self.scheme_ = config["scheme"]
@@ -471,7 +410,7 @@ class Tagger(ColumnTask):
         self.members_ = 1 + sum(key.endswith(".head.bias") for key in tensors if key.startswith("network.others."))
         if self.members not in (None, self.members_):
             raise ValueError("members")
-        self.network_ = store.network(self._built, tensors, folder)
+        self.network_ = store.network(lambda: self._network(self.config(Summary(self.feature_))), tensors, folder)
 
 
 def _decoded(scores: Ragged, chain: Chain | None, rules: Rules | None) -> _Codes:
@@ -481,11 +420,6 @@ def _decoded(scores: Ragged, chain: Chain | None, rules: Rules | None) -> _Codes
     if rules is not None:
         return best_paths(scores, np.zeros((labels, labels)), np.zeros(labels), np.zeros(labels), rules)
     return scores.values.numpy().argmax(axis=1) if scores.steps else np.zeros(0, np.int64)
-
-
-def _long(column: Iterable[Any]) -> bool:
-    """Whether there is a token of more than one letter."""
-    return any(len(str(plain_value(token))) > 1 for tokens in column if not is_missing(tokens) for token in tokens)
 
 
 def _lengths(data: Ragged | Bundle) -> Tensor:

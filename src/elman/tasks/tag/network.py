@@ -18,8 +18,8 @@ from elman.features import Columns, Feature
 from elman.features.multi_input import Bundle
 from elman.layers.crf import Chain
 from elman.ragged import Ragged
-from elman.tasks.base.inputs import ColumnTask
 from elman.tasks.base.network import Network
+from elman.tasks.base.resolve import Config
 
 __all__ = ["TagNetwork"]
 
@@ -28,11 +28,11 @@ class TagNetwork(Network):
     """A network with an answer at every step, and maybe a chain over the answers; `others` answer with it."""
 
     def __init__(
-        self, feature: Feature | Columns, labels: int, options: ColumnTask, chain: bool = True, members: int = 1
+        self, feature: Feature | Columns, labels: int, config: Config, chain: bool = True, members: int = 1
     ) -> None:
-        super().__init__(feature, labels, options, every_step=True)
+        super().__init__(feature, labels, config, every_step=True)
         self.chain = Chain(labels) if chain else None
-        self.others = nn.ModuleList(TagNetwork(feature, labels, options, chain) for _ in range(members - 1))
+        self.others = nn.ModuleList(TagNetwork(feature, labels, config, chain) for _ in range(members - 1))
 
     @property
     def members(self) -> list[TagNetwork]:

@@ -15,8 +15,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, final
 
 import numpy as np
 import torch
@@ -25,11 +24,9 @@ from torch import Tensor
 
 from elman.decoding.beam_search import check_beam
 from elman.decoding.ctc import Language, Prefixes, greedy, steps_needed
-from elman.errors import DataError, OptionError, Problem, option
+from elman.errors import DataError, OptionError, Problem
 from elman.evaluation.metrics import error_rates
-from elman.features import Columns, Feature, Inputs, Numbers, Sound
-from elman.features.audio import is_pair
-from elman.features.lists import listed
+from elman.features import Numbers, Sound
 from elman.features.multi_input import Bundle
 from elman.interpret.diagnose import Probe
 from elman.io import model_folder as store
@@ -37,15 +34,21 @@ from elman.layers.augment import Augment
 from elman.ragged import Ragged
 from elman.tasks.base.finite import finite
 from elman.tasks.base.fitted import by_learnt_options
-from elman.tasks.base.inputs import ColumnTask, check_table, count
+from elman.tasks.base.holdout import held_out
+from elman.tasks.base.inputs import check_table, count, input_tags
+from elman.tasks.base.options import EncoderOptions, InputOptions, tbptt_problems
+from elman.tasks.base.resolve import Config, Default, Summary
 from elman.tasks.base.session import Session, refuse_bidirectional
-from elman.tasks.base.task import held_out
+from elman.tasks.base.task import Task
+from elman.tasks.base.training_run import TrainingRun
+from elman.tasks.transcribe.defaults import DEFAULTS, UPDATES
+from elman.tasks.transcribe.inputs import TranscribeReader
 from elman.tasks.transcribe.network import CtcNetwork, CtcStepper, ragged_of, surprise
 from elman.tasks.transcribe.shallow_fusion import ORDERS, Phrases, Written
 from elman.tasks.transcribe.vocabulary import SPELLINGS, Script, Transcript, check_lengths, transcripts_of
 from elman.training.batching import batches
 from elman.training.fit_checks import warn_if_one_answer
-from elman.training.history import History
+from elman.training.options import TrainingOptions
 from elman.validation.messages import shown
 from elman.validation.options import choice, is_number, is_whole, share, whole
 
@@ -53,11 +56,11 @@ __all__ = ["Transcriber"]
 
 _Floats = NDArray[np.float64]
 _STEPS = 1 << 16  # steps in a batch of prediction: bounds the memory, the answers do not depend on it
-_UPDATES = 4000  # batches that are learnt from, at least
 
 
+@final
 @dataclass(kw_only=True, eq=False, repr=False)
-class Transcriber(ColumnTask):
+class Transcriber(Task, InputOptions, EncoderOptions, TrainingOptions):
     """What was said in each sequence: a text, or a list of words or phones.
 
     Sequences are paths of sound files, pairs (samples, rate), or arrays [length, width] of numbers such as cepstra;
@@ -79,7 +82,7 @@ class Transcriber(ColumnTask):
     example: ClassVar[str] = "speech.csv --input wav --target text"
     answering: ClassVar[tuple[str, ...]] = ("verbose", "beam", "language_weight", "word_bonus")
     validated_by: ClassVar[str] = "greedy decoding, without the beam and the n-grams"
-    front_of_signals: ClassVar[tuple[int, ...]] = (128,)
+    defaults: ClassVar[Mapping[str, Default]] = DEFAULTS
 
     # what is asked
     spelling: str = "characters"  # what the symbols of texts are: "characters" or "words"
@@ -108,7 +111,12 @@ class Transcriber(ColumnTask):
 
     def problems(self) -> list[Problem]:
         """Everything that is wrong with the options, a sentence each."""
-        found = super().problems() + choice(self, "spelling", SPELLINGS) + check_beam(self.beam, 0)
+        found = (
+            super().problems()
+            + tbptt_problems(self, every_step=False)
+            + choice(self, "spelling", SPELLINGS)
+            + check_beam(self.beam, 0)
+        )
         if self.language is not None:
             found += choice(self, "language", tuple(ORDERS))
         if self.order is not None and not (is_whole(self.order) and self.order <= 20):
@@ -129,6 +137,14 @@ class Transcriber(ColumnTask):
             )
         return found
 
+    @property
+    def reader(self) -> TranscribeReader:
+        """What reads the sequences for this task."""
+        return TranscribeReader(self)
+
+    def __sklearn_tags__(self) -> Any:
+        return input_tags(super().__sklearn_tags__())
+
     # ---- learning
 
     def fit(self, X: Any, y: Any, *, out: str | os.PathLike[str] | None = None, resume: bool = False) -> Self:
@@ -140,14 +156,14 @@ class Transcriber(ColumnTask):
         Raises ``OptionError`` for all options that cannot be, ``DataError`` for data that cannot be used, naming the
         sequence: a transcript must not need more steps than are left of its sequence.
         """
-        checkpoint = self._check_run(out, resume)
-        column, y = self._column_and_target(X, y)
+        run, reader = self.training_run(out, resume), self.reader
+        column, y = reader.learn(X, y)
         truth = transcripts_of(y, count(column))
         check_table(column)
-        rest = held_out(None, len(truth), self.validation, self._seed)
+        rest = held_out(None, len(truth), self.validation, run.seed)
         training = np.setdiff1d(np.arange(len(truth)), rest)
-        feature = self._feature(column)
-        data, kept = self._features(feature, column, training, rest)
+        feature = reader.feature(column)
+        data, kept = reader.features(feature, column, training, rest)
         assert isinstance(data, Ragged)
         assert isinstance(kept, Ragged)
         parts = [[truth[i] for i in part] for part in (training, rest)]
@@ -155,26 +171,22 @@ class Transcriber(ColumnTask):
         self._check_lengths(script, data, parts[0], training)
         self._check_lengths(script, kept, parts[1], rest)
 
-        self._remember_input(column)
-        self.feature_, self.script_ = feature, script
+        config = self.config(Summary(feature, (), len(training), data.steps, len(rest), UPDATES))
+        reader.remember(feature, column, config)
+        self.script_ = script
         self.phrases_ = self._phrases()
         if self.phrases_ is not None:
             self.phrases_.fit([[code for code in script.codes(one) if code] for one in truth])
-        with self._drawn():
-            self.network_ = self._network()
-        metric = self._metric()
-        self.history_ = History(metric if len(rest) else "loss")
-        self.metrics_: dict[str, float] = {}
-        plan = self.planned(len(training), data.steps, _UPDATES)
+        self.network_: CtcNetwork = run.build(self._network, config)
         few = " ".join(map(repr, script.symbols[:40])) + (" …" if len(script.symbols) > 40 else "")
-        self.data_ = self._facts(plan, data, kept) | {"symbols": few}
-        self._train(plan, data, kept, parts, training, metric, checkpoint, resume)
+        self.data_ = reader.metadata(config, data, kept) | {"symbols": few}
+        self._train(run, config, data, kept, parts, training)
         return self
 
-    def _network(self) -> CtcNetwork:
+    def _network(self, config: Config) -> CtcNetwork:
         speed, holes, bands = float(self.speed), int(self.holes), int(self.band_holes)
         augment = Augment(speed, holes, int(self.longest_hole), bands)
-        return CtcNetwork(self.feature_, len(self.script_.symbols) + 1, self, augment)
+        return CtcNetwork(self.feature_, len(self.script_.symbols) + 1, config, augment)
 
     def _metric(self) -> str:
         return "cer" if self.script_.unspaced else "wer"
@@ -186,45 +198,28 @@ class Transcriber(ColumnTask):
         order = int(self.order or (ORDERS[over] if self.script_.kind == "characters" else ORDERS["words"]))
         return Phrases(self.script_, over, order, float(self.language_weight), float(self.word_bonus))
 
-    def _feature(self, column: Any) -> Feature | Columns:
-        if isinstance(column, Inputs):
-            raise OptionError(
-                f"a transcriber reads one column, got {', '.join(column.kinds)}. Name it with ", option("input")
-            )
-        sound = self.feature == "auto" and self._is_sound(column)
-        feature = self._with_options(Sound()) if sound else super()._feature(column)
-        if not isinstance(feature, Numbers | Sound):
-            raise DataError(f"X holds {feature.kind}. A transcriber reads sound, or arrays [length, width] of numbers.")
-        return feature
-
-    def _is_sound(self, column: Any) -> bool:
-        """Whether a column holds paths, pairs (samples, rate), or samples for which a rate is given."""
-        if self.rate is not None:
-            return True
-        if isinstance(column, Ragged | Tensor) or (isinstance(column, np.ndarray) and column.dtype.kind in "biuf"):
-            return False
-        try:
-            first = next(iter(listed(column, "X")), None)
-        except DataError:
-            return False
-        return isinstance(first, str | os.PathLike) or is_pair(first)
-
     def _check_lengths(self, script: Script, data: Ragged, truth: Sequence[Transcript], places: Any) -> None:
-        layers = len([w for w in np.atleast_1d(self.front_of_signals if self.channels is None else self.channels) if w])
+        layers = len(
+            [
+                w
+                for w in np.atleast_1d(
+                    DEFAULTS["channels_of_signals"].value if self.channels is None else self.channels
+                )
+                if w
+            ]
+        )
         shrunk = int(self.stride) ** layers
         left = -(-data.lengths // shrunk)
         check_lengths([script.codes(one) for one in truth], left.tolist(), places.tolist(), shrunk)
 
     def _train(
         self,
-        plan: Self,
+        run: TrainingRun,
+        config: Config,
         data: Ragged,
         kept: Ragged,
         parts: Sequence[Sequence[Transcript]],
         training: NDArray[np.int64],
-        metric: str,
-        checkpoint: Path | None,
-        resume: bool,
     ) -> None:
         targets = ragged_of([self.script_.codes(one) for one in parts[0]])
 
@@ -237,7 +232,8 @@ class Transcriber(ColumnTask):
             told = [self.script_.written(greedy(one)) for one in _split(logs)]
             return error_rates(parts[1], told) | self._loss(logs, parts[1])
 
-        self._learn(plan, data.lengths, loss, validate if len(kept) else None, metric, training, checkpoint, resume)
+        check = validate if len(kept) else None
+        run.train(self.network_, config, loss, data.lengths, training, validate=check, metric=self._metric())
         if len(kept):
             warn_if_one_answer(parts[1], [self.script_.written(greedy(one)) for one in _split(self._logs(kept))])
 
@@ -268,17 +264,17 @@ class Transcriber(ColumnTask):
         A symbol that was not learnt cannot be said, so it counts as wrong; the loss is that of the transcripts without
         one that fit into their steps, and left out where there are none.
         """
-        self._check_fitted()
-        column, y = self._column_and_target(X, y, fitted=True)
+        self.check_fitted()
+        column, y = self.reader.read_with_targets(X, y)
         truth = transcripts_of(y, count(column))
         if not truth:
             raise DataError("there are no sequences to score. Give at least one.")
-        logs = self._finite_logs(self._steps(column))
+        logs = self._finite_logs(self.reader.steps(column))
         return error_rates(truth, self._said(logs, beam, language)) | self._loss(logs, truth)
 
     def _told(self, X: Any) -> Any:
-        self._check_fitted()
-        return self._steps(self._column(X, fitted=True))
+        self.check_fitted()
+        return self.reader.steps(self.reader.read(X))
 
     def _finite_logs(self, data: Ragged | Bundle) -> Ragged:
         found = self._logs(data)
@@ -339,11 +335,11 @@ class Transcriber(ColumnTask):
     def _probe(self, X: Any, y: Any) -> Probe:
         """The network and its loss per symbol; without `y` the answers count as true."""
         if y is None:
-            column, truth = self._column(X, fitted=True), self.predict(X)
+            column, truth = self.reader.read(X), self.predict(X)
         else:
-            column, y = self._column_and_target(X, y, fitted=True)
+            column, y = self.reader.read_with_targets(X, y)
             truth = transcripts_of(y, count(column))
-        data = self._steps(column)
+        data = self.reader.steps(column)
         codes = [[code for code in self.script_.codes(one) if code] for one in truth]
         assert isinstance(data, Ragged)
         targets = ragged_of(codes)
@@ -362,24 +358,31 @@ class Transcriber(ColumnTask):
 
         One direction only. With a beam later steps may change earlier words; a session remembers the prefixes.
         """
-        self._check_fitted()
+        self.check_fitted()
         refuse_bidirectional(self.network_.encoder.bidirectional)
         return Session(CtcStepper(self.feature_, self.network_, self.script_, self._prefixes(), facts))
 
     # ---- on disk
 
+    def described(self) -> dict[str, Any]:
+        """What the model reads, for its card: lines of text by name."""
+        return self.reader.described()
+
+    def _files(self) -> dict[str, str]:
+        return self.reader.files()
+
     def _config(self) -> dict[str, Any]:
         script = {"symbols": self.script_.symbols, "kind": self.script_.kind}
-        return {**super()._config(), "script": script, "phrases": self.phrases_ is not None}
+        return {**self.reader.config(), "script": script, "phrases": self.phrases_ is not None}
 
     def _tensors(self) -> dict[str, Tensor]:
         own = {} if self.phrases_ is None else self.phrases_.tensors()
-        return super()._tensors() | {f"phrases.{key}": value for key, value in own.items()}
+        return self.reader.tensors() | {f"phrases.{key}": value for key, value in own.items()}
 
     def _restore(
         self, config: Mapping[str, Any], tensors: Mapping[str, Tensor], files: Mapping[str, Any], folder: Any
     ) -> None:
-        super()._restore(config, tensors, files, folder)
+        self.reader.restore(config, tensors, files)
         symbols, kind = config["script"]["symbols"], config["script"]["kind"]
         texts = isinstance(symbols, list) and symbols and all(isinstance(s, str) and s for s in symbols)
         if not texts or len(set(symbols)) != len(symbols) or kind not in (*SPELLINGS, "lists"):
@@ -390,7 +393,7 @@ class Transcriber(ColumnTask):
         self.phrases_ = self._phrases() if config["phrases"] else None
         if self.phrases_ is not None:
             self.phrases_.restore(store.under("phrases.", tensors), folder)
-        self.network_ = store.network(self._network, tensors, folder)
+        self.network_ = store.network(lambda: self._network(self.config(Summary(self.feature_))), tensors, folder)
 
 
 def _split(logs: Ragged) -> list[_Floats]:

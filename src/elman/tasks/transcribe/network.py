@@ -15,8 +15,8 @@ from elman.features import Columns, Feature
 from elman.layers.augment import Augment
 from elman.ragged import Ragged
 from elman.tasks.base.finite import finite
-from elman.tasks.base.inputs import ColumnTask
 from elman.tasks.base.network import Network, NetworkStepper
+from elman.tasks.base.resolve import Config
 from elman.tasks.base.session import Heard, counted
 from elman.tasks.transcribe.vocabulary import Script
 
@@ -26,8 +26,8 @@ __all__ = ["CtcNetwork", "CtcStepper", "ragged_of", "surprise"]
 class CtcNetwork(Network):
     """A network with the chances of each symbol at every step that its convolution leaves."""
 
-    def __init__(self, feature: Feature | Columns, outputs: int, options: ColumnTask, augment: Augment) -> None:
-        super().__init__(feature, outputs, options, every_step=True)
+    def __init__(self, feature: Feature | Columns, outputs: int, config: Config, augment: Augment) -> None:
+        super().__init__(feature, outputs, config, every_step=True)
         self.augment = augment
 
     def logs(self, x: Ragged) -> Ragged:

@@ -8,13 +8,11 @@ Sources and targets each have their own symbols: parts of words, characters, or 
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, final
 
 import numpy as np
 import torch
@@ -29,15 +27,22 @@ from elman.features.containers import by_name, column_named, column_of, few, nam
 from elman.features.lists import listed
 from elman.io import model_folder as store
 from elman.layers.attention import SCORES
+from elman.layers.encoder import Encoder
 from elman.ops.state import State
 from elman.ragged import Ragged
 from elman.tasks.base.finite import finite
 from elman.tasks.base.fitted import by_learnt_options
+from elman.tasks.base.holdout import held_out
 from elman.tasks.base.inputs import no_column
+from elman.tasks.base.network import encoder_of
+from elman.tasks.base.options import EncoderOptions, tbptt_problems
+from elman.tasks.base.resolve import Config, Default, Summary
 from elman.tasks.base.session import Session
-from elman.tasks.base.task import Task, held_out
+from elman.tasks.base.task import Task
+from elman.tasks.base.training_run import TrainingRun
 from elman.tasks.translate import mt_metrics as overlap
 from elman.tasks.translate.alignment import Alignment, marked
+from elman.tasks.translate.defaults import DEFAULTS
 from elman.tasks.translate.network import TranslationNetwork
 from elman.tasks.translate.pairs import (
     UNITS,
@@ -51,22 +56,22 @@ from elman.tasks.translate.pairs import (
     side,
 )
 from elman.training.batching import batches
-from elman.training.history import History
+from elman.training.options import TrainingOptions
 from elman.validation.messages import shown
 from elman.validation.options import SIZE, choice, is_whole, share, whole
 
 __all__ = ["Translator"]
 
 _Floats = NDArray[np.float64]
-_UPDATES = 1000  # batches that are learnt from, at least
 _STEPS = 1 << 12  # steps of a batch where nothing is learnt: bounds the memory, the answers do not depend on it
 _ROWS = 128  # sequences that are searched together
 _LONGEST = 1 << 31  # symbols that a saved model may say its targets had
 _TIMES = 3  # an answer may be so much longer than targets are for sources of its length
 
 
+@final
 @dataclass(kw_only=True, eq=False, repr=False)
-class Translator(Task):
+class Translator(Task, EncoderOptions, TrainingOptions):
     """From texts to texts, or lists of tokens to lists of tokens, learnt from pairs.
 
     ``fit(X, y)`` takes as many sources as targets; pairs with an empty source are left out, since the answer to nothing
@@ -85,7 +90,7 @@ class Translator(Task):
     example: ClassVar[str] = "pairs.tsv --input en --target zh"
     answering: ClassVar[tuple[str, ...]] = ("verbose", "beam", "length_penalty")
     validated_by: ClassVar[str] = "greedy decoding, without the beam"
-    most_epochs: ClassVar[int] = 30
+    defaults: ClassVar[Mapping[str, Default]] = DEFAULTS
 
     # what a step is
     input: str | None = None  # the column of a frame with the sources; None: the only one beside the targets
@@ -97,6 +102,7 @@ class Translator(Task):
     lower: bool = False  # lower-case both sides
 
     # the network
+    cell: str = "lstm"  # lstm, ln_lstm, gru, rnn, rnn_relu, min_gru, min_lstm or lru
     hidden: int | Sequence[int] = 256  # units of a layer and direction, twice as many in the decoder; one number, or
     #   one per layer
     bidirectional: bool = True  # the encoder also reads backwards
@@ -123,7 +129,12 @@ class Translator(Task):
 
     def problems(self) -> list[Problem]:
         """Everything that is wrong with the options, a sentence each."""
-        found = super().problems() + choice(self, "unit", UNITS) + choice(self, "target_unit", UNITS)
+        found = (
+            super().problems()
+            + tbptt_problems(self, every_step=False)
+            + choice(self, "unit", UNITS)
+            + choice(self, "target_unit", UNITS)
+        )
         found += choice(self, "attention", SCORES) + whole(self, "max_words") + whole(self, "embed", most=SIZE)
         found += whole(self, "min_count") if self.min_count is not None else []
         if not isinstance(self.input, str | None):
@@ -134,24 +145,6 @@ class Translator(Task):
             if not isinstance(getattr(self, name), bool | np.bool_):
                 found.append(Problem(name, shown(getattr(self, name)), "must be True or False"))
         return found + reads_symbols(self) + check_beam(self.beam, self.length_penalty)
-
-    def planned(self, sequences: int, steps: int, updates: int = 0) -> Self:
-        """The same options with the lengths of the training chosen, where they are None: epochs from 8 to 30.
-
-        ::
-
-            epochs = 24 (800 000 / steps)^(1/3)         steps of both sides together
-            batch_sequences = pairs / 64, from 8 to 64
-
-        With `updates` there are at least so many batches in all, in up to 200 epochs.
-        """
-        size = min(64, max(8, sequences // 64)) if self.batch_sequences is None else self.batch_sequences
-        made = dataclasses.replace(self, batch_sequences=size)
-        if self.epochs is None:
-            epochs = min(self.most_epochs, max(8, round(24 * (800_000 / max(1, steps)) ** (1 / 3))))
-            batches_ = max(1, -(-sequences // int(size)) if is_whole(size) else 1)
-            made = dataclasses.replace(made, epochs=max(epochs, min(200, -(-updates // batches_))))
-        return super(Translator, made).planned(sequences, steps)
 
     # ---- learning
 
@@ -164,13 +157,12 @@ class Translator(Task):
         Raises ``OptionError`` for all options that cannot be, ``DataError`` for data that cannot be used, naming the
         sequence, and ``TrainingError`` if the loss becomes NaN (what was learnt until then stays usable).
         """
-        checkpoint = self._check_run(out, resume)
+        run = self.training_run(out, resume)
         sources, targets = pairs_of(*self._columns(X, y, fitted=False))
-        rest = held_out(None, len(sources), self.validation, self._seed)
+        rest = held_out(None, len(sources), self.validation, run.seed)
         training = np.setdiff1d(np.arange(len(sources)), rest)
         features = self._features([[column[i] for i in training] for column in (sources, targets)])
-        self.feature_, self.target_feature_ = features
-        self.learnt_with_ = self.options()
+        self.feature_, self.target_feature_, self.learnt_with_ = *features, self.options()
         x, y = features[0].transform(sources, name="X"), features[1].transform(targets, name="y")
         training, rest = (part[x.lengths[torch.from_numpy(part)].numpy() > 0] for part in (training, rest))
         left_out = len(sources) - len(training) - len(rest)
@@ -178,20 +170,21 @@ class Translator(Task):
         if not len(training) or not y.steps:
             raise DataError("there is nothing to learn: every source, or every target, is empty. Give pairs of texts.")
         self.most_ = [int(data.targets.lengths.max()), data.targets.steps / data.sources.steps]
-        with self._drawn():
-            self.network_ = self._network()
+        config = self.config(
+            Summary(sequences=len(training), steps=data.sources.steps + data.targets.steps, held_out=len(rest))
+        )
+        self.network_: TranslationNetwork = run.build(self._network, config)
         self.network_.begin_with(data.targets.values)
-        plan = self.planned(len(training), data.sources.steps + data.targets.steps, _UPDATES)
         self.data_ = {
             "training pairs": len(training),
             "validation pairs": len(rest),
             "training steps": f"{data.sources.steps} + {data.targets.steps}",
             **({} if self.target_ is None else {"target": self.target_}),
-            "epochs planned": int(plan.epochs or 0),
+            "epochs planned": int(config.epochs),
             **({"pairs with an empty source, left out": left_out} if left_out else {}),
         }
         held = [[column[i] for i in rest] for column in (sources, targets)]
-        self._train(plan, data, held, training, checkpoint, resume)
+        self._train(run, config, data, held, training)
         return self
 
     def _features(self, columns: Sequence[list[Any]]) -> list[Feature]:
@@ -206,14 +199,13 @@ class Translator(Task):
         """The symbol before and after a target."""
         return int(self.target_feature_.symbols or 0)
 
-    def _network(self) -> TranslationNetwork:
-        encoder = self.encoder(int(self.embed))
+    def _network(self, config: Config) -> TranslationNetwork:
         return TranslationNetwork(
             int(self.feature_.symbols or 0),
             self._boundary() + 1,
             int(self.embed),
-            encoder,
-            self._decoder(),
+            encoder_of(config, int(self.embed)),
+            _decoder(config),
             score=self.attention,
             tied=bool(self.tied),
             dropout=float(self.head_dropout),
@@ -221,16 +213,8 @@ class Translator(Task):
             symbol_dropout=float(self.symbol_dropout),
         )
 
-    def _decoder(self) -> Any:
-        """One direction, as wide as the encoder with both of its."""
-        times = 2 if self.bidirectional else 1
-        widths = [self.hidden] if is_whole(self.hidden) else list(self.hidden)  # type: ignore[arg-type]
-        wide: Any = [times * int(width) for width in widths]  # type: ignore[arg-type]
-        wide = wide[0] if is_whole(self.hidden) else wide
-        return dataclasses.replace(self, hidden=wide, bidirectional=False).encoder(int(self.embed))
-
     def _train(
-        self, plan: Self, data: Pairs, held: list[list[Any]], training: Any, checkpoint: Path | None, resume: bool
+        self, run: TrainingRun, config: Config, data: Pairs, held: list[list[Any]], training: NDArray[np.int64]
     ) -> None:
         lengths = data.sources.lengths + data.targets.lengths
         sampled = 0.0
@@ -247,10 +231,16 @@ class Translator(Task):
             found = self._measured(held[0], held[1], beam=1)
             return found | {"loss": found["nats"]}
 
-        self.history_ = History("bleu" if held[0] else "loss")
-        self.metrics_: dict[str, float] = {}
-        told = validate if held[0] else None
-        self._learn(plan, lengths, loss, told, "bleu", training, checkpoint, resume, "pair", schedule)
+        run.train(
+            self.network_,
+            config,
+            loss,
+            lengths,
+            training,
+            validate=validate if held[0] else None,
+            metric="bleu",
+            schedule=schedule,
+        )
 
     # ---- answering
 
@@ -262,7 +252,7 @@ class Translator(Task):
         as the unknown one, which is never said. An answer has at most as many symbols as the longest target of the
         training, or three times as many as targets have for sources of its length, whichever is more.
         """
-        self._check_fitted()
+        self.check_fitted()
         how = (self.beam if beam is None else beam, self.length_penalty if length_penalty is None else length_penalty)
         if problems := check_beam(*how):
             raise OptionError.of(problems)
@@ -312,7 +302,7 @@ class Translator(Task):
         Targets are compared as ``target_feature_`` reads them: composed (NFC), with single spaces, lower-cased if the
         model is. `lower` compares lower-cased texts. Raises ``DataError`` where there is nothing to score.
         """
-        self._check_fitted()
+        self.check_fitted()
         sources, targets = pairs_of(*self._columns(X, y))
         if not sources:
             raise DataError("there are no pairs to score. Give at least one.")
@@ -322,12 +312,12 @@ class Translator(Task):
         each = self._surprises(X, y)
         nats = float(each.mean()) if len(each) else 0.0
         return {
-            **self._compared(self.predict(X, beam=beam), y, lower),
+            **self.compared(self.predict(X, beam=beam), y, lower),
             "nats": nats,
             "perplexity": math.exp(min(nats, 700.0)),
         }
 
-    def _compared(self, answers: list[Any], y: list[Any], lower: bool = False) -> dict[str, float]:
+    def compared(self, answers: list[Any], y: list[Any], lower: bool = False) -> dict[str, float]:
         """How much of the true targets stands in answers, whoever gave them, both as the target side reads them."""
         told, truth = (normalized(self.target_feature_, column, "y") for column in (answers, y))
         return overlap.compared(told, truth, lower)
@@ -356,7 +346,7 @@ class Translator(Task):
         >>> model.align("one", "un").shares.shape
         (2, 3)
         """
-        self._check_fitted()
+        self.check_fitted()
         target = self.predict([source])[0] if target is None else target
         x, y = self.feature_.transform([source], name="source"), self.target_feature_.transform([target], name="target")
         read = self.network_.read(x)
@@ -426,7 +416,6 @@ class Translator(Task):
 
     def _config(self) -> dict[str, Any]:
         return {
-            **super()._config(),
             "source": saved_side(self.feature_, "source")[0],
             "target": saved_side(self.target_feature_, "target")[0],
             "most": self.most_,
@@ -435,7 +424,7 @@ class Translator(Task):
 
     def _files(self) -> dict[str, str]:
         sides = (("source", self.feature_), ("target", self.target_feature_))
-        return {**super()._files(), **{k: v for name, one in sides for k, v in saved_side(one, name)[1].items()}}
+        return {k: v for name, one in sides for k, v in saved_side(one, name)[1].items()}
 
     def _restore(
         self, config: Mapping[str, Any], tensors: Mapping[str, Tensor], files: Mapping[str, Any], folder: Any
@@ -449,4 +438,12 @@ class Translator(Task):
             raise ValueError("columns")
         self.most_ = [int(most), ratio]
         self.input_, self.target_ = config["columns"]
-        self.network_ = store.network(self._network, tensors, folder)
+        self.network_ = store.network(lambda: self._network(self.config()), tensors, folder)
+
+
+def _decoder(config: Config) -> Encoder:
+    """One direction, as wide as the encoder with both of its."""
+    times = 2 if config.bidirectional else 1
+    hidden = config.hidden
+    wide = times * int(hidden) if is_whole(hidden) else [times * int(width) for width in hidden]
+    return encoder_of(Config(**vars(config) | {"hidden": wide, "bidirectional": False}), int(config.embed))

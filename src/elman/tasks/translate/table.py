@@ -79,7 +79,7 @@ class TranslateTable:
         return [
             {
                 "name": rival.name,
-                **self.model._compared(rival.predict(X), y),
+                **self.model.compared(rival.predict(X), y),
                 "training_seconds": round(rival.seconds, 3),
             }
         ]

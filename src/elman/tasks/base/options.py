@@ -1,0 +1,239 @@
+"""Groups of options that tasks share: the network, and what is read. Each is fields and `problems`, nothing else."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from elman.cells import CELLS
+from elman.errors import Problem
+from elman.features import FEATURES, Numbers, Sound
+from elman.features.kinds import KINDS
+from elman.features.numbers import BLOCKS
+from elman.layers.encoder import PRECISIONS, precisions
+from elman.layers.linear import POOLS
+from elman.ops.functional import MEMORY
+from elman.validation.messages import shown
+from elman.validation.options import (
+    LAYERS,
+    SIZE,
+    OptionGroup,
+    choice,
+    is_among,
+    is_number,
+    is_whole,
+    share,
+    whole,
+    widths,
+)
+
+__all__ = ["NUMBER_OPTIONS", "SOUND_OPTIONS", "EncoderOptions", "InputOptions", "reads_gaps", "tbptt_problems"]
+
+NUMBER_OPTIONS = tuple(f.name for f in dataclasses.fields(Numbers))
+SOUND_OPTIONS = ("rate", "window", "hop", "bands")
+
+
+@dataclass(kw_only=True)
+class EncoderOptions(OptionGroup):
+    """Model."""
+
+    cell: str | None = None  # lstm, ln_lstm, gru, gru_d, rnn, rnn_relu, min_gru, min_lstm, lru or conv_lstm; None:
+    #   gru_d where more than half of all numbers are missing, else lstm
+    hidden: int | Sequence[int] = 64  # units of a layer and direction; one number, or one per layer
+    layers: int = 1  # recurrent layers; may stay 1 where hidden lists one width per layer
+    bidirectional: bool = False  # each layer also reads backwards; such a model cannot stream
+    dropout: float = 0.3  # share of h set to zero after each layer, one mask per sequence; 0 turns it off
+    longest: float | None = None  # steps: units remember 2 to so many at first; None: as the cell starts
+    memory: str = "save"  # in training: "save" keeps all gates, "recompute" makes them again, for less memory
+    precision: str = "float32"  # of products in the layers; "bfloat16": faster, where the processor multiplies it
+
+    def problems(self) -> list[Problem]:
+        """Everything that is wrong with these options, a sentence each."""
+        found = [] if self.leaves_open("cell") else choice(self, "cell", tuple(CELLS))
+        found += choice(self, "memory", MEMORY) + choice(self, "precision", PRECISIONS)
+        cell = self.cell or "lstm"
+        if not found and self.precision not in precisions(cell):
+            found.append(Problem("precision", repr(self.precision), f"is not made for cell = {cell!r}"))
+        found += whole(self, "layers", most=LAYERS)
+        found += [] if self.leaves_open("dropout") else share(self, "dropout")
+        if not isinstance(self.bidirectional, bool | np.bool_):
+            found.append(Problem("bidirectional", shown(self.bidirectional), "must be True or False"))
+        found += [] if self.leaves_open("hidden") else _hidden_problems(self)
+        return found + _longest_problems(self)
+
+
+def _hidden_problems(options: EncoderOptions) -> list[Problem]:
+    found = widths(options, "hidden")
+    if found or is_whole(options.hidden):
+        return found
+    listed = len(options.hidden)  # type: ignore[arg-type]
+    if options.layers not in (1, listed):
+        return [
+            Problem("hidden", shown(options.hidden), f"lists {listed} widths, but layers = {shown(options.layers)}")
+        ]
+    return []
+
+
+def _longest_problems(options: EncoderOptions) -> list[Problem]:
+    longest: Any = options.longest
+    cell: Any = "lstm" if options.leaves_open("cell") else options.cell
+    if longest is None or not is_among(cell, CELLS):
+        return []
+    if not is_number(longest, 2):
+        return [Problem("longest", shown(longest), "must be a number of steps of at least 2, or None")]
+    return (
+        []
+        if CELLS[cell].spreads
+        else [Problem("longest", repr(longest), f"has no meaning for cell = {cell!r}; leave it at None")]
+    )
+
+
+def tbptt_problems(options: Any, every_step: bool) -> list[Problem]:
+    """What is wrong with ``tbptt`` for a task with one loss a sequence, or one at every step.
+
+    >>> from types import SimpleNamespace
+    >>> print(*tbptt_problems(SimpleNamespace(tbptt=8, bidirectional=True), every_step=True))
+    tbptt = 8 needs bidirectional = False: no state is carried backwards
+    """
+    if not is_whole(options.tbptt):  # 0, or refused by TrainingOptions
+        return []
+    if not every_step:
+        one = f"{type(options).__name__} has one loss for a whole sequence, whose gradient would reach its end only"
+        why = f'must be 0: {one} (memory = "recompute" takes little memory for long ones)'
+        return [Problem("tbptt", str(options.tbptt), why)]
+    if options.bidirectional:
+        return [Problem("tbptt", str(options.tbptt), "needs bidirectional = False: no state is carried backwards")]
+    return []
+
+
+def reads_gaps(options: Any) -> bool:
+    """Whether the cell that `cell` names reads values, mask and gap, so that steps must have them.
+
+    >>> from types import SimpleNamespace
+    >>> reads_gaps(SimpleNamespace(cell="gru_d")), reads_gaps(SimpleNamespace(cell=None))
+    (True, False)
+    """
+    return is_among(options.cell, CELLS) and CELLS[str(options.cell)].blocks == BLOCKS
+
+
+@dataclass(kw_only=True)
+class InputOptions(OptionGroup):
+    """Data."""
+
+    input: str | Sequence[str] | None = None  # the column of a frame to read, or several; None: all but the target
+    features: dict[str, str] | None = None  # what columns are, by name: "text", "tokens", "words", "numbers" (one
+    #   a step), "number", "category" (one a sequence), "skip"; None, and those that are not named: as the data look
+    feature: str = "auto"  # what a step is: "text", "tokens", "words", "numbers", "images", "sound"; "auto": as the
+    #   data look, where texts that all name sound files are sound
+    unit: str = "auto"  # of texts: "words", "characters", "mixed", "subwords"; "auto": "mixed" or "words" by script
+    max_words: int = 30_000  # of texts and tokens: most symbols kept, the commonest first
+    min_count: int | None = None  # symbols seen less often are unknown; None: 2 from 100 000 training steps, else 1
+    lower: bool | None = None  # lower-case texts and tokens; None: texts yes, tokens no
+    scale: str = "standard"  # of numbers: "standard" gives each column mean 0 and deviation 1; "none" as they are
+    fill: str | None = None  # in gaps: "mean", "median", "last", "next", "linear", "seasonal", "constant"; None: "last"
+    mask: bool | None = None  # whether a step says what was observed; None: where the training data have gaps
+    gap: bool | None = None  # whether it says how long ago; None: where the training data have gaps or time stamps
+    season: int | None = None  # steps of a season, for fill = "seasonal"
+    constant: float = 0.0  # for fill = "constant", in the unit of the data
+    outliers: str = "keep"  # of numbers: "keep", "clip" (to the limit), "missing" (taken away)
+    outlier_limit: float = 5.0  # deviations from the median, estimated by 1.4826 median |x - median| (Hampel 1974)
+    times: int | None = None  # which number of a step is its time stamp; None: none, steps are equally long
+    every: float | None = None  # length of the steps to resample to, in the unit of the time stamps; None: as they are
+    sort: bool = False  # whether to put the steps of a sequence in the order of their time stamps
+    rate: int | None = None  # of sound: samples a second, others are resampled; None: the lowest of the training files
+    window: float = 0.025  # of sound: seconds that a step hears
+    hop: float = 0.01  # of sound: seconds from step to step
+    bands: int = 40  # of sound: bands of the mel scale, the width of a step
+    embed: int = 64  # numbers in the learnt vector of a symbol or an image; unused for numbers
+    symbol_dropout: float | None = None  # share of a sequence's distinct symbols that are left out (Gal & Ghahramani
+    #   2016); None: 0.4, and 0 where they are the letters of an alphabet
+    channels: int | Sequence[int] | None = None  # widths of convolutions; 0: none; None: 64, 64 to classify numbers
+    kernel: int = 5  # steps that a window of a convolution reads
+    stride: int = 1  # steps from window to window in each such layer; 2 halves the steps, for long signals
+    pool: str | None = None  # one row from all steps: "last", "mean", "max", "attention", or some joined by "+"; None:
+    #   "mean+max+last" where cell = None chose gru_d, else "attention"
+    head_dropout: float = 0.5  # share of the pooled row set to zero; 0 turns it off (Srivastava et al. 2014)
+
+    def problems(self) -> list[Problem]:
+        """Everything that is wrong with these options, a sentence each."""
+        kinds, units = ("auto", *FEATURES), ("auto", "words", "characters", "mixed", "subwords")
+        found = choice(self, "feature", kinds) + choice(self, "unit", units)
+        found += Sound(**{name: getattr(self, name) for name in SOUND_OPTIONS}).problems() + _number_problems(self)
+        found += whole(self, "max_words")
+        found += [] if self.leaves_open("embed") else whole(self, "embed", most=SIZE)
+        found += whole(self, "min_count") if self.min_count is not None else []
+        found += [] if self.leaves_open("head_dropout") else share(self, "head_dropout")
+        found += share(self, "symbol_dropout") if self.symbol_dropout is not None else []
+        found += _pool_problems(self) + _front_problems(self)
+        if not (self.lower is None or isinstance(self.lower, bool)):
+            found.append(Problem("lower", shown(self.lower), "must be True, False or None"))
+        names = [self.input] if isinstance(self.input, str) else self.input
+        if names is not None and not (isinstance(names, list | tuple) and names and _are_texts(names)):
+            found.append(
+                Problem("input", shown(self.input), "must be the name of a column, a list of such names, or None")
+            )
+        return found + _features_problems(self)
+
+
+def _are_texts(names: Any) -> bool:
+    return all(isinstance(name, str) for name in names)
+
+
+def _pool_problems(options: InputOptions) -> list[Problem]:
+    pool: Any = options.pool
+    if pool is None:
+        return []
+    pools = pool.split("+") if isinstance(pool, str) else [None]
+    if set(pools) <= set(POOLS) and len(set(pools)) == len(pools):
+        return []
+    return [Problem("pool", shown(pool), f"must be one of {', '.join(POOLS)}, or some of them joined by '+'")]
+
+
+def _features_problems(options: InputOptions) -> list[Problem]:
+    given: Any = options.features
+    if given is None:
+        return []
+    if not isinstance(given, Mapping) or not _are_texts(given):
+        return [Problem("features", shown(given), "must be a dict from the name of a column to what it is, or None")]
+    wrong = {name: kind for name, kind in given.items() if kind not in KINDS}
+    rule = f"must be one of {', '.join(KINDS)}"
+    return [Problem("features", f"{{{name!r}: {shown(kind)}}}", rule) for name, kind in wrong.items()]
+
+
+def _number_problems(options: Any) -> list[Problem]:
+    """What is wrong with the options of numbers."""
+    given = {name: getattr(options, name) for name in NUMBER_OPTIONS}
+    found = Numbers(**given | {"fill": "last" if options.fill is None else options.fill}).problems()
+    if reads_gaps(options):
+        refused = [name for name in ("mask", "gap") if getattr(options, name) is False]
+        found += [Problem(name, "False", f": cell = {options.cell!r} reads the mask and the gap") for name in refused]
+    return found
+
+
+def _front_problems(options: Any) -> list[Problem]:
+    found, channels = whole(options, "kernel", most=SIZE) + whole(options, "stride", most=SIZE), options.channels
+    several = isinstance(channels, list | tuple | np.ndarray)
+    if (several or not (channels is None or is_whole(channels, 0, 0))) and widths(options, "channels"):
+        many = f"a whole number from 1 to {SIZE} for each of up to {LAYERS} layers"
+        return [*found, Problem("channels", shown(channels), f"must be 0, {many}, or None")]
+    if found or not (several or channels):
+        return found
+    if getattr(options, "every_step", False) and options.stride > 1:
+        found.append(Problem("stride", str(options.stride), "must be 1 for an answer at every step"))
+    if is_among(options.cell, CELLS) and CELLS[options.cell].reads == "images":
+        found.append(
+            Problem("channels", shown(channels), f"must be 0 for cell = {options.cell!r}, which convolves itself")
+        )
+    if reads_gaps(options):
+        found.append(
+            Problem(
+                "channels", shown(channels), f"must be 0 for cell = {options.cell!r}, which reads the mask and the gap"
+            )
+        )
+    if options.tbptt:
+        found.append(Problem("tbptt", str(options.tbptt), "needs channels = 0: a convolution reads beyond the cut"))
+    return found

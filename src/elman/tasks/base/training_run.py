@@ -1,0 +1,139 @@
+"""One fit from its checks to the trained network: options, checkpoint, seed, validation part, training loop."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from elman.errors import OptionError, Place, option
+from elman.io import model_folder
+from elman.ops.functional import info
+from elman.tasks.base.holdout import LEAST, held_out
+from elman.tasks.base.resolve import Config, training_options
+from elman.training.history import History
+from elman.training.loop import train
+from elman.training.progress import note
+from elman.training.tbptt import StepLoss
+from elman.validation.options import is_whole
+
+if TYPE_CHECKING:
+    from elman.tasks.base.task import Task
+
+__all__ = ["TrainingRun"]
+
+_FEW_COLUMNS = 6  # that are described before training; the card describes all
+_Indices = NDArray[np.int64]
+
+
+class TrainingRun:
+    """What every ``fit`` does alike. Begins by checking the options and dropping what an earlier fit learnt.
+
+    `out` is the folder that ``save`` will be given; with `resume` the run that was broken off there goes on. ``seed``
+    is the option, or where that is None drawn for this fit (and that of the run that goes on).
+
+    Raises ``OptionError`` for options that cannot be, and for a folder that holds a run nobody asked to resume.
+    """
+
+    def __init__(self, task: Task, out: str | os.PathLike[str] | None, resume: bool) -> None:
+        if problems := task.problems():
+            raise OptionError.of(problems)
+        info()  # an ELMAN_ISA that cannot be is refused before anything is learnt or written
+        if resume and out is None:
+            raise OptionError("resume = True needs the folder of the run to continue; give ", option("out"))
+        checkpoint = None if out is None else model_folder.named(out) / model_folder.CHECKPOINT
+        if checkpoint is not None and not resume and (checkpoint / model_folder.CONFIG).exists():
+            raise OptionError(
+                f"out = {os.fspath(checkpoint.parent)!r} holds a run that was broken off. Go on with it (",
+                option("resume", True),
+                f"), or remove {checkpoint} to begin anew.",
+            )
+        task.forget()
+        self.task, self.checkpoint, self.resume = task, checkpoint, resume
+        self.seed: int = _drawn_seed(checkpoint if resume else None) if task.seed is None else task.seed
+        task.seed_ = self.seed if task.seed is None else None
+
+    def split(self, sequences: int, classes: _Indices | None = None, least: int = LEAST) -> tuple[_Indices, _Indices]:
+        """Which sequences are learnt from, and which make the validation part; see `held_out`."""
+        rest = held_out(classes, sequences, self.task.validation, self.seed, least)
+        return np.setdiff1d(np.arange(sequences), rest), rest
+
+    @contextmanager
+    def seeded(self) -> Iterator[None]:
+        """Weights made in here are those of the seed; the caller's random numbers are not touched."""
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(int(self.seed))
+            yield
+
+    def build(self, make: Callable[..., Any], *given: Any, **named: Any) -> Any:
+        """A network whose first weights are those of the seed."""
+        with self.seeded():
+            return make(*given, **named)
+
+    def train(
+        self,
+        network: nn.Module,
+        config: Config,
+        loss: Callable[[Tensor], Tensor] | StepLoss,
+        lengths: Tensor,
+        training: _Indices,
+        *,
+        validate: Callable[[], dict[str, float]] | None,
+        metric: str,
+        schedule: Callable[[float], None] | None = None,
+    ) -> None:
+        """Trains the network; sets ``history_`` and ``metrics_`` of the task.
+
+        `training` says which of the caller's sequences are learnt from. Without `validate` nothing is held out.
+        `schedule`: see `train`. After a loss that became NaN the best weights so far stay, and are measured before the ``TrainingError`` goes on.
+        """
+        task = self.task
+        _announce(task)
+        task.metrics_, task.history_ = {}, History("loss" if validate is None else metric)
+        try:
+            task.history_ = train(
+                network,
+                loss,
+                lengths,
+                dataclasses.replace(training_options(config), seed=self.seed),
+                validate=validate,
+                metric=metric,
+                checkpoint=self.checkpoint,
+                resume=self.resume,
+                name=lambda index: Place(sequence=int(training[index])),
+                schedule=schedule,
+            )
+        except Exception:  # after a loss that became NaN the best weights so far answer
+            _measure(task, network, validate)
+            raise
+        _measure(task, network, validate)
+
+
+def _measure(task: Task, network: nn.Module, validate: Callable[[], dict[str, float]] | None) -> None:
+    network.eval()
+    task.metrics_ = {} if validate is None else validate()
+
+
+def _drawn_seed(checkpoint: Path | None) -> int:
+    """A seed that nobody chose: that of the run to be resumed, which held the same sequences out, or a new one."""
+    if checkpoint is not None and (checkpoint / model_folder.CONFIG).exists():
+        config, _, _ = model_folder.load(checkpoint, kind="checkpoint")
+        begun = config["of"]["options"]["seed"]
+        if is_whole(begun, 0):
+            return int(begun)
+    return int(np.random.default_rng().integers(2**63))
+
+
+def _announce(task: Task) -> None:
+    """Prints before training what was read, so that a wrong choice is seen before the time is spent."""
+    if task.verbose and (read := task.described()):
+        few = [*read.items()][:_FEW_COLUMNS] + [("…", f"{len(read)} in all")] * (len(read) > _FEW_COLUMNS)
+        note(f"elman: {'; '.join(f'{name}: {what}' for name, what in few)}")

@@ -1,0 +1,48 @@
+"""What None stands for in the options of a tagger, and the numbers that its ``fit`` uses: see docs/tasks/tag.md."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from elman.features import Columns, Feature, Tokens
+from elman.tasks.base.resolve import TRAINING, Config, Default, Rule, Summary
+
+__all__ = ["BLIND_UPDATES", "DEFAULTS", "FEW_SEQUENCES", "UPDATES"]
+
+UPDATES = 600  # batches that are learnt from, at least
+BLIND_UPDATES = 300  # the same where nothing is held out, so that no epoch can be chosen
+FEW_SEQUENCES = 200  # of letters; with fewer nothing is held out: each one counts
+_FEW_SYMBOLS = 100
+_ENSEMBLE = 5  # networks, where there are few sequences of few symbols
+
+
+def _has_few_symbols(feature: Feature | Columns | None) -> bool:
+    return isinstance(feature, Tokens) and int(feature.symbols or 0) <= _FEW_SYMBOLS
+
+
+def _by_symbols(many: Any, few: Any) -> Rule:
+    """One value for words, numbers and many symbols, another for few symbols, such as residues."""
+    return lambda config, summary: few if _has_few_symbols(summary.feature) else many
+
+
+def _channels(config: Config, summary: Summary) -> int:
+    """Convolutions before few symbols, unless the cell convolves itself."""
+    return 64 if _has_few_symbols(summary.feature) and config.cell != "conv_lstm" else 0
+
+
+def _members(config: Config, summary: Summary) -> int:
+    small = _has_few_symbols(summary.feature) and summary.sequences + summary.held_out < FEW_SEQUENCES
+    return _ENSEMBLE if small and config.bidirectional else 1
+
+
+_BENCH = "bench/tag.py, 2026"
+
+DEFAULTS: dict[str, Default] = {
+    "dropout": Default(_by_symbols(0.4, 0.6), "share of h set to zero after each layer", _BENCH),
+    "symbol_dropout": Default(_by_symbols(0.4, 0.0), "share of the distinct symbols that are left out", _BENCH),
+    "head_dropout": Default(_by_symbols(0.5, 0.3), "share of h set to zero before the last layer", _BENCH),
+    "channels": Default(_channels, "widths of the convolutions", _BENCH),
+    "members": Default(_members, "networks that answer together", _BENCH),
+    **TRAINING,
+    "batch_sequences": Default(lambda _, s: min(64, max(8, s.sequences // 192)), "sequences in a batch", _BENCH),
+}

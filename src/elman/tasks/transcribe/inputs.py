@@ -1,0 +1,46 @@
+"""What a transcriber reads: one column of sound, or of numbers that describe it."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from elman.errors import DataError, OptionError, option
+from elman.features import Columns, Feature, Inputs, Numbers, Sound
+from elman.features.audio import is_pair
+from elman.features.lists import listed
+from elman.ragged import Ragged
+from elman.tasks.base.inputs import InputReader
+
+__all__ = ["TranscribeReader"]
+
+
+class TranscribeReader(InputReader):
+    """Reads sound and takes a column of paths, of pairs (samples, rate) and of samples for it."""
+
+    def feature(self, column: Any) -> Feature | Columns:
+        """A feature for what is read: sound, or numbers."""
+        if isinstance(column, Inputs):
+            raise OptionError(
+                f"a transcriber reads one column, got {', '.join(column.kinds)}. Name it with ", option("input")
+            )
+        sound = self.task.feature == "auto" and self._is_sound(column)
+        feature = self.with_options(Sound()) if sound else super().feature(column)
+        if not isinstance(feature, Numbers | Sound):
+            raise DataError(f"X holds {feature.kind}. A transcriber reads sound, or arrays [length, width] of numbers.")
+        return feature
+
+    def _is_sound(self, column: Any) -> bool:
+        """Whether a column holds paths, pairs (samples, rate), or samples for which a rate is given."""
+        if self.task.rate is not None:
+            return True
+        if isinstance(column, Ragged | Tensor) or (isinstance(column, np.ndarray) and column.dtype.kind in "biuf"):
+            return False
+        try:
+            first = next(iter(listed(column, "X")), None)
+        except DataError:
+            return False
+        return isinstance(first, str | os.PathLike) or is_pair(first)

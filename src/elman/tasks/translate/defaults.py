@@ -1,0 +1,32 @@
+"""What None stands for in the options of a translator.
+
+::
+
+    epochs = 24 (800 000 / steps)^(1/3), from 8 to 30         steps of both sides together
+    batch_sequences = pairs / 64, from 8 to 64
+
+and more epochs until there were 1000 batches, up to 200.
+"""
+
+from __future__ import annotations
+
+from elman.tasks.base.resolve import TRAINING, Config, Default, Summary
+from elman.training.options import epochs_for
+
+__all__ = ["DEFAULTS"]
+
+_UPDATES = 1000  # batches that are learnt from, at least
+
+
+def _epochs(config: Config, summary: Summary) -> int:
+    batches = max(1, -(-summary.sequences // int(config.batch_sequences)))
+    return max(epochs_for(summary.steps, 24, 800_000, 8, 30), min(200, -(-_UPDATES // batches)))
+
+
+DEFAULTS: dict[str, Default] = {
+    **TRAINING,
+    "batch_sequences": Default(
+        lambda _, s: min(64, max(8, s.sequences // 64)), "pairs in a batch", "bench/translate.py, 2026"
+    ),
+    "epochs": Default(_epochs, "passes over the pairs", "bench/translate.py, 2026"),
+}
