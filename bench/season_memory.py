@@ -37,7 +37,7 @@ if n:
     frame = pd.concat([pd.DataFrame({"unique_id": f"s{i}", "ds": times, "y": y * (i + 1)}) for i in range(series)])
     model = elman.Forecaster(horizon=5, hidden=4, epochs=1, seed=0, verbose=False, **options).fit(frame)
     model.predict()
-    season = model.shape_.season
+    season = model.config_.season
 seconds, most = time.perf_counter() - begin, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 print(json.dumps([season, round(most), round(seconds, 1), round(time.process_time() - worked, 1)]))
 """

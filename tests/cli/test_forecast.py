@@ -13,7 +13,7 @@ import pytest
 import elman
 from elman.cli.main import main
 
-QUICK = ["--epochs", "1", "--hidden", "4", "--experts", "2", "--members", "1"]
+QUICK = ["--epochs", "1", "--hidden", "4", "--experts", "2", "--ensemble-size", "1"]
 
 
 def written(path: Path, first: int, last: int, gap: int = -1) -> Path:

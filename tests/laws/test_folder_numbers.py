@@ -46,7 +46,7 @@ def models() -> dict[str, tuple[Any, Any]]:
         "transcribe": (elman.Transcriber(**TINY, language="characters", bidirectional=False).fit(
             [[[1.0], [2.0], [3.0]]] * 12, ["a"] * 12), [[[1.0], [2.0]]]),
         "translate": (elman.Translator(**TINY, embed=2).fit(TEXTS, TEXTS), TEXTS[:2]),
-        "forecast": (elman.Forecaster(**TINY, horizon=2, season=2, members=1, future="x").fit(frame), None),
+        "forecast": (elman.Forecaster(**TINY, horizon=2, season=2, ensemble_size=1, future="x").fit(frame), None),
     }  # fmt: skip
 
 

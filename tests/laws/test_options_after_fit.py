@@ -26,7 +26,7 @@ FRAME = pl.DataFrame({"unique_id": "a", "ds": range(60), "y": [1.0, 2.0, 4.0] * 
 def fitted(task: str) -> Any:
     make = TASKS[task]
     if task == "forecast":
-        return make(horizon=3, season=3, experts=2, members=1, **TINY).fit(FRAME)
+        return make(horizon=3, season=3, experts=2, ensemble_size=1, **TINY).fit(FRAME)
     if task == "multitask":
         return make(**TINY).fit(TEXTS, {"kind": ["u", "v"] * 6, "size": list(range(12))})
     if task == "regress":
@@ -110,7 +110,7 @@ def test_a_forecaster_goes_on_by_what_it_learnt() -> None:
     model = fitted("forecast")
     later = pl.DataFrame({"unique_id": "a", "ds": [60, 61], "y": [1.0, 2.0]})
     expected = fitted("forecast").update(later).predict()
-    model.set_params(horizon=9, levels=[50], recursive=True, members=4, season=7, target="z", id="q")
+    model.set_params(horizon=9, levels=[50], recursive=True, ensemble_size=4, season=7, target="z", id="q")
     assert model.update(later) is model
     assert model.predict().equals(expected)
     assert model.horizon == 9, "what was set stays, for the next fit"

@@ -53,7 +53,7 @@ RUNS: dict[str, tuple[type[Any], dict[str, Any], tuple[Any, ...]]] = {
         elman.Regressor, {**FEW, "every_step": True, "tbptt": 7}, (WAVES, [wave[:, 0] for wave in WAVES]),
     ),
     "multitask": (elman.Multitask, {**FEW, "embed": 3}, (TEXTS, {"a": LABELS, "b": NUMBERS})),
-    "forecast": (elman.Forecaster, {"horizon": 2, "season": 4, "members": 2}, (frame,)),
+    "forecast": (elman.Forecaster, {"horizon": 2, "season": 4, "ensemble_size": 2}, (frame,)),
     "forecast recursive": (elman.Forecaster, {"horizon": 2, "season": 4, "recursive": True, "paths": 5}, (frame,)),
     "tag": (elman.Tagger, {**FEW, "embed": 3, "characters": 2, "members": 2, "symbol_dropout": 0.3}, (WORDS, TAGS)),
     "generate": (

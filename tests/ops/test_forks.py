@@ -60,7 +60,7 @@ def forked(work: Callable[[], Any]) -> str:
 
 @pytest.fixture(scope="module")
 def forecaster() -> Forecaster:
-    return Forecaster(horizon=3, season=3, past="kind", experts=2, members=1, **QUICK).fit(frame("polars"))
+    return Forecaster(horizon=3, season=3, past="kind", experts=2, ensemble_size=1, **QUICK).fit(frame("polars"))
 
 
 @pytest.mark.parametrize("library", ["pandas", "polars", "pyarrow"])
@@ -74,7 +74,7 @@ def test_forecasts(library: str, forecaster: Forecaster) -> None:
 
 
 def test_learning(forecaster: Forecaster) -> None:
-    options = {**QUICK, "experts": 2, "members": 1}
+    options = {**QUICK, "experts": 2, "ensemble_size": 1}
     wanted = repr(forecaster.predict())
     again = forked(lambda: Forecaster(horizon=3, season=3, past="kind", **options).fit(frame("polars")).predict())
     assert again == wanted

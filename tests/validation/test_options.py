@@ -100,7 +100,19 @@ def untrained(patch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 #: Options whose large values are work and not an error; a fit with these would take too long here.
-WORK = {"patterns", "pretrain_epochs", "horizon", "season", "window", "experts", "members", "paths", "ngrams", "order"}
+WORK = {
+    "patterns",
+    "pretrain_epochs",
+    "horizon",
+    "season",
+    "window",
+    "experts",
+    "ensemble_size",
+    "members",
+    "paths",
+    "ngrams",
+    "order",
+}
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -15,7 +15,7 @@ from elman.errors import DataError, ModelFileError, OptionError
 from elman.io import model_folder as store
 from elman.tasks import Forecaster
 
-QUICK: dict[str, Any] = {"epochs": 2, "hidden": 6, "experts": 2, "members": 2, "seed": 0, "verbose": False}
+QUICK: dict[str, Any] = {"epochs": 2, "hidden": 6, "experts": 2, "ensemble_size": 2, "seed": 0, "verbose": False}
 
 
 def waves(series: int = 3, steps: int = 120, season: int = 12, holes: bool = True) -> pl.DataFrame:
@@ -91,7 +91,9 @@ def frame_time(step: int) -> Any:
 
 def test_learns() -> None:
     frame = waves(holes=False)
-    model = Forecaster(horizon=6, season=12, seed=0, epochs=8, hidden=8, experts=2, members=1).fit(head(frame, 100))
+    model = Forecaster(horizon=6, season=12, seed=0, epochs=8, hidden=8, experts=2, ensemble_size=1).fit(
+        head(frame, 100)
+    )
     found = model.evaluate(part(frame, 100, 106))
     assert found["mase"] < 1.2
     assert found["smape"] < 3
@@ -273,7 +275,7 @@ def test_update_refuses(frame: pl.DataFrame, plain: Forecaster) -> None:
 
 def test_wrong_options(frame: pl.DataFrame) -> None:
     options = {"horizon": 0, "season": -1, "levels": (0,), "freq": "blue", "past": "y", "bidirectional": True}
-    options |= {"experts": None, "window": 10**12, "members": 10**9, "layers": 10**9}
+    options |= {"experts": None, "window": 10**12, "ensemble_size": 10**9, "layers": 10**9}
     with pytest.raises(OptionError) as caught:
         Forecaster(**options).fit(frame)  # type: ignore[arg-type]
     for said in ("horizon = 0", "season = -1", "levels = (0,)", "'blue'", "names 'y' again", "bidirectional"):
@@ -303,7 +305,7 @@ def test_levels_next_to_the_median(frame: pl.DataFrame) -> None:
 CONFIGS: list[tuple[tuple[Any, ...], Any]] = [
     (("options", "past"), []),
     (("options", "static"), []),
-    (("options", "members"), 10**9),
+    (("options", "ensemble_size"), 10**9),
     (("options", "layers"), 10**9),
     (("options", "experts"), 10**30),
     (("options", "hidden"), 10**12),
@@ -393,7 +395,7 @@ def test_months() -> None:
     when = [f"{2015 + m // 12}-{m % 12 + 1:02}-01" for m in range(60)]
     frame = pl.DataFrame({"unique_id": "a", "ds": when, "y": [float(m % 12) for m in range(60)]})
     model = Forecaster(horizon=3, **QUICK).fit(frame)
-    assert model.shape_.season == 12
+    assert model.config_.season == 12
     assert model.predict()["ds"].to_list() == ["2020-01-01", "2020-02-01", "2020-03-01"]
 
 
@@ -479,7 +481,7 @@ def test_paths_of_a_random_walk_spread_by_the_root_of_time() -> None:
             "y": walks.reshape(-1),
         }
     )
-    options = {**QUICK, "epochs": 12, "experts": 1, "members": 1, "learning_rate": 0.01}
+    options = {**QUICK, "epochs": 12, "experts": 1, "ensemble_size": 1, "learning_rate": 0.01}
     model = Forecaster(horizon=9, season=1, window=4, levels=[80], recursive=True, **options).fit(frame)
     answer = model.predict()
     wide = (answer["elman-hi-80"] - answer["elman-lo-80"]).to_numpy().reshape(20, 9).mean(0)
@@ -530,7 +532,7 @@ def test_options_of_other_libraries(frame: pl.DataFrame, tmp_path: Path) -> None
 
 @pytest.mark.parametrize("levels", [[0.9], 0.95, (0.8, 0.95)])
 def test_levels_that_are_shares(levels: Any, frame: pl.DataFrame) -> None:
-    with pytest.raises(OptionError, match=r"are per cent. For shares of 1 write levels = \[(80.0, )?9[05].0\]"):
+    with pytest.raises(OptionError, match=r"are per cent. For fractions of 1 write levels = \[(80.0, )?9[05].0\]"):
         Forecaster(horizon=2, levels=levels, **QUICK).fit(frame)
 
 

@@ -13,7 +13,7 @@ import elman
 from elman.tasks import Forecaster
 from elman.tasks.forecast.conformal import factor, nested
 
-QUICK: dict[str, Any] = {"epochs": 1, "hidden": 4, "experts": 1, "members": 1, "seed": 0, "verbose": False}
+QUICK: dict[str, Any] = {"epochs": 1, "hidden": 4, "experts": 1, "ensemble_size": 1, "seed": 0, "verbose": False}
 OPTIONS: list[dict[str, Any]] = [
     {},
     {"log": False},

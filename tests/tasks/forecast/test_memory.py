@@ -15,8 +15,10 @@ from elman.errors import OptionError
 from elman.tasks import Forecaster
 from elman.tasks.forecast.data import scaling
 from elman.tasks.forecast.data.scaling import Past, Shape, Tail
+from elman.tasks.forecast.defaults import DEFAULTS
+from elman.tasks.forecast.resolve import resolve_window
 
-QUICK: dict[str, Any] = {"epochs": 1, "hidden": 4, "experts": 1, "members": 1, "seed": 0, "verbose": False}
+QUICK: dict[str, Any] = {"epochs": 1, "hidden": 4, "experts": 1, "ensemble_size": 1, "seed": 0, "verbose": False}
 
 
 def most_bytes(work: Callable[[], Any]) -> int:
@@ -92,5 +94,5 @@ def test_paths_are_limited() -> None:
 
 def test_the_window_is_bounded_by_weights() -> None:
     model = Forecaster(horizon=1440, experts=8)
-    assert model._chosen_window(np.array([100_000]), 1440) == 2880
-    assert Forecaster(horizon=48)._chosen_window(np.array([700]), 24) == 312
+    assert resolve_window(model, np.array([100_000]), 1440, DEFAULTS) == 2880
+    assert resolve_window(Forecaster(horizon=48), np.array([700]), 24, DEFAULTS) == 312

@@ -17,7 +17,7 @@ from elman.tasks.forecast.baselines import last_season
 from elman.tasks.forecast.data.covariates import Covariates
 from elman.tasks.forecast.data.panel import Columns, Panel
 
-QUICK: dict[str, Any] = {"epochs": 6, "hidden": 4, "experts": 1, "members": 1, "seed": 0, "verbose": False}
+QUICK: dict[str, Any] = {"epochs": 6, "hidden": 4, "experts": 1, "ensemble_size": 1, "seed": 0, "verbose": False}
 WAVE = np.sin(np.arange(124) / 12 * 2 * np.pi)
 
 

@@ -13,7 +13,7 @@ import elman
 from elman.tasks import Forecaster
 from elman.tasks.forecast.data.time_grid import Grid, seasons_of
 
-QUICK: dict[str, Any] = {"epochs": 1, "hidden": 4, "experts": 1, "members": 1, "seed": 0, "verbose": False}
+QUICK: dict[str, Any] = {"epochs": 1, "hidden": 4, "experts": 1, "ensemble_size": 1, "seed": 0, "verbose": False}
 DAY = 86_400_000_000
 UNITS = {"100ms": DAY // 864_000, "1s": DAY // 86_400, "1min": DAY // 1440, "1h": DAY // 24, "1d": DAY, "1w": 7 * DAY}
 
@@ -55,10 +55,10 @@ CHOSEN: list[tuple[str, list[int], int]] = [
 @pytest.mark.parametrize(("every", "lengths", "season"), CHOSEN)
 def test_the_season_fits_into_the_usual_series(every: str, lengths: list[int], season: int) -> None:
     model = Forecaster(horizon=2, **QUICK).fit(series(lengths, every))
-    assert model.shape_.season == season
-    assert model.shape_.window >= season
-    assert model.data_["season chosen"] == model.season_chosen_
-    assert ("is not held twice by a series of" in model.season_chosen_) == (
+    assert model.config_.season == season
+    assert model.config_.window >= season
+    assert model.data_["season chosen"] == model.config_.season_reason
+    assert ("is not held twice by a series of" in model.config_.season_reason) == (
         season != next(iter(seasons_of(model.grid_).values()), 1)
     )
 
@@ -68,7 +68,7 @@ def test_weeks_of_less_than_two_years_are_forecast(tmp_path: Path) -> None:
     model = Forecaster(horizon=4, **QUICK | {"epochs": 20}).fit(given.head(40))
     assert np.abs(model.predict()["elman"].to_numpy() - given["y"][40:].to_numpy()).max() < 3
     model.save(tmp_path / "m")
-    assert elman.load(tmp_path / "m").season_chosen_ == model.season_chosen_
+    assert elman.load(tmp_path / "m").config_.season_reason == model.config_.season_reason
     assert "a year of 52 steps is not held twice by a series of 40" in (tmp_path / "m" / "README.md").read_text("utf-8")
 
 
@@ -76,7 +76,7 @@ def test_a_given_season_that_no_series_reaches_is_said() -> None:
     given = series([44], "1w")
     with pytest.warns(UserWarning, match=r"season = 52, but the longest series, 's0', has 40 steps"):
         model = Forecaster(horizon=4, season=52, **QUICK).fit(given.head(40))
-    assert model.shape_.season == 52
+    assert model.config_.season == 52
     assert model.predict()["elman"].min() > 200, "it begins with the last value, not with the first of the window"
     Forecaster(horizon=4, season=39, **QUICK).fit(given.head(40))
 

@@ -1,13 +1,13 @@
-"""Intervals that keep their promise: widened or narrowed until they cover as many values as they say.
+"""Split-conformal calibration of prediction intervals.
 
-Of values y that training did not see, with m the median, a and b the ends of the interval that the network gives:
+With y the held-out values, m the median, a and b the ends of the interval that the network gives:
 
     e_i = max((m_i - y_i) / (m_i - a_i), (y_i - m_i) / (b_i - m_i))       1 at an end
     c   = the ceil((n + 1) level)-th smallest of e_1 ... e_n
     interval:  m - c (m - a) ... m + c (b - m)
 
-where values to come behave like those held out, the interval covers a share of `level` of them. Each level has its own
-c; where the interval of one would end inside that of a lower level, it ends with it (`nested`).
+If later values are exchangeable with the held-out ones, the interval covers a fraction `level` of them. Each level has
+its own c; where the interval of one would end inside that of a lower level, it ends with it (`nested`).
 
 Vovk, V., Gammerman, A. and Shafer, G. 2005. Algorithmic learning in a random world. Springer.
 Romano, Y., Patterson, E. and Candès, E. 2019. Conformalized quantile regression. NeurIPS.
@@ -16,23 +16,87 @@ Romano, Y., Patterson, E. and Candès, E. 2019. Conformalized quantile regressio
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["factor", "nested", "widened"]
+__all__ = ["Calibration", "factor", "levels_of", "nested", "quantile_levels", "widened"]
 
 _Floats = NDArray[np.float64]
-_LEAST = 1e-9  # of how much a series changes: no interval is thought narrower, or a constant one would decide for all
+_LEAST = 1e-9  # of how much a series changes: no interval counts as narrower, or a constant one would decide for all
 _ROUNDING = 1e-13  # of a value, and likewise
+
+
+def levels_of(value: Any) -> list[float]:
+    """The levels of the intervals, in per cent, the widest first.
+
+    >>> levels_of(80), levels_of((80, 95))
+    ([80], [95, 80])
+    """
+    return sorted(value if isinstance(value, list | tuple | np.ndarray) else [value], reverse=True)
+
+
+def quantile_levels(levels: Any) -> list[float]:
+    """The quantile levels of the intervals' ends, ascending; the median in the middle.
+
+    >>> quantile_levels([50, 75])
+    [0.125, 0.25, 0.5, 0.75, 0.875]
+    """
+    tails = sorted((1 - float(level) / 100) / 2 for level in levels_of(levels))
+    return [*tails, 0.5, *(1 - tail for tail in reversed(tails))]
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """The factor c of each level, in per cent.
+
+    >>> Calibration({90.0: 2.0}).apply(np.array([[9.0, 10.0, 12.0]])).tolist()
+    [[8.0, 10.0, 14.0]]
+    """
+
+    factors: dict[float, float]
+
+    @classmethod
+    def fit(cls, levels: Any, truth: _Floats, quantiles: _Floats, change: _Floats) -> Self:
+        """From held-out values [rows, horizon] and their forecasts [rows, horizon, quantiles]; `change` [rows, 1]."""
+        middle, factors = quantiles.shape[-1] // 2, {}
+        for i, level in enumerate(map(float, levels_of(levels))):
+            ends = quantiles[..., i], quantiles[..., middle], quantiles[..., -1 - i]
+            factors[level] = factor(truth, *ends, level / 100, change)
+        return cls(factors)
+
+    @classmethod
+    def restore(cls, config: Sequence[Any], levels: Any) -> Self:
+        """From pairs of level and factor. Raises ValueError for what cannot be."""
+        factors = {float(level): float(by) for level, by in config}
+        if sorted(factors, reverse=True) != [float(level) for level in levels_of(levels)]:
+            raise ValueError("factors")
+        if not all(math.isfinite(by) and by >= 0 for by in factors.values()):
+            raise ValueError("factors")
+        return cls(factors)
+
+    def config(self) -> list[list[float]]:
+        """Pairs of level and factor, as JSON."""
+        return [[level, by] for level, by in self.factors.items()]
+
+    def apply(self, quantiles: _Floats) -> _Floats:
+        """Quantiles [..., quantiles] with every interval calibrated, one inside the other."""
+        middle, made = quantiles.shape[-1] // 2, quantiles.copy()
+        for i, level in enumerate(sorted(self.factors, reverse=True)):
+            low, high = quantiles[..., i], quantiles[..., -1 - i]
+            made[..., i], made[..., -1 - i] = widened(low, quantiles[..., middle], high, self.factors[level])
+        return nested(made)
 
 
 def factor(
     values: _Floats, low: _Floats, middle: _Floats, high: _Floats, level: float, change: _Floats | float = 1.0
 ) -> float:
-    """By how much intervals must be widened so that the share `level` of `values` lies inside; NaN are left out.
+    """By how much intervals must be widened to hold the fraction `level` of `values`; NaN are left out.
 
-    `change` is by how much the series of each value changes. With too few values to promise it, the largest e stands.
+    `change` is by how much the series of each value changes. With too few values for the level, the largest e.
     1 where there are none.
 
     >>> y = np.arange(1, 100) / 100
@@ -55,7 +119,7 @@ def widened(low: _Floats, middle: _Floats, high: _Floats, by: float) -> tuple[_F
 
 
 def nested(quantiles: _Floats) -> _Floats:
-    """Quantiles [..., from the lowest to the highest] of which each, seen from the median, is as far as those nearer.
+    """Quantiles [..., from the lowest to the highest], each at least as far from the median as those nearer to it.
 
     >>> nested(np.array([[2.0, 1.0, 3.0, 5.0, 4.0]])).tolist()
     [[1.0, 1.0, 3.0, 5.0, 5.0]]

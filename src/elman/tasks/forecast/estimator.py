@@ -1,67 +1,68 @@
-"""The next values of many series, with intervals: one network for all of them.
+"""Time-series forecasting with prediction intervals: one network for all series of a long frame.
 
-The network stands in experts.py, what it reads in scaling.py; intervals are calibrated in conformal.py. Several
-networks (`members`) learn side by side from the same batches and their quantiles are averaged. What a fitted forecaster
-answers is in series_answers.py, how it is measured in series_scores.py, how it is kept in series_store.py.
+`fit` resolves the options that are None (resolve.py), trains an ensemble of networks (network.py) on random windows
+(data/sampler.py), calibrates the intervals (conformal.py) and keeps the state of each series (state.py). A
+`ForecastModel` (model.py) makes forecasts of the state, all steps at once (direct.py) or step by step (recursive.py).
 
     loss = mean over targets of w (pinball over all quantiles + pinball of the median / 2)
     w    = s_t / u        u: the scale s' of the whole series; of logarithms, the mean of all series'
 
-so that errors count in units of each series, or as shares of its values.
+so that errors count in units of each series, or relative to its values.
 """
 
 from __future__ import annotations
 
-import dataclasses
-import math
 import os
-import warnings
-from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, ClassVar, Self
+from collections.abc import Mapping
+from dataclasses import astuple, dataclass, replace
+from typing import Any, ClassVar, Self, final
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from elman.cells import CELLS
 from elman.errors import DataError, OptionError, Problem
-from elman.evaluation.metrics import mase, smape
 from elman.interpret.diagnose import Probe
-from elman.layers.losses import pinball
+from elman.io import model_folder as store
+from elman.io.atomic_write import write_file
+from elman.tasks.base.fitted import as_learnt, by_learnt_options
 from elman.tasks.base.session import Session
-from elman.tasks.forecast.backtest import Measured, ahead_of
-from elman.tasks.forecast.conformal import factor
+from elman.tasks.base.task import Task
+from elman.tasks.forecast.backtest import Backtest, Windows, backtest_frame
+from elman.tasks.forecast.conformal import Calibration, quantile_levels
 from elman.tasks.forecast.data.covariates import Covariates
-from elman.tasks.forecast.data.panel import Panel, read
-from elman.tasks.forecast.data.sampler import Draws
-from elman.tasks.forecast.data.scaling import Shape, beyond_rounding, least_scale
-from elman.tasks.forecast.data.time_grid import parse, plain, seasons_of
-from elman.tasks.forecast.data.windows import Readings, known_lengths, origins, trimmed
-from elman.tasks.forecast.direct import levels_of, names_of
-from elman.tasks.forecast.storage import MOST, MOST_DRAWN, Stored
+from elman.tasks.forecast.data.panel import Panel, Series, Style, read
+from elman.tasks.forecast.data.sampler import WindowSampler
+from elman.tasks.forecast.data.time_grid import Grid, cycles, parse, plain
+from elman.tasks.forecast.data.windows import trimmed
+from elman.tasks.forecast.defaults import DEFAULTS
+from elman.tasks.forecast.diagnosis import diagnosis_request
+from elman.tasks.forecast.direct import DirectForecast
+from elman.tasks.forecast.encoder import SeriesEncoder
+from elman.tasks.forecast.model import ForecastModel
+from elman.tasks.forecast.network import Ensemble, Sizes
+from elman.tasks.forecast.options import ForecastOptions, columns_of
+from elman.tasks.forecast.plot import plot
+from elman.tasks.forecast.recursive import NEXT_LEVELS, RecursiveForecast
+from elman.tasks.forecast.resolve import Config, PanelSummary, resolve, resolve_training, validation_steps
+from elman.tasks.forecast.state import SeriesState
+from elman.tasks.forecast.validation import Validation
 from elman.training.loop import History, train
 from elman.validation.messages import shown
-from elman.validation.options import is_among, is_number, is_whole, whole
+from elman.validation.options import is_among, is_whole
 
 __all__ = ["Forecaster"]
 
-_Floats = NDArray[np.float64]
-_MOST_WEIGHTS = 1 << 25  # of a network's linear forecasters, where the window is chosen
 
-_COLUMNS = ("id", "time", "target", "past", "future", "static")
-
-
+@final
 @dataclass(kw_only=True, eq=False, repr=False)
-class Forecaster(Measured, Stored):
+class Forecaster(ForecastOptions, Task):
     """The next values of many series, with intervals, from a long frame: a row for each series and time.
 
     Learnt: ``history_`` (the learning curve), ``metrics_`` (of the held-out ends of the series), ``network_``,
-    ``shape_`` (season, window and whether logarithms are learnt), ``season_chosen_`` (why that season), ``grid_`` (how
-    far apart steps are), ``covariates_``, ``factors_`` (by which intervals are widened), ``known_`` (the state of each
-    series).
+    ``config_`` (season and why that one, window, whether logarithms are learnt, the length of the training), ``grid_``
+    (how far apart steps are), ``covariates_``, ``calibration_`` (by how much intervals are widened), ``state_`` (of
+    each series).
 
     >>> import polars as pl
     >>> frame = pl.DataFrame({"unique_id": "a", "ds": range(60), "y": [1.0, 2.0, 3.0] * 20})
@@ -76,25 +77,6 @@ class Forecaster(Measured, Stored):
     example: ClassVar[str] = "load.csv --horizon 48 --season 24"
     answering: ClassVar[tuple[str, ...]] = ("verbose", "sort", "paths")
 
-    # what is asked
-    horizon: int = 24  # how many steps ahead
-    season: int | None = None  # steps in a season; None: a day of hours ..., the longest that fits in twice, else 1
-    levels: Sequence[float] = (80, 90, 95)  # of the intervals, in per cent; empty: none
-
-    # which columns
-    id: str = "unique_id"  # the column that names the series
-    time: str = "ds"  # the column of dates or whole numbers
-    target: str = "y"  # the column of values; missing ones are legal
-    past: str | Sequence[str] = ()  # covariates that are known up to the present: numbers or texts
-    future: str | Sequence[str] = ()  # covariates that are known for the steps to come too
-    static: str | Sequence[str] = ()  # covariates that never change in a series
-    freq: str | int | None = None  # how far apart steps are: "h", "D", "M" ... or a whole number; None: as commonest
-    sort: bool = False  # put rows in order of time; False: refuse those that are not
-
-    # what a series is
-    log: bool | None = None  # learn from logarithms; None: where every value is above 0
-    window: int | None = None  # values read directly; None: 14 seasons, fewer for short series
-
     # how it learns, where that differs from other tasks
     patience: int | None = None  # epochs without a better validation metric before training stops; None: never
     learning_rate: float = 3e-3  # the highest rate, reached when the warm-up ends
@@ -102,99 +84,25 @@ class Forecaster(Measured, Stored):
     # what remembers
     cell: str = "gru"  # lstm, ln_lstm, gru, rnn, rnn_relu, min_gru, min_lstm or lru
     dropout: float = 0.1  # share of h set to zero after each layer, one mask per sequence; 0 turns it off
-    experts: int = 8  # linear forecasters that the network mixes
-    members: int = 2  # networks whose forecasts are averaged
-
-    # how it answers
-    recursive: bool = False  # one step at a time, on paths that are drawn from it; False: all steps at once
-    paths: int = 200  # drawn of each series, where recursive
 
     def problems(self) -> list[Problem]:
         """Everything that is wrong with the options, a sentence each."""
-        found = super().problems()
-        for name, most in MOST.items():
-            value = getattr(self, name)
-            if value is None and name in ("season", "window"):
-                continue
-            found += whole(self, name, most=most)
+        found = Task.problems(self)
         if np.all(self.bidirectional):
             found.append(Problem("bidirectional", "True", "would read the future; a forecaster reads forwards"))
         if is_among(self.cell, CELLS) and CELLS[self.cell].reads != "vectors":
             found.append(Problem("cell", repr(self.cell), "reads other steps than a forecaster has. Take 'gru'"))
-        found += self._level_problems() + self._column_problems()
-        if not (self.log is None or isinstance(self.log, bool)):
-            found.append(Problem("log", shown(self.log), "must be True, False or None"))
-        for name in ("recursive", "sort"):
-            if not isinstance(getattr(self, name), bool):
-                found.append(Problem(name, shown(getattr(self, name)), "must be True or False"))
-        if self.recursive is True and not found and int(self.paths) * int(self.horizon) > MOST_DRAWN:
-            found.append(
-                Problem(
-                    "paths",
-                    str(self.paths),
-                    f"of horizon = {self.horizon} steps each are more than {MOST_DRAWN} steps of a "
-                    "series; take fewer of either, or recursive = False",
-                )
-            )
-        if self.freq is not None:
-            try:
-                parse(self.freq)
-            except OptionError as error:
-                found += error.problems
-        return found
-
-    def _level_problems(self) -> list[Problem]:
-        levels = self.levels if isinstance(self.levels, list | tuple | np.ndarray) else [self.levels]
-        good: list[Any] = [level for level in levels if is_number(level, 0, 100) and level not in (0, 100)]
-        if len(good) < len(levels) or len(set(good)) < len(levels):
-            return [Problem("levels", shown(self.levels), "must be different numbers between 0 and 100")]
-        if good and max(good) <= 1:
-            percent = [float(f"{100 * level:g}") for level in good]
-            return [Problem("levels", repr(self.levels), f"are per cent. For shares of 1 write levels = {percent}")]
-        return []
+        return found + ForecastOptions.problems(self)
 
     def options(self) -> dict[str, Any]:
         """The options by name, as JSON can hold them."""
         return super().options() | {"freq": plain(self.freq)}
 
-    def _column_problems(self) -> list[Problem]:
-        found = [
-            Problem(name, shown(getattr(self, name)), "must be the name of a column")
-            for name in _COLUMNS[:3]
-            if not isinstance(getattr(self, name), str)
-        ]
-        groups = [group for group in (self.past, self.future, self.static) if isinstance(group, str | list | tuple)]
-        names = [self.id, self.time, self.target, *(name for group in groups for name in names_of(group))]
-        for name in _COLUMNS[3:]:
-            value = getattr(self, name)
-            one = isinstance(value, str | list | tuple)
-            if not one or not all(isinstance(part, str) for part in names_of(value)):
-                found.append(Problem(name, shown(value), "must be names of columns: a text, or a list of texts"))
-        if all(isinstance(name, str) for name in names) and (
-            twice := [name for name in dict.fromkeys(names) if names.count(name) > 1]
-        ):
-            own = next(key for key in _COLUMNS[::-1] if twice[0] in names_of(getattr(self, key)))
-            what = f"names {twice[0]!r} again, which stands once among id, time, target, past, future and static"
-            found.append(Problem(own, shown(getattr(self, own)), what))
-        return found
-
     def planned(self, sequences: int, steps: int, updates: int = 0) -> Self:
-        """The same options with the lengths of the training chosen, where they are None.
+        """The same options with the lengths of the training resolved, where they are None."""
+        return replace(self, **resolve_training(self, sequences, steps, DEFAULTS)._asdict())
 
-        ::
-
-            batch_sequences = 16
-            epochs          = updates batch_sequences / sequences,    updates = steps / 40, from 200 to 800
-        """
-        made = type(self)(**self.get_params(deep=False))
-        made.batch_sequences = 16 if self.batch_sequences is None else self.batch_sequences
-        made.batch_steps = 1 << 20 if self.batch_steps is None else self.batch_steps
-        updates = updates or min(800, max(200, steps // 40))
-        each = math.ceil(max(1, sequences) / made.batch_sequences) if is_whole(made.batch_sequences) else 1
-        made.epochs = max(1, round(updates / each)) if self.epochs is None else self.epochs
-        return made
-
-    # ---- learning
+    # ---- fit
 
     def fit(
         self, frame: Any, y: Any = None, *, out: str | os.PathLike[str] | None = None, resume: bool = False
@@ -207,28 +115,49 @@ class Forecaster(Measured, Stored):
         Raises ``OptionError`` for all options that cannot be, and ``DataError`` for data that cannot be used, naming
         column, row and value.
         """
-        option = self.target
-        try:
-            self.target = y if isinstance(y, str) else option  # what is learnt is saved with this name
-            return self._fit(frame, out, resume)
-        finally:
-            self.target = option
-
-    def _fit(self, frame: Any, out: str | os.PathLike[str] | None, resume: bool) -> Self:
-        checkpoint = self._check_run(out, resume)
-        freq = None if self.freq is None else parse(self.freq)
-        above = ("but log = True needs values above 0. Leave log at None",) if self.log else ()
-        panel, grid, style = read(frame, self.columns, freq=freq, sort=self.sort, whole=True, positive=above)
-        panel = trimmed(panel, target=self.target)
+        options = replace(self, target=y) if isinstance(y, str) else self
+        checkpoint = options._check_run(out, resume)
+        if options is not self:
+            self._forget()
+            self.seed_ = options.seed_
+        panel, grid, style = _read_training(options, frame)
         self._check_lengths(panel)
-        self.grid_, self.style_, self.learnt_with_ = grid, style, self.options()
-        self._learn_facts(panel)
-        readings = self._readings(panel)
-        held = self._held(panel.lengths)
-        self.network_ = self._networks()
-        self.data_ = self._facts_in_words(panel, held)
-        self._train(panel, readings, held, checkpoint, resume)
+        self.grid_, self.style_, self.learnt_with_ = grid, style, options.options()
+        self.config_ = config = resolve(self, PanelSummary.of(panel, grid), DEFAULTS)
+        self.longest_ = int(panel.lengths.max())
+        self.covariates_ = Covariates().fit(panel, columns_of(options))
+        self.network_ = self._build_network()
+        direct = DirectForecast(self._series_encoder())
+        windowed = direct.encoder.windowed(panel)
+        held_out = validation_steps(panel.lengths, self.horizon, config.season, self.validation, DEFAULTS)
+        sampler = WindowSampler(windowed, panel.lengths - held_out, self._network_levels)
+        validation = Validation(direct, self._strategy(direct), panel, windowed, held_out, self.horizon)
+        self.data_ = _describe_data(panel, grid, config, held_out)
+        self.history_ = History(validation.metric)
+        lengths = {name: getattr(config, name) for name in ("epochs", "batch_sequences", "batch_steps")}
+        try:
+            self.history_ = train(
+                self.network_,
+                lambda indices: sampler.loss(self.network_, indices),
+                sampler.counts,
+                replace(options, seed=self._seed, **lengths),
+                validate=(lambda: validation.metrics(sampler)) if len(validation) else None,
+                metric=validation.metric,
+                checkpoint=checkpoint,
+                resume=resume,
+                name=lambda index: f"series {panel.ids[int(sampler.series[index])]!r}",
+            )
+        except Exception:  # after a loss that became NaN the best weights so far answer
+            self._finish(validation, sampler)
+            raise
+        self._finish(validation, sampler)
         return self
+
+    def _finish(self, validation: Validation, sampler: WindowSampler) -> None:
+        self.network_.eval()
+        self.calibration_ = validation.calibrate(self.levels)
+        self.metrics_ = validation.metrics(sampler) if len(validation) else {}
+        self.state_ = self._series_encoder().state(validation.panel, validation.windowed)
 
     def _check_lengths(self, panel: Panel) -> None:
         longest = int(panel.lengths.max())
@@ -239,211 +168,233 @@ class Forecaster(Measured, Stored):
                 + ("." if longest == 1 else f", or a horizon below {longest}.")
             )
 
-    def _learn_facts(self, panel: Panel) -> None:
-        """Season, window and logarithm; scales and categories of covariates."""
-        season, self.season_chosen_ = self._chosen_season(panel)
-        log = float(np.nanmin(panel.values)) > 0 if self.log is None else bool(self.log)
-        self.shape_ = Shape(season, int(self.window or self._chosen_window(panel.lengths, season)), log)
-        self.longest_ = int(panel.lengths.max())
-        self.covariates_ = Covariates().fit(panel, self.columns)
+    def _build_network(self) -> Ensemble:
+        calendar = cycles(self.grid_, np.zeros(1, np.int64), self.longest_).shape[1]
+        horizon, levels = 1 if self.recursive else self.horizon, len(self._network_levels)
+        sizes = Sizes.of(self.config_.shape, self.covariates_, calendar, horizon, levels, int(self.experts))
+        with self._drawn():
+            return Ensemble(sizes, int(self.ensemble_size), self.encoder, self.dropout)
 
-    def _chosen_season(self, panel: Panel) -> tuple[int, str]:
-        """The season in steps, and how it was chosen: of the calendar's cycles the longest that fits in twice.
+    @property
+    def _network_levels(self) -> list[float]:
+        """The quantile levels that the network learns."""
+        return list(NEXT_LEVELS) if self.recursive else quantile_levels(self.levels)
 
-        It must do so in the series that half of all steps belong to, or to longer ones.
+    def _series_encoder(self) -> SeriesEncoder:
+        return SeriesEncoder(self.config_.shape, self.grid_, self.longest_, self.covariates_, self.network_)
+
+    def _strategy(self, direct: DirectForecast) -> DirectForecast | RecursiveForecast:
+        if not self.recursive:
+            return direct
+        seed = 0 if self.seed is None else self.seed
+        return RecursiveForecast(direct, self.horizon, quantile_levels(self.levels), self.paths, seed)
+
+    def _model(self) -> ForecastModel:
+        """What answers, by these options."""
+        self._check_fitted()
+        direct = DirectForecast(self._series_encoder())
+        return ForecastModel(
+            columns_of(self),
+            self.sort,
+            self.horizon,
+            self.style_,
+            direct.encoder,
+            self._strategy(direct),
+            self.calibration_,
+            self.state_,
+        )
+
+    # ---- forecasts
+
+    @by_learnt_options
+    def predict(self, horizon: Any = None, frame: Any = None, future: Any = None) -> Any:
+        """The next values: a frame with a row for each series and step: id, time, elman, elman-lo-90, elman-hi-90 …
+
+        Of the series of `fit` and `update`; or, with a `frame`, of the series in it, new or not, from their ends, with
+        nothing learnt anew. `horizon`: fewer steps than the option says. `future`: a frame of id, time and the future
+        covariates of as many steps to come. Raises ``DataError`` for data that cannot be used, and for values that are
+        not above 0 where the model learnt from logarithms.
         """
-        if self.season is not None:
-            longest = int(panel.lengths.max())
-            if longest <= self.season:
-                warnings.warn(
-                    f"season = {self.season}, but the longest series, {panel.ids[int(panel.lengths.argmax())]!r}, has "
-                    f"{longest} steps: no value has another a season before it. Leave season at None, or give at most "
-                    f"{max(1, longest // 2)}.",
-                    stacklevel=4,
-                )
-            return int(self.season), "by the option season"
-        usual = _usual(panel.lengths)
-        short: list[str] = []
-        for name, steps in seasons_of(self.grid_).items():
-            if 2 * steps <= usual and steps <= MOST["season"]:
-                return steps, f"a {name}{_not_twice(short, usual)}".replace("a hour", "an hour")
-            short.append(f"a {name} of {steps} steps".replace("a hour", "an hour"))
-        return 1, f"none{_not_twice(short, usual)}"
-
-    def _chosen_window(self, lengths: NDArray[np.int64], season: int) -> int:
-        """14 seasons; fewer for short series, and where the weights of a network would take more than 128 MiB."""
-        usual = int(np.median(lengths))
-        usual = usual if usual >= 2 * season else _usual(lengths)
-        longest = max(1, (usual - self.horizon) // 2)
-        window = min(max(14 * season, 2 * self.horizon, 28), max(longest, min(season, usual)))
-        weights = _MOST_WEIGHTS // (int(self.experts) * self._reach)
-        window = min(window, max(min(season, usual), weights), MOST["window"])
-        return window - window % season if window > season else window
-
-    def _held(self, lengths: NDArray[np.int64]) -> NDArray[np.int64]:
-        """How many steps at the end of each series are held out: one horizon, and more where there are few series.
-
-        About 200 forecasts, one a season, are enough to calibrate intervals; never more than the share `validation`,
-        except for one horizon. A series that would keep less than a horizon or two seasons learns whole.
-        """
-        if not self.validation:
-            return np.zeros_like(lengths)
-        wanted = self.horizon + self.shape_.season * (math.ceil(200 / len(lengths)) - 1)
-        held = np.minimum(wanted, np.maximum(self.horizon, (lengths * self.validation).astype(np.int64)))
-        rest = max(self.horizon, 2 * self.shape_.season)
-        return np.where(lengths - held >= rest, held, 0)
-
-    def _facts_in_words(self, panel: Panel, held: NDArray[np.int64]) -> dict[str, Any]:
-        lengths = panel.lengths
-        return {
-            "series": len(panel),
-            "steps": int(lengths.sum()),
-            "missing": int(np.isnan(panel.values).sum()),
-            "steps in a series": f"{lengths.min()} to {lengths.max()}",
-            "distance of steps": self.grid_.describe(),
-            "held out at the end": f"{held.min()} to {held.max()} steps",
-            "season": self.shape_.season,
-            "season chosen": self.season_chosen_,
-            "window": self.shape_.window,
-            "logarithms": "yes" if self.shape_.log else "no",
-        }
-
-    def _train(
-        self, panel: Panel, readings: Readings, held: NDArray[np.int64], checkpoint: Path | None, resume: bool
-    ) -> None:
-        lengths = panel.lengths - held
-        plan = Draws(readings, lengths, _units(readings), torch.tensor(self._shares))
-        begun = origins(panel.lengths, self.horizon, held, max(1, self.shape_.season))
-        series, at = origins(panel.lengths, 1, held, 1) if self.recursive else begun
-        if len(at) and not np.isfinite(ahead_of(panel, series, at, self._reach)).any():
-            series = at = torch.zeros(0, dtype=torch.int64)  # all that was held out is missing
-        naive = _naive_error(panel, self.shape_.season, lengths)
-        options = self.planned(len(plan.series), int(lengths.sum()))
-        self.data_ |= {"epochs planned": int(options.epochs or 0)}
-
-        def loss(indices: Tensor) -> Tensor:
-            return plan.loss(self.network_, indices)
-
-        def validate() -> dict[str, float]:
-            return self._assessed(plan, panel, series, at, naive)
-
-        def finish() -> None:
-            self.network_.eval()
-            self._calibrate(panel, readings, *begun)
-            self.metrics_ = validate() if len(at) else {}
-            self.known_ = self._known(panel, readings)
-
-        try:
-            metric = "mase" if (naive[series.numpy()] > 0).any() else "loss"  # where naive forecasts are never wrong
-            self.history_ = History(metric)
-            self.history_ = train(
-                self.network_,
-                loss,
-                plan.counts,
-                dataclasses.replace(options, seed=self._seed),
-                validate=validate if len(at) else None,
-                metric=metric,
-                checkpoint=checkpoint,
-                resume=resume,
-                name=lambda index: f"series {panel.ids[int(plan.series[index])]!r}",
+        if horizon is not None and not is_whole(horizon, 0) and frame is None:
+            horizon, frame = None, horizon
+        model = self._model()
+        count = self.horizon if horizon is None else horizon
+        if not is_whole(count) or count > self.horizon:
+            raise OptionError(
+                f"horizon = {shown(count)} must be a whole number from 1 to {self.horizon}, which was learnt."
             )
-        except Exception:  # after a loss that became NaN the best weights so far answer
-            finish()
-            raise
-        finish()
+        state, style = (model.state, model.style) if frame is None else model.encode(frame)
+        return model.frame(state, model.forecast(state, future, count), style)
 
-    def _assessed(self, plan: Draws, panel: Panel, series: Tensor, at: Tensor, naive: _Floats) -> dict[str, float]:
-        """How good the forecasts of the held-out ends are; the loss is that of the training."""
-        readings = plan.readings
-        reach = max(self.shape_.window, 2 * self.shape_.season)
-        made = self._from(readings, series, at, self.network_.recalled(readings, series, at, reach))
-        place = readings.steps.offsets[series] + at
-        lowest = readings.lowest[place].numpy()
-        answers, values = self._plain(made[..., made.shape[-1] // 2], lowest), ahead_of(panel, series, at, self._reach)
-        there = ~np.isnan(values)
-        return {
-            "mase": mase(values, answers, naive[series.numpy()][:, None]),
-            "smape": smape(values[there], answers[there]),
-            "mae": float(np.abs(values - answers)[there].mean()),
-            "loss": plan.loss_of(torch.from_numpy(made), series, at),
-        }
+    def update(self, frame: Any) -> Self:
+        """Takes new points of the series that it knows, at the same cost for each however long the series is.
 
-    @torch.no_grad()
-    def _calibrate(self, panel: Panel, readings: Readings, series: Tensor, at: Tensor) -> None:
-        """Learns by how much the interval of each level must be widened."""
-        made = self._answers_at(panel, readings, series, at)
-        place = (readings.steps.offsets[series] + at)[:, None] + torch.arange(1, self.horizon + 1)
-        truth = readings.values[place]
-        middle, change = made.shape[-1] // 2, _units(readings)[series.numpy(), None]
-        self.factors_: dict[float, float] = {}
-        for i, level in enumerate(sorted(levels_of(self.levels), reverse=True)):
-            ends = made[..., i], made[..., middle], made[..., -1 - i]
-            self.factors_[float(level)] = factor(truth.numpy(), *ends, float(level) / 100, change)
-
-    def _probe(self, X: Any, y: Any) -> Probe:
-        """The members, each series read up to its last step that a horizon follows, and the quantile loss there.
-
-        The horizon ends with the last value of the series; what comes after it may be rows of future covariates. A
-        series that is not longer than the horizon is left out.
+        A prediction afterwards is that of the whole series. Time stamps left out become missing steps. Raises
+        ``DataError`` for a series that is not known, and for a time that is not after the last one.
         """
-        if y is not None:
-            raise OptionError("Forecaster.diagnose(frame) finds what is to come in the frame itself. Leave y out.")
-        panel, _, _ = read(X, self.columns, self.grid_, sort=self.sort, name="X", positive=self._above_zero)
-        panel = trimmed(panel, "X", self.target)
-        ends, quantiles = torch.from_numpy(known_lengths(panel)), torch.tensor(self._shares)
-        at = ends - self._reach - 1
-        if int(at.max()) < 0:
-            i = int(ends.argmax())
-            raise DataError(
-                f"X: no series is longer than the {self._reach} steps that are forecast; the longest, "
-                f"{panel.ids[i]!r}, has {ends[i]} up to its last value. Give longer series."
-            )
-        readings = self._readings(panel)
-
-        def loss(series: Tensor) -> Tensor:
-            here = at[series]
-            steps, codes = readings.cut(series, torch.zeros_like(here), here + 1)
-            windows, known = readings.windows(series, here), readings.known(series, here)
-            targets, losses = readings.targets(series, here, ends), []
-            for member in self.network_:
-                y, _ = member.encode(steps, codes)
-                made = member(windows, y.values[steps.offsets[1:] - 1], known)
-                losses += [pinball(one, truth, quantiles) for one, truth in zip(made, targets, strict=True)]
-            return torch.stack(losses).view(-1, len(series)).sum(0)
-
-        return Probe(self.network_, (at + 1).clamp(min=0), loss, self.learnt_with_)
+        as_learnt(self)._model().append(frame)
+        return self
 
     def stream(self) -> Session:
         """Not for forecasters, which keep the state of every series themselves: see `update`."""
         raise OptionError("a Forecaster keeps the state of every series itself. Give it new points with update(frame).")
 
+    @by_learnt_options
+    def plot(self, path: str | os.PathLike[str] | None = None, series: Any = None, future: Any = None) -> bytes | None:
+        """Draws the end of each series, its forecast and the widest interval, as the bytes of a PNG.
 
-def _usual(lengths: NDArray[np.int64]) -> int:
-    """The length of the series that a step usually is in: half of all steps are in series as long, or longer."""
-    ordered = np.sort(lengths)
-    return int(ordered[np.searchsorted(np.cumsum(ordered), ordered.sum() / 2)])
+        `series`: which ones, a name or a list of them; default: the first six. `path`: a file to write it to. None,
+        with a note, where matplotlib (the extra `plot`) is missing.
+        """
+        picture = plot(self._model(), series, future)
+        if picture is not None and path is not None:
+            write_file(path, picture)
+        return picture
+
+    # ---- scores
+
+    def cross_validation(self, frame: Any, windows: int = 1, step: int | None = None, refit: bool = True) -> Any:
+        """Forecasts of the last parts of a frame from what came before each, beside the truth.
+
+        `windows` forecasts begin `step` (default: the horizon) apart; the last ends with the series. With `refit` a
+        model with these options learns, once, from all that lies before the first of them; without it this fitted
+        model forecasts. The frame has a row for each series, window and step: id, time, cutoff, the target, elman …
+        """
+        if not refit:
+            learnt = as_learnt(self)
+            ends, model = Windows(windows, learnt.horizon if step is None else step, learnt.horizon), learnt._model()
+            series = model.read(frame)
+            series = series._replace(panel=trimmed(series.panel, target=model.columns.target))
+            ends.check(series.panel)
+            return backtest_frame(model, series, ends)
+        self._check_options()
+        ends = Windows(windows, self.horizon if step is None else step, self.horizon)
+        series = _read_training(self, frame, positive=False)
+        ends.check(series.panel)
+        before = series._replace(panel=series.panel.until(series.panel.lengths - ends.reach))
+        model = replace(self).fit(before)._model()
+        model.read(frame)  # refuses values of 0 and below in the windows, where logarithms were learnt from
+        return backtest_frame(model, series, ends)
+
+    @by_learnt_options
+    def evaluate(
+        self, frame: Any, future: Any = None, windows: int | None = None, step: int | None = None
+    ) -> dict[str, float]:
+        """sMAPE (0 to 200, as in the M4 competition), MASE, MAE and the coverage of each interval.
+
+        `frame` holds the true values of the next `horizon` steps of the series that the model knows; what lies beyond
+        them is not looked at. With `windows` so many forecasts are scored, which begin `step` (default: the horizon)
+        apart and the last of which ends with the last value of each series: as `cross_validation` has them without
+        `refit`. They go on from the kept ends where they begin after these, else from the rows of the frame. The mean
+        is over values. MASE is in units of the mean difference between observed values a season apart.
+        """
+        model = self._model()
+        future = frame if future is None and model.encoder.covariates.future else future
+        return Backtest(model, frame, windows, step).score(future)
+
+    @by_learnt_options
+    def evaluate_naive(self, frame: Any, windows: int | None = None, step: int | None = None) -> dict[str, float]:
+        """The same errors of the seasonal naive forecast.
+
+        It repeats the value observed last at the same place of the season; where there is none, the last of all.
+        """
+        return Backtest(self._model(), frame, windows, step).score_naive()
+
+    @by_learnt_options
+    def evaluate_theta(
+        self, frame: Any, history: Any = None, windows: int | None = None, step: int | None = None
+    ) -> dict[str, float]:
+        """The same errors of the Theta method (Assimakopoulos & Nikolopoulos 2000), fitted to each series by itself.
+
+        `history`: the series up to the frame, such as those of training; without it Theta is fitted to what the state
+        holds, the last ``config_.window`` values. Raises ``OptionError`` where statsmodels (the extra `rivals`) is
+        missing.
+        """
+        return Backtest(self._model(), frame, windows, step).score_theta(history)
+
+    @by_learnt_options
+    def score(self, frame: Any, y: Any = None) -> float:
+        """The fraction of the seasonal naive forecast's error that is saved: 1 is perfect, 0 as good as that forecast.
+
+        Of the next `horizon` steps, as `evaluate` without windows has them.
+
+        ::
+
+            1 - mean |y - elman| / mean |y - value of the last season|
+        """
+        mae, naive = self.evaluate(frame)["mae"], self.evaluate_naive(frame)["mae"]
+        size = Backtest(self._model(), frame).truth_size()
+        right = [error <= 1e-12 * size for error in (mae, naive)]  # but for the rounding of logarithms and back
+        return float(right[0]) if right[1] else 1 - mae / naive
+
+    @by_learnt_options
+    def scored_windows(self, frame: Any, windows: int | None = None, step: int | None = None) -> dict[str, Any]:
+        """What `evaluate` scores: how many values, of how many series, from when to when; how many it does not.
+
+        ``rows_not_scored`` are the values of the frame after the kept ends of the series, or of series that the model
+        does not know, that lie in none of the windows; ``rows_learnt_from`` are those in windows before the kept ends;
+        ``windows_possible``: how many windows a horizon apart lie between.
+        """
+        return Backtest(self._model(), frame, windows, step).describe()
+
+    def _probe(self, X: Any, y: Any) -> Probe:
+        if y is not None:
+            raise OptionError("Forecaster.diagnose(frame) finds what is to come in the frame itself. Leave y out.")
+        return diagnosis_request(self._model(), X, self._network_levels, self.learnt_with_)
+
+    # ---- on disk
+
+    def _config(self) -> dict[str, Any]:
+        return {
+            "config": self.config_.config(),
+            "grid": list(astuple(self.grid_)),
+            "style": self.style_.config(),
+            "longest": self.longest_,
+            "covariates": self.covariates_.config(),
+            "calibration": self.calibration_.config(),
+            "state": self.state_.config(),
+        }
+
+    def _tensors(self) -> dict[str, Any]:
+        return {f"state.{key}": value for key, value in self.state_.tensors().items()}
+
+    def _restore(self, config: Mapping[str, Any], tensors: Mapping[str, Any], files: Any, folder: Any) -> None:
+        self.grid_, self.style_ = Grid.restore(config["grid"]), Style.restore(config["style"])
+        self.config_, self.longest_ = Config.restore(config["config"]), config["longest"]
+        if type(self.longest_) is not int or not 1 <= self.longest_ <= 2**53:
+            raise ValueError("longest")
+        self.covariates_ = Covariates.restore(config["covariates"])
+        learnt, options = self.covariates_, columns_of(self)
+        if (learnt.past, learnt.future, learnt.static) != (options.past, options.future, options.static):
+            raise ValueError("covariates")
+        self.calibration_ = Calibration.restore(config["calibration"], self.levels)
+        self.network_ = store.network(self._build_network, tensors, folder)
+        state = store.under("state.", tensors)
+        shape = self.config_.shape
+        self.state_ = SeriesState.restore(config["state"], state, shape, self.network_, self.covariates_)
 
 
-def _not_twice(cycles: list[str], usual: int) -> str:
-    return f": {', '.join(cycles)} is not held twice by a series of {usual}, the usual length" if cycles else ""
+def _read_training(options: Forecaster, frame: Any, positive: bool = True) -> Series:
+    """The series of a training frame from their first values on; `positive`: above 0 where logarithms are wanted."""
+    freq = None if options.freq is None else parse(options.freq)
+    above = ("but log = True needs values above 0. Leave log at None",) if options.log and positive else ()
+    series = read(frame, columns_of(options), freq=freq, sort=options.sort, whole=True, positive=above)
+    return series._replace(panel=trimmed(series.panel, target=options.target))
 
 
-def _units(readings: Readings) -> _Floats:
-    """In what errors of each series count: by how much it changes; of logarithms, by how much all do."""
-    change = np.array([past.long[-1] for past in readings.pasts])
-    change = np.full_like(change, change.mean()) if readings.shape.log else change
-    made: _Floats = np.maximum(
-        change, least_scale(np.array([past.level[-1] for past in readings.pasts]), readings.shape.log)
-    )
-    return made
-
-
-def _naive_error(panel: Panel, season: int, lengths: NDArray[np.int64]) -> _Floats:
-    """The mean error of the seasonal naive forecast in the first `lengths` steps of each series; NaN where unknown."""
-    found = np.full(len(panel), np.nan)
-    for i, (a, n) in enumerate(zip(panel.offsets[:-1], lengths, strict=True)):
-        values = panel.values[a : a + n]
-        errors = np.abs(values[season:] - values[:-season])
-        if np.isfinite(errors).any():
-            found[i] = beyond_rounding(np.array(np.nanmean(errors)), np.array(np.nanmean(np.abs(values)))).item()
-    return found
+def _describe_data(panel: Panel, grid: Grid, config: Config, held_out: NDArray[np.int64]) -> dict[str, Any]:
+    """The training data and what was resolved from it, for the model card."""
+    lengths = panel.lengths
+    return {
+        "series": len(panel),
+        "steps": int(lengths.sum()),
+        "missing": int(np.isnan(panel.values).sum()),
+        "steps in a series": f"{lengths.min()} to {lengths.max()}",
+        "distance of steps": grid.describe(),
+        "held out at the end": f"{held_out.min()} to {held_out.max()} steps",
+        "season": config.season,
+        "season chosen": config.season_reason,
+        "window": config.window,
+        "logarithms": "yes" if config.log else "no",
+        "epochs planned": config.epochs,
+    }

@@ -1,4 +1,4 @@
-"""A picture of forecasts: the end of each series, what is thought to follow, and how sure that is."""
+"""A picture of forecasts: the end of each series, the median and the widest interval."""
 
 import io
 import warnings
@@ -8,14 +8,38 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from elman.errors import DataError
+from elman.tasks.forecast.model import ForecastModel
 from elman.training.progress import note
 
-__all__ = ["draw"]
+__all__ = ["plot"]
 
 _PAST, _AHEAD, _INK = "#333333", "#1f5f8b", "#333333"
 
 
-def draw(panels: Sequence[tuple[str, NDArray[Any], NDArray[Any], NDArray[Any]]], band: str = "") -> bytes | None:
+def plot(model: ForecastModel, series: Any, future: Any) -> bytes | None:
+    """A PNG of the ends of some `series`, a name or a list of them, and their forecasts; None: of the first six."""
+    shape, horizon, ids = model.encoder.shape, model.horizon, model.state.ids
+    names = ids[:6] if series is None else series if isinstance(series, list | tuple) else [series]
+    place = {name: i for i, name in enumerate(ids)}
+    if unknown := [name for name in names if name not in place]:
+        raise DataError(f"series {unknown[0]!r} is not known; there are {', '.join(map(repr, list(place)[:8]))}.")
+    if not names:
+        raise DataError("series = [] names none. Leave it out for the first six.")
+    state = model.state.take([place[name] for name in names])
+    answers = model.forecast(state, future, horizon)
+    past = shape.inverse(state.tail.observed(), state.tail.lowest)
+    most = min(state.tail.fills.shape[1], max(4 * horizon, 3 * shape.season))
+    panels = []
+    for i, name in enumerate(names):
+        count = min(most, int(state.tail.steps[i]))
+        when = model.grid.shown(state.next[i] + np.arange(-count, horizon))
+        panels.append((str(name), when, past[i, -count:], answers[i]))
+    widest = max(model.calibration.factors, default=None)
+    return _draw(panels, "" if widest is None else f"{widest:g} % interval")
+
+
+def _draw(panels: Sequence[tuple[str, NDArray[Any], NDArray[Any], NDArray[Any]]], band: str = "") -> bytes | None:
     """A PNG with a panel for each series: its name, time stamps, past [steps], answers [horizon, quantiles].
 
     The median stands in the middle of the quantiles, the interval drawn is the widest; `band` is its name. None, with a

@@ -1,103 +1,135 @@
-"""Forecasts one step at a time: a network for the next value alone, rolled forward on paths that are drawn.
+"""Forecasts one step at a time: a network of the next value alone, rolled forward on sampled paths.
 
-What stands in the answer are quantiles over the paths of each series. Each path goes on like a series that is given new
-points (`update`): it has its own state, its own level and scale.
+    u_kj   quantile levels in (0, 1) of path k and step j: a Latin hypercube sample, one in every n-th part
+    y_kj = Q(u_kj)       Q: linear interpolation of the next value's quantiles, constant beyond the outermost two
+
+The forecast is the quantiles over the paths of each series. Each path is advanced like a series that is given new
+points (`update`): it has its own state, level and scale. All series are sampled at the same levels, so that the
+forecast of one does not depend on the others.
+
+McKay, M., Beckman, R. and Conover, W. 1979. A comparison of three methods for selecting values of input variables.
+Technometrics 21.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
 from elman.tasks.forecast.data.panel import Panel
-from elman.tasks.forecast.data.windows import MOST_BYTES, Readings
-from elman.tasks.forecast.direct import Answers
-from elman.tasks.forecast.paths import GRID, drawn, shares
-from elman.tasks.forecast.state import Known
+from elman.tasks.forecast.data.windows import MOST_BYTES, WindowedSeries
+from elman.tasks.forecast.direct import DirectForecast
+from elman.tasks.forecast.state import SeriesState
 
-__all__ = ["Paths"]
+__all__ = ["NEXT_LEVELS", "RecursiveForecast", "interpolated", "latin_hypercube"]
 
 _Floats = NDArray[np.float64]
-_ROWS = 8192  # paths that go on at once, at most
+_HALF = (0.005, 0.025, 0.05, 0.1, 0.2, 0.3, 0.4)
+NEXT_LEVELS = (*_HALF, 0.5, *(round(1 - level, 3) for level in reversed(_HALF)))  # of the next value's quantiles
+_ROWS = 8192  # paths that are advanced at once, at most
 _ORIGINS = 64  # series that are read at once, to begin from within them
 
 
-class Paths(Answers):
-    """Answers at once, or where `recursive` step by step."""
+@dataclass(frozen=True)
+class RecursiveForecast:
+    """Quantiles over sampled paths; `one_step` forecasts the next value at the quantile levels `NEXT_LEVELS`."""
 
-    if TYPE_CHECKING:
-        paths: int
-        seed: int | None
+    one_step: DirectForecast
+    horizon: int
+    levels: Sequence[float]  # quantile levels of the forecast
+    paths: int
+    seed: int
 
-    def _raw(self, known: Known, coming: Panel | None, count: int) -> _Floats:
-        """Quantiles as they were learnt, of each series: [series, count, quantiles]."""
-        if not self.recursive:
-            return self._direct(known, self._coded(coming))[:, :count]
+    def forecast(self, state: SeriesState, future: Panel | None, count: int) -> _Floats:
+        """Of `count` steps after the end of each series: [series, count, quantiles].
+
+        `future` holds the future covariates of the horizon, series by series.
+        """
         each = max(1, _ROWS // self.paths)
-        parts = [np.arange(a, min(a + each, len(known.ids))) for a in range(0, len(known.ids), each)]
-        return np.concatenate([self._rolled(known, coming, part, count) for part in parts])
+        parts = [np.arange(a, min(a + each, len(state.ids))) for a in range(0, len(state.ids), each)]
+        return np.concatenate([self._quantiles(state, future, part, count) for part in parts])
 
-    def _rolled(self, known: Known, coming: Panel | None, series: NDArray[np.int64], count: int) -> _Floats:
-        """The same of some series, by quantiles over paths."""
+    def forecast_at(self, panel: Panel, windowed: WindowedSeries, series: Tensor, at: Tensor) -> _Floats:
+        """Of the horizon after steps `at` of some series of a panel: [rows, horizon, quantiles]."""
+        pairs = zip(series.split(_ORIGINS), at.split(_ORIGINS), strict=True)
+        return np.concatenate([self._forecast_within(panel, s, t) for s, t in pairs])
+
+    def _quantiles(self, state: SeriesState, future: Panel | None, series: NDArray[np.int64], count: int) -> _Floats:
+        """Of some of the series."""
         owner = np.repeat(series, self.paths)
-        draws = shares(self.paths, self.horizon, 0 if self.seed is None else self.seed)[:count]
-        draws = np.tile(draws, len(series))
-        each = max(1, MOST_BYTES // known.tail.bytes_of_one)
+        levels = np.tile(latin_hypercube(self.paths, self.horizon, self.seed)[:count], len(series))
+        each = max(1, MOST_BYTES // state.tail.bytes_of_one)
         parts = [slice(a, a + each) for a in range(0, len(owner), each)]
-        values = np.concatenate([self._going_on(known, coming, owner[part], draws[:, part]) for part in parts])
+        values = np.concatenate([self._sample(state, future, owner[part], levels[:, part]) for part in parts])
         paths = values.reshape(len(series), self.paths, count)
-        return np.moveaxis(np.quantile(paths, self._quantiles, axis=1), 0, -1)
+        return np.moveaxis(np.quantile(paths, self.levels, axis=1), 0, -1)
 
-    def _going_on(self, known: Known, coming: Panel | None, owner: NDArray[np.int64], draws: _Floats) -> _Floats:
-        """Values drawn for a path of each of some series, at the shares `draws` [steps, paths]: [paths, steps]."""
-        going, rows, levels = known.take(owner.tolist()), np.arange(len(owner)), np.array(GRID)
-        values = np.zeros((len(owner), len(draws)))
-        for step, share in enumerate(draws):
-            here = None if coming is None else _rows_of(coming, owner * self.horizon + step)
-            next_one = self._direct(going, self._coded(here))[:, 0]
-            values[:, step] = drawn(next_one, levels, share)
-            if step + 1 < len(draws):
-                self._advance(going, self._point(going, values[:, step], here), rows)
+    def _sample(self, state: SeriesState, future: Panel | None, owner: NDArray[np.int64], levels: _Floats) -> _Floats:
+        """A path of each of the series `owner`, sampled at quantile levels [steps, paths]: [paths, steps]."""
+        running, rows, next_levels = state.take(owner.tolist()), np.arange(len(owner)), np.array(NEXT_LEVELS)
+        values = np.zeros((len(owner), len(levels)))
+        for step, at in enumerate(levels):
+            here = None if future is None else _steps(future, owner * self.horizon + step)
+            next_value = self.one_step.forecast(running, here, 1)[:, 0]
+            values[:, step] = interpolated(next_value, next_levels, at)
+            if step + 1 < len(levels):
+                self.one_step.encoder.append(running, self._observed(running, values[:, step], here), rows)
         return values
 
-    def _point(self, going: Known, values: _Floats, here: Panel | None) -> Panel:
-        """One more step of each path; covariates that nobody knows ahead stay as they were."""
-        count = len(values)
-        panel = Panel(going.ids, np.arange(count + 1), going.next.copy(), self._plain(values, going.tail.lowest))
-        for name in self.covariates_.past:
-            category = name in self.covariates_.kinds
+    def _observed(self, running: SeriesState, values: _Floats, here: Panel | None) -> Panel:
+        """A step of each path as if it had been observed; past covariates are missing, and so stay as they were."""
+        encoder, count = self.one_step.encoder, len(values)
+        plain = encoder.shape.inverse(values, running.tail.lowest)
+        panel = Panel(running.ids, np.arange(count + 1), running.next.copy(), plain)
+        for name in encoder.covariates.past:
+            category = name in encoder.covariates.kinds
             panel.covariates[name] = np.full(count, None, object) if category else np.full(count, np.nan)
         panel.covariates |= {} if here is None else here.covariates
         return panel
 
-    def _answers_at(self, panel: Panel, readings: Readings, series: Tensor, at: Tensor) -> _Floats:
-        """Quantiles of what follows steps `at` of some series of a panel: [rows, horizon, quantiles]."""
-        if not len(at):
-            return np.zeros((0, self.horizon, len(self._quantiles)))
-        if not self.recursive:
-            return self._from(readings, series, at)
-        return np.concatenate(
-            [self._begun_at(panel, s, t) for s, t in zip(series.split(_ORIGINS), at.split(_ORIGINS), strict=True)]
-        )
-
-    def _begun_at(self, panel: Panel, series: Tensor, at: Tensor) -> _Floats:
-        """The same, from series that are read up to there."""
-        chosen, lengths = series.numpy(), at.numpy() + 1
+    def _forecast_within(self, panel: Panel, series: Tensor, at: Tensor) -> _Floats:
+        """From series that are read up to steps `at`."""
+        encoder, chosen, lengths = self.one_step.encoder, series.numpy(), at.numpy() + 1
         begin = panel.offsets[chosen]
-        cut = _rows_of(panel, np.concatenate([np.arange(a, a + n) for a, n in zip(begin, lengths, strict=True)]))
+        cut = _steps(panel, np.concatenate([np.arange(a, a + n) for a, n in zip(begin, lengths, strict=True)]))
         cut.offsets, cut.first = np.concatenate([[0], np.cumsum(lengths)]), panel.first[chosen]
         cut.ids, cut.static = list(range(len(chosen))), {name: v[chosen] for name, v in panel.static.items()}
         after = (begin + lengths)[:, None] + np.arange(self.horizon)
-        coming = _rows_of(panel, after.reshape(-1)) if self.covariates_.future else None
-        if coming is not None:
-            coming.covariates = {name: coming.covariates[name] for name in self.covariates_.future}
-        return self._raw(self._known(cut, self._readings(cut)), coming, self.horizon)
+        future = _steps(panel, after.reshape(-1)) if encoder.covariates.future else None
+        if future is not None:
+            future.covariates = {name: future.covariates[name] for name in encoder.covariates.future}
+        return self.forecast(encoder.state(cut, encoder.windowed(cut)), future, self.horizon)
 
 
-def _rows_of(panel: Panel, rows: NDArray[np.int64]) -> Panel:
+def latin_hypercube(paths: int, steps: int, seed: int) -> _Floats:
+    """Quantile levels to sample at: [steps, paths], each row one in every n-th part of (0, 1), in random order.
+
+    >>> sorted(latin_hypercube(4, 1, seed=0)[0].tolist())
+    [0.125, 0.375, 0.625, 0.875]
+    """
+    even = np.tile((np.arange(paths) + 0.5) / paths, (steps, 1))
+    return np.random.default_rng(seed).permuted(even, axis=1)
+
+
+def interpolated(quantiles: _Floats, levels: _Floats, at: _Floats) -> _Floats:
+    """The quantiles at the levels `at` [rows], from ascending `quantiles` [rows, levels].
+
+    >>> interpolated(np.array([[0.0, 1.0, 3.0]]), np.array([0.25, 0.5, 0.75]), np.array([0.625])).tolist()
+    [2.0]
+    """
+    inside = np.clip(at, levels[0], levels[-1])
+    right = np.clip(np.searchsorted(levels, inside, side="right"), 1, len(levels) - 1)
+    weight = (inside - levels[right - 1]) / (levels[right] - levels[right - 1])
+    rows = np.arange(len(quantiles))
+    made: _Floats = (1 - weight) * quantiles[rows, right - 1] + weight * quantiles[rows, right]
+    return made
+
+
+def _steps(panel: Panel, rows: NDArray[np.int64]) -> Panel:
     """Some steps of a panel, as series of one step each."""
     covariates = {name: values[rows] for name, values in panel.covariates.items()}
     count = len(rows)

@@ -1,4 +1,4 @@
-"""What a forecaster keeps of each series, so that new points cost the same however long the series is."""
+"""Per-series forecasting state. Appending one observation takes constant time."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from elman.ops.state import mapped
 from elman.tasks.base.session import flat, nested
 from elman.tasks.forecast.data.covariates import Covariates, Table
 from elman.tasks.forecast.data.scaling import Shape, Tail
-from elman.tasks.forecast.network import Members
+from elman.tasks.forecast.network import Ensemble
 
-__all__ = ["Known"]
+__all__ = ["SeriesState"]
 
 _LARGEST = 1e150  # of a kept value: what frames may hold, and far beyond
 
 
 @dataclass
-class Known:
-    """The ends of some series: where they stand in time, what they look like from there, what the networks remember."""
+class SeriesState:
+    """The ends of some series: their place in time, their last values, the states of the networks."""
 
     ids: list[Any]
     next: NDArray[np.int64]  # the index on the grid of the step after the last
     tail: Tail
-    states: list[Any]  # of the encoder of each member, rows as `ids`
-    memory: list[Tensor]  # what each encoder gave at the last step: [series, hidden]
+    states: list[Any]  # of each network's encoder, rows as `ids`
+    hidden: list[Tensor]  # the output of each encoder at the last step: [series, hidden]
     last: Table  # changing covariates at the last step
     constant: Table  # static covariates
 
@@ -40,22 +40,22 @@ class Known:
         at = torch.from_numpy(chosen)
         states = [mapped(lambda part: part[at], state) for state in self.states]
         ids = [self.ids[i] for i in chosen.tolist()]
-        memory = [part[at] for part in self.memory]
+        hidden = [part[at] for part in self.hidden]
         last, constant = self.last[chosen], self.constant[chosen]
-        return type(self)(ids, self.next[chosen], self.tail[chosen], states, memory, last, constant)
+        return type(self)(ids, self.next[chosen], self.tail[chosen], states, hidden, last, constant)
 
     def config(self) -> dict[str, Any]:
-        """What is no tensor."""
+        """The part that is no tensor, as JSON."""
         return {"ids": self.ids}
 
     def tensors(self) -> dict[str, Tensor]:
-        """Everything else, by name."""
+        """The other part, by name."""
         made = {f"tail.{f.name}": torch.from_numpy(getattr(self.tail, f.name)) for f in fields(self.tail)}
         made |= {"next": torch.from_numpy(self.next)}
         for name, table in (("last", self.last), ("constant", self.constant)):
             made[f"{name}.numbers"], made[f"{name}.codes"] = map(torch.from_numpy, (table.numbers, table.codes))
-        for i, (state, memory) in enumerate(zip(self.states, self.memory, strict=True)):
-            made |= {**flat(f"state.{i}", state), f"memory.{i}": memory}
+        for i, (state, hidden) in enumerate(zip(self.states, self.hidden, strict=True)):
+            made |= {**flat(f"encoder.{i}", state), f"hidden.{i}": hidden}
         return {key: value.contiguous() for key, value in made.items()}
 
     @classmethod
@@ -64,11 +64,11 @@ class Known:
         config: Mapping[str, Any],
         tensors: Mapping[str, Tensor],
         shape: Shape,
-        network: Members,
+        network: Ensemble,
         covariates: Covariates,
     ) -> Self:
         """The inverse of the two above. Raises ValueError for what cannot be."""
-        like = [member.initial_state(1) for member in network]
+        like = [one.initial_state(1) for one in network]
         ids, count = list(config["ids"]), len(config["ids"])
         tail = _tail(tensors, count, shape)
         kinds_of_ids = {isinstance(name, str) if isinstance(name, str | int | float) else None for name in ids}
@@ -82,13 +82,13 @@ class Known:
         ]
         covariates.check(tables[0], count, covariates.past, covariates.future)
         covariates.check(tables[1], count, covariates.static)
-        states = [nested(f"state.{i}", tensors, one) for i, one in enumerate(like)]
+        states = [nested(f"encoder.{i}", tensors, one) for i, one in enumerate(like)]
         for state, one in zip(states, like, strict=True):
             mapped(_check_same, state, mapped(lambda part: part.new_zeros(count, *part.shape[1:]), one))
-        memory = [tensors[f"memory.{i}"] for i in range(len(like))]
-        for kept, member in zip(memory, network, strict=True):
-            _check_same(kept, torch.zeros(count, member.encoder.outputs))
-        return cls(ids, after, tail, states, memory, *tables)
+        hidden = [tensors[f"hidden.{i}"] for i in range(len(like))]
+        for rows, one in zip(hidden, network, strict=True):
+            _check_same(rows, torch.zeros(count, one.encoder.outputs))
+        return cls(ids, after, tail, states, hidden, *tables)
 
 
 def _tail(tensors: Mapping[str, Tensor], count: int, shape: Shape) -> Tail:

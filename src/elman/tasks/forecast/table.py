@@ -1,4 +1,4 @@
-"""A forecaster on the command line: a long table in, the next values of every series out, a naive rival beside it."""
+"""A forecaster on the command line: a long table in, the next values of every series out, naive baselines beside it."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class ForecastTable:
         frame = self._typed(table)
         with table.located():
             scores = self.model.evaluate(frame, windows=windows, step=step)
-            seen = self.model.scored(frame, windows, step)
+            seen = self.model.scored_windows(frame, windows, step)
         each = f", {seen['windows']:,} windows" if seen["windows"] > 1 else ""
         said = f"{seen['values']:,} values of {seen['series']:,} series{each}, from {seen['from']} to {seen['to']}"
         if left := seen["rows_not_scored"]:

@@ -1,6 +1,8 @@
-"""What a forecaster learns from at a time: pieces of series at random, and places in them from which it forecasts."""
+"""Training batches: random chunks of series, and random forecast origins within them."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -8,72 +10,81 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from elman.layers.losses import pinball
-from elman.tasks.forecast.data.windows import MOST_BYTES, Readings
-from elman.tasks.forecast.network import Members
+from elman.tasks.forecast.data.windows import MOST_BYTES, WindowedSeries
+from elman.tasks.forecast.network import Ensemble
 
-__all__ = ["Draws"]
+__all__ = ["WindowSampler", "sampled_series"]
 
-_PLACES = 48  # of a sequence, from which training forecasts at once; fewer where windows are very long
-_LONGEST = 1 << 15  # steps of a piece
-_VIRTUAL = 256  # sequences in an epoch, at least: a long series is drawn from so many times
+_ORIGINS = 48  # in a chunk; fewer where windows are very long
+_LONGEST = 1 << 15  # steps of a chunk
+_VIRTUAL = 256  # sequences in an epoch, at least: a long series is sampled several times
 
 
-class Draws:
-    """Pieces of series at random, and places in them from which the network forecasts."""
+def sampled_series(lengths: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The series of an epoch: each once, or where they are few as often as long ones deserve.
 
-    def __init__(
-        self, readings: Readings, lengths: NDArray[np.int64], unit: NDArray[np.float64], quantiles: Tensor
-    ) -> None:
-        self.readings, self.quantiles = readings, quantiles
-        self.lengths, self.unit = torch.from_numpy(lengths), torch.from_numpy(unit)
-        self.size = min(max(readings.shape.window, 2 * readings.shape.season, 32), _LONGEST)
-        usable = np.flatnonzero(lengths >= 2)
-        share = lengths[usable] / lengths[usable].sum() * max(_VIRTUAL, len(usable))
-        times = np.maximum(1, np.round(share)).astype(np.int64) if len(usable) < _VIRTUAL else 1
-        self.series = torch.from_numpy(np.repeat(usable, times))
+    >>> sampled_series(np.array([500, 1500, 1])).tolist() == [0] * 64 + [1] * 192
+    True
+    """
+    usable = np.flatnonzero(lengths >= 2)
+    expected = lengths[usable] / lengths[usable].sum() * max(_VIRTUAL, len(usable))
+    times = np.maximum(1, np.round(expected)).astype(np.int64) if len(usable) < _VIRTUAL else 1
+    return np.repeat(usable, times)
+
+
+class WindowSampler:
+    """Random chunks of series, and origins in them from which the networks forecast.
+
+    The loss is that of the module `estimator`; `lengths`: the steps of each series that are learnt from.
+    """
+
+    def __init__(self, windowed: WindowedSeries, lengths: NDArray[np.int64], levels: Sequence[float]) -> None:
+        self.windowed, self.levels = windowed, torch.tensor(levels)
+        self.lengths, self.unit = torch.from_numpy(lengths), torch.from_numpy(windowed.error_scale())
+        self.size = min(max(windowed.shape.window, 2 * windowed.shape.season, 32), _LONGEST)
+        self.series = torch.from_numpy(sampled_series(lengths))
         self.counts = self.lengths[self.series].clamp(max=self.size)
 
-    def loss(self, network: Members, indices: Tensor) -> Tensor:
-        """The mean loss of the members over places in a piece of each sequence."""
+    def loss(self, network: Ensemble, indices: Tensor) -> Tensor:
+        """The sum of the networks' losses over origins in a chunk of each sequence."""
         series = self.series[indices]
-        first, last, low = self._pieces(series)
-        rows, at = self._places(first, last, low)
-        readings, owner = self.readings, series[rows]
-        steps, codes = readings.cut(series, first, last)
-        windows, known = readings.windows(owner, at), readings.known(owner, at)
-        targets = readings.targets(owner, at, self.lengths)
+        first, last, low = self._chunks(series)
+        rows, at = self._origins(first, last, low)
+        windowed, owner = self.windowed, series[rows]
+        steps, codes = windowed.cut(series, first, last)
+        windows, future = windowed.windows(owner, at), windowed.future_inputs(owner, at)
+        targets = windowed.targets(owner, at, self.lengths)
         weights = self._weights(owner, at).float()[:, None].expand_as(targets)
         place = steps.offsets[rows] + at - first[rows]
         losses = []
         for member in network:
             y, _ = member.encode(steps, codes)
-            made = member(windows, y.values[place], known)
-            losses.append(self._of(made, targets, weights))
+            made = member(windows, y.values[place], future)
+            losses.append(self._pinball(made, targets, weights))
         return torch.stack(losses).sum()
 
     def loss_of(self, made: Tensor, series: Tensor, at: Tensor) -> float:
         """The loss of quantiles float64 [rows, horizon, quantiles] of what follows steps `at` of some series."""
-        readings, place = self.readings, self.readings.steps.offsets[series] + at
-        scaled = (made - readings.level[place, None, None]) / readings.scale[place, None, None]
-        targets = readings.targets(series, at, readings.steps.lengths).double()
-        return float(self._of(scaled, targets, self._weights(series, at)[:, None].expand_as(targets)))
+        windowed, place = self.windowed, self.windowed.steps.offsets[series] + at
+        scaled = (made - windowed.level[place, None, None]) / windowed.scale[place, None, None]
+        targets = windowed.targets(series, at, windowed.steps.lengths).double()
+        return float(self._pinball(scaled, targets, self._weights(series, at)[:, None].expand_as(targets)))
 
-    def _of(self, made: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
-        middle, quantiles = len(self.quantiles) // 2, self.quantiles.to(made.dtype)
-        half = quantiles[middle : middle + 1]
-        whole = pinball(made, targets, quantiles, weights)
-        return whole + pinball(made[..., middle : middle + 1], targets, half, weights) / 2
+    def _pinball(self, made: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
+        middle, levels = len(self.levels) // 2, self.levels.to(made.dtype)
+        whole = pinball(made, targets, levels, weights)
+        return whole + pinball(made[..., middle : middle + 1], targets, levels[middle : middle + 1], weights) / 2
 
     def _weights(self, series: Tensor, at: Tensor) -> Tensor:
-        """What turns errors in units of the scale at steps `at` into errors in units of each series."""
-        return (self.readings.scale[self.readings.steps.offsets[series] + at] / self.unit[series]).clamp(max=10)
+        """From errors in units of the scale at steps `at` to errors in units of each series."""
+        return (self.windowed.scale[self.windowed.steps.offsets[series] + at] / self.unit[series]).clamp(max=10)
 
-    def _pieces(self, series: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Where a piece of each series begins and ends, and the first place in it to forecast from.
+    def _chunks(self, series: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Where a chunk of each series begins and ends, and the first origin in it.
 
-        Nine in ten places have a full window behind them; the others learn what to do with a short past.
+        Nine in ten origins have a full window before them; the others train on a short past.
         """
-        lengths, shape = self.lengths[series], self.readings.shape
+        lengths, shape = self.lengths[series], self.windowed.shape
         early = torch.rand(len(series)) < 0.1
         low = torch.where(early, shape.season, shape.window - 1).minimum(lengths // 2)
         start = (low - self.size // 4).clamp(min=0)
@@ -82,9 +93,9 @@ class Draws:
         last = (first + self.size).minimum(lengths)
         return first, last, low.maximum(first + torch.where(first > 0, self.size // 4, 0)).minimum(last - 2)
 
-    def _places(self, first: Tensor, last: Tensor, low: Tensor) -> tuple[Tensor, Tensor]:
-        """Which piece each place is in, and its step. The last step of a series has nothing after it to learn from."""
+    def _origins(self, first: Tensor, last: Tensor, low: Tensor) -> tuple[Tensor, Tensor]:
+        """The chunk of each origin, and its step. The last step of a series has no target."""
         count = (last - 1 - low).clamp(min=1)
-        places = max(1, min(_PLACES, 4 * MOST_BYTES // (4 * self.readings.shape.window * len(first))))
-        drawn = (torch.rand(len(first), places) * count[:, None]).long() + low[:, None]
-        return torch.arange(len(first)).repeat_interleave(places), drawn.reshape(-1)
+        origins = max(1, min(_ORIGINS, 4 * MOST_BYTES // (4 * self.windowed.shape.window * len(first))))
+        sampled = (torch.rand(len(first), origins) * count[:, None]).long() + low[:, None]
+        return torch.arange(len(first)).repeat_interleave(origins), sampled.reshape(-1)

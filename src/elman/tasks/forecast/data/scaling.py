@@ -32,6 +32,7 @@ _BLOCK = 4096  # steps whose windows are copied at once, at most
 _BYTES = 1 << 25  # of windows that are copied at once
 _DIRECT = 1 << 14  # terms of a sum, beyond which it is made of two running ones; and by which kept ends grow
 _LEAST = 1e-30
+_FAR = 690.0  # of a logarithm: answers lie between 1e-300 and 1e300
 _ROUNDING = 1e-14  # of a level: a smaller scale would be that of rounding
 _OBSERVED, _REPEATED = 2, 1  # kinds of a kept value: given; filled with one that was given whole seasons before
 
@@ -56,8 +57,21 @@ class Shape:
 
     @property
     def width(self) -> int:
-        """Numbers that the network reads at a step."""
+        """Numeric inputs of a step."""
         return 7 if self.log else 6
+
+    def inverse(self, values: _Floats, lowest: _Floats) -> _Floats:
+        """From logarithms to data; else not below 0 where the `lowest` value of the series was not.
+
+        `values` [rows, ...], `lowest` [rows].
+
+        >>> Shape(1, 1).inverse(np.array([[-1.0, 2.0]]), np.zeros(1)).tolist()
+        [[0.0, 2.0]]
+        """
+        if self.log:
+            return np.exp(np.clip(values, -_FAR, _FAR))
+        floor = np.where(lowest >= 0, 0.0, -np.inf)
+        return np.maximum(values, floor.reshape(-1, *[1] * (values.ndim - 1)))
 
 
 def filled(values: _Floats, season: int) -> _Floats:
@@ -239,7 +253,7 @@ class Tail:
     def last_season(self, season: int, horizon: int) -> _Floats:
         """The latest observed value a whole number of seasons before each step to come, else the last one observed.
 
-        As ``seasonal.last_season`` finds it in the whole series: [series, horizon].
+        As ``baselines.last_season`` finds it in the whole series: [series, horizon].
         """
         width, step = self.fills.shape[1], np.arange(horizon) % season
         place = np.maximum(width - season + step, 0)

@@ -1,4 +1,4 @@
-"""Series as the forecasting network reads them: what stands at each step, and what lies around a step."""
+"""Series as the network reads them: the inputs of each step, the window before a step and the targets after it."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from elman.errors import DataError, Place
 from elman.ragged import Ragged
 from elman.tasks.forecast.data.covariates import Covariates, Table
 from elman.tasks.forecast.data.panel import Panel
-from elman.tasks.forecast.data.scaling import Past, Shape
+from elman.tasks.forecast.data.scaling import Past, Shape, least_scale
 from elman.tasks.forecast.data.time_grid import Grid, cycles
 
-__all__ = ["MOST_BYTES", "Readings", "known_lengths", "origins", "trimmed"]
+__all__ = ["MOST_BYTES", "WindowedSeries", "forecast_origins", "observed_lengths", "trimmed", "values_after"]
 
 MOST_BYTES = 1 << 25  # of windows that are made at once
 _LARGEST = 1e30  # of a scaled target: one beyond it, after a series of zeros, would be infinite as a float32
@@ -44,10 +44,10 @@ def trimmed(panel: Panel, name: str = "frame", target: str = "y") -> Panel:
     return Panel(panel.ids, offsets, panel.first + starts, panel.values[keep], covariates, panel.static)
 
 
-def known_lengths(panel: Panel) -> NDArray[np.int64]:
+def observed_lengths(panel: Panel) -> NDArray[np.int64]:
     """Steps of each series up to its last value.
 
-    >>> known_lengths(Panel(["a"], np.array([0, 3]), np.zeros(1, int), np.array([1.0, 2.0, np.nan]))).tolist()
+    >>> observed_lengths(Panel(["a"], np.array([0, 3]), np.zeros(1, int), np.array([1.0, 2.0, np.nan]))).tolist()
     [2]
     """
     last = np.where(np.isnan(panel.values), -1, np.arange(len(panel.values)))
@@ -55,21 +55,21 @@ def known_lengths(panel: Panel) -> NDArray[np.int64]:
 
 
 @dataclass
-class Readings:
-    """All steps of some series, one after the other. What is known ahead goes `horizon` steps beyond their ends."""
+class WindowedSeries:
+    """All steps of some series, one after the other. Inputs known ahead go `horizon` steps beyond their ends."""
 
     shape: Shape
     horizon: int
     pasts: list[Past]
-    steps: Ragged  # numbers read at each step: of the series, of its covariates, of the calendar
-    codes: Tensor  # categories read at each step
+    steps: Ragged  # numeric inputs of each step: of the series, of its covariates, of the calendar
+    codes: Tensor  # categorical inputs of each step
     values: Tensor  # float64 [steps]: NaN where missing; logarithms, where so chosen
     fills: Tensor  # float64 [steps], as the three below
     level: Tensor
     scale: Tensor
     lowest: Tensor
-    ahead: tuple[Tensor, Tensor] | None  # numbers and codes known of each step and of those after the end
-    table: Table  # the covariates of each step, for whoever goes on
+    ahead: tuple[Tensor, Tensor] | None  # numbers and codes known ahead, of each step and of those after the end
+    table: Table  # the covariates of each step
 
     @classmethod
     def of(
@@ -80,12 +80,10 @@ class Readings:
         grid: Grid,
         longest: int,
         horizon: int,
-        later: Table | None = None,
     ) -> Self:
-        """From a panel of series that begin with a value.
+        """From a panel of series that begin with a value; for logarithms all values are above 0.
 
-        `longest` says which cycles of the calendar count; `later`: the future covariates of the steps after the end,
-        `horizon` for each series. For logarithms all values are above 0.
+        Cycles of the calendar count where they go round twice in `longest` steps.
         """
         values = np.log(panel.values) if shape.log else panel.values
         cuts = list(zip(panel.offsets[:-1].tolist(), panel.offsets[1:].tolist(), strict=True))
@@ -95,8 +93,8 @@ class Readings:
         when = [np.arange(first, first + b - a + horizon) for first, (a, b) in zip(panel.first, cuts, strict=True)]
         calendar = cycles(grid, np.concatenate(when), longest)
         inside = np.concatenate([np.arange(b - a) + a + i * horizon for i, (a, b) in enumerate(cuts)])
-        read = changing.joined(constant)
-        numbers = [np.concatenate([past.inputs for past in pasts]), read.numbers, calendar[inside]]
+        inputs = changing.joined(constant)
+        numbers = [np.concatenate([past.inputs for past in pasts]), inputs.numbers, calendar[inside]]
         ahead = None
         if calendar.shape[1] or covariates.future:
             known = covariates.ahead(changing)
@@ -104,16 +102,13 @@ class Readings:
             rows = len(calendar)
             table = Table(np.zeros((rows, width), np.float32), np.zeros((rows, kinds), np.int64))
             table.numbers[inside], table.codes[inside] = known.numbers, known.codes
-            if later is not None:
-                beyond = np.setdiff1d(np.arange(rows), inside)
-                table.numbers[beyond], table.codes[beyond] = later.numbers, later.codes
             ahead = torch.from_numpy(np.concatenate([table.numbers, calendar], axis=1)), torch.from_numpy(table.codes)
         steps = Ragged(torch.from_numpy(np.concatenate(numbers, axis=1)), torch.from_numpy(panel.offsets.copy()))
         fills, level, scale, lowest = (
             torch.from_numpy(np.concatenate([getattr(past, name) for past in pasts]))
             for name in ("fills", "level", "scale", "lowest")
         )
-        codes, given = torch.from_numpy(read.codes), torch.from_numpy(values)
+        codes, given = torch.from_numpy(inputs.codes), torch.from_numpy(values)
         return cls(shape, horizon, pasts, steps, codes, given, fills, level, scale, lowest, ahead, changing)
 
     def windows(self, series: Tensor, at: Tensor) -> Tensor:
@@ -139,13 +134,21 @@ class Readings:
         scaled = ((values - self.level[rows, None]) / self.scale[rows, None]).clamp(-_LARGEST, _LARGEST)
         return torch.where(there, scaled, torch.nan).float()
 
-    def known(self, series: Tensor, at: Tensor) -> tuple[Tensor, Tensor] | None:
-        """What is known of the steps after `at`: [rows, horizon, …] numbers and codes; None where nothing is."""
+    def future_inputs(self, series: Tensor, at: Tensor) -> tuple[Tensor, Tensor] | None:
+        """What is known ahead of the steps after `at`: [rows, horizon, …] numbers and codes; None where nothing is."""
         if self.ahead is None:
             return None
         begin = self.steps.offsets[series] + series * self.horizon
         place = (begin + at)[:, None] + torch.arange(1, self.horizon + 1)
         return self.ahead[0][place], self.ahead[1][place]
+
+    def error_scale(self) -> NDArray[np.float64]:
+        """The unit of errors of each series: by how much it changes; of logarithms, by how much all do."""
+        change = np.array([past.long[-1] for past in self.pasts])
+        change = np.full_like(change, change.mean()) if self.shape.log else change
+        least = least_scale(np.array([past.level[-1] for past in self.pasts]), self.shape.log)
+        made: NDArray[np.float64] = np.maximum(change, least)
+        return made
 
     def cut(self, series: Tensor, first: Tensor, last: Tensor) -> tuple[Ragged, Tensor]:
         """The steps from `first` up to, without, `last` of some series: numbers and codes."""
@@ -156,10 +159,12 @@ class Readings:
         return Ragged(self.steps.values[rows], offsets), self.codes[rows]
 
 
-def origins(lengths: NDArray[np.int64], horizon: int, held: NDArray[np.int64], stride: int) -> tuple[Tensor, Tensor]:
+def forecast_origins(
+    lengths: NDArray[np.int64], horizon: int, held: NDArray[np.int64], stride: int
+) -> tuple[Tensor, Tensor]:
     """The steps from which the held-out ends of series are forecast, whole horizons: series and step of each.
 
-    >>> [part.tolist() for part in origins(np.array([10, 4]), 2, np.array([4, 0]), 1)]
+    >>> [part.tolist() for part in forecast_origins(np.array([10, 4]), 2, np.array([4, 0]), 1)]
     [[0, 0, 0], [5, 6, 7]]
     """
     series, at = [], []
@@ -168,3 +173,9 @@ def origins(lengths: NDArray[np.int64], horizon: int, held: NDArray[np.int64], s
         at += sorted(found)
         series += [i] * len(found)
     return torch.tensor(series, dtype=torch.int64), torch.tensor(at, dtype=torch.int64)
+
+
+def values_after(panel: Panel, series: Tensor, at: Tensor, horizon: int) -> NDArray[np.float64]:
+    """The values that follow some steps, as given: [rows, horizon]."""
+    place = panel.offsets[series.numpy(), None] + at.numpy()[:, None] + np.arange(1, horizon + 1)
+    return panel.values[place]  # type: ignore[no-any-return]

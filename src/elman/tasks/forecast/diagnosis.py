@@ -1,0 +1,49 @@
+"""What `Forecaster.diagnose` looks at."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from elman.errors import DataError
+from elman.interpret.diagnose import Probe
+from elman.layers.losses import pinball
+from elman.tasks.forecast.data.windows import observed_lengths, trimmed
+from elman.tasks.forecast.model import ForecastModel
+
+__all__ = ["diagnosis_request"]
+
+
+def diagnosis_request(model: ForecastModel, frame: Any, levels: list[float], options: Mapping[str, Any]) -> Probe:
+    """The networks, each series read up to its last step that a horizon follows, and the quantile loss there.
+
+    The horizon ends with the last value of the series; what comes after it may be rows of future covariates. A series
+    that is not longer than the horizon is left out.
+    """
+    encoder = model.encoder
+    panel = trimmed(model.read(frame, "X", whole=False).panel, "X", model.columns.target)
+    ends, quantiles = torch.from_numpy(observed_lengths(panel)), torch.tensor(levels)
+    at = ends - encoder.horizon - 1
+    if int(at.max()) < 0:
+        i = int(ends.argmax())
+        raise DataError(
+            f"X: no series is longer than the {encoder.horizon} steps that are forecast; the longest, "
+            f"{panel.ids[i]!r}, has {ends[i]} up to its last value. Give longer series."
+        )
+    windowed = encoder.windowed(panel)
+
+    def loss(series: Tensor) -> Tensor:
+        here = at[series]
+        steps, codes = windowed.cut(series, torch.zeros_like(here), here + 1)
+        windows, ahead = windowed.windows(series, here), windowed.future_inputs(series, here)
+        targets, losses = windowed.targets(series, here, ends), []
+        for network in encoder.network:
+            y, _ = network.encode(steps, codes)
+            made = network(windows, y.values[steps.offsets[1:] - 1], ahead)
+            losses += [pinball(one, truth, quantiles) for one, truth in zip(made, targets, strict=True)]
+        return torch.stack(losses).view(-1, len(series)).sum(0)
+
+    return Probe(encoder.network, (at + 1).clamp(min=0), loss, options)

@@ -1,0 +1,130 @@
+"""The options that `Forecaster` has beside those of every task."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from elman.errors import OptionError, Problem
+from elman.tasks.forecast.data.panel import Columns
+from elman.tasks.forecast.data.time_grid import parse
+from elman.validation.messages import shown
+from elman.validation.options import is_number, whole
+
+__all__ = ["LIMITS", "ForecastOptions", "columns_of"]
+
+#: The largest sizes that an option, or a saved model, may ask for.
+LIMITS = {
+    "horizon": 1_000_000,
+    "season": 1_000_000,
+    "window": 1_000_000,
+    "experts": 1000,
+    "ensemble_size": 1000,
+    "paths": 10_000,
+}
+#: The most steps that a recursive forecaster may sample of a series: paths times horizon.
+MAX_SAMPLED_STEPS = 10_000_000
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class ForecastOptions:
+    """What is forecast, from which columns, by which network."""
+
+    # what is asked
+    horizon: int = 24  # how many steps ahead
+    season: int | None = None  # steps in a season; None: a day of hours ..., the longest that fits in twice, else 1
+    levels: Sequence[float] = (80, 90, 95)  # of the intervals, in per cent; empty: none
+
+    # which columns
+    id: str = "unique_id"  # the column that names the series
+    time: str = "ds"  # the column of dates or whole numbers
+    target: str = "y"  # the column of values; missing ones are legal
+    past: str | Sequence[str] = ()  # covariates that are known up to the present: numbers or texts
+    future: str | Sequence[str] = ()  # covariates that are known for the steps to come too
+    static: str | Sequence[str] = ()  # covariates that never change in a series
+    freq: str | int | None = None  # how far apart steps are: "h", "D", "M" ... or a whole number; None: as commonest
+    sort: bool = False  # put rows in order of time; False: refuse those that are not
+
+    # what a series is
+    log: bool | None = None  # learn from logarithms; None: where every value is above 0
+    window: int | None = None  # values read directly; None: 14 seasons, fewer for short series
+
+    # network
+    experts: int = 8  # linear forecasters that the network mixes
+    ensemble_size: int = 2  # networks whose quantiles are averaged
+
+    # how it answers
+    recursive: bool = False  # one step at a time, on sampled paths; False: all steps at once
+    paths: int = 200  # sampled of each series, where recursive
+
+    def problems(self) -> list[Problem]:
+        """Everything that is wrong with these options, a sentence each."""
+        found: list[Problem] = []
+        for name, most in LIMITS.items():
+            if name not in ("season", "window") or getattr(self, name) is not None:
+                found += whole(self, name, most=most)
+        found += _level_problems(self.levels) + _column_problems(self)
+        if not (self.log is None or isinstance(self.log, bool)):
+            found.append(Problem("log", shown(self.log), "must be True, False or None"))
+        for name in ("recursive", "sort"):
+            if not isinstance(getattr(self, name), bool):
+                found.append(Problem(name, shown(getattr(self, name)), "must be True or False"))
+        if self.recursive is True and not found and int(self.paths) * int(self.horizon) > MAX_SAMPLED_STEPS:
+            what = (
+                f"of horizon = {self.horizon} steps each are more than {MAX_SAMPLED_STEPS} steps of a series; take fewer "
+                "of either, or recursive = False"
+            )
+            found.append(Problem("paths", str(self.paths), what))
+        return found + _freq_problems(self.freq)
+
+
+def columns_of(options: ForecastOptions) -> Columns:
+    """What the columns of frames are called."""
+    groups = (tuple(_names(names)) for names in (options.past, options.future, options.static))
+    return Columns(options.id, options.time, options.target, *groups)
+
+
+def _names(value: str | Sequence[str]) -> list[str]:
+    return [value] if isinstance(value, str) else list(value)
+
+
+def _level_problems(value: Any) -> list[Problem]:
+    levels = value if isinstance(value, list | tuple | np.ndarray) else [value]
+    good: list[Any] = [level for level in levels if is_number(level, 0, 100) and level not in (0, 100)]
+    if len(good) < len(levels) or len(set(good)) < len(levels):
+        return [Problem("levels", shown(value), "must be different numbers between 0 and 100")]
+    if good and max(good) <= 1:
+        percent = [float(f"{100 * level:g}") for level in good]
+        return [Problem("levels", repr(value), f"are per cent. For fractions of 1 write levels = {percent}")]
+    return []
+
+
+def _column_problems(options: ForecastOptions) -> list[Problem]:
+    given = {name: getattr(options, name) for name in ("id", "time", "target", "past", "future", "static")}
+    found, names = [], dict[str, list[Any]]()
+    for name, value in given.items():
+        several = name in ("past", "future", "static")
+        names[name] = list(value) if several and isinstance(value, list | tuple) else [value]
+        if not all(isinstance(part, str) for part in names[name]):
+            what = "names of columns: a text, or a list of texts" if several else "the name of a column"
+            found.append(Problem(name, shown(value), f"must be {what}"))
+    if found:
+        return found
+    every = [part for parts in names.values() for part in parts]
+    if twice := [part for part in dict.fromkeys(every) if every.count(part) > 1]:
+        own = next(name for name in reversed(names) if twice[0] in names[name])
+        what = f"names {twice[0]!r} again, which stands once among id, time, target, past, future and static"
+        found.append(Problem(own, shown(given[own]), what))
+    return found
+
+
+def _freq_problems(freq: Any) -> list[Problem]:
+    try:
+        if freq is not None:
+            parse(freq)
+    except OptionError as error:
+        return error.problems
+    return []
