@@ -74,8 +74,8 @@ class ForecastOptions:
                 found.append(Problem(name, shown(getattr(self, name)), "must be True or False"))
         if self.recursive is True and not found and int(self.paths) * int(self.horizon) > MAX_SAMPLED_STEPS:
             what = (
-                f"of horizon = {self.horizon} steps each are more than {MAX_SAMPLED_STEPS} steps of a series; take fewer "
-                "of either, or recursive = False"
+                f"of horizon = {self.horizon} steps each are more than {MAX_SAMPLED_STEPS} steps of a series; take "
+                "fewer of either, or recursive = False"
             )
             found.append(Problem("paths", str(self.paths), what))
         return found + _freq_problems(self.freq)
