@@ -283,7 +283,7 @@ def test_wrong_options(frame: pl.DataFrame) -> None:
     for said in (
         "experts = None",
         "window = 1000000000000 must be at most",
-        "members = 1000000000 must",
+        "ensemble_size = 1000000000 must",
         "layers = 1000000000 must",
     ):
         assert said in str(caught.value)
@@ -314,17 +314,18 @@ CONFIGS: list[tuple[tuple[Any, ...], Any]] = [
     (("grid", 2), 1.5),
     (("style", 0), "x"),
     (("style", 2), "Mars/North"),
-    (("shape", 0), True),
-    (("shape", 1), 10**12),
-    (("shape", 2), 1),
+    (("config", "season"), True),
+    (("config", "window"), 10**12),
+    (("config", "log"), 1),
+    (("config", "epochs"), -1),
     (("longest",), 0),
     (("options", "paths"), 10**6),
     (("covariates", "scales"), {}),
     (("covariates", "kinds", "sale"), ["yes"]),
-    (("factors", 0, 1), -1),
-    (("known", "ids"), ["s0"]),
-    (("known", "ids", 0), [1]),
-    (("known", "ids", 0), 7),
+    (("calibration", 0, 1), -1),
+    (("state", "ids"), ["s0"]),
+    (("state", "ids", 0), [1]),
+    (("state", "ids", 0), 7),
 ]
 
 
@@ -347,22 +348,22 @@ def test_a_config_that_cannot_be_is_refused(path: tuple[Any, ...], value: Any, s
 
 
 TENSORS: dict[str, Any] = {
-    "known.next": lambda t: t[:1],
-    "known.last.codes": lambda t: t + 99,
-    "known.constant.numbers": lambda t: t.double(),
-    "known.last.numbers": lambda t: t * float("nan"),
-    "known.memory.0": lambda t: t.half(),
-    "known.tail.gap": lambda t: t - 99,
-    "known.tail.squares": lambda t: t - 1e9,
-    "known.tail.total": lambda t: -1 - t,
-    "known.tail.level": lambda t: t * float("inf"),
-    "known.tail.scale": lambda t: t * 0,
-    "known.tail.lowest": lambda t: t * float("nan"),
-    "known.tail.missed": lambda t: -1 - t,
-    "known.tail.pairs": lambda t: t.int(),
-    "known.tail.kinds": lambda t: t + 1,
-    "known.tail.steps": lambda t: t + 2**60,
-    "known.tail.fills": lambda t: t[:, 1:],
+    "state.next": lambda t: t[:1],
+    "state.last.codes": lambda t: t + 99,
+    "state.constant.numbers": lambda t: t.double(),
+    "state.last.numbers": lambda t: t * float("nan"),
+    "state.hidden.0": lambda t: t.half(),
+    "state.tail.gap": lambda t: t - 99,
+    "state.tail.squares": lambda t: t - 1e9,
+    "state.tail.total": lambda t: -1 - t,
+    "state.tail.level": lambda t: t * float("inf"),
+    "state.tail.scale": lambda t: t * 0,
+    "state.tail.lowest": lambda t: t * float("nan"),
+    "state.tail.missed": lambda t: -1 - t,
+    "state.tail.pairs": lambda t: t.int(),
+    "state.tail.kinds": lambda t: t + 1,
+    "state.tail.steps": lambda t: t + 2**60,
+    "state.tail.fills": lambda t: t[:, 1:],
     "network.networks.0.gate.bias": lambda t: t * float("nan"),
 }
 

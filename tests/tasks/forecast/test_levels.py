@@ -11,7 +11,7 @@ import pytest
 
 import elman
 from elman.tasks import Forecaster
-from elman.tasks.forecast.conformal import factor, nested
+from elman.tasks.forecast.conformal import Calibration, factor, nested
 
 QUICK: dict[str, Any] = {"epochs": 1, "hidden": 4, "experts": 1, "ensemble_size": 1, "seed": 0, "verbose": False}
 OPTIONS: list[dict[str, Any]] = [
@@ -44,7 +44,7 @@ def test_intervals_lie_one_in_the_other(options: dict[str, Any], tmp_path: Path)
     levels = list(options.get("levels", [80, 90, 95]))
     frame = series()
     model = Forecaster(horizon=6, season=12, **QUICK | options).fit(frame)
-    model.factors_ = dict(zip(sorted(map(float, levels)), (1.3, 0.4, 0.9, 0.0), strict=False))
+    model.calibration_ = Calibration(dict(zip(sorted(map(float, levels)), (1.3, 0.4, 0.9, 0.0), strict=False)))
     answer = model.predict()
     check(answer, levels)
     check(model.cross_validation(frame, windows=2, refit=False), levels)
