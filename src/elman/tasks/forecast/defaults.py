@@ -24,9 +24,7 @@ class Defaults:
     # window
     window_seasons: int = 14  # two weeks of hours and more; at least also twice the horizon
     min_window: int = 28
-    max_mixture_weights: int = (
-        1 << 25
-    )  # of a network's linear forecasters: 128 MiB (bench/season_memory.py, 2026-11-30)
+    max_mixture_weights: int = 1 << 25  # of the linear forecasters: 128 MiB (bench/season_memory.py, 2026-11-30)
 
     # held-out ends
     calibration_forecasts: int = 200  # in all series together: enough for the factor of a 95 % interval

@@ -26,6 +26,11 @@ class DirectForecast:
 
     encoder: SeriesEncoder
 
+    @property
+    def horizon(self) -> int:
+        """How many steps ahead are forecast."""
+        return self.encoder.horizon
+
     def forecast(self, state: SeriesState, future: Panel | None, count: int) -> _Floats:
         """Of `count` steps after the end of each series: [series, count, quantiles].
 

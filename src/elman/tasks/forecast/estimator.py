@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from elman.cells import CELLS
-from elman.errors import DataError, OptionError, Problem
+from elman.errors import OptionError, Problem
 from elman.interpret.diagnose import Probe
 from elman.io import model_folder as store
 from elman.io.atomic_write import write_file
@@ -29,12 +29,12 @@ from elman.tasks.base.fitted import as_learnt, by_learnt_options
 from elman.tasks.base.session import Session
 from elman.tasks.base.task import Task
 from elman.tasks.forecast.backtest import Backtest, Windows, backtest_frame
-from elman.tasks.forecast.conformal import Calibration, quantile_levels
+from elman.tasks.forecast.conformal import Calibration
 from elman.tasks.forecast.data.covariates import Covariates
 from elman.tasks.forecast.data.panel import Panel, Series, Style, read
 from elman.tasks.forecast.data.sampler import WindowSampler
 from elman.tasks.forecast.data.time_grid import Grid, cycles, parse, plain
-from elman.tasks.forecast.data.windows import trimmed
+from elman.tasks.forecast.data.windows import check_horizon, trimmed
 from elman.tasks.forecast.defaults import DEFAULTS
 from elman.tasks.forecast.diagnosis import diagnosis_request
 from elman.tasks.forecast.direct import DirectForecast
@@ -43,7 +43,7 @@ from elman.tasks.forecast.model import ForecastModel
 from elman.tasks.forecast.network import Ensemble, Sizes
 from elman.tasks.forecast.options import ForecastOptions, columns_of
 from elman.tasks.forecast.plot import plot
-from elman.tasks.forecast.recursive import NEXT_LEVELS, RecursiveForecast
+from elman.tasks.forecast.recursive import network_levels, strategy_of
 from elman.tasks.forecast.resolve import Config, PanelSummary, resolve, resolve_training, validation_steps
 from elman.tasks.forecast.state import SeriesState
 from elman.tasks.forecast.validation import Validation
@@ -121,17 +121,17 @@ class Forecaster(ForecastOptions, Task):
             self._forget()
             self.seed_ = options.seed_
         panel, grid, style = _read_training(options, frame)
-        self._check_lengths(panel)
+        check_horizon(self.horizon, panel)
         self.grid_, self.style_, self.learnt_with_ = grid, style, options.options()
         self.config_ = config = resolve(self, PanelSummary.of(panel, grid), DEFAULTS)
         self.longest_ = int(panel.lengths.max())
         self.covariates_ = Covariates().fit(panel, columns_of(options))
         self.network_ = self._build_network()
-        direct = DirectForecast(self._series_encoder())
+        direct = DirectForecast(SeriesEncoder(config.shape, grid, self.longest_, self.covariates_, self.network_))
         windowed = direct.encoder.windowed(panel)
         held_out = validation_steps(panel.lengths, self.horizon, config.season, self.validation, DEFAULTS)
-        sampler = WindowSampler(windowed, panel.lengths - held_out, self._network_levels)
-        validation = Validation(direct, self._strategy(direct), panel, windowed, held_out, self.horizon)
+        sampler = WindowSampler(windowed, panel.lengths - held_out, network_levels(self))
+        validation = Validation(direct, strategy_of(self, direct, self.seed), panel, windowed, held_out)
         self.data_ = _describe_data(panel, grid, config, held_out)
         self.history_ = History(validation.metric)
         lengths = {name: getattr(config, name) for name in ("epochs", "batch_sequences", "batch_steps")}
@@ -157,52 +157,22 @@ class Forecaster(ForecastOptions, Task):
         self.network_.eval()
         self.calibration_ = validation.calibrate(self.levels)
         self.metrics_ = validation.metrics(sampler) if len(validation) else {}
-        self.state_ = self._series_encoder().state(validation.panel, validation.windowed)
-
-    def _check_lengths(self, panel: Panel) -> None:
-        longest = int(panel.lengths.max())
-        if longest <= self.horizon:
-            name, steps = panel.ids[int(panel.lengths.argmax())], "1 step" if longest == 1 else f"{longest} steps"
-            raise DataError(
-                f"horizon = {self.horizon}, but the longest series, {name!r}, has {steps}. Give longer series"
-                + ("." if longest == 1 else f", or a horizon below {longest}.")
-            )
+        self.state_ = validation.encoder.state(validation.panel, validation.windowed)
 
     def _build_network(self) -> Ensemble:
         calendar = cycles(self.grid_, np.zeros(1, np.int64), self.longest_).shape[1]
-        horizon, levels = 1 if self.recursive else self.horizon, len(self._network_levels)
+        horizon, levels = 1 if self.recursive else self.horizon, len(network_levels(self))
         sizes = Sizes.of(self.config_.shape, self.covariates_, calendar, horizon, levels, int(self.experts))
         with self._drawn():
             return Ensemble(sizes, int(self.ensemble_size), self.encoder, self.dropout)
 
-    @property
-    def _network_levels(self) -> list[float]:
-        """The quantile levels that the network learns."""
-        return list(NEXT_LEVELS) if self.recursive else quantile_levels(self.levels)
-
-    def _series_encoder(self) -> SeriesEncoder:
-        return SeriesEncoder(self.config_.shape, self.grid_, self.longest_, self.covariates_, self.network_)
-
-    def _strategy(self, direct: DirectForecast) -> DirectForecast | RecursiveForecast:
-        if not self.recursive:
-            return direct
-        seed = 0 if self.seed is None else self.seed
-        return RecursiveForecast(direct, self.horizon, quantile_levels(self.levels), self.paths, seed)
-
     def _model(self) -> ForecastModel:
         """What answers, by these options."""
         self._check_fitted()
-        direct = DirectForecast(self._series_encoder())
-        return ForecastModel(
-            columns_of(self),
-            self.sort,
-            self.horizon,
-            self.style_,
-            direct.encoder,
-            self._strategy(direct),
-            self.calibration_,
-            self.state_,
-        )
+        encoder = SeriesEncoder(self.config_.shape, self.grid_, self.longest_, self.covariates_, self.network_)
+        strategy, columns = strategy_of(self, DirectForecast(encoder), self.seed), columns_of(self)
+        calibration, state = self.calibration_, self.state_
+        return ForecastModel(columns, self.sort, self.horizon, self.style_, encoder, strategy, calibration, state)
 
     # ---- forecasts
 
@@ -340,7 +310,7 @@ class Forecaster(ForecastOptions, Task):
     def _probe(self, X: Any, y: Any) -> Probe:
         if y is not None:
             raise OptionError("Forecaster.diagnose(frame) finds what is to come in the frame itself. Leave y out.")
-        return diagnosis_request(self._model(), X, self._network_levels, self.learnt_with_)
+        return diagnosis_request(self._model(), X, network_levels(self), self.learnt_with_)
 
     # ---- on disk
 

@@ -42,7 +42,7 @@ def plot(model: ForecastModel, series: Any, future: Any) -> bytes | None:
 def _draw(panels: Sequence[tuple[str, NDArray[Any], NDArray[Any], NDArray[Any]]], band: str = "") -> bytes | None:
     """A PNG with a panel for each series: its name, time stamps, past [steps], answers [horizon, quantiles].
 
-    The median stands in the middle of the quantiles, the interval drawn is the widest; `band` is its name. None, with a
+    The median stands in the middle of the quantiles, the interval drawn is the widest; `band` names it. None, with a
     note on stderr, where matplotlib (the extra `plot`) is missing.
     """
     try:

@@ -20,12 +20,14 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from elman.tasks.forecast.conformal import quantile_levels
 from elman.tasks.forecast.data.panel import Panel
 from elman.tasks.forecast.data.windows import MOST_BYTES, WindowedSeries
 from elman.tasks.forecast.direct import DirectForecast
+from elman.tasks.forecast.options import ForecastOptions
 from elman.tasks.forecast.state import SeriesState
 
-__all__ = ["NEXT_LEVELS", "RecursiveForecast", "interpolated", "latin_hypercube"]
+__all__ = ["RecursiveForecast", "interpolated", "latin_hypercube", "network_levels", "strategy_of"]
 
 _Floats = NDArray[np.float64]
 _HALF = (0.005, 0.025, 0.05, 0.1, 0.2, 0.3, 0.4)
@@ -103,6 +105,21 @@ class RecursiveForecast:
         if future is not None:
             future.covariates = {name: future.covariates[name] for name in encoder.covariates.future}
         return self.forecast(encoder.state(cut, encoder.windowed(cut)), future, self.horizon)
+
+
+def network_levels(options: ForecastOptions) -> list[float]:
+    """The quantile levels that the network learns."""
+    return list(NEXT_LEVELS) if options.recursive else quantile_levels(options.levels)
+
+
+def strategy_of(
+    options: ForecastOptions, direct: DirectForecast, seed: int | None
+) -> DirectForecast | RecursiveForecast:
+    """How the horizon is forecast with a network that forecasts all of it, or the next step."""
+    if not options.recursive:
+        return direct
+    levels = quantile_levels(options.levels)
+    return RecursiveForecast(direct, options.horizon, levels, options.paths, 0 if seed is None else seed)
 
 
 def latin_hypercube(paths: int, steps: int, seed: int) -> _Floats:

@@ -7,10 +7,9 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from elman.evaluation.metrics import mase, smape
-from elman.tasks.forecast.conformal import Calibration, levels_of
+from elman.tasks.forecast.conformal import Calibration, quantile_levels
 from elman.tasks.forecast.data.panel import Panel
 from elman.tasks.forecast.data.sampler import WindowSampler
 from elman.tasks.forecast.data.scaling import beyond_rounding
@@ -36,12 +35,11 @@ class Validation:
         panel: Panel,
         windowed: WindowedSeries,
         steps: NDArray[np.int64],
-        horizon: int,
     ) -> None:
-        self.direct, self.strategy = direct, strategy
-        self.panel, self.windowed, self.horizon = panel, windowed, horizon
+        self.direct, self.strategy, self.encoder = direct, strategy, direct.encoder
+        self.panel, self.windowed = panel, windowed
         season = windowed.shape.season
-        self.origins = forecast_origins(panel.lengths, horizon, steps, max(1, season))
+        self.origins = forecast_origins(panel.lengths, strategy.horizon, steps, max(1, season))
         series, at = self.origins if strategy is direct else forecast_origins(panel.lengths, 1, steps, 1)
         self.truth = values_after(panel, series, at, windowed.horizon)
         if not np.isfinite(self.truth).any():  # nothing is held out, or all of it is missing
@@ -60,9 +58,10 @@ class Validation:
     def metrics(self, sampler: WindowSampler) -> dict[str, float]:
         """MASE, sMAPE and MAE of the median, and the loss of the training."""
         windowed, series, at, shape = self.windowed, self.series, self.at, self.windowed.shape
-        hidden = self.direct.encoder.hidden_in_chunk(windowed, series, at, max(shape.window, 2 * shape.season))
+        hidden = self.encoder.hidden_in_chunk(windowed, series, at, max(shape.window, 2 * shape.season))
         made = self.direct.forecast_from(windowed, series, at, hidden)
-        median = shape.inverse(made[..., made.shape[-1] // 2], self._lowest(series, at))
+        lowest = windowed.lowest[windowed.steps.offsets[series] + at].numpy()
+        median = shape.inverse(made[..., made.shape[-1] // 2], lowest)
         there, truth = ~np.isnan(self.truth), self.truth
         return {
             "mase": mase(truth, median, self.naive[series.numpy()][:, None]),
@@ -74,17 +73,13 @@ class Validation:
     @torch.no_grad()
     def calibrate(self, levels: Any) -> Calibration:
         """The factors of the intervals, from forecasts of the whole horizon."""
-        series, at = self.origins
-        made = np.zeros((0, self.horizon, 2 * len(levels_of(levels)) + 1))
+        (series, at), horizon = self.origins, self.strategy.horizon
+        made = np.zeros((0, horizon, len(quantile_levels(levels))))
         if len(at):
             made = self.strategy.forecast_at(self.panel, self.windowed, series, at)
-        place = (self.windowed.steps.offsets[series] + at)[:, None] + torch.arange(1, self.horizon + 1)
+        place = (self.windowed.steps.offsets[series] + at)[:, None] + torch.arange(1, horizon + 1)
         truth, change = self.windowed.values[place].numpy(), self.windowed.error_scale()[series.numpy(), None]
         return Calibration.fit(levels, truth, made, change)
-
-    def _lowest(self, series: Tensor, at: Tensor) -> _Floats:
-        lowest: _Floats = self.windowed.lowest[self.windowed.steps.offsets[series] + at].numpy()
-        return lowest
 
 
 def _naive_error(panel: Panel, season: int, lengths: NDArray[np.int64]) -> _Floats:

@@ -1,4 +1,4 @@
-"""What is known beside a series: numbers scaled, categories as whole numbers, gaps filled with what was last known.
+"""Covariates of series: numbers standardised, categories as whole numbers, gaps filled with the last value.
 
 number      (x - mean) / deviation        both of the training data; before the first one seen: 0, and always 0 where
                                           it never changed in training: no weight has learnt what another value means
@@ -37,18 +37,14 @@ class Table:
         numbers = np.concatenate([self.numbers, other.numbers], axis=1)
         return Table(numbers, np.concatenate([self.codes, other.codes], axis=1))
 
-    def after(self, other: Table) -> Table:
-        """These rows below another's."""
-        return Table(np.concatenate([other.numbers, self.numbers]), np.concatenate([other.codes, self.codes]))
-
 
 @dataclass
 class Covariates:
     """Learns means, deviations and categories of the columns, and reads them.
 
     >>> panel = Panel(["a"], np.array([0, 3]), np.zeros(1, int), np.zeros(3), {"t": np.array([1.0, np.nan, 3.0])})
-    >>> facts = Covariates().fit(panel, Columns(past=("t",)))
-    >>> facts.changing(panel).numbers.tolist()
+    >>> covariates = Covariates().fit(panel, Columns(past=("t",)))
+    >>> covariates.changing(panel).numbers.tolist()
     [[-1.0], [-1.0], [1.0]]
     """
 

@@ -265,10 +265,6 @@ class Tail:
         """The mean difference between observed values a season apart, of each series; NaN where there is none."""
         return beyond_rounding(self.missed / np.where(self.pairs, self.pairs, np.nan), _given(self.level, shape))
 
-    def copy(self) -> Self:
-        """One that may be changed."""
-        return type(self)(*(getattr(self, f.name).copy() for f in fields(self)))
-
 
 def _given(values: _Floats, shape: Shape) -> _Floats:
     return np.exp(values) if shape.log else values

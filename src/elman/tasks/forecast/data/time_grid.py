@@ -24,7 +24,7 @@ from elman.errors import DataError, OptionError, Problem, option
 from elman.tasks.forecast.data.zones import is_zone, wall_clock
 from elman.validation.messages import shown as in_short
 
-__all__ = ["OFF", "Grid", "cycles", "parse", "plain", "season_of", "seasons_of"]
+__all__ = ["OFF", "Grid", "cycles", "parse", "plain", "seasons_of"]
 
 OFF = -(2**63)  # the index of a stamp that is not on the grid
 
@@ -102,7 +102,7 @@ class Grid:
         dates = stamps.dtype.kind == "M"
         if freq is not None and (freq[0] == "integer") == dates:
             what = "dates" if dates else "whole numbers"
-            raise OptionError(f"freq says steps of {freq[1]} {freq[0]} units, but the time stamps are {what}.")
+            raise OptionError(f"freq is {freq[1]} {freq[0]} units, but the time stamps are {what}.")
         if not dates:
             size = freq[1] if freq else _commonest(stamps, series)
             return cls("integer", size, int(stamps[0]) % size)
@@ -231,15 +231,6 @@ def plain(freq: Any) -> str | int | None:
     return size if kind == "integer" else f"{size}{'mo' if kind == 'month' else 'us'}"
 
 
-def season_of(grid: Grid) -> int:
-    """The usual season in steps: a day of hours, a week of days, a year of weeks, months or quarters; else 1.
-
-    >>> season_of(Grid("fixed", 3600 * 10**6)), season_of(Grid("month", 3)), season_of(Grid("integer", 1))
-    (24, 4, 1)
-    """
-    return next(iter(seasons_of(grid).values()), 1)
-
-
 def seasons_of(grid: Grid) -> dict[str, int]:
     """The usual season in steps, by name, and after it the shorter cycles of the calendar; none of a single step.
 
@@ -271,22 +262,22 @@ def cycles(grid: Grid, index: _Array, longest: int) -> NDArray[np.float32]:
 
     ::
 
-        sin(2 pi p), cos(2 pi p)      p: share of the cycle that is over, from 0 to 1
+        sin(2 pi p), cos(2 pi p)      p: phase of the cycle, from 0 to 1
 
     >>> cycles(Grid("fixed", 3600 * 10**6), np.arange(3), longest=100).shape  # 100 hours hold no two weeks
     (3, 2)
     """
-    shares = []
+    phases = []
     if grid.kind != "integer":
         stamps = grid.shown(np.asarray(index, np.int64))
         numbers = stamps.astype(np.int64)
         step = grid.size if grid.kind == "fixed" else grid.size * 30 * _DAY
         for cycle, phase in ((3600 * _SECOND, 0), (_DAY, 0), (7 * _DAY, 4 * _DAY)):  # 1970 began on a Thursday
             if 2 * step < cycle <= step * longest / 2:
-                shares.append((numbers - phase) % cycle / cycle)
+                phases.append((numbers - phase) % cycle / cycle)
         if 2 * step < 360 * _DAY and step * longest >= 730 * _DAY:
             year = stamps.astype("datetime64[Y]")
             start, end = (part.astype("datetime64[us]").astype(np.int64) for part in (year, year + 1))
-            shares.append((numbers - start) / (end - start))
-    angle = 2 * np.pi * np.stack(shares, axis=1) if shares else np.zeros((len(index), 0))
+            phases.append((numbers - start) / (end - start))
+    angle = 2 * np.pi * np.stack(phases, axis=1) if phases else np.zeros((len(index), 0))
     return np.concatenate([np.sin(angle), np.cos(angle)], axis=1).astype(np.float32)

@@ -17,7 +17,15 @@ from elman.tasks.forecast.data.panel import Panel
 from elman.tasks.forecast.data.scaling import Past, Shape, least_scale
 from elman.tasks.forecast.data.time_grid import Grid, cycles
 
-__all__ = ["MOST_BYTES", "WindowedSeries", "forecast_origins", "observed_lengths", "trimmed", "values_after"]
+__all__ = [
+    "MOST_BYTES",
+    "WindowedSeries",
+    "check_horizon",
+    "forecast_origins",
+    "observed_lengths",
+    "trimmed",
+    "values_after",
+]
 
 MOST_BYTES = 1 << 25  # of windows that are made at once
 _LARGEST = 1e30  # of a scaled target: one beyond it, after a series of zeros, would be infinite as a float32
@@ -42,6 +50,17 @@ def trimmed(panel: Panel, name: str = "frame", target: str = "y") -> Panel:
     offsets = np.concatenate([[0], np.cumsum(panel.offsets[1:] - begin)])
     covariates = {key: values[keep] for key, values in panel.covariates.items()}
     return Panel(panel.ids, offsets, panel.first + starts, panel.values[keep], covariates, panel.static)
+
+
+def check_horizon(horizon: int, panel: Panel) -> None:
+    """Raises DataError where no series is longer than the horizon."""
+    longest = int(panel.lengths.max())
+    if longest <= horizon:
+        name, steps = panel.ids[int(panel.lengths.argmax())], "1 step" if longest == 1 else f"{longest} steps"
+        advice = "" if longest == 1 else f", or a horizon below {longest}"
+        raise DataError(
+            f"horizon = {horizon}, but the longest series, {name!r}, has {steps}. Give longer series{advice}."
+        )
 
 
 def observed_lengths(panel: Panel) -> NDArray[np.int64]:
@@ -97,11 +116,11 @@ class WindowedSeries:
         numbers = [np.concatenate([past.inputs for past in pasts]), inputs.numbers, calendar[inside]]
         ahead = None
         if calendar.shape[1] or covariates.future:
-            known = covariates.ahead(changing)
-            width, kinds = known.numbers.shape[1], known.codes.shape[1]
+            future = covariates.ahead(changing)
+            width, kinds = future.numbers.shape[1], future.codes.shape[1]
             rows = len(calendar)
             table = Table(np.zeros((rows, width), np.float32), np.zeros((rows, kinds), np.int64))
-            table.numbers[inside], table.codes[inside] = known.numbers, known.codes
+            table.numbers[inside], table.codes[inside] = future.numbers, future.codes
             ahead = torch.from_numpy(np.concatenate([table.numbers, calendar], axis=1)), torch.from_numpy(table.codes)
         steps = Ragged(torch.from_numpy(np.concatenate(numbers, axis=1)), torch.from_numpy(panel.offsets.copy()))
         fills, level, scale, lowest = (
