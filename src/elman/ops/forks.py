@@ -1,6 +1,6 @@
 """Forked processes: the threads of polars stay in the parent, and most of its calls wait for them without an end.
 
-What reads frames in memory (`panel`, `stamps` and `zones` of `elman.tasks.forecast.data`) does without those threads.
+What reads frames in memory (`frame`, `stamps` and `zones` of `elman.tasks.forecast.data`) does without those threads.
 What cannot, reading and writing tables, asks `refuse_without_threads` first.
 """
 

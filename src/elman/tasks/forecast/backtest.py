@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from elman.errors import DataError, OptionError
 from elman.evaluation.metrics import coverage, mase, smape
 from elman.tasks.forecast.baselines import theta
-from elman.tasks.forecast.data.panel import MOST_GAP, Panel, Series
+from elman.tasks.forecast.data.frame import Series
+from elman.tasks.forecast.data.panel import MOST_GAP, Panel
 from elman.tasks.forecast.data.time_grid import OFF
 from elman.tasks.forecast.data.windows import observed_lengths, trimmed, values_after
 from elman.tasks.forecast.model import ForecastModel

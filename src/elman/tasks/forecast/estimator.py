@@ -31,8 +31,10 @@ from elman.tasks.base.task import Task
 from elman.tasks.forecast.backtest import Backtest, Windows, backtest_frame
 from elman.tasks.forecast.conformal import Calibration
 from elman.tasks.forecast.data.covariates import Covariates
-from elman.tasks.forecast.data.panel import Panel, Series, Style, read
+from elman.tasks.forecast.data.frame import Series, read
+from elman.tasks.forecast.data.panel import Panel
 from elman.tasks.forecast.data.sampler import WindowSampler
+from elman.tasks.forecast.data.style import Style
 from elman.tasks.forecast.data.time_grid import Grid, cycles, parse, plain
 from elman.tasks.forecast.data.windows import check_horizon, trimmed
 from elman.tasks.forecast.defaults import DEFAULTS

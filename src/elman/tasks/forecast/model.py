@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 from elman.errors import DataError, Place, Wording, option
 from elman.tasks.base.finite import finite
 from elman.tasks.forecast.conformal import Calibration
-from elman.tasks.forecast.data.panel import MOST_GAP, Columns, Panel, Series, Style, read
+from elman.tasks.forecast.data.frame import Series, read
+from elman.tasks.forecast.data.panel import MOST_GAP, Columns, Panel
+from elman.tasks.forecast.data.style import Style
 from elman.tasks.forecast.data.time_grid import Grid
 from elman.tasks.forecast.data.windows import trimmed
 from elman.tasks.forecast.direct import DirectForecast

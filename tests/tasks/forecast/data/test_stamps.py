@@ -13,8 +13,9 @@ import polars as pl
 import pytest
 
 from elman.errors import DataError
-from elman.tasks.forecast.data.panel import Columns, read
-from elman.tasks.forecast.data.stamps import Style
+from elman.tasks.forecast.data.frame import read
+from elman.tasks.forecast.data.panel import Columns
+from elman.tasks.forecast.data.style import Style
 
 pandas = pytest.importorskip("pandas")
 pyarrow = pytest.importorskip("pyarrow")

@@ -12,7 +12,8 @@ import polars as pl
 import pytest
 
 from elman.errors import DataError
-from elman.tasks.forecast.data.panel import Columns, read
+from elman.tasks.forecast.data.frame import read
+from elman.tasks.forecast.data.panel import Columns
 from elman.tasks.forecast.data.time_grid import Grid
 
 DAYS = [dt.datetime(2024, 1, 1) + dt.timedelta(days=i) for i in range(4)]
