@@ -1,10 +1,10 @@
-"""Honest simple forecasts: what a Forecaster must beat.
+"""Forecasting baselines without a recurrent network.
 
-    seasonal naive     the value of the last season, again and again
+    seasonal naive     the value of the last season, repeated
     ridge on lags      y_{t+j} = a_j . (y_t ... y_{t-lags+1}) + b_j . x_t + c_j,  least squares + strength |a, b|^2
-    Theta              half the trend, and exponential smoothing, of the series without its season; by statsmodels
+    Theta              half the trend and exponential smoothing of the deseasonalised series; by statsmodels
 
-Missing values are filled with what was known last.
+Missing values are filled with the last observed one.
 
 Assimakopoulos, V. and Nikolopoulos, K. 2000. The theta model: a decomposition approach to forecasting. International
 Journal of Forecasting 16.
@@ -58,38 +58,40 @@ class Ridge:
     strength: float = 1.0  # of the pull towards 0, for standardised values and per 1000 steps
     weight: _Floats = field(default_factory=lambda: np.zeros((0, 0)), init=False)
 
-    def fit(self, values: _Floats, beside: _Floats | None = None) -> Self:
-        """Learns from a series and what stands beside it at each step [steps, columns]."""
+    def fit(self, values: _Floats, covariates: _Floats | None = None) -> Self:
+        """Learns from a series and covariates [steps, columns]."""
         there = values[~np.isnan(values)]
         self.mean, self.deviation = float(there.mean()), float(there.std()) if there.min() < there.max() else 1.0
         self.scale = None
-        if beside is not None:
-            self.scale = (beside.mean(0), np.where(beside.min(0) < beside.max(0), beside.std(0), 1.0))
+        if covariates is not None:
+            self.scale = (covariates.mean(0), np.where(covariates.min(0) < covariates.max(0), covariates.std(0), 1.0))
         at = np.arange(self.lags, len(values) - self.horizon + 1)
         targets = np.stack([values[at + step] for step in range(self.horizon)], axis=1)
         whole = ~np.isnan(targets).any(1)
-        x, y = self._rows(values, at[whole], beside), (targets[whole] - self.mean) / self.deviation
+        x, y = self._rows(values, at[whole], covariates), (targets[whole] - self.mean) / self.deviation
         pull = self.strength * len(x) / 1000 * np.eye(x.shape[1])
         pull[-1, -1] = 0
         self.weight = np.asarray(np.linalg.solve(x.T @ x + pull, x.T @ y), np.float64)
         return self
 
-    def predict(self, values: _Floats, at: NDArray[np.int64], beside: _Floats | None = None) -> _Floats:
+    def predict(self, values: _Floats, at: NDArray[np.int64], covariates: _Floats | None = None) -> _Floats:
         """The `horizon` values from each step `at` on, from what lies before it: [rows, horizon]."""
-        scaled: Any = self._rows(values, at, beside) @ self.weight
+        scaled: Any = self._rows(values, at, covariates) @ self.weight
         made: _Floats = scaled * self.deviation + self.mean
         return made
 
-    def _rows(self, values: _Floats, at: NDArray[np.int64], beside: _Floats | None) -> _Floats:
+    def _rows(self, values: _Floats, at: NDArray[np.int64], covariates: _Floats | None) -> _Floats:
         known = np.maximum.accumulate(np.where(np.isnan(values), -1, np.arange(len(values))))
         filled = np.where(known < 0, self.mean, values[np.maximum(known, 0)])
         lags = (filled[at[:, None] - np.arange(self.lags, 0, -1)] - self.mean) / self.deviation
-        more = [] if beside is None or self.scale is None else [(beside[at - 1] - self.scale[0]) / self.scale[1]]
+        more = (
+            [] if covariates is None or self.scale is None else [(covariates[at - 1] - self.scale[0]) / self.scale[1]]
+        )
         return np.concatenate([lags, *more, np.ones((len(at), 1))], axis=1)
 
 
 def theta(values: _Floats, season: int, horizon: int) -> _Floats:
-    """The forecast of the Theta method, as the M4 competition had it: seasons are divided out where a test finds them.
+    """The forecast of the Theta method, as in the M4 competition: seasons are divided out where a test finds them.
 
     Where there is nothing to fit, as in a series of three values, it is the seasonal naive forecast. Raises
     ``OptionError`` where statsmodels (the extra `rivals`) is missing.
