@@ -317,7 +317,6 @@ CONFIGS: list[tuple[tuple[Any, ...], Any]] = [
     (("config", "season"), True),
     (("config", "window"), 10**12),
     (("config", "log"), 1),
-    (("config", "epochs"), -1),
     (("longest",), 0),
     (("options", "paths"), 10**6),
     (("covariates", "scales"), {}),

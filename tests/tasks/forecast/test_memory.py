@@ -15,8 +15,8 @@ from elman.errors import OptionError
 from elman.tasks import Forecaster
 from elman.tasks.forecast.data import scaling
 from elman.tasks.forecast.data.scaling import Past, Shape, Tail
-from elman.tasks.forecast.defaults import DEFAULTS
-from elman.tasks.forecast.resolve import resolve_window
+from elman.tasks.forecast.data.time_grid import Grid
+from elman.tasks.forecast.defaults import PanelSummary
 
 QUICK: dict[str, Any] = {"epochs": 1, "hidden": 4, "experts": 1, "ensemble_size": 1, "seed": 0, "verbose": False}
 
@@ -93,6 +93,9 @@ def test_paths_are_limited() -> None:
 
 
 def test_the_window_is_bounded_by_weights() -> None:
-    model = Forecaster(horizon=1440, experts=8)
-    assert resolve_window(model, np.array([100_000]), 1440, DEFAULTS) == 2880
-    assert resolve_window(Forecaster(horizon=48), np.array([700]), 24, DEFAULTS) == 312
+    for options, length, window in (
+        ({"horizon": 1440, "experts": 8, "season": 1440}, 100_000, 2880),
+        ({"horizon": 48, "season": 24}, 700, 312),
+    ):
+        summary = PanelSummary(lengths=np.array([length]), lowest=1.0, grid=Grid("integer", 1))
+        assert Forecaster(**options).config(summary).window == window  # type: ignore[arg-type]

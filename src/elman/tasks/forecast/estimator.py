@@ -1,6 +1,6 @@
 """Time-series forecasting with prediction intervals: one network for all series of a long frame.
 
-`fit` resolves the options that are None (resolve.py), trains an ensemble of networks (network.py) on random windows
+`fit` resolves the options that are None (defaults.py), trains an ensemble of networks (network.py) on random windows
 (data/sampler.py), calibrates the intervals (conformal.py) and keeps the state of each series (state.py). A
 `ForecastModel` (model.py) makes forecasts of the state, all steps at once (direct.py) or step by step (recursive.py).
 
@@ -15,6 +15,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import astuple, dataclass, replace
+from functools import partial
 from typing import Any, ClassVar, Self, final
 
 import numpy as np
@@ -26,6 +27,9 @@ from elman.interpret.diagnose import Probe
 from elman.io import model_folder as store
 from elman.io.atomic_write import write_file
 from elman.tasks.base.fitted import as_learnt, by_learnt_options
+from elman.tasks.base.network import encoder_of
+from elman.tasks.base.options import EncoderOptions, tbptt_problems
+from elman.tasks.base.resolve import Config, Default, training_options
 from elman.tasks.base.session import Session
 from elman.tasks.base.task import Task
 from elman.tasks.forecast.backtest import Backtest, Windows, backtest_frame
@@ -36,8 +40,15 @@ from elman.tasks.forecast.data.panel import Panel
 from elman.tasks.forecast.data.sampler import WindowSampler
 from elman.tasks.forecast.data.style import Style
 from elman.tasks.forecast.data.time_grid import Grid, cycles, parse, plain
-from elman.tasks.forecast.data.windows import check_horizon, trimmed
-from elman.tasks.forecast.defaults import DEFAULTS
+from elman.tasks.forecast.data.windows import check_horizon, trimmed, warn_of_season
+from elman.tasks.forecast.defaults import (
+    DEFAULTS,
+    PanelSummary,
+    restore_config,
+    saved_config,
+    shape_of,
+    validation_steps,
+)
 from elman.tasks.forecast.diagnosis import diagnosis_request
 from elman.tasks.forecast.direct import DirectForecast
 from elman.tasks.forecast.encoder import SeriesEncoder
@@ -46,10 +57,11 @@ from elman.tasks.forecast.network import Ensemble, Sizes
 from elman.tasks.forecast.options import ForecastOptions, columns_of
 from elman.tasks.forecast.plot import plot
 from elman.tasks.forecast.recursive import network_levels, strategy_of
-from elman.tasks.forecast.resolve import Config, PanelSummary, resolve, resolve_training, validation_steps
 from elman.tasks.forecast.state import SeriesState
 from elman.tasks.forecast.validation import Validation
-from elman.training.loop import History, train
+from elman.training.history import History
+from elman.training.loop import train
+from elman.training.options import TrainingOptions
 from elman.validation.messages import shown
 from elman.validation.options import is_among, is_whole
 
@@ -58,12 +70,12 @@ __all__ = ["Forecaster"]
 
 @final
 @dataclass(kw_only=True, eq=False, repr=False)
-class Forecaster(ForecastOptions, Task):
+class Forecaster(Task, ForecastOptions, EncoderOptions, TrainingOptions):
     """The next values of many series, with intervals, from a long frame: a row for each series and time.
 
     Learnt: ``history_`` (the learning curve), ``metrics_`` (of the held-out ends of the series), ``network_``,
-    ``config_`` (season and why that one, window, whether logarithms are learnt, the length of the training), ``grid_``
-    (how far apart steps are), ``covariates_``, ``calibration_`` (by how much intervals are widened), ``state_`` (of
+    ``config_`` (the options with a value for each that was None; ``season_reason``: why that season), ``grid_`` (how
+    far apart steps are), ``covariates_``, ``calibration_`` (by how much intervals are widened), ``state_`` (of
     each series).
 
     >>> import polars as pl
@@ -77,6 +89,7 @@ class Forecaster(ForecastOptions, Task):
     card_call: ClassVar[str] = "model.predict()  # from the last values seen; of other series: model.predict(frame=...)"
     description: ClassVar[str] = "The next values of many series, with intervals."
     example: ClassVar[str] = "load.csv --horizon 48 --season 24"
+    defaults: ClassVar[Mapping[str, Default]] = DEFAULTS
     answering: ClassVar[tuple[str, ...]] = ("verbose", "sort", "paths")
 
     # how it learns, where that differs from other tasks
@@ -89,20 +102,16 @@ class Forecaster(ForecastOptions, Task):
 
     def problems(self) -> list[Problem]:
         """Everything that is wrong with the options, a sentence each."""
-        found = Task.problems(self)
+        found = super().problems() + tbptt_problems(self, every_step=False)
         if np.all(self.bidirectional):
             found.append(Problem("bidirectional", "True", "would read the future; a forecaster reads forwards"))
         if is_among(self.cell, CELLS) and CELLS[self.cell].reads != "vectors":
             found.append(Problem("cell", repr(self.cell), "reads other steps than a forecaster has. Take 'gru'"))
-        return found + ForecastOptions.problems(self)
+        return found
 
     def options(self) -> dict[str, Any]:
         """The options by name, as JSON can hold them."""
         return super().options() | {"freq": plain(self.freq)}
-
-    def planned(self, sequences: int, steps: int, updates: int = 0) -> Self:
-        """The same options with the lengths of the training resolved, where they are None."""
-        return replace(self, **resolve_training(self, sequences, steps, DEFAULTS)._asdict())
 
     # ---- fit
 
@@ -118,35 +127,35 @@ class Forecaster(ForecastOptions, Task):
         column, row and value.
         """
         options = replace(self, target=y) if isinstance(y, str) else self
-        checkpoint = options._check_run(out, resume)
+        run = options.training_run(out, resume)
         if options is not self:
-            self._forget()
-            self.seed_ = options.seed_
+            self.forget()
+            self.seed_ = None if self.seed is not None else run.seed
         panel, grid, style = _read_training(options, frame)
         check_horizon(self.horizon, panel)
+        warn_of_season(self.season, panel)
         self.grid_, self.style_, self.learnt_with_ = grid, style, options.options()
-        self.config_ = config = resolve(self, PanelSummary.of(panel, grid), DEFAULTS)
+        self.config_ = config = options.config(PanelSummary.of(panel, grid))
         self.longest_ = int(panel.lengths.max())
         self.covariates_ = Covariates().fit(panel, columns_of(options))
-        self.network_ = self._build_network()
-        direct = DirectForecast(SeriesEncoder(config.shape, grid, self.longest_, self.covariates_, self.network_))
+        self.network_ = run.build(self._network)
+        direct = DirectForecast(self._encoder())
         windowed = direct.encoder.windowed(panel)
-        held_out = validation_steps(panel.lengths, self.horizon, config.season, self.validation, DEFAULTS)
+        held_out = validation_steps(config, panel.lengths)
         sampler = WindowSampler(windowed, panel.lengths - held_out, network_levels(self))
         validation = Validation(direct, strategy_of(self, direct, self.seed), panel, windowed, held_out)
         self.data_ = _describe_data(panel, grid, config, held_out)
         self.history_ = History(validation.metric)
-        lengths = {name: getattr(config, name) for name in ("epochs", "batch_sequences", "batch_steps")}
         try:
             self.history_ = train(
                 self.network_,
                 lambda indices: sampler.loss(self.network_, indices),
                 sampler.counts,
-                replace(options, seed=self._seed, **lengths),
+                replace(training_options(config), seed=run.seed),
                 validate=(lambda: validation.metrics(sampler)) if len(validation) else None,
                 metric=validation.metric,
-                checkpoint=checkpoint,
-                resume=resume,
+                checkpoint=run.checkpoint,
+                resume=run.resume,
                 name=lambda index: f"series {panel.ids[int(sampler.series[index])]!r}",
             )
         except Exception:  # after a loss that became NaN the best weights so far answer
@@ -161,20 +170,22 @@ class Forecaster(ForecastOptions, Task):
         self.metrics_ = validation.metrics(sampler) if len(validation) else {}
         self.state_ = validation.encoder.state(validation.panel, validation.windowed)
 
-    def _build_network(self) -> Ensemble:
+    def _network(self) -> Ensemble:
         calendar = cycles(self.grid_, np.zeros(1, np.int64), self.longest_).shape[1]
         horizon, levels = 1 if self.recursive else self.horizon, len(network_levels(self))
-        sizes = Sizes.of(self.config_.shape, self.covariates_, calendar, horizon, levels, int(self.experts))
-        with self._drawn():
-            return Ensemble(sizes, int(self.ensemble_size), self.encoder, self.dropout)
+        sizes = Sizes.of(shape_of(self.config_), self.covariates_, calendar, horizon, levels, int(self.experts))
+        return Ensemble(sizes, int(self.ensemble_size), partial(encoder_of, self.config_), self.dropout)
+
+    def _encoder(self) -> SeriesEncoder:
+        shape = shape_of(self.config_)
+        return SeriesEncoder(shape, self.grid_, self.longest_, self.covariates_, self.network_)
 
     def _model(self) -> ForecastModel:
         """What answers, by these options."""
-        self._check_fitted()
-        encoder = SeriesEncoder(self.config_.shape, self.grid_, self.longest_, self.covariates_, self.network_)
-        strategy, columns = strategy_of(self, DirectForecast(encoder), self.seed), columns_of(self)
-        calibration, state = self.calibration_, self.state_
-        return ForecastModel(columns, self.sort, self.horizon, self.style_, encoder, strategy, calibration, state)
+        self.check_fitted()
+        encoder, columns = self._encoder(), columns_of(self)
+        strategy, calibration = strategy_of(self, DirectForecast(encoder), self.seed), self.calibration_
+        return ForecastModel(columns, self.sort, self.horizon, self.style_, encoder, strategy, calibration, self.state_)
 
     # ---- forecasts
 
@@ -239,7 +250,8 @@ class Forecaster(ForecastOptions, Task):
             series = series._replace(panel=trimmed(series.panel, target=model.columns.target))
             ends.check(series.panel)
             return backtest_frame(model, series, ends)
-        self._check_options()
+        if problems := self.problems():
+            raise OptionError.of(problems)
         ends = Windows(windows, self.horizon if step is None else step, self.horizon)
         series = _read_training(self, frame, positive=False)
         ends.check(series.panel)
@@ -316,9 +328,16 @@ class Forecaster(ForecastOptions, Task):
 
     # ---- on disk
 
+    def described(self) -> dict[str, Any]:
+        """The columns, by what they are."""
+        columns = columns_of(self)
+        groups = {"past": columns.past, "future": columns.future, "static": columns.static}
+        made = {"columns": f"{columns.id}, {columns.time}, {columns.target}"}
+        return made | {f"{name} covariates": ", ".join(group) for name, group in groups.items() if group}
+
     def _config(self) -> dict[str, Any]:
         return {
-            "config": self.config_.config(),
+            "config": saved_config(self.config_),
             "grid": list(astuple(self.grid_)),
             "style": self.style_.config(),
             "longest": self.longest_,
@@ -332,7 +351,7 @@ class Forecaster(ForecastOptions, Task):
 
     def _restore(self, config: Mapping[str, Any], tensors: Mapping[str, Any], files: Any, folder: Any) -> None:
         self.grid_, self.style_ = Grid.restore(config["grid"]), Style.restore(config["style"])
-        self.config_, self.longest_ = Config.restore(config["config"]), config["longest"]
+        self.config_, self.longest_ = restore_config(self, config["config"]), config["longest"]
         if type(self.longest_) is not int or not 1 <= self.longest_ <= 2**53:
             raise ValueError("longest")
         self.covariates_ = Covariates.restore(config["covariates"])
@@ -340,9 +359,9 @@ class Forecaster(ForecastOptions, Task):
         if (learnt.past, learnt.future, learnt.static) != (options.past, options.future, options.static):
             raise ValueError("covariates")
         self.calibration_ = Calibration.restore(config["calibration"], self.levels)
-        self.network_ = store.network(self._build_network, tensors, folder)
+        self.network_ = store.network(self._network, tensors, folder)
         state = store.under("state.", tensors)
-        shape = self.config_.shape
+        shape = shape_of(self.config_)
         self.state_ = SeriesState.restore(config["state"], state, shape, self.network_, self.covariates_)
 
 
@@ -364,9 +383,9 @@ def _describe_data(panel: Panel, grid: Grid, config: Config, held_out: NDArray[n
         "steps in a series": f"{lengths.min()} to {lengths.max()}",
         "distance of steps": grid.describe(),
         "held out at the end": f"{held_out.min()} to {held_out.max()} steps",
-        "season": config.season,
+        "season": int(config.season),
         "season chosen": config.season_reason,
-        "window": config.window,
+        "window": int(config.window),
         "logarithms": "yes" if config.log else "no",
-        "epochs planned": config.epochs,
+        "epochs planned": int(config.epochs),
     }

@@ -12,7 +12,7 @@ from elman.errors import OptionError, Problem
 from elman.tasks.forecast.data.panel import Columns
 from elman.tasks.forecast.data.time_grid import parse
 from elman.validation.messages import shown
-from elman.validation.options import is_number, whole
+from elman.validation.options import OptionGroup, is_number, whole
 
 __all__ = ["LIMITS", "ForecastOptions", "columns_of"]
 
@@ -29,8 +29,8 @@ LIMITS = {
 MAX_SAMPLED_STEPS = 10_000_000
 
 
-@dataclass(kw_only=True, eq=False, repr=False)
-class ForecastOptions:
+@dataclass(kw_only=True)
+class ForecastOptions(OptionGroup):
     """What is forecast, from which columns, by which network."""
 
     # what is asked

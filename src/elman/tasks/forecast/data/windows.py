@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import Self
 
@@ -60,6 +61,18 @@ def check_horizon(horizon: int, panel: Panel) -> None:
         advice = "" if longest == 1 else f", or a horizon below {longest}"
         raise DataError(
             f"horizon = {horizon}, but the longest series, {name!r}, has {steps}. Give longer series{advice}."
+        )
+
+
+def warn_of_season(season: int | None, panel: Panel) -> None:
+    """Warns where no series reaches a season that was given."""
+    longest = int(panel.lengths.max())
+    if season is not None and longest <= season:
+        name = panel.ids[int(panel.lengths.argmax())]
+        warnings.warn(
+            f"season = {season}, but the longest series, {name!r}, has {longest} steps: no value has another a season "
+            f"before it. Leave season at None, or give at most {max(1, longest // 2)}.",
+            stacklevel=3,
         )
 
 
