@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from pathlib import Path
 from typing import Any
 
@@ -11,64 +10,9 @@ import polars as pl
 import pytest
 
 import elman
-from elman.errors import DataError, ModelFileError, OptionError
-from elman.io import model_folder as store
+from elman.errors import DataError, OptionError
 from elman.tasks import Forecaster
-
-QUICK: dict[str, Any] = {"epochs": 2, "hidden": 6, "experts": 2, "ensemble_size": 2, "seed": 0, "verbose": False}
-
-
-def waves(series: int = 3, steps: int = 120, season: int = 12, holes: bool = True) -> pl.DataFrame:
-    """Noisy seasons with covariates, some values missing."""
-    random = np.random.default_rng(0)
-    parts = []
-    for i in range(series):
-        steady = 10 * (i + 1) + 3 * np.sin(2 * np.pi * np.arange(steps) / season + i)
-        y = steady + random.normal(0, 0.2, steps)
-        if holes:
-            y[random.integers(5, steps, 8)] = np.nan
-        columns = {
-            "unique_id": [f"s{i}"] * steps,
-            "ds": np.datetime64("2024-01-01", "us") + np.arange(steps) * np.timedelta64(1, "h"),
-            "y": y,
-            "heat": random.normal(size=steps),
-            "sale": random.choice(["no", "yes"], steps),
-            "shop": ["xyz"[i % 3]] * steps,
-        }
-        parts.append(pl.DataFrame(columns))
-    return pl.concat(parts)
-
-
-def head(frame: pl.DataFrame, steps: int) -> pl.DataFrame:
-    return frame.group_by("unique_id", maintain_order=True).head(steps)
-
-
-def part(frame: pl.DataFrame, first: int, last: int) -> pl.DataFrame:
-    return (
-        frame.group_by("unique_id", maintain_order=True)
-        .agg(pl.all().slice(first, last - first))
-        .explode(pl.exclude("unique_id"))
-    )
-
-
-@pytest.fixture(scope="module")
-def frame() -> pl.DataFrame:
-    return waves()
-
-
-@pytest.fixture(scope="module")
-def plain(frame: pl.DataFrame) -> Forecaster:
-    return Forecaster(horizon=6, season=12, **QUICK).fit(head(frame, 100))
-
-
-@pytest.fixture(scope="module")
-def rich(frame: pl.DataFrame) -> Forecaster:
-    options = {"past": "heat", "future": ["sale"], "static": ["shop"], **QUICK}
-    return Forecaster(horizon=6, season=12, **options).fit(head(frame, 100))
-
-
-def numbers(answer: pl.DataFrame) -> np.ndarray[Any, Any]:
-    return answer.select(pl.exclude("unique_id", "ds")).to_numpy()
+from forecast_series import QUICK, frame_time, head, numbers, part, waves
 
 
 def test_answers(plain: Forecaster) -> None:
@@ -83,10 +27,6 @@ def test_answers(plain: Forecaster) -> None:
     assert (low <= order[3]).all()
     assert (order[3] <= high).all()
     assert plain.predict(2).height == 6
-
-
-def frame_time(step: int) -> Any:
-    return pl.Series(np.datetime64("2024-01-01", "us") + np.array([step]) * np.timedelta64(1, "h"))[0]
 
 
 def test_learns() -> None:
@@ -105,65 +45,6 @@ def naive_error(frame: pl.DataFrame) -> float:
     return float(np.abs(truth - before).mean())
 
 
-@pytest.mark.parametrize("library", ["pandas", "polars", "pyarrow"])
-def test_every_library(library: str, frame: pl.DataFrame, plain: Forecaster) -> None:
-    pytest.importorskip(library)
-    given: Any = head(frame, 100).select("unique_id", "ds", "y")
-    whole = plain.predict(frame=given)
-    given = given.to_arrow() if library == "pyarrow" else given.to_pandas() if library == "pandas" else given
-    answer = plain.predict(frame=given)
-    assert type(answer).__module__.split(".")[0] == library
-    again = (
-        pl.from_arrow(answer)
-        if library == "pyarrow"
-        else pl.DataFrame(answer.to_dict(orient="list"))
-        if (library == "pandas")
-        else answer
-    )
-    assert (numbers(again) == numbers(whole)).all()  # type: ignore[arg-type]
-    assert again["ds"].to_list() == whole["ds"].to_list()  # type: ignore[index, union-attr]
-
-
-def test_update_is_the_whole_series_bit_for_bit(frame: pl.DataFrame, rich: Forecaster, tmp_path: Path) -> None:
-    rich.save(tmp_path / "model")
-    model = elman.load(tmp_path / "model")
-    given = head(frame, 110)
-    given = given.filter(~given["ds"].is_in([frame_time(103), frame_time(104)]))  # absent: two missing steps
-    for first, last in ((100, 101), (101, 103), (105, 110)):
-        model.update(part(frame, first, last))
-    later = part(frame, 110, 116)
-    assert (numbers(model.predict(future=later)) == numbers(rich.predict(frame=given, future=later))).all()
-    model.save(tmp_path / "later")
-    assert elman.load(tmp_path / "later").predict(future=later).equals(model.predict(future=later))
-
-
-def test_alone_as_among_others(frame: pl.DataFrame, plain: Forecaster) -> None:
-    given = head(frame, 100)
-    alone = plain.predict(frame=given.filter(pl.col("unique_id") == "s1"))
-    assert (numbers(alone) == numbers(plain.predict(frame=given))[6:12]).all()
-
-
-def test_cold_start_of_short_and_strange_series(plain: Forecaster) -> None:
-    hours = np.datetime64("2030-05-05", "us") + np.arange(40) * np.timedelta64(1, "h")
-    strange = {
-        "one": [5.0],
-        "short": [1.0, 2.0, 4.0],
-        "constant": [7.0] * 40,
-        "gap": [3.0, *[None] * 30, 4.0],
-        "late": [None, None, 2.0, 3.0, 2.5],
-        "ends missing": [2.0, 3.0, 2.5, None, None],
-        "huge": [1e30, 2e30, 1e30],
-    }
-    parts = [
-        pl.DataFrame({"unique_id": n, "ds": hours[: len(y)], "y": pl.Series(y, dtype=pl.Float64)})
-        for n, y in strange.items()
-    ]
-    answer = plain.predict(frame=pl.concat(parts))
-    assert np.isfinite(numbers(answer)).all()
-    of = {name: numbers(answer.filter(pl.col("unique_id") == name)) for name in strange}
-    assert np.allclose(of["constant"], 7.0, rtol=1e-3)
-
-
 def test_constant_and_zero_series_in_training() -> None:
     frame = pl.DataFrame(
         {
@@ -176,21 +57,6 @@ def test_constant_and_zero_series_in_training() -> None:
     assert np.allclose(answer.filter(pl.col("unique_id") == "c")["elman"], 7.0)
     assert np.allclose(numbers(answer.filter(pl.col("unique_id") == "z")), 0.0, atol=1e-9)
     assert answer["ds"].to_list()[:4] == [60, 61, 62, 63]
-
-
-def test_cross_validation(frame: pl.DataFrame, plain: Forecaster) -> None:
-    made = plain.cross_validation(frame, windows=2, step=3, refit=False)
-    assert made.height == 3 * 2 * 6
-    assert made["cutoff"].n_unique() == 2
-    before = plain.predict(frame=head(frame, 114))  # the last window begins 6 steps before the end of 120
-    last = made.filter(pl.col("cutoff") == pl.col("cutoff").max()).drop("cutoff", "y")
-    assert np.allclose(numbers(last), numbers(before))
-    truth = part(frame, 114, 120)["y"].to_numpy()
-    assert np.array_equal(
-        made.filter(pl.col("cutoff") == pl.col("cutoff").max())["y"].to_numpy(), truth, equal_nan=True
-    )
-    anew = plain.cross_validation(frame, windows=2, step=3)
-    assert np.isfinite(numbers(anew.drop("cutoff", "y"))).all()
 
 
 def test_other_names_and_disorder(frame: pl.DataFrame) -> None:
@@ -255,123 +121,9 @@ def test_wrong_frequency(frame: pl.DataFrame, plain: Forecaster) -> None:
         Forecaster(horizon=2, **QUICK).fit(seconds)
 
 
-def test_future_covariates_must_be_there(frame: pl.DataFrame, rich: Forecaster) -> None:
-    with pytest.raises(DataError, match="Give their next 6 steps"):
-        rich.predict()
-    with pytest.raises(DataError, match=r"column 'sale' of series 's0' is missing at ds = 2024-01-05T08"):
-        rich.predict(future=part(frame, 100, 104))
-    new = part(frame, 100, 106).with_columns(sale=pl.lit("never seen"))
-    assert np.isfinite(numbers(rich.predict(future=new))).all()
-    with pytest.raises(DataError, match="no column 'shop'"):
-        rich.predict(frame=frame.drop("shop"), future=frame)
-
-
-def test_update_refuses(frame: pl.DataFrame, plain: Forecaster) -> None:
-    with pytest.raises(DataError, match="is known up to 2024-01-05T03"):
-        plain.update(part(frame, 99, 101))
-    with pytest.raises(DataError, match="'new' was not in what the model learnt from"):
-        plain.update(part(frame, 100, 101).with_columns(unique_id=pl.lit("new")).head(1))
-
-
-def test_wrong_options(frame: pl.DataFrame) -> None:
-    options = {"horizon": 0, "season": -1, "levels": (0,), "freq": "blue", "past": "y", "bidirectional": True}
-    options |= {"experts": None, "window": 10**12, "ensemble_size": 10**9, "layers": 10**9}
-    with pytest.raises(OptionError) as caught:
-        Forecaster(**options).fit(frame)  # type: ignore[arg-type]
-    for said in ("horizon = 0", "season = -1", "levels = (0,)", "'blue'", "names 'y' again", "bidirectional"):
-        assert said in str(caught.value)
-    for said in (
-        "experts = None",
-        "window = 1000000000000 must be at most",
-        "ensemble_size = 1000000000 must",
-        "layers = 1000000000 must",
-    ):
-        assert said in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    "option", [{"past": None}, {"static": 5}, {"future": [1]}, {"freq": 10**30}, {"freq": "9" * 20 + "D"}]
-)
-def test_options_of_the_wrong_kind(option: dict[str, Any], frame: pl.DataFrame) -> None:
-    with pytest.raises(OptionError, match=r"names of columns|no distance between steps"):
-        Forecaster(**option).fit(frame)
-
-
 def test_levels_next_to_the_median(frame: pl.DataFrame) -> None:
     options = {**QUICK, "epochs": 1, "levels": (1e-9, 99.9999999)}
     assert np.isfinite(numbers(Forecaster(horizon=3, season=12, **options).fit(frame).predict())).all()
-
-
-CONFIGS: list[tuple[tuple[Any, ...], Any]] = [
-    (("options", "past"), []),
-    (("options", "static"), []),
-    (("options", "ensemble_size"), 10**9),
-    (("options", "layers"), 10**9),
-    (("options", "experts"), 10**30),
-    (("options", "hidden"), 10**12),
-    (("grid", 0), "week"),
-    (("grid", 1), 2**62),
-    (("grid", 2), 1.5),
-    (("style", 0), "x"),
-    (("style", 2), "Mars/North"),
-    (("config", "season"), True),
-    (("config", "window"), 10**12),
-    (("config", "log"), 1),
-    (("longest",), 0),
-    (("options", "paths"), 10**6),
-    (("covariates", "scales"), {}),
-    (("covariates", "kinds", "sale"), ["yes"]),
-    (("calibration", 0, 1), -1),
-    (("state", "ids"), ["s0"]),
-    (("state", "ids", 0), [1]),
-    (("state", "ids", 0), 7),
-]
-
-
-@pytest.fixture(scope="module")
-def saved(rich: Forecaster, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("rich") / "model"
-    rich.save(folder)
-    return folder
-
-
-@pytest.mark.parametrize(("path", "value"), CONFIGS)
-def test_a_config_that_cannot_be_is_refused(path: tuple[Any, ...], value: Any, saved: Path) -> None:
-    config, tensors, files = store.load(saved)
-    place: Any = config
-    for key in path[:-1]:
-        place = place[key]
-    place[path[-1]] = value
-    with pytest.raises(ModelFileError):
-        Forecaster.restore(config, tensors, files, saved)
-
-
-TENSORS: dict[str, Any] = {
-    "state.next": lambda t: t[:1],
-    "state.last.codes": lambda t: t + 99,
-    "state.constant.numbers": lambda t: t.double(),
-    "state.last.numbers": lambda t: t * float("nan"),
-    "state.hidden.0": lambda t: t.half(),
-    "state.tail.gap": lambda t: t - 99,
-    "state.tail.squares": lambda t: t - 1e9,
-    "state.tail.total": lambda t: -1 - t,
-    "state.tail.level": lambda t: t * float("inf"),
-    "state.tail.scale": lambda t: t * 0,
-    "state.tail.lowest": lambda t: t * float("nan"),
-    "state.tail.missed": lambda t: -1 - t,
-    "state.tail.pairs": lambda t: t.int(),
-    "state.tail.kinds": lambda t: t + 1,
-    "state.tail.steps": lambda t: t + 2**60,
-    "state.tail.fills": lambda t: t[:, 1:],
-    "network.networks.0.gate.bias": lambda t: t * float("nan"),
-}
-
-
-@pytest.mark.parametrize("name", TENSORS)
-def test_tensors_that_cannot_be_are_refused(name: str, saved: Path) -> None:
-    config, tensors, files = store.load(saved)
-    with pytest.raises(ModelFileError):
-        Forecaster.restore(config, tensors | {name: TENSORS[name](tensors[name])}, files, saved)
 
 
 def test_predict_refuses_a_longer_horizon(plain: Forecaster) -> None:
@@ -399,141 +151,10 @@ def test_months() -> None:
     assert model.predict()["ds"].to_list() == ["2020-01-01", "2020-02-01", "2020-03-01"]
 
 
-def test_plot(plain: Forecaster, tmp_path: Path) -> None:
-    pytest.importorskip("matplotlib")
-    picture = plain.plot(tmp_path / "forecast.png", series=["s0"])
-    assert picture is not None
-    assert picture[:8] == b"\x89PNG\r\n\x1a\n"
-    assert (tmp_path / "forecast.png").read_bytes() == picture
-    with pytest.raises(DataError, match="'s9' is not known"):
-        plain.plot(series="s9")
-    with pytest.raises(DataError, match="names none"):
-        plain.plot(series=[])
-
-
-def test_it_is_diagnosed(plain: Forecaster, frame: pl.DataFrame) -> None:
-    found = plain.diagnose(frame)
-    assert [layer.name for layer in found.layers] == ["network 1 layer 1", "network 2 layer 1"]
-    assert found.sequences == 3
-    assert all(0 < layer.at(5) < 100 for layer in found.layers)
-    assert plain.diagnose(head(frame, 120)).to_json() == found.to_json()
-    with pytest.raises(DataError, match="no series is longer than the 6 steps"):
-        plain.diagnose(head(frame, 6))
-    with pytest.raises(OptionError, match="Leave y out"):
-        plain.diagnose(frame, "y")
-
-
-@pytest.mark.parametrize("library", ["pandas", "polars", "pyarrow"])
-@pytest.mark.parametrize("every", ["1h", "1d"])
-def test_a_time_zone_comes_back(library: str, every: str, tmp_path: Path) -> None:
-    """Over the night in which Berlin's clock leaps: every hour is there, and every day begins at midnight."""
-    pytest.importorskip(library)
-    begin = dt.datetime(2024, 3, 27) if every == "1h" else dt.datetime(2024, 2, 1)
-    when = pl.datetime_range(begin, begin + dt.timedelta(days=70), every, time_zone="Europe/Berlin", eager=True)
-    count = 92 if every == "1h" else 58
-    frame = pl.DataFrame({"unique_id": "a", "ds": when[:count], "y": np.sin(np.arange(count) / 3) + 2})
-    given: Any = frame
-    given = frame.to_arrow() if library == "pyarrow" else frame.to_pandas() if library == "pandas" else frame
-    model = Forecaster(horizon=6, season=7, **QUICK).fit(given)
-    answer = model.predict()
-    found = pl.DataFrame(answer.to_dict(orient="list")) if library == "pandas" else pl.DataFrame(answer)
-    assert str(found["ds"].dtype.time_zone) == "Europe/Berlin"  # type: ignore[attr-defined]
-    assert found["ds"].to_list() == when[count : count + 6].to_list()
-    model.save(tmp_path / "model")
-    again = elman.load(tmp_path / "model").predict(frame=given)
-    assert again["ds"].to_list() == answer["ds"].to_list() if library != "pyarrow" else again.equals(answer)
-    windows = model.cross_validation(frame, windows=1, refit=False)
-    assert windows["ds"].to_list() == frame["ds"].to_list()[-6:]
-    with pytest.raises(DataError, match="has no time zone, but the model learnt from those of Europe/Berlin"):
-        model.predict(frame=frame.with_columns(pl.col("ds").dt.replace_time_zone(None)))
-    other = model.predict(frame=frame.with_columns(pl.col("ds").dt.convert_time_zone("Asia/Tokyo")))
-    assert other["ds"].to_list() == when[count : count + 6].dt.convert_time_zone("Asia/Tokyo").to_list()
-
-
-@pytest.fixture(scope="module")
-def recursive(frame: pl.DataFrame) -> Forecaster:
-    options = {"past": ["heat", "shop"], "future": ["sale"], **QUICK, "epochs": 4}
-    return Forecaster(horizon=6, season=12, recursive=True, paths=60, **options).fit(head(frame, 100))
-
-
-def test_paths(frame: pl.DataFrame, recursive: Forecaster, tmp_path: Path) -> None:
-    later = part(frame, 100, 106)
-    answer = recursive.predict(future=later)
-    assert answer.columns[:4] == ["unique_id", "ds", "elman", "elman-lo-80"]
-    low, middle, high = (answer[name].to_numpy() for name in ("elman-lo-80", "elman", "elman-hi-80"))
-    assert ((low <= middle) & (middle <= high)).all()
-    assert recursive.predict(future=later).equals(answer)
-    recursive.save(tmp_path / "model")
-    assert elman.load(tmp_path / "model").predict(future=later).equals(answer)
-    alone = recursive.predict(frame=head(frame, 100).filter(pl.col("unique_id") == "s1"), future=later)
-    assert (numbers(alone) == numbers(answer)[6:12]).all(), "a series never depends on the others"
-    made = recursive.cross_validation(head(frame, 106), windows=1, refit=False)
-    assert np.allclose(numbers(made.drop("cutoff", "y")), numbers(answer), rtol=1e-5)
-    assert recursive.update(part(frame, 100, 101)).predict(future=part(frame, 101, 107)).height == 18
-
-
-def test_paths_of_a_random_walk_spread_by_the_root_of_time() -> None:
-    walks = np.cumsum(np.random.default_rng(0).normal(size=(20, 80)), axis=1)
-    frame = pl.DataFrame(
-        {
-            "unique_id": np.repeat([f"w{i}" for i in range(20)], 80),
-            "ds": np.tile(np.arange(80), 20),
-            "y": walks.reshape(-1),
-        }
-    )
-    options = {**QUICK, "epochs": 12, "experts": 1, "ensemble_size": 1, "learning_rate": 0.01}
-    model = Forecaster(horizon=9, season=1, window=4, levels=[80], recursive=True, **options).fit(frame)
-    answer = model.predict()
-    wide = (answer["elman-hi-80"] - answer["elman-lo-80"]).to_numpy().reshape(20, 9).mean(0)
-    assert 2.2 < wide[8] / wide[0] < 3.8, "3 is the root of 9"
-    assert 1.8 < wide[0] < 3.6, "2.56 standard deviations of a step"
-
-
-SERIES_OF_STAMPS: dict[str, Any] = {
-    "minutes with T": lambda pd: pd.date_range("2024-01-01", periods=44, freq="15min").strftime("%Y-%m-%dT%H:%M"),
-    "fractions": lambda pd: pd.date_range("2024-01-01", periods=44, freq="250ms").strftime("%Y-%m-%dT%H:%M:%S.%f"),
-    "months": lambda pd: pd.date_range("2020-01-01", periods=44, freq="MS").strftime("%Y-%m"),
-    "dates": lambda pd: pd.date_range("2024-01-01", periods=44).date,
-    "periods": lambda pd: pd.period_range("2020-01", periods=44, freq="M"),
-    "New York": lambda pd: pd.date_range("2024-02-01", periods=44, tz="America/New_York"),
-    "a fixed distance": lambda pd: pd.date_range("2024-01-01", periods=44, tz="+05:30").as_unit("ns"),
-    "categories": lambda pd: pd.Categorical(pd.date_range("2024-01-01", periods=44)),
-}
-
-
-@pytest.mark.parametrize("kind", SERIES_OF_STAMPS)
-def test_stamps_come_back_as_they_were_given(kind: str, tmp_path: Path) -> None:
-    """Wherever a model answers with times, before and after it was saved."""
-    pandas = pytest.importorskip("pandas")
-    stamps = SERIES_OF_STAMPS[kind](pandas)
-    whole = pandas.DataFrame({"unique_id": "a", "ds": stamps, "y": np.arange(44) % 4 + 1.0})
-    given, later = whole[:40], whole[40:]
-    model = Forecaster(horizon=4, season=4, **QUICK).fit(given)
-    wanted = later["ds"].tolist()
-    model.save(tmp_path / "model")
-    for one in (model, elman.load(tmp_path / "model")):
-        for answer in (one.predict(), one.predict(frame=given)):
-            assert answer["ds"].tolist() == wanted
-            assert answer["ds"].dtype == later["ds"].dtype or kind == "categories"
-    assert len(model.predict().merge(later, on=["unique_id", "ds"])) == 4
-    assert np.isfinite(model.evaluate(later)["mae"])
-    for refit in (False, True):
-        windows = model.cross_validation(whole, windows=2, step=2, refit=refit)
-        assert windows["ds"].tolist() == [*whole["ds"].tolist()[38:42], *wanted]
-        assert windows["cutoff"].tolist() == [whole["ds"].tolist()[i] for i in (37,) * 4 + (39,) * 4]
-    assert model.update(later).predict()["ds"].dtype == model.predict()["ds"].dtype
-
-
 def test_options_of_other_libraries(frame: pl.DataFrame, tmp_path: Path) -> None:
     model = Forecaster(horizon=2, freq=np.timedelta64(1, "h"), season=4, **QUICK).fit(frame)  # type: ignore[arg-type]
     model.save(tmp_path / "model")
     assert elman.load(tmp_path / "model").freq == "3600000000us"
-
-
-@pytest.mark.parametrize("levels", [[0.9], 0.95, (0.8, 0.95)])
-def test_levels_that_are_shares(levels: Any, frame: pl.DataFrame) -> None:
-    with pytest.raises(OptionError, match=r"are per cent. For fractions of 1 write levels = \[(80.0, )?9[05].0\]"):
-        Forecaster(horizon=2, levels=levels, **QUICK).fit(frame)
 
 
 def test_one_row() -> None:

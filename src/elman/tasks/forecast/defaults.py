@@ -76,8 +76,10 @@ def restore_config(options: Any, saved: Mapping[str, Any]) -> Config:
             raise ValueError(name)
     if type(saved["log"]) is not bool or type(saved["season_reason"]) is not str:
         raise ValueError("log")
-    names = ("season", "season_reason", "window", "log")
-    return Config(**vars(resolve(options, Summary(), {})) | {name: saved[name] for name in names})
+    config = resolve(options, Summary(), {})
+    config.season, config.season_reason = saved["season"], saved["season_reason"]
+    config.window, config.log = saved["window"], saved["log"]
+    return config
 
 
 def validation_steps(config: Config, lengths: _Lengths) -> _Lengths:
