@@ -92,11 +92,10 @@ class Forecaster(Task, ForecastOptions, EncoderOptions, TrainingOptions):
     defaults: ClassVar[Mapping[str, Default]] = DEFAULTS
     answering: ClassVar[tuple[str, ...]] = ("verbose", "sort", "paths")
 
-    # how it learns, where that differs from other tasks
+    # training
     patience: int | None = None  # epochs without a better validation metric before training stops; None: never
-    learning_rate: float = 3e-3  # the highest rate, reached when the warm-up ends
 
-    # what remembers
+    # model
     cell: str = "gru"  # lstm, ln_lstm, gru, rnn, rnn_relu, min_gru, min_lstm or lru
     dropout: float = 0.1  # share of h set to zero after each layer, one mask per sequence; 0 turns it off
 

@@ -33,12 +33,12 @@ MAX_SAMPLED_STEPS = 10_000_000
 class ForecastOptions(OptionGroup):
     """What is forecast, from which columns, by which network."""
 
-    # what is asked
+    # forecast
     horizon: int = 24  # how many steps ahead
     season: int | None = None  # steps in a season; None: a day of hours ..., the longest that fits in twice, else 1
     levels: Sequence[float] = (80, 90, 95)  # of the intervals, in per cent; empty: none
 
-    # which columns
+    # data
     id: str = "unique_id"  # the column that names the series
     time: str = "ds"  # the column of dates or whole numbers
     target: str = "y"  # the column of values; missing ones are legal
@@ -48,15 +48,13 @@ class ForecastOptions(OptionGroup):
     freq: str | int | None = None  # how far apart steps are: "h", "D", "M" ... or a whole number; None: as commonest
     sort: bool = False  # put rows in order of time; False: refuse those that are not
 
-    # what a series is
+    # model
     log: bool | None = None  # learn from logarithms; None: where every value is above 0
     window: int | None = None  # values read directly; None: 14 seasons, fewer for short series
-
-    # network
     experts: int = 8  # linear forecasters that the network mixes
     ensemble_size: int = 2  # networks whose quantiles are averaged
 
-    # how it answers
+    # output
     recursive: bool = False  # one step at a time, on sampled paths; False: all steps at once
     paths: int = 200  # sampled of each series, where recursive
 
