@@ -13,13 +13,13 @@ import pytest
 from elman.cli.flags import _holds_several, _metavar, _several, field_comments, field_parameters
 from elman.features import Text
 from elman.tasks import TASKS, Classifier
-from elman.training.loop import Training
+from elman.training.options import TrainingOptions
 
 
 def test_comments_go_on_over_several_lines() -> None:
     assert field_comments(Text)["unit"][1].endswith("characters where most words occur only once")
-    assert field_comments(Training)["epochs"][0] == "Training"
-    assert field_comments(Classifier)["hidden"][0] == "what remembers"
+    assert field_comments(TrainingOptions)["epochs"][0] == "training"
+    assert field_comments(Classifier)["hidden"][0] == "model"
 
 
 def test_what_is_for_the_type_checker_is_no_help() -> None:
@@ -41,9 +41,9 @@ class Small:
 
 def test_headings_and_fields_without_a_comment() -> None:
     assert field_comments(Small) == {
-        "first": ("Small", "one"),
+        "first": ("two headings", "one"),
         "second": ("the second heading", "two, and more of it"),
-        "third": ("Small", ""),
+        "third": ("two headings", ""),
     }
     assert field_comments(int) == {}
 

@@ -10,7 +10,6 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
-from test_waves import write
 
 from elman.cli.main import main
 from elman.errors import DataError, ModelFileError, OptionError
@@ -18,6 +17,7 @@ from elman.features import Sound
 from elman.features.audio import mel_bands
 from elman.ragged import Ragged
 from elman.tasks import Classifier, load
+from sounds import write
 
 RANDOM = np.random.default_rng(0)
 

@@ -17,9 +17,9 @@ from altered import WRONG, altered, leaves, put
 from elman.errors import ElmanError, ModelFileError, OptionError
 from elman.io import model_folder as store
 from elman.training import loop as train
-from elman.training.loop import Training
+from elman.training.options import TrainingOptions
 
-OPTIONS = Training(epochs=2, average=0.9, seed=0, verbose=False)
+OPTIONS = TrainingOptions(epochs=2, average=0.9, seed=0, verbose=False)
 
 
 class Killed(BaseException):

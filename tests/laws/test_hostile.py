@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 import torch
-from test_ops import OFFSETS, REFUSED
 from torch import Tensor
 
 from agree import same_bits
@@ -15,6 +14,7 @@ from elman import _kernels
 from elman.errors import OptionError, ShapeError
 from elman.ops import fallback
 from elman.ops import functional as ops
+from refusals import OFFSETS, REFUSED
 
 OFFSETS_OF_5 = torch.tensor([0, 2, 5])
 INF = float("inf")

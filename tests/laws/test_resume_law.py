@@ -12,7 +12,7 @@ import torch
 
 import elman
 from elman.ops.functional import info
-from elman.tasks.base import task as base
+from elman.tasks.base import holdout
 from elman.training import loop as train
 from table import TASKS
 
@@ -154,7 +154,7 @@ def test_a_run_stopped_by_hand_resumes_to_the_weights_of_the_unbroken_one(
 def test_without_a_seed_a_run_goes_on_with_the_part_held_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What a run drew for itself is in its checkpoint; sequences of one length would not show the difference."""
     held: list[list[int]] = []
-    real = base.held_out
+    real = holdout.held_out
 
     def drawn(*args: Any) -> Any:
         rest = real(*args)

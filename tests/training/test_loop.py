@@ -17,11 +17,11 @@ from elman.errors import DataError, ModelFileError, OptionError, ShapeError, Tra
 from elman.io import model_folder as store
 from elman.training import loop as train
 from elman.training.history import Epoch, History
-from elman.training.loop import Training
+from elman.training.options import TrainingOptions, learning_rate_at
 
 COUNT = 40
 LENGTHS = torch.arange(COUNT) % 7
-TINY = Training(epochs=5, batch_sequences=8, learning_rate=0.01, patience=None)
+TINY = TrainingOptions(epochs=5, batch_sequences=8, learning_rate=0.01, patience=None)
 
 
 @pytest.fixture(autouse=True)
@@ -129,8 +129,8 @@ def test_without_validation_the_last_weights_stay():
 @pytest.mark.parametrize("decay", ["cosine", "linear", "none"])
 @pytest.mark.parametrize("warmup", [0, 0.1, 1])
 def test_learning_rate(decay, warmup):
-    options = Training(learning_rate=2.0, warmup=warmup, decay=decay)
-    rates = [options.rate_at(done / 1000) for done in range(1001)]
+    options = TrainingOptions(learning_rate=2.0, warmup=warmup, decay=decay)
+    rates = [learning_rate_at(options, done / 1000) for done in range(1001)]
     assert max(rates) == pytest.approx(2)
     top = rates.index(max(rates))
     assert rates[: top + 1] == sorted(rates[: top + 1])
@@ -145,7 +145,7 @@ def test_weight_decay_spares_vectors():
     model = nn.Linear(2, 2)
     nn.init.ones_(model.weight)
     nn.init.ones_(model.bias)
-    options = Training(epochs=5, learning_rate=0.1, weight_decay=0.5)
+    options = TrainingOptions(epochs=5, learning_rate=0.1, weight_decay=0.5)
     train.train(model, lambda i: 0 * (model.weight.sum() + model.bias.sum()), torch.ones(4, dtype=torch.long), options)
     assert model.bias.tolist() == [1, 1]
     assert (model.weight < 0.99).all()
@@ -303,7 +303,7 @@ def test_other_data_and_models_are_refused(tmp_path):
 
 def test_options_of_every_kind_are_compared(tmp_path):
     @dataclasses.dataclass
-    class Task(Training):
+    class Task(TrainingOptions):
         hidden: object = None
 
     def run(hidden, resume=True):
@@ -505,8 +505,8 @@ def test_refused_arguments():
 @pytest.mark.parametrize(
     ("field", "bad", "good"),
     [
-        ("epochs", [-1, 1.5, None, True, "3"], [0, np.int64(3)]),
-        ("batch_steps", [0, None], [1]),
+        ("epochs", [-1, 1.5, True, "3"], [None, 0, np.int64(3)]),
+        ("batch_steps", [0, 1.5], [None, 1]),
         ("batch_sequences", [0, 2.5], [1]),
         ("tbptt", [-1, 2.5, None, True], [0, 100]),
         ("learning_rate", [0, -1, math.nan, math.inf, "1", None, 1j], [1e-9, np.float32(1)]),
@@ -522,13 +522,13 @@ def test_refused_arguments():
 )
 def test_options_are_checked(field, bad, good):
     for value in bad:
-        problems = Training(**{field: value}).problems()
+        problems = TrainingOptions(**{field: value}).problems()
         assert len(problems) == 1
         assert str(problems[0]).startswith(f"{field} = {value!r} must be ")
     for value in good:
-        assert not Training(**{field: value}).problems()
+        assert not TrainingOptions(**{field: value}).problems()
     with pytest.raises(OptionError, match=r"epochs = -1 .*; clip = -1 "):
-        Problem().train(Training(epochs=-1, clip=-1))
+        Problem().train(TrainingOptions(epochs=-1, clip=-1))
 
 
 def test_models_of_many_kinds():

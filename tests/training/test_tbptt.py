@@ -19,14 +19,14 @@ from elman.layers.encoder import Encoder
 from elman.layers.linear import Linear
 from elman.ragged import Ragged
 from elman.ragged.chunks import Piece
-from elman.tasks import Classifier
+from elman.tasks import Classifier, Regressor
 from elman.training import loop as train
-from elman.training.loop import Training
+from elman.training.options import TrainingOptions
 from elman.training.tbptt import StepLoss
 from table import CELLS
 
 LENGTHS = [23, 8, 0, 41, 7, 16, 9, 1]
-TINY = Training(epochs=3, batch_sequences=3, batch_steps=24, learning_rate=0.01)
+TINY = TrainingOptions(epochs=3, batch_sequences=3, batch_steps=24, learning_rate=0.01)
 STILL = dataclasses.replace(TINY, epochs=1, learning_rate=1e-46)  # 0 in float32: no weight changes
 
 
@@ -53,7 +53,7 @@ class NextSymbol(nn.Module, StepLoss):
         self.calls.append((piece, logits.detach()))
         return nn.functional.cross_entropy(logits, piece.of(self.targets).values), state
 
-    def train_with(self, options: Training, **more: Any) -> train.History:
+    def train_with(self, options: TrainingOptions, **more: Any) -> train.History:
         return train.train(self, self, self.inputs.lengths, options, **more)
 
     def weights(self) -> tuple[Tensor, ...]:
@@ -195,7 +195,9 @@ def test_it_learns() -> None:
     texts = [torch.tensor([0, 1, 2, 3, 4, 4, 3]).repeat(9)[i : i + 61] for i in range(3) for _ in range(2)]
     model.inputs, model.targets = Ragged.of([t[:-1] for t in texts]), Ragged.of([t[1:] for t in texts])
     history = model.train_with(
-        Training(epochs=10, batch_sequences=4, batch_steps=999, learning_rate=0.05, tbptt=10, decay="none", warmup=0)
+        TrainingOptions(
+            epochs=10, batch_sequences=4, batch_steps=999, learning_rate=0.05, tbptt=10, decay="none", warmup=0
+        )
     )
     assert history[-1].loss < 0.3 < history[0].loss
 
@@ -214,17 +216,15 @@ def test_a_loss_that_is_no_number_names_sequence_and_step() -> None:
 def test_what_has_one_loss_for_a_sequence_is_refused() -> None:
     model = nn.Linear(1, 1)
     with pytest.raises(OptionError, match=r"tbptt = 8 cuts sequences .* needs a loss at every step \(a StepLoss\)"):
-        train.train(model, lambda i: model.weight.sum(), torch.ones(3, dtype=torch.int64), Training(tbptt=8))
+        train.train(model, lambda i: model.weight.sum(), torch.ones(3, dtype=torch.int64), TrainingOptions(tbptt=8))
     (problem,) = Classifier(tbptt=8).problems()
     assert str(problem).startswith("tbptt = 8 must be 0: Classifier has one loss for a whole sequence")
 
 
 def test_a_task_that_reads_backwards_cannot_carry() -> None:
-    class Guesser(Classifier):
-        every_step = True
-
-    assert Guesser(tbptt=8).problems() == []
-    assert [str(problem) for problem in Guesser(tbptt=8, bidirectional=True).problems()] == [
+    assert Regressor(every_step=True, tbptt=8).problems() == []
+    backwards = Regressor(every_step=True, tbptt=8, bidirectional=True)
+    assert [str(problem) for problem in backwards.problems()] == [
         "tbptt = 8 needs bidirectional = False: no state is carried backwards"
     ]
 

@@ -94,7 +94,12 @@ def untrained(patch: pytest.MonkeyPatch) -> Iterator[None]:
         return History(records=[Epoch(1, 0.0, {}, 0.0, 0.0, 0.0, 0.0, 0.0)], best=1, stopped="finished")
 
     with patch.context() as patched:
-        for module in (train, elman.tasks.base.task, elman.tasks.forecast.estimator, elman.tasks.pretrain.objective):  # type: ignore[attr-defined]
+        for module in (
+            train,
+            elman.tasks.base.training_run,
+            elman.tasks.forecast.estimator,
+            elman.tasks.pretrain.objective,
+        ):  # type: ignore[attr-defined]
             patched.setattr(module, "train", learnt)
         yield
 

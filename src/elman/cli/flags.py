@@ -21,6 +21,8 @@ from cyclopts import Group, Parameter
 
 __all__ = ["field_comments", "field_parameters", "parameter"]
 
+_GROUPS = ("data", "model", "training", "pre-training", "output")  # of options, in the order of --help
+
 
 def parameter(name: str, annotation: Any, default: Any = inspect.Parameter.empty) -> inspect.Parameter:
     """A parameter that is given by its name; without a `default` it must be given.
@@ -36,15 +38,16 @@ def field_parameters(kind: type, ungrouped: Sequence[str] = ()) -> dict[str, ins
 
     Every field has a default. Those named in `ungrouped` stand under no heading.
 
-    >>> from elman.training.loop import Training
-    >>> print(field_parameters(Training)["clip"].default)
+    >>> from elman.training.options import TrainingOptions
+    >>> print(field_parameters(TrainingOptions)["clip"].default)
     1.0
     """
     hints, notes, groups = typing.get_type_hints(kind), field_comments(kind), dict[str, Group]()
     defaults, made = kind(), {}
     for place, field in enumerate(dataclasses.fields(kind)):
         heading, comment = notes.get(field.name, ("options", ""))
-        group = groups.setdefault(heading, Group(heading[:1].upper() + heading[1:], sort_key=100 + place))
+        rank = _GROUPS.index(heading) if heading in _GROUPS else len(_GROUPS) + place
+        group = groups.setdefault(heading, Group(heading[:1].upper() + heading[1:], sort_key=100 + rank))
         hint = hints[field.name]
         more = _several_at_once(hint) if _holds_several(hint) else {}
         if field.name not in ungrouped:
@@ -114,16 +117,18 @@ def field_comments(kind: type) -> dict[str, tuple[str, str]]:
     """For each field of a dataclass, those it inherits included, the heading it stands under and its comment.
 
     The comment begins behind the field; lines after it that hold only a comment and are indented deeper go on with it.
-    A comment on a line of its own is a heading for the fields below; without one it is the name of the class. Empty
-    where Python has no source.
+    A comment on a line of its own is a heading for the fields below; without one it is the first line of the class's
+    docstring. Empty where Python has no source.
     """
     found: dict[str, tuple[str, str]] = {}
     for base in reversed(kind.__mro__):
         if dataclasses.is_dataclass(base) and inspect.get_annotations(base):
             try:
-                found |= _own_comments(base)
+                own = _own_comments(base)
             except (OSError, TypeError, SyntaxError):
                 continue
+            # A field that a task gives another default stays in the group that brings it.
+            found |= {name: (found.get(name, (heading, ""))[0], note) for name, (heading, note) in own.items()}
     return found
 
 
@@ -138,7 +143,8 @@ def _own_comments(kind: type) -> dict[str, tuple[str, str]]:
     column = fields[0].col_offset
     lines = source.splitlines()
     until = next((node.lineno for node in body if node.lineno > fields[-1].lineno), len(lines) + 1)
-    heading, field = kind.__name__, ""
+    title = (inspect.getdoc(kind) or kind.__name__).splitlines()[0].rstrip(".").lower()
+    heading, field = title, ""
     found: dict[str, tuple[str, str]] = {}
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
         (line, start), text = token.start, re.sub(r"^# type: ignore\[[^]]*\] *#?|^#+", "", token.string)
@@ -152,5 +158,5 @@ def _own_comments(kind: type) -> dict[str, tuple[str, str]]:
         elif start == column:
             heading, field = text.strip(), ""
     for node in fields:  # a field without a comment has the heading of its neighbours
-        found.setdefault(typing.cast(ast.Name, node.target).id, (kind.__name__, ""))
+        found.setdefault(typing.cast(ast.Name, node.target).id, (title, ""))
     return found

@@ -68,6 +68,7 @@ def train(
     resume: bool = False,
     name: Callable[[int], Place | str] | None = None,
     schedule: Callable[[float], None] | None = None,
+    settings: Mapping[str, Any] | None = None,
 ) -> History:
     """Fit the parameters of `model` and return the learning curve. The model ends in `eval` mode.
 
@@ -84,7 +85,7 @@ def train(
 
     `schedule(share)` is called before each batch with the share of the planned training, 0 to 1, that is done once the
     batch is learnt. A loss that changes while training goes on takes it from there and counts nothing itself: what a
-    loss counts is in no checkpoint.
+    loss counts is in no checkpoint. `settings`: options of the model, which must be the same when a run goes on.
 
     Ctrl-C ends training early: the best weights so far are kept and `interrupted` is set in the history. Before the
     first epoch is finished it is raised as KeyboardInterrupt, so that a second one ends a loop over fits too. The
@@ -119,7 +120,8 @@ def train(
             "this model has one loss for a whole sequence, whose gradient would reach its end only. Set tbptt = 0; "
             'memory = "recompute" bounds the memory that long sequences take.'
         )
-    run = _Run(model, loss, lengths, options, validate, metric, name or (lambda index: Place(sequence=index)), schedule)
+    named = name or (lambda index: Place(sequence=index))
+    run = _Run(model, loss, lengths, options, validate, metric, named, schedule, settings)
     with _own_random_numbers(model, options.seed), torch.enable_grad():
         if checkpoint is not None:
             run.attach(Path(checkpoint), resume)
@@ -158,8 +160,10 @@ class _Run:
         metric: str,
         name: Callable[[int], Place | str],
         schedule: Callable[[float], None] | None = None,
+        settings: Mapping[str, Any] | None = None,
     ) -> None:
         self.model, self.loss, self.lengths, self.options = model, loss, lengths, options
+        self.settings = dict(settings or {})
         self.validate, self.name, self.schedule = validate, name, schedule
         assert options.epochs is not None  # `planned` chose it
         self.epochs = options.epochs
@@ -505,7 +509,8 @@ class _Run:
 
     def _fingerprint(self) -> dict[str, Any]:
         """What must be the same for a run to go on as if it had not been broken."""
-        options = {f.name: _as_json(getattr(self.options, f.name)) for f in dataclasses.fields(self.options)}
+        own = {f.name: getattr(self.options, f.name) for f in dataclasses.fields(self.options)}
+        options = {name: _as_json(value) for name, value in (self.settings | own).items()}
         options.pop("verbose")
         return {
             "options": options,

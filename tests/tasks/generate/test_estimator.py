@@ -22,6 +22,7 @@ from elman.lm.kneser_ney import BackOff
 from elman.ragged import Ragged
 from elman.tasks import Generator, load
 from elman.tasks.generate.constraints import END, Verse
+from elman.tasks.generate.generation import symbols_of
 from elman.tasks.generate.network import LanguageLoss, surprises
 from elman.training.batching import pieces
 
@@ -80,7 +81,7 @@ def test_a_text_alone_and_among_others_and_cut_anywhere() -> None:
     model = fitted()
     together = model.nats(POEMS)
     assert [float(model.nats([poem])[0]) for poem in POEMS] == together.tolist()
-    data = model._strands(model.feature_.transform(POEMS), None)
+    data = model.strands(model.feature_.transform(POEMS), None)
     import elman.tasks.generate.network as language
 
     whole = surprises(model.network_, data).values
@@ -107,7 +108,7 @@ def test_what_training_does_to_the_state(name: str, tmp_path: Path) -> None:
     assert model.generate("春", length=9, temperature=0.0).startswith("春")
     model.save(tmp_path / "model")
     assert load(tmp_path / "model").nats(POEMS).tolist() == model.nats(POEMS).tolist()
-    with pytest.raises(OptionError, match=f"{name} has no meaning for cell = 'min_gru'"):
+    with pytest.raises(OptionError, match=f"{name} = 0.4 has no meaning for cell = 'min_gru'"):
         fitted(cell="min_gru", **{name: 0.4})
 
 
@@ -161,7 +162,7 @@ def test_characters_outside_the_basic_plane() -> None:
     texts = ["🙂好𠮷。🙂", "a\r\nb\tc", "👩‍👩‍👧 é"] * 5
     model = fitted(texts, epochs=1)
     assert model.generate("🙂", length=20, seed=1).startswith("🙂")
-    known = set(model._symbols())
+    known = set(symbols_of(model.feature_))
     assert {"𠮷", "\t", "👩‍👩‍👧"} <= known
 
 
@@ -247,7 +248,7 @@ def test_every_cell_writes_and_reads_a_prompt_at_once(cell: str) -> None:
     """The prompt is read whole, and then symbol by symbol: the same bits."""
     model = fitted(POEMS[:2], cell=cell, epochs=1, zoneout=0.1 if cell == "gru" else 0.0)
     with torch.no_grad():
-        symbols = model._ids("春眠不覺")
+        symbols = model.feature_.transform(["春眠不覺"]).values.tolist()
         read, at_once = model.network_.reader(), model.network_.reader(symbols[:-1])
         one_by_one = [read(code).clone() for code in symbols]
         assert torch.equal(one_by_one[-1], at_once(symbols[-1]))

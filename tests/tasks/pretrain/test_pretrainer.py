@@ -21,6 +21,7 @@ from elman.errors import DataError, OptionError
 from elman.io import model_folder as store
 from elman.layers.encoder import Encoder
 from elman.tasks import load
+from elman.tasks.base.resolve import Summary
 from elman.tasks.pretrain.objective import Foreteller, nats, strands
 
 SMALL: dict[str, Any] = {"hidden": 6, "embed": 5, "epochs": 1, "pretrain_epochs": 1, "verbose": False}
@@ -126,11 +127,12 @@ def test_parameters_are_those_given() -> None:
     assert clf.get_params(deep=False)["pretrain"] is UNLABELLED
     assert clone(clf).pretrain == UNLABELLED
     assert clf.hidden is None
-    assert (clf.settled().hidden, Classifier().settled().hidden) == (512, 64)
-    assert (clf.settled().learning_rate, Classifier().settled().learning_rate) == (1e-3, 3e-3)
-    assert [
-        kind.planned(100, 100_000).epochs for kind in (clf, Classifier(), Classifier(pretrain=["a"], epochs=7))
-    ] == [7, 15, 7]
+    config, plain = clf.config(), Classifier().config()
+    assert (config.hidden, plain.hidden) == (512, 64)
+    assert (config.learning_rate, plain.learning_rate) == (1e-3, 3e-3)
+    summary = Summary(sequences=100, steps=100_000)
+    tasks = (clf, Classifier(), Classifier(pretrain=["a"], epochs=7))
+    assert [task.config(summary).epochs for task in tasks] == [7, 15, 7]
     assert fitted().pretrain is UNLABELLED
 
 

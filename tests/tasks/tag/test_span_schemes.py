@@ -15,6 +15,7 @@ from elman import Tagger, load
 from elman.layers.crf import best_paths
 from elman.ragged import Ragged
 from elman.tasks.tag.spans import SCHEMES, fits, obeys, rules_of, scheme_of, span_scores, spans
+from elman.tasks.tag.table import TagTable
 
 #: The spans (0, 3, "a"), (3, 4, "a") and (5, 6, "b") of seven steps in each scheme.
 WRITTEN = {
@@ -204,7 +205,7 @@ def test_taggers(scheme: str, kinds: bool, tmp_path: Path) -> None:
     assert tagger.ruled_
     assert tagger.score([STEPS], [labels]) == found["f1"]
     assert tagger.data_["spans"] == scheme
-    assert f"spans ({scheme})" in tagger.learnt()
+    assert f"spans ({scheme})" in TagTable(tagger).describe_learnt()
     assert obeys(tagger.predict([STEPS, STEPS[:1], STEPS[::-1] * 3]), scheme)
     tagger.save(tmp_path / "model")
     again = load(tmp_path / "model")

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from test_waves import write
 
 from elman.cli.main import main
 from elman.errors import DataError, ModelFileError, OptionError
@@ -17,6 +16,7 @@ from elman.io import model_folder as store
 from elman.tasks import Generator, Transcriber, load
 from elman.tasks.transcribe.shallow_fusion import Phrases
 from elman.tasks.transcribe.vocabulary import Script
+from sounds import write
 
 SMALL: dict[str, Any] = {"hidden": 8, "layers": 1, "channels": 8, "kernel": 3, "stride": 2, "verbose": False}
 QUICK = SMALL | {"epochs": 2}

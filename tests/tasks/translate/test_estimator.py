@@ -291,7 +291,7 @@ def test_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsy
     assert found["baselines"][0]["name"] == "word for word (IBM model 1)"
     assert 0 < found["baselines"][0]["bleu"] <= 100
     assert main(["predict", "m", "pairs.tsv", "--beam", "0"]) == 2
-    assert "beam = 0 must be a whole number of at least 1" in capsys.readouterr().err
+    assert "--beam 0 must be a whole number of at least 1" in capsys.readouterr().err
     assert main(["stream", "m"]) == 2
     assert "cannot stream" in capsys.readouterr().err
 

@@ -55,7 +55,7 @@ class EncoderOptions(OptionGroup):
         """Everything that is wrong with these options, a sentence each."""
         found = [] if self.leaves_open("cell") else choice(self, "cell", tuple(CELLS))
         found += choice(self, "memory", MEMORY) + choice(self, "precision", PRECISIONS)
-        cell = self.cell or "lstm"
+        cell = "lstm" if self.leaves_open("cell") else str(self.cell)
         if not found and self.precision not in precisions(cell):
             found.append(Problem("precision", repr(self.precision), f"is not made for cell = {cell!r}"))
         found += whole(self, "layers", most=LAYERS)
@@ -105,7 +105,7 @@ def tbptt_problems(options: Any, every_step: bool) -> list[Problem]:
         one = f"{type(options).__name__} has one loss for a whole sequence, whose gradient would reach its end only"
         why = f'must be 0: {one} (memory = "recompute" takes little memory for long ones)'
         return [Problem("tbptt", str(options.tbptt), why)]
-    if options.bidirectional:
+    if options.bidirectional is True:
         return [Problem("tbptt", str(options.tbptt), "needs bidirectional = False: no state is carried backwards")]
     return []
 
@@ -148,6 +148,7 @@ class InputOptions(OptionGroup):
     window: float = 0.025  # of sound: seconds that a step hears
     hop: float = 0.01  # of sound: seconds from step to step
     bands: int = 40  # of sound: bands of the mel scale, the width of a step
+    # model
     embed: int = 64  # numbers in the learnt vector of a symbol or an image; unused for numbers
     symbol_dropout: float | None = None  # share of a sequence's distinct symbols that are left out (Gal & Ghahramani
     #   2016); None: 0.4, and 0 where they are the letters of an alphabet

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,9 +25,6 @@ from elman.training.progress import note
 from elman.training.tbptt import StepLoss
 from elman.validation.options import is_whole
 
-if TYPE_CHECKING:
-    from elman.tasks.base.task import Task
-
 __all__ = ["TrainingRun"]
 
 _FEW_COLUMNS = 6  # that are described before training; the card describes all
@@ -43,7 +40,7 @@ class TrainingRun:
     Raises ``OptionError`` for options that cannot be, and for a folder that holds a run nobody asked to resume.
     """
 
-    def __init__(self, task: Task, out: str | os.PathLike[str] | None, resume: bool) -> None:
+    def __init__(self, task: Any, out: str | os.PathLike[str] | None, resume: bool) -> None:
         if problems := task.problems():
             raise OptionError.of(problems)
         info()  # an ELMAN_ISA that cannot be is refused before anything is learnt or written
@@ -93,7 +90,8 @@ class TrainingRun:
         """Trains the network; sets ``history_`` and ``metrics_`` of the task.
 
         `training` says which of the caller's sequences are learnt from. Without `validate` nothing is held out.
-        `schedule`: see `train`. After a loss that became NaN the best weights so far stay, and are measured before the ``TrainingError`` goes on.
+        `schedule`: see `train`. After a loss that became NaN the best weights so far
+        stay, and are measured before the ``TrainingError`` goes on.
         """
         task = self.task
         _announce(task)
@@ -110,6 +108,7 @@ class TrainingRun:
                 resume=self.resume,
                 name=lambda index: Place(sequence=int(training[index])),
                 schedule=schedule,
+                settings=task.learnt_with_,
             )
         except Exception:  # after a loss that became NaN the best weights so far answer
             _measure(task, network, validate)
@@ -117,7 +116,7 @@ class TrainingRun:
         _measure(task, network, validate)
 
 
-def _measure(task: Task, network: nn.Module, validate: Callable[[], dict[str, float]] | None) -> None:
+def _measure(task: Any, network: nn.Module, validate: Callable[[], dict[str, float]] | None) -> None:
     network.eval()
     task.metrics_ = {} if validate is None else validate()
 
@@ -132,7 +131,7 @@ def _drawn_seed(checkpoint: Path | None) -> int:
     return int(np.random.default_rng().integers(2**63))
 
 
-def _announce(task: Task) -> None:
+def _announce(task: Any) -> None:
     """Prints before training what was read, so that a wrong choice is seen before the time is spent."""
     if task.verbose and (read := task.described()):
         few = [*read.items()][:_FEW_COLUMNS] + [("…", f"{len(read)} in all")] * (len(read) > _FEW_COLUMNS)

@@ -101,9 +101,12 @@ class Classifier(ClassifierMixin, Task, PretrainOptions, InputOptions, EncoderOp
     example: ClassVar[str] = "reviews.csv --input review --target label"
     defaults: ClassVar[Mapping[str, Default]] = DEFAULTS
 
+    # training
     class_weight: str | dict[Any, float] | None = None  # cost of errors by class: None (1), "balanced", or a dict
     smoothing: float = 0.0  # share of certainty given to the other classes (label smoothing, Szegedy et al. 2016)
-    ngrams: int | None = None  # longest n-gram of the wide path; 0 turns it off; None: 3 for symbols, 6 for
+
+    # model
+    ngrams: int | None = None  # longest n-gram of the n-gram model; 0 turns it off; None: 3 for symbols, 6 for
     #   the letters of an alphabet, 0 for numbers
     patterns: int | None = None  # of the wide path of numbers; 0: none; None: 10 000 up to 2000 sequences, else 0
 

@@ -88,7 +88,7 @@ class Generator(Task, EncoderOptions, TrainingOptions):
     answering: ClassVar[tuple[str, ...]] = ("verbose", "adapt")
     defaults: ClassVar[Mapping[str, Default]] = DEFAULTS
 
-    # what a step is
+    # data
     input: str | None = None  # the column of a frame to read; None: the only one
     feature: str = "auto"  # what a step is: "text", "tokens", "chords"; "auto": as the data look, which chords never do
     unit: str = "characters"  # of texts: "characters", "words", "mixed", "subwords"
@@ -97,7 +97,7 @@ class Generator(Task, EncoderOptions, TrainingOptions):
     lower: bool = False  # lower-case texts
     transpose: int = 0  # half-tones up to which chords are also learnt higher and lower; 0: as they are
 
-    # the network
+    # model
     cell: str = "lstm"  # lstm, ln_lstm, gru, rnn, rnn_relu, min_gru, min_lstm or lru
     hidden: int | Sequence[int] = 512  # units of a layer; one number, or one per layer
     embed: int = 128  # numbers in the learnt vector of a symbol
@@ -111,15 +111,15 @@ class Generator(Task, EncoderOptions, TrainingOptions):
     activation: float = 0.0  # weight of the mean square of h in the loss, 2 in AWD-LSTM (Merity et al. 2018)
     change: float = 0.0  # weight of the mean square of h_t - h_{t-1} in the loss, 1 in AWD-LSTM
 
-    # the wide path
+    # model
     ngrams: int | None = None  # longest n-gram mixed in; 0 turns it off; None: 8, from 1000 symbols 4, and 0 from
     #   5 000 000 training steps
 
-    # how it scores
+    # output
     adapt: float = 0.0  # rate at which the network learns from the texts it scores, once scored (dynamic evaluation,
     #   Krause et al. 2018); 0: not at all; 0.2 suits a long text unlike the training part
 
-    # how it learns, where that differs from other tasks
+    # training
     tbptt: int = 128  # steps over which the gradient reaches back (truncated, state carried on); 0: the whole strand
     strand: int | None = None  # most steps of a strand; longer texts are cut into several, learnt side by side; None:
     #   a quarter of what a batch of strands would need to hold all texts, at least tbptt

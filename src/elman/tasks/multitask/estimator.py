@@ -71,12 +71,12 @@ class Multitask(Task, InputOptions, EncoderOptions, TrainingOptions):
     example: ClassVar[str] = "reviews.csv --input review --target mood,stars"
     defaults: ClassVar[Mapping[str, Default]] = DEFAULTS
 
-    # what is asked
+    # data
     targets: dict[str, str] | None = None  # what targets are, by name: "label", "number"; None, others: as they look
     weights: dict[str, float] | None = None  # what the loss of a target counts, by name; None, and others: 1
     loss: str = "squared"  # of numbers, of an error r in deviations: "squared", "absolute", "huber" (Huber 1964)
 
-    # what stands between the layers and the answers, where that differs from other tasks
+    # model
     dropout: float = 0.1  # share of h set to zero after each layer, one mask per sequence; 0 turns it off
     head_dropout: float = 0.0  # share of the pooled row set to zero; noise on it becomes noise of the numbers
 

@@ -76,10 +76,12 @@ class PretrainOptions(OptionGroup):
         """Everything that is wrong with these options, a sentence each."""
         if self.pretrain is None:
             return []
-        source = generator_in(self.pretrain)
         found = whole(self, "pretrain_epochs", 0)
-        if source is None:
+        if is_model(self.pretrain):  # `PretrainReader` reads it, once
+            return found
+        if not isinstance(self.pretrain, Generator):
             return found + _text_problems(self)
+        source = self.pretrain
         if not hasattr(source, "network_"):
             again = "scikit-learn's clone takes away what was learnt; the folder of a saved one stays"
             return [*found, Problem("pretrain", shown(source), f"is a Generator that is not fitted ({again})")]
@@ -134,7 +136,7 @@ def generator_in(pretrain: Any) -> Generator | None:
     """
     if isinstance(pretrain, Generator):
         return pretrain
-    if not isinstance(pretrain, str | os.PathLike) or not _is_model(pretrain):
+    if not is_model(pretrain):
         return None
     config, tensors, files = store.load(pretrain)
     if config.get("task") != Generator.task:
@@ -151,8 +153,16 @@ class PretrainReader(InputReader):
 
     @functools.cached_property
     def generator(self) -> Generator | None:
-        """The language model in ``pretrain``, if it is one."""
-        return generator_in(self.task.pretrain)
+        """The language model in ``pretrain``, if it is one. Raises ``OptionError`` for one that does not fit."""
+        source = generator_in(self.task.pretrain)
+        if source is not None and (problems := _generator_problems(self.task, source)):
+            raise OptionError.of(problems)
+        return source
+
+    def learn(self, X: Any, y: Any) -> tuple[Any, Any]:
+        """What ``fit`` reads, and the targets; a language model that does not fit is refused first."""
+        _ = self.generator
+        return super().learn(X, y)
 
     def learnt_options(self, config: Config) -> dict[str, Any]:
         """The options with the values that ``pretrain`` chose; ``pretrain`` itself stays out."""
@@ -251,10 +261,14 @@ class PretrainReader(InputReader):
             return Foreteller(len(path.input.weight), path.input.outputs, encoder, _DROPOUT)
 
 
-def _is_model(folder: str | os.PathLike[str]) -> bool:
-    """Whether it is the folder of a model; what cannot be a name is none."""
+def is_model(folder: Any) -> bool:
+    """Whether it is the folder of a model; what cannot be a name is none.
+
+    >>> is_model("no such folder"), is_model(["a text"])
+    (False, False)
+    """
     try:
-        return Path(folder, store.CONFIG).is_file()
+        return isinstance(folder, str | os.PathLike) and Path(folder, store.CONFIG).is_file()
     except OSError:
         return False
 

@@ -78,11 +78,11 @@ class Regressor(RegressorMixin, Task, PretrainOptions, InputOptions, EncoderOpti
     example: ClassVar[str] = "wear.jsonl --input vibration --target hours"
     defaults: ClassVar[Mapping[str, Default]] = DEFAULTS
 
-    # what is asked
+    # model
     every_step: bool = False  # an answer for every step instead of one for the sequence
     loss: str = "squared"  # of an error r in deviations: "squared", "absolute", "huber" (r^2 up to 1; Huber 1964)
 
-    # what stands between the layers and the answer, where that differs from other tasks
+    # model
     dropout: float = 0.1  # share of h set to zero after each layer, one mask per sequence; 0 turns it off
     head_dropout: float = 0.0  # share of the pooled row set to zero; noise on it becomes noise of the answer
 

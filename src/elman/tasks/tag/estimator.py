@@ -89,22 +89,22 @@ class Tagger(Task, InputOptions, EncoderOptions, TrainingOptions):
 
     defaults: ClassVar[Mapping[str, Default]] = DEFAULTS
 
-    # what is asked
+    # model
     chain: bool = True  # learn which label follows which (conditional random field); False: each step by itself
     members: int | None = None  # networks that learn side by side and answer together; such a model cannot stream;
     #   None: 5 for fewer than 200 sequences of few symbols that are read in both directions, else 1
 
-    # what a step is, where that differs from other tasks
+    # data
     characters: int = 64  # units that read the letters of a word, in each direction; 0: none
     looks: int = 16  # numbers in the learnt vector of each beginning, end and shape of a word; 0: none
     embed: int = 128  # numbers in the learnt vector of a symbol or an image; unused for numbers
 
-    # what remembers, where that differs from other tasks
+    # model
     hidden: int | Sequence[int] = 128  # units of a layer and direction; one number, or one per layer
     bidirectional: bool = True  # each layer also reads backwards; such a model cannot stream
     kernel: int = 11  # steps that a window of a convolution reads
 
-    # what is left out while training
+    # model
     dropout: float | None = None  # type: ignore[assignment]  # share of h set to zero after each layer, one mask per
     #   sequence; 0 turns it off, None: see docs/tasks/tag.md
     symbol_dropout: float | None = None  # share of a sequence's distinct symbols that are
@@ -112,7 +112,7 @@ class Tagger(Task, InputOptions, EncoderOptions, TrainingOptions):
     head_dropout: float | None = None  # type: ignore[assignment]  # share of h set to zero before the last layer; None:
     #   see docs/tasks/tag.md
 
-    # how it learns, where that differs from other tasks
+    # training
     batch_sequences: int | None = None  # None: 1/192 of the sequences, 8 to 64
     average: float = 0.99  # decay of a moving average of the weights (Polyak & Juditsky 1992); 0 turns it off
 

@@ -84,7 +84,7 @@ class Transcriber(Task, InputOptions, EncoderOptions, TrainingOptions):
     validated_by: ClassVar[str] = "greedy decoding, without the beam and the n-grams"
     defaults: ClassVar[Mapping[str, Default]] = DEFAULTS
 
-    # what is asked
+    # output
     spelling: str = "characters"  # what the symbols of texts are: "characters" or "words"
     beam: int = 16  # prefixes that decoding keeps; 1: the likeliest symbol of each step (greedy)
     language: str | None = "characters"  # n-grams of the transcripts that help: "characters" (symbols), "words"; None
@@ -92,13 +92,13 @@ class Transcriber(Task, InputOptions, EncoderOptions, TrainingOptions):
     language_weight: float = 0.5  # of the logarithm of their chance; 0: they do not count
     word_bonus: float = 1.0  # what every word adds, since more symbols are less likely
 
-    # what training changes
+    # training
     speed: float = 0.1  # sequences run at 1 - speed to 1 + speed times their steps
     holes: int = 2  # spans of steps that are left out
     longest_hole: int = 20  # steps of such a span at most
     band_holes: int = 0  # spans of neighbouring numbers that are left out
 
-    # the network, where it differs from other tasks
+    # model
     kernel: int = 9  # steps that a window of a convolution reads
     stride: int = 3  # steps from window to window in each such layer: one answer for so many steps
     hidden: int | Sequence[int] = 160  # units of a layer and direction; one number, or one per layer
@@ -106,7 +106,7 @@ class Transcriber(Task, InputOptions, EncoderOptions, TrainingOptions):
     bidirectional: bool = True  # each layer also reads backwards; such a model cannot stream
     head_dropout: float = 0.0  # share of h set to zero before the last layer
 
-    # how it learns, where that differs from other tasks
+    # training
     decay: str = "cosine"  # how the learning rate falls to 0 after the warm-up: "linear", "cosine", "none"
 
     def problems(self) -> list[Problem]:

@@ -92,7 +92,7 @@ class Translator(Task, EncoderOptions, TrainingOptions):
     validated_by: ClassVar[str] = "greedy decoding, without the beam"
     defaults: ClassVar[Mapping[str, Default]] = DEFAULTS
 
-    # what a step is
+    # data
     input: str | None = None  # the column of a frame with the sources; None: the only one beside the targets
     unit: str = "auto"  # of sources: "parts" of words, "characters", "words", "mixed", "subwords"; "auto": characters
     #   for a script without spaces and for single words, else parts
@@ -101,7 +101,7 @@ class Translator(Task, EncoderOptions, TrainingOptions):
     min_count: int | None = None  # symbols seen less often are unknown; None: 2 from 100 000 training steps, else 1
     lower: bool = False  # lower-case both sides
 
-    # the network
+    # model
     cell: str = "lstm"  # lstm, ln_lstm, gru, rnn, rnn_relu, min_gru, min_lstm or lru
     hidden: int | Sequence[int] = 256  # units of a layer and direction, twice as many in the decoder; one number, or
     #   one per layer
@@ -114,7 +114,7 @@ class Translator(Task, EncoderOptions, TrainingOptions):
     input_dropout: float = 0.3  # share of the vectors of symbols set to zero, at every step anew
     symbol_dropout: float = 0.0  # share of a sequence's distinct symbols that are left out
 
-    # how it learns, where that differs from other tasks
+    # training
     smoothing: float = 0.1  # share of the truth given to all symbols alike (label smoothing, Szegedy et al. 2016)
     sampling: float = 0.0  # share of the decoder's inputs that are its own answers (scheduled sampling, Bengio et al.
     #   2015), reached at the end of training; 0: always the true ones
@@ -123,7 +123,7 @@ class Translator(Task, EncoderOptions, TrainingOptions):
     patience: int | None = None  # epochs without a better validation metric before training stops; None: never
     validation: float = 0.05  # share of the pairs held out to choose the best epoch, 0 to 0.5; 0: none
 
-    # how it answers
+    # output
     beam: int = 5  # beginnings of an answer that are kept open; 1: always the likeliest symbol
     length_penalty: float = 1.0  # how much longer answers are preferred (Wu et al. 2016); 0: not at all
 
