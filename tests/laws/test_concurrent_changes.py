@@ -42,7 +42,7 @@ stepper.step(torch.zeros(stepper.sequences, 4))
 
 ADDRESSES = """
 import sys, threading, torch
-from elman import ops
+from elman.ops import functional as ops
 
 sys.setswitchinterval(1e-5)
 offsets, index = torch.tensor([0, 70, 200]), torch.zeros(200, dtype=torch.int64)
