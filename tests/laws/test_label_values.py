@@ -160,9 +160,9 @@ def test_missing_truth_is_refused_with_its_place() -> None:
 
 def test_dates_in_arrays_are_no_numbers() -> None:
     dates = np.array(["2020-01-01", "2020-01-02"] * 6, dtype="datetime64[ns]")
-    with pytest.raises(DataError, match="sequence 0 is a datetime64"):
+    with pytest.raises(DataError, match="sequence 0 has as label a datetime64"):
         Classifier(**SMALL).fit(TEXTS, dates)
-    with pytest.raises(DataError, match="sequence 0, step 0 is a datetime64"):
+    with pytest.raises(DataError, match="sequence 0, step 0 has as label a datetime64"):
         Tagger(**SMALL).fit([["a", "b"]] * 6, dates.reshape(6, 2))
 
 

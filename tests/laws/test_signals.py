@@ -21,6 +21,7 @@ from elman.errors import ModelFileError, OptionError
 from elman.evaluation import tables as report
 from elman.io import model_folder as store
 from elman.tasks import Classifier, Forecaster
+from elman.tasks.base import training_run
 from elman.tasks.classify.ngram_model import NgramModel
 from elman.training import loop as train
 
@@ -61,7 +62,12 @@ MOMENTS: dict[str, tuple[Any, str, int, str]] = {
     "the second epoch": (train._Run, "_one_batch", 6, "stopped by {}: the best model so far is in new."),
     "a checkpoint is written": (train._Run, "_write", 2, "stopped by {}: the best model so far is in new."),
     "the best weights come back": (train._Run, "_put_back", 1, "stopped by {}: the best model so far is in new."),
-    "the last measurement": (Classifier, "_measure", 1, "stopped by {} before it could be saved: no model was saved."),
+    "the last measurement": (
+        training_run,
+        "_measure",
+        1,
+        "stopped by {} before it could be saved: no model was saved.",
+    ),
     "the n-grams are learnt again": (NgramModel, "fit", 2, "stopped by {} before it could be saved: no model was"),
     "the curve is drawn": (report, "learning_curve", 1, "stopped by {} before it could be saved: no model was saved."),
     "the card is written": (report, "model_card", 1, "stopped by {} before it could be saved: no model was saved."),

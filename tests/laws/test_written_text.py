@@ -9,6 +9,7 @@ import pytest
 
 import elman
 from elman.features import Text
+from elman.tasks.generate.generation import Writer
 
 #: Texts of many scripts, each as its words stand.
 SCRIPTS = {
@@ -81,7 +82,7 @@ def test_a_language_model_writes_its_text(unit: str, monkeypatch: pytest.MonkeyP
         made[[*ids, -1][len(before) - 1]] = 9.0
         return made
 
-    monkeypatch.setattr(model, "_scores", scores)
+    monkeypatch.setattr(Writer, "_scores", lambda _, *given: scores(*given))
     whole, _ = written(model, "")
     assert whole == feature.join(ids)
     whole, pieces = written(model, "I like")

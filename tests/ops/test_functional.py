@@ -17,7 +17,7 @@ from elman.layers.linear import Pool
 from elman.ops import fallback
 from elman.ops import functional as ops
 from elman.ragged import Ragged
-from refusals import OFFSETS, REFUSED
+from refusals import CONVERT, OFFSETS, REFUSED, SILENCE
 from table import CELLS, DTYPES, HIDDEN, SETS, TWINS, VARIANTS, pairwise, ragged
 
 

@@ -20,6 +20,7 @@ from elman.ragged import Ragged
 from elman.tasks import Tagger, load
 from elman.tasks.base.holdout import held_out
 from elman.tasks.base.network import Network
+from elman.tasks.base.resolve import Summary
 from elman.tasks.tag.spans import obeys
 
 SMALL: dict[str, Any] = {"hidden": 6, "embed": 5, "characters": 4, "epochs": 2, "verbose": False}
@@ -423,5 +424,5 @@ def test_what_is_left_out_depends_on_what_a_step_is() -> None:
     assert Tagger(**SMALL, cell="conv_lstm").fit(["MKV", "KK"], ["he_", "hh"]).network_.path.front is None
     with pytest.raises(OptionError, match=r"dropout = 2 must be.*head_dropout = 'a'"):
         Tagger(dropout=2, head_dropout="a").fit(WORDS, LABELS)  # type: ignore[arg-type]
-    plan = Tagger().planned(3000, 60_000, 600)
-    assert (plan.batch_sequences, plan.epochs, plan.dropout) == (15, 18, None)
+    config = Tagger().config(Summary(sequences=3000, steps=60_000, updates=600))
+    assert (config.batch_sequences, config.epochs, config.dropout) == (15, 18, 0.4)

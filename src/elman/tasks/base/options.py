@@ -55,9 +55,9 @@ class EncoderOptions(OptionGroup):
         """Everything that is wrong with these options, a sentence each."""
         found = [] if self.leaves_open("cell") else choice(self, "cell", tuple(CELLS))
         found += choice(self, "memory", MEMORY) + choice(self, "precision", PRECISIONS)
-        cell = "lstm" if self.leaves_open("cell") else str(self.cell)
-        if not found and self.precision not in precisions(cell):
-            found.append(Problem("precision", repr(self.precision), f"is not made for cell = {cell!r}"))
+        if not found and self.precision not in precisions(self.cell or "lstm"):
+            what = f"is not made for cell = {self.cell or 'lstm'!r}"
+            found.append(Problem("precision", repr(self.precision), what))
         found += whole(self, "layers", most=LAYERS)
         found += [] if self.leaves_open("dropout") else share(self, "dropout")
         if not isinstance(self.bidirectional, bool | np.bool_):
