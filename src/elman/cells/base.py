@@ -17,6 +17,9 @@ from elman.ops.stepper import Layer, Stepper
 from elman.ragged import Ragged
 from elman.ragged.indexed import Indexed
 
+#: What a step is to a cell: any numbers, an image laid flat, or what a cell that learns a decay reads.
+VECTORS, IMAGES, VALUES_MASK_GAP = "vectors", "images", "values, mask and gap"
+
 #: State has named fields, each [sequences, hidden], and belongs to the caller: a NamedTuple of tensors.
 State = Any
 
@@ -46,8 +49,11 @@ class Cell(nn.Module):
     activations: ClassVar[dict[str, str]] = {}  # of each gate in `gates`: "sigmoid", "tanh", "relu", "kept" (a share)
     keeps: ClassVar[str | None] = None  # the gate that says which share of the state is kept
     blocks: ClassVar[int] = 1  # of as many numbers each a step must be made of: 3 are values, mask and gap
-    reads: ClassVar[str] = "vectors"  # what a step is to it, where not any numbers: "images", "values, mask and gap"
+    reads: ClassVar[str] = VECTORS  # what a step is to it
     spreads: ClassVar[bool] = False  # whether it takes `longest`, how many steps its units remember at first
+    regularises: ClassVar[bool] = False  # whether it takes `recurrent_dropout` and `zoneout`
+    narrows: ClassVar[bool] = False  # whether its products are made of bfloat16 under autocast
+    above: ClassVar[str | None] = None  # the cell of the layers over the first, where that is another
 
     def __init__(
         self,
@@ -232,7 +238,8 @@ class Recurrent(Cell):
     """
 
     kernel: ClassVar[str]
-    narrows: ClassVar[bool] = True  # its products are made of bfloat16 under autocast
+    regularises = True
+    narrows = True
 
     def __init__(
         self,

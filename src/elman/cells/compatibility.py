@@ -3,9 +3,19 @@
 from typing import Any
 
 from elman.cells import CELLS
+from elman.cells.base import VECTORS
 from elman.errors import Problem
 
-__all__ = ["reads_symbols"]
+__all__ = ["reads", "reads_symbols"]
+
+
+def reads(name: object) -> str:
+    """What a step is to the cell of that name; any numbers where the name is none of a cell, as None.
+
+    >>> reads("lstm"), reads("conv_lstm"), reads(None)
+    ('vectors', 'images', 'vectors')
+    """
+    return CELLS[name].reads if isinstance(name, str) and name in CELLS else VECTORS
 
 
 def reads_symbols(options: Any) -> list[Problem]:
@@ -15,7 +25,6 @@ def reads_symbols(options: Any) -> list[Problem]:
     >>> print(*reads_symbols(SimpleNamespace(cell="conv_lstm")))
     cell = 'conv_lstm' reads no symbols but images; take lstm, gru, rnn, min_gru ...
     """
-    cell = CELLS.get(options.cell) if isinstance(options.cell, str) else None
-    if cell is None or cell.reads == "vectors":
+    if (what := reads(options.cell)) == VECTORS:
         return []
-    return [Problem("cell", repr(options.cell), f"reads no symbols but {cell.reads}; take lstm, gru, rnn, min_gru ...")]
+    return [Problem("cell", repr(options.cell), f"reads no symbols but {what}; take lstm, gru, rnn, min_gru ...")]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from elman.cells.base import Along, Cell, State, draw_gates, run_in_pieces
+from elman.cells.base import IMAGES, Along, Cell, State, draw_gates, run_in_pieces
 from elman.cells.lstm import LSTMState
 from elman.errors import OptionError, ShapeError
 from elman.ops import functional as ops
@@ -44,7 +44,7 @@ class ConvLSTM(Cell):
     (torch.Size([4, 240]), torch.Size([2, 240]))
     """
 
-    reads: ClassVar[str] = "images"
+    reads = IMAGES
     state_type = LSTMState
 
     def __init__(

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from elman.cells.base import Along, Recurrent, State, before
+from elman.cells.base import VALUES_MASK_GAP, Along, Recurrent, State, before
 from elman.cells.gru import GRUState
 from elman.errors import OptionError
 from elman.ops import functional as ops
@@ -53,7 +53,7 @@ class GRUD(Recurrent):
     kernel = "gru"
     state_type = GRUState
     blocks: ClassVar[int] = 3
-    reads: ClassVar[str] = "values, mask and gap"
+    reads = VALUES_MASK_GAP
     activations: ClassVar[dict[str, str]] = {"r": "sigmoid", "z": "sigmoid", "n": "tanh"}
     keeps = "z"
     narrows: ClassVar[bool] = False

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from elman.cells import CELLS, ConvLSTM
-from elman.cells.base import Cell, Recurrent, State
+from elman.cells import CELLS
+from elman.cells.base import IMAGES, Cell, State
 from elman.errors import OptionError, option
 from elman.layers.linear import SequenceDropout
 from elman.ops.stepper import Stepper
@@ -82,13 +82,13 @@ class Encoder(nn.Module):
         ways = (False, True) if bidirectional else (False,)
         self.inputs, self.bidirectional, self.precision = inputs, bidirectional, precision
         options: dict[str, Any] = {"memory": memory, "learn_initial": learn_initial}
-        if issubclass(CELLS[cell], Recurrent):
+        if CELLS[cell].regularises:
             options |= {"recurrent_dropout": recurrent_dropout, "zoneout": zoneout}
         elif recurrent_dropout or zoneout:
             raise OptionError(
                 f"recurrent_dropout and zoneout are for rnn, rnn_relu, lstm, gru and gru_d, got cell={cell!r}."
             )
-        if issubclass(CELLS[cell], ConvLSTM):
+        if CELLS[cell].reads == IMAGES:
             options["image"] = image
             widths = [width * image[0] * image[1] for width in widths]
         elif image != (1, 1):
@@ -99,7 +99,7 @@ class Encoder(nn.Module):
             options["longest"] = longest
         self.outputs = widths[-1] * len(ways)
         widths_in = [inputs] + [width * len(ways) for width in widths]
-        kinds = [cell] + [getattr(CELLS[cell], "above", cell)] * (len(widths) - 1)
+        kinds = [cell] + [CELLS[cell].above or cell] * (len(widths) - 1)
         self.layers = nn.ModuleList(
             nn.ModuleList(CELLS[kind](width_in, width, reverse=reverse, **options) for reverse in ways)
             for kind, width_in, width in zip(kinds, widths_in, widths, strict=False)
@@ -178,7 +178,7 @@ def precisions(cell: str) -> tuple[str, ...]:
     >>> precisions("gru")
     ('float32', 'bfloat16')
     """
-    return PRECISIONS if getattr(CELLS[cell], "narrows", False) else PRECISIONS[:1]
+    return PRECISIONS if CELLS[cell].narrows else PRECISIONS[:1]
 
 
 def _widths(hidden: int | Sequence[int], layers: int) -> list[int]:
