@@ -246,7 +246,7 @@ def test_several_columns_and_targets(here: Path, capsys: pytest.CaptureFixture[s
     result = json.loads(said(capsys, "fit", "regress", "wear.jsonl", "--json", *flags))
     assert result["targets"] == 2
     assert "kind: category, 2 kinds: 'a', 'b'" in result["input"]
-    assert load("both").feature_.names == ["x", "kind", "age"]
+    assert list(load("both").feature_.kinds) == ["x", "kind", "age"]
     answers = json.loads(said(capsys, "predict", "both", "wear.jsonl").splitlines()[0])
     assert {"predicted_hours", "predicted_more"} <= set(answers)
     result = json.loads(said(capsys, "score", "both", "wear.jsonl", "--baseline", "--json"))

@@ -143,7 +143,7 @@ def test_groups() -> None:
     assert data.steps == 12
     assert data.offsets.tolist() == [0, 2, 3, 3]
     assert made.symbols == 6 + 1
-    assert made.names == list(table())
+    assert list(made.kinds) == list(table())
     assert "one: numbers, 3 columns, scaled to mean 0 and deviation 1, 2 never changed, step" in made.describe()
     assert "step by step with events, two" in made.describe()
 

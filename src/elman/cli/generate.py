@@ -41,7 +41,7 @@ def generate(
             f"{model} is a model for the task {task.task!r}, which writes nothing. Fit one: elman fit generate"
         )
     how = {"length": length, "temperature": temperature, "top_k": top_k, "top_p": top_p, "repetition": repetition}
-    if midi is not None and task.feature_.kind != "chords":
+    if midi is not None and not task.feature_.is_music:
         raise OptionError(f"--midi needs a model of chords, and {model} is one of {task.feature_.kind}. Leave it out.")
     if midi is not None:  # before anything is written
         refuse_inside_model(midi)

@@ -19,7 +19,6 @@ Sparck Jones, K. 1972. A statistical interpretation of term specificity. Journal
 Wang, S. and Manning, C. 2012. Baselines and bigrams: simple, good sentiment and topic classification. ACL.
 """
 
-import itertools
 import time
 import warnings
 from collections import Counter
@@ -39,7 +38,8 @@ from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardSc
 
 from elman.errors import DataError, ShapeError
 from elman.evaluation.metrics import accuracy, error_rates
-from elman.features import Columns, Feature, Inputs, Number, Numbers, Text, infer
+from elman.features import FEATURES, STATICS, Columns, Feature, Inputs, Numbers, Text, Tokens, infer
+from elman.features.ngrams import pairs
 from elman.features.unicode import canonical
 from elman.validation.plain_values import plain_value
 
@@ -57,7 +57,6 @@ __all__ = [
 ]
 
 _Floats = NDArray[np.float64]
-_RUNS = 20_000_000  # runs of characters that a baseline counts, at most
 
 
 @dataclass
@@ -132,26 +131,27 @@ def rival(X: Any, name: str = "X", feature: Feature | Columns | None = None) -> 
     'summary statistics + logistic regression'
     """
     if isinstance(X, Inputs):
-        units = _units(feature)
+        units = {} if feature is None else feature.by_column()
         return Baseline("all columns + logistic regression", lambda X: _linear_on(_Mixed(units)))
-    kind = infer(X, name=name).kind
-    if kind == "text":
-        return text(feature if isinstance(feature, Text) else None)
-    return tokens() if kind == "tokens" else numbers()
+    if feature is not None and feature.reads_files:
+        return sound(feature.only())
+    made = _counted(X, name, feature)
+    return text(made) if made.is_symbolic else numbers()
 
 
-def text(feature: Text | None = None) -> Baseline:
+def text(feature: Feature | None = None) -> Baseline:
     """Text: runs of the units that `feature` has learnt, or those that a `Text` with unit = "auto" would choose.
 
     1 and 2 words or sub-words; 1 to 3 characters where most letters are of scripts without spaces; 1 to 6 characters
     where words are no unit (at most as many as make 20 million runs, and at least 3).
     """
-    return Baseline("TF-IDF + logistic regression", lambda X: _linear_on(_runs(X, feature)))
+    units = Text() if feature is None else feature
+    return Baseline("TF-IDF + logistic regression", lambda X: _linear_on(_tfidf(X, units)))
 
 
 def tokens() -> Baseline:
     """Tokens: runs of 1 and 2 tokens."""
-    return Baseline("TF-IDF + logistic regression", lambda X: _linear_on(_tfidf(X, analyzer=_pairs)))
+    return Baseline("TF-IDF + logistic regression", lambda X: _linear_on(_tfidf(X, Tokens())))
 
 
 def numbers() -> Baseline:
@@ -228,14 +228,12 @@ def ridge(X: Any, name: str = "X", feature: Feature | Columns | None = None) -> 
     'TF-IDF + ridge regression'
     """
     if isinstance(X, Inputs):
-        units = _units(feature)
+        units = {} if feature is None else feature.by_column()
         return NumberBaseline("all columns + ridge regression", lambda X: make_pipeline(_Mixed(units), Ridge()))
-    kind = infer(X, name=name).kind
-    if kind == "text":
-        unit = feature if isinstance(feature, Text) else None
-        return NumberBaseline("TF-IDF + ridge regression", lambda X: make_pipeline(_runs(X, unit), Ridge()))
-    if kind == "tokens":
-        return NumberBaseline("TF-IDF + ridge regression", lambda X: make_pipeline(_tfidf(X, analyzer=_pairs), Ridge()))
+    if feature is not None and feature.reads_files:
+        return sound_ridge(feature.only())
+    if (made := _counted(X, name, feature)).is_symbolic:
+        return NumberBaseline("TF-IDF + ridge regression", lambda X: make_pipeline(_tfidf(X, made), Ridge()))
     return NumberBaseline(
         "summary statistics + ridge regression", lambda X: make_pipeline(_summaries(X), _dense_ridge())
     )
@@ -266,9 +264,9 @@ def _chosen(X: Any, places: NDArray[np.int64]) -> Any:
 
 
 class _Mixed(BaseEstimator):  # type: ignore[misc]
-    """Columns of several kinds as one table of numbers, sparse; `units` are the fitted features of those of text."""
+    """Columns of several kinds as one table of numbers, sparse; `units` are the fitted features of those with steps."""
 
-    def __init__(self, units: Mapping[str, Text]) -> None:
+    def __init__(self, units: Mapping[str, Feature]) -> None:
         self.units = units
 
     def fit(self, X: Inputs, y: Any = None) -> Self:
@@ -284,68 +282,32 @@ class _Mixed(BaseEstimator):  # type: ignore[misc]
         return sparse.hstack(made, format="csr")
 
 
-def _part(column: Any, kind: str, unit: Text | None) -> Any:
+def _part(column: Any, kind: str, unit: Feature | None) -> Any:
     """The unfitted transformer of a column."""
-    if kind == "text":
-        return _runs(column, unit)
-    if kind == "tokens":
-        return _tfidf(column, analyzer=_pairs)
-    if kind == "category":
-        return OneHotEncoder(handle_unknown="ignore")
-    if kind == "number":
-        number = Number().fit(column)
+    if kind in STATICS:
+        if STATICS[kind].is_category:
+            return OneHotEncoder(handle_unknown="ignore")
+        number = STATICS[kind]().fit(column)
         return FunctionTransformer(lambda values: number.transform(values).numpy())
+    if FEATURES[kind].is_symbolic:
+        return _tfidf(column, FEATURES[kind]() if unit is None else unit)
     return make_pipeline(_summaries(column), StandardScaler())
 
 
 def _shaped(column: Any, kind: str) -> Any:
-    return [[str(plain_value(value))] for value in column] if kind == "category" else column
+    categories = kind in STATICS and STATICS[kind].is_category
+    return [[str(plain_value(value))] for value in column] if categories else column
 
 
-def _units(feature: Feature | Columns | None) -> dict[str, Text]:
-    """The fitted features of the columns of text, by the name of the column."""
-    if not isinstance(feature, Columns):
-        return {}
-    named = [(feature.groups[g].columns[place], part) for g, place, part in feature.symbolic_places()]
-    return {name: part for names, part in named if isinstance(part, Text) for name in names}
+def _counted(X: Any, name: str, feature: Feature | Columns | None) -> Feature:
+    """What sequences look like: the fitted feature of a model where that reads the same, else one not fitted."""
+    made = infer(X, name=name)
+    return feature.only() if feature is not None and feature.kind == made.kind else made
 
 
-def _lowered(text: str) -> str:
-    return canonical(text).lower()
-
-
-def _runs(X: Sequence[str], feature: Text | None) -> Any:
-    """The unfitted TF-IDF of the runs of a text's units."""
-    unit = _auto_unit(list(X)) if feature is None else feature.unit_
-    plain = _lowered if feature is None or feature.lower else canonical
-    if unit == "words":
-        return _tfidf(X, preprocessor=plain, ngram_range=(1, 2), token_pattern=r"(?u)\b\w+\b")
-    if unit == "mixed":
-        return _tfidf(X, preprocessor=plain, analyzer="char", ngram_range=(1, 3))
-    if unit == "characters":
-        longest = _RUNS // max(1, sum(map(len, X)))
-        return _tfidf(X, preprocessor=plain, analyzer="char", ngram_range=(1, min(6, max(3, longest))))
-    return _tfidf(X, analyzer=_SubwordPairs(feature))
-
-
-def _auto_unit(texts: list[str]) -> str:
-    """The unit of a `Text` with unit = "auto", from 1000 texts where these say words: they are the rule."""
-    few = Text().fit(texts[:: max(1, len(texts) // 1000)])
-    return Text().fit(texts).unit_ if few.reason_ else few.unit_
-
-
-class _SubwordPairs:
-    """The runs of 1 and 2 sub-words of a text, as a fitted feature cuts it."""
-
-    def __init__(self, feature: Text | None) -> None:
-        assert feature is not None
-        self.feature = feature
-
-    def __call__(self, text: str) -> list[tuple[str, ...]]:
-        return _pairs(self.feature.words(self.feature.pieces(text)))
-
-
-def _tfidf(X: Any, **options: Any) -> TfidfVectorizer:
+def _tfidf(X: Any, feature: Feature) -> TfidfVectorizer:
+    """The unfitted TF-IDF of the runs of the symbols of a feature."""
+    options = feature.ngram_options(X) or {"analyzer": pairs}
     # Half of all n-grams of a large set stand in one text only: they cost time and say nothing about another.
     return TfidfVectorizer(min_df=2 if len(X) >= 1000 else 1, sublinear_tf=True, dtype=np.float32, **options)
 
@@ -364,11 +326,6 @@ class _Logistic(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def predict(self, X: Any) -> Any:
         return self.model_.predict(X)
-
-
-def _pairs(sequence: Sequence[Any]) -> list[tuple[str, ...]]:
-    names = [str(plain_value(token)) for token in sequence]
-    return [*((name,) for name in names), *itertools.pairwise(names)]
 
 
 def _numbers_model(X: Any) -> Any:

@@ -1,35 +1,25 @@
-"""What is a step? One file for each kind of input; `infer` looks at a column and picks the kind.
+"""What is a step? One file for each kind of input, listed in `registry.py`; `infer` looks at a column and picks one.
 
 `text.py` texts · `tokens.py` lists of tokens · `words.py` words with their letters · `numbers.py` series, signals
-`images.py` films · `chords.py` music · `sound.py` sound
+`images.py` films · `chords.py` music · `audio.py` sound
 
 Of whole sequences: `category.py` · `number.py`. Several columns of different kinds together: `columns.py`.
 """
 
-import os
-from typing import Any
-
-import numpy as np
-from torch import Tensor
-
-from elman.errors import DataError, Place
-from elman.features.audio import Sound, is_pair
+from elman.features.audio import Sound
 from elman.features.base import Feature
 from elman.features.category import Category
 from elman.features.chords import Chords
 from elman.features.columns import Columns, Inputs, symbolic
-from elman.features.containers import column_of
 from elman.features.images import Images
+from elman.features.infer import infer
 from elman.features.number import Number
 from elman.features.numbers import Numbers
-from elman.features.references import kind_of_texts
+from elman.features.registry import FEATURES, STATICS
 from elman.features.static import Static
 from elman.features.text import Text
 from elman.features.tokens import Tokens
 from elman.features.words import Words
-from elman.validation.columns import is_frame, is_missing
-from elman.validation.messages import seen
-from elman.validation.plain_values import plain_value
 
 __all__ = [
     "FEATURES",
@@ -50,91 +40,3 @@ __all__ = [
     "infer",
     "symbolic",
 ]
-
-FEATURES: dict[str, type[Feature]] = {
-    feature.kind: feature for feature in (Text, Tokens, Words, Numbers, Images, Chords, Sound)
-}
-#: Of what is known of a whole sequence.
-STATICS: dict[str, type[Static]] = {static.kind: static for static in (Category, Number)}
-
-
-def infer(column: Any, *, name: str = "X", written: bool = False) -> Feature:
-    """The feature for a column, with its default options and not yet fitted.
-
-    Texts → `Text`; lists of str → `Tokens`; arrays or lists of numbers, 2-D and 3-D arrays, frames of numbers and
-    `Ragged` → `Numbers`; 4-D and 5-D arrays, lists of 3-D and 4-D ones → `Images`. Integers are taken as measurements:
-    for ids write `Tokens()` yourself, for music `Chords()`.
-
-    Texts that all name sound files, by their suffix, and pairs (samples, rate) → `Sound`. Samples without a rate are
-    numbers: that sound is meant a task must say (feature = "sound").
-
-    Missing values among the numbers stay: `Numbers` fills them.
-
-    Texts that are all lists, such as "[1, 2]", are refused, unless texts are `written`: what a task is to write.
-
-    Raises `DataError` saying what was seen if the column is empty, mixed, or holds anything else.
-
-    >>> infer(["a text", "another"])
-    Text(unit='auto', max_words=30000, min_count=None, lower=True)
-    >>> infer([["a", "list"], []])
-    Tokens(max_words=30000, min_count=None, lower=False)
-    >>> infer([[1.5, 2.5], [3]])
-    Numbers(scale='standard')
-    """
-    if not isinstance(column, list | tuple | np.ndarray | Tensor | str | bytes) and is_frame(column, name):
-        return Numbers()
-    sequences = column_of(column, name=name)
-    if isinstance(sequences, np.ndarray | Tensor):
-        return Images() if sequences.ndim > 3 else Numbers()
-    if not isinstance(sequences, list):  # sparse, or Ragged
-        return Numbers()
-    kinds: dict[str, int] = {}
-    for i, sequence in enumerate(sequences):
-        if kind := _kind(sequence, i, name):
-            kinds.setdefault(kind, i)
-    if not kinds:
-        what = "no sequences" if not sequences else "nothing but missing values" if any(map(_full, sequences)) else ""
-        raise DataError(f"holds {what or 'only empty sequences'}: nothing to learn from.", at=Place(name))
-    if len(kinds) > 1:
-        (one, i), (other, j) = list(kinds.items())[:2]
-        first, second = Place(sequence=i), Place(sequence=j)
-        raise DataError(
-            "is mixed: ", first, f" is of the kind {one}, ", second, f" of the kind {other}.", at=Place(name)
-        )
-    kind = next(iter(kinds))
-    return FEATURES[kind_of_texts(sequences, name, written) if kind == Text.kind else kind]()
-
-
-def _full(sequence: Any) -> bool:
-    return not is_missing(sequence) and len(sequence) > 0
-
-
-def _kind(sequence: Any, i: int, name: str) -> str | None:
-    """The kind of one sequence; None for an empty list, which fits tokens and numbers."""
-    if isinstance(sequence, str | os.PathLike):
-        return Text.kind
-    if isinstance(sequence, tuple) and is_pair(sequence):
-        return Sound.kind
-    if getattr(sequence, "ndim", None) == 0:
-        raise DataError(f"is a single value, {seen(plain_value(sequence))}. {_EXPECTED}", at=Place(name, sequence=i))
-    if hasattr(sequence, "__len__") and hasattr(sequence, "__getitem__") and not isinstance(sequence, dict | bytes):
-        if len(sequence) == 0:
-            return None
-        if getattr(sequence, "ndim", 0) > 2:
-            return Images.kind
-        if hasattr(sequence, "columns"):  # a frame for each sequence
-            return Numbers.kind
-        first = next((value for value in sequence if not is_missing(value)), None)
-        if isinstance(first, str):
-            return Tokens.kind
-        if first is None:  # NaN is a number that was not observed; what None stands for, the other sequences say
-            return Numbers.kind if any(isinstance(value, float | np.floating) for value in sequence) else None
-        if isinstance(first, list | tuple) or hasattr(first, "__float__"):
-            return Numbers.kind
-        raise DataError(f"begins with {seen(first)}. {_EXPECTED}", at=Place(name, sequence=i))
-    if is_missing(sequence):
-        raise DataError(f"is {seen(sequence)}. Drop it, or put an empty one in its place.", at=Place(name, sequence=i))
-    raise DataError(f"is {seen(sequence)}. {_EXPECTED}", at=Place(name, sequence=i))
-
-
-_EXPECTED = "Expected texts, lists of tokens, or arrays [length] or [length, width] of numbers."

@@ -84,6 +84,8 @@ class Sound(Feature):
     """
 
     kind: ClassVar[str] = "sound"
+    is_signal: ClassVar[bool] = True
+    reads_files: ClassVar[bool] = True
 
     rate: int | None = None  # samples a second; other rates are resampled; None: the lowest of the training files
     window: float = 0.025  # seconds that a step hears
@@ -189,9 +191,16 @@ class Sound(Feature):
         return self._steps([heard]).values, after
 
     @property
-    def width_(self) -> int:
+    def value_width(self) -> int:
         """The width of a step: the bands."""
         return int(self.bands)
+
+    def parse_line(self, line: str, place: Place) -> Any:
+        """Samples, or the path of a file."""
+        try:
+            return np.array([float(part) for part in line.replace(",", " ").split()])
+        except ValueError:
+            return line.strip()
 
     def module(self, width: int, dropout: float = 0.0) -> Values:
         """The bands as they are, whatever `width` and `dropout` say."""

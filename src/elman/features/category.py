@@ -36,6 +36,7 @@ class Category(Static):
     """
 
     kind: ClassVar[str] = "category"
+    is_category: ClassVar[bool] = True
 
     def fit(self, column: Any, *, name: str = "X") -> Self:
         """Learns the categories: by count, equal counts in their order."""

@@ -8,7 +8,7 @@ Source of the factors: Boulanger-Lewandowski, Bengio & Vincent, "Modeling tempor
 sequences", 2012 (there as RNN-NADE).
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
@@ -17,8 +17,8 @@ import torch
 from torch import Tensor
 
 from elman.errors import DataError, ModelFileError, OptionError, Place
-from elman.features.base import UNKNOWN, Feature, checked, of_lengths
-from elman.features.lists import listed
+from elman.features.base import UNKNOWN, Written, checked, of_lengths
+from elman.features.lists import json_list, listed
 from elman.layers.embedding import Embedding
 from elman.ragged import Ragged
 from elman.validation.messages import seen
@@ -32,7 +32,7 @@ Chord = list[int]
 
 
 @dataclass
-class Chords(Feature):
+class Chords(Written):
     """Lists of chords as steps, each chord a list of MIDI numbers; an empty chord is a rest, an empty list no chord.
 
     A note that stands twice in a chord sounds once. Nothing is learnt but the lowest and the highest note, for reports.
@@ -46,6 +46,10 @@ class Chords(Feature):
     """
 
     kind: ClassVar[str] = "chords"
+    is_music: ClassVar[bool] = True
+    has_grammar: ClassVar[bool] = True
+    reads_lists: ClassVar[bool] = True
+    prompt_example: ClassVar[str] = "[[60, 64, 67]]"
 
     def fit(self, column: Any, *, name: str = "X") -> Self:
         """Learns which notes there are."""
@@ -82,15 +86,29 @@ class Chords(Feature):
 
     def chords(self, ids: Sequence[int]) -> list[Chord]:
         """The chords that symbols stand for, lowest note first; a last one without its end is left out."""
-        made: list[Chord] = []
+        return [*self.spelled(ids)]
+
+    def spelled(self, ids: Iterable[int] | Tensor, after: Any = "") -> Iterator[Chord]:
+        """Each chord as soon as its end has come, lowest note first."""
         notes: list[int] = []
-        for code in ids:
+        for code in map(int, ids):
             if code == _END:
-                made.append(sorted(notes))
+                yield sorted(notes)
                 notes = []
             else:
                 notes.append(code - 1)
-        return made
+
+    def next_symbols(self, said: Sequence[str], symbols: Sequence[str], ends: bool) -> Collection[str]:
+        """Notes below the last one, or the mark: see `below`."""
+        return below(said, symbols, ends)
+
+    def transposed(self, column: Sequence[Any], reach: int) -> list[Any]:
+        """The pieces in every key up to so many half-tones lower and higher."""
+        return [piece for by in range(-reach, reach + 1) for piece in transposed(column, by)]
+
+    def parse_line(self, line: str, place: Place) -> Any:
+        """A JSON list: one chord, or several."""
+        return json_list(line, place)
 
     def module(self, width: int, dropout: float = 0.0) -> Embedding:
         """An `Embedding` of `width` numbers for each symbol; `dropout` drops whole symbols while training."""

@@ -17,25 +17,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from elman.errors import DataError, ModelFileError, OptionError, Place, placed, within
-from elman.features.base import Feature
-from elman.features.category import Category
-from elman.features.kinds import STATIC
+from elman.features.base import Feature, Reader, ReaderPart
 from elman.features.lists import listed
 from elman.features.missing_values import floats
 from elman.features.multi_input import Bundle
-from elman.features.number import Number
-from elman.features.numbers import Numbers
+from elman.features.registry import COLUMNS, STATICS, restored_feature
 from elman.features.static import Static
-from elman.features.text import Text
-from elman.features.tokens import Tokens
-from elman.features.words import Words
 from elman.ragged import Ragged
 from elman.validation.columns import is_missing
 
-__all__ = ["Columns", "Group", "Inputs", "symbolic", "symbolic_parts"]
+__all__ = ["Columns", "Group", "Inputs", "restored_input", "symbolic", "symbolic_parts"]
 
-_STEPS: dict[str, type[Feature]] = {feature.kind: feature for feature in (Text, Tokens, Words, Numbers)}
-_STATIC: dict[str, type[Static]] = {Category.kind: Category, Number.kind: Number}
 _Indices = NDArray[np.int64]
 
 
@@ -66,6 +58,10 @@ class Inputs:
     def __iter__(self) -> Iterator[str]:
         return iter(self.columns)
 
+    def with_kind(self, kind: str, names: list[str]) -> Inputs:
+        """The same, some of whose columns are of another kind."""
+        return Inputs(self.columns, self.kinds | dict.fromkeys(names, kind))
+
     def take(self, indices: _Indices) -> Inputs:
         """The same columns of some of the sequences."""
         places = indices.tolist()
@@ -95,7 +91,7 @@ class Group:
         return [name for names in self.columns for name in names]
 
 
-class Columns:
+class Columns(Reader):
     """Columns of different kinds, each with the feature that its kind has; the result is a `Bundle`.
 
     `kinds` says the kind of each column: "text", "tokens", "words", "numbers" (a list or array of numbers a sequence),
@@ -113,9 +109,9 @@ class Columns:
 
     def __init__(self, kinds: Mapping[str, str], make: Callable[[str], Feature] | None = None) -> None:
         self.kinds = dict(kinds)
-        self.make = make or (lambda kind: _STEPS[kind]())
+        self.make = make or (lambda kind: COLUMNS[kind]())
         self.groups: list[Group] = []
-        self.statics: dict[str, Static] = {name: _STATIC[kind]() for name, kind in kinds.items() if kind in STATIC}
+        self.statics: dict[str, Static] = {name: STATICS[kind]() for name, kind in kinds.items() if kind in STATICS}
 
     # ---- learning
 
@@ -123,9 +119,9 @@ class Columns:
         """Finds which columns are aligned. Raises ``DataError`` if none of them has steps."""
         lengths: list[tuple[list[str], _Indices]] = []  # -1 where all columns of the group miss the sequence
         for name, kind in self.kinds.items():
-            if kind in STATIC:
+            if kind in STATICS:
                 continue
-            here = None if kind == Text.kind else _lengths(inputs.columns[name])
+            here = None if COLUMNS[kind].reads_texts else _lengths(inputs.columns[name])
             mates = [] if here is None else [mate for mate in lengths if _agree(mate[1], here)]
             if here is not None and mates:
                 mates[0][0].append(name)
@@ -148,7 +144,7 @@ class Columns:
         for group in self.groups:
             made = []
             for place, (names, feature) in enumerate(zip(group.columns, group.features, strict=True)):
-                if isinstance(feature, Numbers):
+                if feature.is_series:
                     group.widths[place] = [_width(inputs.columns[name], name) for name in names]
                 column = _joined(inputs, group, place)
                 with _within(group, place):
@@ -177,8 +173,8 @@ class Columns:
         return self._bundle(parts, inputs)
 
     def _group(self, names: list[str]) -> Group:
-        symbols = [[name] for name in names if self.kinds[name] != Numbers.kind]
-        numbers = [name for name in names if self.kinds[name] == Numbers.kind]
+        symbols = [[name] for name in names if not COLUMNS[self.kinds[name]].is_series]
+        numbers = [name for name in names if COLUMNS[self.kinds[name]].is_series]
         columns = [*symbols, *([numbers] if numbers else [])]
         return Group(columns, [self.make(self.kinds[part[0]]) for part in columns], [[1] * len(c) for c in columns])
 
@@ -195,9 +191,19 @@ class Columns:
     # ---- what readers ask
 
     @property
-    def names(self) -> list[str]:
-        """All columns."""
-        return list(self.kinds)
+    def called(self) -> str:
+        """What messages call the input."""
+        return "several columns"
+
+    @property
+    def is_alphabet(self) -> bool:
+        """Whether the symbols of each column of them are the letters of an alphabet."""
+        return all(feature.is_alphabet for _, _, feature in self.symbolic_places())
+
+    @property
+    def path_names(self) -> list[str]:
+        """The columns of each group, where there are several."""
+        return [", ".join(group.names) for group in self.groups] if len(self.groups) > 1 else []
 
     @property
     def symbols(self) -> int | None:
@@ -221,7 +227,7 @@ class Columns:
 
     def all_numbers(self) -> list[bool]:
         """For each group whether all of it are numbers."""
-        return [all(isinstance(feature, Numbers) for feature in group.features) for group in self.groups]
+        return [all(feature.is_series for feature in group.features) for group in self.groups]
 
     def only(self) -> Feature:
         """The one feature whose steps a stream can be fed. Raises ``OptionError`` if there are several."""
@@ -240,8 +246,29 @@ class Columns:
             (g, place, feature)
             for g, group in enumerate(self.groups)
             for place, feature in enumerate(group.features)
-            if not isinstance(feature, Numbers)
+            if feature.is_symbolic
         ]
+
+    def feature_groups(self) -> list[list[Feature]]:
+        """The features of each group of aligned columns."""
+        return [group.features for group in self.groups]
+
+    def by_column(self) -> dict[str, Feature]:
+        """The features by the names of the columns that they read."""
+        read = [pair for group in self.groups for pair in zip(group.columns, group.features, strict=True)]
+        return {name: feature for names, feature in read for name in names}
+
+    def parts(self, data: Bundle, column: Inputs) -> list[ReaderPart]:
+        """What each input layer reads of the columns, whose steps are `data`."""
+        return [
+            ReaderPart(feature, names, widths, steps, column.columns[names[0]])
+            for group, made in zip(self.groups, data.groups, strict=True)
+            for names, feature, widths, steps in zip(group.columns, group.features, group.widths, made, strict=True)
+        ]
+
+    def card(self) -> dict[str, str]:
+        """What is read, for the card of a model: a line for each column."""
+        return {f"input {name!r}": what for name, what in self.described().items()}
 
     def describe(self) -> str:
         """One line: what each column is."""
@@ -283,7 +310,7 @@ class Columns:
     def restore(cls, config: Mapping[str, Any], tensors: Mapping[str, Tensor], files: Mapping[str, str]) -> Self:
         """The saved columns. Raises `ModelFileError` if anything in them cannot be right."""
         kinds = dict(config["kinds"])
-        if not kinds or not set(kinds.values()) <= {*_STEPS, *_STATIC}:
+        if not kinds or not set(kinds.values()) <= {*COLUMNS, *STATICS}:
             raise ModelFileError("the saved columns have a kind that this version does not know.")
         made = cls(kinds)
         for g, saved in enumerate(config["groups"]):
@@ -293,12 +320,12 @@ class Columns:
                 at = f"{g}.{place}"
                 part = {key.removeprefix(f"{at}."): t for key, t in tensors.items() if key.startswith(f"{at}.")}
                 texts = {n.removeprefix(f"{at}-"): text for n, text in files.items() if n.startswith(f"{at}-")}
-                group.features.append(_STEPS[kinds[names[0]]].restore(own, part, texts))
+                group.features.append(COLUMNS[kinds[names[0]]].restore(own, part, texts))
             made.groups.append(group)
-        with_steps = {name for name, kind in kinds.items() if kind not in STATIC}
+        with_steps = {name for name, kind in kinds.items() if kind not in STATICS}
         if sorted(n for g in made.groups for n in g.names) != sorted(with_steps) or not with_steps:
             raise ModelFileError("the saved groups do not hold each column with steps once.")
-        statics = {name: _STATIC[kind] for name, kind in kinds.items() if kind in STATIC}
+        statics = {name: STATICS[kind] for name, kind in kinds.items() if kind in STATICS}
         made.statics = {name: kind.restore(config["statics"][name]) for name, kind in statics.items()}
         return made
 
@@ -308,6 +335,15 @@ class Columns:
             for g, group in enumerate(self.groups)
             for place, feature in enumerate(group.features)
         ]
+
+
+def restored_input(
+    config: Mapping[str, Any], tensors: Mapping[str, Tensor], files: Mapping[str, str]
+) -> Feature | Columns:
+    """The feature or the columns that `saved_feature` saved. Raises `ModelFileError` or ``KeyError``."""
+    if config["kind"] == Columns.kind:
+        return Columns.restore(config, tensors, files)
+    return restored_feature(config, tensors, files)
 
 
 def symbolic(feature: Feature | Columns, data: Ragged | Bundle) -> Ragged:

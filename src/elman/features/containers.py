@@ -16,13 +16,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from elman.errors import DataError, Place
+from elman.features.base import Feature
 from elman.features.lists import check_rows, listed
 from elman.ragged import Ragged
 from elman.validation.columns import is_frame, is_missing
 
 __all__ = ["by_name", "column_named", "column_of", "few", "is_sparse", "is_table", "name_of", "nearest"]
-
-_ROWS = ("tokens", "words", "chords")  # kinds whose sequences are lists, of which an array has one in each row
 
 
 def is_sparse(X: Any) -> bool:
@@ -96,11 +95,11 @@ def name_of(column: Any) -> str | None:
     return str(name) or None
 
 
-def column_of(X: Any, kind: str = "auto", name: str = "X") -> Any:
+def column_of(X: Any, reader: type[Feature] | None = None, name: str = "X") -> Any:
     """What is no frame, as a list of its sequences; an array, a tensor or a `Ragged` of numbers stays.
 
-    `kind` is that of the feature, "auto" where the data are to tell. An array ``[n, 1]`` of texts is a column of n
-    texts, unless lists of tokens are read, and so is a list of lists that hold one text of several words each.
+    `reader` is the feature that will read it, None where the data are to tell. An array ``[n, 1]`` of texts is a column
+    of n texts, unless lists of tokens are read, and so is a list of lists that hold one text of several words each.
 
     >>> column_of(np.array([["a film"], ["a book"]])), column_of([["a film"], ["a book"]])
     (['a film', 'a book'], ['a film', 'a book'])
@@ -111,7 +110,7 @@ def column_of(X: Any, kind: str = "auto", name: str = "X") -> Any:
         return X
     columns = None if isinstance(X, Mapping) else by_name(X, name)
     if columns is not None and len(columns) == 1:
-        return column_of(next(iter(columns.values())), kind, name)
+        return column_of(next(iter(columns.values())), reader, name)
     if (
         columns is None
         and not isinstance(X, np.ndarray | list | tuple)
@@ -122,8 +121,10 @@ def column_of(X: Any, kind: str = "auto", name: str = "X") -> Any:
     if isinstance(X, np.ndarray) and (X.dtype.kind not in "UTO" or is_table(X)):
         check_rows(X, name)
         return X
-    found = listed(X, name, rows=kind in _ROWS)
-    return [sequence[0] for sequence in found] if kind not in _ROWS and _boxed(found, kind) else found
+    rows = reader is not None and reader.reads_lists
+    found = listed(X, name, rows=rows)
+    boxed = not rows and _boxed(found, single=reader is not None and reader.reads_texts, several=reader is None)
+    return [sequence[0] for sequence in found] if boxed else found
 
 
 def is_table(array: NDArray[Any]) -> bool:
@@ -138,13 +139,12 @@ def is_table(array: NDArray[Any]) -> bool:
     return not isinstance(first, str) and (array.shape[1] > 1 or not hasattr(first, "__len__"))
 
 
-def _boxed(sequences: list[Any], kind: str) -> bool:
-    """Whether each sequence is a list of one text; where the data are to tell, one of them of several words."""
+def _boxed(sequences: list[Any], single: bool, several: bool) -> bool:
+    """Whether each sequence is a list of a `single` text, or of one, where one of them is of `several` words."""
     for sequence in sequences:
         if not isinstance(sequence, list | tuple) or len(sequence) != 1 or not isinstance(sequence[0], str):
             return False
-    several = any(len(sequence[0].split()) > 1 for sequence in sequences)
-    return bool(sequences) and (kind == "text" or (kind == "auto" and several))
+    return bool(sequences) and (single or (several and any(len(sequence[0].split()) > 1 for sequence in sequences)))
 
 
 # ---- names in messages

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from elman.cells.base import IMAGES
 from elman.errors import DataError, ModelFileError, OptionError, Place
 from elman.features.base import LARGEST_SCALED, Feature, checked, of_lengths
 from elman.features.lists import listed
@@ -152,6 +153,10 @@ class Images(Feature):
         if array.ndim == 2 or (array.ndim == 3 and array.shape == self.shape_):
             array = array[None]
         return self.transform([array], name=name).values
+
+    def suit(self, reads: str) -> None:
+        """A cell that reads images is given images."""
+        self.maps = reads == IMAGES
 
     def module(self, width: int, dropout: float = 0.0) -> ImageReader:
         """Two convolutions, and a vector of `width` numbers for each image unless `maps`; `dropout` is not used."""

@@ -12,14 +12,15 @@ from elman.errors import DataError, Place, option
 from elman.features.containers import few, nearest
 from elman.features.lists import listed
 from elman.features.references import are_sound_names, check_no_lists
+from elman.features.registry import COLUMNS, STATICS
 from elman.validation.columns import is_missing, of_categories
 from elman.validation.messages import seen
 from elman.validation.plain_values import plain_value
 
-__all__ = ["KINDS", "STATIC", "kind_of", "kinds_of"]
+__all__ = ["KINDS", "SKIP", "holds_number", "kind_of", "kinds_of"]
 
-STATIC = ("number", "category")  # one value a sequence
-KINDS = ("text", "tokens", "words", "numbers", *STATIC, "skip")  # of a column; "skip": it is not read
+SKIP = "skip"  # of a column that is not read
+KINDS = (*COLUMNS, *STATICS, SKIP)  # of a column
 MOST = 50  # distinct texts of a category; with more it is a text
 
 
@@ -37,7 +38,16 @@ def kinds_of(columns: Mapping[str, Any], given: Mapping[str, str] | None = None)
             near = nearest(name, columns)
             raise DataError(f"features names {name!r}, which is no column to read: {few(list(columns))}.{near}")
     found = {name: given.get(name) or kind_of(column, name) for name, column in columns.items()}
-    return {name: kind for name, kind in found.items() if kind != "skip"}
+    return {name: kind for name, kind in found.items() if kind != SKIP}
+
+
+def holds_number(kind: str | None) -> bool:
+    """Whether a column of that kind holds one number a sequence.
+
+    >>> holds_number("number"), holds_number("category"), holds_number(None)
+    (True, False, False)
+    """
+    return kind in STATICS and not STATICS[kind].is_category
 
 
 def kind_of(column: Any, name: str) -> str:

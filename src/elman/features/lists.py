@@ -1,5 +1,6 @@
 """A column as a list of its sequences, whatever has a length and an order."""
 
+import json
 from collections.abc import Iterator, Mapping, MappingView
 from collections.abc import Set as AbstractSet
 from types import ModuleType
@@ -9,12 +10,12 @@ import narwhals as nw
 import numpy as np
 from torch import Tensor
 
-from elman.errors import DataError, Place
+from elman.errors import DataError, OptionError, Place
 from elman.ragged import Ragged
 from elman.validation.columns import is_frame, is_missing
 from elman.validation.messages import shown, type_name
 
-__all__ = ["check_rows", "is_unordered", "listed"]
+__all__ = ["check_rows", "is_unordered", "json_list", "listed", "prompt_list"]
 
 
 def listed(column: Any, name: str, *, rows: bool = False) -> list[Any]:
@@ -151,3 +152,31 @@ def _element(value: Any, i: int, name: str) -> Any:
     ordered = hasattr(value, "__len__") and (hasattr(value, "__iter__") or hasattr(value, "__getitem__"))
     known = hasattr(value, "__array__") or hasattr(value, "to_list") or hasattr(value, "columns")
     return list(value) if ordered and not known and not isinstance(value, Ragged | type) else value
+
+
+def json_list(line: str, place: Place) -> Any:
+    """A list that is written as JSON. Raises ``DataError``, which names the place.
+
+    >>> json_list('["a", 7]', Place(line=1))
+    ['a', 7]
+    """
+    try:
+        return json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise DataError(f": {line[:40]!r} is no JSON list ({error}).", at=place) from None
+
+
+def prompt_list(prompt: str, example: str) -> list[Any]:
+    """The list that a prompt on the command line stands for, [] for an empty one. Raises ``OptionError``.
+
+    >>> prompt_list("", "[1]"), prompt_list("[[60], []]", "[1]")
+    ([], [[60], []])
+    """
+    try:
+        found = json.loads(prompt or "[]")
+        json.dumps(found, ensure_ascii=False).encode()  # half of a surrogate pair can be read, but not be shown
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, list):
+        raise OptionError(f"prompt {shown(prompt)} is no JSON list. This model goes on from lists: {example}")
+    return found

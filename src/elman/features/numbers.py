@@ -1,7 +1,7 @@
 """Numbers as steps: series and signals of one or several columns, gaps and all, scaled by the training data."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from elman.cells.base import VALUES_MASK_GAP
 from elman.errors import DataError, ModelFileError, OptionError, Place, Problem, option
 from elman.features.arrays import Array, place, read, read_one
 from elman.features.base import LARGEST_SCALED, Feature, checked
@@ -19,9 +20,8 @@ from elman.ragged import Ragged
 from elman.validation.messages import shown
 from elman.validation.options import LARGEST, is_among, is_number, is_whole
 
-__all__ = ["BLOCKS", "Numbers"]
+__all__ = ["Numbers"]
 
-BLOCKS = 3  # values, mask and gap: what a cell that learns a decay reads
 SCALES = ("standard", "none")
 _MOST = 0.5  # share of the numbers that are missing, over all columns, from which on observations are events
 _SMALLEST = float(np.finfo(np.float64).tiny)
@@ -83,6 +83,9 @@ class Numbers(Feature):
     """
 
     kind: ClassVar[str] = "numbers"
+    is_signal: ClassVar[bool] = True
+    is_series: ClassVar[bool] = True
+    is_column: ClassVar[bool] = True
 
     scale: str = "standard"  # standard: mean 0, deviation 1 in each column, learnt from the training data; none: as is
     fill: str = "last"  # what stands in a gap: mean, median, last, next, linear, seasonal, constant, or decay (GRU-D)
@@ -256,6 +259,24 @@ class Numbers(Feature):
         self._check_fitted()
         most = bool(self.missing_.mean() > _MOST)
         return most and self.fill in ("last", "decay") and self.has_mask_ and self.has_gap_
+
+    @property
+    def value_width(self) -> int:
+        """The columns, without mask and gaps."""
+        self._check_fitted()
+        return int(self.width_)
+
+    def outputs_of_columns(self, widths: Sequence[int]) -> list[list[int]] | None:
+        """The values of each column, and maybe its mask and its gaps; None where widths are not those learnt."""
+        if sum(widths) != self.width_:
+            return None
+        starts, blocks = np.cumsum([0, *widths]).tolist(), range(0, self.outputs, self.width_)
+        return [[b + u for b in blocks for u in range(s, s + w)] for s, w in zip(starts, widths, strict=False)]
+
+    def suit(self, reads: str) -> None:
+        """For a cell that learns a decay every step has mask and gap, and nothing is filled but by the cell."""
+        if reads == VALUES_MASK_GAP:
+            self.fill, self.mask, self.gap = "decay", True, True
 
     @property
     def outputs(self) -> int:

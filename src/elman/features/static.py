@@ -18,6 +18,7 @@ class Static(ABC):
     """
 
     kind: ClassVar[str]  # written to config.json
+    is_category: ClassVar[bool] = False  # one of several values, else a number
 
     @abstractmethod
     def fit(self, column: Any, *, name: str = "X") -> Self:

@@ -13,8 +13,9 @@ from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, tr
 from torch import Tensor
 
 from elman.errors import DataError, ModelFileError, OptionError, Place, Problem
-from elman.features.base import ALPHABET, UNKNOWN, Feature, check_whole, checked, of_lengths
+from elman.features.base import ALPHABET, UNKNOWN, Written, check_whole, checked, of_lengths
 from elman.features.lists import listed
+from elman.features.ngrams import text_ngrams
 from elman.features.unicode import GAP, HIDDEN, UNSPACED, UNSPACED_RANGES
 from elman.features.vocabulary import least_count, vocabulary_problems, warn_if_unknown
 from elman.layers.embedding import Embedding
@@ -66,7 +67,7 @@ _PATTERNS = {
 
 
 @dataclass
-class Text(Feature):
+class Text(Written):
     """Text as steps: one symbol for each word, character or sub-word; id 0 stands for all that is not known.
 
     Raises `DataError` naming the sequence if a text is missing, bytes, a number or half a character; `OptionError` for
@@ -80,6 +81,9 @@ class Text(Feature):
     """
 
     kind: ClassVar[str] = "text"
+    is_column: ClassVar[bool] = True
+    is_vocabulary: ClassVar[bool] = True
+    reads_texts: ClassVar[bool] = True
 
     unit: str = "auto"  # words, characters, mixed (words, but single characters where a script sets no spaces),
     #                     subwords (byte-pair encoding, Sennrich et al. 2016), parts (the same, joined back by `join`);
@@ -208,6 +212,33 @@ class Text(Feature):
             return [" ".join(piece.removeprefix("▁") for piece in pieces) for pieces in cut]
         joined = [" ".join(pieces) for pieces in cut]
         return [GAP.sub("", text) for text in joined] if self.unit_ == "mixed" else joined
+
+    def normalized_symbol(self, symbol: str, name: str) -> str:
+        """One symbol as it is read, maybe in lower case."""
+        return self.normalized([symbol], name=name)[0]
+
+    def parse_line(self, line: str, place: Place) -> str:
+        """The line itself."""
+        return line
+
+    def parse_prompt(self, prompt: str) -> str:
+        """The prompt itself."""
+        return prompt
+
+    def check_prompt(self, prompt: Any) -> str:
+        """The text. Raises ``OptionError`` for what is none."""
+        if not isinstance(prompt, str):
+            raise OptionError(f"prompt = {shown(prompt)} must be a text")
+        return prompt
+
+    def continued(self, prompt: str, pieces: Sequence[str]) -> str:
+        """A prompt with what was written after it."""
+        return prompt + "".join(pieces)
+
+    def ngram_options(self, column: Sequence[str]) -> dict[str, Any]:
+        """How the runs of its units are counted; not fitted, of those that unit = "auto" would choose."""
+        unit = _unit_of_some(list(column)) if self.symbols is None else self.unit_
+        return text_ngrams(column, unit, self.lower, lambda text: self.words(self.pieces(text)))
 
     def module(self, width: int, dropout: float = 0.0) -> Embedding:
         """An `Embedding` of `width` numbers for each symbol; `dropout` drops whole symbols while training."""
@@ -350,6 +381,12 @@ def _why_characters(tokenizer: Tokenizer, values: "np.ndarray[Any, Any]", texts:
     if words < _LEAST_WORDS or once <= limit * words:
         return ""
     return f"{100 * once / words:.0f} % of {grouped(words)} words occur only once"
+
+
+def _unit_of_some(texts: list[str]) -> str:
+    """The unit that "auto" chooses, from 1000 texts where these say words: they are the rule."""
+    few = Text().fit(texts[:: max(1, len(texts) // 1000)])
+    return Text().fit(texts).unit_ if few.reason_ else few.unit_
 
 
 # ---- the tokeniser

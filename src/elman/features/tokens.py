@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any, ClassVar, Self
@@ -11,8 +11,8 @@ import numpy as np
 from torch import Tensor
 
 from elman.errors import DataError, ModelFileError, OptionError, Place, Problem
-from elman.features.base import ALPHABET, UNKNOWN, Feature, checked, of_lengths
-from elman.features.lists import listed
+from elman.features.base import ALPHABET, UNKNOWN, Written, checked, of_lengths
+from elman.features.lists import json_list, listed
 from elman.features.vocabulary import least_count, vocabulary_problems, warn_if_unknown
 from elman.layers.embedding import Embedding
 from elman.ragged import Ragged
@@ -27,7 +27,7 @@ _Token = str | int
 
 
 @dataclass
-class Tokens(Feature):
+class Tokens(Written):
     """Lists of tokens as steps: each distinct str or int is one symbol; id 0 stands for all that is not known.
 
     `1` and `"1"` are different tokens. Raises `DataError` naming sequence and step for anything else; `OptionError`
@@ -39,6 +39,9 @@ class Tokens(Feature):
     """
 
     kind: ClassVar[str] = "tokens"
+    is_column: ClassVar[bool] = True
+    is_vocabulary: ClassVar[bool] = True
+    reads_lists: ClassVar[bool] = True
 
     max_words: int = 30_000  # most symbols kept, the commonest first; the unknown symbol comes on top
     min_count: int | None = None  # symbols seen less often are unknown; None: 2 from 100 000 training steps, else 1
@@ -99,6 +102,14 @@ class Tokens(Feature):
             if not 0 <= i <= len(self.vocabulary_):
                 raise DataError(f"{i} is no symbol: this tokens feature has the symbols 0 to {len(self.vocabulary_)}.")
         return [str(self.vocabulary_[i - 1]) if i else UNKNOWN for i in numbers]
+
+    def spelled(self, ids: Iterable[int] | Tensor, after: Any = "") -> Iterator[_Token]:
+        """The token of each symbol."""
+        return (self.vocabulary_[int(i) - 1] for i in ids)
+
+    def parse_line(self, line: str, place: Place) -> Any:
+        """A token, or a JSON list of tokens."""
+        return json_list(line, place) if line.startswith("[") else line.strip()
 
     def normalized(self, column: Any, *, name: str = "X") -> list[list[_Token]]:
         """The sequences as plain tokens, lower-cased with `lower`: what an answer is to be compared with.

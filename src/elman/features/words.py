@@ -11,8 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from elman.errors import DataError, ModelFileError, OptionError, Problem
+from elman.errors import DataError, ModelFileError, OptionError, Place, Problem
 from elman.features.base import Feature, checked, of_lengths
+from elman.features.lists import json_list
 from elman.features.tokens import Tokens, _sequences
 from elman.features.unicode import canonical
 from elman.features.word_chars import Spelled
@@ -48,6 +49,10 @@ class Words(Feature):
     """
 
     kind: ClassVar[str] = "words"
+    is_symbolic: ClassVar[bool] = True
+    is_column: ClassVar[bool] = True
+    reads_lists: ClassVar[bool] = True
+    reads_letters: ClassVar[bool] = True
 
     max_words: int = 30_000  # most words kept, the commonest first; the unknown word comes on top
     min_count: int | None = None  # words seen less often are unknown; None: 2 from 100 000 training steps, else 1
@@ -94,6 +99,10 @@ class Words(Feature):
         """The steps of one word or of a list of words, as one sequence."""
         one = isinstance(value, str | int | np.integer) or value is None
         return self.transform([[value] if one else value], name=name)
+
+    def parse_line(self, line: str, place: Place) -> Any:
+        """A word, or a JSON list of words."""
+        return json_list(line, place) if line.startswith("[") else line.strip()
 
     def split_units(self, column: Any, *, name: str = "X") -> list[list[str]]:
         """The words as texts."""

@@ -32,10 +32,9 @@ from torch import Tensor, nn
 from elman.errors import DataError
 from elman.evaluation import plots as pictures
 from elman.features import Columns
-from elman.features.base import Feature
+from elman.features.base import Feature, ReaderPart
 from elman.features.category import CategoryRow
 from elman.features.multi_input import Bundle
-from elman.features.numbers import Numbers
 from elman.features.words import WordReader
 from elman.layers.embedding import Embedding
 from elman.ragged import Ragged
@@ -154,19 +153,12 @@ class Explanation(Sequence[Saliency]):
 
 def parts_of(feature: Feature | Columns, data: Ragged | Bundle, column: Any) -> list[Part]:
     """The columns that a fitted feature reads, in the order of the network's input layers; `data` are their steps."""
-    if isinstance(data, Ragged) or not isinstance(feature, Columns):
-        assert isinstance(data, Ragged)
-        assert not isinstance(feature, Columns)
-        return [_part(feature, data, column)]
     found: list[Part] = []
-    reader = 0
-    for group, steps in zip(feature.groups, data.groups, strict=True):
-        for names, one, widths, part in zip(group.columns, group.features, group.widths, steps, strict=True):
-            for name, units in _units(names, one, widths).items():
-                found.append(_part(one, part, column.columns[names[0]], name, reader, units))
-            reader += 1
+    parts: list[ReaderPart] = feature.parts(data, column)  # type: ignore[arg-type]
+    for reader, (one, names, widths, steps, own) in enumerate(parts):
+        found += [_part(one, steps, own, name, reader, units) for name, units in _units(names, one, widths).items()]
     ones = torch.ones(len(data), dtype=torch.int64)
-    facts = enumerate(feature.statics, start=reader)
+    facts = enumerate(feature.statics, start=len(parts))
     return [*found, *(Part(ones, name, place, symbols=[[name]] * len(data), fact=True) for place, name in facts)]
 
 
@@ -184,14 +176,10 @@ def _part(
     return Part(data.lengths, name, reader, units, values=values)
 
 
-def _units(names: list[str], feature: Feature, widths: list[int]) -> dict[str, list[int] | None]:
+def _units(names: list[str], feature: Feature, widths: list[int]) -> Mapping[str, list[int] | None]:
     """Which of an input's outputs belong to each of the columns that it reads side by side."""
-    if not isinstance(feature, Numbers) or len(names) == 1 or sum(widths) != feature.width_:
-        return {", ".join(names): None}
-    blocks = range(0, int(feature.outputs), feature.width_)  # values, and maybe the mask, and the gaps
-    starts = np.concatenate([[0], np.cumsum(widths)]).tolist()
-    own = zip(names, starts, widths, strict=False)
-    return {name: [b + u for b in blocks for u in range(start, start + width)] for name, start, width in own}
+    own = feature.outputs_of_columns(widths) if len(names) > 1 else None
+    return {", ".join(names): None} if own is None else dict(zip(names, own, strict=True))
 
 
 def explain(question: Question) -> Explanation:

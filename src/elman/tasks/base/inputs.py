@@ -14,13 +14,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from elman.cells.compatibility import reads
 from elman.errors import DataError, OptionError, Place, option
-from elman.features import FEATURES, Columns, Feature, Images, Inputs, Numbers, infer
+from elman.features import FEATURES, Columns, Feature, Inputs, infer
 from elman.features.arrays import number_table, read_table
+from elman.features.columns import restored_input
 from elman.features.containers import by_name, column_named, column_of, few, is_sparse, name_of, nearest
-from elman.features.kinds import kinds_of
+from elman.features.kinds import SKIP, kinds_of
 from elman.features.lists import is_unordered, listed
 from elman.features.multi_input import Bundle
+from elman.features.registry import saved_feature
 from elman.io import model_folder as store
 from elman.ragged import Ragged
 from elman.tasks.base.options import NUMBER_OPTIONS, SOUND_OPTIONS, reads_gaps
@@ -30,7 +33,6 @@ from elman.validation.options import is_whole
 __all__ = ["InputReader", "check_column", "check_names", "check_table", "count", "input_tags", "no_column", "take"]
 
 _Indices = NDArray[np.int64]
-_SYMBOLS = ("text", "tokens", "words")  # features that no table of numbers could be read by
 
 
 def input_tags(tags: Any) -> Any:
@@ -96,13 +98,13 @@ class InputReader:
         if columns is not None:
             names = [name for name in columns if name not in without]
             return self._learnt_columns(columns, names) if fitted else self._columns_to_learn(columns, names)
-        if self.task.features or (fitted and isinstance(self.task.feature_, Columns)):
+        if self.task.features or (fitted and self.task.feature_.kinds):
             raise DataError(f"X is a {_type(X)} without named columns. Pass a frame, or a dict of columns.")
-        return column_of(X, self.kind(fitted))
+        return column_of(X, self.reads(fitted))
 
-    def kind(self, fitted: bool) -> str:
-        """The kind of feature that a column is for, "auto" where the column tells."""
-        return str(self.task.feature_.kind if fitted else self.task.feature)
+    def reads(self, fitted: bool) -> type[Feature] | None:
+        """The feature that a column is for, None where the column tells."""
+        return FEATURES.get(self.task.feature_.kind if fitted else self.task.feature)
 
     def _columns_to_learn(self, columns: Mapping[str, Any], names: list[str]) -> Any:
         """What `fit` reads of columns of which `names` could be read. Sets ``input``."""
@@ -112,18 +114,19 @@ class InputReader:
             names = [given_names] if isinstance(given_names, str) else list(given_names)
             for name in names:
                 check_column(list(columns), name, "input")
-        if set(given.values()) == {"skip"} and set(given) <= set(names):
+        if set(given.values()) == {SKIP} and set(given) <= set(names):
             names, given = [name for name in names if name not in given], {}
         if not names:
             raise DataError("X has no column to read. There must be one beside the target.")
         picked = {name: columns[name] for name in names}
-        whole = self.task.feature not in _SYMBOLS and not given
+        feature = self.reads(fitted=False)
+        whole = not (feature is not None and feature.is_symbolic) and not given
         if whole and (table := number_table(picked)) is not None:
             self.input = names
             return table
         if len(names) == 1 and not given:
             self.input = names[0]
-            return column_of(picked[names[0]], self.kind(fitted=False))
+            return column_of(picked[names[0]], feature)
         if self.task.feature != "auto":
             raise OptionError(
                 f"feature = {self.task.feature!r} is for one column, but X has {few(names)}. Say what each is with ",
@@ -140,21 +143,19 @@ class InputReader:
         if isinstance(self.task.input_, list):
             check_names(columns, self.task.input_)
             picked = {name: columns[name] for name in self.task.input_}
-            return (
-                Inputs(picked, self.task.feature_.kinds)
-                if isinstance(self.task.feature_, Columns)
-                else read_table(picked)
-            )
-        kind, others = self.kind(fitted=True), {name: columns[name] for name in names}
+            kinds = self.task.feature_.kinds
+            return Inputs(picked, kinds) if kinds else read_table(picked)
+        feature, others = self.reads(fitted=True), {name: columns[name] for name in names}
         if self.reads_table() and names:
             return read_table(others)
-        if self.task.input_ is None and kind not in _SYMBOLS and (table := number_table(others)) is not None:
+        symbols = feature is not None and feature.is_symbolic
+        if self.task.input_ is None and not symbols and (table := number_table(others)) is not None:
             return table
         for name in (self.task.input, self.task.input_):  # `input` may have been set since
             if isinstance(name, str) and name in columns:
-                return column_of(columns[name], kind)
+                return column_of(columns[name], feature)
         if len(names) == 1:
-            return column_of(columns[names[0]], kind)
+            return column_of(columns[names[0]], feature)
         lacks = "" if self.task.input_ is None else f"{self.task.input_!r} is no column of X, but the model reads it. "
         raise DataError(
             f"{lacks}X has {len(names)} columns that could be the input: {few(names)}. Say which one to read with ",
@@ -185,8 +186,7 @@ class InputReader:
         """A feature with the options that concern it; of several columns, each is asked for by its kind."""
         one = not isinstance(made, str)
         made = FEATURES[made]() if isinstance(made, str) else made
-        if isinstance(made, Images):
-            made.maps = self.task.cell == "conv_lstm"
+        made.suit(reads(self.task.cell))
         for name in ("unit", "max_words", "min_count", "lower", *SOUND_OPTIONS, *NUMBER_OPTIONS):
             value, default = getattr(self.task, name), getattr(type(self.task), name)
             if hasattr(made, name):
@@ -197,8 +197,6 @@ class InputReader:
                     f"{default!r}, or set ",
                     option("feature"),
                 )
-        if isinstance(made, Numbers) and reads_gaps(self.task):
-            made.fill, made.mask, made.gap = self.task.fill or "decay", True, True
         return made
 
     def features(
@@ -239,8 +237,7 @@ class InputReader:
 
     def path_names(self) -> dict[str, str]:
         """What the layers that read some of several columns are called, by the name that a diagnosis has for them."""
-        groups = self.task.feature_.groups if isinstance(self.task.feature_, Columns) else []
-        return {f"path {i + 1}": ", ".join(g.names) for i, g in enumerate(groups)} if len(groups) > 1 else {}
+        return {f"path {i}": names for i, names in enumerate(self.task.feature_.path_names, 1)}
 
     def steps(self, column: Any) -> Ragged | Bundle:
         """The steps of a column that the fitted feature can read."""
@@ -257,18 +254,14 @@ class InputReader:
 
     def described(self) -> dict[str, Any]:
         """What the model reads, for its card: lines of text by name."""
-        feature = self.task.feature_
-        if isinstance(feature, Columns):
-            return {f"input {name!r}": what for name, what in feature.described().items()}
-        return {"input": feature.describe()}
+        return dict(self.task.feature_.card())
 
     def config(self) -> dict[str, Any]:
         """What is read, for config.json."""
-        feature = self.task.feature_
         return {
             "input": self.task.input_,
             "columns": getattr(self.task, "n_features_in_", None),
-            "feature": {"kind": feature.kind, **feature.config()},
+            "feature": saved_feature(self.task.feature_),
         }
 
     def tensors(self) -> dict[str, Tensor]:
@@ -281,16 +274,13 @@ class InputReader:
 
     def restore(self, config: Mapping[str, Any], tensors: Mapping[str, Tensor], files: Mapping[str, Any]) -> None:
         """Gives the task what was saved. Raises ``ValueError`` and its like for what cannot be."""
-        saved = dict(config["feature"])
-        name = saved.pop("kind")
-        kind = Columns if name == Columns.kind else FEATURES[name]
         names, columns, target = config["input"], config["columns"], config["data"].get("target")
         if not (isinstance(names, str | None) or (isinstance(names, list) and names and _are_texts(names))):
             raise ValueError("input")
         if not (columns is None or is_whole(columns)):
             raise ValueError("columns")
         task = self.task
-        task.feature_ = kind.restore(saved, store.under("feature.", tensors), files)
+        task.feature_ = restored_input(config["feature"], store.under("feature.", tensors), files)
         task.input_ = names
         task.target_ = target if isinstance(target, str) or (isinstance(target, list) and _are_texts(target)) else None
         _remember_names(task, columns)

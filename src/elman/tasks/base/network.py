@@ -22,8 +22,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from elman.cells.base import IMAGES
+from elman.cells.compatibility import reads
 from elman.errors import OptionError, option
-from elman.features import Columns, Feature, Inputs, Numbers, Sound, Static
+from elman.features import Columns, Feature, Inputs
 from elman.features.multi_input import Bundle, groups_of
 from elman.io import model_folder as store
 from elman.layers.convolution import Convolution
@@ -129,7 +131,7 @@ def _front(config: Config, inputs: int, feature: Feature) -> Convolution | None:
 
     None where `channels` say so, or are None and the steps are no complete numbers.
     """
-    signals = isinstance(feature, Numbers | Sound) and inputs == feature.width_ and config.cell != "conv_lstm"
+    signals = feature.is_signal and inputs == feature.value_width and reads(config.cell) != IMAGES
     default = config.channels_of_signals if signals else ()
     widths = [int(width) for width in (default if config.channels is None else np.atleast_1d(config.channels))]
     if not any(widths):
@@ -156,12 +158,11 @@ class Network(nn.Module):
     def __init__(self, feature: Feature | Columns, outputs: int, config: Config, every_step: bool = False) -> None:
         super().__init__()
         self.every_step = every_step
-        groups, statics = _parts(feature)
+        groups, statics = feature.feature_groups(), list(feature.statics.values())
         if every_step and len(groups) > 1:
-            names = feature.described() if isinstance(feature, Columns) else {}
             raise OptionError(
-                f"every_step = True needs one kind of step, but not all columns are aligned: {', '.join(names)}. Leave "
-                "some out with ",
+                "every_step = True needs one kind of step, but not all columns are aligned: "
+                f"{', '.join(feature.kinds)}. Leave some out with ",
                 option("features", {"...": "skip"}),
                 ".",
             )
@@ -249,7 +250,7 @@ class NetworkStepper:
     """A network one step at a time; `Session` keeps the state. What is left open is `answer`."""
 
     def __init__(self, feature: Feature | Columns, network: Network, facts: Mapping[str, Any] | None = None) -> None:
-        self.feature = feature.only() if isinstance(feature, Columns) else feature
+        self.feature = feature.only()
         self.network = network
         self.facts = _facts(feature, facts)
         self.start = network.encoder.initial_state(1)
@@ -310,16 +311,9 @@ class NetworkStepper:
         return {"pool": pooled}
 
 
-def _parts(feature: Feature | Columns) -> tuple[list[list[Feature]], list[Static]]:
-    """The features of each group of aligned columns, and those without steps."""
-    if isinstance(feature, Columns):
-        return [group.features for group in feature.groups], list(feature.statics.values())
-    return [[feature]], []
-
-
 def _facts(feature: Feature | Columns, given: Mapping[str, Any] | None) -> list[Tensor]:
     """What is known of the sequence that is streamed; a column that is not given is missing."""
-    statics = feature.statics if isinstance(feature, Columns) else {}
+    statics = feature.statics
     if unknown := [name for name in given or {} if name not in statics]:
         known = ", ".join(map(repr, statics)) or "none"
         raise OptionError(f"facts names {unknown[0]!r}, but the columns without steps are {known}.")

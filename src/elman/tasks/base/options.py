@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 
 from elman.cells import CELLS
+from elman.cells.base import IMAGES, VALUES_MASK_GAP
+from elman.cells.compatibility import reads
 from elman.errors import Problem
 from elman.features import FEATURES, Numbers, Sound
 from elman.features.kinds import KINDS
-from elman.features.numbers import BLOCKS
 from elman.layers.encoder import PRECISIONS, precisions
 from elman.layers.linear import POOLS
 from elman.ops.functional import MEMORY
@@ -117,7 +118,7 @@ def reads_gaps(options: Any) -> bool:
     >>> reads_gaps(SimpleNamespace(cell="gru_d")), reads_gaps(SimpleNamespace(cell=None))
     (True, False)
     """
-    return is_among(options.cell, CELLS) and CELLS[str(options.cell)].blocks == BLOCKS
+    return reads(options.cell) == VALUES_MASK_GAP
 
 
 @dataclass(kw_only=True)
@@ -225,7 +226,7 @@ def _front_problems(options: Any) -> list[Problem]:
         return found
     if getattr(options, "every_step", False) and options.stride > 1:
         found.append(Problem("stride", str(options.stride), "must be 1 for an answer at every step"))
-    if is_among(options.cell, CELLS) and CELLS[options.cell].reads == "images":
+    if reads(options.cell) == IMAGES:
         found.append(
             Problem("channels", shown(channels), f"must be 0 for cell = {options.cell!r}, which convolves itself")
         )

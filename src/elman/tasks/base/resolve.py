@@ -15,7 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from elman.features import Columns, Feature, Numbers
+from elman.cells.base import VALUES_MASK_GAP
+from elman.cells.compatibility import reads
+from elman.features import Columns, Feature
 from elman.training.options import TrainingOptions, batches_of_an_epoch, epochs_for
 
 __all__ = [
@@ -114,14 +116,14 @@ TRAINING: dict[str, Default] = {
 def chosen_cell(config: Config, summary: Summary) -> str:
     """GRU-D for one series of which more than half is missing, where no option speaks against it; else LSTM."""
     features = summary.features
-    if len(features) != 1 or not isinstance(features[0], Numbers) or not features[0].fades:
+    if len(features) != 1 or not features[0].fades:
         return "lstm"
     free = config.longest is None and config.precision == "float32" and not np.any(config.channels or 0)
     return "gru_d" if free else "lstm"
 
 
 def _pool(config: Config, summary: Summary) -> str:
-    sparse = config.cell is None and chosen_cell(config, summary) == "gru_d"
+    sparse = config.cell is None and reads(chosen_cell(config, summary)) == VALUES_MASK_GAP
     return "mean+max+last" if sparse else "attention"
 
 

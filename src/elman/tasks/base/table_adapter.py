@@ -7,15 +7,14 @@ most of it for tasks that answer each row.
 
 from __future__ import annotations
 
-import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 
 from elman.errors import DataError, OptionError, Place
-from elman.features import Category, Columns
 from elman.features.containers import few
 from elman.features.references import are_sound_names
+from elman.features.registry import FEATURES
 from elman.io.tables import Table
 from elman.tasks.base.table_columns import (
     check_names,
@@ -100,42 +99,7 @@ def target_names(model: Any) -> list[str]:
 
 def parse_line(feature: Any, line: str, number: int) -> Any:
     """What one line of standard input feeds: text, a token, a JSON list of tokens or notes, numbers."""
-    feature = feature.only() if isinstance(feature, Columns) else feature
-    if feature.kind == "text":
-        return line
-    if feature.kind in ("tokens", "words"):
-        return _tokens(line, number)
-    if feature.kind == "chords":
-        return _json_list(line, number)
-    if feature.kind == "sound":
-        return _sound(line)
-    try:
-        return [float(part) for part in line.replace(",", " ").split()]
-    except ValueError:
-        at = Place(file="standard input", line=number)
-        raise DataError(f": {line[:40]!r} is not numbers. Write 0.5 1.5", at=at) from None
-
-
-def _sound(line: str) -> Any:
-    """Samples, or the path of a file."""
-    import numpy as np
-
-    try:
-        return np.array([float(part) for part in line.replace(",", " ").split()])
-    except ValueError:
-        return line.strip()
-
-
-def _tokens(line: str, number: int) -> Any:
-    return _json_list(line, number) if line.startswith("[") else line.strip()
-
-
-def _json_list(line: str, number: int) -> Any:
-    try:
-        return json.loads(line)
-    except (ValueError, RecursionError) as error:
-        at = Place(file="standard input", line=number)
-        raise DataError(f": {line[:40]!r} is no JSON list ({error}).", at=at) from None
+    return feature.only().parse_line(line, Place(file="standard input", line=number))
 
 
 class RowAdapter(ABC):
@@ -210,7 +174,7 @@ class RowAdapter(ABC):
     def hears(self, column: pl.Series) -> bool:
         """Whether the texts of a column, in training, are paths of sound files."""
         named = self.model.feature == "auto" and are_sound_names([cell for cell in column if isinstance(cell, str)])
-        return self.model.feature == "sound" or named
+        return named or (self.model.feature in FEATURES and FEATURES[self.model.feature].reads_files)
 
     def fit_result(self, rows: int) -> dict[str, Any]:
         """The same for machines."""
@@ -289,7 +253,7 @@ class RowAdapter(ABC):
         """The sequences of a table that a trained model reads."""
         names = self._names_to_read(table, input)
         learnt = self._learnt_names() or names
-        if isinstance(self.model.feature_, Columns):
+        if self.model.feature_.kinds:
             kinds = {name: self.model.feature_.kinds[own] for name, own in zip(names, learnt, strict=True)}
             frame = typed(table, names, kinds).rename(dict(zip(names, learnt, strict=True)))
             return self.model.reader.read(self._as_learnt(table, frame))
@@ -297,13 +261,12 @@ class RowAdapter(ABC):
             return typed(table, names, dict.fromkeys(names, "number")).rename(dict(zip(names, learnt, strict=True)))
         (name,) = names
         check_sequences(table, name)
-        heard = self.model.feature_.kind == "sound"
-        return (paths_beside(table, name) if heard else table.frame[name]).to_list()
+        return (paths_beside(table, name) if self.model.feature_.reads_files else table.frame[name]).to_list()
 
     def _learnt_names(self) -> list[str]:
         """The columns that training read; none where its data had no names."""
-        if isinstance(self.model.feature_, Columns):
-            return list(self.model.feature_.names)
+        if self.model.feature_.kinds:
+            return list(self.model.feature_.kinds)
         return [self.model.input_] if isinstance(self.model.input_, str) else list(self.model.input_ or [])
 
     def _names_to_read(self, table: Table, input: str | None) -> list[str]:
@@ -334,7 +297,7 @@ class RowAdapter(ABC):
         import polars as pl
 
         for name, static in self.model.feature_.statics.items() if is_csv(table) else ():
-            if isinstance(static, Category) and frame[name].dtype == pl.String:
+            if static.is_category and frame[name].dtype == pl.String:
                 place = {written(value): value for value in static.categories_ if not isinstance(value, str)}
                 if place and not any(isinstance(value, str) for value in static.categories_):
                     known = [place.get(cell, cell) for cell in frame[name].to_list()]

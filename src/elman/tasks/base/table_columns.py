@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from elman.errors import DataError
 from elman.features.containers import nearest
+from elman.features.kinds import holds_number
 from elman.io.tables import Table
 from elman.validation.columns import is_missing
 
@@ -101,10 +102,10 @@ def typed(table: Table, names: Sequence[str], kinds: Mapping[str, str] | None = 
     frame = table.frame.select(names)
     for name in names:
         column, kind = frame[name], (kinds or {}).get(name)
-        if column.dtype != pl.String or kind not in (None, "number"):
+        if column.dtype != pl.String or not (kind is None or holds_number(kind)):
             continue
         numbers = column.str.strip_chars().cast(pl.Float64, strict=False)
-        if kind == "number":
+        if holds_number(kind):
             frame = frame.with_columns(pl.Series(name, floats_of(table, name), dtype=pl.Float64))
         elif numbers.null_count() == column.null_count() < len(column):
             frame = frame.with_columns(numbers.alias(name))

@@ -36,7 +36,7 @@ from torch.nn import functional
 
 from elman.errors import DataError, OptionError, Place, Problem
 from elman.evaluation import metrics
-from elman.features import Columns, Feature, Numbers, Sound, symbolic
+from elman.features import Columns, Feature, symbolic
 from elman.features.columns import symbolic_parts
 from elman.features.multi_input import Bundle
 from elman.interpret.attribution import Question, parts_of
@@ -155,7 +155,7 @@ class Classifier(ClassifierMixin, Task, PretrainOptions, InputOptions, EncoderOp
         check_table(column)
         weights = self._weights(classes, codes)
         feature = reader.feature(column)
-        signals = isinstance(feature, Numbers | Sound)
+        signals = feature.is_signal
         rest = held_out(codes, len(codes), self.validation, run.seed, _LEAST_SIGNALS if signals else LEAST)
         training = np.setdiff1d(np.arange(len(codes)), rest)
         data, kept = reader.features(feature, column, training, rest)
@@ -248,15 +248,11 @@ class Classifier(ClassifierMixin, Task, PretrainOptions, InputOptions, EncoderOp
 
     def _many_patterns(self, feature: Feature | Columns, data: Ragged | Bundle) -> int:
         """How many patterns the wide path has; 0 where steps are no numbers, or there are none."""
-        if not (isinstance(feature, Numbers) and isinstance(data, Ragged)):
+        if not feature.is_series:
             if self.patterns:
-                what = (
-                    f"the input is taken for {feature.kind}"
-                    if isinstance(feature, Feature)
-                    else "X has several columns"
-                )
                 raise OptionError(
-                    f"patterns = {self.patterns} needs a column of numbers, but {what}. Leave it at None."
+                    f"patterns = {self.patterns} needs a column of numbers, but the input is taken for "
+                    f"{feature.called}. Leave it at None."
                 )
             return 0
         if not data.steps:
@@ -520,7 +516,7 @@ class Classifier(ClassifierMixin, Task, PretrainOptions, InputOptions, EncoderOp
         if self.patterns_ is None:
             return
         feature = self.feature_
-        fits = isinstance(feature, Numbers) and self.patterns_.columns.shape[2] == feature.outputs
+        fits = feature.is_series and self.patterns_.columns.shape[2] == self.network_.input.outputs
         if not fits or len(self.patterns_.bias) != len(self.classes_):
             raise ValueError("patterns")
 
@@ -571,10 +567,7 @@ class _Stepper(NetworkStepper):
 
 def _longest_ngram(feature: Feature | Columns) -> int:
     """How many symbols the longest n-gram has, where `ngrams` is None."""
-    if feature.symbols is None:
-        return 0
-    parts = [f for _, _, f in feature.symbolic_places()] if isinstance(feature, Columns) else [feature]
-    return 6 if all(part.is_alphabet for part in parts) else 3
+    return 0 if feature.symbols is None else 6 if feature.is_alphabet else 3
 
 
 def _packed(state: NgramState, logits: Tensor, rows: int) -> dict[str, Tensor]:

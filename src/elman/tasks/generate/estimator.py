@@ -26,10 +26,11 @@ from elman.cells import CELLS
 from elman.cells.base import Recurrent
 from elman.cells.compatibility import reads_symbols
 from elman.errors import DataError, Problem, option
-from elman.features import Chords, Feature, Text, Tokens, infer
-from elman.features.chords import transposed
+from elman.features import infer
+from elman.features.base import Written
 from elman.features.containers import by_name, column_of
 from elman.features.lists import listed
+from elman.features.registry import FEATURES, restored_feature, saved_feature
 from elman.interpret.diagnose import Probe
 from elman.io import model_folder as store
 from elman.lm.chunks import Strands, strands
@@ -54,12 +55,12 @@ from elman.tasks.generate.session import Listener
 from elman.training.options import TrainingOptions
 from elman.validation.messages import shown
 from elman.validation.options import SIZE, choice, is_number, is_whole, share, whole
-from elman.validation.plain_values import plain_text, plain_value
+from elman.validation.plain_values import plain_text
 
 __all__ = ["Generator"]
 
 _Floats = NDArray[np.float64]
-_FEATURES: dict[str, type[Feature]] = {Text.kind: Text, Tokens.kind: Tokens, Chords.kind: Chords}
+_FEATURES = [kind for kind, feature in FEATURES.items() if issubclass(feature, Written)]
 _MANY = 1000  # symbols, from which on vectors and last layer share their weights
 _LARGE = 5_000_000  # training steps, from which on n-grams would take too much memory
 _LONGEST = 20  # symbols of an n-gram
@@ -216,10 +217,7 @@ class Generator(Task, EncoderOptions, TrainingOptions):
 
     def _lessons(self, column: list[Any]) -> list[Any]:
         """What is learnt of documents: chords also higher and lower."""
-        if not isinstance(self.feature_, Chords):
-            return column
-        reach = int(self.transpose)
-        return [piece for by in range(-reach, reach + 1) for piece in transposed(column, by)]
+        return self.feature_.transposed(column, int(self.transpose))
 
     def _longest(self, steps: int) -> int:
         """How long a strand of so many steps in all may be."""
@@ -280,27 +278,24 @@ class Generator(Task, EncoderOptions, TrainingOptions):
             X = columns[name]
         if not fitted:
             self.input_: str | None = name
-        found = listed(column_of(X, self.feature_.kind if fitted else self.feature), "X")
+        found = listed(column_of(X, FEATURES.get(self.feature_.kind if fitted else self.feature)), "X")
         if not found:
             raise DataError("X holds no documents. Fitting needs at least one.")
         return found
 
-    def _made(self, column: list[Any]) -> Feature:
-        kind = infer(column, name="X").kind if self.feature == "auto" else self.feature
-        if kind == Chords.kind:
-            return Chords()
-        if kind == Text.kind:
-            return Text(self.unit, int(self.max_words), self.min_count, bool(self.lower))
-        if kind == Tokens.kind:
-            return Tokens(int(self.max_words), self.min_count, bool(self.lower))
-        raise DataError(
-            f"X holds {kind}. A generator learns texts, or lists of tokens. For lists of chords, or ids that are "
-            "tokens, say ",
-            option("feature", "chords"),
-            " or ",
-            option("feature", "tokens"),
-            ".",
-        )
+    def _made(self, column: list[Any]) -> Written:
+        made = infer(column, name="X") if self.feature == "auto" else FEATURES[self.feature]()
+        if (writer := made.writer) is None:
+            raise DataError(
+                f"X holds {made.kind}. A generator learns texts, or lists of tokens. For lists of chords, or ids that "
+                "are tokens, say ",
+                option("feature", "chords"),
+                " or ",
+                option("feature", "tokens"),
+                ".",
+            )
+        options = {"unit": self.unit, "max_words": int(self.max_words), "min_count": self.min_count}
+        return writer.take_options(options | {"lower": bool(self.lower)})
 
     def strands(self, symbols: Ragged, longest: int | None) -> Strands:
         """Documents as strands with their boundaries; `longest`: steps of one at most, None: whole."""
@@ -328,7 +323,7 @@ class Generator(Task, EncoderOptions, TrainingOptions):
         ngrams = None if self.mixture_ is None else self.mixture_.ngrams.each(data.whole())
         found = self._measured(finite(self._by_network(data).values), ngrams)
         del found["loss"]
-        if isinstance(self.feature_, Chords):
+        if self.feature_.is_music:
             chords = sum(map(len, documents))
             found |= {"nats_per_step": found["nats"] * found["symbols"] / max(1, chords), "steps": float(chords)}
         return found
@@ -376,7 +371,7 @@ class Generator(Task, EncoderOptions, TrainingOptions):
         """
         prompt = plain_text(prompt) if isinstance(prompt, str) else prompt
         made = list(self.generating(prompt, **how))
-        return prompt + "".join(made) if isinstance(self.feature_, Text) else [*map(plain_value, prompt), *made]
+        return self.feature_.continued(prompt, made)
 
     @by_learnt_options
     def generating(self, prompt: Any = "", **how: Any) -> Iterator[Any]:
@@ -419,7 +414,7 @@ class Generator(Task, EncoderOptions, TrainingOptions):
         return {"input": self.feature_.describe()}
 
     def _config(self) -> dict[str, Any]:
-        feature = {"kind": self.feature_.kind, **self.feature_.config()}
+        feature = saved_feature(self.feature_)
         mixed = None if self.mixture_ is None else [self.mixture_.ngrams.order, self.mixture_.weight]
         return {"feature": feature, "ends": self.ends_, "input": self.input_, "mixture": mixed}
 
@@ -433,8 +428,9 @@ class Generator(Task, EncoderOptions, TrainingOptions):
     def _restore(
         self, config: Mapping[str, Any], tensors: Mapping[str, Tensor], files: Mapping[str, Any], folder: Any
     ) -> None:
-        saved = dict(config["feature"])
-        self.feature_ = _FEATURES[saved.pop("kind")].restore(saved, {}, files)
+        if (writer := restored_feature(config["feature"], {}, files).writer) is None:
+            raise ValueError("feature")
+        self.feature_ = writer
         if not isinstance(config["ends"], bool):
             raise ValueError("ends")
         if not isinstance(config["input"], str | None):

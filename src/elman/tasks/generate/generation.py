@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,7 @@ from torch import Tensor
 
 from elman.decoding.sampling import Sampling
 from elman.errors import OptionError
-from elman.features import Chords, Feature, Text
-from elman.features.chords import below
+from elman.features.base import Written
 from elman.features.unicode import composed
 from elman.lm.interpolation import Mixture
 from elman.tasks.base.finite import finite
@@ -33,7 +33,7 @@ Form = Callable[[Sequence[str], Sequence[str]], "Collection[str] | None"]
 class Writer:
     """Writes with a language model: its feature, its network, its n-grams, and whether its documents end."""
 
-    def __init__(self, feature: Feature, network: LanguageNetwork, mixture: Mixture | None, ends: bool) -> None:
+    def __init__(self, feature: Written, network: LanguageNetwork, mixture: Mixture | None, ends: bool) -> None:
         self.feature, self.network, self.mixture, self.ends = feature, network, mixture, ends
 
     def write(
@@ -68,14 +68,8 @@ class Writer:
         if seed is not None and not is_whole(seed, 0):
             raise OptionError(f"seed = {shown(seed)} must be a whole number of at least 0, or None")
         said, stops = self._ids(prompt), self._stops(stop)
-        named: Any = self.feature
-        random = np.random.default_rng(seed)
-        if isinstance(self.feature, Chords):
-            return self._chords(self._codes(said, how, stops, self._chord_form(form), random), length)
-        codes = (code for _, code in zip(range(length), self._codes(said, how, stops, form, random), strict=False))
-        if isinstance(self.feature, Text):
-            return self.feature.spelled(codes, after=prompt)
-        return (named.vocabulary_[code - 1] for code in codes)
+        codes = self._codes(said, how, stops, self._in_grammar(form), np.random.default_rng(seed))
+        return islice(self.feature.spelled(codes, after=prompt), length)
 
     @torch.no_grad()
     def _codes(
@@ -111,23 +105,13 @@ class Writer:
         mixed: _Floats = (self.mixture.logs((scores - whole)[None], [before])[0] + whole).numpy()
         return mixed
 
-    def _chords(self, codes: Iterator[int], length: int) -> Iterator[list[int]]:
-        assert isinstance(self.feature, Chords)
-        for _ in range(length):
-            notes = []
-            for code in codes:
-                notes.append(code)
-                if made := self.feature.chords(notes):
-                    yield made[0]
-                    break
-            else:
-                return
-
-    def _chord_form(self, form: Form | None) -> Form:
-        """The order of the notes in a chord, and what else is demanded."""
+    def _in_grammar(self, form: Form | None) -> Form | None:
+        """What a form demands, within what the symbols themselves allow, as the order of the notes in a chord."""
+        if not self.feature.has_grammar:
+            return form
 
         def both(said: Sequence[str], symbols: Sequence[str]) -> Collection[str]:
-            allowed = below(said, symbols, self.ends or form is not None)
+            allowed = self.feature.next_symbols(said, symbols, self.ends or form is not None)
             demanded = None if form is None else form(said, symbols)
             return allowed if demanded is None else set(allowed) & set(demanded)
 
@@ -150,23 +134,18 @@ class Writer:
 
     def _stop(self, stop: str, known: Collection[str]) -> str | None:
         """The symbol that is meant: as it was given, or as the model reads it."""
-        if stop in known or not isinstance(self.feature, Text):
-            return stop if stop in known else None
-        (read,) = self.feature.normalized([stop], name="stop")
+        if stop in known:
+            return stop
+        read = self.feature.normalized_symbol(stop, "stop")
         return read if read in known else None
 
     def _ids(self, prompt: Any) -> list[int]:
-        if isinstance(self.feature, Text) and not isinstance(prompt, str):
-            raise OptionError(f"prompt = {shown(prompt)} must be a text")
-        if not isinstance(self.feature, Text):
-            prompt = [] if isinstance(prompt, str) and not prompt else prompt
-            if isinstance(prompt, str) or not isinstance(prompt, Iterable):
-                raise OptionError(f"prompt = {shown(prompt)} must be a list: this model goes on from lists")
+        prompt = self.feature.check_prompt(prompt)
         found: list[int] = self.feature.transform([prompt], name="prompt").values.tolist()
         return found
 
 
-def symbols_of(feature: Any) -> list[str]:
+def symbols_of(feature: Written) -> list[str]:
     """What each code stands for: the symbols of the feature, and last the end."""
     return [*feature.words(range(int(feature.symbols or 0))), END]
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, final
 
 from elman.errors import OptionError
-from elman.features import Chords, Text
 from elman.io.tables import Table
 from elman.lm.kneser_ney import BackOff
 from elman.tasks.base.table_adapter import Scored, parse_line
@@ -16,7 +14,6 @@ from elman.tasks.base.table_columns import (
     refuse_gaps,
 )
 from elman.tasks.generate.estimator import Generator
-from elman.validation.messages import shown
 
 if TYPE_CHECKING:
     import polars as pl
@@ -118,14 +115,4 @@ class GenerateTable:
 
 def parse_prompt(model: Generator, prompt: str) -> Any:
     """A prompt as it is written on the command line: a text, or for tokens and chords a list in JSON."""
-    if isinstance(model.feature_, Text):
-        return prompt
-    try:
-        found = json.loads(prompt or "[]")
-        json.dumps(found, ensure_ascii=False).encode()  # half of a surrogate pair can be read, but not be shown
-    except (ValueError, RecursionError):
-        found = None
-    if not isinstance(found, list):
-        example = "[[60, 64, 67]]" if isinstance(model.feature_, Chords) else '["a", "b"]'
-        raise OptionError(f"prompt {shown(prompt)} is no JSON list. This model goes on from lists: {example}")
-    return found
+    return model.feature_.parse_prompt(prompt)

@@ -23,7 +23,7 @@ import torch
 from numpy.typing import NDArray
 
 from elman.errors import DataError, OptionError, Problem
-from elman.features import Columns, Feature, Text, Tokens, infer
+from elman.features import Columns, Feature, infer
 from elman.features.containers import by_name, column_of
 from elman.features.lists import listed
 from elman.features.multi_input import Bundle
@@ -174,9 +174,10 @@ class PretrainReader(InputReader):
         made = super().feature(column)
         if self.task.pretrain is None:
             return made
-        if not isinstance(made, Text | Tokens):
-            what = "several columns" if isinstance(made, Columns) else made.kind
-            raise OptionError(f"pretrain needs one column of texts or tokens, but the input is taken for {what}.")
+        if not made.is_vocabulary:
+            raise OptionError(
+                f"pretrain needs one column of texts or tokens, but the input is taken for {made.called}."
+            )
         if self.generator is None:
             return made
         if made.kind != self.generator.feature_.kind:
@@ -193,8 +194,7 @@ class PretrainReader(InputReader):
         if self.task.pretrain is None:
             return super().features(feature, column, training, rest)
         fitted = self.generator is not None
-        assert isinstance(feature, Feature)
-        name = self.input if isinstance(self.input, str) else None
+        feature, name = feature.only(), self.input if isinstance(self.input, str) else None
         texts = [] if fitted else _unlabelled(self.task.pretrain, name, feature)
         try:
             labelled = listed(take(column, training), "X")
@@ -301,7 +301,7 @@ def _unlabelled(given: Any, name: str | None, feature: Feature) -> list[Any]:
         chosen = name if name in columns or len(columns) != 1 else next(iter(columns))
         check_column(list(columns), str(chosen), "the column that is read", "column of pretrain")
         given = columns[str(chosen)]
-    texts = listed(column_of(given, feature.kind, "pretrain"), "pretrain")
+    texts = listed(column_of(given, type(feature), "pretrain"), "pretrain")
     if not texts:
         raise DataError("pretrain holds no texts. Give some, or None.")
     if (kind := infer(texts, name="pretrain").kind) != feature.kind:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from elman.errors import DataError
-from elman.evaluation.baselines import NumberBaseline, mean, ridge, sound_ridge
+from elman.evaluation.baselines import NumberBaseline, mean, ridge
 from elman.evaluation.metrics import errors_of, numbers_of
 from elman.io.tables import Table
 from elman.tasks.base.table_adapter import RowAdapter
@@ -82,12 +82,7 @@ class RegressTable(RowAdapter):
         """Ridge regression on what the sequences hold, and the mean; for every step the mean alone."""
         if self.model.every_step:
             return [mean()]
-        return [
-            sound_ridge(self.model.feature_)
-            if self.model.feature_.kind == "sound"
-            else ridge(X, feature=self.model.feature_),
-            mean(),
-        ]
+        return [ridge(X, feature=self.model.feature_), mean()]
 
     def format_answer(self, answer: Any) -> tuple[str, dict[str, Any]]:
         """The number, or the numbers."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from elman.features import Columns, Feature, Tokens
+from elman.cells.base import IMAGES
+from elman.cells.compatibility import reads
+from elman.features import Columns, Feature
 from elman.tasks.base.resolve import TRAINING, Config, Default, Rule, Summary
 
 __all__ = ["BLIND_UPDATES", "DEFAULTS", "FEW_SEQUENCES", "UPDATES"]
@@ -17,7 +19,7 @@ _ENSEMBLE = 5  # networks, where there are few sequences of few symbols
 
 
 def _has_few_symbols(feature: Feature | Columns | None) -> bool:
-    return isinstance(feature, Tokens) and int(feature.symbols or 0) <= _FEW_SYMBOLS
+    return feature is not None and feature.is_vocabulary and int(feature.symbols or 0) <= _FEW_SYMBOLS
 
 
 def _by_symbols(many: Any, few: Any) -> Rule:
@@ -27,7 +29,7 @@ def _by_symbols(many: Any, few: Any) -> Rule:
 
 def _channels(config: Config, summary: Summary) -> int:
     """Convolutions before few symbols, unless the cell convolves itself."""
-    return 64 if _has_few_symbols(summary.feature) and config.cell != "conv_lstm" else 0
+    return 64 if _has_few_symbols(summary.feature) and reads(config.cell) != IMAGES else 0
 
 
 def _members(config: Config, summary: Summary) -> int:

@@ -23,7 +23,6 @@ from torch import Tensor
 
 from elman.errors import DataError, OptionError, Problem, option
 from elman.evaluation import metrics
-from elman.features import Tokens
 from elman.features.multi_input import Bundle, groups_of
 from elman.interpret.attribution import Question, parts_of
 from elman.interpret.diagnose import Probe
@@ -170,7 +169,7 @@ class Tagger(Task, InputOptions, EncoderOptions, TrainingOptions):
         check_table(column)
         classes = tag_classes(labels)
         feature = reader.feature(column)
-        least = FEW_SEQUENCES if isinstance(feature, Tokens) else LEAST
+        least = FEW_SEQUENCES if feature.is_vocabulary else LEAST
         rest = held_out(None, len(labels), self.validation, run.seed, least)
         training = np.setdiff1d(np.arange(len(labels)), rest)
         data, kept = reader.features(feature, column, training, rest)

@@ -9,8 +9,9 @@ import numpy as np
 from torch import Tensor
 
 from elman.errors import DataError
-from elman.features import Columns, Feature, Inputs, Tokens, Words, infer
+from elman.features import Columns, Feature, Inputs, Words, infer
 from elman.features.lists import listed
+from elman.features.registry import FEATURES
 from elman.ragged import Ragged
 from elman.tasks.base.inputs import InputReader
 from elman.validation.columns import is_missing
@@ -19,32 +20,32 @@ from elman.validation.plain_values import plain_value
 
 __all__ = ["TagReader"]
 
-_LETTERS = "letters"  # the kind of a column of texts that are read letter by letter, or of lists
-
 
 class TagReader(InputReader):
     """Reads sequences whose every step has a label."""
 
     def feature(self, column: Any) -> Feature | Columns:
         """A feature for what is read: tokens of several letters are words."""
-        if self.task.feature == "auto" and isinstance(made := _inferred(column), Tokens):
+        made = _inferred(column) if self.task.feature == "auto" else None
+        if made is not None and made.reads_lists:
             return self.with_options(Words() if _long(listed(column, "X")) else made)
         return super().feature(column)
 
-    def kind(self, fitted: bool) -> str:
-        """The kind of feature that a column is for; "letters" where texts are read letter by letter."""
-        kind = super().kind(fitted)
-        spelled = fitted and isinstance(self.task.feature_, Tokens) and not _long([self.task.feature_.vocabulary_])
-        return _LETTERS if kind == "auto" or spelled else kind
+    def reads(self, fitted: bool) -> type[Feature] | None:
+        """The feature that a column is for; where texts are read letter by letter, one that leaves them as they are."""
+        feature = super().reads(fitted)
+        writer = self.task.feature_.only().writer if fitted and self.task.feature_.is_vocabulary else None
+        letters = writer is not None and not _long([writer.words(range(1, int(writer.symbols or 0)))])
+        return Feature if feature is None or letters else feature
 
     def column(self, X: Any, without: Sequence[str] = (), *, fitted: bool = False) -> Any:
         """What is read; of several columns, lists of words are read letter by letter too."""
         found = super().column(X, without, fitted=fitted)
         if not isinstance(found, Inputs) or isinstance(X, Inputs) or fitted:
             return found
+        lists = [name for name, kind in found.kinds.items() if kind in FEATURES and FEATURES[kind].reads_lists]
         named = self.task.features or {}
-        words = [n for n, k in found.kinds.items() if k == Tokens.kind and n not in named and _long(found.columns[n])]
-        return Inputs(found.columns, found.kinds | dict.fromkeys(words, Words.kind))
+        return found.with_kind(Words.kind, [n for n in lists if n not in named and _long(found.columns[n])])
 
     def letters(self, column: Any, fitted: bool = True) -> Any:
         """Texts as lists of their characters, unless words are read; everything else as it is."""
@@ -58,16 +59,14 @@ class TagReader(InputReader):
             return column
         if not sequences or not all(isinstance(sequence, str) for sequence in sequences):
             return column
-        if isinstance(self.task.feature_, Words) if fitted else self.task.feature == Words.kind:
+        if (self.task.feature_ if fitted else FEATURES.get(self.task.feature, Feature)).reads_letters:
             raise DataError(f"X: sequence 0 is a text, {shown(sequences[0])}, but words are read. Give lists of words.")
         return [list(sequence) for sequence in sequences]
 
     def with_options(self, made: Feature | str) -> Feature:
         """A feature with the options that concern it."""
-        feature = super().with_options(made)
-        if isinstance(feature, Words):
-            feature.characters, feature.looks = int(self.task.characters), int(self.task.looks)
-        return feature
+        own = {"characters": int(self.task.characters), "looks": int(self.task.looks)}
+        return super().with_options(made).take_options(own)
 
 
 def _inferred(column: Any) -> Feature | None:

@@ -9,7 +9,6 @@ from elman.errors import DataError
 from elman.evaluation import metrics
 from elman.evaluation import tables as report
 from elman.evaluation.baselines import CommonestTag
-from elman.features import Words
 from elman.io.tables import Table
 from elman.tasks.base.table_adapter import RowAdapter
 from elman.tasks.base.table_columns import (
@@ -59,7 +58,7 @@ class TagTable(RowAdapter):
         return line.split() if words else super().parse_line(line, number)
 
     def _reads_words(self) -> bool:
-        return isinstance(self.model.feature_, Words)
+        return bool(self.model.feature_.reads_letters)
 
     def default_input(self, table: Table) -> str | None:
         """Of a CoNLL file its words."""

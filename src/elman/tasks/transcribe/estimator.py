@@ -26,7 +26,6 @@ from elman.decoding.beam_search import check_beam
 from elman.decoding.ctc import Language, Prefixes, greedy, steps_needed
 from elman.errors import DataError, OptionError, Problem
 from elman.evaluation.metrics import error_rates
-from elman.features import Numbers, Sound
 from elman.features.multi_input import Bundle
 from elman.interpret.diagnose import Probe
 from elman.io import model_folder as store
@@ -388,7 +387,7 @@ class Transcriber(Task, InputOptions, EncoderOptions, TrainingOptions):
         if not texts or len(set(symbols)) != len(symbols) or kind not in (*SPELLINGS, "lists"):
             raise ValueError("script")
         self.script_ = Script(symbols, kind)
-        if not isinstance(self.feature_, Numbers | Sound) or not isinstance(config["phrases"], bool):
+        if not self.feature_.is_signal or not isinstance(config["phrases"], bool):
             raise ValueError("feature")
         self.phrases_ = self._phrases() if config["phrases"] else None
         if self.phrases_ is not None:

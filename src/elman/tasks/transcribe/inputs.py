@@ -9,7 +9,7 @@ import numpy as np
 from torch import Tensor
 
 from elman.errors import DataError, OptionError, option
-from elman.features import Columns, Feature, Inputs, Numbers, Sound
+from elman.features import Columns, Feature, Inputs, Sound
 from elman.features.audio import is_pair
 from elman.features.lists import listed
 from elman.ragged import Ragged
@@ -29,7 +29,7 @@ class TranscribeReader(InputReader):
             )
         sound = self.task.feature == "auto" and self._is_sound(column)
         feature = self.with_options(Sound()) if sound else super().feature(column)
-        if not isinstance(feature, Numbers | Sound):
+        if not feature.is_signal:
             raise DataError(f"X holds {feature.kind}. A transcriber reads sound, or arrays [length, width] of numbers.")
         return feature
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, final
 from elman.errors import DataError
 from elman.evaluation.baselines import Constant
 from elman.evaluation.metrics import error_rates
+from elman.features.registry import FEATURES
 from elman.io.tables import Table
 from elman.tasks.base.table_adapter import RowAdapter
 from elman.tasks.base.table_columns import (
@@ -36,7 +37,7 @@ class TranscribeTable(RowAdapter):
 
     def hears(self, column: pl.Series) -> bool:
         """Whether the texts of a column, in training, are paths of sound files: all texts are."""
-        return self.model.feature in ("sound", "auto")
+        return self.model.feature not in FEATURES or FEATURES[self.model.feature].reads_files
 
     def read_targets(self, table: Table, name: str, model: str | None = None) -> list[Any]:
         """The transcripts of all rows; an empty text is silence."""

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from elman.evaluation import plots as pictures
-from elman.features import Feature, Text, Tokens
+from elman.features.base import Written
 
 __all__ = ["Alignment", "marked"]
 
@@ -40,7 +40,6 @@ class Alignment:
         return "\n".join(f"{said} -> {self.source[place]} {row[place]:.2f}" for said, place, row in rows)
 
 
-def marked(feature: Feature, symbols: Sequence[int] | Tensor) -> list[str]:
+def marked(feature: Written, symbols: Sequence[int] | Tensor) -> list[str]:
     """How symbols are shown."""
-    assert isinstance(feature, Text | Tokens)
     return [word.replace("▁", "") or "▁" for word in feature.words(symbols)]

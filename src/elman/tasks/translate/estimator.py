@@ -22,7 +22,7 @@ from torch import Tensor
 from elman.cells.compatibility import reads_symbols
 from elman.decoding.beam_search import beam_search, check_beam
 from elman.errors import DataError, OptionError, Place, Problem
-from elman.features import Feature
+from elman.features.base import Written
 from elman.features.containers import by_name, column_named, column_of, few, name_of, nearest
 from elman.features.lists import listed
 from elman.io import model_folder as store
@@ -47,8 +47,6 @@ from elman.tasks.translate.network import TranslationNetwork
 from elman.tasks.translate.pairs import (
     UNITS,
     Pairs,
-    joined,
-    normalized,
     pairs_between,
     pairs_of,
     restored_side,
@@ -187,7 +185,7 @@ class Translator(Task, EncoderOptions, TrainingOptions):
         self._train(run, config, data, held, training)
         return self
 
-    def _features(self, columns: Sequence[list[Any]]) -> list[Feature]:
+    def _features(self, columns: Sequence[list[Any]]) -> list[Written]:
         least = None if self.min_count is None else int(self.min_count)
         parts = zip(("X", "y"), columns, (self.unit, self.target_unit), strict=True)
         return [
@@ -265,7 +263,7 @@ class Translator(Task, EncoderOptions, TrainingOptions):
             places = order[chosen]
             for place, symbols in zip(places.tolist(), self._searched(sources[places], *how), strict=True):
                 said[place] = symbols
-        return [joined(self.target_feature_, symbols) for symbols in said]
+        return [self.target_feature_.join(symbols) for symbols in said]
 
     @torch.no_grad()
     def _searched(self, sources: Ragged, beam: int, penalty: float) -> list[list[int]]:
@@ -319,7 +317,7 @@ class Translator(Task, EncoderOptions, TrainingOptions):
 
     def compared(self, answers: list[Any], y: list[Any], lower: bool = False) -> dict[str, float]:
         """How much of the true targets stands in answers, whoever gave them, both as the target side reads them."""
-        told, truth = (normalized(self.target_feature_, column, "y") for column in (answers, y))
+        told, truth = (self.target_feature_.normalized(column, name="y") for column in (answers, y))
         return overlap.compared(told, truth, lower)
 
     @torch.no_grad()
@@ -381,20 +379,20 @@ class Translator(Task, EncoderOptions, TrainingOptions):
             y = columns[named]
         if not fitted:
             self.input_, self.target_ = self._source_of(columns, target), target
-        return self._sources(X, target), column_of(y, self.target_feature_.kind if fitted else "auto", "y")
+        return self._sources(X, target), column_of(y, type(self.target_feature_) if fitted else None, "y")
 
     def _sources(self, X: Any, target: str | None = None) -> list[Any]:
         """The sources of a frame, whose column `target` has the targets, or of anything else."""
         if isinstance(X, str):
             raise DataError(f"X is one text, {shown(X)}. Wrap it in a list: [{shown(X)}].")
-        kind = self.feature_.kind if hasattr(self, "feature_") else "auto"
+        reader = type(self.feature_) if hasattr(self, "feature_") else None
         columns = by_name(X)
         if columns is not None:
             name = self.input_ or self._source_of(columns, target or self.target_)
             if name not in columns:
                 raise no_column(name, list(columns), "sources")
             X = columns[name]
-        return listed(column_of(X, kind), "X")
+        return listed(column_of(X, reader), "X")
 
     def _source_of(self, columns: Mapping[str, Any] | None, target: str | None) -> str | None:
         """The column that holds the sources: the option `input`, or the only one beside the targets."""

@@ -8,8 +8,10 @@ from typing import Any, NamedTuple
 import torch
 
 from elman.errors import DataError, Place
-from elman.features import Feature, Text, Tokens, infer
+from elman.features import Text, infer
+from elman.features.base import Written
 from elman.features.lists import listed
+from elman.features.registry import restored_feature, saved_feature
 from elman.ragged import Ragged
 from elman.validation.columns import is_missing
 from elman.validation.messages import shown
@@ -18,8 +20,6 @@ __all__ = [
     "UNITS",
     "Pairs",
     "chosen_unit",
-    "joined",
-    "normalized",
     "pairs_between",
     "pairs_of",
     "restored_side",
@@ -31,7 +31,7 @@ UNITS = ("auto", "parts", "characters", "words", "mixed", "subwords")
 _SAMPLE = 1000  # texts that say which unit suits a side
 
 
-def side(column: Sequence[Any], unit: str, max_words: int, min_count: int | None, lower: bool, name: str) -> Feature:
+def side(column: Sequence[Any], unit: str, max_words: int, min_count: int | None, lower: bool, name: str) -> Written:
     """The feature for one side of pairs, not yet fitted: `Tokens` for lists, else `Text`.
 
     With `unit` "auto" sub-words that join back to the text ("parts"), or characters: see `chosen_unit`. Raises
@@ -41,12 +41,11 @@ def side(column: Sequence[Any], unit: str, max_words: int, min_count: int | None
     'characters'
     """
     made = infer(list(column), name=name, written=True)
-    if isinstance(made, Tokens):
-        return Tokens(max_words, min_count, lower)
-    if isinstance(made, Text):
-        return Text(chosen_unit(column) if unit == "auto" else unit, max_words, min_count, lower)
-    more = " Write ids as texts: [['5', '7'], ...]." if made.kind == "numbers" else ""
-    raise DataError(f"holds {made.kind}. A translator learns texts, or lists of tokens.{more}", at=Place(name))
+    if (writer := made.writer) is None:
+        more = " Write ids as texts: [['5', '7'], ...]." if made.is_series else ""
+        raise DataError(f"holds {made.kind}. A translator learns texts, or lists of tokens.{more}", at=Place(name))
+    chosen = chosen_unit(column) if made.reads_texts and unit == "auto" else unit
+    return writer.take_options({"unit": chosen, "max_words": max_words, "min_count": min_count, "lower": lower})
 
 
 def chosen_unit(texts: Sequence[str]) -> str:
@@ -60,28 +59,6 @@ def chosen_unit(texts: Sequence[str]) -> str:
     if 10 * several < len(sample) or Text(lower=False).fit(sample or [""]).unit_ == "mixed":
         return "characters"
     return "parts"
-
-
-def joined(feature: Feature, symbols: Sequence[int]) -> Any:
-    """What symbols stand for: a text, or for tokens a list.
-
-    >>> joined(Tokens().fit([["a", 7]]), [2, 1])
-    ['a', 7]
-    """
-    if isinstance(feature, Text):
-        return feature.join(symbols)
-    assert isinstance(feature, Tokens)
-    return [feature.vocabulary_[i - 1] for i in symbols if i]
-
-
-def normalized(feature: Feature, column: Sequence[Any], name: str) -> list[Any]:
-    """The sequences of a side as its feature reads them: answers and truth are compared in this form.
-
-    >>> normalized(Text(unit="parts").fit(["un café"]), ["UN  cafe\\u0301\\n"], "y")
-    ['un café']
-    """
-    assert isinstance(feature, Text | Tokens)
-    return feature.normalized(column, name=name)
 
 
 def pairs_of(X: Any, y: Any) -> tuple[list[Any], list[Any]]:
@@ -126,15 +103,15 @@ def pairs_between(sources: Ragged, targets: Ragged, boundary: int) -> Pairs:
     return Pairs(sources, Ragged(inputs, offsets), Ragged(values, offsets))
 
 
-def saved_side(feature: Feature, name: str) -> tuple[dict[str, Any], dict[str, str]]:
+def saved_side(feature: Written, name: str) -> tuple[dict[str, Any], dict[str, str]]:
     """The config and the files of one side, the files under names of its own."""
     files = {f"{name}-{file}": text for file, text in feature.files().items()}
-    return {"kind": feature.kind, **feature.config()}, files
+    return saved_feature(feature), files
 
 
-def restored_side(config: Mapping[str, Any], files: Mapping[str, Any], name: str) -> Feature:
+def restored_side(config: Mapping[str, Any], files: Mapping[str, Any], name: str) -> Written:
     """The inverse of `saved_side`. Raises ``ModelFileError`` if anything in it cannot be right."""
-    saved = dict(config)
-    kinds: dict[str, type[Feature]] = {Text.kind: Text, Tokens.kind: Tokens}
     own = {file.removeprefix(f"{name}-"): text for file, text in files.items() if file.startswith(f"{name}-")}
-    return kinds[saved.pop("kind")].restore(saved, {}, own)
+    if (writer := restored_feature(config, {}, own).writer) is None:
+        raise ValueError(name)
+    return writer

@@ -14,7 +14,6 @@ from elman.tasks.base.table_columns import (
 )
 from elman.tasks.translate.estimator import Translator
 from elman.tasks.translate.ibm_model1 import WordTable
-from elman.tasks.translate.pairs import normalized
 
 if TYPE_CHECKING:
     import polars as pl
@@ -74,8 +73,8 @@ class TranslateTable:
     ) -> list[dict[str, Any]]:
         """Word for word, from texts and to texts as the model reads them."""
         (before, lessons), (X, y) = self._pairs(known(), None, target), self._pairs(table, None, target)
-        before, X = (normalized(self.model.feature_, column, "X") for column in (before, X))
-        rival = WordTable().fit(before, normalized(self.model.target_feature_, lessons, "y"))
+        before, X = (self.model.feature_.normalized(column, name="X") for column in (before, X))
+        rival = WordTable().fit(before, self.model.target_feature_.normalized(lessons, name="y"))
         return [
             {
                 "name": rival.name,

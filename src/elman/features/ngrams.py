@@ -1,0 +1,45 @@
+"""How the runs of the units of a text are counted, for baselines: options of scikit-learn's ``TfidfVectorizer``."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from elman.features.unicode import canonical
+from elman.validation.plain_values import plain_value
+
+__all__ = ["pairs", "text_ngrams"]
+
+_RUNS = 20_000_000  # runs of characters that are counted, at most
+
+
+def text_ngrams(texts: Sequence[str], unit: str, lower: bool, cut: Callable[[str], Sequence[str]]) -> dict[str, Any]:
+    """Runs of 1 and 2 words or sub-words; of 1 to 3 characters where the unit is mixed; of 1 to 6 where it is a
+    character (at most as many as make 20 million runs, and at least 3). `cut` gives the sub-words of a text.
+
+    >>> text_ngrams(["a film"], "mixed", True, str.split)["ngram_range"]
+    (1, 3)
+    """
+    plain = _lowered if lower else canonical
+    longest = min(6, max(3, _RUNS // max(1, sum(map(len, texts)))))
+    by_unit: dict[str, dict[str, Any]] = {
+        "words": {"preprocessor": plain, "ngram_range": (1, 2), "token_pattern": r"(?u)\b\w+\b"},
+        "mixed": {"preprocessor": plain, "analyzer": "char", "ngram_range": (1, 3)},
+        "characters": {"preprocessor": plain, "analyzer": "char", "ngram_range": (1, longest)},
+    }
+    return by_unit.get(unit, {"analyzer": lambda text: pairs(cut(text))})
+
+
+def pairs(sequence: Sequence[Any]) -> list[tuple[str, ...]]:
+    """The symbols of a sequence, and every two that follow each other.
+
+    >>> pairs(["a", 7])
+    [('a',), ('7',), ('a', '7')]
+    """
+    names = [str(plain_value(token)) for token in sequence]
+    return [*((name,) for name in names), *itertools.pairwise(names)]
+
+
+def _lowered(text: str) -> str:
+    return canonical(text).lower()
