@@ -22,7 +22,11 @@ def classes_in(package: object, base: type) -> set[type]:
     names = [module.name for module in pkgutil.iter_modules(package.__path__)]  # type: ignore[attr-defined]
     modules = [importlib.import_module(f"{package.__name__}.{name}") for name in names]  # type: ignore[attr-defined]
     members = {member for module in modules for _, member in inspect.getmembers(module, inspect.isclass)}
-    return {m for m in members if issubclass(m, base) and m is not base and not m.__name__.startswith("_")}
+    return {
+        m
+        for m in members
+        if issubclass(m, base) and not inspect.isabstract(m) and m is not base and m.__name__[0] != "_"
+    }
 
 
 def say(missing: object, where: str) -> str:

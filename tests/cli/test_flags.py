@@ -17,7 +17,7 @@ from elman.training.options import TrainingOptions
 
 
 def test_comments_go_on_over_several_lines() -> None:
-    assert field_comments(Text)["unit"][1].endswith("characters where most words occur only once")
+    assert field_comments(Text)["unit"][1].endswith('"characters" where most words occur only once')
     assert field_comments(TrainingOptions)["epochs"][0] == "training"
     assert field_comments(Classifier)["hidden"][0] == "model"
 

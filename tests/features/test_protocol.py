@@ -125,7 +125,7 @@ def test_a_feature_suits_the_cell_that_reads_it() -> None:
 
 def test_take_options_leaves_what_is_none_or_not_its_own() -> None:
     assert Text(min_count=3).take_options({"min_count": None, "unit": "words", "bands": 7}) == Text(
-        "words", min_count=3
+        unit="words", min_count=3
     )
 
 

@@ -27,7 +27,7 @@ from elman.validation.messages import seen, shown
 from elman.validation.options import is_number, is_whole
 from elman.validation.plain_values import plain_value
 
-__all__ = ["Sound", "is_pair", "mel_bands"]
+__all__ = ["Sound", "SoundOptions", "is_pair", "mel_bands"]
 
 LOWEST = 60.0  # Hz: where the first band begins; the last one ends at half the rate
 _MOST_WEIGHTS = 1 << 24  # of samples' spectra in bands
@@ -57,8 +57,18 @@ def mel_bands(rate: int, points: int, bands: int, lowest: float = LOWEST) -> NDA
     return np.clip(np.minimum(rising, falling), 0, None)
 
 
-@dataclass
-class Sound(Feature):
+@dataclass(kw_only=True, eq=False, repr=False)
+class SoundOptions:
+    """Data."""
+
+    rate: int | None = None  # of sound: samples a second, others are resampled; None: the lowest of the training files
+    window: float = 0.025  # of sound: seconds that a step hears
+    hop: float = 0.01  # of sound: seconds from step to step, at most a window
+    bands: int = 40  # of sound: bands of the mel scale, the width of a step
+
+
+@dataclass(kw_only=True)
+class Sound(SoundOptions, Feature):
     """Paths of sound files, or samples, as steps: the logarithm of the power in bands of the mel scale.
 
     ```
@@ -87,10 +97,6 @@ class Sound(Feature):
     is_signal: ClassVar[bool] = True
     reads_files: ClassVar[bool] = True
 
-    rate: int | None = None  # samples a second; other rates are resampled; None: the lowest of the training files
-    window: float = 0.025  # seconds that a step hears
-    hop: float = 0.01  # seconds from step to step, at most a window
-    bands: int = 40  # bands of the mel scale, the width of a step
     scale: str = "standard"  # standard: mean 0, deviation 1 in each band, learnt from the training data; none: as is
 
     def problems(self) -> list[Problem]:

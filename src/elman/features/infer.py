@@ -40,7 +40,7 @@ def infer(column: Any, *, name: str = "X", written: bool = False) -> Feature:
     Raises `DataError` saying what was seen if the column is empty, mixed, or holds anything else.
 
     >>> infer(["a text", "another"])
-    Text(unit='auto', max_words=30000, min_count=None, lower=True)
+    Text(max_words=30000, min_count=None, unit='auto', lower=True)
     >>> infer([["a", "list"], []])
     Tokens(max_words=30000, min_count=None, lower=False)
     >>> infer([[1.5, 2.5], [3]])

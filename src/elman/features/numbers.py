@@ -20,7 +20,7 @@ from elman.ragged import Ragged
 from elman.validation.messages import shown
 from elman.validation.options import LARGEST, is_among, is_number, is_whole
 
-__all__ = ["Numbers"]
+__all__ = ["NumberOptions", "Numbers"]
 
 SCALES = ("standard", "none")
 _MOST = 0.5  # share of the numbers that are missing, over all columns, from which on observations are events
@@ -49,8 +49,25 @@ class Values(nn.Module):
         return values
 
 
-@dataclass(repr=False)
-class Numbers(Feature):
+@dataclass(kw_only=True, eq=False, repr=False)
+class NumberOptions:
+    """Data."""
+
+    scale: str = "standard"  # of numbers: "standard" gives each column mean 0 and deviation 1; "none" as they are
+    fill: str = "last"  # in gaps: "mean", "median", "last", "next", "linear", "seasonal", "constant", "decay" (GRU-D)
+    mask: bool | None = None  # whether a step says what was observed; None: where the training data have gaps
+    gap: bool | None = None  # whether it says how long ago; None: where the training data have gaps or time stamps
+    season: int | None = None  # steps of a season, for fill = "seasonal"
+    constant: float = 0.0  # for fill = "constant", in the unit of the data
+    outliers: str = "keep"  # of numbers: "keep", "clip" (to the limit), "missing" (taken away)
+    outlier_limit: float = 5.0  # deviations from the median, estimated by 1.4826 median |x - median| (Hampel 1974)
+    times: int | None = None  # which number of a step is its time stamp; None: none, steps are equally long
+    every: float | None = None  # length of the steps to resample to, in the unit of the time stamps; None: as they are
+    sort: bool = False  # whether to put the steps of a sequence in the order of their time stamps
+
+
+@dataclass(kw_only=True, repr=False)
+class Numbers(NumberOptions, Feature):
     """Numbers as steps: float32 `[steps, outputs]`, each column scaled to mean 0 and deviation 1 over all that was
     observed in training, with what is missing filled, and beside it, on request, the mask and the gaps.
 
@@ -86,18 +103,6 @@ class Numbers(Feature):
     is_signal: ClassVar[bool] = True
     is_series: ClassVar[bool] = True
     is_column: ClassVar[bool] = True
-
-    scale: str = "standard"  # standard: mean 0, deviation 1 in each column, learnt from the training data; none: as is
-    fill: str = "last"  # what stands in a gap: mean, median, last, next, linear, seasonal, constant, or decay (GRU-D)
-    mask: bool | None = None  # whether a step says what was observed; None: where the training data have gaps
-    gap: bool | None = None  # whether it says how long ago; None: where the training data have gaps or time stamps
-    season: int | None = None  # steps of a season, for fill seasonal
-    constant: float = 0.0  # for fill constant, in the unit of the data
-    outliers: str = "keep"  # what becomes of outliers: keep, clip (to the limit), missing
-    outlier_limit: float = 5.0  # deviations from the median, estimated by 1.4826 median |x - median| (Hampel 1974)
-    times: int | None = None  # which number of a step is its time stamp; None: none, steps are equally long
-    every: float | None = None  # length of the steps to resample to, in the unit of the time stamps; None: as they are
-    sort: bool = False  # whether to put the steps of a sequence in the order of their time stamps
 
     def __repr__(self) -> str:
         fields = dataclasses.fields(self)

@@ -17,14 +17,14 @@ from elman.features.base import ALPHABET, UNKNOWN, Written, check_whole, checked
 from elman.features.lists import listed
 from elman.features.ngrams import text_ngrams
 from elman.features.unicode import GAP, HIDDEN, UNSPACED, UNSPACED_RANGES
-from elman.features.vocabulary import least_count, vocabulary_problems, warn_if_unknown
+from elman.features.vocabulary import VocabularyOptions, least_count, vocabulary_problems, warn_if_unknown
 from elman.layers.embedding import Embedding
 from elman.ragged import Ragged
 from elman.validation.columns import is_missing
 from elman.validation.messages import grouped, seen, shown
 from elman.validation.plain_values import plain_text
 
-__all__ = ["Text"]
+__all__ = ["Text", "TextOptions"]
 
 UNITS = ("words", "characters", "mixed", "subwords", "parts")
 LEARNT = ("subwords", "parts")  # byte-pair encodings: what a symbol is, training decides
@@ -66,12 +66,22 @@ _PATTERNS = {
 }
 
 
-@dataclass
-class Text(Written):
+@dataclass(kw_only=True, eq=False, repr=False)
+class TextOptions(VocabularyOptions):
+    """Data."""
+
+    unit: str = "auto"  # of texts: "words", "characters", "mixed" (words, but single characters where a script sets no
+    #   spaces), "subwords" (byte-pair encoding, Sennrich et al. 2016); "auto": "mixed" or "words" by script,
+    #   "characters" where most words occur only once
+
+
+@dataclass(kw_only=True)
+class Text(TextOptions, Written):
     """Text as steps: one symbol for each word, character or sub-word; id 0 stands for all that is not known.
 
     Raises `DataError` naming the sequence if a text is missing, bytes, a number or half a character; `OptionError` for
-    options that make no sense. An empty text has zero steps.
+    options that make no sense. An empty text has zero steps. `unit` may also be "parts": sub-words that
+    `join` brings back together.
 
     >>> text = Text().fit(["A good film", "A bad film!", "It's good"])
     >>> text.transform(["a good <br /> Film!", "", "unheard"]).to_list()
@@ -85,11 +95,6 @@ class Text(Written):
     is_vocabulary: ClassVar[bool] = True
     reads_texts: ClassVar[bool] = True
 
-    unit: str = "auto"  # words, characters, mixed (words, but single characters where a script sets no spaces),
-    #                     subwords (byte-pair encoding, Sennrich et al. 2016), parts (the same, joined back by `join`);
-    #                     auto: mixed or words by script; characters where most words occur only once
-    max_words: int = 30_000  # most symbols kept, the commonest first; the unknown symbol comes on top
-    min_count: int | None = None  # symbols seen less often are unknown; None: 2 from 100 000 training steps, else 1
     lower: bool = True  # lower-case everything
 
     @property

@@ -13,7 +13,7 @@ from torch import Tensor
 from elman.errors import DataError, ModelFileError, OptionError, Place, Problem
 from elman.features.base import ALPHABET, UNKNOWN, Written, checked, of_lengths
 from elman.features.lists import json_list, listed
-from elman.features.vocabulary import least_count, vocabulary_problems, warn_if_unknown
+from elman.features.vocabulary import VocabularyOptions, least_count, vocabulary_problems, warn_if_unknown
 from elman.layers.embedding import Embedding
 from elman.ragged import Ragged
 from elman.validation.columns import is_missing
@@ -26,8 +26,8 @@ FILE = "vocabulary.json"
 _Token = str | int
 
 
-@dataclass
-class Tokens(Written):
+@dataclass(kw_only=True)
+class Tokens(VocabularyOptions, Written):
     """Lists of tokens as steps: each distinct str or int is one symbol; id 0 stands for all that is not known.
 
     `1` and `"1"` are different tokens. Raises `DataError` naming sequence and step for anything else; `OptionError`
@@ -43,8 +43,6 @@ class Tokens(Written):
     is_vocabulary: ClassVar[bool] = True
     reads_lists: ClassVar[bool] = True
 
-    max_words: int = 30_000  # most symbols kept, the commonest first; the unknown symbol comes on top
-    min_count: int | None = None  # symbols seen less often are unknown; None: 2 from 100 000 training steps, else 1
     lower: bool = False  # lower-case tokens that are str
 
     @property

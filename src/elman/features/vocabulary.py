@@ -1,6 +1,7 @@
 """Vocabularies: option ranges, the least count, unknown symbols."""
 
 import warnings
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,15 @@ from elman.errors import ElmanWarning, Problem
 from elman.validation.messages import grouped, shown
 from elman.validation.options import is_whole
 
-__all__ = ["least_count", "vocabulary_problems", "warn_if_unknown"]
+__all__ = ["VocabularyOptions", "least_count", "vocabulary_problems", "warn_if_unknown"]
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class VocabularyOptions:
+    """Data."""
+
+    max_words: int = 30_000  # most symbols kept, the commonest first; the unknown symbol comes on top
+    min_count: int | None = None  # symbols seen less often are unknown; None: 2 from 100 000 training steps, else 1
 
 
 def vocabulary_problems(max_words: Any, min_count: Any) -> list[Problem]:

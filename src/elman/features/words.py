@@ -16,6 +16,7 @@ from elman.features.base import Feature, checked, of_lengths
 from elman.features.lists import json_list
 from elman.features.tokens import Tokens, _sequences
 from elman.features.unicode import canonical
+from elman.features.vocabulary import VocabularyOptions
 from elman.features.word_chars import Spelled
 from elman.features.word_shape import FILE as LOOKS
 from elman.features.word_shape import KINDS, Looks, kind
@@ -26,14 +27,22 @@ from elman.ragged import Ragged
 from elman.validation.messages import grouped, shown
 from elman.validation.options import SIZE, is_number, is_whole
 
-__all__ = ["WordReader", "Words"]
+__all__ = ["LetterOptions", "WordReader", "Words"]
 
 FILE = "characters.json"
 CHARACTER_WIDTH = 32  # numbers in the learnt vector of a character
 
 
-@dataclass
-class Words(Feature):
+@dataclass(kw_only=True, eq=False, repr=False)
+class LetterOptions:
+    """Data."""
+
+    characters: int = 64  # units of the LSTM that reads the letters of a word, in each direction; 0: none
+    looks: int = 16  # numbers in the learnt vector of each beginning, end and shape of a word; 0: none
+
+
+@dataclass(kw_only=True)
+class Words(LetterOptions, VocabularyOptions, Feature):
     """Lists of words as steps: each a symbol of a vocabulary, as in `Tokens`, and the characters it is spelled with.
 
     Words are read with their accents composed (NFC) and without hidden signs such as soft hyphens. The vocabulary is
@@ -54,12 +63,8 @@ class Words(Feature):
     reads_lists: ClassVar[bool] = True
     reads_letters: ClassVar[bool] = True
 
-    max_words: int = 30_000  # most words kept, the commonest first; the unknown word comes on top
-    min_count: int | None = None  # words seen less often are unknown; None: 2 from 100 000 training steps, else 1
     lower: bool = True  # lower-case words in the vocabulary; their characters stay
-    characters: int = 64  # units of the LSTM that reads characters, in each direction; 0: words are symbols alone
     longest: int = 40  # characters of a word that are read, its first
-    looks: int = 16  # numbers in the learnt vector of each beginning, end and shape of a word (looks.py); 0: none
     spelling_dropout: float = 0.25  # share of what letters and looks say of a word that training sets to zero
 
     def problems(self) -> list[Problem]:
@@ -79,7 +84,9 @@ class Words(Feature):
         if problems := self.problems():
             raise OptionError.of(problems)
         sequences = _composed(column, name)
-        self.tokens_ = Tokens(self.max_words, self.min_count, self.lower).fit(sequences, name=name)
+        self.tokens_ = Tokens(max_words=self.max_words, min_count=self.min_count, lower=self.lower).fit(
+            sequences, name=name
+        )
         words = sorted(set(map(str, chain.from_iterable(sequences))))
         self._know(sorted(set(chain.from_iterable(words))), Looks.of(words if self.looks else []))
         return self
@@ -142,7 +149,8 @@ class Words(Feature):
         }
         letters, looks = sizes.pop("letters"), sizes.pop("known_looks")
         dropout = checked(config, "spelling_dropout", (int, float), cls.kind)
-        made = cls(tokens.max_words, tokens.min_count, tokens.lower, **sizes, spelling_dropout=dropout)
+        kept: dict[str, Any] = {"max_words": tokens.max_words, "min_count": tokens.min_count, "lower": tokens.lower}
+        made = cls(**kept, **sizes, spelling_dropout=dropout)
         if problems := made.problems():
             raise ModelFileError(f"the saved words feature has wrong options: {'; '.join(map(str, problems))}.")
         made.tokens_ = tokens

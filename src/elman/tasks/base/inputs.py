@@ -26,7 +26,7 @@ from elman.features.multi_input import Bundle
 from elman.features.registry import saved_feature
 from elman.io import model_folder as store
 from elman.ragged import Ragged
-from elman.tasks.base.options import NUMBER_OPTIONS, SOUND_OPTIONS, reads_gaps
+from elman.tasks.base.options import FEATURE_OPTIONS, given_options, reads_gaps
 from elman.tasks.base.resolve import Config
 from elman.validation.options import is_whole
 
@@ -187,7 +187,7 @@ class InputReader:
         one = not isinstance(made, str)
         made = FEATURES[made]() if isinstance(made, str) else made
         made.suit(reads(self.task.cell))
-        for name in ("unit", "max_words", "min_count", "lower", *SOUND_OPTIONS, *NUMBER_OPTIONS):
+        for name in ("lower", *(name for group in FEATURE_OPTIONS for name in given_options(self.task, group))):
             value, default = getattr(self.task, name), getattr(type(self.task), name)
             if hasattr(made, name):
                 setattr(made, name, value if value is not None else getattr(made, name))

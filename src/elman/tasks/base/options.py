@@ -14,7 +14,10 @@ from elman.cells.base import IMAGES, VALUES_MASK_GAP
 from elman.cells.compatibility import reads
 from elman.errors import Problem
 from elman.features import FEATURES, Numbers, Sound
+from elman.features.audio import SoundOptions
 from elman.features.kinds import KINDS
+from elman.features.numbers import NumberOptions
+from elman.features.text import TextOptions
 from elman.layers.encoder import PRECISIONS, precisions
 from elman.layers.linear import POOLS
 from elman.ops.functional import MEMORY
@@ -32,17 +35,24 @@ from elman.validation.options import (
     widths,
 )
 
-__all__ = ["NUMBER_OPTIONS", "SOUND_OPTIONS", "EncoderOptions", "InputOptions", "reads_gaps", "tbptt_problems"]
+__all__ = ["FEATURE_OPTIONS", "EncoderOptions", "InputOptions", "given_options", "reads_gaps", "tbptt_problems"]
 
-NUMBER_OPTIONS = tuple(f.name for f in dataclasses.fields(Numbers))
-SOUND_OPTIONS = ("rate", "window", "hop", "bands")
+
+def given_options(options: Any, group: type[Any]) -> dict[str, Any]:
+    """Those of the options of an estimator that a group of them has.
+
+    >>> from types import SimpleNamespace
+    >>> given_options(SimpleNamespace(rate=8000, window=0.1, hop=0.1, bands=4, scale="none"), SoundOptions)
+    {'rate': 8000, 'window': 0.1, 'hop': 0.1, 'bands': 4}
+    """
+    return {field.name: getattr(options, field.name) for field in dataclasses.fields(group)}
 
 
 @dataclass(kw_only=True)
 class EncoderOptions(OptionGroup):
     """Model."""
 
-    cell: str | None = None  # lstm, ln_lstm, gru, gru_d, rnn, rnn_relu, min_gru, min_lstm, lru or conv_lstm; None:
+    cell: str | None = None  # a name of `elman.cells.CELLS`: lstm, gru, rnn, min_gru, lru ...; None:
     #   gru_d where more than half of all numbers are missing, else lstm
     hidden: int | Sequence[int] = 64  # units of a layer and direction; one number, or one per layer
     layers: int = 1  # recurrent layers; may stay 1 where hidden lists one width per layer
@@ -121,8 +131,8 @@ def reads_gaps(options: Any) -> bool:
     return reads(options.cell) == VALUES_MASK_GAP
 
 
-@dataclass(kw_only=True)
-class InputOptions(OptionGroup):
+@dataclass(kw_only=True, eq=False, repr=False)
+class ColumnOptions:
     """Data."""
 
     input: str | Sequence[str] | None = None  # the column of a frame to read, or several; None: all but the target
@@ -130,25 +140,19 @@ class InputOptions(OptionGroup):
     #   a step), "number", "category" (one a sequence), "skip"; None, and those that are not named: as the data look
     feature: str = "auto"  # what a step is: "text", "tokens", "words", "numbers", "images", "sound"; "auto": as the
     #   data look, where texts that all name sound files are sound
-    unit: str = "auto"  # of texts: "words", "characters", "mixed", "subwords"; "auto": "mixed" or "words" by script
-    max_words: int = 30_000  # of texts and tokens: most symbols kept, the commonest first
-    min_count: int | None = None  # symbols seen less often are unknown; None: 2 from 100 000 training steps, else 1
+
+
+#: The options of features, which estimators show as fields of their own.
+FEATURE_OPTIONS = (TextOptions, SoundOptions, NumberOptions)
+
+
+@dataclass(kw_only=True)
+class InputOptions(SoundOptions, NumberOptions, TextOptions, ColumnOptions, OptionGroup):
+    """Data."""
+
     lower: bool | None = None  # lower-case texts and tokens; None: texts yes, tokens no
-    scale: str = "standard"  # of numbers: "standard" gives each column mean 0 and deviation 1; "none" as they are
-    fill: str | None = None  # in gaps: "mean", "median", "last", "next", "linear", "seasonal", "constant"; None: "last"
-    mask: bool | None = None  # whether a step says what was observed; None: where the training data have gaps
-    gap: bool | None = None  # whether it says how long ago; None: where the training data have gaps or time stamps
-    season: int | None = None  # steps of a season, for fill = "seasonal"
-    constant: float = 0.0  # for fill = "constant", in the unit of the data
-    outliers: str = "keep"  # of numbers: "keep", "clip" (to the limit), "missing" (taken away)
-    outlier_limit: float = 5.0  # deviations from the median, estimated by 1.4826 median |x - median| (Hampel 1974)
-    times: int | None = None  # which number of a step is its time stamp; None: none, steps are equally long
-    every: float | None = None  # length of the steps to resample to, in the unit of the time stamps; None: as they are
-    sort: bool = False  # whether to put the steps of a sequence in the order of their time stamps
-    rate: int | None = None  # of sound: samples a second, others are resampled; None: the lowest of the training files
-    window: float = 0.025  # of sound: seconds that a step hears
-    hop: float = 0.01  # of sound: seconds from step to step
-    bands: int = 40  # of sound: bands of the mel scale, the width of a step
+    fill: str | None = None  # type: ignore[assignment]  # in gaps: "mean", "median", "last", "next", "linear",
+    #   "seasonal", "constant"; None: "last"
     # model
     embed: int = 64  # numbers in the learnt vector of a symbol or an image; unused for numbers
     symbol_dropout: float | None = None  # share of a sequence's distinct symbols that are left out (Gal & Ghahramani
@@ -164,7 +168,7 @@ class InputOptions(OptionGroup):
         """Everything that is wrong with these options, a sentence each."""
         kinds, units = ("auto", *FEATURES), ("auto", "words", "characters", "mixed", "subwords")
         found = choice(self, "feature", kinds) + choice(self, "unit", units)
-        found += Sound(**{name: getattr(self, name) for name in SOUND_OPTIONS}).problems() + _number_problems(self)
+        found += Sound(**given_options(self, SoundOptions)).problems() + _number_problems(self)
         found += whole(self, "max_words")
         found += [] if self.leaves_open("embed") else whole(self, "embed", most=SIZE)
         found += whole(self, "min_count") if self.min_count is not None else []
@@ -208,7 +212,7 @@ def _features_problems(options: InputOptions) -> list[Problem]:
 
 def _number_problems(options: Any) -> list[Problem]:
     """What is wrong with the options of numbers."""
-    given = {name: getattr(options, name) for name in NUMBER_OPTIONS}
+    given = given_options(options, NumberOptions)
     found = Numbers(**given | {"fill": "last" if options.fill is None else options.fill}).problems()
     if reads_gaps(options):
         refused = [name for name in ("mask", "gap") if getattr(options, name) is False]

@@ -31,6 +31,7 @@ from elman.features.base import Written
 from elman.features.containers import by_name, column_of
 from elman.features.lists import listed
 from elman.features.registry import FEATURES, restored_feature, saved_feature
+from elman.features.vocabulary import VocabularyOptions
 from elman.interpret.diagnose import Probe
 from elman.io import model_folder as store
 from elman.lm.chunks import Strands, strands
@@ -68,7 +69,7 @@ _LONGEST = 20  # symbols of an n-gram
 
 @final
 @dataclass(kw_only=True, eq=False, repr=False)
-class Generator(Task, EncoderOptions, TrainingOptions):
+class Generator(Task, VocabularyOptions, EncoderOptions, TrainingOptions):
     """A language model of texts, of lists of tokens, or of chords.
 
     `fit` takes one text or many (a list, or a column of a frame). Of several, each is a document with a beginning and
@@ -93,8 +94,6 @@ class Generator(Task, EncoderOptions, TrainingOptions):
     input: str | None = None  # the column of a frame to read; None: the only one
     feature: str = "auto"  # what a step is: "text", "tokens", "chords"; "auto": as the data look, which chords never do
     unit: str = "characters"  # of texts: "characters", "words", "mixed", "subwords"
-    max_words: int = 30_000  # most symbols kept, the commonest first
-    min_count: int | None = None  # symbols seen less often are unknown; None: 2 from 100 000 training steps, else 1
     lower: bool = False  # lower-case texts
     transpose: int = 0  # half-tones up to which chords are also learnt higher and lower; 0: as they are
 

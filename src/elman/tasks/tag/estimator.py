@@ -24,6 +24,7 @@ from torch import Tensor
 from elman.errors import DataError, OptionError, Problem, option
 from elman.evaluation import metrics
 from elman.features.multi_input import Bundle, groups_of
+from elman.features.words import LetterOptions
 from elman.interpret.attribution import Question, parts_of
 from elman.interpret.diagnose import Probe
 from elman.io import model_folder as store
@@ -63,7 +64,7 @@ _Codes = NDArray[np.int64]
 
 @final
 @dataclass(kw_only=True, eq=False, repr=False)
-class Tagger(Task, InputOptions, EncoderOptions, TrainingOptions):
+class Tagger(Task, LetterOptions, InputOptions, EncoderOptions, TrainingOptions):
     """One label for each step of each sequence.
 
     Sequences are lists of words (each read as a symbol and letter by letter), lists of one-letter tokens, texts (a step
@@ -93,9 +94,6 @@ class Tagger(Task, InputOptions, EncoderOptions, TrainingOptions):
     members: int | None = None  # networks that learn side by side and answer together; such a model cannot stream;
     #   None: 5 for fewer than 200 sequences of few symbols that are read in both directions, else 1
 
-    # data
-    characters: int = 64  # units that read the letters of a word, in each direction; 0: none
-    looks: int = 16  # numbers in the learnt vector of each beginning, end and shape of a word; 0: none
     embed: int = 128  # numbers in the learnt vector of a symbol or an image; unused for numbers
 
     # model

@@ -25,6 +25,7 @@ from elman.errors import DataError, OptionError, Place, Problem
 from elman.features.base import Written
 from elman.features.containers import by_name, column_named, column_of, few, name_of, nearest
 from elman.features.lists import listed
+from elman.features.vocabulary import VocabularyOptions
 from elman.io import model_folder as store
 from elman.layers.attention import SCORES
 from elman.layers.encoder import Encoder
@@ -69,7 +70,7 @@ _TIMES = 3  # an answer may be so much longer than targets are for sources of it
 
 @final
 @dataclass(kw_only=True, eq=False, repr=False)
-class Translator(Task, EncoderOptions, TrainingOptions):
+class Translator(Task, VocabularyOptions, EncoderOptions, TrainingOptions):
     """From texts to texts, or lists of tokens to lists of tokens, learnt from pairs.
 
     ``fit(X, y)`` takes as many sources as targets; pairs with an empty source are left out, since the answer to nothing
@@ -96,7 +97,6 @@ class Translator(Task, EncoderOptions, TrainingOptions):
     #   for a script without spaces and for single words, else parts
     target_unit: str = "auto"  # of targets: the same
     max_words: int = 8000  # most symbols of either side, the commonest first
-    min_count: int | None = None  # symbols seen less often are unknown; None: 2 from 100 000 training steps, else 1
     lower: bool = False  # lower-case both sides
 
     # model
