@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from elman.cells.base import IMAGES, VALUES_MASK_GAP, VECTORS
-from elman.errors import DataError, OptionError
+from elman.errors import DataError, OptionError, Place
 from elman.features import FEATURES, STATICS, Chords, Columns, Images, Inputs, Numbers, Text, Tokens
 from elman.features.base import Feature, Reader, Written
 from elman.features.ngrams import text_ngrams
@@ -28,7 +28,7 @@ LINES: dict[str, list[tuple[str, Any]]] = {
 
 @pytest.mark.parametrize(("kind", "line", "value"), [(k, *pair) for k, pairs in LINES.items() for pair in pairs])
 def test_parse_line(kind: str, line: str, value: Any) -> None:
-    found = FEATURES[kind]().parse_line(line, "line 3")
+    found = FEATURES[kind]().parse_line(line, Place(line=3))
     assert (found.tolist() if isinstance(found, np.ndarray) else found) == value
     assert {*LINES} == {*FEATURES}
 
@@ -38,7 +38,7 @@ def test_parse_line(kind: str, line: str, value: Any) -> None:
 )
 def test_a_line_that_cannot_be_read_names_its_place(kind: str, line: str) -> None:
     with pytest.raises(DataError, match=r"^line 3 of standard input: '.*' is no"):
-        FEATURES[kind]().parse_line(line, "line 3 of standard input")
+        FEATURES[kind]().parse_line(line, Place(file="standard input", line=3))
 
 
 @pytest.mark.parametrize("kind", FEATURES)
