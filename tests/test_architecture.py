@@ -8,6 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from elman.cells import CELLS
+from elman.features import FEATURES, STATICS, Columns
+from elman.tasks import TASKS
+
 ROOT = Path(__file__).parents[1] / "src" / "elman"
 DOOR = ("__init__.py", "__main__.py")  # above all floors; nobody imports them
 CORE = "_kernels"  # the compiled core, with ops/library.py as its only importer
@@ -226,3 +230,112 @@ def test_rules_see_circles() -> None:
         "layers/losses.py": "import elman.nn.rnn as n",
     }
     assert circle(modules) == ["nn/rnn.py", "layers/linear.py", "layers/losses.py", "nn/rnn.py"]
+
+
+# ---- nobody asks which feature, cell or task it is: what it can do is asked of it
+
+#: The folder of each registry, its classes, and the names that options, the command line and saved models use.
+REGISTRIES: dict[str, tuple[set[str], set[str]]] = {
+    "cells": ({cell.__name__ for cell in CELLS.values()}, {*CELLS}),
+    "features": ({f.__name__ for f in (*FEATURES.values(), *STATICS.values(), Columns)}, {*FEATURES, *STATICS}),
+    "tasks": ({task.__name__ for task in TASKS.values()}, {*TASKS}),
+}
+#: Options and attributes with a word of their own that is a registered name too, and the word.
+OWN_WORDS = {("unit", "words"), ("over", "words"), ("time", "text"), ("kinds", "text")}
+#: Where it is asked all the same, and why. At most 5.
+ALLOWED: dict[str, str] = {
+    "tasks/pretrain/pretrainer.py": "the option `pretrain` takes a fitted Generator or its folder, besides texts",
+}
+
+
+def questions(module: str, source: str) -> list[str]:
+    """One sentence for each isinstance with a concrete class of a registry, and each comparison with its names."""
+    tree, found = ast.parse(source, module), []
+    ours = {
+        alias.asname or alias.name: alias.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("elman")
+        for alias in node.names
+    }
+    for node in ast.walk(tree):
+        if (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Name)
+            and node.func.id in ("isinstance", "issubclass")
+        ):
+            classes = {ours.get(part.id, "") for part in ast.walk(node.args[1]) if isinstance(part, ast.Name)}
+            for folder, (concrete, _) in REGISTRIES.items():
+                if (
+                    hit := sorted(classes & concrete)
+                    if not module.startswith(f"{folder}/") or folder == "tasks"
+                    else []
+                ):
+                    found.append(f"{module}:{node.lineno} asks whether something is a {hit[0]}: ask what it can do")
+        if isinstance(node, ast.Compare):
+            for folder, (concrete, names) in REGISTRIES.items():
+                if not module.startswith(f"{folder}/") and (word := compared(node, names, concrete, ours)):
+                    found.append(f"{module}:{node.lineno} compares with {word!r}, of {folder}/: ask what it can do")
+    return found
+
+
+def compared(node: ast.Compare, names: set[str], concrete: set[str], ours: dict[str, str]) -> str:
+    """The registered name that is compared with, as a text or as `Text.kind`; "" where none is."""
+    sides = [node.left, *node.comparators]
+    last = {getattr(side, "attr", getattr(side, "id", "")) for side in sides}
+    for part in (part for side in sides for part in ast.walk(side)):
+        if (
+            isinstance(part, ast.Constant)
+            and part.value in names
+            and not {(end, part.value) for end in last} & OWN_WORDS
+        ):
+            return str(part.value)
+        attribute = isinstance(part, ast.Attribute) and isinstance(part.value, ast.Name)
+        if attribute and part.attr in ("kind", "task") and ours.get(part.value.id) in concrete:
+            return f"{part.value.id}.{part.attr}"
+    return ""
+
+
+def test_nobody_asks_which_one_it_is() -> None:
+    found = [said for module, source in read_package(ROOT).items() for said in questions(module, source)]
+    found = [said for said in found if said.split(":")[0] not in ALLOWED]
+    assert not found, "\n" + "\n".join(found)
+    assert len(ALLOWED) <= 5
+
+
+@pytest.mark.parametrize(
+    ("module", "source", "sentence"),
+    [
+        (
+            "io/midi.py",
+            "from elman.features import Text as T\nisinstance(x, T | int)",
+            "io/midi.py:2 asks whether something is a Text: ask what it can do",
+        ),
+        ("nn/rnn.py", "cell == 'gru_d'", "nn/rnn.py:1 compares with 'gru_d', of cells/: ask what it can do"),
+        ("cli/fit.py", "name in ('tag', 'x')", "cli/fit.py:1 compares with 'tag', of tasks/: ask what it can do"),
+        (
+            "cli/fit.py",
+            "from elman.features import Text\nfeature.kind != Text.kind",
+            "cli/fit.py:2 compares with 'Text.kind', of features/: ask what it can do",
+        ),
+        (
+            "cli/fit.py",
+            "feature.kind == 'words'",
+            "cli/fit.py:1 compares with 'words', of features/: ask what it can do",
+        ),
+    ],
+)
+def test_rules_see_questions(module: str, source: str, sentence: str) -> None:
+    assert questions(module, source) == [sentence]
+
+
+@pytest.mark.parametrize(
+    ("module", "source"),
+    [
+        ("cells/gru_d.py", "name == 'gru'"),
+        ("nn/rnn.py", "from torch import nn\nisinstance(x, nn.LSTM)"),
+        ("evaluation/tables.py", "from rich.text import Text\nisinstance(x, Text)"),
+        ("evaluation/tables.py", "unit == 'words'"),
+    ],
+)
+def test_rules_allow_no_question(module: str, source: str) -> None:
+    assert questions(module, source) == []

@@ -177,7 +177,7 @@ def _scan_terms(cell: str, candidate: str, parts: tuple[Tensor, ...], decay: Ten
         b = torch.complex(*parts)
         return torch.complex(*decay.chunk(2)).expand_as(b), b
     positive = torch.nn.functional.softplus
-    keep = -parts[0] if cell == "min_gru" else positive(-parts[1]) - positive(-parts[0])
+    keep = -parts[0] if len(parts) == 2 else positive(-parts[1]) - positive(-parts[0])
     v = parts[-1]
     c = {"linear": v, "tanh": v.tanh(), "positive": v.relu() + torch.sigmoid(v.clamp(max=0))}[candidate]
     return torch.sigmoid(keep), torch.sigmoid(-keep) * c
