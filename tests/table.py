@@ -1,22 +1,42 @@
-"""Every cell, feature, pool and task, once. A row brings all the laws; tests/test_table.py names what is missing."""
+"""Every cell, feature, pool and task, once. A row brings all the laws.
+
+A cell, feature or task without a row here brings its own: a cell the function `reference` in its file, a feature the
+`COLUMN` and a task the `DATA` of its test. tests/test_table.py names what is missing.
+"""
 
 from __future__ import annotations
 
+import ast
 import inspect
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import combinations, product
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from elman import cells, nn
+from elman import cells, features, nn, tasks
 from elman.cells import Cell, Recurrent
 from elman.ops import functional as ops
 from elman.ops import reference
 from elman.ragged import Ragged
+
+
+def literal(test: str, name: str) -> Any:
+    """What a test file assigns to a name; it is read, not run."""
+    tree = ast.parse((Path(__file__).parent / test).read_text("utf-8"))
+    found = [n for n in tree.body if isinstance(n, ast.Assign) and ast.unparse(n.targets[0]) == name]
+    assert found, f"tests/{test} has no {name} = ..."
+    return ast.literal_eval(found[0].value)
+
+
+def file_of(kind: type) -> str:
+    """The name of the file or the folder that a class stands in."""
+    return kind.__module__.split(".")[2]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +93,11 @@ CELLS: dict[str, Row] = {
     "lru": Row(cell=cells.LRU, reference=reference.lru, slack=10.0),
     "conv_lstm": Row(cell=cells.ConvLSTM, reference=reference.conv_lstm, bounded=True),
 }
+CELLS |= {
+    name: Row(cell=cell, reference=sys.modules[cell.__module__].reference, blocks=cell.blocks)
+    for name, cell in cells.CELLS.items()
+    if name not in CELLS
+}
 
 
 def _with(name: str, **options: Any) -> Row:
@@ -128,12 +153,23 @@ FEATURES: dict[str, list[Any]] = {
     "sound": [np.ones(4000), np.zeros(0)],
     "chords": [[[60, 64, 67], []], []],
 }
+FEATURES |= {
+    kind: literal(f"features/test_{file_of(feature)}.py", "COLUMN")
+    for kind, feature in features.FEATURES.items()
+    if kind not in FEATURES
+}
 
 #: The features that `infer` takes for another, since only a task can know that they are meant.
 INFERRED = {"words": "tokens", "chords": "numbers", "sound": "numbers"}
 
 #: Each task, by its verb.
 TASKS = ["classify", "regress", "multitask", "forecast", "tag", "generate", "transcribe", "translate"]
+#: What `fit` takes of each task that has no rows in the laws, from its own test.
+DATA: dict[str, tuple[Any, ...]] = {
+    verb: literal(f"tasks/{file_of(task)}/test_estimator.py", "DATA")
+    for verb, task in tasks.TASKS.items()
+    if verb not in TASKS
+}
 
 #: The instruction sets that were built and that this processor has.
 SETS: list[str] = ops.info()["found"]

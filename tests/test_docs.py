@@ -242,7 +242,8 @@ def test_every_page_is_linked() -> None:
             continue
         reached.add(page)
         links = [link.partition("#")[0] for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text("utf-8"))]
-        targets = [(page.parent / link).resolve() for link in links if link.endswith(".md") and "://" not in link]
+        found = [(page.parent / link).resolve() for link in links if link.endswith((".md", "/")) and "://" not in link]
+        targets = [page for target in found for page in (sorted(target.glob("*.md")) if target.is_dir() else [target])]
         todo += [target for target in targets if target.exists()]
     alone = {name for name, page in PAGES.items() if page not in reached} - {"CHANGELOG.md"}
     assert not alone, f"no link from README.md leads to {sorted(alone)}"

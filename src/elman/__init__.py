@@ -26,20 +26,6 @@ if TYPE_CHECKING:
     )
     from elman.tasks.base.session import Session
 
-#: Names that wait until they are used: the tasks bring libraries that take longer to import than torch.
-_LATER = {
-    "Classifier": "elman.tasks",
-    "Forecaster": "elman.tasks",
-    "Generator": "elman.tasks",
-    "Multitask": "elman.tasks",
-    "Regressor": "elman.tasks",
-    "Session": "elman.tasks.base.session",
-    "Tagger": "elman.tasks",
-    "Transcriber": "elman.tasks",
-    "Translator": "elman.tasks",
-    "load": "elman.tasks",
-}
-
 __version__: str
 
 __all__ = [
@@ -75,9 +61,15 @@ def __getattr__(name: str) -> Any:
         from importlib.metadata import version
 
         return version("elman")
-    if name not in _LATER:
+    if name.startswith("_"):
         raise AttributeError(f"module 'elman' has no attribute {name!r}")
-    return getattr(import_module(_LATER[name]), name)
+    if name == "Session":
+        return import_module("elman.tasks.base.session").Session
+    tasks = import_module("elman.tasks")  # which brings libraries that take longer to import than torch
+    found = {"load": tasks.load} | {task.__name__: task for task in tasks.TASKS.values()}
+    if name not in found:
+        raise AttributeError(f"module 'elman' has no attribute {name!r}")
+    return found[name]
 
 
 def __dir__() -> list[str]:

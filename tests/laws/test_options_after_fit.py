@@ -14,6 +14,7 @@ import pytest
 import elman
 from elman.errors import OptionError
 from elman.tasks import TASKS
+from table import DATA
 from table import TASKS as ALL
 
 TINY: dict[str, Any] = {"hidden": 3, "epochs": 1, "seed": 0, "verbose": False}
@@ -25,6 +26,8 @@ FRAME = pl.DataFrame({"unique_id": "a", "ds": range(60), "y": [1.0, 2.0, 4.0] * 
 
 def fitted(task: str) -> Any:
     make = TASKS[task]
+    if task in DATA:
+        return make(**TINY).fit(*DATA[task])
     if task == "forecast":
         return make(horizon=3, season=3, experts=2, ensemble_size=1, **TINY).fit(FRAME)
     if task == "multitask":

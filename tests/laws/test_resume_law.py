@@ -12,9 +12,10 @@ import torch
 
 import elman
 from elman.ops.functional import info
+from elman.tasks import TASKS
 from elman.tasks.base import holdout
 from elman.training import loop as train
-from table import TASKS
+from table import DATA
 
 ROWS = 56  # enough for a validation part
 TEXTS = [f"{('good', 'fine', 'warm')[i % 3]} film {i % 5} {('bad', 'dull')[i % 2]}" for i in range(ROWS)]
@@ -70,6 +71,7 @@ RUNS: dict[str, tuple[type[Any], dict[str, Any], tuple[Any, ...]]] = {
         (TEXTS, [text.upper() for text in TEXTS]),
     ),
 }  # fmt: skip
+RUNS |= {task: (TASKS[task], FEW, given) for task, given in DATA.items()}
 if info()["bfloat16"]:
     RUNS["classify in bfloat16"] = (elman.Classifier, {**FEW, "embed": 3, "precision": "bfloat16"}, (TEXTS, LABELS))
 

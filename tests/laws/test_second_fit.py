@@ -15,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from elman.errors import DataError, OptionError
 from elman.tasks import TASKS, Classifier, Forecaster, load
+from table import DATA
 
 SMALL: dict[str, Any] = {"hidden": 2, "epochs": 1, "verbose": False, "seed": 0}
 TEXTS = ["a good film", "a bad film", "fine", "so dull"]
@@ -95,6 +96,9 @@ FITS: dict[str, tuple[dict[str, tuple[Any, Any]], str]] = {
         },
         "predict",
     ),
+}
+FITS |= {
+    task: ({"own": given, "again": tuple(part[::-1] for part in given)}, "predict") for task, given in DATA.items()
 }
 MORE: dict[str, dict[str, Any]] = {
     "tag": {"characters": 2, "looks": 2, "members": 1, "bidirectional": False},

@@ -30,8 +30,8 @@ class Encoder(nn.Module):
 
     - `inputs`: width of a step.
     - `hidden`: units of a layer and direction; one number for all layers, or one per layer.
-    - `cell`: "rnn", "rnn_relu", "lstm", "ln_lstm", "gru", "gru_d", "min_gru", "min_lstm", "lru" or "conv_lstm"
-      (``elman.cells.CELLS``). "gru_d" reads steps with mask and gap; the layers over the first are "gru" then.
+    - `cell`: a name of ``elman.cells.CELLS``, such as "lstm", "gru" or "rnn". "gru_d" reads
+      steps with mask and gap; the layers over the first are "gru" then.
     - `layers`: how many; may be left at 1 when `hidden` lists one width per layer.
     - `bidirectional`: each layer also walks backwards; its two results stand side by side.
     - `dropout`: share of h set to zero after every layer, one mask for all steps of a sequence; 0 turns it off.

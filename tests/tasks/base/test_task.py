@@ -195,16 +195,9 @@ def test_no_folder(tmp_path: Path) -> None:
 
 
 def test_table_of_tasks() -> None:
-    assert list(TASKS.items()) == [
-        ("classify", Classifier),
-        ("regress", Regressor),
-        ("multitask", Multitask),
-        ("forecast", Forecaster),
-        ("tag", Tagger),
-        ("generate", Generator),
-        ("transcribe", Transcriber),
-        ("translate", Translator),
-    ]
+    assert {name: task.task for name, task in TASKS.items()} == {name: name for name in TASKS}
+    shown = [Classifier, Regressor, Multitask, Forecaster, Tagger, Generator, Transcriber, Translator]
+    assert list(TASKS.values())[: len(shown)] == shown
 
 
 # ---- checkpoints
