@@ -96,7 +96,7 @@ class Forecaster(Task, ForecastOptions, EncoderOptions, TrainingOptions):
     patience: int | None = None  # epochs without a better validation metric before training stops; None: never
 
     # model
-    cell: str = "gru"  # lstm, ln_lstm, gru, rnn, rnn_relu, min_gru, min_lstm or lru
+    cell: str = "gru"  # a name of `elman.cells.CELLS` that reads vectors: lstm, gru, rnn, min_gru ...
     dropout: float = 0.1  # share of h set to zero after each layer, one mask per sequence; 0 turns it off
 
     def problems(self) -> list[Problem]:

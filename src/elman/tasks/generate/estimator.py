@@ -98,7 +98,7 @@ class Generator(Task, VocabularyOptions, EncoderOptions, TrainingOptions):
     transpose: int = 0  # half-tones up to which chords are also learnt higher and lower; 0: as they are
 
     # model
-    cell: str = "lstm"  # lstm, ln_lstm, gru, rnn, rnn_relu, min_gru, min_lstm or lru
+    cell: str = "lstm"  # a name of `elman.cells.CELLS` that reads vectors: lstm, gru, rnn, min_gru ...
     hidden: int | Sequence[int] = 512  # units of a layer; one number, or one per layer
     embed: int = 128  # numbers in the learnt vector of a symbol
     tied: bool | None = None  # the vectors of symbols are also the weights of the last layer; None: from 1000 symbols

@@ -100,7 +100,7 @@ class Translator(Task, VocabularyOptions, EncoderOptions, TrainingOptions):
     lower: bool = False  # lower-case both sides
 
     # model
-    cell: str = "lstm"  # lstm, ln_lstm, gru, rnn, rnn_relu, min_gru, min_lstm or lru
+    cell: str = "lstm"  # a name of `elman.cells.CELLS` that reads vectors: lstm, gru, rnn, min_gru ...
     hidden: int | Sequence[int] = 256  # units of a layer and direction, twice as many in the decoder; one number, or
     #   one per layer
     bidirectional: bool = True  # the encoder also reads backwards
