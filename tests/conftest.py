@@ -15,6 +15,8 @@ import pytest
 import torch
 from hypothesis import settings
 
+collect_ignore = ["recipes"]  # what tests/test_recipes.py adds to a copy of the project
+
 # The same examples at every run in CI, new ones on a developer's machine. No deadline: two busy cores can be slow.
 settings.register_profile("ci", derandomize=True, deadline=None, print_blob=True)
 settings.register_profile("dev", deadline=None)

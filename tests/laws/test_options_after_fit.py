@@ -48,6 +48,7 @@ def fitted(task: str) -> Any:
 def asked(task: str) -> dict[str, Callable[[Any, Path], Any]]:
     """What a fitted task is asked, and what tells whether two answers are the same."""
     X: Any = {"regress": NUMBERS, "transcribe": SOUNDS, "tag": [t.split() for t in TEXTS]}.get(task, TEXTS)
+    X = DATA[task][0] if task in DATA else X
     calls: dict[str, Callable[[Any, Path], Any]] = {"save": saved}
     if task == "forecast":
         later = pl.DataFrame({"unique_id": "a", "ds": [60, 61, 62], "y": [1.0, 2.0, 4.0]})
@@ -92,7 +93,7 @@ def others(value: Any) -> list[Any]:
     return [1, "x", ["x"], {"x": 1}, 0.5]
 
 
-@pytest.mark.parametrize("task", ALL)
+@pytest.mark.parametrize("task", [*ALL, *DATA])
 def test_options_that_are_set_later_are_not_read(task: str, tmp_path: Path) -> None:
     model, calls = fitted(task), asked(task)
     before = {name: plain(call(model, tmp_path / name)) for name, call in calls.items()}
