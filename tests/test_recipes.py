@@ -1,7 +1,8 @@
 """The recipes of CONTRIBUTING, followed: a cell, a feature and a task are added to a copy of the project.
 
-What each of them adds lies in tests/recipes/, at the paths that it has in the project; lines that are added to files that
-exist stand in `LINES`. The files touched must be those that CONTRIBUTING names, and the laws must hold for what was added.
+What each of them adds lies in tests/recipes/, at the paths that it has in the project; lines added to files that exist
+stand in `LINES`. The files touched must be those that CONTRIBUTING names, and the laws must hold for what was
+added.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import Any
 
@@ -129,9 +130,10 @@ def learnt(model: Any) -> dict[str, Any]:
     return {k: v for k, v in vars(model).items() if k.endswith("_") and k not in skipped and isinstance(v, plain)}
 
 
-@pytest.fixture(scope="module")
-def fresh() -> dict[tuple[str, str], Any]:
-    return {(task, name): made(task).fit(*given) for task, (fits, _) in FITS.items() for name, given in fits.items()}
+@functools.cache
+def fresh(task: str, name: str) -> Any:
+    """A task fitted to one of its inputs."""
+    return made(task).fit(*FITS[task][0][name])
 
 
 def test_every_task_is_here() -> None:
@@ -139,21 +141,21 @@ def test_every_task_is_here() -> None:
 
 
 @pytest.mark.parametrize(("task", "one", "two"), CASES)
-def test_a_second_fit_is_a_first_one(task: str, one: str, two: str, fresh: Any) -> None:
+def test_a_second_fit_is_a_first_one(task: str, one: str, two: str) -> None:
     fits, _ = FITS[task]
-    again, expected = made(task).fit(*fits[one]).fit(*fits[two]), fresh[task, two]
+    again, expected = made(task).fit(*fits[one]).fit(*fits[two]), fresh(task, two)
     assert learnt(again) == learnt(expected)
     assert sorted(vars(again)) == sorted(vars(expected))
     assert answer(task, again, fits[two]) == answer(task, expected, fits[two])
 
 
 @pytest.mark.parametrize("task", FITS)
-def test_saved_and_cloned(task: str, fresh: Any, tmp_path: Path) -> None:
+def test_saved_and_cloned(task: str, tmp_path: Path) -> None:
     fits, _ = FITS[task]
     *_, one, two = fits
     again = made(task).fit(*fits[one]).fit(*fits[two])
     again.save(tmp_path / "model")
-    expected = answer(task, fresh[task, two], fits[two])
+    expected = answer(task, fresh(task, two), fits[two])
     assert answer(task, load(tmp_path / "model"), fits[two]) == expected
     copy = clone(again)
     assert not [name for name in vars(copy) if name.endswith("_") and not name.startswith("_")]
@@ -184,11 +186,12 @@ def test_a_fit_that_fails() -> None:
     check_is_fitted(clf.fit(TEXTS, LABELS))
 
 
-def test_answers_leave_the_model_as_it_was(fresh: Any) -> None:
-    for (task, name), model in fresh.items():
-        before = sorted(vars(model)), learnt(model)
-        answer(task, model, FITS[task][0][name])
-        assert (sorted(vars(model)), learnt(model)) == before
+@pytest.mark.parametrize(("task", "name"), [(task, name) for task, (fits, _) in FITS.items() for name in fits])
+def test_answers_leave_the_model_as_it_was(task: str, name: str) -> None:
+    model = fresh(task, name)
+    before = sorted(vars(model)), learnt(model)
+    answer(task, model, FITS[task][0][name])
+    assert (sorted(vars(model)), learnt(model)) == before
     assert not hasattr(Classifier(), "input_")
 
 

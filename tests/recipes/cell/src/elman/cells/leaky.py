@@ -46,7 +46,7 @@ class Leaky(Cell):
     def _scan(self, values: Tensor, offsets: Tensor, state: State | None) -> tuple[Tensor, State]:
         new = ops.linear(values, self.weight_ih, self.bias_ih)
         gates = torch.cat([-self.decay.expand(len(values), self.hidden), new], dim=1)
-        h0 = None if state is None else state.hidden
+        h0 = None if state is None else state[0]
         y, last, _ = ops.scan("min_gru", gates, offsets, h0=h0, reverse=self.reverse, candidate="tanh")
         return y, LeakyState(last)
 
