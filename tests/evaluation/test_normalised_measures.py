@@ -23,7 +23,6 @@ from elman.tasks.generate.generation import _formed
 from elman.tasks.transcribe.vocabulary import Script, transcripts_of
 from elman.tasks.translate.ibm_model1 import WordTable
 from elman.tasks.translate.mt_metrics import bleu, chrf, compared
-from elman.tasks.translate.pairs import normalized
 
 
 def nfd(text: str) -> str:
@@ -90,13 +89,13 @@ def test_every_unit_is_measured_by_its_own_reading(unit: str) -> None:
     feature = model.target_feature_
     assert isinstance(feature, Text)
     for written in y[:2]:
-        assert feature.join(feature.pieces(written)) == normalized(feature, [written], "y")[0]
+        assert feature.join(feature.pieces(written)) == feature.normalized([written], name="y")[0]
     perfect = [feature.join(feature.pieces(written)) for written in y]
     assert model._compared(perfect, y)["exact"] == 1.0
 
 
 def test_lists_of_tokens_are_compared_as_they_are_read() -> None:
-    assert normalized(Tokens(lower=True).fit([["A"]]), [np.array(["A", "b"])], "y") == [["a", "b"]]
+    assert Tokens(lower=True).fit([["A"]]).normalized([np.array(["A", "b"])], name="y") == [["a", "b"]]
     words = [text.split() for text in TARGETS]
     model = translator(y=[[word.upper() for word in own] for own in words], lower=True, epochs=1)
     assert model._compared(words, [[word.upper() for word in own] for own in words])["exact"] == 1.0
