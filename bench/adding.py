@@ -23,13 +23,13 @@ from elman import Regressor
 TEST = 2000
 #: Each row: steps, training sequences, and the options that are not defaults.
 ROWS: dict[str, tuple[int, int, dict[str, Any]]] = {
-    "min_gru-600": (600, 8000, {"cell": "min_gru", "longest": 1000, "dropout": 0.0, "epochs": 15}),
+    "min_gru-600": (600, 8000, {"cell": "min_gru", "max_timescale": 1000, "dropout": 0.0, "epochs": 15}),
     "min_gru-10000": (
         10_000,
         4000,
         {
             "cell": "min_gru",
-            "longest": 16_000,
+            "max_timescale": 16_000,
             "dropout": 0.0,
             "epochs": 14,
             "batch_sequences": 16,

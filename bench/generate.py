@@ -27,7 +27,7 @@ from typing import Any, NamedTuple
 import results
 
 from elman import Generator
-from elman.lm.kneser_ney import BackOff
+from elman.lm.kneser_ney import KneserNey
 from elman.tasks.generate.constraints import Verse
 
 POEMS = 100  # that are written
@@ -96,9 +96,9 @@ def kept(model: Generator) -> str:
     return f"{demanded} of {POEMS} ({free} without the demand)"
 
 
-def rival(model: Generator, split: Split) -> float:
+def baseline_of(model: Generator, split: Split) -> float:
     lessons, test = (model._symbols_of(texts) for texts in split)
-    fitted = BackOff(5, int(model.feature_.symbols or 0) + 1).fit(lessons)
+    fitted = KneserNey(5, int(model.feature_.symbols or 0) + 1).fit(lessons)
     return fitted.nats(test) / sum(len(text) - 1 for text in test)
 
 
@@ -115,7 +115,7 @@ def measure(name: str, data: Path, seeds: list[int]) -> list[str]:
         found.append(scores["nats"])
         steps.append(scores.get("nats_per_step", scores["nats"]))
         parts.append([scores[f"nats_{part}"] for part in ("recurrent", "ngrams")])
-        theirs = theirs or rival(model, split)
+        theirs = theirs or baseline_of(model, split)
         form = form or (kept(model) if name == "jueju" else "")
         print(f"{name}, seed {seed}: {found[-1]:.4f}, {steps[-1]:.4f} per step (5-grams {theirs:.4f}),", end=" ")
         print(f"parts {parts[-1]}, validation {model.metrics_}, epochs {len(model.history_)},", end=" ")

@@ -30,7 +30,7 @@ SIDES: dict[str, Builder] = {
     "padded": padded,
     "packed": packed,
     "save": ours,  # the default
-    "recompute": partial(ours, memory="recompute"),
+    "recompute": partial(ours, checkpointing=True),
 }
 ONE_LONG = "one sequence of 100 000 steps, I=64, H=128, LSTM"
 

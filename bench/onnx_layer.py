@@ -45,8 +45,8 @@ def _weights(module: Any, cell: str) -> dict[str, Array]:
     ends = ["_l0", "_l0_reverse"][: 2 if module.bidirectional else 1]
     found = {name: [reorder(getattr(module, name + end)) for end in ends] for name in ("weight_ih", "weight_hh")}
     biases = [torch.cat([reorder(getattr(module, kind + end)) for kind in ("bias_ih", "bias_hh")]) for end in ends]
-    stacked = {"W": found["weight_ih"], "R": found["weight_hh"], "B": biases}
-    return {name: torch.stack(values).numpy() for name, values in stacked.items()}
+    fit_weights = {"W": found["weight_ih"], "R": found["weight_hh"], "B": biases}
+    return {name: torch.stack(values).numpy() for name, values in fit_weights.items()}
 
 
 def onnx(layer: Layer) -> Side:

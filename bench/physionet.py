@@ -114,7 +114,7 @@ def summary(stays: Stays) -> Array:
     return np.concatenate([*seen, count, stays.still], axis=1)
 
 
-def rival(training: Array, died: Array, test: Array) -> Array:
+def baseline_of(training: Array, died: Array, test: Array) -> Array:
     """Logistic regression on the summaries, cut at the 1st and 99th percentile of the training part."""
     low, high = np.nanpercentile(training, [1, 99], axis=0)
     model = make_pipeline(SimpleImputer(), StandardScaler(), LogisticRegression(C=0.01, max_iter=1000))
@@ -155,7 +155,7 @@ def main() -> None:
             seconds[name].append(time.perf_counter() - start)
             areas[name].append(float(roc_auc_score(died[test], chances)))
             print(f"fold {fold}, {name}: {areas[name][-1]:.4f}, {seconds[name][-1]:.0f} s", flush=True)
-        areas[RIVAL].append(float(roc_auc_score(died[test], rival(table[training], died[training], table[test]))))
+        areas[RIVAL].append(float(roc_auc_score(died[test], baseline_of(table[training], died[training], table[test]))))
         print(f"fold {fold}, {RIVAL}: {areas[RIVAL][-1]:.4f}", flush=True)
     rows = [
         [

@@ -70,7 +70,7 @@ SETS: dict[str, Callable[[Path], Split]] = {
 }
 
 
-def rival(name: str, split: Split) -> tuple[str, float, float]:
+def baseline_of(name: str, split: Split) -> tuple[str, float, float]:
     """The rival's name, its accuracy and its time."""
     start = time.perf_counter()
     if name == "MNIST":
@@ -108,7 +108,7 @@ def measure(name: str, split: Split, seeds: Sequence[int]) -> list[str]:
             len(clf.history_),
             flush=True,
         )
-    who, score, time_of_rival = rival(name, split)
+    who, score, time_of_rival = baseline_of(name, split)
     given = ", ".join(f"{key}={value!r}" for key, value in split.options.items())
     return [
         name,

@@ -81,9 +81,9 @@ def measure(key: str, data: Path, seeds: list[int]) -> list[str]:
     start = time.perf_counter()
     split = load(data)
     reading = time.perf_counter() - start
-    rival = CommonestTag().fit(split.words, split.labels).predict(split.test_words)
-    flat = [[label for own in labels for label in own] for labels in (split.test_labels, rival)]
-    theirs = span_scores(split.test_labels, rival).f1 if metric == "f1" else accuracy(*flat)
+    baseline = CommonestTag().fit(split.words, split.labels).predict(split.test_words)
+    flat = [[label for own in labels for label in own] for labels in (split.test_labels, baseline)]
+    theirs = span_scores(split.test_labels, baseline).f1 if metric == "f1" else accuracy(*flat)
     scores, seconds = [], []
     for seed in seeds:
         start = time.perf_counter()

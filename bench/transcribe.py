@@ -71,10 +71,10 @@ def measure_an4(data: Path, seeds: list[int]) -> list[list[str]]:
         )
         print(f"    validation {model.metrics_}, best epoch {model.history_.best} of {len(model.history_)}", flush=True)
     size, time_ = f"{len(X)} + {len(test)}", f"{statistics.median(seconds):.0f} s"
-    rival = f"{100 * constant:.1f} (the least wrong constant)"
+    baseline = f"{100 * constant:.1f} (the least wrong constant)"
     return [
-        ["AN4, greedy", size, "word error rate", _percent(plain), time_, rival],
-        ["AN4, beam and n-grams", size, "word error rate", _percent(helped), time_, rival],
+        ["AN4, greedy", size, "word error rate", _percent(plain), time_, baseline],
+        ["AN4, beam and n-grams", size, "word error rate", _percent(helped), time_, baseline],
     ]
 
 
@@ -95,10 +95,10 @@ def measure_fsdd(data: Path, seeds: list[int]) -> list[list[str]]:
             seconds.append(unpacking + time.perf_counter() - start)
             scores.append(clf.score(test, truth))
             print(f"FSDD, seed {seed}: {scores[-1]:.4f}, {seconds[-1]:.0f} s, validation {clf.metrics_}", flush=True)
-        rival = sound(clf.feature_).fit(train, labels).score(test, truth)
+        baseline = sound(clf.feature_).fit(train, labels).score(test, truth)
     size, time_ = f"{len(train)} + {len(test)}", f"{statistics.median(seconds):.0f} s"
     name = "FSDD, Classifier of sound"
-    return [[name, size, "accuracy", _percent(scores), time_, f"{100 * rival:.1f} (statistics of the bands)"]]
+    return [[name, size, "accuracy", _percent(scores), time_, f"{100 * baseline:.1f} (statistics of the bands)"]]
 
 
 def _percent(values: list[float]) -> str:

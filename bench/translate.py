@@ -26,7 +26,7 @@ from typing import Any, NamedTuple
 import results
 
 from elman import Translator
-from elman.tasks.translate.ibm_model1 import WordTable
+from elman.tasks.translate.ibm_model1 import IBMModel1
 from elman.tasks.translate.mt_metrics import compared
 
 
@@ -65,9 +65,9 @@ def measure(name: str, data: Path, seeds: list[int], part: str, given: dict[str,
     reading = time.perf_counter() - start
     lower = name == "multi30k"
     greedy, beam, seconds = [], [], []
-    rival = WordTable().fit(split.sources, split.targets)
-    theirs = compared(rival.predict(split.test_sources), split.test_targets, lower)
-    print(f"{name}: {rival.name}: BLEU {theirs['bleu']:.2f}, chrF {theirs['chrf']:.2f}", flush=True)
+    baseline = IBMModel1().fit(split.sources, split.targets)
+    theirs = compared(baseline.predict(split.test_sources), split.test_targets, lower)
+    print(f"{name}: {baseline.name}: BLEU {theirs['bleu']:.2f}, chrF {theirs['chrf']:.2f}", flush=True)
     for seed in seeds:
         start = time.perf_counter()
         model = Translator(**{"seed": seed, **given}).fit(split.sources, split.targets)

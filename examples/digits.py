@@ -27,8 +27,8 @@ clf = clf.fit(images[:last], digits[:last])
 print(f"accuracy {clf.score(images[last:], digits[last:]):.3f}")
 
 flat = images.reshape(len(images), 64) / 16
-rival = LogisticRegression(max_iter=1000).fit(flat[:last], digits[:last])
-print(f"logistic regression on the pixels {rival.score(flat[last:], digits[last:]):.3f}")
+baseline = LogisticRegression(max_iter=1000).fit(flat[:last], digits[:last])
+print(f"logistic regression on the pixels {baseline.score(flat[last:], digits[last:]):.3f}")
 
 answer = clf.explain(images[-1:])[0]
 for t, (row, spoke) in enumerate(zip(images[-1], answer.steps, strict=True), start=1):

@@ -36,7 +36,7 @@ def sentence() -> tuple[list[str], list[str]]:
 
 words, labels = zip(*[sentence() for _ in range(600)], strict=True)
 tagger = elman.Tagger(epochs=options.epochs, seed=0).fit(list(words[:400]), list(labels[:400]))
-rival = CommonestTag().fit(words[:400], labels[:400])
+baseline = CommonestTag().fit(words[:400], labels[:400])
 print(f"F1 of spans {tagger.score(list(words[400:]), list(labels[400:])):.3f}")
-print(f"the commonest label of each word {span_scores(labels[400:], rival.predict(words[400:])).f1:.3f}")
+print(f"the commonest label of each word {span_scores(labels[400:], baseline.predict(words[400:])).f1:.3f}")
 print(*zip(asked := ["zoe", "flew", "to", "San", "Tarheim", "in", "1999"], *tagger.predict([asked]), strict=True))

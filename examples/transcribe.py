@@ -36,7 +36,7 @@ sounds = [sound(text) for text in texts]
 model = elman.Transcriber(hidden=48, epochs=options.epochs, seed=0).fit(sounds[:300], texts[:300])
 found, plain = (model.evaluate(sounds[300:], texts[300:], beam=beam)["wer"] for beam in (None, 1))
 print(f"word error rate {found:.3f}, by the likeliest symbols alone {plain:.3f}")
-rival = Constant().fit(sounds[:300], texts[:300]).predict(sounds[300:])
-print(f"the same for all {error_rates(texts[300:], rival)['wer']:.3f}")
+baseline = Constant().fit(sounds[:300], texts[:300]).predict(sounds[300:])
+print(f"the same for all {error_rates(texts[300:], baseline)['wer']:.3f}")
 for truth, told in zip(texts[300:303], model.predict(sounds[300:303]), strict=True):
     print(f"{truth}: {told}")

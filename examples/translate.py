@@ -8,7 +8,7 @@ import datetime as dt
 import random
 
 import elman
-from elman.tasks.translate.ibm_model1 import WordTable
+from elman.tasks.translate.ibm_model1 import IBMModel1
 from elman.tasks.translate.mt_metrics import compared
 
 parser = argparse.ArgumentParser(description=__doc__)
@@ -24,9 +24,9 @@ meant = [day.isoformat() for day in days]
 rates = {"learning_rate": 0.01, "input_dropout": 0.1}
 model = elman.Translator(unit="characters", hidden=64, embed=32, epochs=options.epochs, seed=0, **rates)
 model.fit(said[:1000], meant[:1000])
-rival = WordTable().fit(said[:1000], meant[:1000])
+baseline = IBMModel1().fit(said[:1000], meant[:1000])
 print(f"right {model.evaluate(said[1000:], meant[1000:])['exact']:.3f}")
-print(f"word for word {compared(rival.predict(said[1000:]), meant[1000:])['exact']:.3f}")
+print(f"word for word {compared(baseline.predict(said[1000:]), meant[1000:])['exact']:.3f}")
 print(f"07 May 1999 is {model.predict(['07 May 1999'])[0]}")
 # All days above have two digits. What training never showed is answered as surely, and a guess: show it such pairs too.
 print(f"7 May 1999, as no pair has it, is {model.predict(['7 May 1999'])[0]}")

@@ -112,10 +112,10 @@ def test_pretrain(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_digits(run: Run) -> None:
-    sizes, accuracy, rival, *rows = run("digits.py", *SCRIPTS["digits.py"])
+    sizes, accuracy, linear_baseline, *rows = run("digits.py", *SCRIPTS["digits.py"])
     assert sizes == "150 digits to learn from, 50 to test on"
     assert re.fullmatch(r"accuracy [01]\.\d{3}", accuracy)
-    assert re.fullmatch(r"logistic regression on the pixels 0\.[89]\d{2}", rival)
+    assert re.fullmatch(r"logistic regression on the pixels 0\.[89]\d{2}", linear_baseline)
     assert [line[:5] for line in rows] == [f"row {t}" for t in range(1, 9)]
     assert all(re.fullmatch(r"row \d [ .+#]{8} spoke for \d: [+-]\d\.\d{2}", line) for line in rows), rows
 

@@ -23,10 +23,10 @@ def classes_in(package: object, base: type) -> set[type]:
     """Every public concrete class under a package that derives from `base`, wherever its file."""
     names = [module.name for module in pkgutil.iter_modules(package.__path__)]  # type: ignore[attr-defined]
     modules = [importlib.import_module(f"{package.__name__}.{name}") for name in names]  # type: ignore[attr-defined]
-    members = {member for module in modules for _, member in inspect.getmembers(module, inspect.isclass)}
+    ensemble_size = {member for module in modules for _, member in inspect.getmembers(module, inspect.isclass)}
     return {
         m
-        for m in members
+        for m in ensemble_size
         if issubclass(m, base) and not inspect.isabstract(m) and m is not base and m.__name__[0] != "_"
     }
 

@@ -551,7 +551,7 @@ def test_initial_parameters(name: str) -> None:
 @torch.no_grad()
 def test_memories_are_spread_at_first(name: str) -> None:
     """What is left of a state of 1 after a step of zeros is 1 - 1 / memory."""
-    cell = VARIANTS[name].make(3, 1000, longest=50)
+    cell = VARIANTS[name].make(3, 1000, max_timescale=50)
     kept = cell.step(torch.zeros(1, 3), cell.state_type(torch.ones(1, 1000)))[0][0]
     memory = 1 / (1 - kept)
     assert 2 * 0.999 <= memory.min() < 2.2
@@ -564,22 +564,22 @@ def test_memories_are_spread_at_first(name: str) -> None:
 def test_memories_of_gates_that_see_the_state_are_spread_too() -> None:
     """The bias of the gate that keeps is log(memory - 1); an LSTM writes as seldom as it forgets."""
     for name, rows in (("lstm", slice(1000, 2000)), ("gru", slice(1000, 2000))):
-        cell = VARIANTS[name].make(3, 1000, longest=50)
+        cell = VARIANTS[name].make(3, 1000, max_timescale=50)
         memory = 1 + cell.bias_ih[rows].exp()
         assert 2 * 0.999 <= memory.min() < 2.2
         assert 45 < memory.max() <= 50 * 1.001
         if name == "lstm":
             assert same_bits(cell.bias_ih[:1000], -cell.bias_ih[rows])
-    cell = LRU(3, 1000, longest=50)
+    cell = LRU(3, 1000, max_timescale=50)
     memory = 1 / cell.nu_log.exp()
     assert 2 * 0.999 <= memory.min() < 2.2
     assert 45 < memory.max() <= 50 * 1.001
     assert bool((cell.theta_log.exp() * memory < 2 * torch.pi * 1.001).all())
     for kind, options in ((VARIANTS["rnn"].cell, {}), (VARIANTS["gru"].cell, {"bias": False})):
-        with pytest.raises(OptionError, match="longest = 50 is for cells whose gates have biases"):
-            kind(3, 4, longest=50, **options)
-    with pytest.raises(OptionError, match="longest must be a number of steps of at least 2, got 1"):
-        VARIANTS["lstm"].cell(3, 4, longest=1)
+        with pytest.raises(OptionError, match="max_timescale = 50 is for cells whose gates have biases"):
+            kind(3, 4, max_timescale=50, **options)
+    with pytest.raises(OptionError, match="max_timescale must be a number of steps of at least 2, got 1"):
+        VARIANTS["lstm"].cell(3, 4, max_timescale=1)
 
 
 @torch.no_grad()
@@ -613,7 +613,7 @@ def test_the_same_seed_draws_the_same_parameters(name: str) -> None:
     ("cell", "options", "message"),
     [
         (MinGRU, {"candidate": "relu"}, "candidate must be one of linear, tanh, positive, got 'relu'."),
-        (MinGRU, {"longest": 1}, "longest must be a number of steps of at least 2, got 1."),
+        (MinGRU, {"max_timescale": 1}, "longest must be a number of steps of at least 2, got 1."),
         (MinGRU, {"longest": torch.inf}, "longest must be a number of steps of at least 2, got inf."),
         (LRU, {"activation": "gelu"}, "activation must be one of relu, none, got 'gelu'."),
         (LRU, {"units": 0}, "units must be a whole number of at least 1, got 0."),

@@ -96,11 +96,14 @@ def test_steps_with_resets_equal_forward(name: str) -> None:
     assert same_bits(tuple(state), tuple(last))
 
 
-@pytest.mark.parametrize("memory", ops.MEMORY)
-def test_gradients_of_a_learnt_start_through_resets(name: str, memory: str) -> None:
+@pytest.mark.parametrize("checkpointing", [False, True])
+def test_gradients_of_a_learnt_start_through_resets(name: str, checkpointing: bool) -> None:
     lengths = [3, 0, 1, 4]
     width = 2 * CELLS[name].blocks
-    cell, x = learnt(name, width, 3, memory=memory, dtype=torch.float64), ragged(lengths, width, torch.float64)
+    cell, x = (
+        learnt(name, width, 3, checkpointing=checkpointing, dtype=torch.float64),
+        ragged(lengths, width, torch.float64),
+    )
     marks, names = torch.tensor([0, 1, 0, 1, 0, 0, 1, 0]).bool(), [key for key, _ in cell.named_parameters()]
     x.values.abs_().add_(0.1)  # away from the corner of max(0, .)
 
@@ -141,7 +144,13 @@ def by_hand(cell: Recurrent, x: Ragged, state: State, **extras: Tensor | None) -
     weights = cell.weight_ih, cell.weight_hh, cell.bias_ih, cell.bias_hh
     start = (*state, None)[:2]
     return ops.recurrent(
-        cell.kernel, x.values, x.offsets, *weights, *start, reverse=cell.reverse, extras=ops.Extras(**extras)
+        cell.kernel,
+        x.values,
+        x.offsets,
+        *weights,
+        *start,
+        reverse=cell.reverse,
+        extras=ops.RecurrenceModifiers(**extras),
     )
 
 

@@ -168,7 +168,10 @@ def test_score(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     result = json.loads(said(capsys, "score", "model", "test.csv", "--baseline", "--json"))
     assert result["sequences"] == 10
     assert [score["label"] for score in result["classes"]] == ["neg", "pos"]
-    assert [rival["name"] for rival in result["baselines"]] == ["TF-IDF + logistic regression", "the commonest class"]
+    assert [linear_baseline["name"] for linear_baseline in result["baselines"]] == [
+        "TF-IDF + logistic regression",
+        "the commonest class",
+    ]
     assert result["baselines"][0]["accuracy"] == 1.0
     assert "TF-IDF + logistic regression" in said(capsys, "score", "model", "test.csv", "--baseline")
 
@@ -232,7 +235,10 @@ def test_regress(here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: py
     assert answers[0]["predicted_hours"] == pytest.approx(load("sums").predict([answers[0]["x"]])[0])
     result = json.loads(said(capsys, "score", "sums", "wear.jsonl", "--baseline", "--json"))
     assert {"mae", "rmse", "r2"} <= set(result)
-    assert [rival["name"] for rival in result["baselines"]] == ["summary statistics + ridge regression", "the mean"]
+    assert [linear_baseline["name"] for linear_baseline in result["baselines"]] == [
+        "summary statistics + ridge regression",
+        "the mean",
+    ]
     assert result["baselines"][0]["r2"] > 0.6
     assert result["baselines"][1]["r2"] == pytest.approx(0.0, abs=1e-9)
     typed(monkeypatch, b"0.5\n0.25\n")
@@ -253,8 +259,8 @@ def test_several_columns_and_targets(here: Path, capsys: pytest.CaptureFixture[s
     assert {"mae", "mae hours", "r2 more"} <= set(result)
     assert result["baselines"][0]["name"] == "all columns + ridge regression"
     typed(monkeypatch, b"0.5\n")
-    assert said(capsys, "stream", "both", "--facts", '{"age": 3}').startswith("hours ")
-    assert refused(capsys, "stream", "both", "--facts", "3").startswith("--facts '3' is no JSON object")
+    assert said(capsys, "stream", "both", "--static", '{"age": 3}').startswith("hours ")
+    assert refused(capsys, "stream", "both", "--static", "3").startswith("--static '3' is no JSON object")
 
 
 def test_inspect_reads_targets_as_score_does(here: Path, capsys: pytest.CaptureFixture[str]) -> None:

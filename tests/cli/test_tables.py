@@ -126,9 +126,9 @@ PYTHON: dict[str, tuple[Any, pd.DataFrame, str]] = {
     "regress, two": (lambda: Regressor(**SMALL).fit(TABLE[list("abc")], TABLE[["d", "size"]]), TABLE, "predicted_d"),
     "multitask": (lambda: Multitask(**SMALL).fit(TABLE, ["label", "size"]), TABLE, "predicted_label"),
     "multitask, a dict": (lambda: Multitask(**SMALL).fit(TEXTS, {"mood": LABELS}), TEXT[["text"]], "predicted_mood"),
-    "tag": (lambda: Tagger(characters=2, looks=2, **SMALL).fit(LISTS, "tags"), LISTS, "predicted_tags"),
+    "tag": (lambda: Tagger(characters=2, word_shape=2, **SMALL).fit(LISTS, "tags"), LISTS, "predicted_tags"),
     "tag, lists": (
-        lambda: Tagger(characters=2, looks=2, **SMALL).fit(WORDS, LISTS["tags"].tolist()),
+        lambda: Tagger(characters=2, word_shape=2, **SMALL).fit(WORDS, LISTS["tags"].tolist()),
         LISTS[["words"]],
         "predicted_y",
     ),

@@ -12,7 +12,7 @@ import torch
 
 from elman.decoding.ctc import Prefix, Prefixes, greedy, steps_needed
 from elman.ragged import Ragged
-from elman.tasks.transcribe.network import ragged_of, surprise
+from elman.tasks.transcribe.network import nll, ragged_of
 
 
 def scores(steps: int, symbols: int, seed: int) -> np.ndarray:
@@ -60,12 +60,12 @@ def test_the_loss_is_the_sum_over_paths(seed: int) -> None:
     targets = [[1], [1, 1, 2], [], [2, 1, 2, 1, 2]]
     many = Ragged.of([torch.from_numpy(logs)] * 4)
     expected = [-math.log(truth[tuple(target)]) for target in targets]
-    np.testing.assert_allclose(surprise(many, ragged_of(targets)), expected, rtol=1e-6)
+    np.testing.assert_allclose(nll(many, ragged_of(targets)), expected, rtol=1e-6)
 
 
 def test_no_steps_and_no_path() -> None:
     logs = Ragged.of([torch.zeros(0, 3), torch.zeros(2, 3)], width=3)
-    assert surprise(logs, ragged_of([[], [1, 1]])).tolist() == [0.0, 0.0]
+    assert nll(logs, ragged_of([[], [1, 1]])).tolist() == [0.0, 0.0]
     assert Prefixes().best() == ()
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from elman.errors import DataError, ShapeError
-from elman.evaluation.baselines import Baseline, majority, numbers, rival, text, tokens
+from elman.evaluation.baselines import Baseline, linear_baseline, majority, numbers, text, tokens
 
 SPACED = ["a good film", "good", "so good", "bad", "a bad film", "so bad"]
 UNSPACED = ["很好看", "好书", "真好", "很差", "差书", "真差"]
@@ -24,7 +24,7 @@ LABELS = ["+", "+", "+", "-", "-", "-"]
     ],
 )
 def test_each_kind_learns(sequences: list[object], fresh: list[object]) -> None:
-    model = rival(sequences).fit(sequences, LABELS)
+    model = linear_baseline(sequences).fit(sequences, LABELS)
     assert model.score(sequences, LABELS) == 1.0
     assert model.predict(fresh)[:2] == ["+", "-"]
     assert model.predict([]) == []

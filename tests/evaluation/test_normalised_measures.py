@@ -20,8 +20,8 @@ from elman.evaluation.metrics import error_rates
 from elman.features import Text, Tokens, Words
 from elman.tasks.generate.constraints import Verse
 from elman.tasks.generate.generation import _formed
-from elman.tasks.transcribe.vocabulary import Script, transcripts_of
-from elman.tasks.translate.ibm_model1 import WordTable
+from elman.tasks.transcribe.vocabulary import TranscriptVocabulary, transcripts_of
+from elman.tasks.translate.ibm_model1 import IBMModel1
 from elman.tasks.translate.mt_metrics import bleu, chrf, compared
 
 
@@ -108,7 +108,7 @@ def test_overlap_of_texts_in_two_forms() -> None:
 
 
 def test_the_rival_of_a_translator_reads_the_same_words() -> None:
-    one, other = (WordTable().fit([f(x) for x in TARGETS], SOURCES) for f in (str, nfd))
+    one, other = (IBMModel1().fit([f(x) for x in TARGETS], SOURCES) for f in (str, nfd))
     assert one.predict([nfd("deux café")]) == other.predict(["deux café"]) == ["two coffee"]
 
 
@@ -137,17 +137,20 @@ def test_transcripts(form: Callable[[str], str]) -> None:
     assert error_rates([form(t) for t in truth], truth) == error_rates(truth, [form(t) for t in truth])
     assert error_rates([form(t) for t in truth], truth) == {"wer": 0.0, "cer": 0.0}
     assert transcripts_of([form(t) for t in truth], 2) == truth
-    assert Script.of([form(t) for t in truth], "characters").symbols == Script.of(truth, "characters").symbols
+    assert (
+        TranscriptVocabulary.of([form(t) for t in truth], "characters").symbols
+        == TranscriptVocabulary.of(truth, "characters").symbols
+    )
     assert Constant().fit([None] * 2, [form(truth[0])] * 2).predict([None]) is not None
 
 
 def test_a_transcript_in_lists() -> None:
     assert error_rates([[nfd("é"), "a"]], [["é", "a"]])["wer"] == 0
-    assert Script.of([["é"], [nfd("é")]], "characters").symbols == ["é"]
+    assert TranscriptVocabulary.of([["é"], [nfd("é")]], "characters").symbols == ["é"]
 
 
 def test_one_letter_is_one_symbol() -> None:
-    assert Script.of(["é", nfd("é")], "characters").symbols == ["é"]
+    assert TranscriptVocabulary.of(["é", nfd("é")], "characters").symbols == ["é"]
     words = Words().fit([["café", "trans\u00adlation"]])
     assert words.transform([[nfd("café"), "translation"]]).values.tolist() == [1, 2]
     assert "\u0301" not in words.letters_

@@ -15,7 +15,7 @@ from elman.errors import DataError, ModelFileError, OptionError
 from elman.features import STATICS, Category, Columns, Inputs, Number
 from elman.features.kinds import KINDS, kind_of, kinds_of
 from elman.features.missing_values import center_and_spread, floats
-from elman.features.multi_input import Bundle, cut, groups_of
+from elman.features.multi_input import MultiInput, cut, groups_of
 from elman.ragged import Ragged
 from elman.training.batching import pieces
 
@@ -128,7 +128,7 @@ def table() -> dict[str, Any]:
     }
 
 
-def fitted(columns: dict[str, Any] | None = None) -> tuple[Columns, Bundle]:
+def fitted(columns: dict[str, Any] | None = None) -> tuple[Columns, MultiInput]:
     columns = table() if columns is None else columns
     made = Columns(kinds_of(columns, {"sex": "category"} if "sex" in columns else None))
     return made, made.fit_transform(Inputs(columns))
@@ -161,7 +161,7 @@ def test_pieces_of_aligned_columns() -> None:
     first, _ = pieces(data.lengths, 100, cut=1)
     part = cut(first, data)
     assert [p.steps for p in groups_of(part)[0]] == [2, 2]
-    assert isinstance(part, Bundle)
+    assert isinstance(part, MultiInput)
     assert part.static[0].shape == (3, 2)
     assert isinstance(cut(first, data.groups[0][0]), Ragged)
 

@@ -163,7 +163,7 @@ TEXT_TASKS = TASKS | {
 }
 WORD_TASKS = TEXT_TASKS | {
     "tag": (
-        lambda X: Tagger(characters=2, looks=2, **SMALL).fit(X, [["D", "N"]] * 6),
+        lambda X: Tagger(characters=2, word_shape=2, **SMALL).fit(X, [["D", "N"]] * 6),
         lambda m, X: m.predict_proba(X),
     ),
 }
@@ -224,8 +224,8 @@ def test_what_is_to_be_said_and_read(container: str) -> None:
         assert Translator(**options).fit(TEXTS, made).target_feature_.describe() == said.describe()
     if container not in ("dict", "lists of one") and not container.endswith(("frame", "table", "batch", "name")):
         sound = [np.zeros((40, 2))] * 6
-        script = Transcriber(channels=0, layers=1, **SMALL).fit(sound, made).script_
-        assert script.symbols == Transcriber(channels=0, layers=1, **SMALL).fit(sound, TEXTS).script_.symbols
+        script = Transcriber(channels=0, layers=1, **SMALL).fit(sound, made).vocabulary_
+        assert script.symbols == Transcriber(channels=0, layers=1, **SMALL).fit(sound, TEXTS).vocabulary_.symbols
     clf = Classifier(pretrain=made, pretrain_epochs=0, hidden=2, embed=2, epochs=0, verbose=False)
     assert clf.fit(TEXTS, LABELS).data_["pretraining texts"] == 12
 

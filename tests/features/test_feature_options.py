@@ -28,7 +28,7 @@ ANEW = {
 }
 #: Fields of features of one name, and why they are no option of an estimator of that name.
 OTHERS = {
-    "longest": "of Words: letters of a word that are read; of an estimator: steps that units remember",
+    "max_timescale": "of Words: letters of a word that are read; of an estimator: steps that units remember",
     "lower": "texts are lower-cased unless told otherwise, tokens are not",
 }
 

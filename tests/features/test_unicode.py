@@ -11,7 +11,7 @@ from sacrebleu import corpus_bleu
 
 from elman.features import Text, Words
 from elman.features.unicode import HIDDEN, UNSPACED, canonical, plain
-from elman.tasks.transcribe.vocabulary import Script, transcripts_of
+from elman.tasks.transcribe.vocabulary import TranscriptVocabulary, transcripts_of
 from elman.tasks.translate.mt_metrics import bleu
 from elman.tasks.translate.pairs import chosen_unit
 
@@ -44,7 +44,7 @@ def test_a_script_without_spaces_is_one_to_all(name: str) -> None:
     assert bleu([one], [other]) > 0
     assert Text().fit([one, other]).unit_ == "mixed"
     assert chosen_unit([one, other]) == "characters"
-    assert Script.of([one, other], "characters").unspaced
+    assert TranscriptVocabulary.of([one, other], "characters").unspaced
     assert UNSPACED.search(one)
 
 
@@ -55,7 +55,7 @@ def test_a_script_with_spaces_is_one_to_all(name: str) -> None:
         corpus_bleu([one], [[other]], tokenize="13a", use_effective_order=True).score
     )
     assert Text().fit([one, other]).unit_ == "words"
-    assert not Script.of([one, other], "characters").unspaced
+    assert not TranscriptVocabulary.of([one, other], "characters").unspaced
     assert not UNSPACED.search(one)
 
 

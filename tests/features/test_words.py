@@ -11,7 +11,7 @@ import torch
 
 from elman.errors import DataError, ModelFileError, OptionError, ShapeError
 from elman.features import Words
-from elman.features.word_chars import Spelled
+from elman.features.word_chars import WordsWithChars
 from elman.ragged import Ragged
 
 DATA = [["The", "cat", "sat"], [], ["the", "dog"]]
@@ -32,7 +32,7 @@ def test_words_and_their_letters() -> None:
 def test_letters_go_where_the_words_go(index: Any) -> None:
     words = Words().fit(DATA)
     whole, part = words.transform(DATA), words.transform(DATA)[index]
-    assert isinstance(part, Spelled)
+    assert isinstance(part, WordsWithChars)
     kept = range(3)[index] if isinstance(index, slice) else list(index if isinstance(index, list) else [0, 2])
     wanted = [whole.spelled(step) for i in kept for step in range(int(whole.offsets[i]), int(whole.offsets[i + 1]))]
     assert [part.spelled(step).tolist() for step in range(part.steps)] == [w.tolist() for w in wanted]
@@ -41,7 +41,7 @@ def test_letters_go_where_the_words_go(index: Any) -> None:
 
 
 def test_a_word_reads_the_same_alone_and_in_a_batch() -> None:
-    words = Words(characters=5, looks=2).fit(DATA)
+    words = Words(characters=5, word_shape=2).fit(DATA)
     reader = words.module(4).eval()
     together = reader(words.transform([["sat", "catdog", "x"], ["the"]])).values
     for step, word in enumerate(["sat", "catdog", "x", "the"]):
@@ -51,7 +51,7 @@ def test_a_word_reads_the_same_alone_and_in_a_batch() -> None:
 
 
 def test_without_letters() -> None:
-    words = Words(characters=0, looks=0).fit(DATA)
+    words = Words(characters=0, word_shape=0).fit(DATA)
     assert words.module(4)(words.transform(DATA)).values.shape == (5, 4)
 
 
@@ -64,7 +64,7 @@ def test_refused() -> None:
     with pytest.raises(OptionError, match="not fitted"):
         Words().transform(DATA)
     with pytest.raises(ShapeError, match="one place a step"):
-        Spelled(Ragged.of([[1, 2]]), torch.tensor([0]), Ragged.of([[1]]))
+        WordsWithChars(Ragged.of([[1, 2]]), torch.tensor([0]), Ragged.of([[1]]))
 
 
 @pytest.mark.parametrize(
@@ -72,9 +72,9 @@ def test_refused() -> None:
     [
         ({"letters": 3}, {}),
         ({"characters": -1}, {}),
-        ({"longest": None}, {}),
+        ({"max_timescale": None}, {}),
         ({"characters": "8"}, {}),
-        ({"looks": -1}, {}),
+        ({"word_shape": -1}, {}),
         ({"known_looks": 9}, {}),
         ({"spelling_dropout": 1.5}, {}),
         ({}, {"looks.json": None}),

@@ -10,7 +10,7 @@ import torch
 
 import elman
 from elman.errors import DataError, OptionError
-from elman.interpret.attribution import Explanation, Question, explain
+from elman.interpret.attribution import AttributionRequest, Explanation, explain
 from elman.ragged import Ragged
 from elman.tasks.classify.ngram_model import NgramModel
 
@@ -118,7 +118,9 @@ def test_a_score_that_can_be_worked_out() -> None:
     """F = sum of squares: the integral of 2 a e^2 is e^2."""
     data = Ragged.of([[[1.0], [-2.0]], [[3.0]]])
     layer = torch.nn.Identity()
-    question = Question([layer], data.lengths, lambda i: torch.stack([(s**2).sum() for s in (layer(data[i]))]))
+    question = AttributionRequest(
+        [layer], data.lengths, lambda i: torch.stack([(s**2).sum() for s in (layer(data[i]))])
+    )
     found = explain(question)
     np.testing.assert_allclose(found[0].steps, [1, 4], rtol=1e-6)
     assert (found[1].score, found[1].nothing) == (9.0, 0.0)

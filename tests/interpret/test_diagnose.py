@@ -179,7 +179,7 @@ def test_a_pool_that_reads_every_step_is_not_called_vanishing() -> None:
     assert "reads every step" in str(found)
 
 
-@pytest.mark.parametrize("options", [{"layers": 2}, {"bidirectional": True, "pool": "mean"}, {"memory": "recompute"}])
+@pytest.mark.parametrize("options", [{"layers": 2}, {"bidirectional": True, "pool": "mean"}, {"checkpointing": True}])
 def test_every_layer_and_direction_is_looked_at(options: dict[str, Any]) -> None:
     found = asked(*fitted("gru", **options))
     names = [layer.name for layer in found.layers]
@@ -299,9 +299,9 @@ def test_a_regressor(every_step: bool) -> None:
 
 
 def test_a_module_without_cells() -> None:
-    from elman.interpret.diagnose import Probe
+    from elman.interpret.diagnose import DiagnosisRequest
 
-    probe = Probe(torch.nn.Linear(1, 1), torch.tensor([1]), lambda i: torch.zeros(1, requires_grad=True), {})
+    probe = DiagnosisRequest(torch.nn.Linear(1, 1), torch.tensor([1]), lambda i: torch.zeros(1, requires_grad=True), {})
     with pytest.raises(DataError, match="no recurrent cell"):
         diagnose(probe)
 

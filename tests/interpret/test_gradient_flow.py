@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from elman.cells import Cell
-from elman.interpret.gradient_flow import Sizes, Walk, cuts, sizes, watched
+from elman.interpret.gradient_flow import CellPass, Sizes, cuts, sizes, watched
 from elman.layers.encoder import Encoder
 from elman.ragged import Ragged
 from table import VARIANTS, ragged
@@ -16,18 +16,18 @@ LENGTHS = [6, 1, 0, 4]
 CLOSE = {"rtol": 1e-5, "atol": 1e-9}  # of a central difference in double precision
 
 
-def walked(cell: Cell, x: Ragged) -> tuple[Walk, Tensor, tuple[Tensor, ...]]:
+def walked(cell: Cell, x: Ragged) -> tuple[CellPass, Tensor, tuple[Tensor, ...]]:
     """A pass in double precision, and what a random linear loss of y and the last state sends down."""
     with watched(torch.nn.ModuleList([cell])) as walks:
         y, last = cell(x)
     return walks[0], torch.randn_like(y.values), tuple(torch.randn_like(part) for part in last)
 
 
-def followed(walk: Walk, d_y: Tensor, d_last: tuple[Tensor, ...], back: list[int]) -> Sizes:
+def followed(walk: CellPass, d_y: Tensor, d_last: tuple[Tensor, ...], back: list[int]) -> Sizes:
     return sizes(walk, d_y.detach(), tuple(d.detach() for d in d_last), back)
 
 
-def by_differences(cell: Cell, walk: Walk, d_y: Tensor, d_last: tuple[Tensor, ...], i: int, k: int) -> list[Tensor]:
+def by_differences(cell: Cell, walk: CellPass, d_y: Tensor, d_last: tuple[Tensor, ...], i: int, k: int) -> list[Tensor]:
     """The gradients of the two losses with respect to the state k steps back of sequence i: carried, total."""
     rows = torch.arange(len(walk.x.values))[walk.x.offsets[i] : walk.x.offsets[i + 1]]
     rows = rows.flip(0) if cell.reverse else rows  # in the order of the walk
@@ -87,10 +87,10 @@ def test_against_a_loop_of_torch() -> None:
     torch.testing.assert_close(found.total[0], torch.stack([g.norm() for g in got[::-1]]))
 
 
-@pytest.mark.parametrize("memory", ["save", "recompute"])
-def test_a_batch_is_its_sequences(memory: str) -> None:
+@pytest.mark.parametrize("checkpointing", [False, True])
+def test_a_batch_is_its_sequences(checkpointing: bool) -> None:
     torch.manual_seed(2)
-    cell = VARIANTS["gru"].make(2, 3, memory=memory)
+    cell = VARIANTS["gru"].make(2, 3, checkpointing=checkpointing)
     x = ragged([5, 150, 0, 1], 2)
     walk, d_y, d_last = walked(cell, x)
     back = cuts(150)

@@ -90,7 +90,7 @@ def test_targets_by_name() -> None:
 
 def test_columns_of_a_tagger_and_a_translator() -> None:
     frame = pd.DataFrame({"w": WORDS, "p": [["D", "N"]] * 8, "t": [["x", "y"]] * 8})
-    tagger = Tagger(characters=2, looks=2, **SMALL).fit(frame, "t")
+    tagger = Tagger(characters=2, word_shape=2, **SMALL).fit(frame, "t")
     expected = tagger.predict_proba(frame)
     np.testing.assert_array_equal(tagger.predict_proba(frame[["t", "p", "w"]]), expected)
     with pytest.raises(DataError, match=r"'p' is no column of X"):

@@ -17,9 +17,9 @@ from elman import nn
 from elman.layers.attention import Attention
 from elman.layers.augment import Augment
 from elman.layers.convolution import Convolution
-from elman.layers.crf import Chain
+from elman.layers.crf import CRF
 from elman.layers.linear import Pool
-from elman.layers.sampled_softmax import Candidates, Sampler, surprise
+from elman.layers.sampled_softmax import Candidates, Sampler, nll
 from elman.ops import functional as ops
 from elman.ragged import Ragged
 from table import CELLS, TWINS
@@ -56,7 +56,7 @@ def call(module: torch.nn.Module, *given: Any, name: str = "__call__", **options
 
 
 for _name, _row in CELLS.items():
-    _cell, _again = _row.make(3, 4), _row.make(3, 4, memory="recompute")
+    _cell, _again = _row.make(3, 4), _row.make(3, 4, checkpointing=True)
     CALLS[_name] = call(_cell, X)
     CALLS[f"{_name} reset"] = call(_cell, X, reset=RESET)
     CALLS[f"{_name} step"] = call(_cell, ONE, _cell.initial_state(2), name="step")
@@ -71,12 +71,12 @@ CALLS |= {
     "convolution": call(Convolution(3, 4), X),
     "convolution advance": call(_conv, PARTS[0], _conv.initial_state(), name="advance"),
     "attention": call(Attention(3, 3), X, X),
-    "chain": call(Chain(3), X, CODES, name="surprise"),
+    "chain": call(CRF(3), X, CODES, name="nll"),
     "pool": call(_pool, X),
     "pool step": lambda: _pool.step(ONE, _pool.initial_state(2)),
     "candidates": lambda: _draw.candidates(CODES),
-    "surprise": lambda: surprise(X.values, _weight, COUNTS.float(), Candidates(COUNTS * 0, CODES, COUNTS.float())),
-    "augment": call(Augment(bands=1, widest=2, holes=1, longest=2, speed=0.1).train(), X),
+    "nll": lambda: nll(X.values, _weight, COUNTS.float(), Candidates(COUNTS * 0, CODES, COUNTS.float())),
+    "augment": call(Augment(bands=1, widest=2, holes=1, max_timescale=2, speed=0.1).train(), X),
     "waves": lambda: [wave.rows for wave in ops.waves(X.offsets, 2)],
 }
 

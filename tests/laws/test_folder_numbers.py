@@ -40,7 +40,7 @@ def models() -> dict[str, tuple[Any, Any]]:
         "sound": (elman.Regressor(**TINY, rate=8000, feature="sound").fit([NOISE] * 4, [1.0, 2.0, 0.5, 1.0]), [NOISE]),
         "images": (elman.Classifier(**TINY, embed=2).fit(images, ones), images[:2]),
         "columns": (elman.Multitask(**TINY, embed=2).fit(columns, {"a": ones, "b": [0.5] * 12}), columns[:2]),
-        "tag": (elman.Tagger(**TINY, embed=2, characters=2, looks=2, members=1, bidirectional=False).fit(
+        "tag": (elman.Tagger(**TINY, embed=2, characters=2, word_shape=2, ensemble_size=1, bidirectional=False).fit(
             WORDS, [list("abc"[: len(words)]) for words in WORDS]), WORDS[:2]),
         "chords": (elman.Generator(**TINY, embed=2, feature="chords", ngrams=2, transpose=0).fit(chords), chords[:2]),
         "transcribe": (elman.Transcriber(**TINY, language="characters", bidirectional=False).fit(

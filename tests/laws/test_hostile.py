@@ -51,13 +51,13 @@ CHANGES: dict[str, Callable[[Tensor], Any]] = {
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("change", CHANGES)
-@pytest.mark.parametrize("memory", ops.MEMORY)
-def test_what_is_wrong_is_refused_by_its_name(change: str, name: str, memory: str) -> None:
+@pytest.mark.parametrize("checkpointing", [False, True])
+def test_what_is_wrong_is_refused_by_its_name(change: str, name: str, checkpointing: bool) -> None:
     given = arguments()
     wrong = CHANGES[change](given[name])
     given["weight_hh"].requires_grad_()
     with pytest.raises(ShapeError) as error:
-        layer(**(given | {name: wrong}), memory=memory)
+        layer(**(given | {name: wrong}), checkpointing=checkpointing)
     first = str(error.value).split()
     assert name in first or "weight_ih and weight_hh" in str(error.value) or first[0] in ("lstm", "offsets")
 
@@ -66,7 +66,7 @@ def test_what_is_wrong_is_refused_by_its_name(change: str, name: str, memory: st
 def test_recomputing_checks_offsets(message: str) -> None:
     weight_hh = torch.zeros(16, 4, requires_grad=True)
     with pytest.raises(ShapeError) as error:
-        layer(offsets=OFFSETS[message], weight_hh=weight_hh, memory="recompute")
+        layer(offsets=OFFSETS[message], weight_hh=weight_hh, checkpointing=True)
     assert str(error.value) == message
 
 
@@ -75,7 +75,7 @@ def test_recomputing_checks_the_rest(message: str) -> None:
     given = {"weight_hh": torch.zeros(16, 4)} | REFUSED[message]
     given = {name: part.requires_grad_(part.is_floating_point()) for name, part in given.items()}
     with pytest.raises(ShapeError) as error:
-        layer(**{"bias_ih": None, "bias_hh": None, "h0": None, "c0": None} | given, memory="recompute")
+        layer(**{"bias_ih": None, "bias_hh": None, "h0": None, "c0": None} | given, checkpointing=True)
     assert str(error.value) == message.replace("values of shape [5", "values of shape [0")  # which it has checked apart
 
 
@@ -105,15 +105,15 @@ BESIDE: dict[str, tuple[str, dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize("case", BESIDE)
-@pytest.mark.parametrize("memory", ops.MEMORY)
+@pytest.mark.parametrize("checkpointing", [False, True])
 @pytest.mark.parametrize("gradient", [False, True])
-def test_options_of_a_layer_are_checked(case: str, memory: str, gradient: bool) -> None:
+def test_options_of_a_layer_are_checked(case: str, checkpointing: bool, gradient: bool) -> None:
     name, changed = BESIDE[case]
-    extras = {key: part for key, part in changed.items() if key in ops.Extras._fields}
+    extras = {key: part for key, part in changed.items() if key in ops.RecurrenceModifiers._fields}
     rest = {key: part for key, part in changed.items() if key not in extras}
     weight_hh = torch.zeros(16, 4, requires_grad=gradient)
     with pytest.raises(ShapeError, match=name):
-        layer(**rest, weight_hh=weight_hh, extras=ops.Extras(**extras), memory=memory)
+        layer(**rest, weight_hh=weight_hh, extras=ops.RecurrenceModifiers(**extras), checkpointing=checkpointing)
 
 
 LINEAR: dict[str, tuple[str, tuple[Any, ...]]] = {
@@ -179,14 +179,14 @@ def test_views_give_what_their_copies_give(case: str) -> None:
     assert same_bits(layer(**VIEWS[case]), layer(**copies))
 
 
-@pytest.mark.parametrize("memory", ops.MEMORY)
+@pytest.mark.parametrize("checkpointing", [False, True])
 @pytest.mark.parametrize("cell", ops.GATES)
 @pytest.mark.parametrize(("inputs", "hidden", "steps"), [(0, 4, 5), (3, 0, 5), (0, 0, 5), (3, 4, 0), (0, 0, 0)])
-def test_sizes_of_zero(cell: str, inputs: int, hidden: int, steps: int, memory: str) -> None:
+def test_sizes_of_zero(cell: str, inputs: int, hidden: int, steps: int, checkpointing: bool) -> None:
     rows = ops.GATES[cell] * hidden
     leaves = [torch.randn(*shape, requires_grad=True) for shape in [(steps, inputs), (rows, inputs), (rows, hidden)]]
     for offsets in ([0, steps], [0, 0, steps], [0] if steps == 0 else [0, steps, steps]):
-        y, h, c = ops.recurrent(cell, leaves[0], torch.tensor(offsets), *leaves[1:], memory=memory)
+        y, h, c = ops.recurrent(cell, leaves[0], torch.tensor(offsets), *leaves[1:], checkpointing=checkpointing)
         assert y.shape == (steps, hidden)
         assert h.shape == (len(offsets) - 1, hidden)
         for gradient in torch.autograd.grad(y.sum() + h.sum() + c.sum(), leaves):

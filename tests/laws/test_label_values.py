@@ -66,7 +66,7 @@ TASKS = {
         lambda **k: Multitask(targets={"mood": "label"}, **k), TEXTS, lambda a, b: {"mood": _column(a, b)}, "mood"
     ),
     "tag": _Task(
-        lambda **k: Tagger(characters=0, looks=0, bidirectional=False, **k), WORDS, lambda a, b: [[a, b, a]] * 12
+        lambda **k: Tagger(characters=0, word_shape=0, bidirectional=False, **k), WORDS, lambda a, b: [[a, b, a]] * 12
     ),
 }
 

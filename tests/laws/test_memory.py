@@ -15,7 +15,6 @@ from elman.cells import LSTM
 from elman.errors import OptionError
 from elman.layers.encoder import Encoder
 from elman.ops import functional as ops
-from elman.ops.functional import MEMORY
 from elman.ragged import Ragged
 from elman.tasks import Classifier
 from table import CELLS, ragged
@@ -38,16 +37,16 @@ def most(run: Callable[[], object]) -> int:
 def test_a_long_sequence_trains_in_bounded_memory(name: str) -> None:
     grown, gradients = {}, {}
     x = Ragged.of([torch.randn(STEPS, 2)])
-    for memory in MEMORY:
+    for checkpointing in (False, True):
         torch.manual_seed(0)
-        encoder = Encoder(2, HIDDEN, name, memory=memory)
-        grown[memory] = most(lambda encoder=encoder: encoder(x)[0].values.sum().backward())  # type: ignore[misc]
-        gradients[memory] = [parameter.grad for parameter in encoder.parameters()]
-    for saved, again in zip(gradients["save"], gradients["recompute"], strict=True):
+        encoder = Encoder(2, HIDDEN, name, checkpointing=checkpointing)
+        grown[checkpointing] = most(lambda encoder=encoder: encoder(x)[0].values.sum().backward())  # type: ignore[misc]
+        gradients[checkpointing] = [parameter.grad for parameter in encoder.parameters()]
+    for saved, again in zip(gradients[False], gradients[True], strict=True):
         assert distance(again, saved) < 1e-5  # sums of 40 000 terms in another order
     y = STEPS * HIDDEN * 4
-    assert grown["save"] > (5.5 if name == "lstm" else 4.5) * y, "y, four gates, the cell state"
-    assert grown["recompute"] < 2 * y, "y, and the gates of one piece"
+    assert grown[False] > (5.5 if name == "lstm" else 4.5) * y, "y, four gates, the cell state"
+    assert grown[True] < 2 * y, "y, and the gates of one piece"
 
 
 @pytest.mark.parametrize("bidirectional", [False, True])
@@ -55,9 +54,9 @@ def test_a_long_sequence_trains_in_bounded_memory(name: str) -> None:
 def test_every_cell_gives_the_same_gradient(name: str, bidirectional: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ops, "PIECE", 32)  # three pieces of the longest sequence
     x, found = ragged([70, 0, 33, 1], 3), []
-    for memory in MEMORY:
+    for checkpointing in (False, True):
         torch.manual_seed(0)
-        encoder = Encoder(3, [6, 5], name, bidirectional=bidirectional, dropout=0.5, memory=memory)
+        encoder = Encoder(3, [6, 5], name, bidirectional=bidirectional, dropout=0.5, checkpointing=checkpointing)
         values = x.values.clone().requires_grad_()
         y, state = encoder(x.with_values(values))
         y.values.square().sum().backward()
@@ -71,24 +70,22 @@ def test_every_cell_gives_the_same_gradient(name: str, bidirectional: bool, monk
 def test_a_task_hands_it_to_every_cell() -> None:
     options: dict[str, Any] = {"hidden": 4, "layers": 2, "epochs": 1, "ngrams": 0, "verbose": False}
     x = [torch.randn(5).tolist() for _ in range(8)]
-    made = [Classifier(memory=memory, **options).fit(x, [0, 1] * 4) for memory in MEMORY]
-    for memory, task in zip(MEMORY, made, strict=True):
-        assert {cell.memory for layer in task.network_.encoder.layers for cell in layer} == {memory}  # type: ignore[union-attr]
+    made = [Classifier(checkpointing=checkpointing, **options).fit(x, [0, 1] * 4) for checkpointing in (False, True)]
+    for checkpointing, task in zip((False, True), made, strict=True):
+        assert {cell.checkpointing for layer in task.network_.encoder.layers for cell in layer} == {checkpointing}  # type: ignore[union-attr]
     assert distance(*(task.decision_function(x) for task in made)) < 1e-5
 
 
 def test_another_word_is_refused() -> None:
-    with pytest.raises(OptionError, match="memory must be one of save, recompute, got 'forget'"):
-        LSTM(3, 4, memory="forget")
-    problems = Classifier(memory="recomputed").problems()
-    assert list(map(str, problems)) == [
-        "memory = 'recomputed' must be one of save, recompute (did you mean 'recompute'?)"
-    ]
+    with pytest.raises(OptionError, match="checkpointing must be True or False, got 'forget'"):
+        LSTM(3, 4, checkpointing="forget")
+    problems = Classifier(checkpointing="recomputed").problems()
+    assert list(map(str, problems)) == ["checkpointing = 'recomputed' must be True or False"]
 
 
 def test_inference_keeps_nothing() -> None:
     x = Ragged.of([torch.randn(40, 3)])
-    cells = [LSTM(3, 4, memory=memory) for memory in MEMORY]
+    cells = [LSTM(3, 4, checkpointing=checkpointing) for checkpointing in (False, True)]
     cells[1].load_state_dict(cells[0].state_dict())
     with torch.no_grad():
         assert same_bits(*(cell(x) for cell in cells))

@@ -45,7 +45,7 @@ def frame() -> Any:
 #: Every task with all that draws, counts or carries something in its training: class, options, what fit takes.
 RUNS: dict[str, tuple[type[Any], dict[str, Any], tuple[Any, ...]]] = {
     "classify": (elman.Classifier, {**FEW, "embed": 3, "symbol_dropout": 0.3, "head_dropout": 0.3}, (TEXTS, LABELS)),
-    "classify signals": (elman.Classifier, {**FEW, "channels": [3], "longest": 20.0}, (WAVES, LABELS)),
+    "classify signals": (elman.Classifier, {**FEW, "channels": [3], "max_timescale": 20.0}, (WAVES, LABELS)),
     "classify pretrained": (
         elman.Classifier, {**FEW, "embed": 3, "pretrain": TEXTS * 2, "pretrain_epochs": 3}, (TEXTS, LABELS),
     ),
@@ -56,10 +56,14 @@ RUNS: dict[str, tuple[type[Any], dict[str, Any], tuple[Any, ...]]] = {
     "multitask": (elman.Multitask, {**FEW, "embed": 3}, (TEXTS, {"a": LABELS, "b": NUMBERS})),
     "forecast": (elman.Forecaster, {"horizon": 2, "season": 4, "ensemble_size": 2}, (frame,)),
     "forecast recursive": (elman.Forecaster, {"horizon": 2, "season": 4, "recursive": True, "paths": 5}, (frame,)),
-    "tag": (elman.Tagger, {**FEW, "embed": 3, "characters": 2, "members": 2, "symbol_dropout": 0.3}, (WORDS, TAGS)),
+    "tag": (
+        elman.Tagger,
+        {**FEW, "embed": 3, "characters": 2, "ensemble_size": 2, "symbol_dropout": 0.3},
+        (WORDS, TAGS),
+    ),
     "generate": (
         elman.Generator,
-        {"embed": 3, "tbptt": 5, "strand": 9, "batch_sequences": 4, "input_dropout": 0.2, "weight_drop": 0.3,
+        {"embed": 3, "tbptt": 5, "chunk_steps": 9, "batch_sequences": 4, "input_dropout": 0.2, "weight_drop": 0.3,
          "recurrent_dropout": 0.2, "zoneout": 0.1, "activation": 1.0, "change": 1.0},
         (TEXTS,),
     ),

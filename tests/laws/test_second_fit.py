@@ -102,7 +102,7 @@ FITS |= {
     task: ({"own": given, "again": tuple(part[::-1] for part in given)}, "predict") for task, given in DATA.items()
 }
 MORE: dict[str, dict[str, Any]] = {
-    "tag": {"characters": 2, "looks": 2, "members": 1, "bidirectional": False},
+    "tag": {"characters": 2, "word_shape": 2, "ensemble_size": 1, "bidirectional": False},
     "translate": {"embed": 4},
     "transcribe": {"channels": 0, "layers": 1, "bidirectional": False},
     "forecast": {"horizon": 2, "season": 3},

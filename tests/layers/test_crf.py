@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from elman.errors import ShapeError
-from elman.layers.crf import Chain, Rules, best_paths
+from elman.layers.crf import CRF, TransitionConstraints, viterbi
 from elman.ragged import Ragged
 from table import ragged
 
@@ -17,14 +17,14 @@ LENGTHS = [3, 0, 1, 5, 3]
 LABELS = 3
 
 
-def made() -> tuple[Chain, Ragged]:
-    chain = Chain(LABELS).double()
+def made() -> tuple[CRF, Ragged]:
+    chain = CRF(LABELS).double()
     for part in chain.parameters():
         torch.nn.init.normal_(part)
     return chain, ragged(LENGTHS, LABELS, torch.float64)
 
 
-def every_path(chain: Chain, z: torch.Tensor) -> dict[tuple[int, ...], torch.Tensor]:
+def every_path(chain: CRF, z: torch.Tensor) -> dict[tuple[int, ...], torch.Tensor]:
     scores = {}
     for path in product(range(LABELS), repeat=len(z)):
         score = chain.start[path[0]] + chain.end[path[-1]] + sum(z[t, k] for t, k in enumerate(path))
@@ -35,7 +35,7 @@ def every_path(chain: Chain, z: torch.Tensor) -> dict[tuple[int, ...], torch.Ten
 def test_surprise_is_that_of_all_paths_written_out() -> None:
     chain, scores = made()
     codes = torch.randint(LABELS, (scores.steps,))
-    found = chain.surprise(scores, codes)
+    found = chain.nll(scores, codes)
     assert found[1] == 0
     for i, z in enumerate(scores.to_list()):
         if len(z):
@@ -55,12 +55,12 @@ def test_gradients() -> None:
         return torch.func.functional_call(_Loss(chain, codes), {f"chain.{k}": v for k, v in given.items()}, (values,))
 
     class _Loss(torch.nn.Module):
-        def __init__(self, chain: Chain, codes: torch.Tensor) -> None:
+        def __init__(self, chain: CRF, codes: torch.Tensor) -> None:
             super().__init__()
             self.chain, self.codes = chain, codes
 
         def forward(self, values: torch.Tensor) -> torch.Tensor:
-            return self.chain.surprise(scores.with_values(values), self.codes)
+            return self.chain.nll(scores.with_values(values), self.codes)
 
     assert torch.autograd.gradcheck(loss, (scores.values.requires_grad_(), *chain.parameters()))
 
@@ -70,8 +70,8 @@ def test_best_paths_are_the_best_of_all(ruled: bool) -> None:
     chain, scores = made()
     moves, starts, ends = np.ones((LABELS, LABELS), bool), np.ones(LABELS, bool), np.ones(LABELS, bool)
     moves[0, 2] = moves[2, 2] = starts[2] = ends[1] = False
-    rules = Rules(moves, starts, ends) if ruled else None
-    found = best_paths(scores, *chain.numbers(), rules)
+    rules = TransitionConstraints(moves, starts, ends) if ruled else None
+    found = viterbi(scores, *chain.numbers(), rules)
     for i, z in enumerate(scores.to_list()):
         if not len(z):
             continue
@@ -96,10 +96,10 @@ def test_shares_are_those_of_all_paths() -> None:
 
 
 def test_no_steps_and_far_scores() -> None:
-    chain = Chain(2)
+    chain = CRF(2)
     nothing = Ragged.of([[], []], width=2, dtype=torch.float32)
-    assert chain.surprise(nothing, torch.zeros(0, dtype=torch.int64)).tolist() == [0, 0]
+    assert chain.nll(nothing, torch.zeros(0, dtype=torch.int64)).tolist() == [0, 0]
     far = Ragged.of([[[1e4, -1e4], [-1e4, 1e4]]])
-    assert torch.isfinite(chain.surprise(far, torch.tensor([1, 0]))).all()
+    assert torch.isfinite(chain.nll(far, torch.tensor([1, 0]))).all()
     with pytest.raises(ShapeError, match=r"\[steps, 2\]"):
-        chain.surprise(Ragged.of([[[1.0]]]), torch.tensor([0]))
+        chain.nll(Ragged.of([[[1.0]]]), torch.tensor([0]))

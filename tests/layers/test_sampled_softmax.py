@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from elman.layers.sampled_softmax import Candidates, Sampler, surprise
+from elman.layers.sampled_softmax import Candidates, Sampler, nll
 
 COUNTS = torch.tensor([60, 30, 10, 5, 3, 2, 1, 0])
 
@@ -20,7 +20,7 @@ def test_all_symbols_give_the_whole_surprise_and_its_gradient() -> None:
     rows, weight, bias = (torch.randn(*shape, dtype=torch.float64) for shape in ((1100, 3), (8, 3), (8,)))
     targets = torch.randint(8, (1100,))  # more rows than stand in memory at a time
     leaves = [part.requires_grad_() for part in (rows, weight, bias)]
-    ours = surprise(rows, weight, bias, everything(targets))
+    ours = nll(rows, weight, bias, everything(targets))
     whole = cross_entropy(rows @ weight.T + bias, targets)
     assert ours.item() == pytest.approx(whole.item(), rel=1e-12)
     for a, b in zip(torch.autograd.grad(2 * ours, leaves), torch.autograd.grad(2 * whole, leaves), strict=True):
@@ -36,7 +36,7 @@ def test_some_symbols_give_the_right_sum_on_average() -> None:
     for _ in range(1500):
         others = torch.multinomial(shares, 3, replacement=True)  # the other targets of a batch
         found = sampler.candidates(torch.cat([target, others]))
-        sums.append(float(torch.exp(surprise(row, weight, bias, found._replace(places=found.places[:1])) + score)))
+        sums.append(float(torch.exp(nll(row, weight, bias, found._replace(places=found.places[:1])) + score)))
     whole = float((row @ weight.T + bias).exp().sum())
     # The target's own place in the batch is counted as one more draw: a few per cent of four, nothing of 8192.
     assert sum(sums) / len(sums) == pytest.approx(whole, rel=0.15)
@@ -56,7 +56,7 @@ def test_candidates() -> None:
 def test_bfloat16_is_near() -> None:
     torch.manual_seed(0)
     rows, weight, targets = torch.randn(64, 16, requires_grad=True), torch.randn(8, 16), torch.randint(8, (64,))
-    wide, narrow = (surprise(rows, weight, torch.zeros(8), everything(targets), narrow) for narrow in (False, True))
+    wide, narrow = (nll(rows, weight, torch.zeros(8), everything(targets), narrow) for narrow in (False, True))
     assert narrow.item() == pytest.approx(wide.item(), rel=0.02)
     (a,), (b,) = (torch.autograd.grad(loss, rows) for loss in (wide, narrow))
     assert float((a - b).norm() / a.norm()) < 0.02

@@ -98,7 +98,7 @@ def test_equals_torch(
 @pytest.mark.filterwarnings("ignore:LSTM with projections is not supported with oneDNN")
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(
-    ("dtype", "layers", "bidirectional", "bias", "batch_first", "with_state", "memory"),
+    ("dtype", "layers", "bidirectional", "bias", "batch_first", "with_state", "checkpointing"),
     pairwise(*CHOICES, ops.MEMORY),
     ids=str,
 )
@@ -110,11 +110,11 @@ def test_projections_equal_torch(
     bias: bool,
     batch_first: bool,
     with_state: bool,
-    memory: str,
+    checkpointing: bool,
 ) -> None:
     given: dict[str, Any] = {"num_layers": layers, "bidirectional": bidirectional, "bias": bias}
     mine, theirs = pair("lstm", dtype, batch_first=batch_first, proj_size=7, **given)
-    mine.memory = memory
+    mine.checkpointing = checkpointing
     compare(kind, mine, theirs, with_state)
 
 
@@ -122,10 +122,10 @@ def test_projections_equal_torch(
 @pytest.mark.parametrize("name", CELLS)
 def test_recomputing_equals_torch(kind: str, name: str) -> None:
     mine, theirs = pair(name, torch.float64, num_layers=2, bidirectional=True)
-    again = CELLS[name].drop_in(5, 17, num_layers=2, bidirectional=True, dtype=torch.float64, memory="recompute")
+    again = CELLS[name].drop_in(5, 17, num_layers=2, bidirectional=True, dtype=torch.float64, checkpointing=True)
     again.load_state_dict(mine.state_dict())
-    assert repr(again) == repr(mine)[:-1] + ", memory='recompute')"
-    assert copy.deepcopy(again).memory == pickle.loads(pickle.dumps(again)).memory == "recompute"
+    assert repr(again) == repr(mine)[:-1] + ", checkpointing=True)"
+    assert copy.deepcopy(again).checkpointing == pickle.loads(pickle.dumps(again)).checkpointing
     compare(kind, again, theirs, with_state=True)
 
 
@@ -480,7 +480,7 @@ def test_second_gradients(name: str) -> None:
         assert close(a, b, torch.float64)
 
 
-@pytest.mark.parametrize("given", [{"memory": "recompute"}, {"dtype": torch.bfloat16}])
+@pytest.mark.parametrize("given", [{"checkpointing": True}, {"dtype": torch.bfloat16}])
 def test_second_gradients_that_do_not_exist_are_refused(given: dict[str, Any]) -> None:
     if "dtype" in given and not ops.info()["bfloat16"]:
         pytest.skip("NOT TESTED: this processor does not multiply bfloat16")
@@ -629,8 +629,8 @@ def test_what_does_not_fit_is_refused() -> None:
         layer([[1.0]])
     with pytest.raises(OptionError, match="nonlinearity must be tanh or relu, got 'sigmoid'"):
         nn.RNN(5, 4, nonlinearity="sigmoid")
-    with pytest.raises(OptionError, match="memory must be one of save, recompute, got 'none'"):
-        nn.GRU(5, 4, memory="none")
+    with pytest.raises(OptionError, match="checkpointing must be True or False, got 'none'"):
+        nn.GRU(5, 4, checkpointing="none")
     for wrong in (torch.zeros(1, 2, 4), (torch.zeros(1, 2, 4),)):
         with pytest.raises(ShapeError, match=r"hx must be a pair of tensors \(h, c\), got (Tensor|\(Tensor\))"):
             layer(torch.zeros(3, 2, 5), wrong)

@@ -12,7 +12,7 @@ from torch import Tensor
 from agree import close
 from elman import nn
 from elman.layers.attention import attend
-from elman.layers.sampled_softmax import Candidates, surprise
+from elman.layers.sampled_softmax import Candidates, nll
 from elman.ops import functional as ops
 from elman.ragged import Ragged
 from table import CELLS, DTYPES, TWINS
@@ -149,7 +149,7 @@ def attention_case() -> tuple[Any, list[Tensor], Any]:
 def surprise_case() -> tuple[Any, list[Tensor], Any]:
     weight, bias, x = (torch.randn(*shape, requires_grad=True) for shape in ((5, 3), (5,), (4, 3)))
     among = Candidates(torch.arange(5), torch.tensor([2, 0, 2, 1]), torch.zeros(5))
-    return lambda x, state: (surprise(x, weight, bias, among), [x.sum()]), [x, weight, bias], (x, [])
+    return lambda x, state: (nll(x, weight, bias, among), [x.sum()]), [x, weight, bias], (x, [])
 
 
 CASES: dict[str, Callable[[], tuple[Any, list[Tensor], Any]]] = {
@@ -157,7 +157,7 @@ CASES: dict[str, Callable[[], tuple[Any, list[Tensor], Any]]] = {
     **{f"pool {kind}": (lambda kind=kind: pool_case(kind)) for kind in ("mean", "max", "attention")},
     "linear": linear_case,
     "attention": attention_case,
-    "surprise": surprise_case,
+    "nll": surprise_case,
 }
 
 

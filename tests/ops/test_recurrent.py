@@ -1,4 +1,4 @@
-"""What `ops.recurrent` can do beyond a plain layer: projections, extras, shared symbols, memory, bfloat16, teams."""
+"""What `ops.recurrent` can do beyond a plain layer: projections, modifiers, shared symbols, checkpointing, threads."""
 
 from __future__ import annotations
 
@@ -47,7 +47,13 @@ def gradients(results: Any, leaves: list[Tensor]) -> list[Tensor]:
 
 
 def step_by_step(
-    cell: str, x: Tensor, offsets: Tensor, weights: list[Tensor], state: list[Tensor], extras: ops.Extras, reverse: bool
+    cell: str,
+    x: Tensor,
+    offsets: Tensor,
+    weights: list[Tensor],
+    state: list[Tensor],
+    extras: ops.RecurrenceModifiers,
+    reverse: bool,
 ) -> tuple[Tensor, ...]:
     """The equations of a layer with extras, in plain torch."""
     w, u, b, c = weights
@@ -81,9 +87,9 @@ def step_by_step(
 
 @pytest.mark.parametrize("which", ["decay", "drop", "keep", "keep of one row", "keep_cell", "all"])
 @pytest.mark.parametrize("reverse", [False, True])
-@pytest.mark.parametrize("memory", ops.MEMORY)
+@pytest.mark.parametrize("checkpointing", [False, True])
 @pytest.mark.parametrize("cell", CELLS)
-def test_extras_equal_their_equations(cell: str, which: str, reverse: bool, memory: str) -> None:
+def test_extras_equal_their_equations(cell: str, which: str, reverse: bool, checkpointing: bool) -> None:
     x, hidden, dtype = ragged(LENGTHS, 3, torch.float64), 5, torch.float64
     steps, sequences = len(x.values), len(x)
     masks = {
@@ -93,13 +99,15 @@ def test_extras_equal_their_equations(cell: str, which: str, reverse: bool, memo
         "keep_cell": torch.rand(steps, hidden, dtype=dtype),
     }
     if which == "keep of one row":
-        extras = ops.Extras(keep=torch.rand(1, hidden, dtype=dtype))
+        extras = ops.RecurrenceModifiers(keep=torch.rand(1, hidden, dtype=dtype))
     else:
-        extras = ops.Extras(**{name: mask for name, mask in masks.items() if which in (name, "all")})
+        extras = ops.RecurrenceModifiers(**{name: mask for name, mask in masks.items() if which in (name, "all")})
     weights, state = layer(cell, 3, hidden), state_for(cell, sequences, hidden)
     x.values.requires_grad_()
     leaves = [x.values, *weights, *state, *([extras.decay] if extras.decay is not None else [])]
-    y, h, c = ops.recurrent(cell, x.values, x.offsets, *weights, *state, reverse=reverse, extras=extras, memory=memory)
+    y, h, c = ops.recurrent(
+        cell, x.values, x.offsets, *weights, *state, reverse=reverse, extras=extras, checkpointing=checkpointing
+    )
     mine = (y, h, c) if cell == "lstm" else (y, h)
     theirs = step_by_step(cell, x.values, x.offsets, weights, state, extras, reverse)
     for a, b in zip(mine, theirs, strict=True):
@@ -111,10 +119,10 @@ def test_extras_equal_their_equations(cell: str, which: str, reverse: bool, memo
     assert same_bits(again, (y, h, c))
 
 
-@pytest.mark.parametrize("memory", ops.MEMORY)
+@pytest.mark.parametrize("checkpointing", [False, True])
 @pytest.mark.parametrize("reverse", [False, True])
 @pytest.mark.parametrize(("hidden", "projected"), [(5, 3), (20, 17), (70, 3)])
-def test_a_projection_equals_torch(hidden: int, projected: int, reverse: bool, memory: str) -> None:
+def test_a_projection_equals_torch(hidden: int, projected: int, reverse: bool, checkpointing: bool) -> None:
     twin = torch.nn.LSTM(4, hidden, proj_size=projected, bidirectional=True, dtype=torch.float64)
     end = "_l0_reverse" if reverse else "_l0"
     names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr")
@@ -125,7 +133,7 @@ def test_a_projection_equals_torch(hidden: int, projected: int, reverse: bool, m
     c0 = torch.randn(len(x), hidden, dtype=torch.float64, requires_grad=True)
     leaves = [x.values, *weights, weight_hr, h0, c0]
     mine = ops.recurrent(
-        "lstm", x.values, x.offsets, *weights, h0, c0, reverse=reverse, weight_hr=weight_hr, memory=memory
+        "lstm", x.values, x.offsets, *weights, h0, c0, reverse=reverse, weight_hr=weight_hr, checkpointing=checkpointing
     )
     packed, (h, c) = twin(x.to_packed(), (torch.stack([h0, h0]), torch.stack([c0, c0])))
     way = int(reverse)
@@ -136,15 +144,15 @@ def test_a_projection_equals_torch(hidden: int, projected: int, reverse: bool, m
         assert close(a, b, torch.float64)
 
 
-@pytest.mark.parametrize("memory", ops.MEMORY)
+@pytest.mark.parametrize("checkpointing", [False, True])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, pytest.param(torch.bfloat16, marks=NARROW)])
 @pytest.mark.parametrize("cell", CELLS)
-def test_index_reads_rows_of_x(cell: str, dtype: torch.dtype, memory: str) -> None:
+def test_index_reads_rows_of_x(cell: str, dtype: torch.dtype, checkpointing: bool) -> None:
     state = torch.float64 if dtype == torch.float64 else torch.float32
     x, weights = ragged(LENGTHS, 1, dtype), layer(cell, 6, 20, dtype=state)
     rows, index = torch.randn(9, 6, dtype=dtype, requires_grad=True), torch.randint(9, (len(x.values),))
-    folded = ops.recurrent(cell, rows, x.offsets, *weights, index=index, memory=memory)[:2]
-    plain = ops.recurrent(cell, rows[index], x.offsets, *weights, memory=memory)[:2]
+    folded = ops.recurrent(cell, rows, x.offsets, *weights, index=index, checkpointing=checkpointing)[:2]
+    plain = ops.recurrent(cell, rows[index], x.offsets, *weights, checkpointing=checkpointing)[:2]
     assert same_bits(folded, plain)
     for a, b in zip(gradients(folded, [rows, *weights]), gradients(plain, [rows, *weights]), strict=True):
         assert distance(a.double(), b.double()) < (0.02 if dtype == torch.bfloat16 else 3e-6)
@@ -159,7 +167,10 @@ def test_recomputing_is_exact(cell: str, dtype: torch.dtype, reverse: bool, monk
     x, weights = ragged([100, 0, 31, 32, 33, 1], 6, dtype), layer(cell, 6, 20, dtype=state)
     start = state_for(cell, len(x), 20, state)
     leaves = [x.values.requires_grad_(), *weights, *start]
-    found = [ops.recurrent(cell, x.values, x.offsets, *weights, *start, reverse=reverse, memory=m) for m in ops.MEMORY]
+    found = [
+        ops.recurrent(cell, x.values, x.offsets, *weights, *start, reverse=reverse, checkpointing=c)
+        for c in (False, True)
+    ]
     assert same_bits(*found)
     kept, again = (gradients(results[:2], leaves) for results in found)
     for a, b in zip(kept, again, strict=True):
@@ -234,15 +245,21 @@ def test_bfloat16_falls_back_with_a_warning() -> None:
 
 def test_what_does_not_fit_is_refused() -> None:
     x, weights = ragged([3, 2], 3, torch.float64), layer("gru", 3, 4)
-    with pytest.raises(OptionError, match="memory must be one of save, recompute, got 'little'"):
-        ops.recurrent("gru", x.values, x.offsets, *weights, memory="little")
+    with pytest.raises(OptionError, match="checkpointing must be True or False, got 'little'"):
+        ops.recurrent("gru", x.values, x.offsets, *weights, checkpointing="little")
     with pytest.raises(ShapeError, match=r"decay must have shape \[5, 4\], got \[4, 4\]"):
         ops.recurrent(
-            "gru", x.values, x.offsets, *weights, extras=ops.Extras(decay=torch.ones(4, 4, dtype=torch.float64))
+            "gru",
+            x.values,
+            x.offsets,
+            *weights,
+            extras=ops.RecurrenceModifiers(decay=torch.ones(4, 4, dtype=torch.float64)),
         )
     with pytest.raises(ShapeError, match=r"index must lie in 0 ... 4, but index\[1\] = 5"):
         ops.recurrent("gru", x.values, x.offsets, *weights, index=torch.tensor([0, 5, 1, 2, 3]))
     with pytest.raises(ShapeError, match="weight_hr belongs to an lstm"):
         ops.recurrent("gru", x.values, x.offsets, *weights, weight_hr=torch.ones(4, 4, dtype=torch.float64))
     with pytest.raises(OptionError, match="get no gradient"):
-        ops.recurrent("gru", x.values, x.offsets, *weights, extras=ops.Extras(drop=torch.ones(2, 4).requires_grad_()))
+        ops.recurrent(
+            "gru", x.values, x.offsets, *weights, extras=ops.RecurrenceModifiers(drop=torch.ones(2, 4).requires_grad_())
+        )

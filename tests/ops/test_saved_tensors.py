@@ -16,7 +16,7 @@ from torch.utils.checkpoint import checkpoint
 from agree import close, same_bits
 from elman import nn
 from elman.layers.attention import attend
-from elman.layers.sampled_softmax import Candidates, surprise
+from elman.layers.sampled_softmax import Candidates, nll
 from elman.ops import functional as ops
 from elman.ragged import Ragged
 from table import CELLS, TWINS
@@ -48,14 +48,14 @@ def attend_case() -> tuple[Call, list[Tensor]]:
 def surprise_case() -> tuple[Call, list[Tensor]]:
     weight, bias = torch.randn(5, 3, requires_grad=True), torch.zeros(5, requires_grad=True)
     among = Candidates(torch.arange(5), torch.tensor([2, 0, 2, 1, 4, 3, 0, 1]), torch.zeros(5))
-    return lambda x: surprise(x, weight, bias, among)[None], [weight, bias]
+    return lambda x: nll(x, weight, bias, among)[None], [weight, bias]
 
 
 CASES: dict[str, Callable[[], tuple[Call, list[Tensor]]]] = {
     **{f"layer {name}": (lambda name=name: layer_case(name)) for name in TWINS},
-    "layer recomputed": lambda: layer_case("lstm", memory="recompute"),
+    "layer recomputed": lambda: layer_case("lstm", checkpointing=True),
     **{name: (lambda name=name: cell_case(name)) for name in CELLS},
-    **{f"{name} recomputed": (lambda name=name: cell_case(name, memory="recompute")) for name in ("gru", "lru")},
+    **{f"{name} recomputed": (lambda name=name: cell_case(name, checkpointing=True)) for name in ("gru", "lru")},
     **{
         f"pool {kind}": (
             lambda kind=kind: (
@@ -67,7 +67,7 @@ CASES: dict[str, Callable[[], tuple[Call, list[Tensor]]]] = {
     },
     "linear": linear_case,
     "attend": attend_case,
-    "surprise": surprise_case,
+    "nll": surprise_case,
 }
 cases = pytest.mark.parametrize("name", CASES)
 

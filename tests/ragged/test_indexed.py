@@ -51,15 +51,15 @@ def test_it_is_the_ragged_it_stands_for() -> None:
 
 @pytest.mark.parametrize("training", [False, True])
 @pytest.mark.parametrize("precision", ["float32", pytest.param("bfloat16", marks=NARROW)])
-@pytest.mark.parametrize("memory", ops.MEMORY)
+@pytest.mark.parametrize("checkpointing", [False, True])
 @pytest.mark.parametrize("name", CELLS)
 def test_layers_give_the_same_bits(
-    name: str, memory: str, precision: str, training: bool, monkeypatch: pytest.MonkeyPatch
+    name: str, checkpointing: bool, precision: str, training: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if precision not in precisions(name):
         pytest.skip("not made for this cell")
     read = Embedding(40, 6, dropout=0.4).train(training)
-    encoder = Encoder(6, 20, name, bidirectional=True, memory=memory, precision=precision)
+    encoder = Encoder(6, 20, name, bidirectional=True, checkpointing=checkpointing, precision=precision)
     x, found, kinds = ids([150, 0, 31, 1, 80]), [], []
     for least in (1, OFF):
         monkeypatch.setattr(base, "SHARED", least)

@@ -18,7 +18,7 @@ from elman.errors import DataError, OptionError, TrainingError
 from elman.layers.encoder import Encoder
 from elman.layers.linear import Linear
 from elman.ragged import Ragged
-from elman.ragged.chunks import Piece
+from elman.ragged.chunks import Chunk
 from elman.tasks import Classifier, Regressor
 from elman.training import loop as train
 from elman.training.options import TrainingOptions
@@ -41,12 +41,12 @@ class NextSymbol(nn.Module, StepLoss):
         torch.manual_seed(0)
         self.embed, self.encoder = nn.Embedding(5, 6), Encoder(6, 6, cell, layers, dropout=dropout)
         self.head = Linear(6, 5)
-        self.calls: list[tuple[Piece, Tensor]] = []
+        self.calls: list[tuple[Chunk, Tensor]] = []
 
     def initial_state(self, sequences: int) -> Any:
         return self.encoder.initial_state(sequences)
 
-    def forward(self, piece: Piece, state: Any) -> tuple[Tensor, Any]:
+    def forward(self, piece: Chunk, state: Any) -> tuple[Tensor, Any]:
         x = piece.of(self.inputs)
         y, state = self.encoder(x.with_values(self.embed(x.values)), state)
         logits = self.head(y.values)
@@ -152,7 +152,7 @@ def test_a_killed_run_resumes_to_the_same_bits(place: int, tmp_path: Path) -> No
         pass
 
     class Dying(NextSymbol):
-        def forward(self, piece: Piece, state: Any) -> tuple[Tensor, Any]:
+        def forward(self, piece: Chunk, state: Any) -> tuple[Tensor, Any]:
             if len(self.calls) == place:
                 raise Killed
             return super().forward(piece, state)
@@ -176,7 +176,7 @@ def test_every_piece_is_clipped_and_weighs_by_its_steps() -> None:
         def initial_state(self, sequences: int) -> Any:
             return model.initial_state(sequences)
 
-        def __call__(self, piece: Piece, state: Any) -> tuple[Tensor, Any]:
+        def __call__(self, piece: Chunk, state: Any) -> tuple[Tensor, Any]:
             assert not any(t.requires_grad for layer in state for s in layer for t in s)
             loss, state = model(piece, state)
             losses.append((loss.item(), piece.steps))
@@ -204,7 +204,7 @@ def test_it_learns() -> None:
 
 def test_a_loss_that_is_no_number_names_sequence_and_step() -> None:
     class Broken(NextSymbol):
-        def forward(self, piece: Piece, state: Any) -> tuple[Tensor, Any]:
+        def forward(self, piece: Chunk, state: Any) -> tuple[Tensor, Any]:
             loss, state = super().forward(piece, state)
             at = (piece.sequences == 3) & (piece.first == 16)
             return loss * (math.nan if bool(at.any()) else 1.0), state

@@ -113,7 +113,6 @@ WORK = {
     "window",
     "experts",
     "ensemble_size",
-    "members",
     "paths",
     "ngrams",
     "order",

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from elman.cells.resets import Pieces, cut
+from elman.cells.resets import Segments, cut
 from elman.errors import OptionError, ShapeError
 from elman.ops import functional as ops
 from elman.ops.stepper import Layer, Stepper
@@ -27,7 +27,7 @@ State = Any
 class Along(NamedTuple):
     """What goes along with the inputs of a cell whose gates see the state: see `elman.ops.functional.recurrent`."""
 
-    extras: ops.Extras = ops.Extras()
+    extras: ops.RecurrenceModifiers = ops.RecurrenceModifiers()
     rows: Tensor | None = None  # the argument `index`
 
 
@@ -39,8 +39,8 @@ class Cell(nn.Module):
     says in `_run` how whole sequences go through; one step of each sequence is the same call on sequences of one step,
     hence the same bits.
 
-    - `memory` says what training keeps for the way back: "save" everything that a step makes, "recompute" y alone, from
-      which the rest is made again, a piece at a time, for a third more arithmetic. The gradient is exact either way.
+    - `checkpointing`: training keeps y alone for the way back and computes the rest again, a piece at a time, for a
+      third more arithmetic; False: it keeps everything that a step makes. The gradient is exact either way.
     - `learn_initial`: the state before the first step is learnt, ``initial_hidden`` [units] and so on for each part of
       the state, zeros at first. It is used where no state is given, and after a reset.
     """
@@ -50,7 +50,7 @@ class Cell(nn.Module):
     keeps: ClassVar[str | None] = None  # the gate that says which share of the state is kept
     blocks: ClassVar[int] = 1  # of as many numbers each a step must be made of: 3 are values, mask and gap
     reads: ClassVar[str] = VECTORS  # what a step is to it
-    spreads: ClassVar[bool] = False  # whether it takes `longest`, how many steps its units remember at first
+    spreads: ClassVar[bool] = False  # whether it takes `max_timescale`, how many steps its units remember at first
     regularises: ClassVar[bool] = False  # whether it takes `recurrent_dropout` and `zoneout`
     narrows: ClassVar[bool] = False  # whether its products are made of bfloat16 under autocast
     above: ClassVar[str | None] = None  # the cell of the layers over the first, where that is another
@@ -62,7 +62,7 @@ class Cell(nn.Module):
         *,
         units: int | None = None,
         reverse: bool = False,
-        memory: str = "save",
+        checkpointing: bool = False,
         learn_initial: bool = False,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
@@ -70,9 +70,15 @@ class Cell(nn.Module):
         super().__init__()
         units = hidden if units is None else units
         check_sizes(inputs=inputs, hidden=hidden, units=units)
-        if memory not in ops.MEMORY:
-            raise OptionError(f"memory must be one of {', '.join(ops.MEMORY)}, got {memory!r}.")
-        self.inputs, self.hidden, self.units, self.reverse, self.memory = inputs, hidden, units, reverse, memory
+        if not isinstance(checkpointing, bool):
+            raise OptionError(f"checkpointing must be True or False, got {checkpointing!r}.")
+        self.inputs, self.hidden, self.units, self.reverse, self.checkpointing = (
+            inputs,
+            hidden,
+            units,
+            reverse,
+            checkpointing,
+        )
         self.learn_initial = learn_initial
         if learn_initial:
             for name in self._initial_names():
@@ -117,7 +123,7 @@ class Cell(nn.Module):
         return self._run(values, offsets, state, along)
 
     def _forward_pieces(
-        self, values: Tensor, pieces: Pieces, state: State | None, along: Along
+        self, values: Tensor, pieces: Segments, state: State | None, along: Along
     ) -> tuple[Tensor, State]:
         start = self.initial_state(len(pieces.sequence))
         if state is not None:
@@ -200,10 +206,10 @@ def before(y: Ragged, first: Tensor, reverse: bool = False) -> Tensor:
     return y.values.roll(-1 if reverse else 1, 0).index_copy(0, starts, first[full].to(y.values.dtype))
 
 
-def check_longest(longest: float | None) -> None:
+def check_longest(max_timescale: float | None) -> None:
     """Raises ``OptionError`` unless it is None or a number of steps of at least 2."""
-    if longest is not None and not 2 <= longest < float("inf"):
-        raise OptionError(f"longest must be a number of steps of at least 2, got {longest!r}.")
+    if max_timescale is not None and not 2 <= max_timescale < float("inf"):
+        raise OptionError(f"max_timescale must be a number of steps of at least 2, got {max_timescale!r}.")
 
 
 def draw_gates(weight: Tensor, rows: int, draw: Callable[[Tensor], Tensor]) -> None:
@@ -212,9 +218,9 @@ def draw_gates(weight: Tensor, rows: int, draw: Callable[[Tensor], Tensor]) -> N
         draw(gate)
 
 
-def spread_memory(kept: Tensor, longest: float) -> Tensor:
-    """Fills `kept` with log(a / (1 - a)) of units that remember 1 / (1 - a) = 2 ... `longest` steps."""
-    return kept.uniform_(0.0, math.log(longest - 1))
+def spread_memory(kept: Tensor, max_timescale: float) -> Tensor:
+    """Fills `kept` with log(a / (1 - a)) of units that remember 1 / (1 - a) = 2 ... `max_timescale` steps."""
+    return kept.uniform_(0.0, math.log(max_timescale - 1))
 
 
 class Recurrent(Cell):
@@ -223,7 +229,7 @@ class Recurrent(Cell):
     ``weight_ih`` [gates * hidden, inputs] starts Glorot uniform in each gate, ``weight_hh`` [gates * hidden, hidden]
     orthogonal in each gate (Saxe et al. 2014: no direction vanishes at first), the biases at zero.
 
-    `longest`, for cells with gates: the biases of the gates start so that units remember 2 to so many steps, the
+    `max_timescale`, for cells with gates: the biases of the gates start so that units remember 2 to so many steps, the
     logarithm even ("chrono", Tallec & Ollivier 2018), where a memory must last long; None: as the cell says.
 
     Two options against overfitting; both stay on the compiled path:
@@ -248,16 +254,22 @@ class Recurrent(Cell):
         *,
         bias: bool = True,
         reverse: bool = False,
-        memory: str = "save",
+        checkpointing: bool = False,
         learn_initial: bool = False,
         recurrent_dropout: float = 0.0,
         zoneout: float | tuple[float, float] = 0.0,
-        longest: float | None = None,
+        max_timescale: float | None = None,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__(
-            inputs, hidden, reverse=reverse, memory=memory, learn_initial=learn_initial, device=device, dtype=dtype
+            inputs,
+            hidden,
+            reverse=reverse,
+            checkpointing=checkpointing,
+            learn_initial=learn_initial,
+            device=device,
+            dtype=dtype,
         )
         parts = len(self.state_type._fields)
         rates = tuple(zoneout) if isinstance(zoneout, tuple | list) else (zoneout,) * parts
@@ -266,10 +278,12 @@ class Recurrent(Cell):
         _check_rate("recurrent_dropout", recurrent_dropout)
         for rate in rates:
             _check_rate("zoneout", rate)
-        if longest is not None and not (self.spreads and bias):
-            raise OptionError(f"longest = {longest!r} is for cells whose gates have biases. Leave it at None.")
-        check_longest(longest)
-        self.recurrent_dropout, self.zoneout, self.longest = recurrent_dropout, rates, longest
+        if max_timescale is not None and not (self.spreads and bias):
+            raise OptionError(
+                f"max_timescale = {max_timescale!r} is for cells whose gates have biases. Leave it at None."
+            )
+        check_longest(max_timescale)
+        self.recurrent_dropout, self.zoneout, self.max_timescale = recurrent_dropout, rates, max_timescale
         rows = ops.GATES[self.kernel] * hidden
         self.weight_ih = nn.Parameter(torch.empty(rows, inputs, device=device, dtype=dtype))
         self.weight_hh = nn.Parameter(torch.empty(rows, hidden, device=device, dtype=dtype))
@@ -285,8 +299,8 @@ class Recurrent(Cell):
         for bias in (self.bias_ih, self.bias_hh):
             if bias is not None:
                 nn.init.zeros_(bias)
-        if self.longest is not None and self.bias_ih is not None:
-            self._spread(self.bias_ih, spread_memory(self.bias_ih.new_empty(self.hidden), self.longest))
+        if self.max_timescale is not None and self.bias_ih is not None:
+            self._spread(self.bias_ih, spread_memory(self.bias_ih.new_empty(self.hidden), self.max_timescale))
 
     def _spread(self, bias: Tensor, kept: Tensor) -> None:
         """Sets the gates' biases so that log(a / (1 - a)) is `kept` [hidden] where nothing comes in, a what is kept."""
@@ -338,7 +352,7 @@ class Recurrent(Cell):
         along = Along(self._extras(len(x), len(x), decay, False))
         return self._forward(x, torch.arange(len(x) + 1, device="cpu"), state, reset, along)
 
-    def _extras(self, steps: int, sequences: int, decay: Tensor | None, training: bool) -> ops.Extras:
+    def _extras(self, steps: int, sequences: int, decay: Tensor | None, training: bool) -> ops.RecurrenceModifiers:
         """The masks of one pass: drawn in training, expected in evaluation."""
         like, drop = self.weight_hh, None
         if training and self.recurrent_dropout:
@@ -347,13 +361,14 @@ class Recurrent(Cell):
         rows = steps if training else 1
         made = [like.new_full((rows, self.hidden), rate) if rate else None for rate in self.zoneout]
         keep, keep_cell = ([m.bernoulli() if m is not None and training else m for m in made] + [None])[:2]
-        return ops.Extras(decay, drop, keep, keep_cell)
+        return ops.RecurrenceModifiers(decay, drop, keep, keep_cell)
 
     def _run(self, values: Tensor, offsets: Tensor, state: State | None, along: Along) -> tuple[Tensor, State]:
         initial = (None, None) if state is None else (*state, None)[:2]
         y, *last = ops.recurrent(
             self.kernel, values, offsets, self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh,
-            initial[0], initial[1], self.reverse, extras=along.extras, index=along.rows, memory=self.memory,
+            initial[0], initial[1], self.reverse, extras=along.extras, index=along.rows,
+            checkpointing=self.checkpointing,
         )  # fmt: skip
         return y, self.state_type(*last[: len(self.state_type._fields)])
 
@@ -404,8 +419,8 @@ class Scanned(Cell):
 
     ``weight_ih`` [gates * hidden, inputs] starts Glorot uniform in each gate; there is no ``weight_hh``. The biases of
     the gates start so that 1 / (1 - a_t), the steps a unit remembers, differs from unit to unit: between 2 and
-    `longest`, its logarithm (of one less) even. No gate sees the state, so that nothing else tells units apart in time;
-    Tallec & Ollivier 2018 spread the memory of an LSTM likewise.
+    `max_timescale`, its logarithm (of one less) even. No gate sees the state, so that nothing else tells units apart in
+    time; Tallec & Ollivier 2018 spread the memory of an LSTM likewise.
 
     `candidate` says what may be written, given v = W_h x_t + b_h: "linear" v itself, "tanh" tanh(v), "positive" v + 0.5
     where v >= 0 and sigmoid(v) below. Raises ``OptionError``.
@@ -420,21 +435,27 @@ class Scanned(Cell):
         hidden: int,
         *,
         candidate: str = "linear",
-        longest: float = 100.0,
+        max_timescale: float = 100.0,
         bias: bool = True,
         reverse: bool = False,
-        memory: str = "save",
+        checkpointing: bool = False,
         learn_initial: bool = False,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__(
-            inputs, hidden, reverse=reverse, memory=memory, learn_initial=learn_initial, device=device, dtype=dtype
+            inputs,
+            hidden,
+            reverse=reverse,
+            checkpointing=checkpointing,
+            learn_initial=learn_initial,
+            device=device,
+            dtype=dtype,
         )
         if candidate not in ops.CANDIDATES:
             raise OptionError(f"candidate must be one of {', '.join(ops.CANDIDATES)}, got {candidate!r}.")
-        check_longest(longest)
-        self.candidate, self.longest = candidate, longest
+        check_longest(max_timescale)
+        self.candidate, self.max_timescale = candidate, max_timescale
         rows = ops.SCANS[self.kernel] * hidden
         self.weight_ih = nn.Parameter(torch.empty(rows, inputs, device=device, dtype=dtype))
         self.bias_ih = nn.Parameter(torch.empty(rows, device=device, dtype=dtype)) if bias else None
@@ -446,7 +467,7 @@ class Scanned(Cell):
         draw_gates(self.weight_ih, self.hidden, nn.init.xavier_uniform_)
         if self.bias_ih is not None:
             nn.init.zeros_(self.bias_ih)
-            self._spread(self.bias_ih, spread_memory(self.bias_ih.new_empty(self.hidden), self.longest))
+            self._spread(self.bias_ih, spread_memory(self.bias_ih.new_empty(self.hidden), self.max_timescale))
 
     def _spread(self, bias: Tensor, kept: Tensor) -> None:
         """Sets the gates' biases so that log(a / (1 - a)) is `kept` [hidden] where W x_t is 0."""
@@ -479,7 +500,7 @@ def run_in_pieces(
     state: State | None,
 ) -> tuple[Tensor, State]:
     """``run(values, offsets, state)``; where `cell` recomputes, piece by piece, keeping y and the states between."""
-    if cell.memory == "save" or not torch.is_grad_enabled() or len(values) == 0:
+    if not cell.checkpointing or not torch.is_grad_enabled() or len(values) == 0:
         return run(values, offsets, state)
     state = cell.initial_state(len(offsets) - 1) if state is None else state
     ys, rows = [], []

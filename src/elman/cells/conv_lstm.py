@@ -56,13 +56,15 @@ class ConvLSTM(Cell):
         kernel: int = 3,
         bias: bool = True,
         reverse: bool = False,
-        memory: str = "save",
+        checkpointing: bool = False,
         learn_initial: bool = False,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
         like: dict[str, Any] = {"device": device, "dtype": dtype}
-        super().__init__(inputs, hidden, reverse=reverse, memory=memory, learn_initial=learn_initial, **like)
+        super().__init__(
+            inputs, hidden, reverse=reverse, checkpointing=checkpointing, learn_initial=learn_initial, **like
+        )
         height, width = image
         pixels = height * width
         if min(height, width) < 1 or inputs % pixels or hidden % pixels:

@@ -49,13 +49,15 @@ class LayerNormLSTM(Cell):
         *,
         bias: bool = True,
         reverse: bool = False,
-        memory: str = "save",
+        checkpointing: bool = False,
         learn_initial: bool = False,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
         like: dict[str, Any] = {"device": device, "dtype": dtype}
-        super().__init__(inputs, hidden, reverse=reverse, memory=memory, learn_initial=learn_initial, **like)
+        super().__init__(
+            inputs, hidden, reverse=reverse, checkpointing=checkpointing, learn_initial=learn_initial, **like
+        )
         rows = 4 * hidden
         self.weight_ih = nn.Parameter(torch.empty(rows, inputs, **like))
         self.weight_hh = nn.Parameter(torch.empty(rows, hidden, **like))

@@ -44,8 +44,8 @@ class LRU(Cell):
       and `max_phase`. The paper's start, 0, 1 and 2 pi, is the default; where memories are hundreds of steps long it
       takes a ring near 1, such as 0.9 to 0.999, and smaller angles. gamma starts at log sqrt(1 - |Lambda|^2), which
       keeps the size of h that of B x.
-    - `longest`: in place of the ring, units that remember 2 to so many steps, 1 / -log |Lambda| of them, the logarithm
-      even, and that turn at most once in the steps they remember (not in the paper).
+    - `max_timescale`: in place of the ring, units that remember 2 to so many steps, 1 / -log |Lambda| of them, the
+      logarithm even, and that turn at most once in the steps they remember (not in the paper).
 
     Source: Orvieto et al., "Resurrecting recurrent neural networks for long sequences", 2023.
 
@@ -71,17 +71,23 @@ class LRU(Cell):
         r_min: float = 0.0,
         r_max: float = 1.0,
         max_phase: float = 2 * math.pi,
-        longest: float | None = None,
+        max_timescale: float | None = None,
         bias: bool = True,
         reverse: bool = False,
-        memory: str = "save",
+        checkpointing: bool = False,
         learn_initial: bool = False,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
         like: dict[str, Any] = {"device": device, "dtype": dtype}
         super().__init__(
-            inputs, hidden, units=units, reverse=reverse, memory=memory, learn_initial=learn_initial, **like
+            inputs,
+            hidden,
+            units=units,
+            reverse=reverse,
+            checkpointing=checkpointing,
+            learn_initial=learn_initial,
+            **like,
         )
         if activation not in ACTIVATIONS:
             raise OptionError(f"activation must be one of {', '.join(ACTIVATIONS)}, got {activation!r}.")
@@ -89,9 +95,9 @@ class LRU(Cell):
             raise OptionError(f"r_min and r_max must have 0 <= r_min < r_max <= 1, got {r_min} and {r_max}.")
         if not 0 < max_phase <= 2 * math.pi:
             raise OptionError(f"max_phase must be above 0 and at most 2 pi, got {max_phase}.")
-        check_longest(longest)
+        check_longest(max_timescale)
         self.activation, self.r_min, self.r_max, self.max_phase = activation, r_min, r_max, max_phase
-        self.longest = longest
+        self.max_timescale = max_timescale
         self.nu_log, self.theta_log, self.gamma_log = (nn.Parameter(torch.empty(self.units, **like)) for _ in range(3))
         self.weight_ih = nn.Parameter(torch.empty(2 * self.units, inputs, **like))
         self.weight_ho = nn.Parameter(torch.empty(hidden, 2 * self.units, **like))
@@ -105,8 +111,8 @@ class LRU(Cell):
         u, v = torch.rand(2, self.units, dtype=torch.float64).clamp(min=1e-9)
         square = self.r_min**2 + u * (self.r_max**2 - self.r_min**2)  # |Lambda|^2, even over the ring's area
         turn: Tensor | float = self.max_phase
-        if self.longest is not None:
-            memory = 2 * (self.longest / 2) ** u
+        if self.max_timescale is not None:
+            memory = 2 * (self.max_timescale / 2) ** u
             square, turn = (-2 / memory).exp(), 2 * math.pi / memory
         self.nu_log.copy_((-0.5 * square.log()).log())
         self.theta_log.copy_((turn * v).log())

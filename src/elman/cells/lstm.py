@@ -54,7 +54,7 @@ class LSTM(Recurrent):
     def reset_parameters(self) -> None:
         """Draws the parameters again; the forget gate starts open."""
         super().reset_parameters()
-        if self.bias_ih is not None and self.longest is None:
+        if self.bias_ih is not None and self.max_timescale is None:
             self.bias_ih[self.hidden : 2 * self.hidden] = 1.0
 
     def gates(self, x: Ragged, y: Ragged, state: State | None = None) -> dict[str, Tensor]:

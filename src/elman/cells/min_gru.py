@@ -29,7 +29,7 @@ class MinGRU(Scanned):
     training step by step; "positive", its g(v) = v + 0.5 where v >= 0 and sigmoid(v) below, is what its scan in
     logarithms needs, and keeps h above 0; "tanh" keeps h within [-1, 1], as a GRU does. Here steps are carried one by
     one and nothing needs a logarithm, so that the simplest form is the default. b_z starts so that units remember 2 to
-    `longest` steps (`Scanned`); the paper says nothing of it.
+    `max_timescale` steps (`Scanned`); the paper says nothing of it.
 
     Source: Feng et al., "Were RNNs all we needed?", 2024.
 

@@ -28,7 +28,7 @@ class MinLSTM(Scanned):
 
     b is ``bias_ih``; rows of W and b are f, i, h. Against an LSTM: no cell state, no output gate, no tanh, and the two
     gates are divided by their sum, so that the size of h does not grow with time. `candidate` as in `MinGRU`. b_f and
-    b_i start at opposite values, so that units remember 2 to `longest` steps (`Scanned`).
+    b_i start at opposite values, so that units remember 2 to `max_timescale` steps (`Scanned`).
 
     Source: Feng et al., "Were RNNs all we needed?", 2024.
 

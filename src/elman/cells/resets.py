@@ -10,7 +10,7 @@ from torch import Tensor
 from elman.errors import ShapeError
 
 
-class Pieces(NamedTuple):
+class Segments(NamedTuple):
     """Sequences cut into pieces, each of which is walked as a sequence of its own.
 
     `entry` and `exit` name the piece that each sequence is walked into first and last; `keeps` the sequences that enter
@@ -24,7 +24,7 @@ class Pieces(NamedTuple):
     keeps: Tensor  # sequences, in their order
 
 
-def cut(offsets: Tensor, reset: Tensor, reverse: bool = False) -> Pieces:
+def cut(offsets: Tensor, reset: Tensor, reverse: bool = False) -> Segments:
     """Cuts before every step that `reset` [steps] marks: in the direction of walking, hence behind it with `reverse`.
 
     Raises ``ShapeError`` unless `reset` is bool and has a mark for each step.
@@ -49,7 +49,7 @@ def cut(offsets: Tensor, reset: Tensor, reverse: bool = False) -> Pieces:
     head, tail = sequences + before[:-1], sequences + before[1:]
     starts = (last - 1 if reverse else first).clamp(0, max(0, steps - 1))
     fresh = reset[starts] & (last > first) if steps else torch.zeros(len(first), dtype=torch.bool, device="cpu")
-    return Pieces(
+    return Segments(
         offsets=torch.cat([offsets, cuts]).sort().values,
         sequence=torch.repeat_interleave(sequences, tail - head + 1),
         entry=tail if reverse else head,

@@ -25,7 +25,7 @@ from rich.text import Text
 
 from elman.errors import BuildError, DataError, OptionError
 from elman.evaluation import tables as report
-from elman.evaluation.baselines import Baseline, rival
+from elman.evaluation.baselines import Baseline, linear_baseline
 from elman.evaluation.metrics import accuracy
 from elman.io import model_folder as store
 from elman.io.tables import read_table
@@ -144,7 +144,7 @@ def run(
         say.line(f"Stopped by Ctrl-C. The best model so far is in {out}.")
         return 130
     with say.waiting("training the simple rival ..."):
-        other = rival(training.texts).fit(training.texts, training.labels)
+        other = linear_baseline(training.texts).fit(training.texts, training.labels)
     measured = _measured(clf, other, test, learnt)
     typed = text if text is not None else EXAMPLE if data is None else test.texts[0]
     result = {
@@ -191,7 +191,7 @@ def _measured(clf: Any, other: Baseline, test: Examples, learnt: float) -> dict[
         "training_seconds": round(learnt, 1),
         "steps_per_second": round(steps),
         "epochs": len(epochs),
-        "rival": other.name,
+        "baseline": other.name,
         "rival_accuracy": other.score(test.texts, test.labels),
         "rival_training_seconds": round(other.seconds, 1),
     }

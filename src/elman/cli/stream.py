@@ -20,7 +20,7 @@ def stream(
     model: Model,
     /,
     *,
-    facts: Annotated[
+    static: Annotated[
         str | None, Parameter(help="the columns without steps, as JSON: '{\"age\": 63}'; those left out are missing")
     ] = None,
     json: Json = False,
@@ -34,10 +34,10 @@ def stream(
 
     task = load(model)
     adapter = table_of(task)
-    known = _read_facts(facts)
+    known = _read_static(static)
     begin = task.stream if known is None else lambda: task.stream(known)
-    if known is not None and "facts" not in inspect.signature(task.stream).parameters:
-        raise OptionError(f"{model} is a model for the task {task.task!r}, which knows no facts. Leave --facts out.")
+    if known is not None and "static" not in inspect.signature(task.stream).parameters:
+        raise OptionError(f"{model} is a model for the task {task.task!r}, which knows no static. Leave --static out.")
     session = begin()
     if sys.stdin is None:
         raise DataError("there is no standard input to read. Use elman stream MODEL < live.txt")
@@ -62,18 +62,18 @@ def stream(
             print("\t".join(one_line(part) for part in said.split("\t")), flush=True)
 
 
-def _read_facts(text: str | None) -> Any:
+def _read_static(text: str | None) -> Any:
     import json
 
     if text is None:
         return None
     try:
-        facts = json.loads(text)
+        static = json.loads(text)
     except (ValueError, RecursionError):
-        facts = None
-    if not isinstance(facts, dict):
-        raise OptionError(f"--facts {text[:40]!r} is no JSON object. Write --facts '{{\"age\": 63}}'")
-    return facts
+        static = None
+    if not isinstance(static, dict):
+        raise OptionError(f"--static {text[:40]!r} is no JSON object. Write --static '{{\"age\": 63}}'")
+    return static
 
 
 def _lines() -> Iterator[str]:

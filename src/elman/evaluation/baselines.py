@@ -47,11 +47,11 @@ __all__ = [
     "Baseline",
     "CommonestTag",
     "NumberBaseline",
+    "linear_baseline",
     "majority",
     "mean",
     "numbers",
     "ridge",
-    "rival",
     "text",
     "tokens",
 ]
@@ -61,7 +61,7 @@ _Floats = NDArray[np.float64]
 
 @dataclass
 class Baseline:
-    """A simple classifier with a name. Make one with `rival`, `text`, `tokens`, `numbers` or `majority`.
+    """A simple classifier with a name. Make one with `linear_baseline`, `text`, `tokens`, `numbers` or `majority`.
 
     >>> model = majority().fit(["x", "y", "z"], ["cat", "dog", "dog"])
     >>> model.name, model.predict(["anything"]), model.score(["a", "b"], ["dog", "cat"])
@@ -120,14 +120,14 @@ class Baseline:
         return accuracy(_listed(y), self.predict(X))
 
 
-def rival(X: Any, name: str = "X", feature: Feature | Columns | None = None) -> Baseline:
+def linear_baseline(X: Any, name: str = "X", feature: Feature | Columns | None = None) -> Baseline:
     """The baseline for the kind of sequences in `X`, not yet fitted.
 
     `feature` is that of a fitted model: the baseline then reads the same units, such as characters, as the model.
 
-    >>> rival(["a text", "another"]).name
+    >>> linear_baseline(["a text", "another"]).name
     'TF-IDF + logistic regression'
-    >>> rival([[1.5, 2.5], [3]]).name
+    >>> linear_baseline([[1.5, 2.5], [3]]).name
     'summary statistics + logistic regression'
     """
     if isinstance(X, Inputs):
@@ -222,7 +222,7 @@ class NumberBaseline:
 
 
 def ridge(X: Any, name: str = "X", feature: Feature | Columns | None = None) -> NumberBaseline:
-    """Ridge regression for the kind of sequences in `X`, not yet fitted; `feature` as for `rival`.
+    """Ridge regression for the kind of sequences in `X`, not yet fitted; `feature` as for `linear_baseline`.
 
     >>> ridge(["a text", "another"]).name
     'TF-IDF + ridge regression'

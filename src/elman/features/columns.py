@@ -20,7 +20,7 @@ from elman.errors import DataError, ModelFileError, OptionError, Place, placed, 
 from elman.features.base import Feature, Reader, ReaderPart
 from elman.features.lists import listed
 from elman.features.missing_values import floats
-from elman.features.multi_input import Bundle
+from elman.features.multi_input import MultiInput
 from elman.features.registry import COLUMNS, STATICS, restored_feature
 from elman.features.static import Static
 from elman.ragged import Ragged
@@ -92,7 +92,7 @@ class Group:
 
 
 class Columns(Reader):
-    """Columns of different kinds, each with the feature that its kind has; the result is a `Bundle`.
+    """Columns of different kinds, each with the feature that its kind has; the result is a `MultiInput`.
 
     `kinds` says the kind of each column: "text", "tokens", "words", "numbers" (a list or array of numbers a sequence),
     "number" (one a sequence) or "category"; `make` makes the unfitted feature of a kind with steps. Which columns are
@@ -136,7 +136,7 @@ class Columns(Reader):
         self.groups = [self._group(names) for names, _ in lengths]
         return self
 
-    def fit_transform(self, inputs: Inputs) -> Bundle:
+    def fit_transform(self, inputs: Inputs) -> MultiInput:
         """Learns from the training data, and gives its steps."""
         if not self.groups:
             self.arrange(inputs)
@@ -160,7 +160,7 @@ class Columns(Reader):
         self.fit_transform(inputs)
         return self
 
-    def transform(self, inputs: Inputs) -> Bundle:
+    def transform(self, inputs: Inputs) -> MultiInput:
         """The steps of each group of aligned columns, and the rows of the others."""
         parts = []
         for group in self.groups:
@@ -178,7 +178,7 @@ class Columns(Reader):
         columns = [*symbols, *([numbers] if numbers else [])]
         return Group(columns, [self.make(self.kinds[part[0]]) for part in columns], [[1] * len(c) for c in columns])
 
-    def _bundle(self, parts: list[tuple[Ragged, ...]], inputs: Inputs) -> Bundle:
+    def _bundle(self, parts: list[tuple[Ragged, ...]], inputs: Inputs) -> MultiInput:
         for group, made in zip(self.groups, parts, strict=True):
             for names, part in zip(group.columns, made, strict=True):
                 _check_aligned(made[0].lengths, part.lengths, group.columns[0][0], names[0])
@@ -186,7 +186,7 @@ class Columns(Reader):
         for name, static in self.statics.items():
             with within(argument="X", column=name):
                 rows.append(static.transform(inputs.columns[name], name=name))
-        return Bundle(parts, rows)
+        return MultiInput(parts, rows)
 
     # ---- what readers ask
 
@@ -211,7 +211,7 @@ class Columns(Reader):
         sizes = [feature.symbols for _, _, feature in self.symbolic_places() if feature.symbols is not None]
         return sum(sizes) if sizes else None
 
-    def symbolic(self, data: Bundle) -> Ragged:
+    def symbolic(self, data: MultiInput) -> Ragged:
         """The symbols of each sequence, those of one column after those of the other, no two columns sharing any."""
         parts, before = [], 0
         for g, place, feature in self.symbolic_places():
@@ -258,7 +258,7 @@ class Columns(Reader):
         read = [pair for group in self.groups for pair in zip(group.columns, group.features, strict=True)]
         return {name: feature for names, feature in read for name in names}
 
-    def parts(self, data: Bundle, column: Inputs) -> list[ReaderPart]:
+    def parts(self, data: MultiInput, column: Inputs) -> list[ReaderPart]:
         """What each input layer reads of the columns, whose steps are `data`."""
         return [
             ReaderPart(feature, names, widths, steps, column.columns[names[0]])
@@ -346,7 +346,7 @@ def restored_input(
     return restored_feature(config, tensors, files)
 
 
-def symbolic(feature: Feature | Columns, data: Ragged | Bundle) -> Ragged:
+def symbolic(feature: Feature | Columns, data: Ragged | MultiInput) -> Ragged:
     """The symbols of one column of texts or tokens, or of all such columns together."""
     if isinstance(data, Ragged):
         return data
@@ -354,7 +354,7 @@ def symbolic(feature: Feature | Columns, data: Ragged | Bundle) -> Ragged:
     return feature.symbolic(data)
 
 
-def symbolic_parts(feature: Feature | Columns, data: Ragged | Bundle, values: NDArray[Any]) -> list[NDArray[Any]]:
+def symbolic_parts(feature: Feature | Columns, data: Ragged | MultiInput, values: NDArray[Any]) -> list[NDArray[Any]]:
     """What belongs to each step of `symbolic` as one array for each of the columns that it joins, in their order."""
     if isinstance(data, Ragged) or not isinstance(feature, Columns):
         return [values]

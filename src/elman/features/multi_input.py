@@ -8,18 +8,18 @@ import torch
 from torch import Tensor
 
 from elman.ragged import Ragged
-from elman.ragged.chunks import Piece
+from elman.ragged.chunks import Chunk
 
-__all__ = ["Bundle", "cut", "groups_of"]
+__all__ = ["MultiInput", "cut", "groups_of"]
 
 
-class Bundle:
+class MultiInput:
     """Several inputs of the same sequences, to be indexed and cut into batches like one `Ragged`.
 
     `groups` hold steps: within a group they are aligned, each step of one column with one of the others. `static` holds
     a row per sequence for each column that has no steps. ``lengths`` counts the steps of all groups together.
 
-    >>> both = Bundle([(Ragged.of([[1, 2], [3]]),), (Ragged.of([[4], []]),)], [torch.tensor([7, 8])])
+    >>> both = MultiInput([(Ragged.of([[1, 2], [3]]),), (Ragged.of([[4], []]),)], [torch.tensor([7, 8])])
     >>> len(both), both.lengths, both[1:].groups[0][0].to_list(), both[1:].static
     (2, tensor([3, 1]), [tensor([3])], (tensor([8]),))
     """
@@ -45,23 +45,23 @@ class Bundle:
         """All steps of all groups."""
         return sum(group[0].steps for group in self.groups)
 
-    def __getitem__(self, index: slice | Tensor) -> Bundle:
+    def __getitem__(self, index: slice | Tensor) -> MultiInput:
         groups = [tuple(part[index] for part in group) for group in self.groups]
-        return Bundle(groups, [part[index] for part in self.static])
+        return MultiInput(groups, [part[index] for part in self.static])
 
 
-def groups_of(data: Ragged | Bundle) -> tuple[tuple[Ragged, ...], ...]:
+def groups_of(data: Ragged | MultiInput) -> tuple[tuple[Ragged, ...], ...]:
     """The groups of aligned steps; a `Ragged` is one group of one.
 
     >>> len(groups_of(Ragged.of([[1]])))
     1
     """
-    return data.groups if isinstance(data, Bundle) else ((data,),)
+    return data.groups if isinstance(data, MultiInput) else ((data,),)
 
 
-def cut(piece: Piece, data: Ragged | Bundle) -> Ragged | Bundle:
+def cut(piece: Chunk, data: Ragged | MultiInput) -> Ragged | MultiInput:
     """The steps of a piece, of one column or of several aligned ones."""
     if isinstance(data, Ragged):
         return piece.of(data)
     groups = [tuple(piece.of(part) for part in group) for group in data.groups]
-    return Bundle(groups, [part[piece.sequences] for part in data.static])
+    return MultiInput(groups, [part[piece.sequences] for part in data.static])

@@ -8,10 +8,10 @@ from torch import Tensor
 from elman.errors import ShapeError
 from elman.ragged import Ragged
 
-__all__ = ["Spelled"]
+__all__ = ["WordsWithChars"]
 
 
-class Spelled(Ragged):
+class WordsWithChars(Ragged):
     """Sequences of words: a `Ragged` of word ids in every respect, whose step n is spelled ``spellings[place[n]]``.
 
     `words` holds an id for each step, `place` int64 [steps] says which spelling, `spellings` is a `Ragged` of character
@@ -19,7 +19,7 @@ class Spelled(Ragged):
     Whatever picks sequences keeps the spellings; whatever changes or joins steps gives a plain `Ragged`. Raises
     ``ShapeError`` where the parts do not fit together.
 
-    >>> x = Spelled(Ragged.of([[5, 6], [5]]), torch.tensor([0, 1, 0]), Ragged.of([[1, 2], [3]]))
+    >>> x = WordsWithChars(Ragged.of([[5, 6], [5]]), torch.tensor([0, 1, 0]), Ragged.of([[1, 2], [3]]))
     >>> x[[1]].values, x[[1]].spelled(0)
     (tensor([5]), tensor([1, 2]))
     """
@@ -51,14 +51,14 @@ class Spelled(Ragged):
         chosen, index = torch.unique(self.place, return_inverse=True)
         return self.spellings[chosen], self.marks[chosen], index
 
-    def _slice(self, index: slice) -> "Spelled":
+    def _slice(self, index: slice) -> "WordsWithChars":
         return self._of(super()._slice(index), Ragged(self.place, self.offsets)._slice(index))
 
-    def _take(self, chosen: Tensor) -> "Spelled":
+    def _take(self, chosen: Tensor) -> "WordsWithChars":
         return self._of(super()._take(chosen), Ragged(self.place, self.offsets)._take(chosen))
 
-    def _of(self, words: Ragged, place: Ragged) -> "Spelled":
-        return Spelled(words, place.values, self.spellings, self.marks)
+    def _of(self, words: Ragged, place: Ragged) -> "WordsWithChars":
+        return WordsWithChars(words, place.values, self.spellings, self.marks)
 
     def __reduce__(self) -> tuple[type[Self], tuple[Any, ...]]:
         return type(self), (Ragged(self.values, self.offsets), self.place, self.spellings, self.marks)

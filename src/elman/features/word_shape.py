@@ -1,6 +1,6 @@
 """What a word looks like as a whole: how it begins, how it ends, where it has capitals, digits and signs.
 
-    looks("McGee's") = m, mc, mcg, s, 's, e's, ee's, XxXxx'x
+    shape_features("McGee's") = m, mc, mcg, s, 's, e's, ee's, XxXxx'x
 
 A look is a symbol if at least `LEAST` distinct words of the training data have it, else it is unknown, which is 0.
 
@@ -21,17 +21,17 @@ from torch import Tensor
 from elman.errors import ModelFileError
 from elman.validation.messages import shown
 
-__all__ = ["FILE", "KINDS", "Looks", "looks", "shape"]
+__all__ = ["FILE", "KINDS", "WordShapeFeatures", "shape", "shape_features"]
 
 FILE = "looks.json"
 KINDS = 8  # three beginnings, four ends, the shape
 LEAST = 3  # distinct words that have a look in common
 
 
-def looks(word: str) -> list[str]:
+def shape_features(word: str) -> list[str]:
     """The beginnings of 1 to 3 letters, the ends of 1 to 4, both in lower case, and the shape.
 
-    >>> looks("Running")
+    >>> shape_features("Running")
     ['r', 'ru', 'run', 'g', 'ng', 'ing', 'ning', 'Xxx']
     """
     low = word.lower()
@@ -59,10 +59,10 @@ def kind(letter: str) -> str:
     return "d" if letter.isdigit() else letter
 
 
-class Looks:
+class WordShapeFeatures:
     """The looks that words have in common, each a number from 1, over all kinds.
 
-    >>> common = Looks.of(["sing", "ring", "bring"])
+    >>> common = WordShapeFeatures.of(["sing", "ring", "bring"])
     >>> common.numbers(["king", "x"]).tolist()
     [[0, 0, 0, 1, 2, 3, 0, 4], [0, 0, 0, 0, 0, 0, 0, 0]]
     """
@@ -76,17 +76,19 @@ class Looks:
         self.symbols = 1 + sum(map(len, self.known))
 
     @classmethod
-    def of(cls, words: Iterable[str]) -> Looks:
+    def of(cls, words: Iterable[str]) -> WordShapeFeatures:
         """Those of distinct words."""
         counts: list[Counter[str]] = [Counter() for _ in range(KINDS)]
         for word in words:
-            for count, look in zip(counts, looks(word), strict=True):
+            for count, look in zip(counts, shape_features(word), strict=True):
                 count[look] += 1
         return cls([sorted(look for look, n in count.items() if n >= LEAST) for count in counts])
 
     def numbers(self, words: Sequence[str]) -> Tensor:
         """The looks of each word, int64 [words, KINDS]."""
-        rows = [[own.get(look, 0) for own, look in zip(self._numbers, looks(word), strict=True)] for word in words]
+        rows = [
+            [own.get(look, 0) for own, look in zip(self._numbers, shape_features(word), strict=True)] for word in words
+        ]
         return torch.tensor(rows, dtype=torch.int64).view(len(rows), KINDS)
 
     def file(self) -> str:
@@ -94,7 +96,7 @@ class Looks:
         return json.dumps(self.known)
 
     @classmethod
-    def read(cls, file: Any, symbols: int) -> Looks:
+    def read(cls, file: Any, symbols: int) -> WordShapeFeatures:
         """What `file` wrote. Raises `ModelFileError` if it cannot be right."""
         try:
             found = json.loads(file)

@@ -17,9 +17,9 @@ from elman.features.lists import json_list
 from elman.features.tokens import Tokens, _sequences
 from elman.features.unicode import canonical
 from elman.features.vocabulary import VocabularyOptions
-from elman.features.word_chars import Spelled
+from elman.features.word_chars import WordsWithChars
 from elman.features.word_shape import FILE as LOOKS
-from elman.features.word_shape import KINDS, Looks, kind
+from elman.features.word_shape import KINDS, WordShapeFeatures, kind
 from elman.layers.embedding import Embedding
 from elman.layers.encoder import Encoder
 from elman.layers.linear import StepDropout
@@ -38,7 +38,7 @@ class LetterOptions:
     """Data."""
 
     characters: int = 64  # units of the LSTM that reads the letters of a word, in each direction; 0: none
-    looks: int = 16  # numbers in the learnt vector of each beginning, end and shape of a word; 0: none
+    word_shape: int = 16  # numbers in the learnt vector of each beginning, end and shape of a word; 0: none
 
 
 @dataclass(kw_only=True)
@@ -70,7 +70,7 @@ class Words(LetterOptions, VocabularyOptions, Feature):
     def problems(self) -> list[Problem]:
         """What is wrong with the options that `Tokens` has not."""
         found = []
-        for name, least in (("characters", 0), ("longest", 1), ("looks", 0)):
+        for name, least in (("characters", 0), ("longest", 1), ("word_shape", 0)):
             value = getattr(self, name)
             if not is_whole(value, least, SIZE):
                 found.append(Problem(name, shown(value), f"must be a whole number from {least} to {SIZE}"))
@@ -88,10 +88,10 @@ class Words(LetterOptions, VocabularyOptions, Feature):
             sequences, name=name
         )
         words = sorted(set(map(str, chain.from_iterable(sequences))))
-        self._know(sorted(set(chain.from_iterable(words))), Looks.of(words if self.looks else []))
+        self._know(sorted(set(chain.from_iterable(words))), WordShapeFeatures.of(words if self.word_shape else []))
         return self
 
-    def transform(self, column: Any, *, name: str = "X") -> Spelled:
+    def transform(self, column: Any, *, name: str = "X") -> WordsWithChars:
         """The words of each sequence: int64 ids `[steps]`, and beside them the characters."""
         self._check_fitted()
         sequences = _composed(column, name)
@@ -99,10 +99,10 @@ class Words(LetterOptions, VocabularyOptions, Feature):
         places: dict[str, int] = {}
         place = [places.setdefault(str(word), len(places)) for word in chain.from_iterable(sequences)]
         distinct = list(places)
-        looks = self.looks_.numbers(distinct) if self.looks else None
-        return Spelled(words, torch.tensor(place, dtype=torch.int64), self._spellings(distinct), looks)
+        looks = self.looks_.numbers(distinct) if self.word_shape else None
+        return WordsWithChars(words, torch.tensor(place, dtype=torch.int64), self._spellings(distinct), looks)
 
-    def step(self, value: Any, *, name: str = "X") -> Spelled:
+    def step(self, value: Any, *, name: str = "X") -> WordsWithChars:
         """The steps of one word or of a list of words, as one sequence."""
         one = isinstance(value, str | int | np.integer) or value is None
         return self.transform([[value] if one else value], name=name)
@@ -124,14 +124,18 @@ class Words(LetterOptions, VocabularyOptions, Feature):
         """A `WordReader` whose vectors of words have `width` numbers; `dropout` drops whole words while training."""
         self._check_fitted()
         vectors = Embedding(int(self.symbols or 0), width, dropout)
-        sizes = int(self.characters), self.looks_.symbols if self.looks else 0, int(self.looks)
+        sizes = int(self.characters), self.looks_.symbols if self.word_shape else 0, int(self.word_shape)
         return WordReader(vectors, self.letters_, *sizes, float(self.spelling_dropout))
 
     def config(self) -> dict[str, Any]:
         """The options and the number of distinct words in the training data."""
         self._check_fitted()
         own: dict[str, Any] = {"characters": self.characters, "longest": self.longest, "letters": len(self.letters_)}
-        own |= {"looks": self.looks, "known_looks": self.looks_.symbols, "spelling_dropout": self.spelling_dropout}
+        own |= {
+            "word_shape": self.word_shape,
+            "known_looks": self.looks_.symbols,
+            "spelling_dropout": self.spelling_dropout,
+        }
         return self.tokens_.config() | own
 
     def files(self) -> dict[str, str]:
@@ -145,7 +149,7 @@ class Words(LetterOptions, VocabularyOptions, Feature):
         tokens = Tokens.restore(config, tensors, files)
         sizes = {
             name: checked(config, name, int, cls.kind)
-            for name in ("characters", "longest", "letters", "looks", "known_looks")
+            for name in ("characters", "longest", "letters", "word_shape", "known_looks")
         }
         letters, looks = sizes.pop("letters"), sizes.pop("known_looks")
         dropout = checked(config, "spelling_dropout", (int, float), cls.kind)
@@ -154,7 +158,7 @@ class Words(LetterOptions, VocabularyOptions, Feature):
         if problems := made.problems():
             raise ModelFileError(f"the saved words feature has wrong options: {'; '.join(map(str, problems))}.")
         made.tokens_ = tokens
-        made._know(_read_characters(files.get(FILE), letters), Looks.read(files.get(LOOKS), looks))
+        made._know(_read_characters(files.get(FILE), letters), WordShapeFeatures.read(files.get(LOOKS), looks))
         return made
 
     def describe(self) -> str:
@@ -166,7 +170,7 @@ class Words(LetterOptions, VocabularyOptions, Feature):
 
     # ---- inside
 
-    def _know(self, letters: list[str], looks: Looks) -> None:
+    def _know(self, letters: list[str], looks: WordShapeFeatures) -> None:
         self.letters_, self.looks_ = letters, looks
         self.letter_ids_ = {letter: i for i, letter in enumerate(letters, start=1)}
         self.symbols = self.tokens_.symbols
@@ -194,7 +198,7 @@ class WordReader(nn.Module):
     Ling et al., "Finding function in form", 2015; Lample et al., "Neural architectures for named entity recognition",
     2016; looks: `elman.features.word_shape`.
 
-    >>> words = Words(characters=4, looks=2).fit([["a", "cat"]])
+    >>> words = Words(characters=4, word_shape=2).fit([["a", "cat"]])
     >>> words.module(8)(words.transform([["a", "cat", "sat"]])).values.shape
     torch.Size([3, 32])
     """
@@ -205,31 +209,31 @@ class WordReader(nn.Module):
         letters: Sequence[str],
         characters: int,
         known: int,
-        looks: int,
+        word_shape: int,
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
         self.words = words
         self.letters = LetterVectors(letters, CHARACTER_WIDTH) if characters else None
         self.encoder = Encoder(CHARACTER_WIDTH, characters, "lstm", bidirectional=True) if characters else None
-        self.looks = Embedding(known, looks) if looks else None
+        self.word_shape = Embedding(known, word_shape) if word_shape else None
         self.dropout = StepDropout(dropout)
-        self.outputs = words.outputs + 2 * characters + KINDS * looks
+        self.outputs = words.outputs + 2 * characters + KINDS * word_shape
 
     def forward(self, x: Ragged) -> Ragged:
         """Words to vectors `[steps, outputs]`."""
         words: Ragged = self.words(x)
-        if self.letters is None and self.looks is None:
+        if self.letters is None and self.word_shape is None:
             return words
-        if not isinstance(x, Spelled):
+        if not isinstance(x, WordsWithChars):
             raise DataError("words are read with their characters: give what Words.transform returned.")
         spellings, looks, index = x.distinct()
         parts: list[Tensor] = []
         if self.letters is not None and self.encoder is not None:
             _, (after,) = self.encoder(self.letters(spellings))
             parts += [state.hidden for state in after]
-        if self.looks is not None:
-            parts.append(self.looks.step(looks).flatten(1))
+        if self.word_shape is not None:
+            parts.append(self.word_shape.step(looks).flatten(1))
         rows = Ragged(torch.cat(parts, dim=1), torch.tensor([0, len(looks)]))
         return x.with_values(torch.cat([words.values, self.dropout(rows).values[index]], dim=1))
 
@@ -238,8 +242,8 @@ class WordReader(nn.Module):
         parts = [self.words.weight[0]]
         if self.encoder is not None:
             parts.append(parts[0].new_zeros(self.encoder.outputs))
-        if self.looks is not None:
-            parts.append(self.looks.weight[0].repeat(KINDS))
+        if self.word_shape is not None:
+            parts.append(self.word_shape.weight[0].repeat(KINDS))
         return torch.cat(parts).detach()
 
 

@@ -34,14 +34,14 @@ from elman.evaluation import plots as pictures
 from elman.features import Columns
 from elman.features.base import Feature, ReaderPart
 from elman.features.category import CategoryRow
-from elman.features.multi_input import Bundle
+from elman.features.multi_input import MultiInput
 from elman.features.words import WordReader
 from elman.layers.embedding import Embedding
 from elman.ragged import Ragged
 from elman.training.batching import batches
 from elman.validation.messages import shown
 
-__all__ = ["Explanation", "OfColumn", "Part", "Question", "Saliency", "explain", "parts_of"]
+__all__ = ["AttributionRequest", "Explanation", "OfColumn", "Part", "Saliency", "explain", "parts_of"]
 
 POINTS = (32, 128, 512)  # of the integral; more where the fewer leave too much over
 LEFT_OVER = 0.01  # of the difference between the two scores
@@ -62,7 +62,7 @@ class Part(NamedTuple):
     fact: bool = False  # whether it has one value a sequence
 
 
-class Question(NamedTuple):
+class AttributionRequest(NamedTuple):
     """What a task hands over to be explained."""
 
     inputs: Sequence[nn.Module]  # whose outputs [steps, width] are e; of several networks those of one after another
@@ -72,7 +72,7 @@ class Question(NamedTuple):
     answers: Sequence[Any] = ()  # what F speaks for, one for each sequence
     beside: tuple[Sequence[_Floats], _Floats] | None = None  # a path without steps in between: its saliency [steps]
     #   for each part that has symbols (of numbers the only part), and F [sequences]
-    members: int = 1  # networks that answer together, each of which reads the parts anew
+    ensemble_size: int = 1  # networks that answer together, each of which reads the parts anew
 
 
 class OfColumn(NamedTuple):
@@ -151,7 +151,7 @@ class Explanation(Sequence[Saliency]):
         return "\n".join(map(str, self._found))
 
 
-def parts_of(feature: Feature | Columns, data: Ragged | Bundle, column: Any) -> list[Part]:
+def parts_of(feature: Feature | Columns, data: Ragged | MultiInput, column: Any) -> list[Part]:
     """The columns that a fitted feature reads, in the order of the network's input layers; `data` are their steps."""
     found: list[Part] = []
     parts: list[ReaderPart] = feature.parts(data, column)  # type: ignore[arg-type]
@@ -182,7 +182,7 @@ def _units(names: list[str], feature: Feature, widths: list[int]) -> Mapping[str
     return {", ".join(names): None} if own is None else dict(zip(names, own, strict=True))
 
 
-def explain(question: Question) -> Explanation:
+def explain(question: AttributionRequest) -> Explanation:
     """How much each step of each sequence spoke for the score. Raises ``DataError`` without sequences."""
     count = len(question.lengths)
     if not count:
@@ -205,11 +205,11 @@ def explain(question: Question) -> Explanation:
     return Explanation([_saliency(question, i, *one) for i, one in enumerate(found)])
 
 
-def _parts(question: Question) -> Sequence[Part]:
+def _parts(question: AttributionRequest) -> Sequence[Part]:
     return question.parts or [Part(question.lengths)]
 
 
-def _saliency(question: Question, i: int, steps: list[Tensor], score: float, nothing: float) -> Saliency:
+def _saliency(question: AttributionRequest, i: int, steps: list[Tensor], score: float, nothing: float) -> Saliency:
     parts = _parts(question)
     own = [one.double().numpy() for one in steps]
     left_over = score - nothing - sum(float(one.sum()) for one in own)
@@ -258,7 +258,7 @@ def _labels(columns: Mapping[str, OfColumn]) -> list[str]:
     return found
 
 
-def _integrated(question: Question, chosen: Tensor, points: int) -> tuple[list[list[Tensor]], Tensor, Tensor]:
+def _integrated(question: AttributionRequest, chosen: Tensor, points: int) -> tuple[list[list[Tensor]], Tensor, Tensor]:
     """The saliency of each part's steps in each chosen sequence, F there, and F where every step says nothing."""
     places, weights = np.polynomial.legendre.leggauss(points)
     totals: list[Tensor] = []
@@ -275,7 +275,7 @@ def _integrated(question: Question, chosen: Tensor, points: int) -> tuple[list[l
             torch.zeros_like(difference) if gradient is None else gradient * difference
             for gradient, (_, difference) in zip(gradients, (seen[i] for i in range(len(moved))), strict=True)
         ]
-        alike = len(found) // question.members
+        alike = len(found) // question.ensemble_size
         steps = [sum(_collected(part, one).double() for one in found[part.input :: alike]) for part in _parts(question)]
         totals = (
             [weight * s for s in steps] if not totals else [t + weight * s for t, s in zip(totals, steps, strict=True)]

@@ -13,18 +13,18 @@ from torch import Tensor, nn
 from elman.cells.base import Cell
 from elman.errors import DataError, OptionError
 from elman.interpret.diagnosis import CLOSED, FARTHEST, OPEN, Diagnosis, Gate, Layer
-from elman.interpret.gradient_flow import Sizes, Walk, cuts, sizes, watched
+from elman.interpret.gradient_flow import CellPass, Sizes, cuts, sizes, watched
 from elman.interpret.recommendations import advice
 from elman.training.batching import batches
 from elman.validation.options import is_whole
 
-__all__ = ["Probe", "diagnose"]
+__all__ = ["DiagnosisRequest", "diagnose"]
 
 BINS = 20  # of a gate's histogram
 STEPS = 1 << 14  # steps in a batch: bounds the memory
 
 
-class Probe(NamedTuple):
+class DiagnosisRequest(NamedTuple):
     """What a task hands over to be diagnosed."""
 
     network: nn.Module  # in evaluation
@@ -34,7 +34,7 @@ class Probe(NamedTuple):
     names: Mapping[str, str] = {}  # of stacks of layers, where there are several: "path 1" is what reads "note"
 
 
-def diagnose(probe: Probe, sequences: int = 100) -> Diagnosis:
+def diagnose(probe: DiagnosisRequest, sequences: int = 100) -> Diagnosis:
     """Looks at up to so many `sequences`, evenly chosen from all. Raises ``DataError`` where there is none to look at.
 
     What it finds does not depend on how the sequences fall into batches.
@@ -63,7 +63,7 @@ def _named(layer: str, names: Mapping[str, str]) -> str:
     return layer
 
 
-def _passes(probe: Probe, chosen: Tensor) -> list[tuple[Walk, Tensor, tuple[Tensor, ...]]]:
+def _passes(probe: DiagnosisRequest, chosen: Tensor) -> list[tuple[CellPass, Tensor, tuple[Tensor, ...]]]:
     """Each cell's pass over a batch, with the gradient of the loss that reaches it from the rest of the network."""
     with torch.enable_grad(), _learning(probe.network), watched(probe.network) as walks:
         loss = probe.loss(chosen).sum()
@@ -99,7 +99,7 @@ class _Seen:
         self.multiples: dict[str, dict[int, list[Tensor]]] = {}
         self.gates: dict[str, _GateSums] = {}
 
-    def add(self, walk: Walk, d_y: Tensor, d_last: tuple[Tensor, ...]) -> None:
+    def add(self, walk: CellPass, d_y: Tensor, d_last: tuple[Tensor, ...]) -> None:
         self.lengths.append(walk.y.lengths)
         for name, values in _gates(walk).items():
             self.gates.setdefault(name, _GateSums(self.cell.activations[name])).add(values)
@@ -174,5 +174,5 @@ class _GateSums:
 
 
 @torch.no_grad()
-def _gates(walk: Walk) -> dict[str, Tensor]:
+def _gates(walk: CellPass) -> dict[str, Tensor]:
     return {name: values.detach().float() for name, values in walk.cell.gates(walk.x, walk.y, walk.state).items()}

@@ -25,13 +25,13 @@ from torch import Tensor, nn
 from elman.cells.base import Cell, State
 from elman.ragged import Ragged
 
-__all__ = ["Sizes", "Walk", "cuts", "sizes", "watched"]
+__all__ = ["CellPass", "Sizes", "cuts", "sizes", "watched"]
 
 _PLAIN = ("encoder", "path")  # modules around the layers whose names say nothing
 EACH = 64  # steps from the end of which each is cut; further back pieces grow by a tenth
 
 
-class Walk(NamedTuple):
+class CellPass(NamedTuple):
     """One pass of a cell over whole sequences: what went in and what came out."""
 
     name: str
@@ -53,8 +53,8 @@ class Sizes(NamedTuple):
 
 
 @contextmanager
-def watched(network: nn.Module) -> Iterator[list[Walk]]:
-    """Collects a `Walk` for every pass of every cell of a network, in the order of the passes.
+def watched(network: nn.Module) -> Iterator[list[CellPass]]:
+    """Collects a `CellPass` for every pass of every cell of a network, in the order of the passes.
 
     >>> from elman.layers.encoder import Encoder
     >>> encoder = Encoder(3, 4, layers=2)
@@ -63,7 +63,7 @@ def watched(network: nn.Module) -> Iterator[list[Walk]]:
     >>> [walk.name for walk in walks]
     ['layer 1', 'layer 2']
     """
-    walks: list[Walk] = []
+    walks: list[CellPass] = []
     cells = {path: module for path, module in network.named_modules() if isinstance(module, Cell)}
     several = len({_owner(path) for path in cells}) > 1
     outer = {path: cell for path, cell in cells.items() if not any(path.startswith(f"{other}.") for other in cells)}
@@ -73,7 +73,7 @@ def watched(network: nn.Module) -> Iterator[list[Walk]]:
             rest = {key: value for key, value in options.items() if key != "state" and value is not None}
             state = given[1] if len(given) > 1 else options.get("state")
             name = f"{_owner(path)} {_layer(path, cell)}" if several else _layer(path, cell)
-            walks.append(Walk(name, cell, given[0], state, rest, *out))
+            walks.append(CellPass(name, cell, given[0], state, rest, *out))
 
         return cell.register_forward_hook(hook, with_kwargs=True)
 
@@ -100,28 +100,28 @@ def _owner(path: str) -> str:
     return " ".join(str(int(word) + 1) if word.isdigit() else word for word in words)
 
 
-def cuts(longest: int) -> list[int]:
-    """Steps back at which a walk of up to `longest` steps is cut: each of the first 64, then fewer and fewer.
+def cuts(max_timescale: int) -> list[int]:
+    """Steps back at which a walk of up to `max_timescale` steps is cut: each of the first 64, then fewer and fewer.
 
     The state before the first step is left out: it is that of no step.
 
     >>> cuts(3), cuts(100)[-4:], cuts(1)
     ([1, 2], [70, 77, 84, 92], [])
     """
-    found = list(range(1, min(longest - 1, EACH) + 1))
-    while found and (next_one := found[-1] + max(1, found[-1] // 10)) < longest and found[-1] >= EACH:
+    found = list(range(1, min(max_timescale - 1, EACH) + 1))
+    while found and (next_one := found[-1] + max(1, found[-1] // 10)) < max_timescale and found[-1] >= EACH:
         found.append(next_one)
     return found
 
 
-def sizes(walk: Walk, d_y: Tensor, d_last: tuple[Tensor, ...], back: list[int]) -> Sizes:
+def sizes(walk: CellPass, d_y: Tensor, d_last: tuple[Tensor, ...], back: list[int]) -> Sizes:
     """The sizes of the gradients of one cell, in double precision, at the cuts `back`.
 
     `d_y` [steps, hidden] and `d_last`, one for each part of the state, are what the rest of the network makes of the
     loss: dL/dy_t with later steps of this cell left out, and dL/d(last state). `back` ascends and is not empty.
     """
     cell = copy.deepcopy(walk.cell).double().requires_grad_(False).eval()
-    cell.memory = "save"
+    cell.checkpointing = False
     lengths = walk.y.lengths
     with torch.enable_grad():
         states, ys, rows, last = _replayed(cell, walk, [*back, max(int(lengths.max()), back[-1] + 1)])
@@ -140,7 +140,7 @@ def sizes(walk: Walk, d_y: Tensor, d_last: tuple[Tensor, ...], back: list[int]) 
     return Sizes(_joined(carried, width) * reached, _joined(total, width) * reached, parts, reached)
 
 
-def _replayed(cell: Cell, walk: Walk, back: list[int]) -> tuple[list[State], list[Tensor], list[Tensor], State]:
+def _replayed(cell: Cell, walk: CellPass, back: list[int]) -> tuple[list[State], list[Tensor], list[Tensor], State]:
     """The same pass in pieces: the state at each cut, y of each piece and its rows, the last state."""
     lengths, x = walk.y.lengths, walk.x.values.detach().double()
     start = cell.initial_state(len(lengths)) if walk.state is None else walk.state

@@ -13,13 +13,13 @@ from torch import Tensor, nn
 from elman.errors import ShapeError
 from elman.ragged import Ragged
 
-__all__ = ["Chain", "Rules", "best_paths"]
+__all__ = ["CRF", "TransitionConstraints", "viterbi"]
 
 _Floats = NDArray[np.float64]
 _Codes = NDArray[np.int64]
 
 
-class Chain(nn.Module):
+class CRF(nn.Module):
     """Scores of paths through labels: a score for each label at each step, and one for each pair of neighbours.
 
     ::
@@ -31,9 +31,9 @@ class Chain(nn.Module):
     do not see each other. Source: Lafferty, McCallum & Pereira, "Conditional random fields", 2001; on a recurrent
     network Huang, Xu & Yu 2015.
 
-    >>> chain = Chain(2)
+    >>> chain = CRF(2)
     >>> z = Ragged.of([[[1.0, 0.0], [0.0, 0.0]]])
-    >>> round(chain.surprise(z, torch.tensor([0, 1])).item(), 4)  # -log (e / (e + 1)) - log (1 / 2)
+    >>> round(chain.nll(z, torch.tensor([0, 1])).item(), 4)  # -log (e / (e + 1)) - log (1 / 2)
     1.0064
     """
 
@@ -44,7 +44,7 @@ class Chain(nn.Module):
         self.start = nn.Parameter(torch.zeros(labels))
         self.end = nn.Parameter(torch.zeros(labels))
 
-    def surprise(self, scores: Ragged, codes: Tensor) -> Tensor:
+    def nll(self, scores: Ragged, codes: Tensor) -> Tensor:
         """-log p of the true labels `codes` int64 [steps], one for each sequence [sequences]; 0 without steps."""
         self._check(scores, codes)
         if not scores.steps:
@@ -90,7 +90,7 @@ class Chain(nn.Module):
             )
 
     def numbers(self) -> tuple[_Floats, _Floats, _Floats]:
-        """A, s and e in double precision, for `best_paths`."""
+        """A, s and e in double precision, for `viterbi`."""
         return tuple(part.detach().double().numpy() for part in (self.weight, self.start, self.end))  # type: ignore[return-value]
 
     @torch.no_grad()
@@ -104,7 +104,7 @@ class Chain(nn.Module):
         return made
 
 
-class Rules(NamedTuple):
+class TransitionConstraints(NamedTuple):
     """Which moves may be part of an answer: bool [labels, labels], [labels] at the start, [labels] at the end."""
 
     moves: NDArray[np.bool_]
@@ -112,13 +112,15 @@ class Rules(NamedTuple):
     ends: NDArray[np.bool_]
 
 
-def best_paths(scores: Ragged, weight: _Floats, start: _Floats, end: _Floats, rules: Rules | None = None) -> _Codes:
+def viterbi(
+    scores: Ragged, weight: _Floats, start: _Floats, end: _Floats, rules: TransitionConstraints | None = None
+) -> _Codes:
     """The path with the highest score for each sequence, int64 [steps] (Viterbi 1967), obeying the rules.
 
     Of paths with equal scores the one with the lower label, from the end backwards.
 
     >>> z = Ragged.of([[[1.0, 0.0], [0.4, 0.6]]])
-    >>> best_paths(z, np.array([[1.0, 0.0], [0.0, 1.0]]), np.zeros(2), np.zeros(2))
+    >>> viterbi(z, np.array([[1.0, 0.0], [0.0, 1.0]]), np.zeros(2), np.zeros(2))
     array([0, 0])
     """
     codes = np.zeros(scores.steps, dtype=np.int64)

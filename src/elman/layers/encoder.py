@@ -35,13 +35,13 @@ class Encoder(nn.Module):
     - `layers`: how many; may be left at 1 when `hidden` lists one width per layer.
     - `bidirectional`: each layer also walks backwards; its two results stand side by side.
     - `dropout`: share of h set to zero after every layer, one mask for all steps of a sequence; 0 turns it off.
-    - `memory`: what training keeps of a layer; "save" its gates and y, "recompute" y alone, for a third more arithmetic
-      and the same gradient. For sequences of many thousand steps.
+    - `checkpointing`: training keeps y of a layer alone and computes its gates again, for a third more arithmetic and
+      the same gradient. For sequences of many thousand steps.
     - `precision`: "bfloat16" runs the layers under ``torch.autocast``: products of bfloat16 with float32 sums and
       state, in training too, while weights, gradients and what comes out stay as they are. For cells whose gates see
       the state, on the CPU; on a processor without such products the layers run in float32, and a warning says so once.
-    - `longest`: the units of each layer remember 2 to so many steps at first, the logarithm even; for "lstm", "gru",
-      "min_gru", "min_lstm" and "lru". None: as the cell says, which is up to 100 for min_gru, fewer for others.
+    - `max_timescale`: the units of each layer remember 2 to so many steps at first, the logarithm even; for "lstm",
+      "gru", "min_gru", "min_lstm" and "lru". None: as the cell says, which is up to 100 for min_gru, fewer for others.
     - `image`: height and width of the images that the steps are, laid flat, for "conv_lstm"; `hidden` then counts
       numbers for each pixel.
     - `recurrent_dropout`, `zoneout`: what training does to the state on its way to the next step (rnn, lstm and gru;
@@ -63,12 +63,12 @@ class Encoder(nn.Module):
         layers: int = 1,
         bidirectional: bool = False,
         dropout: float = 0.0,
-        memory: str = "save",
+        checkpointing: bool = False,
         precision: str = "float32",
         recurrent_dropout: float = 0.0,
         zoneout: float | tuple[float, float] = 0.0,
         learn_initial: bool = False,
-        longest: float | None = None,
+        max_timescale: float | None = None,
         image: tuple[int, int] = (1, 1),
     ) -> None:
         super().__init__()
@@ -81,7 +81,7 @@ class Encoder(nn.Module):
         widths = _widths(hidden, layers)
         ways = (False, True) if bidirectional else (False,)
         self.inputs, self.bidirectional, self.precision = inputs, bidirectional, precision
-        options: dict[str, Any] = {"memory": memory, "learn_initial": learn_initial}
+        options: dict[str, Any] = {"checkpointing": checkpointing, "learn_initial": learn_initial}
         if CELLS[cell].regularises:
             options |= {"recurrent_dropout": recurrent_dropout, "zoneout": zoneout}
         elif recurrent_dropout or zoneout:
@@ -93,10 +93,12 @@ class Encoder(nn.Module):
             widths = [width * image[0] * image[1] for width in widths]
         elif image != (1, 1):
             raise OptionError(f"image = {image} has no meaning for cell = {cell!r}, which reads vectors.")
-        if longest is not None:
+        if max_timescale is not None:
             if not CELLS[cell].spreads:
-                raise OptionError(f"longest = {longest!r} has no meaning for cell = {cell!r}. Leave it at None.")
-            options["longest"] = longest
+                raise OptionError(
+                    f"max_timescale = {max_timescale!r} has no meaning for cell = {cell!r}. Leave it at None."
+                )
+            options["max_timescale"] = max_timescale
         self.outputs = widths[-1] * len(ways)
         widths_in = [inputs] + [width * len(ways) for width in widths]
         kinds = [cell] + [CELLS[cell].above or cell] * (len(widths) - 1)

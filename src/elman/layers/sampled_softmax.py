@@ -25,7 +25,7 @@ from torch.autograd.function import once_differentiable
 from elman.ops.compile import not_compiled
 from elman.ops.gradients import way_back
 
-__all__ = ["Candidates", "Sampler", "surprise"]
+__all__ = ["Candidates", "Sampler", "nll"]
 
 _ROWS = 512  # whose scores stand in memory at a time
 
@@ -65,7 +65,7 @@ class Sampler:
         return Candidates(symbols, (chosen.cumsum(0) - 1)[targets], logs)
 
 
-def surprise(rows: Tensor, weight: Tensor, bias: Tensor, among: Candidates, narrow: bool = False) -> Tensor:
+def nll(rows: Tensor, weight: Tensor, bias: Tensor, among: Candidates, narrow: bool = False) -> Tensor:
     """The mean of -log p(y) over rows of h: a scalar with gradient.
 
     - `rows` [targets, width], `weight` [symbols, width], `bias` [symbols], float32.
@@ -74,7 +74,7 @@ def surprise(rows: Tensor, weight: Tensor, bias: Tensor, among: Candidates, narr
     >>> h, w, b = torch.randn(3, 4), torch.randn(5, 4), torch.zeros(5)
     >>> every = Candidates(torch.arange(5), torch.tensor([2, 0, 2]), torch.zeros(5))
     >>> whole = torch.nn.functional.cross_entropy(h @ w.T + b, every.places)
-    >>> torch.allclose(surprise(h, w, b, every), whole)
+    >>> torch.allclose(nll(h, w, b, every), whole)
     True
     """
     return _surprise(rows, weight[among.symbols], bias[among.symbols], among, narrow)

@@ -16,10 +16,10 @@ from torch import Tensor
 
 from elman.ragged import Ragged
 
-__all__ = ["Strands", "strands"]
+__all__ = ["LMChunks", "lm_chunks"]
 
 
-class Strands(NamedTuple):
+class LMChunks(NamedTuple):
     """Sequences of symbols and the symbol after each, int64."""
 
     inputs: Ragged
@@ -31,12 +31,12 @@ class Strands(NamedTuple):
         return [[*inputs.tolist()[:1], *targets.tolist()] for inputs, targets in pairs]
 
 
-def strands(documents: Ragged, boundary: int, ends: bool, longest: int | None = None) -> Strands:
+def lm_chunks(documents: Ragged, boundary: int, ends: bool, longest: int | None = None) -> LMChunks:
     """The strands of documents [steps] int64, in order. `boundary` is B, `ends` whether the end is to be found.
 
     `longest` is the most steps of a strand; None: as long as the documents.
 
-    >>> made = strands(Ragged.of([[1, 2, 3], [4]]), boundary=9, ends=True, longest=2)
+    >>> made = lm_chunks(Ragged.of([[1, 2, 3], [4]]), boundary=9, ends=True, longest=2)
     >>> made.inputs.to_list()
     [tensor([9, 1]), tensor([2, 3]), tensor([9, 4])]
     >>> made.targets.to_list()
@@ -49,7 +49,7 @@ def strands(documents: Ragged, boundary: int, ends: bool, longest: int | None = 
         size = max(1, len(whole) - 1 if longest is None else longest)
         inputs += whole[:-1].split(size)
         targets += whole[1:].split(size)
-    return Strands(_joined(inputs), _joined(targets))
+    return LMChunks(_joined(inputs), _joined(targets))
 
 
 def _joined(parts: list[Tensor]) -> Ragged:

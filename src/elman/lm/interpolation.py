@@ -15,9 +15,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from elman.lm.kneser_ney import BackOff
+from elman.lm.kneser_ney import KneserNey
 
-__all__ = ["START", "Mixture", "weight_of"]
+__all__ = ["START", "InterpolatedLM", "weight_of"]
 
 START = 0.3  # the weight of the n-grams before any evidence
 _BELIEF = 20.0  # symbols
@@ -26,16 +26,16 @@ _ROUNDS = 40
 _Floats = NDArray[np.float64]
 
 
-class Mixture:
+class InterpolatedLM:
     """n-grams and how much they count.
 
-    >>> mixture = Mixture(BackOff(2, 3).fit([[0, 1, 0, 1, 0, 2]]), weight=0.5)
+    >>> mixture = InterpolatedLM(KneserNey(2, 3).fit([[0, 1, 0, 1, 0, 2]]), weight=0.5)
     >>> logs = mixture.logs(torch.zeros(1, 3).double().log_softmax(1), [[0]])
     >>> round(float(logs.exp().sum()), 6)
     1.0
     """
 
-    def __init__(self, ngrams: BackOff, weight: float = START) -> None:
+    def __init__(self, ngrams: KneserNey, weight: float = START) -> None:
         self.ngrams, self.weight = ngrams, weight
 
     @property

@@ -25,7 +25,7 @@ from torch import Tensor
 
 from elman.errors import ModelFileError
 
-__all__ = ["BackOff"]
+__all__ = ["KneserNey"]
 
 _KEPT = 50_000  # contexts whose chances are kept
 _LARGEST = 1 << 40  # a count, so that sums stay exact
@@ -44,10 +44,10 @@ class _Level(NamedTuple):
     discount: float
 
 
-class BackOff:
+class KneserNey:
     """An n-gram model of sequences of symbols 0 ... `symbols` - 1.
 
-    >>> model = BackOff(order=2, symbols=3).fit([[0, 1, 0, 1, 0, 2]])
+    >>> model = KneserNey(order=2, symbols=3).fit([[0, 1, 0, 1, 0, 2]])
     >>> round(float(model.chances((0,)).sum()), 6)
     1.0
     >>> model.chance((1,), 0) > model.chance((1,), 2)

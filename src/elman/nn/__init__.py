@@ -17,7 +17,6 @@ from torch import Tensor, nn
 from elman.errors import OptionError
 from elman.nn import rnn as drop_in
 from elman.nn.accelerate import Layer, Report, accelerate, restore
-from elman.ops import functional as ops
 
 __all__ = ["GRU", "LSTM", "RNN", "GRUCell", "LSTMCell", "Layer", "RNNCell", "Report", "accelerate", "restore"]
 
@@ -29,7 +28,7 @@ class _Layers(drop_in.OnElman, nn.RNNBase):
     """
 
     _torch: type[nn.RNNBase]
-    memory = "save"  # of layers pickled before there was a choice
+    checkpointing = False  # of layers pickled before there was a choice
 
     def forward(self, input: Any, hx: Any = None) -> Any:
         """Forwards whole sequences.
@@ -46,10 +45,10 @@ class _Layers(drop_in.OnElman, nn.RNNBase):
             return node
         if drop_in.is_for_torch(self, input, hx):
             return self._as_torch().forward(input, hx)
-        return drop_in.forward(self, input, hx, self.memory)
+        return drop_in.forward(self, input, hx, self.checkpointing)
 
     def extra_repr(self) -> str:
-        return super().extra_repr() + (f", memory={self.memory!r}" if self.memory != "save" else "")
+        return super().extra_repr() + (", checkpointing=True" if self.checkpointing else "")
 
     def _as_torch(self) -> nn.RNNBase:
         """torch's layer of the same name over the very attributes of this one."""
@@ -61,10 +60,10 @@ class _Layers(drop_in.OnElman, nn.RNNBase):
         raise OptionError(_NO_SCRIPT.format(type(self).__name__))
 
 
-def _memory(memory: str) -> str:
-    if memory not in ops.MEMORY:
-        raise OptionError(f"memory must be one of {', '.join(ops.MEMORY)}, got {memory!r}.")
-    return memory
+def _checked(checkpointing: bool) -> bool:
+    if not isinstance(checkpointing, bool):
+        raise OptionError(f"checkpointing must be True or False, got {checkpointing!r}.")
+    return checkpointing
 
 
 _NO_SCRIPT = (
@@ -96,9 +95,9 @@ class RNN(_Layers):
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
         *,
-        memory: str = "save",
+        checkpointing: bool = False,
     ) -> None:
-        self.memory = _memory(memory)
+        self.checkpointing = _checked(checkpointing)
         if nonlinearity not in ("tanh", "relu"):
             raise OptionError(f"nonlinearity must be tanh or relu, got {nonlinearity!r}.")
         self.nonlinearity = nonlinearity
@@ -132,9 +131,9 @@ class LSTM(_Layers):
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
         *,
-        memory: str = "save",
+        checkpointing: bool = False,
     ) -> None:
-        self.memory = _memory(memory)
+        self.checkpointing = _checked(checkpointing)
         super().__init__(
             "LSTM", input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, proj_size,
             device=device, dtype=dtype,
@@ -163,9 +162,9 @@ class GRU(_Layers):
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
         *,
-        memory: str = "save",
+        checkpointing: bool = False,
     ) -> None:
-        self.memory = _memory(memory)
+        self.checkpointing = _checked(checkpointing)
         super().__init__(
             "GRU", input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, device=device,
             dtype=dtype,

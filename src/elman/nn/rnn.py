@@ -27,25 +27,25 @@ class OnElman:
     """Marks the classes whose call runs on the compiled core."""
 
 
-def forward(layer: nn.RNNBase, input: Any, hx: Any = None, memory: str = "save") -> Any:
+def forward(layer: nn.RNNBase, input: Any, hx: Any = None, checkpointing: bool = False) -> Any:
     """Forwards whole sequences through an RNN, LSTM or GRU layer of ``torch.nn``'s form.
 
     `input` is a Ragged, a PackedSequence, a jagged nested tensor, or a Tensor [T, B, inputs] ([B, T, inputs] with
     ``batch_first``) or [T, inputs]; the output is of the same kind. `hx` is [layers * directions, B, hidden] (for an
     LSTM a pair of these, the first proj_size wide where there are projections), zeros when left out. T and B may be 0:
-    the last state is then the initial one. `memory` as in `ops.recurrent`.
+    the last state is then the initial one. `checkpointing` as in `ops.recurrent`.
 
     Raises ``ShapeError`` for shapes and dtypes that do not fit, ``OptionError`` for what the kernels do not do.
     """
     if isinstance(input, Ragged):
         _check_input(layer, input.values, hx)
-        y, last = _stack(layer, input.values, input.offsets, hx, memory)
+        y, last = _stack(layer, input.values, input.offsets, hx, checkpointing)
         return input.with_values(y), last
     if isinstance(input, PackedSequence):
         _check_input(layer, input.data, hx)
         x = Ragged.from_packed(input)
         uneven = int(input.batch_sizes[0]) != int(input.batch_sizes[-1])  # else torch takes them as a padded tensor
-        y, last = _stack(layer, x.values, x.offsets, hx, memory, packed=uneven)
+        y, last = _stack(layer, x.values, x.offsets, hx, checkpointing, packed=uneven)
         return x.with_values(y).to_packed(like=input), last
     if not isinstance(input, Tensor):
         raise ShapeError(
@@ -54,9 +54,9 @@ def forward(layer: nn.RNNBase, input: Any, hx: Any = None, memory: str = "save")
     if input.is_nested:
         x = Ragged.from_nested(input)
         _check_input(layer, x.values, hx)
-        y, last = _stack(layer, x.values, x.offsets, hx, memory)
+        y, last = _stack(layer, x.values, x.offsets, hx, checkpointing)
         return x.with_values(y).to_nested(), last
-    return _padded(layer, input, hx, memory)
+    return _padded(layer, input, hx, checkpointing)
 
 
 def step(cell: nn.RNNCellBase, input: Tensor, hx: Any = None) -> Any:
@@ -201,7 +201,7 @@ def _dtype_of(module: nn.Module) -> torch.dtype | None:
     return None if first is None else first.dtype
 
 
-def _padded(layer: nn.RNNBase, input: Tensor, hx: Any, memory: str) -> tuple[Tensor, Any]:
+def _padded(layer: nn.RNNBase, input: Tensor, hx: Any, checkpointing: bool) -> tuple[Tensor, Any]:
     """Sequences of equal length. No Ragged is made here: its checks look at numbers, which torch.compile cannot."""
     if input.dim() not in (2, 3):
         raise ShapeError(f"input must have 2 or 3 dimensions, got shape {list(input.shape)}.")
@@ -215,7 +215,7 @@ def _padded(layer: nn.RNNBase, input: Tensor, hx: Any, memory: str) -> tuple[Ten
     sequences, length, width = by_sequence.shape
     offsets = torch.arange(sequences + 1, device="cpu") * length
     values = _own(by_sequence, torch.is_grad_enabled()).reshape(sequences * length, width)
-    y, last = _stack(layer, values, offsets, hx, memory)
+    y, last = _stack(layer, values, offsets, hx, checkpointing)
     y = y.reshape(sequences, length, y.shape[1])
     output = y if layer.batch_first else y.transpose(0, 1)
     # Contiguous as torch's is: callers go on with .view(). Of two directions y was joined, and nobody else has it.
@@ -234,7 +234,7 @@ def _own(tensor: Tensor, needed: bool) -> Tensor:
 
 
 def _stack(
-    layer: nn.RNNBase, values: Tensor, offsets: Tensor, hx: Any, memory: str, packed: bool = False
+    layer: nn.RNNBase, values: Tensor, offsets: Tensor, hx: Any, checkpointing: bool, packed: bool = False
 ) -> tuple[Tensor, Any]:
     """All layers and directions: [steps, inputs] to [steps, directions * hidden], and the last state."""
     parts, ways = _initial(layer, hx, offsets.shape[0] - 1), 2 if layer.bidirectional else 1
@@ -253,7 +253,7 @@ def _stack(
                 getattr(layer, "weight_hh" + end), getattr(layer, "bias_ih" + end, None),
                 getattr(layer, "bias_hh" + end, None), None if h0 is None else h0[at],
                 None if c0 is None else c0[at], way == 1,
-                weight_hr=getattr(layer, "weight_hr" + end) if layer.proj_size else None, memory=memory,
+                weight_hr=getattr(layer, "weight_hr" + end) if layer.proj_size else None, checkpointing=checkpointing,
             )  # fmt: skip
             sides.append(y)
             h_last.append(h)

@@ -38,9 +38,8 @@ __all__ = [
     "CANDIDATES",
     "CELLS",
     "GATES",
-    "MEMORY",
     "SCANS",
-    "Extras",
+    "RecurrenceModifiers",
     "autocasts",
     "choose_set",
     "info",
@@ -55,11 +54,8 @@ __all__ = [
     "waves",
 ]
 
-#: What training keeps for backward: the gates of every step, or y only, the gates being recomputed.
-MEMORY = ("save", "recompute")
 
-
-class Extras(NamedTuple):
+class RecurrenceModifiers(NamedTuple):
     """Modifications of h and c between one step and the next. Each is optional.
 
     ::
@@ -223,7 +219,7 @@ PIECE = 2048
 
 
 def pieces(offsets: Tensor, reverse: bool) -> list[Wave]:
-    """The waves of ``memory="recompute"``: about `PIECE` steps each, all sequences together."""
+    """The waves of ``checkpointing=True``: about `PIECE` steps each, all sequences together."""
     return list(waves(offsets, max(32, PIECE // max(1, len(offsets) - 1)), reverse))
 
 
@@ -257,7 +253,7 @@ class _RecurrentAgain(torch.autograd.Function):
         ctx: Any, kept: tuple[Tensor, ...], last: bool, *d_results: Tensor | None
     ) -> tuple[Tensor | None, ...]:
         if torch.is_grad_enabled():
-            raise OptionError(_ONE_GRADIENT.format("memory='recompute'"))
+            raise OptionError(_ONE_GRADIENT.format("checkpointing=True"))
         size = len(_Layer._fields)
         layer, cell, reverse = _Layer(*kept[:size]), ctx.cell, ctx.reverse
         starts = list(zip(kept[size::2], kept[size + 1 :: 2], strict=True))
@@ -546,9 +542,9 @@ def recurrent(
     reverse: bool = False,
     *,
     weight_hr: Tensor | None = None,
-    extras: Extras | None = None,
+    extras: RecurrenceModifiers | None = None,
     index: Tensor | None = None,
-    memory: str = "save",
+    checkpointing: bool = False,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """One recurrent layer in one direction over whole sequences.
 
@@ -559,8 +555,9 @@ def recurrent(
       [projected, hidden] makes h narrower (LSTM only; Sak et al. 2014).
     - `h0` and `c0` [sequences, hidden], zeros when left out.
     - `reverse` walks each sequence from its last step to its first.
-    - `extras`: see `Extras`.
-    - `memory`: "save" keeps the gates of every step for backward, "recompute" only y, for a third more arithmetic.
+    - `extras`: see `RecurrenceModifiers`.
+    - `checkpointing`: keep only y for backward and compute the gates again, for a third more arithmetic; False: keep
+      the gates of every step.
 
     float32 or float64. When `x` is bfloat16, or ``torch.autocast("cpu", torch.bfloat16)`` is on, products are of
     bfloat16 with float32 sums and state: y comes back in bfloat16, states in float32, and weights stay as they are.
@@ -576,9 +573,9 @@ def recurrent(
     """
     if cell not in GATES:
         raise OptionError(f"cell must be one of {', '.join(GATES)}, got {cell!r}.")
-    if memory not in MEMORY:
-        raise OptionError(f"memory must be one of {', '.join(MEMORY)}, got {memory!r}.")
-    rest = extras or Extras()
+    if not isinstance(checkpointing, bool):
+        raise OptionError(f"checkpointing must be True or False, got {checkpointing!r}.")
+    rest = extras or RecurrenceModifiers()
     _check_place(
         x=x, offsets=offsets, weight_ih=weight_ih, weight_hh=weight_hh, bias_ih=bias_ih, bias_hh=bias_hh,
         weight_hr=weight_hr, h0=h0, c0=c0, index=index, **rest._asdict(),
@@ -601,11 +598,11 @@ def recurrent(
         bias_ih, bias_hh, weight_hr, h0, c0 = (
             None if t is None else t.float() for t in (bias_ih, bias_hh, weight_hr, h0, c0)
         )
-        rest = Extras(*(None if part is None else part.float() for part in rest))
+        rest = RecurrenceModifiers(*(None if part is None else part.float() for part in rest))
     tensors = (x, index, offsets, weight_ih, weight_hh, bias_ih, bias_hh, weight_hr, h0, c0, *rest)
     _refuse_transforms(*tensors)
     differentiable = _needs_gradient(*tensors)
-    if differentiable and memory == "recompute":
+    if differentiable and checkpointing:
         y, h, c = _recurrent_again(cell, reverse, *tensors)
     else:
         y, h, c, _, _ = _recurrent(differentiable, cell, reverse, differentiable, *tensors)

@@ -7,10 +7,10 @@ from torch import Tensor
 
 from elman.ragged import Ragged
 
-__all__ = ["Piece"]
+__all__ = ["Chunk"]
 
 
-class Piece(NamedTuple):
+class Chunk(NamedTuple):
     """Neighbouring steps of some sequences, which are learnt from together. Each is int64 [sequences of the piece]."""
 
     sequences: Tensor  # which they are

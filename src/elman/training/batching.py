@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from elman.errors import OptionError, ShapeError
-from elman.ragged.chunks import Piece
+from elman.ragged.chunks import Chunk
 
 __all__ = ["batches", "checked_lengths", "pieces"]
 
@@ -50,7 +50,7 @@ def pieces(
     cut: int = 0,
     generator: torch.Generator | None = None,
     max_sequences: int | None = None,
-) -> list[Piece]:
+) -> list[Chunk]:
     """Batches of sequences that are cut after every `cut` of their steps; 0 leaves them whole.
 
     A sequence begins in a piece, goes on in the following ones and leaves its place to the next when it ends, so that
@@ -84,7 +84,7 @@ def pieces(
             running.append((order[place], 0, -1))
             place += 1
         sequences, first, before = torch.tensor(running, device="cpu").unbind(1)
-        found.append(Piece(sequences, first, (lengths[sequences] - first).clamp(max=longest), before))
+        found.append(Chunk(sequences, first, (lengths[sequences] - first).clamp(max=longest), before))
         running = [
             (sequence, at + longest, rank)
             for rank, (sequence, at, _) in enumerate(running)

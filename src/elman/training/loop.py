@@ -39,7 +39,7 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 from elman.errors import DataError, ModelFileError, OptionError, Place, ShapeError, TrainingError
 from elman.io import model_folder as store
 from elman.ops.state import State, detached, goes_on, taken
-from elman.ragged.chunks import Piece
+from elman.ragged.chunks import Chunk
 from elman.training.batching import checked_lengths, pieces
 from elman.training.history import Epoch, History
 from elman.training.options import TrainingOptions, learning_rate_at, planned
@@ -118,7 +118,7 @@ def train(
         raise OptionError(
             f"tbptt = {options.tbptt} cuts sequences into pieces, which needs a loss at every step (a StepLoss), but "
             "this model has one loss for a whole sequence, whose gradient would reach its end only. Set tbptt = 0; "
-            'memory = "recompute" bounds the memory that long sequences take.'
+            "checkpointing = True bounds the memory that long sequences take."
         )
     named = name or (lambda index: Place(sequence=index))
     run = _Run(model, loss, lengths, options, validate, metric, named, schedule, settings)
@@ -240,19 +240,19 @@ class _Run:
         )
         self._keep(record)
 
-    def _carried(self, piece: Piece, last: State) -> State:
+    def _carried(self, piece: Chunk, last: State) -> State:
         """The state before a piece: that after the piece before where a sequence goes on, else a fresh one."""
         if not isinstance(self.loss, StepLoss):
             return None
         fresh = self.loss.initial_state(len(piece.sequences))
         return fresh if last is None or bool((piece.before < 0).all()) else goes_on(fresh, last, piece.before)
 
-    def _loss_of(self, piece: Piece, state: State) -> tuple[Tensor, State]:
+    def _loss_of(self, piece: Chunk, state: State) -> tuple[Tensor, State]:
         if isinstance(self.loss, StepLoss):
             return self.loss(piece, state)
         return self.loss(piece.sequences), None
 
-    def _one_batch(self, piece: Piece, state: State, rate: float, where: str) -> tuple[float, float, State]:
+    def _one_batch(self, piece: Chunk, state: State, rate: float, where: str) -> tuple[float, float, State]:
         """Learn from one batch; the loss, the gradient's norm before clipping and the state to go on with."""
         self.optimizer.zero_grad(set_to_none=True)
         loss, after = self._loss_of(piece, state)
@@ -333,7 +333,7 @@ class _Run:
 
     # ---- a loss that is no number
 
-    def _refuse(self, piece: Piece, state: State, value: float, where: str) -> NoReturn:
+    def _refuse(self, piece: Chunk, state: State, value: float, where: str) -> NoReturn:
         """Name the sequences and the gradient at fault, put the best weights back, raise."""
         options, best = self.options, self.history.best
         shown = f"the loss became {value}"
@@ -359,7 +359,7 @@ class _Run:
             f"{more}. {largest}. {advice} The {kept} are back in the model.",
         )
 
-    def _gradient_norms(self, piece: Piece, state: State, places: list[int]) -> dict[str, float]:
+    def _gradient_norms(self, piece: Chunk, state: State, places: list[int]) -> dict[str, float]:
         """The norm of each parameter's gradient for these sequences; none where the model cannot learn from so few."""
         self.optimizer.zero_grad(set_to_none=True)
         try:
@@ -368,11 +368,11 @@ class _Run:
             return {}
         return {key: float(p.grad.norm()) for key, p in self.parameters.items() if p.grad is not None}
 
-    def _faulty(self, piece: Piece, state: State, place: int) -> bool:
+    def _faulty(self, piece: Chunk, state: State, place: int) -> bool:
         """Whether one sequence alone gives a gradient that is not finite."""
         return not all(map(math.isfinite, self._gradient_norms(piece, state, [place]).values()))
 
-    def _largest_gradient(self, piece: Piece, state: State, places: list[int]) -> str:
+    def _largest_gradient(self, piece: Chunk, state: State, places: list[int]) -> str:
         """The parameter with the largest gradient, for the sequences that are not at fault."""
         norms = self._gradient_norms(piece, state, places) if places else {}
         if not norms:
@@ -382,7 +382,7 @@ class _Run:
         key = max(norms, key=norms.__getitem__)
         return f"Largest gradient of the others: {key}, norm {norms[key]:.3g}"
 
-    def _named(self, piece: Piece, place: int) -> tuple[Place | str, str]:
+    def _named(self, piece: Chunk, place: int) -> tuple[Place | str, str]:
         index, first = int(piece.sequences[place]), int(piece.first[place])
         since = f" from step {first} on" if first else ""
         try:

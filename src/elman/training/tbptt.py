@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 from torch import Tensor
 
 from elman.ops.state import State
-from elman.ragged.chunks import Piece
+from elman.ragged.chunks import Chunk
 
 __all__ = ["StepLoss"]
 
@@ -34,5 +34,5 @@ class StepLoss(ABC):
         """The state before the first step of so many sequences: tensors [sequences, ...] in tuples of tuples."""
 
     @abstractmethod
-    def __call__(self, piece: Piece, state: State) -> tuple[Tensor, State]:
+    def __call__(self, piece: Chunk, state: State) -> tuple[Tensor, State]:
         """The mean loss over the steps of the piece, a scalar with gradient, and the state after its last steps."""

@@ -300,7 +300,7 @@ GAPPY: list[tuple[float, dict[str, Any], str]] = [
     (0.8, {"cell": "gru"}, "gru"),
     (0.8, {"fill": "mean"}, "lstm"),
     (0.8, {"mask": False}, "lstm"),
-    (0.8, {"longest": 20}, "lstm"),
+    (0.8, {"max_timescale": 20}, "lstm"),
     (0.8, {"precision": "bfloat16"}, "lstm"),
     (0.8, {"channels": 4}, "lstm"),
     (0.2, {"cell": "gru_d"}, "gru_d"),

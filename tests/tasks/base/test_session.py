@@ -299,5 +299,5 @@ def test_ragged_of_one(clf: Classifier) -> None:
     with torch.no_grad():
         logits = clf.network_(ids).double().numpy()
     wide = clf.ngrams_.logits(clf.ngrams_.ngrams(ids)).double().numpy()  # type: ignore[union-attr]
-    z = clf.blend_[0] * logits + clf.blend_[1] * wide
+    z = clf.stacking_weights_[0] * logits + clf.stacking_weights_[1] * wide
     np.testing.assert_allclose(shares(session.answer), np.exp(z[0]) / np.exp(z[0]).sum(), rtol=1e-12)

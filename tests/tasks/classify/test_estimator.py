@@ -15,7 +15,7 @@ from sklearn.exceptions import DataConversionWarning, NotFittedError
 from elman.errors import DataError, OptionError, TrainingError
 from elman.ragged import Ragged
 from elman.tasks import Classifier
-from elman.tasks.classify.stacking import stacked
+from elman.tasks.classify.stacking import fit_weights
 
 SMALL: dict[str, Any] = {"hidden": 6, "embed": 5, "epochs": 1, "verbose": False}
 POOLS = ["last", "mean", "max", "attention", "mean+max"]
@@ -256,10 +256,10 @@ def test_option_problems_come_together() -> None:
         {"input": 3},
         {"ngrams": 1.5},
         {"validation": 0.7},
-        {"memory": "forget"},
-        {"longest": 1},
-        {"longest": "long"},
-        {"longest": 50, "cell": "rnn"},
+        {"checkpointing": "forget"},
+        {"max_timescale": 1},
+        {"max_timescale": "long"},
+        {"max_timescale": 50, "cell": "rnn"},
         {"channels": -1},
         {"channels": (8, 0)},
         {"channels": ()},
@@ -364,7 +364,7 @@ def test_validation_part_reports_each_path() -> None:
     assert clf.history_[0].validation.keys() == clf.metrics_.keys()
     assert clf.history_.best_epoch is not None
     assert clf.history_.best_epoch.validation == clf.metrics_
-    assert (clf.blend_ >= 0).all()
+    assert (clf.stacking_weights_ >= 0).all()
     assert set(clf.evaluate(*reviews(10))) == set(clf.metrics_)
 
 
@@ -372,7 +372,7 @@ def test_small_sets_hold_nothing_out() -> None:
     clf = Classifier(**SMALL).fit(*reviews(20))
     assert clf.metrics_ == {}
     assert clf.history_[0].validation == {}
-    assert clf.blend_.tolist() == [0.3, 0.65]
+    assert clf.stacking_weights_.tolist() == [0.3, 0.65]
 
 
 def test_no_epochs() -> None:
@@ -484,7 +484,7 @@ def test_stacking_prefers_the_better_path() -> None:
     truth = random.integers(0, 3, 200)
     good = np.eye(3)[truth] * 2 + random.normal(size=(200, 3))
     noise = random.normal(size=(200, 3))
-    weights = stacked(np.stack([good, noise]), truth, np.ones(200))
+    weights = fit_weights(np.stack([good, noise]), truth, np.ones(200))
     assert weights[0] > 0.5
     assert 0 <= weights[1] < 0.2
 
@@ -496,10 +496,10 @@ def test_stacking_is_the_least_loss() -> None:
 
     def loss(w: Any) -> float:
         z = np.tensordot(w, paths, 1)
-        surprise = np.log(np.exp(z).sum(1)) - z[np.arange(50), truth]
-        return float(surprise.sum() + ((w - np.array([0.3, 0.65])) ** 2).sum() / 2)
+        nll = np.log(np.exp(z).sum(1)) - z[np.arange(50), truth]
+        return float(nll.sum() + ((w - np.array([0.3, 0.65])) ** 2).sum() / 2)
 
-    weights = stacked(paths, truth, np.ones(50))
+    weights = fit_weights(paths, truth, np.ones(50))
     assert all(
         loss(weights) <= loss(weights + np.array(move)) for move in ((0.01, 0), (-0.01, 0), (0, 0.01), (0, -0.01))
     )

@@ -13,7 +13,7 @@ from torch import Tensor
 import elman
 from elman.errors import ModelFileError, OptionError, ShapeError
 from elman.ragged import Ragged
-from elman.tasks.classify.minirocket import MOST_SEQUENCES, PatternModel
+from elman.tasks.classify.minirocket import MOST_SEQUENCES, MiniRocket
 
 LENGTHS = (5, 0, 40, 1, 60)
 TARGETS = torch.tensor([0, 1, 0, 2, 1])
@@ -24,12 +24,12 @@ def sequences(width: int = 3, lengths: tuple[int, ...] = LENGTHS) -> Ragged:
     return Ragged.of([torch.randn(n, width, generator=made) for n in lengths])
 
 
-def fitted(width: int = 3) -> tuple[PatternModel, Ragged]:
+def fitted(width: int = 3) -> tuple[MiniRocket, Ragged]:
     x = sequences(width)
-    return PatternModel(600).fit(x, TARGETS, classes=3), x
+    return MiniRocket(600).fit(x, TARGETS, classes=3), x
 
 
-def in_plain_sight(model: PatternModel, x: Tensor) -> list[float]:
+def in_plain_sight(model: MiniRocket, x: Tensor) -> list[float]:
     """The share of steps of one sequence at which each pattern is seen, in the order of the model's weights."""
     threes, shares = list(combinations(range(9), 3)), []
     for d, spacing in enumerate(model.spacings.tolist()):
@@ -96,32 +96,32 @@ def test_what_was_left_out_is_what_learning_without_it_says() -> None:
 
 def test_weights_move_the_answers() -> None:
     x, targets = sequences(1, (30,) * 20), torch.arange(20) % 2
-    few = PatternModel(84).fit(x, targets, 2, torch.where(targets == 1, 0.01, 1.0)).logits(x).softmax(1)[:, 1].mean()
-    many = PatternModel(84).fit(x, targets, 2, torch.where(targets == 1, 100.0, 1.0)).logits(x).softmax(1)[:, 1].mean()
+    few = MiniRocket(84).fit(x, targets, 2, torch.where(targets == 1, 0.01, 1.0)).logits(x).softmax(1)[:, 1].mean()
+    many = MiniRocket(84).fit(x, targets, 2, torch.where(targets == 1, 100.0, 1.0)).logits(x).softmax(1)[:, 1].mean()
     assert few < many
 
 
 def test_large_numbers_stay_numbers() -> None:
     x = sequences(2)
-    model = PatternModel(84).fit(x.with_values(x.values / x.values.abs().max() * 3e38), TARGETS, 3)
+    model = MiniRocket(84).fit(x.with_values(x.values / x.values.abs().max() * 3e38), TARGETS, 3)
     assert model.logits(x).isfinite().all()
 
 
 def test_bad_data() -> None:
     with pytest.raises(OptionError, match="patterns must be at least 84, got 5"):
-        PatternModel(5)
+        MiniRocket(5)
     with pytest.raises(ShapeError, match="patterns need steps of numbers"):
-        PatternModel().fit(sequences(lengths=(0, 0)), torch.tensor([0, 1]), 2)
+        MiniRocket().fit(sequences(lengths=(0, 0)), torch.tensor([0, 1]), 2)
     with pytest.raises(ShapeError, match=r"targets must be int64 of shape \[5\]"):
-        PatternModel().fit(sequences(), TARGETS[:2], 3)
+        MiniRocket().fit(sequences(), TARGETS[:2], 3)
     many = MOST_SEQUENCES + 1
     with pytest.raises(OptionError, match=f"sequences, got {many}"):
-        PatternModel().fit(sequences(1, (1,) * many), torch.zeros(many, dtype=torch.int64), 2)
+        MiniRocket().fit(sequences(1, (1,) * many), torch.zeros(many, dtype=torch.int64), 2)
 
 
 def test_saved_and_restored() -> None:
     model, x = fitted()
-    again = PatternModel.restore(model.config(), model.tensors())
+    again = MiniRocket.restore(model.config(), model.tensors())
     assert torch.equal(again.logits(x), model.logits(x))
 
 
@@ -130,10 +130,10 @@ def test_tensors_that_cannot_be(name: str) -> None:
     model, _ = fitted()
     for wrong in (model.tensors()[name][:0], model.tensors()[name].to(torch.float16)):
         with pytest.raises(ShapeError, match=f"needs {name} of shape"):
-            PatternModel.restore(model.config(), model.tensors() | {name: wrong})
+            MiniRocket.restore(model.config(), model.tensors() | {name: wrong})
     if name == "spacings":
         with pytest.raises(ShapeError, match="sizes that cannot be"):
-            PatternModel.restore(model.config(), model.tensors() | {name: model.spacings * 0})
+            MiniRocket.restore(model.config(), model.tensors() | {name: model.spacings * 0})
 
 
 # ---- within a classifier
@@ -183,7 +183,7 @@ def test_patterns_are_for_numbers() -> None:
 def test_a_folder_whose_patterns_do_not_fit(tmp_path: Any) -> None:
     x, y = waves(10)
     clf = elman.Classifier(**SMALL).fit(x, y)
-    clf.patterns_ = PatternModel(84).fit(sequences(2), TARGETS, 3)
+    clf.patterns_ = MiniRocket(84).fit(sequences(2), TARGETS, 3)
     clf.save(tmp_path / "model")
     with pytest.raises(ModelFileError):
         elman.load(tmp_path / "model")

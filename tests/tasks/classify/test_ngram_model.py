@@ -114,10 +114,10 @@ def test_learns_what_scikit_learn_learns() -> None:
     kept = X.sum(0) > 0
     ratio = np.log(p / p[kept].sum()) - np.log(q / q[kept].sum())
     X = X * ratio / np.sqrt(np.maximum(X.sum(1, keepdims=True), 1))
-    rival = LogisticRegression(C=3.0, tol=1e-8, max_iter=1000).fit(X[:, kept], targets)
+    baseline = LogisticRegression(C=3.0, tol=1e-8, max_iter=1000).fit(X[:, kept], targets)
     logits = model.logits(grams)
     np.testing.assert_allclose(
-        (logits[:, 1] - logits[:, 0]).numpy(), rival.decision_function(X[:, kept]), atol=2e-2
+        (logits[:, 1] - logits[:, 0]).numpy(), baseline.decision_function(X[:, kept]), atol=2e-2
     )  # two different stopping rules
 
 

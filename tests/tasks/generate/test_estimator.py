@@ -16,14 +16,14 @@ from elman.cells import CELLS
 from elman.cli.main import main
 from elman.errors import DataError, ModelFileError, OptionError
 from elman.io import model_folder as store
-from elman.lm.chunks import Strands, strands
+from elman.lm.chunks import LMChunks, lm_chunks
 from elman.lm.interpolation import START, weight_of
-from elman.lm.kneser_ney import BackOff
+from elman.lm.kneser_ney import KneserNey
 from elman.ragged import Ragged
 from elman.tasks import Generator, load
 from elman.tasks.generate.constraints import END, Verse
 from elman.tasks.generate.generation import symbols_of
-from elman.tasks.generate.network import LanguageLoss, surprises
+from elman.tasks.generate.network import LanguageLoss, nll
 from elman.training.batching import pieces
 
 SMALL: dict[str, Any] = {"hidden": 8, "embed": 6, "epochs": 2, "verbose": False}
@@ -62,7 +62,7 @@ def test_learns_where_documents_end() -> None:
 @pytest.mark.parametrize("options", [{}, {"tied": True}, {"cell": "gru", "layers": 2}, {"cell": "min_gru", "embed": 8}])
 @pytest.mark.parametrize("tbptt", [0, 3])
 def test_the_chances_of_a_text_are_those_of_its_symbols(options: dict[str, Any], tbptt: int) -> None:
-    model = fitted(tbptt=tbptt, strand=7, **options)
+    model = fitted(tbptt=tbptt, chunk_steps=7, **options)
     text = POEMS[0]
     total = float(model.nats([text])[0])
     session = model.stream()
@@ -81,13 +81,13 @@ def test_a_text_alone_and_among_others_and_cut_anywhere() -> None:
     model = fitted()
     together = model.nats(POEMS)
     assert [float(model.nats([poem])[0]) for poem in POEMS] == together.tolist()
-    data = model.strands(model.feature_.transform(POEMS), None)
+    data = model.lm_chunks(model.feature_.transform(POEMS), None)
     import elman.tasks.generate.network as language
 
-    whole = surprises(model.network_, data).values
+    whole = nll(model.network_, data).values
     size, language._STEPS = language._STEPS, 5
     try:
-        assert torch.equal(surprises(model.network_, data).values, whole)
+        assert torch.equal(nll(model.network_, data).values, whole)
     finally:
         language._STEPS = size
 
@@ -115,7 +115,7 @@ def test_what_training_does_to_the_state(name: str, tmp_path: Path) -> None:
 def test_dropped_weights_are_drawn_and_leave_the_model_alone() -> None:
     model, x = fitted(), Ragged.of([list(range(1, 6))], dtype=torch.int64)
     before = [p.clone() for p in model.network_.parameters()]
-    loss = LanguageLoss(model.network_, Strands(x, x), weight_drop=0.5)
+    loss = LanguageLoss(model.network_, LMChunks(x, x), weight_drop=0.5)
     with torch.no_grad():
         found = [loss._hidden(x, None)[0].values for _ in range(3)]
     assert not torch.equal(found[0], found[1])
@@ -191,7 +191,7 @@ def test_refused_options() -> None:
     wrong: dict[str, Any] = {
         "unit": "letters",
         "embed": 0,
-        "strand": 0,
+        "chunk_steps": 0,
         "tied": 1,
         "activation": -1,
         "bidirectional": True,
@@ -372,7 +372,7 @@ def test_resumed_to_the_same_weights(tmp_path: Path) -> None:
 
 
 def test_strands_hold_every_symbol_once() -> None:
-    made = strands(Ragged.of([list(range(1, 24)), [], [5]], dtype=torch.int64), 99, ends=True, longest=7)
+    made = lm_chunks(Ragged.of([list(range(1, 24)), [], [5]], dtype=torch.int64), 99, ends=True, longest=7)
     assert made.targets.values.tolist() == [*range(1, 24), 99, 99, 5, 99]
     assert made.inputs.values[1:8].tolist() == made.targets.values[:7].tolist()
     assert int(made.inputs.lengths.max()) == 7
@@ -384,7 +384,7 @@ def test_strands_hold_every_symbol_once() -> None:
 def test_back_off_sums_to_one_and_knows_what_it_saw() -> None:
     random = np.random.default_rng(0)
     text = random.integers(0, 5, 400).tolist()
-    model = BackOff(3, 6).fit([text])
+    model = KneserNey(3, 6).fit([text])
     for context in ([], [1], [1, 2], [5, 5], text[:2]):
         assert sum(model.chance(context, w) for w in range(6)) == pytest.approx(1)
     assert model.nats([text]) < 399 * math.log(5)
@@ -392,11 +392,11 @@ def test_back_off_sums_to_one_and_knows_what_it_saw() -> None:
 
 def test_back_off_has_the_same_bits_for_all_symbols_and_for_those_that_came() -> None:
     random = np.random.default_rng(1)
-    model = BackOff(4, 5).fit([random.integers(0, 5, n).tolist() for n in (1, 2, 60, 0, 300)])
+    model = KneserNey(4, 5).fit([random.integers(0, 5, n).tolist() for n in (1, 2, 60, 0, 300)])
     texts = [random.integers(0, 5, n).tolist() for n in (3, 0, 40)]
     alone = [model.chances(text[:i])[text[i]] for text in texts for i in range(1, len(text))]
     np.testing.assert_array_equal(model.each(texts), alone)
-    again = BackOff.restore(4, 5, model.tensors())
+    again = KneserNey.restore(4, 5, model.tensors())
     np.testing.assert_array_equal(again.each(texts), model.each(texts))
 
 
@@ -414,9 +414,9 @@ def broken(tensors: dict[str, Any]) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("fault", range(6))
 def test_saved_ngrams_that_cannot_be_are_refused(fault: int) -> None:
-    model = BackOff(3, 4).fit([[0, 1, 2, 3, 0, 1, 3]])
+    model = KneserNey(3, 4).fit([[0, 1, 2, 3, 0, 1, 3]])
     with pytest.raises(ModelFileError):
-        BackOff.restore(3, 4, broken(model.tensors())[fault])
+        KneserNey.restore(3, 4, broken(model.tensors())[fault])
 
 
 # ---- dynamic evaluation
@@ -427,11 +427,11 @@ def test_learning_from_what_was_scored_leaves_the_network_as_it_was() -> None:
     text = "xyzw" * 60  # symbols that training never showed stand for one that it seldom saw
     before = [weight.clone() for weight in model.network_.parameters()]
     plain = model.evaluate([text])["nats"]
-    first = model.surprises([text]).values[:32]
+    first = model.nll([text]).values[:32]
     model.adapt = 0.5
     assert model.evaluate([text])["nats"] < 0.8 * plain
     assert model.evaluate([text]) == model.evaluate([text])
-    np.testing.assert_allclose(model.surprises([text]).values[:32], first, rtol=1e-6)
+    np.testing.assert_allclose(model.nll([text]).values[:32], first, rtol=1e-6)
     assert all(torch.equal(a, b) for a, b in zip(before, model.network_.parameters(), strict=True))
 
 
@@ -463,7 +463,7 @@ def test_the_mixture_knows_what_it_saw() -> None:
 @pytest.mark.parametrize("ngrams", [0, 1, 3])
 def test_a_stream_has_the_surprises_of_the_whole(ngrams: int) -> None:
     model, text = fitted(ngrams=ngrams), POEMS[3]
-    (whole,) = model.surprises([text]).to_list()
+    (whole,) = model.nll([text]).to_list()
     session, nats = model.stream(), [0.0]
     nats += [session.feed(piece).nats for piece in text]
     assert session.answer.probabilities[session.answer.symbol] == max(session.answer.probabilities.values())
@@ -488,7 +488,7 @@ def test_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert capsys.readouterr().out.startswith("title,poem,nats")
     assert main(["generate", model, "--prompt", "春", "--length", "9", "--seed", "1"]) == 0
     assert capsys.readouterr().out.startswith("春")
-    assert main(["stream", model, "--facts", "{}"]) == 2
-    assert "for the task 'generate', which knows no facts. Leave --facts out." in capsys.readouterr().err
+    assert main(["stream", model, "--static", "{}"]) == 2
+    assert "for the task 'generate', which knows no facts. Leave --static out." in capsys.readouterr().err
     assert main(["generate", model, "--top-k", "0"]) != 0
     assert "top_k = 0" in capsys.readouterr().err

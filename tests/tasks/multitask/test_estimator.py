@@ -17,7 +17,7 @@ from elman.errors import DataError, ModelFileError, OptionError
 from elman.evaluation.metrics import accuracy, mae, r2
 from elman.io import model_folder as store
 from elman.tasks import Multitask, Regressor, load
-from elman.tasks.base.session import Told
+from elman.tasks.base.session import MultitaskAnswer
 
 SMALL: dict[str, Any] = {"hidden": 6, "embed": 5, "epochs": 2, "verbose": False}
 
@@ -234,7 +234,7 @@ def test_a_stream_says_what_predict_says(fitted: Multitask) -> None:
     session = fitted.stream()
     for word in text.split():
         answer = session.feed(word)
-    assert isinstance(answer, Told)
+    assert isinstance(answer, MultitaskAnswer)
     assert answer.values == {name: found.tolist()[0] for name, found in fitted.predict([text]).items()}
     shares = fitted.predict_proba([text])
     assert {name: list(each.values()) for name, each in answer.probabilities.items()} == {
@@ -281,7 +281,7 @@ def test_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: p
     found = model.evaluate(reviews(), NAMES)
     assert scored["stars.rmse"] == pytest.approx(found["stars.rmse"])
     assert scored["score"] == pytest.approx(model.score(reviews(), NAMES))
-    assert [rival["name"] for rival in scored["baselines"]] == [
+    assert [linear_baseline["name"] for linear_baseline in scored["baselines"]] == [
         "TF-IDF + logistic regression, TF-IDF + ridge regression",
         "the commonest class, the mean",
     ]

@@ -22,7 +22,7 @@ from elman.io import model_folder as store
 from elman.layers.encoder import Encoder
 from elman.tasks import load
 from elman.tasks.base.resolve import Summary
-from elman.tasks.pretrain.objective import Foreteller, nats, strands
+from elman.tasks.pretrain.objective import NextTokenObjective, lm_chunks, nats
 
 SMALL: dict[str, Any] = {"hidden": 6, "embed": 5, "epochs": 1, "pretrain_epochs": 1, "verbose": False}
 LABELS = [i % 2 for i in range(60)]
@@ -77,7 +77,7 @@ def test_weights_are_taken_over(bidirectional: bool, monkeypatch: pytest.MonkeyP
 
 def test_neither_direction_sees_what_it_is_to_say() -> None:
     torch.manual_seed(0)
-    model = Foreteller(9, 4, Encoder(4, 6, bidirectional=True)).eval()
+    model = NextTokenObjective(9, 4, Encoder(4, 6, bidirectional=True)).eval()
     rows, targets = model(Ragged.of([[1, 2, 3, 4]]))
     assert targets.tolist() == [2, 3, 4, 1, 2, 3]
     changed, _ = model(Ragged.of([[1, 2, 7, 4]]))
@@ -87,9 +87,9 @@ def test_neither_direction_sees_what_it_is_to_say() -> None:
 
 def test_strands_and_nats() -> None:
     texts = Ragged.of([[1, 2, 3, 4, 5], [], [6], [7, 8]])
-    assert [part.tolist() for part in strands(texts, 4)] == [[1, 2, 3, 4], [7, 8]]
-    assert nats(Foreteller(9, 4, Encoder(4, 6)).eval(), texts) == pytest.approx(np.log(9), abs=0.3)
-    assert np.isnan(nats(Foreteller(9, 4, Encoder(4, 6)), texts[2:3]))
+    assert [part.tolist() for part in lm_chunks(texts, 4)] == [[1, 2, 3, 4], [7, 8]]
+    assert nats(NextTokenObjective(9, 4, Encoder(4, 6)).eval(), texts) == pytest.approx(np.log(9), abs=0.3)
+    assert np.isnan(nats(NextTokenObjective(9, 4, Encoder(4, 6)), texts[2:3]))
 
 
 # ---- models
@@ -242,7 +242,7 @@ def test_ctrl_c_among_the_texts(monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupt(*_: Any) -> Any:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(pretraining.Foreteller, "forward", interrupt)
+    monkeypatch.setattr(pretraining.NextTokenObjective, "forward", interrupt)
     with pytest.raises(KeyboardInterrupt):
         fitted()
 

@@ -57,10 +57,10 @@ def onward() -> Tagger:
     return Tagger(**SMALL, bidirectional=False).fit(WORDS, LABELS)
 
 
-@pytest.mark.parametrize("chain", [True, False])
-def test_learns_from_letters_what_no_vocabulary_shows(chain: bool) -> None:
+@pytest.mark.parametrize("crf", [True, False])
+def test_learns_from_letters_what_no_vocabulary_shows(crf: bool) -> None:
     words, labels = sentences(400)
-    options: dict[str, Any] = {"hidden": 16, "characters": 12, "epochs": 15, "learning_rate": 0.01, "chain": chain}
+    options: dict[str, Any] = {"hidden": 16, "characters": 12, "epochs": 15, "learning_rate": 0.01, "crf": crf}
     tagger = Tagger(verbose=False, **options).fit(words[:300], labels[:300])
     assert tagger.score(words[300:], labels[300:]) > 0.9
     assert tagger.history_.metric == "f1"
@@ -77,7 +77,7 @@ def test_answers_keep_the_rules_only_where_the_training_labels_do() -> None:
     wild[-1] = ["B-place"] * len(wild[-1])
     tagger = Tagger(**SMALL).fit(WORDS, wild)
     assert tagger.spans_
-    assert not tagger.ruled_
+    assert not tagger.constrained_
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def test_kinds_of_sequences(X: Any, y: Any, kind: str, tmp_path: Path) -> None:
     assert all(np.array_equal(a, b) for a, b in zip(again.predict_proba(X), tagger.predict_proba(X), strict=True))
 
 
-@pytest.mark.parametrize("options", [{}, {"chain": False}, {"layers": 2, "cell": "gru"}])
+@pytest.mark.parametrize("options", [{}, {"crf": False}, {"layers": 2, "cell": "gru"}])
 def test_alone_and_in_a_batch_and_streamed(options: dict[str, Any]) -> None:
     tagger = Tagger(**SMALL, **options, bidirectional=False).fit(WORDS, LABELS)
     together = tagger.predict(WORDS)
@@ -163,8 +163,8 @@ def test_refused_data(X: Any, y: Any, message: str) -> None:
 
 
 def test_refused_options(tagger: Tagger) -> None:
-    with pytest.raises(OptionError, match=r"characters = -1.*chain = 'yes'"):
-        Tagger(characters=-1, chain="yes").fit(WORDS, LABELS)  # type: ignore[arg-type]
+    with pytest.raises(OptionError, match=r"characters = -1.*crf = 'yes'"):
+        Tagger(characters=-1, crf="yes").fit(WORDS, LABELS)  # type: ignore[arg-type]
     with pytest.raises(
         OptionError, match=r"feature = 'text' has no meaning: labels belong to steps.*stride = 2 must be 1"
     ):
@@ -255,7 +255,7 @@ def test_texts_in_a_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
 
 def test_letters_in_a_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file, model = tmp_path / "a.csv", str(tmp_path / "model")
-    file.write_text("chain,state\nMKV,he_\nKK,hh\n", encoding="utf-8")
+    file.write_text("crf,state\nMKV,he_\nKK,hh\n", encoding="utf-8")
     assert main(["fit", "tag", str(file), "--target", "state", "--out", model, *FLAGS]) == 0
     capsys.readouterr()
     assert main(["predict", model, str(file)]) == 0
@@ -340,20 +340,20 @@ def test_why_a_label(tagger: Tagger) -> None:
     assert list(letters.explain(["bac"])[0].symbols or ()) == ["b", "a", "c"]
 
 
-@pytest.mark.parametrize("chain", [True, False])
-def test_members_answer_together(chain: bool, tmp_path: Path) -> None:
-    tagger = Tagger(**SMALL, members=3, chain=chain).fit(WORDS, LABELS)
+@pytest.mark.parametrize("crf", [True, False])
+def test_members_answer_together(crf: bool, tmp_path: Path) -> None:
+    tagger = Tagger(**SMALL, ensemble_size=3, crf=crf).fit(WORDS, LABELS)
     network, data = tagger.network_, tagger.feature_.transform(WORDS)
-    assert len(network.members) == tagger.members_ == 3
-    scores = [Network.forward(member, data) for member in network.members]
+    assert len(network.ensemble_size) == tagger.ensemble_size_ == 3
+    scores = [Network.forward(member, data) for member in network.ensemble_size]
     assert not torch.equal(scores[0], scores[1])
     torch.testing.assert_close(network(data), (scores[0] + scores[1] + scores[2]) / 3)
     codes = torch.from_numpy(np.searchsorted(tagger.classes_, [label for own in LABELS for label in own]))
-    if chain:
-        pairs = zip(network.members, scores, strict=True)
-        alone = [member.chain.surprise(data.with_values(own), codes) for member, own in pairs]
-        torch.testing.assert_close(network.surprise(data, codes), torch.stack(alone).mean(0))
-        mean = sum(member.chain.weight for member in network.members) / 3
+    if crf:
+        pairs = zip(network.ensemble_size, scores, strict=True)
+        alone = [member.crf.nll(data.with_values(own), codes) for member, own in pairs]
+        torch.testing.assert_close(network.nll(data, codes), torch.stack(alone).mean(0))
+        mean = sum(member.crf.weight for member in network.ensemble_size) / 3
         torch.testing.assert_close(network.together().weight, mean)
     assert all(
         np.array_equal(tagger.predict_proba([w])[0], p) for w, p in zip(WORDS, tagger.predict_proba(WORDS), strict=True)
@@ -368,7 +368,7 @@ def test_members_answer_together(chain: bool, tmp_path: Path) -> None:
         Tagger(**SMALL).fit(WORDS, LABELS).diagnose(WORDS[:5]).layers
     )
     config, tensors, files = store.load(tmp_path / "model")
-    for options in ({"members": 2}, {"members": 10**9}):
+    for options in ({"ensemble_size": 2}, {"ensemble_size": 10**9}):
         with pytest.raises(ModelFileError):
             Tagger.restore(config | {"options": config["options"] | options}, tensors, files)
 
@@ -378,12 +378,12 @@ def test_spans_lean_from_o(tmp_path: Path) -> None:
     tagger = Tagger(**SMALL | {"epochs": 1}, bidirectional=False).fit(words, labels)
     rest = held_out(None, len(words), tagger.validation, tagger.seed)
     kept = [words[i] for i in rest], [labels[i] for i in rest]
-    chosen, found = tagger.lean_, {}
-    for tagger.lean_ in np.arange(0, 3.25, 0.25).tolist():
-        found[tagger.lean_] = tagger.score(*kept)
+    chosen, found = tagger.outside_offset_, {}
+    for tagger.outside_offset_ in np.arange(0, 3.25, 0.25).tolist():
+        found[tagger.outside_offset_] = tagger.score(*kept)
     assert found[chosen] == max(found.values()) > found[0.0]
     assert chosen == min(lean for lean, f1 in found.items() if f1 == found[chosen])
-    tagger.lean_ = chosen
+    tagger.outside_offset_ = chosen
     assert tagger.metrics_["f1"] == found[chosen]
     assert tagger.evaluate(*kept)["recall"] == tagger.metrics_["recall"]
     tagger.save(tmp_path / "model")
@@ -392,7 +392,7 @@ def test_spans_lean_from_o(tmp_path: Path) -> None:
     session = again.stream()
     session.feed(words[2])
     assert session.answer.labels == tagger.predict(words[2:3])[0]
-    assert Tagger(**SMALL).fit(WORDS, LABELS).lean_ == 0.0  # too few spans are held out
+    assert Tagger(**SMALL).fit(WORDS, LABELS).outside_offset_ == 0.0  # too few spans are held out
     config, tensors, files = store.load(tmp_path / "model")
     for lean in (-1.0, 0.3, float("nan"), "1", None, 10**9):
         with pytest.raises(ModelFileError):
@@ -402,16 +402,18 @@ def test_spans_lean_from_o(tmp_path: Path) -> None:
 def test_how_many_members() -> None:
     chains = ["MKV", "KK"] * 99, ["he_", "hh"] * 99
     few = {**SMALL, "hidden": 2, "epochs": 1}
-    assert Tagger(**few).fit(*chains).members_ == 5
-    assert Tagger(**few, members=1).fit(*chains).members_ == 1
-    assert Tagger(**few, bidirectional=False).fit(*chains).members_ == 1
-    assert Tagger(**few).fit(*(part + part[:2] for part in chains)).members_ == 1
-    assert Tagger(**few).fit(WORDS, LABELS).members_ == 1
+    assert Tagger(**few).fit(*chains).ensemble_size_ == 5
+    assert Tagger(**few, ensemble_size=1).fit(*chains).ensemble_size_ == 1
+    assert Tagger(**few, bidirectional=False).fit(*chains).ensemble_size_ == 1
+    assert Tagger(**few).fit(*(part + part[:2] for part in chains)).ensemble_size_ == 1
+    assert Tagger(**few).fit(WORDS, LABELS).ensemble_size_ == 1
     with pytest.raises(OptionError, match=r"members = 2 networks cannot stream\. Fit the tagger with members=1"):
-        Tagger(**few, members=2, bidirectional=False).fit(WORDS, LABELS).stream()
-    for members in (0, 10**9):
-        with pytest.raises(OptionError, match=f"members = {members} must be a whole number from 1 to 1000, or None"):
-            Tagger(members=members).fit(WORDS, LABELS)
+        Tagger(**few, ensemble_size=2, bidirectional=False).fit(WORDS, LABELS).stream()
+    for ensemble_size in (0, 10**9):
+        with pytest.raises(
+            OptionError, match=f"members = {ensemble_size} must be a whole number from 1 to 1000, or None"
+        ):
+            Tagger(ensemble_size=ensemble_size).fit(WORDS, LABELS)
 
 
 def test_what_is_left_out_depends_on_what_a_step_is() -> None:

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from elman import Tagger, load
-from elman.layers.crf import best_paths
+from elman.layers.crf import viterbi
 from elman.ragged import Ragged
 from elman.tasks.tag.spans import SCHEMES, fits, obeys, rules_of, scheme_of, span_scores, spans
 from elman.tasks.tag.table import TagTable
@@ -154,7 +154,7 @@ def test_best_paths_keep_the_rules(scheme: str, kinds: str, outside: bool) -> No
     lengths = torch.tensor([0, *range(8)]).cumsum(0)
     z = Ragged(torch.randn(int(lengths[-1]), len(labels), generator=torch.Generator().manual_seed(0)).double(), lengths)
     n = len(labels)
-    codes = best_paths(z, np.zeros((n, n)), np.zeros(n), np.zeros(n), rules_of(labels, scheme))
+    codes = viterbi(z, np.zeros((n, n)), np.zeros(n), np.zeros(n), rules_of(labels, scheme))
     found = [[labels[i] for i in own] for own in np.split(codes, lengths[1:-1].numpy())]
     assert obeys(found, scheme)
 
@@ -162,7 +162,7 @@ def test_best_paths_keep_the_rules(scheme: str, kinds: str, outside: bool) -> No
 def test_where_no_label_stands_alone_a_sequence_of_one_step_has_an_answer() -> None:
     labels = ["B-a", "E-a", "M-a"]
     z = Ragged(torch.randn(3, 3).double(), torch.tensor([0, 1, 3]))
-    codes = best_paths(z, np.zeros((3, 3)), np.zeros(3), np.zeros(3), rules_of(labels, "BMES"))
+    codes = viterbi(z, np.zeros((3, 3)), np.zeros(3), np.zeros(3), rules_of(labels, "BMES"))
     assert labels[codes[0]] == "B-a"
 
 
@@ -172,7 +172,7 @@ SMALL: dict[str, Any] = {
     "hidden": 4,
     "embed": 4,
     "characters": 0,
-    "looks": 0,
+    "word_shape": 0,
     "epochs": 1,
     "batch_sequences": 16,
     "verbose": False,
@@ -202,14 +202,14 @@ def test_taggers(scheme: str, kinds: bool, tmp_path: Path) -> None:
         return
     assert tagger.scheme_ == scheme
     assert tagger.spans_
-    assert tagger.ruled_
+    assert tagger.constrained_
     assert tagger.score([STEPS], [labels]) == found["f1"]
     assert tagger.data_["spans"] == scheme
     assert f"spans ({scheme})" in TagTable(tagger).describe_learnt()
     assert obeys(tagger.predict([STEPS, STEPS[:1], STEPS[::-1] * 3]), scheme)
     tagger.save(tmp_path / "model")
     again = load(tmp_path / "model")
-    assert (again.scheme_, again.ruled_) == (scheme, True)
+    assert (again.scheme_, again.constrained_) == (scheme, True)
     assert again.predict([STEPS]) == tagger.predict([STEPS])
     assert scheme in (tmp_path / "model" / "README.md").read_text("utf-8")
 
@@ -217,7 +217,7 @@ def test_taggers(scheme: str, kinds: bool, tmp_path: Path) -> None:
 def test_rules_that_the_training_labels_break_are_not_kept() -> None:
     labels = ["B-a", "I-a", "O", "E-a", "S-a", "O", "B-b"]  # an end without a beginning, a beginning without an end
     tagger = Tagger(**SMALL).fit([STEPS] * 12, [labels] * 12)
-    assert (tagger.scheme_, tagger.ruled_) == ("IOBES", False)
+    assert (tagger.scheme_, tagger.constrained_) == ("IOBES", False)
     assert tagger.data_["spans"] == "IOBES, whose rules the training labels break"
 
 

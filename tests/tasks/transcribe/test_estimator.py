@@ -14,8 +14,8 @@ from elman.cli.main import main
 from elman.errors import DataError, ModelFileError, OptionError
 from elman.io import model_folder as store
 from elman.tasks import Generator, Transcriber, load
-from elman.tasks.transcribe.shallow_fusion import Phrases
-from elman.tasks.transcribe.vocabulary import Script
+from elman.tasks.transcribe.shallow_fusion import NgramScorer
+from elman.tasks.transcribe.vocabulary import TranscriptVocabulary
 from sounds import write
 
 SMALL: dict[str, Any] = {"hidden": 8, "layers": 1, "channels": 8, "kernel": 3, "stride": 2, "verbose": False}
@@ -98,8 +98,8 @@ def test_streamed(options: dict[str, Any]) -> None:
 
 def test_words_and_lists(tmp_path: Path) -> None:
     words = Transcriber(**QUICK, spelling="words").fit(X, Y)
-    assert words.script_.kind == "words"
-    assert all(set(text.split()) <= set(words.script_.symbols) for text in words.predict(X[:5]))
+    assert words.vocabulary_.kind == "words"
+    assert all(set(text.split()) <= set(words.vocabulary_.symbols) for text in words.predict(X[:5]))
     lists = Transcriber(**QUICK).fit(X, [list(text.replace(" ", "")) for text in Y])
     assert all(set(told) <= {"a", "b"} for told in lists.predict(X))
     lists.save(tmp_path / "m")
@@ -108,7 +108,7 @@ def test_words_and_lists(tmp_path: Path) -> None:
 
 def test_spelled_words_are_read_back_in_a_line() -> None:
     """Each number once, however many there are; a word that comes twice would shift the numbers of those behind it."""
-    phrases = Phrases(Script.of(["ab ba"], "characters"), "words", 2, weight=1.0, bonus=0.0)
+    phrases = NgramScorer(TranscriptVocabulary.of(["ab ba"], "characters"), "words", 2, weight=1.0, bonus=0.0)
     numbers = [n for i in range(60_000) for n in (17, *((i >> bit & 1) + 1 for bit in range(17)))]
     assert len(phrases._spelled(torch.tensor(numbers))) == 60_000
     for wrong in ([1, 1, 1, 1], [0], [-1, 1], [3, 1, 1], [1, 9]):

@@ -80,7 +80,7 @@ def test_looks_where_the_word_stands(good: Translator) -> None:
         {"attention": "dot", "tied": False},
         {"cell": "gru", "layers": 2, "sampling": 0.5},
         {"cell": "min_gru", "hidden": [6, 8], "smoothing": 0.0, "symbol_dropout": 0.2},
-        {"bidirectional": False, "memory": "recompute", "lower": True, "unit": "words", "target_unit": "words"},
+        {"bidirectional": False, "checkpointing": True, "lower": True, "unit": "words", "target_unit": "words"},
     ],
 )
 def test_options(options: dict[str, Any]) -> None:

@@ -8,7 +8,7 @@ import torch
 from elman.errors import DataError
 from elman.features import Text
 from elman.ragged import Ragged
-from elman.tasks.translate.ibm_model1 import WordTable
+from elman.tasks.translate.ibm_model1 import IBMModel1
 from elman.tasks.translate.mt_metrics import bleu, chrf, compared
 from elman.tasks.translate.pairs import chosen_unit, pairs_between, pairs_of
 
@@ -73,14 +73,14 @@ def test_pairs_that_do_not_fit() -> None:
 
 
 def test_the_word_table() -> None:
-    table = WordTable().fit(["one cat", "two cat", "one dog"] * 2, ["un chat", "deux chat", "un chien"] * 2)
+    table = IBMModel1().fit(["one cat", "two cat", "one dog"] * 2, ["un chat", "deux chat", "un chien"] * 2)
     assert table.predict(["two dog", "", "zebra cat!"]) == ["deux chien", "", "zebra chat!"]
     assert table.seconds > 0
-    signs = WordTable().fit(["a cat", "a dog"], ["只猫", "只狗"])
+    signs = IBMModel1().fit(["a cat", "a dog"], ["只猫", "只狗"])
     assert signs.predict(["a dog", "a bird"]) == ["只狗", "只"]
-    tokens = WordTable().fit(["ab"], [["A", "B"]])
+    tokens = IBMModel1().fit(["ab"], [["A", "B"]])
     assert len(tokens.predict(["ab"])[0]) == 2
-    assert WordTable().fit(["a"], [""]).predict(["a"]) == [""] or WordTable().fit(["a"], [""]).predict(["a"]) == ["a"]
+    assert IBMModel1().fit(["a"], [""]).predict(["a"]) == [""] or IBMModel1().fit(["a"], [""]).predict(["a"]) == ["a"]
 
 
 def test_comparing() -> None:

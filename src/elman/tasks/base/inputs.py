@@ -22,7 +22,7 @@ from elman.features.columns import restored_input
 from elman.features.containers import by_name, column_named, column_of, few, is_sparse, name_of, nearest
 from elman.features.kinds import SKIP, kinds_of
 from elman.features.lists import is_unordered, listed
-from elman.features.multi_input import Bundle
+from elman.features.multi_input import MultiInput
 from elman.features.registry import saved_feature
 from elman.io import model_folder as store
 from elman.ragged import Ragged
@@ -201,7 +201,7 @@ class InputReader:
 
     def features(
         self, feature: Feature | Columns, column: Any, training: _Indices, rest: _Indices
-    ) -> tuple[Ragged | Bundle, Ragged | Bundle]:
+    ) -> tuple[Ragged | MultiInput, Ragged | MultiInput]:
         """Fits the feature to the training part alone, and gives the steps of both parts."""
         if len(training) == count(column):
             data = feature.fit_transform(column)
@@ -213,7 +213,7 @@ class InputReader:
             self.feature(column).fit(column)  # the same fault, named by its place in what the caller passed
             raise
 
-    def metadata(self, config: Config, data: Ragged | Bundle, kept: Ragged | Bundle) -> dict[str, Any]:
+    def metadata(self, config: Config, data: Ragged | MultiInput, kept: Ragged | MultiInput) -> dict[str, Any]:
         """What the card says of the training."""
         return {
             "training sequences": len(data),
@@ -239,7 +239,7 @@ class InputReader:
         """What the layers that read some of several columns are called, by the name that a diagnosis has for them."""
         return {f"path {i}": names for i, names in enumerate(self.task.feature_.path_names, 1)}
 
-    def steps(self, column: Any) -> Ragged | Bundle:
+    def steps(self, column: Any) -> Ragged | MultiInput:
         """The steps of a column that the fitted feature can read."""
         columns, learnt = _columns(column), getattr(self.task, "n_features_in_", None)
         if columns is not None and learnt is not None and columns != learnt:
@@ -247,7 +247,7 @@ class InputReader:
                 f"X has {columns} features, but {type(self.task).__name__} is expecting {learnt} features as input. "
                 "In a table each column is a step; to pass sequences of another length than those of fit, pass list(X)."
             )
-        data: Ragged | Bundle = self.task.feature_.transform(column)
+        data: Ragged | MultiInput = self.task.feature_.transform(column)
         return data
 
     # ---- on disk

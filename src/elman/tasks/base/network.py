@@ -9,7 +9,7 @@
 Of several columns the aligned ones are joined at every step, each other kind of steps has a path of its own, and what
 has no steps passes through a small layer. All rows stand side by side before the last layer:
 
-    answer = A [pool(h), pool(h'), ..., relu(B facts + c)] + b
+    answer = A [pool(h), pool(h'), ..., relu(B static + c)] + b
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from elman.cells.base import IMAGES
 from elman.cells.compatibility import reads
 from elman.errors import OptionError, option
 from elman.features import Columns, Feature, Inputs
-from elman.features.multi_input import Bundle, groups_of
+from elman.features.multi_input import MultiInput, groups_of
 from elman.io import model_folder as store
 from elman.layers.convolution import Convolution
 from elman.layers.encoder import Encoder
@@ -37,7 +37,7 @@ from elman.tasks.base.session import flat, nested
 from elman.training.batching import batches
 from elman.validation.options import is_whole
 
-__all__ = ["Facts", "Joined", "Network", "NetworkStepper", "Path", "answers", "encoder_of", "restored"]
+__all__ = ["Joined", "Network", "NetworkStepper", "Path", "StaticLayer", "answers", "encoder_of", "restored"]
 
 FACTS = 32  # units of the layer that what has no steps passes through
 _STEPS = 1 << 16  # steps in a batch of prediction: bounds the memory, the answers do not depend on it
@@ -57,8 +57,8 @@ class Joined(nn.Module):
         return parts[0].with_values(torch.cat(values, dim=1))
 
 
-class Facts(nn.Module):
-    """What is known of a whole sequence, through a small layer: relu(B facts + c), 32 units."""
+class StaticLayer(nn.Module):
+    """What is known of a whole sequence, through a small layer: relu(B static + c), 32 units."""
 
     def __init__(self, layers: Sequence[Any]) -> None:
         super().__init__()
@@ -68,8 +68,8 @@ class Facts(nn.Module):
 
     def forward(self, parts: Sequence[Tensor]) -> Tensor:
         """The rows of each column to [sequences, outputs]."""
-        facts = torch.cat([layer(part) for layer, part in zip(self.layers, parts, strict=True)], dim=1)
-        mixed: Tensor = self.mix(facts)
+        static = torch.cat([layer(part) for layer, part in zip(self.layers, parts, strict=True)], dim=1)
+        mixed: Tensor = self.mix(static)
         return mixed.relu()
 
 
@@ -119,9 +119,9 @@ def encoder_of(config: Config, inputs: int, **more: Any) -> Encoder:
         int(config.layers),
         bool(config.bidirectional),
         config.dropout,
-        config.memory,
+        bool(config.checkpointing),
         config.precision,
-        longest=None if config.longest is None else float(config.longest),
+        max_timescale=None if config.max_timescale is None else float(config.max_timescale),
         **more,
     )
 
@@ -167,9 +167,9 @@ class Network(nn.Module):
                 ".",
             )
         self.paths = nn.ModuleList(Path(features, config, pooled=not every_step) for features in groups)
-        self.facts = Facts([static.module() for static in statics]) if statics else None
+        self.static = StaticLayer([static.module() for static in statics]) if statics else None
         self.dropout = nn.Dropout(config.head_dropout)
-        width = sum(path.outputs for path in self._paths()) + (0 if self.facts is None else self.facts.outputs)
+        width = sum(path.outputs for path in self._paths()) + (0 if self.static is None else self.static.outputs)
         self.head = Linear(width, outputs)
 
     def _paths(self) -> list[Path]:
@@ -189,7 +189,7 @@ class Network(nn.Module):
     def inputs(self) -> list[nn.Module]:
         """The input layer of each column, or of columns of numbers side by side; those without steps come last."""
         layers = [list(p.input.layers) if isinstance(p.input, Joined) else [p.input] for p in self._paths()]
-        return [layer for each in layers for layer in each] + ([] if self.facts is None else list(self.facts.layers))
+        return [layer for each in layers for layer in each] + ([] if self.static is None else list(self.static.layers))
 
     @property
     def encoder(self) -> Encoder:
@@ -202,28 +202,28 @@ class Network(nn.Module):
         assert self.path.pool is not None
         return self.path.pool
 
-    def forward(self, x: Ragged | Bundle) -> Tensor:
+    def forward(self, x: Ragged | MultiInput) -> Tensor:
         """Whole sequences to their answers."""
         rows = [path(*parts) for path, parts in zip(self._paths(), groups_of(x), strict=True)]
         return self.answer(rows, x)
 
-    def steps(self, x: Ragged | Bundle, state: Any) -> tuple[Tensor, Any]:
+    def steps(self, x: Ragged | MultiInput, state: Any) -> tuple[Tensor, Any]:
         """The answers at every step of sequences that go on from a state, and the state afterwards."""
         (parts,) = groups_of(x)
         y, after = self.path.steps(parts, state)
         return self.answer([y.values], x), after
 
-    def answer(self, rows: Sequence[Tensor], x: Ragged | Bundle) -> Tensor:
-        """The answers that the rows of all paths stand for, with the facts of `x`."""
-        if self.facts is not None and isinstance(x, Bundle):
-            facts = self.facts(x.static)
-            rows = [*rows, facts[x.groups[0][0].segments] if self.every_step else facts]
+    def answer(self, rows: Sequence[Tensor], x: Ragged | MultiInput) -> Tensor:
+        """The answers that the rows of all paths stand for, with the static of `x`."""
+        if self.static is not None and isinstance(x, MultiInput):
+            static = self.static(x.static)
+            rows = [*rows, static[x.groups[0][0].segments] if self.every_step else static]
         answers: Tensor = self.head(self.dropout(rows[0] if len(rows) == 1 else torch.cat(list(rows), dim=1)))
         return answers
 
 
 @torch.no_grad()
-def answers(network: Network, data: Ragged | Bundle, outputs: int) -> NDArray[np.float64]:
+def answers(network: Network, data: Ragged | MultiInput, outputs: int) -> NDArray[np.float64]:
     """What a network says, float64 [rows, outputs]. A sequence's bits do not depend on the batch it falls into."""
     made = torch.zeros(data.steps if network.every_step else len(data), outputs, dtype=torch.float64)
     done = 0
@@ -249,10 +249,10 @@ def restored(
 class NetworkStepper:
     """A network one step at a time; `Session` keeps the state. What is left open is `answer`."""
 
-    def __init__(self, feature: Feature | Columns, network: Network, facts: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, feature: Feature | Columns, network: Network, static: Mapping[str, Any] | None = None) -> None:
         self.feature = feature.only()
         self.network = network
-        self.facts = _facts(feature, facts)
+        self.static = _facts(feature, static)
         self.start = network.encoder.initial_state(1)
         front = network.path.front
         self.front = () if front is None else tuple((layer,) for layer in front.initial_state())
@@ -292,7 +292,7 @@ class NetworkStepper:
         pool = self.network.path.pool
         row = state["last"] if pool is None else pool.read(state["pool"])
         one = Ragged(torch.zeros(1), torch.tensor([0, 1]))
-        return self.network.answer([row], Bundle([(one,)], self.facts)).double()
+        return self.network.answer([row], MultiInput([(one,)], self.static)).double()
 
     def _kept(self) -> dict[str, Tensor]:
         """What is remembered of h before the first step: what the pool needs, or h itself."""
@@ -316,6 +316,6 @@ def _facts(feature: Feature | Columns, given: Mapping[str, Any] | None) -> list[
     statics = feature.statics
     if unknown := [name for name in given or {} if name not in statics]:
         known = ", ".join(map(repr, statics)) or "none"
-        raise OptionError(f"facts names {unknown[0]!r}, but the columns without steps are {known}.")
+        raise OptionError(f"static names {unknown[0]!r}, but the columns without steps are {known}.")
     one = Inputs({name: [(given or {}).get(name)] for name in statics}) if statics else None
     return [] if one is None else [s.transform(one.columns[name], name=name) for name, s in statics.items()]

@@ -20,7 +20,6 @@ from elman.features.numbers import NumberOptions
 from elman.features.text import TextOptions
 from elman.layers.encoder import PRECISIONS, precisions
 from elman.layers.linear import POOLS
-from elman.ops.functional import MEMORY
 from elman.validation.messages import shown
 from elman.validation.options import (
     LAYERS,
@@ -58,21 +57,22 @@ class EncoderOptions(OptionGroup):
     layers: int = 1  # recurrent layers; may stay 1 where hidden lists one width per layer
     bidirectional: bool = False  # each layer also reads backwards; such a model cannot stream
     dropout: float = 0.3  # share of h set to zero after each layer, one mask per sequence; 0 turns it off
-    longest: float | None = None  # steps: units remember 2 to so many at first; None: as the cell starts
-    memory: str = "save"  # in training: "save" keeps all gates, "recompute" makes them again, for less memory
+    max_timescale: float | None = None  # steps: units remember 2 to so many at first; None: as the cell starts
+    checkpointing: bool = False  # compute the gates again on the way back instead of keeping them, for less memory
     precision: str = "float32"  # of products in the layers; "bfloat16": faster, where the processor multiplies it
 
     def problems(self) -> list[Problem]:
         """Everything that is wrong with these options, a sentence each."""
         found = [] if self.leaves_open("cell") else choice(self, "cell", tuple(CELLS))
-        found += choice(self, "memory", MEMORY) + choice(self, "precision", PRECISIONS)
+        found += choice(self, "precision", PRECISIONS)
         if not found and self.precision not in precisions(self.cell or "lstm"):
             what = f"is not made for cell = {self.cell or 'lstm'!r}"
             found.append(Problem("precision", repr(self.precision), what))
         found += whole(self, "layers", most=LAYERS)
         found += [] if self.leaves_open("dropout") else share(self, "dropout")
-        if not isinstance(self.bidirectional, bool | np.bool_):
-            found.append(Problem("bidirectional", shown(self.bidirectional), "must be True or False"))
+        for name in ("bidirectional", "checkpointing"):
+            if not isinstance(value := getattr(self, name), bool | np.bool_):
+                found.append(Problem(name, shown(value), "must be True or False"))
         found += [] if self.leaves_open("hidden") else _hidden_problems(self)
         return found + _longest_problems(self)
 
@@ -90,16 +90,16 @@ def _hidden_problems(options: EncoderOptions) -> list[Problem]:
 
 
 def _longest_problems(options: EncoderOptions) -> list[Problem]:
-    longest: Any = options.longest
+    max_timescale: Any = options.max_timescale
     cell: Any = "lstm" if options.leaves_open("cell") else options.cell
-    if longest is None or not is_among(cell, CELLS):
+    if max_timescale is None or not is_among(cell, CELLS):
         return []
-    if not is_number(longest, 2):
-        return [Problem("longest", shown(longest), "must be a number of steps of at least 2, or None")]
+    if not is_number(max_timescale, 2):
+        return [Problem("max_timescale", shown(max_timescale), "must be a number of steps of at least 2, or None")]
     return (
         []
         if CELLS[cell].spreads
-        else [Problem("longest", repr(longest), f"has no meaning for cell = {cell!r}; leave it at None")]
+        else [Problem("max_timescale", repr(max_timescale), f"has no meaning for cell = {cell!r}; leave it at None")]
     )
 
 
@@ -114,7 +114,7 @@ def tbptt_problems(options: Any, every_step: bool) -> list[Problem]:
         return []
     if not every_step:
         one = f"{type(options).__name__} has one loss for a whole sequence, whose gradient would reach its end only"
-        why = f'must be 0: {one} (memory = "recompute" takes little memory for long ones)'
+        why = f"must be 0: {one} (checkpointing = True takes little memory for long ones)"
         return [Problem("tbptt", str(options.tbptt), why)]
     if options.bidirectional is True:
         return [Problem("tbptt", str(options.tbptt), "needs bidirectional = False: no state is carried backwards")]

@@ -118,7 +118,7 @@ def chosen_cell(config: Config, summary: Summary) -> str:
     features = summary.features
     if len(features) != 1 or not features[0].fades:
         return "lstm"
-    free = config.longest is None and config.precision == "float32" and not np.any(config.channels or 0)
+    free = config.max_timescale is None and config.precision == "float32" and not np.any(config.channels or 0)
     return "gru_d" if free else "lstm"
 
 

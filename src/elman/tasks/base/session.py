@@ -14,10 +14,10 @@ from torch import Tensor
 from elman.errors import DataError, OptionError, option
 from elman.ragged import Ragged
 
-__all__ = ["Answer", "Estimate", "Heard", "Session", "Stepper", "Tagged", "Told"]
+__all__ = ["ClassifyAnswer", "MultitaskAnswer", "RegressAnswer", "Session", "Stepper", "TagAnswer", "TranscribeAnswer"]
 
 
-class Answer(NamedTuple):
+class ClassifyAnswer(NamedTuple):
     """What a classifier says of the steps so far."""
 
     label: Any  # the likeliest class
@@ -25,21 +25,21 @@ class Answer(NamedTuple):
     steps: int  # how many steps were fed
 
 
-class Estimate(NamedTuple):
+class RegressAnswer(NamedTuple):
     """What a regressor says of the steps so far, or with `every_step` of the last of them."""
 
     value: Any  # the number; an array where there are several, a dict where they have names
     steps: int  # how many steps were fed
 
 
-class Heard(NamedTuple):
+class TranscribeAnswer(NamedTuple):
     """What a transcriber says of the steps so far."""
 
     transcript: Any  # a text, or a list where the training transcripts were lists
     steps: int  # how many steps were fed
 
 
-class Tagged(NamedTuple):
+class TagAnswer(NamedTuple):
     """What a tagger says of the steps so far."""
 
     label: Any  # of the last step; None before the first
@@ -47,7 +47,7 @@ class Tagged(NamedTuple):
     steps: int  # how many steps were fed
 
 
-class Told(NamedTuple):
+class MultitaskAnswer(NamedTuple):
     """What a model of several targets says of the steps so far."""
 
     values: dict[str, Any]  # the likeliest class or the number, by the name of the target

@@ -151,11 +151,11 @@ class LabelTarget:
             return {}
         z, codes, answers = z[known], truth[known].astype(np.int64), z[known].argmax(1)
         share = None if weights is None else metrics.checked_weights(weights, len(truth), known)
-        surprise = logsumexp(z, axis=1) - z[np.arange(len(codes)), codes]
+        nll = logsumexp(z, axis=1) - z[np.arange(len(codes)), codes]
         return {
             "accuracy": float(np.average(answers == codes, weights=share)),
             "macro_f1": metrics.macro_f1(codes.tolist(), answers.tolist()),
-            "loss": float(surprise.mean()),
+            "loss": float(nll.mean()),
         }
 
     def config(self) -> dict[str, Any]:

@@ -21,8 +21,8 @@ from torch import Tensor
 
 from elman.errors import ModelFileError, OptionError, Problem
 from elman.evaluation import tables as report
-from elman.interpret.attribution import Explanation, Question, explain
-from elman.interpret.diagnose import Probe, diagnose
+from elman.interpret.attribution import AttributionRequest, Explanation, explain
+from elman.interpret.diagnose import DiagnosisRequest, diagnose
 from elman.interpret.diagnosis import Diagnosis
 from elman.io import model_folder as store
 from elman.tasks.base.fitted import by_learnt_options
@@ -208,7 +208,7 @@ class Task(BaseEstimator, ABC):
         ``tables()``, ``picture()`` and ``to_json()``.
         """
         self.check_fitted()
-        return diagnose(self._probe(X, y), sequences)
+        return diagnose(self._diagnosis_request(X, y), sequences)
 
     @by_learnt_options
     def explain(self, X: Any, y: Any = None) -> Explanation:
@@ -218,15 +218,15 @@ class Task(BaseEstimator, ABC):
         ``symbols`` and ``picture()``; all together are ``explanation.steps``, a `Ragged`.
         """
         self.check_fitted()
-        return explain(self._question(X, y))
+        return explain(self._attribution_request(X, y))
 
-    def _question(self, X: Any, y: Any) -> Question:
+    def _attribution_request(self, X: Any, y: Any) -> AttributionRequest:
         """The input layer at work on these sequences, and the score of each to be explained."""
         raise OptionError(
             f"{type(self).__name__} cannot be explained. docs/README.md has a table of the tasks that can."
         )
 
-    def _probe(self, X: Any, y: Any) -> Probe:
+    def _diagnosis_request(self, X: Any, y: Any) -> DiagnosisRequest:
         """The network at work on these sequences, and the loss of each."""
         raise OptionError(
             f"{type(self).__name__} cannot be diagnosed. docs/README.md has a table of the tasks that can."

@@ -38,9 +38,9 @@ from elman.errors import DataError, OptionError, Place, Problem
 from elman.evaluation import metrics
 from elman.features import Columns, Feature, symbolic
 from elman.features.columns import symbolic_parts
-from elman.features.multi_input import Bundle
-from elman.interpret.attribution import Question, parts_of
-from elman.interpret.diagnose import Probe
+from elman.features.multi_input import MultiInput
+from elman.interpret.attribution import AttributionRequest, parts_of
+from elman.interpret.diagnose import DiagnosisRequest
 from elman.io import model_folder as store
 from elman.layers.losses import cross_entropy
 from elman.ragged import Ragged
@@ -52,13 +52,13 @@ from elman.tasks.base.label_targets import coded_labels, few_labels, plain_label
 from elman.tasks.base.network import Network, NetworkStepper, answers, restored
 from elman.tasks.base.options import EncoderOptions, InputOptions, tbptt_problems
 from elman.tasks.base.resolve import Config, Default, Summary
-from elman.tasks.base.session import Answer, Session, counted, refuse_bidirectional
+from elman.tasks.base.session import ClassifyAnswer, Session, counted, refuse_bidirectional
 from elman.tasks.base.task import Task
 from elman.tasks.base.training_run import TrainingRun
 from elman.tasks.classify.defaults import DEFAULTS
-from elman.tasks.classify.minirocket import PatternModel, PatternState
+from elman.tasks.classify.minirocket import MiniRocket, MiniRocketState
 from elman.tasks.classify.ngram_model import NgramModel, NgramState, bucket_count
-from elman.tasks.classify.stacking import START, START_OF_NUMBERS, best_loss, stacked
+from elman.tasks.classify.stacking import START, START_OF_NUMBERS, best_loss, fit_weights
 from elman.tasks.pretrain.pretrainer import PretrainOptions, PretrainReader
 from elman.training.fit_checks import warn_if_network_idle, warn_if_one_answer
 from elman.training.options import TrainingOptions
@@ -87,8 +87,8 @@ class Classifier(ClassifierMixin, Task, PretrainOptions, InputOptions, EncoderOp
     2-D array (one number a step), a 3-D array, a `Ragged`, or a frame. Labels are str, int, bool or whole floats.
 
     Learnt: ``classes_``, ``history_`` (the learning curve), ``metrics_`` (of the validation part), ``network_``,
-    ``feature_``, ``ngrams_`` and ``patterns_`` (the wide path of symbols, of numbers, or None), ``blend_`` (u and v;
-    see the head of this file).
+    ``feature_``, ``ngrams_`` and ``patterns_`` (the wide path of symbols, of numbers, or None), ``stacking_weights_``
+    (u and v; see the head of this file).
 
     >>> clf = Classifier(hidden=8, epochs=1, verbose=False)
     >>> clf = clf.fit(["a good film", "fine", "a bad film", "poor"], ["pos", "pos", "neg", "neg"])
@@ -167,8 +167,8 @@ class Classifier(ClassifierMixin, Task, PretrainOptions, InputOptions, EncoderOp
         reader.remember(feature, column, config)
         self.classes_ = classes
         self.ngrams_ = wide if isinstance(wide, NgramModel) else None
-        self.patterns_ = wide if isinstance(wide, PatternModel) else None
-        self.blend_ = np.array(self._start if wide else (1.0, 0.0))
+        self.patterns_ = wide if isinstance(wide, MiniRocket) else None
+        self.stacking_weights_ = np.array(self._start if wide else (1.0, 0.0))
         self.network_: Network = run.build(self._network, config, codes[training], weights)
         self.data_ = reader.metadata(config, data, kept) | {"classes": few_labels(classes)}
         reader.pretrain(run, config, data, kept)
@@ -220,11 +220,11 @@ class Classifier(ClassifierMixin, Task, PretrainOptions, InputOptions, EncoderOp
     def _wide(
         self,
         feature: Feature | Columns,
-        parts: tuple[Ragged | Bundle, Ragged | Bundle],
+        parts: tuple[Ragged | MultiInput, Ragged | MultiInput],
         codes: tuple[NDArray[np.int64], NDArray[np.int64]],
         weights: Tensor,
         seed: int,
-    ) -> NgramModel | PatternModel | None:
+    ) -> NgramModel | MiniRocket | None:
         """The wide path, learnt from the training part: n-grams as strong as the validation part likes best."""
         longest = _longest_ngram(feature) if self.ngrams is None else self.ngrams
         if longest and feature.symbols is None:
@@ -233,7 +233,7 @@ class Classifier(ClassifierMixin, Task, PretrainOptions, InputOptions, EncoderOp
             steps = parts[0]
             assert isinstance(steps, Ragged)
             targets = torch.from_numpy(codes[0])
-            return PatternModel(many, seed).fit(steps, targets, len(weights), weights[targets])
+            return MiniRocket(many, seed).fit(steps, targets, len(weights), weights[targets])
         if not longest:
             return None
         orders = tuple(range(1, int(longest) + 1))
@@ -246,7 +246,7 @@ class Classifier(ClassifierMixin, Task, PretrainOptions, InputOptions, EncoderOp
         ]
         return min(models, key=lambda model: best_loss(self._wide_logits(kept, model), codes[1], costs))
 
-    def _many_patterns(self, feature: Feature | Columns, data: Ragged | Bundle) -> int:
+    def _many_patterns(self, feature: Feature | Columns, data: Ragged | MultiInput) -> int:
         """How many patterns the wide path has; 0 where steps are no numbers, or there are none."""
         if not feature.is_series:
             if self.patterns:
@@ -269,8 +269,8 @@ class Classifier(ClassifierMixin, Task, PretrainOptions, InputOptions, EncoderOp
         self,
         run: TrainingRun,
         config: Config,
-        data: Ragged | Bundle,
-        kept: Ragged | Bundle,
+        data: Ragged | MultiInput,
+        kept: Ragged | MultiInput,
         codes: Tensor,
         weights: Tensor,
         parts: tuple[NDArray[np.int64], NDArray[np.int64]],
@@ -298,16 +298,16 @@ class Classifier(ClassifierMixin, Task, PretrainOptions, InputOptions, EncoderOp
         if self.patterns_ is not None:
             assert isinstance(data, Ragged)
             assert isinstance(kept, Ragged)
-            model = PatternModel(self.patterns_.patterns, self.patterns_.seed)
+            model = MiniRocket(self.patterns_.patterns, self.patterns_.seed)
             self.patterns_ = model.fit(Ragged.cat([data, kept]), order, len(weights), weights[order])
         if self.ngrams_ is not None:
             whole = Ragged.cat([symbolic(self.feature_, data), symbolic(self.feature_, kept)])
             self.ngrams_ = self._learnt(self.ngrams_, whole, order, weights)
 
     def _choose_blend(self, deep: _Floats, wide: _Floats | None, truth: _Array, costs: _Floats) -> dict[str, float]:
-        """Sets `blend_` by the validation part; the metrics of the whole, and of each path alone."""
+        """Sets `stacking_weights_` by the validation part; the metrics of the whole, and of each path alone."""
         if wide is not None:
-            self.blend_ = stacked(np.stack([deep, wide]), truth, costs, self._start)
+            self.stacking_weights_ = fit_weights(np.stack([deep, wide]), truth, costs, self._start)
         both = self._blended(deep, wide)
         found = _metrics(both, truth)
         if wide is not None:
@@ -391,7 +391,7 @@ class Classifier(ClassifierMixin, Task, PretrainOptions, InputOptions, EncoderOp
                 )
         return np.array([place[label] for label in truth], dtype=np.int64)
 
-    def _question(self, X: Any, y: Any) -> Question:
+    def _attribution_request(self, X: Any, y: Any) -> AttributionRequest:
         """What speaks for a class: its logit less the mean of the others', both paths together."""
         column, answers = self.reader.read(X), None
         if y is not None:
@@ -399,7 +399,7 @@ class Classifier(ClassifierMixin, Task, PretrainOptions, InputOptions, EncoderOp
         codes = self._logits(X if y is None else column).argmax(1) if answers is None else self._codes(answers)
         data, chosen = self.reader.steps(column), torch.from_numpy(codes)
         others = len(self.classes_) - 1
-        deep = float(self.blend_[0])
+        deep = float(self.stacking_weights_[0])
 
         def against(logits: Tensor, codes: Tensor) -> Tensor:
             own = logits.gather(1, codes[:, None])[:, 0]
@@ -410,22 +410,22 @@ class Classifier(ClassifierMixin, Task, PretrainOptions, InputOptions, EncoderOp
 
         beside = None
         if self.ngrams_ is not None:
-            share = float(self.blend_[1])
+            share = float(self.stacking_weights_[1])
             symbols = symbolic(self.feature_, data)
             logits = self.ngrams_.logits(self.ngrams_.ngrams(symbols)).double()
             steps = share * against(self.ngrams_.contributions(symbols), chosen[symbols.segments]).numpy()
             beside = symbolic_parts(self.feature_, data, steps), share * against(logits, chosen).numpy()
         elif self.patterns_ is not None:
             assert isinstance(data, Ragged)
-            share, seen = float(self.blend_[1]), self.patterns_.logits(data).double()
+            share, seen = float(self.stacking_weights_[1]), self.patterns_.logits(data).double()
             steps = share * against(self.patterns_.contributions(data), chosen[data.segments]).numpy()
             beside = [steps], share * against(seen, chosen).numpy()
         answered = self.classes_[codes].tolist()
-        return Question(
+        return AttributionRequest(
             self.network_.inputs, data.lengths, score, parts_of(self.feature_, data, column), answered, beside
         )
 
-    def _probe(self, X: Any, y: Any) -> Probe:
+    def _diagnosis_request(self, X: Any, y: Any) -> DiagnosisRequest:
         """The recurrent path and its cross-entropy; without `y` the answers count as true."""
         if y is None:
             column, codes = self.reader.read(X), self._logits(X).argmax(1)
@@ -437,7 +437,7 @@ class Classifier(ClassifierMixin, Task, PretrainOptions, InputOptions, EncoderOp
         def loss(indices: Tensor) -> Tensor:
             return functional.cross_entropy(self.network_(data[indices]), targets[indices], reduction="none")
 
-        return Probe(self.network_, data.lengths, loss, self.learnt_with_, self.reader.path_names())
+        return DiagnosisRequest(self.network_, data.lengths, loss, self.learnt_with_, self.reader.path_names())
 
     def _logits(self, X: Any) -> _Floats:
         self.check_fitted()
@@ -445,12 +445,12 @@ class Classifier(ClassifierMixin, Task, PretrainOptions, InputOptions, EncoderOp
         return finite(self._blended(self._deep_logits(data), self._wide_logits(data)))
 
     def _blended(self, deep: _Floats, wide: _Floats | None) -> _Floats:
-        return deep if wide is None else self.blend_[0] * deep + self.blend_[1] * wide
+        return deep if wide is None else self.stacking_weights_[0] * deep + self.stacking_weights_[1] * wide
 
-    def _deep_logits(self, data: Ragged | Bundle) -> _Floats:
+    def _deep_logits(self, data: Ragged | MultiInput) -> _Floats:
         return answers(self.network_, data, len(self.classes_))
 
-    def _wide_logits(self, data: Ragged | Bundle, model: NgramModel | None = None) -> _Floats | None:
+    def _wide_logits(self, data: Ragged | MultiInput, model: NgramModel | None = None) -> _Floats | None:
         if model is None and self.patterns_ is not None:
             assert isinstance(data, Ragged)
             return self.patterns_.logits(data).double().numpy()
@@ -463,14 +463,14 @@ class Classifier(ClassifierMixin, Task, PretrainOptions, InputOptions, EncoderOp
     # ---- streaming
 
     @by_learnt_options
-    def stream(self, facts: Mapping[str, Any] | None = None) -> Session:
+    def stream(self, static: Mapping[str, Any] | None = None) -> Session:
         """A session that takes one step at a time and always has the answer so far. One-directional models only.
 
-        `facts` gives the columns without steps, such as ``{"age": 63}``; those that are not given are missing.
+        `static` gives the columns without steps, such as ``{"age": 63}``; those that are not given are missing.
         """
         self.check_fitted()
         refuse_bidirectional(self.network_.encoder.bidirectional)
-        return Session(_Stepper(self, facts))
+        return Session(_Stepper(self, static))
 
     # ---- on disk
 
@@ -487,7 +487,7 @@ class Classifier(ClassifierMixin, Task, PretrainOptions, InputOptions, EncoderOp
         }
 
     def _tensors(self) -> dict[str, Tensor]:
-        own = {"blend": torch.from_numpy(self.blend_)}
+        own = {"blend": torch.from_numpy(self.stacking_weights_)}
         for name, wide in (("ngrams", self.ngrams_), ("patterns", self.patterns_)):
             own |= {} if wide is None else {f"{name}.{key}": value for key, value in wide.tensors().items()}
         return self.reader.tensors() | own
@@ -507,12 +507,16 @@ class Classifier(ClassifierMixin, Task, PretrainOptions, InputOptions, EncoderOp
         if self.ngrams_ is not None and (self.ngrams_.classes != classes or self.feature_.symbols is None):
             raise ValueError("ngrams")
         self._restore_patterns(config.get("patterns"), store.under("patterns.", tensors))
-        self.blend_ = tensors["blend"].numpy()
-        if self.blend_.shape != (2,) or self.blend_.dtype != np.float64 or not np.isfinite(self.blend_).all():
+        self.stacking_weights_ = tensors["blend"].numpy()
+        if (
+            self.stacking_weights_.shape != (2,)
+            or self.stacking_weights_.dtype != np.float64
+            or not np.isfinite(self.stacking_weights_).all()
+        ):
             raise ValueError("blend")
 
     def _restore_patterns(self, config: Mapping[str, Any] | None, tensors: Mapping[str, Tensor]) -> None:
-        self.patterns_ = None if config is None else PatternModel.restore(config, tensors)
+        self.patterns_ = None if config is None else MiniRocket.restore(config, tensors)
         if self.patterns_ is None:
             return
         feature = self.feature_
@@ -524,10 +528,10 @@ class Classifier(ClassifierMixin, Task, PretrainOptions, InputOptions, EncoderOp
 class _Stepper(NetworkStepper):
     """A classifier one step at a time: the network and the wide path side by side."""
 
-    def __init__(self, clf: Classifier, facts: Mapping[str, Any] | None) -> None:
-        super().__init__(clf.feature_, clf.network_, facts)
+    def __init__(self, clf: Classifier, static: Mapping[str, Any] | None) -> None:
+        super().__init__(clf.feature_, clf.network_, static)
         self.ngrams, self.patterns = clf.ngrams_, clf.patterns_
-        self.classes, self.blend = clf.classes_.tolist(), clf.blend_
+        self.classes, self.blend = clf.classes_.tolist(), clf.stacking_weights_
 
     def initial_state(self) -> dict[str, Tensor]:
         """The state before the first step."""
@@ -548,21 +552,21 @@ class _Stepper(NetworkStepper):
                 logits = self.ngrams.step(symbol, wide)
             made |= _packed(wide, logits, len(self.ngrams.weight))
         if self.patterns is not None:
-            made |= _named(self.patterns.advance(steps.values, PatternState(**store.under("patterns.", state))))
+            made |= _named(self.patterns.advance(steps.values, MiniRocketState(**store.under("patterns.", state))))
         return made
 
     @torch.no_grad()
-    def answer(self, state: dict[str, Tensor]) -> Answer:
+    def answer(self, state: dict[str, Tensor]) -> ClassifyAnswer:
         """The likeliest class of the steps so far, and the probability of each."""
         logits = self.row(state).numpy()
         if self.ngrams is not None:
             logits = self.blend[0] * logits + self.blend[1] * state["ngrams.logits"].double().numpy()
         if self.patterns is not None:
-            wide = self.patterns.read(PatternState(**store.under("patterns.", state)))
+            wide = self.patterns.read(MiniRocketState(**store.under("patterns.", state)))
             logits = self.blend[0] * logits + self.blend[1] * wide.double().numpy()
         shares = _softmax(finite(logits))[0]
         label = self.classes[int(logits[0].argmax())]
-        return Answer(label, dict(zip(self.classes, shares.tolist(), strict=True)), counted(state))
+        return ClassifyAnswer(label, dict(zip(self.classes, shares.tolist(), strict=True)), counted(state))
 
 
 def _longest_ngram(feature: Feature | Columns) -> int:
@@ -581,7 +585,7 @@ def _packed(state: NgramState, logits: Tensor, rows: int) -> dict[str, Tensor]:
     }
 
 
-def _named(state: PatternState) -> dict[str, Tensor]:
+def _named(state: MiniRocketState) -> dict[str, Tensor]:
     return {f"patterns.{name}": value for name, value in state._asdict().items()}
 
 
@@ -604,9 +608,9 @@ def _softmax(logits: _Floats) -> _Floats:
 
 def _metrics(logits: _Floats, truth: _Array) -> dict[str, float]:
     answers = logits.argmax(1)
-    surprise = logsumexp(logits, axis=1) - logits[np.arange(len(truth)), truth]
+    nll = logsumexp(logits, axis=1) - logits[np.arange(len(truth)), truth]
     return {
         "accuracy": metrics.accuracy(truth.tolist(), answers.tolist()),
         "macro_f1": metrics.macro_f1(truth.tolist(), answers.tolist()),
-        "loss": float(surprise.mean()),
+        "loss": float(nll.mean()),
     }

@@ -35,7 +35,7 @@ from elman.errors import OptionError, ShapeError
 from elman.ops import functional as ops
 from elman.ragged import Ragged
 
-__all__ = ["MOST_SEQUENCES", "PatternModel", "PatternState"]
+__all__ = ["MOST_SEQUENCES", "MiniRocket", "MiniRocketState"]
 
 MOST_SEQUENCES = 5000  # that can be learnt from: work grows with their square
 
@@ -56,7 +56,7 @@ _CONSTANT = 100.0  # beside g: its weight is a / 100, and is hardly held back
 _LEARNT = ("spacings", "columns", "limits", "mean", "weight", "bias")
 
 
-class PatternState(NamedTuple):
+class MiniRocketState(NamedTuple):
     """What a stream of steps left behind."""
 
     recent: Tensor  # [8 d, width]: the last steps that a pattern may still read, zeros before the first
@@ -64,7 +64,7 @@ class PatternState(NamedTuple):
     steps: Tensor  # int64 [1]
 
 
-class PatternModel:
+class MiniRocket:
     """Linear model of the patterns in a sequence of numbers; the equations stand at the head of this file.
 
     `patterns` is about how many there are, at least 84 (default 10 000); `seed` draws limits and columns.
@@ -74,7 +74,7 @@ class PatternModel:
 
     >>> slow, fast = torch.arange(40.0).sin()[:, None], (3 * torch.arange(40.0)).sin()[:, None]
     >>> x = Ragged.of([slow, fast, slow[5:], fast[7:]])
-    >>> model = PatternModel(500).fit(x, torch.tensor([0, 1, 0, 1]), classes=2)
+    >>> model = MiniRocket(500).fit(x, torch.tensor([0, 1, 0, 1]), classes=2)
     >>> model.logits(Ragged.of([slow[3:30], fast[2:30]])).argmax(1)
     tensor([0, 1])
     """
@@ -208,22 +208,22 @@ class PatternModel:
 
     # ---- one step at a time
 
-    def initial_state(self) -> PatternState:
+    def initial_state(self) -> MiniRocketState:
         """Before the first step."""
         reach = (_TAPS - 1) * int(self.spacings.max())
         counts, steps = torch.zeros(len(self.mean), dtype=torch.int64), torch.zeros(1, dtype=torch.int64)
-        return PatternState(torch.zeros(reach, self.columns.shape[2]), counts, steps)
+        return MiniRocketState(torch.zeros(reach, self.columns.shape[2]), counts, steps)
 
-    def advance(self, values: Tensor, state: PatternState) -> PatternState:
+    def advance(self, values: Tensor, state: MiniRocketState) -> MiniRocketState:
         """The state after some more steps `[steps, width]`."""
         known = torch.cat([state.recent, values])
         reach, counts = len(state.recent), state.counts.clone()
         rows = np.arange(reach, len(known))
         for which, bits in self._seen(*_padded(Ragged.of([known]))[:1], rows, rows) if len(values) else ():
             counts[which] += torch.from_numpy(bits.sum(axis=1))
-        return PatternState(known[len(known) - reach :].clone(), counts, state.steps + len(values))
+        return MiniRocketState(known[len(known) - reach :].clone(), counts, state.steps + len(values))
 
-    def read(self, state: PatternState) -> Tensor:
+    def read(self, state: MiniRocketState) -> Tensor:
         """The logits in a state, float32 `[1, classes]`: the bits of `logits` of all steps so far."""
         shares = _share(state.counts[None], state.steps) if int(state.steps) else self.mean[None]
         return self._answers(shares)
@@ -233,7 +233,7 @@ class PatternModel:
     def config(self) -> dict[str, Any]:
         """Options and sizes as JSON values; with `tensors` all that `restore` needs.
 
-        >>> PatternModel(84).config()
+        >>> MiniRocket(84).config()
         {'patterns': 84, 'seed': 0, 'spacings': 0, 'limits': 0, 'width': 0, 'classes': 0}
         """
         sizes = {"spacings": len(self.spacings), "limits": self.limits.shape[2], "width": self.columns.shape[2]}
@@ -244,7 +244,7 @@ class PatternModel:
         return {name: getattr(self, name) for name in _LEARNT}
 
     @classmethod
-    def restore(cls, config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> PatternModel:
+    def restore(cls, config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> MiniRocket:
         """The model that `config` and `tensors` describe. Raises ``ShapeError`` where they disagree."""
         model = cls(int(config["patterns"]), config["seed"])
         d, limits, width, classes = (int(config[name]) for name in ("spacings", "limits", "width", "classes"))

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logsumexp, softmax
 
-__all__ = ["START", "START_OF_NUMBERS", "best_loss", "stacked"]
+__all__ = ["START", "START_OF_NUMBERS", "best_loss", "fit_weights"]
 
 START = (0.3, 0.65)  # the recurrent and the wide path before any evidence
 START_OF_NUMBERS = (0.1, 0.65)  # the same where steps are numbers: a network that learnt from dozens is too sure
@@ -24,7 +24,7 @@ _Array = NDArray[Any]
 _Floats = NDArray[np.float64]
 
 
-def stacked(logits: _Floats, truth: _Array, costs: _Floats, start: Sequence[float] = START) -> _Floats:
+def fit_weights(logits: _Floats, truth: _Array, costs: _Floats, start: Sequence[float] = START) -> _Floats:
     """Weights [paths] of at least 0 for logits [paths, sequences, classes].
 
     `truth` [sequences] holds the class of each sequence, `costs` [sequences] what an error costs, `start` the weights
@@ -33,7 +33,7 @@ def stacked(logits: _Floats, truth: _Array, costs: _Floats, start: Sequence[floa
     The problem is convex with as many unknowns as paths: Newton's method, with halved steps where one is too long.
 
     >>> good = np.array([[2.0, 0.0], [0.0, 2.0]] * 9)
-    >>> stacked(np.stack([good, -good]), np.array([0, 1] * 9), np.ones(18))[1]
+    >>> fit_weights(np.stack([good, -good]), np.array([0, 1] * 9), np.ones(18))[1]
     np.float64(0.0)
     """
     use = np.ones(len(logits), dtype=bool)
@@ -50,7 +50,7 @@ def best_loss(wide: _Floats | None, truth: _Array, costs: _Floats) -> float:
     if wide is None or not len(truth):
         return 0.0
     logits = np.stack([np.zeros_like(wide), wide])
-    scaled = stacked(logits, truth, costs)[1] * wide
+    scaled = fit_weights(logits, truth, costs)[1] * wide
     return float(costs @ (logsumexp(scaled, axis=1) - scaled[np.arange(len(truth)), truth]))
 
 

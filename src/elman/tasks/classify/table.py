@@ -10,7 +10,7 @@ import numpy as np
 from elman.errors import DataError
 from elman.evaluation import metrics
 from elman.evaluation import tables as report
-from elman.evaluation.baselines import Baseline, majority, rival
+from elman.evaluation.baselines import Baseline, linear_baseline, majority
 from elman.io.tables import Table
 from elman.tasks.base.table_adapter import RowAdapter
 from elman.tasks.base.table_columns import (
@@ -88,7 +88,7 @@ class ClassifyTable(RowAdapter):
 
     def baselines(self, X: Any, target: str) -> list[Baseline]:
         """A linear model of what the sequences hold, and the commonest class."""
-        return [rival(X, feature=self.model.feature_), majority()]
+        return [linear_baseline(X, feature=self.model.feature_), majority()]
 
     def format_answer(self, answer: Any) -> tuple[str, dict[str, Any]]:
         """The class and its probability."""

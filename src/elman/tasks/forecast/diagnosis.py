@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from elman.errors import DataError
-from elman.interpret.diagnose import Probe
+from elman.interpret.diagnose import DiagnosisRequest
 from elman.layers.losses import pinball
 from elman.tasks.forecast.data.windows import observed_lengths, trimmed
 from elman.tasks.forecast.model import ForecastModel
@@ -17,7 +17,9 @@ from elman.tasks.forecast.model import ForecastModel
 __all__ = ["diagnosis_request"]
 
 
-def diagnosis_request(model: ForecastModel, frame: Any, levels: list[float], options: Mapping[str, Any]) -> Probe:
+def diagnosis_request(
+    model: ForecastModel, frame: Any, levels: list[float], options: Mapping[str, Any]
+) -> DiagnosisRequest:
     """The networks, each series read up to its last step that a horizon follows, and the quantile loss there.
 
     The horizon ends with the last value of the series; what comes after it may be rows of future covariates. A series
@@ -46,4 +48,4 @@ def diagnosis_request(model: ForecastModel, frame: Any, levels: list[float], opt
             losses += [pinball(one, truth, quantiles) for one, truth in zip(made, targets, strict=True)]
         return torch.stack(losses).view(-1, len(series)).sum(0)
 
-    return Probe(encoder.network, (at + 1).clamp(min=0), loss, options)
+    return DiagnosisRequest(encoder.network, (at + 1).clamp(min=0), loss, options)

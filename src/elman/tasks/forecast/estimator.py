@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from elman.cells import CELLS
 from elman.errors import OptionError, Problem
-from elman.interpret.diagnose import Probe
+from elman.interpret.diagnose import DiagnosisRequest
 from elman.io import model_folder as store
 from elman.io.atomic_write import write_file
 from elman.tasks.base.fitted import as_learnt, by_learnt_options
@@ -320,7 +320,7 @@ class Forecaster(Task, ForecastOptions, EncoderOptions, TrainingOptions):
         """
         return Backtest(self._model(), frame, windows, step).describe()
 
-    def _probe(self, X: Any, y: Any) -> Probe:
+    def _diagnosis_request(self, X: Any, y: Any) -> DiagnosisRequest:
         if y is not None:
             raise OptionError("Forecaster.diagnose(frame) finds what is to come in the frame itself. Leave y out.")
         return diagnosis_request(self._model(), X, network_levels(self), self.learnt_with_)

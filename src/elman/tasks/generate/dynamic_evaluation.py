@@ -12,10 +12,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from elman.lm.chunks import Strands
+from elman.lm.chunks import LMChunks
 from elman.ops.state import State, detached, goes_on
 from elman.ragged import Ragged
-from elman.ragged.chunks import Piece
+from elman.ragged.chunks import Chunk
 from elman.tasks.generate.network import LanguageNetwork
 from elman.training.batching import pieces
 
@@ -25,7 +25,7 @@ SPAN = 32  # steps of a piece
 DECAY = 1e-3  # share of the way back to what was learnt in training, after each piece
 
 
-def adapted(network: LanguageNetwork, data: Strands, rate: float) -> Ragged:
+def adapted(network: LanguageNetwork, data: LMChunks, rate: float) -> Ragged:
     """-log p of each target, float64 [steps], while the network learns from one text after another.
 
     Afterwards the network is what it was.
@@ -35,7 +35,7 @@ def adapted(network: LanguageNetwork, data: Strands, rate: float) -> Ragged:
     learnt = [weight.detach().clone() for weight in weights]
     try:
         for index in range(len(data.inputs)):
-            one = Strands(data.inputs[index : index + 1], data.targets[index : index + 1])
+            one = LMChunks(data.inputs[index : index + 1], data.targets[index : index + 1])
             begin, state = int(data.targets.offsets[index]), None
             for piece in pieces(one.inputs.lengths, SPAN, cut=SPAN):
                 each, state = _scored(network, one, piece, state)
@@ -49,7 +49,7 @@ def adapted(network: LanguageNetwork, data: Strands, rate: float) -> Ragged:
     return Ragged(made, data.targets.offsets)
 
 
-def _scored(network: LanguageNetwork, one: Strands, piece: Piece, state: State) -> tuple[Tensor, State]:
+def _scored(network: LanguageNetwork, one: LMChunks, piece: Chunk, state: State) -> tuple[Tensor, State]:
     """-log p of the targets of a piece, and the state after it."""
     fresh = network.encoder.initial_state(len(piece.sequences))
     before = fresh if state is None else goes_on(fresh, detached(state), piece.before)

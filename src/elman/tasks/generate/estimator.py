@@ -32,11 +32,11 @@ from elman.features.containers import by_name, column_of
 from elman.features.lists import listed
 from elman.features.registry import FEATURES, restored_feature, saved_feature
 from elman.features.vocabulary import VocabularyOptions
-from elman.interpret.diagnose import Probe
+from elman.interpret.diagnose import DiagnosisRequest
 from elman.io import model_folder as store
-from elman.lm.chunks import Strands, strands
-from elman.lm.interpolation import Mixture
-from elman.lm.kneser_ney import BackOff
+from elman.lm.chunks import LMChunks, lm_chunks
+from elman.lm.interpolation import InterpolatedLM
+from elman.lm.kneser_ney import KneserNey
 from elman.ragged import Ragged
 from elman.tasks.base.finite import finite
 from elman.tasks.base.fitted import by_learnt_options
@@ -51,8 +51,8 @@ from elman.tasks.base.training_run import TrainingRun
 from elman.tasks.generate.defaults import DEFAULTS, UPDATES, side_by_side
 from elman.tasks.generate.dynamic_evaluation import adapted
 from elman.tasks.generate.generation import Writer, symbols_of
-from elman.tasks.generate.network import LanguageLoss, LanguageNetwork, surprises
-from elman.tasks.generate.session import Listener
+from elman.tasks.generate.network import LanguageLoss, LanguageNetwork, nll
+from elman.tasks.generate.session import LMSession
 from elman.training.options import TrainingOptions
 from elman.validation.messages import shown
 from elman.validation.options import SIZE, choice, is_number, is_whole, share, whole
@@ -121,7 +121,9 @@ class Generator(Task, VocabularyOptions, EncoderOptions, TrainingOptions):
 
     # training
     tbptt: int = 128  # steps over which the gradient reaches back (truncated, state carried on); 0: the whole strand
-    strand: int | None = None  # most steps of a strand; longer texts are cut into several, learnt side by side; None:
+    chunk_steps: int | None = (
+        None  # most steps of a strand; longer texts are cut into several, learnt side by side; None:
+    )
     #   a quarter of what a batch of strands would need to hold all texts, at least tbptt
     batch_sequences: int | None = None  # strands in a batch, at most; None: steps / 8192, 4 to 32
 
@@ -135,7 +137,7 @@ class Generator(Task, VocabularyOptions, EncoderOptions, TrainingOptions):
         if not (self.ngrams is None or (is_whole(self.ngrams, 0) and self.ngrams <= _LONGEST)):
             found.append(Problem("ngrams", shown(self.ngrams), f"must be a whole number from 0 to {_LONGEST}, or None"))
         found += whole(self, "min_count") if self.min_count is not None else []
-        found += whole(self, "strand") if self.strand is not None else []
+        found += whole(self, "chunk_steps") if self.chunk_steps is not None else []
         for name in ("head_dropout", "input_dropout", "weight_drop", "recurrent_dropout", "zoneout"):
             found += share(self, name)
         found += self._recurrent_problems()
@@ -180,8 +182,8 @@ class Generator(Task, VocabularyOptions, EncoderOptions, TrainingOptions):
         self.learnt_with_ = self.options()
         self.feature_, self.ends_ = feature, len(column) > 1
         symbols = feature.transform(self._lessons(parts[0]), name="X")
-        data = self.strands(symbols, self._longest(symbols.steps))
-        kept = self.strands(feature.transform(parts[1], name="X"), None)
+        data = self.lm_chunks(symbols, self._longest(symbols.steps))
+        kept = self.lm_chunks(feature.transform(parts[1], name="X"), None)
         if not data.targets.steps:
             raise DataError("X holds no text to learn from: every document is empty.")
         config = self.config(Summary(feature, (), len(data.inputs), data.inputs.steps, updates=UPDATES))
@@ -195,7 +197,7 @@ class Generator(Task, VocabularyOptions, EncoderOptions, TrainingOptions):
         }
         self._train(run, config, data, kept)
         if self.mixture_ is not None:
-            known = self.strands(symbols, None).whole()
+            known = self.lm_chunks(symbols, None).whole()
             self.mixture_.ngrams.fit(known + kept.whole())
         return self
 
@@ -220,8 +222,8 @@ class Generator(Task, VocabularyOptions, EncoderOptions, TrainingOptions):
 
     def _longest(self, steps: int) -> int:
         """How long a strand of so many steps in all may be."""
-        if self.strand is not None:
-            return int(self.strand)
+        if self.chunk_steps is not None:
+            return int(self.chunk_steps)
         return max(int(self.tbptt) or 128, -(-steps // (4 * side_by_side(self, steps))))
 
     def _network(self, config: Config, symbols: int) -> LanguageNetwork:
@@ -241,19 +243,19 @@ class Generator(Task, VocabularyOptions, EncoderOptions, TrainingOptions):
         """How many symbols there are, the boundary among them."""
         return int(self.feature_.symbols or 0) + 1
 
-    def _mixture(self, symbols: Ragged) -> Mixture | None:
+    def _mixture(self, symbols: Ragged) -> InterpolatedLM | None:
         """The n-grams of the training part; None where there are none."""
         default = 0 if symbols.steps >= _LARGE else 4 if self._symbol_count > _MANY else 8
         order = default if self.ngrams is None else int(self.ngrams)
         if not order:
             return None
-        return Mixture(BackOff(order, self._symbol_count).fit(self.strands(symbols, None).whole()))
+        return InterpolatedLM(KneserNey(order, self._symbol_count).fit(self.lm_chunks(symbols, None).whole()))
 
-    def _train(self, run: TrainingRun, config: Config, data: Strands, kept: Strands) -> None:
+    def _train(self, run: TrainingRun, config: Config, data: LMChunks, kept: LMChunks) -> None:
         told_by_ngrams = None if self.mixture_ is None else self.mixture_.ngrams.each(kept.whole())
 
         def validate() -> dict[str, float]:
-            each = surprises(self.network_, kept).values
+            each = nll(self.network_, kept).values
             if self.mixture_ is not None and told_by_ngrams is not None:
                 self.mixture_.choose(-each, told_by_ngrams)
             return self._measured(each, told_by_ngrams)
@@ -296,9 +298,9 @@ class Generator(Task, VocabularyOptions, EncoderOptions, TrainingOptions):
         options = {"unit": self.unit, "max_words": int(self.max_words), "min_count": self.min_count}
         return writer.take_options(options | {"lower": bool(self.lower)})
 
-    def strands(self, symbols: Ragged, longest: int | None) -> Strands:
+    def lm_chunks(self, symbols: Ragged, longest: int | None) -> LMChunks:
         """Documents as strands with their boundaries; `longest`: steps of one at most, None: whole."""
-        return strands(symbols, int(self.feature_.symbols or 0), self.ends_, longest)
+        return lm_chunks(symbols, int(self.feature_.symbols or 0), self.ends_, longest)
 
     # ---- answering
 
@@ -330,11 +332,11 @@ class Generator(Task, VocabularyOptions, EncoderOptions, TrainingOptions):
     @by_learnt_options
     def nats(self, X: Any) -> _Floats:
         """The surprise at each text, all of its symbols together, float64 [documents]."""
-        each = self.surprises(X)
+        each = self.nll(X)
         return each.values.new_zeros(len(each)).index_add(0, each.segments, each.values).numpy()
 
     @by_learnt_options
-    def surprises(self, X: Any) -> Ragged:
+    def nll(self, X: Any) -> Ragged:
         """The surprise at each symbol of each text, -log p, float64 [steps]; where documents end, at their ends too."""
         data = self._told(self._documents(X))
         found = self._by_network(data)
@@ -343,13 +345,13 @@ class Generator(Task, VocabularyOptions, EncoderOptions, TrainingOptions):
             return found
         return found.with_values(-self.mixture_.of_symbols(-found.values, self.mixture_.ngrams.each(data.whole())))
 
-    def _by_network(self, data: Strands) -> Ragged:
+    def _by_network(self, data: LMChunks) -> Ragged:
         """The surprise of the network alone."""
-        return adapted(self.network_, data, float(self.adapt)) if self.adapt else surprises(self.network_, data)
+        return adapted(self.network_, data, float(self.adapt)) if self.adapt else nll(self.network_, data)
 
-    def _told(self, documents: list[Any]) -> Strands:
+    def _told(self, documents: list[Any]) -> LMChunks:
         self.check_fitted()
-        return self.strands(self.feature_.transform(documents, name="X"), None)
+        return self.lm_chunks(self.feature_.transform(documents, name="X"), None)
 
     def _measured(self, network: Tensor, ngrams: _Floats | None) -> dict[str, float]:
         """The metrics of -log p [symbols] of the network, and of p of the n-grams."""
@@ -383,11 +385,11 @@ class Generator(Task, VocabularyOptions, EncoderOptions, TrainingOptions):
 
     # ---- looking inside
 
-    def _probe(self, X: Any, y: Any) -> Probe:
+    def _diagnosis_request(self, X: Any, y: Any) -> DiagnosisRequest:
         """The network and its surprise per step."""
         self.check_fitted()
         symbols = self.feature_.transform(self._documents(X), name="X")
-        data = self.strands(symbols, self._longest(symbols.steps))
+        data = self.lm_chunks(symbols, self._longest(symbols.steps))
 
         def loss(indices: Tensor) -> Tensor:
             scores, _ = self.network_(data.inputs[indices])
@@ -396,7 +398,7 @@ class Generator(Task, VocabularyOptions, EncoderOptions, TrainingOptions):
             sums = each.new_zeros(len(chosen)).index_add(0, chosen.segments, each)
             return sums / chosen.lengths.clamp(min=1)
 
-        return Probe(self.network_, data.inputs.lengths, loss, self.learnt_with_)
+        return DiagnosisRequest(self.network_, data.inputs.lengths, loss, self.learnt_with_)
 
     # ---- streaming
 
@@ -404,7 +406,7 @@ class Generator(Task, VocabularyOptions, EncoderOptions, TrainingOptions):
     def stream(self) -> Session:
         """A session that reads a text piece by piece and always has the chances of what comes next."""
         self.check_fitted()
-        return Session(Listener(self.feature_, self.network_, symbols_of(self.feature_), self.mixture_))
+        return Session(LMSession(self.feature_, self.network_, symbols_of(self.feature_), self.mixture_))
 
     # ---- on disk
 
@@ -441,8 +443,8 @@ class Generator(Task, VocabularyOptions, EncoderOptions, TrainingOptions):
             order, weight = config["mixture"]
             if not (is_whole(order) and order <= _LONGEST and 0 <= float(weight) <= 1):
                 raise ValueError("mixture")
-            known = BackOff.restore(order, self._symbol_count, store.under("ngrams.", tensors))
-            self.mixture_ = Mixture(known, float(weight))
+            known = KneserNey.restore(order, self._symbol_count, store.under("ngrams.", tensors))
+            self.mixture_ = InterpolatedLM(known, float(weight))
 
 
 def _metrics(each: Tensor) -> dict[str, float]:

@@ -15,7 +15,7 @@ from elman.decoding.sampling import Sampling
 from elman.errors import OptionError
 from elman.features.base import Written
 from elman.features.unicode import composed
-from elman.lm.interpolation import Mixture
+from elman.lm.interpolation import InterpolatedLM
 from elman.tasks.base.finite import finite
 from elman.tasks.generate.constraints import END
 from elman.tasks.generate.network import LanguageNetwork
@@ -33,7 +33,7 @@ Form = Callable[[Sequence[str], Sequence[str]], "Collection[str] | None"]
 class Writer:
     """Writes with a language model: its feature, its network, its n-grams, and whether its documents end."""
 
-    def __init__(self, feature: Written, network: LanguageNetwork, mixture: Mixture | None, ends: bool) -> None:
+    def __init__(self, feature: Written, network: LanguageNetwork, mixture: InterpolatedLM | None, ends: bool) -> None:
         self.feature, self.network, self.mixture, self.ends = feature, network, mixture, ends
 
     def write(

@@ -28,15 +28,15 @@ from elman.errors import OptionError
 from elman.layers.embedding import Embedding
 from elman.layers.encoder import Encoder
 from elman.layers.linear import Linear, StepDropout
-from elman.lm.chunks import Strands
+from elman.lm.chunks import LMChunks
 from elman.ops import functional as ops
 from elman.ops.state import State, goes_on
 from elman.ragged import Ragged
-from elman.ragged.chunks import Piece
+from elman.ragged.chunks import Chunk
 from elman.training.batching import pieces
 from elman.training.tbptt import StepLoss
 
-__all__ = ["LanguageLoss", "LanguageNetwork", "surprises"]
+__all__ = ["LanguageLoss", "LanguageNetwork", "nll"]
 
 _STEPS = 1 << 12  # steps of a piece when nothing is learnt: bounds the memory, the answers do not depend on it
 
@@ -109,7 +109,7 @@ class LanguageLoss(StepLoss):
     def __init__(
         self,
         network: LanguageNetwork,
-        data: Strands,
+        data: LMChunks,
         activation: float = 0.0,
         change: float = 0.0,
         weight_drop: float = 0.0,
@@ -121,7 +121,7 @@ class LanguageLoss(StepLoss):
         """The state before the first step."""
         return self.network.encoder.initial_state(sequences)
 
-    def __call__(self, piece: Piece, state: State) -> tuple[Tensor, State]:
+    def __call__(self, piece: Chunk, state: State) -> tuple[Tensor, State]:
         """The loss of a piece, and the state after it."""
         y, after = self._hidden(piece.of(self.data.inputs), state)
         dropped = self.network.dropout(y)
@@ -149,7 +149,7 @@ class LanguageLoss(StepLoss):
 
 
 @torch.no_grad()
-def surprises(network: LanguageNetwork, data: Strands) -> Ragged:
+def nll(network: LanguageNetwork, data: LMChunks) -> Ragged:
     """-log p of each target, float64 [steps]. A sequence's bits do not depend on the others, nor on where it is cut."""
     made = torch.zeros(data.targets.steps, dtype=torch.float64)
     state: Any = None

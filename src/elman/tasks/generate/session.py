@@ -9,13 +9,13 @@ import torch
 from torch import Tensor
 
 from elman.features import Feature
-from elman.lm.interpolation import Mixture
+from elman.lm.interpolation import InterpolatedLM
 from elman.ragged import Ragged
 from elman.tasks.base.finite import finite
 from elman.tasks.base.session import counted, flat, nested
 from elman.tasks.generate.network import LanguageNetwork
 
-__all__ = ["Listener", "Next"]
+__all__ = ["LMSession", "Next"]
 
 _SHOWN = 10  # symbols that the answer of a stream names
 _STEPS = 1 << 12  # steps that are read at a time: bounds the memory of a long piece
@@ -30,11 +30,11 @@ class Next(NamedTuple):
     steps: int  # how many steps were fed
 
 
-class Listener:
+class LMSession:
     """A language model one step at a time; `Session` keeps the state."""
 
     def __init__(
-        self, feature: Feature, network: LanguageNetwork, symbols: Sequence[str], mixture: Mixture | None = None
+        self, feature: Feature, network: LanguageNetwork, symbols: Sequence[str], mixture: InterpolatedLM | None = None
     ) -> None:
         self.feature, self.network, self.symbols, self.mixture = feature, network, symbols, mixture
         self.start = self.network.encoder.initial_state(1)
@@ -58,8 +58,8 @@ class Listener:
             before, logs = state["logs"], list[Tensor]()
             state = self._after(piece, state, logs)
             told = torch.cat([before, *logs])[: len(piece)].gather(1, piece[:, None])[:, 0]
-            for surprise in told.tolist():
-                nats -= surprise  # one after the other: the bits do not depend on the pieces
+            for nll in told.tolist():
+                nats -= nll  # one after the other: the bits do not depend on the pieces
             state = state | {"steps": state["steps"] + len(piece)}
         return state | {"nats": torch.tensor([nats], dtype=torch.float64)}
 

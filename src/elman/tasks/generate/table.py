@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, final
 
 from elman.errors import OptionError
 from elman.io.tables import Table
-from elman.lm.kneser_ney import BackOff
+from elman.lm.kneser_ney import KneserNey
 from elman.tasks.base.table_adapter import Scored, parse_line
 from elman.tasks.base.table_columns import (
     check_names,
@@ -72,10 +72,14 @@ class GenerateTable:
         """n-grams that back off, over the same symbols."""
         name = self._learnt_column()
         lessons, texts = (self._symbols_of(self._texts(part, self._named(part, name))) for part in (known(), table))
-        rival = BackOff(ORDER, int(self.model.feature_.symbols or 0) + 1).fit(lessons)
+        baseline = KneserNey(ORDER, int(self.model.feature_.symbols or 0) + 1).fit(lessons)
         count = sum(len(text) - 1 for text in texts)
         return [
-            {"name": rival.name, "nats": rival.nats(texts) / max(1, count), "training_seconds": round(rival.seconds, 3)}
+            {
+                "name": baseline.name,
+                "nats": baseline.nats(texts) / max(1, count),
+                "training_seconds": round(baseline.seconds, 3),
+            }
         ]
 
     def diagnosis_data(
@@ -95,7 +99,7 @@ class GenerateTable:
 
     def _symbols_of(self, texts: list[Any]) -> list[list[int]]:
         """Each text with its boundaries, as the model reads it."""
-        whole: list[list[int]] = self.model.strands(self.model.feature_.transform(texts), None).whole()
+        whole: list[list[int]] = self.model.lm_chunks(self.model.feature_.transform(texts), None).whole()
         return whole
 
     def _learnt_column(self) -> str | None:

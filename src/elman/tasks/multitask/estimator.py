@@ -22,8 +22,8 @@ from torch import Tensor
 
 from elman.errors import DataError, OptionError, Place, Problem, within
 from elman.features.containers import by_name, column_named
-from elman.interpret.attribution import Question, parts_of
-from elman.interpret.diagnose import Probe
+from elman.interpret.attribution import AttributionRequest, parts_of
+from elman.interpret.diagnose import DiagnosisRequest
 from elman.layers.losses import DISTANCES
 from elman.tasks.base.finite import finite
 from elman.tasks.base.fitted import by_learnt_options
@@ -32,7 +32,7 @@ from elman.tasks.base.inputs import InputReader, check_column, check_table, coun
 from elman.tasks.base.network import Network, NetworkStepper, answers, restored
 from elman.tasks.base.options import EncoderOptions, InputOptions, tbptt_problems
 from elman.tasks.base.resolve import Config, Default, Summary
-from elman.tasks.base.session import Session, Told, counted, refuse_bidirectional
+from elman.tasks.base.session import MultitaskAnswer, Session, counted, refuse_bidirectional
 from elman.tasks.base.target_kinds import TARGETS, LabelTarget, NumberTarget, Target, looks_like
 from elman.tasks.base.task import Task
 from elman.tasks.multitask.defaults import DEFAULTS
@@ -302,7 +302,7 @@ class Multitask(Task, InputOptions, EncoderOptions, TrainingOptions):
 
     # ---- looking inside
 
-    def _probe(self, X: Any, y: Any) -> Probe:
+    def _diagnosis_request(self, X: Any, y: Any) -> DiagnosisRequest:
         """The network and its loss; without `y` labels that are answered count as true, and numbers are added up."""
         column, truth = (self.reader.read(X), None) if y is None else self._scored(X, y)
         data = self.reader.steps(column)
@@ -319,7 +319,7 @@ class Multitask(Task, InputOptions, EncoderOptions, TrainingOptions):
             each = [self._each(name, z, coded[name][indices], name in numbers) for name, z in own.items()]
             return torch.stack(each).sum(0)
 
-        return Probe(self.network_, data.lengths, loss, self.learnt_with_, self.reader.path_names())
+        return DiagnosisRequest(self.network_, data.lengths, loss, self.learnt_with_, self.reader.path_names())
 
     def _each(self, name: str, z: Tensor, coded: Tensor, added: bool) -> Tensor:
         """The loss of one target for each sequence; where nothing is known of a number, the number itself."""
@@ -327,7 +327,7 @@ class Multitask(Task, InputOptions, EncoderOptions, TrainingOptions):
         losses = [row.sum() if added else one(row, code) for row, code in zip(z.split(1), coded.split(1), strict=True)]
         return self._weight(name) * torch.stack(losses)
 
-    def _question(self, X: Any, y: Any) -> Question:
+    def _attribution_request(self, X: Any, y: Any) -> AttributionRequest:
         """One target, `y`: the number that is answered, or what speaks for the likeliest class."""
         if not (y in self.targets_ if isinstance(y, str) else y is None and len(self.targets_) == 1):
             which = f"one of the targets to explain, {', '.join(map(repr, self.targets_))}"
@@ -346,19 +346,21 @@ class Multitask(Task, InputOptions, EncoderOptions, TrainingOptions):
             return own - (z.sum(1) - own) / (z.shape[1] - 1)
 
         told = target.decode(said).tolist() if isinstance(target, LabelTarget) else [name] * len(data)
-        return Question(self.network_.inputs, data.lengths, score, parts_of(self.feature_, data, column), told)
+        return AttributionRequest(
+            self.network_.inputs, data.lengths, score, parts_of(self.feature_, data, column), told
+        )
 
     # ---- streaming
 
     @by_learnt_options
-    def stream(self, facts: Mapping[str, Any] | None = None) -> Session:
+    def stream(self, static: Mapping[str, Any] | None = None) -> Session:
         """A session that takes one step at a time and always has the answers so far. One-directional models only.
 
-        `facts` gives the columns without steps, such as ``{"age": 63}``; those that are not given are missing.
+        `static` gives the columns without steps, such as ``{"age": 63}``; those that are not given are missing.
         """
         self.check_fitted()
         refuse_bidirectional(self.network_.encoder.bidirectional)
-        return Session(_Stepper(self, facts))
+        return Session(_Stepper(self, static))
 
     # ---- on disk
 
@@ -391,12 +393,12 @@ class Multitask(Task, InputOptions, EncoderOptions, TrainingOptions):
 class _Stepper(NetworkStepper):
     """Several answers one step at a time."""
 
-    def __init__(self, model: Multitask, facts: Mapping[str, Any] | None) -> None:
-        super().__init__(model.feature_, model.network_, facts)
+    def __init__(self, model: Multitask, static: Mapping[str, Any] | None) -> None:
+        super().__init__(model.feature_, model.network_, static)
         self.own, self.targets = model.own_rows, dict(model.targets_)
 
     @torch.no_grad()
-    def answer(self, state: dict[str, Tensor]) -> Told:
+    def answer(self, state: dict[str, Tensor]) -> MultitaskAnswer:
         """What the steps so far say of each target."""
         own = self.own(finite(self.row(state).numpy()))
         values = {name: target.decode(own[name]).tolist()[0] for name, target in self.targets.items()}
@@ -405,7 +407,7 @@ class _Stepper(NetworkStepper):
             for name, target in self.targets.items()
             if isinstance(target, LabelTarget)
         }
-        return Told(values, shares, counted(state))
+        return MultitaskAnswer(values, shares, counted(state))
 
 
 def _read(

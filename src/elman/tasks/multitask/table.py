@@ -9,7 +9,7 @@ import numpy as np
 
 from elman.errors import DataError
 from elman.evaluation import metrics
-from elman.evaluation.baselines import Baseline, NumberBaseline, majority, mean, ridge, rival
+from elman.evaluation.baselines import Baseline, NumberBaseline, linear_baseline, majority, mean, ridge
 from elman.evaluation.metrics import errors_of
 from elman.io.tables import Table
 from elman.tasks.base.table_adapter import RowAdapter
@@ -105,7 +105,7 @@ class MultitaskTable(RowAdapter):
     def baselines(self, X: Any, target: str) -> list[Baseline | NumberBaseline]:
         """A linear model of what the sequences hold, and what looks at nothing."""
         if target in self.model.classes_:
-            return [rival(X, feature=self.model.feature_), majority()]
+            return [linear_baseline(X, feature=self.model.feature_), majority()]
         return [ridge(X, feature=self.model.feature_), mean()]
 
     def format_answer(self, answer: Any) -> tuple[str, dict[str, Any]]:

@@ -22,21 +22,21 @@ from torch.nn import functional
 from elman.layers.embedding import Embedding
 from elman.layers.encoder import Encoder
 from elman.layers.linear import Linear, StepDropout
-from elman.layers.sampled_softmax import Sampler, surprise
+from elman.layers.sampled_softmax import Sampler, nll
 from elman.ragged import Ragged
 from elman.training.batching import batches
 from elman.training.history import History
 from elman.training.loop import train
 from elman.training.options import TrainingOptions
 
-__all__ = ["Foreteller", "learn"]
+__all__ = ["NextTokenObjective", "learn"]
 
 STRAND = 256  # steps
 DRAWN = 512  # candidates beside the targets of a batch
 _STEPS = 1 << 12  # of a batch that is only measured
 
 
-class Foreteller(nn.Module):
+class NextTokenObjective(nn.Module):
     """The vectors of symbols and an encoder, and what says the neighbours of a step from them."""
 
     def __init__(self, symbols: int, embed: int, encoder: Encoder, dropout: float = 0.0) -> None:
@@ -64,10 +64,10 @@ class Foreteller(nn.Module):
         return torch.cat(rows), torch.cat(targets)
 
 
-def strands(texts: Ragged, longest: int = STRAND) -> Ragged:
+def lm_chunks(texts: Ragged, longest: int = STRAND) -> Ragged:
     """Sequences cut into pieces of at most so many steps; those without a neighbour to say are left out.
 
-    >>> strands(Ragged.of([[1, 2, 3, 4, 5], [6], [7, 8]]), 3).to_list()
+    >>> lm_chunks(Ragged.of([[1, 2, 3, 4, 5], [6], [7, 8]]), 3).to_list()
     [tensor([1, 2, 3]), tensor([4, 5]), tensor([7, 8])]
     """
     parts = [part for text in texts.to_list() for part in text.split(longest) if len(part) > 1]
@@ -76,7 +76,7 @@ def strands(texts: Ragged, longest: int = STRAND) -> Ragged:
 
 
 def learn(
-    model: Foreteller,
+    model: NextTokenObjective,
     texts: Ragged,
     kept: Ragged,
     plan: TrainingOptions,
@@ -85,12 +85,12 @@ def learn(
     narrow: bool,
 ) -> History:
     """Learns texts; `kept` are those that the nats per symbol are measured on, with all symbols."""
-    data = strands(texts)
+    data = lm_chunks(texts)
     sampler = Sampler(torch.bincount(texts.values, minlength=len(model.bias)), DRAWN)
 
     def loss(indices: Tensor) -> Tensor:
         rows, targets = model(data[indices])
-        return surprise(rows, model.input.weight, model.bias, sampler.candidates(targets), narrow)
+        return nll(rows, model.input.weight, model.bias, sampler.candidates(targets), narrow)
 
     def validate() -> dict[str, float]:
         return {"loss": nats(model, kept)}
@@ -109,9 +109,9 @@ def learn(
 
 
 @torch.no_grad()
-def nats(model: Foreteller, texts: Ragged) -> float:
+def nats(model: NextTokenObjective, texts: Ragged) -> float:
     """The mean surprise at the neighbours of steps, by all symbols."""
-    data, total, count = strands(texts), 0.0, 0
+    data, total, count = lm_chunks(texts), 0.0, 0
     for chosen in batches(data.lengths, _STEPS):
         rows, targets = model(data[chosen])
         scores = functional.linear(rows, model.input.weight, model.bias)

@@ -26,7 +26,7 @@ from elman.errors import DataError, OptionError, Problem
 from elman.features import Columns, Feature, infer
 from elman.features.containers import by_name, column_of
 from elman.features.lists import listed
-from elman.features.multi_input import Bundle
+from elman.features.multi_input import MultiInput
 from elman.io import model_folder as store
 from elman.io.tables import is_text, read_table
 from elman.layers.encoder import precisions
@@ -39,7 +39,7 @@ from elman.tasks.base.task import as_json
 from elman.tasks.base.training_run import TrainingRun
 from elman.tasks.generate.estimator import Generator
 from elman.tasks.pretrain.defaults import PRETRAINED, SIZES, learnt_option
-from elman.tasks.pretrain.objective import Foreteller, learn
+from elman.tasks.pretrain.objective import NextTokenObjective, learn
 from elman.training.options import TrainingOptions
 from elman.validation.messages import shown
 from elman.validation.options import OptionGroup, is_whole, whole
@@ -189,7 +189,7 @@ class PretrainReader(InputReader):
 
     def features(
         self, feature: Feature | Columns, column: Any, training: _Indices, rest: _Indices
-    ) -> tuple[Ragged | Bundle, Ragged | Bundle]:
+    ) -> tuple[Ragged | MultiInput, Ragged | MultiInput]:
         """Fits the feature to the training part and the texts without labels, and gives the steps of both parts."""
         if self.task.pretrain is None:
             return super().features(feature, column, training, rest)
@@ -209,7 +209,7 @@ class PretrainReader(InputReader):
         self._unlabelled = steps[len(labelled) :]
         return steps[: len(labelled)], kept
 
-    def pretrain(self, run: TrainingRun, config: Config, data: Ragged | Bundle, kept: Ragged | Bundle) -> None:
+    def pretrain(self, run: TrainingRun, config: Config, data: Ragged | MultiInput, kept: Ragged | MultiInput) -> None:
         """Puts what the texts or the Generator taught into the network.
 
         A run that was broken off while texts were learnt goes on there; the task itself then begins anew. Ctrl-C on the
@@ -251,14 +251,14 @@ class PretrainReader(InputReader):
             verbose=self.task.verbose,
         )
 
-    def _objective(self, run: TrainingRun, config: Config, path: Any) -> Foreteller:
+    def _objective(self, run: TrainingRun, config: Config, path: Any) -> NextTokenObjective:
         """What predicts the next symbol, with layers of the same sizes as the task's."""
         cell = config.cell or "lstm"
         narrow = info()["bfloat16"] and "bfloat16" in precisions(cell)
         own = vars(config) | {"cell": cell, "dropout": _DROPOUT, "precision": "bfloat16" if narrow else "float32"}
         with run.seeded():
             encoder = encoder_of(Config(**own), path.input.outputs)
-            return Foreteller(len(path.input.weight), path.input.outputs, encoder, _DROPOUT)
+            return NextTokenObjective(len(path.input.weight), path.input.outputs, encoder, _DROPOUT)
 
 
 def is_model(folder: Any) -> bool:

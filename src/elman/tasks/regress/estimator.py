@@ -22,13 +22,13 @@ from torch import Tensor
 from elman.errors import DataError, OptionError, Place, Problem
 from elman.evaluation import metrics
 from elman.features.missing_values import center_and_spread
-from elman.features.multi_input import Bundle, cut, groups_of
-from elman.interpret.attribution import Question, parts_of
-from elman.interpret.diagnose import Probe
+from elman.features.multi_input import MultiInput, cut, groups_of
+from elman.interpret.attribution import AttributionRequest, parts_of
+from elman.interpret.diagnose import DiagnosisRequest
 from elman.layers.losses import DISTANCES, distance
 from elman.ops.state import State
 from elman.ragged import Ragged
-from elman.ragged.chunks import Piece
+from elman.ragged.chunks import Chunk
 from elman.tasks.base.finite import finite
 from elman.tasks.base.fitted import by_learnt_options
 from elman.tasks.base.holdout import held_out
@@ -37,7 +37,7 @@ from elman.tasks.base.network import Network, NetworkStepper, answers, restored
 from elman.tasks.base.number_targets import NumberTargets, number_targets
 from elman.tasks.base.options import EncoderOptions, InputOptions, tbptt_problems
 from elman.tasks.base.resolve import Config, Default, Summary
-from elman.tasks.base.session import Estimate, Session, counted, refuse_bidirectional
+from elman.tasks.base.session import RegressAnswer, Session, counted, refuse_bidirectional
 from elman.tasks.base.task import Task
 from elman.tasks.base.training_run import TrainingRun
 from elman.tasks.pretrain.pretrainer import PretrainOptions, PretrainReader
@@ -146,8 +146,8 @@ class Regressor(RegressorMixin, Task, PretrainOptions, InputOptions, EncoderOpti
         self,
         run: TrainingRun,
         config: Config,
-        data: Ragged | Bundle,
-        kept: Ragged | Bundle,
+        data: Ragged | MultiInput,
+        kept: Ragged | MultiInput,
         targets: NumberTargets,
         parts: tuple[_Indices, _Indices],
     ) -> None:
@@ -200,16 +200,16 @@ class Regressor(RegressorMixin, Task, PretrainOptions, InputOptions, EncoderOpti
         data = self.reader.steps(self.reader.read(X))
         return self._formed(self._numbers(data), data)
 
-    def _numbers(self, data: Ragged | Bundle) -> _Floats:
+    def _numbers(self, data: Ragged | MultiInput) -> _Floats:
         """The answers in the unit of the targets, [rows, outputs]."""
         return finite(self.mean_ + self.deviation_ * answers(self.network_, data, self.outputs_))
 
-    def _formed(self, values: _Floats, data: Ragged | Bundle) -> Any:
+    def _formed(self, values: _Floats, data: Ragged | MultiInput) -> Any:
         if self.names_ is not None:
             return {name: self._split(values[:, i], data) for i, name in enumerate(self.names_)}
         return self._split(values[:, 0] if self.flat_ else values, data)
 
-    def _split(self, values: _Floats, data: Ragged | Bundle) -> Any:
+    def _split(self, values: _Floats, data: Ragged | MultiInput) -> Any:
         return (
             np.split(values, data.offsets[1:-1].numpy())
             if self.network_.every_step and len(data)
@@ -249,14 +249,14 @@ class Regressor(RegressorMixin, Task, PretrainOptions, InputOptions, EncoderOpti
         places = [truth.names.index(name) for name in self.names_]
         return column, replace(truth, values=truth.values[:, places], names=self.names_)
 
-    def _told(self, column: Any, truth: NumberTargets) -> Ragged | Bundle:
+    def _told(self, column: Any, truth: NumberTargets) -> Ragged | MultiInput:
         data = self.reader.steps(column)
         truth.check_steps(groups_of(data)[0][0].lengths)
         return data
 
     # ---- looking inside
 
-    def _probe(self, X: Any, y: Any) -> Probe:
+    def _diagnosis_request(self, X: Any, y: Any) -> DiagnosisRequest:
         """The network and its loss; without `y` the sum of its answers, since they are no distance from themselves."""
         column, truth = (self.reader.read(X), None) if y is None else self._scored(X, y)
         data = self.reader.steps(column)
@@ -272,9 +272,9 @@ class Regressor(RegressorMixin, Task, PretrainOptions, InputOptions, EncoderOpti
             known = [scaled[offsets[i] : offsets[i + 1]] for i in indices.tolist()]
             return torch.stack([distance(row, it, self.loss) for row, it in zip(rows, known, strict=True)])
 
-        return Probe(self.network_, data.lengths, loss, self.learnt_with_, self.reader.path_names())
+        return DiagnosisRequest(self.network_, data.lengths, loss, self.learnt_with_, self.reader.path_names())
 
-    def _question(self, X: Any, y: Any) -> Question:
+    def _attribution_request(self, X: Any, y: Any) -> AttributionRequest:
         """The number that is answered for a sequence, or for its last step; `y` says which, where there are several."""
         names: list[Any] = list(range(self.outputs_)) if self.names_ is None else self.names_
         if y not in names and (y is not None or self.outputs_ > 1):
@@ -296,19 +296,21 @@ class Regressor(RegressorMixin, Task, PretrainOptions, InputOptions, EncoderOpti
             return scores
 
         told = [self._name(output) if self.outputs_ > 1 else "the answer"] * len(data)
-        return Question(self.network_.inputs, data.lengths, score, parts_of(self.feature_, data, column), told)
+        return AttributionRequest(
+            self.network_.inputs, data.lengths, score, parts_of(self.feature_, data, column), told
+        )
 
     # ---- streaming
 
     @by_learnt_options
-    def stream(self, facts: Mapping[str, Any] | None = None) -> Session:
+    def stream(self, static: Mapping[str, Any] | None = None) -> Session:
         """A session that takes one step at a time: the answer so far, or with `every_step` that of the last step.
 
-        `facts` gives the columns without steps, such as ``{"age": 63}``; those that are not given are missing.
+        `static` gives the columns without steps, such as ``{"age": 63}``; those that are not given are missing.
         """
         self.check_fitted()
         refuse_bidirectional(self.network_.encoder.bidirectional)
-        return Session(_Stepper(self, facts))
+        return Session(_Stepper(self, static))
 
     # ---- on disk
 
@@ -348,14 +350,14 @@ class Regressor(RegressorMixin, Task, PretrainOptions, InputOptions, EncoderOpti
 class _EveryStep(StepLoss):
     """The distance from the targets of the steps, for pieces of sequences."""
 
-    def __init__(self, network: Network, data: Ragged | Bundle, targets: Ragged, kind: str) -> None:
+    def __init__(self, network: Network, data: Ragged | MultiInput, targets: Ragged, kind: str) -> None:
         self.network, self.data, self.targets, self.kind = network, data, targets, kind
 
     def initial_state(self, sequences: int) -> State:
         """The state before the first step."""
         return self.network.encoder.initial_state(sequences)
 
-    def __call__(self, piece: Piece, state: State) -> tuple[Tensor, State]:
+    def __call__(self, piece: Chunk, state: State) -> tuple[Tensor, State]:
         """The loss of a piece, and the state after it."""
         found, after = self.network.steps(cut(piece, self.data), state)
         return distance(found, piece.of(self.targets).values, self.kind), after
@@ -364,17 +366,17 @@ class _EveryStep(StepLoss):
 class _Stepper(NetworkStepper):
     """A regressor one step at a time."""
 
-    def __init__(self, reg: Regressor, facts: Mapping[str, Any] | None) -> None:
-        super().__init__(reg.feature_, reg.network_, facts)
+    def __init__(self, reg: Regressor, static: Mapping[str, Any] | None) -> None:
+        super().__init__(reg.feature_, reg.network_, static)
         self.mean, self.deviation, self.names, self.flat = reg.mean_, reg.deviation_, reg.names_, reg.flat_
 
     @torch.no_grad()
-    def answer(self, state: dict[str, Tensor]) -> Estimate:
+    def answer(self, state: dict[str, Tensor]) -> RegressAnswer:
         """The numbers that the steps so far stand for."""
         values = finite(self.mean + self.deviation * self.row(state).numpy())[0]
         if self.names is not None:
-            return Estimate(dict(zip(self.names, values.tolist(), strict=True)), counted(state))
-        return Estimate(float(values[0]) if self.flat else values, counted(state))
+            return RegressAnswer(dict(zip(self.names, values.tolist(), strict=True)), counted(state))
+        return RegressAnswer(float(values[0]) if self.flat else values, counted(state))
 
 
 def _scale(values: _Floats) -> tuple[_Floats, _Floats]:

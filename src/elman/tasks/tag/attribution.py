@@ -13,8 +13,8 @@ from torch import Tensor
 
 from elman.errors import DataError, Place
 from elman.features.lists import listed
-from elman.features.multi_input import Bundle, groups_of
-from elman.interpret.attribution import Part, Question
+from elman.features.multi_input import MultiInput, groups_of
+from elman.interpret.attribution import AttributionRequest, Part
 from elman.ragged import Ragged
 from elman.tasks.tag.network import TagNetwork
 from elman.validation.columns import is_missing
@@ -59,11 +59,11 @@ def _asked(i: int, one: Any, length: int, answers: Sequence[Any]) -> tuple[int, 
 
 def label_question(
     network: TagNetwork,
-    data: Ragged | Bundle,
+    data: Ragged | MultiInput,
     asked: Sequence[tuple[int, Any]],
     classes: Sequence[Any],
     parts: list[Part],
-) -> Question:
+) -> AttributionRequest:
     """Why these labels at these steps. Raises ``DataError`` for a label that was not learnt."""
     place = {label: code for code, label in enumerate(classes)}
     for i, (_, label) in enumerate(asked):
@@ -83,4 +83,4 @@ def label_question(
         return torch.where(lengths > 0, own - (z.sum(1) - own) / (z.shape[1] - 1), 0.0)
 
     answers = [label for _, label in asked]
-    return Question(network.inputs, data.lengths, score, parts, answers, members=len(network.members))
+    return AttributionRequest(network.inputs, data.lengths, score, parts, answers, ensemble_size=len(network.ensemble))

@@ -44,7 +44,7 @@ DEFAULTS: dict[str, Default] = {
     "symbol_dropout": Default(_by_symbols(0.4, 0.0), "share of the distinct symbols that are left out", _BENCH),
     "head_dropout": Default(_by_symbols(0.5, 0.3), "share of h set to zero before the last layer", _BENCH),
     "channels": Default(_channels, "widths of the convolutions", _BENCH),
-    "members": Default(_members, "networks that answer together", _BENCH),
+    "ensemble_size": Default(_members, "networks that answer together", _BENCH),
     **TRAINING,
     "batch_sequences": Default(lambda _, s: min(64, max(8, s.sequences // 192)), "sequences in a batch", _BENCH),
 }

@@ -3,9 +3,9 @@
 e_t = input layer(x_t)                         a word as a symbol and letter by letter: features/words.py
 h_1 ... h_T = encoder(e_1 ... e_T)
 z_t = A h_t + b                                a score for each label
-y = argmax over paths of score(y)              with `chain`: chain.py; without, the label with the highest z_t
+y = argmax over paths of score(y)              with `chain`: crf.py; without, the label with the highest z_t
 
-With `members` several such networks answer together: tag_network.py.
+With `ensemble_size` several such networks answer together: tag_network.py.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from torch import Tensor
 
 from elman.errors import DataError, OptionError, Problem, option
 from elman.evaluation import metrics
-from elman.features.multi_input import Bundle, groups_of
+from elman.features.multi_input import MultiInput, groups_of
 from elman.features.words import LetterOptions
-from elman.interpret.attribution import Question, parts_of
-from elman.interpret.diagnose import Probe
+from elman.interpret.attribution import AttributionRequest, parts_of
+from elman.interpret.diagnose import DiagnosisRequest
 from elman.io import model_folder as store
-from elman.layers.crf import Chain, Rules, best_paths
+from elman.layers.crf import CRF, TransitionConstraints, viterbi
 from elman.ragged import Ragged
 from elman.tasks.base.finite import finite
 from elman.tasks.base.fitted import by_learnt_options
@@ -73,9 +73,9 @@ class Tagger(Task, LetterOptions, InputOptions, EncoderOptions, TrainingOptions)
     spans: answers keep the rules of the scheme where the training labels do, and ``score`` is the F1 of spans.
 
     Learnt: ``classes_``, ``history_``, ``metrics_`` (of the validation part), ``network_``, ``feature_``, ``scheme_``
-    (the name of the scheme, None where the labels are no spans), ``spans_`` (whether they are), ``ruled_`` (whether
-    answers keep to the rules), ``members_`` (how many networks), ``lean_`` (how much the score of the label O is
-    lowered before the best path is sought).
+    (the name of the scheme, None where the labels are no spans), ``spans_`` (whether they are), ``constrained_``
+    (whether answers keep to the rules), ``ensemble_size_`` (how many networks), ``outside_offset_`` (how much the score
+    of the label O is lowered before the best path is sought).
 
     >>> tagger = Tagger(hidden=8, epochs=1, verbose=False)
     >>> tagger = tagger.fit([["a", "dog"], ["dogs", "bark"]], [["DET", "NOUN"], ["NOUN", "VERB"]])
@@ -90,8 +90,10 @@ class Tagger(Task, LetterOptions, InputOptions, EncoderOptions, TrainingOptions)
     defaults: ClassVar[Mapping[str, Default]] = DEFAULTS
 
     # model
-    chain: bool = True  # learn which label follows which (conditional random field); False: each step by itself
-    members: int | None = None  # networks that learn side by side and answer together; such a model cannot stream;
+    crf: bool = True  # learn which label follows which (conditional random field); False: each step by itself
+    ensemble_size: int | None = (
+        None  # networks that learn side by side and answer together; such a model cannot stream;
+    )
     #   None: 5 for fewer than 200 sequences of few symbols that are read in both directions, else 1
 
     embed: int = 128  # numbers in the learnt vector of a symbol or an image; unused for numbers
@@ -119,14 +121,20 @@ class Tagger(Task, LetterOptions, InputOptions, EncoderOptions, TrainingOptions)
             super().problems()
             + tbptt_problems(self, every_step=False)
             + whole(self, "characters", 0, SIZE)
-            + whole(self, "looks", 0, SIZE)
+            + whole(self, "word_shape", 0, SIZE)
         )
-        if self.members is not None and not (is_whole(self.members) and self.members <= _MOST_MEMBERS):
+        if self.ensemble_size is not None and not (
+            is_whole(self.ensemble_size) and self.ensemble_size <= _MOST_MEMBERS
+        ):
             found.append(
-                Problem("members", shown(self.members), f"must be a whole number from 1 to {_MOST_MEMBERS}, or None")
+                Problem(
+                    "ensemble_size",
+                    shown(self.ensemble_size),
+                    f"must be a whole number from 1 to {_MOST_MEMBERS}, or None",
+                )
             )
-        if not isinstance(self.chain, bool | np.bool_):
-            found.append(Problem("chain", shown(self.chain), "must be True or False"))
+        if not isinstance(self.crf, bool | np.bool_):
+            found.append(Problem("crf", shown(self.crf), "must be True or False"))
         if is_among(self.feature, ["text"]):
             found.append(
                 Problem(
@@ -181,9 +189,9 @@ class Tagger(Task, LetterOptions, InputOptions, EncoderOptions, TrainingOptions)
         self.classes_ = classes
         self.scheme_ = scheme_of(labels)
         self.spans_ = self.scheme_ is not None
-        self.ruled_ = self.scheme_ is not None and obeys(labels, self.scheme_)
-        self.lean_ = 0.0
-        self.members_ = int(config.members)
+        self.constrained_ = self.scheme_ is not None and obeys(labels, self.scheme_)
+        self.outside_offset_ = 0.0
+        self.ensemble_size_ = int(config.ensemble_size)
         self.network_: TagNetwork = run.build(self._network, config)
         words = self._scheme_in_words()
         self.data_ = reader.metadata(config, data, kept) | {"labels": few_labels(classes), "spans": words}
@@ -191,14 +199,14 @@ class Tagger(Task, LetterOptions, InputOptions, EncoderOptions, TrainingOptions)
         return self
 
     def _network(self, config: Config) -> TagNetwork:
-        return TagNetwork(self.feature_, len(self.classes_), config, bool(self.chain), self.members_)
+        return TagNetwork(self.feature_, len(self.classes_), config, bool(self.crf), self.ensemble_size_)
 
     def _train(
         self,
         run: TrainingRun,
         config: Config,
-        data: Ragged | Bundle,
-        kept: Ragged | Bundle,
+        data: Ragged | MultiInput,
+        kept: Ragged | MultiInput,
         parts: Sequence[Sequence[Sequence[Any]]],
         training: _Codes,
     ) -> None:
@@ -206,7 +214,7 @@ class Tagger(Task, LetterOptions, InputOptions, EncoderOptions, TrainingOptions)
 
         def loss(indices: Tensor) -> Tensor:
             chosen = truth[indices]
-            return self.network_.surprise(data[indices], chosen.values).sum() / max(1, chosen.steps)
+            return self.network_.nll(data[indices], chosen.values).sum() / max(1, chosen.steps)
 
         def validate() -> dict[str, float]:
             return self._metrics(self._scores(kept), parts[1])
@@ -224,13 +232,13 @@ class Tagger(Task, LetterOptions, InputOptions, EncoderOptions, TrainingOptions)
             self._choose_lean(scores, parts[1])
 
     def _choose_lean(self, scores: Ragged, labels: Sequence[Sequence[Any]]) -> None:
-        """Sets `lean_` to what gives spans of the validation part the highest F1; of equal ones the least."""
+        """Sets `outside_offset_` to what gives spans of the validation part the highest F1; of equal ones the least."""
 
         def reached(lean: float) -> float:
-            self.lean_ = lean
+            self.outside_offset_ = lean
             return self._measured(labels, self._said(scores))["f1"]
 
-        self.lean_ = max(_LEANS, key=reached)
+        self.outside_offset_ = max(_LEANS, key=reached)
         self.metrics_ = self._metrics(scores, labels)
 
     # ---- answering
@@ -247,8 +255,8 @@ class Tagger(Task, LetterOptions, InputOptions, EncoderOptions, TrainingOptions)
         With a chain those over all paths, whatever the rules of spans say.
         """
         scores = self._finite_scores(self._told(X))
-        chain = self.network_.together()
-        shares = torch.softmax(scores.values, 1).numpy() if chain is None else chain.shares(scores)
+        crf = self.network_.together()
+        shares = torch.softmax(scores.values, 1).numpy() if crf is None else crf.shares(scores)
         return np.split(shares, scores.offsets[1:-1].numpy()) if len(scores) else []
 
     @by_learnt_options
@@ -271,15 +279,15 @@ class Tagger(Task, LetterOptions, InputOptions, EncoderOptions, TrainingOptions)
             raise DataError("there are no steps to score. Give at least one.")
         return self._measured(labels, self._said(self._finite_scores(data)))
 
-    def _told(self, X: Any) -> Ragged | Bundle:
+    def _told(self, X: Any) -> Ragged | MultiInput:
         self.check_fitted()
         return self.reader.steps(self.reader.letters(self.reader.read(X)))
 
-    def _scores(self, data: Ragged | Bundle) -> Ragged:
+    def _scores(self, data: Ragged | MultiInput) -> Ragged:
         """A score for each label at each step, float64."""
         return Ragged(torch.from_numpy(answers(self.network_, data, len(self.classes_))), data.offsets)
 
-    def _finite_scores(self, data: Ragged | Bundle) -> Ragged:
+    def _finite_scores(self, data: Ragged | MultiInput) -> Ragged:
         found = self._scores(data)
         finite(found.values)
         return found
@@ -291,25 +299,29 @@ class Tagger(Task, LetterOptions, InputOptions, EncoderOptions, TrainingOptions)
         return [labels[first:last] for first, last in itertools.pairwise(bounds)]
 
     def _leant(self, scores: Ragged) -> Ragged:
-        return scores.with_values(scores.values - torch.from_numpy(self._lowered())) if self.lean_ else scores
+        return scores.with_values(scores.values - torch.from_numpy(self._lowered())) if self.outside_offset_ else scores
 
     def _lowered(self) -> _Floats:
         """What is taken from the score of each label before the best path is sought [labels]."""
-        return np.where(self.classes_ == OUTSIDE, self.lean_, 0.0) if self.lean_ else np.zeros(len(self.classes_))
+        return (
+            np.where(self.classes_ == OUTSIDE, self.outside_offset_, 0.0)
+            if self.outside_offset_
+            else np.zeros(len(self.classes_))
+        )
 
-    def _rules(self) -> Rules | None:
-        return rules_of(self.classes_.tolist(), self.scheme_) if self.scheme_ and self.ruled_ else None
+    def _rules(self) -> TransitionConstraints | None:
+        return rules_of(self.classes_.tolist(), self.scheme_) if self.scheme_ and self.constrained_ else None
 
     def _scheme_in_words(self) -> str:
         """What is counted: spans of a scheme, or steps."""
         if self.scheme_ is None:
             return "none: the labels of steps are counted"
-        return self.scheme_ + ("" if self.ruled_ else ", whose rules the training labels break")
+        return self.scheme_ + ("" if self.constrained_ else ", whose rules the training labels break")
 
     @torch.no_grad()
     def _metrics(self, scores: Ragged, labels: Sequence[Sequence[Any]]) -> dict[str, float]:
         codes = codes_of(labels, self.classes_)
-        loss = self.network_.surprise_of(scores.to(torch.float32), codes).sum() / max(1, len(codes))
+        loss = self.network_.nll_of(scores.to(torch.float32), codes).sum() / max(1, len(codes))
         return self._measured(labels, self._said(scores)) | {"loss": float(loss)}
 
     def _measured(self, truth: Sequence[Sequence[Any]], told: Sequence[Sequence[Any]]) -> dict[str, float]:
@@ -323,7 +335,7 @@ class Tagger(Task, LetterOptions, InputOptions, EncoderOptions, TrainingOptions)
 
     # ---- looking inside
 
-    def _question(self, X: Any, y: Any) -> Question:
+    def _attribution_request(self, X: Any, y: Any) -> AttributionRequest:
         """Why a step has its label: `y` says which step of each sequence, or (step, label); None: the last."""
         column = self.reader.letters(self.reader.read(X))
         data = self.reader.steps(column)
@@ -331,7 +343,7 @@ class Tagger(Task, LetterOptions, InputOptions, EncoderOptions, TrainingOptions)
         parts = parts_of(self.feature_, data, column)
         return label_question(self.network_, data, asked, self.classes_.tolist(), parts)
 
-    def _probe(self, X: Any, y: Any) -> Probe:
+    def _diagnosis_request(self, X: Any, y: Any) -> DiagnosisRequest:
         """The network and its loss per step; without `y` the answers count as true."""
         if y is None:
             column, labels = self.reader.letters(self.reader.read(X)), self.predict(X)
@@ -345,26 +357,28 @@ class Tagger(Task, LetterOptions, InputOptions, EncoderOptions, TrainingOptions)
 
         def loss(indices: Tensor) -> Tensor:
             chosen = truth[indices]
-            return self.network_.surprise(data[indices], chosen.values) / chosen.lengths.clamp(min=1)
+            return self.network_.nll(data[indices], chosen.values) / chosen.lengths.clamp(min=1)
 
-        return Probe(self.network_, data.lengths, loss, self.learnt_with_)
+        return DiagnosisRequest(self.network_, data.lengths, loss, self.learnt_with_)
 
     # ---- streaming
 
     @by_learnt_options
-    def stream(self, facts: Mapping[str, Any] | None = None) -> Session:
+    def stream(self, static: Mapping[str, Any] | None = None) -> Session:
         """A session that takes one step at a time and has the labels so far, those of ``predict``. One direction only.
 
         With a chain a later step may change the labels of earlier ones. A session remembers a few numbers a step.
         """
         self.check_fitted()
         refuse_bidirectional(self.network_.encoder.bidirectional)
-        if self.members_ > 1:
+        if self.ensemble_size_ > 1:
             raise OptionError(
-                f"members = {self.members_} networks cannot stream. Fit the tagger with ", option("members", 1), "."
+                f"members = {self.ensemble_size_} networks cannot stream. Fit the tagger with ",
+                option("ensemble_size", 1),
+                ".",
             )
         return Session(
-            TagStepper(self.feature_, self.network_, self._lowered(), self.classes_.tolist(), self._rules(), facts)
+            TagStepper(self.feature_, self.network_, self._lowered(), self.classes_.tolist(), self._rules(), static)
         )
 
     # ---- on disk
@@ -385,8 +399,8 @@ class Tagger(Task, LetterOptions, InputOptions, EncoderOptions, TrainingOptions)
             **self.reader.config(),
             "classes": classes,
             "scheme": self.scheme_,
-            "ruled": self.ruled_,
-            "lean": self.lean_,
+            "ruled": self.constrained_,
+            "lean": self.outside_offset_,
         }
 
     def _restore(
@@ -401,23 +415,25 @@ class Tagger(Task, LetterOptions, InputOptions, EncoderOptions, TrainingOptions)
             raise ValueError("scheme")
         if not isinstance(ruled, bool) or ruled > self.spans_:
             raise ValueError("scheme")
-        self.ruled_, self.lean_ = ruled, config.get("lean", 0.0)
-        if self.lean_ not in _LEANS[: None if self.spans_ else 1]:
+        self.constrained_, self.outside_offset_ = ruled, config.get("lean", 0.0)
+        if self.outside_offset_ not in _LEANS[: None if self.spans_ else 1]:
             raise ValueError("lean")
-        self.members_ = 1 + sum(key.endswith(".head.bias") for key in tensors if key.startswith("network.others."))
-        if self.members not in (None, self.members_):
-            raise ValueError("members")
+        self.ensemble_size_ = 1 + sum(
+            key.endswith(".head.bias") for key in tensors if key.startswith("network.others.")
+        )
+        if self.ensemble_size not in (None, self.ensemble_size_):
+            raise ValueError("ensemble_size")
         self.network_ = store.network(lambda: self._network(self.config(Summary(self.feature_))), tensors, folder)
 
 
-def _decoded(scores: Ragged, chain: Chain | None, rules: Rules | None) -> _Codes:
-    if chain is not None:
-        return best_paths(scores, *chain.numbers(), rules)
+def _decoded(scores: Ragged, crf: CRF | None, rules: TransitionConstraints | None) -> _Codes:
+    if crf is not None:
+        return viterbi(scores, *crf.numbers(), rules)
     labels = scores.width
     if rules is not None:
-        return best_paths(scores, np.zeros((labels, labels)), np.zeros(labels), np.zeros(labels), rules)
+        return viterbi(scores, np.zeros((labels, labels)), np.zeros(labels), np.zeros(labels), rules)
     return scores.values.numpy().argmax(axis=1) if scores.steps else np.zeros(0, np.int64)
 
 
-def _lengths(data: Ragged | Bundle) -> Tensor:
+def _lengths(data: Ragged | MultiInput) -> Tensor:
     return groups_of(data)[0][0].lengths

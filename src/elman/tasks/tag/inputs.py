@@ -65,7 +65,7 @@ class TagReader(InputReader):
 
     def with_options(self, made: Feature | str) -> Feature:
         """A feature with the options that concern it."""
-        own = {"characters": int(self.task.characters), "looks": int(self.task.looks)}
+        own = {"characters": int(self.task.characters), "word_shape": int(self.task.word_shape)}
         return super().with_options(made).take_options(own)
 
 

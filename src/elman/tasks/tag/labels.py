@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
-from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -81,7 +81,7 @@ def tag_classes(labels: Sequence[Sequence[Any]]) -> NDArray[Any]:
         i = int(np.searchsorted(lengths, label, side="right"))
         return Place(sequence=i, step=label - int(lengths[i]) + len(labels[i]))
 
-    classes = classes_of(list(chain.from_iterable(labels)), place)
+    classes = classes_of(list(itertools.chain.from_iterable(labels)), place)
     if len(classes) < 2:
         only = f"only the label {shown(classes.tolist()[0])}" if len(classes) else "no labels at all"
         raise DataError(f"has {only}. A tagger needs at least two to tell apart.", at=Place("y"))

@@ -12,12 +12,12 @@ from torch import Tensor
 
 from elman.errors import DataError
 from elman.features import Columns, Feature
-from elman.features.multi_input import Bundle
-from elman.layers.crf import Rules
+from elman.features.multi_input import MultiInput
+from elman.layers.crf import TransitionConstraints
 from elman.ragged import Ragged
 from elman.tasks.base.finite import finite
 from elman.tasks.base.network import NetworkStepper
-from elman.tasks.base.session import Tagged, counted
+from elman.tasks.base.session import TagAnswer, counted
 from elman.tasks.tag.network import TagNetwork
 
 __all__ = ["TagStepper"]
@@ -32,15 +32,15 @@ class TagStepper(NetworkStepper):
         network: TagNetwork,
         lowered: NDArray[np.float64],
         classes: Sequence[Any],
-        rules: Rules | None,
-        facts: Mapping[str, Any] | None,
+        rules: TransitionConstraints | None,
+        static: Mapping[str, Any] | None,
     ) -> None:
-        super().__init__(feature, network, facts)
-        labels, chain = len(classes), network.chain
+        super().__init__(feature, network, static)
+        labels, crf = len(classes), network.crf
         self.classes, self.lowered = classes, lowered
         self.weight, self.starts, self.ends = np.zeros((labels, labels)), np.zeros(labels), np.zeros(labels)
-        if chain is not None:
-            self.weight, self.starts, self.ends = chain.numbers()
+        if crf is not None:
+            self.weight, self.starts, self.ends = crf.numbers()
         if rules is not None:
             self.weight = np.where(rules.moves, self.weight, -np.inf)
             self.starts = np.where(rules.starts, self.starts, -np.inf)
@@ -53,7 +53,7 @@ class TagStepper(NetworkStepper):
 
     def _after(self, y: Tensor, state: dict[str, Tensor]) -> dict[str, Tensor]:
         one = Ragged(torch.zeros(len(y), 1), torch.tensor([0, len(y)]))
-        scores = finite(self.network.answer([y], Bundle([(one,)], self.facts)).double().numpy()) - self.lowered
+        scores = finite(self.network.answer([y], MultiInput([(one,)], self.static)).double().numpy()) - self.lowered
         reached, before = state["reached"].numpy(), [state["before"]]
         for step, own in enumerate(scores):
             if step == 0 and not int(state["steps"][0]):
@@ -72,15 +72,15 @@ class TagStepper(NetworkStepper):
         if not fits or (len(before) and not 0 <= int(before.min()) <= int(before.max()) < labels):
             raise DataError("the state that was set is of no session of this model. Give what session.state returned.")
 
-    def answer(self, state: dict[str, Tensor]) -> Tagged:
+    def answer(self, state: dict[str, Tensor]) -> TagAnswer:
         """The best path so far."""
         steps = counted(state)
         if not steps:
-            return Tagged(None, [], 0)
+            return TagAnswer(None, [], 0)
         self._check(state, steps)
         before = state["before"].view(-1, len(self.classes)).numpy()
         path = [int((state["reached"].numpy() + self.ends).argmax())]
         for came in before[::-1]:
             path.append(int(came[path[-1]]))
         labels = [self.classes[code] for code in path[::-1]]
-        return Tagged(labels[-1], labels, steps)
+        return TagAnswer(labels[-1], labels, steps)

@@ -32,7 +32,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from elman.layers.crf import Rules
+from elman.layers.crf import TransitionConstraints
 
 __all__ = [
     "OUTSIDE",
@@ -171,7 +171,7 @@ def spans(labels: Sequence[str]) -> list[Span]:
 # ---- rules
 
 
-def rules_of(labels: Sequence[str], scheme: str = "BIO") -> Rules:
+def rules_of(labels: Sequence[str], scheme: str = "BIO") -> TransitionConstraints:
     """Which of these labels may follow which, begin a sequence and end one, by the rules of a scheme.
 
     Where no label stands for a whole span or for what is outside, any may be the last: a sequence of one step needs a
@@ -186,7 +186,7 @@ def rules_of(labels: Sequence[str], scheme: str = "BIO") -> Rules:
     moves = np.array([[_may_follow(one, other, scheme) for other in parts] for one in parts], dtype=np.bool_)
     starts = np.array([_may_follow(None, one, scheme) for one in parts], dtype=np.bool_)
     ends = np.array([_may_end(one, scheme) for one in parts], dtype=np.bool_)
-    return Rules(moves, starts, ends if (starts & ends).any() else np.ones_like(ends))
+    return TransitionConstraints(moves, starts, ends if (starts & ends).any() else np.ones_like(ends))
 
 
 def obeys(sequences: Sequence[Sequence[str]], scheme: str = "BIO") -> bool:

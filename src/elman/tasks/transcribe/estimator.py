@@ -26,8 +26,8 @@ from elman.decoding.beam_search import check_beam
 from elman.decoding.ctc import Language, Prefixes, greedy, steps_needed
 from elman.errors import DataError, OptionError, Problem
 from elman.evaluation.metrics import error_rates
-from elman.features.multi_input import Bundle
-from elman.interpret.diagnose import Probe
+from elman.features.multi_input import MultiInput
+from elman.interpret.diagnose import DiagnosisRequest
 from elman.io import model_folder as store
 from elman.layers.augment import Augment
 from elman.ragged import Ragged
@@ -42,9 +42,9 @@ from elman.tasks.base.task import Task
 from elman.tasks.base.training_run import TrainingRun
 from elman.tasks.transcribe.defaults import DEFAULTS, UPDATES
 from elman.tasks.transcribe.inputs import TranscribeReader
-from elman.tasks.transcribe.network import CtcNetwork, CtcStepper, ragged_of, surprise
-from elman.tasks.transcribe.shallow_fusion import ORDERS, Phrases, Written
-from elman.tasks.transcribe.vocabulary import SPELLINGS, Script, Transcript, check_lengths, transcripts_of
+from elman.tasks.transcribe.network import CtcNetwork, CtcStepper, nll, ragged_of
+from elman.tasks.transcribe.shallow_fusion import ORDERS, NgramScorer, Written
+from elman.tasks.transcribe.vocabulary import SPELLINGS, Transcript, TranscriptVocabulary, check_lengths, transcripts_of
 from elman.training.batching import batches
 from elman.training.fit_checks import warn_if_one_answer
 from elman.training.options import TrainingOptions
@@ -68,7 +68,7 @@ class Transcriber(Task, InputOptions, EncoderOptions, TrainingOptions):
     character error rate.
 
     Learnt: ``history_``, ``metrics_`` (of the validation part, greedily decoded), ``network_``, ``feature_``,
-    ``script_`` (the symbols), ``phrases_`` (the language model of all transcripts that fit saw, or None).
+    ``vocabulary_`` (the symbols), ``ngram_scorer_`` (the language model of all transcripts that fit saw, or None).
 
     >>> sounds = [(np.sin(np.arange(4000) * pitch), 8000) for pitch in (0.1, 0.2, 0.5)]
     >>> model = Transcriber(hidden=4, channels=4, epochs=1, verbose=False).fit(sounds, ["low", "mid", "high"])
@@ -166,16 +166,16 @@ class Transcriber(Task, InputOptions, EncoderOptions, TrainingOptions):
         assert isinstance(data, Ragged)
         assert isinstance(kept, Ragged)
         parts = [[truth[i] for i in part] for part in (training, rest)]
-        script = Script.of(parts[0], self.spelling)
+        script = TranscriptVocabulary.of(parts[0], self.spelling)
         self._check_lengths(script, data, parts[0], training)
         self._check_lengths(script, kept, parts[1], rest)
 
         config = self.config(Summary(feature, (), len(training), data.steps, len(rest), UPDATES))
         reader.remember(feature, column, config)
-        self.script_ = script
-        self.phrases_ = self._phrases()
-        if self.phrases_ is not None:
-            self.phrases_.fit([[code for code in script.codes(one) if code] for one in truth])
+        self.vocabulary_ = script
+        self.ngram_scorer_ = self._phrases()
+        if self.ngram_scorer_ is not None:
+            self.ngram_scorer_.fit([[code for code in script.codes(one) if code] for one in truth])
         self.network_: CtcNetwork = run.build(self._network, config)
         few = " ".join(map(repr, script.symbols[:40])) + (" …" if len(script.symbols) > 40 else "")
         self.data_ = reader.metadata(config, data, kept) | {"symbols": few}
@@ -185,19 +185,21 @@ class Transcriber(Task, InputOptions, EncoderOptions, TrainingOptions):
     def _network(self, config: Config) -> CtcNetwork:
         speed, holes, bands = float(self.speed), int(self.holes), int(self.band_holes)
         augment = Augment(speed, holes, int(self.longest_hole), bands)
-        return CtcNetwork(self.feature_, len(self.script_.symbols) + 1, config, augment)
+        return CtcNetwork(self.feature_, len(self.vocabulary_.symbols) + 1, config, augment)
 
     def _metric(self) -> str:
-        return "cer" if self.script_.unspaced else "wer"
+        return "cer" if self.vocabulary_.unspaced else "wer"
 
-    def _phrases(self) -> Phrases | None:
+    def _phrases(self) -> NgramScorer | None:
         if self.language is None:
             return None
-        over = self.language if self.script_.space is not None else "characters"
-        order = int(self.order or (ORDERS[over] if self.script_.kind == "characters" else ORDERS["words"]))
-        return Phrases(self.script_, over, order, float(self.language_weight), float(self.word_bonus))
+        over = self.language if self.vocabulary_.space is not None else "characters"
+        order = int(self.order or (ORDERS[over] if self.vocabulary_.kind == "characters" else ORDERS["words"]))
+        return NgramScorer(self.vocabulary_, over, order, float(self.language_weight), float(self.word_bonus))
 
-    def _check_lengths(self, script: Script, data: Ragged, truth: Sequence[Transcript], places: Any) -> None:
+    def _check_lengths(
+        self, script: TranscriptVocabulary, data: Ragged, truth: Sequence[Transcript], places: Any
+    ) -> None:
         layers = len(
             [
                 w
@@ -220,21 +222,21 @@ class Transcriber(Task, InputOptions, EncoderOptions, TrainingOptions):
         parts: Sequence[Sequence[Transcript]],
         training: NDArray[np.int64],
     ) -> None:
-        targets = ragged_of([self.script_.codes(one) for one in parts[0]])
+        targets = ragged_of([self.vocabulary_.codes(one) for one in parts[0]])
 
         def loss(indices: Tensor) -> Tensor:
             chosen = targets[indices]
-            return (self.network_.surprise(data[indices], chosen) / chosen.lengths.clamp(min=1)).mean()
+            return (self.network_.nll(data[indices], chosen) / chosen.lengths.clamp(min=1)).mean()
 
         def validate() -> dict[str, float]:
             logs = self._logs(kept)
-            told = [self.script_.written(greedy(one)) for one in _split(logs)]
+            told = [self.vocabulary_.written(greedy(one)) for one in _split(logs)]
             return error_rates(parts[1], told) | self._loss(logs, parts[1])
 
         check = validate if len(kept) else None
         run.train(self.network_, config, loss, data.lengths, training, validate=check, metric=self._metric())
         if len(kept):
-            warn_if_one_answer(parts[1], [self.script_.written(greedy(one)) for one in _split(self._logs(kept))])
+            warn_if_one_answer(parts[1], [self.vocabulary_.written(greedy(one)) for one in _split(self._logs(kept))])
 
     # ---- answering
 
@@ -248,7 +250,7 @@ class Transcriber(Task, InputOptions, EncoderOptions, TrainingOptions):
 
     @by_learnt_options
     def predict_log_proba(self, X: Any) -> list[_Floats]:
-        """log p of each symbol at each step that is left, float64 [steps, 1 + symbols]: the blank, then ``script_``."""
+        """log p of each symbol at each step that is left, float64 [steps, 1 + symbols]: the blank, then the others."""
         return _split(self._finite_logs(self._told(X)))
 
     @by_learnt_options
@@ -275,31 +277,31 @@ class Transcriber(Task, InputOptions, EncoderOptions, TrainingOptions):
         self.check_fitted()
         return self.reader.steps(self.reader.read(X))
 
-    def _finite_logs(self, data: Ragged | Bundle) -> Ragged:
+    def _finite_logs(self, data: Ragged | MultiInput) -> Ragged:
         found = self._logs(data)
         finite(found.values, infinite=True)
         return found
 
     @torch.no_grad()
-    def _logs(self, data: Ragged | Bundle) -> Ragged:
+    def _logs(self, data: Ragged | MultiInput) -> Ragged:
         """log p of each symbol at each step that is left, float64. A sequence's bits do not depend on the others."""
         assert isinstance(data, Ragged)
         found = [
             self.network_.logs(data[int(chosen[0]) : int(chosen[-1]) + 1])
             for chosen in (batches(data.lengths, _STEPS) if len(data) else [])
         ]
-        width = len(self.script_.symbols) + 1
+        width = len(self.vocabulary_.symbols) + 1
         return Ragged.cat(found) if found else Ragged(torch.zeros(0, width, dtype=torch.float64), torch.zeros(1).long())
 
     def _said(self, logs: Ragged, beam: int | None = None, language: Any = None) -> list[Any]:
         start = self._prefixes(beam, language)
         if start is None:
-            return [self.script_.written(greedy(one)) for one in _split(logs)]
+            return [self.vocabulary_.written(greedy(one)) for one in _split(logs)]
         made = []
         for one in _split(logs):
             found = Prefixes(start.beam, start.language)
             found.advance(one)
-            made.append(self.script_.written(found.best()))
+            made.append(self.vocabulary_.written(found.best()))
         return made
 
     def _prefixes(self, beam: int | None = None, language: Any = None) -> Prefixes | None:
@@ -309,29 +311,29 @@ class Transcriber(Task, InputOptions, EncoderOptions, TrainingOptions):
             raise OptionError(problems[0], "; 1 is greedy")
         if beam == 1 and language is None:
             return None
-        model: Language | None = self.phrases_
+        model: Language | None = self.ngram_scorer_
         weight, bonus = float(self.language_weight), float(self.word_bonus)
         if language is not None:
             if not hasattr(language, "generate"):
                 raise OptionError(f"language is a {type(language).__name__}. Give a fitted Generator, or None.")
-            model = Written(language, self.script_, weight, bonus)
-        elif self.phrases_ is not None:
-            self.phrases_.weigh(weight, bonus)
+            model = Written(language, self.vocabulary_, weight, bonus)
+        elif self.ngram_scorer_ is not None:
+            self.ngram_scorer_.weigh(weight, bonus)
         return Prefixes(int(beam), model)
 
     def _loss(self, logs: Ragged, truth: Sequence[Transcript]) -> dict[str, float]:
-        codes, lengths = [self.script_.codes(one) for one in truth], logs.lengths.tolist()
+        codes, lengths = [self.vocabulary_.codes(one) for one in truth], logs.lengths.tolist()
         fits = [0 not in own and steps_needed(own) <= steps for own, steps in zip(codes, lengths, strict=True)]
         chosen = torch.tensor([i for i, good in enumerate(fits) if good], dtype=torch.int64)
         if not len(chosen):
             return {}
         targets = ragged_of([codes[i] for i in chosen.tolist()])
-        total = float(surprise(logs[chosen], targets).sum())
+        total = float(nll(logs[chosen], targets).sum())
         return {"loss": total / max(1, targets.steps)}
 
     # ---- looking inside
 
-    def _probe(self, X: Any, y: Any) -> Probe:
+    def _diagnosis_request(self, X: Any, y: Any) -> DiagnosisRequest:
         """The network and its loss per symbol; without `y` the answers count as true."""
         if y is None:
             column, truth = self.reader.read(X), self.predict(X)
@@ -339,27 +341,27 @@ class Transcriber(Task, InputOptions, EncoderOptions, TrainingOptions):
             column, y = self.reader.read_with_targets(X, y)
             truth = transcripts_of(y, count(column))
         data = self.reader.steps(column)
-        codes = [[code for code in self.script_.codes(one) if code] for one in truth]
+        codes = [[code for code in self.vocabulary_.codes(one) if code] for one in truth]
         assert isinstance(data, Ragged)
         targets = ragged_of(codes)
 
         def loss(indices: Tensor) -> Tensor:
             chosen = targets[indices]
-            return self.network_.surprise(data[indices], chosen) / chosen.lengths.clamp(min=1)
+            return self.network_.nll(data[indices], chosen) / chosen.lengths.clamp(min=1)
 
-        return Probe(self.network_, data.lengths, loss, self.learnt_with_)
+        return DiagnosisRequest(self.network_, data.lengths, loss, self.learnt_with_)
 
     # ---- streaming
 
     @by_learnt_options
-    def stream(self, facts: Mapping[str, Any] | None = None) -> Session:
+    def stream(self, static: Mapping[str, Any] | None = None) -> Session:
         """A session that takes sound or steps as they come and has what was said so far, that of ``predict``.
 
         One direction only. With a beam later steps may change earlier words; a session remembers the prefixes.
         """
         self.check_fitted()
         refuse_bidirectional(self.network_.encoder.bidirectional)
-        return Session(CtcStepper(self.feature_, self.network_, self.script_, self._prefixes(), facts))
+        return Session(CtcStepper(self.feature_, self.network_, self.vocabulary_, self._prefixes(), static))
 
     # ---- on disk
 
@@ -371,11 +373,11 @@ class Transcriber(Task, InputOptions, EncoderOptions, TrainingOptions):
         return self.reader.files()
 
     def _config(self) -> dict[str, Any]:
-        script = {"symbols": self.script_.symbols, "kind": self.script_.kind}
-        return {**self.reader.config(), "script": script, "phrases": self.phrases_ is not None}
+        script = {"symbols": self.vocabulary_.symbols, "kind": self.vocabulary_.kind}
+        return {**self.reader.config(), "script": script, "phrases": self.ngram_scorer_ is not None}
 
     def _tensors(self) -> dict[str, Tensor]:
-        own = {} if self.phrases_ is None else self.phrases_.tensors()
+        own = {} if self.ngram_scorer_ is None else self.ngram_scorer_.tensors()
         return self.reader.tensors() | {f"phrases.{key}": value for key, value in own.items()}
 
     def _restore(
@@ -386,12 +388,12 @@ class Transcriber(Task, InputOptions, EncoderOptions, TrainingOptions):
         texts = isinstance(symbols, list) and symbols and all(isinstance(s, str) and s for s in symbols)
         if not texts or len(set(symbols)) != len(symbols) or kind not in (*SPELLINGS, "lists"):
             raise ValueError("script")
-        self.script_ = Script(symbols, kind)
+        self.vocabulary_ = TranscriptVocabulary(symbols, kind)
         if not self.feature_.is_signal or not isinstance(config["phrases"], bool):
             raise ValueError("feature")
-        self.phrases_ = self._phrases() if config["phrases"] else None
-        if self.phrases_ is not None:
-            self.phrases_.restore(store.under("phrases.", tensors), folder)
+        self.ngram_scorer_ = self._phrases() if config["phrases"] else None
+        if self.ngram_scorer_ is not None:
+            self.ngram_scorer_.restore(store.under("phrases.", tensors), folder)
         self.network_ = store.network(lambda: self._network(self.config(Summary(self.feature_))), tensors, folder)
 
 

@@ -17,10 +17,10 @@ from elman.ragged import Ragged
 from elman.tasks.base.finite import finite
 from elman.tasks.base.network import Network, NetworkStepper
 from elman.tasks.base.resolve import Config
-from elman.tasks.base.session import Heard, counted
-from elman.tasks.transcribe.vocabulary import Script
+from elman.tasks.base.session import TranscribeAnswer, counted
+from elman.tasks.transcribe.vocabulary import TranscriptVocabulary
 
-__all__ = ["CtcNetwork", "CtcStepper", "ragged_of", "surprise"]
+__all__ = ["CtcNetwork", "CtcStepper", "nll", "ragged_of"]
 
 
 class CtcNetwork(Network):
@@ -39,17 +39,17 @@ class CtcNetwork(Network):
         """The same of what the encoder made."""
         return torch.log_softmax(self.head(self.dropout(rows)).double(), dim=1)
 
-    def surprise(self, x: Ragged, targets: Ragged) -> Tensor:
+    def nll(self, x: Ragged, targets: Ragged) -> Tensor:
         """-log p of each transcript [sequences]; 0 where another speed left too few steps for it."""
         logs = self.logs(x)
-        return surprise(logs.with_values(logs.values.float()), targets)
+        return nll(logs.with_values(logs.values.float()), targets)
 
 
-def surprise(logs: Ragged, targets: Ragged) -> Tensor:
+def nll(logs: Ragged, targets: Ragged) -> Tensor:
     """-log p of transcripts over all of their paths [sequences], 0 where there is no path.
 
     >>> logs = Ragged.of([torch.full((2, 2), 0.5).log()])
-    >>> surprise(logs, Ragged.of([[1]])).exp().round(decimals=4)   # 11, 1_ and _1 of four paths
+    >>> nll(logs, Ragged.of([[1]])).exp().round(decimals=4)   # 11, 1_ and _1 of four paths
     tensor([1.3333])
     """
     lengths, segments = logs.lengths, logs.segments
@@ -78,11 +78,11 @@ class CtcStepper(NetworkStepper):
         self,
         feature: Feature | Columns,
         network: CtcNetwork,
-        script: Script,
+        script: TranscriptVocabulary,
         prefixes: Prefixes | None,
-        facts: Any = None,
+        static: Any = None,
     ) -> None:
-        super().__init__(feature, network, facts)
+        super().__init__(feature, network, static)
         self.ctc, self.script, self.prefixes = network, script, prefixes
 
     def _kept(self) -> dict[str, Tensor]:
@@ -110,10 +110,10 @@ class CtcStepper(NetworkStepper):
             found.reached = {tuple(one.tolist()): (own[0], own[1], own[2]) for one, own in pairs}
         return found
 
-    def answer(self, state: dict[str, Tensor]) -> Heard:
+    def answer(self, state: dict[str, Tensor]) -> TranscribeAnswer:
         """What was said so far."""
         said: Any = state["said"].tolist() if self.prefixes is None else self._reached(state).best()
-        return Heard(self.script.written(said), counted(state))
+        return TranscribeAnswer(self.script.written(said), counted(state))
 
 
 def _packed(found: Prefixes) -> dict[str, Tensor]:

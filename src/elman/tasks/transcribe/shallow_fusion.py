@@ -18,30 +18,31 @@ from torch import Tensor
 from elman.decoding.ctc import Prefix
 from elman.errors import ModelFileError, OptionError, option
 from elman.io.model_folder import under
-from elman.lm.kneser_ney import BackOff
-from elman.tasks.transcribe.vocabulary import Script
+from elman.lm.kneser_ney import KneserNey
+from elman.tasks.transcribe.vocabulary import TranscriptVocabulary
 
-__all__ = ["ORDERS", "Phrases", "Written"]
+__all__ = ["ORDERS", "NgramScorer", "Written"]
 
 ORDERS = {"characters": 6, "words": 3}  # symbols of the longest n-gram
 _KEPT = 100_000  # answers that are remembered
 
 
-class Phrases:
+class NgramScorer:
     """n-grams of the training transcripts that back off (`elman.lm.kneser_ney`), over symbols or over words.
 
-    >>> script = Script.of(["GO ON", "GO UP"], "characters")
-    >>> phrases = Phrases(script, "words", 2, weight=1.0, bonus=0.0).fit([script.codes("GO ON"), script.codes("GO UP")])
+    >>> script = TranscriptVocabulary.of(["GO ON", "GO UP"], "characters")
+    >>> texts = [script.codes(text) for text in ("GO ON", "GO UP")]
+    >>> phrases = NgramScorer(script, "words", 2, weight=1.0, bonus=0.0).fit(texts)
     >>> go, to = (tuple(script.codes(word)) for word in ("GO", "NO"))
     >>> phrases.after(go, script.space) > phrases.after(to, script.space)
     True
     """
 
-    def __init__(self, script: Script, over: str, order: int, weight: float, bonus: float) -> None:
+    def __init__(self, script: TranscriptVocabulary, over: str, order: int, weight: float, bonus: float) -> None:
         self.script, self.over, self.order = script, over if script.space is not None else "characters", order
         self.weight, self.bonus = weight, bonus
         self.words: dict[Prefix, int] = {}
-        self.model = BackOff(order, 2)
+        self.model = KneserNey(order, 2)
         self.known: dict[tuple[Prefix, int], float] = {}
 
     def fit(self, codes: Sequence[Sequence[int]]) -> Self:
@@ -50,7 +51,7 @@ class Phrases:
             spelled = sorted({word for one in codes for word in self._cut(tuple(one))})
             self.words = {word: i for i, word in enumerate(spelled, start=1)}
             codes = [[self.words[word] for word in self._cut(tuple(one))] for one in codes]
-        self.model = BackOff(self.order, self._size()).fit([[0, *one, 0] for one in codes])
+        self.model = KneserNey(self.order, self._size()).fit([[0, *one, 0] for one in codes])
         return self
 
     def weigh(self, weight: float, bonus: float) -> None:
@@ -119,7 +120,7 @@ class Phrases:
             self.words = self._spelled(tensors["words"])
         except (KeyError, ValueError, IndexError) as error:
             raise ModelFileError(f"{folder} has n-grams that cannot be ({error}). Save the model again.") from None
-        self.model = BackOff.restore(self.order, self._size(), under("grams.", tensors))
+        self.model = KneserNey.restore(self.order, self._size(), under("grams.", tensors))
         return self
 
     def _spelled(self, flat: Tensor) -> dict[Prefix, int]:
@@ -140,7 +141,7 @@ class Phrases:
 class Written:
     """A fitted Generator, whose symbols are those of the transcripts, or are read as unknown ones."""
 
-    def __init__(self, generator: Any, script: Script, weight: float, bonus: float) -> None:
+    def __init__(self, generator: Any, script: TranscriptVocabulary, weight: float, bonus: float) -> None:
         self.script, self.weight, self.bonus = script, weight, bonus
         self.stepper = generator.stream()
         place = {symbol: code for code, symbol in enumerate(self.stepper._stepper.symbols)}

@@ -49,7 +49,7 @@ class TranscribeTable(RowAdapter):
         if not isinstance(column.dtype, pl.String | pl.List):
             raise DataError(f"holds {column.dtype}. A transcript is a text.", at=table.place(column=name))
         found = column.to_list()
-        if model is not None and self.model.script_.kind == "lists" and column.dtype == pl.String:
+        if model is not None and self.model.vocabulary_.kind == "lists" and column.dtype == pl.String:
             return [text.split() for text in found]
         return found
 
@@ -61,12 +61,12 @@ class TranscribeTable(RowAdapter):
 
     def metadata(self) -> dict[str, Any]:
         """The symbols."""
-        return {"symbols": self.model.script_.symbols}
+        return {"symbols": self.model.vocabulary_.symbols}
 
     def describe_learnt(self) -> str:
         """How many symbols."""
-        what = {"characters": "characters", "words": "words", "lists": "symbols"}[self.model.script_.kind]
-        return f"{len(self.model.script_.symbols)} {what}"
+        what = {"characters": "characters", "words": "words", "lists": "symbols"}[self.model.vocabulary_.kind]
+        return f"{len(self.model.vocabulary_.symbols)} {what}"
 
     def answer_columns(self, X: Any, target: Sequence[str]) -> dict[str, Any]:
         """The transcript of each row."""
@@ -76,7 +76,7 @@ class TranscribeTable(RowAdapter):
         """Transcripts; in a CSV file lists are texts with spaces."""
         import polars as pl
 
-        lists = self.model.script_.kind == "lists" and is_csv(table)
+        lists = self.model.vocabulary_.kind == "lists" and is_csv(table)
         return column.cast(pl.List(pl.String)).list.join(" ") if lists else column
 
     def score(self, truth: Mapping[str, list[Any]], answers: Mapping[str, Any]) -> dict[str, float]:

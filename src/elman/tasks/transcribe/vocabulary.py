@@ -20,7 +20,7 @@ from elman.validation.columns import is_missing
 from elman.validation.messages import seen
 from elman.validation.plain_values import plain_text
 
-__all__ = ["SPELLINGS", "Script", "check_lengths", "transcripts_of"]
+__all__ = ["SPELLINGS", "TranscriptVocabulary", "check_lengths", "transcripts_of"]
 
 SPELLINGS = ("characters", "words")
 Transcript = str | list[str]
@@ -72,10 +72,10 @@ def _spaced(text: str, i: int) -> str:
     return plain(text)
 
 
-class Script:
+class TranscriptVocabulary:
     """The symbols of transcripts, numbered from 1, and how they are joined.
 
-    >>> script = Script.of(["GO", "NO"], "characters")
+    >>> script = TranscriptVocabulary.of(["GO", "NO"], "characters")
     >>> script.codes("GONE"), script.written([3, 2]), script.unspaced
     ([1, 3, 2, 0], 'ON', False)
     """
@@ -86,7 +86,7 @@ class Script:
         self.space = self.places.get(" ") if kind == "characters" else None
 
     @classmethod
-    def of(cls, transcripts: Sequence[Transcript], spelling: str) -> Script:
+    def of(cls, transcripts: Sequence[Transcript], spelling: str) -> TranscriptVocabulary:
         """That of the training transcripts. Raises ``DataError`` where they say nothing."""
         kind = "lists" if transcripts and isinstance(transcripts[0], list) else spelling
         distinct = {symbol for one in transcripts for symbol in _symbols(one, kind)}

@@ -307,7 +307,7 @@ class Translator(Task, VocabularyOptions, EncoderOptions, TrainingOptions):
         return self._measured(sources, targets, beam, lower)
 
     def _measured(self, X: list[Any], y: list[Any], beam: int | None = None, lower: bool = False) -> dict[str, float]:
-        each = self._surprises(X, y)
+        each = self._nll(X, y)
         nats = float(each.mean()) if len(each) else 0.0
         return {
             **self.compared(self.predict(X, beam=beam), y, lower),
@@ -321,7 +321,7 @@ class Translator(Task, VocabularyOptions, EncoderOptions, TrainingOptions):
         return overlap.compared(told, truth, lower)
 
     @torch.no_grad()
-    def _surprises(self, X: list[Any], y: list[Any]) -> Tensor:
+    def _nll(self, X: list[Any], y: list[Any]) -> Tensor:
         """-log p of each known target symbol, float64, the ends among them; of empty sources none."""
         x, targets = self.feature_.transform(X, name="X"), self.target_feature_.transform(y, name="y")
         kept = torch.nonzero(x.lengths > 0)[:, 0]

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from elman.features.unicode import canonical
 from elman.tasks.translate.pairs import chosen_unit
 
-__all__ = ["WordTable"]
+__all__ = ["IBMModel1"]
 
 _PASSES = 5
 _LONGEST = 100  # words of a side that are learnt from
@@ -32,10 +32,10 @@ _NO_SPACE = re.compile(r" (?=[.,!?;:%)\]}’'”])|(?<=[(\[{“‘]) ")
 _Ints = NDArray[np.int64]
 
 
-class WordTable:
+class IBMModel1:
     """The simple rival of a translator.
 
-    >>> table = WordTable().fit(["the cat", "the dog"] * 3, ["le chat", "le chien"] * 3)
+    >>> table = IBMModel1().fit(["the cat", "the dog"] * 3, ["le chat", "le chien"] * 3)
     >>> table.predict(["the cat"])
     ['le chat']
     """

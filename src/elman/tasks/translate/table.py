@@ -13,7 +13,7 @@ from elman.tasks.base.table_columns import (
     refuse_gaps,
 )
 from elman.tasks.translate.estimator import Translator
-from elman.tasks.translate.ibm_model1 import WordTable
+from elman.tasks.translate.ibm_model1 import IBMModel1
 
 if TYPE_CHECKING:
     import polars as pl
@@ -74,12 +74,12 @@ class TranslateTable:
         """Word for word, from texts and to texts as the model reads them."""
         (before, lessons), (X, y) = self._pairs(known(), None, target), self._pairs(table, None, target)
         before, X = (self.model.feature_.normalized(column, name="X") for column in (before, X))
-        rival = WordTable().fit(before, self.model.target_feature_.normalized(lessons, name="y"))
+        baseline = IBMModel1().fit(before, self.model.target_feature_.normalized(lessons, name="y"))
         return [
             {
-                "name": rival.name,
-                **self.model.compared(rival.predict(X), y),
-                "training_seconds": round(rival.seconds, 3),
+                "name": baseline.name,
+                **self.model.compared(baseline.predict(X), y),
+                "training_seconds": round(baseline.seconds, 3),
             }
         ]
 
