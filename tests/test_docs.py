@@ -196,8 +196,7 @@ def test_targets_of_make() -> None:
 
 def test_flags() -> None:
     """A flag of elman that a page names is one that some command has."""
-    package = ROOT / "src/elman"
-    files = [package / "demo.py", package / "inspection.py", package / "cli.py", *package.glob("command_*.py")]
+    files = (ROOT / "src/elman/cli").glob("*.py")
     known = set(re.findall(r"\b\w+\b", "".join(file.read_text("utf-8") for file in files)))
     known |= {option.replace("_", "-") for task in TASKS.values() for option in task().get_params()}
     for name in ("README.md", "docs/command-line.md", "docs/demo.md", "docs/training.md", "docs/tasks/classify.md"):
