@@ -127,7 +127,7 @@ def test_rows_of_the_readme() -> None:
         "tags": [["DET", "NOUN"], ["NOUN", "VERB"]],
         "english": ["one cat", "two cats"],
         "chinese": ["一只猫", "两只猫"],
-        "said": ["a", "", "b"],
+        "transcripts": ["a", "", "b"],
         "frame": pl.DataFrame({"unique_id": "a", "ds": range(60), "y": [1.0, 2.0, 3.0] * 20}),
         "table": {"text": [f"{text} {i}" for i, text in enumerate(texts)], "price": list(range(20)), "label": labels},
     }
