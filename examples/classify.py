@@ -1,6 +1,6 @@
-"""Classify: from reviews to a model that answers while a text is still being typed.
+"""Classify reviews, and predict while a text is still being typed.
 
-Run it: python examples/classify.py [--limit 4000] [--epochs N]. The reviews come with the extra `demo`.
+Usage: python examples/classify.py [--limit 4000] [--epochs N]. The reviews come with the extra `demo`.
 """
 
 import argparse
@@ -10,7 +10,7 @@ import elman
 from elman.cli.demo import chinese_reviews
 
 parser = argparse.ArgumentParser(description=__doc__)
-parser.add_argument("--limit", type=int, default=4000, help="so many reviews; more take longer and teach more")
+parser.add_argument("--limit", type=int, default=4000, help="number of reviews")
 parser.add_argument("--epochs", type=int, help="passes over the training part (default: chosen by its size)")
 options = parser.parse_args()
 
@@ -18,10 +18,10 @@ reviews = chinese_reviews().first(options.limit)
 training, test = reviews.part(test=False), reviews.part(test=True)
 
 clf = elman.Classifier(epochs=options.epochs, seed=0).fit(training.texts, training.labels)
-print(f"{len(training.texts)} reviews to learn from, {len(test.texts)} to test on")
+print(f"{len(training.texts)} training reviews, {len(test.texts)} test reviews")
 print(f"accuracy {clf.score(test.texts, test.labels):.3f}")
 
-with tempfile.TemporaryDirectory() as folder:  # keep yours: clf.save("model")
+with tempfile.TemporaryDirectory() as folder:  # in your own code: clf.save("model")
     clf.save(f"{folder}/model")
     clf = elman.load(f"{folder}/model")
 

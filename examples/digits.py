@@ -1,7 +1,7 @@
-"""Digits row by row: an image of 8 x 8 is 8 steps of 8 numbers, and the network says which digit it was.
+"""Classify digits row by row: an 8 x 8 image is a sequence of 8 steps of 8 numbers.
 
-Run it: python examples/digits.py [--limit 1797] [--epochs N]. The digits ship with scikit-learn; the last quarter,
-in other hands than the first, is tested on.
+Usage: python examples/digits.py [--limit 1797] [--epochs N]. The digits are part of scikit-learn; the last quarter is
+the test set, written by other people than the training set.
 """
 
 import argparse
@@ -12,16 +12,16 @@ from sklearn.linear_model import LogisticRegression
 import elman
 
 parser = argparse.ArgumentParser(description=__doc__)
-parser.add_argument("--limit", type=int, default=1797, help="so many digits")
-parser.add_argument("--epochs", type=int, default=40, help="passes over the training part (default 40)")
+parser.add_argument("--limit", type=int, default=1797, help="number of digits")
+parser.add_argument("--epochs", type=int, default=40, help="epochs (default 40)")
 options = parser.parse_args()
 
 images, digits = load_digits(return_X_y=True)
 images, digits = images.reshape(-1, 8, 8)[: options.limit], digits[: options.limit]
 last = len(digits) * 3 // 4
-print(f"{last} digits to learn from, {len(digits) - last} to test on")
+print(f"{last} training digits, {len(digits) - last} test digits")
 
-# Both ways, and 40 epochs: chosen by learning from the first three quarters of the training part, and asking its last.
+# Bidirectional and 40 epochs: chosen on the last quarter of the training set, with the first three for training.
 clf = elman.Classifier(bidirectional=True, epochs=options.epochs, patience=None, seed=0)
 clf = clf.fit(images[:last], digits[:last])
 print(f"accuracy {clf.score(images[last:], digits[last:]):.3f}")
@@ -31,5 +31,6 @@ baseline = LogisticRegression(max_iter=1000).fit(flat[:last], digits[:last])
 print(f"logistic regression on the pixels {baseline.score(flat[last:], digits[last:]):.3f}")
 
 answer = clf.explain(images[-1:])[0]
-for t, (row, spoke) in enumerate(zip(images[-1], answer.steps, strict=True), start=1):
-    print(f"row {t} {''.join(' .+#'[int(ink // 4.1)] for ink in row)} spoke for {answer.answer}: {spoke:+.2f}")
+for t, (row, attribution) in enumerate(zip(images[-1], answer.steps, strict=True), start=1):
+    pixels = "".join(" .+#"[int(ink // 4.1)] for ink in row)
+    print(f"row {t} {pixels} attribution to {answer.answer}: {attribution:+.2f}")

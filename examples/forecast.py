@@ -1,6 +1,6 @@
-"""Forecast: carbon dioxide over Mauna Loa a year ahead, from weekly values of which 59 are missing.
+"""Forecast carbon dioxide at Mauna Loa a year ahead, from weekly values of which 59 are missing.
 
-Run it: python examples/forecast.py [--epochs N] [--picture co2.png]. The series comes with statsmodels (extra `demo`).
+Usage: python examples/forecast.py [--epochs N] [--picture co2.png]. The series comes with statsmodels (extra `demo`).
 """
 
 import argparse
@@ -11,8 +11,8 @@ from statsmodels.datasets import co2
 import elman
 
 parser = argparse.ArgumentParser(description=__doc__)
-parser.add_argument("--epochs", type=int, help="passes over the series (default: chosen by its length)")
-parser.add_argument("--picture", help="a PNG to draw the last forecast to")
+parser.add_argument("--epochs", type=int, help="epochs (default: by the length of the series)")
+parser.add_argument("--picture", help="PNG file for a plot of the last forecast")
 options = parser.parse_args()
 
 table = co2.load_pandas().data["co2"]
@@ -23,11 +23,11 @@ model = elman.Forecaster(horizon=52, season=52, epochs=options.epochs, seed=0).f
 print(f"{len(past)} weeks, {model.data_['missing']} missing")
 
 found = model.evaluate(year)
-print(f"mean error {found['mae']:.2f} ppm, {100 * found['coverage_90']:.0f} % of the year within the 90 % interval")
-print(f"share of the seasonal naive forecast's error saved: {model.score(year):.2f}")
+print(f"mean absolute error {found['mae']:.2f} ppm, coverage of the 90 % interval {100 * found['coverage_90']:.0f} %")
+print(f"reduction of the error of the seasonal naive forecast: {model.score(year):.2f}")
 
-model.update(year)  # a year later: the same network, with the new values
+model.update(year)  # a year later: the same network with the new observations
 week, value, low, high = model.predict().select("ds", "elman", "elman-lo-90", "elman-hi-90").row(0)
-print(f"{week:%Y-%m-%d}: {value:.1f} ppm, with 90 % chance from {low:.1f} to {high:.1f}")
+print(f"{week:%Y-%m-%d}: {value:.1f} ppm, 90 % interval from {low:.1f} to {high:.1f}")
 if options.picture:
     model.plot(options.picture)

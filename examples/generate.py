@@ -1,6 +1,6 @@
-"""Generate: a model of poems that were made here writes new ones, and keeps to their form.
+"""Generate poems of a given form with a language model of synthetic poems.
 
-Run it: python examples/generate.py [--epochs N].
+Usage: python examples/generate.py [--epochs N].
 """
 
 import argparse
@@ -10,7 +10,7 @@ import elman
 from elman.tasks.generate.constraints import Verse
 
 parser = argparse.ArgumentParser(description=__doc__)
-parser.add_argument("--epochs", type=int, help="passes over the training part (default: chosen by its size)")
+parser.add_argument("--epochs", type=int, help="epochs (default: by the size of the training set)")
 options = parser.parse_args()
 
 draw = random.Random(0)
@@ -18,7 +18,7 @@ TOPICS = {"山": "峰雲松石高", "水": "江舟月魚流", "春": "花鳥雨�
 
 
 def poem() -> str:
-    """Two lines of five characters about one thing, each beginning with it."""
+    """Two lines of five characters, each beginning with the topic."""
     topic, others = draw.choice(list(TOPICS.items()))
     lines = ["".join([topic, *draw.sample(others, 4)]) for _ in range(2)]
     return f"{lines[0]}，{lines[1]}。"

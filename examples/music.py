@@ -1,6 +1,6 @@
-"""Music: a model of chords that were made here writes new ones, and a MIDI file of them.
+"""Generate chords with a language model of synthetic chord sequences, and write them to a MIDI file.
 
-Run it: python examples/music.py [--epochs N] [--midi out.mid].
+Usage: python examples/music.py [--epochs N] [--midi out.mid].
 """
 
 import argparse
@@ -10,8 +10,8 @@ import elman
 from elman.io.midi import write_midi
 
 parser = argparse.ArgumentParser(description=__doc__)
-parser.add_argument("--epochs", type=int, help="passes over the training part (default: chosen by its size)")
-parser.add_argument("--midi", help="file to write")
+parser.add_argument("--epochs", type=int, help="epochs (default: by the size of the training set)")
+parser.add_argument("--midi", help="output file")
 options = parser.parse_args()
 
 draw = random.Random(0)
@@ -20,7 +20,7 @@ NEXT = {"I": ["IV", "V", "vi"], "IV": ["I", "V"], "V": ["I", "vi"], "vi": ["IV"]
 
 
 def piece() -> list[list[int]]:
-    """Triads that follow each other as they do in songs, from the tonic and back to it."""
+    """A common progression of triads that begins and ends with the tonic."""
     names = ["I"]
     while len(names) < 8 or names[-1] != "I":
         names.append(draw.choice(NEXT[names[-1]]))

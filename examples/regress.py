@@ -1,6 +1,6 @@
-"""Regress: the length of a pendulum from its noisy swing; then, at every step, where it really is.
+"""Regress: the length of a pendulum from noisy measurements of its angle; then the true angle at every step.
 
-Run it: python examples/regress.py [--limit 1500] [--epochs N]. The swings are made here, 10 measurements a second.
+Usage: python examples/regress.py [--limit 1500] [--epochs N]. The data are simulated, 10 measurements per second.
 """
 
 import argparse
@@ -10,8 +10,8 @@ import numpy as np
 import elman
 
 parser = argparse.ArgumentParser(description=__doc__)
-parser.add_argument("--limit", type=int, default=1500, help="so many pendulums")
-parser.add_argument("--epochs", type=int, help="passes over the training part (default: chosen by its size)")
+parser.add_argument("--limit", type=int, default=1500, help="number of pendulums")
+parser.add_argument("--epochs", type=int, help="epochs (default: by the size of the training set)")
 options = parser.parse_args()
 
 random = np.random.default_rng(0)
@@ -26,12 +26,12 @@ last = options.limit * 4 // 5
 
 reg = elman.Regressor(epochs=options.epochs, seed=0).fit(measured[:last], metres[:last])
 found = reg.evaluate(measured[last:], metres[last:])
-print(f"length: wrong by {100 * found['mae']:.1f} cm on average, R2 {found['r2']:.3f}")
+print(f"length: mean absolute error {100 * found['mae']:.1f} cm, R2 {found['r2']:.3f}")
 
 angle = elman.Regressor(every_step=True, epochs=options.epochs, seed=0).fit(measured[:last], swings[:last])
 noise = np.abs(np.concatenate(measured[last:]) - np.concatenate(swings[last:])).mean()
 found = angle.evaluate(measured[last:], swings[last:])
-print(f"angle:  wrong by {found['mae']:.3f} on average, the measurement by {noise:.3f}")
+print(f"angle:  mean absolute error {found['mae']:.3f}, of the measurements {noise:.3f}")
 
 session = angle.stream()
 for step in measured[-1][:5]:

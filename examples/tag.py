@@ -1,6 +1,6 @@
-"""Tag: names of places in sentences, found by their letters and by what stands beside them.
+"""Tag the names of people and places in sentences.
 
-Run it: python examples/tag.py [--epochs N]. The sentences are made here.
+Usage: python examples/tag.py [--epochs N]. The sentences are synthetic.
 """
 
 import argparse
@@ -11,7 +11,7 @@ from elman.evaluation.baselines import CommonestTag
 from elman.tasks.tag.spans import span_scores
 
 parser = argparse.ArgumentParser(description=__doc__)
-parser.add_argument("--epochs", type=int, help="passes over the training part (default: chosen by its size)")
+parser.add_argument("--epochs", type=int, help="epochs (default: by the size of the training set)")
 options = parser.parse_args()
 
 draw = random.Random(0)
@@ -19,7 +19,7 @@ PLACES, PEOPLE = ["nord", "sala", "velt", "kor", "mira", "tas"], ["anna", "bo", 
 
 
 def sentence() -> tuple[list[str], list[str]]:
-    """A person who went to a place, whose name may have two words."""
+    """A person who went to a place; the name of the place has one or two words."""
     name = [draw.choice(PLACES) + draw.choice(["burg", "stad", "ia", "heim"])]
     if draw.random() < 0.4:
         name = ["San", *name]
@@ -37,6 +37,6 @@ def sentence() -> tuple[list[str], list[str]]:
 words, labels = zip(*[sentence() for _ in range(600)], strict=True)
 tagger = elman.Tagger(epochs=options.epochs, seed=0).fit(list(words[:400]), list(labels[:400]))
 baseline = CommonestTag().fit(words[:400], labels[:400])
-print(f"F1 of spans {tagger.score(list(words[400:]), list(labels[400:])):.3f}")
-print(f"the commonest label of each word {span_scores(labels[400:], baseline.predict(words[400:])).f1:.3f}")
-print(*zip(asked := ["zoe", "flew", "to", "San", "Tarheim", "in", "1999"], *tagger.predict([asked]), strict=True))
+print(f"span F1 {tagger.score(list(words[400:]), list(labels[400:])):.3f}")
+print(f"most frequent label of each word {span_scores(labels[400:], baseline.predict(words[400:])).f1:.3f}")
+print(*zip(test := ["zoe", "flew", "to", "San", "Tarheim", "in", "1999"], *tagger.predict([test]), strict=True))

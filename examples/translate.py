@@ -1,6 +1,6 @@
-"""Translate: dates as people write them to dates as machines do, character by character.
+"""Translate dates in several formats to ISO format, character by character.
 
-Run it: python examples/translate.py [--epochs N]. The pairs are made here.
+Usage: python examples/translate.py [--epochs N]. The pairs are synthetic.
 """
 
 import argparse
@@ -12,7 +12,7 @@ from elman.tasks.translate.ibm_model1 import IBMModel1
 from elman.tasks.translate.mt_metrics import compared
 
 parser = argparse.ArgumentParser(description=__doc__)
-parser.add_argument("--epochs", type=int, help="passes over the training part (default: chosen by its size)")
+parser.add_argument("--epochs", type=int, help="epochs (default: by the size of the training set)")
 options = parser.parse_args()
 
 draw = random.Random(0)
@@ -20,14 +20,14 @@ days = [dt.date(1950, 1, 1) + dt.timedelta(days=draw.randrange(40_000)) for _ in
 said = [f"{day:{draw.choice(['%d %B %Y', '%B %d, %Y', '%a %d.%m.%Y'])}}" for day in days]
 meant = [day.isoformat() for day in days]
 
-# Fewer inputs are dropped and the rate is higher than the defaults, which suit sentences: every character counts here.
+# Less dropout and a higher learning rate than the defaults, which are for sentences: here every character matters.
 rates = {"learning_rate": 0.01, "input_dropout": 0.1}
 model = elman.Translator(unit="characters", hidden=64, embed=32, epochs=options.epochs, seed=0, **rates)
 model.fit(said[:1000], meant[:1000])
 baseline = IBMModel1().fit(said[:1000], meant[:1000])
-print(f"right {model.evaluate(said[1000:], meant[1000:])['exact']:.3f}")
-print(f"word for word {compared(baseline.predict(said[1000:]), meant[1000:])['exact']:.3f}")
+print(f"exact matches {model.evaluate(said[1000:], meant[1000:])['exact']:.3f}")
+print(f"word-by-word translation {compared(baseline.predict(said[1000:]), meant[1000:])['exact']:.3f}")
 print(f"07 May 1999 is {model.predict(['07 May 1999'])[0]}")
-# All days above have two digits. What training never showed is answered as surely, and a guess: show it such pairs too.
-print(f"7 May 1999, as no pair has it, is {model.predict(['7 May 1999'])[0]}")
+# All training dates have two-digit days. For other formats the prediction is only a guess: add such pairs.
+print(f"7 May 1999, a format that is not in the training set, is {model.predict(['7 May 1999'])[0]}")
 print(model.align("May 07, 1999"))

