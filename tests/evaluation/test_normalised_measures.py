@@ -78,7 +78,7 @@ def test_the_epoch_is_chosen_by_the_same_measure(good: elman.Translator, form: C
 def test_a_model_without_capitals_is_measured_without_them() -> None:
     low, high = (translator(y=[change(t) for t in TARGETS], lower=True, epochs=2) for change in (str.lower, str.title))
     assert same_run(low, high)
-    assert high._compared(TARGETS, [text.upper() for text in TARGETS])["exact"] == 1.0
+    assert high.compared(TARGETS, [text.upper() for text in TARGETS])["exact"] == 1.0
 
 
 @pytest.mark.parametrize("unit", ["words", "mixed", "subwords", "parts", "characters"])
@@ -91,14 +91,14 @@ def test_every_unit_is_measured_by_its_own_reading(unit: str) -> None:
     for written in y[:2]:
         assert feature.join(feature.pieces(written)) == feature.normalized([written], name="y")[0]
     perfect = [feature.join(feature.pieces(written)) for written in y]
-    assert model._compared(perfect, y)["exact"] == 1.0
+    assert model.compared(perfect, y)["exact"] == 1.0
 
 
 def test_lists_of_tokens_are_compared_as_they_are_read() -> None:
     assert Tokens(lower=True).fit([["A"]]).normalized([np.array(["A", "b"])], name="y") == [["a", "b"]]
     words = [text.split() for text in TARGETS]
     model = translator(y=[[word.upper() for word in own] for own in words], lower=True, epochs=1)
-    assert model._compared(words, [[word.upper() for word in own] for own in words])["exact"] == 1.0
+    assert model.compared(words, [[word.upper() for word in own] for own in words])["exact"] == 1.0
 
 
 def test_overlap_of_texts_in_two_forms() -> None:

@@ -72,7 +72,7 @@ def test_refused() -> None:
     [
         ({"letters": 3}, {}),
         ({"characters": -1}, {}),
-        ({"max_timescale": None}, {}),
+        ({"longest": None}, {}),
         ({"characters": "8"}, {}),
         ({"word_shape": -1}, {}),
         ({"known_looks": 9}, {}),

@@ -65,8 +65,9 @@ class EncoderOptions(OptionGroup):
         """Everything that is wrong with these options, a sentence each."""
         found = [] if self.leaves_open("cell") else choice(self, "cell", tuple(CELLS))
         found += choice(self, "precision", PRECISIONS)
-        if not found and self.precision not in precisions(self.cell or "lstm"):
-            what = f"is not made for cell = {self.cell or 'lstm'!r}"
+        cell = self.cell or "lstm"
+        if not found and self.precision not in precisions(cell):
+            what = f"is not made for cell = {cell!r}"
             found.append(Problem("precision", repr(self.precision), what))
         found += whole(self, "layers", most=LAYERS)
         found += [] if self.leaves_open("dropout") else share(self, "dropout")
