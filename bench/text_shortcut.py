@@ -22,13 +22,13 @@ from workers import Array, Side, interleaved
 
 from elman import Classifier
 from elman.features import Text, Tokens
-from elman.features import base as features
+from elman.layers import embedding
 from elman.layers.losses import cross_entropy
 from elman.ragged import Ragged
 from elman.tasks.base.network import Network
 from elman.training.batching import batches
 
-NEVER, ALWAYS = 2**62, features.SHARED  # steps from which to look for symbols that come again
+NEVER, ALWAYS = 2**62, embedding.SHARED  # steps from which to look for symbols that come again
 
 
 @dataclass(frozen=True)
@@ -61,12 +61,12 @@ def batch(x: Ragged, steps: int, symbols: int) -> Batch:
 
 def side(job: Job, given: Batch, shared: bool) -> Side:
     torch.set_num_threads(job.threads)
-    features.SHARED = ALWAYS if shared else NEVER
+    embedding.SHARED = ALWAYS if shared else NEVER
     feature = Tokens(max_words=given.symbols).fit([list(range(given.symbols - 1))])  # a vocabulary of that size
     x = Ragged(torch.from_numpy(given.values), torch.from_numpy(given.offsets))
     torch.manual_seed(0)
     options = Classifier(cell=job.cell, hidden=job.hidden, bidirectional=job.bidirectional)
-    network = Network(feature, 2, options).train(job.training)
+    network = Network(feature, 2, options.config()).train(job.training)
     targets = torch.arange(len(x)) % 2
 
     def run() -> torch.Tensor:

@@ -131,16 +131,16 @@ def test_precision_pairs_the_seeds() -> None:
 
 @pytest.mark.parametrize("training", [True, False])
 def test_the_text_shortcut_computes_the_same(training: bool) -> None:
-    from text_shortcut import Batch, features, jobs, side
+    from text_shortcut import Batch, embedding, jobs, side
 
-    before = features.SHARED
+    before = embedding.SHARED
     try:
         symbols = np.random.default_rng(0).integers(0, 50, 2000)
         given = Batch(symbols, np.array([0, 1200, 2000]), 51)
         job = next(job for job in jobs(1).values() if job.training == training)
         every, once = (side(job, given, shared).answer() for shared in (False, True))
     finally:
-        features.SHARED = before
+        embedding.SHARED = before
     assert every is not None
     assert np.array_equal(every, once)
 

@@ -613,8 +613,8 @@ def test_the_same_seed_draws_the_same_parameters(name: str) -> None:
     ("cell", "options", "message"),
     [
         (MinGRU, {"candidate": "relu"}, "candidate must be one of linear, tanh, positive, got 'relu'."),
-        (MinGRU, {"max_timescale": 1}, "longest must be a number of steps of at least 2, got 1."),
-        (MinGRU, {"longest": torch.inf}, "longest must be a number of steps of at least 2, got inf."),
+        (MinGRU, {"max_timescale": 1}, "max_timescale must be a number of steps of at least 2, got 1."),
+        (MinGRU, {"max_timescale": torch.inf}, "max_timescale must be a number of steps of at least 2, got inf."),
         (LRU, {"activation": "gelu"}, "activation must be one of relu, none, got 'gelu'."),
         (LRU, {"units": 0}, "units must be a whole number of at least 1, got 0."),
         (LRU, {"r_min": 0.9, "r_max": 0.9}, "r_min and r_max must have 0 <= r_min < r_max <= 1, got 0.9 and 0.9."),

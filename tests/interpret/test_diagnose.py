@@ -184,7 +184,7 @@ def test_every_layer_and_direction_is_looked_at(options: dict[str, Any]) -> None
     found = asked(*fitted("gru", **options))
     names = [layer.name for layer in found.layers]
     expected = ["layer 1", "layer 2"] if "layers" in options else ["layer 1", "layer 1, backwards"]
-    assert names == (expected if "memory" not in options else ["layer 1"])
+    assert names == (expected if "checkpointing" not in options else ["layer 1"])
     assert all(layer.verdict != "silent" for layer in found.layers)
 
 

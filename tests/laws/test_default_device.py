@@ -76,7 +76,7 @@ CALLS |= {
     "pool step": lambda: _pool.step(ONE, _pool.initial_state(2)),
     "candidates": lambda: _draw.candidates(CODES),
     "nll": lambda: nll(X.values, _weight, COUNTS.float(), Candidates(COUNTS * 0, CODES, COUNTS.float())),
-    "augment": call(Augment(bands=1, widest=2, holes=1, max_timescale=2, speed=0.1).train(), X),
+    "augment": call(Augment(bands=1, widest=2, holes=1, longest=2, speed=0.1).train(), X),
     "waves": lambda: [wave.rows for wave in ops.waves(X.offsets, 2)],
 }
 

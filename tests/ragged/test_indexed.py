@@ -12,7 +12,7 @@ from torch import Tensor
 
 from agree import distance, same_bits
 from elman.errors import ShapeError
-from elman.features import base
+from elman.layers import embedding
 from elman.layers.embedding import Embedding
 from elman.layers.encoder import Encoder, precisions
 from elman.ops import functional as ops
@@ -62,7 +62,7 @@ def test_layers_give_the_same_bits(
     encoder = Encoder(6, 20, name, bidirectional=True, checkpointing=checkpointing, precision=precision)
     x, found, kinds = ids([150, 0, 31, 1, 80]), [], []
     for least in (1, OFF):
-        monkeypatch.setattr(base, "SHARED", least)
+        monkeypatch.setattr(embedding, "SHARED", least)
         torch.manual_seed(1)  # the same symbols drop
         e = read(x)
         y, state = encoder(e)
@@ -78,7 +78,7 @@ def test_layers_give_the_same_bits(
 
 
 def test_dropped_symbols_are_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(base, "SHARED", 1)
+    monkeypatch.setattr(embedding, "SHARED", 1)
     read = Embedding(9, 4, dropout=0.5)
     torch.nn.init.normal_(read.weight)
     x = ids([60, 60], 9)
@@ -115,7 +115,7 @@ def test_a_classifier_answers_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     options: dict[str, Any] = {"hidden": 8, "epochs": 2, "ngrams": 0, "verbose": False}
     clf = Classifier(**options).fit(texts, labels)
     answers = clf.predict_proba(texts)
-    monkeypatch.setattr(base, "SHARED", OFF)
+    monkeypatch.setattr(embedding, "SHARED", OFF)
     assert np.array_equal(clf.predict_proba(texts), answers)
     other = Classifier(**options).fit(texts, labels).predict_proba(texts)
     assert np.allclose(other, answers, atol=1e-4), "sums of gradients in another order, and nothing else"

@@ -37,7 +37,9 @@ def stream(
     known = _read_static(static)
     begin = task.stream if known is None else lambda: task.stream(known)
     if known is not None and "static" not in inspect.signature(task.stream).parameters:
-        raise OptionError(f"{model} is a model for the task {task.task!r}, which knows no static. Leave --static out.")
+        raise OptionError(
+            f"{model} is a model for the task {task.task!r}, which has no static inputs. Leave --static out."
+        )
     session = begin()
     if sys.stdin is None:
         raise DataError("there is no standard input to read. Use elman stream MODEL < live.txt")

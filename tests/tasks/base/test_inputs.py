@@ -179,7 +179,7 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
         lambda c, t, f: c["feature"]["statics"]["ward"]["categories"].append("north"),
         lambda c, t, f: c["options"].update(features={"ward": "colour"}),
         lambda c, t, f: t.pop("feature.1.0.mean"),
-        lambda c, t, f: t.pop("network.facts.mix.weight"),
+        lambda c, t, f: t.pop("network.static.mix.weight"),
         lambda c, t, f: f.pop("0.0-tokenizer.json"),
     ],
 )
@@ -202,7 +202,7 @@ def test_stream_with_facts() -> None:
     assert list(answer.probabilities.values()) == whole
     empty = {"note": [""], "age": [None], "ward": [None]}
     assert list(clf.stream().answer.probabilities.values()) == clf.predict_proba(empty)[0].tolist()
-    with pytest.raises(OptionError, match="facts names 'wards', but the columns without steps are 'age', 'ward'"):
+    with pytest.raises(OptionError, match="static names 'wards', but the columns without steps are 'age', 'ward'"):
         clf.stream({"wards": "east"})
     with pytest.raises(OptionError, match="cannot stream"):
         Classifier(**SMALL).fit(frame, labels).stream()

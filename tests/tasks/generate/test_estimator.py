@@ -489,6 +489,6 @@ def test_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert main(["generate", model, "--prompt", "春", "--length", "9", "--seed", "1"]) == 0
     assert capsys.readouterr().out.startswith("春")
     assert main(["stream", model, "--static", "{}"]) == 2
-    assert "for the task 'generate', which knows no facts. Leave --static out." in capsys.readouterr().err
+    assert "for the task 'generate', which has no static inputs. Leave --static out." in capsys.readouterr().err
     assert main(["generate", model, "--top-k", "0"]) != 0
     assert "top_k = 0" in capsys.readouterr().err

@@ -121,11 +121,9 @@ class Generator(Task, VocabularyOptions, EncoderOptions, TrainingOptions):
 
     # training
     tbptt: int = 128  # steps over which the gradient reaches back (truncated, state carried on); 0: the whole strand
-    chunk_steps: int | None = (
-        None  # most steps of a strand; longer texts are cut into several, learnt side by side; None:
-    )
-    #   a quarter of what a batch of strands would need to hold all texts, at least tbptt
-    batch_sequences: int | None = None  # strands in a batch, at most; None: steps / 8192, 4 to 32
+    chunk_steps: int | None = None  # most steps of a chunk; longer texts are cut into several, learnt side by side;
+    #   None: a quarter of what a batch of chunks would need to hold all texts, at least tbptt
+    batch_sequences: int | None = None  # chunks in a batch, at most; None: steps / 8192, 4 to 32
 
     def problems(self) -> list[Problem]:
         """Everything that is wrong with the options, a sentence each."""

@@ -91,10 +91,8 @@ class Tagger(Task, LetterOptions, InputOptions, EncoderOptions, TrainingOptions)
 
     # model
     crf: bool = True  # learn which label follows which (conditional random field); False: each step by itself
-    ensemble_size: int | None = (
-        None  # networks that learn side by side and answer together; such a model cannot stream;
-    )
-    #   None: 5 for fewer than 200 sequences of few symbols that are read in both directions, else 1
+    ensemble_size: int | None = None  # networks that learn side by side and answer together; such a model cannot
+    #   stream; None: 5 for fewer than 200 sequences of few symbols that are read in both directions, else 1
 
     embed: int = 128  # numbers in the learnt vector of a symbol or an image; unused for numbers
 
@@ -367,13 +365,13 @@ class Tagger(Task, LetterOptions, InputOptions, EncoderOptions, TrainingOptions)
     def stream(self, static: Mapping[str, Any] | None = None) -> Session:
         """A session that takes one step at a time and has the labels so far, those of ``predict``. One direction only.
 
-        With a chain a later step may change the labels of earlier ones. A session remembers a few numbers a step.
+        With a CRF a later step may change the labels of earlier ones. A session remembers a few numbers a step.
         """
         self.check_fitted()
         refuse_bidirectional(self.network_.encoder.bidirectional)
         if self.ensemble_size_ > 1:
             raise OptionError(
-                f"members = {self.ensemble_size_} networks cannot stream. Fit the tagger with ",
+                f"ensemble_size = {self.ensemble_size_} networks cannot stream. Fit the tagger with ",
                 option("ensemble_size", 1),
                 ".",
             )
