@@ -21,7 +21,15 @@ from elman.errors import Problem
 from elman.validation.messages import shown
 from elman.validation.options import OptionGroup, is_among, is_number, is_whole
 
-__all__ = ["TrainingOptions", "batches_of_an_epoch", "epochs_for", "learning_rate_at", "planned"]
+__all__ = [
+    "TrainingOptions",
+    "batch_sequences_for",
+    "batch_steps_for",
+    "batches_of_an_epoch",
+    "epochs_for",
+    "learning_rate_at",
+    "planned",
+]
 
 _Options = TypeVar("_Options", bound=Any)
 _DECAYS = ("cosine", "linear", "none")
@@ -112,6 +120,24 @@ def epochs_for(steps: int, at_ideal: int = 8, ideal: int = 700_000, least: int =
     return epochs
 
 
+def batch_steps_for(steps: int) -> int:
+    """How many steps a batch has at most, where there are so many in all.
+
+    >>> batch_steps_for(2_000_000), batch_steps_for(1000)
+    (8192, 4096)
+    """
+    return 8192 if steps >= 2_000_000 else 4096
+
+
+def batch_sequences_for(sequences: int, batches: int = 32, least: int = 16, most: int = 256) -> int:
+    """How many sequences a batch has at most: 1 / `batches` of all, from `least` to `most`.
+
+    >>> batch_sequences_for(1000), batch_sequences_for(10)
+    (31, 16)
+    """
+    return min(most, max(least, sequences // batches))
+
+
 def batches_of_an_epoch(sequences: int, steps: int, batch_sequences: int, batch_steps: int) -> int:
     """At least so many batches hold so many sequences and steps.
 
@@ -130,7 +156,7 @@ def planned(options: _Options, sequences: int, steps: int) -> _Options:
     """
     chosen = {
         "epochs": epochs_for(steps),
-        "batch_steps": 8192 if steps >= 2_000_000 else 4096,
-        "batch_sequences": min(256, max(16, sequences // 32)),
+        "batch_steps": batch_steps_for(steps),
+        "batch_sequences": batch_sequences_for(sequences),
     }
     return dataclasses.replace(options, **{k: v for k, v in chosen.items() if getattr(options, k) is None})

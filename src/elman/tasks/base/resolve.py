@@ -18,7 +18,13 @@ import numpy as np
 from elman.cells.base import VALUES_MASK_GAP
 from elman.cells.compatibility import reads
 from elman.features import Columns, Feature
-from elman.training.options import TrainingOptions, batches_of_an_epoch, epochs_for
+from elman.training.options import (
+    TrainingOptions,
+    batch_sequences_for,
+    batch_steps_for,
+    batches_of_an_epoch,
+    epochs_for,
+)
 
 __all__ = [
     "PATH",
@@ -107,8 +113,8 @@ def epochs_up_to(most: int) -> Rule:
 
 
 TRAINING: dict[str, Default] = {
-    "batch_steps": Default(lambda _, s: 8192 if s.steps >= 2_000_000 else 4096, "steps in a batch"),
-    "batch_sequences": Default(lambda _, s: min(256, max(16, s.sequences // 32)), "sequences in a batch"),
+    "batch_steps": Default(lambda _, s: batch_steps_for(s.steps), "steps in a batch"),
+    "batch_sequences": Default(lambda _, s: batch_sequences_for(s.sequences), "sequences in a batch"),
     "epochs": Default(epochs_up_to(20), "passes over the sequences", "bench/quality.py, 2026"),
 }
 

@@ -8,6 +8,7 @@ from elman.cells.base import IMAGES
 from elman.cells.compatibility import reads
 from elman.features import Columns, Feature
 from elman.tasks.base.resolve import TRAINING, Config, Default, Rule, Summary
+from elman.training.options import batch_sequences_for
 
 __all__ = ["BLIND_UPDATES", "DEFAULTS", "FEW_SEQUENCES", "UPDATES"]
 
@@ -46,5 +47,7 @@ DEFAULTS: dict[str, Default] = {
     "channels": Default(_channels, "widths of the convolutions", _BENCH),
     "ensemble_size": Default(_members, "networks that answer together", _BENCH),
     **TRAINING,
-    "batch_sequences": Default(lambda _, s: min(64, max(8, s.sequences // 192)), "sequences in a batch", _BENCH),
+    "batch_sequences": Default(
+        lambda _, s: batch_sequences_for(s.sequences, 192, 8, 64), "sequences in a batch", _BENCH
+    ),
 }

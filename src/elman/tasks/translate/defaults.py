@@ -11,7 +11,7 @@ and more epochs until there were 1000 batches, up to 200.
 from __future__ import annotations
 
 from elman.tasks.base.resolve import TRAINING, Config, Default, Summary
-from elman.training.options import epochs_for
+from elman.training.options import batch_sequences_for, epochs_for
 
 __all__ = ["DEFAULTS"]
 
@@ -26,7 +26,7 @@ def _epochs(config: Config, summary: Summary) -> int:
 DEFAULTS: dict[str, Default] = {
     **TRAINING,
     "batch_sequences": Default(
-        lambda _, s: min(64, max(8, s.sequences // 64)), "pairs in a batch", "bench/translate.py, 2026"
+        lambda _, s: batch_sequences_for(s.sequences, 64, 8, 64), "pairs in a batch", "bench/translate.py, 2026"
     ),
     "epochs": Default(_epochs, "passes over the pairs", "bench/translate.py, 2026"),
 }
