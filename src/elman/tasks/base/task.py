@@ -73,6 +73,12 @@ class Task(BaseEstimator, ABC):
         """The options with a value for each that is None, for data of this summary."""
         return resolve(self, summary or Summary(), self.defaults)
 
+    def remember_resolved(self, config: Config) -> None:
+        """Sets ``resolved_``: the values that options had in this fit which are None; they are saved with the model."""
+        open_ = [name for name in self.defaults if name in self.learnt_with_ and self.learnt_with_[name] is None]
+        chosen = {name: getattr(config, name) for name in open_}
+        self.resolved_ = {name: as_json(value) for name, value in chosen.items() if value is not None}
+
     def training_run(self, out: str | os.PathLike[str] | None, resume: bool) -> TrainingRun:
         """The frame of one fit: options checked, checkpoint, seed."""
         return TrainingRun(self, out, resume)
@@ -107,6 +113,7 @@ class Task(BaseEstimator, ABC):
         config = {
             "task": self.task,
             "options": self.learnt_with_,
+            "resolved": self.resolved_,
             "history": self.history_.to_json(),
             "metrics": {key: value if np.isfinite(value) else None for key, value in self.metrics_.items()},
             "data": dict(self.data_),
@@ -166,7 +173,7 @@ class Task(BaseEstimator, ABC):
                 raise ModelFileError(
                     f"{os.fspath(folder)} has options that cannot be: {'; '.join(map(str, problems))}."
                 )
-            made.learnt_with_ = made.options()
+            made.learnt_with_, made.resolved_ = made.options(), dict(config["resolved"])
             made.history_ = History.from_json(config["history"])
             made.metrics_ = {k: float("nan") if v is None else float(v) for k, v in config["metrics"].items()}
             made.data_ = dict(config["data"])

@@ -94,6 +94,7 @@ class TrainingRun:
         stay, and are measured before the ``TrainingError`` goes on.
         """
         task = self.task
+        task.remember_resolved(config)
         _announce(task)
         task.metrics_, task.history_ = {}, History("loss" if validate is None else metric)
         try:

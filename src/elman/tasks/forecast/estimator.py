@@ -135,6 +135,7 @@ class Forecaster(Task, ForecastOptions, EncoderOptions, TrainingOptions):
         warn_of_season(self.season, panel)
         self.grid_, self.style_, self.learnt_with_ = grid, style, options.options()
         self.config_ = config = options.config(PanelSummary.of(panel, grid))
+        self.remember_resolved(config)
         self.longest_ = int(panel.lengths.max())
         self.covariates_ = Covariates().fit(panel, columns_of(options))
         self.network_ = run.build(self._network)
