@@ -22,7 +22,8 @@ from torch import nn
 
 from elman import Encoder, Ragged
 from elman.features import Numbers
-from elman.layers.linear import Linear, Pool
+from elman.layers.linear import Linear
+from elman.layers.pooling import Pool
 
 STEPS, COLUMNS, CLASSES, BATCH = 48, 37, 2, 32
 

@@ -164,8 +164,8 @@ def _model(kind: str) -> Any:
     from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence
 
     import elman
+    from elman.layers.dropout import StepDropout
     from elman.layers.embedding import Embedding
-    from elman.layers.linear import StepDropout
 
     def layer(inputs: int, hidden: int) -> Any:
         return elman.LSTM(inputs, hidden) if kind == "elman" else nn.LSTM(inputs, hidden, batch_first=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import elman.cells
 from elman.cells import CELLS, Cell
-from elman.layers import linear as heads
+from elman.layers import pooling
 from elman.ops import functional as ops
 from table import CELLS as ROWS
 from table import DATA, FEATURES, INFERRED, POOLS, TASKS, VARIANTS, pairwise
@@ -60,8 +60,8 @@ def test_every_candidate_has_a_row() -> None:
 
 
 def test_every_pool_has_a_row() -> None:
-    assert set(heads.POOLS) == set(POOLS), say(
-        set(heads.POOLS) ^ set(POOLS), "tests/table.py or elman.layers.linear.POOLS"
+    assert set(pooling.POOLS) == set(POOLS), say(
+        set(pooling.POOLS) ^ set(POOLS), "tests/table.py or elman.layers.pooling.POOLS"
     )
 
 

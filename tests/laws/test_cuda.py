@@ -10,8 +10,10 @@ import pytest
 import torch
 
 from agree import distance
+from elman.layers.dropout import SequenceDropout
 from elman.layers.encoder import Encoder
-from elman.layers.linear import Linear, Pool, SequenceDropout
+from elman.layers.linear import Linear
+from elman.layers.pooling import Pool
 from elman.ragged import Ragged
 from table import CELLS, DTYPES, POOLS, TWINS, VARIANTS, ragged
 

@@ -18,7 +18,7 @@ from elman.layers.attention import Attention
 from elman.layers.augment import Augment
 from elman.layers.convolution import Convolution
 from elman.layers.crf import CRF
-from elman.layers.linear import Pool
+from elman.layers.pooling import Pool
 from elman.layers.sampled_softmax import Candidates, Sampler, nll
 from elman.ops import functional as ops
 from elman.ragged import Ragged

@@ -17,7 +17,6 @@ import torch
 import elman
 from altered import WRONG, altered, leaves, put
 from elman.errors import DataError, ModelFileError, OptionError
-from elman.evaluation import tables as report
 from elman.io import model_folder as store
 
 TEXTS = ["a good film", "bad", "poor film", "fine"] * 3
@@ -66,7 +65,7 @@ NAMES = ["text", "numbers", "sound", "images", "columns", "tag", "chords", "tran
 @pytest.fixture
 def bounded(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """No more than two gigabytes beyond what the process has; and no curve is drawn."""
-    monkeypatch.setattr(report, "learning_curve", lambda *_, **__: None)
+    monkeypatch.setattr("elman.tasks.base.task.learning_curve", lambda *_, **__: None)
     if not sys.platform.startswith("linux"):
         yield
         return

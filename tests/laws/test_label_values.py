@@ -93,7 +93,7 @@ TAKEN: dict[str, tuple[Any, Any]] = {
 
 @pytest.fixture(autouse=True)
 def _no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("elman.evaluation.tables.learning_curve", lambda *given, **more: None)
+    monkeypatch.setattr("elman.tasks.base.task.learning_curve", lambda *given, **more: None)
 
 
 @pytest.mark.parametrize("task", TASKS)

@@ -15,6 +15,7 @@ from elman.ops.functional import info
 from elman.tasks import TASKS
 from elman.tasks.base import holdout
 from elman.training import loop as train
+from elman.training.checkpoint import Checkpoint
 from table import DATA
 
 ROWS = 56  # enough for a validation part
@@ -114,7 +115,7 @@ class DiedError(Exception):
 def broken_off(patch: pytest.MonkeyPatch, error: BaseException, after: int) -> None:
     """Lets the second batch after so many checkpoints of whole epochs fail."""
     real, run = train._Run._one_batch, {"epochs": 0, "batches": 0}
-    write = train._Run._write
+    write = Checkpoint.write
 
     def writes(self: Any) -> None:
         write(self)
@@ -127,7 +128,7 @@ def broken_off(patch: pytest.MonkeyPatch, error: BaseException, after: int) -> N
             raise error
         return real(self, *args)
 
-    patch.setattr(train._Run, "_write", writes)
+    patch.setattr(Checkpoint, "write", writes)
     patch.setattr(train._Run, "_one_batch", learns)
 
 

@@ -18,12 +18,13 @@ from elman.cli import fit as command_fit
 from elman.cli import main as cli
 from elman.cli import model_source as tables
 from elman.errors import ModelFileError, OptionError
-from elman.evaluation import tables as report
 from elman.io import model_folder as store
 from elman.tasks import Classifier, Forecaster
+from elman.tasks.base import task as base
 from elman.tasks.base import training_run
 from elman.tasks.classify.ngram_model import NgramModel
 from elman.training import loop as train
+from elman.training.checkpoint import Checkpoint
 
 TEXTS = [f"{word} film {i}" for i in range(30) for word in ("good", "bad")]
 FIT = ["fit", "classify", "train.csv", "--target", "label", "--out", "new", "--hidden", "2", "--embed", "2",
@@ -56,11 +57,11 @@ def at(number: int, name: signal.Signals, wrapped: Callable[..., Any]) -> Callab
 MOMENTS: dict[str, tuple[Any, str, int, str]] = {
     "the table is read": (tables, "read_table", 1, "stopped by {}."),
     "the n-grams are learnt": (NgramModel, "fit", 1, "stopped by {}."),
-    "the first checkpoint is written": (train._Run, "attach", 1, "stopped by {}."),
+    "the first checkpoint is written": (Checkpoint, "begin", 1, "stopped by {}."),
     "the first epoch": (train._Run, "_one_batch", 1, "stopped by {} before an epoch was finished: no model was saved."),
     "the first validation": (train._Run, "_assess", 1, "stopped by {} before an epoch was finished: no model was"),
     "the second epoch": (train._Run, "_one_batch", 6, "stopped by {}: the best model so far is in new."),
-    "a checkpoint is written": (train._Run, "_write", 2, "stopped by {}: the best model so far is in new."),
+    "a checkpoint is written": (Checkpoint, "write", 2, "stopped by {}: the best model so far is in new."),
     "the best weights come back": (train._Run, "_put_back", 1, "stopped by {}: the best model so far is in new."),
     "the last measurement": (
         training_run,
@@ -69,8 +70,8 @@ MOMENTS: dict[str, tuple[Any, str, int, str]] = {
         "stopped by {} before it could be saved: no model was saved.",
     ),
     "the n-grams are learnt again": (NgramModel, "fit", 2, "stopped by {} before it could be saved: no model was"),
-    "the curve is drawn": (report, "learning_curve", 1, "stopped by {} before it could be saved: no model was saved."),
-    "the card is written": (report, "model_card", 1, "stopped by {} before it could be saved: no model was saved."),
+    "the curve is drawn": (base, "learning_curve", 1, "stopped by {} before it could be saved: no model was saved."),
+    "the card is written": (base, "model_card", 1, "stopped by {} before it could be saved: no model was saved."),
     "the folder is written": (store, "_put", 5, "stopped by {} before it could be saved: no model was saved."),
     "the end is told": (command_fit, "_show_fit", 1, "stopped by {}: the model is in new."),
 }

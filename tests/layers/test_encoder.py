@@ -12,7 +12,8 @@ import torch
 from agree import close, same_bits
 from elman.errors import OptionError, ShapeError
 from elman.layers.encoder import Encoder
-from elman.layers.linear import Linear, Pool
+from elman.layers.linear import Linear
+from elman.layers.pooling import Pool
 from elman.ragged import Ragged
 from table import CELLS, DTYPES, TWINS, ragged
 

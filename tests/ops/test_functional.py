@@ -13,7 +13,7 @@ from torch import Tensor
 from agree import close, same_bits
 from elman.errors import OptionError, ShapeError
 from elman.layers.encoder import Encoder
-from elman.layers.linear import Pool
+from elman.layers.pooling import Pool
 from elman.ops import fallback
 from elman.ops import functional as ops
 from elman.ragged import Ragged

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from agree import distance, same_bits
-from elman.layers.linear import Pool
+from elman.layers.pooling import Pool
 from elman.ops import fallback
 from elman.ops import functional as ops
 

@@ -1,6 +1,6 @@
 """What remembers: one file per cell, and this list of them."""
 
-from elman.cells.base import Cell, Recurrent, Scanned, State
+from elman.cells.base import Cell, State
 from elman.cells.conv_lstm import ConvLSTM
 from elman.cells.gru import GRU
 from elman.cells.gru_d import GRUD
@@ -9,7 +9,9 @@ from elman.cells.lru import LRU
 from elman.cells.lstm import LSTM
 from elman.cells.min_gru import MinGRU
 from elman.cells.min_lstm import MinLSTM
+from elman.cells.recurrent import Recurrent
 from elman.cells.rnn import RNN, ReluRNN
+from elman.cells.scanned import Scanned
 
 #: Every cell by the name that options, the command line and saved models use.
 CELLS: dict[str, type[Cell]] = {

@@ -8,8 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from elman.cells.base import IMAGES, Along, Cell, State, draw_gates, run_in_pieces
+from elman.cells.base import IMAGES, Along, Cell, State, draw_gates
 from elman.cells.lstm import LSTMState
+from elman.cells.scanned import run_in_pieces
 from elman.errors import OptionError, ShapeError
 from elman.ops import functional as ops
 from elman.ops.convolution import convolve, neighbours

@@ -6,7 +6,8 @@ from typing import ClassVar, NamedTuple
 
 from torch import Tensor
 
-from elman.cells.base import Recurrent, State
+from elman.cells.base import State
+from elman.cells.recurrent import Recurrent
 from elman.ragged import Ragged
 
 
@@ -47,7 +48,7 @@ class GRU(Recurrent):
 
     def gates(self, x: Ragged, y: Ragged, state: State | None = None) -> dict[str, Tensor]:
         """r, z and n of every step."""
-        (r_x, z_x, n_x), (r_h, z_h, n_h) = self._sums(x, y, state)
+        (r_x, z_x, n_x), (r_h, z_h, n_h) = self.gate_sums(x, y, state)
         r = (r_x + r_h).sigmoid()
         return {"r": r, "z": (z_x + z_h).sigmoid(), "n": (n_x + r * n_h).tanh()}
 

@@ -8,8 +8,9 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from elman.cells.base import VALUES_MASK_GAP, Along, Recurrent, State, before
+from elman.cells.base import VALUES_MASK_GAP, Along, State
 from elman.cells.gru import GRUState
+from elman.cells.recurrent import Recurrent, before
 from elman.errors import OptionError
 from elman.ops import functional as ops
 from elman.ops.stepper import Layer

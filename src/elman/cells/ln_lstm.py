@@ -7,8 +7,10 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from elman.cells.base import Along, Cell, State, before, draw_gates, run_in_pieces
+from elman.cells.base import Along, Cell, State, draw_gates
 from elman.cells.lstm import LSTMState
+from elman.cells.recurrent import before
+from elman.cells.scanned import run_in_pieces
 from elman.ops import functional as ops
 from elman.ragged import Ragged
 

@@ -8,7 +8,8 @@ from typing import Any, ClassVar, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from elman.cells.base import Along, Cell, State, check_longest, run_in_pieces
+from elman.cells.base import Along, Cell, State, check_longest
+from elman.cells.scanned import run_in_pieces
 from elman.errors import OptionError
 from elman.ops import functional as ops
 from elman.ragged import Ragged

@@ -7,7 +7,8 @@ from typing import ClassVar, NamedTuple
 import torch
 from torch import Tensor
 
-from elman.cells.base import Recurrent, State
+from elman.cells.base import State
+from elman.cells.recurrent import Recurrent
 from elman.ragged import Ragged
 
 
@@ -59,7 +60,7 @@ class LSTM(Recurrent):
 
     def gates(self, x: Ragged, y: Ragged, state: State | None = None) -> dict[str, Tensor]:
         """i, f, g and o of every step."""
-        sums = [of_x + of_h for of_x, of_h in zip(*self._sums(x, y, state), strict=True)]
+        sums = [of_x + of_h for of_x, of_h in zip(*self.gate_sums(x, y, state), strict=True)]
         return {name: getattr(a, act)() for (name, act), a in zip(self.activations.items(), sums, strict=True)}
 
     def _spread(self, bias: Tensor, kept: Tensor) -> None:

@@ -6,7 +6,8 @@ from typing import ClassVar, NamedTuple
 
 from torch import Tensor
 
-from elman.cells.base import Scanned, State
+from elman.cells.base import State
+from elman.cells.scanned import Scanned
 from elman.ragged import Ragged
 
 
@@ -51,5 +52,5 @@ class MinGRU(Scanned):
 
     def gates(self, x: Ragged, y: Ragged, state: State | None = None) -> dict[str, Tensor]:
         """z, and a = 1 - z, the share of h_{t-1} that is kept."""
-        z = self._of_x(x)[0].sigmoid()
+        z = self.gate_inputs(x)[0].sigmoid()
         return {"z": z, "a": 1 - z}

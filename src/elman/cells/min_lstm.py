@@ -6,7 +6,8 @@ from typing import ClassVar, NamedTuple
 
 from torch import Tensor
 
-from elman.cells.base import Scanned, State
+from elman.cells.base import State
+from elman.cells.scanned import Scanned
 from elman.ragged import Ragged
 
 
@@ -52,5 +53,5 @@ class MinLSTM(Scanned):
 
     def gates(self, x: Ragged, y: Ragged, state: State | None = None) -> dict[str, Tensor]:
         """f, i, and a = f / (f + i), the share of h_{t-1} that is kept."""
-        f, i = (a.sigmoid() for a in self._of_x(x)[:2])
+        f, i = (a.sigmoid() for a in self.gate_inputs(x)[:2])
         return {"f": f, "i": i, "a": f / (f + i)}

@@ -6,7 +6,8 @@ from typing import ClassVar, NamedTuple
 
 from torch import Tensor
 
-from elman.cells.base import Recurrent, State
+from elman.cells.base import State
+from elman.cells.recurrent import Recurrent
 from elman.ragged import Ragged
 
 

@@ -63,7 +63,7 @@ class Tokens(VocabularyOptions, Written):
             problems.append(Problem("lower", shown(self.lower), "must be True or False"))
         if problems:
             raise OptionError.of(problems)
-        sequences = _sequences(column, name, self.lower)
+        sequences = token_sequences(column, name, self.lower)
         if not sequences:
             raise DataError("holds no sequences. Fitting needs at least one.", at=Place(name))
         counts = Counter(chain.from_iterable(sequences))
@@ -81,7 +81,7 @@ class Tokens(VocabularyOptions, Written):
     def numbered(self, column: Any, *, name: str = "X") -> Ragged:
         """The same as `transform`, without its warning where most symbols are unknown."""
         self._check_fitted()
-        return self._numbered(_sequences(column, name, self.lower))
+        return self._numbered(token_sequences(column, name, self.lower))
 
     def step(self, value: Any, *, name: str = "X") -> Tensor:
         """The symbols `[steps]` of one token or of a list of tokens."""
@@ -90,7 +90,7 @@ class Tokens(VocabularyOptions, Written):
 
     def split_units(self, column: Any, *, name: str = "X") -> list[list[str]]:
         """The tokens as texts."""
-        return [[str(token) for token in tokens] for tokens in _sequences(column, name, lower=False)]
+        return [[str(token) for token in tokens] for tokens in token_sequences(column, name, lower=False)]
 
     def words(self, ids: Sequence[int] | Tensor) -> list[str]:
         """What each symbol stands for. Raises `DataError` for a number that is no symbol."""
@@ -115,7 +115,7 @@ class Tokens(VocabularyOptions, Written):
         >>> Tokens(lower=True).normalized([("A", 7)])
         [['a', 7]]
         """
-        return _sequences(column, name, self.lower)
+        return token_sequences(column, name, self.lower)
 
     def module(self, width: int, dropout: float = 0.0) -> Embedding:
         """An `Embedding` of `width` numbers for each symbol; `dropout` drops whole symbols while training."""
@@ -172,7 +172,12 @@ class Tokens(VocabularyOptions, Written):
         return of_lengths(values, np.array([len(sequence) for sequence in sequences], dtype=np.int64))
 
 
-def _sequences(column: Any, name: str, lower: bool) -> list[list[_Token]]:
+def token_sequences(column: Any, name: str, lower: bool) -> list[list[_Token]]:
+    """The tokens of every sequence, lower-case on demand.
+
+    >>> token_sequences([["A", 7], []], "X", lower=True)
+    [['a', 7], []]
+    """
     return [_tokens(sequence, i, name, lower) for i, sequence in enumerate(listed(column, name, rows=True))]
 
 

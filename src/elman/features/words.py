@@ -14,15 +14,15 @@ from torch import Tensor, nn
 from elman.errors import DataError, ModelFileError, OptionError, Place, Problem
 from elman.features.base import Feature, checked, of_lengths
 from elman.features.lists import json_list
-from elman.features.tokens import Tokens, _sequences
+from elman.features.tokens import Tokens, token_sequences
 from elman.features.unicode import canonical
 from elman.features.vocabulary import VocabularyOptions
 from elman.features.word_chars import WordsWithChars
 from elman.features.word_shape import FILE as LOOKS
 from elman.features.word_shape import KINDS, WordShapeFeatures, kind
+from elman.layers.dropout import StepDropout
 from elman.layers.embedding import Embedding
 from elman.layers.encoder import Encoder
-from elman.layers.linear import StepDropout
 from elman.ragged import Ragged
 from elman.validation.messages import grouped, shown
 from elman.validation.options import SIZE, is_number, is_whole
@@ -113,7 +113,7 @@ class Words(LetterOptions, VocabularyOptions, Feature):
 
     def split_units(self, column: Any, *, name: str = "X") -> list[list[str]]:
         """The words as texts."""
-        return [[str(word) for word in words] for words in _sequences(column, name, False)]
+        return [[str(word) for word in words] for words in token_sequences(column, name, False)]
 
     def words(self, ids: Sequence[int] | Tensor) -> list[str]:
         """What each id stands for. Raises `DataError` for a number that is no id."""
@@ -270,7 +270,7 @@ def _composed(column: Any, name: str) -> list[list[Any]]:
     """The words of each sequence in one form; a word of hidden signs alone stays what it is."""
     return [
         [(canonical(word) or word) if isinstance(word, str) else word for word in words]
-        for words in _sequences(column, name, False)
+        for words in token_sequences(column, name, False)
     ]
 
 

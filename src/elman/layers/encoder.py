@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from elman.cells import CELLS
 from elman.cells.base import IMAGES, Cell, State
 from elman.errors import OptionError, option
-from elman.layers.linear import SequenceDropout
+from elman.layers.dropout import SequenceDropout
 from elman.ops.stepper import Stepper
 from elman.ragged import Ragged
 from elman.ragged.indexed import Indexed

@@ -19,15 +19,10 @@ Peng 1990; the state is carried on, the gradient is not):
     h_t is a constant to the gradient of the steps after t    where t = k, 2k, 3k ... of its own sequence
 """
 
-import dataclasses
-import hashlib
-import json
 import math
 import os
-import re
 import time
-import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
@@ -36,24 +31,17 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-from elman.errors import DataError, ModelFileError, OptionError, Place, ShapeError, TrainingError
-from elman.io import model_folder as store
+from elman.errors import DataError, OptionError, Place, ShapeError, TrainingError
 from elman.ops.state import State, detached, goes_on, taken
 from elman.ragged.chunks import Chunk
 from elman.training.batching import checked_lengths, pieces
+from elman.training.checkpoint import Checkpoint, copied, cuda_devices, fill, restore
 from elman.training.history import Epoch, History
 from elman.training.options import TrainingOptions, learning_rate_at, planned
 from elman.training.progress import Silence, note, progress
 from elman.training.tbptt import StepLoss
-from elman.validation.messages import shown
 
 __all__ = ["Epoch", "History", "StepLoss", "TrainingOptions", "train"]
-
-
-# ------------------------------------------------------------------------------------------------------------ training
-
-_ADAM = ("step", "exp_avg", "exp_avg_sq")  # what AdamW keeps of a parameter
-_ANEW = "Remove this folder to train anew (elman fit: --restart), or copy it again, whole."
 
 
 def train(
@@ -124,7 +112,8 @@ def train(
     run = _Run(model, loss, lengths, options, validate, metric, named, schedule, settings)
     with _own_random_numbers(model, options.seed), torch.enable_grad():
         if checkpoint is not None:
-            run.attach(Path(checkpoint), resume)
+            run.checkpoint = Checkpoint(Path(checkpoint), run)
+            run.checkpoint.begin(resume)
         run.all_epochs()
     return run.history
 
@@ -132,7 +121,7 @@ def train(
 @contextmanager
 def _own_random_numbers(model: nn.Module, seed: int | None) -> Iterator[None]:
     """Seed torch's global generators, which dropout draws from, and give the caller's state back afterwards."""
-    cuda = sorted(_cuda_devices(model))
+    cuda = sorted(cuda_devices(model))
     with torch.random.fork_rng(devices=cuda):
         if seed is None:
             torch.default_generator.seed()
@@ -141,10 +130,6 @@ def _own_random_numbers(model: nn.Module, seed: int | None) -> Iterator[None]:
         for device in cuda:
             torch.cuda.default_generators[device].manual_seed(torch.default_generator.initial_seed())
         yield
-
-
-def _cuda_devices(model: nn.Module) -> set[int]:
-    return {p.device.index for p in model.parameters() if p.device.type == "cuda"}
 
 
 class _Run:
@@ -165,6 +150,7 @@ class _Run:
         self.model, self.loss, self.lengths, self.options = model, loss, lengths, options
         self.settings = dict(settings or {})
         self.validate, self.name, self.schedule = validate, name, schedule
+        self.validated = validate is not None
         assert options.epochs is not None  # `planned` chose it
         self.epochs = options.epochs
         self.parameters = {key: p for key, p in model.named_parameters() if p.requires_grad}
@@ -179,8 +165,8 @@ class _Run:
         self.averages = [p.detach().clone() for p in self.parameters.values()] if options.average else []
         self.updates = 0
         self.history = History(metric if validate else "loss")
-        self.best = _copy(model)
-        self.folder: Path | None = None
+        self.best = copied(model)
+        self.checkpoint: Checkpoint | None = None
 
     # ---- the loop
 
@@ -191,7 +177,8 @@ class _Run:
                 while len(history) < last and not self._out_of_patience():
                     self._one_epoch(show)
                     show.epoch(history)
-                    self._write()
+                    if self.checkpoint is not None:
+                        self.checkpoint.write()
                 history.stopped = "finished" if len(history) >= last else "patience"
                 self._put_back()
             except KeyboardInterrupt:
@@ -297,7 +284,7 @@ class _Run:
         records.append(record)
         if self.validate is None or self.history.improved():
             with self._averaged():
-                best = _copy(self.model)
+                best = copied(self.model)
             self.best, self.history.best = best, record.epoch
 
     @contextmanager
@@ -306,10 +293,10 @@ class _Run:
         parameters = list(self.parameters.values()) if self.averages and self.updates else []
         kept = [p.detach().clone() for p in parameters]
         try:
-            _fill(parameters, self.averages)
+            fill(parameters, self.averages)
             yield
         finally:
-            _fill(parameters, kept)
+            fill(parameters, kept)
 
     def _out_of_patience(self) -> bool:
         patience, history = self.options.patience, self.history
@@ -319,9 +306,9 @@ class _Run:
         """Give the model the weights to keep: of the best epoch, or the latest where nothing was validated."""
         latest = not self.history.best or (self.validate is None and self.history.interrupted)
         if not latest:
-            _restore(self.model, self.best)
+            restore(self.model, self.best)
         elif self.averages and self.updates:
-            _fill(list(self.parameters.values()), self.averages)
+            fill(list(self.parameters.values()), self.averages)
 
     def _farewell(self) -> str:
         history = self.history
@@ -329,7 +316,9 @@ class _Run:
         if self.validate is not None and (best := history.best_epoch):
             kept = f"the weights of epoch {best.epoch} ({history.metric} {best.validation[history.metric]:.4g})"
         epoch, last = min(len(history) + 1, self.epochs), self.epochs
-        return f"Stopped in epoch {epoch} of {last}: {kept} are kept." + (" Resume to continue." if self.folder else "")
+        return f"Stopped in epoch {epoch} of {last}: {kept} are kept." + (
+            " Resume to continue." if self.checkpoint else ""
+        )
 
     # ---- a loss that is no number
 
@@ -350,7 +339,7 @@ class _Run:
         if bad:
             advice = "Look for NaN, infinite or huge values in these sequences; if there are none: " + advice
         self.model.zero_grad(set_to_none=True)
-        _restore(self.model, self.best)
+        restore(self.model, self.best)
         self.model.eval()
         kept = f"weights of epoch {best}, the best so far," if best else "weights from before the training"
         raise TrainingError(
@@ -390,142 +379,6 @@ class _Run:
         except Exception:  # the message about the loss matters more than a faulty name
             return Place(sequence=index), since
 
-    # ---- checkpoints
-
-    def attach(self, folder: Path, resume: bool) -> None:
-        """Write checkpoints here from now on; with `resume` first take up the one that is there."""
-        self.folder = folder
-        if resume and (folder / store.CONFIG).exists():
-            self._take_up()
-        else:
-            if resume and self.options.verbose:
-                note(f"There is no checkpoint in {folder} yet: training begins at the beginning.")
-            store.save(folder, *self._state(), kind="checkpoint")  # a folder that cannot be written shows now
-
-    def _write(self) -> None:
-        if self.folder is None:
-            return
-        try:
-            store.save(self.folder, *self._state(), kind="checkpoint")
-        except ModelFileError as error:  # a full disk need not end a training of hours
-            warnings.warn(
-                f"training goes on, but without a checkpoint of epoch {len(self.history)}: {error}", stacklevel=4
-            )
-
-    def _state(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
-        tensors = {
-            "generator.order": self.order.get_state(),
-            "generator.torch": torch.get_rng_state(),
-            **{f"generator.cuda.{i}": torch.cuda.get_rng_state(i) for i in _cuda_devices(self.model)},
-            **{f"model.{key}": value for key, value in _tensors(self.model).items()},
-            **{f"best.{key}": value for key, value in self.best.items()},
-            **{f"average.{i}": value for i, value in enumerate(self.averages)},
-        }
-        for number, values in self.optimizer.state_dict()["state"].items():
-            tensors |= {f"optimizer.{number}.{key}": value for key, value in values.items()}
-        config = {
-            "history": self.history.to_json(),
-            "updates": self.updates,
-            "optimizer": sorted(self.optimizer.state_dict()["state"]),  # parameters that have a state: were learnt
-            "of": self._fingerprint(),
-        }
-        return config, tensors
-
-    def _take_up(self) -> None:
-        """Go on from the checkpoint. It is checked as a whole before anything of this run is changed."""
-        assert self.folder is not None
-        try:
-            config, tensors, _ = store.load(self.folder, kind="checkpoint")
-            _check_same(self.folder, config.get("of"), self._fingerprint())
-            history, updates, learnt = self._checked(config)
-            self._check_tensors(tensors, learnt)
-            generators = self._restored_generators(tensors)
-        except ModelFileError as error:
-            raise ModelFileError(*(_ANEW if part == store.ADVICE else part for part in error.message)) from error
-        self.history, self.updates = history, updates
-        self.history.stopped = ""
-        _restore(self.model, store.under("model.", tensors))
-        best = store.under("best.", tensors)
-        self.best = {key: best[key].to(value.device) for key, value in _tensors(self.model).items()}
-        _fill(self.averages, [tensors[f"average.{i}"] for i in range(len(self.averages))])
-        states = {number: {key: tensors[f"optimizer.{number}.{key}"] for key in _ADAM} for number in learnt}
-        self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": states})
-        for generator, state in generators:
-            generator.set_state(state)
-
-    def _checked(self, config: Mapping[str, Any]) -> tuple[History, int, list[int]]:
-        """The history, the number of updates and the numbers of the parameters that the optimizer has a state for."""
-        assert self.folder is not None
-        path, names = self.folder / store.CONFIG, {"history", "updates", "optimizer", "of"}
-        if wrong := sorted(names ^ config.keys()):
-            store.refuse(path, f"holds {', '.join(sorted(config))}, not {', '.join(sorted(names))}: see {wrong[0]!r}")
-        history, updates, learnt = History.from_json(config["history"]), config["updates"], config["optimizer"]
-        metric = self.history.metric
-        if history.metric != metric or (self.validate and not all(metric in one.validation for one in history)):
-            store.refuse(path, f"has a history without the metric {metric!r}, by which the best epoch is chosen")
-        if type(updates) is not int or not 0 <= updates < 2**53:
-            store.refuse(path, f"has updates = {shown(updates)}, not a whole number of at least 0")
-        whole = isinstance(learnt, list) and all(type(number) is int for number in learnt)
-        if not whole or learnt != sorted(set(learnt) & set(range(len(self.parameters)))):
-            store.refuse(path, f"has optimizer = {shown(learnt)}, not numbers of {len(self.parameters)} parameters")
-        return history, updates, learnt
-
-    def _check_tensors(self, tensors: Mapping[str, Tensor], learnt: Sequence[int]) -> None:
-        """Refuse tensors other than this run would write after the batches that gave `learnt` parameters a state."""
-        assert self.folder is not None
-        _, expected = self._state()
-        expected = {key: value for key, value in expected.items() if not key.startswith("optimizer.")}
-        parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
-        for number in learnt:
-            like = {"step": torch.zeros(()), "exp_avg": parameters[number], "exp_avg_sq": parameters[number]}
-            expected |= {f"optimizer.{number}.{key}": like[key] for key in _ADAM}
-        # A checkpoint may be taken up on a machine with more GPUs, or fewer.
-        given = {key: value for key, value in tensors.items() if key in expected or not _of_a_gpu(key)}
-        expected = {key: value for key, value in expected.items() if key in given or not _of_a_gpu(key)}
-        store.check_tensors(self.folder, given, expected)
-        for number in learnt:
-            step, squares = tensors[f"optimizer.{number}.step"], tensors[f"optimizer.{number}.exp_avg_sq"]
-            if float(step) < 1 or float(step) % 1:
-                store.refuse(self.folder / store.WEIGHTS, f"optimizer.{number}.step is {float(step)}, not 1, 2, 3 ...")
-            if bool((squares < 0).any()):
-                store.refuse(self.folder / store.WEIGHTS, f"optimizer.{number}.exp_avg_sq holds numbers below 0")
-
-    def _restored_generators(self, tensors: Mapping[str, Tensor]) -> list[tuple[torch.Generator, Tensor]]:
-        """torch's generators and the states that they are to go on from, each tried on a generator of its own."""
-        assert self.folder is not None
-        named = {"order": self.order, "torch": torch.default_generator}
-        named |= {f"cuda.{i}": torch.cuda.default_generators[i] for i in _cuda_devices(self.model)}
-        found = []
-        for name, generator in named.items():
-            if (state := tensors.get(f"generator.{name}")) is None:
-                continue
-            try:
-                torch.Generator(generator.device).set_state(state)
-            except (RuntimeError, TypeError) as error:
-                what = f"generator.{name} is no state of torch's random numbers ({str(error).splitlines()[0]})"
-                store.refuse(self.folder / store.WEIGHTS, what)
-            found.append((generator, state))
-        return found
-
-    def _fingerprint(self) -> dict[str, Any]:
-        """What must be the same for a run to go on as if it had not been broken."""
-        own = {f.name: getattr(self.options, f.name) for f in dataclasses.fields(self.options)}
-        options = {name: _as_json(value) for name, value in (self.settings | own).items()}
-        options.pop("verbose")
-        return {
-            "options": options,
-            "data": {
-                "number of sequences": len(self.lengths),
-                "lengths of the sequences (hash)": hashlib.sha256(self.lengths.numpy().tobytes()).hexdigest()[:16],
-                "validation metric": self.history.metric,
-            },
-            "model": {key: f"{list(t.shape)} {t.dtype}" for key, t in _tensors(self.model).items()},
-        }
-
-
-def _of_a_gpu(name: str) -> bool:
-    return name.startswith("generator.cuda.")
-
 
 def _check_loss(loss: object) -> None:
     got = type(loss).__name__
@@ -542,53 +395,3 @@ def _optimizer(parameters: list[nn.Parameter], options: TrainingOptions) -> torc
         {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
     ]
     return torch.optim.AdamW([g for g in groups if g["params"]], lr=options.learning_rate, fused=True)
-
-
-def _tensors(model: nn.Module) -> dict[str, Tensor]:
-    return {key: value for key, value in model.state_dict().items() if isinstance(value, Tensor)}
-
-
-def _copy(model: nn.Module) -> dict[str, Tensor]:
-    return {key: value.detach().clone() for key, value in _tensors(model).items()}
-
-
-def _restore(model: nn.Module, values: Mapping[str, Tensor]) -> None:
-    present = _tensors(model)
-    _fill(list(present.values()), [values[key] for key in present])
-
-
-@torch.no_grad()
-def _fill(targets: Sequence[Tensor], sources: Sequence[Tensor]) -> None:
-    for target, source in zip(targets, sources, strict=False):
-        target.copy_(source)
-
-
-def _as_json(value: Any) -> Any:
-    """An option as JSON can hold it, the same in every process."""
-
-    def other(part: Any) -> Any:
-        if isinstance(part, (set, frozenset)):
-            return sorted(map(repr, part))
-        return part.tolist() if hasattr(part, "tolist") else re.sub(" at 0x[0-9a-fA-F]+", "", repr(part))
-
-    try:
-        return json.loads(json.dumps(value, default=other, allow_nan=False))
-    except (TypeError, ValueError):
-        return other(value)
-
-
-def _check_same(folder: Path, old: Any, new: dict[str, Any]) -> None:
-    """Refuse to continue what was another run, with every difference named."""
-    differences = []
-    for part, values in new.items():
-        before = old.get(part) if isinstance(old, dict) else None
-        before = before if isinstance(before, dict) else {}
-        pairs = {key: (before.get(key, "absent"), values.get(key, "absent")) for key in {**before, **values}}
-        label = "" if part == "options" else f"{part}: "
-        differences += [f"{label}{key} was {a!r}, now {b!r}" for key, (a, b) in pairs.items() if a != b]
-    if differences:
-        more = f"; and {len(differences) - 8} more" if len(differences) > 8 else ""
-        raise OptionError(
-            f"the checkpoint in {folder} belongs to another run: {'; '.join(differences[:8])}{more}. "
-            "Give what it was started with, or train anew without resume."
-        )

@@ -2,6 +2,7 @@
 
 import difflib
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Collection
 from typing import Any
 
@@ -29,12 +30,12 @@ SIZE = 1 << 20  # units of a layer, numbers of a vector: more than any memory ha
 LAYERS = 1000  # of a network, at most
 
 
-class OptionGroup:
+class OptionGroup(ABC):
     """A group of options: a dataclass of fields with defaults, and `problems`; no other behaviour."""
 
+    @abstractmethod
     def problems(self) -> list[Problem]:
         """Everything that is wrong with the options, a sentence each."""
-        raise NotImplementedError
 
     def leaves_open(self, name: str) -> bool:
         """Whether an option is None, and may be: its default is None, so that a value is chosen for it."""

@@ -14,7 +14,6 @@ import torch
 from sklearn.base import clone
 
 import elman.tasks.pretrain.pretrainer as pretraining
-import elman.training.loop
 from elman import Classifier, Generator, Ragged, Regressor
 from elman.cli.main import main
 from elman.errors import DataError, OptionError
@@ -23,6 +22,8 @@ from elman.layers.encoder import Encoder
 from elman.tasks import load
 from elman.tasks.base.resolve import Summary
 from elman.tasks.pretrain.objective import NextTokenObjective, lm_chunks, nats
+from elman.training.checkpoint import Checkpoint
+from elman.training.history import History
 
 SMALL: dict[str, Any] = {"hidden": 6, "embed": 5, "epochs": 1, "pretrain_epochs": 1, "verbose": False}
 LABELS = [i % 2 for i in range(60)]
@@ -66,9 +67,7 @@ def test_vocabulary_and_facts() -> None:
 @pytest.mark.parametrize("bidirectional", [False, True])
 def test_weights_are_taken_over(bidirectional: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[Any] = []
-    monkeypatch.setattr(
-        pretraining, "learn", lambda model, *_: seen.append(model) or elman.training.loop.History("loss")
-    )
+    monkeypatch.setattr(pretraining, "learn", lambda model, *_: seen.append(model) or History("loss"))
     model = fitted(epochs=0, bidirectional=bidirectional)
     assert torch.equal(model.network_.input.weight, seen[0].input.weight)
     for name, weight in seen[0].encoder.state_dict().items():
@@ -220,7 +219,7 @@ class DiedError(Exception):
 def test_a_run_that_died_goes_on(after: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     options: dict[str, Any] = {"pretrain_epochs": 2, "epochs": 2}
     whole = fitted(**options)
-    write, done = elman.training.loop._Run._write, []
+    write, done = Checkpoint.write, []
 
     def dies(run: Any) -> None:
         write(run)
@@ -230,7 +229,7 @@ def test_a_run_that_died_goes_on(after: int, tmp_path: Path, monkeypatch: pytest
 
     model = Classifier(**{**SMALL, "pretrain": UNLABELLED, **options})
     with monkeypatch.context() as patch:
-        patch.setattr(elman.training.loop._Run, "_write", dies)
+        patch.setattr(Checkpoint, "write", dies)
         with pytest.raises(DiedError):
             model.fit(TEXTS, LABELS, out=tmp_path / "model")
     model.fit(TEXTS, LABELS, out=tmp_path / "model", resume=True)

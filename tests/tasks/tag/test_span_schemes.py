@@ -183,7 +183,7 @@ STEPS = ["new", "york", "city", "paris", "in", "anna", "left"]
 
 @pytest.fixture(autouse=True)
 def _no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("elman.evaluation.tables.learning_curve", lambda *given, **more: None)
+    monkeypatch.setattr("elman.tasks.base.task.learning_curve", lambda *given, **more: None)
 
 
 @pytest.mark.parametrize("scheme", [*WRITTEN, "IO"])

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar, cast
 
 from elman.errors import OptionError
 
-__all__ = ["as_learnt", "by_learnt_options"]
+__all__ = ["as_learnt", "by_learnt_options", "saved_options"]
 
 _Task = TypeVar("_Task", bound=Any)
 _Method = TypeVar("_Method", bound=Callable[..., Any])
@@ -33,7 +33,7 @@ def as_learnt(task: _Task) -> _Task:
     if learnt is None:
         return task
     now = {name: vars(task).get(name) for name in learnt}
-    values = type(task)._options_from(learnt)
+    values = saved_options(learnt)
     changed = [name for name in learnt if not _same(now[name], values[name])]
     if not changed:
         return task
@@ -55,3 +55,12 @@ def _same(now: Any, learnt: Any) -> bool:
         return type(now) is type(learnt) and bool(now == learnt)
     except (TypeError, ValueError):
         return False
+
+
+def saved_options(saved: Mapping[str, Any]) -> dict[str, Any]:
+    """Options as the constructor takes them; a dict was saved as pairs.
+
+    >>> saved_options({"hidden": 8, "class_weight": {"pairs": [[0, 1.0]]}})
+    {'hidden': 8, 'class_weight': {0: 1.0}}
+    """
+    return {k: dict(value["pairs"]) if isinstance(value, Mapping) else value for k, value in saved.items()}

@@ -30,7 +30,8 @@ from elman.features.multi_input import MultiInput, groups_of
 from elman.io import model_folder as store
 from elman.layers.convolution import Convolution
 from elman.layers.encoder import Encoder
-from elman.layers.linear import Linear, Pool
+from elman.layers.linear import Linear
+from elman.layers.pooling import Pool
 from elman.ragged import Ragged
 from elman.tasks.base.resolve import PATH, Config, Summary, resolve
 from elman.tasks.base.session import flat, nested

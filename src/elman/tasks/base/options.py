@@ -19,7 +19,7 @@ from elman.features.kinds import KINDS
 from elman.features.numbers import NumberOptions
 from elman.features.text import TextOptions
 from elman.layers.encoder import PRECISIONS, precisions
-from elman.layers.linear import POOLS
+from elman.layers.pooling import POOLS
 from elman.validation.messages import shown
 from elman.validation.options import (
     LAYERS,

@@ -92,7 +92,7 @@ class Session:
     """
 
     def __init__(self, stepper: Stepper) -> None:
-        self._stepper = stepper
+        self.stepper = stepper
         self._state = stepper.initial_state()
 
     def feed(self, steps: Any) -> Any:
@@ -105,14 +105,14 @@ class Session:
 
         Raises ``DataError`` for steps of another kind or width; the state is then as it was.
         """
-        values, state = self._stepper.read(steps, self._state)
-        self._state = self._stepper.advance(values, state) if values.steps else state
+        values, state = self.stepper.read(steps, self._state)
+        self._state = self.stepper.advance(values, state) if values.steps else state
         return self.answer
 
     @property
     def answer(self) -> Any:
         """The answer so far; before the first step that of an empty sequence."""
-        return self._stepper.answer(self._state)
+        return self.stepper.answer(self._state)
 
     @property
     def state(self) -> dict[str, Tensor]:
@@ -121,7 +121,7 @@ class Session:
 
     @state.setter
     def state(self, state: Any) -> None:
-        fresh = self._stepper.initial_state()
+        fresh = self.stepper.initial_state()
         if not isinstance(state, Mapping) or set(state) != set(fresh):
             got = ", ".join(sorted(map(str, state))) if isinstance(state, Mapping) else type(state).__name__
             raise DataError(f"state must hold {', '.join(sorted(fresh))}; got {got}. Give what session.state returned.")
@@ -134,13 +134,13 @@ class Session:
 
     def copy(self) -> Self:
         """A second session that goes on from the same state, independently."""
-        made = type(self)(self._stepper)
+        made = type(self)(self.stepper)
         made._state = dict(self._state)
         return made
 
     def reset(self) -> None:
         """Forgets all steps."""
-        self._state = self._stepper.initial_state()
+        self._state = self.stepper.initial_state()
 
 
 def _check_like(name: str, got: Any, like: Tensor) -> None:

@@ -252,7 +252,7 @@ class RowAdapter(ABC):
     def rows_of(self, table: Table, input: str | None) -> Any:
         """The sequences of a table that a trained model reads."""
         names = self._names_to_read(table, input)
-        learnt = self._learnt_names() or names
+        learnt = self.learnt_names() or names
         if self.model.feature_.kinds:
             kinds = {name: self.model.feature_.kinds[own] for name, own in zip(names, learnt, strict=True)}
             frame = typed(table, names, kinds).rename(dict(zip(names, learnt, strict=True)))
@@ -263,7 +263,7 @@ class RowAdapter(ABC):
         check_sequences(table, name)
         return (paths_beside(table, name) if self.model.feature_.reads_files else table.frame[name]).to_list()
 
-    def _learnt_names(self) -> list[str]:
+    def learnt_names(self) -> list[str]:
         """The columns that training read; none where its data had no names."""
         if self.model.feature_.kinds:
             return list(self.model.feature_.kinds)
@@ -271,7 +271,7 @@ class RowAdapter(ABC):
 
     def _names_to_read(self, table: Table, input: str | None) -> list[str]:
         """The columns of a table that stand for those of the training, in their order."""
-        learnt, given = self._learnt_names(), names_in(table, input) if input is not None else None
+        learnt, given = self.learnt_names(), names_in(table, input) if input is not None else None
         if not learnt:
             many = int(getattr(self.model, "n_features_in_", 1))
             rest = [name for name in table.frame.columns if name not in target_names(self.model)]

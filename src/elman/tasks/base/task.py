@@ -20,12 +20,13 @@ from sklearn.exceptions import NotFittedError
 from torch import Tensor
 
 from elman.errors import ModelFileError, OptionError, Problem
-from elman.evaluation import tables as report
+from elman.evaluation.learning_curve import learning_curve
+from elman.evaluation.model_card import model_card
 from elman.interpret.attribution import AttributionRequest, Explanation, explain
 from elman.interpret.diagnose import DiagnosisRequest, diagnose
 from elman.interpret.diagnosis import Diagnosis
 from elman.io import model_folder as store
-from elman.tasks.base.fitted import by_learnt_options
+from elman.tasks.base.fitted import by_learnt_options, saved_options
 from elman.tasks.base.resolve import TRAINING, Config, Default, Summary, resolve
 from elman.tasks.base.session import Session
 from elman.tasks.base.training_run import TrainingRun
@@ -109,7 +110,7 @@ class Task(BaseEstimator, ABC):
         """
         self.check_fitted()
         name = printable(store.named(folder).resolve().name)
-        curve = report.learning_curve(self.history_, title=name)
+        curve = learning_curve(self.history_, title=name)
         config = {
             "task": self.task,
             "options": self.learnt_with_,
@@ -128,7 +129,7 @@ class Task(BaseEstimator, ABC):
 
     def _card(self, name: str, has_curve: bool) -> str:
         call, suffix = f"model = elman.load({name!r})\n{self.card_call}", Path(self.example.split()[0]).suffix
-        return report.model_card(
+        return model_card(
             name=name,
             python=f"import elman\n\n{call}",
             suffix=suffix,
@@ -168,7 +169,7 @@ class Task(BaseEstimator, ABC):
         """The fitted task that was saved. Raises ``ModelFileError`` if anything in it cannot be right."""
         store.check_finite(folder, tensors)
         try:
-            made = cls(**cls._options_from(config["options"]))
+            made = cls(**saved_options(config["options"]))
             if problems := made.problems():
                 raise ModelFileError(
                     f"{os.fspath(folder)} has options that cannot be: {'; '.join(map(str, problems))}."
@@ -186,11 +187,6 @@ class Task(BaseEstimator, ABC):
                 "model again."
             ) from error
         return made
-
-    @classmethod
-    def _options_from(cls, saved: Mapping[str, Any]) -> dict[str, Any]:
-        """The options as the constructor takes them; a dict was saved as pairs."""
-        return {k: dict(value["pairs"]) if isinstance(value, Mapping) else value for k, value in saved.items()}
 
     @abstractmethod
     def _restore(

@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from elman.cells import CELLS
-from elman.cells.base import Recurrent
 from elman.cells.compatibility import reads_symbols
+from elman.cells.recurrent import Recurrent
 from elman.errors import DataError, Problem, option
 from elman.features import infer
 from elman.features.base import Written

@@ -25,9 +25,10 @@ from torch.func import functional_call
 from torch.nn import functional
 
 from elman.errors import OptionError
+from elman.layers.dropout import StepDropout
 from elman.layers.embedding import Embedding
 from elman.layers.encoder import Encoder
-from elman.layers.linear import Linear, StepDropout
+from elman.layers.linear import Linear
 from elman.lm.chunks import LMChunks
 from elman.ops import functional as ops
 from elman.ops.state import State, goes_on

@@ -19,9 +19,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from elman.layers.dropout import StepDropout
 from elman.layers.embedding import Embedding
 from elman.layers.encoder import Encoder
-from elman.layers.linear import Linear, StepDropout
+from elman.layers.linear import Linear
 from elman.layers.sampled_softmax import Sampler, nll
 from elman.ragged import Ragged
 from elman.training.batching import batches

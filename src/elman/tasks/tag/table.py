@@ -47,7 +47,7 @@ class TagTable(RowAdapter):
 
     def rows_of(self, table: Table, input: str | None) -> Any:
         """The sequences of a table; texts that hold spaces are lists of words. Of a CoNLL file its words are read."""
-        if input is None and not self._learnt_names() and (first := table.frame.columns[0]) in _WORDS:
+        if input is None and not self.learnt_names() and (first := table.frame.columns[0]) in _WORDS:
             input = first
         found = super().rows_of(table, input)
         return _divided(found, self._reads_words()) if isinstance(found, list) else found

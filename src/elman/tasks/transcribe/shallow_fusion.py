@@ -143,8 +143,8 @@ class Written:
 
     def __init__(self, generator: Any, script: TranscriptVocabulary, weight: float, bonus: float) -> None:
         self.script, self.weight, self.bonus = script, weight, bonus
-        self.stepper = generator.stream()
-        place = {symbol: code for code, symbol in enumerate(self.stepper._stepper.symbols)}
+        self.session = generator.stream()
+        place = {symbol: code for code, symbol in enumerate(self.session.stepper.symbols)}
         self.codes = [len(place) - 1, *(place.get(symbol, 0) for symbol in script.symbols)]
         if not any(self.codes[1:]):
             raise OptionError(
@@ -153,7 +153,7 @@ class Written:
                 option("unit", "characters"),
                 ", or on lists of what the transcripts' items are.",
             )
-        self.states: dict[Prefix, dict[str, Tensor]] = {(): self.stepper.state}
+        self.states: dict[Prefix, dict[str, Tensor]] = {(): self.session.state}
 
     def after(self, prefix: Prefix, symbol: int) -> float:
         """What a symbol after a prefix adds."""
@@ -175,7 +175,7 @@ class Written:
             if len(self.states) >= _KEPT:
                 self.states = {(): self.states[()]}
             steps = torch.tensor([self.codes[prefix[-1]]])
-            self.states[prefix] = self.stepper._stepper.advance(_one(steps), self._state(prefix[:-1]))
+            self.states[prefix] = self.session.stepper.advance(_one(steps), self._state(prefix[:-1]))
         return self.states[prefix]
 
 

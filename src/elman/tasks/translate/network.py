@@ -24,9 +24,10 @@ from torch.nn import functional
 
 from elman.errors import OptionError
 from elman.layers.attention import Attention
+from elman.layers.dropout import StepDropout
 from elman.layers.embedding import Embedding
 from elman.layers.encoder import Encoder
-from elman.layers.linear import Linear, StepDropout
+from elman.layers.linear import Linear
 from elman.ops import functional as ops
 from elman.ops.state import State
 from elman.ragged import Ragged

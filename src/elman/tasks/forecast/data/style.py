@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass
 from datetime import UTC
@@ -114,41 +115,45 @@ def _numpy_datetimes(stamps: _Array, zone: str | None, unit: str) -> list[Any]:
 _OBJECTS = {"datetime": _datetimes, "Timestamp": _timestamps, "datetime64": _numpy_datetimes}
 
 
-class _Library:
+class _Library(ABC):
     """How columns of time stamps are made in a library. The threads of polars are not used: see `elman.ops.forks`."""
 
     @staticmethod
     def of(name: str) -> _Library:
-        return {"pandas": _Pandas, "polars": _Polars, "pyarrow": _Arrow}[name]()
+        kinds: dict[str, type[_Library]] = {"pandas": _Pandas, "polars": _Polars, "pyarrow": _Arrow}
+        return kinds[name]()
 
+    @abstractmethod
     def column(self, values: Any) -> Any:
         """Numbers, texts ... as they are."""
-        raise NotImplementedError
 
+    @abstractmethod
     def objects(self, values: list[Any]) -> Any:
         """Python's objects as they are."""
-        raise NotImplementedError
 
+    @abstractmethod
     def cast(self, column: Any, kind: str) -> Any:
         """In another type, where that loses nothing."""
-        raise NotImplementedError
 
+    @abstractmethod
     def dates(self, stamps: _Array, kind: str) -> Any:
-        raise NotImplementedError
+        """Stamps as dates."""
 
+    @abstractmethod
     def datetimes(self, stamps: _Array, unit: str, zone: str | None, kind: str) -> Any:
         """Stamps of UTC, shown in a zone."""
-        raise NotImplementedError
 
     def periods(self, stamps: _Array, kind: str) -> Any:
         """Periods by their begin, which pandas alone has."""
         return _Pandas().periods(stamps, kind)
 
+    @abstractmethod
     def categories(self, column: Any) -> Any:
-        raise NotImplementedError
+        """A column of texts as one of categories."""
 
+    @abstractmethod
     def frame(self, columns: dict[str, Any]) -> Any:
-        raise NotImplementedError
+        """A table of named columns."""
 
 
 class _Pandas(_Library):

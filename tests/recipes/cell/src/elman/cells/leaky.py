@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from elman.cells.base import Along, Cell, State, run_in_pieces
+from elman.cells.base import Along, Cell, State
+from elman.cells.scanned import run_in_pieces
 from elman.ops import functional as ops
 
 

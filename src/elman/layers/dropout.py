@@ -1,0 +1,79 @@
+"""Dropout over ragged sequences: one mask for a whole sequence, or one for every step."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from elman.errors import OptionError
+from elman.ragged import Ragged
+
+__all__ = ["SequenceDropout", "StepDropout"]
+
+
+class SequenceDropout(nn.Module):
+    """Dropout with one mask for all steps of a sequence.
+
+    A unit that is off stays off for the whole sequence, so that the noise does not wash memory out step by step. What
+    is left is scaled by 1 / (1 - share). Does nothing in evaluation.
+
+    Source: Gal & Ghahramani, "A theoretically grounded application of dropout in recurrent neural networks", 2016.
+
+    >>> y = SequenceDropout(0.5)(Ragged.of([torch.ones(3, 4)]))
+    >>> bool((y[0][0] == y[0][2]).all())
+    True
+    """
+
+    def __init__(self, share: float) -> None:
+        super().__init__()
+        self.share = _share(share)
+
+    def forward(self, x: Ragged) -> Ragged:
+        """The same steps with some units at zero; `x` itself in evaluation."""
+        if not self.training or self.share == 0.0:
+            return x
+        keep = 1.0 - self.share
+        mask = torch.empty(x.sequences, x.width, device=x.values.device, dtype=x.values.dtype).bernoulli_(keep)
+        return x.with_values(x.values * (mask / keep)[x.segments])
+
+    def extra_repr(self) -> str:
+        """The share, for printing."""
+        return str(self.share)
+
+
+class StepDropout(nn.Module):
+    """Dropout with a mask of its own for every step: ``torch.nn.Dropout`` for steps, drawn four times as fast.
+
+    Sixteen random bits decide about a unit, so that the share is a multiple of 2^-16. What is left is scaled by
+    1 / (1 - share). Does nothing in evaluation. Raises ``OptionError`` for a share outside 0 ... 1.
+
+    Source: Srivastava et al., "Dropout: a simple way to prevent neural networks from overfitting", 2014.
+
+    >>> y = StepDropout(0.5)(Ragged.of([torch.ones(300, 4)]))
+    >>> sorted(set(y.values.flatten().tolist()))
+    [0.0, 2.0]
+    """
+
+    def __init__(self, share: float) -> None:
+        super().__init__()
+        self.share = _share(share)
+
+    def forward(self, x: Ragged) -> Ragged:
+        """The same steps with some units at zero; `x` itself in evaluation."""
+        if not self.training or self.share == 0.0:
+            return x
+        values, dropped = x.values, min(round(self.share * 2**16), 2**16 - 1)
+        words = torch.empty((values.numel() + 3) // 4, dtype=torch.int64, device=values.device)
+        bits = words.random_(-(2**63), None).view(torch.int16)[: values.numel()].view(values.shape)
+        keep = (bits >= dropped - 2**15).to(values.dtype)
+        return x.with_values(values * keep.mul_(2**16 / (2**16 - dropped)))
+
+    def extra_repr(self) -> str:
+        """The share, for printing."""
+        return str(self.share)
+
+
+def _share(share: float) -> float:
+    if not 0.0 <= share < 1.0:
+        raise OptionError(f"dropout must be at least 0 and below 1, got {share}.")
+    return share
