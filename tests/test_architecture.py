@@ -1,4 +1,4 @@
-"""The architecture: imports go down the floors, a task opens no other task, nobody imports in a circle."""
+"""The architecture: imports go down the floors, no room opens another, one level of inheritance, a test each."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import elman
 from elman.cells import CELLS
 from elman.features import FEATURES, STATICS, Columns
 from elman.tasks import TASKS
@@ -339,3 +340,288 @@ def test_rules_see_questions(module: str, source: str, sentence: str) -> None:
 )
 def test_rules_allow_no_question(module: str, source: str) -> None:
     assert questions(module, source) == []
+
+
+# ---- a private name stays in its module
+
+
+def defined(source: str) -> set[str]:
+    """What a module gives a name: functions, classes, variables, and attributes of `self`."""
+    names = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            names.add(node.name)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            names.add(node.id)
+        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store) and ast.unparse(node.value) == "self":
+            names.add(node.attr)
+    return names
+
+
+def private_uses(modules: dict[str, str]) -> list[str]:
+    """One sentence for each name with one leading underscore that is used in a module other than its own.
+
+    A name that no module of the package defines is a dependency's, such as ``torch._C``.
+    """
+    names = {module: {name for name in defined(source) if is_private(name)} for module, source in modules.items()}
+    found = []
+    for module, source in modules.items():
+        for node in ast.walk(ast.parse(source)):
+            if isinstance(node, ast.ImportFrom):
+                ours = node.level or (node.module or "").split(".")[0] == "elman"
+                used = [alias.name for alias in node.names if ours and is_private(alias.name) and alias.name != CORE]
+            elif isinstance(node, ast.Attribute) and is_private(node.attr) and node.attr not in names[module]:
+                used = [node.attr] if any(node.attr in own for own in names.values()) else []
+            else:
+                continue
+            for name in used:
+                owner = next((other for other, own in names.items() if name in own), "no module")
+                found.append(f"{module}:{node.lineno} uses {name}, private to {owner}: give it a public name")
+    return found
+
+
+def is_private(name: str) -> bool:
+    """Whether a name has one leading underscore; those of a NamedTuple's methods are not meant."""
+    named_tuple = name in ("_asdict", "_fields", "_make", "_replace")
+    return name.startswith("_") and not name.startswith("__") and name != "_" and not named_tuple
+
+
+def test_private_names_stay_in_their_module() -> None:
+    found = private_uses(read_package(ROOT))
+    assert not found, "\n" + "\n".join(found)
+
+
+@pytest.mark.parametrize(
+    ("source", "sentence"),
+    [
+        ("from elman.cells.base import _run", "nn/rnn.py:1 uses _run, private to cells/base.py: give it a public name"),
+        ("cell._run(x)", "nn/rnn.py:1 uses _run, private to cells/base.py: give it a public name"),
+        ("self._kept", "nn/rnn.py:1 uses _kept, private to cells/base.py: give it a public name"),
+    ],
+)
+def test_rules_see_private_uses(source: str, sentence: str) -> None:
+    modules = {
+        "cells/base.py": "def _run(): ...\nclass A:\n    def f(self):\n        self._kept = 1",
+        "nn/rnn.py": source,
+    }
+    assert private_uses(modules) == [sentence]
+
+
+def test_rules_allow_own_and_foreign_private_names() -> None:
+    source = "class A:\n    def __init__(self, other):\n        self._x = other._x + torch._C.y + state._fields"
+    assert private_uses({"nn/rnn.py": source}) == []
+
+
+# ---- one level of inheritance
+
+
+def bases_of(node: ast.ClassDef) -> list[str]:
+    """The names of the classes that a class derives from."""
+    return [ast.unparse(base).split(".")[-1].split("[")[0] for base in node.bases]
+
+
+def inheritance(modules: dict[str, str], abstract: str = "Task", options: str = "OptionGroup") -> list[str]:
+    """One sentence for each estimator that is not final, is subclassed, or stands on more than `abstract` and options.
+
+    Groups of options are dataclasses of fields, with `problems` as their only method; `options` is their root.
+    """
+    classes = {
+        node.name: (module, node)
+        for module, source in modules.items()
+        for node in ast.parse(source).body
+        if isinstance(node, ast.ClassDef)
+    }
+    estimators = {name for name, (_, node) in classes.items() if abstract in bases_of(node)}
+    found = []
+    for name, (module, node) in classes.items():
+        found += [
+            f"{module}:{node.lineno} {name} subclasses the estimator {base}: estimators are final, take it as a part"
+            for base in bases_of(node)
+            if base in estimators
+        ]
+    for name in sorted(estimators):
+        module, node = classes[name]
+        if "final" not in {ast.unparse(mark) for mark in node.decorator_list}:
+            found.append(f"{module}:{node.lineno} {name} is an estimator: decorate it with @final")
+        above, seen = bases_of(node), set()
+        while above:
+            base = above.pop()
+            if base in seen or base not in classes or base in (abstract, options):
+                continue
+            seen.add(base)
+            where, group = classes[base]
+            above += bases_of(group)
+            methods = [part.name for part in group.body if isinstance(part, ast.FunctionDef)]
+            if any(method != "problems" for method in methods):
+                found.append(f"{where}:{group.lineno} {base}, above {name}, has methods: only {abstract} may")
+    return found
+
+
+def unwritten_hooks(modules: dict[str, str]) -> list[str]:
+    """One sentence for each hook that raises NotImplementedError in place of being abstract."""
+    return [
+        f"{module}:{node.lineno} raises NotImplementedError: make the method an @abstractmethod"
+        for module, source in modules.items()
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Raise) and node.exc is not None and "NotImplementedError" in ast.unparse(node.exc)
+    ]
+
+
+def test_one_level_of_inheritance() -> None:
+    found = inheritance(read_package(ROOT))
+    assert not found, "\n" + "\n".join(found)
+
+
+def test_hooks_are_abstract() -> None:
+    found = unwritten_hooks(read_package(ROOT))
+    assert not found, "\n" + "\n".join(found)
+
+
+@pytest.mark.parametrize(
+    ("source", "sentence"),
+    [
+        ("class A(Task): ...", "tasks/x.py:1 A is an estimator: decorate it with @final"),
+        (
+            "@final\nclass A(Task): ...\nclass B(A): ...",
+            "tasks/x.py:3 B subclasses the estimator A: estimators are final, take it as a part",
+        ),
+        (
+            "class Kit:\n    def fit(self): ...\n@final\nclass A(Task, Kit): ...",
+            "tasks/x.py:1 Kit, above A, has methods: only Task may",
+        ),
+    ],
+)
+def test_rules_see_inheritance(source: str, sentence: str) -> None:
+    assert inheritance({"tasks/x.py": source}) == [sentence]
+
+
+def test_rules_see_unwritten_hooks() -> None:
+    modules = {"cells/x.py": "def f():\n    raise NotImplementedError"}
+    assert unwritten_hooks(modules) == ["cells/x.py:2 raises NotImplementedError: make the method an @abstractmethod"]
+
+
+# ---- every module has its test, and nothing grows without being seen
+
+#: Modules without a test at the mirrored path, by the test that covers them: most are parts of what is tested there.
+COVERED = {
+    "cells/test_conv_lstm.py": "ops/convolution.py",
+    "cli/test_main.py": "__main__.py",
+    "cli/test_tables.py": "tasks/base/table_adapter.py tasks/base/table_columns.py",
+    "decoding/test_beam_search.py": "ops/state.py",
+    "features/test_base.py": "features/lists.py layers/embedding.py",
+    "features/test_columns.py": (
+        "features/category.py features/kinds.py features/multi_input.py features/static.py"
+    ),  # columns of several kinds
+    "features/test_feature_options.py": "features/vocabulary.py tasks/base/options.py",
+    "features/test_imputation.py": "features/resampling.py",
+    "features/test_numbers.py": "features/arrays.py features/missing_values.py features/number.py features/outliers.py",
+    "features/test_protocol.py": "features/ngrams.py features/references.py features/registry.py",
+    "features/test_words.py": "features/word_chars.py features/word_shape.py",
+    "interpret/test_diagnose.py": "interpret/diagnosis.py interpret/recommendations.py",
+    "laws/test_extreme_values.py": "tasks/base/finite.py",
+    "laws/test_names.py": "__init__.py",
+    "laws/test_options_after_fit.py": "tasks/base/fitted.py",
+    "laws/test_resume_law.py": "tasks/base/training_run.py training/fit_checks.py",
+    "nn/test_rnn.py": "nn/__init__.py",
+    "ops/test_functional.py": "ops/fallback.py",
+    "ops/test_saved_tensors.py": "ops/gradients.py",
+    "ragged/test_ragged.py": "ragged/arrow.py ragged/from_lists.py validation/columns.py",
+    "tasks/base/test_task.py": (
+        "tasks/__init__.py tasks/base/holdout.py tasks/base/network.py tasks/base/resolve.py tasks/base/target_kinds.py"
+    ),
+    "tasks/classify/test_estimator.py": "evaluation/plots.py tasks/classify/stacking.py",
+    "tasks/forecast/data/test_time_grid.py": "tasks/forecast/data/zones.py",
+    "tasks/forecast/test_estimator.py": (
+        "tasks/forecast/direct.py tasks/forecast/encoder.py tasks/forecast/validation.py"
+    ),
+    "tasks/forecast/test_scale.py": (
+        "tasks/forecast/data/covariates.py tasks/forecast/data/disguise.py tasks/forecast/data/panel.py "
+        "tasks/forecast/data/sampler.py tasks/forecast/data/windows.py"
+    ),  # frames of millions of rows
+    "tasks/generate/test_estimator.py": (
+        "decoding/sampling.py lm/chunks.py lm/interpolation.py lm/kneser_ney.py tasks/generate/constraints.py "
+        "tasks/generate/dynamic_evaluation.py tasks/generate/generation.py"
+    ),
+    "tasks/pretrain/test_pretrainer.py": "tasks/pretrain/defaults.py tasks/pretrain/objective.py",
+    "tasks/transcribe/test_estimator.py": "tasks/transcribe/shallow_fusion.py",
+    "tasks/translate/test_estimator.py": "tasks/translate/alignment.py",
+    "tasks/translate/test_pairs.py": "tasks/translate/ibm_model1.py tasks/translate/mt_metrics.py",
+    "training/test_loop.py": "training/checkpoint.py training/options.py",
+    "training/test_tbptt.py": "ragged/chunks.py",
+    "validation/test_options.py": "validation/messages.py",
+    "validation/test_plain_values.py": (
+        "tasks/base/label_targets.py tasks/base/number_targets.py tasks/tag/labels.py"
+    ),  # what a target may be
+}
+#: Folders whose modules one test runs: every cell of tests/table.py, and every command as a person gives it.
+FOLDERS = {"cells": "cells/test_cells.py", "cli": "cli/test_main.py"}
+#: Parts of a room that its estimator's test covers, since they do nothing alone.
+ROOM_PARTS = {"attribution", "defaults", "inputs", "network", "session", "table"}
+
+
+def untested(modules: dict[str, str], tests: set[str], covered: dict[str, str]) -> list[str]:
+    """One sentence for each module with code of its own and without a test, and for each line of `covered` too many."""
+    listed = {module: test for test, names in covered.items() for module in names.split()}
+    found = [f"{test} is no test: correct COVERED" for test in covered if test not in tests]
+    found += [f"{module} is no module: take it out of COVERED" for module in listed if module not in modules]
+    for module, source in modules.items():
+        path = Path(module)
+        mirrored = path.with_name(f"test_{path.stem}.py").as_posix()
+        covering = {FOLDERS.get(path.parts[0], "")}
+        if path.stem in ROOM_PARTS:
+            covering.add(f"tasks/{room(module)}/test_estimator.py")
+        if mirrored in tests and module in listed:
+            found.append(f"{module} has a test of its own, {mirrored}: take it out of COVERED")
+        elif has_code(source) and not ({mirrored, *covering} & tests or module in listed):
+            found.append(f"{module} has no test: write {mirrored}, or say in COVERED which test covers it")
+    return found
+
+
+def has_code(source: str) -> bool:
+    """Whether a module holds more than imports, ``__all__`` and its docstring."""
+    return any(
+        not isinstance(node, ast.Import | ast.ImportFrom | ast.Expr)
+        and not (isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__")
+        for node in ast.parse(source).body
+    )
+
+
+def long_functions(modules: dict[str, str], most: int = 60) -> dict[str, int]:
+    """The functions of more lines than that, and their lines."""
+    return {
+        f"{module} {node.name}": node.end_lineno - node.lineno + 1
+        for module, source in modules.items()
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.FunctionDef) and node.end_lineno and node.end_lineno - node.lineno >= most
+    }
+
+
+def test_every_module_has_a_test() -> None:
+    here = Path(__file__).parent
+    found = untested(
+        read_package(ROOT), {path.relative_to(here).as_posix() for path in here.rglob("test_*.py")}, COVERED
+    )
+    assert not found, "\n" + "\n".join(found)
+
+
+def test_rules_see_untested_modules() -> None:
+    modules = {"nn/rnn.py": "x = 1", "nn/__init__.py": "from elman.nn.rnn import x", "io/midi.py": "x = 1"}
+    assert untested(modules, {"nn/test_rnn.py"}, {"nn/test_rnn.py": "nn/rnn.py io/wave.py", "nn/test_x.py": ""}) == [
+        "nn/test_x.py is no test: correct COVERED",
+        "io/wave.py is no module: take it out of COVERED",
+        "nn/rnn.py has a test of its own, nn/test_rnn.py: take it out of COVERED",
+        "io/midi.py has no test: write io/test_midi.py, or say in COVERED which test covers it",
+    ]
+
+
+def test_functions_are_short() -> None:
+    """Three are long: two for their arguments and what is said of these, and one reads a frame column by column."""
+    allowed = {"ops/functional.py recurrent", "tasks/forecast/data/frame.py read", "training/loop.py train"}
+    found = long_functions(read_package(ROOT))
+    assert found.keys() <= allowed, f"functions of more than 60 lines: {found}"
+
+
+def test_the_door_and_the_root_are_narrow() -> None:
+    assert len(elman.__all__) <= 26, f"elman has {len(elman.__all__)} public names: at most 26"
+    flat = [module for module in read_package(ROOT) if "/" not in module]
+    assert len(flat) <= 6, f"{', '.join(flat)} lie flat in src/elman: at most 6"

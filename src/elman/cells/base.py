@@ -100,7 +100,7 @@ class Cell(nn.Module, ABC):
         `reset` [steps] bool marks steps before which the state goes back to the initial one, as if a new sequence began
         there. An empty sequence ends in the state it began with.
         """
-        y, last = self._forward(x.values, x.offsets, state, reset, Along())
+        y, last = self.forward_values(x.values, x.offsets, state, reset, Along())
         return x.with_values(y), last
 
     def step(self, x: Tensor, state: State, *, reset: Tensor | None = None) -> tuple[Tensor, State]:
@@ -108,12 +108,13 @@ class Cell(nn.Module, ABC):
 
         `reset` [sequences] bool marks sequences whose state goes back to the initial one first.
         """
-        self._check_direction()
-        return self._forward(x, torch.arange(len(x) + 1, device="cpu"), state, reset, Along())
+        self.check_direction()
+        return self.forward_values(x, torch.arange(len(x) + 1, device="cpu"), state, reset, Along())
 
-    def _forward(
+    def forward_values(
         self, values: Tensor, offsets: Tensor, state: State | None, reset: Tensor | None, along: Along
     ) -> tuple[Tensor, State]:
+        """`forward` on the values and offsets of sequences, with what goes along with them."""
         self._check_width(values)
         if reset is not None:
             return self._forward_pieces(values, cut(offsets, reset, self.reverse), state, along)
@@ -151,7 +152,8 @@ class Cell(nn.Module, ABC):
         """The square matrices that multiply the state at every step, by gate; {} where there are none."""
         return {}
 
-    def _check_direction(self) -> None:
+    def check_direction(self) -> None:
+        """Raises ``OptionError`` for a cell that starts at the last step, and so cannot step."""
         if self.reverse:
             raise OptionError("a cell with reverse=True cannot step: it starts at the last step, which is yet to come.")
 

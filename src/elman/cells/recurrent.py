@@ -116,7 +116,7 @@ class Recurrent(Cell):
 
     def step_layer(self) -> Layer:
         """The weights as they are now."""
-        self._check_direction()
+        self.check_direction()
         if any(self.zoneout):
             raise OptionError("a cell with zoneout has no compiled stepper. Use its step, which has the same results.")
         return Layer(self.kernel, self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh)
@@ -133,7 +133,7 @@ class Recurrent(Cell):
         """
         values, rows = (x.rows, x.index) if isinstance(x, Indexed) else (x.values, None)
         along = Along(self._extras(x.steps, len(x.offsets) - 1, decay, self.training), rows)
-        y, last = self._forward(values, x.offsets, state, reset, along)
+        y, last = self.forward_values(values, x.offsets, state, reset, along)
         return x.with_values(y), last
 
     def step(
@@ -144,9 +144,9 @@ class Recurrent(Cell):
         As in evaluation, whatever the mode: no recurrent dropout, the expectation of zoneout. `reset` [sequences] bool
         marks sequences whose state goes back to the initial one first; `decay` [sequences, hidden] as in `forward`.
         """
-        self._check_direction()
+        self.check_direction()
         along = Along(self._extras(len(x), len(x), decay, False))
-        return self._forward(x, torch.arange(len(x) + 1, device="cpu"), state, reset, along)
+        return self.forward_values(x, torch.arange(len(x) + 1, device="cpu"), state, reset, along)
 
     def _extras(self, steps: int, sequences: int, decay: Tensor | None, training: bool) -> ops.RecurrenceModifiers:
         """The masks of one pass: drawn in training, expected in evaluation."""

@@ -70,7 +70,7 @@ class TrainingOptions(OptionGroup):
             "batch_steps": (_whole_or_none(self.batch_steps), "a whole number of at least 1, or None"),
             "batch_sequences": (_whole_or_none(self.batch_sequences), "a whole number of at least 1, or None"),
             "tbptt": (is_whole(self.tbptt, 0), "a whole number of at least 0"),
-            "learning_rate": (self._learning_rate_fits(), "a number greater than 0"),
+            "learning_rate": (_learning_rate_fits(self), "a number greater than 0"),
             "weight_decay": (is_number(self.weight_decay, 0), "a number of at least 0"),
             "warmup": (is_number(self.warmup, 0, 1), "a number from 0 to 1"),
             "decay": (is_among(self.decay, _DECAYS), '"cosine", "linear" or "none"'),
@@ -86,9 +86,10 @@ class TrainingOptions(OptionGroup):
             if not good
         ]
 
-    def _learning_rate_fits(self) -> bool:
-        rate: Any = self.learning_rate
-        return self.leaves_open("learning_rate") or (is_number(rate, 0) and rate > 0)
+
+def _learning_rate_fits(options: TrainingOptions) -> bool:
+    rate: Any = options.learning_rate
+    return options.leaves_open("learning_rate") or (is_number(rate, 0) and rate > 0)
 
 
 def _whole_or_none(value: Any) -> bool:
