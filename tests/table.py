@@ -2,6 +2,17 @@
 
 A cell, feature or task without a row here brings its own: a cell the function `reference` in its file, a feature the
 `COLUMN` and a task the `DATA` of its test. tests/test_table.py names what is missing.
+
+The laws of a task, and the tests that hold each for every task of the table:
+
+- saved = loaded, stream = predict, a session restored at any step, alone = in a batch, hostile input, a diagnosis in
+  every precision: tests/laws/test_tasks.py;
+- resumed = unbroken: tests/laws/test_resume_law.py;
+- options count from the next fit on: tests/laws/test_options_after_fit.py; a second fit is a first one:
+  tests/laws/test_second_fit.py;
+- a checkpoint that was altered: tests/laws/test_checkpoint_hostile.py; a folder: tests/laws/test_folder_numbers.py;
+- command-line round trip, fitted there or in Python, one answer a row: tests/cli/test_tables.py;
+- docs page: tests/test_table.py.
 """
 
 from __future__ import annotations
@@ -17,6 +28,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 import torch
 
 from elman import cells, features, nn, tasks
@@ -162,14 +174,47 @@ FEATURES |= {
 #: The features that `infer` takes for another, since only a task can know that they are meant.
 INFERRED = {"words": "tokens", "chords": "numbers", "sound": "numbers"}
 
+
+@dataclass(frozen=True, kw_only=True)
+class TaskRow:
+    """A task: what its `fit` takes, and the options that make it tiny."""
+
+    data: tuple[Any, ...]
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+TINY: dict[str, Any] = {"hidden": 3, "epochs": 1, "seed": 0, "verbose": False}
+TEXTS = ["a good film", "a bad film", "good", "bad bad"] * 3
+WORDS = [text.split() for text in TEXTS]
+NUMBERS = [np.arange(float(n))[:, None] for n in (4, 5, 6, 7)] * 3
+SOUNDS = [np.sin(np.arange(40.0 + 3 * i))[:, None] * np.ones(3) for i in range(6)]
+FRAME = pl.DataFrame({"unique_id": "a", "ds": range(60), "y": [1.0, 2.0, 4.0] * 20})
+
 #: Each task, by its verb.
-TASKS = ["classify", "regress", "multitask", "forecast", "tag", "generate", "transcribe", "translate"]
+TASKS: dict[str, TaskRow] = {
+    "classify": TaskRow(data=(TEXTS, ["u", "v"] * 6)),
+    "regress": TaskRow(data=(NUMBERS, list(range(12)))),
+    "multitask": TaskRow(data=(TEXTS, {"kind": ["u", "v"] * 6, "size": list(range(12))})),
+    "forecast": TaskRow(data=(FRAME,), options={"horizon": 3, "season": 3, "experts": 2, "ensemble_size": 1}),
+    "tag": TaskRow(data=(WORDS, WORDS), options={"embed": 3}),
+    "generate": TaskRow(data=(TEXTS,), options={"embed": 3}),
+    "transcribe": TaskRow(data=(SOUNDS, ["ab", "ba", "a"] * 2), options={"channels": 4}),
+    "translate": TaskRow(data=(TEXTS, TEXTS[::-1]), options={"embed": 4}),
+}
 #: What `fit` takes of each task that has no rows in the laws: `DATA` of its own test, often enough for several batches.
 DATA: dict[str, tuple[Any, ...]] = {
     verb: tuple(part * 8 for part in literal(f"tasks/{file_of(task)}/test_estimator.py", "DATA"))
     for verb, task in tasks.TASKS.items()
     if verb not in TASKS
 }
+TASKS |= {verb: TaskRow(data=data) for verb, data in DATA.items()}
+
+
+def fitted(verb: str, **options: Any) -> Any:
+    """A tiny model of the task."""
+    row = TASKS[verb]
+    return tasks.TASKS[verb](**{**TINY, **row.options, **options}).fit(*row.data)
+
 
 #: The instruction sets that were built and that this processor has.
 SETS: list[str] = ops.info()["found"]

@@ -12,7 +12,7 @@ from elman.cells import CELLS, Cell
 from elman.layers import pooling
 from elman.ops import functional as ops
 from table import CELLS as ROWS
-from table import DATA, FEATURES, INFERRED, POOLS, TASKS, VARIANTS, pairwise
+from table import FEATURES, INFERRED, POOLS, TASKS, VARIANTS, pairwise
 
 ROOT = Path(__file__).parents[1]
 #: Features that `infer` takes for themselves or, as INFERRED says, for another; others are chosen by their name.
@@ -80,7 +80,7 @@ def test_every_feature_has_a_row_and_takes_its_column() -> None:
 
 def test_every_task_has_a_row() -> None:
     tasks = importlib.import_module("elman.tasks").TASKS
-    assert set(tasks) == {*TASKS, *DATA}, say(set(tasks) ^ {*TASKS, *DATA}, "tests/table.py or elman.tasks.TASKS")
+    assert set(tasks) == set(TASKS), say(set(tasks) ^ set(TASKS), "tests/table.py or elman.tasks.TASKS")
 
 
 def test_every_cell_has_its_file_and_its_page() -> None:
@@ -90,6 +90,11 @@ def test_every_cell_has_its_file_and_its_page() -> None:
         page = ROOT / "docs" / "cells" / f"{file.stem}.md"
         assert page.exists(), f"{row.cell.__name__} has no page {page.relative_to(ROOT)}"
         assert f"`{row.cell.__name__}" in page.read_text(encoding="utf-8"), f"{page.name} does not name {row.cell}"
+
+
+def test_every_task_has_its_page() -> None:
+    missing = [f"docs/tasks/{verb}.md" for verb in TASKS if not (ROOT / f"docs/tasks/{verb}.md").exists()]
+    assert not missing, say(missing, "docs")
 
 
 def test_every_feature_has_its_page() -> None:

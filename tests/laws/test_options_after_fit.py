@@ -13,42 +13,12 @@ import pytest
 
 import elman
 from elman.errors import OptionError
-from elman.tasks import TASKS
-from table import DATA
-from table import TASKS as ALL
-
-TINY: dict[str, Any] = {"hidden": 3, "epochs": 1, "seed": 0, "verbose": False}
-TEXTS = ["a good film", "a bad film", "good", "bad bad"] * 3
-NUMBERS = [np.arange(float(n))[:, None] for n in (4, 5, 6, 7)] * 3
-SOUNDS = [np.sin(np.arange(40.0 + 3 * i))[:, None] * np.ones(3) for i in range(6)]
-FRAME = pl.DataFrame({"unique_id": "a", "ds": range(60), "y": [1.0, 2.0, 4.0] * 20})
-
-
-def fitted(task: str) -> Any:
-    make = TASKS[task]
-    if task in DATA:
-        return make(**TINY).fit(*DATA[task])
-    if task == "forecast":
-        return make(horizon=3, season=3, experts=2, ensemble_size=1, **TINY).fit(FRAME)
-    if task == "multitask":
-        return make(**TINY).fit(TEXTS, {"kind": ["u", "v"] * 6, "size": list(range(12))})
-    if task == "regress":
-        return make(**TINY).fit(NUMBERS, list(range(12)))
-    if task == "tag":
-        return make(embed=3, **TINY).fit([text.split() for text in TEXTS], [text.split() for text in TEXTS])
-    if task == "generate":
-        return make(embed=3, **TINY).fit(TEXTS)
-    if task == "transcribe":
-        return make(channels=4, **TINY).fit(SOUNDS, ["ab", "ba", "a"] * 2)
-    if task == "translate":
-        return make(embed=4, **TINY).fit(TEXTS, TEXTS[::-1])
-    return make(**TINY).fit(TEXTS, ["u", "v"] * 6)
+from table import FRAME, TASKS, TEXTS, fitted
 
 
 def asked(task: str) -> dict[str, Callable[[Any, Path], Any]]:
     """What a fitted task is asked, and what tells whether two answers are the same."""
-    X: Any = {"regress": NUMBERS, "transcribe": SOUNDS, "tag": [t.split() for t in TEXTS]}.get(task, TEXTS)
-    X = DATA[task][0] if task in DATA else X
+    X = TASKS[task].data[0]
     calls: dict[str, Callable[[Any, Path], Any]] = {"save": saved}
     if task == "forecast":
         later = pl.DataFrame({"unique_id": "a", "ds": [60, 61, 62], "y": [1.0, 2.0, 4.0]})
@@ -93,7 +63,7 @@ def others(value: Any) -> list[Any]:
     return [1, "x", ["x"], {"x": 1}, 0.5]
 
 
-@pytest.mark.parametrize("task", [*ALL, *DATA])
+@pytest.mark.parametrize("task", TASKS)
 def test_options_that_are_set_later_are_not_read(task: str, tmp_path: Path) -> None:
     model, calls = fitted(task), asked(task)
     before = {name: plain(call(model, tmp_path / name)) for name, call in calls.items()}

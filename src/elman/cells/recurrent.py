@@ -105,9 +105,9 @@ class Recurrent(Cell):
     def gate_sums(self, x: Ragged, y: Ragged, state: State | None) -> tuple[list[Tensor], list[Tensor]]:
         """W x_t + b_ih and U h_{t-1} + b_hh of each gate, in the order of their rows."""
         state = self.initial_state(len(x)) if state is None else state
-        h = before(y, state.hidden, self.reverse)
-        of_x = nn.functional.linear(x.values.to(h.dtype), self.weight_ih, self.bias_ih)
-        of_h = nn.functional.linear(h, self.weight_hh, self.bias_hh)
+        h, dtype = before(y, state.hidden, self.reverse), self.weight_ih.dtype  # y may be bfloat16
+        of_x = nn.functional.linear(x.values.to(dtype), self.weight_ih, self.bias_ih)
+        of_h = nn.functional.linear(h.to(dtype), self.weight_hh, self.bias_hh)
         return list(of_x.split(self.hidden, 1)), list(of_h.split(self.hidden, 1))
 
     def recurrent_weights(self) -> dict[str, Tensor]:

@@ -37,7 +37,7 @@ class LMSession:
         self, feature: Feature, network: LanguageNetwork, symbols: Sequence[str], mixture: InterpolatedLM | None = None
     ) -> None:
         self.feature, self.network, self.symbols, self.mixture = feature, network, symbols, mixture
-        self.start = self.network.encoder.initial_state(1)
+        self.start, self.boundary = self.network.encoder.initial_state(1), len(symbols) - 1
 
     def read(self, value: Any, state: dict[str, Tensor]) -> tuple[Ragged, dict[str, Tensor]]:
         """The steps in what a caller feeds, as one sequence, and the state once they were read."""
@@ -49,14 +49,14 @@ class LMSession:
         """The state after the boundary, before the first step."""
         whole = torch.zeros(1, dtype=torch.int64)
         begun = {"steps": whole, "nats": torch.zeros(1, dtype=torch.float64), "recent": whole[:0]}
-        return self._after(torch.tensor([len(self.symbols) - 1]), begun | flat("encoder", self.start))
+        return self._after(torch.tensor([self.boundary]), [], begun | flat("encoder", self.start)) | begun
 
     def advance(self, steps: Ragged, state: dict[str, Tensor]) -> dict[str, Tensor]:
         """The state after some more steps."""
         nats = state["nats"].item()
         for piece in steps.values.split(_STEPS) if steps.steps else ():
             before, logs = state["logs"], list[Tensor]()
-            state = self._after(piece, state, logs)
+            state = self._after(piece, [self.boundary, *state["recent"].tolist()], state, logs)
             told = torch.cat([before, *logs])[: len(piece)].gather(1, piece[:, None])[:, 0]
             for nll in told.tolist():
                 nats -= nll  # one after the other: the bits do not depend on the pieces
@@ -64,18 +64,20 @@ class LMSession:
         return state | {"nats": torch.tensor([nats], dtype=torch.float64)}
 
     @torch.no_grad()
-    def _after(self, codes: Tensor, state: dict[str, Tensor], logs: list[Tensor] | None = None) -> dict[str, Tensor]:
+    def _after(
+        self, codes: Tensor, past: list[int], state: dict[str, Tensor], logs: list[Tensor] | None = None
+    ) -> dict[str, Tensor]:
+        """The state after more symbols; `past` are those before, of which the state keeps what the n-grams look at."""
         x = Ragged(codes, torch.tensor([0, len(codes)]))
         scores, after = self.network(x, nested("encoder", state, self.start))
         made = torch.log_softmax(finite(scores.double()), dim=1)
-        recent = torch.cat([state["recent"], codes])
+        recent = state["recent"]
         if self.mixture is not None:
-            said = recent.tolist()
-            ends = range(len(said) - len(codes) + 1, len(said) + 1)
-            made = self.mixture.logs(made, [said[max(0, end - self.mixture.recent) : end] for end in ends])
-            recent = recent[max(0, len(recent) - self.mixture.recent) :].clone()
-        else:
-            recent = recent[:0]
+            said, longest = [*past, *codes.tolist()], self.mixture.recent
+            ends = range(len(past) + 1, len(said) + 1)
+            made = self.mixture.logs(made, [said[max(0, end - longest) : end] for end in ends])
+            recent = torch.cat([recent, codes])
+            recent = recent[max(0, len(recent) - longest) :].clone()
         if logs is not None:
             logs.append(made)
         kept = {"steps": state["steps"], "nats": state["nats"], "logs": made[-1:].clone(), "recent": recent}
