@@ -19,8 +19,8 @@ from elman.errors import DataError
 from elman.evaluation.metrics import accuracy
 from elman.features import Category, Text, Tokens, Words
 from elman.features.kinds import kind_of
-from elman.tasks.base.label_targets import coded_labels, plain_labels
-from elman.tasks.base.number_targets import number_targets
+from elman.tasks.base.targets.labels import coded_labels, plain_labels
+from elman.tasks.base.targets.numbers import number_targets
 from elman.tasks.forecast.data.frame import read
 from elman.tasks.forecast.data.panel import Columns
 from elman.tasks.tag.labels import tag_classes, tag_lists

@@ -18,7 +18,7 @@ from elman.errors import DataError, ModelFileError, OptionError
 from elman.io import model_folder as store
 from elman.ragged import Ragged
 from elman.tasks import Regressor, load
-from elman.tasks.regress.estimator import _scale
+from elman.tasks.base.targets.numbers import NumberTarget
 
 SMALL: dict[str, Any] = {"hidden": 6, "embed": 5, "epochs": 2, "verbose": False}
 NAN = float("nan")
@@ -154,14 +154,15 @@ def test_an_unknown_target_has_no_gradient() -> None:
     X = [[1.0, 2.0], [3.0]]
     one = Regressor(**SMALL).fit(X, [[1.0, 5.0], [2.0, NAN]])
     assert np.isfinite(one.predict(X)).all()
-    assert one.mean_.tolist() == [1.5, 5.0]
-    assert one.deviation_.tolist() == [0.5, 1.0]
+    assert one.numbers_.mean.tolist() == [1.5, 5.0]
+    assert one.numbers_.deviation.tolist() == [0.5, 1.0]
 
 
 def test_scale_of_extremes() -> None:
-    mean, deviation = _scale(np.array([[1e308, NAN, 3.0], [-1e308, NAN, 3.0]]))
-    assert mean.tolist() == [0.0, 0.0, 3.0]
-    assert deviation.tolist() == [1e308, 1.0, 1.0]
+    numbers = NumberTarget(outputs=3, flat=False)
+    numbers.fit(np.array([[1e308, NAN, 3.0], [-1e308, NAN, 3.0]]))
+    assert numbers.mean.tolist() == [0.0, 0.0, 3.0]
+    assert numbers.deviation.tolist() == [1e308, 1.0, 1.0]
 
 
 # ---- faults
@@ -265,10 +266,9 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize(
     "change",
     [
-        lambda c, t: c.pop("outputs"),
-        lambda c, t: c.update(outputs=0),
-        lambda c, t: c.update(outputs=True),
-        lambda c, t: c.update(outputs=3),
+        lambda c, t: c.pop("names"),
+        lambda c, t: t.update({"target.mean": t["target.mean"][:1]}),
+        lambda c, t: t.update({key: t[key][:1] for key in ("target.mean", "target.deviation")}),
         lambda c, t: c.update(flat=1),
         lambda c, t: c.update(names=["a", "a"]),
         lambda c, t: c.update(names=["a"]),

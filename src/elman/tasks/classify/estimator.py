@@ -48,11 +48,11 @@ from elman.tasks.base.finite import finite
 from elman.tasks.base.fitted import by_learnt_options
 from elman.tasks.base.holdout import LEAST, held_out
 from elman.tasks.base.inputs import check_table, count, input_tags
-from elman.tasks.base.label_targets import coded_labels, few_labels, plain_labels, refuse_missing, restored_classes
 from elman.tasks.base.network import Network, NetworkStepper, answers, restored
 from elman.tasks.base.options import EncoderOptions, InputOptions, tbptt_problems
 from elman.tasks.base.resolve import Config, Default, Summary
 from elman.tasks.base.session import ClassifyAnswer, Session, counted, refuse_bidirectional
+from elman.tasks.base.targets.labels import coded_labels, few_labels, plain_labels, refuse_missing, restored_classes
 from elman.tasks.base.task import Task
 from elman.tasks.base.training_run import TrainingRun
 from elman.tasks.classify.defaults import DEFAULTS

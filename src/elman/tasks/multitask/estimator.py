@@ -2,7 +2,7 @@
 
     row = [pool(h_1 ... h_T), ...]                 of all columns that are read: network.py
     z_k = A_k row + b_k                            target k: its own head, a logit per class or one scaled number
-    loss = sum_k w_k loss_k                        cross-entropy of a label, distance of a number: asked.py
+    loss = sum_k w_k loss_k                        cross-entropy of a label, distance of a number: base/targets
 
 What the targets have in common is learnt once, and targets with few known values gain from the others (Caruana 1997,
 "Multitask learning"). A target may be unknown anywhere: there it is left out of its loss.
@@ -29,14 +29,16 @@ from elman.tasks.base.finite import finite
 from elman.tasks.base.fitted import by_learnt_options
 from elman.tasks.base.holdout import held_out
 from elman.tasks.base.inputs import InputReader, check_column, check_table, count, input_tags
-from elman.tasks.base.network import Network, NetworkStepper, answers, restored
+from elman.tasks.base.network import Network, answers, restored
 from elman.tasks.base.options import EncoderOptions, InputOptions, tbptt_problems
 from elman.tasks.base.resolve import Config, Default, Summary
-from elman.tasks.base.session import MultitaskAnswer, Session, counted, refuse_bidirectional
-from elman.tasks.base.target_kinds import TARGETS, LabelTarget, NumberTarget, Target, looks_like
+from elman.tasks.base.session import Session, refuse_bidirectional
+from elman.tasks.base.targets.kinds import TARGETS, Target, looks_like
+from elman.tasks.base.targets.numbers import NumberTarget
 from elman.tasks.base.task import Task
 from elman.tasks.multitask.defaults import DEFAULTS
-from elman.training.fit_checks import warn_if_constant, warn_if_one_answer
+from elman.tasks.multitask.heads import Heads
+from elman.tasks.multitask.session import MultitaskStepper
 from elman.training.options import TrainingOptions
 from elman.validation.messages import shown
 from elman.validation.options import choice, is_number
@@ -143,82 +145,43 @@ class Multitask(Task, InputOptions, EncoderOptions, TrainingOptions):
         reader.remember(feature, column, config)
         self.targets_ = targets
         start = {name: target.fit(truth[name][training]) for name, target in targets.items()}
+        heads = self._heads
         self.network_: Network = run.build(self._network, config, start)
         skipped = len(truth[next(iter(truth))]) - len(some)
         self.data_ = reader.metadata(config, data, kept) | ({"sequences without a target": skipped} if skipped else {})
-        self.data_ |= {f"target {name!r}": what for name, what in self.targets_in_words().items()}
+        self.data_ |= {f"target {name!r}": target.describe() for name, target in targets.items()}
 
         lessons = {name: target.coded(truth[name][training]) for name, target in targets.items()}
         exam = {name: values[rest] for name, values in truth.items()}
 
         def loss(indices: Tensor) -> Tensor:
-            return self._loss(self.network_(data[indices]), {name: coded[indices] for name, coded in lessons.items()})
+            return heads.loss(self.network_(data[indices]), {name: coded[indices] for name, coded in lessons.items()})
 
         def validate() -> dict[str, float]:
-            return self._metrics(answers(self.network_, kept, self._outputs), exam)
+            return heads.metrics(answers(self.network_, kept, heads.outputs), exam)
 
         check = validate if len(kept) else None
         run.train(self.network_, config, loss, data.lengths, training, validate=check, metric="loss")
         if len(kept):
-            self._check_answers(self.own_rows(answers(self.network_, kept, self._outputs)), exam)
+            heads.check_answers(answers(self.network_, kept, heads.outputs), exam, self.metrics_)
         return self
 
-    def _check_answers(self, own: Mapping[str, _Floats], truth: Mapping[str, _Floats]) -> None:
-        """Warns of each target whose answers in the validation part say nothing."""
-        for name, target in self.targets_.items():
-            known = ~np.isnan(truth[name])
-            if isinstance(target, LabelTarget):
-                given = target.decode(own[name])[known].tolist()
-                warn_if_one_answer(truth[name][known].tolist(), given, f"the target {name!r}")
-            elif known.any():
-                warn_if_constant(self.metrics_[f"{name}.r2"], int(known.sum()), f"the target {name!r}")
-
     def _network(self, config: Config, start: Mapping[str, Tensor | None]) -> Network:
-        network = Network(self.feature_, self._outputs, config)
+        network = Network(self.feature_, self._heads.outputs, config)
         with torch.no_grad():
-            for name, own in self.own_rows(network.head.bias[None]).items():
+            for name, own in self._heads.split(network.head.bias[None]).items():
                 if (bias := start[name]) is not None:
                     own.copy_(bias)
         return network
 
     @property
-    def classes_(self) -> dict[str, _Array]:
-        """The classes of each label, by its name, in order."""
-        return {name: target.classes for name, target in self.targets_.items() if isinstance(target, LabelTarget)}
+    def _heads(self) -> Heads:
+        return Heads(self.targets_, self.weights or {})
 
     @property
-    def _outputs(self) -> int:
-        return sum(target.outputs for target in self.targets_.values())
-
-    def own_rows(self, rows: Any) -> dict[str, Any]:
-        """What each target's head says, of rows [sequences, outputs]."""
-        ends = np.cumsum([target.outputs for target in self.targets_.values()]).tolist()
-        places = zip(self.targets_.items(), ends, strict=True)
-        return {name: rows[:, end - target.outputs : end] for (name, target), end in places}
-
-    def _weight(self, name: str) -> float:
-        return float((self.weights or {}).get(name, 1.0))
-
-    def _loss(self, rows: Tensor, coded: Mapping[str, Tensor]) -> Tensor:
-        """The weighted sum of the losses of all targets."""
-        losses = [
-            self._weight(name) * self.targets_[name].loss(z, coded[name]) for name, z in self.own_rows(rows).items()
-        ]
-        return torch.stack(losses).sum()
-
-    def _metrics(self, rows: _Floats, truth: Mapping[str, _Floats]) -> dict[str, float]:
-        """ "loss", the weighted sum, and each metric of each target as "target.metric"."""
-        found = {name: self.targets_[name].metrics(z, truth[name]) for name, z in self.own_rows(rows).items()}
-        loss = sum(self._weight(name) * metrics.get("loss", 0.0) for name, metrics in found.items())
-        named = {f"{name}.{metric}": value for name, metrics in found.items() for metric, value in metrics.items()}
-        return {"loss": loss, **named}
-
-    def targets_in_words(self) -> dict[str, str]:
-        """What each target is, by its name."""
-        return {
-            name: f"label, {len(target.classes)} classes" if isinstance(target, LabelTarget) else target.kind
-            for name, target in self.targets_.items()
-        }
+    def classes_(self) -> dict[str, _Array]:
+        """The classes of each label, by its name, in order."""
+        return {name: target.classes for name, target in self._heads.labels.items()}
 
     # ---- targets in
 
@@ -247,7 +210,7 @@ class Multitask(Task, InputOptions, EncoderOptions, TrainingOptions):
         for option in ("targets", "weights"):
             for name in getattr(self, option) or {}:
                 check_column(list(named), name, option, "target of y")
-        if not any(self._weight(name) for name in named):
+        if not any((self.weights or {}).get(name, 1) for name in named):
             raise OptionError("weights is 0 for every target. Give at least one of them more.")
 
     def _scored(self, X: Any, y: Any) -> tuple[Any, dict[str, _Floats]]:
@@ -264,19 +227,19 @@ class Multitask(Task, InputOptions, EncoderOptions, TrainingOptions):
     @by_learnt_options
     def predict(self, X: Any) -> dict[str, _Array]:
         """The answers by the name of the target, arrays [sequences]: the likeliest class, or the number."""
-        return {name: self.targets_[name].decode(z) for name, z in self.own_rows(self._rows(X)).items()}
+        return {name: self.targets_[name].decode(z) for name, z in self._heads.split(self._rows(X)).items()}
 
     @by_learnt_options
     def predict_proba(self, X: Any) -> dict[str, _Floats]:
         """The probability of each class, float64 [sequences, classes], by the name of each target that is a label."""
-        own, targets = self.own_rows(self._rows(X)), self.targets_.items()
-        return {name: target.probabilities(own[name]) for name, target in targets if isinstance(target, LabelTarget)}
+        own = self._heads.split(self._rows(X))
+        return {name: target.probabilities(own[name]) for name, target in self._heads.labels.items()}
 
     @by_learnt_options
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """The mean over the targets of accuracy, of labels, and R2, of numbers; 1 at best."""
         column, truth = self._scored(X, y)
-        own = self.own_rows(self._rows(column))
+        own = self._heads.split(self._rows(column))
         weights = None if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
         found = {name: target.metrics(own[name], truth[name], weights) for name, target in self.targets_.items()}
         scores = [metrics[self.targets_[name].main] for name, metrics in found.items() if metrics]
@@ -294,38 +257,29 @@ class Multitask(Task, InputOptions, EncoderOptions, TrainingOptions):
         column, truth = self._scored(X, y)
         if all(np.isnan(values).all() for values in truth.values()):
             raise DataError("there is no target to score against. Give at least one.")
-        return self._metrics(self._rows(column), truth)
+        return self._heads.metrics(self._rows(column), truth)
 
     def _rows(self, X: Any) -> _Floats:
         self.check_fitted()
-        return finite(answers(self.network_, self.reader.steps(self.reader.read(X)), self._outputs))
+        return finite(answers(self.network_, self.reader.steps(self.reader.read(X)), self._heads.outputs))
 
     # ---- looking inside
 
     def _diagnosis_request(self, X: Any, y: Any) -> DiagnosisRequest:
         """The network and its loss; without `y` labels that are answered count as true, and numbers are added up."""
         column, truth = (self.reader.read(X), None) if y is None else self._scored(X, y)
-        data = self.reader.steps(column)
+        data, heads = self.reader.steps(column), self._heads
+        numbers: list[str] = []
         if truth is None:
-            said = self.own_rows(self._rows(column))
-            truth = {n: z.argmax(1).astype(float) if n in self.classes_ else z[:, 0] for n, z in said.items()}
-            numbers = [name for name, target in self.targets_.items() if isinstance(target, NumberTarget)]
-        else:
-            numbers = []
+            said = heads.split(self._rows(column))
+            truth = {n: z.argmax(1).astype(float) if n in heads.labels else z[:, 0] for n, z in said.items()}
+            numbers = [name for name in said if name not in heads.labels]
         coded = {name: target.coded(truth[name]) for name, target in self.targets_.items()}
 
         def loss(indices: Tensor) -> Tensor:
-            own = self.own_rows(self.network_(data[indices]))
-            each = [self._each(name, z, coded[name][indices], name in numbers) for name, z in own.items()]
-            return torch.stack(each).sum(0)
+            return heads.losses(self.network_(data[indices]), {n: c[indices] for n, c in coded.items()}, numbers)
 
         return DiagnosisRequest(self.network_, data.lengths, loss, self.learnt_with_, self.reader.path_names())
-
-    def _each(self, name: str, z: Tensor, coded: Tensor, added: bool) -> Tensor:
-        """The loss of one target for each sequence; where nothing is known of a number, the number itself."""
-        one = self.targets_[name].loss
-        losses = [row.sum() if added else one(row, code) for row, code in zip(z.split(1), coded.split(1), strict=True)]
-        return self._weight(name) * torch.stack(losses)
 
     def _attribution_request(self, X: Any, y: Any) -> AttributionRequest:
         """One target, `y`: the number that is answered, or what speaks for the likeliest class."""
@@ -333,19 +287,19 @@ class Multitask(Task, InputOptions, EncoderOptions, TrainingOptions):
             which = f"one of the targets to explain, {', '.join(map(repr, self.targets_))}"
             raise OptionError(f"explain(X, y) needs as y {which}, got {shown(y)}.")
         name = next(iter(self.targets_)) if y is None else y
-        target, column = self.targets_[name], self.reader.read(X)
-        data = self.reader.steps(column)
-        said = self.own_rows(self._rows(column))[name]
+        column, heads = self.reader.read(X), self._heads
+        data, target = self.reader.steps(column), self.targets_[name]
+        said = heads.split(self._rows(column))[name]
         chosen = torch.from_numpy(said.argmax(1))
 
         def score(indices: Tensor) -> Tensor:
-            z: Tensor = self.own_rows(self.network_(data[indices]))[name]
+            z: Tensor = heads.split(self.network_(data[indices]))[name]
             if isinstance(target, NumberTarget):
-                return target.mean + target.deviation * z[:, 0]
+                return float(target.mean[0]) + float(target.deviation[0]) * z[:, 0]
             own = z.gather(1, chosen[indices][:, None])[:, 0]
             return own - (z.sum(1) - own) / (z.shape[1] - 1)
 
-        told = target.decode(said).tolist() if isinstance(target, LabelTarget) else [name] * len(data)
+        told = target.decode(said).tolist() if name in heads.labels else [name] * len(data)
         return AttributionRequest(
             self.network_.inputs, data.lengths, score, parts_of(self.feature_, data, column), told
         )
@@ -360,7 +314,7 @@ class Multitask(Task, InputOptions, EncoderOptions, TrainingOptions):
         """
         self.check_fitted()
         refuse_bidirectional(self.network_.encoder.bidirectional)
-        return Session(_Stepper(self, static))
+        return Session(MultitaskStepper(self.feature_, self.network_, self._heads, static))
 
     # ---- on disk
 
@@ -387,27 +341,7 @@ class Multitask(Task, InputOptions, EncoderOptions, TrainingOptions):
         if not names or not all(isinstance(name, str) for name in names) or len(set(names)) < len(names):
             raise ValueError("targets")
         self.targets_ = {one["name"]: TARGETS[one["kind"]].restore(one, self.loss) for one in saved}
-        self.network_ = restored(self.feature_, self._outputs, self.config(), tensors, folder)
-
-
-class _Stepper(NetworkStepper):
-    """Several answers one step at a time."""
-
-    def __init__(self, model: Multitask, static: Mapping[str, Any] | None) -> None:
-        super().__init__(model.feature_, model.network_, static)
-        self.own, self.targets = model.own_rows, dict(model.targets_)
-
-    @torch.no_grad()
-    def answer(self, state: dict[str, Tensor]) -> MultitaskAnswer:
-        """What the steps so far say of each target."""
-        own = self.own(finite(self.row(state).numpy()))
-        values = {name: target.decode(own[name]).tolist()[0] for name, target in self.targets.items()}
-        shares = {
-            name: dict(zip(target.classes.tolist(), target.probabilities(own[name])[0].tolist(), strict=True))
-            for name, target in self.targets.items()
-            if isinstance(target, LabelTarget)
-        }
-        return MultitaskAnswer(values, shares, counted(state))
+        self.network_ = restored(self.feature_, self._heads.outputs, self.config(), tensors, folder)
 
 
 def _read(

@@ -21,7 +21,7 @@ from elman.tasks.base.table_columns import (
     labels_of,
     written,
 )
-from elman.tasks.base.target_kinds import LabelTarget
+from elman.tasks.base.targets.labels import LabelTarget
 from elman.tasks.multitask.estimator import Multitask
 
 __all__ = ["MultitaskTable"]
@@ -72,7 +72,7 @@ class MultitaskTable(RowAdapter):
 
     def describe_learnt(self) -> str:
         """What each target is."""
-        return "; ".join(f"{name}: {what}" for name, what in self.model.targets_in_words().items())
+        return "; ".join(f"{name}: {target.describe()}" for name, target in self.model.targets_.items())
 
     def answer_columns(self, X: Any, target: Sequence[str]) -> dict[str, Any]:
         """The likeliest class of each label with the probability of each, and the numbers."""

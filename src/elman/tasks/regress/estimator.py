@@ -21,10 +21,10 @@ from torch import Tensor
 
 from elman.errors import DataError, OptionError, Place, Problem
 from elman.evaluation import metrics
-from elman.features.missing_values import center_and_spread
 from elman.features.multi_input import MultiInput, cut, groups_of
 from elman.interpret.attribution import AttributionRequest, parts_of
 from elman.interpret.diagnose import DiagnosisRequest
+from elman.io import model_folder as store
 from elman.layers.losses import DISTANCES, distance
 from elman.ops.state import State
 from elman.ragged import Ragged
@@ -33,15 +33,16 @@ from elman.tasks.base.finite import finite
 from elman.tasks.base.fitted import by_learnt_options
 from elman.tasks.base.holdout import held_out
 from elman.tasks.base.inputs import check_table, count, input_tags
-from elman.tasks.base.network import Network, NetworkStepper, answers, restored
-from elman.tasks.base.number_targets import NumberTargets, number_targets
+from elman.tasks.base.network import Network, answers, restored
 from elman.tasks.base.options import EncoderOptions, InputOptions, tbptt_problems
 from elman.tasks.base.resolve import Config, Default, Summary
-from elman.tasks.base.session import RegressAnswer, Session, counted, refuse_bidirectional
+from elman.tasks.base.session import Session, refuse_bidirectional
+from elman.tasks.base.targets.numbers import NumberTarget, NumberTargets, number_targets
 from elman.tasks.base.task import Task
 from elman.tasks.base.training_run import TrainingRun
 from elman.tasks.pretrain.pretrainer import PretrainOptions, PretrainReader
 from elman.tasks.regress.defaults import DEFAULTS
+from elman.tasks.regress.session import RegressStepper
 from elman.training.fit_checks import warn_if_constant
 from elman.training.options import TrainingOptions
 from elman.training.tbptt import StepLoss
@@ -64,8 +65,8 @@ class Regressor(RegressorMixin, Task, PretrainOptions, InputOptions, EncoderOpti
     sequence. A target may be missing (None, NaN): it is left out of the loss, and a sequence without any is skipped
     (``data_`` says how many were). Answers have the form of the targets.
 
-    Learnt: ``history_``, ``metrics_`` (of the validation part), ``network_``, ``feature_``, ``mean_`` and
-    ``deviation_`` of the targets, ``names_`` (or None), ``outputs_``.
+    Learnt: ``history_``, ``metrics_`` (of the validation part), ``network_``, ``feature_``, ``numbers_`` (``mean``,
+    ``deviation`` and ``names`` of the targets).
 
     >>> reg = Regressor(hidden=8, epochs=1, verbose=False)
     >>> reg = reg.fit([[1.0, 2.0], [3.0], [2.0, 2.0, 2.0]], [1.5, 3.0, None])
@@ -133,9 +134,9 @@ class Regressor(RegressorMixin, Task, PretrainOptions, InputOptions, EncoderOpti
 
         config = self.config(Summary(feature, (), len(training), data.steps, len(rest), generator=reader.generator))
         reader.remember(feature, column, config)
-        self.outputs_, self.names_, self.flat_ = targets.outputs, targets.names, targets.flat
-        self.mean_, self.deviation_ = _scale(targets.take(training).values)
-        self.network_: Network = run.build(Network, feature, self.outputs_, config, bool(self.every_step))
+        self.numbers_ = NumberTarget(self.loss, targets.outputs, targets.names, targets.flat)
+        self.numbers_.fit(targets.take(training).values)
+        self.network_: Network = run.build(Network, feature, targets.outputs, config, bool(self.every_step))
         skipped = {"sequences without a target": len(targets) - len(known)} if len(known) < len(targets) else {}
         self.data_ = reader.metadata(config, data, kept) | skipped
         reader.pretrain(run, config, data, kept)
@@ -151,13 +152,13 @@ class Regressor(RegressorMixin, Task, PretrainOptions, InputOptions, EncoderOpti
         targets: NumberTargets,
         parts: tuple[_Indices, _Indices],
     ) -> None:
-        scaled, truth = self._scaled(targets.take(parts[0]).values), targets.take(parts[1]).values
+        scaled, truth = self.numbers_.coded(targets.take(parts[0]).values), targets.take(parts[1]).values
 
         def loss(indices: Tensor) -> Tensor:
-            return distance(self.network_(data[indices]), scaled[indices], self.loss)
+            return self.numbers_.loss(self.network_(data[indices]), scaled[indices])
 
         def validate() -> dict[str, float]:
-            return self._metrics(answers(self.network_, kept, self.outputs_), truth)
+            return self._metrics(answers(self.network_, kept, self.numbers_.outputs), truth)
 
         by_step = _EveryStep(self.network_, data, Ragged(scaled, data.offsets), self.loss) if self.every_step else None
         check = validate if len(kept) else None
@@ -165,27 +166,10 @@ class Regressor(RegressorMixin, Task, PretrainOptions, InputOptions, EncoderOpti
         if len(kept):
             warn_if_constant(self.metrics_["r2"], len(kept))
 
-    def _scaled(self, values: _Floats) -> Tensor:
-        return torch.from_numpy(((values - self.mean_) / self.deviation_).astype(np.float32))
-
-    def _metrics(self, rows: _Floats, truth: _Floats) -> dict[str, float]:
-        """ "loss" as it is learnt from, and mean absolute error, root of the mean squared error and R2 of the answers.
-
-        Several outputs give the mean over them, and with it each by its name or number.
-        """
-        scaled = torch.from_numpy((truth - self.mean_) / self.deviation_)
-        found = {"loss": float(distance(torch.from_numpy(rows), scaled, self.loss))}
-        values = self.mean_ + self.deviation_ * rows
-        known = [i for i in range(self.outputs_) if not np.isnan(truth[:, i]).all()]
-        for metric in (metrics.mae, metrics.rmse, metrics.r2):
-            each = {i: metric(truth[:, i], values[:, i]) for i in known}
-            found[metric.__name__] = float(np.mean(list(each.values())))
-            if self.outputs_ > 1:
-                found |= {f"{metric.__name__} {self._name(i)}": value for i, value in each.items()}
-        return found
-
-    def _name(self, output: int) -> str:
-        return str(output) if self.names_ is None else self.names_[output]
+    def _metrics(self, z: _Floats, truth: _Floats) -> dict[str, float]:
+        """ "loss" as it is learnt from, "mae", "rmse" and "r2" of the answers."""
+        found = self.numbers_.metrics(z, truth)
+        return {"loss": found["loss"], **found}
 
     # ---- answering
 
@@ -198,71 +182,62 @@ class Regressor(RegressorMixin, Task, PretrainOptions, InputOptions, EncoderOpti
         """
         self.check_fitted()
         data = self.reader.steps(self.reader.read(X))
-        return self._formed(self._numbers(data), data)
+        values = self.numbers_.decode(self._rows(data))
+        if (names := self.numbers_.names) is not None:
+            return {name: self._split(values[:, i], data) for i, name in enumerate(names)}
+        return self._split(values, data)
 
-    def _numbers(self, data: Ragged | MultiInput) -> _Floats:
-        """The answers in the unit of the targets, [rows, outputs]."""
-        return finite(self.mean_ + self.deviation_ * answers(self.network_, data, self.outputs_))
-
-    def _formed(self, values: _Floats, data: Ragged | MultiInput) -> Any:
-        if self.names_ is not None:
-            return {name: self._split(values[:, i], data) for i, name in enumerate(self.names_)}
-        return self._split(values[:, 0] if self.flat_ else values, data)
+    def _rows(self, data: Ragged | MultiInput) -> _Floats:
+        """What the network says, [rows, outputs]. Raises ``DataError`` where its numbers are not finite."""
+        z = answers(self.network_, data, self.numbers_.outputs)
+        finite(self.numbers_.decode(z))
+        return z
 
     def _split(self, values: _Floats, data: Ragged | MultiInput) -> Any:
-        return (
-            np.split(values, data.offsets[1:-1].numpy())
-            if self.network_.every_step and len(data)
-            else ([] if self.network_.every_step else values)
-        )
+        if not self.network_.every_step:
+            return values
+        return np.split(values, data.offsets[1:-1].numpy()) if len(data) else []
 
     @by_learnt_options
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """R2: the share of the targets' variance that is explained, 1 at best; the mean over several outputs."""
-        column, truth = self._scored(X, y)
-        rows = self._numbers(self._told(column, truth))
+        data, truth = self._scored(X, y)
         weights = None
         if sample_weight is not None:
             repeats: Any = np.ones(len(truth), np.int64) if truth.lengths is None else truth.lengths
             weights = np.repeat(metrics.checked_weights(sample_weight, len(repeats)), repeats)
-        known = [i for i in range(self.outputs_) if not np.isnan(truth.values[:, i]).all()]
-        return float(np.mean([metrics.r2(truth.values[:, i], rows[:, i], weights) for i in known]))
+        return self.numbers_.metrics(self._rows(data), truth.values, weights)["r2"]
 
     @by_learnt_options
     def evaluate(self, X: Any, y: Any) -> dict[str, float]:
         """ "mae", "rmse", "r2" and the "loss" that was learnt from; unknown targets are left out."""
-        column, truth = self._scored(X, y)
-        return self._metrics(finite(answers(self.network_, self._told(column, truth), self.outputs_)), truth.values)
+        data, truth = self._scored(X, y)
+        return self._metrics(self._rows(data), truth.values)
 
-    def _scored(self, X: Any, y: Any) -> tuple[Any, NumberTargets]:
+    def _scored(self, X: Any, y: Any) -> tuple[Ragged | MultiInput, NumberTargets]:
+        """The steps, and the targets in the order that was learnt."""
         self.check_fitted()
         column, y = self.reader.read_with_targets(X, y)
-        truth = number_targets(y, count(column), self.network_.every_step)
+        truth, learnt = number_targets(y, count(column), self.network_.every_step), self.numbers_
         if not len(truth) or not truth.known().any():
             raise DataError("there is no number to score against. Give at least one.")
-        if truth.outputs != self.outputs_:
-            raise DataError(f"has {truth.outputs} numbers each, but {self.outputs_} were learnt.", at=Place("y"))
-        if self.names_ is None or truth.names is None or truth.names == self.names_:
-            return column, truth
-        if set(truth.names) != set(self.names_):
-            raise DataError(f"has the names {truth.names}, but {self.names_} were learnt.", at=Place("y"))
-        places = [truth.names.index(name) for name in self.names_]
-        return column, replace(truth, values=truth.values[:, places], names=self.names_)
-
-    def _told(self, column: Any, truth: NumberTargets) -> Ragged | MultiInput:
+        if truth.outputs != learnt.outputs:
+            raise DataError(f"has {truth.outputs} numbers each, but {learnt.outputs} were learnt.", at=Place("y"))
+        if learnt.names is not None and truth.names is not None and truth.names != learnt.names:
+            if set(truth.names) != set(learnt.names):
+                raise DataError(f"has the names {truth.names}, but {learnt.names} were learnt.", at=Place("y"))
+            places = [truth.names.index(name) for name in learnt.names]
+            truth = replace(truth, values=truth.values[:, places], names=learnt.names)
         data = self.reader.steps(column)
         truth.check_steps(groups_of(data)[0][0].lengths)
-        return data
+        return data, truth
 
     # ---- looking inside
 
     def _diagnosis_request(self, X: Any, y: Any) -> DiagnosisRequest:
         """The network and its loss; without `y` the sum of its answers, since they are no distance from themselves."""
-        column, truth = (self.reader.read(X), None) if y is None else self._scored(X, y)
-        data = self.reader.steps(column)
-        if truth is not None:
-            truth.check_steps(groups_of(data)[0][0].lengths)
-        scaled = None if truth is None else self._scaled(truth.values)
+        data, truth = (self.reader.steps(self.reader.read(X)), None) if y is None else self._scored(X, y)
+        scaled = None if truth is None else self.numbers_.coded(truth.values)
         offsets = data.offsets if self.network_.every_step else torch.arange(len(data) + 1)
 
         def loss(indices: Tensor) -> Tensor:
@@ -270,20 +245,21 @@ class Regressor(RegressorMixin, Task, PretrainOptions, InputOptions, EncoderOpti
             if scaled is None:
                 return torch.stack([row.sum() for row in rows])
             known = [scaled[offsets[i] : offsets[i + 1]] for i in indices.tolist()]
-            return torch.stack([distance(row, it, self.loss) for row, it in zip(rows, known, strict=True)])
+            return torch.stack([self.numbers_.loss(row, it) for row, it in zip(rows, known, strict=True)])
 
         return DiagnosisRequest(self.network_, data.lengths, loss, self.learnt_with_, self.reader.path_names())
 
     def _attribution_request(self, X: Any, y: Any) -> AttributionRequest:
         """The number that is answered for a sequence, or for its last step; `y` says which, where there are several."""
-        names: list[Any] = list(range(self.outputs_)) if self.names_ is None else self.names_
-        if y not in names and (y is not None or self.outputs_ > 1):
-            which = f"one of the {self.outputs_} numbers to explain, {', '.join(map(repr, names))}"
+        numbers = self.numbers_
+        names: list[Any] = list(range(numbers.outputs)) if numbers.names is None else numbers.names
+        if y not in names and (y is not None or numbers.outputs > 1):
+            which = f"one of the {numbers.outputs} numbers to explain, {', '.join(map(repr, names))}"
             raise OptionError(f"explain(X, y) needs as y {which}, got {y!r}.")
         output = 0 if y is None else names.index(y)
         column = self.reader.read(X)
         data = self.reader.steps(column)
-        mean, deviation = float(self.mean_[output]), float(self.deviation_[output])
+        mean, deviation = float(numbers.mean[output]), float(numbers.deviation[output])
         lengths = data.lengths if self.network_.every_step else torch.ones(len(data), dtype=torch.int64)
 
         def score(indices: Tensor) -> Tensor:
@@ -295,7 +271,7 @@ class Regressor(RegressorMixin, Task, PretrainOptions, InputOptions, EncoderOpti
             scores: Tensor = mean + deviation * last
             return scores
 
-        told = [self._name(output) if self.outputs_ > 1 else "the answer"] * len(data)
+        told = [numbers.name(output) if numbers.outputs > 1 else "the answer"] * len(data)
         return AttributionRequest(
             self.network_.inputs, data.lengths, score, parts_of(self.feature_, data, column), told
         )
@@ -310,7 +286,7 @@ class Regressor(RegressorMixin, Task, PretrainOptions, InputOptions, EncoderOpti
         """
         self.check_fitted()
         refuse_bidirectional(self.network_.encoder.bidirectional)
-        return Session(_Stepper(self, static))
+        return Session(RegressStepper(self.feature_, self.network_, self.numbers_, static))
 
     # ---- on disk
 
@@ -319,11 +295,11 @@ class Regressor(RegressorMixin, Task, PretrainOptions, InputOptions, EncoderOpti
         return self.reader.described()
 
     def _config(self) -> dict[str, Any]:
-        return {**self.reader.config(), "outputs": self.outputs_, "names": self.names_, "flat": self.flat_}
+        return {**self.reader.config(), "names": self.numbers_.names, "flat": self.numbers_.flat}
 
     def _tensors(self) -> dict[str, Tensor]:
-        own = {"target.mean": torch.from_numpy(self.mean_), "target.deviation": torch.from_numpy(self.deviation_)}
-        return self.reader.tensors() | own
+        mean, deviation = torch.from_numpy(self.numbers_.mean), torch.from_numpy(self.numbers_.deviation)
+        return self.reader.tensors() | {"target.mean": mean, "target.deviation": deviation}
 
     def _files(self) -> dict[str, str]:
         return self.reader.files()
@@ -332,19 +308,10 @@ class Regressor(RegressorMixin, Task, PretrainOptions, InputOptions, EncoderOpti
         self, config: Mapping[str, Any], tensors: Mapping[str, Tensor], files: Mapping[str, Any], folder: Any
     ) -> None:
         self.reader.restore(config, tensors, files)
-        outputs, names, flat = config["outputs"], config["names"], config["flat"]
-        if type(outputs) is not int or outputs < 1 or type(flat) is not bool or (flat and outputs != 1):
-            raise ValueError("outputs")
-        if names is not None and not (type(names) is list and len({*map(str, names)}) == len(names) == outputs):
-            raise ValueError("names")
-        self.outputs_, self.flat_, self.names_ = outputs, flat, None if names is None else [str(n) for n in names]
-        self.mean_, self.deviation_ = tensors["target.mean"].numpy(), tensors["target.deviation"].numpy()
-        for part in (self.mean_, self.deviation_):
-            if part.shape != (outputs,) or part.dtype != np.float64 or not np.isfinite(part).all():
-                raise ValueError("target")
-        if not (self.deviation_ > 0).all():
-            raise ValueError("target.deviation")
-        self.network_ = restored(self.feature_, outputs, self.config(), tensors, folder, bool(self.every_step))
+        scale = {name: part.numpy() for name, part in store.under("target.", tensors).items()}
+        self.numbers_ = NumberTarget.restore(scale, self.loss, config["names"], config["flat"])
+        every_step = bool(self.every_step)
+        self.network_ = restored(self.feature_, self.numbers_.outputs, self.config(), tensors, folder, every_step)
 
 
 class _EveryStep(StepLoss):
@@ -361,25 +328,3 @@ class _EveryStep(StepLoss):
         """The loss of a piece, and the state after it."""
         found, after = self.network.steps(cut(piece, self.data), state)
         return distance(found, piece.of(self.targets).values, self.kind), after
-
-
-class _Stepper(NetworkStepper):
-    """A regressor one step at a time."""
-
-    def __init__(self, reg: Regressor, static: Mapping[str, Any] | None) -> None:
-        super().__init__(reg.feature_, reg.network_, static)
-        self.mean, self.deviation, self.names, self.flat = reg.mean_, reg.deviation_, reg.names_, reg.flat_
-
-    @torch.no_grad()
-    def answer(self, state: dict[str, Tensor]) -> RegressAnswer:
-        """The numbers that the steps so far stand for."""
-        values = finite(self.mean + self.deviation * self.row(state).numpy())[0]
-        if self.names is not None:
-            return RegressAnswer(dict(zip(self.names, values.tolist(), strict=True)), counted(state))
-        return RegressAnswer(float(values[0]) if self.flat else values, counted(state))
-
-
-def _scale(values: _Floats) -> tuple[_Floats, _Floats]:
-    """Mean and deviation of each target over what is known."""
-    both = [center_and_spread(column) for column in values.T]
-    return np.array([mean for mean, _ in both]), np.array([spread for _, spread in both])

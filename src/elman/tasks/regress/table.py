@@ -55,11 +55,11 @@ class RegressTable(RowAdapter):
 
     def metadata(self) -> dict[str, Any]:
         """The targets and whether each step has one."""
-        return {"targets": self.model.outputs_, "every_step": bool(self.model.every_step)}
+        return {"targets": self.model.numbers_.outputs, "every_step": bool(self.model.every_step)}
 
     def describe_learnt(self) -> str:
         """How many numbers."""
-        numbers = "1 number" if self.model.outputs_ == 1 else f"{self.model.outputs_} numbers"
+        numbers = "1 number" if self.model.numbers_.outputs == 1 else f"{self.model.numbers_.outputs} numbers"
         return f"{numbers} for each {'step' if self.model.every_step else 'sequence'}"
 
     def answer_columns(self, X: Any, target: Sequence[str]) -> dict[str, Any]:

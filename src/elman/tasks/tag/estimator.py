@@ -34,11 +34,11 @@ from elman.tasks.base.finite import finite
 from elman.tasks.base.fitted import by_learnt_options
 from elman.tasks.base.holdout import LEAST, held_out
 from elman.tasks.base.inputs import check_table, count, input_tags
-from elman.tasks.base.label_targets import few_labels, restored_classes
 from elman.tasks.base.network import answers
 from elman.tasks.base.options import EncoderOptions, InputOptions, tbptt_problems
 from elman.tasks.base.resolve import Config, Default, Summary
 from elman.tasks.base.session import Session, refuse_bidirectional
+from elman.tasks.base.targets.labels import few_labels, restored_classes
 from elman.tasks.base.task import Task
 from elman.tasks.base.training_run import TrainingRun
 from elman.tasks.tag.attribution import label_question, steps_asked

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from elman.errors import DataError, Place
 from elman.features.lists import listed
-from elman.tasks.base.label_targets import check_label, classes_of
+from elman.tasks.base.targets.labels import check_label, classes_of
 from elman.validation.messages import seen, shown
 from elman.validation.plain_values import plain_text, plain_value
 

@@ -1,24 +1,32 @@
-"""One label for each sequence: plain values out of whatever they come in, and the classes among them."""
+"""Labels as targets: plain values out of whatever they come in, the classes among them, and answers decoded and scored.
+
+z are the logits of a sequence, one for each class: p = softmax(z). The loss is the cross-entropy.
+"""
 
 from __future__ import annotations
 
 import unicodedata
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar, Self
 
 import narwhals as nw
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from scipy.special import logsumexp
 from sklearn.exceptions import DataConversionWarning
 from torch import Tensor
 
 from elman.errors import DataError, Place
+from elman.evaluation import metrics
+from elman.layers.losses import cross_entropy
 from elman.validation.columns import is_frame, is_missing
 from elman.validation.messages import seen, shown
 from elman.validation.plain_values import broken_at, plain_value
 
 __all__ = [
+    "LabelTarget",
     "check_label",
     "classes_of",
     "coded_labels",
@@ -33,13 +41,14 @@ _MOST_BYTES = 1 << 30  # of saved classes: a width that is only claimed takes no
 _LONGEST = 256  # characters of a label in an array whose elements are all as wide as the longest
 
 _Array = NDArray[Any]
+_Floats = NDArray[np.float64]
 
 
-def plain_labels(y: Any) -> list[Any]:
+def plain_labels(y: Any, sequences: int | None = None) -> list[Any]:
     """Labels as plain Python values, whatever they come in: list, array, tensor, column or frame of one column.
 
     Each is read as `elman.validation.plain_values.plain_value` does; what is no label stays as it is. Raises
-    ``DataError`` for what is no list of labels.
+    ``DataError`` for what is no list of labels, and where there is not one for each of the `sequences`.
 
     >>> plain_labels(np.array([1, 2]))
     [1, 2]
@@ -58,10 +67,13 @@ def plain_labels(y: Any) -> list[Any]:
     if isinstance(y, np.ndarray) and y.ndim != 1:
         raise DataError(f"y should be a 1d array with one label a sequence, got an array of shape {y.shape} instead.")
     if not isinstance(y, list | tuple | np.ndarray) and is_frame(y):
-        return plain_labels(only_column(y))
+        return plain_labels(only_column(y), sequences)
     if isinstance(y, str | bytes | Mapping) or not hasattr(y, "__iter__"):
         raise DataError(f"y must be a list of labels, one a sequence, got {seen(y)}.")
-    return [plain_value(value) for value in _listed(y)]
+    values = [plain_value(value) for value in _listed(y)]
+    if sequences is not None and len(values) != sequences:
+        raise DataError(f"X has {sequences} sequences, y has {len(values)} labels. Give one label a sequence.")
+    return values
 
 
 def _listed(y: Any) -> Iterable[Any]:
@@ -100,9 +112,7 @@ def coded_labels(y: Any, sequences: int) -> tuple[_Array, NDArray[np.int64]]:
     >>> coded_labels(["b", "a", "b"], sequences=3)
     (array(['a', 'b'], dtype='<U1'), array([1, 0, 1]))
     """
-    values = plain_labels(y)
-    if len(values) != sequences:
-        raise DataError(f"X has {sequences} sequences, y has {len(values)} labels. Give one label a sequence.")
+    values = plain_labels(y, sequences)
     if not values:
         raise DataError("X holds no sequences. Fitting needs at least two, of different classes.")
     for i, value in enumerate(values):
@@ -247,3 +257,106 @@ def restored_classes(saved: Mapping[str, Any]) -> _Array:
     if [(type(value), value) for value in classes.tolist()] != [(type(value), value) for value in values]:
         raise ValueError("classes")  # such as a text that is cut short, or a number among texts
     return classes
+
+
+class LabelTarget:
+    """A label: ``classes`` in order, one number of the last layer for each.
+
+    >>> target = LabelTarget()
+    >>> truth = target.truth(["b", None, "a"], 3)
+    >>> truth.tolist(), target.classes.tolist(), target.decode(np.array([[0.0, 1.0]])).tolist()
+    ([1.0, nan, 0.0], ['a', 'b'], ['b'])
+    """
+
+    kind: ClassVar[str] = "label"
+    main: ClassVar[str] = "accuracy"
+
+    def __init__(self, loss: str = "", classes: _Array | None = None) -> None:
+        self.classes: _Array = np.zeros(0) if classes is None else classes
+
+    @property
+    def outputs(self) -> int:
+        """The number of classes."""
+        return len(self.classes)
+
+    def truth(self, column: Any, sequences: int, fitted: bool = False) -> _Floats:
+        """The code of each label, its place among the classes; NaN where there is none. See `Target`."""
+        labels = plain_labels(column, sequences)
+        if not fitted:
+            known = [label for label in labels if not is_missing(label)]
+            if not known:
+                raise DataError("holds no label at all: nothing to learn from.", at=Place("y"))
+            filled = [known[0] if is_missing(label) else label for label in labels]
+            self.classes, _ = coded_labels(filled, sequences)
+        return self.codes(labels)
+
+    def codes(self, labels: Sequence[Any]) -> _Floats:
+        """The code of each plain label, NaN where it is missing. Raises ``DataError`` for one that was not learnt."""
+        places = {label: code for code, label in enumerate(self.classes.tolist())}
+        made = np.full(len(labels), np.nan)
+        for i, label in enumerate(labels):
+            if is_missing(label):
+                continue
+            if label not in places:
+                raise DataError(
+                    f"has the label {shown(label)}, which is none of the classes learnt: "
+                    f"{', '.join(map(repr, list(places)[:8]))}{', …' if len(places) > 8 else ''}.",
+                    at=Place("y", sequence=i),
+                )
+            made[i] = places[label]
+        return made
+
+    def fit(self, truth: _Floats) -> Tensor:
+        """The logarithm of how frequent each class is, so that training need not learn it."""
+        counts = np.bincount(truth[~np.isnan(truth)].astype(np.int64), minlength=self.outputs) + 1e-3
+        prior = torch.from_numpy(counts / counts.sum()).float().log()
+        return prior - prior.mean()
+
+    def coded(self, truth: _Floats) -> Tensor:
+        """The places as whole numbers, -1 where unknown."""
+        return torch.from_numpy(np.where(np.isnan(truth), -1, truth).astype(np.int64))
+
+    def loss(self, z: Tensor, coded: Tensor) -> Tensor:
+        """Cross-entropy."""
+        known = coded >= 0
+        return cross_entropy(z[known], coded[known])
+
+    def decode(self, z: _Floats) -> _Array:
+        """The likeliest class of each sequence."""
+        answers: _Array = self.classes[z.argmax(1)]
+        return answers
+
+    def probabilities(self, z: _Floats) -> _Floats:
+        """The probability of each class [sequences, classes]; each row's bits its own."""
+        return torch.softmax(torch.from_numpy(np.ascontiguousarray(z)), dim=1).numpy()
+
+    def describe(self) -> str:
+        """How many classes."""
+        return f"{self.kind}, {self.outputs} classes"
+
+    def by_class(self, z: _Floats) -> dict[Any, float]:
+        """The probability of each class by its name, for a single sequence."""
+        return dict(zip(self.classes.tolist(), self.probabilities(z)[0].tolist(), strict=True))
+
+    def metrics(self, z: _Floats, truth: _Floats, weights: _Floats | None = None) -> dict[str, float]:
+        """Accuracy, macro F1 and cross-entropy."""
+        known = ~np.isnan(truth)
+        if not known.any():
+            return {}
+        z, codes, answers = z[known], truth[known].astype(np.int64), z[known].argmax(1)
+        share = None if weights is None else metrics.checked_weights(weights, len(truth), known)
+        nll = logsumexp(z, axis=1) - z[np.arange(len(codes)), codes]
+        return {
+            "accuracy": float(np.average(answers == codes, weights=share)),
+            "macro_f1": metrics.macro_f1(codes.tolist(), answers.tolist()),
+            "loss": float(nll.mean()),
+        }
+
+    def config(self) -> dict[str, Any]:
+        """The classes."""
+        return {"dtype": self.classes.dtype.str, "values": self.classes.tolist()}
+
+    @classmethod
+    def restore(cls, config: Mapping[str, Any], loss: str) -> Self:
+        """The classes that were saved; see `Target`."""
+        return cls(loss, restored_classes(config))

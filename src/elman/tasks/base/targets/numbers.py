@@ -1,24 +1,31 @@
-"""Numbers to be found: one or several for each sequence, or for each of its steps; any of them may be missing."""
+"""Numbers as targets: one or several for each sequence, or for each of its steps; any of them may be missing.
+
+z are the outputs of the last layer: answer = mean + deviation z, of each output over the training part. The loss is a
+distance of z from the scaled targets, (target - mean) / deviation: `elman.layers.losses.distance`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import narwhals as nw
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from elman.errors import DataError, Place
+from elman.evaluation import metrics
 from elman.features.lists import listed
-from elman.features.missing_values import floats
+from elman.features.missing_values import center_and_spread, floats
+from elman.layers.losses import distance
 from elman.ragged import Ragged
 from elman.validation.columns import is_frame
 from elman.validation.messages import seen
 
-__all__ = ["NumberTargets", "number_targets"]
+__all__ = ["NumberTarget", "NumberTargets", "number_targets"]
 
 _ADVICE = " For names use Classifier."
 _Floats = NDArray[np.float64]
@@ -192,3 +199,104 @@ def _check_finite(values: _Floats, place: Callable[[int], Place]) -> None:
             (f", output {output}" if values.shape[1] > 1 else "")
             + f" is {values[row, output]:g}. Write NaN if it is unknown.",
         )
+
+
+class NumberTarget:
+    """One number or several, learnt in units of their ``deviation`` from their ``mean``, arrays [outputs].
+
+    `names` are those of the outputs, if they have any. `flat`: answers are one number each, not a row of them.
+
+    >>> target = NumberTarget()
+    >>> _ = target.fit(target.truth([1.0, None, 3.0], 3))
+    >>> target.decode(np.array([[1.0]])).tolist()
+    [3.0]
+    """
+
+    kind: ClassVar[str] = "number"
+    main: ClassVar[str] = "r2"
+
+    def __init__(self, loss: str = "squared", outputs: int = 1, names: list[str] | None = None, flat: bool = True):
+        self.distance, self.names, self.flat = loss, names, flat
+        self.mean, self.deviation = np.zeros(outputs), np.ones(outputs)
+
+    @property
+    def outputs(self) -> int:
+        """How many numbers there are in a row."""
+        return len(self.mean)
+
+    def name(self, output: int) -> str:
+        """The name of an output, or its number."""
+        return str(output) if self.names is None else self.names[output]
+
+    def truth(self, column: Any, sequences: int, fitted: bool = False) -> _Floats:
+        """The numbers, one a sequence; see `Target`."""
+        found = number_targets(column, sequences)
+        if not found.flat:
+            raise DataError(
+                f"has {found.outputs} numbers a sequence. Give one, and a name of its own to each.", at=Place("y")
+            )
+        if not fitted and np.isnan(found.values).all():
+            raise DataError("holds no number at all: nothing to learn from.", at=Place("y"))
+        return found.values[:, 0]
+
+    def fit(self, truth: _Floats) -> None:
+        """Mean and deviation of what is known of numbers [rows] or [rows, outputs]."""
+        both = [center_and_spread(column) for column in self._rows(truth).T]
+        self.mean, self.deviation = (np.array(part) for part in zip(*both, strict=True))
+
+    def _rows(self, truth: _Floats) -> _Floats:
+        return truth.reshape(-1, self.outputs)
+
+    def coded(self, truth: _Floats) -> Tensor:
+        """The scaled numbers, float32 [rows, outputs]; NaN where unknown."""
+        return torch.from_numpy(((self._rows(truth) - self.mean) / self.deviation).astype(np.float32))
+
+    def loss(self, z: Tensor, coded: Tensor) -> Tensor:
+        """The distance of the option `loss`."""
+        return distance(z, coded, self.distance)
+
+    def decode(self, z: _Floats) -> _Floats:
+        """The numbers in the unit of the targets, [rows, outputs], or [rows] where they are flat."""
+        values = self.mean + self.deviation * z
+        return values[:, 0] if self.flat else values
+
+    def describe(self) -> str:
+        """What it is."""
+        return self.kind
+
+    def metrics(self, z: _Floats, truth: _Floats, weights: _Floats | None = None) -> dict[str, float]:
+        """Mean absolute error, root of the mean squared error, R2, and the loss that is learnt from.
+
+        Several outputs give the mean over them, and with it each by its name or number; {} where no truth is known.
+        """
+        truth, values = self._rows(truth), self.mean + self.deviation * z
+        known = [i for i in range(self.outputs) if not np.isnan(truth[:, i]).all()]
+        if not known:
+            return {}
+        found = {}
+        for metric in (metrics.mae, metrics.rmse, metrics.r2):
+            each = {i: metric(truth[:, i], values[:, i], weights) for i in known}
+            found[metric.__name__] = float(np.mean(list(each.values())))
+            if self.outputs > 1:
+                found |= {f"{metric.__name__} {self.name(i)}": value for i, value in each.items()}
+        scaled = torch.from_numpy((truth - self.mean) / self.deviation)
+        return found | {"loss": float(distance(torch.from_numpy(np.ascontiguousarray(z)), scaled, self.distance))}
+
+    def config(self) -> dict[str, Any]:
+        """Mean and deviation."""
+        return {"mean": self.mean.tolist(), "deviation": self.deviation.tolist()}
+
+    @classmethod
+    def restore(cls, config: Mapping[str, Any], loss: str, names: list[str] | None = None, flat: bool = True) -> Self:
+        """The scale that was saved; see `Target`."""
+        mean, deviation = np.asarray(config["mean"]), np.asarray(config["deviation"])
+        made = cls(loss, len(mean), names, flat)
+        for part in (mean, deviation):
+            if part.shape != (made.outputs,) or part.dtype != np.float64 or not np.isfinite(part).all():
+                raise ValueError("target")
+        if not made.outputs or not (deviation > 0).all():
+            raise ValueError("deviation")
+        if (flat and made.outputs != 1) or not (names is None or len({*names}) == len(names) == made.outputs):
+            raise ValueError("outputs")
+        made.mean, made.deviation = mean, deviation
+        return made

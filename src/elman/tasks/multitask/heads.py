@@ -1,0 +1,81 @@
+"""The heads of several targets: the outputs of the last layer that each owns, and the weighted sum of their losses."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from elman.tasks.base.targets.kinds import Target
+from elman.tasks.base.targets.labels import LabelTarget
+from elman.training.fit_checks import warn_if_constant, warn_if_one_answer
+
+__all__ = ["Heads"]
+
+_Floats = NDArray[np.float64]
+
+
+class Heads:
+    """The `targets` by name, whose outputs stand side by side in their order; `weights` of their losses, else 1.
+
+    >>> targets = {"mood": LabelTarget(classes=np.array(["+", "-"])), "age": LabelTarget(classes=np.arange(3))}
+    >>> {name: z.shape for name, z in Heads(targets, {}).split(np.zeros((4, 5))).items()}
+    {'mood': (4, 2), 'age': (4, 3)}
+    """
+
+    def __init__(self, targets: Mapping[str, Target], weights: Mapping[str, float]) -> None:
+        self.targets, self.weights = dict(targets), weights
+
+    @property
+    def labels(self) -> dict[str, LabelTarget]:
+        """The targets that are labels."""
+        return {name: target for name, target in self.targets.items() if isinstance(target, LabelTarget)}
+
+    @property
+    def outputs(self) -> int:
+        """How many numbers of the last layer there are in all."""
+        return sum(target.outputs for target in self.targets.values())
+
+    def split(self, rows: Any) -> dict[str, Any]:
+        """The outputs of each target, of rows [sequences, outputs]."""
+        ends = np.cumsum([target.outputs for target in self.targets.values()]).tolist()
+        places = zip(self.targets.items(), ends, strict=True)
+        return {name: rows[:, end - target.outputs : end] for (name, target), end in places}
+
+    def _weight(self, name: str) -> float:
+        return float(self.weights.get(name, 1.0))
+
+    def loss(self, rows: Tensor, coded: Mapping[str, Tensor]) -> Tensor:
+        """The weighted sum of the losses of all targets."""
+        losses = [self._weight(name) * self.targets[name].loss(z, coded[name]) for name, z in self.split(rows).items()]
+        return torch.stack(losses).sum()
+
+    def losses(self, rows: Tensor, coded: Mapping[str, Tensor], unknown: Collection[str] = ()) -> Tensor:
+        """The same for each sequence; a number that is `unknown` counts itself."""
+        each = []
+        for name, z in self.split(rows).items():
+            pairs = zip(z.split(1), coded[name].split(1), strict=True)
+            own = [row.sum() if name in unknown else self.targets[name].loss(row, code) for row, code in pairs]
+            each.append(self._weight(name) * torch.stack(own))
+        return torch.stack(each).sum(0)
+
+    def metrics(self, rows: _Floats, truth: Mapping[str, _Floats]) -> dict[str, float]:
+        """ "loss", the weighted sum, and each metric of each target as "target.metric"."""
+        found = {name: self.targets[name].metrics(z, truth[name]) for name, z in self.split(rows).items()}
+        loss = sum(self._weight(name) * metrics.get("loss", 0.0) for name, metrics in found.items())
+        named = {f"{name}.{metric}": value for name, metrics in found.items() for metric, value in metrics.items()}
+        return {"loss": loss, **named}
+
+    def check_answers(self, rows: _Floats, truth: Mapping[str, _Floats], metrics: Mapping[str, float]) -> None:
+        """Warns of each target whose answers in the validation part say nothing."""
+        for name, z in self.split(rows).items():
+            known, what = ~np.isnan(truth[name]), f"the target {name!r}"
+            if name in self.labels:
+                given = self.targets[name].decode(z)[known].tolist()
+                warn_if_one_answer(truth[name][known].tolist(), given, what)
+            elif known.any():
+                warn_if_constant(metrics[f"{name}.r2"], int(known.sum()), what)
