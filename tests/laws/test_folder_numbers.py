@@ -143,7 +143,7 @@ def test_tensors_that_are_huge(name: str, sign: float, saved: dict[str, tuple[Pa
             for key, value in tensors.items()
         }
 
-    for prefix in ("", "network.", "network.head", "network.paths", "ngrams.", "patterns.", "feature.", "target.", "k"):
+    for prefix in ("", "network.", "network.head", "network.paths", "wide.", "feature.", "target.", "k"):
         try:
             model = elman.load(altered(folder, tmp_path / f"m{prefix}", tensors=huge(prefix)))
         except ModelFileError:
@@ -196,7 +196,7 @@ def test_sound_of_a_long_window(saved: dict[str, tuple[Path, Any]], tmp_path: Pa
 @pytest.mark.parametrize("spacing", [1 << 28, 1 << 40, (1 << 63) - 1, 0, -1])
 def test_patterns_that_reach_far(spacing: int, saved: dict[str, tuple[Path, Any]], tmp_path: Path) -> None:
     def far(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        return {**tensors, "patterns.spacings": torch.full_like(tensors["patterns.spacings"], spacing)}
+        return {**tensors, "wide.spacings": torch.full_like(tensors["wide.spacings"], spacing)}
 
     assert "sizes that cannot be" in refused(saved["numbers"][0], tmp_path / "m", tensors=far)
 

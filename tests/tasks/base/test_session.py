@@ -242,7 +242,7 @@ def test_many_sessions_of_one_model(clf: Classifier) -> None:
         (lambda s: {**s, "pool": s["pool"][:, :, 1:]}, r"state\['pool'\] is torch.float64 \[1, 1, 7\]"),
         (lambda s: {**s, "pool": s["pool"].float()}, "torch.float32"),
         (lambda s: {**s, "steps": 3}, "is int"),
-        (lambda s: {**s, "ngrams.recent": torch.tensor([[1]])}, "recent"),
+        (lambda s: {**s, "wide.recent": torch.tensor([[1]])}, "recent"),
     ],
 )
 def test_state_of_another_model(clf: Classifier, spoil: Any, message: str) -> None:
@@ -298,6 +298,6 @@ def test_ragged_of_one(clf: Classifier) -> None:
     session.feed("a good film")
     with torch.no_grad():
         logits = clf.network_(ids).double().numpy()
-    wide = clf.ngrams_.logits(clf.ngrams_.ngrams(ids)).double().numpy()  # type: ignore[union-attr]
+    wide = clf.wide_.logits(ids).double().numpy()  # type: ignore[union-attr]
     z = clf.stacking_weights_[0] * logits + clf.stacking_weights_[1] * wide
     np.testing.assert_allclose(shares(session.answer), np.exp(z[0]) / np.exp(z[0]).sum(), rtol=1e-12)

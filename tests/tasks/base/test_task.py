@@ -154,14 +154,14 @@ def huge(config: Any, *_: Any) -> None:
         lambda c, t, f: c["history"].update(best=99),
         lambda c, t, f: c.update(metrics=None),
         lambda c, t, f: c.update(data=None),
-        lambda c, t, f: c["ngrams"].update(buckets=2**40),
-        lambda c, t, f: c["ngrams"].update(classes=3),
-        lambda c, t, f: c["ngrams"].update(orders=[]),
-        lambda c, t, f: c.update(ngrams=3),
-        lambda c, t, f: t.pop("blend"),
-        lambda c, t, f: t.update(blend=t["blend"] * float("nan")),
-        lambda c, t, f: t.pop("ngrams.weight"),
-        lambda c, t, f: t.update({"ngrams.weight": t["ngrams.weight"][:, :4]}),
+        lambda c, t, f: c["wide"].update(buckets=2**40),
+        lambda c, t, f: c["wide"].update(classes=3),
+        lambda c, t, f: c["wide"].update(orders=[]),
+        lambda c, t, f: c.update(wide=3),
+        lambda c, t, f: t.pop("stacking_weights"),
+        lambda c, t, f: t.update(stacking_weights=t["stacking_weights"] * float("nan")),
+        lambda c, t, f: t.pop("wide.weight"),
+        lambda c, t, f: t.update({"wide.weight": t["wide.weight"][:, :4]}),
         lambda c, t, f: t.pop("network.head.bias"),
         lambda c, t, f: t.update({"network.head.bias": t["network.head.bias"].double()}),
         lambda c, t, f: t.update({"network.more": t["network.head.bias"].clone()}),
@@ -219,8 +219,8 @@ def test_resume_ends_where_an_unbroken_run_does(tmp_path: Path, monkeypatch: pyt
                 raise DiedError
             return choose(*args)
 
-        choose = Classifier._choose_blend
-        patch.setattr(Classifier, "_choose_blend", dies)
+        choose = Classifier._metrics
+        patch.setattr(Classifier, "_metrics", dies)
         with pytest.raises(DiedError):
             Classifier(**SMALL).fit(X, y, out=tmp_path / "model")
     assert (tmp_path / "model" / "checkpoint" / "config.json").exists()
@@ -246,7 +246,7 @@ def test_resume_with_other_options_is_refused(tmp_path: Path) -> None:
 
 def test_ctrl_c_keeps_the_best(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     X, y = reviews()
-    choose, calls = Classifier._choose_blend, []
+    choose, calls = Classifier._metrics, []
 
     def interrupted(*args: Any) -> dict[str, float]:
         calls.append(1)
@@ -254,7 +254,7 @@ def test_ctrl_c_keeps_the_best(monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
             raise KeyboardInterrupt
         return choose(*args)
 
-    monkeypatch.setattr(Classifier, "_choose_blend", interrupted)
+    monkeypatch.setattr(Classifier, "_metrics", interrupted)
     clf = Classifier(**SMALL).fit(X, y)
     assert clf.history_.interrupted
     assert clf.history_.best == 1
@@ -266,7 +266,7 @@ def test_ctrl_c_keeps_the_checkpoint_when_saved(tmp_path: Path, monkeypatch: pyt
     X, y = reviews()
     whole, folder = Classifier(**SMALL).fit(X, y), tmp_path / "model"
     with monkeypatch.context() as patch:
-        choose, calls = Classifier._choose_blend, []
+        choose, calls = Classifier._metrics, []
 
         def interrupted(*args: Any) -> dict[str, float]:
             calls.append(1)
@@ -274,7 +274,7 @@ def test_ctrl_c_keeps_the_checkpoint_when_saved(tmp_path: Path, monkeypatch: pyt
                 raise KeyboardInterrupt
             return choose(*args)
 
-        patch.setattr(Classifier, "_choose_blend", interrupted)
+        patch.setattr(Classifier, "_metrics", interrupted)
         Classifier(**SMALL).fit(X, y, out=folder).save(folder)
     assert load(folder).history_.interrupted
     again = Classifier(**SMALL).fit(X, y, out=folder, resume=True)
@@ -308,4 +308,4 @@ def test_options_are_json() -> None:
 def test_weights_are_plain_safetensors(tmp_path: Path) -> None:
     Classifier(**SMALL).fit(*reviews()).save(tmp_path / "model")
     weights = safetensors.torch.load_file(tmp_path / "model" / "model.safetensors")
-    assert {"network.paths.0.encoder.layers.0.0.weight_hh", "blend", "ngrams.weight"} <= set(weights)
+    assert {"network.paths.0.encoder.layers.0.0.weight_hh", "stacking_weights", "wide.weight"} <= set(weights)

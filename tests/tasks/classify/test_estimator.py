@@ -315,8 +315,8 @@ def test_learns_text() -> None:
     clf = Classifier(ngrams=0, **options).fit(texts, labels)  # type: ignore[arg-type]
     fresh, truth = reviews(100, seed=1)
     assert clf.score(fresh, truth) > 0.9
-    assert clf.ngrams_ is None
-    assert Classifier(**{**options, "epochs": 1}).fit(texts, labels).score(fresh, truth) > 0.9  # the wide path
+    assert clf.wide_ is None
+    assert Classifier(**{**options, "epochs": 1}).fit(texts, labels).score(fresh, truth) > 0.9  # the n-gram model
 
 
 def test_learns_order() -> None:

@@ -165,12 +165,12 @@ def test_a_classifier_learns_patterns_again_from_all() -> None:
     x, y = waves(240)
     clf = elman.Classifier(**SMALL).fit(x, y)
     assert "accuracy_patterns" in clf.metrics_
-    assert elman.Classifier(**SMALL | {"patterns": 0}).fit(x, y).patterns_ is None
+    assert elman.Classifier(**SMALL | {"patterns": 0}).fit(x, y).wide_ is None
 
 
 def test_many_sequences_have_none() -> None:
     x, y = np.zeros((2300, 1)), np.arange(2300) % 2
-    assert elman.Classifier(**SMALL | {"patterns": None, "epochs": 0}).fit(x, y).patterns_ is None
+    assert elman.Classifier(**SMALL | {"patterns": None, "epochs": 0}).fit(x, y).wide_ is None
 
 
 def test_patterns_are_for_numbers() -> None:
@@ -183,7 +183,7 @@ def test_patterns_are_for_numbers() -> None:
 def test_a_folder_whose_patterns_do_not_fit(tmp_path: Any) -> None:
     x, y = waves(10)
     clf = elman.Classifier(**SMALL).fit(x, y)
-    clf.patterns_ = MiniRocket(84).fit(sequences(2), TARGETS, 3)
+    clf.wide_ = MiniRocket(84).fit(sequences(2), TARGETS, 3)
     clf.save(tmp_path / "model")
     with pytest.raises(ModelFileError):
         elman.load(tmp_path / "model")

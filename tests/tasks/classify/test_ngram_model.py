@@ -24,7 +24,7 @@ def fitted(classes: int, sequences: int = 60) -> tuple[NgramModel, Ragged]:
     ids = random_ids(sequences)
     targets = torch.from_numpy(np.random.default_rng(1).integers(0, classes, sequences))
     model = NgramModel(buckets=BUCKETS)
-    return model.fit(model.ngrams(ids), targets, classes), ids
+    return model.fit(ids, targets, classes), ids
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_ascending_distinct_and_alone_equals_batch(monkeypatch: pytest.MonkeyPat
 def test_no_sequences() -> None:
     empty = Ragged(torch.zeros(0, dtype=torch.int64), torch.tensor([0]))
     assert len(hashed_ngrams(empty)) == 0
-    assert fitted(2)[0].logits(hashed_ngrams(empty, buckets=BUCKETS)).shape == (0, 2)
+    assert fitted(2)[0].logits(empty).shape == (0, 2)
 
 
 def test_hash_is_fixed_for_ever() -> None:
@@ -76,8 +76,7 @@ def test_hash_is_fixed_for_ever() -> None:
 @given(order=st.permutations(range(60)))
 def test_logits_do_not_depend_on_company(classes: int, order: list[int]) -> None:
     model, ids = MODELS[classes]
-    grams = model.ngrams(ids)
-    assert torch.equal(model.logits(grams)[order], model.logits(grams[order]))
+    assert torch.equal(model.logits(ids)[order], model.logits(ids[order]))
 
 
 MODELS = {classes: fitted(classes) for classes in (2, 3)}
@@ -89,25 +88,25 @@ def test_stream_equals_prefix_bit_for_bit(classes: int) -> None:
     ids = random_ids(10, seed=5)
     for sequence in ids:
         state = model.initial_state()
-        for t, symbol in enumerate(sequence.tolist()):
-            kept_before = state.copy()
-            live = model.step(symbol, state)
-            assert torch.equal(live, model.logits(model.ngrams(Ragged.of([sequence[: t + 1]]))))
-            assert torch.equal(live, model.step(symbol, kept_before))  # a copied state goes on alike
+        for t in range(len(sequence)):
+            before, state = state, model.advance(sequence[t : t + 1], state)
+            assert torch.equal(model.read(state), model.logits(Ragged.of([sequence[: t + 1]])))
+            again = model.advance(sequence[t : t + 1], before)  # which is as it was
+            assert all(torch.equal(again[name], value) for name, value in state.items())
 
 
 def test_alone_equals_batch() -> None:
     model, ids = MODELS[3]
-    whole = model.logits(model.ngrams(ids))
+    whole = model.logits(ids)
     for i in range(len(ids)):
-        assert torch.equal(whole[i : i + 1], model.logits(model.ngrams(ids[[i]])))
+        assert torch.equal(whole[i : i + 1], model.logits(ids[[i]]))
 
 
 def test_learns_what_scikit_learn_learns() -> None:
     ids, targets = random_ids(200, symbols=12), torch.from_numpy(np.random.default_rng(2).integers(0, 2, 200))
     model = NgramModel(orders=(1,), buckets=2**16, strength=3.0, minimum=1)
-    grams = model.ngrams(ids)
-    model.fit(grams, targets, 2)
+    grams = hashed_ngrams(ids, (1,), 2**16)
+    model.fit(ids, targets, 2)
     X = np.zeros((200, 2**16), np.float32)
     X[grams.segments.numpy(), grams.values.numpy()] = 1
     p, q = 1 + X[targets == 1].sum(0), 1 + X[targets == 0].sum(0)
@@ -115,7 +114,7 @@ def test_learns_what_scikit_learn_learns() -> None:
     ratio = np.log(p / p[kept].sum()) - np.log(q / q[kept].sum())
     X = X * ratio / np.sqrt(np.maximum(X.sum(1, keepdims=True), 1))
     baseline = LogisticRegression(C=3.0, tol=1e-8, max_iter=1000).fit(X[:, kept], targets)
-    logits = model.logits(grams)
+    logits = model.logits(ids)
     np.testing.assert_allclose(
         (logits[:, 1] - logits[:, 0]).numpy(), baseline.decision_function(X[:, kept]), atol=2e-2
     )  # two different stopping rules
@@ -124,9 +123,8 @@ def test_learns_what_scikit_learn_learns() -> None:
 def test_weights_of_sequences() -> None:
     ids, targets = Ragged.of([[1], [1], [2]]), torch.tensor([0, 1, 1])
     model = NgramModel(orders=(1,), buckets=BUCKETS, minimum=1)
-    grams = model.ngrams(ids)
-    twice = model.fit(grams[[0, 1, 1, 2]], targets[[0, 1, 1, 2]], 2).logits(grams)
-    weighted = model.fit(grams, targets, 2, torch.tensor([1.0, 2.0, 1.0])).logits(grams)
+    twice = model.fit(ids[[0, 1, 1, 2]], targets[[0, 1, 1, 2]], 2).logits(ids)
+    weighted = model.fit(ids, targets, 2, torch.tensor([1.0, 2.0, 1.0])).logits(ids)
     torch.testing.assert_close(twice, weighted, atol=1e-2, rtol=0)
 
 
@@ -135,7 +133,7 @@ def test_fit_is_repeatable_and_restores() -> None:
     again, _ = fitted(3)
     assert torch.equal(model.weight, again.weight)
     restored = NgramModel.restore(model.config(), model.tensors())
-    assert torch.equal(model.logits(model.ngrams(ids)), restored.logits(restored.ngrams(ids)))
+    assert torch.equal(model.logits(ids), restored.logits(ids))
     with pytest.raises(ShapeError, match="altered"):
         NgramModel.restore(model.config(), {"weight": torch.zeros(2, 3), "bias": torch.zeros(3)})
 
@@ -143,7 +141,7 @@ def test_fit_is_repeatable_and_restores() -> None:
 def test_unseen_class_and_empty_sequences_only() -> None:
     model = NgramModel(buckets=BUCKETS)
     nothing = Ragged(torch.zeros(0, dtype=torch.int64), torch.tensor([0, 0, 0]))
-    logits = model.fit(model.ngrams(nothing), torch.tensor([0, 1]), 3).logits(model.ngrams(nothing))
+    logits = model.fit(nothing, torch.tensor([0, 1]), 3).logits(nothing)
     assert torch.isfinite(logits).all()
 
 
@@ -164,9 +162,9 @@ def test_refusals() -> None:
     with pytest.raises(ShapeError, match="int64"):
         hashed_ngrams(Ragged.of([[1.0, 2.0]]))
     with pytest.raises(OptionError, match="fit first"):
-        NgramModel(buckets=64).logits(hashed_ngrams(ids, buckets=64))
+        NgramModel(buckets=64).logits(ids)
     model = NgramModel(buckets=64)
     with pytest.raises(ShapeError, match="targets"):
-        model.fit(model.ngrams(ids), torch.tensor([5]), 2)
+        model.fit(ids, torch.tensor([5]), 2)
     with pytest.raises(ShapeError, match="weights"):
-        model.fit(model.ngrams(ids), torch.tensor([1]), 2, torch.tensor([1.0, 2.0]))
+        model.fit(ids, torch.tensor([1]), 2, torch.tensor([1.0, 2.0]))

@@ -249,7 +249,7 @@ def test_save_and_load(y: Any, options: dict[str, Any], tmp_path: Path) -> None:
     again = load(tmp_path / "model")
     assert type(again) is Regressor
     assert str(again.predict(X)) == str(reg.predict(X))
-    assert again.names_ == reg.names_
+    assert again.numbers_.names == reg.numbers_.names
     assert again.score(X, y) == reg.score(X, y)
     again.save(tmp_path / "model")
     assert str(load(tmp_path / "model").predict(X)) == str(reg.predict(X))

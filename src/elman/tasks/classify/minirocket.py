@@ -1,4 +1,4 @@
-"""The wide path of numbers: how often each of many fixed patterns is seen in a sequence, and a linear model of that.
+"""MiniRocket: how often each of many fixed patterns is seen in a sequence, and a linear model of that.
 
 A pattern k reads nine steps that lie d apart, six of them with weight -1 and three with 2, and adds up the columns C
 that it looks at (Dempster et al. 2021). What lies before the first step reads as zeros.
@@ -23,7 +23,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from itertools import combinations
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -32,10 +32,13 @@ from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 from elman.errors import OptionError, ShapeError
+from elman.features import Columns, Feature
 from elman.ops import functional as ops
 from elman.ragged import Ragged
+from elman.tasks.classify.defaults import START_OF_NUMBERS
+from elman.tasks.classify.wide import WideModel
 
-__all__ = ["MOST_SEQUENCES", "MiniRocket", "MiniRocketState"]
+__all__ = ["MOST_SEQUENCES", "MiniRocket"]
 
 MOST_SEQUENCES = 5000  # that can be learnt from: work grows with their square
 
@@ -56,15 +59,7 @@ _CONSTANT = 100.0  # beside g: its weight is a / 100, and is hardly held back
 _LEARNT = ("spacings", "columns", "limits", "mean", "weight", "bias")
 
 
-class MiniRocketState(NamedTuple):
-    """What a stream of steps left behind."""
-
-    recent: Tensor  # [8 d, width]: the last steps that a pattern may still read, zeros before the first
-    counts: Tensor  # int64 [patterns]: at how many steps each was seen
-    steps: Tensor  # int64 [1]
-
-
-class MiniRocket:
+class MiniRocket(WideModel):
     """Linear model of the patterns in a sequence of numbers; the equations stand at the head of this file.
 
     `patterns` is about how many there are, at least 84 (default 10 000); `seed` draws limits and columns.
@@ -79,6 +74,10 @@ class MiniRocket:
     tensor([0, 1])
     """
 
+    kind = "patterns"
+    called = "patterns"
+    start = START_OF_NUMBERS
+
     def __init__(self, patterns: int = 10_000, seed: int | None = 0) -> None:
         if patterns < _KERNELS:
             raise OptionError(f"patterns must be at least {_KERNELS}, got {patterns}; 10 000 is a good start")
@@ -89,6 +88,10 @@ class MiniRocket:
         self.mean, self.weight, self.bias = torch.zeros(0), torch.zeros(0, 0), torch.zeros(0)
 
     # ---- learning
+
+    def unfitted(self) -> Self:
+        """A model with the same options that has learnt nothing."""
+        return type(self)(self.patterns, self.seed)
 
     def fit(self, x: Ragged, targets: Tensor, classes: int, weights: Tensor | None = None) -> Self:
         """Learns from sequences `[steps, width]` and the class of each, int64 `[sequences]`, 0 to `classes` - 1.
@@ -208,25 +211,29 @@ class MiniRocket:
 
     # ---- one step at a time
 
-    def initial_state(self) -> MiniRocketState:
+    def initial_state(self) -> dict[str, Tensor]:
         """Before the first step."""
         reach = (_TAPS - 1) * int(self.spacings.max())
-        counts, steps = torch.zeros(len(self.mean), dtype=torch.int64), torch.zeros(1, dtype=torch.int64)
-        return MiniRocketState(torch.zeros(reach, self.columns.shape[2]), counts, steps)
+        return {
+            "recent": torch.zeros(reach, self.columns.shape[2]),  # the last steps that a pattern may still read
+            "counts": torch.zeros(len(self.mean), dtype=torch.int64),  # at how many steps each was seen
+            "steps": torch.zeros(1, dtype=torch.int64),
+        }
 
-    def advance(self, values: Tensor, state: MiniRocketState) -> MiniRocketState:
+    def advance(self, values: Tensor, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The state after some more steps `[steps, width]`."""
-        known = torch.cat([state.recent, values])
-        reach, counts = len(state.recent), state.counts.clone()
+        known = torch.cat([state["recent"], values])
+        reach, counts = len(state["recent"]), state["counts"].clone()
         rows = np.arange(reach, len(known))
         for which, bits in self._seen(*_padded(Ragged.of([known]))[:1], rows, rows) if len(values) else ():
             counts[which] += torch.from_numpy(bits.sum(axis=1))
-        return MiniRocketState(known[len(known) - reach :].clone(), counts, state.steps + len(values))
+        recent = known[len(known) - reach :].clone()
+        return {"recent": recent, "counts": counts, "steps": state["steps"] + len(values)}
 
-    def read(self, state: MiniRocketState) -> Tensor:
+    def read(self, state: Mapping[str, Tensor]) -> Tensor:
         """The logits in a state, float32 `[1, classes]`: the bits of `logits` of all steps so far."""
-        shares = _share(state.counts[None], state.steps) if int(state.steps) else self.mean[None]
-        return self._answers(shares)
+        some = bool(state["steps"])
+        return self._answers(_share(state["counts"][None], state["steps"]) if some else self.mean[None])
 
     # ---- on disk
 
@@ -244,7 +251,7 @@ class MiniRocket:
         return {name: getattr(self, name) for name in _LEARNT}
 
     @classmethod
-    def restore(cls, config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> MiniRocket:
+    def restore(cls, config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Self:
         """The model that `config` and `tensors` describe. Raises ``ShapeError`` where they disagree."""
         model = cls(int(config["patterns"]), config["seed"])
         d, limits, width, classes = (int(config[name]) for name in ("spacings", "limits", "width", "classes"))
@@ -271,6 +278,10 @@ class MiniRocket:
         if (_TAPS - 1) * int(model.spacings.max()) * width > _REACH:
             raise ShapeError("the saved pattern model has sizes that cannot be; save it again")
         return model
+
+    def fits(self, feature: Feature | Columns, width: int, classes: int) -> bool:
+        """Whether steps are numbers, as many as were learnt from, and the classes are as many."""
+        return feature.is_series and (self.columns.shape[2], len(self.bias)) == (width, classes)
 
 
 def _padded(x: Ragged) -> tuple[_Doubles, _Ints, _Ints]:

@@ -1,4 +1,4 @@
-"""The wide path: hashed n-grams of symbols and a linear model on them, which learns from short runs of steps.
+"""The n-gram model: hashed n-grams of symbols and a linear model of them, which learns from short runs of steps.
 
 A step `t` of a sequence of symbols `s` ends one n-gram of each order `n <= t`. Each is hashed into one of `buckets`
 numbers; a sequence is the set `G` of its distinct buckets (Weinberger et al. 2009; binary counts, as Wang & Manning
@@ -26,8 +26,7 @@ Weinberger, K. et al. 2009. Feature hashing for large scale multitask learning. 
 
 import itertools
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -40,9 +39,12 @@ from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 from elman.errors import OptionError, Problem, ShapeError, TrainingError
+from elman.features import Columns, Feature
 from elman.ragged import Ragged
+from elman.tasks.classify.defaults import START
+from elman.tasks.classify.wide import WideModel
 
-__all__ = ["NgramModel", "NgramState", "bucket_count", "hashed_ngrams"]
+__all__ = ["NgramModel", "bucket_count", "hashed_ngrams"]
 
 _Ints = NDArray[np.int64]
 _Floats = NDArray[np.float32]
@@ -160,25 +162,7 @@ def _hash(steps: Sequence[_Ints] | _Ints, buckets: int) -> _Ints:
     return (code >> np.uint64(64 - (buckets - 1).bit_length())).astype(np.int64)
 
 
-@dataclass
-class NgramState:
-    """What a stream of steps left behind: the last symbols, the buckets met so far and their exact sum."""
-
-    recent: tuple[int, ...] = ()  # the last max(orders) - 1 symbols
-    seen: set[int] = field(default_factory=set)  # buckets met so far, kept in training or not
-    kept: int = 0  # how many of them were kept in training
-    total: _Doubles | None = None  # sum of their weights [rows], exact
-
-    def copy(self) -> "NgramState":
-        """A state that can go on without changing this one.
-
-        >>> NgramState(seen={3}).copy().seen
-        {3}
-        """
-        return NgramState(self.recent, set(self.seen), self.kept, None if self.total is None else self.total.copy())
-
-
-class NgramModel:
+class NgramModel(WideModel):
     """Linear model of the distinct hashed n-grams of a sequence; the equations stand at the head of this file.
 
     `orders` (default 1, 2, 3) and `buckets` (a power of two, default 2^20; see `bucket_count`) say which n-grams.
@@ -188,10 +172,13 @@ class NgramModel:
     Learnt: `weight` float32 `[rows, buckets]` and `bias` float32 `[rows]`; rows = classes, or 1 for two classes.
 
     >>> ids, targets = Ragged.of([[1, 2], [1, 3], [4, 2], [4, 3]] * 3), torch.tensor([0, 0, 1, 1] * 3)
-    >>> model = NgramModel(buckets=1024).fit(hashed_ngrams(ids, buckets=1024), targets, classes=2)
-    >>> model.logits(hashed_ngrams(ids[:4], buckets=1024)).argmax(1)
+    >>> NgramModel(buckets=1024).fit(ids, targets, classes=2).logits(ids[:4]).argmax(1)
     tensor([0, 0, 1, 1])
     """
+
+    kind = "ngrams"
+    called = "n-grams"
+    start = START
 
     def __init__(
         self,
@@ -213,25 +200,25 @@ class NgramModel:
         self.weight = torch.zeros(0, buckets)
         self.bias = torch.zeros(0)
 
-    def ngrams(self, ids: Ragged) -> Ragged:
-        """`hashed_ngrams` with this model's orders and buckets.
+    def unfitted(self) -> Self:
+        """A model with the same options that has learnt nothing."""
+        return type(self)(self.orders, self.buckets, self.strength, self.minimum)
 
-        >>> NgramModel(orders=(1,)).ngrams(Ragged.of([[5, 5]])).lengths
-        tensor([1])
-        """
+    def _ngrams(self, ids: Ragged) -> Ragged:
         return hashed_ngrams(ids, self.orders, self.buckets)
 
-    def fit(self, ngrams: Ragged, targets: Tensor, classes: int, weights: Tensor | None = None) -> Self:
-        """Learn from `ngrams` and the class of each sequence, int64 `[sequences]`, 0 to `classes` - 1.
+    def fit(self, x: Ragged, targets: Tensor, classes: int, weights: Tensor | None = None) -> Self:
+        """Learns from symbols, int64 `[steps]`, and the class of each sequence, int64 `[sequences]`.
 
         `weights` are `c`, one number of at least 0 a sequence (default all 1). Deterministic; at most 100 rounds.
         Raises `ShapeError` where shapes or ranges disagree, `TrainingError` if the fit is not finite.
 
         >>> model = NgramModel(orders=(1,), buckets=64, minimum=1)
         >>> ids, targets = Ragged.of([[1], [2], [3]]), torch.tensor([0, 1, 2])
-        >>> model.fit(model.ngrams(ids), targets, classes=3).logits(model.ngrams(ids)).argmax(1)
+        >>> model.fit(ids, targets, classes=3).logits(ids).argmax(1)
         tensor([0, 1, 2])
         """
+        ngrams = self._ngrams(x)
         _check_targets(ngrams, targets, classes, weights)
         share = torch.ones(len(targets)) if weights is None else weights
         matrix, kept = self._matrix(ngrams)
@@ -257,35 +244,36 @@ class NgramModel:
         entries = np.repeat(1 / np.sqrt(np.maximum(counts, 1)), counts).astype(np.float32)
         return scipy.sparse.csr_matrix((entries, chosen[inside], start), shape=(len(ngrams), len(kept))), kept
 
-    def logits(self, ngrams: Ragged) -> Tensor:
+    def logits(self, x: Ragged) -> Tensor:
         """Logits of each sequence, float32 `[sequences, classes]`; a sequence without known n-grams gets the bias.
 
         >>> model = NgramModel(orders=(1,), buckets=64, minimum=1)
-        >>> model = model.fit(model.ngrams(Ragged.of([[1], [2]])), torch.tensor([0, 1]), classes=2)
-        >>> model.logits(model.ngrams(Ragged.of([[], [1, 2]]))).abs().max() < 1e-6
+        >>> model = model.fit(Ragged.of([[1], [2]]), torch.tensor([0, 1]), classes=2)
+        >>> model.logits(Ragged.of([[], [1, 2]])).abs().max() < 1e-6
         tensor(True)
         """
         self._check_fitted()
+        ngrams = self._ngrams(x)
         grams, segments = ngrams.values.numpy(), ngrams.segments.numpy()
         weights = self.weight.numpy()[:, grams]
         kept = np.bincount(segments[(weights != 0).any(0)], minlength=len(ngrams))
         totals = [np.bincount(segments, row, minlength=len(ngrams)) for row in weights]  # float64, exact
         return self._from_sums(np.stack(totals, 1), kept)
 
-    def contributions(self, ids: Ragged) -> Tensor:
+    def contributions(self, x: Ragged) -> Tensor:
         """What each step adds to the logits, float64 `[steps, classes]`; over a sequence they add up to logits - bias.
 
         An n-gram's weight is shared out evenly among the places where it stands, and there among its steps.
 
         >>> model = NgramModel(orders=(1, 2), buckets=1024, minimum=1)
         >>> ids = Ragged.of([[1, 2, 1], [3]])
-        >>> model = model.fit(model.ngrams(ids), torch.tensor([0, 1]), classes=2)
-        >>> whole = model.logits(model.ngrams(ids)) - model.logits(model.ngrams(Ragged.of([[9], [9]])))  # 9: never seen
+        >>> model = model.fit(ids, torch.tensor([0, 1]), classes=2)
+        >>> whole = model.logits(ids) - model.logits(Ragged.of([[9], [9]]))  # 9: never seen
         >>> torch.allclose(model.contributions(ids)[:3].sum(0), whole[0].double(), atol=1e-6)
         True
         """
         self._check_fitted()
-        symbols, offsets = _symbols(ids)
+        symbols, offsets = _symbols(x)
         made = np.zeros((len(symbols), len(self.weight)))
         for first, last in itertools.pairwise(offsets.tolist()):
             self._contribute(symbols[first:last], made[first:last])
@@ -318,44 +306,52 @@ class NgramModel:
         if not self.classes:
             raise OptionError("this NgramModel has learnt nothing yet; call fit first")
 
-    def initial_state(self) -> NgramState:
+    # ---- one step at a time
+
+    def initial_state(self) -> dict[str, Tensor]:
         """The state of a stream before its first step.
 
-        >>> NgramModel().initial_state().kept
-        0
+        >>> sorted(NgramModel().initial_state())
+        ['kept', 'logits', 'recent', 'seen', 'total']
         """
-        return NgramState()
+        return self._state((), set(), 0, np.zeros(len(self.weight)))
 
-    def step(self, symbol: int, state: NgramState) -> Tensor:
-        """Take one more symbol into `state` (changed in place) and return the logits so far, float32 `[1, classes]`.
+    def _state(self, recent: tuple[int, ...], seen: set[int], kept: int, total: _Doubles) -> dict[str, Tensor]:
+        return {
+            "recent": torch.tensor(recent, dtype=torch.int64),  # the last max(orders) - 1 symbols
+            "seen": torch.tensor(sorted(seen), dtype=torch.int64),  # buckets met so far, kept in training or not
+            "kept": torch.tensor([kept]),  # how many of them were kept in training
+            "total": torch.from_numpy(total),  # sum of their weights [rows], exact
+            "logits": self._from_sums(total[None], np.array([kept])),
+        }
 
-        The same bits as `logits` of all symbols so far. One new n-gram an order: constant time a step.
+    def advance(self, values: Tensor, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The state after some more symbols `[steps]`. One new n-gram an order: constant time a step.
 
         >>> model = NgramModel(orders=(1, 2), buckets=64, minimum=1)
-        >>> model = model.fit(model.ngrams(Ragged.of([[1, 3], [2]])), torch.tensor([0, 1]), classes=2)
-        >>> state = model.initial_state()
-        >>> live = [model.step(symbol, state) for symbol in (1, 3)][-1]
-        >>> torch.equal(live, model.logits(model.ngrams(Ragged.of([[1, 3]]))))
+        >>> model = model.fit(Ragged.of([[1, 3], [2]]), torch.tensor([0, 1]), classes=2)
+        >>> state = model.advance(torch.tensor([1, 3]), model.initial_state())
+        >>> torch.equal(model.read(state), model.logits(Ragged.of([[1, 3]])))
         True
         """
-        self._check_fitted()
-        recent = (*state.recent, symbol)
-        if state.total is None:
-            state.total = np.zeros(len(self.weight), np.float64)
-        for n in self.orders:
-            if n <= len(recent):
-                self._meet(_hash(np.array(recent[len(recent) - n :], np.int64)[:, None], self.buckets).item(), state)
-        longest = max(self.orders)
-        state.recent = recent[max(0, len(recent) - longest + 1) :]
-        return self._from_sums(state.total[None], np.array([state.kept]))
+        recent, seen = tuple(state["recent"].tolist()), set(state["seen"].tolist())
+        kept, total, weight = int(state["kept"][0]), state["total"].numpy().copy(), self.weight.numpy()
+        for symbol in values.tolist():
+            recent = (*recent, symbol)
+            for n in (n for n in self.orders if n <= len(recent)):
+                bucket = _hash(np.array(recent[len(recent) - n :], np.int64)[:, None], self.buckets).item()
+                if bucket not in seen:
+                    seen.add(bucket)
+                    kept += int((weight[:, bucket] != 0).any())
+                    total += weight[:, bucket]
+            recent = recent[max(0, len(recent) - max(self.orders) + 1) :]
+        return self._state(recent, seen, kept, total)
 
-    def _meet(self, bucket: int, state: NgramState) -> None:
-        if bucket in state.seen:
-            return
-        state.seen.add(bucket)
-        weights = self.weight.numpy()[:, bucket]
-        state.kept += int((weights != 0).any())
-        state.total = state.total + weights
+    def read(self, state: Mapping[str, Tensor]) -> Tensor:
+        """The logits in a state, float32 `[1, classes]`: the bits of `logits` of all symbols so far."""
+        return state["logits"]
+
+    # ---- on disk
 
     def config(self) -> dict[str, Any]:
         """Options and classes as JSON values; with `tensors` all that `restore` needs.
@@ -380,15 +376,14 @@ class NgramModel:
         return {"weight": self.weight, "bias": self.bias}
 
     @classmethod
-    def restore(cls, config: dict[str, Any], tensors: dict[str, Tensor]) -> "NgramModel":
+    def restore(cls, config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Self:
         """The model that `config` and `tensors` describe. Raises `ShapeError` where they disagree.
 
         >>> model = NgramModel(buckets=64)
         >>> NgramModel.restore(model.config(), model.tensors()).buckets
         64
         """
-        options = {k: v for k, v in config.items() if k != "classes"}
-        model = cls(**options)
+        model = cls(*(config[name] for name in ("orders", "buckets", "strength", "minimum")))
         classes = int(config["classes"])
         rows = 1 if classes == 2 else classes
         weight, bias = tensors["weight"], tensors["bias"]
@@ -400,6 +395,10 @@ class NgramModel:
             )
         model.classes, model.weight, model.bias = classes, weight.float().contiguous(), bias.float().contiguous()
         return model
+
+    def fits(self, feature: Feature | Columns, width: int, classes: int) -> bool:
+        """Whether the feature makes symbols, and the classes are as many."""
+        return feature.symbols is not None and self.classes == classes
 
 
 def _check_targets(ngrams: Ragged, targets: Tensor, classes: int, weights: Tensor | None) -> None:
