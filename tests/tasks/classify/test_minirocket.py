@@ -1,4 +1,4 @@
-"""The wide path of numbers: against loops in plain sight, and its laws."""
+"""MiniRocket: against loops in plain sight, and its laws."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The wide path: n-grams by hand, the model against scikit-learn, and the law: alone = batch = stream, bit for bit."""
+"""The n-gram model: n-grams by hand, against scikit-learn, and the law: alone = batch = stream, bit for bit."""
 
 import numpy as np
 import pytest

@@ -1,6 +1,6 @@
 """A session: a trained task and the state of one client, fed one step or several at a time.
 
-Memory does not grow with the number of steps, except for the wide path of a classifier, which remembers the distinct
+Memory does not grow with the number of steps, except for the n-gram model of a classifier, which remembers the distinct
 n-grams it has met (at most as many as it has buckets).
 """
 

@@ -43,29 +43,20 @@ from elman.layers.losses import cross_entropy
 from elman.ragged import Ragged
 from elman.tasks.base.finite import finite
 from elman.tasks.base.fitted import by_learnt_options
-from elman.tasks.base.holdout import LEAST, held_out
+from elman.tasks.base.holdout import LEAST
 from elman.tasks.base.inputs import check_table, count, input_tags
 from elman.tasks.base.network import Network, answers, restored
 from elman.tasks.base.options import EncoderOptions, InputOptions, tbptt_problems
 from elman.tasks.base.resolve import Config, Default, Summary
 from elman.tasks.base.session import Session, refuse_bidirectional
-from elman.tasks.base.targets.labels import (
-    LabelTarget,
-    coded_labels,
-    few_labels,
-    plain_labels,
-    refuse_missing,
-    restored_classes,
-)
+from elman.tasks.base.targets.labels import LabelTarget, coded_labels, few_labels, plain_labels, restored_classes
 from elman.tasks.base.task import Task
 from elman.tasks.base.training_run import TrainingRun
 from elman.tasks.classify.attribution import class_request
 from elman.tasks.classify.class_weights import class_weight_problems, class_weights
 from elman.tasks.classify.defaults import DEFAULTS, LEAST_SIGNALS, UPDATES
 from elman.tasks.classify.session import ClassifyStepper
-from elman.tasks.classify.stacking import fit_weights, stacked
-from elman.tasks.classify.wide import WideModel
-from elman.tasks.classify.wide_models import WIDE_MODELS, fit_wide
+from elman.tasks.classify.stacking import WIDE_MODELS, fit_weights, fit_wide, stacked
 from elman.tasks.pretrain.pretrainer import PretrainOptions, PretrainReader
 from elman.training.fit_checks import warn_if_network_idle, warn_if_one_answer
 from elman.training.options import TrainingOptions
@@ -147,8 +138,7 @@ class Classifier(ClassifierMixin, Task, PretrainOptions, InputOptions, EncoderOp
         weights = class_weights(self.class_weight, classes, codes)
         feature = reader.feature(column)
         signals = feature.is_signal
-        rest = held_out(codes, len(codes), self.validation, run.seed, LEAST_SIGNALS if signals else LEAST)
-        training = np.setdiff1d(np.arange(len(codes)), rest)
+        training, rest = run.split(len(codes), codes, LEAST_SIGNALS if signals else LEAST)
         data, kept = reader.features(feature, column, training, rest)
         updates = UPDATES if signals else 0
         config = self.config(Summary(feature, (), len(training), data.steps, len(rest), updates, reader.generator))
@@ -268,9 +258,7 @@ class Classifier(ClassifierMixin, Task, PretrainOptions, InputOptions, EncoderOp
     def _scored(self, X: Any, y: Any) -> tuple[Any, list[Any]]:
         self.check_fitted()
         column, y = self.reader.read_with_targets(X, y)
-        truth = plain_labels(y, count(column))
-        refuse_missing(truth)
-        return column, truth
+        return column, plain_labels(y, count(column), missing=False)
 
     def _coded(self, X: Any, y: Any) -> tuple[Any, NDArray[np.int64]]:
         """What is read, and the codes of the labels `y`; without them those of the answers."""
@@ -350,16 +338,12 @@ class Classifier(ClassifierMixin, Task, PretrainOptions, InputOptions, EncoderOp
         self.reader.restore(config, tensors, files)
         self.classes_ = restored_classes(config["classes"])
         self.network_ = restored(self.feature_, len(self.classes_), self.config(), tensors, folder)
-        self.wide_ = self._restored_wide(config["wide"], store.under("wide.", tensors))
+        self.wide_ = None
+        if (wide := config["wide"]) is not None:
+            self.wide_ = WIDE_MODELS[wide["kind"]].restore(wide, store.under("wide.", tensors))
+            if not self.wide_.fits(self.feature_, self.network_.input.outputs, len(self.classes_)):
+                raise ValueError("wide")
         weights = tensors["stacking_weights"].numpy()
         if weights.shape != (2,) or weights.dtype != np.float64 or not np.isfinite(weights).all():
             raise ValueError("stacking_weights")
         self.stacking_weights_ = weights
-
-    def _restored_wide(self, config: Any, tensors: Mapping[str, Tensor]) -> WideModel | None:
-        if config is None:
-            return None
-        wide = WIDE_MODELS[config["kind"]].restore(config, tensors)
-        if not wide.fits(self.feature_, self.network_.input.outputs, len(self.classes_)):
-            raise ValueError("wide")
-        return wide

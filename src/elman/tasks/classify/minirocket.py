@@ -36,7 +36,7 @@ from elman.features import Columns, Feature
 from elman.ops import functional as ops
 from elman.ragged import Ragged
 from elman.tasks.classify.defaults import START_OF_NUMBERS
-from elman.tasks.classify.wide import WideModel
+from elman.tasks.classify.wide import WideModel, blocks
 
 __all__ = ["MOST_SEQUENCES", "MiniRocket"]
 
@@ -175,7 +175,7 @@ class MiniRocket(WideModel):
     def _shares(self, x: Ragged) -> Tensor:
         """f of each sequence, float32 [sequences, patterns]; the mean for one of no steps."""
         shares = self.mean.repeat(len(x), 1)
-        for first, last in _blocks(x.offsets.numpy(), _BLOCK // (_KERNELS * max(1, x.width))):
+        for first, last in blocks(x.offsets.numpy(), _BLOCK // (_KERNELS * max(1, x.width))):
             part = x[first:last]
             full = np.flatnonzero(part.lengths.numpy() > 0)
             if not len(full):
@@ -202,7 +202,7 @@ class MiniRocket(WideModel):
         """
         weight, mean = self.weight.double().numpy(), self.mean.double().numpy()
         made = np.zeros((x.steps, len(weight)))
-        for first, last in _blocks(x.offsets.numpy(), _BLOCK // (_KERNELS * max(1, x.width))):
+        for first, last in blocks(x.offsets.numpy(), _BLOCK // (_KERNELS * max(1, x.width))):
             part, rows = x[first:last], slice(int(x.offsets[first]), int(x.offsets[last]))
             for which, bits in self._seen(*_padded(part)):
                 made[rows] += (bits.T - mean[which]) @ weight[:, which].T
@@ -238,11 +238,7 @@ class MiniRocket(WideModel):
     # ---- on disk
 
     def config(self) -> dict[str, Any]:
-        """Options and sizes as JSON values; with `tensors` all that `restore` needs.
-
-        >>> MiniRocket(84).config()
-        {'patterns': 84, 'seed': 0, 'spacings': 0, 'limits': 0, 'width': 0, 'classes': 0}
-        """
+        """Options and sizes as JSON values; with `tensors` all that `restore` needs."""
         sizes = {"spacings": len(self.spacings), "limits": self.limits.shape[2], "width": self.columns.shape[2]}
         return {"patterns": self.patterns, "seed": self.seed, **sizes, "classes": len(self.weight)}
 
@@ -256,14 +252,8 @@ class MiniRocket(WideModel):
         model = cls(int(config["patterns"]), config["seed"])
         d, limits, width, classes = (int(config[name]) for name in ("spacings", "limits", "width", "classes"))
         every = d * _KERNELS * limits
-        shapes = {
-            "spacings": [d],
-            "columns": [d, _KERNELS, width],
-            "limits": [d, _KERNELS, limits],
-            "mean": [every],
-            "weight": [classes, every],
-            "bias": [classes],
-        }
+        shapes = {"spacings": [d], "columns": [d, _KERNELS, width], "limits": [d, _KERNELS, limits]}
+        shapes |= {"mean": [every], "weight": [classes, every], "bias": [classes]}
         for name, shape in shapes.items():
             got, like = tensors[name], getattr(model, name)
             finite = not got.is_floating_point() or bool(got.isfinite().all())
@@ -273,9 +263,8 @@ class MiniRocket(WideModel):
                     f"{got.dtype}; the model folder was altered, save it again"
                 )
             setattr(model, name, got.contiguous())
-        if not (d and width and classes >= 2) or int(model.spacings.min()) < 1:
-            raise ShapeError("the saved pattern model has sizes that cannot be; save it again")
-        if (_TAPS - 1) * int(model.spacings.max()) * width > _REACH:
+        bad = not (d and width and classes >= 2) or int(model.spacings.min()) < 1
+        if bad or (_TAPS - 1) * int(model.spacings.max()) * width > _REACH:
             raise ShapeError("the saved pattern model has sizes that cannot be; save it again")
         return model
 
@@ -294,16 +283,6 @@ def _padded(x: Ragged) -> tuple[_Doubles, _Ints, _Ints]:
 def _share(counts: Tensor, steps: Tensor) -> Tensor:
     """Counts over steps, float32, the same division everywhere."""
     return (counts.double() / steps.double()).float()
-
-
-def _blocks(offsets: _Ints, steps: int) -> Iterator[tuple[int, int]]:
-    """Runs of sequences of about so many steps each, at least one sequence."""
-    first, sequences = 0, len(offsets) - 1
-    while first < sequences:
-        last = int(np.searchsorted(offsets, offsets[first] + steps, side="right")) - 1
-        last = min(sequences, max(first + 1, last))
-        yield first, last
-        first = last
 
 
 def _drawn_columns(draw: np.random.Generator, kernels: int, width: int) -> _Bits:

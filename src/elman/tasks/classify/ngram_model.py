@@ -42,7 +42,7 @@ from elman.errors import OptionError, Problem, ShapeError, TrainingError
 from elman.features import Columns, Feature
 from elman.ragged import Ragged
 from elman.tasks.classify.defaults import START
-from elman.tasks.classify.wide import WideModel
+from elman.tasks.classify.wide import WideModel, blocks
 
 __all__ = ["NgramModel", "bucket_count", "hashed_ngrams"]
 
@@ -93,7 +93,7 @@ def hashed_ngrams(ids: Ragged, orders: Sequence[int] = (1, 2, 3), buckets: int =
     symbols, offsets = _symbols(ids)
     found: list[_Ints] = []
     counts = np.zeros(len(offsets) - 1, np.int64)
-    for first, last in _blocks(offsets, _BLOCK // len(orders)):
+    for first, last in blocks(offsets, _BLOCK // len(orders)):
         part, part_counts = _block_ngrams(symbols, offsets[first : last + 1], orders, buckets)
         found.append(part)
         counts[first:last] = part_counts
@@ -120,17 +120,6 @@ def _symbols(ids: Ragged) -> tuple[_Ints, _Ints]:
             "Text and Tokens make them; numbers have no n-grams."
         )
     return ids.values.detach().cpu().contiguous().numpy(), ids.offsets.numpy()
-
-
-def _blocks(offsets: _Ints, steps: int) -> list[tuple[int, int]]:
-    """Runs of sequences of about `steps` steps each (at least one sequence)."""
-    blocks, first, sequences = [], 0, len(offsets) - 1
-    while first < sequences:
-        last = int(np.searchsorted(offsets, offsets[first] + steps, side="right")) - 1
-        last = min(sequences, max(first + 1, last))
-        blocks.append((first, last))
-        first = last
-    return blocks
 
 
 def _block_ngrams(symbols: _Ints, offsets: _Ints, orders: Sequence[int], buckets: int) -> tuple[_Ints, _Ints]:
@@ -181,21 +170,14 @@ class NgramModel(WideModel):
     start = START
 
     def __init__(
-        self,
-        orders: Sequence[int] = (1, 2, 3),
-        buckets: int = 2**20,
-        strength: float = 30.0,
-        minimum: int = 2,
+        self, orders: Sequence[int] = (1, 2, 3), buckets: int = 2**20, strength: float = 30.0, minimum: int = 2
     ) -> None:
         _check_options(orders, buckets)
         if not strength > 0 or minimum < 1:
             raise OptionError(
                 f"strength must be above 0 and minimum at least 1, got strength={strength}, minimum={minimum}"
             )
-        self.orders = tuple(orders)
-        self.buckets = buckets
-        self.strength = strength
-        self.minimum = minimum
+        self.orders, self.buckets, self.strength, self.minimum = tuple(orders), buckets, strength, minimum
         self.classes = 0  # 0 = not fitted
         self.weight = torch.zeros(0, buckets)
         self.bias = torch.zeros(0)
@@ -203,9 +185,6 @@ class NgramModel(WideModel):
     def unfitted(self) -> Self:
         """A model with the same options that has learnt nothing."""
         return type(self)(self.orders, self.buckets, self.strength, self.minimum)
-
-    def _ngrams(self, ids: Ragged) -> Ragged:
-        return hashed_ngrams(ids, self.orders, self.buckets)
 
     def fit(self, x: Ragged, targets: Tensor, classes: int, weights: Tensor | None = None) -> Self:
         """Learns from symbols, int64 `[steps]`, and the class of each sequence, int64 `[sequences]`.
@@ -218,7 +197,7 @@ class NgramModel(WideModel):
         >>> model.fit(ids, targets, classes=3).logits(ids).argmax(1)
         tensor([0, 1, 2])
         """
-        ngrams = self._ngrams(x)
+        ngrams = hashed_ngrams(x, self.orders, self.buckets)
         _check_targets(ngrams, targets, classes, weights)
         share = torch.ones(len(targets)) if weights is None else weights
         matrix, kept = self._matrix(ngrams)
@@ -245,15 +224,9 @@ class NgramModel(WideModel):
         return scipy.sparse.csr_matrix((entries, chosen[inside], start), shape=(len(ngrams), len(kept))), kept
 
     def logits(self, x: Ragged) -> Tensor:
-        """Logits of each sequence, float32 `[sequences, classes]`; a sequence without known n-grams gets the bias.
-
-        >>> model = NgramModel(orders=(1,), buckets=64, minimum=1)
-        >>> model = model.fit(Ragged.of([[1], [2]]), torch.tensor([0, 1]), classes=2)
-        >>> model.logits(Ragged.of([[], [1, 2]])).abs().max() < 1e-6
-        tensor(True)
-        """
+        """Logits of each sequence, float32 `[sequences, classes]`; a sequence without known n-grams gets the bias."""
         self._check_fitted()
-        ngrams = self._ngrams(x)
+        ngrams = hashed_ngrams(x, self.orders, self.buckets)
         grams, segments = ngrams.values.numpy(), ngrams.segments.numpy()
         weights = self.weight.numpy()[:, grams]
         kept = np.bincount(segments[(weights != 0).any(0)], minlength=len(ngrams))
@@ -306,14 +279,8 @@ class NgramModel(WideModel):
         if not self.classes:
             raise OptionError("this NgramModel has learnt nothing yet; call fit first")
 
-    # ---- one step at a time
-
     def initial_state(self) -> dict[str, Tensor]:
-        """The state of a stream before its first step.
-
-        >>> sorted(NgramModel().initial_state())
-        ['kept', 'logits', 'recent', 'seen', 'total']
-        """
+        """The state of a stream before its first step."""
         return self._state((), set(), 0, np.zeros(len(self.weight)))
 
     def _state(self, recent: tuple[int, ...], seen: set[int], kept: int, total: _Doubles) -> dict[str, Tensor]:
@@ -351,38 +318,18 @@ class NgramModel(WideModel):
         """The logits in a state, float32 `[1, classes]`: the bits of `logits` of all symbols so far."""
         return state["logits"]
 
-    # ---- on disk
-
     def config(self) -> dict[str, Any]:
-        """Options and classes as JSON values; with `tensors` all that `restore` needs.
-
-        >>> NgramModel(buckets=64).config()
-        {'orders': [1, 2, 3], 'buckets': 64, 'strength': 30.0, 'minimum': 2, 'classes': 0}
-        """
-        return {
-            "orders": list(self.orders),
-            "buckets": self.buckets,
-            "strength": self.strength,
-            "minimum": self.minimum,
-            "classes": self.classes,
-        }
+        """Options and classes as JSON values; with `tensors` all that `restore` needs."""
+        n_grams = {"orders": list(self.orders), "buckets": self.buckets}
+        return n_grams | {"strength": self.strength, "minimum": self.minimum, "classes": self.classes}
 
     def tensors(self) -> dict[str, Tensor]:
-        """The learnt weights by name.
-
-        >>> sorted(NgramModel().tensors())
-        ['bias', 'weight']
-        """
+        """The learnt weights by name."""
         return {"weight": self.weight, "bias": self.bias}
 
     @classmethod
     def restore(cls, config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Self:
-        """The model that `config` and `tensors` describe. Raises `ShapeError` where they disagree.
-
-        >>> model = NgramModel(buckets=64)
-        >>> NgramModel.restore(model.config(), model.tensors()).buckets
-        64
-        """
+        """The model that `config` and `tensors` describe. Raises `ShapeError` where they disagree."""
         model = cls(*(config[name] for name in ("orders", "buckets", "strength", "minimum")))
         classes = int(config["classes"])
         rows = 1 if classes == 2 else classes

@@ -13,12 +13,7 @@ from elman.evaluation import tables as report
 from elman.evaluation.baselines import Baseline, linear_baseline, majority
 from elman.io.tables import Table
 from elman.tasks.base.table_adapter import RowAdapter
-from elman.tasks.base.table_columns import (
-    among,
-    labels_of,
-    refuse_gaps,
-    written,
-)
+from elman.tasks.base.table_columns import among, labels_of, refuse_gaps, written
 from elman.tasks.classify.estimator import Classifier
 
 __all__ = ["ClassifyTable"]

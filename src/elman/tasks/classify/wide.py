@@ -6,15 +6,17 @@ It reads the symbols of a sequence, or its steps of numbers, and is fitted apart
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Self
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 from elman.features import Columns, Feature
 from elman.ragged import Ragged
 
-__all__ = ["WideModel"]
+__all__ = ["WideModel", "blocks"]
 
 
 class WideModel(ABC):
@@ -68,3 +70,17 @@ class WideModel(ABC):
     @abstractmethod
     def fits(self, feature: Feature | Columns, width: int, classes: int) -> bool:
         """Whether it can read what this feature makes, of so many numbers a step, and tells so many classes apart."""
+
+
+def blocks(offsets: NDArray[np.int64], steps: int) -> Iterator[tuple[int, int]]:
+    """Runs of sequences of about so many steps each, at least one sequence.
+
+    >>> list(blocks(np.array([0, 2, 4, 9]), 4))
+    [(0, 2), (2, 3)]
+    """
+    first, sequences = 0, len(offsets) - 1
+    while first < sequences:
+        last = int(np.searchsorted(offsets, offsets[first] + steps, side="right")) - 1
+        last = min(sequences, max(first + 1, last))
+        yield first, last
+        first = last

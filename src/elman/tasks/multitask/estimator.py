@@ -27,7 +27,6 @@ from elman.interpret.diagnose import DiagnosisRequest
 from elman.layers.losses import DISTANCES
 from elman.tasks.base.finite import finite
 from elman.tasks.base.fitted import by_learnt_options
-from elman.tasks.base.holdout import held_out
 from elman.tasks.base.inputs import InputReader, check_column, check_table, count, input_tags
 from elman.tasks.base.network import Network, answers, restored
 from elman.tasks.base.options import EncoderOptions, InputOptions, tbptt_problems
@@ -85,29 +84,18 @@ class Multitask(Task, InputOptions, EncoderOptions, TrainingOptions):
     def problems(self) -> list[Problem]:
         """Everything that is wrong with the options, a sentence each."""
         found = super().problems() + tbptt_problems(self, every_step=False) + choice(self, "loss", DISTANCES)
-        kinds: Any = self.targets
-        if kinds is not None and not isinstance(kinds, Mapping):
-            found.append(
-                Problem("targets", shown(kinds), "must be a dict from the name of a target to what it is, or None")
-            )
-        elif kinds:
-            wrong = {name: kind for name, kind in kinds.items() if kind not in TARGETS}
-            found += [
-                Problem("targets", f"{{{n!r}: {shown(kind)}}}", f"must be one of {', '.join(TARGETS)}")
-                for n, kind in wrong.items()
-            ]
-        return found + self._weights_problems()
-
-    def _weights_problems(self) -> list[Problem]:
-        weights: Any = self.weights
-        if weights is None:
-            return []
-        if not isinstance(weights, Mapping):
-            return [
-                Problem("weights", shown(weights), "must be a dict from the name of a target to its weight, or None")
-            ]
-        good = [is_number(weight, 0) for weight in weights.values()]
-        return [] if all(good) else [Problem("weights", shown(dict(weights)), "must hold numbers of at least 0")]
+        given: dict[str, Any] = {"targets": self.targets, "weights": self.weights}
+        for option, what in (("targets", "what it is"), ("weights", "its weight")):
+            if not isinstance(given[option], Mapping | None):
+                says = f"must be a dict from the name of a target to {what}, or None"
+                found.append(Problem(option, shown(given.pop(option)), says))
+        kinds, weights = given.get("targets") or {}, given.get("weights") or {}
+        among = f"must be one of {', '.join(TARGETS)}"
+        wrong = [(name, kind) for name, kind in kinds.items() if kind not in TARGETS]
+        found += [Problem("targets", f"{{{name!r}: {shown(kind)}}}", among) for name, kind in wrong]
+        if not all(is_number(weight, 0) for weight in weights.values()):
+            found.append(Problem("weights", shown(dict(weights)), "must hold numbers of at least 0"))
+        return found
 
     @property
     def reader(self) -> InputReader:
@@ -136,8 +124,7 @@ class Multitask(Task, InputOptions, EncoderOptions, TrainingOptions):
         truth = _read(targets, named, count(column))
         check_table(column)
         some = np.flatnonzero(np.any([~np.isnan(values) for values in truth.values()], axis=0))
-        rest = some[held_out(None, len(some), self.validation, run.seed)]
-        training = np.setdiff1d(some, rest)
+        training, rest = (some[part] for part in run.split(len(some)))
         feature = reader.feature(column)
         data, kept = reader.features(feature, column, training, rest)
 

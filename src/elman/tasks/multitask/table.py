@@ -13,14 +13,7 @@ from elman.evaluation.baselines import Baseline, NumberBaseline, linear_baseline
 from elman.evaluation.metrics import errors_of
 from elman.io.tables import Table
 from elman.tasks.base.table_adapter import RowAdapter
-from elman.tasks.base.table_columns import (
-    among,
-    check_names,
-    floats_of,
-    known_rows,
-    labels_of,
-    written,
-)
+from elman.tasks.base.table_columns import among, check_names, floats_of, known_rows, labels_of, written
 from elman.tasks.base.targets.labels import LabelTarget
 from elman.tasks.multitask.estimator import Multitask
 

@@ -3,7 +3,7 @@
     1. The vocabulary is learnt from the training part and those texts together.
     2. The vectors of symbols and the layers learn to say the next symbol of all of them: foretell.py.
     3. The task learns as ever, from these vectors and layers instead of random ones; the pool and the last layer, and
-       the wide path of a classifier, are its own.
+       the n-gram model of a classifier, are its own.
 
 The validation part stays out of all three. A fitted `Generator` in place of texts brings 1 and 2 with it. A model on
 disk keeps what was learnt, not the texts: its own option `pretrain` is None.

@@ -31,7 +31,6 @@ from elman.ragged import Ragged
 from elman.ragged.chunks import Chunk
 from elman.tasks.base.finite import finite
 from elman.tasks.base.fitted import by_learnt_options
-from elman.tasks.base.holdout import held_out
 from elman.tasks.base.inputs import check_table, count, input_tags
 from elman.tasks.base.network import Network, answers, restored
 from elman.tasks.base.options import EncoderOptions, InputOptions, tbptt_problems
@@ -124,8 +123,7 @@ class Regressor(RegressorMixin, Task, PretrainOptions, InputOptions, EncoderOpti
         known = np.flatnonzero(targets.known())
         if not len(known):
             raise DataError("holds no number at all: nothing to learn from.", at=Place("y"))
-        rest = known[held_out(None, len(known), self.validation, run.seed)]
-        training = np.setdiff1d(known, rest)
+        training, rest = (known[part] for part in run.split(len(known)))
         feature = reader.feature(column)
         data, kept = reader.features(feature, column, training, rest)
         if self.every_step:

@@ -13,10 +13,7 @@ from elman.evaluation.baselines import NumberBaseline, mean, ridge
 from elman.evaluation.metrics import errors_of, numbers_of
 from elman.io.tables import Table
 from elman.tasks.base.table_adapter import RowAdapter
-from elman.tasks.base.table_columns import (
-    check_names,
-    floats_of,
-)
+from elman.tasks.base.table_columns import check_names, floats_of
 from elman.tasks.regress.estimator import Regressor
 
 __all__ = ["RegressTable"]

@@ -31,9 +31,7 @@ __all__ = [
     "classes_of",
     "coded_labels",
     "few_labels",
-    "only_column",
     "plain_labels",
-    "refuse_missing",
     "restored_classes",
 ]
 
@@ -44,11 +42,12 @@ _Array = NDArray[Any]
 _Floats = NDArray[np.float64]
 
 
-def plain_labels(y: Any, sequences: int | None = None) -> list[Any]:
+def plain_labels(y: Any, sequences: int | None = None, missing: bool = True) -> list[Any]:
     """Labels as plain Python values, whatever they come in: list, array, tensor, column or frame of one column.
 
     Each is read as `elman.validation.plain_values.plain_value` does; what is no label stays as it is. Raises
-    ``DataError`` for what is no list of labels, and where there is not one for each of the `sequences`.
+    ``DataError`` for what is no list of labels, where there is not one for each of the `sequences`, and unless
+    `missing` where one is missing.
 
     >>> plain_labels(np.array([1, 2]))
     [1, 2]
@@ -67,12 +66,20 @@ def plain_labels(y: Any, sequences: int | None = None) -> list[Any]:
     if isinstance(y, np.ndarray) and y.ndim != 1:
         raise DataError(f"y should be a 1d array with one label a sequence, got an array of shape {y.shape} instead.")
     if not isinstance(y, list | tuple | np.ndarray) and is_frame(y):
-        return plain_labels(only_column(y), sequences)
+        frame = nw.from_native(y, eager_only=True)
+        if len(frame.columns) != 1:
+            raise DataError(
+                f"is a frame of {len(frame.columns)} columns. Pass the one with the labels: y['label'].", at=Place("y")
+            )
+        return plain_labels(frame.get_column(frame.columns[0]).to_list(), sequences, missing)
     if isinstance(y, str | bytes | Mapping) or not hasattr(y, "__iter__"):
         raise DataError(f"y must be a list of labels, one a sequence, got {seen(y)}.")
     values = [plain_value(value) for value in _listed(y)]
     if sequences is not None and len(values) != sequences:
         raise DataError(f"X has {sequences} sequences, y has {len(values)} labels. Give one label a sequence.")
+    for i, value in enumerate(() if missing else values):
+        if is_missing(value):
+            raise DataError(f"has no label, got {value!r}. Drop it, or give it one.", at=Place("y", sequence=i))
     return values
 
 
@@ -84,23 +91,6 @@ def _listed(y: Any) -> Iterable[Any]:
             found: list[Any] = getattr(y, name)()
             return found
     return list(y)
-
-
-def only_column(y: Any) -> list[Any]:
-    """The values of a frame with one column.
-
-    >>> import polars as pl
-    >>> only_column(pl.DataFrame({"label": [1, 2]}))
-    [1, 2]
-
-    Raises ``DataError`` for a frame of more.
-    """
-    frame = nw.from_native(y, eager_only=True)
-    if len(frame.columns) != 1:
-        raise DataError(
-            f"is a frame of {len(frame.columns)} columns. Pass the one with the labels: y['label'].", at=Place("y")
-        )
-    return list(frame.get_column(frame.columns[0]).to_list())
 
 
 def coded_labels(y: Any, sequences: int) -> tuple[_Array, NDArray[np.int64]]:
@@ -192,18 +182,6 @@ def _warn_of_twins(texts: Sequence[str]) -> None:
             return
 
 
-def refuse_missing(labels: Sequence[Any]) -> None:
-    """Raises ``DataError`` naming the first sequence whose label is missing.
-
-    >>> refuse_missing(["a", None])
-    Traceback (most recent call last):
-    elman.errors.DataError: y: sequence 1 has no label, got None. Drop it, or give it one.
-    """
-    for i, value in enumerate(labels):
-        if is_missing(value):
-            raise DataError(f"has no label, got {value!r}. Drop it, or give it one.", at=Place("y", sequence=i))
-
-
 def _kind(value: Any) -> str:
     return "truth value" if isinstance(value, bool) else "text" if isinstance(value, str) else "number"
 
@@ -280,7 +258,10 @@ class LabelTarget:
         return len(self.classes)
 
     def truth(self, column: Any, sequences: int, fitted: bool = False) -> _Floats:
-        """The code of each label, its place among the classes; NaN where there is none. See `Target`."""
+        """The code of each label, its place among the classes; NaN where there is none.
+
+        Learns the classes. Raises ``DataError`` for what is no label; once `fitted` for labels that were not learnt.
+        """
         labels = plain_labels(column, sequences)
         if not fitted:
             known = [label for label in labels if not is_missing(label)]
@@ -358,5 +339,5 @@ class LabelTarget:
 
     @classmethod
     def restore(cls, config: Mapping[str, Any], loss: str) -> Self:
-        """The classes that were saved; see `Target`."""
+        """The classes that were saved."""
         return cls(loss, restored_classes(config))

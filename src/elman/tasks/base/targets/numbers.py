@@ -117,7 +117,7 @@ def number_targets(y: Any, sequences: int, every_step: bool = False) -> NumberTa
 
 
 def _of_sequences(y: Any) -> NumberTargets:
-    whole = isinstance(y, np.ndarray | Tensor) and not _objects(y)
+    whole = isinstance(y, Tensor) or (isinstance(y, np.ndarray) and y.dtype != object)
     array = floats(y, Place("y"), _ADVICE) if whole else None
     if array is None:
         rows = [floats(value, Place("y", sequence=i), _ADVICE) for i, value in enumerate(listed(y, "y"))]
@@ -181,10 +181,6 @@ def _joined(parts: dict[str, NumberTargets]) -> NumberTargets:
     return NumberTargets(values, parts[first].lengths, list(parts))
 
 
-def _objects(y: Any) -> bool:
-    return isinstance(y, np.ndarray) and y.dtype == object
-
-
 def _shape(row: _Floats) -> str:
     return "a single number" if row.ndim == 0 else f"{row.shape[-1]} numbers" if row.ndim == 1 else str(list(row.shape))
 
@@ -229,7 +225,7 @@ class NumberTarget:
         return str(output) if self.names is None else self.names[output]
 
     def truth(self, column: Any, sequences: int, fitted: bool = False) -> _Floats:
-        """The numbers, one a sequence; see `Target`."""
+        """The numbers, one a sequence, NaN where one is unknown. Raises ``DataError`` for what cannot be."""
         found = number_targets(column, sequences)
         if not found.flat:
             raise DataError(
@@ -288,15 +284,14 @@ class NumberTarget:
 
     @classmethod
     def restore(cls, config: Mapping[str, Any], loss: str, names: list[str] | None = None, flat: bool = True) -> Self:
-        """The scale that was saved; see `Target`."""
+        """The scale that was saved. Raises ``ValueError`` for what cannot be."""
         mean, deviation = np.asarray(config["mean"]), np.asarray(config["deviation"])
         made = cls(loss, len(mean), names, flat)
         for part in (mean, deviation):
             if part.shape != (made.outputs,) or part.dtype != np.float64 or not np.isfinite(part).all():
                 raise ValueError("target")
-        if not made.outputs or not (deviation > 0).all():
-            raise ValueError("deviation")
-        if (flat and made.outputs != 1) or not (names is None or len({*names}) == len(names) == made.outputs):
-            raise ValueError("outputs")
+        wanted = made.outputs if names is None else len({*names})
+        if not (deviation > 0).all() or (flat and wanted != 1) or not 0 < wanted == made.outputs == len(names or mean):
+            raise ValueError("target")
         made.mean, made.deviation = mean, deviation
         return made
