@@ -17,6 +17,7 @@ from sklearn.model_selection import KFold, cross_val_score
 
 from elman import Classifier, Multitask, Tagger, load
 from elman.errors import DataError, OptionError
+from elman.tasks.classify.class_weights import class_weights
 from elman.validation.plain_values import plain_value
 
 SMALL: dict[str, Any] = {"hidden": 2, "embed": 2, "epochs": 1, "batch_sequences": 8, "verbose": False, "seed": 0}
@@ -179,7 +180,7 @@ def test_classes_keep_the_type_of_an_array() -> None:
 def test_weights_by_labels_of_any_class() -> None:
     for weights in ({Mood.GOOD: 3.0}, {"positive": 3.0}, {np.str_("positive"): 3.0}):
         clf = Classifier(class_weight=weights, **SMALL).fit(TEXTS, _column(Mood.GOOD, Mood.BAD))
-        assert clf._weights(clf.classes_, np.array([0, 1])).tolist() == [0.5, 1.5]
+        assert class_weights(weights, clf.classes_, np.array([0, 1])).tolist() == [0.5, 1.5]
 
 
 def test_a_fold_that_lacks_a_class() -> None:

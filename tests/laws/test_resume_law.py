@@ -168,7 +168,7 @@ def test_without_a_seed_a_run_goes_on_with_the_part_held_out(tmp_path: Path, mon
         held.append(rest.tolist())
         return rest
 
-    monkeypatch.setattr("elman.tasks.classify.estimator.held_out", drawn)
+    monkeypatch.setattr("elman.tasks.base.training_run.held_out", drawn)
     with monkeypatch.context() as patch:
         broken_off(patch, KeyboardInterrupt(), after=2)
         stopped = fitted("classify", seed=None, out=tmp_path / "run")

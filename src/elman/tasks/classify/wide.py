@@ -80,7 +80,6 @@ def blocks(offsets: NDArray[np.int64], steps: int) -> Iterator[tuple[int, int]]:
     """
     first, sequences = 0, len(offsets) - 1
     while first < sequences:
-        last = int(np.searchsorted(offsets, offsets[first] + steps, side="right")) - 1
-        last = min(sequences, max(first + 1, last))
+        last = min(sequences, max(first + 1, int(np.searchsorted(offsets, offsets[first] + steps, side="right")) - 1))
         yield first, last
         first = last

@@ -15,7 +15,6 @@ from elman.validation.plain_values import plain_value
 
 __all__ = ["TARGETS", "Target", "looks_like"]
 
-#: One of several targets of a sequence.
 Target: TypeAlias = LabelTarget | NumberTarget
 
 TARGETS: dict[str, type[Target]] = {t.kind: t for t in (LabelTarget, NumberTarget)}
