@@ -52,7 +52,7 @@ def test_page(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out, err = capsys.readouterr()
     assert err.startswith("elman: input: text as characters")
     assert err.count("\n") == 1
-    for part in ("TF-IDF + logistic regression", "accuracy", "Surest about:", "太差了", "elman stream elman-demo"):
+    for part in ("TF-IDF + logistic regression", "accuracy", "Most confident:", "太差了", "elman stream elman-demo"):
         assert part in out
     assert max(map(cell_len, out.splitlines())) <= 100
     assert [p.name for p in here.iterdir()] == ["elman-demo"]
@@ -66,7 +66,7 @@ def test_own_file_and_json(here: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert main([*argv, "--json"]) == 0
     result = json.loads(capsys.readouterr().out)
     assert result["training_sequences"] + result["test_sequences"] == 120
-    assert result["rival_accuracy"] == 1.0
+    assert result["baseline_accuracy"] == 1.0
     assert result["answer"]["label"] in ("True", "False")
     assert main(argv) == 0
 
@@ -111,7 +111,7 @@ def test_without_the_reviews(here: Path, capsys: Any, monkeypatch: pytest.Monkey
     ("content", "line"),
     [
         ("text,y\na,1\nb,\n", "line 3 of own.csv, column 'y' is missing. Drop the row."),
-        ("text,y\na,1\nb,1\n", "own.csv: the training part has fewer than two labels. Give more rows."),
+        ("text,y\na,1\nb,1\n", "own.csv: the training set has fewer than two labels. Give more rows."),
     ],
 )
 def test_own_file_refused(here: Path, capsys: pytest.CaptureFixture[str], content: str, line: str) -> None:

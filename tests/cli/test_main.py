@@ -177,14 +177,14 @@ def test_score(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_rival_learns_from_the_same_file_or_not_at_all(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    advice = "The simple rival must learn from the same rows: name them with --train FILE."
+    advice = "The baseline must be trained on the same rows: name the file with --train FILE."
     (here / "train.csv").rename(here / "moved.csv")
     line = refused(capsys, "score", "model", "test.csv", "--baseline")
-    assert line == f"train.csv, which model learnt from, is not there any more. {advice}"
+    assert line == f"train.csv, the training file of model, does not exist. {advice}"
     said(capsys, "score", "model", "test.csv", "--train", "moved.csv")
     write(here / "train.csv", ROWS[:50])
     line = refused(capsys, "score", "model", "test.csv", "--baseline")
-    assert line == f"train.csv was changed since model learnt from it. {advice}"
+    assert line == f"train.csv has changed since model was trained on it. {advice}"
 
 
 def test_labels_that_are_numbers(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -373,7 +373,7 @@ MISUSE = {
     ("fit", "classify", "train.csv", "--outt", "x", "--target", "label"): "unknown option: --outt. Did you mean --out?",
     ("predict", "model"): "elman predict needs FILE.",
     ("predict", "model", "test.csv", "--otu", "x"): "unknown option: --otu. Did you mean --out?",
-    ("predict", "model", "a b", "c"): "nothing is known to do with 'c'.",
+    ("predict", "model", "a b", "c"): "unexpected argument: 'c'.",
     (*FIT, "--epochs", "many"): 'invalid value for --epochs: unable to convert "many" into int.',
     (*FIT, "--epochs", "-1"): "--epochs -1 must be a whole number of at least 0",
     (*FIT, "--cell", "lstn"): "--cell 'lstn' must be one of",
@@ -383,14 +383,14 @@ MISUSE = {
     ("predict", "model", "test.csv", "--out", "a.xlsx"): "a.xlsx: the suffix .xlsx is no table this package knows.",
     ("predict", "model", "test.csv", "--out", "no/a.csv"): "no/a.csv cannot be written: No such file or directory.",
     (*FIT[:4], "label", *FIT[5:]): "--input and --target both name the column 'label'. Name two.",
-    (*FIT, "--resume", "--restart"): "--resume goes on with a run and --restart drops it. Give one of them.",
+    (*FIT, "--resume", "--restart"): "--resume continues a run and --restart discards it. Give one of them.",
     ("fit", "classify", "train.csv", "--target", "label", "--out", "model", "--resume"): "model holds a finished model",
     ("predict", "model", "test.csv", "--out", "model/a.csv"): "model/a.csv lies within the model",
     (*FIT[:-1], "model/deep/new"): "model/deep/new lies within the model",
     ("demo", "--out", "model/new"): "model/new lies within the model",
     (*FIT, "--hidden", "1048576"): "no such file: bad.csv",
     (*FIT, "--hidden", "99999999"): "--hidden 99999999 must be at most 1048576",
-    (*FIT, "--hidden", "4", "--hidden", "5"): "--hidden was given twice. Several values stand behind one",
+    (*FIT, "--hidden", "4", "--hidden", "5"): "--hidden was given twice. Separate several values by commas.",
     (*FIT, "--hidden", str(10**30)): f"--hidden {10**30} must be at most 1048576",
     (*FIT, "--kernel", str(10**30)): f"--kernel {10**30} must be at most 1048576",
     ("demo", "--limit", "3"): "limit = 3 must be at least 20",
@@ -470,7 +470,7 @@ def test_ctrl_c_keeps_the_best_and_resume_goes_on(here: Path, capsys: Any, monke
     assert err[-1].startswith("elman: stopped by Ctrl-C: the best model so far is in new. Go on with: elman fit")
     assert err[-1].endswith("--out new --resume")
     assert main(["predict", "new", "test.csv"]) == 0
-    line = "new holds a run that was broken off. Go on with it (--resume) or drop it (--restart)."
+    line = "new holds an unfinished run. Continue it (--resume) or discard it (--restart)."
     capsys.readouterr()
     assert refused(capsys, *flags, "--out", "new") == line
     assert main([*flags, "--out", "new", "--resume"]) == 0

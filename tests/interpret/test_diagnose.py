@@ -332,7 +332,7 @@ def test_the_command(tmp_path: Any, capsys: pytest.CaptureFixture[str], monkeypa
     assert main(["inspect", "model", "--data", "reviews.csv", "--out", "gradient.png"]) == 0
     told = capsys.readouterr().out
     assert "steps to 1/e" in told
-    assert "drawn in gradient.png" in told
+    assert "plotted to gradient.png" in told
     (tmp_path / "bare.csv").write_text("review\na good film\n", "utf-8")
     assert main(["inspect", "model", "--data", "bare.csv"]) == 0
     for wrong in (["--out", "model/x.png"], ["--out", "x.jpg"], ["--out", "no/x.png"], ["--target", "lable"]):

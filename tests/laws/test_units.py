@@ -223,7 +223,7 @@ def test_score_with_a_baseline(
     tiny = ["--hidden", "4", "--epochs", "1"]
     assert main(["fit", verb, "train.csv", *flags, "--out", "model", *tiny]) == 0, capsys.readouterr().err
     out = capsys.readouterr().out
-    assert "validation part, which chose the epoch: " in out
+    assert "validation, used to choose the epoch: " in out
     card = Path("model/README.md").read_text()
     assert "## Validation part\n\nMeasured on the sequences that were held out of training. They also chose" in card
     assert main(["score", "model", "test.csv", "--baseline", "--json"]) == 0, capsys.readouterr().err

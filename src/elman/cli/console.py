@@ -1,4 +1,4 @@
-"""What a person or a program sees of a command: notes on stderr, results on stdout."""
+"""Output of the commands: notes on stderr, results on stdout."""
 
 import contextlib
 import dataclasses
@@ -17,12 +17,12 @@ __all__ = ["Stop", "Terminated", "calm_output", "end", "note", "one_line", "prin
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM, where it ends a command as Ctrl-C does."""
+    """SIGTERM, handled like Ctrl-C."""
 
 
 @dataclasses.dataclass
 class Stop:
-    """What ended a command, if anything did, and the exit code that tells it."""
+    """The signal that interrupted a command, if any, and its exit code."""
 
     name: str = "Ctrl-C"
     code: int = 130
@@ -30,7 +30,7 @@ class Stop:
 
 @contextlib.contextmanager
 def stopping() -> Iterator[Stop]:
-    """In here SIGTERM, which batch systems and `timeout` send, is `Terminated`: what was learnt can still be saved."""
+    """Turns SIGTERM, which batch systems and `timeout` send, into `Terminated`, so that the model can be saved."""
     stop = Stop()
 
     def terminated(*_: Any) -> None:
@@ -48,7 +48,7 @@ def stopping() -> Iterator[Stop]:
 
 
 def end(text: str, code: int) -> int:
-    """A last line on stderr; the exit code."""
+    """Writes a last line to stderr and returns the exit code."""
     note(f"elman: {text}")
     return code
 
@@ -63,20 +63,20 @@ def note(text: str) -> None:
 
 
 def one_line(text: str) -> str:
-    """Any text as one line that cannot move a terminal's cursor."""
+    """The text as one line without terminal control characters."""
     line = " ".join(text.split())
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line)
 
 
 def silence(stream: Any) -> None:
-    """What is still in the buffer of a closed pipe goes nowhere, so that the interpreter ends without a complaint."""
+    """Discards what is still buffered for a closed pipe, so that the interpreter exits without an error message."""
     with contextlib.suppress(OSError, ValueError, AttributeError):  # not a real file, as in tests
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 @contextlib.contextmanager
 def calm_output() -> Iterator[None]:
-    """Warnings as one line each, and escapes where the output's encoding lacks a character, or a name is no text."""
+    """Prints each warning on one line, and escapes characters that the output encoding cannot represent."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
@@ -89,12 +89,12 @@ def calm_output() -> Iterator[None]:
 
 
 def print_json(value: Any) -> None:
-    """One object on stdout, on one line."""
+    """Prints an object as one line of JSON."""
     print(json.dumps(_finite(value), ensure_ascii=False, allow_nan=False), flush=True)
 
 
 def _finite(value: Any) -> Any:
-    """NaN and the infinities, which JSON lacks, as null."""
+    """The value with null for NaN and infinities, which JSON lacks."""
     if isinstance(value, Mapping):
         return {str(key): _finite(part) for key, part in value.items()}
     if isinstance(value, list | tuple):

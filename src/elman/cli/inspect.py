@@ -1,4 +1,4 @@
-"""`elman inspect`: what the gradient of a saved model does on its way back through time, on the sequences of a file."""
+"""`elman inspect`: gradient flow through time of a saved model, on the sequences of a file."""
 
 import json as json_module
 import sys
@@ -24,8 +24,8 @@ def inspect(
     ] = None,
     input: Input = None,
     no_header: NoHeader = False,
-    sequences: Annotated[int, Parameter(help="how many of the sequences to look at, evenly chosen")] = 100,
-    out: Annotated[str | None, Parameter(help="draw the gradient and the gates into this PNG")] = None,
+    sequences: Annotated[int, Parameter(help="number of sequences to analyse, evenly spaced")] = 100,
+    out: Annotated[str | None, Parameter(help="plot the gradient and the gates to this PNG")] = None,
     json: Annotated[
         bool,
         Parameter(
@@ -33,9 +33,9 @@ def inspect(
         ),
     ] = False,
 ) -> None:
-    """Where the gradient vanishes or explodes, how far back a model remembers, and what to change.
+    """Where the gradient vanishes or explodes, how far back the model remembers, and what to change.
 
-    Without the column of true answers the model's own answers count as true.
+    Without the target column the model's own answers count as true.
     """
     from elman.cli.model_source import read
     from elman.evaluation import tables as report
@@ -59,11 +59,11 @@ def inspect(
         return
     report.show(*found.tables(), str(found))
     if sys.stdout is not None and out is not None and Path(out).exists():
-        print(f"drawn in {out}")
+        print(f"plotted to {out}")
 
 
 def _check_picture(out: str | None) -> None:
-    """Refuses, before any work, a file that no picture can be written to."""
+    """Refuses, before any work, a file that no plot can be written to."""
     if out is None:
         return
     if not out.lower().endswith(".png"):
@@ -72,7 +72,9 @@ def _check_picture(out: str | None) -> None:
     if not folder.is_dir():
         raise OptionError(f"--out {out}: there is no folder {folder}. Make it first.")
     if (folder / "config.json").is_file():
-        raise OptionError(f"--out {out} lies within a model folder, which would be refused afterwards. Choose another.")
+        raise OptionError(
+            f"--out {out} lies within a model folder, which would make the model unusable. Choose another."
+        )
 
 
 def _write_picture(out: str, picture: Any) -> None:

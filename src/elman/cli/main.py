@@ -1,13 +1,12 @@
-"""The command line: fit, predict, score, stream, generate, inspect, info, demo. docs/command-line.md is its manual.
+"""The command line: fit, predict, score, stream, generate, inspect, info, demo. Manual: docs/command-line.md.
 
-Results go to stdout, progress and notes to stderr. Whatever this package refuses is one line on stderr, and the exit
-code says what happened:
+Results go to stdout, progress and notes to stderr, errors as one line to stderr. Exit codes:
 
     0 done    1 a fault in elman itself    2 refused: the file, the options, the model
     130 Ctrl-C    141 broken pipe    143 SIGTERM
 
-Each command has a file of its own; what is particular to a task, the commands ask the task
-(`elman.tasks.base.table_adapter`). What is heavy to import is imported by the command that needs it.
+Each command has a file of its own; what is specific to a task is in its adapter (`elman.tasks.base.table_adapter`).
+Commands import what is slow to import when they run.
 """
 
 import difflib
@@ -59,15 +58,15 @@ def main(argv: Sequence[str] | None = None) -> int:
             return code if isinstance(code, int) else 0
     except SystemExit:
         raise
-    except BaseException as error:  # a panic of code in Rust is no Exception
+    except BaseException as error:  # a Rust panic is not an Exception
         if debug:
             raise
         return _refusal(error)
 
 
 def _refusal(error: BaseException) -> int:
-    """One line about what went wrong, and the exit code."""
-    if isinstance(error, BrokenPipeError):  # the reader, such as `head`, has seen enough
+    """Prints one line about the error and returns the exit code."""
+    if isinstance(error, BrokenPipeError):  # the reader, such as `head`, has closed the pipe
         silence(sys.stdout)
         return 141
     if isinstance(error, Terminated):
@@ -96,7 +95,7 @@ def _take(tokens: list[str], flag: str) -> bool:
 
 
 def _asked_better(error: CycloptsError) -> str:
-    """The parser's complaint in our words, with the next move."""
+    """The parser's error as one sentence, with the next move."""
     chain = " ".join(["elman", *(error.command_chain or ())])
     text = str(error)
     if isinstance(error, MissingArgumentError) and error.argument is not None:
@@ -107,8 +106,8 @@ def _asked_better(error: CycloptsError) -> str:
         if not given and (near := difflib.get_close_matches(error.argument.name, unknown, 1)):
             text = f"unknown option: {near[0]}. Did you mean {error.argument.name}?"
     elif isinstance(error, UnusedCliTokensError):
-        text = f"nothing is known to do with {', '.join(map(repr, error.unused_tokens or ()))}."
-        text += " A value with spaces in it stands in quotation marks."
+        text = f"unexpected argument: {', '.join(map(repr, error.unused_tokens or ()))}."
+        text += " Put a value with spaces in quotation marks."
     return f"{text[:1].lower()}{text[1:]} See {chain} --help."
 
 
@@ -119,7 +118,7 @@ def _application(tokens: Sequence[str]) -> App:
     """All commands."""
     app = App(
         name="elman",
-        help="Recurrent networks for real sequences: ragged in, streaming out, fast on any CPU.",
+        help="Recurrent networks for sequences of any length: ragged batches, streaming, fast on CPUs.",
         help_epilogue=EXAMPLES,
         help_format="plaintext",
         version=version,

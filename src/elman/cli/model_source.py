@@ -1,4 +1,4 @@
-"""Tables as the commands read them: which file a model learnt from, which columns a flag names."""
+"""Tables as the commands read them: the training file of a model and the columns that flags name."""
 
 import hashlib
 import os
@@ -20,26 +20,26 @@ def read(file: str, *, header: bool = True) -> Table:
 
 
 def source(task: TableAdapter, model: str, given: str | None, table: Table) -> list[str]:
-    """The columns with what is to be found: those that are given, or those that training read."""
+    """The target columns: those given, or those of training."""
     if not task.target_help:
         return []
     if given is not None:
         return names_in(table, given)
     if not (names := target_names(task.model)):
-        raise OptionError(f"{model} learnt from answers without a name. Name their column: --target.")
+        raise OptionError(f"{model} was trained on targets without a name. Name their column: --target.")
     return names
 
 
 def kind_to_print(table: Table) -> str:
-    """What a table like this one is printed as."""
+    """The format in which such a table is printed."""
     suffixes = {suffix.lower() for suffix in table.path.suffixes[-2:]}
     return "csv" if ".csv" in suffixes else "tsv" if ".tsv" in suffixes else "jsonl"
 
 
 def relative(file: str, folder: str) -> str:
-    """A file as seen from a folder, so that the two can move together and a model tells nothing of who made it.
+    """The path relative to a folder, so that the two can move together and no absolute path is saved.
 
-    What is no text in its name, which a saved model has no place for, is a question mark.
+    Bytes of the name that are not valid text become question marks.
     """
     try:
         return printable(os.path.relpath(os.path.realpath(file), os.path.realpath(folder)))
@@ -48,21 +48,21 @@ def relative(file: str, folder: str) -> str:
 
 
 def sha256(file: str) -> str:
-    """What a file holds, as a hash."""
+    """The SHA-256 of a file."""
     with Path(file).open("rb") as opened:
         return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
 def training_table(task: Any, model: str, file: str | None, *, header: bool = True) -> Table:
-    """The file the model learnt from: as it was then, or the one the caller names."""
+    """The training table of a model: unchanged since, or the file that the caller names."""
     if file is None:
         path, digest = task.data_.get("file"), task.data_.get("file SHA-256")
         if not isinstance(path, str) or not isinstance(digest, str):
-            raise OptionError(f"{model} does not say which file it learnt from. Name it with --train FILE.")
+            raise OptionError(f"{model} does not record its training file. Name it with --train FILE.")
         file = os.path.relpath(Path(os.path.realpath(model)) / path)
-        advice = "The simple rival must learn from the same rows: name them with --train FILE."
+        advice = "The baseline must be trained on the same rows: name the file with --train FILE."
         if not Path(file).is_file():
-            raise DataError(f"{file}, which {model} learnt from, is not there any more. {advice}")
+            raise DataError(f"{file}, the training file of {model}, does not exist. {advice}")
         if sha256(file) != digest:
-            raise DataError(f"{file} was changed since {model} learnt from it. {advice}")
+            raise DataError(f"{file} has changed since {model} was trained on it. {advice}")
     return read(file, header=header)

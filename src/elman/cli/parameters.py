@@ -1,4 +1,4 @@
-"""What several commands take: files, models, and where they may write."""
+"""Parameters that several commands take."""
 
 import os
 from pathlib import Path
@@ -34,7 +34,7 @@ Target = Annotated[str | None, Parameter(help="the column with the true labels; 
 
 
 def refuse_inside_model(out: str) -> None:
-    """A model folder is whole or refused: nothing may be written into one, which would make it unusable."""
+    """Refuses a path within a model folder, where any extra file would make the model unusable."""
     from elman.io.model_folder import is_model
 
     for folder in Path(os.path.realpath(out)).parents:

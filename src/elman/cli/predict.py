@@ -1,4 +1,4 @@
-"""`elman predict` and `elman score`: what a model says of a table, and how good that is beside a simple rival."""
+"""`elman predict` and `elman score`: the answers of a model for a table, and its scores beside those of a baseline."""
 
 import dataclasses
 import sys
@@ -16,12 +16,14 @@ if TYPE_CHECKING:
 
 __all__ = ["predict", "score"]
 
-Windows = Annotated[int | None, Parameter(help="of forecasters: score the last so many forecasts; default: one")]
+Windows = Annotated[
+    int | None, Parameter(help="forecasters: number of forecast origins to score, the last ones; default: 1")
+]
 Step = Annotated[
     int | None, Parameter(help="with --windows: steps from one forecast to the next; default: the horizon")
 ]
 
-Beam = Annotated[int | None, Parameter(help="of models that search: beginnings of an answer that are kept; 1: greedy")]
+Beam = Annotated[int | None, Parameter(help="beam width of models that search; 1: greedy")]
 
 
 def predict(
@@ -35,10 +37,10 @@ def predict(
     no_header: NoHeader = False,
     json: Json = False,
 ) -> None:
-    """Answer every row of a table: its columns, and the answer beside them.
+    """Add the model's answers to a table as columns.
 
-    To stdout the table goes as CSV, or TSV or JSON lines where the file is one; with --json as JSON lines. A CoNLL file
-    whose words are labelled comes back as it was, with the labels in it: in CoNLL-U in their column, else as the last.
+    The table is printed as CSV, or as TSV or JSON lines where the file is one; with --json as JSON lines. A CoNLL file
+    is returned with the predicted labels: in CoNLL-U in their column, else as the last.
     """
     from elman.cli.model_source import kind_to_print, read
     from elman.io.tables import check_columns, check_place, conll_kind, write_answers, write_table
@@ -72,9 +74,9 @@ def score(
     /,
     *,
     baseline: Annotated[
-        bool, Parameter(negative="", help="train the simple rival on the training file and score it too")
+        bool, Parameter(negative="", help="train the baseline on the training file and score it too")
     ] = False,
-    train: Annotated[str | None, Parameter(help="with --baseline: the training file, where it moved")] = None,
+    train: Annotated[str | None, Parameter(help="with --baseline: the training file, if it moved")] = None,
     input: Input = None,
     target: Target = None,
     beam: Beam = None,
@@ -83,9 +85,9 @@ def score(
     no_header: NoHeader = False,
     json: Json = False,
 ) -> None:
-    """How good a model is on a table with true answers, and with --baseline how good a simple rival is.
+    """Score a model on a table with targets, and with --baseline a baseline beside it.
 
-    Of a forecaster the next forecast is scored, from where training ended; with --windows the last of the table.
+    For a forecaster the forecast from the end of training is scored; with --windows the last ones of the table.
     """
     from elman.cli.model_source import read, source, training_table
     from elman.tasks import load, table_of
@@ -108,22 +110,21 @@ def score(
 
 
 def _first_answer(task: "TableAdapter", table: Any, input: str | None, names: list[str]) -> Any:
-    """The answer for the first row, in a table; without a column where that row cannot be answered by itself."""
+    """The answer for the first row, as a table; without columns where that row alone raises an error."""
     from elman.errors import ElmanError
 
     first = dataclasses.replace(table, frame=table.frame[:1])
     try:
         return task.answer_table(first, input, names)
-    except ElmanError:  # said when all rows are answered
+    except ElmanError:  # raised again when all rows are answered
         return table.frame[:, :0]
 
 
 def _searching(task: Any, model: str, beam: int | None) -> Any:
-    """The task, with the width of the beam where one is given."""
+    """The task, with the beam width if one is given."""
     if beam is not None:
         if not hasattr(task, "beam"):
-            says = f"{model} is a model for the task {task.task!r}, which searches nothing"
-            raise OptionError(f"{says}. Leave --beam out.")
+            raise OptionError(f"{model} is a model for the task {task.task!r}, which has no beam. Leave --beam out.")
         task.beam = beam
         if problems := task.problems():
             raise OptionError.of(problems)
@@ -131,20 +132,20 @@ def _searching(task: Any, model: str, beam: int | None) -> Any:
 
 
 def _answered(task: "TableAdapter") -> list[str]:
-    """What the answers are called after: what was learnt, "y" where that had no name."""
+    """The names of the targets, "y" where training had none."""
     from elman.tasks.base.table_adapter import target_names
 
-    learnt = target_names(task.model)
-    return learnt or ["y"] if task.target_help else learnt
+    names = target_names(task.model)
+    return names or ["y"] if task.target_help else names
 
 
 def _windows(task: "TableAdapter", model: str, windows: int | None, step: int | None) -> dict[str, int | None]:
-    """What `score_table` is told of windows, where any of it is given."""
+    """The arguments of `score_table` about windows, where any is given."""
     given = {"windows": windows, "step": step}
     named = [name for name, value in given.items() if value is not None]
     if named and not task.has_windows:
-        says = f"{model} is a model for the task {task.model.task!r}, which answers each row"
-        raise OptionError(f"{says}. Leave --{named[0]} out.")
+        what = f"{model} is a model for the task {task.model.task!r}, which answers each row"
+        raise OptionError(f"{what}. Leave --{named[0]} out.")
     return given if named else {}
 
 

@@ -1,4 +1,4 @@
-"""`elman stream MODEL`: the answer so far after each line of standard input."""
+"""`elman stream MODEL`: the current answer after each line of standard input."""
 
 import inspect
 import itertools
@@ -21,14 +21,14 @@ def stream(
     /,
     *,
     static: Annotated[
-        str | None, Parameter(help="the columns without steps, as JSON: '{\"age\": 63}'; those left out are missing")
+        str | None, Parameter(help="the static inputs as JSON: '{\"age\": 63}'; those left out are missing")
     ] = None,
     json: Json = False,
 ) -> None:
-    """Read stdin line by line and print the answer so far after each.
+    """Read stdin line by line and print the current answer after each.
 
-    A line is a piece of the sequence: some words of a text, a token (or a JSON list of tokens), the numbers of one
-    step. An empty line ends the sequence and the next line begins a new one. The model must read in one direction.
+    A line is a chunk of the sequence: some words of a text, a token (or a JSON list of tokens), the numbers of one
+    step. An empty line starts a new sequence. The model must not be bidirectional.
     """
     from elman.tasks import load, table_of
 
@@ -44,7 +44,7 @@ def stream(
     if sys.stdin is None:
         raise DataError("there is no standard input to read. Use elman stream MODEL < live.txt")
     if sys.stdin.isatty():
-        note("Type a piece and press Enter; an empty line begins a new sequence, Ctrl-D ends.")
+        note("Type a chunk and press Enter; an empty line starts a new sequence, Ctrl-D ends.")
     number = fed = 0
     for line, raw in enumerate(_lines(), start=1):
         if not raw.strip():
@@ -53,15 +53,15 @@ def stream(
             if not json:
                 print(flush=True)
             continue
-        piece = adapter.parse_line(raw, line)  # names the line itself
+        chunk = adapter.parse_line(raw, line)  # names the line itself
         with placed(lambda place, line=line: replace(place, file="standard input", line=line)):  # type: ignore[misc]
-            answer = session.feed(piece)
+            answer = session.feed(chunk)
         fed += 1
-        said, told = adapter.format_answer(answer)
+        text, fields = adapter.format_answer(answer)
         if json:
-            print_json({"sequence": number, "line": line, **told})
+            print_json({"sequence": number, "line": line, **fields})
         else:
-            print("\t".join(one_line(part) for part in said.split("\t")), flush=True)
+            print("\t".join(one_line(part) for part in text.split("\t")), flush=True)
 
 
 def _read_static(text: str | None) -> Any:
@@ -79,7 +79,7 @@ def _read_static(text: str | None) -> Any:
 
 
 def _lines() -> Iterator[str]:
-    """The lines of stdin as they come, as UTF-8 whatever the terminal's language."""
+    """The lines of stdin as they come, as UTF-8 whatever the locale."""
     source = getattr(sys.stdin, "buffer", None)
     for number in itertools.count(1):
         raw = source.readline() if source is not None else sys.stdin.readline().encode()

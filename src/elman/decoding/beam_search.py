@@ -1,11 +1,11 @@
-"""Beam search for many sequences at once: the best symbols are kept open, and what has ended is compared by its length.
+"""Batched beam search with length normalisation.
 
     score(y) = sum_t log p(y_t | y_1 ... y_{t-1}) / lp(|y|)        |y| counts the end
     lp(n) = ((5 + n) / 6)^penalty                                  Wu et al. 2016; penalty 0: none
 
-A sequence has at most `beam` open beginnings. Those of its best continuations that end leave the beam; it is finished
-when as many have ended, or when no open one can still win. With a beam of 1 this is greedy search. Rows are beginnings
-of all sequences, one after another: nothing is padded, and no sequence sees another.
+A sequence has at most `beam` hypotheses. Finished ones leave the beam; the search ends when `beam` are finished, or
+when no open one can still win. A beam of 1 is greedy search. Rows are the hypotheses of all sequences, without padding,
+and do not affect those of other sequences.
 
 Wu, Y. et al. 2016. Google's neural machine translation system. arXiv:1609.08144.
 """
@@ -27,7 +27,7 @@ from elman.validation.options import is_number
 
 __all__ = ["MOST_BEAM", "Found", "beam_search", "check_beam"]
 
-MOST_BEAM = 1000  # wider ones take hours and find the same
+MOST_BEAM = 1000  # maximum width
 
 #: Last symbols [rows], the state of each row, and the sequence of each: to log p [rows, symbols] and the next state.
 Advance = Callable[[Tensor, State, Tensor], tuple[Tensor, State]]
@@ -37,14 +37,14 @@ _Floats = NDArray[np.float64]
 
 
 class Found(NamedTuple):
-    """The best that was found for a sequence."""
+    """The best finished hypothesis of a sequence."""
 
     symbols: list[int]  # without the end
     score: float  # log p over the length penalty
 
 
 def check_beam(beam: Any, penalty: Any) -> list[Problem]:
-    """What is wrong with the width of a beam and with the length penalty, as sentences without a full stop.
+    """What is wrong with a beam width and a length penalty.
 
     >>> print(*check_beam(0, -1.0), sep="\\n")
     beam = 0 must be a whole number of at least 1
@@ -71,8 +71,8 @@ def beam_search(
 ) -> list[Found]:
     """The best continuation of each sequence, of at most `limits` [sequences] symbols.
 
-    `state` is that before the first symbol, one row for each sequence; `begin` stands before every sequence, `end` ends
-    it. What `advance` gives -inf is never said. A sequence whose beginnings all reach their limit ends there.
+    `state` is the initial state, one row for each sequence; `begin` and `end` are the boundary symbols. Symbols with
+    log p of -inf are never chosen. A sequence whose hypotheses all reach the limit ends there.
 
     Raises ``OptionError`` for a beam below 1 or above `MOST_BEAM` and for a penalty below 0.
 
@@ -95,7 +95,7 @@ def beam_search(
 
 
 class _Search:
-    """The open beginnings: which sequence owns each, what it says and how likely it is."""
+    """The open hypotheses: their sequence, symbols and log p."""
 
     def __init__(self, limits: Sequence[int], begin: int, end: int, beam: int, penalty: float) -> None:
         self.limits = np.asarray(limits, dtype=np.int64)
@@ -106,7 +106,7 @@ class _Search:
         self.ended: list[list[Found]] = [[] for _ in self.limits]
 
     def grow(self, logs: Tensor) -> tuple[Tensor, Tensor]:
-        """One symbol more: from which row each new row comes, and its last symbol."""
+        """Extends by one symbol: the previous row of each new row, and its last symbol."""
         row, symbol, sums = self._candidates(logs)
         owner = self.owner[row]
         length = self.said.shape[1] + 1
@@ -118,16 +118,16 @@ class _Search:
         row, symbol, sums, owner = row[stays], symbol[stays], sums[stays], owner[stays]
         open_ = _ranks(owner) < self.beam
         row, symbol, sums, owner = row[open_], symbol[open_], sums[open_], owner[open_]
-        said = np.concatenate([self.said[row], symbol[:, None]], axis=1)
+        symbols = np.concatenate([self.said[row], symbol[:, None]], axis=1)
         full = length >= self.limits[owner]
         for place in np.flatnonzero(full):
-            self._close(int(owner[place]), said[place], float(sums[place]), length)
+            self._close(int(owner[place]), symbols[place], float(sums[place]), length)
         keep = ~full & self._can_win(owner, sums)
-        self.owner, self.sums, self.said = owner[keep], sums[keep], said[keep]
+        self.owner, self.sums, self.said = owner[keep], sums[keep], symbols[keep]
         return torch.from_numpy(row[keep]), torch.from_numpy(symbol[keep])
 
     def _candidates(self, logs: Tensor) -> tuple[_Ints, _Ints, _Floats]:
-        """The best symbols of each row, the best of a sequence first. One more than the beam: one may be the end."""
+        """The best symbols of each row, sorted within a sequence; one more than the beam, as one may be the end."""
         best = logs.topk(min(self.beam + 1, logs.shape[1]), dim=1)
         width = best.indices.shape[1]
         row = np.repeat(np.arange(len(self.owner)), width)
@@ -138,11 +138,11 @@ class _Search:
         order = np.lexsort((-sums, self.owner[row]))
         return row[order], symbol[order], sums[order]
 
-    def _close(self, owner: int, said: _Ints, logs: float, length: int) -> None:
-        self.ended[owner].append(Found(said.tolist(), logs / self._divisor(length)))
+    def _close(self, owner: int, symbols: _Ints, logs: float, length: int) -> None:
+        self.ended[owner].append(Found(symbols.tolist(), logs / self._divisor(length)))
 
     def _divisor(self, length: Any) -> Any:
-        with np.errstate(over="ignore"):  # a penalty beyond reason: only the longest counts
+        with np.errstate(over="ignore"):  # overflow for an extreme penalty
             return np.float64((5.0 + length) / 6.0) ** self.penalty
 
     def _can_win(self, owner: _Ints, sums: _Floats) -> NDArray[np.bool_]:
@@ -155,7 +155,7 @@ class _Search:
 
 
 def _ranks(owner: _Ints) -> _Ints:
-    """The place of each among those of its owner, who stand together."""
+    """The rank of each row within its sequence; rows of a sequence are adjacent."""
     if not len(owner):
         return owner
     begins = np.flatnonzero(np.concatenate([[True], owner[1:] != owner[:-1]]))

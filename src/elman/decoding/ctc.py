@@ -1,22 +1,22 @@
-"""From scores at every step to a transcript: connectionist temporal classification (Graves et al. 2006).
+"""Decoding for connectionist temporal classification (Graves et al. 2006).
 
-At each step the network gives y_t(k), the logarithm of the chance of symbol k; symbol 0 is the blank. A path has one
-symbol a step, and says what is left once equal neighbours are one and blanks are taken out:
+y_t(k) is the log probability of symbol k at step t; symbol 0 is the blank. A path has one symbol a step; its transcript
+is what remains after merging repeated symbols and removing blanks:
 
-    log p(l) = log sum over paths of l exp sum_t y_t(path_t)        learnt: -log p of the true transcript
+    log p(l) = log sum over paths of l exp sum_t y_t(path_t)        loss: -log p of the true transcript
 
-A transcript of n symbols of which r equal the one before them needs n + r steps at least.
+A transcript of n symbols of which r equal the one before them needs at least n + r steps.
 
 Greedy decoding takes the likeliest symbol of each step. Beam search (Hannun et al. 2014) sums over paths: for every
-prefix l, ending in symbol e, it keeps b(l) and n(l), the logarithms of all paths so far that end in the blank or not:
+prefix l, ending in symbol e, it keeps b(l) and n(l), the log probabilities of all paths that end in the blank or not:
 
     b(l)  = log(exp b(l) + exp n(l)) + y(0)
     n(l)  = n(l) + y(e)
     n(lk) = y(k) + log(exp b(l) + [k != e] exp n(l))                added to what is there already
 
-Of all prefixes the `beam` with the greatest log(exp b + exp n) + language(l) stay, and the greatest is the answer, with
-language(l) = weight log p(l) + bonus words(l), of a model of what is said. Symbols less likely than 0.0001 at a step
-are not tried there.
+The `beam` prefixes with the greatest log(exp b + exp n) + language(l) are kept, the greatest is the answer, with the
+language model score language(l) = weight log p(l) + bonus words(l). Symbols less likely than 0.0001 at a step are
+pruned.
 """
 
 from __future__ import annotations
@@ -33,24 +33,24 @@ from numpy.typing import NDArray
 __all__ = ["BLANK", "Language", "Prefixes", "greedy", "steps_needed"]
 
 BLANK = 0
-_LEAST = math.log(1e-4)  # symbols that are less likely at a step are not tried
+_LEAST = math.log(1e-4)  # pruning threshold of symbols at a step
 _NONE = -math.inf
 
 Prefix = tuple[int, ...]
 
 
 class Language(Protocol):
-    """What is likely to be said: scores that are added to those of the sound."""
+    """A language model: scores added to the acoustic ones."""
 
     def after(self, prefix: Prefix, symbol: int) -> float:
-        """What a symbol after a prefix adds."""
+        """The score of a symbol after a prefix."""
 
     def end(self, prefix: Prefix) -> float:
-        """What the end after a prefix adds."""
+        """The score of the end after a prefix."""
 
 
 def greedy(scores: NDArray[np.float64]) -> list[int]:
-    """The symbols of the likeliest path: [steps, symbols] to numbers from 1.
+    """The transcript of the likeliest path: [steps, symbols] to codes from 1.
 
     >>> greedy(np.log([[0.1, 0.8, 0.1], [0.1, 0.8, 0.1], [0.8, 0.1, 0.1], [0.1, 0.8, 0.1], [0.1, 0.1, 0.8]]))
     [1, 1, 2]
@@ -60,7 +60,7 @@ def greedy(scores: NDArray[np.float64]) -> list[int]:
 
 
 def steps_needed(symbols: Sequence[int]) -> int:
-    """The steps that a transcript needs at least.
+    """The minimum number of steps for a transcript.
 
     >>> steps_needed([1, 1, 2])
     4
@@ -70,7 +70,7 @@ def steps_needed(symbols: Sequence[int]) -> int:
 
 @dataclass
 class Prefixes:
-    """What beam search has reached: a few prefixes, each with b, n and language(l).
+    """The state of beam search: prefixes with b, n and language(l).
 
     >>> found = Prefixes(beam=4)
     >>> found.advance(np.log([[0.4, 0.6], [0.6, 0.4]]))
@@ -78,12 +78,12 @@ class Prefixes:
     (1,)
     """
 
-    beam: int = 16  # prefixes that are kept
+    beam: int = 16  # number of prefixes
     language: Language | None = None
     reached: dict[Prefix, tuple[float, float, float]] = field(default_factory=lambda: {(): (0.0, _NONE, 0.0)})
 
     def advance(self, scores: NDArray[np.float64]) -> None:
-        """Reads some more steps: logarithms of chances, [steps, symbols]."""
+        """Advances by some steps: log probabilities [steps, symbols]."""
         for row, likely in zip(scores.tolist(), scores > _LEAST, strict=True):
             self._step(row, [symbol for symbol in np.flatnonzero(likely).tolist() if symbol != BLANK])
 

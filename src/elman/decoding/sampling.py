@@ -1,11 +1,11 @@
-"""Drawing the next symbol from scores: temperature, the likeliest few, a penalty for what was said before.
+"""Sampling of the next symbol from logits: temperature, top-k, top-p, repetition penalty.
 
-    z'_k = z_k - r [k was said before] ... with repetition r: z / r where z > 0, else z r        (Keskar et al. 2019)
+    z' = z / r where z > 0, else z r, for symbols generated before; r: repetition                (Keskar et al. 2019)
     p = softmax(z' / temperature)
     top_k   only the k likeliest                                                                 (Fan et al. 2018)
-    top_p   only the likeliest whose chances together reach p                                    (Holtzman et al. 2020)
+    top_p   the smallest set of the likeliest with total probability p                           (Holtzman et al. 2020)
 
-Temperature 0 takes the likeliest.
+Temperature 0 is greedy.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ _Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, kw_only=True)
 class Sampling:
-    """How the next symbol is drawn.
+    """Sampling options.
 
-    `temperature` ≥ 0, 1 as learnt; `top_k` ≥ 1 symbols or None; `top_p` over 0 up to 1; `repetition` ≥ 1, which divides
-    the scores of symbols said before (1: no penalty). Raises ``OptionError`` outside these.
+    `temperature` ≥ 0, 1 as trained; `top_k` ≥ 1 symbols or None; `top_p` over 0 up to 1; `repetition` ≥ 1, which
+    divides the logits of symbols generated before (1: no penalty). Raises ``OptionError`` outside these.
 
     >>> draw = np.random.default_rng(0)
     >>> Sampling(temperature=0.0).draw(np.array([0.1, 2.0, 1.0]), draw)
@@ -55,11 +55,11 @@ class Sampling:
         if wrong:
             raise OptionError("; ".join(wrong))
 
-    def chances(self, scores: _Floats, said: Sequence[int] = ()) -> _Floats:
+    def chances(self, scores: _Floats, before: Sequence[int] = ()) -> _Floats:
         """The probability of each symbol, float64; a score of -inf has none. At least one must be finite."""
         z = np.array(scores, dtype=np.float64)
-        if self.repetition != 1 and len(said):
-            before = np.unique(np.asarray(said))
+        if self.repetition != 1 and len(before):
+            before = np.unique(np.asarray(before))
             z[before] = np.where(z[before] > 0, z[before] / self.repetition, z[before] * self.repetition)
         if self.temperature == 0:
             made = np.zeros_like(z)
@@ -72,14 +72,14 @@ class Sampling:
         p /= p.sum()
         if self.top_p < 1:
             order = np.argsort(-p, kind="stable")
-            kept = int(np.searchsorted(np.cumsum(p[order]), self.top_p)) + 1
-            p[order[kept:]] = 0
+            candidates = int(np.searchsorted(np.cumsum(p[order]), self.top_p)) + 1
+            p[order[candidates:]] = 0
             p /= p.sum()
         return p
 
-    def draw(self, scores: _Floats, random: np.random.Generator, said: Sequence[int] = ()) -> int:
-        """A symbol, drawn by `random`."""
-        p = self.chances(scores, said)
+    def draw(self, scores: _Floats, random: np.random.Generator, before: Sequence[int] = ()) -> int:
+        """A symbol sampled with `random`."""
+        p = self.chances(scores, before)
         return min(int(np.searchsorted(np.cumsum(p), random.random(), side="right")), int(np.flatnonzero(p)[-1]))
 
 

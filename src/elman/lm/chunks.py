@@ -1,10 +1,9 @@
-"""What a language model learns from: at every step of a document the symbol that comes next.
+"""Training data of a language model: documents cut into chunks, with the next symbol as target.
 
-    x = [B, s_1, s_2, ..., s_n]        what is read; B stands for the beginning
-    y = [s_1, s_2, ..., s_n, B]        what is to be found; the end counts where documents end by themselves
+    x = [B, s_1, s_2, ..., s_n]        inputs; B: boundary
+    y = [s_1, s_2, ..., s_n, B]        targets; the last B only where documents end
 
-A document that is longer than a strand is cut into strands, which are learnt side by side: each begins with the symbol
-before it, and with a state that knows nothing.
+A document longer than a chunk is cut into several; each begins with the symbol before it and the initial state.
 """
 
 from __future__ import annotations
@@ -26,15 +25,15 @@ class LMChunks(NamedTuple):
     targets: Ragged
 
     def whole(self) -> list[list[int]]:
-        """Each strand with the symbol before it and the one after it."""
+        """Each chunk with the symbol before it and the one after it."""
         pairs = zip(self.inputs.to_list(), self.targets.to_list(), strict=True)
         return [[*inputs.tolist()[:1], *targets.tolist()] for inputs, targets in pairs]
 
 
 def lm_chunks(documents: Ragged, boundary: int, ends: bool, longest: int | None = None) -> LMChunks:
-    """The strands of documents [steps] int64, in order. `boundary` is B, `ends` whether the end is to be found.
+    """The chunks of documents [steps] int64, in order. `boundary` is B, `ends`: whether the end is a target.
 
-    `longest` is the most steps of a strand; None: as long as the documents.
+    `longest` is the maximum length of a chunk; None: whole documents.
 
     >>> made = lm_chunks(Ragged.of([[1, 2, 3], [4]]), boundary=9, ends=True, longest=2)
     >>> made.inputs.to_list()

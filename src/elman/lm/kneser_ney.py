@@ -1,13 +1,13 @@
-"""n-grams that back off to shorter ones (interpolated Kneser-Ney): beside a language model, and mixed into it.
+"""Interpolated Kneser-Ney n-gram language models.
 
     p(w | h) = max(c(h w) - d, 0) / c(h) + d n(h) / c(h) p(w | h')        h' is h without its oldest symbol
-    p(w | nothing) the same over p(w) = 1 / symbols                       n(h): how many different symbols followed h
+    p(w | empty) the same over p(w) = 1 / symbols                         n(h): number of distinct symbols after h
 
-In the longest n-grams c counts how often, in all shorter ones how many different symbols came before;
-d = n1 / (n1 + 2 n2) of each length, with n1 and n2 the n-grams of count 1 and 2.
+c is the count of the longest n-grams, and for shorter ones the number of distinct symbols before them; the discount of
+each length is d = n1 / (n1 + 2 n2), with n1 and n2 the numbers of n-grams of count 1 and 2.
 
-The n-grams of each length are a sorted array of keys, `place of the n-gram without its last symbol * symbols + last
-symbol`, so that those with one beginning stand together, and all of a text are found at once.
+The n-grams of each length are a sorted array of keys, `index of the prefix * symbols + last symbol`, so that n-grams
+with the same prefix are adjacent and a whole text is looked up at once.
 
 Sources: Kneser & Ney 1995; Chen & Goodman 1999.
 """
@@ -27,8 +27,8 @@ from elman.errors import ModelFileError
 
 __all__ = ["KneserNey"]
 
-_KEPT = 50_000  # contexts whose chances are kept
-_LARGEST = 1 << 40  # a count, so that sums stay exact
+_KEPT = 50_000  # contexts in the cache
+_LARGEST = 1 << 40  # maximum count, so that sums are exact
 
 _Floats = NDArray[np.float64]
 _Whole = NDArray[np.int64]
@@ -39,8 +39,8 @@ class _Level(NamedTuple):
 
     keys: _Whole  # sorted; of single symbols 0 ... symbols - 1
     counts: _Whole
-    totals: _Whole  # for each n-gram of the length below, as a context: the counts of what followed
-    followers: _Whole  # and how many different symbols did
+    totals: _Whole  # for each n-gram one shorter, as a context: the sum of the counts after it
+    followers: _Whole  # and the number of distinct symbols after it
     discount: float
 
 
@@ -62,13 +62,13 @@ class KneserNey:
 
     @property
     def name(self) -> str:
-        """As it is shown beside the network."""
-        return f"{self.order}-grams that back off (Kneser-Ney)"
+        """The name as a baseline."""
+        return f"Kneser-Ney {self.order}-grams"
 
     # ---- learning
 
     def fit(self, sequences: Sequence[Sequence[int]]) -> Self:
-        """Counts the n-grams of each sequence, whose first symbol is only ever a context."""
+        """Counts the n-grams of each sequence; the first symbol is context only."""
         begin = time.perf_counter()
         values, within = _flat(sequences)
         self.levels, self._found, nodes = [], {}, values
@@ -78,7 +78,7 @@ class KneserNey:
             found, first, place = np.unique(
                 nodes[at - 1] * self.symbols + values[at], return_index=True, return_inverse=True
             )
-            before.append(nodes[at][first])  # the n-gram without its oldest symbol
+            before.append(nodes[at][first])  # without the oldest symbol
             nodes = np.full(len(values), -1)
             nodes[at] = place
             keys.append(found)
@@ -128,7 +128,7 @@ class KneserNey:
         return p
 
     def _contexts(self, symbols: _Whole) -> list[int]:
-        """The place of the last 0, 1, 2 ... symbols among the n-grams of that length; -1 where they are unknown."""
+        """The index of the last 0, 1, 2 ... symbols among the n-grams of that length; -1 for unknown ones."""
         found, nodes = [0], symbols
         for length in range(1, len(symbols) + 1):
             if length > 1:
@@ -137,14 +137,14 @@ class KneserNey:
         return found
 
     def _place(self, length: int, before: _Whole, symbols: _Whole) -> _Whole:
-        """The places of n-grams, by those of what stands before their last symbol; -1 where they are unknown."""
+        """The indices of n-grams, from those of their prefixes; -1 for unknown ones."""
         keys, wanted = self.levels[length - 1].keys, before * self.symbols + symbols
         at = np.minimum(np.searchsorted(keys, wanted), max(0, len(keys) - 1))
         known = (before >= 0) & (keys[at] == wanted) if len(keys) else np.zeros(len(wanted), bool)
         return np.where(known, at, -1)
 
     def each(self, sequences: Sequence[Sequence[int]]) -> _Floats:
-        """p of every symbol but the first of each sequence, one sequence after another; the bits of `chances`."""
+        """p of every symbol but the first of each sequence, concatenated; bitwise equal to `chances`."""
         values, within = _flat(sequences)
         p = np.full(len(values), 1 / self.symbols)
         contexts, nodes = np.zeros(len(values), np.int64), values
@@ -163,7 +163,7 @@ class KneserNey:
         return p[within > 0]
 
     def nats(self, sequences: Sequence[Sequence[int]]) -> float:
-        """-log p of all symbols but the first of each sequence, together."""
+        """-log p summed over all symbols but the first of each sequence."""
         return float(-np.log(self.each(sequences)).sum())
 
     # ---- on disk
@@ -176,7 +176,7 @@ class KneserNey:
 
     @classmethod
     def restore(cls, order: int, symbols: int, tensors: Mapping[str, Tensor]) -> Self:
-        """The saved model. Raises `ModelFileError` if its n-grams cannot be."""
+        """The saved model. Raises `ModelFileError` for invalid n-grams."""
         keys, counts, above = [], [], 1
         for length in range(1, order + 1):
             count = _saved(tensors, f"counts{length}")
@@ -184,7 +184,7 @@ class KneserNey:
             good = len(own) == len(count) and bool((count >= (length > 1)).all())
             inside = not len(own) or (own[0] >= 0 and own[-1] < above * symbols)
             if not (good and inside and bool((np.diff(own) > 0).all())):
-                raise ModelFileError(f"the saved n-grams of {length} symbols cannot be. Save the model again.")
+                raise ModelFileError(f"the saved n-grams of {length} symbols are invalid. Save the model again.")
             keys.append(own)
             counts.append(count)
             above = len(own)
@@ -202,7 +202,7 @@ def _saved(tensors: Mapping[str, Tensor], name: str) -> _Whole:
 
 
 def _flat(sequences: Sequence[Sequence[int]]) -> tuple[_Whole, _Whole]:
-    """All symbols one after another, and the place of each within its sequence."""
+    """All symbols concatenated, and the position of each in its sequence."""
     lengths = np.array([len(sequence) for sequence in sequences], np.int64)
     values = np.concatenate([np.zeros(0, np.int64), *(np.asarray(one, np.int64) for one in sequences)])
     starts = np.cumsum(lengths) - lengths

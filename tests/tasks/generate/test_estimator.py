@@ -223,9 +223,9 @@ HOW: dict[str, dict[str, Any]] = {
     "seed = 1.5 must be": {"seed": 1.5},
     "stop = 5 must be a symbol": {"stop": 5},
     "stop = None must be": {"stop": None},
-    "stop = 'end' is no symbol of this model": {"stop": "end"},
+    "stop = 'end' is not in the vocabulary of this model": {"stop": "end"},
     "form = 'verse' must be a function": {"form": "verse"},
-    "form returned 5. It returns the symbols": {"form": lambda said, symbols: 5},
+    "form returned 5. It must return the allowed next symbols": {"form": lambda said, symbols: 5},
     r"form returned \[\[1\]\]": {"form": lambda said, symbols: [[1]]},
 }
 
@@ -319,7 +319,7 @@ def test_rhyme_and_letters() -> None:
 
 
 def test_a_form_that_allows_nothing() -> None:
-    with pytest.raises(OptionError, match="form allows 'x', of which the model knows no symbol"):
+    with pytest.raises(OptionError, match="form allows 'x', none of which is in the vocabulary"):
         fitted().generate(form=lambda said, symbols: {"x"})
     assert fitted().generate(form=lambda said, symbols: {END}) == ""
 

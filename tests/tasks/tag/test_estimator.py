@@ -170,7 +170,7 @@ def test_refused_options(tagger: Tagger) -> None:
     ):
         Tagger(feature="text", stride=2).fit(WORDS, LABELS)
     for texts in (["a text"], WORDS[1]):
-        with pytest.raises(DataError, match=r"is a text, .* but words are read"):
+        with pytest.raises(DataError, match=r"is a text, .* but the model reads words"):
             tagger.predict(texts)
     with pytest.raises(OptionError, match="cannot stream"):
         tagger.stream()
@@ -407,10 +407,14 @@ def test_how_many_members() -> None:
     assert Tagger(**few, bidirectional=False).fit(*chains).ensemble_size_ == 1
     assert Tagger(**few).fit(*(part + part[:2] for part in chains)).ensemble_size_ == 1
     assert Tagger(**few).fit(WORDS, LABELS).ensemble_size_ == 1
-    with pytest.raises(OptionError, match=r"ensemble_size = 2 networks cannot stream"):
+    with pytest.raises(
+        OptionError, match=r"ensemble_size = 2 networks cannot stream\. Fit the tagger with ensemble_size=1"
+    ):
         Tagger(**few, ensemble_size=2, bidirectional=False).fit(WORDS, LABELS).stream()
     for ensemble_size in (0, 10**9):
-        with pytest.raises(OptionError, match=f"ensemble_size = {ensemble_size} must be a whole number from 1 to 1000"):
+        with pytest.raises(
+            OptionError, match=f"ensemble_size = {ensemble_size} must be a whole number from 1 to 1000, or None"
+        ):
             Tagger(ensemble_size=ensemble_size).fit(WORDS, LABELS)
 
 

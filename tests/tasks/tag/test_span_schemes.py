@@ -218,7 +218,7 @@ def test_rules_that_the_training_labels_break_are_not_kept() -> None:
     labels = ["B-a", "I-a", "O", "E-a", "S-a", "O", "B-b"]  # an end without a beginning, a beginning without an end
     tagger = Tagger(**SMALL).fit([STEPS] * 12, [labels] * 12)
     assert (tagger.scheme_, tagger.constrained_) == ("IOBES", False)
-    assert tagger.data_["spans"] == "IOBES, whose rules the training labels break"
+    assert tagger.data_["spans"] == "IOBES, not obeyed by the training labels"
 
 
 def test_a_stream_has_the_labels_of_the_whole() -> None:

@@ -185,7 +185,7 @@ def test_unknown_symbols_are_read_and_never_said(good: Translator) -> None:
 
 
 def test_it_does_not_stream(good: Translator) -> None:
-    with pytest.raises(OptionError, match="a translator cannot stream: its answer begins when the whole source"):
+    with pytest.raises(OptionError, match="a translator cannot stream: it reads the whole source"):
         good.stream()
 
 

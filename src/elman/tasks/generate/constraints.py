@@ -1,4 +1,4 @@
-"""Form for generated text: lines of given lengths, given marks behind them, and a rhyme by a rule of the user's."""
+"""Constraints on generated verse: line lengths, punctuation, and rhyme by a user's function."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from elman.validation.options import is_whole
 
 __all__ = ["END", "Verse"]
 
-#: The symbol that ends a text, in what a form allows.
+#: The end of a text among the allowed symbols.
 END = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Verse:
-    """What may come next in a poem of `lines` lines of equally many characters, one of `lengths`, and then its end.
+    """A poem of `lines` lines, all of the same number of characters, which is one of `lengths`.
 
-    Each line is followed by its mark, of `marks` in turn. `letters` says which symbols may stand in a line (None: all
-    but the marks); `rhyme(poem, symbol)` whether a symbol may end a line that rhymes: it is asked at the end of each
-    line of `rhyming` (numbered from 0), with the symbols so far. A first line decides about the length of all; where
-    nothing that rhymes is left, any letter may stand. Raises ``OptionError`` for a form that cannot be.
+    Each line ends with a mark, the `marks` in turn. `letters`: the symbols allowed in a line (None: all but the marks).
+    `rhyme(poem, symbol)`: whether a symbol may end a rhyming line, called at the end of each line of `rhyming`
+    (numbered from 0) with the symbols so far; if no symbol rhymes, all are allowed. The first line determines the
+    length of the others. Raises ``OptionError`` for an invalid form.
 
     >>> form = Verse(lines=2, lengths=(1, 2), marks="，。")
     >>> [sorted(form(list(poem), ["a", "，", "。", ""])) for poem in ("", "a", "ab", "a，b", "a，b。")]
@@ -57,17 +57,17 @@ class Verse:
         return _holds(self.lengths, int | np.integer) and all(map(is_whole, self.lengths))
 
     def __call__(self, poem: Sequence[str], symbols: Sequence[str]) -> set[str]:
-        """Which of `symbols` may come next."""
+        """The allowed next symbols."""
         ended = [place for place, symbol in enumerate(poem) if symbol in self.marks]
         if len(ended) >= self.lines:
             return {END}
         begin = ended[-1] + 1 if ended else 0
-        said, lengths = len(poem) - begin, {ended[0]} if ended else set(self.lengths)
+        written, lengths = len(poem) - begin, {ended[0]} if ended else set(self.lengths)
         allowed: set[str] = set()
-        if said in lengths:
+        if written in lengths:
             allowed.add(self.marks[len(ended) % len(self.marks)])
-        if said < max(lengths):
-            allowed |= self._letters(poem, symbols, len(ended), said + 1 in lengths)
+        if written < max(lengths):
+            allowed |= self._letters(poem, symbols, len(ended), written + 1 in lengths)
         return allowed
 
     def _letters(self, poem: Sequence[str], symbols: Sequence[str], line: int, last: bool) -> set[str]:
@@ -80,5 +80,5 @@ class Verse:
 
 
 def _holds(values: object, kind: Any) -> bool:
-    """Whether it is a sequence of such values, and not of none."""
+    """Whether it is a non-empty sequence of such values."""
     return isinstance(values, Sequence) and len(values) > 0 and all(isinstance(value, kind) for value in values)

@@ -1,4 +1,4 @@
-"""What None stands for in the options of a language model.
+"""Defaults of the options of a language model that are None.
 
 ::
 
@@ -6,7 +6,7 @@
     batch_sequences = steps / 8192, from 4 to 32
     batch_steps = batch_sequences tbptt
 
-and more epochs until there were 500 batches, up to 200.
+with more epochs for at least 500 batches, up to 200.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from elman.training.options import epochs_for
 
 __all__ = ["DEFAULTS", "UPDATES", "side_by_side"]
 
-UPDATES = 500  # batches that are learnt from, at least
+UPDATES = 500  # minimum number of training batches
 
 
 def side_by_side(options: Any, steps: int) -> int:
-    """How many strands are learnt side by side."""
+    """The number of chunks in a batch."""
     return min(32, max(4, steps // 8192)) if options.batch_sequences is None else int(options.batch_sequences)
 
 
@@ -42,7 +42,7 @@ def _epochs(config: Config, summary: Summary) -> int:
 _BENCH = "bench/generate.py, 2026"
 
 DEFAULTS: dict[str, Default] = {
-    "batch_sequences": Default(lambda config, s: side_by_side(config, s.steps), "strands in a batch", _BENCH),
-    "epochs": Default(_epochs, "passes over the texts", _BENCH),
+    "batch_sequences": Default(lambda config, s: side_by_side(config, s.steps), "chunks in a batch", _BENCH),
+    "epochs": Default(_epochs, "passes over the training texts", _BENCH),
     "batch_steps": Default(_batch_steps, "steps in a batch", _BENCH),
 }

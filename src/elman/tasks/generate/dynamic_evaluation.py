@@ -1,10 +1,9 @@
-"""Dynamic evaluation: a language model that goes on learning from the text it scores (Krause et al. 2018).
+"""Dynamic evaluation: gradient steps on the text that is scored (Krause, Kahembwe, Murray & Renals 2018).
 
-    nats_i = -log p(piece i; theta_{i-1})                                 scored before it is learnt from
+    nats_i = -log p(chunk i; theta_{i-1})                                 scored before the update
     theta_i = theta_{i-1} - rate g / max(1, |g|) - decay (theta_{i-1} - theta_0)        g: gradient of its mean
 
-A name that a text brings up is then soon expected in it. Krause, Kahembwe, Murray & Renals 2018 divide g by its root
-mean square over the training part instead.
+Krause et al. divide g by its root mean square over the training set instead.
 """
 
 from __future__ import annotations
@@ -21,15 +20,12 @@ from elman.training.batching import pieces
 
 __all__ = ["adapted"]
 
-SPAN = 32  # steps of a piece
-DECAY = 1e-3  # share of the way back to what was learnt in training, after each piece
+SPAN = 32  # steps of a chunk
+DECAY = 1e-3  # towards the trained weights, after each chunk
 
 
 def adapted(network: LanguageNetwork, data: LMChunks, rate: float) -> Ragged:
-    """-log p of each target, float64 [steps], while the network learns from one text after another.
-
-    Afterwards the network is what it was.
-    """
+    """-log p of each target, float64 [steps], with dynamic evaluation; the network's weights are restored."""
     made = torch.zeros(data.targets.steps, dtype=torch.float64)
     weights = [weight for weight in network.parameters() if weight.requires_grad]
     learnt = [weight.detach().clone() for weight in weights]
@@ -50,7 +46,7 @@ def adapted(network: LanguageNetwork, data: LMChunks, rate: float) -> Ragged:
 
 
 def _scored(network: LanguageNetwork, one: LMChunks, piece: Chunk, state: State) -> tuple[Tensor, State]:
-    """-log p of the targets of a piece, and the state after it."""
+    """-log p of the targets of a chunk, and the state after it."""
     fresh = network.encoder.initial_state(len(piece.sequences))
     before = fresh if state is None else goes_on(fresh, detached(state), piece.before)
     scores, after = network(piece.of(one.inputs), before)

@@ -1,12 +1,12 @@
-"""A language model: what comes next, symbol by symbol; it scores texts and writes new ones.
+"""A language model: scores texts and generates new ones.
 
     x = [B, s_1, ..., s_n],  y = [s_1, ..., s_n, B]         B: where a document begins and ends
-    p(y_t | x_1 ... x_t) = (1 - w) softmax(z_t) + w p_n-grams        tasks/language.py, mixture.py
+    p(y_t | x_1 ... x_t) = (1 - w) softmax(z_t) + w p_n-grams        network.py, lm/interpolation.py
     nats = mean_t -log p(y_t | x_1 ... x_t)                 bits = nats / log 2, perplexity = exp(nats)
 
-Texts longer than `strand` steps are cut into strands that are learnt side by side, `tbptt` steps at a time, the state
-carried on (Williams & Peng 1990; Mikolov 2012). The n-grams, which soon know the training part by heart, learn apart
-from the network; w is chosen on the validation part, after which they learn that part too.
+Texts longer than `chunk_steps` are cut into chunks. Training uses truncated backpropagation through time over `tbptt`
+steps with the state carried on (Williams & Peng 1990; Mikolov 2012). The n-gram model is trained separately; w is
+chosen on the validation set, whose n-grams are counted afterwards.
 """
 
 from __future__ import annotations
@@ -62,9 +62,9 @@ __all__ = ["Generator"]
 
 _Floats = NDArray[np.float64]
 _FEATURES = [kind for kind, feature in FEATURES.items() if issubclass(feature, Written)]
-_MANY = 1000  # symbols, from which on vectors and last layer share their weights
+_MANY = 1000  # symbols, from which on embedding and output layer are tied
 _LARGE = 5_000_000  # training steps, from which on n-grams would take too much memory
-_LONGEST = 20  # symbols of an n-gram
+_LONGEST = 20  # largest n-gram order
 
 
 @final
@@ -72,11 +72,12 @@ _LONGEST = 20  # symbols of an n-gram
 class Generator(Task, VocabularyOptions, EncoderOptions, TrainingOptions):
     """A language model of texts, of lists of tokens, or of chords.
 
-    `fit` takes one text or many (a list, or a column of a frame). Of several, each is a document with a beginning and
-    an end; a single one has no end that could be learnt. ``score`` is minus the nats per symbol.
+    `fit` takes one text or a list of documents (or a column of a frame). The end of a document is a symbol unless there
+    is one text only. ``score`` is minus the nats per symbol.
 
-    Learnt: ``history_``, ``metrics_`` (of the validation part: a tenth of the documents, or the end of a single one),
-    ``network_``, ``mixture_`` (the n-grams and their weight, or None), ``feature_``, ``ends_`` (whether documents end).
+    Learnt: ``history_``, ``metrics_`` (on the validation set: a tenth of the documents, or the end of a single text),
+    ``network_``, ``mixture_`` (the n-gram model and its weight, or None), ``feature_``, ``ends_`` (whether the model
+    predicts the end of a document).
 
     >>> model = Generator(hidden=8, embed=8, epochs=1, verbose=False).fit(["to be or not to be"])
     >>> len(model.generate("to", length=5, seed=0))
@@ -85,29 +86,29 @@ class Generator(Task, VocabularyOptions, EncoderOptions, TrainingOptions):
 
     task: ClassVar[str] = "generate"
     card_call: ClassVar[str] = "model.generate(length=100)"
-    description: ClassVar[str] = "What comes next: scores texts and writes new ones."
+    description: ClassVar[str] = "A language model: scores texts and generates new ones."
     example: ClassVar[str] = "poems.tsv --input poem"
     answering: ClassVar[tuple[str, ...]] = ("verbose", "adapt")
     defaults: ClassVar[Mapping[str, Default]] = DEFAULTS
 
     # data
     input: str | None = None  # the column of a frame to read; None: the only one
-    feature: str = "auto"  # what a step is: "text", "tokens", "chords"; "auto": as the data look, which chords never do
+    feature: str = "auto"  # what a step is: "text", "tokens", "chords"; "auto": inferred, never chords
     unit: str = "characters"  # of texts: "characters", "words", "mixed", "subwords"
     lower: bool = False  # lower-case texts
-    transpose: int = 0  # half-tones up to which chords are also learnt higher and lower; 0: as they are
+    transpose: int = 0  # augment chords by transposition up and down by up to so many half-tones; 0: none
 
     # model
     cell: str = "lstm"  # a name of `elman.cells.CELLS` that reads vectors: lstm, gru, rnn, min_gru ...
-    hidden: int | Sequence[int] = 512  # units of a layer; one number, or one per layer
-    embed: int = 128  # numbers in the learnt vector of a symbol
-    tied: bool | None = None  # the vectors of symbols are also the weights of the last layer; None: from 1000 symbols
-    dropout: float = 0.3  # share of h set to zero after each layer, one mask per sequence; 0 turns it off
-    head_dropout: float = 0.3  # share of h set to zero before the last layer, at every step anew
-    input_dropout: float = 0.0  # share of a strand's distinct symbols that are left out
-    weight_drop: float = 0.0  # share of the recurrent weights set to zero, drawn for each batch; 0.5 in AWD-LSTM
-    recurrent_dropout: float = 0.0  # share of h set to zero on its way to the next step, one mask per sequence
-    zoneout: float = 0.0  # chance that a unit keeps its value for a step (Krueger et al. 2017)
+    hidden: int | Sequence[int] = 512  # units per layer; one number, or one per layer
+    embed: int = 128  # size of the symbol embeddings
+    tied: bool | None = None  # tie the output weights to the embeddings (Press & Wolf 2017); None: from 1000 symbols
+    dropout: float = 0.3  # dropout rate after each layer, one mask per sequence; 0 turns it off
+    head_dropout: float = 0.3  # dropout rate before the output layer, a new mask at every step
+    input_dropout: float = 0.0  # fraction of a chunk's distinct symbols dropped
+    weight_drop: float = 0.0  # DropConnect rate of the recurrent weights, a mask per batch; 0.5 in AWD-LSTM
+    recurrent_dropout: float = 0.0  # dropout rate of h_{t-1} in the recurrence, one mask per sequence
+    zoneout: float = 0.0  # probability that a unit keeps its value for a step (Krueger et al. 2017)
     activation: float = 0.0  # weight of the mean square of h in the loss, 2 in AWD-LSTM (Merity et al. 2018)
     change: float = 0.0  # weight of the mean square of h_t - h_{t-1} in the loss, 1 in AWD-LSTM
 
@@ -116,17 +117,17 @@ class Generator(Task, VocabularyOptions, EncoderOptions, TrainingOptions):
     #   5 000 000 training steps
 
     # output
-    adapt: float = 0.0  # rate at which the network learns from the texts it scores, once scored (dynamic evaluation,
-    #   Krause et al. 2018); 0: not at all; 0.2 suits a long text unlike the training part
+    adapt: float = 0.0  # learning rate of dynamic evaluation (Krause et al. 2018); 0: off; 0.2 suits a long text that
+    #   differs from the training texts
 
     # training
-    tbptt: int = 128  # steps over which the gradient reaches back (truncated, state carried on); 0: the whole strand
-    chunk_steps: int | None = None  # most steps of a chunk; longer texts are cut into several, learnt side by side;
-    #   None: a quarter of what a batch of chunks would need to hold all texts, at least tbptt
-    batch_sequences: int | None = None  # chunks in a batch, at most; None: steps / 8192, 4 to 32
+    tbptt: int = 128  # steps of truncated backpropagation through time, state carried on; 0: the whole chunk
+    chunk_steps: int | None = None  # maximum length of a chunk; longer texts are cut into several; None:
+    #   steps / (4 batch_sequences), at least tbptt
+    batch_sequences: int | None = None  # maximum number of chunks in a batch; None: steps / 8192, 4 to 32
 
     def problems(self) -> list[Problem]:
-        """Everything that is wrong with the options, a sentence each."""
+        """What is wrong with the options."""
         found = super().problems() + choice(self, "unit", ("characters", "words", "mixed", "subwords"))
         found += choice(self, "feature", ("auto", *_FEATURES)) + whole(self, "transpose", 0)
         found += whole(self, "max_words") + whole(self, "embed", most=SIZE)
@@ -150,7 +151,7 @@ class Generator(Task, VocabularyOptions, EncoderOptions, TrainingOptions):
         if np.all(self.bidirectional):
             found.append(
                 Problem(
-                    "bidirectional", "True", ": a language model reads in one direction, or it would see the answer"
+                    "bidirectional", "True", ": a language model must be unidirectional, or it would see the target"
                 )
             )
         return found
@@ -165,23 +166,23 @@ class Generator(Task, VocabularyOptions, EncoderOptions, TrainingOptions):
     # ---- learning
 
     def fit(self, X: Any, y: Any = None, *, out: str | os.PathLike[str] | None = None, resume: bool = False) -> Self:
-        """Learns texts `X`: one, a list of them, or a frame with a column `input`. `y` is not used.
+        """Trains on texts `X`: one, a list of them, or a frame with a column `input`. `y` is not used.
 
-        `out` is the folder that `save` will be given: a checkpoint is written into it after every epoch. With `resume`
-        a fit that died goes on from there, to the same weights as if it had not.
+        `out`: the folder for `save`, where a checkpoint is written after every epoch; `resume` continues an interrupted
+        fit from it, with the same weights at the end as without the interruption.
 
-        Raises ``OptionError`` for all options that cannot be, ``DataError`` for data that cannot be used, naming the
-        sequence, and ``TrainingError`` if the loss becomes NaN (what was learnt until then stays usable).
+        Raises ``OptionError`` for invalid options, ``DataError`` for invalid data, naming the sequence, and
+        ``TrainingError`` if the loss becomes NaN (the best weights so far stay usable).
         """
         run = self.training_run(out, resume)
         column = self._documents(X, fitted=False)
-        training, _rest, parts = self._parts(column, run)
+        training, _, parts = self._parts(column, run)
         feature = self._made(parts[0]).fit(parts[0], name="X")
         self.learnt_with_ = self.options()
         self.feature_, self.ends_ = feature, len(column) > 1
-        symbols = feature.transform(self._lessons(parts[0]), name="X")
+        symbols = feature.transform(self._transposed(parts[0]), name="X")
         data = self.lm_chunks(symbols, self._longest(symbols.steps))
-        kept = self.lm_chunks(feature.transform(parts[1], name="X"), None)
+        validation = self.lm_chunks(feature.transform(parts[1], name="X"), None)
         if not data.targets.steps:
             raise DataError("X holds no text to learn from: every document is empty.")
         config = self.config(Summary(feature, (), len(data.inputs), data.inputs.steps, updates=UPDATES))
@@ -190,36 +191,36 @@ class Generator(Task, VocabularyOptions, EncoderOptions, TrainingOptions):
         self.data_ = {
             "training documents": len(training) or 1,
             "training steps": data.inputs.steps,
-            "validation steps": kept.targets.steps,
+            "validation steps": validation.targets.steps,
             "epochs planned": int(config.epochs),
         }
-        self._train(run, config, data, kept)
+        self._train(run, config, data, validation)
         if self.mixture_ is not None:
             known = self.lm_chunks(symbols, None).whole()
-            self.mixture_.ngrams.fit(known + kept.whole())
+            self.mixture_.ngrams.fit(known + validation.whole())
         return self
 
     def _parts(
         self, column: list[Any], run: TrainingRun
     ) -> tuple[NDArray[np.int64], NDArray[np.int64], tuple[list[Any], list[Any]]]:
-        """Which documents are learnt from and which are held out; of a single one its end is held out."""
+        """The split into training and validation documents; the validation set of a single text is its end."""
         everything = np.arange(len(column))
         if len(column) > 1:
-            rest = held_out(None, len(column), self.validation, run.seed)
-            training = np.setdiff1d(everything, rest)
-            return training, rest, ([column[i] for i in training], [column[i] for i in rest])
+            held = held_out(None, len(column), self.validation, run.seed)
+            training = np.setdiff1d(everything, held)
+            return training, held, ([column[i] for i in training], [column[i] for i in held])
         (one,) = column
-        if not hasattr(one, "__len__"):  # the feature says what is wrong with it
+        if not hasattr(one, "__len__"):  # refused by the feature
             return everything, everything[:0], (column, [])
         cut = len(one) - int(len(one) * self.validation) if len(one) >= 1000 else len(one)
         return everything, everything[:0], ([one[:cut]], [one[cut:]] if cut < len(one) else [])
 
-    def _lessons(self, column: list[Any]) -> list[Any]:
-        """What is learnt of documents: chords also higher and lower."""
+    def _transposed(self, column: list[Any]) -> list[Any]:
+        """The documents with the transpositions of chords."""
         return self.feature_.transposed(column, int(self.transpose))
 
     def _longest(self, steps: int) -> int:
-        """How long a strand of so many steps in all may be."""
+        """The length of chunks for so many training steps."""
         if self.chunk_steps is not None:
             return int(self.chunk_steps)
         return max(int(self.tbptt) or 128, -(-steps // (4 * side_by_side(self, steps))))
@@ -238,32 +239,32 @@ class Generator(Task, VocabularyOptions, EncoderOptions, TrainingOptions):
 
     @property
     def _symbol_count(self) -> int:
-        """How many symbols there are, the boundary among them."""
+        """The number of symbols, with the boundary."""
         return int(self.feature_.symbols or 0) + 1
 
     def _mixture(self, symbols: Ragged) -> InterpolatedLM | None:
-        """The n-grams of the training part; None where there are none."""
+        """The n-gram model of the training set, if any."""
         default = 0 if symbols.steps >= _LARGE else 4 if self._symbol_count > _MANY else 8
         order = default if self.ngrams is None else int(self.ngrams)
         if not order:
             return None
         return InterpolatedLM(KneserNey(order, self._symbol_count).fit(self.lm_chunks(symbols, None).whole()))
 
-    def _train(self, run: TrainingRun, config: Config, data: LMChunks, kept: LMChunks) -> None:
-        told_by_ngrams = None if self.mixture_ is None else self.mixture_.ngrams.each(kept.whole())
+    def _train(self, run: TrainingRun, config: Config, data: LMChunks, validation: LMChunks) -> None:
+        p_ngrams = None if self.mixture_ is None else self.mixture_.ngrams.each(validation.whole())
 
         def validate() -> dict[str, float]:
-            each = nll(self.network_, kept).values
-            if self.mixture_ is not None and told_by_ngrams is not None:
-                self.mixture_.choose(-each, told_by_ngrams)
-            return self._measured(each, told_by_ngrams)
+            each = nll(self.network_, validation).values
+            if self.mixture_ is not None and p_ngrams is not None:
+                self.mixture_.choose(-each, p_ngrams)
+            return self._scores(each, p_ngrams)
 
         loss = LanguageLoss(self.network_, data, float(self.activation), float(self.change), float(self.weight_drop))
-        check, places = validate if kept.targets.steps else None, np.arange(len(data.inputs))
+        check, places = validate if validation.targets.steps else None, np.arange(len(data.inputs))
         run.train(self.network_, config, loss, data.inputs.lengths, places, validate=check, metric="loss")
 
     def _documents(self, X: Any, *, fitted: bool = True) -> list[Any]:
-        """The documents in whatever they come in; before it is `fitted` the name of their column is learnt."""
+        """The documents of any container; unless `fitted`, sets the name of their column."""
         if isinstance(X, str):
             raise DataError(f"X is one text, {shown(X)}. Wrap it in a list: [{shown(X)}].")
         if fitted:
@@ -297,7 +298,7 @@ class Generator(Task, VocabularyOptions, EncoderOptions, TrainingOptions):
         return writer.take_options(options | {"lower": bool(self.lower)})
 
     def lm_chunks(self, symbols: Ragged, longest: int | None) -> LMChunks:
-        """Documents as strands with their boundaries; `longest`: steps of one at most, None: whole."""
+        """Chunks of documents with their boundaries, of at most `longest` steps; None: whole documents."""
         return lm_chunks(symbols, int(self.feature_.symbols or 0), self.ends_, longest)
 
     # ---- answering
@@ -309,18 +310,18 @@ class Generator(Task, VocabularyOptions, EncoderOptions, TrainingOptions):
 
     @by_learnt_options
     def evaluate(self, X: Any, y: Any = None) -> dict[str, float]:
-        """The surprise at texts: "nats" and "bits" per symbol, "perplexity", and the number of "symbols".
+        """Negative log-likelihood: "nats" and "bits" per symbol, "perplexity", and the number of "symbols".
 
-        "nats_recurrent" and "nats_ngrams" are those of the network and of the n-grams alone. With `adapt` the network
-        goes on learning from text to text, so that nats depend on what was scored before; afterwards it is as it was.
+        "nats_recurrent" and "nats_ngrams" are those of the network and of the n-gram model alone. With `adapt` the
+        weights are updated from text to text, so that nats depend on the texts before; they are restored afterwards.
 
-        Where documents end, the end of each is a symbol too. A symbol that was not learnt counts as the unknown one. Of
-        chords also "nats_per_step", all nats by the number of chords ("steps").
+        The end of a document counts as a symbol if ``ends_``; a symbol outside the vocabulary as the unknown one. For
+        chords also "nats_per_step", the nats per chord, and the number of chords ("steps").
         """
         documents = self._documents(X)
-        data = self._told(documents)
+        data = self._read(documents)
         ngrams = None if self.mixture_ is None else self.mixture_.ngrams.each(data.whole())
-        found = self._measured(finite(self._by_network(data).values), ngrams)
+        found = self._scores(finite(self._by_network(data).values), ngrams)
         del found["loss"]
         if self.feature_.is_music:
             chords = sum(map(len, documents))
@@ -329,14 +330,14 @@ class Generator(Task, VocabularyOptions, EncoderOptions, TrainingOptions):
 
     @by_learnt_options
     def nats(self, X: Any) -> _Floats:
-        """The surprise at each text, all of its symbols together, float64 [documents]."""
+        """-log p of each text, float64 [documents]."""
         each = self.nll(X)
         return each.values.new_zeros(len(each)).index_add(0, each.segments, each.values).numpy()
 
     @by_learnt_options
     def nll(self, X: Any) -> Ragged:
-        """The surprise at each symbol of each text, -log p, float64 [steps]; where documents end, at their ends too."""
-        data = self._told(self._documents(X))
+        """-log p of each symbol of each text, and of its end if ``ends_``: float64 [steps]."""
+        data = self._read(self._documents(X))
         found = self._by_network(data)
         finite(found.values)
         if self.mixture_ is None:
@@ -344,15 +345,15 @@ class Generator(Task, VocabularyOptions, EncoderOptions, TrainingOptions):
         return found.with_values(-self.mixture_.of_symbols(-found.values, self.mixture_.ngrams.each(data.whole())))
 
     def _by_network(self, data: LMChunks) -> Ragged:
-        """The surprise of the network alone."""
+        """-log p of each symbol by the network alone."""
         return adapted(self.network_, data, float(self.adapt)) if self.adapt else nll(self.network_, data)
 
-    def _told(self, documents: list[Any]) -> LMChunks:
+    def _read(self, documents: list[Any]) -> LMChunks:
         self.check_fitted()
         return self.lm_chunks(self.feature_.transform(documents, name="X"), None)
 
-    def _measured(self, network: Tensor, ngrams: _Floats | None) -> dict[str, float]:
-        """The metrics of -log p [symbols] of the network, and of p of the n-grams."""
+    def _scores(self, network: Tensor, ngrams: _Floats | None) -> dict[str, float]:
+        """The metrics from -log p [symbols] of the network and p of the n-grams."""
         if self.mixture_ is None or ngrams is None:
             return _metrics(network)
         found = _metrics(-self.mixture_.of_symbols(-network, ngrams))
@@ -362,7 +363,7 @@ class Generator(Task, VocabularyOptions, EncoderOptions, TrainingOptions):
 
     @by_learnt_options
     def generate(self, prompt: Any = "", **how: Any) -> Any:
-        """A text that begins with `prompt`, or for a model of tokens or chords a list; `how` it goes on: `generating`.
+        """A text that continues `prompt`, or a list for a model of tokens or chords; `how`: see `generating`.
 
         >>> model = Generator(hidden=8, embed=8, epochs=1, verbose=False).fit(["to be or not to be"] * 3)
         >>> model.generate("to b", length=3, seed=1) == model.generate("to b", length=3, seed=1)
@@ -374,7 +375,7 @@ class Generator(Task, VocabularyOptions, EncoderOptions, TrainingOptions):
 
     @by_learnt_options
     def generating(self, prompt: Any = "", **how: Any) -> Iterator[Any]:
-        """The symbols after `prompt`, or the chords, one after another as they are drawn.
+        """Yields the symbols or chords after `prompt` as they are sampled.
 
         `how`: length = 200, temperature = 0.8, top_k, top_p, repetition, stop, form and seed of `Writer.write`.
         """
@@ -384,7 +385,7 @@ class Generator(Task, VocabularyOptions, EncoderOptions, TrainingOptions):
     # ---- looking inside
 
     def _diagnosis_request(self, X: Any, y: Any) -> DiagnosisRequest:
-        """The network and its surprise per step."""
+        """The network and its negative log-likelihood per step."""
         self.check_fitted()
         symbols = self.feature_.transform(self._documents(X), name="X")
         data = self.lm_chunks(symbols, self._longest(symbols.steps))
@@ -402,14 +403,14 @@ class Generator(Task, VocabularyOptions, EncoderOptions, TrainingOptions):
 
     @by_learnt_options
     def stream(self) -> Session:
-        """A session that reads a text piece by piece and always has the chances of what comes next."""
+        """A session that reads a text in chunks and gives the distribution of the next symbol."""
         self.check_fitted()
         return Session(LMSession(self.feature_, self.network_, symbols_of(self.feature_), self.mixture_))
 
     # ---- on disk
 
     def described(self) -> dict[str, Any]:
-        """What the model reads, for its card: lines of text by name."""
+        """The inputs, for the model card: lines of text by name."""
         return {"input": self.feature_.describe()}
 
     def _config(self) -> dict[str, Any]:

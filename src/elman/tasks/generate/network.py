@@ -1,17 +1,18 @@
-"""The network of a language model: at every step the chances of each symbol to come next.
+"""The network of a language model: the distribution of the next symbol at every step.
 
-    e_t = E[x_t]                                   the vector of a symbol; x_1 is the boundary between documents
+    e_t = E[x_t]                                   embedding; x_1 is the boundary between documents
     h_1 ... h_T = encoder(e_1 ... e_T)
-    z_t = W P h_t + b                              P only where h and the vectors differ in width; tied: W = E
+    z_t = W P h_t + b                              P only where h and the embeddings differ in width; tied: W = E
     p(x_{t+1} | x_1 ... x_t) = softmax(z_t)
 
-Tied weights: Press & Wolf 2017; Inan, Khosravi & Socher 2017. What is added to the loss (Merity, Keskar & Socher 2018):
+Tied weights: Press & Wolf 2017; Inan, Khosravi & Socher 2017. Activation regularisation, added to the loss (Merity,
+Keskar & Socher 2018):
 
     a mean dropout(h)^2 + b mean (h_t - h_{t-1})^2         a = activation, b = change, of the last layer
 
-and what is done to the weights between h_{t-1} and the gates of h_t while training, drawn anew for each batch:
+DropConnect on the recurrent weights, one mask per batch (Wan et al. 2013; Merity et al. 2018):
 
-    U <- U m / (1 - p)        m = 0 with probability p = weight_drop, else 1 (Wan et al. 2013; Merity et al. 2018)
+    U <- U m / (1 - p)        m = 0 with probability p = weight_drop, else 1
 """
 
 from __future__ import annotations
@@ -39,11 +40,11 @@ from elman.training.tbptt import StepLoss
 
 __all__ = ["LanguageLoss", "LanguageNetwork", "nll"]
 
-_STEPS = 1 << 12  # steps of a piece when nothing is learnt: bounds the memory, the answers do not depend on it
+_STEPS = 1 << 12  # steps of a chunk in evaluation: bounds the memory without changing the result
 
 
 class LanguageNetwork(nn.Module):
-    """Symbols to scores of the next symbol, [steps, symbols].
+    """Logits of the next symbol, [steps, symbols].
 
     >>> network = LanguageNetwork(9, 4, Encoder(4, 6), tied=True, dropout=0.0, input_dropout=0.0)
     >>> z, state = network(Ragged.of([[8, 1, 2]]))
@@ -63,19 +64,19 @@ class LanguageNetwork(nn.Module):
         self.bias = nn.Parameter(torch.zeros(symbols))
 
     def forward(self, x: Ragged, state: State = None) -> tuple[Tensor, State]:
-        """The scores after every step, and the state after the last."""
+        """The logits after every step, and the state after the last."""
         y, after = self.hidden(x, state)
         return self.scores(self.dropout(y).values), after
 
     def hidden(self, x: Ragged, state: State = None) -> tuple[Ragged, State]:
-        """What the encoder makes of every step, and its state afterwards."""
+        """The hidden states of the encoder, and its state after the last step."""
         y, after = self.encoder(self.input(x), state)
         return y, after
 
     def reader(self, before: Sequence[int] = ()) -> Callable[[int], Tensor]:
-        """What reads one symbol after another, in evaluation, and gives the scores of the next: [symbols].
+        """A function that reads one symbol, in evaluation, and returns the logits of the next: [symbols].
 
-        The symbols `before` have been read, all at once.
+        The symbols `before` are read first, all at once.
         """
         state = self.encoder.initial_state(1)
         for first in range(0, len(before), _STEPS):
@@ -83,7 +84,7 @@ class LanguageNetwork(nn.Module):
             _, state = self.hidden(Ragged(codes, torch.tensor([0, len(codes)])), state)
         try:
             stepper = self.encoder.stepper()
-        except OptionError:  # these cells have none
+        except OptionError:  # no compiled stepper for these cells
             return self._stepping(state)
         stepper.state = state
         return lambda code: self.scores(stepper.step(self.input.step(torch.tensor([code]))).clone())[0]
@@ -99,13 +100,13 @@ class LanguageNetwork(nn.Module):
         return read
 
     def scores(self, rows: Tensor) -> Tensor:
-        """Scores of all symbols for rows of h: [rows, symbols]."""
+        """The logits of all symbols for rows of h: [rows, symbols]."""
         rows = rows if self.project is None else self.project(rows)
         return ops.linear(rows, self.input.weight if self.weight is None else self.weight, self.bias)
 
 
 class LanguageLoss(StepLoss):
-    """The mean surprise at the next symbol, and the two penalties on h."""
+    """Cross-entropy of the next symbol plus the two penalties on h."""
 
     def __init__(
         self,
@@ -123,7 +124,7 @@ class LanguageLoss(StepLoss):
         return self.network.encoder.initial_state(sequences)
 
     def __call__(self, piece: Chunk, state: State) -> tuple[Tensor, State]:
-        """The loss of a piece, and the state after it."""
+        """The loss of a chunk, and the state after it."""
         y, after = self._hidden(piece.of(self.data.inputs), state)
         dropped = self.network.dropout(y)
         targets = piece.of(self.data.targets).values
@@ -136,7 +137,7 @@ class LanguageLoss(StepLoss):
         return loss, after
 
     def _hidden(self, x: Ragged, state: State) -> tuple[Ragged, State]:
-        """What the encoder makes of every step, some of its recurrent weights at zero."""
+        """The hidden states of the encoder, with DropConnect."""
         if not self.weight_drop:
             return self.network.hidden(x, state)
         encoder = self.network.encoder
@@ -151,7 +152,7 @@ class LanguageLoss(StepLoss):
 
 @torch.no_grad()
 def nll(network: LanguageNetwork, data: LMChunks) -> Ragged:
-    """-log p of each target, float64 [steps]. A sequence's bits do not depend on the others, nor on where it is cut."""
+    """-log p of each target, float64 [steps], bitwise independent of the other sequences and of the chunks."""
     made = torch.zeros(data.targets.steps, dtype=torch.float64)
     state: Any = None
     for piece in pieces(data.inputs.lengths, _STEPS, cut=_STEPS):

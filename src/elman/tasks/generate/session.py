@@ -1,4 +1,4 @@
-"""A language model that reads a text piece by piece, and always has the chances of what comes next."""
+"""Streaming of a language model: the distribution of the next symbol after each chunk of text."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from elman.tasks.generate.network import LanguageNetwork
 
 __all__ = ["LMSession", "Next"]
 
-_SHOWN = 10  # symbols that the answer of a stream names
-_STEPS = 1 << 12  # steps that are read at a time: bounds the memory of a long piece
+_SHOWN = 10  # symbols in an answer
+_STEPS = 1 << 12  # steps read at a time: bounds the memory of a long chunk
 
 
 class Next(NamedTuple):
-    """What a language model says after the steps so far."""
+    """The answer of a language model after the steps so far."""
 
     symbol: str  # the likeliest next
     probabilities: dict[str, float]  # of the ten likeliest
-    nats: float  # the surprise at all steps so far, together
-    steps: int  # how many steps were fed
+    nats: float  # -log p of all steps so far
+    steps: int  # number of steps fed
 
 
 class LMSession:
@@ -40,7 +40,7 @@ class LMSession:
         self.start, self.boundary = self.network.encoder.initial_state(1), len(symbols) - 1
 
     def read(self, value: Any, state: dict[str, Tensor]) -> tuple[Ragged, dict[str, Tensor]]:
-        """The steps in what a caller feeds, as one sequence, and the state once they were read."""
+        """The steps that a caller feeds as one sequence, and the state after reading them."""
         steps = self.feature.step(value, name="steps")
         assert isinstance(steps, Tensor)
         return Ragged(steps, torch.tensor([0, len(steps)])), state
@@ -59,7 +59,7 @@ class LMSession:
             state = self._after(piece, [self.boundary, *state["recent"].tolist()], state, logs)
             told = torch.cat([before, *logs])[: len(piece)].gather(1, piece[:, None])[:, 0]
             for nll in told.tolist():
-                nats -= nll  # one after the other: the bits do not depend on the pieces
+                nats -= nll  # sequentially: the bits do not depend on the chunks
             state = state | {"steps": state["steps"] + len(piece)}
         return state | {"nats": torch.tensor([nats], dtype=torch.float64)}
 
@@ -80,12 +80,12 @@ class LMSession:
             recent = recent[max(0, len(recent) - longest) :].clone()
         if logs is not None:
             logs.append(made)
-        kept = {"steps": state["steps"], "nats": state["nats"], "logs": made[-1:].clone(), "recent": recent}
-        return kept | flat("encoder", after)
+        fields = {"steps": state["steps"], "nats": state["nats"], "logs": made[-1:].clone(), "recent": recent}
+        return fields | flat("encoder", after)
 
     def answer(self, state: dict[str, Tensor]) -> Next:
-        """The likeliest symbols to come."""
-        chances = state["logs"][0].exp()
-        top = chances.topk(min(_SHOWN, len(chances)))
+        """The likeliest next symbols."""
+        probabilities = state["logs"][0].exp()
+        top = probabilities.topk(min(_SHOWN, len(probabilities)))
         named = {self.symbols[code]: p for code, p in zip(top.indices.tolist(), top.values.tolist(), strict=True)}
         return Next(next(iter(named)), named, float(state["nats"][0]), counted(state))

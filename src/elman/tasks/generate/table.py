@@ -1,4 +1,4 @@
-"""A language model on the command line: texts of a table in, the surprise at them out, n-grams beside it."""
+"""A language model on the command line: the negative log-likelihood of the texts of a table; baseline: n-grams."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 __all__ = ["GenerateTable", "parse_prompt"]
 
-ORDER = 5  # symbols of the longest n-gram of the rival
+ORDER = 5  # of the n-gram baseline
 
 
 @final
 class GenerateTable:
-    """What `elman` asks of a language model."""
+    """The table adapter of `Generator`."""
 
     estimator: ClassVar[type[Generator]] = Generator
     target_help: ClassVar[str] = ""
@@ -38,14 +38,14 @@ class GenerateTable:
         self.model = model
 
     def fit_table(self, table: Table, target: Sequence[str], *, out: str, resume: bool) -> None:
-        """Learns the texts of a column."""
+        """Trains on the texts of a column."""
         name = self._named(table, self.model.input)
         texts = self._texts(table, name)
         with table.located():
             self.model.fit({name: texts}, out=out, resume=resume)
 
     def fit_result(self, rows: int) -> dict[str, Any]:
-        """How many documents there were, and what a step is."""
+        """The number of documents, and the feature."""
         return {"documents": rows, "input": self.model.feature_.describe()}
 
     def describe_fit(self, rows: int) -> str:
@@ -53,7 +53,7 @@ class GenerateTable:
         return f"{rows:,} documents; {self.model.feature_.describe()}"
 
     def answer_table(self, table: Table, input: str | None, target: Sequence[str]) -> pl.DataFrame:
-        """The table with the surprise at each text, in nats."""
+        """The table with -log p of each text in nats."""
         import polars as pl
 
         texts = self._texts(table, self._named(table, input or self._learnt_column()))
@@ -61,7 +61,7 @@ class GenerateTable:
             return table.frame.with_columns(pl.Series("nats", self.model.nats(texts)))
 
     def score_table(self, table: Table, input: str | None, target: Sequence[str], model: str) -> Scored:
-        """The surprise at the texts of a table."""
+        """The negative log-likelihood of the texts of a table."""
         texts = self._texts(table, self._named(table, input or self._learnt_column()))
         with table.located():
             return Scored(len(texts), self.model.evaluate(texts), {}, [])
@@ -69,7 +69,7 @@ class GenerateTable:
     def score_baselines(
         self, known: Callable[[], Table], table: Table, target: Sequence[str], model: str
     ) -> list[dict[str, Any]]:
-        """n-grams that back off, over the same symbols."""
+        """Kneser-Ney n-grams over the same symbols."""
         name = self._learnt_column()
         lessons, texts = (self._symbols_of(self._texts(part, self._named(part, name))) for part in (known(), table))
         baseline = KneserNey(ORDER, int(self.model.feature_.symbols or 0) + 1).fit(lessons)
@@ -89,16 +89,16 @@ class GenerateTable:
         return table.frame, target[0] if target else None
 
     def parse_line(self, line: str, number: int) -> Any:
-        """What one line of standard input feeds to a session."""
+        """The steps in a line of standard input."""
         return parse_line(self.model.feature_, line, number)
 
     def format_answer(self, answer: Any) -> tuple[str, dict[str, Any]]:
-        """The likeliest next symbol and its chance."""
+        """The likeliest next symbol and its probability."""
         line = f"{answer.symbol!r}\t{answer.probabilities[answer.symbol]:.4f}"
         return line, {"steps": answer.steps, "nats": answer.nats, "next": answer.probabilities}
 
     def _symbols_of(self, texts: list[Any]) -> list[list[int]]:
-        """Each text with its boundaries, as the model reads it."""
+        """The codes of each text with its boundaries."""
         whole: list[list[int]] = self.model.lm_chunks(self.model.feature_.transform(texts), None).whole()
         return whole
 
@@ -118,5 +118,5 @@ class GenerateTable:
 
 
 def parse_prompt(model: Generator, prompt: str) -> Any:
-    """A prompt as it is written on the command line: a text, or for tokens and chords a list in JSON."""
+    """The prompt of the command line: a text, or a JSON list for tokens and chords."""
     return model.feature_.parse_prompt(prompt)

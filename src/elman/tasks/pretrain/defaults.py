@@ -1,4 +1,4 @@
-"""What None stands for in the options of tasks that may be pre-trained, without and with ``pretrain``."""
+"""Defaults of options that are None in tasks with the option ``pretrain``, without and with it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["PRETRAINED", "SIZES", "halved", "learnt_option"]
 
 
 def _either(without: Any, with_pretrain: Any, name: str = "") -> Rule:
-    """A value without pre-training and one with it; `name`: the option of a ``Generator`` that decides instead."""
+    """A value without pre-training and one with it; `name`: the option of a ``Generator`` used instead."""
 
     def rule(config: Config, summary: Summary) -> Any:
         if name and summary.generator is not None:
@@ -21,12 +21,12 @@ def _either(without: Any, with_pretrain: Any, name: str = "") -> Rule:
 
 
 def learnt_option(generator: Any, name: str) -> Any:
-    """An option as a ``Generator`` was fitted with it."""
+    """An option with which a ``Generator`` was fitted."""
     return getattr(generator, "learnt_with_", {}).get(name, getattr(generator, name))
 
 
 def halved(epochs: Rule) -> Rule:
-    """Half as many epochs with pre-training, but 2 at least."""
+    """Half as many epochs with pre-training, at least 2."""
 
     def rule(config: Config, summary: Summary) -> int:
         found = int(epochs(config, summary))
@@ -38,13 +38,13 @@ def halved(epochs: Rule) -> Rule:
 _BENCH = "bench/pretrain.py, 2026"
 
 SIZES: dict[str, Default] = {
-    "cell": Default(_either(None, None, "cell"), "the cell; that of a Generator", _BENCH),
-    "hidden": Default(_either(64, 512, "hidden"), "units of a layer and direction", _BENCH),
-    "embed": Default(_either(64, 128, "embed"), "numbers in the learnt vector of a symbol", _BENCH),
-    "learning_rate": Default(_either(3e-3, 1e-3), "the highest learning rate", _BENCH),
-    "dropout": Default(_either(0.3, 0.5), "share of h set to zero after each layer", _BENCH),
+    "cell": Default(_either(None, None, "cell"), "the cell, that of a Generator if given", _BENCH),
+    "hidden": Default(_either(64, 512, "hidden"), "units per layer and direction", _BENCH),
+    "embed": Default(_either(64, 128, "embed"), "size of the symbol embeddings", _BENCH),
+    "learning_rate": Default(_either(3e-3, 1e-3), "the peak learning rate", _BENCH),
+    "dropout": Default(_either(0.3, 0.5), "dropout rate after each layer", _BENCH),
 }
 PRETRAINED: dict[str, Default] = {
-    "symbol_dropout": Default(_either(None, 0.0), "share of the distinct symbols that are left out", _BENCH),
+    "symbol_dropout": Default(_either(None, 0.0), "fraction of the distinct symbols dropped", _BENCH),
     "pool": Default(_either(None, "mean+max+last"), "one row from all steps", _BENCH),
 }

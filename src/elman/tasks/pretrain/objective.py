@@ -1,13 +1,13 @@
-"""What is learnt of texts without labels: to say the symbol that comes next, and with it vectors and layers.
+"""The pre-training objective: next-token prediction on unlabelled texts.
 
-    e_t = E[x_t]                                       no boundary before x_1: a task reads none either
+    e_t = E[x_t]                                       no boundary before x_1: the task reads none either
     f_1 ... f_T = encoder(e_1 ... e_T)                 one direction, any number of layers
-    z_t = E P f_t + b                                  the vectors are also the weights of the last layer
-    loss = mean_t -log softmax(z_t)[x_{t+1}]           estimated from some of the symbols: sampled.py
+    z_t = E P f_t + b                                  output weights tied to the embeddings
+    loss = mean_t -log softmax(z_t)[x_{t+1}]           sampled softmax: layers/sampled_softmax.py
 
-With `bidirectional` the one layer has a half that reads backwards, which is to say x_{t-1} in the same way with a P of
-its own (Peters et al. 2018); both share E and b. The task then goes on from E and the encoder (Dai & Le 2015; Howard &
-Ruder 2018). Texts are cut into strands of 256 steps, each read from a fresh state.
+With `bidirectional` the backward half of the one layer predicts x_{t-1} with a P of its own (Peters et al. 2018); E and
+b are shared. The task is initialised with E and the encoder (Dai & Le 2015; Howard & Ruder 2018). Texts are cut into
+chunks of 256 steps, each read from the initial state.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ from elman.training.options import TrainingOptions
 
 __all__ = ["NextTokenObjective", "learn"]
 
-STRAND = 256  # steps
-DRAWN = 512  # candidates beside the targets of a batch
-_STEPS = 1 << 12  # of a batch that is only measured
+STRAND = 256  # steps of a chunk
+DRAWN = 512  # sampled candidates beside the targets of a batch
+_STEPS = 1 << 12  # steps of a batch in evaluation
 
 
 class NextTokenObjective(nn.Module):
-    """The vectors of symbols and an encoder, and what says the neighbours of a step from them."""
+    """Embeddings, an encoder, and the projections that predict the neighbours of a step."""
 
     def __init__(self, symbols: int, embed: int, encoder: Encoder, dropout: float = 0.0) -> None:
         super().__init__()
@@ -50,7 +50,7 @@ class NextTokenObjective(nn.Module):
         self.bias = nn.Parameter(torch.zeros(symbols))
 
     def forward(self, x: Ragged) -> tuple[Tensor, Tensor]:
-        """Rows to be compared with the vectors, and the symbols that they are to say."""
+        """P f_t for each prediction, and the target symbols."""
         y, _ = self.encoder(self.input(x))
         y = self.dropout(y)
         first, last = (torch.ones(x.steps, dtype=torch.bool) for _ in range(2))
@@ -66,7 +66,7 @@ class NextTokenObjective(nn.Module):
 
 
 def lm_chunks(texts: Ragged, longest: int = STRAND) -> Ragged:
-    """Sequences cut into pieces of at most so many steps; those without a neighbour to say are left out.
+    """Sequences cut into chunks of at most `longest` steps; chunks of one step are left out.
 
     >>> lm_chunks(Ragged.of([[1, 2, 3, 4, 5], [6], [7, 8]]), 3).to_list()
     [tensor([1, 2, 3]), tensor([4, 5]), tensor([7, 8])]
@@ -85,7 +85,7 @@ def learn(
     resume: bool,
     narrow: bool,
 ) -> History:
-    """Learns texts; `kept` are those that the nats per symbol are measured on, with all symbols."""
+    """Trains on texts; the validation metric is the nats per symbol of `kept`, with the full softmax."""
     data = lm_chunks(texts)
     sampler = Sampler(torch.bincount(texts.values, minlength=len(model.bias)), DRAWN)
 
@@ -105,13 +105,13 @@ def learn(
         metric="loss",
         checkpoint=checkpoint,
         resume=resume,
-        name=lambda index: f"strand {index} of the texts without labels",
+        name=lambda index: f"chunk {index} of the unlabelled texts",
     )
 
 
 @torch.no_grad()
 def nats(model: NextTokenObjective, texts: Ragged) -> float:
-    """The mean surprise at the neighbours of steps, by all symbols."""
+    """The mean negative log-likelihood of the neighbours of steps, with the full softmax."""
     data, total, count = lm_chunks(texts), 0.0, 0
     for chosen in batches(data.lengths, _STEPS):
         rows, targets = model(data[chosen])

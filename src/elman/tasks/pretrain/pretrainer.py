@@ -1,12 +1,11 @@
-"""The option `pretrain`: what texts without labels teach a task before it sees a label.
+"""The option `pretrain`: language-model pre-training on unlabelled texts.
 
-    1. The vocabulary is learnt from the training part and those texts together.
-    2. The vectors of symbols and the layers learn to say the next symbol of all of them: foretell.py.
-    3. The task learns as ever, from these vectors and layers instead of random ones; the pool and the last layer, and
-       the n-gram model of a classifier, are its own.
+    1. The vocabulary is learnt from the training set and the unlabelled texts.
+    2. Embeddings and recurrent layers are trained on both to predict the next symbol: objective.py.
+    3. The task is trained from these weights; pooling, output layer and n-gram model start as without pre-training.
 
-The validation part stays out of all three. A fitted `Generator` in place of texts brings 1 and 2 with it. A model on
-disk keeps what was learnt, not the texts: its own option `pretrain` is None.
+The validation set is used in none of the three. A fitted `Generator` in place of texts replaces 1 and 2. The saved
+model does not contain the texts: its option `pretrain` is None.
 """
 
 from __future__ import annotations
@@ -46,12 +45,12 @@ from elman.validation.options import OptionGroup, is_whole, whole
 
 __all__ = ["PretrainOptions", "PretrainReader", "generator_in"]
 
-_KEPT = 100  # texts of the validation part that the nats per symbol are measured on
+_KEPT = 100  # texts of the validation set for the nats per symbol
 _DROPOUT = 0.1  # after each layer and before the last
 _RATE = 3e-3
 _BATCH_STEPS = 8192
 _BATCH_SEQUENCES = 64
-_BROUGHT = ("unit", "max_words", "min_count", "lower")  # what the vocabulary of a Generator decides
+_BROUGHT = ("unit", "max_words", "min_count", "lower")  # options fixed by the vocabulary of a Generator
 
 _Indices = NDArray[np.int64]
 
@@ -60,20 +59,20 @@ _Indices = NDArray[np.int64]
 class PretrainOptions(OptionGroup):
     """Pre-training."""
 
-    pretrain: Any = None  # texts to learn from first, or a Generator; on the command line a file of texts, one a line,
-    #   a table with the column that is read, or the folder of a Generator; None: nothing
-    pretrain_epochs: int = 2  # passes over those texts and the training part
-    hidden: int | Sequence[int] | None = None  # units of a layer and direction; one number, or one per layer; None: 64,
+    pretrain: Any = None  # unlabelled texts, or a Generator; on the command line a file of texts, one a line, a table
+    #   with the input column, or the folder of a Generator; None: no pre-training
+    pretrain_epochs: int = 2  # passes over those texts and the training set
+    hidden: int | Sequence[int] | None = None  # units per layer and direction; one number, or one per layer; None: 64,
     #   512 with texts in pretrain
-    learning_rate: float | None = None  # the highest rate, reached when the warm-up ends; None: 3e-3, 1e-3 with
-    #   pretrain
-    dropout: float | None = None  # share of h set to zero after each layer, one mask per sequence; 0 turns it off;
-    #   None: 0.3, 0.5 with pretrain
-    embed: int | None = None  # numbers in the learnt vector of a symbol or an image; unused for numbers; None: 64, 128
-    #   with texts in pretrain
+    learning_rate: float | None = None  # peak learning rate, reached at the end of warm-up; None: 3e-3, 1e-3
+    #   with pretrain
+    dropout: float | None = None  # dropout rate after each layer, one mask per sequence; 0 turns it off; None: 0.3, 0.5
+    #   with pretrain
+    embed: int | None = None  # size of the embedding of a symbol or an image; unused for numbers; None: 64, 128 with
+    #   texts in pretrain
 
     def problems(self) -> list[Problem]:
-        """Everything that is wrong with these options, a sentence each."""
+        """What is wrong with these options."""
         if self.pretrain is None:
             return []
         found = whole(self, "pretrain_epochs", 0)
@@ -83,7 +82,7 @@ class PretrainOptions(OptionGroup):
             return found + _text_problems(self)
         source = self.pretrain
         if not hasattr(source, "network_"):
-            again = "scikit-learn's clone takes away what was learnt; the folder of a saved one stays"
+            again = "scikit-learn's clone drops fitted attributes; the folder of a saved one is kept"
             return [*found, Problem("pretrain", shown(source), f"is a Generator that is not fitted ({again})")]
         return found + _generator_problems(self, source)
 
@@ -106,9 +105,7 @@ def _front_refused(options: Any) -> list[Problem]:
     if options.channels is None or not np.any(options.channels):
         return []
     return [
-        Problem(
-            "channels", shown(options.channels), "must be 0 with pretrain: the layers learnt to read vectors of symbols"
-        )
+        Problem("channels", shown(options.channels), "must be 0 with pretrain: the layers were trained on embeddings")
     ]
 
 
@@ -145,7 +142,7 @@ def generator_in(pretrain: Any) -> Generator | None:
 
 
 class PretrainReader(InputReader):
-    """Reads texts without labels beside those with labels, and gives the network what they teach."""
+    """Reads unlabelled texts beside the labelled ones, and pre-trains the network on them."""
 
     def __init__(self, task: Any) -> None:
         super().__init__(task)
@@ -160,17 +157,17 @@ class PretrainReader(InputReader):
         return source
 
     def learn(self, X: Any, y: Any) -> tuple[Any, Any]:
-        """What ``fit`` reads, and the targets; a language model that does not fit is refused first."""
+        """The inputs of ``fit`` and the targets; a language model that does not fit is refused first."""
         _ = self.generator
         return super().learn(X, y)
 
     def learnt_options(self, config: Config) -> dict[str, Any]:
-        """The options with the values that ``pretrain`` chose; ``pretrain`` itself stays out."""
+        """The options with the values resolved from ``pretrain``, without ``pretrain`` itself."""
         chosen = {name: as_json(getattr(config, name)) for name in (*SIZES, *PRETRAINED)}
         return {**super().learnt_options(config), **chosen, "pretrain": None}
 
     def feature(self, column: Any) -> Feature | Columns:
-        """A feature for what is read; that of a Generator comes with its vocabulary."""
+        """The feature for a column; that of a Generator comes with its vocabulary."""
         made = super().feature(column)
         if self.task.pretrain is None:
             return made
@@ -190,7 +187,7 @@ class PretrainReader(InputReader):
     def features(
         self, feature: Feature | Columns, column: Any, training: _Indices, rest: _Indices
     ) -> tuple[Ragged | MultiInput, Ragged | MultiInput]:
-        """Fits the feature to the training part and the texts without labels, and gives the steps of both parts."""
+        """Fits the feature to the training set and the unlabelled texts; the steps of training and validation set."""
         if self.task.pretrain is None:
             return super().features(feature, column, training, rest)
         fitted = self.generator is not None
@@ -200,7 +197,7 @@ class PretrainReader(InputReader):
             labelled = listed(take(column, training), "X")
             steps = (feature.transform if fitted else feature.fit_transform)([*labelled, *texts])
             kept = feature.transform(take(column, rest)) if len(rest) else steps[:0]
-        except DataError:  # the same fault, named by its place in what the caller passed
+        except DataError:  # raise it again with the place in the caller's data
             feature.transform(column) if fitted else self.feature(column).fit(column)
             if texts:
                 super().feature(column).fit(texts, name="pretrain")  # type: ignore[call-arg, arg-type]
@@ -238,7 +235,7 @@ class PretrainReader(InputReader):
         run.resume = False
 
     def _options(self, run: TrainingRun) -> TrainingOptions:
-        """How the texts are learnt."""
+        """The training options of pre-training."""
         return TrainingOptions(
             epochs=int(self.task.pretrain_epochs),
             batch_steps=_BATCH_STEPS,
@@ -252,7 +249,7 @@ class PretrainReader(InputReader):
         )
 
     def _objective(self, run: TrainingRun, config: Config, path: Any) -> NextTokenObjective:
-        """What predicts the next symbol, with layers of the same sizes as the task's."""
+        """The next-token objective, with layers of the same sizes as the task's."""
         cell = config.cell or "lstm"
         narrow = info()["bfloat16"] and "bfloat16" in precisions(cell)
         own = vars(config) | {"cell": cell, "dropout": _DROPOUT, "precision": "bfloat16" if narrow else "float32"}
@@ -262,7 +259,7 @@ class PretrainReader(InputReader):
 
 
 def is_model(folder: Any) -> bool:
-    """Whether it is the folder of a model; what cannot be a name is none.
+    """Whether it is the folder of a model; False for what cannot be a path.
 
     >>> is_model("no such folder"), is_model(["a text"])
     (False, False)
@@ -274,14 +271,14 @@ def is_model(folder: Any) -> bool:
 
 
 def _take_over(path: Any, vectors: Any, encoder: Any) -> None:
-    """Gives a path the vectors of its symbols (a Generator has one more, for the boundary) and the layers."""
+    """Copies embeddings (a Generator has one more, for the boundary) and layers into a path."""
     with torch.no_grad():
         path.input.weight.copy_(vectors.weight[: len(path.input.weight)])
     path.encoder.load_state_dict(encoder.state_dict())
 
 
 def _is_pretraining(checkpoint: Path | None) -> bool:
-    """Whether a run that was broken off had not come to its labels yet; also where there is no such run."""
+    """Whether a run to resume is still in pre-training; also True where there is no such run."""
     if checkpoint is None or not (checkpoint / store.CONFIG).exists():
         return True
     _, tensors, _ = store.load(checkpoint, kind="checkpoint")
@@ -289,7 +286,7 @@ def _is_pretraining(checkpoint: Path | None) -> bool:
 
 
 def _unlabelled(given: Any, name: str | None, feature: Feature) -> list[Any]:
-    """The texts in whatever they come in: a list, a column, a frame, a file."""
+    """The texts of a list, a column, a frame or a file."""
     if isinstance(given, str | os.PathLike):
         frame = read_table(given).frame
         if is_text(given):  # one text a line
@@ -305,10 +302,12 @@ def _unlabelled(given: Any, name: str | None, feature: Feature) -> list[Any]:
     if not texts:
         raise DataError("pretrain holds no texts. Give some, or None.")
     if (kind := infer(texts, name="pretrain").kind) != feature.kind:
-        raise DataError(f"pretrain holds {kind}, but the input is {feature.kind}. Give more of what is read.")
+        raise DataError(
+            f"pretrain holds {kind}, but the input is {feature.kind}. Give texts of the same kind as the input."
+        )
     return texts
 
 
 def _same(one: Any, other: Any) -> bool:
-    """Whether two options say the same, whatever they come in."""
+    """Whether two options are equal, whatever their containers."""
     return [*np.atleast_1d(one)] == [*np.atleast_1d(other)]

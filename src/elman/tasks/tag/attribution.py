@@ -1,6 +1,6 @@
-"""Why a step of a sequence has its label: the question that a tagger hands over to be explained.
+"""Attribution requests of a tagger: the score that explains the label of one step.
 
-F = z_t[label] - mean of z_t[other labels]        at the step t that is asked about; the chain has no part in it
+F = z_t[label] - mean of z_t[other labels]        at the requested step t; without the CRF
 """
 
 from __future__ import annotations
@@ -26,22 +26,22 @@ __all__ = ["label_question", "steps_asked"]
 
 
 def steps_asked(y: Any, lengths: Sequence[int], answers: Sequence[Sequence[Any]]) -> list[tuple[int, Any]]:
-    """A step and a label for each sequence: of `y` a step, a pair of both, or None for the last step and its answer.
+    """A step and a label for each sequence: `y` gives a step, a pair of both, or None for the last step and its answer.
 
-    A step below 0 counts from the end; a sequence without steps is asked about nothing. Raises ``DataError``.
+    A step below 0 counts from the end; for an empty sequence the label is None. Raises ``DataError``.
 
     >>> steps_asked([0, (-1, "b"), None], [2, 2, 0], [["a", "a"], ["a", "a"], []])
     [(0, 'a'), (1, 'b'), (0, None)]
     """
-    asked = [None] * len(lengths) if y is None else listed(y, "y")
-    if len(asked) != len(lengths):
+    requested = [None] * len(lengths) if y is None else listed(y, "y")
+    if len(requested) != len(lengths):
         raise DataError(
-            f"X has {len(lengths)} sequences, y has {len(asked)}. Give a step, or a step and a label, each."
+            f"X has {len(lengths)} sequences, y has {len(requested)}. Give a step, or a step and a label, each."
         )
-    return [_asked(*parts) for parts in zip(range(len(asked)), asked, lengths, answers, strict=True)]
+    return [_step_and_label(*parts) for parts in zip(range(len(requested)), requested, lengths, answers, strict=True)]
 
 
-def _asked(i: int, one: Any, length: int, answers: Sequence[Any]) -> tuple[int, Any]:
+def _step_and_label(i: int, one: Any, length: int, answers: Sequence[Any]) -> tuple[int, Any]:
     step, label = map(plain_value, one) if isinstance(one, list | tuple) and len(one) == 2 else (one, None)
     if not length:
         return 0, None
@@ -60,17 +60,17 @@ def _asked(i: int, one: Any, length: int, answers: Sequence[Any]) -> tuple[int, 
 def label_question(
     network: TagNetwork,
     data: Ragged | MultiInput,
-    asked: Sequence[tuple[int, Any]],
+    requested: Sequence[tuple[int, Any]],
     classes: Sequence[Any],
     parts: list[Part],
 ) -> AttributionRequest:
-    """Why these labels at these steps. Raises ``DataError`` for a label that was not learnt."""
+    """The request for labels at steps. Raises ``DataError`` for a label that is not among the classes."""
     place = {label: code for code, label in enumerate(classes)}
-    for i, (_, label) in enumerate(asked):
+    for i, (_, label) in enumerate(requested):
         if label is not None and label not in place:
             raise DataError(f"asks about {label!r}, which is none of the labels learnt.", at=Place("y", sequence=i))
-    steps = torch.tensor([step for step, _ in asked], dtype=torch.int64)
-    codes = torch.tensor([place.get(label, 0) for _, label in asked], dtype=torch.int64)
+    steps = torch.tensor([step for step, _ in requested], dtype=torch.int64)
+    codes = torch.tensor([place.get(label, 0) for _, label in requested], dtype=torch.int64)
 
     def score(indices: Tensor) -> Tensor:
         chosen = data[indices]
@@ -82,5 +82,5 @@ def label_question(
         own = z.gather(1, codes[indices][:, None])[:, 0]
         return torch.where(lengths > 0, own - (z.sum(1) - own) / (z.shape[1] - 1), 0.0)
 
-    answers = [label for _, label in asked]
+    answers = [label for _, label in requested]
     return AttributionRequest(network.inputs, data.lengths, score, parts, answers, ensemble_size=len(network.ensemble))

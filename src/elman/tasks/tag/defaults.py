@@ -1,4 +1,4 @@
-"""What None stands for in the options of a tagger, and the numbers that its ``fit`` uses: see docs/tasks/tag.md."""
+"""Defaults of the options of a tagger that are None, and constants of its ``fit``: see docs/tasks/tag.md."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from elman.training.options import batch_sequences_for
 
 __all__ = ["BLIND_UPDATES", "DEFAULTS", "FEW_SEQUENCES", "UPDATES"]
 
-UPDATES = 600  # batches that are learnt from, at least
-BLIND_UPDATES = 300  # the same where nothing is held out, so that no epoch can be chosen
-FEW_SEQUENCES = 200  # of letters; with fewer nothing is held out: each one counts
+UPDATES = 600  # minimum number of training batches
+BLIND_UPDATES = 300  # the same without a validation set, where no epoch can be chosen
+FEW_SEQUENCES = 200  # of letters; with fewer there is no validation set
 _FEW_SYMBOLS = 100
-_ENSEMBLE = 5  # networks, where there are few sequences of few symbols
+_ENSEMBLE = 5  # networks for few sequences of few symbols
 
 
 def _has_few_symbols(feature: Feature | Columns | None) -> bool:
@@ -24,16 +24,16 @@ def _has_few_symbols(feature: Feature | Columns | None) -> bool:
 
 
 def _by_symbols(many: Any, few: Any) -> Rule:
-    """One value for words, numbers and many symbols, another for few symbols, such as residues."""
+    """A value for words, numbers and large alphabets, and one for small alphabets such as residues."""
     return lambda config, summary: few if _has_few_symbols(summary.feature) else many
 
 
 def _channels(config: Config, summary: Summary) -> int:
-    """Convolutions before few symbols, unless the cell convolves itself."""
+    """Convolutions for small alphabets, unless the cell convolves itself."""
     return 64 if _has_few_symbols(summary.feature) and reads(config.cell) != IMAGES else 0
 
 
-def _members(config: Config, summary: Summary) -> int:
+def _ensemble_size(config: Config, summary: Summary) -> int:
     small = _has_few_symbols(summary.feature) and summary.sequences + summary.held_out < FEW_SEQUENCES
     return _ENSEMBLE if small and config.bidirectional else 1
 
@@ -41,11 +41,11 @@ def _members(config: Config, summary: Summary) -> int:
 _BENCH = "bench/tag.py, 2026"
 
 DEFAULTS: dict[str, Default] = {
-    "dropout": Default(_by_symbols(0.4, 0.6), "share of h set to zero after each layer", _BENCH),
-    "symbol_dropout": Default(_by_symbols(0.4, 0.0), "share of the distinct symbols that are left out", _BENCH),
-    "head_dropout": Default(_by_symbols(0.5, 0.3), "share of h set to zero before the last layer", _BENCH),
+    "dropout": Default(_by_symbols(0.4, 0.6), "dropout rate after each layer", _BENCH),
+    "symbol_dropout": Default(_by_symbols(0.4, 0.0), "fraction of the distinct symbols dropped", _BENCH),
+    "head_dropout": Default(_by_symbols(0.5, 0.3), "dropout rate before the output layer", _BENCH),
     "channels": Default(_channels, "widths of the convolutions", _BENCH),
-    "ensemble_size": Default(_members, "networks that answer together", _BENCH),
+    "ensemble_size": Default(_ensemble_size, "networks whose scores are averaged", _BENCH),
     **TRAINING,
     "batch_sequences": Default(
         lambda _, s: batch_sequences_for(s.sequences, 192, 8, 64), "sequences in a batch", _BENCH

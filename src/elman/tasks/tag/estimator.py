@@ -1,11 +1,11 @@
-"""One label for each step: parts of speech, names in a text, the structure of a protein.
+"""Sequence labelling: parts of speech, named entities, protein structure.
 
-e_t = input layer(x_t)                         a word as a symbol and letter by letter: features/words.py
+e_t = input layer(x_t)                         word and character embeddings: features/words.py
 h_1 ... h_T = encoder(e_1 ... e_T)
 z_t = A h_t + b                                a score for each label
-y = argmax over paths of score(y)              with `chain`: crf.py; without, the label with the highest z_t
+y = argmax over paths of score(y)              with `crf`: layers/crf.py; without, the label with the highest z_t
 
-With `ensemble_size` several such networks answer together: tag_network.py.
+With `ensemble_size` the scores of several networks are averaged: network.py.
 """
 
 from __future__ import annotations
@@ -56,8 +56,8 @@ from elman.validation.options import SIZE, is_among, is_whole, whole
 __all__ = ["Tagger"]
 
 _MOST_MEMBERS = 1000
-_LEANS = tuple(i / 4 for i in range(13))  # what the score of "O" may be lowered by
-_LEAST_SPANS = 100  # of the validation part that choose one of them
+_OFFSETS = tuple(i / 4 for i in range(13))  # candidates for `outside_offset_`
+_LEAST_SPANS = 100  # in the validation set; with fewer the offset stays 0
 _Floats = NDArray[np.float64]
 _Codes = NDArray[np.int64]
 
@@ -67,15 +67,15 @@ _Codes = NDArray[np.int64]
 class Tagger(Task, LetterOptions, InputOptions, EncoderOptions, TrainingOptions):
     """One label for each step of each sequence.
 
-    Sequences are lists of words (each read as a symbol and letter by letter), lists of one-letter tokens, texts (a step
-    is a character), or arrays of numbers. Labels are a list for each sequence, as long as it has steps; a text stands
-    for its characters. Labels in a scheme of `elman.tasks.tag.spans` (BIO, IO, IOB1, IOBES, BILOU, BMES, BMEWO) are
-    spans: answers keep the rules of the scheme where the training labels do, and ``score`` is the F1 of spans.
+    Sequences are lists of words (word and character embeddings), lists of one-letter tokens, texts (a step is a
+    character), or arrays of numbers. Labels are a list as long as its sequence, or a text, one character a step. Labels
+    in a scheme of `elman.tasks.tag.spans` (BIO, IO, IOB1, IOBES, BILOU, BMES, BMEWO) are spans: if the training labels
+    obey the scheme, so do answers, and ``score`` is the span F1.
 
-    Learnt: ``classes_``, ``history_``, ``metrics_`` (of the validation part), ``network_``, ``feature_``, ``scheme_``
-    (the name of the scheme, None where the labels are no spans), ``spans_`` (whether they are), ``constrained_``
-    (whether answers keep to the rules), ``ensemble_size_`` (how many networks), ``outside_offset_`` (how much the score
-    of the label O is lowered before the best path is sought).
+    Learnt: ``classes_``, ``history_``, ``metrics_`` (on the validation set), ``network_``, ``feature_``, ``scheme_``
+    (the name of the scheme, None where labels are no spans), ``spans_`` (whether they are), ``constrained_`` (whether
+    decoding is constrained by the scheme), ``ensemble_size_``, ``outside_offset_`` (subtracted from the score of the
+    label O before decoding).
 
     >>> tagger = Tagger(hidden=8, epochs=1, verbose=False)
     >>> tagger = tagger.fit([["a", "dog"], ["dogs", "bark"]], [["DET", "NOUN"], ["NOUN", "VERB"]])
@@ -84,29 +84,29 @@ class Tagger(Task, LetterOptions, InputOptions, EncoderOptions, TrainingOptions)
     """
 
     task: ClassVar[str] = "tag"
-    description: ClassVar[str] = "One label for each step: parts of speech, names, structure."
+    description: ClassVar[str] = "One label for each step: parts of speech, named entities, protein structure."
     example: ClassVar[str] = "train.conllu --column upos"
 
     defaults: ClassVar[Mapping[str, Default]] = DEFAULTS
 
     # model
-    crf: bool = True  # learn which label follows which (conditional random field); False: each step by itself
-    ensemble_size: int | None = None  # networks that learn side by side and answer together; such a model cannot
-    #   stream; None: 5 for fewer than 200 sequences of few symbols that are read in both directions, else 1
+    crf: bool = True  # conditional random field over the labels (Lafferty et al. 2001); False: each step by itself
+    ensemble_size: int | None = None  # networks whose scores are averaged; more than one cannot stream;
+    #   None: 5 for fewer than 200 sequences of a small alphabet with a bidirectional network, else 1
 
-    embed: int = 128  # numbers in the learnt vector of a symbol or an image; unused for numbers
+    embed: int = 128  # size of the embedding of a symbol or an image; unused for numbers
 
     # model
-    hidden: int | Sequence[int] = 128  # units of a layer and direction; one number, or one per layer
+    hidden: int | Sequence[int] = 128  # units per layer and direction; one number, or one per layer
     bidirectional: bool = True  # each layer also reads backwards; such a model cannot stream
-    kernel: int = 11  # steps that a window of a convolution reads
+    kernel: int = 11  # width of the convolutions in steps
 
     # model
     dropout: float | None = None  # type: ignore[assignment]  # share of h set to zero after each layer, one mask per
     #   sequence; 0 turns it off, None: see docs/tasks/tag.md
-    symbol_dropout: float | None = None  # share of a sequence's distinct symbols that are
-    #   left out (Gal & Ghahramani 2016); None: see docs/tasks/tag.md
-    head_dropout: float | None = None  # type: ignore[assignment]  # share of h set to zero before the last layer; None:
+    symbol_dropout: float | None = None  # fraction of a sequence's distinct symbols dropped (Gal & Ghahramani 2016);
+    #   None: see docs/tasks/tag.md
+    head_dropout: float | None = None  # type: ignore[assignment]  # dropout rate before the output layer; None:
     #   see docs/tasks/tag.md
 
     # training
@@ -114,7 +114,7 @@ class Tagger(Task, LetterOptions, InputOptions, EncoderOptions, TrainingOptions)
     average: float = 0.99  # decay of a moving average of the weights (Polyak & Juditsky 1992); 0 turns it off
 
     def problems(self) -> list[Problem]:
-        """Everything that is wrong with the options, a sentence each."""
+        """What is wrong with the options."""
         found = (
             super().problems()
             + tbptt_problems(self, every_step=False)
@@ -147,7 +147,7 @@ class Tagger(Task, LetterOptions, InputOptions, EncoderOptions, TrainingOptions)
 
     @property
     def reader(self) -> TagReader:
-        """What reads the sequences for this task."""
+        """Reads the sequences."""
         return TagReader(self)
 
     def __sklearn_tags__(self) -> Any:
@@ -156,13 +156,13 @@ class Tagger(Task, LetterOptions, InputOptions, EncoderOptions, TrainingOptions)
     # ---- learning
 
     def fit(self, X: Any, y: Any, *, out: str | os.PathLike[str] | None = None, resume: bool = False) -> Self:
-        """Learns from sequences `X` and their labels `y`: a list each, or the name of a column of the frame `X`.
+        """Trains on sequences `X` and their labels `y`: a list each, or the name of a column of the frame `X`.
 
-        `out` is the folder that `save` will be given: a checkpoint is written into it after every epoch. With `resume`
-        a fit that died goes on from there, to the same weights as if it had not.
+        `out`: the folder for `save`, where a checkpoint is written after every epoch; `resume` continues an interrupted
+        fit from it, with the same weights at the end as without the interruption.
 
-        Raises ``OptionError`` for all options that cannot be, ``DataError`` for data that cannot be used, naming the
-        sequence, and ``TrainingError`` if the loss becomes NaN (what was learnt until then stays usable).
+        Raises ``OptionError`` for invalid options, ``DataError`` for invalid data, naming the sequence, and
+        ``TrainingError`` if the loss becomes NaN (the best weights so far stay usable).
         """
         run, reader = self.training_run(out, resume), self.reader
         column, y = reader.learn(X, y)
@@ -174,15 +174,15 @@ class Tagger(Task, LetterOptions, InputOptions, EncoderOptions, TrainingOptions)
         classes = tag_classes(labels)
         feature = reader.feature(column)
         least = FEW_SEQUENCES if feature.is_vocabulary else LEAST
-        rest = held_out(None, len(labels), self.validation, run.seed, least)
-        training = np.setdiff1d(np.arange(len(labels)), rest)
-        data, kept = reader.features(feature, column, training, rest)
-        parts = [[labels[i] for i in part] for part in (training, rest)]
+        validation_indices = held_out(None, len(labels), self.validation, run.seed, least)
+        training = np.setdiff1d(np.arange(len(labels)), validation_indices)
+        data, validation = reader.features(feature, column, training, validation_indices)
+        parts = [[labels[i] for i in part] for part in (training, validation_indices)]
         check_tags(parts[0], _lengths(data), training)
-        check_tags(parts[1], _lengths(kept), rest)
+        check_tags(parts[1], _lengths(validation), validation_indices)
 
-        updates = UPDATES if len(rest) else BLIND_UPDATES
-        config = self.config(Summary(feature, (), len(training), data.steps, len(rest), updates))
+        updates = UPDATES if len(validation_indices) else BLIND_UPDATES
+        config = self.config(Summary(feature, (), len(training), data.steps, len(validation_indices), updates))
         reader.remember(feature, read, config)
         self.classes_ = classes
         self.scheme_ = scheme_of(labels)
@@ -192,8 +192,8 @@ class Tagger(Task, LetterOptions, InputOptions, EncoderOptions, TrainingOptions)
         self.ensemble_size_ = int(config.ensemble_size)
         self.network_: TagNetwork = run.build(self._network, config)
         words = self._scheme_in_words()
-        self.data_ = reader.metadata(config, data, kept) | {"labels": few_labels(classes), "spans": words}
-        self._train(run, config, data, kept, parts, training)
+        self.data_ = reader.metadata(config, data, validation) | {"labels": few_labels(classes), "spans": words}
+        self._train(run, config, data, validation, parts, training)
         return self
 
     def _network(self, config: Config) -> TagNetwork:
@@ -204,7 +204,7 @@ class Tagger(Task, LetterOptions, InputOptions, EncoderOptions, TrainingOptions)
         run: TrainingRun,
         config: Config,
         data: Ragged | MultiInput,
-        kept: Ragged | MultiInput,
+        validation: Ragged | MultiInput,
         parts: Sequence[Sequence[Sequence[Any]]],
         training: _Codes,
     ) -> None:
@@ -215,58 +215,60 @@ class Tagger(Task, LetterOptions, InputOptions, EncoderOptions, TrainingOptions)
             return self.network_.nll(data[indices], chosen.values).sum() / max(1, chosen.steps)
 
         def validate() -> dict[str, float]:
-            return self._metrics(self._scores(kept), parts[1])
+            return self._metrics(self._scores(validation), parts[1])
 
-        metric, check = "f1" if self.spans_ else "accuracy", validate if len(kept) else None
+        metric, check = "f1" if self.spans_ else "accuracy", validate if len(validation) else None
         run.train(self.network_, config, loss, data.lengths, training, validate=check, metric=metric)
-        if not len(kept):
+        if not len(validation):
             return
-        scores = self._scores(kept)
-        said = self._said(scores)
-        truth_of_steps, said_of_steps = (list(itertools.chain.from_iterable(part)) for part in (parts[1], said))
-        warn_if_one_answer(truth_of_steps, said_of_steps)
+        scores = self._scores(validation)
+        predicted = self._labels(scores)
+        true_steps, predicted_steps = (list(itertools.chain.from_iterable(part)) for part in (parts[1], predicted))
+        warn_if_one_answer(true_steps, predicted_steps)
         outside = self.spans_ and OUTSIDE in self.classes_
         if outside and sum(len(spans(own)) for own in parts[1]) >= _LEAST_SPANS:
-            self._choose_lean(scores, parts[1])
+            self._choose_offset(scores, parts[1])
 
-    def _choose_lean(self, scores: Ragged, labels: Sequence[Sequence[Any]]) -> None:
-        """Sets `outside_offset_` to what gives spans of the validation part the highest F1; of equal ones the least."""
+    def _choose_offset(self, scores: Ragged, labels: Sequence[Sequence[Any]]) -> None:
+        """Sets `outside_offset_` to the smallest offset with the highest span F1 on the validation set."""
 
-        def reached(lean: float) -> float:
-            self.outside_offset_ = lean
-            return self._measured(labels, self._said(scores))["f1"]
+        def f1_with(offset: float) -> float:
+            self.outside_offset_ = offset
+            return self._label_scores(labels, self._labels(scores))["f1"]
 
-        self.outside_offset_ = max(_LEANS, key=reached)
+        self.outside_offset_ = max(_OFFSETS, key=f1_with)
         self.metrics_ = self._metrics(scores, labels)
 
     # ---- answering
 
     @by_learnt_options
     def predict(self, X: Any) -> list[list[Any]]:
-        """The labels of each sequence, one for each of its steps."""
-        return self._said(self._finite_scores(self._told(X)))
+        """The labels of each sequence, one per step."""
+        return self._labels(self._finite_scores(self._read(X)))
 
     @by_learnt_options
     def predict_proba(self, X: Any) -> list[_Floats]:
         """The probability of each label at each step: a float64 array [length, labels] for each sequence.
 
-        With a chain those over all paths, whatever the rules of spans say.
+        With a CRF the marginals over all paths, without the constraints of the scheme.
         """
-        scores = self._finite_scores(self._told(X))
+        scores = self._finite_scores(self._read(X))
         crf = self.network_.together()
-        shares = torch.softmax(scores.values, 1).numpy() if crf is None else crf.shares(scores)
-        return np.split(shares, scores.offsets[1:-1].numpy()) if len(scores) else []
+        probabilities = torch.softmax(scores.values, 1).numpy() if crf is None else crf.shares(scores)
+        return np.split(probabilities, scores.offsets[1:-1].numpy()) if len(scores) else []
 
     @by_learnt_options
     def score(self, X: Any, y: Any) -> float:
-        """The F1 of spans where the labels are spans, else accuracy: the share of steps whose label is found."""
+        """Span F1 where the labels are spans, else the accuracy over steps."""
         found = self.evaluate(X, y)
         return found["f1"] if self.spans_ else found["accuracy"]
 
     @by_learnt_options
     def evaluate(self, X: Any, y: Any) -> dict[str, float]:
-        """Accuracy over the steps and the share of sequences that are right throughout, for spans precision, recall
-        and F1 as well. A label that was not learnt counts as missed."""
+        """Accuracy over steps and over whole sequences; for spans also precision, recall and F1.
+
+        A label that is not among the classes counts as an error.
+        """
         self.check_fitted()
         column, y = self.reader.read_with_targets(X, y)
         column = self.reader.letters(column)
@@ -275,9 +277,9 @@ class Tagger(Task, LetterOptions, InputOptions, EncoderOptions, TrainingOptions)
         check_tags(labels, _lengths(data))
         if not any(labels):
             raise DataError("there are no steps to score. Give at least one.")
-        return self._measured(labels, self._said(self._finite_scores(data)))
+        return self._label_scores(labels, self._labels(self._finite_scores(data)))
 
-    def _told(self, X: Any) -> Ragged | MultiInput:
+    def _read(self, X: Any) -> Ragged | MultiInput:
         self.check_fitted()
         return self.reader.steps(self.reader.letters(self.reader.read(X)))
 
@@ -290,17 +292,17 @@ class Tagger(Task, LetterOptions, InputOptions, EncoderOptions, TrainingOptions)
         finite(found.values)
         return found
 
-    def _said(self, scores: Ragged) -> list[list[Any]]:
-        codes = _decoded(self._leant(scores), self.network_.together(), self._rules())
+    def _labels(self, scores: Ragged) -> list[list[Any]]:
+        codes = _decoded(self._with_offset(scores), self.network_.together(), self._rules())
         labels = self.classes_[codes].tolist()
         bounds = scores.offsets.tolist()
         return [labels[first:last] for first, last in itertools.pairwise(bounds)]
 
-    def _leant(self, scores: Ragged) -> Ragged:
-        return scores.with_values(scores.values - torch.from_numpy(self._lowered())) if self.outside_offset_ else scores
+    def _with_offset(self, scores: Ragged) -> Ragged:
+        return scores.with_values(scores.values - torch.from_numpy(self._offsets())) if self.outside_offset_ else scores
 
-    def _lowered(self) -> _Floats:
-        """What is taken from the score of each label before the best path is sought [labels]."""
+    def _offsets(self) -> _Floats:
+        """What is subtracted from the score of each label before decoding [labels]."""
         return (
             np.where(self.classes_ == OUTSIDE, self.outside_offset_, 0.0)
             if self.outside_offset_
@@ -311,38 +313,40 @@ class Tagger(Task, LetterOptions, InputOptions, EncoderOptions, TrainingOptions)
         return rules_of(self.classes_.tolist(), self.scheme_) if self.scheme_ and self.constrained_ else None
 
     def _scheme_in_words(self) -> str:
-        """What is counted: spans of a scheme, or steps."""
+        """The scheme of the labels, for the model card."""
         if self.scheme_ is None:
-            return "none: the labels of steps are counted"
-        return self.scheme_ + ("" if self.constrained_ else ", whose rules the training labels break")
+            return "none: scored by step"
+        return self.scheme_ + ("" if self.constrained_ else ", not obeyed by the training labels")
 
     @torch.no_grad()
     def _metrics(self, scores: Ragged, labels: Sequence[Sequence[Any]]) -> dict[str, float]:
         codes = codes_of(labels, self.classes_)
         loss = self.network_.nll_of(scores.to(torch.float32), codes).sum() / max(1, len(codes))
-        return self._measured(labels, self._said(scores)) | {"loss": float(loss)}
+        return self._label_scores(labels, self._labels(scores)) | {"loss": float(loss)}
 
-    def _measured(self, truth: Sequence[Sequence[Any]], told: Sequence[Sequence[Any]]) -> dict[str, float]:
-        flat = [[label for own in labels for label in own] for labels in (truth, told)]
+    def _label_scores(self, truth: Sequence[Sequence[Any]], predicted: Sequence[Sequence[Any]]) -> dict[str, float]:
+        flat = [[label for own in labels for label in own] for labels in (truth, predicted)]
         found = {"accuracy": metrics.accuracy(*flat)}
-        found["accuracy_sequences"] = float(np.mean([list(a) == list(b) for a, b in zip(truth, told, strict=True)]))
+        found["accuracy_sequences"] = float(
+            np.mean([list(a) == list(b) for a, b in zip(truth, predicted, strict=True)])
+        )
         if self.spans_:
-            score = span_scores(truth, told)
+            score = span_scores(truth, predicted)
             found |= {"precision": score.precision, "recall": score.recall, "f1": score.f1}
         return found
 
     # ---- looking inside
 
     def _attribution_request(self, X: Any, y: Any) -> AttributionRequest:
-        """Why a step has its label: `y` says which step of each sequence, or (step, label); None: the last."""
+        """Attribution of one step's label: `y` holds a step per sequence, or (step, label); None: the last step."""
         column = self.reader.letters(self.reader.read(X))
         data = self.reader.steps(column)
-        asked = steps_asked(y, _lengths(data).tolist(), self._said(self._scores(data)))
+        asked = steps_asked(y, _lengths(data).tolist(), self._labels(self._scores(data)))
         parts = parts_of(self.feature_, data, column)
         return label_question(self.network_, data, asked, self.classes_.tolist(), parts)
 
     def _diagnosis_request(self, X: Any, y: Any) -> DiagnosisRequest:
-        """The network and its loss per step; without `y` the answers count as true."""
+        """The network and its loss per step; without `y` the predicted labels are the targets."""
         if y is None:
             column, labels = self.reader.letters(self.reader.read(X)), self.predict(X)
         else:
@@ -363,9 +367,9 @@ class Tagger(Task, LetterOptions, InputOptions, EncoderOptions, TrainingOptions)
 
     @by_learnt_options
     def stream(self, static: Mapping[str, Any] | None = None) -> Session:
-        """A session that takes one step at a time and has the labels so far, those of ``predict``. One direction only.
+        """A session that answers as ``predict`` on the steps fed so far. Unidirectional models only.
 
-        With a CRF a later step may change the labels of earlier ones. A session remembers a few numbers a step.
+        With a CRF a later step may change earlier labels. Memory grows by a few numbers a step.
         """
         self.check_fitted()
         refuse_bidirectional(self.network_.encoder.bidirectional)
@@ -376,13 +380,13 @@ class Tagger(Task, LetterOptions, InputOptions, EncoderOptions, TrainingOptions)
                 ".",
             )
         return Session(
-            TagStepper(self.feature_, self.network_, self._lowered(), self.classes_.tolist(), self._rules(), static)
+            TagStepper(self.feature_, self.network_, self._offsets(), self.classes_.tolist(), self._rules(), static)
         )
 
     # ---- on disk
 
     def described(self) -> dict[str, Any]:
-        """What the model reads, for its card: lines of text by name."""
+        """The inputs, for the model card: lines of text by name."""
         return self.reader.described()
 
     def _tensors(self) -> dict[str, Tensor]:
@@ -414,7 +418,7 @@ class Tagger(Task, LetterOptions, InputOptions, EncoderOptions, TrainingOptions)
         if not isinstance(ruled, bool) or ruled > self.spans_:
             raise ValueError("scheme")
         self.constrained_, self.outside_offset_ = ruled, config.get("lean", 0.0)
-        if self.outside_offset_ not in _LEANS[: None if self.spans_ else 1]:
+        if self.outside_offset_ not in _OFFSETS[: None if self.spans_ else 1]:
             raise ValueError("lean")
         self.ensemble_size_ = 1 + sum(
             key.endswith(".head.bias") for key in tensors if key.startswith("network.others.")

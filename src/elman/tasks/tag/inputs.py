@@ -1,4 +1,4 @@
-"""What a tagger reads: words letter by letter, or texts as lists of their characters."""
+"""Inputs of a tagger: words, or texts as lists of their characters."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ __all__ = ["TagReader"]
 
 
 class TagReader(InputReader):
-    """Reads sequences whose every step has a label."""
+    """Reads sequences with a label per step."""
 
     def feature(self, column: Any) -> Feature | Columns:
-        """A feature for what is read: tokens of several letters are words."""
+        """The feature for a column: tokens of several letters are words."""
         made = _inferred(column) if self.task.feature == "auto" else None
         if made is not None and made.reads_lists:
             return self.with_options(Words() if _long(listed(column, "X")) else made)
         return super().feature(column)
 
     def reads(self, fitted: bool) -> type[Feature] | None:
-        """The feature that a column is for; where texts are read letter by letter, one that leaves them as they are."""
+        """The type of feature that reads a column; texts read by character stay texts."""
         feature = super().reads(fitted)
         writer = self.task.feature_.only().writer if fitted and self.task.feature_.is_vocabulary else None
         letters = writer is not None and not _long([writer.words(range(1, int(writer.symbols or 0)))])
         return Feature if feature is None or letters else feature
 
     def column(self, X: Any, without: Sequence[str] = (), *, fitted: bool = False) -> Any:
-        """What is read; of several columns, lists of words are read letter by letter too."""
+        """The input; among several columns, lists of words get character embeddings too."""
         found = super().column(X, without, fitted=fitted)
         if not isinstance(found, Inputs) or isinstance(X, Inputs) or fitted:
             return found
@@ -48,7 +48,7 @@ class TagReader(InputReader):
         return found.with_kind(Words.kind, [n for n in lists if n not in named and _long(found.columns[n])])
 
     def letters(self, column: Any, fitted: bool = True) -> Any:
-        """Texts as lists of their characters, unless words are read; everything else as it is."""
+        """Texts as lists of their characters, unless the model reads words; everything else as it is."""
         if hasattr(column, "kinds") or isinstance(column, Ragged | Tensor):
             return column
         if isinstance(column, np.ndarray) and column.dtype.kind not in "UO":
@@ -60,11 +60,13 @@ class TagReader(InputReader):
         if not sequences or not all(isinstance(sequence, str) for sequence in sequences):
             return column
         if (self.task.feature_ if fitted else FEATURES.get(self.task.feature, Feature)).reads_letters:
-            raise DataError(f"X: sequence 0 is a text, {shown(sequences[0])}, but words are read. Give lists of words.")
+            raise DataError(
+                f"X: sequence 0 is a text, {shown(sequences[0])}, but the model reads words. Give lists of words."
+            )
         return [list(sequence) for sequence in sequences]
 
     def with_options(self, made: Feature | str) -> Feature:
-        """A feature with the options that concern it."""
+        """The feature with its options."""
         own = {"characters": int(self.task.characters), "word_shape": int(self.task.word_shape)}
         return super().with_options(made).take_options(own)
 

@@ -1,4 +1,4 @@
-"""A label for each step of each sequence: plain lists out of whatever they come in, and the classes among them."""
+"""Labels of steps as lists, and their classes."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ __all__ = ["check_tags", "codes_of", "tag_classes", "tag_lists"]
 
 
 def tag_lists(y: Any, sequences: int) -> list[list[Any]]:
-    """The labels of each sequence as a list; a text stands for its characters.
+    """The labels of each sequence as a list; a text is a list of characters.
 
-    Raises ``DataError``, naming sequence and step, for what is no label, and where `y` has not `sequences` of them.
+    Raises ``DataError``, naming sequence and step, for an invalid label, and unless `y` has `sequences` entries.
 
     >>> tag_lists(["hh_", ["h"]], 2)
     [['h', 'h', '_'], ['h']]
@@ -39,7 +39,7 @@ def tag_lists(y: Any, sequences: int) -> list[list[Any]]:
 def _labels(labels: Any, i: int) -> list[Any]:
     if isinstance(labels, str):
         labels = list(plain_text(labels))
-    elif isinstance(labels, np.ndarray) and labels.dtype.kind in "mM":  # whose tolist() would make numbers of dates
+    elif isinstance(labels, np.ndarray) and labels.dtype.kind in "mM":  # tolist() would turn dates into integers
         labels = list(labels)
     for name in ("to_list", "tolist"):
         if hasattr(labels, name):
@@ -54,7 +54,7 @@ def _labels(labels: Any, i: int) -> list[Any]:
 
 
 def check_tags(labels: Sequence[Sequence[Any]], lengths: Tensor, places: NDArray[np.int64] | None = None) -> None:
-    """Raises ``DataError`` naming the first sequence whose labels are not as many as its steps.
+    """Raises ``DataError`` naming the first sequence with fewer or more labels than steps.
 
     >>> check_tags([["a"]], torch.tensor([2]))
     Traceback (most recent call last):
@@ -70,7 +70,7 @@ def check_tags(labels: Sequence[Sequence[Any]], lengths: Tensor, places: NDArray
 
 
 def tag_classes(labels: Sequence[Sequence[Any]]) -> NDArray[Any]:
-    """The distinct labels in order. Raises ``DataError`` for fewer than two, and for kinds that are mixed.
+    """The sorted distinct labels. Raises ``DataError`` for fewer than two, and for mixed types.
 
     >>> tag_classes([["b"], ["a", "b"]])
     array(['a', 'b'], dtype='<U1')
@@ -84,12 +84,12 @@ def tag_classes(labels: Sequence[Sequence[Any]]) -> NDArray[Any]:
     classes = classes_of(list(itertools.chain.from_iterable(labels)), place)
     if len(classes) < 2:
         only = f"only the label {shown(classes.tolist()[0])}" if len(classes) else "no labels at all"
-        raise DataError(f"has {only}. A tagger needs at least two to tell apart.", at=Place("y"))
+        raise DataError(f"has {only}. A tagger needs at least two.", at=Place("y"))
     return classes
 
 
 def codes_of(labels: Sequence[Sequence[Any]], classes: NDArray[Any]) -> Tensor:
-    """The place of each label among the classes, int64 [steps]. Raises ``DataError`` for one that is not there.
+    """The index of each label in the classes, int64 [steps]. Raises ``DataError`` for an unknown label.
 
     >>> codes_of([["b"], ["a"]], np.array(["a", "b"]))
     tensor([1, 0])

@@ -1,11 +1,10 @@
-"""What a tagger trains: a score for each label at every step, maybe a chain over them, maybe several networks together.
+"""The network of a tagger: a score for each label at every step, an optional CRF, an optional ensemble.
 
-    p_m(y) = exp score_m(y) / sum over all paths y' of exp score_m(y')       each of M networks
-    loss = mean_m -log p_m(y)                                                each learns as if it were alone
-    score(y) = mean_m score_m(y)                                             they answer together
+    p_m(y) = exp score_m(y) / sum over all paths y' of exp score_m(y')       of each of M networks
+    loss = mean_m -log p_m(y)                                                trained independently
+    score(y) = mean_m score_m(y)                                             averaged for prediction
 
-The mean of scores is a logarithmic pool: p(y) is proportional to the geometric mean of the p_m(y) (Heskes 1998). From
-other random weights each network errs in other places, and where one has seen little the mean is the better guess.
+The mean of scores is a logarithmic pool: p(y) is proportional to the geometric mean of the p_m(y) (Heskes 1998).
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ __all__ = ["TagNetwork"]
 
 
 class TagNetwork(Network):
-    """A network with an answer at every step, and maybe a CRF over the labels; `others` answer with it."""
+    """A network with scores at every step and an optional CRF; `others` are the other members of the ensemble."""
 
     def __init__(
         self, feature: Feature | Columns, labels: int, config: Config, crf: bool = True, ensemble_size: int = 1
@@ -36,12 +35,12 @@ class TagNetwork(Network):
 
     @property
     def ensemble(self) -> list[TagNetwork]:
-        """All that answer together, this one first."""
+        """All members, this one first."""
         return [self, *(other for other in self.others if isinstance(other, TagNetwork))]
 
     @property
     def inputs(self) -> list[nn.Module]:
-        """The input layers of each member, one member after the other."""
+        """The input layers of all members."""
         return [layer for member in self.ensemble for layer in Network.inputs.fget(member)]  # type: ignore[attr-defined]
 
     def forward(self, x: Ragged | MultiInput) -> Tensor:
@@ -50,16 +49,16 @@ class TagNetwork(Network):
         return scores[0] if len(scores) == 1 else torch.stack(scores).mean(0)
 
     def nll(self, x: Ragged | MultiInput, codes: Tensor) -> Tensor:
-        """-log p of the true labels of each sequence [sequences], the mean of what each member has by itself."""
+        """-log p of the true labels of each sequence [sequences], averaged over the members."""
         found = [_nll(Ragged(Network.forward(m, x), x.offsets), codes, m.crf) for m in self.ensemble]
         return found[0] if len(found) == 1 else torch.stack(found).mean(0)
 
     def nll_of(self, scores: Ragged, codes: Tensor) -> Tensor:
-        """-log p of the true labels [sequences] by scores [steps, labels] that all members gave together."""
+        """-log p of the true labels [sequences] from the averaged scores [steps, labels]."""
         return _nll(scores, codes, self.together())
 
     def together(self) -> CRF | None:
-        """The CRF that scores of `forward` go through: the mean of those of the members."""
+        """The CRF for scores of `forward`: the mean of the members'."""
         layers = [member.crf for member in self.ensemble if member.crf is not None]
         if len(layers) < 2:
             return self.crf

@@ -1,4 +1,4 @@
-"""A tagger one step at a time: what Viterbi's recursion has reached, and where each of its labels came from."""
+"""Streaming of a tagger: Viterbi scores and back-pointers."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ __all__ = ["TagStepper"]
 
 
 class TagStepper(NetworkStepper):
-    """The labels so far of steps that come in; `network` has one member, which reads in one direction."""
+    """The labels of the steps so far; `network` has one member and is unidirectional."""
 
     def __init__(
         self,
@@ -66,7 +66,7 @@ class TagStepper(NetworkStepper):
         return super()._after(y, state) | {"reached": torch.from_numpy(reached), "before": torch.cat(before)}
 
     def _check(self, state: dict[str, Tensor], steps: int) -> None:
-        """Raises ``DataError`` for a state that was put in from outside and is none of this model's."""
+        """Raises ``DataError`` for a state that is not from this model."""
         before, labels = state["before"], len(self.classes)
         fits = len(before) == (steps - 1) * labels and not state["reached"].isnan().any()
         if not fits or (len(before) and not 0 <= int(before.min()) <= int(before.max()) < labels):

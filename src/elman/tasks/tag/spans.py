@@ -1,4 +1,4 @@
-"""Spans of labelled steps: the schemes that write them, which labels may follow which, and how many were found.
+"""Spans: the labelling schemes, their transition constraints, and the F1 of spans.
 
 A label is `O`, outside all spans, or a letter and the kind of its span: `B-place`; a letter alone where there is one
 kind. Letters that mean the same in different schemes are read alike:
@@ -64,23 +64,23 @@ class Span(NamedTuple):
 
 
 class SpanScore(NamedTuple):
-    """How well spans were found."""
+    """Precision, recall and F1 of spans."""
 
     precision: float
     recall: float
     f1: float
-    spans: int  # that are truly there
+    spans: int  # true ones
 
 
 # ---- schemes
 
 
 def scheme_of(sequences: Sequence[Sequence[Any]]) -> str | None:
-    """The name of the scheme in which the labels of all sequences are written; None where they are no spans.
+    """The name of the scheme of the labels of all sequences; None where they are no spans.
 
     Labels with kinds are spans if all but `O` are a letter of one scheme, `-` and a kind, and there is a `B-x` or an
     `O`. Labels without kinds are spans if they are letters of one scheme, `B` among them: `B I`, or at least three with
-    `O`. Labels of BIO are IOB1 where they keep its rules and not those of BIO.
+    `O`. BIO labels are IOB1 where they obey the rules of IOB1 and not those of BIO.
 
     >>> scheme_of([["B-a", "I-a", "O"]]), scheme_of([["I-a", "I-a"], ["O"]]), scheme_of([["I-a", "B-a"], ["O", "I-a"]])
     ('BIO', 'IO', 'IOB1')
@@ -130,13 +130,13 @@ def _family(labels: Iterable[Any]) -> str | None:
 
 
 def _plain_letters(distinct: set[str]) -> bool:
-    """Whether labels without kinds are more likely parts of spans than anything else that a letter may stand for."""
+    """Whether labels without kinds are likely to be spans."""
     one = all(len(label) == 1 for label in distinct)
     return one and "B" in distinct and (distinct == {"B", "I"} or len(distinct) >= 3)
 
 
 def _split(label: Any) -> tuple[str, str]:
-    """What a label says: "B", "I", "E", "S" or "O", and the kind of the span."""
+    """The prefix of a label ("B", "I", "E", "S" or "O") and the kind of the span."""
     if not isinstance(label, str) or label[1:2] not in ("", "-"):
         return OUTSIDE, ""
     return _ROLES.get(label[:1], OUTSIDE), label[2:]
@@ -190,7 +190,7 @@ def rules_of(labels: Sequence[str], scheme: str = "BIO") -> TransitionConstraint
 
 
 def obeys(sequences: Sequence[Sequence[str]], scheme: str = "BIO") -> bool:
-    """Whether the labels of all sequences keep these rules.
+    """Whether the labels of all sequences obey these rules.
 
     >>> obeys([["B-a", "I-a"], ["O", "I-a"]]), obeys([["I-a"], ["O", "I-a"]], "IOB1")
     (False, True)
@@ -228,7 +228,7 @@ _BEGINS = {"BIO": "I", "IO": "", "IOB1": "B"}
 
 
 def span_scores(truth: Sequence[Sequence[str]], answers: Sequence[Sequence[str]]) -> SpanScore:
-    """Precision, recall and F1 of the spans of all sequences together; each 0 where nothing stands below the line.
+    """Micro-averaged precision, recall and F1 of the spans of all sequences; 0 where the denominator is 0.
 
     >>> span_scores([["B-a", "O", "B-b"]], [["B-a", "O", "O"]])
     SpanScore(precision=1.0, recall=0.5, f1=0.6666666666666666, spans=2)

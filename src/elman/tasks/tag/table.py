@@ -1,4 +1,4 @@
-"""A tagger on the command line: CoNLL files, lists in a table, and the commonest label of each word beside it."""
+"""A tagger on the command line: CoNLL files and lists in a table; the baseline is the commonest label of each word."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _WORDS = ("form", "token")  # the first column of a CoNLL file
 
 @final
 class TagTable(RowAdapter):
-    """What `elman` asks of a task whose answers are a label for each step."""
+    """The table adapter of `Tagger`."""
 
     estimator: ClassVar[type[Tagger]] = Tagger
     target_help: ClassVar[str] = "the column with the labels of each word"
@@ -39,14 +39,14 @@ class TagTable(RowAdapter):
         self.model = model
 
     def read_targets(self, table: Table, name: str, model: str | None = None) -> list[Any]:
-        """The labels of all rows, a list each; a text is divided at its spaces, or is one label a character."""
+        """The labels of all rows as lists; a text is split at spaces, or into characters if it has none."""
         check_names(table, [name])
         column = table.frame[name]
         refuse_gaps(table, column, "Every row needs labels: write them or drop the row.")
         return _divided(column, model is not None and self._reads_words())
 
     def rows_of(self, table: Table, input: str | None) -> Any:
-        """The sequences of a table; texts that hold spaces are lists of words. Of a CoNLL file its words are read."""
+        """The sequences of a table; texts with spaces are split into words. For a CoNLL file, its words."""
         if input is None and not self.learnt_names() and (first := table.frame.columns[0]) in _WORDS:
             input = first
         found = super().rows_of(table, input)
@@ -61,20 +61,20 @@ class TagTable(RowAdapter):
         return bool(self.model.feature_.reads_letters)
 
     def default_input(self, table: Table) -> str | None:
-        """Of a CoNLL file its words."""
+        """The words of a CoNLL file."""
         import polars as pl
 
         words = isinstance(table.frame.dtypes[0], pl.List) and table.frame.columns[0] in _WORDS
         return table.frame.columns[0] if words else None
 
     def fit_table(self, table: Table, target: Sequence[str], *, out: str, resume: bool) -> None:
-        """Learns the labels of a column from the words of another, in a CoNLL file its first."""
+        """Trains on a column of labels and one of words, the first of a CoNLL file."""
         if len(target) > 1:
             raise DataError(f"a tagger learns one column of labels, got {', '.join(target)}. Name one.")
         super().fit_table(self._in_words(table, target[0]), target, out=out, resume=resume)
 
     def _in_words(self, table: Table, target: str) -> Table:
-        """The table with texts as lists of words, where its labels are texts with spaces."""
+        """The table with texts split into words, where its labels are texts with spaces."""
         import polars as pl
 
         check_names(table, [target])
@@ -82,11 +82,11 @@ class TagTable(RowAdapter):
         return Table(pl.DataFrame(columns), table.path, table.lines)
 
     def metadata(self) -> dict[str, Any]:
-        """The labels, and the scheme of their spans; None where they are none."""
+        """The labels, and the scheme of their spans or None."""
         return {"labels": self.model.classes_.tolist(), "scheme": self.model.scheme_}
 
     def describe_learnt(self) -> str:
-        """How many labels, and the scheme of their spans."""
+        """The number of labels, and the scheme of their spans."""
         return f"{len(self.model.classes_)} labels" + (
             f" of spans ({self.model.scheme_})" if self.model.scheme_ else ""
         )
@@ -113,7 +113,7 @@ class TagTable(RowAdapter):
         return found
 
     def report(self, truth: Mapping[str, list[Any]], answers: Mapping[str, Any]) -> tuple[dict[str, Any], list[Any]]:
-        """Precision, recall and F1 of each label, and how many steps truly have it."""
+        """Precision, recall, F1 and support of each label."""
         (name,) = truth
         flat = [[label for own in labels for label in own] for labels in (truth[name], answers[name])]
         classes = metrics.per_class(*flat)
@@ -127,13 +127,12 @@ class TagTable(RowAdapter):
         return [CommonestTag()]
 
     def format_answer(self, answer: Any) -> tuple[str, dict[str, Any]]:
-        """The label of the last step; all of them for machines."""
+        """The label of the last step as text; all labels as fields."""
         return str(answer.label), {"steps": answer.steps, "label": answer.label, "labels": answer.labels}
 
 
 def _divided(column: Any, words: bool = False) -> list[Any]:
-    """Texts as lists of what stands between their spaces, where any text has a space, or with `words`; else as they
-    are."""
+    """Texts split at spaces if any text has one, or with `words`; else unchanged."""
     values = column.to_list() if hasattr(column, "to_list") else list(column)
     texts = [value for value in values if isinstance(value, str)]
     if texts and len(texts) == len(values) and (words or any(" " in text for text in texts)):

@@ -1,4 +1,4 @@
-"""What None stands for in the options of a transcriber, and the numbers that its ``fit`` uses."""
+"""Defaults of the options of a transcriber that are None, and constants of its ``fit``."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from elman.tasks.base.resolve import TRAINING, Default
 
 __all__ = ["DEFAULTS", "UPDATES"]
 
-UPDATES = 4000  # batches that are learnt from, at least
+UPDATES = 4000  # minimum number of training batches
 
 DEFAULTS: dict[str, Default] = {
-    "channels_of_signals": Default((128,), "widths of the convolutions before sound", "bench/transcribe.py, 2026"),
+    "channels_of_signals": Default((128,), "widths of the convolutions for audio", "bench/transcribe.py, 2026"),
     **TRAINING,
 }

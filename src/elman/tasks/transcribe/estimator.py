@@ -1,13 +1,13 @@
-"""What was said, from sound or from numbers that describe it: connectionist temporal classification.
+"""Speech recognition from audio or numeric features: connectionist temporal classification.
 
-    x = sound in bands of the mel scale, or the numbers as they are       features/sound.py
-    e = convolution(x)                                                    which shortens by `stride`: convolution.py
+    x = log-mel spectrogram, or the numbers as they are                   features/audio.py
+    e = convolution(x)                                                    shortened by `stride`: layers/convolution.py
     h_1 ... h_T = encoder(e_1 ... e_T)
     y_t = log softmax(A h_t + b)                                          each symbol, and the blank
-    loss = mean over sequences of -log p(transcript) / its symbols        sums over all paths: ctc.py
-    answer = argmax_l log p(l | y) + weight log p(l) + bonus words(l)     by beam search; phrases.py
+    loss = mean over sequences of -log p(transcript) / its symbols        sums over all paths: decoding/ctc.py
+    answer = argmax_l log p(l | y) + weight log p(l) + bonus words(l)     by beam search; shallow_fusion.py
 
-While training, sequences run at other speeds and have holes: augment.py.
+Training augments by speed perturbation and time and frequency masking: layers/augment.py.
 """
 
 from __future__ import annotations
@@ -54,21 +54,21 @@ from elman.validation.options import choice, is_number, is_whole, share, whole
 __all__ = ["Transcriber"]
 
 _Floats = NDArray[np.float64]
-_STEPS = 1 << 16  # steps in a batch of prediction: bounds the memory, the answers do not depend on it
+_STEPS = 1 << 16  # steps in a batch of prediction: bounds the memory without changing the result
 
 
 @final
 @dataclass(kw_only=True, eq=False, repr=False)
 class Transcriber(Task, InputOptions, EncoderOptions, TrainingOptions):
-    """What was said in each sequence: a text, or a list of words or phones.
+    """The transcript of each sequence: a text, or a list of words or phones.
 
     Sequences are paths of sound files, pairs (samples, rate), or arrays [length, width] of numbers such as cepstra;
-    with `rate` arrays [samples] are sound. Transcripts are texts, whose symbols are characters or words, or lists. An
-    empty transcript stands for silence. ``score`` is minus the word error rate, of texts without spaces minus the
+    with `rate` arrays [samples] are audio. Transcripts are texts, whose symbols are characters or words, or lists. An
+    empty transcript stands for silence. ``score`` is minus the word error rate, for scripts without spaces minus the
     character error rate.
 
-    Learnt: ``history_``, ``metrics_`` (of the validation part, greedily decoded), ``network_``, ``feature_``,
-    ``vocabulary_`` (the symbols), ``ngram_scorer_`` (the language model of all transcripts that fit saw, or None).
+    Learnt: ``history_``, ``metrics_`` (on the validation set, greedy decoding), ``network_``, ``feature_``,
+    ``vocabulary_`` (the symbols), ``ngram_scorer_`` (the language model of all transcripts given to fit, or None).
 
     >>> sounds = [(np.sin(np.arange(4000) * pitch), 8000) for pitch in (0.1, 0.2, 0.5)]
     >>> model = Transcriber(hidden=4, channels=4, epochs=1, verbose=False).fit(sounds, ["low", "mid", "high"])
@@ -77,39 +77,40 @@ class Transcriber(Task, InputOptions, EncoderOptions, TrainingOptions):
     """
 
     task: ClassVar[str] = "transcribe"
-    description: ClassVar[str] = "What was said in each sequence of sound or numbers."
+    description: ClassVar[str] = "Speech recognition: the transcript of each sequence of audio or numbers."
     example: ClassVar[str] = "speech.csv --input wav --target text"
     answering: ClassVar[tuple[str, ...]] = ("verbose", "beam", "language_weight", "word_bonus")
-    validated_by: ClassVar[str] = "greedy decoding, without the beam and the n-grams"
+    validated_by: ClassVar[str] = "greedy decoding, without n-grams"
     defaults: ClassVar[Mapping[str, Default]] = DEFAULTS
 
     # output
-    spelling: str = "characters"  # what the symbols of texts are: "characters" or "words"
-    beam: int = 16  # prefixes that decoding keeps; 1: the likeliest symbol of each step (greedy)
-    language: str | None = "characters"  # n-grams of the transcripts that help: "characters" (symbols), "words"; None
-    order: int | None = None  # symbols of the longest n-gram; None: 6 characters, 3 words
-    language_weight: float = 0.5  # of the logarithm of their chance; 0: they do not count
-    word_bonus: float = 1.0  # what every word adds, since more symbols are less likely
+    spelling: str = "characters"  # symbols of texts: "characters" or "words"
+    beam: int = 16  # beam width; 1: greedy
+    language: str | None = "characters"  # n-gram model of the transcripts for shallow fusion: "characters" (symbols),
+    #   "words"; None: none
+    order: int | None = None  # order of the n-grams; None: 6 characters, 3 words
+    language_weight: float = 0.5  # weight of the language model's log probability; 0: not used
+    word_bonus: float = 1.0  # score added for each word (word insertion bonus)
 
     # training
-    speed: float = 0.1  # sequences run at 1 - speed to 1 + speed times their steps
-    holes: int = 2  # spans of steps that are left out
-    longest_hole: int = 20  # steps of such a span at most
-    band_holes: int = 0  # spans of neighbouring numbers that are left out
+    speed: float = 0.1  # speed perturbation: lengths are multiplied by 1 - speed to 1 + speed
+    holes: int = 2  # time masks per sequence (SpecAugment, Park et al. 2019)
+    longest_hole: int = 20  # maximum length of a time mask in steps
+    band_holes: int = 0  # frequency masks per sequence
 
     # model
-    kernel: int = 9  # steps that a window of a convolution reads
-    stride: int = 3  # steps from window to window in each such layer: one answer for so many steps
-    hidden: int | Sequence[int] = 160  # units of a layer and direction; one number, or one per layer
+    kernel: int = 9  # width of the convolutions in steps
+    stride: int = 3  # stride of each convolution
+    hidden: int | Sequence[int] = 160  # units per layer and direction; one number, or one per layer
     layers: int = 2  # recurrent layers; may stay 1 where hidden lists one width per layer
-    bidirectional: bool = True  # each layer also reads backwards; such a model cannot stream
-    head_dropout: float = 0.0  # share of h set to zero before the last layer
+    bidirectional: bool = True  # bidirectional layers; such a model cannot stream
+    head_dropout: float = 0.0  # dropout rate before the output layer
 
     # training
     decay: str = "cosine"  # how the learning rate falls to 0 after the warm-up: "linear", "cosine", "none"
 
     def problems(self) -> list[Problem]:
-        """Everything that is wrong with the options, a sentence each."""
+        """What is wrong with the options."""
         found = (
             super().problems()
             + tbptt_problems(self, every_step=False)
@@ -138,7 +139,7 @@ class Transcriber(Task, InputOptions, EncoderOptions, TrainingOptions):
 
     @property
     def reader(self) -> TranscribeReader:
-        """What reads the sequences for this task."""
+        """Reads the sequences."""
         return TranscribeReader(self)
 
     def __sklearn_tags__(self) -> Any:
@@ -147,30 +148,30 @@ class Transcriber(Task, InputOptions, EncoderOptions, TrainingOptions):
     # ---- learning
 
     def fit(self, X: Any, y: Any, *, out: str | os.PathLike[str] | None = None, resume: bool = False) -> Self:
-        """Learns from sequences `X` and their transcripts `y`: one each, or the name of a column of the frame `X`.
+        """Trains on sequences `X` and their transcripts `y`: one each, or the name of a column of the frame `X`.
 
-        `out` is the folder that `save` will be given: a checkpoint is written into it after every epoch. With `resume`
-        a fit that died goes on from there, to the same weights as if it had not.
+        `out`: the folder for `save`, where a checkpoint is written after every epoch; `resume` continues an interrupted
+        fit from it, with the same weights at the end as without the interruption.
 
-        Raises ``OptionError`` for all options that cannot be, ``DataError`` for data that cannot be used, naming the
-        sequence: a transcript must not need more steps than are left of its sequence.
+        Raises ``OptionError`` for invalid options, ``DataError`` for invalid data, naming the sequence, such as a
+        transcript that needs more steps than its sequence has after the convolutions.
         """
         run, reader = self.training_run(out, resume), self.reader
         column, y = reader.learn(X, y)
         truth = transcripts_of(y, count(column))
         check_table(column)
-        rest = held_out(None, len(truth), self.validation, run.seed)
-        training = np.setdiff1d(np.arange(len(truth)), rest)
+        validation_indices = held_out(None, len(truth), self.validation, run.seed)
+        training = np.setdiff1d(np.arange(len(truth)), validation_indices)
         feature = reader.feature(column)
-        data, kept = reader.features(feature, column, training, rest)
+        data, validation = reader.features(feature, column, training, validation_indices)
         assert isinstance(data, Ragged)
-        assert isinstance(kept, Ragged)
-        parts = [[truth[i] for i in part] for part in (training, rest)]
+        assert isinstance(validation, Ragged)
+        parts = [[truth[i] for i in part] for part in (training, validation_indices)]
         script = TranscriptVocabulary.of(parts[0], self.spelling)
         self._check_lengths(script, data, parts[0], training)
-        self._check_lengths(script, kept, parts[1], rest)
+        self._check_lengths(script, validation, parts[1], validation_indices)
 
-        config = self.config(Summary(feature, (), len(training), data.steps, len(rest), UPDATES))
+        config = self.config(Summary(feature, (), len(training), data.steps, len(validation_indices), UPDATES))
         reader.remember(feature, column, config)
         self.vocabulary_ = script
         self.ngram_scorer_ = self._phrases()
@@ -178,8 +179,8 @@ class Transcriber(Task, InputOptions, EncoderOptions, TrainingOptions):
             self.ngram_scorer_.fit([[code for code in script.codes(one) if code] for one in truth])
         self.network_: CtcNetwork = run.build(self._network, config)
         few = " ".join(map(repr, script.symbols[:40])) + (" …" if len(script.symbols) > 40 else "")
-        self.data_ = reader.metadata(config, data, kept) | {"symbols": few}
-        self._train(run, config, data, kept, parts, training)
+        self.data_ = reader.metadata(config, data, validation) | {"symbols": few}
+        self._train(run, config, data, validation, parts, training)
         return self
 
     def _network(self, config: Config) -> CtcNetwork:
@@ -218,7 +219,7 @@ class Transcriber(Task, InputOptions, EncoderOptions, TrainingOptions):
         run: TrainingRun,
         config: Config,
         data: Ragged,
-        kept: Ragged,
+        validation: Ragged,
         parts: Sequence[Sequence[Transcript]],
         training: NDArray[np.int64],
     ) -> None:
@@ -229,41 +230,43 @@ class Transcriber(Task, InputOptions, EncoderOptions, TrainingOptions):
             return (self.network_.nll(data[indices], chosen) / chosen.lengths.clamp(min=1)).mean()
 
         def validate() -> dict[str, float]:
-            logs = self._logs(kept)
+            logs = self._logs(validation)
             told = [self.vocabulary_.written(greedy(one)) for one in _split(logs)]
             return error_rates(parts[1], told) | self._loss(logs, parts[1])
 
-        check = validate if len(kept) else None
+        check = validate if len(validation) else None
         run.train(self.network_, config, loss, data.lengths, training, validate=check, metric=self._metric())
-        if len(kept):
-            warn_if_one_answer(parts[1], [self.vocabulary_.written(greedy(one)) for one in _split(self._logs(kept))])
+        if len(validation):
+            warn_if_one_answer(
+                parts[1], [self.vocabulary_.written(greedy(one)) for one in _split(self._logs(validation))]
+            )
 
     # ---- answering
 
     @by_learnt_options
     def predict(self, X: Any, *, beam: int | None = None, language: Any = None) -> list[Any]:
-        """What was said in each sequence: a text, or a list where the training transcripts were lists.
+        """The transcript of each sequence: a text, or a list where the training transcripts were lists.
 
-        `beam`: another width than the option; `language`: a fitted `Generator` in place of the n-grams.
+        `beam` overrides the option; `language`: a fitted `Generator` in place of the n-grams.
         """
-        return self._said(self._finite_logs(self._told(X)), beam, language)
+        return self._decoded(self._finite_logs(self._read(X)), beam, language)
 
     @by_learnt_options
     def predict_log_proba(self, X: Any) -> list[_Floats]:
-        """log p of each symbol at each step that is left, float64 [steps, 1 + symbols]: the blank, then the others."""
-        return _split(self._finite_logs(self._told(X)))
+        """log p of the blank and each symbol at each step after the convolutions: float64 [steps, 1 + symbols]."""
+        return _split(self._finite_logs(self._read(X)))
 
     @by_learnt_options
     def score(self, X: Any, y: Any) -> float:
-        """Minus the word error rate, or of texts without spaces minus the character error rate: 0 at best."""
+        """Minus the word error rate, or for scripts without spaces minus the character error rate: 0 at best."""
         return -self.evaluate(X, y)[self._metric()]
 
     @by_learnt_options
     def evaluate(self, X: Any, y: Any, *, beam: int | None = None, language: Any = None) -> dict[str, float]:
-        """Word and character error rate ("wer", "cer"), and "loss", the surprise per symbol.
+        """Word and character error rate ("wer", "cer"), and "loss", the negative log-likelihood per symbol.
 
-        A symbol that was not learnt cannot be said, so it counts as wrong; the loss is that of the transcripts without
-        one that fit into their steps, and left out where there are none.
+        A symbol outside the vocabulary counts as an error. The loss is over the transcripts without such symbols that
+        fit into their steps; without any it is left out.
         """
         self.check_fitted()
         column, y = self.reader.read_with_targets(X, y)
@@ -271,9 +274,9 @@ class Transcriber(Task, InputOptions, EncoderOptions, TrainingOptions):
         if not truth:
             raise DataError("there are no sequences to score. Give at least one.")
         logs = self._finite_logs(self.reader.steps(column))
-        return error_rates(truth, self._said(logs, beam, language)) | self._loss(logs, truth)
+        return error_rates(truth, self._decoded(logs, beam, language)) | self._loss(logs, truth)
 
-    def _told(self, X: Any) -> Any:
+    def _read(self, X: Any) -> Any:
         self.check_fitted()
         return self.reader.steps(self.reader.read(X))
 
@@ -284,7 +287,7 @@ class Transcriber(Task, InputOptions, EncoderOptions, TrainingOptions):
 
     @torch.no_grad()
     def _logs(self, data: Ragged | MultiInput) -> Ragged:
-        """log p of each symbol at each step that is left, float64. A sequence's bits do not depend on the others."""
+        """log p of each symbol at each step after the convolutions, float64, bitwise independent of the batch."""
         assert isinstance(data, Ragged)
         found = [
             self.network_.logs(data[int(chosen[0]) : int(chosen[-1]) + 1])
@@ -293,7 +296,7 @@ class Transcriber(Task, InputOptions, EncoderOptions, TrainingOptions):
         width = len(self.vocabulary_.symbols) + 1
         return Ragged.cat(found) if found else Ragged(torch.zeros(0, width, dtype=torch.float64), torch.zeros(1).long())
 
-    def _said(self, logs: Ragged, beam: int | None = None, language: Any = None) -> list[Any]:
+    def _decoded(self, logs: Ragged, beam: int | None = None, language: Any = None) -> list[Any]:
         start = self._prefixes(beam, language)
         if start is None:
             return [self.vocabulary_.written(greedy(one)) for one in _split(logs)]
@@ -305,7 +308,7 @@ class Transcriber(Task, InputOptions, EncoderOptions, TrainingOptions):
         return made
 
     def _prefixes(self, beam: int | None = None, language: Any = None) -> Prefixes | None:
-        """The start of a beam search; None: greedy."""
+        """The initial state of beam search; None: greedy."""
         beam = self.beam if beam is None else beam
         if problems := check_beam(beam, 0):
             raise OptionError(problems[0], "; 1 is greedy")
@@ -334,7 +337,7 @@ class Transcriber(Task, InputOptions, EncoderOptions, TrainingOptions):
     # ---- looking inside
 
     def _diagnosis_request(self, X: Any, y: Any) -> DiagnosisRequest:
-        """The network and its loss per symbol; without `y` the answers count as true."""
+        """The network and its loss per symbol; without `y` the predicted transcripts are the targets."""
         if y is None:
             column, truth = self.reader.read(X), self.predict(X)
         else:
@@ -355,9 +358,9 @@ class Transcriber(Task, InputOptions, EncoderOptions, TrainingOptions):
 
     @by_learnt_options
     def stream(self, static: Mapping[str, Any] | None = None) -> Session:
-        """A session that takes sound or steps as they come and has what was said so far, that of ``predict``.
+        """A session that is fed audio or steps and answers as ``predict`` on them. Unidirectional models only.
 
-        One direction only. With a beam later steps may change earlier words; a session remembers the prefixes.
+        With a beam later steps may change earlier words; memory holds the prefixes of the beam.
         """
         self.check_fitted()
         refuse_bidirectional(self.network_.encoder.bidirectional)
@@ -366,7 +369,7 @@ class Transcriber(Task, InputOptions, EncoderOptions, TrainingOptions):
     # ---- on disk
 
     def described(self) -> dict[str, Any]:
-        """What the model reads, for its card: lines of text by name."""
+        """The inputs, for the model card: lines of text by name."""
         return self.reader.described()
 
     def _files(self) -> dict[str, str]:

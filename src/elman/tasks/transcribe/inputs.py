@@ -1,4 +1,4 @@
-"""What a transcriber reads: one column of sound, or of numbers that describe it."""
+"""Inputs of a transcriber: one column of audio or of numeric features."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ __all__ = ["TranscribeReader"]
 
 
 class TranscribeReader(InputReader):
-    """Reads sound and takes a column of paths, of pairs (samples, rate) and of samples for it."""
+    """Reads audio: paths, pairs (samples, rate), or samples."""
 
     def feature(self, column: Any) -> Feature | Columns:
-        """A feature for what is read: sound, or numbers."""
+        """The feature for a column: audio, or numbers."""
         if isinstance(column, Inputs):
             raise OptionError(
                 f"a transcriber reads one column, got {', '.join(column.kinds)}. Name it with ", option("input")
@@ -34,7 +34,7 @@ class TranscribeReader(InputReader):
         return feature
 
     def _is_sound(self, column: Any) -> bool:
-        """Whether a column holds paths, pairs (samples, rate), or samples for which a rate is given."""
+        """Whether a column holds paths, pairs (samples, rate), or samples where the option `rate` is set."""
         if self.task.rate is not None:
             return True
         if isinstance(column, Ragged | Tensor) or (isinstance(column, np.ndarray) and column.dtype.kind in "biuf"):

@@ -1,4 +1,4 @@
-"""The network of a transcriber, whole and as a stream: the chances of each symbol at every step that is left."""
+"""The network of a transcriber, for whole sequences and streams."""
 
 from __future__ import annotations
 
@@ -24,36 +24,36 @@ __all__ = ["CtcNetwork", "CtcStepper", "nll", "ragged_of"]
 
 
 class CtcNetwork(Network):
-    """A network with the chances of each symbol at every step that its convolution leaves."""
+    """Log probabilities of each symbol at every step after the convolutions."""
 
     def __init__(self, feature: Feature | Columns, outputs: int, config: Config, augment: Augment) -> None:
         super().__init__(feature, outputs, config, every_step=True)
         self.augment = augment
 
     def logs(self, x: Ragged) -> Ragged:
-        """log p of each symbol: float64 [steps that are left, symbols]."""
+        """log p of each symbol: float64 [steps after the convolutions, symbols]."""
         y, _ = self.path.steps((self.augment(x),))
         return y.with_values(self.logs_of(y.values))
 
     def logs_of(self, rows: Tensor) -> Tensor:
-        """The same of what the encoder made."""
+        """The same from hidden states."""
         return torch.log_softmax(self.head(self.dropout(rows)).double(), dim=1)
 
     def nll(self, x: Ragged, targets: Ragged) -> Tensor:
-        """-log p of each transcript [sequences]; 0 where another speed left too few steps for it."""
+        """-log p of each transcript [sequences]; 0 where speed perturbation left too few steps for it."""
         logs = self.logs(x)
         return nll(logs.with_values(logs.values.float()), targets)
 
 
 def nll(logs: Ragged, targets: Ragged) -> Tensor:
-    """-log p of transcripts over all of their paths [sequences], 0 where there is no path.
+    """-log p of transcripts summed over their paths [sequences], 0 where there is no path.
 
     >>> logs = Ragged.of([torch.full((2, 2), 0.5).log()])
     >>> nll(logs, Ragged.of([[1]])).exp().round(decimals=4)   # 11, 1_ and _1 of four paths
     tensor([1.3333])
     """
     lengths, segments = logs.lengths, logs.segments
-    # torch.nn.functional.ctc_loss reads nothing but a padded tensor [longest, sequences, symbols].
+    # torch.nn.functional.ctc_loss needs a padded tensor [longest, sequences, symbols].
     padded = logs.values.new_zeros(max([1, *lengths.tolist()]), len(lengths), logs.width)
     place = torch.arange(logs.steps) - logs.offsets[segments]
     padded = padded.index_put((place, segments), logs.values)
@@ -62,7 +62,7 @@ def nll(logs: Ragged, targets: Ragged) -> Tensor:
 
 
 def ragged_of(codes: Sequence[Sequence[int]]) -> Ragged:
-    """Numbers of symbols as targets.
+    """Codes of symbols as targets.
 
     >>> ragged_of([[1, 2], []]).lengths
     tensor([2, 0])
@@ -72,7 +72,7 @@ def ragged_of(codes: Sequence[Sequence[int]]) -> Ragged:
 
 
 class CtcStepper(NetworkStepper):
-    """A transcriber some steps at a time: the state has the prefixes of the beam, or what greedy decoding said."""
+    """Streaming of a transcriber: the state holds the prefixes of the beam, or the greedy transcript."""
 
     def __init__(
         self,
@@ -87,7 +87,7 @@ class CtcStepper(NetworkStepper):
 
     def _kept(self) -> dict[str, Tensor]:
         whole, real = torch.zeros(0, dtype=torch.int64), torch.zeros(0, dtype=torch.float64)
-        return {"said": whole, "sizes": whole, "chances": real, "last": torch.zeros(1, dtype=torch.int64)}
+        return {"symbols": whole, "sizes": whole, "scores": real, "last": torch.zeros(1, dtype=torch.int64)}
 
     def _after(self, y: Tensor, state: dict[str, Tensor]) -> dict[str, Tensor]:
         scores = finite(self.ctc.logs_of(y).numpy(), infinite=True)
@@ -97,31 +97,34 @@ class CtcStepper(NetworkStepper):
             return _packed(found)
         path = [int(state["last"][0]), *(scores.argmax(axis=1).tolist() if len(scores) else [])]
         new = [now for before, now in itertools.pairwise(path) if now not in (before, BLANK)]
-        kept = {name: state[name] for name in ("sizes", "chances")}
-        return kept | {"said": torch.cat([state["said"], torch.tensor(new).long()]), "last": torch.tensor(path[-1:])}
+        fields = {name: state[name] for name in ("sizes", "scores")}
+        return fields | {
+            "symbols": torch.cat([state["symbols"], torch.tensor(new).long()]),
+            "last": torch.tensor(path[-1:]),
+        }
 
     def _reached(self, state: Mapping[str, Tensor]) -> Prefixes:
         assert self.prefixes is not None
         found = Prefixes(self.prefixes.beam, self.prefixes.language)
         sizes = state["sizes"].tolist()
         if sizes:
-            said, chances = state["said"].split(sizes), state["chances"].view(-1, 3).tolist()
-            pairs = zip(said, chances, strict=True)
+            symbols, scores = state["symbols"].split(sizes), state["scores"].view(-1, 3).tolist()
+            pairs = zip(symbols, scores, strict=True)
             found.reached = {tuple(one.tolist()): (own[0], own[1], own[2]) for one, own in pairs}
         return found
 
     def answer(self, state: dict[str, Tensor]) -> TranscribeAnswer:
-        """What was said so far."""
-        said: Any = state["said"].tolist() if self.prefixes is None else self._reached(state).best()
-        return TranscribeAnswer(self.script.written(said), counted(state))
+        """The transcript so far."""
+        symbols: Any = state["symbols"].tolist() if self.prefixes is None else self._reached(state).best()
+        return TranscribeAnswer(self.script.written(symbols), counted(state))
 
 
 def _packed(found: Prefixes) -> dict[str, Tensor]:
     """Prefixes as tensors."""
-    said = [symbol for prefix in found.reached for symbol in prefix]
+    symbols = [symbol for prefix in found.reached for symbol in prefix]
     return {
-        "said": torch.tensor(said, dtype=torch.int64),
+        "symbols": torch.tensor(symbols, dtype=torch.int64),
         "sizes": torch.tensor([len(prefix) for prefix in found.reached]),
-        "chances": torch.tensor(list(found.reached.values()), dtype=torch.float64).flatten(),
+        "scores": torch.tensor(list(found.reached.values()), dtype=torch.float64).flatten(),
         "last": torch.zeros(1, dtype=torch.int64),
     }

@@ -1,9 +1,9 @@
-"""Language models that help beam search: n-grams learnt from the transcripts, or a fitted Generator.
+"""Shallow fusion: language models in beam search, n-grams of the transcripts or a fitted Generator.
 
     language(l) = weight log p(l) + bonus words(l)
 
-p(l) of characters grows with every symbol; p(l) of words with every word that ends, and an unfinished one counts
-nothing until then. Words are what spaces end; where nothing is a space, every symbol is one.
+Character n-grams score every symbol; word n-grams score every complete word. Words end at spaces; in a vocabulary
+without a space every symbol is a word.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from elman.tasks.transcribe.vocabulary import TranscriptVocabulary
 
 __all__ = ["ORDERS", "NgramScorer", "Written"]
 
-ORDERS = {"characters": 6, "words": 3}  # symbols of the longest n-gram
-_KEPT = 100_000  # answers that are remembered
+ORDERS = {"characters": 6, "words": 3}  # default n-gram orders
+_KEPT = 100_000  # cached scores
 
 
 class NgramScorer:
-    """n-grams of the training transcripts that back off (`elman.lm.kneser_ney`), over symbols or over words.
+    """Kneser-Ney n-grams of the training transcripts (`elman.lm.kneser_ney`), over symbols or over words.
 
     >>> script = TranscriptVocabulary.of(["GO ON", "GO UP"], "characters")
     >>> texts = [script.codes(text) for text in ("GO ON", "GO UP")]
@@ -55,13 +55,13 @@ class NgramScorer:
         return self
 
     def weigh(self, weight: float, bonus: float) -> None:
-        """Sets how much it counts."""
+        """Sets weight and word bonus."""
         if (weight, bonus) != (self.weight, self.bonus):
             self.weight, self.bonus = weight, bonus
             self.known.clear()
 
     def _size(self) -> int:
-        """How many symbols there are: the boundary, those that are known, and for words the unknown one."""
+        """The number of symbols: the boundary, the known ones, and for words the unknown one."""
         return len(self.words) + 2 if self.over == "words" else len(self.script.symbols) + 1
 
     def _cut(self, codes: Prefix) -> list[Prefix]:
@@ -72,31 +72,31 @@ class NgramScorer:
         return [tuple(word) for word in made if word]
 
     def after(self, prefix: Prefix, symbol: int) -> float:
-        """What a symbol after a prefix adds."""
+        """The score of a symbol after a prefix."""
         space = self.script.space
         if self.over == "words":
             return self._word(prefix) if symbol == space and prefix and prefix[-1] != space else 0.0
         ends = space is None or (symbol == space and prefix and prefix[-1] != space)
-        return self._asked(prefix, symbol) + (self.bonus if ends else 0.0)
+        return self._log_p(prefix, symbol) + (self.bonus if ends else 0.0)
 
     def end(self, prefix: Prefix) -> float:
-        """What the end after a prefix adds."""
+        """The score of the end after a prefix."""
         space = self.script.space
         ends = space is not None and bool(prefix) and prefix[-1] != space
         if self.over == "words":
             words = tuple(self._number(word) for word in self._cut(prefix))
-            return (self._word(prefix) if ends else 0.0) + self._asked(words, 0)
-        return self._asked(prefix, 0) + (self.bonus if ends else 0.0)
+            return (self._word(prefix) if ends else 0.0) + self._log_p(words, 0)
+        return self._log_p(prefix, 0) + (self.bonus if ends else 0.0)
 
     def _word(self, prefix: Prefix) -> float:
-        """What the last word of a prefix adds, which is complete."""
+        """The score of the last word of a prefix, which is complete."""
         *before, last = (self._number(word) for word in self._cut(prefix))
-        return self._asked(tuple(before), last) + self.bonus
+        return self._log_p(tuple(before), last) + self.bonus
 
     def _number(self, word: Prefix) -> int:
         return self.words.get(word, len(self.words) + 1)
 
-    def _asked(self, before: Prefix, symbol: int) -> float:
+    def _log_p(self, before: Prefix, symbol: int) -> float:
         """weight log p of a symbol after others."""
         context = (0, *before)[-(self.order - 1) :] if self.order > 1 else ()
         key = (context, symbol)
@@ -115,11 +115,11 @@ class NgramScorer:
         return found | {"words": torch.tensor([n for word in spelled for n in word], dtype=torch.int64)}
 
     def restore(self, tensors: Mapping[str, Tensor], folder: Any) -> Self:
-        """Takes back what `tensors` gave. Raises ``ModelFileError`` for counts that cannot be."""
+        """The inverse of `tensors`. Raises ``ModelFileError`` for invalid counts."""
         try:
             self.words = self._spelled(tensors["words"])
         except (KeyError, ValueError, IndexError) as error:
-            raise ModelFileError(f"{folder} has n-grams that cannot be ({error}). Save the model again.") from None
+            raise ModelFileError(f"{folder} has invalid n-grams ({error}). Save the model again.") from None
         self.model = KneserNey.restore(self.order, self._size(), under("grams.", tensors))
         return self
 
@@ -139,7 +139,7 @@ class NgramScorer:
 
 
 class Written:
-    """A fitted Generator, whose symbols are those of the transcripts, or are read as unknown ones."""
+    """A fitted Generator; symbols of the transcripts that it lacks are read as the unknown one."""
 
     def __init__(self, generator: Any, script: TranscriptVocabulary, weight: float, bonus: float) -> None:
         self.script, self.weight, self.bonus = script, weight, bonus
@@ -156,17 +156,17 @@ class Written:
         self.states: dict[Prefix, dict[str, Tensor]] = {(): self.session.state}
 
     def after(self, prefix: Prefix, symbol: int) -> float:
-        """What a symbol after a prefix adds."""
+        """The score of a symbol after a prefix."""
         space = self.script.space
         ends = space is None or (symbol == space and bool(prefix) and prefix[-1] != space)
-        return self._asked(prefix, symbol) + (self.bonus if ends else 0.0)
+        return self._log_p(prefix, symbol) + (self.bonus if ends else 0.0)
 
     def end(self, prefix: Prefix) -> float:
-        """What the end after a prefix adds."""
+        """The score of the end after a prefix."""
         ends = self.script.space is not None and bool(prefix) and prefix[-1] != self.script.space
-        return self._asked(prefix, 0) + (self.bonus if ends else 0.0)
+        return self._log_p(prefix, 0) + (self.bonus if ends else 0.0)
 
-    def _asked(self, prefix: Prefix, symbol: int) -> float:
+    def _log_p(self, prefix: Prefix, symbol: int) -> float:
         logs = self._state(prefix)["logs"][0]
         return self.weight * float(logs[self.codes[symbol]])
 

@@ -1,4 +1,4 @@
-"""A transcriber on the command line: paths and transcripts in a table, and the best constant answer beside it."""
+"""A transcriber on the command line: paths and transcripts in a table; baseline: the best constant transcript."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ __all__ = ["TranscribeTable"]
 
 @final
 class TranscribeTable(RowAdapter):
-    """What `elman` asks of a task whose answers are transcripts."""
+    """The table adapter of `Transcriber`."""
 
     estimator: ClassVar[type[Transcriber]] = Transcriber
-    target_help: ClassVar[str] = "the column with what is said"
+    target_help: ClassVar[str] = "the column with the transcripts"
 
     def __init__(self, model: Transcriber) -> None:
         self.model = model
 
     def hears(self, column: pl.Series) -> bool:
-        """Whether the texts of a column, in training, are paths of sound files: all texts are."""
+        """Whether the texts of a column are paths of sound files in training: always."""
         return self.model.feature not in FEATURES or FEATURES[self.model.feature].reads_files
 
     def read_targets(self, table: Table, name: str, model: str | None = None) -> list[Any]:
@@ -45,7 +45,7 @@ class TranscribeTable(RowAdapter):
 
         check_names(table, [name])
         column = table.frame[name]
-        refuse_gaps(table, column, 'Every row needs a transcript: write "" where nothing is said, or drop the row.')
+        refuse_gaps(table, column, 'Every row needs a transcript: write "" for silence, or drop the row.')
         if not isinstance(column.dtype, pl.String | pl.List):
             raise DataError(f"holds {column.dtype}. A transcript is a text.", at=table.place(column=name))
         found = column.to_list()
@@ -54,7 +54,7 @@ class TranscribeTable(RowAdapter):
         return found
 
     def fit_table(self, table: Table, target: Sequence[str], *, out: str, resume: bool) -> None:
-        """Learns the transcripts of a column from the sound of another."""
+        """Trains on a column of audio and one of transcripts."""
         if len(target) > 1:
             raise DataError(f"a transcriber learns one column of transcripts, got {', '.join(target)}. Name one.")
         super().fit_table(table, target, out=out, resume=resume)
@@ -64,7 +64,7 @@ class TranscribeTable(RowAdapter):
         return {"symbols": self.model.vocabulary_.symbols}
 
     def describe_learnt(self) -> str:
-        """How many symbols."""
+        """The number of symbols."""
         what = {"characters": "characters", "words": "words", "lists": "symbols"}[self.model.vocabulary_.kind]
         return f"{len(self.model.vocabulary_.symbols)} {what}"
 
@@ -85,11 +85,11 @@ class TranscribeTable(RowAdapter):
         return error_rates(truth[name], answers[name])
 
     def baselines(self, X: Any, target: str) -> list[Constant]:
-        """The one transcript that is the least wrong for all."""
+        """The constant transcript with the lowest error rate."""
         return [Constant()]
 
     def format_answer(self, answer: Any) -> tuple[str, dict[str, Any]]:
-        """What was said so far."""
-        said = answer.transcript
-        line = said if isinstance(said, str) else " ".join(said)
-        return line, {"steps": answer.steps, "transcript": said}
+        """The transcript so far."""
+        transcript = answer.transcript
+        line = transcript if isinstance(transcript, str) else " ".join(transcript)
+        return line, {"steps": answer.steps, "transcript": transcript}

@@ -1,9 +1,9 @@
-"""What was said, as symbols: characters or words of texts, or the items of lists; and how wrong an answer is.
+"""The vocabulary of transcripts: characters or words of texts, or the items of lists; and error rates.
 
-    WER = (substituted + left out + put in) / words of the truth        CER the same over characters
+    WER = (substitutions + deletions + insertions) / reference words        CER the same over characters
 
-over all sequences together, each with the fewest changes (Levenshtein 1966), counted by jiwer. Of lists the items are
-the words. A transcript without words counts all that is put in.
+over all sequences together by edit distance (Levenshtein 1966), with jiwer. The items of lists are words. For an empty
+reference every insertion counts.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ Transcript = str | list[str]
 
 
 def transcripts_of(y: Any, sequences: int) -> list[Transcript]:
-    """Transcripts as texts or lists, all of one kind: accents composed (NFC), gaps as single spaces, no hidden signs.
+    """Transcripts as texts or lists: composed (NFC), white space as single spaces, without invisible characters.
 
-    Raises ``DataError``, naming the sequence, for what is no transcript, and where `y` has not `sequences` of them.
+    Raises ``DataError``, naming the sequence, for an invalid transcript, and unless `y` has `sequences` entries.
 
     >>> transcripts_of(["GO  ON ", ""], 2), transcripts_of([("g", "o")], 1)
     (['GO ON', ''], [['g', 'o']])
@@ -66,7 +66,7 @@ def _transcript(one: Any, i: int) -> Transcript:
 
 
 def _spaced(text: str, i: int) -> str:
-    """The text in the one form in which transcripts are learnt and compared."""
+    """The normalised text."""
     text = plain_text(text)
     check_whole(text, i, "y")
     return plain(text)
@@ -87,27 +87,27 @@ class TranscriptVocabulary:
 
     @classmethod
     def of(cls, transcripts: Sequence[Transcript], spelling: str) -> TranscriptVocabulary:
-        """That of the training transcripts. Raises ``DataError`` where they say nothing."""
+        """The vocabulary of the training transcripts. Raises ``DataError`` where all are empty."""
         kind = "lists" if transcripts and isinstance(transcripts[0], list) else spelling
         distinct = {symbol for one in transcripts for symbol in _symbols(one, kind)}
         if not distinct:
-            raise DataError("holds empty transcripts only: nothing is said that could be learnt.", at=Place("y"))
+            raise DataError("holds empty transcripts only, so that there is no symbol to learn.", at=Place("y"))
         return cls(sorted(distinct), kind)
 
     @property
     def unspaced(self) -> bool:
-        """Whether spaces tell no words apart: no symbol is a space, and one in ten is of a script without spaces."""
+        """Whether words are not separated: no symbol is a space, and one in ten is of a script without spaces."""
         if self.kind != "characters" or self.space is not None:
             return False
         found = sum(bool(UNSPACED.match(symbol)) for symbol in self.symbols)
         return 10 * found > len(self.symbols)
 
     def codes(self, transcript: Transcript) -> list[int]:
-        """The number of each symbol; 0 for one that was not learnt."""
+        """The code of each symbol; 0 for an unknown one."""
         return [self.places.get(symbol, 0) for symbol in _symbols(transcript, self.kind)]
 
     def written(self, codes: Sequence[int]) -> Any:
-        """What numbers stand for: a text, or for lists a list."""
+        """The text of codes, or for lists the list."""
         symbols = [self.symbols[code - 1] for code in codes]
         if self.kind == "lists":
             return symbols
@@ -121,7 +121,7 @@ def _symbols(transcript: Transcript, kind: str) -> list[str]:
 
 
 def check_lengths(codes: Sequence[Sequence[int]], steps: Sequence[int], places: Sequence[int], shrunk: int) -> None:
-    """Raises ``DataError`` naming the first transcript that is too long for its steps; `shrunk`: by how much they were.
+    """Raises ``DataError`` naming the first transcript too long for its steps, `shrunk` times fewer than in the data.
 
     >>> check_lengths([[1, 1]], [2], [7], 1)
     Traceback (most recent call last):

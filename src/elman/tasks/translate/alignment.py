@@ -1,4 +1,4 @@
-"""Where a translator looked in its source while it said its target."""
+"""Attention between the symbols of a target and of its source."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["Alignment", "marked"]
 
 @dataclass(frozen=True)
 class Alignment:
-    """One pair: the share of attention that each target symbol paid to each source symbol.
+    """The attention weights of one pair.
 
     >>> print(Alignment(["a", "cat"], ["un", "chat"], np.array([[0.9, 0.1], [0.2, 0.8]])))
     un -> a 0.90
@@ -26,10 +26,10 @@ class Alignment:
 
     source: list[str]
     target: list[str]
-    shares: NDArray[np.float64]  # [symbols of the target, symbols of the source]; a row adds up to 1
+    shares: NDArray[np.float64]  # attention weights [target symbols, source symbols]; rows sum to 1
 
     def picture(self, title: str = "") -> bytes | None:
-        """The shares as the bytes of a PNG. None, with a note on stderr, where matplotlib is missing."""
+        """The weights as the bytes of a PNG. None, with a note on stderr, where matplotlib is missing."""
         return pictures.aligned(self.source, self.target, self.shares, title)
 
     def __str__(self) -> str:
@@ -37,9 +37,9 @@ class Alignment:
             return ""
         best = self.shares.argmax(1)
         rows = zip(self.target, best, self.shares, strict=True)
-        return "\n".join(f"{said} -> {self.source[place]} {row[place]:.2f}" for said, place, row in rows)
+        return "\n".join(f"{symbol} -> {self.source[place]} {row[place]:.2f}" for symbol, place, row in rows)
 
 
 def marked(feature: Written, symbols: Sequence[int] | Tensor) -> list[str]:
-    """How symbols are shown."""
+    """The symbols as they are printed."""
     return [word.replace("▁", "") or "▁" for word in feature.words(symbols)]

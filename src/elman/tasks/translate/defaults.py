@@ -1,11 +1,11 @@
-"""What None stands for in the options of a translator.
+"""Defaults of the options of a translator that are None.
 
 ::
 
     epochs = 24 (800 000 / steps)^(1/3), from 8 to 30         steps of both sides together
     batch_sequences = pairs / 64, from 8 to 64
 
-and more epochs until there were 1000 batches, up to 200.
+with more epochs for at least 1000 batches, up to 200.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from elman.training.options import batch_sequences_for, epochs_for
 
 __all__ = ["DEFAULTS"]
 
-_UPDATES = 1000  # batches that are learnt from, at least
+_UPDATES = 1000  # minimum number of training batches
 
 
 def _epochs(config: Config, summary: Summary) -> int:

@@ -1,9 +1,9 @@
-"""From one sequence to another: translation, spelling to sound, question to answer, the next turn of a dialogue.
+"""Sequence to sequence: translation, grapheme to phoneme, question answering, dialogue.
 
-    p(y | x) = prod_t p(y_t | y_1 ... y_{t-1}, x)         tasks/translation.py: encoder, decoder, attention between them
-    answer = argmax_y log p(y | x) / lp(|y|)              beam.py: searched with a beam
+    p(y | x) = prod_t p(y_t | y_1 ... y_{t-1}, x)         network.py: encoder, decoder, attention
+    answer = argmax_y log p(y | x) / lp(|y|)              decoding/beam_search.py
 
-Sources and targets each have their own symbols: parts of words, characters, or tokens (sides.py).
+Sources and targets have vocabularies of their own: subwords, characters, or tokens (pairs.py).
 """
 
 from __future__ import annotations
@@ -62,21 +62,21 @@ from elman.validation.options import SIZE, choice, is_whole, share, whole
 __all__ = ["Translator"]
 
 _Floats = NDArray[np.float64]
-_STEPS = 1 << 12  # steps of a batch where nothing is learnt: bounds the memory, the answers do not depend on it
-_ROWS = 128  # sequences that are searched together
-_LONGEST = 1 << 31  # symbols that a saved model may say its targets had
-_TIMES = 3  # an answer may be so much longer than targets are for sources of its length
+_STEPS = 1 << 12  # steps of a batch in evaluation: bounds the memory without changing the result
+_ROWS = 128  # sequences in a batch of beam search
+_LONGEST = 1 << 31  # largest target length that a saved model may claim
+_TIMES = 3  # maximum length of an answer as a multiple of the expected one
 
 
 @final
 @dataclass(kw_only=True, eq=False, repr=False)
 class Translator(Task, VocabularyOptions, EncoderOptions, TrainingOptions):
-    """From texts to texts, or lists of tokens to lists of tokens, learnt from pairs.
+    """Translates texts to texts, or lists of tokens to lists of tokens.
 
-    ``fit(X, y)`` takes as many sources as targets; pairs with an empty source are left out, since the answer to nothing
-    is nothing. ``score`` is BLEU, from 0 to 100.
+    ``fit(X, y)`` takes pairs of sources and targets; pairs with an empty source are dropped, since its translation is
+    empty. ``score`` is BLEU, from 0 to 100.
 
-    Learnt: ``history_``, ``metrics_`` (of the validation part), ``network_``, ``feature_`` (of the sources),
+    Learnt: ``history_``, ``metrics_`` (on the validation set), ``network_``, ``feature_`` (of the sources),
     ``target_feature_``.
 
     >>> model = Translator(hidden=8, embed=8, epochs=1, verbose=False).fit(["one cat", "two dogs"], ["un chat", "deux"])
@@ -85,48 +85,48 @@ class Translator(Task, VocabularyOptions, EncoderOptions, TrainingOptions):
     """
 
     task: ClassVar[str] = "translate"
-    description: ClassVar[str] = "From one sequence to another: translation, spelling to sound, question to answer."
+    description: ClassVar[str] = "Sequence to sequence: translation, grapheme to phoneme, question answering."
     example: ClassVar[str] = "pairs.tsv --input en --target zh"
     answering: ClassVar[tuple[str, ...]] = ("verbose", "beam", "length_penalty")
-    validated_by: ClassVar[str] = "greedy decoding, without the beam"
+    validated_by: ClassVar[str] = "greedy decoding"
     defaults: ClassVar[Mapping[str, Default]] = DEFAULTS
 
     # data
     input: str | None = None  # the column of a frame with the sources; None: the only one beside the targets
-    unit: str = "auto"  # of sources: "parts" of words, "characters", "words", "mixed", "subwords"; "auto": characters
-    #   for a script without spaces and for single words, else parts
+    unit: str = "auto"  # of sources: "parts" (reversible subwords), "characters", "words", "mixed", "subwords"; "auto":
+    #   characters for a script without spaces and for single words, else parts
     target_unit: str = "auto"  # of targets: the same
-    max_words: int = 8000  # most symbols of either side, the commonest first
+    max_words: int = 8000  # maximum vocabulary of either side, the commonest symbols first
     lower: bool = False  # lower-case both sides
 
     # model
     cell: str = "lstm"  # a name of `elman.cells.CELLS` that reads vectors: lstm, gru, rnn, min_gru ...
-    hidden: int | Sequence[int] = 256  # units of a layer and direction, twice as many in the decoder; one number, or
+    hidden: int | Sequence[int] = 256  # units per layer and direction, twice as many in the decoder; one number, or
     #   one per layer
-    bidirectional: bool = True  # the encoder also reads backwards
-    embed: int = 256  # numbers in the learnt vector of a symbol
-    attention: str = "general"  # how the decoder looks at the source: "general" or "dot" (Luong et al. 2015)
-    tied: bool = True  # the vectors of target symbols are also the weights of the last layer (Press & Wolf 2017)
-    dropout: float = 0.2  # share of h set to zero after each layer, one mask per sequence; 0 turns it off
-    head_dropout: float = 0.3  # share of what the last layer reads set to zero, at every step anew
-    input_dropout: float = 0.3  # share of the vectors of symbols set to zero, at every step anew
-    symbol_dropout: float = 0.0  # share of a sequence's distinct symbols that are left out
+    bidirectional: bool = True  # bidirectional encoder
+    embed: int = 256  # size of the symbol embeddings
+    attention: str = "general"  # attention score: "general" or "dot" (Luong et al. 2015)
+    tied: bool = True  # tie the output weights to the target embeddings (Press & Wolf 2017)
+    dropout: float = 0.2  # dropout rate after each layer, one mask per sequence; 0 turns it off
+    head_dropout: float = 0.3  # dropout rate before the output layer, a new mask at every step
+    input_dropout: float = 0.3  # dropout rate of the embeddings, a new mask at every step
+    symbol_dropout: float = 0.0  # fraction of a sequence's distinct symbols dropped
 
     # training
-    smoothing: float = 0.1  # share of the truth given to all symbols alike (label smoothing, Szegedy et al. 2016)
-    sampling: float = 0.0  # share of the decoder's inputs that are its own answers (scheduled sampling, Bengio et al.
-    #   2015), reached at the end of training; 0: always the true ones
-    learning_rate: float = 2e-3  # the highest rate, reached when the warm-up ends
-    batch_sequences: int | None = None  # pairs in a batch, at most; None: 1/64 of the pairs, 8 to 64
+    smoothing: float = 0.1  # label smoothing (Szegedy et al. 2016)
+    sampling: float = 0.0  # scheduled sampling (Bengio et al. 2015): fraction of the decoder's inputs that are its own
+    #   predictions at the end of training; 0: teacher forcing
+    learning_rate: float = 2e-3  # peak learning rate, reached at the end of warm-up
+    batch_sequences: int | None = None  # maximum number of pairs in a batch; None: 1/64 of the pairs, 8 to 64
     patience: int | None = None  # epochs without a better validation metric before training stops; None: never
-    validation: float = 0.05  # share of the pairs held out to choose the best epoch, 0 to 0.5; 0: none
+    validation_indices: float = 0.05  # share of the pairs held out to choose the best epoch, 0 to 0.5; 0: none
 
     # output
-    beam: int = 5  # beginnings of an answer that are kept open; 1: always the likeliest symbol
-    length_penalty: float = 1.0  # how much longer answers are preferred (Wu et al. 2016); 0: not at all
+    beam: int = 5  # beam width; 1: greedy
+    length_penalty: float = 1.0  # exponent of the length normalisation (Wu et al. 2016); 0: none
 
     def problems(self) -> list[Problem]:
-        """Everything that is wrong with the options, a sentence each."""
+        """What is wrong with the options."""
         found = (
             super().problems()
             + tbptt_problems(self, every_step=False)
@@ -147,42 +147,46 @@ class Translator(Task, VocabularyOptions, EncoderOptions, TrainingOptions):
     # ---- learning
 
     def fit(self, X: Any, y: Any, *, out: str | os.PathLike[str] | None = None, resume: bool = False) -> Self:
-        """Learns pairs of sources `X` and targets `y`: a list each, or the name of a column of the frame `X`.
+        """Trains on pairs of sources `X` and targets `y`: a list each, or the name of a column of the frame `X`.
 
-        `out` is the folder that `save` will be given: a checkpoint is written into it after every epoch. With `resume`
-        a fit that died goes on from there, to the same weights as if it had not.
+        `out`: the folder for `save`, where a checkpoint is written after every epoch; `resume` continues an interrupted
+        fit from it, with the same weights at the end as without the interruption.
 
-        Raises ``OptionError`` for all options that cannot be, ``DataError`` for data that cannot be used, naming the
-        sequence, and ``TrainingError`` if the loss becomes NaN (what was learnt until then stays usable).
+        Raises ``OptionError`` for invalid options, ``DataError`` for invalid data, naming the sequence, and
+        ``TrainingError`` if the loss becomes NaN (the best weights so far stay usable).
         """
         run = self.training_run(out, resume)
         sources, targets = pairs_of(*self._columns(X, y, fitted=False))
-        rest = held_out(None, len(sources), self.validation, run.seed)
-        training = np.setdiff1d(np.arange(len(sources)), rest)
+        validation_indices = held_out(None, len(sources), self.validation, run.seed)
+        training = np.setdiff1d(np.arange(len(sources)), validation_indices)
         features = self._features([[column[i] for i in training] for column in (sources, targets)])
         self.feature_, self.target_feature_, self.learnt_with_ = *features, self.options()
         x, y = features[0].transform(sources, name="X"), features[1].transform(targets, name="y")
-        training, rest = (part[x.lengths[torch.from_numpy(part)].numpy() > 0] for part in (training, rest))
-        left_out = len(sources) - len(training) - len(rest)
+        training, validation_indices = (
+            part[x.lengths[torch.from_numpy(part)].numpy() > 0] for part in (training, validation_indices)
+        )
+        left_out = len(sources) - len(training) - len(validation_indices)
         data = pairs_between(x[torch.from_numpy(training)], y[torch.from_numpy(training)], self._boundary())
         if not len(training) or not y.steps:
             raise DataError("there is nothing to learn: every source, or every target, is empty. Give pairs of texts.")
         self.most_ = [int(data.targets.lengths.max()), data.targets.steps / data.sources.steps]
         config = self.config(
-            Summary(sequences=len(training), steps=data.sources.steps + data.targets.steps, held_out=len(rest))
+            Summary(
+                sequences=len(training), steps=data.sources.steps + data.targets.steps, held_out=len(validation_indices)
+            )
         )
         self.network_: TranslationNetwork = run.build(self._network, config)
         self.network_.begin_with(data.targets.values)
         self.data_ = {
             "training pairs": len(training),
-            "validation pairs": len(rest),
+            "validation pairs": len(validation_indices),
             "training steps": f"{data.sources.steps} + {data.targets.steps}",
             **({} if self.target_ is None else {"target": self.target_}),
             "epochs planned": int(config.epochs),
             **({"pairs with an empty source, left out": left_out} if left_out else {}),
         }
-        held = [[column[i] for i in rest] for column in (sources, targets)]
-        self._train(run, config, data, held, training)
+        validation = [[column[i] for i in validation_indices] for column in (sources, targets)]
+        self._train(run, config, data, validation, training)
         return self
 
     def _features(self, columns: Sequence[list[Any]]) -> list[Written]:
@@ -212,7 +216,7 @@ class Translator(Task, VocabularyOptions, EncoderOptions, TrainingOptions):
         )
 
     def _train(
-        self, run: TrainingRun, config: Config, data: Pairs, held: list[list[Any]], training: NDArray[np.int64]
+        self, run: TrainingRun, config: Config, data: Pairs, validation: list[list[Any]], training: NDArray[np.int64]
     ) -> None:
         lengths = data.sources.lengths + data.targets.lengths
         sampled = 0.0
@@ -226,7 +230,7 @@ class Translator(Task, VocabularyOptions, EncoderOptions, TrainingOptions):
             return self.network_.loss(x, inputs, targets.values, float(self.smoothing), sampled)
 
         def validate() -> dict[str, float]:
-            found = self._measured(held[0], held[1], beam=1)
+            found = self._scores(validation[0], validation[1], beam=1)
             return found | {"loss": found["nats"]}
 
         run.train(
@@ -235,7 +239,7 @@ class Translator(Task, VocabularyOptions, EncoderOptions, TrainingOptions):
             loss,
             lengths,
             training,
-            validate=validate if held[0] else None,
+            validate=validate if validation[0] else None,
             metric="bleu",
             schedule=schedule,
         )
@@ -244,30 +248,30 @@ class Translator(Task, VocabularyOptions, EncoderOptions, TrainingOptions):
 
     @by_learnt_options
     def predict(self, X: Any, *, beam: int | None = None, length_penalty: float | None = None) -> list[Any]:
-        """The best target that is found for each source; nothing for an empty one.
+        """The translation of each source; empty for an empty one.
 
-        `beam` and `length_penalty` stand in for the options of these names. A symbol that training never showed is read
-        as the unknown one, which is never said. An answer has at most as many symbols as the longest target of the
-        training, or three times as many as targets have for sources of its length, whichever is more.
+        `beam` and `length_penalty` override the options. Symbols outside the vocabulary are read as the unknown one,
+        which is never generated. An answer has at most as many symbols as the longest training target, or three times
+        the number expected for the length of its source, whichever is more.
         """
         self.check_fitted()
         how = (self.beam if beam is None else beam, self.length_penalty if length_penalty is None else length_penalty)
         if problems := check_beam(*how):
             raise OptionError.of(problems)
         sources = self.feature_.transform(self._sources(X), name="X")
-        said: list[list[int]] = [[] for _ in range(len(sources))]
+        found: list[list[int]] = [[] for _ in range(len(sources))]
         lengths = sources.lengths
-        order = lengths.argsort(stable=True)  # those of like length end together
+        order = lengths.argsort(stable=True)  # sequences of similar length finish together
         order = order[lengths[order] > 0]
         for chosen in batches(lengths[order], _STEPS, max_sequences=_ROWS) if len(order) else []:
             places = order[chosen]
             for place, symbols in zip(places.tolist(), self._searched(sources[places], *how), strict=True):
-                said[place] = symbols
-        return [self.target_feature_.join(symbols) for symbols in said]
+                found[place] = symbols
+        return [self.target_feature_.join(symbols) for symbols in found]
 
     @torch.no_grad()
     def _searched(self, sources: Ragged, beam: int, penalty: float) -> list[list[int]]:
-        """The symbols that are said of some sources."""
+        """The target symbols of some sources."""
         network, boundary = self.network_, self._boundary()
         read = network.read(sources)
 
@@ -294,19 +298,19 @@ class Translator(Task, VocabularyOptions, EncoderOptions, TrainingOptions):
 
     @by_learnt_options
     def evaluate(self, X: Any, y: Any, *, beam: int | None = None, lower: bool = False) -> dict[str, float]:
-        """How good the answers are: "bleu" and "chrf" from 0 to 100 (sacrebleu's), "exact", the share that is right
-        throughout, and the surprise at each symbol of the true targets, "nats" and "perplexity".
+        """The scores "bleu" and "chrf" from 0 to 100 (sacrebleu's), "exact", the fraction of exact matches, and the
+        negative log-likelihood per symbol of the true targets as "nats" and "perplexity".
 
-        Targets are compared as ``target_feature_`` reads them: composed (NFC), with single spaces, lower-cased if the
+        Texts are compared as ``target_feature_`` reads them: composed (NFC), with single spaces, lower-cased if the
         model is. `lower` compares lower-cased texts. Raises ``DataError`` where there is nothing to score.
         """
         self.check_fitted()
         sources, targets = pairs_of(*self._columns(X, y))
         if not sources:
             raise DataError("there are no pairs to score. Give at least one.")
-        return self._measured(sources, targets, beam, lower)
+        return self._scores(sources, targets, beam, lower)
 
-    def _measured(self, X: list[Any], y: list[Any], beam: int | None = None, lower: bool = False) -> dict[str, float]:
+    def _scores(self, X: list[Any], y: list[Any], beam: int | None = None, lower: bool = False) -> dict[str, float]:
         each = self._nll(X, y)
         nats = float(each.mean()) if len(each) else 0.0
         return {
@@ -316,18 +320,18 @@ class Translator(Task, VocabularyOptions, EncoderOptions, TrainingOptions):
         }
 
     def compared(self, answers: list[Any], y: list[Any], lower: bool = False) -> dict[str, float]:
-        """How much of the true targets stands in answers, whoever gave them, both as the target side reads them."""
-        told, truth = (self.target_feature_.normalized(column, name="y") for column in (answers, y))
-        return overlap.compared(told, truth, lower)
+        """BLEU, chrF and exact matches of any answers, normalised as the targets."""
+        predicted, truth = (self.target_feature_.normalized(column, name="y") for column in (answers, y))
+        return overlap.compared(predicted, truth, lower)
 
     @torch.no_grad()
     def _nll(self, X: list[Any], y: list[Any]) -> Tensor:
-        """-log p of each known target symbol, float64, the ends among them; of empty sources none."""
+        """-log p of each known target symbol and of the ends, float64; without empty sources."""
         x, targets = self.feature_.transform(X, name="X"), self.target_feature_.transform(y, name="y")
-        kept = torch.nonzero(x.lengths > 0)[:, 0]
-        data = pairs_between(x[kept], targets[kept], self._boundary())
+        nonempty = torch.nonzero(x.lengths > 0)[:, 0]
+        data = pairs_between(x[nonempty], targets[nonempty], self._boundary())
         made = []
-        for chosen in batches(data.sources.lengths + data.targets.lengths, _STEPS) if len(kept) else []:
+        for chosen in batches(data.sources.lengths + data.targets.lengths, _STEPS) if len(nonempty) else []:
             part, inputs, truth = (side[chosen] for side in data)
             logs = torch.log_softmax(finite(self.network_(part, inputs).double()), 1)
             made.append(-logs.gather(1, truth.values[:, None])[:, 0][truth.values > 0])
@@ -338,7 +342,7 @@ class Translator(Task, VocabularyOptions, EncoderOptions, TrainingOptions):
     @by_learnt_options
     @torch.no_grad()
     def align(self, source: Any, target: Any = None) -> Alignment:
-        """Where the decoder looks in `source` while it says `target` (None: its own answer): see `Alignment`.
+        """The attention between `source` and `target` (None: the model's translation): see `Alignment`.
 
         >>> model = Translator(hidden=8, embed=8, epochs=1, verbose=False).fit(["one", "two"], ["un", "deux"])
         >>> model.align("one", "un").shares.shape
@@ -349,24 +353,24 @@ class Translator(Task, VocabularyOptions, EncoderOptions, TrainingOptions):
         x, y = self.feature_.transform([source], name="source"), self.target_feature_.transform([target], name="target")
         read = self.network_.read(x)
         hidden, _ = self.network_.decode(pairs_between(x, y, self._boundary()).inputs, read.state)
-        _, (shares,) = self.network_.see(hidden, read.steps)
+        _, (weights,) = self.network_.see(hidden, read.steps)
         return Alignment(
-            marked(self.feature_, x.values), marked(self.target_feature_, y.values), shares[: y.steps].double().numpy()
+            marked(self.feature_, x.values), marked(self.target_feature_, y.values), weights[: y.steps].double().numpy()
         )
 
     # ---- streaming
 
     def stream(self) -> Session:
-        """Refused: the answer to a sequence begins when all of it is there."""
+        """Refused: decoding begins after the whole source."""
         raise OptionError(
-            "a translator cannot stream: its answer begins when the whole source was read, in both directions. Give "
+            "a translator cannot stream: it reads the whole source, in both directions, before it answers. Give "
             "whole sequences to predict."
         )
 
     # ---- columns
 
     def _columns(self, X: Any, y: Any, *, fitted: bool = True) -> tuple[Any, Any]:
-        """Sources and targets, from a frame by their names; before it is `fitted` the names are learnt."""
+        """Sources and targets, from a frame by name; unless `fitted`, sets the names."""
         columns = by_name(X)
         target = named = column_named(y, columns)
         if named is None:
@@ -382,7 +386,7 @@ class Translator(Task, VocabularyOptions, EncoderOptions, TrainingOptions):
         return self._sources(X, target), column_of(y, type(self.target_feature_) if fitted else None, "y")
 
     def _sources(self, X: Any, target: str | None = None) -> list[Any]:
-        """The sources of a frame, whose column `target` has the targets, or of anything else."""
+        """The sources of a frame with the targets in its column `target`, or of another container."""
         if isinstance(X, str):
             raise DataError(f"X is one text, {shown(X)}. Wrap it in a list: [{shown(X)}].")
         reader = type(self.feature_) if hasattr(self, "feature_") else None
@@ -409,7 +413,7 @@ class Translator(Task, VocabularyOptions, EncoderOptions, TrainingOptions):
     # ---- on disk
 
     def described(self) -> dict[str, Any]:
-        """What the model reads and says, for its card: lines of text by name."""
+        """The inputs and targets, for the model card: lines of text by name."""
         return {"input": self.feature_.describe(), "target": self.target_feature_.describe()}
 
     def _config(self) -> dict[str, Any]:
@@ -440,7 +444,7 @@ class Translator(Task, VocabularyOptions, EncoderOptions, TrainingOptions):
 
 
 def _decoder(config: Config) -> Encoder:
-    """One direction, as wide as the encoder with both of its."""
+    """A unidirectional decoder as wide as the encoder with its directions concatenated."""
     times = 2 if config.bidirectional else 1
     hidden = config.hidden
     wide = times * int(hidden) if is_whole(hidden) else [times * int(width) for width in hidden]

@@ -1,10 +1,10 @@
-"""Word for word: what each source word is most likely to become, learnt from pairs alone (IBM model 1).
+"""Word-by-word translation with IBM model 1.
 
     t(f | e) = sum over pairs of c(f, e) / sum over f' of c(f', e)
-    c(f, e) = sum_{e in x, f in y} t(f | e) / sum_{e' in x + empty} t(f | e')        a few passes from t = 1
+    c(f, e) = sum_{e in x, f in y} t(f | e) / sum_{e' in x + empty} t(f | e')        a few EM iterations from t = 1
 
-An answer has, for each source word in its order, the f with the greatest t(f | e); a word that was not learnt stays as
-it is where both sides are words. Of scripts without spaces a word is a character.
+Each source word is replaced by the f with the greatest t(f | e), without reordering; an unknown word is copied where
+both sides are words. In scripts without spaces a word is a character.
 
 Brown, P. et al. 1993. The mathematics of statistical machine translation. Computational Linguistics 19.
 """
@@ -25,7 +25,7 @@ from elman.tasks.translate.pairs import chosen_unit
 __all__ = ["IBMModel1"]
 
 _PASSES = 5
-_LONGEST = 100  # words of a side that are learnt from
+_LONGEST = 100  # words of a side used in training
 _WORD = re.compile(r"\w+|[^\w\s]")
 _NO_SPACE = re.compile(r" (?=[.,!?;:%)\]}’'”])|(?<=[(\[{“‘]) ")
 
@@ -33,7 +33,7 @@ _Ints = NDArray[np.int64]
 
 
 class IBMModel1:
-    """The simple rival of a translator.
+    """The baseline of a translator.
 
     >>> table = IBMModel1().fit(["the cat", "the dog"] * 3, ["le chat", "le chien"] * 3)
     >>> table.predict(["the cat"])
@@ -46,7 +46,7 @@ class IBMModel1:
         self.seconds = 0.0
 
     def fit(self, X: Sequence[Any], y: Sequence[Any]) -> Self:
-        """Learns the table from sources and their targets: texts, or lists of tokens."""
+        """Estimates t(f | e) from sources and targets: texts, or lists of tokens."""
         start = time.perf_counter()
         self.characters_ = [_by_character(column) for column in (X, y)]
         self.tokens_ = bool(len(y)) and not isinstance(y[0], str)
@@ -63,17 +63,17 @@ class IBMModel1:
         return self
 
     def predict(self, X: Sequence[Any]) -> list[Any]:
-        """Every source, word for word."""
-        return [self._said(self._words(text, 0)) for text in X]
+        """Every source, translated word by word."""
+        return [self._translated(self._words(text, 0)) for text in X]
 
-    def _said(self, words: list[Any]) -> Any:
+    def _translated(self, words: list[Any]) -> Any:
         copies = self.characters_[0] == self.characters_[1]
-        said = [self.answers_.get(word, word) for word in words if copies or word in self.answers_]
+        translated = [self.answers_.get(word, word) for word in words if copies or word in self.answers_]
         if self.tokens_:
-            return said
+            return translated
         if self.characters_[1]:
-            return "".join(map(str, said))
-        return _NO_SPACE.sub("", " ".join(map(str, said)))
+            return "".join(map(str, translated))
+        return _NO_SPACE.sub("", " ".join(map(str, translated)))
 
     def _words(self, text: Any, side: int) -> list[Any]:
         if not isinstance(text, str):
@@ -89,27 +89,27 @@ def _by_character(column: Sequence[Any]) -> bool:
 
 
 def _best(codes: Sequence[Sequence[Sequence[int]]], sources: int, targets: int) -> _Ints:
-    """The likeliest target word of each source word; -1 for one that never stood beside any."""
+    """The likeliest target word of each source word; -1 for one without co-occurrences."""
     pairs, groups = _pairs(codes, sources, targets)
     best = np.full(sources, -1, dtype=np.int64)
     if not len(pairs):
         return best
     distinct, place = np.unique(pairs, return_inverse=True)
     source = distinct // targets
-    chance = np.ones(len(distinct))
+    probability = np.ones(len(distinct))
     for _ in range(_PASSES):
-        each = chance[place]
+        each = probability[place]
         each /= np.bincount(groups, each)[groups]
         counts = np.bincount(place, each, minlength=len(distinct))
-        chance = counts / np.bincount(source, counts)[source]
-    order = np.lexsort((chance, source))  # the best of each source word comes last
+        probability = counts / np.bincount(source, counts)[source]
+    order = np.lexsort((probability, source))  # the best of each source word comes last
     real = order[source[order] < sources]
     best[source[real]] = distinct[real] % targets
     return best
 
 
 def _pairs(codes: Sequence[Sequence[Sequence[int]]], sources: int, targets: int) -> tuple[_Ints, _Ints]:
-    """Each source word (and the empty one) beside each target word of its pair, and which target word it is."""
+    """The co-occurrences of source words (with the empty word) and target words, and the index of the target word."""
     made, groups, count = [], [], 0
     for x, y in zip(*codes, strict=True):
         if not y:

@@ -1,11 +1,11 @@
-"""How much of a translation stands in the true one: BLEU and chrF, as sacrebleu has them.
+"""Machine translation metrics: corpus BLEU and chrF as computed by sacrebleu.
 
-    BLEU = 100 min(1, exp(1 - r / c)) (p_1 p_2 p_3 p_4)^(1/4)       p_n: share of the n-grams of words that are right;
-    chrF = 100 (1 + 4) P R / (4 P + R)                              r, c: words of the true and of the given texts
-                                                                    P, R: of the runs of 1 to 6 characters, averaged
+    BLEU = 100 min(1, exp(1 - r / c)) (p_1 p_2 p_3 p_4)^(1/4)       p_n: precision of word n-grams;
+    chrF = 100 (1 + 4) P R / (4 P + R)                              r, c: words of the references and of the answers
+                                                                    P, R: averages over character n-grams, n = 1 ... 6
 
-Both from 0 to 100, over all sequences together. Texts are compared in one form (`elman.features.unicode.plain`):
-accents composed, white space as single spaces, signs that nobody sees left out.
+Both from 0 to 100. Texts are normalised first (`elman.features.unicode.plain`): accents composed, white space as single
+spaces, invisible characters removed.
 
 Papineni, K. et al. 2002. BLEU: a method for automatic evaluation of machine translation. ACL.
 Popovic, M. 2015. chrF: character n-gram F-score for automatic MT evaluation. WMT.
@@ -29,9 +29,8 @@ _LETTER = re.compile(r"[^\W\d_]")
 def bleu(answers: Sequence[Any], truth: Sequence[Any], lower: bool = False) -> float:
     """BLEU of texts, or of lists of tokens; 0 where there are none.
 
-    A word is what sacrebleu's tokeniser "13a" makes of a text, for Chinese "zh"; for Japanese, Thai and the other
-    scripts without spaces it is a character; of lists it is a token. `lower` compares lower-cased texts. Where no
-    answer has four words, the runs are as long as there are.
+    Texts are tokenised by sacrebleu's "13a", Chinese by "zh", and Japanese, Thai and other scripts without spaces into
+    characters. `lower` compares lower-cased texts. Where no answer has four words, the highest n is lower.
 
     >>> bleu(["the cat sat on the mat ."], ["the cat sat on the mat ."])
     100.0
@@ -49,7 +48,7 @@ def bleu(answers: Sequence[Any], truth: Sequence[Any], lower: bool = False) -> f
 
 
 def chrf(answers: Sequence[Any], truth: Sequence[Any], lower: bool = False) -> float:
-    """chrF of texts, or of lists of tokens, whose tokens are joined by spaces; 0 where there are none.
+    """chrF of texts, or of lists of tokens joined by spaces; 0 where there are none.
 
     >>> chrf(["一只猫"], ["一只猫"])
     100.0
@@ -60,7 +59,7 @@ def chrf(answers: Sequence[Any], truth: Sequence[Any], lower: bool = False) -> f
 
 
 def compared(answers: Sequence[Any], truth: Sequence[Any], lower: bool = False) -> dict[str, float]:
-    """BLEU, chrF, and "exact": the share of answers that are right throughout.
+    """BLEU, chrF, and "exact": the fraction of exact matches.
 
     >>> compared(["a cat"], ["a  cat\\n"])["exact"]
     1.0
@@ -88,7 +87,7 @@ def _texts(column: Sequence[Any]) -> list[str]:
 
 
 def _tokeniser(truth: Sequence[str]) -> str:
-    """Which of sacrebleu's tokenisers fits most letters."""
+    """The tokeniser of sacrebleu for the script of most letters."""
     sample = "".join(plain(text[:200]) for text in truth[:1000])
     letters, unspaced, han = (len(found.findall(sample)) for found in (_LETTER, UNSPACED, _HAN))
     if 2 * unspaced <= letters:

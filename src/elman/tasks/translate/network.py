@@ -1,16 +1,15 @@
 """The network of a translator: an encoder, a decoder, and attention between them (Luong et al. 2015, global).
 
     s_1 ... s_S = encoder(E_x[x_1] ... E_x[x_S])               in both directions
-    g_0 = tanh(V [s_S forwards, s_1 backwards] + v)             every part of the decoder's state before its first step
+    g_0 = tanh(V [s_S forwards, s_1 backwards] + v)             every part of the decoder's initial state
     h_1 ... h_T = decoder(E_y[y_0] ... E_y[y_{T-1}]; g_0)       y_0 is the boundary
     c_t = sum_i softmax_i(score(h_t, s_i)) s_i                  attention.py
     m_t = tanh(W [c_t, h_t])
     z_t = E_y m_t + b                                           tied; else a matrix of its own
 
-The decoder's recurrence reads nothing of what comes after it, so that training runs it over whole sequences. The loss
-is the cross-entropy of each target symbol with label smoothing (Szegedy et al. 2016). With scheduled sampling (Bengio
-et al. 2015; in two passes over whole sequences, Mihaylova & Martins 2019) some y_{t-1} are what the
-network itself says.
+The attention is not fed back into the decoder, so that training runs it over whole sequences. The loss is the
+cross-entropy of each target symbol with label smoothing (Szegedy et al. 2016). With scheduled sampling (Bengio et al.
+2015; in two passes over whole sequences, Mihaylova & Martins 2019) some y_{t-1} are the network's own predictions.
 """
 
 from __future__ import annotations
@@ -36,14 +35,14 @@ __all__ = ["Read", "TranslationNetwork"]
 
 
 class Read(NamedTuple):
-    """What the encoder made of sources."""
+    """Encoded sources."""
 
     steps: Ragged
-    state: State  # that the decoder begins with
+    state: State  # the initial state of the decoder
 
 
 class TranslationNetwork(nn.Module):
-    """Sources and target inputs to the scores of the next target symbol, [steps of the targets, symbols].
+    """Sources and target inputs to logits of the next target symbol, [target steps, symbols].
 
     The last symbol of the targets, `symbols` - 1, is the boundary.
 
@@ -78,65 +77,65 @@ class TranslationNetwork(nn.Module):
         self.input_dropout, self.dropout = StepDropout(input_dropout), StepDropout(dropout)
         self.weight = None if tied else nn.Parameter(torch.empty(symbols, mixed).uniform_(-0.1, 0.1))
         self.bias = nn.Parameter(torch.zeros(symbols))
-        with torch.no_grad():  # a variance of 1 / embed, whatever their width: z_t is then as large as m_t
+        with torch.no_grad():  # a variance of 1 / embed, so that z_t is as large as m_t
             for embedding in (self.input, self.output):
                 embedding.weight.mul_(math.sqrt(3 / embed) / 0.1)
 
     @torch.no_grad()
     def begin_with(self, targets: Tensor) -> None:
-        """Lets the scores of a network that knows nothing be how often each symbol is said.
+        """Initialises the output bias with the log frequencies of the target symbols.
 
-        Without it the first thing that m_t learns is to be the same at every step, and tanh keeps it there.
+        Otherwise m_t first learns them as a constant, which saturates its tanh.
         """
         counts = torch.bincount(targets, minlength=len(self.bias)).to(self.bias.dtype) + 0.1
         self.bias.copy_((counts / counts.sum()).log())
 
     def forward(self, sources: Ragged, inputs: Ragged) -> Tensor:
-        """The scores at every step of the targets; `inputs` are the boundary and the targets but for their last."""
+        """The logits at every target step; `inputs` are the boundary and the targets without their last symbol."""
         read = self.read(sources)
         hidden, _ = self.decode(inputs, read.state)
         mixed, _ = self.see(hidden, read.steps)
         return self.scores(self.dropout(mixed).values)
 
     def read(self, sources: Ragged) -> Read:
-        """What the encoder makes of sources."""
+        """Encodes sources."""
         steps, after = self.encoder(self._entered(self.input, sources))
         last = torch.cat([one[0] for one in after[-1]], dim=1)
         return Read(steps, self._begun(torch.tanh(self.begin(last))))
 
     def decode(self, inputs: Ragged, state: State) -> tuple[Ragged, State]:
-        """The decoder's steps over target symbols, and its state afterwards."""
+        """The decoder's hidden states over target symbols, and its last state."""
         hidden, after = self.decoder(self._entered(self.output, inputs), state)
         return hidden, after
 
     def see(self, hidden: Ragged, sources: Ragged) -> tuple[Ragged, list[Tensor]]:
-        """What is made of the decoder's steps and of what they see of the sources, and where they look."""
-        seen, shares = self.attention(hidden, sources)
+        """m_t of the decoder's steps, and the attention weights."""
+        seen, weights = self.attention(hidden, sources)
         mixed = torch.tanh(self.mix(torch.cat([seen.values, hidden.values], dim=1)))
-        return hidden.with_values(mixed), shares
+        return hidden.with_values(mixed), weights
 
     def scores(self, rows: Tensor) -> Tensor:
-        """Scores of all target symbols for mixed rows: [rows, symbols]."""
+        """The logits of all target symbols for rows of m_t: [rows, symbols]."""
         return ops.linear(rows, self.output.weight if self.weight is None else self.weight, self.bias)
 
     def loss(self, sources: Ragged, inputs: Ragged, targets: Tensor, smoothing: float, sampled: float) -> Tensor:
         """The mean cross-entropy over the target symbols that are known (above 0)."""
         if sampled:
             inputs = self._sampled(sources, inputs, sampled)
-        known = torch.where(targets > 0, targets, -100)  # the unknown symbol is never to be said
+        known = torch.where(targets > 0, targets, -100)  # the unknown symbol is never a target
         scores: Tensor = self(sources, inputs)
         if not bool((targets > 0).any()):
             return 0.0 * scores.sum()
         return functional.cross_entropy(scores, known, ignore_index=-100, label_smoothing=smoothing)
 
     @torch.no_grad()
-    def _sampled(self, sources: Ragged, inputs: Ragged, share: float) -> Ragged:
-        """The inputs, a share of them replaced by what the network says is likeliest there."""
-        said = self(sources, inputs).argmax(1).roll(1)
+    def _sampled(self, sources: Ragged, inputs: Ragged, rate: float) -> Ragged:
+        """The inputs, each replaced by the network's prediction with probability `rate`."""
+        predicted = self(sources, inputs).argmax(1).roll(1)
         first = torch.zeros(inputs.steps, dtype=torch.bool)
         first[inputs.offsets[:-1][inputs.lengths > 0]] = True
-        swapped = (torch.rand(inputs.steps) < share) & ~first & (said < len(self.bias) - 1)
-        return inputs.with_values(torch.where(swapped, said, inputs.values))
+        swapped = (torch.rand(inputs.steps) < rate) & ~first & (predicted < len(self.bias) - 1)
+        return inputs.with_values(torch.where(swapped, predicted, inputs.values))
 
     def _entered(self, embedding: Embedding, x: Ragged) -> Ragged:
         entered: Ragged = embedding(x)
@@ -150,7 +149,7 @@ class TranslationNetwork(nn.Module):
 
 
 def _widths(decoder: Encoder) -> list[int]:
-    """The width of every part of a decoder's state. Raises ``OptionError`` where one is no row of numbers."""
+    """The width of every part of a decoder's state. Raises ``OptionError`` where one is not a vector."""
     parts = [part for layer in decoder.initial_state(1) for one in layer for part in one]
     if any(part.dim() != 2 or part.dtype.is_complex for part in parts):
         raise OptionError("the cell of a decoder must have a state of plain numbers: lstm, gru, rnn, min_gru ...")

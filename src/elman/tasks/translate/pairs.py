@@ -1,4 +1,4 @@
-"""The two sides of pairs: what a symbol of each is, its beginning and end, and how symbols become a text again."""
+"""Sources and targets: the feature of each, and their pairs with boundaries."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ __all__ = [
 ]
 
 UNITS = ("auto", "parts", "characters", "words", "mixed", "subwords")
-_SAMPLE = 1000  # texts that say which unit suits a side
+_SAMPLE = 1000  # texts from which the unit is chosen
 
 
 def side(column: Sequence[Any], unit: str, max_words: int, min_count: int | None, lower: bool, name: str) -> Written:
-    """The feature for one side of pairs, not yet fitted: `Tokens` for lists, else `Text`.
+    """The unfitted feature for sources or targets: `Tokens` for lists, else `Text`.
 
-    With `unit` "auto" sub-words that join back to the text ("parts"), or characters: see `chosen_unit`. Raises
-    ``DataError`` for what is neither text nor tokens.
+    `unit` "auto": reversible subwords ("parts") or characters, see `chosen_unit`. Raises ``DataError`` for what is
+    neither text nor tokens.
 
     >>> side(["一只猫"], "auto", 100, None, False, "y").unit
     'characters'
@@ -49,7 +49,7 @@ def side(column: Sequence[Any], unit: str, max_words: int, min_count: int | None
 
 
 def chosen_unit(texts: Sequence[str]) -> str:
-    """Characters for a script without spaces, and where nearly no text has two words; else "parts".
+    """Characters for a script without spaces, and where hardly any text has two words; else "parts".
 
     >>> chosen_unit(["a cat", "two dogs"]), chosen_unit(["cat", "dog"]), chosen_unit(["一只猫", "两只狗"])
     ('parts', 'characters', 'characters')
@@ -62,7 +62,7 @@ def chosen_unit(texts: Sequence[str]) -> str:
 
 
 def pairs_of(X: Any, y: Any) -> tuple[list[Any], list[Any]]:
-    """Sources and targets as lists. Raises ``DataError`` where they are not as many, or one is missing.
+    """Sources and targets as lists. Raises ``DataError`` where their numbers differ, or one is missing.
 
     >>> pairs_of(["a"], ["b", "c"])
     Traceback (most recent call last):
@@ -81,7 +81,7 @@ def pairs_of(X: Any, y: Any) -> tuple[list[Any], list[Any]]:
 
 
 class Pairs(NamedTuple):
-    """What a decoder learns from: as many sequences of each.
+    """Training data of the decoder, as many sequences of each.
 
     >>> pairs = pairs_between(Ragged.of([[3], [2]]), Ragged.of([[4, 5], []]), boundary=9)
     >>> pairs.inputs.to_list(), pairs.targets.to_list()
@@ -94,7 +94,7 @@ class Pairs(NamedTuple):
 
 
 def pairs_between(sources: Ragged, targets: Ragged, boundary: int) -> Pairs:
-    """The pairs, each target between boundaries."""
+    """The pairs with boundaries around each target."""
     values = torch.full((targets.steps + len(targets),), boundary, dtype=torch.int64)
     values[torch.arange(targets.steps) + targets.segments] = targets.values
     offsets = targets.offsets + torch.arange(len(targets) + 1)
@@ -104,13 +104,13 @@ def pairs_between(sources: Ragged, targets: Ragged, boundary: int) -> Pairs:
 
 
 def saved_side(feature: Written, name: str) -> tuple[dict[str, Any], dict[str, str]]:
-    """The config and the files of one side, the files under names of its own."""
+    """The config and the files of one side, the files with its prefix."""
     files = {f"{name}-{file}": text for file, text in feature.files().items()}
     return saved_feature(feature), files
 
 
 def restored_side(config: Mapping[str, Any], files: Mapping[str, Any], name: str) -> Written:
-    """The inverse of `saved_side`. Raises ``ModelFileError`` if anything in it cannot be right."""
+    """The inverse of `saved_side`. Raises ``ModelFileError`` for invalid contents."""
     own = {file.removeprefix(f"{name}-"): text for file, text in files.items() if file.startswith(f"{name}-")}
     if (writer := restored_feature(config, {}, own).writer) is None:
         raise ValueError(name)

@@ -1,4 +1,4 @@
-"""A translator on the command line: pairs in a table, and the word-for-word table beside it."""
+"""A translator on the command line: pairs in a table; baseline: IBM model 1."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ __all__ = ["TranslateTable"]
 
 @final
 class TranslateTable:
-    """What `elman` asks of a task that answers a sequence with a sequence."""
+    """The table adapter of `Translator`."""
 
     keeps_columns: ClassVar[bool] = True
     estimator: ClassVar[type[Translator]] = Translator
@@ -36,7 +36,7 @@ class TranslateTable:
         self.model = model
 
     def fit_table(self, table: Table, target: Sequence[str], *, out: str, resume: bool) -> None:
-        """Learns the pairs of two columns."""
+        """Trains on the pairs of two columns."""
         (name,) = self._one(target)
         source = self._named(table, self.model.input, name)
         X, y = self._texts(table, source), self._texts(table, name)
@@ -44,7 +44,7 @@ class TranslateTable:
             self.model.fit({source: X, name: y}, name, out=out, resume=resume)
 
     def fit_result(self, rows: int) -> dict[str, Any]:
-        """How many pairs there were, and what a step is on either side."""
+        """The number of pairs, and the features of both sides."""
         return {"pairs": rows, "input": self.model.feature_.describe(), "target": self.model.target_feature_.describe()}
 
     def describe_fit(self, rows: int) -> str:
@@ -52,7 +52,7 @@ class TranslateTable:
         return f"{rows:,} pairs; from {self.model.feature_.describe()} to {self.model.target_feature_.describe()}"
 
     def answer_table(self, table: Table, input: str | None, target: Sequence[str]) -> pl.DataFrame:
-        """The table with the answers beside it."""
+        """The table with a column of translations."""
         import polars as pl
 
         X = self._texts(table, self._source(table, input, target))
@@ -63,7 +63,7 @@ class TranslateTable:
             return table.frame.with_columns(pl.Series(name, self.model.predict(X)))
 
     def score_table(self, table: Table, input: str | None, target: Sequence[str], model: str) -> Scored:
-        """BLEU, chrF and the share of answers that are right throughout."""
+        """BLEU, chrF and the fraction of exact matches."""
         X, y = self._pairs(table, input, target)
         with table.located():
             return Scored(len(X), self.model.evaluate(X, y), {}, [])
@@ -71,7 +71,7 @@ class TranslateTable:
     def score_baselines(
         self, known: Callable[[], Table], table: Table, target: Sequence[str], model: str
     ) -> list[dict[str, Any]]:
-        """Word for word, from texts and to texts as the model reads them."""
+        """IBM model 1 on texts normalised as the model reads them."""
         (before, lessons), (X, y) = self._pairs(known(), None, target), self._pairs(table, None, target)
         before, X = (self.model.feature_.normalized(column, name="X") for column in (before, X))
         baseline = IBMModel1().fit(before, self.model.target_feature_.normalized(lessons, name="y"))
@@ -90,7 +90,7 @@ class TranslateTable:
         return table.frame, target[0] if target else None
 
     def parse_line(self, line: str, number: int) -> Any:
-        """What one line of standard input feeds to a session."""
+        """The steps in a line of standard input."""
         return parse_line(self.model.feature_, line, number)
 
     def format_answer(self, answer: Any) -> tuple[str, dict[str, Any]]:
