@@ -157,9 +157,7 @@ def test_fit_does_not_drop_a_run_that_was_broken_off(unfinished: Path, tmp_path:
     folder = shutil.copytree(unfinished, tmp_path / "run")
     clf = Classifier(hidden=2, embed=2, epochs=1, verbose=False)
     before = (folder / "checkpoint" / store.WEIGHTS).read_bytes()
-    with pytest.raises(
-        OptionError, match=r"holds a run that was broken off\. Go on with it \(resume=True\), or remove"
-    ):
+    with pytest.raises(OptionError, match=r"holds an unfinished run\. Continue it \(resume=True\), or remove"):
         clf.fit(TEXTS, ["a", "b"] * 30, out=folder)
     assert (folder / "checkpoint" / store.WEIGHTS).read_bytes() == before
     clf.fit(TEXTS, ["a", "b"] * 30, out=folder, resume=True)

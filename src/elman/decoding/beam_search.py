@@ -102,28 +102,28 @@ class _Search:
         self.end, self.beam, self.penalty = end, beam, penalty
         self.owner: _Ints = np.flatnonzero(self.limits > 0)
         self.sums: _Floats = np.zeros(len(self.owner))
-        self.said: _Ints = np.zeros((len(self.owner), 0), dtype=np.int64)
+        self.symbols: _Ints = np.zeros((len(self.owner), 0), dtype=np.int64)
         self.ended: list[list[Found]] = [[] for _ in self.limits]
 
     def grow(self, logs: Tensor) -> tuple[Tensor, Tensor]:
         """Extends by one symbol: the previous row of each new row, and its last symbol."""
         row, symbol, sums = self._candidates(logs)
         owner = self.owner[row]
-        length = self.said.shape[1] + 1
+        length = self.symbols.shape[1] + 1
         ends = symbol == self.end
         rank = _ranks(owner)
         for place in np.flatnonzero(ends & (rank < self.beam)):
-            self._close(int(owner[place]), self.said[row[place]], float(sums[place]), length)
+            self._close(int(owner[place]), self.symbols[row[place]], float(sums[place]), length)
         stays = ~ends
         row, symbol, sums, owner = row[stays], symbol[stays], sums[stays], owner[stays]
         open_ = _ranks(owner) < self.beam
         row, symbol, sums, owner = row[open_], symbol[open_], sums[open_], owner[open_]
-        symbols = np.concatenate([self.said[row], symbol[:, None]], axis=1)
+        symbols = np.concatenate([self.symbols[row], symbol[:, None]], axis=1)
         full = length >= self.limits[owner]
         for place in np.flatnonzero(full):
             self._close(int(owner[place]), symbols[place], float(sums[place]), length)
         keep = ~full & self._can_win(owner, sums)
-        self.owner, self.sums, self.said = owner[keep], sums[keep], symbols[keep]
+        self.owner, self.sums, self.symbols = owner[keep], sums[keep], symbols[keep]
         return torch.from_numpy(row[keep]), torch.from_numpy(symbol[keep])
 
     def _candidates(self, logs: Tensor) -> tuple[_Ints, _Ints, _Floats]:
@@ -146,10 +146,10 @@ class _Search:
             return np.float64((5.0 + length) / 6.0) ** self.penalty
 
     def _can_win(self, owner: _Ints, sums: _Floats) -> NDArray[np.bool_]:
-        """Whether a beginning may still beat what its sequence has; none may where `beam` have ended."""
+        """Whether a hypothesis can still beat the best finished one; none can once `beam` have finished."""
         best = np.array([max((one.score for one in ended), default=-np.inf) for ended in self.ended])
         count = np.array([len(ended) for ended in self.ended])
-        hope = sums / self._divisor(self.limits[owner])  # log p only falls, and no length divides by more
+        hope = sums / self._divisor(self.limits[owner])  # an upper bound: log p only falls, the divisor only grows
         can: NDArray[np.bool_] = (count[owner] < self.beam) & (hope > best[owner])
         return can
 

@@ -56,18 +56,18 @@ class Sampling:
             raise OptionError("; ".join(wrong))
 
     def chances(self, scores: _Floats, before: Sequence[int] = ()) -> _Floats:
-        """The probability of each symbol, float64; a score of -inf has none. At least one must be finite."""
+        """The probability of each symbol, float64; 0 for a score of -inf. At least one must be finite."""
         z = np.array(scores, dtype=np.float64)
         if self.repetition != 1 and len(before):
-            before = np.unique(np.asarray(before))
-            z[before] = np.where(z[before] > 0, z[before] / self.repetition, z[before] * self.repetition)
+            distinct = np.unique(np.asarray(before))
+            z[distinct] = np.where(z[distinct] > 0, z[distinct] / self.repetition, z[distinct] * self.repetition)
         if self.temperature == 0:
             made = np.zeros_like(z)
             made[int(z.argmax())] = 1.0
             return made
         if self.top_k is not None and self.top_k < len(z):
             z[np.argsort(-z, kind="stable")[self.top_k :]] = -np.inf
-        with np.errstate(over="ignore"):  # next to no temperature: the likeliest
+        with np.errstate(over="ignore"):  # overflow at a temperature near 0
             p: _Floats = np.exp((z - z.max()) / self.temperature)
         p /= p.sum()
         if self.top_p < 1:

@@ -1,9 +1,9 @@
-"""What is asked? One file for each task; `load` brings back a saved one, whichever it is.
+"""Tasks, a folder each; `load` restores any saved one.
 
-`classify.py` one label per sequence · `regress.py` a number, or several, per sequence or step
-`multitask.py` several labels and numbers per sequence · `forecast.py` the next values of many series
-`tag.py` one label per step · `generate.py` what comes next
-`transcribe.py` what was said · `translate.py` a sequence for each sequence
+`classify` one label per sequence · `regress` a number, or several, per sequence or step
+`multitask` several labels and numbers per sequence · `forecast` the next values of many series
+`tag` one label per step · `generate` language models
+`transcribe` speech recognition · `translate` sequence to sequence
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def table_of(model: Task) -> TableAdapter:
 
 
 def load(folder: str | os.PathLike[str]) -> Any:
-    """The task that was saved to `folder`, ready to answer.
+    """The fitted task saved to `folder`.
 
     Raises ``ModelFileError`` where the folder is missing, altered, written by a newer version, or no model.
 

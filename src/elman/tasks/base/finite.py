@@ -1,4 +1,4 @@
-"""The last look at an answer: numbers, or an error in place of a class that nothing speaks for."""
+"""The check that answers are finite."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _Scores = TypeVar("_Scores", NDArray[np.float64], Tensor)
 
 
 def finite(scores: _Scores, infinite: bool = False) -> _Scores:
-    """The scores of an answer as they are. Raises ``DataError`` for NaN, and unless `infinite` for infinities.
+    """The scores, unchanged. Raises ``DataError`` for NaN, and unless `infinite` for infinities.
 
-    Weights and steps are finite, but products of huge ones are not: a folder may hold 3e38 for every weight.
+    Finite weights and inputs may overflow: a model folder may hold 3e38 for every weight.
 
     >>> finite(np.array([[0.5, 2.0]])).tolist()
     [[0.5, 2.0]]
@@ -29,6 +29,6 @@ def finite(scores: _Scores, infinite: bool = False) -> _Scores:
         value = found[bad].flat[0]
         raise DataError(
             f"the model answers {value} in place of a number: its weights, or the numbers that it reads, are too "
-            "large. Look for huge values in what it reads; if there are none, train the model again."
+            "large. Look for huge values in the input; if there are none, train the model again."
         )
     return scores

@@ -1,4 +1,4 @@
-"""Answers by the options that a model learnt with: those set since count from the next `fit` on."""
+"""Fitted models answer with the options of their fit; options set later count from the next `fit` on."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ _Method = TypeVar("_Method", bound=Callable[..., Any])
 
 
 def by_learnt_options(method: _Method) -> _Method:
-    """A method of a task that answers by what was learnt: it sees the options of `fit`, whatever is set since.
+    """Decorates a method of a task so that it sees the options of `fit`, whatever was set since.
 
-    The options that ``answering`` names are those of now, and must be good ones. Raises ``OptionError`` else.
+    The options in ``answering`` keep their current values. Raises ``OptionError`` if these are invalid.
     """
 
     @functools.wraps(method)
@@ -28,7 +28,7 @@ def by_learnt_options(method: _Method) -> _Method:
 
 
 def as_learnt(task: _Task) -> _Task:
-    """The task, or where other options were set since it learnt, one like it that shares all that was learnt."""
+    """The task, or if options were changed since `fit`, a copy with those of `fit` and the same fitted attributes."""
     learnt = getattr(task, "learnt_with_", None)
     if learnt is None:
         return task
@@ -48,7 +48,7 @@ def as_learnt(task: _Task) -> _Task:
 
 
 def _same(now: Any, learnt: Any) -> bool:
-    """Whether an option is what it was; where that cannot be told, it is taken for another."""
+    """Whether an option is unchanged; if that cannot be decided, it counts as changed."""
     if now is learnt:
         return True
     try:

@@ -1,6 +1,6 @@
-"""What a task reads: which columns, what a step of them is, and the feature that learns it.
+"""Inputs of a task: the columns and the feature that reads them.
 
-An `InputReader` stands beside an estimator. In ``fit`` it learns the names of columns and builds the feature; later it
+An `InputReader` is a collaborator of an estimator. In ``fit`` it finds the columns and builds the feature; later it
 reads the same columns of other data. Tasks with rules of their own derive one level from it.
 """
 
@@ -36,7 +36,7 @@ _Indices = NDArray[np.int64]
 
 
 def input_tags(tags: Any) -> Any:
-    """scikit-learn's tags of an estimator that reads texts, gaps and sequences of vectors."""
+    """scikit-learn's tags of an estimator that reads texts, missing values and sequences of vectors."""
     tags.input_tags.string = True
     tags.input_tags.allow_nan = True
     tags.input_tags.three_d_array = True
@@ -52,22 +52,22 @@ class InputReader:
         self.target: str | list[str] | None = None
 
     def learn(self, X: Any, y: Any) -> tuple[Any, Any]:
-        """What ``fit`` reads, and the targets: `y`, or the columns of the frame that it names, a dict if several.
+        """The inputs of ``fit`` and the targets: `y`, or the columns of the frame that it names, a dict if several.
 
-        What is read is a column as a list or an array, a table of numbers as an array, or several columns as `Inputs`.
+        Inputs are a column as a list or an array, a table of numbers as an array, or several columns as `Inputs`.
         """
         return self._both(X, y, fitted=False)
 
     def read_with_targets(self, X: Any, y: Any) -> tuple[Any, Any]:
-        """The same of data for a fitted task."""
+        """The same for a fitted task."""
         return self._both(X, y, fitted=True)
 
     def read(self, X: Any) -> Any:
-        """What a fitted task reads of `X`."""
+        """The inputs of a fitted task in `X`."""
         return self.column(X, fitted=True)
 
     def _both(self, X: Any, y: Any, *, fitted: bool) -> tuple[Any, Any]:
-        """What is read, and the targets: `y` itself, or the columns of the frame that it names, a dict if several."""
+        """Inputs and targets: `y` itself, or the columns of the frame that it names, a dict if several."""
         columns, names = by_name(X), None
         if is_unordered(y):
             raise DataError(f"is a {type(y).__name__}, which has no order. Pass a list.", at=Place("y"))
@@ -91,8 +91,8 @@ class InputReader:
         return self.column(X, names, fitted=fitted), found[names[0]] if one else found
 
     def column(self, X: Any, without: Sequence[str] = (), *, fitted: bool = False) -> Any:
-        """What is read: one column as a list or an array, a table of numbers as an array, several as `Inputs`."""
-        if isinstance(X, Inputs):  # picked before
+        """The inputs: one column as a list or an array, a table of numbers as an array, several as `Inputs`."""
+        if isinstance(X, Inputs):  # selected before
             return X
         columns = by_name(X)
         if columns is not None:
@@ -103,11 +103,11 @@ class InputReader:
         return column_of(X, self.reads(fitted))
 
     def reads(self, fitted: bool) -> type[Feature] | None:
-        """The feature that a column is for, None where the column tells."""
+        """The type of the feature, None where it is inferred."""
         return FEATURES.get(self.task.feature_.kind if fitted else self.task.feature)
 
     def _columns_to_learn(self, columns: Mapping[str, Any], names: list[str]) -> Any:
-        """What `fit` reads of columns of which `names` could be read. Sets ``input``."""
+        """The inputs of `fit` among the candidates `names`. Sets ``input``."""
         given = dict(self.task.features or {})
         given_names = self.task.input
         if given_names is not None:
@@ -139,7 +139,7 @@ class InputReader:
         return Inputs({name: picked[name] for name in kinds}, kinds)
 
     def _learnt_columns(self, columns: Mapping[str, Any], names: list[str]) -> Any:
-        """The columns that the model reads, by their names; where it learnt from none, the only ones there are."""
+        """The columns that the model reads by name; if training had no names, the only ones in `columns`."""
         if isinstance(self.task.input_, list):
             check_names(columns, self.task.input_)
             picked = {name: columns[name] for name in self.task.input_}
@@ -164,11 +164,11 @@ class InputReader:
         )
 
     def reads_table(self) -> bool:
-        """Whether a row of a table of numbers is a sequence, one step a column."""
+        """Whether the input is a table of numbers: a row is a sequence, a column a step."""
         return hasattr(self.task, "n_features_in_")
 
     def feature(self, column: Any) -> Feature | Columns:
-        """A feature for what is read, with the options that concern it."""
+        """The feature for a column, with its options."""
         if isinstance(column, Inputs):
             several = Columns(column.kinds, self.with_options).arrange(column)
             if reads_gaps(self.task) and not all(several.all_numbers()):
@@ -183,7 +183,7 @@ class InputReader:
         return self.with_options(made)
 
     def with_options(self, made: Feature | str) -> Feature:
-        """A feature with the options that concern it; of several columns, each is asked for by its kind."""
+        """The feature with its options; for one of several columns it is given by its kind."""
         one = not isinstance(made, str)
         made = FEATURES[made]() if isinstance(made, str) else made
         made.suit(reads(self.task.cell))
@@ -200,25 +200,25 @@ class InputReader:
         return made
 
     def features(
-        self, feature: Feature | Columns, column: Any, training: _Indices, rest: _Indices
+        self, feature: Feature | Columns, column: Any, training: _Indices, validation_indices: _Indices
     ) -> tuple[Ragged | MultiInput, Ragged | MultiInput]:
-        """Fits the feature to the training part alone, and gives the steps of both parts."""
+        """Fits the feature to the training set alone; the steps of training and validation set."""
         if len(training) == count(column):
             data = feature.fit_transform(column)
             return data, data[:0]
         try:
             data = feature.fit_transform(take(column, training))
-            return data, feature.transform(take(column, rest)) if len(rest) else data[:0]
+            return data, feature.transform(take(column, validation_indices)) if len(validation_indices) else data[:0]
         except DataError:
-            self.feature(column).fit(column)  # the same fault, named by its place in what the caller passed
+            self.feature(column).fit(column)  # raises the error with the place in the caller's data
             raise
 
-    def metadata(self, config: Config, data: Ragged | MultiInput, kept: Ragged | MultiInput) -> dict[str, Any]:
-        """What the card says of the training."""
+    def metadata(self, config: Config, data: Ragged | MultiInput, validation: Ragged | MultiInput) -> dict[str, Any]:
+        """The training data, for the model card."""
         return {
             "training sequences": len(data),
             "training steps": data.steps,
-            "validation sequences": len(kept),
+            "validation sequences": len(validation),
             **({} if self.target is None else {"target": self.target}),
             "epochs planned": int(config.epochs),
             "steps in a batch": int(config.batch_steps),
@@ -226,21 +226,21 @@ class InputReader:
         }
 
     def learnt_options(self, config: Config) -> dict[str, Any]:
-        """The options that the task learns with, as they are saved."""
+        """The options of the fit as they are saved."""
         return dict(self.task.options())
 
     def remember(self, feature: Feature | Columns, column: Any, config: Config) -> None:
-        """Gives the task what later data are read by and compared with, and the options that it learns with."""
+        """Sets the fitted attributes of the task by which later data are read, and the options of the fit."""
         self.task.feature_, self.task.input_, self.task.target_ = feature, self.input, self.target
         self.task.learnt_with_ = self.learnt_options(config)
         _remember_names(self.task, _columns(column))
 
     def path_names(self) -> dict[str, str]:
-        """What the layers that read some of several columns are called, by the name that a diagnosis has for them."""
+        """Names of the paths by the names that a diagnosis has for them."""
         return {f"path {i}": names for i, names in enumerate(self.task.feature_.path_names, 1)}
 
     def steps(self, column: Any) -> Ragged | MultiInput:
-        """The steps of a column that the fitted feature can read."""
+        """The steps of a column by the fitted feature."""
         columns, learnt = _columns(column), getattr(self.task, "n_features_in_", None)
         if columns is not None and learnt is not None and columns != learnt:
             raise DataError(
@@ -253,11 +253,11 @@ class InputReader:
     # ---- on disk
 
     def described(self) -> dict[str, Any]:
-        """What the model reads, for its card: lines of text by name."""
+        """The inputs, for the model card: lines of text by name."""
         return dict(self.task.feature_.card())
 
     def config(self) -> dict[str, Any]:
-        """What is read, for config.json."""
+        """The inputs, for config.json."""
         return {
             "input": self.task.input_,
             "columns": getattr(self.task, "n_features_in_", None),
@@ -265,7 +265,7 @@ class InputReader:
         }
 
     def tensors(self) -> dict[str, Tensor]:
-        """What the feature learnt, for model.safetensors."""
+        """The tensors of the feature, for model.safetensors."""
         return {f"feature.{key}": value for key, value in self.task.feature_.tensors().items()}
 
     def files(self) -> dict[str, str]:
@@ -273,7 +273,7 @@ class InputReader:
         return dict(self.task.feature_.files())
 
     def restore(self, config: Mapping[str, Any], tensors: Mapping[str, Tensor], files: Mapping[str, Any]) -> None:
-        """Gives the task what was saved. Raises ``ValueError`` and its like for what cannot be."""
+        """Restores the saved attributes of the task. Raises ``ValueError`` and its like for invalid contents."""
         names, columns, target = config["input"], config["columns"], config["data"].get("target")
         if not (isinstance(names, str | None) or (isinstance(names, list) and names and _are_texts(names))):
             raise ValueError("input")
@@ -287,7 +287,7 @@ class InputReader:
 
 
 def _remember_names(task: Any, columns: int | None) -> None:
-    """The columns of a table and the names of columns, as scikit-learn calls them."""
+    """Sets the number and the names of columns as scikit-learn does."""
     if columns is not None:
         task.n_features_in_ = columns
     if task.input_ is not None:
@@ -310,7 +310,7 @@ def check_table(column: Any) -> None:
 
 
 def take(column: Any, indices: _Indices) -> Any:
-    """The chosen sequences of a column, in the same kind of column where it matters."""
+    """The selected sequences of a column, in the same container where it matters."""
     if isinstance(column, np.ndarray):
         return column[indices]
     if isinstance(column, Inputs):
@@ -327,7 +327,7 @@ def _columns(column: Any) -> int | None:
 
 
 def count(column: Any) -> int:
-    """How many sequences a column has.
+    """The number of sequences in a column.
 
     >>> count(["a", "b"])
     2
@@ -353,7 +353,7 @@ def _names(columns: Mapping[str, Any] | None, y: Any) -> list[str] | None:
 
 
 def _target_of(y: Any) -> str | list[str] | None:
-    """The names that targets come with."""
+    """The names of targets in pandas or polars."""
     named = by_name(y, "y") if y is not None else None
     if named is None:
         return name_of(y)
@@ -368,14 +368,14 @@ def check_names(columns: Mapping[str, Any], names: Sequence[str]) -> None:
     missing = [name for name in names if name not in columns]
     if not missing:
         return
-    rest = [name for name in columns if name not in names]
+    others = [name for name in columns if name not in names]
     if len(missing) == 1:
         lacks = f"{missing[0]!r} is no column of X, but the model reads it"
     else:
         lacks = f"{few(missing)} are no columns of X, but the model reads them"
-    near = nearest(missing[0], rest)
-    if not near and len(missing) == len(rest) == 1:
-        near = f" Did you mean {rest[0]!r}?"
+    near = nearest(missing[0], others)
+    if not near and len(missing) == len(others) == 1:
+        near = f" Did you mean {others[0]!r}?"
     raise DataError(f"{lacks}. X has {few(list(columns)) or 'none'}.{near}")
 
 

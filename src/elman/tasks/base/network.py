@@ -1,13 +1,13 @@
-"""What the tasks that read columns train: from steps to one row per sequence, and from rows to answers.
+"""The network of tasks with one answer per sequence or per step.
 
-    e_t = input layer(x_t)                         the vector of a symbol, or the numbers as they are
-    e = convolution(e)                             where there are `channels`: convolution.py
+    e_t = input layer(x_t)                         an embedding, or the numbers as they are
+    e = convolution(e)                             with `channels`: layers/convolution.py
     h_1 ... h_T = encoder(e_1 ... e_T)
     answer = A pool(h_1 ... h_T) + b               one row for each sequence
     answer_t = A h_t + b                           with every_step: one for each step
 
-Of several columns the aligned ones are joined at every step, each other kind of steps has a path of its own, and what
-has no steps passes through a small layer. All rows stand side by side before the last layer:
+Aligned columns are concatenated at every step, each other column with steps has a path of its own, and static inputs
+pass through a small layer. All rows are concatenated before the output layer:
 
     answer = A [pool(h), pool(h'), ..., relu(B static + c)] + b
 """
@@ -40,12 +40,12 @@ from elman.validation.options import is_whole
 
 __all__ = ["Joined", "Network", "NetworkStepper", "Path", "StaticLayer", "answers", "encoder_of", "restored"]
 
-FACTS = 32  # units of the layer that what has no steps passes through
-_STEPS = 1 << 16  # steps in a batch of prediction: bounds the memory, the answers do not depend on it
+FACTS = 32  # units of the layer for static inputs
+_STEPS = 1 << 16  # steps in a batch of prediction: bounds the memory without changing the result
 
 
 class Joined(nn.Module):
-    """The input layers of aligned columns, whose vectors stand side by side at every step."""
+    """The input layers of aligned columns, concatenated at every step."""
 
     def __init__(self, layers: Sequence[Any]) -> None:
         super().__init__()
@@ -53,13 +53,13 @@ class Joined(nn.Module):
         self.outputs = sum(int(layer.outputs) for layer in layers)
 
     def forward(self, *parts: Ragged) -> Ragged:
-        """The steps of each column to joint steps [steps, outputs]."""
+        """The steps of each column to [steps, outputs]."""
         values = [layer(part).values for layer, part in zip(self.layers, parts, strict=True)]
         return parts[0].with_values(torch.cat(values, dim=1))
 
 
 class StaticLayer(nn.Module):
-    """What is known of a whole sequence, through a small layer: relu(B static + c), 32 units."""
+    """The layer for static inputs: relu(B static + c), 32 units."""
 
     def __init__(self, layers: Sequence[Any]) -> None:
         super().__init__()
@@ -75,9 +75,9 @@ class StaticLayer(nn.Module):
 
 
 class Path(nn.Module):
-    """What reads one kind of steps: input layer, convolution, encoder, and a pool for one answer per sequence.
+    """Input layer, convolution, encoder, and pooling for one answer per sequence.
 
-    `features` are those of one column, or of several that are aligned.
+    `features`: of one column, or of several aligned ones.
 
     >>> from elman.features import Numbers
     >>> from elman.tasks import Classifier
@@ -99,19 +99,19 @@ class Path(nn.Module):
         self.outputs = self.encoder.outputs if self.pool is None else self.pool.outputs
 
     def forward(self, *x: Ragged) -> Tensor:
-        """Whole sequences to one row each; without a pool to one row per step."""
+        """Whole sequences to one row each; without pooling to one row per step."""
         y, _ = self.steps(x)
         return y.values if self.pool is None else self.pool(y)
 
     def steps(self, x: Sequence[Ragged], state: Any = None) -> tuple[Ragged, Any]:
-        """What the encoder makes of every step, and its state afterwards."""
+        """The hidden states of the encoder, and its last state."""
         e = self.input(*x)
         y, after = self.encoder(e if self.front is None else self.front(e), state)
         return y, after
 
 
 def encoder_of(config: Config, inputs: int, **more: Any) -> Encoder:
-    """The recurrent layers, for steps of so many numbers; `more`: what else an ``Encoder`` takes."""
+    """The recurrent layers for steps of `inputs` numbers; `more`: further arguments of ``Encoder``."""
     hidden = config.hidden
     return Encoder(
         inputs,
@@ -128,9 +128,9 @@ def encoder_of(config: Config, inputs: int, **more: Any) -> Encoder:
 
 
 def _front(config: Config, inputs: int, feature: Feature) -> Convolution | None:
-    """The convolution before the recurrent layers, for steps of so many numbers; causal where the model can stream.
+    """The convolution before the recurrent layers, causal in unidirectional models.
 
-    None where `channels` say so, or are None and the steps are no complete numbers.
+    None without `channels`; if these are None, only for numbers without missing values.
     """
     signals = feature.is_signal and inputs == feature.value_width and reads(config.cell) != IMAGES
     default = config.channels_of_signals if signals else ()
@@ -178,7 +178,7 @@ class Network(nn.Module):
 
     @property
     def path(self) -> Path:
-        """What reads the steps; of several kinds the first."""
+        """The first path."""
         return self._paths()[0]
 
     @property
@@ -194,12 +194,12 @@ class Network(nn.Module):
 
     @property
     def encoder(self) -> Encoder:
-        """The layers that remember."""
+        """The recurrent layers."""
         return self.path.encoder
 
     @property
     def pool(self) -> Pool:
-        """What makes one row of all steps."""
+        """The pooling layer."""
         assert self.path.pool is not None
         return self.path.pool
 
@@ -209,13 +209,13 @@ class Network(nn.Module):
         return self.answer(rows, x)
 
     def steps(self, x: Ragged | MultiInput, state: Any) -> tuple[Tensor, Any]:
-        """The answers at every step of sequences that go on from a state, and the state afterwards."""
+        """The answers at every step of sequences continued from a state, and the last state."""
         (parts,) = groups_of(x)
         y, after = self.path.steps(parts, state)
         return self.answer([y.values], x), after
 
     def answer(self, rows: Sequence[Tensor], x: Ragged | MultiInput) -> Tensor:
-        """The answers that the rows of all paths stand for, with the static of `x`."""
+        """The answers from the rows of all paths and the static inputs of `x`."""
         if self.static is not None and isinstance(x, MultiInput):
             static = self.static(x.static)
             rows = [*rows, static[x.groups[0][0].segments] if self.every_step else static]
@@ -225,7 +225,7 @@ class Network(nn.Module):
 
 @torch.no_grad()
 def answers(network: Network, data: Ragged | MultiInput, outputs: int) -> NDArray[np.float64]:
-    """What a network says, float64 [rows, outputs]. A sequence's bits do not depend on the batch it falls into."""
+    """The outputs of a network, float64 [rows, outputs], bitwise independent of the batches."""
     made = torch.zeros(data.steps if network.every_step else len(data), outputs, dtype=torch.float64)
     done = 0
     for chosen in batches(data.lengths, _STEPS) if len(data) else []:
@@ -243,30 +243,30 @@ def restored(
     folder: Any,
     every_step: bool = False,
 ) -> Network:
-    """The network that was saved to a folder. Raises ``ModelFileError`` for tensors that are not its own."""
+    """The network saved to a folder. Raises ``ModelFileError`` for tensors that do not fit."""
     return store.network(lambda: Network(feature, outputs, config, every_step), tensors, folder)
 
 
 class NetworkStepper:
-    """A network one step at a time; `Session` keeps the state. What is left open is `answer`."""
+    """Streaming of a network; subclasses define `answer`, and `Session` keeps the state."""
 
     def __init__(self, feature: Feature | Columns, network: Network, static: Mapping[str, Any] | None = None) -> None:
         self.feature = feature.only()
         self.network = network
-        self.static = _facts(feature, static)
+        self.static = _static_rows(feature, static)
         self.start = network.encoder.initial_state(1)
         front = network.path.front
         self.front = () if front is None else tuple((layer,) for layer in front.initial_state())
 
     def read(self, value: Any, state: dict[str, Tensor]) -> tuple[Ragged, dict[str, Tensor]]:
-        """The steps in what a caller feeds, and the state once they were read: a gap may be filled by what came."""
+        """The steps that a caller feeds, and the state after reading them, which imputation of gaps may need."""
         steps, after = self.feature.advance(value, store.under("feature.", state), name="steps")
         one = steps if isinstance(steps, Ragged) else Ragged(steps, torch.tensor([0, len(steps)]))
         return one, state | {f"feature.{key}": tensor for key, tensor in after.items()}
 
     def initial_state(self) -> dict[str, Tensor]:
         """The state before the first step."""
-        kept = self._kept() | {f"feature.{key}": tensor for key, tensor in self.feature.initial_state().items()}
+        kept = self._initial() | {f"feature.{key}": tensor for key, tensor in self.feature.initial_state().items()}
         layers = flat("encoder", self.start) | flat("front", self.front)
         return {"steps": torch.zeros(1, dtype=torch.int64), **kept, **layers}
 
@@ -280,7 +280,7 @@ class NetworkStepper:
         return {"steps": state["steps"] + steps.steps, **kept, **flat("encoder", after), **front}
 
     def _walk(self, steps: Ragged, state: dict[str, Tensor]) -> tuple[Ragged, dict[str, Tensor]]:
-        """What reaches the encoder of some steps: with a stride maybe nothing yet; and the state of the convolution."""
+        """The steps that reach the encoder, with a stride maybe none yet, and the state of the convolution."""
         x: Ragged = self.network.input(steps)
         if self.network.path.front is None:
             return x, {}
@@ -289,14 +289,14 @@ class NetworkStepper:
         return Ragged(values, torch.tensor([0, len(values)])), flat("front", [(layer,) for layer in after])
 
     def row(self, state: dict[str, Tensor]) -> Tensor:
-        """What the network says in a state: float64 [1, outputs]."""
+        """The outputs of the network in a state: float64 [1, outputs]."""
         pool = self.network.path.pool
         row = state["last"] if pool is None else pool.read(state["pool"])
         one = Ragged(torch.zeros(1), torch.tensor([0, 1]))
         return self.network.answer([row], MultiInput([(one,)], self.static)).double()
 
-    def _kept(self) -> dict[str, Tensor]:
-        """What is remembered of h before the first step: what the pool needs, or h itself."""
+    def _initial(self) -> dict[str, Tensor]:
+        """The initial state beyond the encoder's: that of the pooling, or h itself."""
         pool = self.network.path.pool
         if pool is None:
             return {"last": torch.zeros(1, self.network.path.outputs)}
@@ -312,8 +312,8 @@ class NetworkStepper:
         return {"pool": pooled}
 
 
-def _facts(feature: Feature | Columns, given: Mapping[str, Any] | None) -> list[Tensor]:
-    """What is known of the sequence that is streamed; a column that is not given is missing."""
+def _static_rows(feature: Feature | Columns, given: Mapping[str, Any] | None) -> list[Tensor]:
+    """The static inputs of a streamed sequence; columns that are not given are missing."""
     statics = feature.statics
     if unknown := [name for name in given or {} if name not in statics]:
         known = ", ".join(map(repr, statics)) or "none"

@@ -1,4 +1,4 @@
-"""Groups of options that tasks share: the network, and what is read. Each is fields and `problems`, nothing else."""
+"""Option groups of several tasks: network and inputs. Each has fields and `problems`, nothing else."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ __all__ = ["FEATURE_OPTIONS", "EncoderOptions", "InputOptions", "given_options",
 
 
 def given_options(options: Any, group: type[Any]) -> dict[str, Any]:
-    """Those of the options of an estimator that a group of them has.
+    """The options of an estimator that belong to a group.
 
     >>> from types import SimpleNamespace
     >>> given_options(SimpleNamespace(rate=8000, window=0.1, hop=0.1, bands=4, scale="none"), SoundOptions)
@@ -53,16 +53,16 @@ class EncoderOptions(OptionGroup):
 
     cell: str | None = None  # a name of `elman.cells.CELLS`: lstm, gru, rnn, min_gru, lru ...; None:
     #   gru_d where more than half of all numbers are missing, else lstm
-    hidden: int | Sequence[int] = 64  # units of a layer and direction; one number, or one per layer
+    hidden: int | Sequence[int] = 64  # units per layer and direction; one number, or one per layer
     layers: int = 1  # recurrent layers; may stay 1 where hidden lists one width per layer
-    bidirectional: bool = False  # each layer also reads backwards; such a model cannot stream
-    dropout: float = 0.3  # share of h set to zero after each layer, one mask per sequence; 0 turns it off
-    max_timescale: float | None = None  # steps: units remember 2 to so many at first; None: as the cell starts
-    checkpointing: bool = False  # compute the gates again on the way back instead of keeping them, for less memory
-    precision: str = "float32"  # of products in the layers; "bfloat16": faster, where the processor multiplies it
+    bidirectional: bool = False  # bidirectional layers; such a model cannot stream
+    dropout: float = 0.3  # dropout rate after each layer, one mask per sequence; 0 turns it off
+    max_timescale: float | None = None  # initial time scales of the units: 2 to so many steps; None: the cell's default
+    checkpointing: bool = False  # recompute the gates in the backward pass to save memory (gradient checkpointing)
+    precision: str = "float32"  # of matrix products; "bfloat16": faster on processors that support it
 
     def problems(self) -> list[Problem]:
-        """Everything that is wrong with these options, a sentence each."""
+        """What is wrong with these options."""
         found = [] if self.leaves_open("cell") else choice(self, "cell", tuple(CELLS))
         found += choice(self, "precision", PRECISIONS)
         cell = self.cell or "lstm"
@@ -105,7 +105,7 @@ def _longest_problems(options: EncoderOptions) -> list[Problem]:
 
 
 def tbptt_problems(options: Any, every_step: bool) -> list[Problem]:
-    """What is wrong with ``tbptt`` for a task with one loss a sequence, or one at every step.
+    """What is wrong with ``tbptt`` for a task with one loss per sequence, or one per step.
 
     >>> from types import SimpleNamespace
     >>> print(*tbptt_problems(SimpleNamespace(tbptt=8, bidirectional=True), every_step=True))
@@ -123,7 +123,7 @@ def tbptt_problems(options: Any, every_step: bool) -> list[Problem]:
 
 
 def reads_gaps(options: Any) -> bool:
-    """Whether the cell that `cell` names reads values, mask and gap, so that steps must have them.
+    """Whether the cell reads values, mask and gap, which steps must then have.
 
     >>> from types import SimpleNamespace
     >>> reads_gaps(SimpleNamespace(cell="gru_d")), reads_gaps(SimpleNamespace(cell=None))
@@ -137,10 +137,10 @@ class ColumnOptions:
     """Data."""
 
     input: str | Sequence[str] | None = None  # the column of a frame to read, or several; None: all but the target
-    features: dict[str, str] | None = None  # what columns are, by name: "text", "tokens", "words", "numbers" (one
-    #   a step), "number", "category" (one a sequence), "skip"; None, and those that are not named: as the data look
-    feature: str = "auto"  # what a step is: "text", "tokens", "words", "numbers", "images", "sound"; "auto": as the
-    #   data look, where texts that all name sound files are sound
+    features: dict[str, str] | None = None  # kinds of columns by name: "text", "tokens", "words", "numbers" (one per
+    #   step), "number", "category" (one per sequence), "skip"; None, and unnamed columns: inferred
+    feature: str = "auto"  # what a step is: "text", "tokens", "words", "numbers", "images", "sound"; "auto": inferred;
+    #   texts that all name sound files are sound
 
 
 #: The options of features, which estimators show as fields of their own.
@@ -155,18 +155,18 @@ class InputOptions(SoundOptions, NumberOptions, TextOptions, ColumnOptions, Opti
     fill: str | None = None  # type: ignore[assignment]  # in gaps: "mean", "median", "last", "next", "linear",
     #   "seasonal", "constant"; None: "last"
     # model
-    embed: int = 64  # numbers in the learnt vector of a symbol or an image; unused for numbers
-    symbol_dropout: float | None = None  # share of a sequence's distinct symbols that are left out (Gal & Ghahramani
-    #   2016); None: 0.4, and 0 where they are the letters of an alphabet
+    embed: int = 64  # size of the embedding of a symbol or an image; unused for numbers
+    symbol_dropout: float | None = None  # fraction of a sequence's distinct symbols dropped (Gal & Ghahramani 2016);
+    #   None: 0.4, and 0 for the letters of an alphabet
     channels: int | Sequence[int] | None = None  # widths of convolutions; 0: none; None: 64, 64 to classify numbers
-    kernel: int = 5  # steps that a window of a convolution reads
-    stride: int = 1  # steps from window to window in each such layer; 2 halves the steps, for long signals
-    pool: str | None = None  # one row from all steps: "last", "mean", "max", "attention", or some joined by "+"; None:
+    kernel: int = 5  # width of the convolutions in steps
+    stride: int = 1  # stride of each convolution; 2 halves the number of steps, for long signals
+    pool: str | None = None  # pooling over steps: "last", "mean", "max", "attention", or several joined by "+"; None:
     #   "mean+max+last" where cell = None chose gru_d, else "attention"
-    head_dropout: float = 0.5  # share of the pooled row set to zero; 0 turns it off (Srivastava et al. 2014)
+    head_dropout: float = 0.5  # dropout rate of the pooled row (Srivastava et al. 2014); 0 turns it off
 
     def problems(self) -> list[Problem]:
-        """Everything that is wrong with these options, a sentence each."""
+        """What is wrong with these options."""
         kinds, units = ("auto", *FEATURES), ("auto", "words", "characters", "mixed", "subwords")
         found = choice(self, "feature", kinds) + choice(self, "unit", units)
         found += Sound(**given_options(self, SoundOptions)).problems() + _number_problems(self)
@@ -242,5 +242,5 @@ def _front_problems(options: Any) -> list[Problem]:
             )
         )
     if options.tbptt:
-        found.append(Problem("tbptt", str(options.tbptt), "needs channels = 0: a convolution reads beyond the cut"))
+        found.append(Problem("tbptt", str(options.tbptt), "needs channels = 0: a convolution reads beyond the chunk"))
     return found

@@ -1,8 +1,8 @@
-"""Options that are None become values here, and only here: `resolve(options, summary, defaults)`.
+"""Resolves options that are None: `resolve(options, summary, defaults)`.
 
-A table of defaults stands in each task's ``defaults.py``: for an option the value that None stands for, or a function
-of what is resolved so far and of a summary of the data. `TRAINING` holds those of all tasks, `PATH` those that depend
-on the steps that one path of a network reads.
+Each task's ``defaults.py`` has a table with a value for each option, or a function of the options resolved so far and
+of a summary of the data. `TRAINING` holds the defaults of all tasks, `PATH` those that depend on the input of one path
+of a network.
 """
 
 from __future__ import annotations
@@ -39,24 +39,24 @@ __all__ = [
     "training_options",
 ]
 
-_MOST_EPOCHS = 200  # where so many batches are asked for that small sets need more
+_MOST_EPOCHS = 200  # limit where a minimum number of batches raises the number of epochs
 
 
 @dataclass(frozen=True)
 class Summary:
-    """What the values of options may depend on."""
+    """A summary of the data, on which default values depend."""
 
-    feature: Feature | Columns | None = None  # fitted, of all that is read
+    feature: Feature | Columns | None = None  # fitted, of all inputs
     features: Sequence[Feature] = ()  # those of one path of the network
-    sequences: int = 0  # learnt from
+    sequences: int = 0  # in the training set
     steps: int = 0  # in them
-    held_out: int = 0  # sequences of the validation part
-    updates: int = 0  # batches that are to be learnt from, at least
-    generator: Any = None  # a fitted language model that brings sizes of its own
+    held_out: int = 0  # sequences in the validation set
+    updates: int = 0  # minimum number of training batches
+    generator: Any = None  # a fitted language model that determines sizes
 
 
 class Config(SimpleNamespace):
-    """The options of one fit as attributes, with a value wherever one could be resolved."""
+    """The resolved options of one fit as attributes."""
 
 
 Rule = Callable[[Config, Summary], Any]
@@ -64,15 +64,15 @@ Rule = Callable[[Config, Summary], Any]
 
 @dataclass(frozen=True)
 class Default:
-    """What None stands for in one option."""
+    """The default of one option that is None."""
 
-    value: Any  # or a function (options so far, summary) -> value; None leaves the option open
+    value: Any  # or a function (options so far, summary) -> value; None leaves the option None
     meaning: str
-    source: str = ""  # the script in bench/ that chose it, and when
+    source: str = ""  # the benchmark behind it and its date
 
 
 def resolve(options: Any, summary: Summary, defaults: Mapping[str, Default]) -> Config:
-    """The options with a value for each None that `defaults` know, in the order of that table.
+    """The options with each None replaced by its default, in the order of the table.
 
     `options` is a dataclass or a `Config`; neither is changed.
 
@@ -92,7 +92,7 @@ def resolve(options: Any, summary: Summary, defaults: Mapping[str, Default]) -> 
 
 
 def training_options(config: Config) -> TrainingOptions:
-    """How the training loop is to learn. Where a number of batches is asked for, patience lasts a quarter of it."""
+    """The training options. With a minimum number of batches, patience is at least a quarter of it."""
     made = TrainingOptions(**{f.name: getattr(config, f.name) for f in dataclasses.fields(TrainingOptions)})
     if config.updates and made.patience is not None:
         made.patience = max(made.patience, int(config.epochs) // 4)
@@ -100,7 +100,7 @@ def training_options(config: Config) -> TrainingOptions:
 
 
 def epochs_with_updates(config: Config, summary: Summary, epochs: int) -> int:
-    """So many epochs, or more until there were ``summary.updates`` batches, in up to 200 epochs."""
+    """`epochs`, or more for ``summary.updates`` batches, up to 200."""
     if not summary.updates:
         return epochs
     each = batches_of_an_epoch(summary.sequences, summary.steps, config.batch_sequences, config.batch_steps)
@@ -108,7 +108,7 @@ def epochs_with_updates(config: Config, summary: Summary, epochs: int) -> int:
 
 
 def epochs_up_to(most: int) -> Rule:
-    """Epochs by the steps that are learnt from, from 4 to `most`."""
+    """Epochs by the number of training steps, from 4 to `most`."""
     return lambda config, summary: epochs_with_updates(config, summary, epochs_for(summary.steps, most=most))
 
 
@@ -120,7 +120,7 @@ TRAINING: dict[str, Default] = {
 
 
 def chosen_cell(config: Config, summary: Summary) -> str:
-    """GRU-D for one series of which more than half is missing, where no option speaks against it; else LSTM."""
+    """GRU-D for one series of which more than half is missing, unless an option excludes it; else LSTM."""
     features = summary.features
     if len(features) != 1 or not features[0].fades:
         return "lstm"
@@ -133,9 +133,11 @@ def _pool(config: Config, summary: Summary) -> str:
     return "mean+max+last" if sparse else "attention"
 
 
-#: Of one path of a network, once ``Summary.features`` are known. The pool depends on whether the cell was left open.
+#: For one path of a network, once ``Summary.features`` are known. The pool depends on whether the cell was None.
 PATH: dict[str, Default] = {
-    "channels_of_signals": Default((), "widths of the convolutions before complete numbers, where channels is None"),
-    "pool": Default(_pool, "one row from all steps", "bench/physionet.py, 2026"),
+    "channels_of_signals": Default(
+        (), "widths of the convolutions for numbers without missing values, where channels is None"
+    ),
+    "pool": Default(_pool, "pooling", "bench/physionet.py, 2026"),
     "cell": Default(chosen_cell, "the cell", "bench/physionet.py, 2026"),
 }

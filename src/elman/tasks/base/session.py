@@ -1,7 +1,7 @@
-"""A session: a trained task and the state of one client, fed one step or several at a time.
+"""Sessions: streaming inference with a trained task.
 
-Memory does not grow with the number of steps, except for the n-gram model of a classifier, which remembers the distinct
-n-grams it has met (at most as many as it has buckets).
+Memory does not grow with the number of steps, except for the n-gram model of a classifier, which keeps the distinct
+n-grams so far (at most as many as it has buckets).
 """
 
 from __future__ import annotations
@@ -18,64 +18,64 @@ __all__ = ["ClassifyAnswer", "MultitaskAnswer", "RegressAnswer", "Session", "Ste
 
 
 class ClassifyAnswer(NamedTuple):
-    """What a classifier says of the steps so far."""
+    """The answer of a classifier to the steps so far."""
 
     label: Any  # the likeliest class
     probabilities: dict[Any, float]  # of every class
-    steps: int  # how many steps were fed
+    steps: int  # number of steps fed
 
 
 class RegressAnswer(NamedTuple):
-    """What a regressor says of the steps so far, or with `every_step` of the last of them."""
+    """The answer of a regressor to the steps so far, or with `every_step` at the last step."""
 
     value: Any  # the number; an array where there are several, a dict where they have names
-    steps: int  # how many steps were fed
+    steps: int  # number of steps fed
 
 
 class TranscribeAnswer(NamedTuple):
-    """What a transcriber says of the steps so far."""
+    """The answer of a transcriber to the steps so far."""
 
     transcript: Any  # a text, or a list where the training transcripts were lists
-    steps: int  # how many steps were fed
+    steps: int  # number of steps fed
 
 
 class TagAnswer(NamedTuple):
-    """What a tagger says of the steps so far."""
+    """The answer of a tagger to the steps so far."""
 
     label: Any  # of the last step; None before the first
     labels: list[Any]  # of all steps so far
-    steps: int  # how many steps were fed
+    steps: int  # number of steps fed
 
 
 class MultitaskAnswer(NamedTuple):
-    """What a model of several targets says of the steps so far."""
+    """The answer of a multitask model to the steps so far."""
 
     values: dict[str, Any]  # the likeliest class or the number, by the name of the target
     probabilities: dict[str, dict[Any, float]]  # of every class, by the name of each target that is a label
-    steps: int  # how many steps were fed
+    steps: int  # number of steps fed
 
 
 class Stepper(Protocol):
-    """What a session needs of a trained task. States are never changed in place: a step makes a new one."""
+    """What a session needs of a trained task. States are never changed in place."""
 
     def read(self, value: Any, state: dict[str, Tensor]) -> tuple[Ragged, dict[str, Tensor]]:
-        """The steps in what a caller feeds, as one sequence, and the state once they were read."""
+        """The steps that a caller feeds as one sequence, and the state after reading them."""
 
     def initial_state(self) -> dict[str, Tensor]:
         """The state before the first step, as named tensors."""
 
     def advance(self, steps: Ragged, state: dict[str, Tensor]) -> dict[str, Tensor]:
-        """The state after some more steps, of which there is at least one."""
+        """The state after at least one more step."""
 
     def answer(self, state: dict[str, Tensor]) -> Any:
-        """What the task says in this state."""
+        """The answer in this state."""
 
 
 class Session:
-    """One client of a trained task: feed it steps, and it has the answer so far.
+    """Streaming inference for one client.
 
-    The answer has the same bits as ``predict_proba`` on all steps fed so far. A session keeps the weights it was opened
-    with, whatever the task learns later; many sessions share them. One session serves one thread at a time.
+    The answer is bitwise equal to ``predict_proba`` on all steps fed so far. A session keeps the weights it was opened
+    with, also after another ``fit``; sessions share them. A session is not thread-safe.
 
     >>> from elman.tasks import Classifier
     >>> texts, labels = ["good film", "fine film", "bad film", "poor film"], ["+", "+", "-", "-"]
@@ -96,14 +96,14 @@ class Session:
         self._state = stepper.initial_state()
 
     def feed(self, steps: Any) -> Any:
-        """Takes one step or several, and returns the answer after the last of them.
+        """Reads one step or several, and returns the answer after the last of them.
 
-        - a text model: a piece of text that ends where a word ends, or a list of such pieces;
+        - a text model: a chunk of text that ends where a word ends, or a list of such chunks;
         - a model of tokens: one token, or a list of tokens;
-        - a model of sound: samples, as many as there are, or a pair (samples, rate);
+        - a model of audio: any number of samples, or a pair (samples, rate);
         - a model of numbers: one number or one row of them, or an array [steps, width]; NaN and None are missing.
 
-        Raises ``DataError`` for steps of another kind or width; the state is then as it was.
+        Raises ``DataError`` for steps of another kind or width; the state is then unchanged.
         """
         values, state = self.stepper.read(steps, self._state)
         self._state = self.stepper.advance(values, state) if values.steps else state
@@ -116,7 +116,7 @@ class Session:
 
     @property
     def state(self) -> dict[str, Tensor]:
-        """What the session remembers: a copy, as named tensors that safetensors can write."""
+        """A copy of the state as named tensors, which safetensors can write."""
         return {name: value.clone() for name, value in self._state.items()}
 
     @state.setter
@@ -127,24 +127,24 @@ class Session:
             raise DataError(f"state must hold {', '.join(sorted(fresh))}; got {got}. Give what session.state returned.")
         for name, value in fresh.items():
             _check_like(name, state[name], value)
-            # What a feature keeps may be missing; a layer's memory is always a number, or minus infinity before a step.
+            # The state of a feature may be NaN (missing); that of a layer is a number, or -inf before the first step.
             if not name.startswith("feature.") and value.is_floating_point() and bool(state[name].isnan().any()):
                 raise DataError(f"state[{name!r}] holds NaN. Give what session.state returned.")
         self._state = {name: state[name].detach().cpu().clone() for name in fresh}
 
     def copy(self) -> Self:
-        """A second session that goes on from the same state, independently."""
+        """An independent session with the same state."""
         made = type(self)(self.stepper)
         made._state = dict(self._state)
         return made
 
     def reset(self) -> None:
-        """Forgets all steps."""
+        """Returns to the initial state."""
         self._state = self.stepper.initial_state()
 
 
 def _check_like(name: str, got: Any, like: Tensor) -> None:
-    """Refuses a saved tensor of another model. A length of 0 may grow: it is that of a list."""
+    """Refuses a saved tensor of another model. A dimension of 0 is that of a list, which may grow."""
     listed = like.dim() == 1 and len(like) == 0
     fits = isinstance(got, Tensor) and got.dtype == like.dtype and got.dim() == like.dim()
     if not fits or (not listed and got.shape != like.shape):
@@ -182,7 +182,7 @@ def nested(prefix: str, tensors: Mapping[str, Tensor], like: Any) -> Any:
 
 
 def refuse_bidirectional(bidirectional: bool) -> None:
-    """Raises ``OptionError`` for a model that must see the end of a sequence before it can begin.
+    """Raises ``OptionError`` for a bidirectional model.
 
     >>> refuse_bidirectional(False)
     """
@@ -196,7 +196,7 @@ def refuse_bidirectional(bidirectional: bool) -> None:
 
 
 def counted(state: Mapping[str, Tensor]) -> int:
-    """How many steps a state has seen.
+    """The number of steps that a state has seen.
 
     >>> import torch
     >>> counted({"steps": torch.tensor([3])})

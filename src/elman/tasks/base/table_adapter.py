@@ -1,8 +1,8 @@
-"""What the command line asks of a task: learn from a table, answer its rows, score itself on them.
+"""Table adapters: the interface between the command line and the tasks.
 
-The commands know files, folders and terminals. What a target is, what an answer looks like and which baselines stand
-beside it, the adapter in a task's ``table.py`` knows. `TableAdapter` lists what the commands call; `RowAdapter` does
-most of it for tasks that answer each row.
+Files, folders and terminals belong to the commands; reading targets, formatting answers and baselines to the adapter in
+a task's ``table.py``. `TableAdapter` is the protocol that the commands call; `RowAdapter` implements most of it for
+tasks that answer each row.
 """
 
 from __future__ import annotations
@@ -35,18 +35,18 @@ __all__ = ["RowAdapter", "Scored", "TableAdapter", "parse_line", "target_names"]
 class Scored(NamedTuple):
     """The scores of a model on a table."""
 
-    rows: int | None  # that have an answer each; None where the answers are not of rows
+    rows: int | None  # number of rows scored; None where answers do not belong to rows
     scores: dict[str, float]  # by name; the same names for the model and for its baselines
     details: dict[str, Any]  # further entries of --json
     tables: list[Any]  # printed below, made by elman.evaluation.tables
-    heading: str = ""  # printed above, where the answers are not of rows
+    heading: str = ""  # printed above, where answers do not belong to rows
 
 
 class TableAdapter(Protocol):
-    """What `elman fit`, `predict`, `score`, `stream` and `inspect` ask of a task.
+    """The interface of a task for `elman fit`, `predict`, `score`, `stream` and `inspect`.
 
-    `target` names the columns with the true answers. `input` names the column to read where it has another name than in
-    training, or several with commas between them.
+    `target` names the target columns. `input` names the input column if its name differs from that of training, or
+    several separated by commas.
     """
 
     model: Any
@@ -54,56 +54,56 @@ class TableAdapter(Protocol):
     target_help: ClassVar[str]  # the help of --target; "": the task has none
     labels_steps: ClassVar[bool]  # whether an answer is a label for each step
     has_windows: ClassVar[bool]  # whether `score_table` and `score_baselines` take `windows` and `step`
-    keeps_columns: ClassVar[bool]  # whether the answers stand beside the columns of the table
-    target_flags: ClassVar[tuple[str, ...]]  # the names of that flag of `elman fit <task>`
+    keeps_columns: ClassVar[bool]  # whether the answers are added to the columns of the table
+    target_flags: ClassVar[tuple[str, ...]]  # the names of the target flag of `elman fit <task>`
 
     def __init__(self, model: Any) -> None: ...
 
     def fit_table(self, table: Table, target: Sequence[str], *, out: str, resume: bool) -> None:
-        """Learns from a table. Raises ``DataError``, naming file and line, before what would spoil it begins."""
+        """Fits the model to a table. Raises ``DataError``, naming file and line, before training begins."""
 
     def describe_fit(self, rows: int) -> str:
-        """The first line that `elman fit` prints: what was learnt, from a table of so many rows."""
+        """The first line that `elman fit` prints, for a table of so many rows."""
 
     def fit_result(self, rows: int) -> dict[str, Any]:
         """The same for `elman fit --json`."""
 
     def answer_table(self, table: Table, input: str | None, target: Sequence[str]) -> pl.DataFrame:
-        """What `elman predict` writes."""
+        """The output of `elman predict`."""
 
     def score_table(self, table: Table, input: str | None, target: Sequence[str], model: str) -> Scored:
-        """How good the answers for a table are; `model` is what messages call the model."""
+        """The scores on a table; `model` is the name of the model in messages."""
 
     def score_baselines(
         self, known: Callable[[], Table], table: Table, target: Sequence[str], model: str
     ) -> list[dict[str, Any]]:
-        """The baselines, which may learn from the training table `known`: name and scores of each on the table."""
+        """Name and scores of each baseline on the table; `known` gives the training table."""
 
     def diagnosis_data(
         self, table: Table, target: Sequence[str], model: str, input: str | None = None
     ) -> tuple[Any, Any]:
-        """What `diagnose` takes of a table. `target`: the columns of true answers, where there are any."""
+        """The arguments of `diagnose` from a table. `target`: the target columns, if any."""
 
     def parse_line(self, line: str, number: int) -> Any:
-        """What one line of standard input feeds to a session."""
+        """The steps in a line of standard input."""
 
     def format_answer(self, answer: Any) -> tuple[str, dict[str, Any]]:
-        """What `elman stream` prints of an answer: the line for people, and the object for machines."""
+        """The output of `elman stream` for an answer: a line of text, and a JSON object."""
 
 
 def target_names(model: Any) -> list[str]:
-    """The columns that were learnt, where training read them from a table or from a frame; else none."""
+    """The target columns of training; none where they had no names."""
     names = model.data_.get("target") or []
     return [names] if isinstance(names, str) else [str(name) for name in names]
 
 
 def parse_line(feature: Any, line: str, number: int) -> Any:
-    """What one line of standard input feeds: text, a token, a JSON list of tokens or notes, numbers."""
+    """The steps in a line of standard input: text, a token, a JSON list of tokens or notes, numbers."""
     return feature.only().parse_line(line, Place(file="standard input", line=number))
 
 
 class RowAdapter(ABC):
-    """Tasks that answer each row of a table: an adapter reads targets and formats answers, the rest is done here."""
+    """The adapter of tasks that answer each row of a table; subclasses read targets and format answers."""
 
     estimator: ClassVar[type[Any]]
     target_help: ClassVar[str]
@@ -111,7 +111,7 @@ class RowAdapter(ABC):
     has_windows: ClassVar[bool] = False
     keeps_columns: ClassVar[bool] = True
     target_flags: ClassVar[tuple[str, ...]] = ("--target",)
-    by_name: ClassVar[bool] = False  # whether `fit` takes a single target too by its name, in a dict
+    by_name: ClassVar[bool] = False  # whether `fit` takes a single target as a dict by name, too
 
     def __init__(self, model: Any) -> None:
         self.model = model
@@ -120,18 +120,18 @@ class RowAdapter(ABC):
 
     @abstractmethod
     def read_targets(self, table: Table, name: str, model: str | None = None) -> list[Any]:
-        """What is to be found in each row; `model` names the one that is asked, None in training."""
+        """The targets of all rows; `model` is the name of the model in messages, None in training."""
 
     def check_targets(self, table: Table, name: str, truth: list[Any]) -> None:  # noqa: B027
-        """Raises ``DataError`` for targets that nothing could be learnt from; the default refuses none."""
+        """Raises ``DataError`` for targets that cannot be used for training; the default accepts all."""
 
     @abstractmethod
     def describe_learnt(self) -> str:
-        """What was learnt, in few words."""
+        """A summary of the fitted targets as text."""
 
     @abstractmethod
     def metadata(self) -> dict[str, Any]:
-        """What was learnt, for machines."""
+        """The same as fields."""
 
     @abstractmethod
     def answer_columns(self, X: Any, target: Sequence[str]) -> dict[str, Any]:
@@ -142,33 +142,33 @@ class RowAdapter(ABC):
         """The scores of answers, by the name of the target."""
 
     def report(self, truth: Mapping[str, list[Any]], answers: Mapping[str, Any]) -> tuple[dict[str, Any], list[Any]]:
-        """More about the answers: for machines, and as tables for people."""
+        """Further scores, as fields and as tables to print."""
         return {}, []
 
     @abstractmethod
     def baselines(self, X: Any, target: str) -> list[Any]:
-        """The baselines for such sequences and a target, not yet fitted; as many for each target."""
+        """The unfitted baselines for such sequences and a target; the same number for each target."""
 
     @abstractmethod
     def format_answer(self, answer: Any) -> tuple[str, dict[str, Any]]:
-        """What `elman stream` prints of an answer: the line for people, and the object for machines."""
+        """The output of `elman stream` for an answer: a line of text, and a JSON object."""
 
     def parse_line(self, line: str, number: int) -> Any:
-        """What one line of standard input feeds to a session."""
+        """The steps in a line of standard input."""
         return parse_line(self.model.feature_, line, number)
 
     def default_input(self, table: Table) -> str | None:
-        """The column to read of a table where nobody names one; None: all but the target."""
+        """The default input column of a table; None: all but the target."""
         return None
 
     def answer_type(self, table: Table, column: pl.Series) -> pl.Series:
-        """A column of answers as it is written beside such a table."""
+        """A column of answers in the type in which it is added to such a table."""
         return column
 
     # ---- what the commands call
 
     def describe_fit(self, rows: int) -> str:
-        """How many sequences, what was learnt, and what each column was taken for."""
+        """The number of sequences, the targets, and the kind of each input column."""
         return f"{rows:,} sequences, {self.describe_learnt()}; {self._inputs_in_words()}"
 
     def hears(self, column: pl.Series) -> bool:
@@ -177,14 +177,14 @@ class RowAdapter(ABC):
         return named or (self.model.feature in FEATURES and FEATURES[self.model.feature].reads_files)
 
     def fit_result(self, rows: int) -> dict[str, Any]:
-        """The same for machines."""
+        """The same as fields."""
         return {"sequences": rows, "input": self._inputs_in_words(), **self.metadata()}
 
     def _inputs_in_words(self) -> str:
         return str(self.model.feature_.describe())
 
     def fit_table(self, table: Table, target: Sequence[str], *, out: str, resume: bool) -> None:
-        """Learns the columns `target` from the others, or from those of `input`."""
+        """Fits the model to predict the columns `target` from the others, or from those of `input`."""
         names = self._names_to_learn(table, target)
         truth = {name: self.read_targets(table, name) for name in target}
         for name, values in truth.items():
@@ -222,7 +222,7 @@ class RowAdapter(ABC):
     def score_baselines(
         self, known: Callable[[], Table], table: Table, target: Sequence[str], model: str
     ) -> list[dict[str, Any]]:
-        """The baselines, one for each target, learnt from the rows that the model learnt from."""
+        """The baselines, one for each target, trained on the training table."""
         training = known()
         before, now = self.rows_of(training, None), self.rows_of(table, None)
         lessons = {name: self.read_targets(training, name, model) for name in target}
@@ -242,7 +242,7 @@ class RowAdapter(ABC):
     def diagnosis_data(
         self, table: Table, target: Sequence[str], model: str, input: str | None = None
     ) -> tuple[Any, Any]:
-        """The sequences, and the answers as `elman score` reads them."""
+        """The sequences and the targets."""
         X = self.rows_of(table, input)
         truth = {name: self.read_targets(table, name, model) for name in target}
         return X, (truth or None) if len(truth) != 1 or self.by_name else truth[target[0]]
@@ -264,23 +264,23 @@ class RowAdapter(ABC):
         return (paths_beside(table, name) if self.model.feature_.reads_files else table.frame[name]).to_list()
 
     def learnt_names(self) -> list[str]:
-        """The columns that training read; none where its data had no names."""
+        """The input columns of training; none where its data had no names."""
         if self.model.feature_.kinds:
             return list(self.model.feature_.kinds)
         return [self.model.input_] if isinstance(self.model.input_, str) else list(self.model.input_ or [])
 
     def _names_to_read(self, table: Table, input: str | None) -> list[str]:
-        """The columns of a table that stand for those of the training, in their order."""
+        """The columns of a table that correspond to those of training, in their order."""
         learnt, given = self.learnt_names(), names_in(table, input) if input is not None else None
         if not learnt:
             many = int(getattr(self.model, "n_features_in_", 1))
-            rest = [name for name in table.frame.columns if name not in target_names(self.model)]
-            if given is None and len(rest) != many:
+            candidates = [name for name in table.frame.columns if name not in target_names(self.model)]
+            if given is None and len(candidates) != many:
                 raise OptionError(
-                    f"the model learnt from data without names, and {table.path.name} has {len(rest)} columns that "
-                    f"could be read: {few(rest)}. Name {'the one' if many == 1 else f'those {many}'} to read: --input."
+                    f"the model learnt from data without names, and {table.path.name} has {len(candidates)} columns that "
+                    f"could be read: {few(candidates)}. Name {'the one' if many == 1 else f'those {many}'} to read: --input."
                 )
-            learnt, given = rest[:many] if given is None else [""] * many, given or rest
+            learnt, given = candidates[:many] if given is None else [""] * many, given or candidates
         elif given is None or set(given) == set(learnt):
             check_names(table, learnt)
             return learnt
@@ -293,7 +293,7 @@ class RowAdapter(ABC):
         return given
 
     def _as_learnt(self, table: Table, frame: pl.DataFrame) -> pl.DataFrame:
-        """A frame of a CSV file, which has no types, with its categories as those that they read like."""
+        """The frame of a CSV file, which has no types, with categories in the types of training."""
         import polars as pl
 
         for name, static in self.model.feature_.statics.items() if is_csv(table) else ():

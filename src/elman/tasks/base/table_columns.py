@@ -1,4 +1,4 @@
-"""Columns of a table as a task reads them: names, gaps, numbers, labels, texts that are lists."""
+"""Columns of a table as tasks read them: names, missing values, numbers, labels."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def check_names(table: Table, names: Sequence[str]) -> None:
 
 
 def names_in(table: Table, names: str) -> list[str]:
-    """The columns that a flag names: one, or several with commas between them. Raises ``DataError`` for no column."""
+    """The columns that a flag names, separated by commas. Raises ``DataError`` for a name that is no column."""
     chosen = [names] if names in table.frame.columns or "," not in names else [n.strip() for n in names.split(",")]
     check_names(table, chosen)
     return chosen
@@ -58,7 +58,7 @@ def refuse_gaps(table: Table, column: pl.Series, advice: str) -> None:
 
 
 def check_sequences(table: Table, name: str) -> None:
-    """The column is there, holds texts or lists, and holds one for every row."""
+    """Raises ``DataError`` unless the column exists and holds a text or list in every row."""
     import polars as pl
 
     check_names(table, [name])
@@ -69,7 +69,7 @@ def check_sequences(table: Table, name: str) -> None:
 
 
 def floats_of(table: Table, name: str) -> list[float | None]:
-    """The numbers of a column; CSV has no types, so there they are read. An empty cell is None.
+    """The numbers of a column, parsed if it is of a CSV file. An empty cell is None.
 
     Raises ``DataError`` naming the line for what is no number.
     """
@@ -92,9 +92,9 @@ def floats_of(table: Table, name: str) -> list[float | None]:
 
 
 def typed(table: Table, names: Sequence[str], kinds: Mapping[str, str] | None = None) -> pl.DataFrame:
-    """Some columns of a table; those of a CSV file that hold nothing but numbers as numbers.
+    """Some columns of a table; those of a CSV file that hold only numbers as numbers.
 
-    `kinds` says which are to be: "number" makes numbers of a column whatever it looks like, any other leaves it.
+    `kinds` overrides this by column: "number" converts, any other kind does not.
     """
     import polars as pl
 
@@ -118,7 +118,7 @@ def is_csv(table: Table) -> bool:
 
 
 def written(label: Any) -> str:
-    """A label as CSV has it.
+    """A label as written in CSV.
 
     >>> written(True), written("a")
     ('true', 'a')
@@ -127,7 +127,7 @@ def written(label: Any) -> str:
 
 
 def known_rows(truth: Sequence[Any]) -> list[int]:
-    """The places whose target is known.
+    """The rows whose target is known.
 
     >>> known_rows([1.0, None, 2.0])
     [0, 2]
@@ -136,7 +136,7 @@ def known_rows(truth: Sequence[Any]) -> list[int]:
 
 
 def paths_beside(table: Table, name: str) -> pl.Series:
-    """Paths as seen from where the table lies; what is no text stays."""
+    """Paths relative to the folder of the table; values that are not texts are unchanged."""
     import polars as pl
 
     column = table.frame[name]
@@ -157,9 +157,9 @@ def labels_of(table: Table, name: str) -> list[Any]:
 
 
 def among(labels: list[Any], known: Sequence[Any], table: Table, name: str, model: str) -> list[Any]:
-    """The labels as the classes they are; None stays.
+    """The labels as the known classes; None is unchanged.
 
-    Raises ``DataError`` with the line of one that was never learnt.
+    Raises ``DataError`` with the line of a label that is not a known class.
     """
     if is_csv(table):
         place = {written(label): label for label in known}

@@ -1,4 +1,4 @@
-"""What every task is: options, a fit that leaves attributes ending in `_`, one model folder, sessions, explanations.
+"""The base class of all tasks: options, saving and loading, sessions, explanations.
 
 To add a task, write a folder beside ``base`` with an estimator derived from `Task` and the groups of options it takes,
 and an adapter for tables; and add the adapter to ``TABLES`` in ``tasks/__init__.py``.
@@ -42,26 +42,26 @@ CURVE = "learning-curve.png"
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class Task(BaseEstimator, ABC):
-    """A scikit-learn estimator whose fields are its options; what it learns is kept in attributes that end in `_`.
+    """A scikit-learn estimator whose fields are its options; fitted attributes end in `_`.
 
-    Options come in groups, dataclasses that a task inherits beside this class. `fit` checks them all together, and not
-    before: that is scikit-learn's rule. Estimators are final.
+    Options come in groups, dataclasses that a task inherits beside this class. As in scikit-learn they are checked by
+    `fit`. Estimators are final.
     """
 
     task: ClassVar[str]  # written to config.json, the name on the command line
     description: ClassVar[str]  # one line for people
     example: ClassVar[str] = "data.csv --target y"  # arguments of `elman fit <task>`
-    card_call: ClassVar[str] = "model.predict([...])"  # how its card shows it in use
-    answering: ClassVar[tuple[str, ...]] = ("verbose",)  # options that count as they are when an answer is given
-    validated_by: ClassVar[str] = ""  # how the validation part is answered, where that differs from `predict`
-    defaults: ClassVar[Mapping[str, Default]] = TRAINING  # what options that are None stand for
+    card_call: ClassVar[str] = "model.predict([...])"  # the example call in the model card
+    answering: ClassVar[tuple[str, ...]] = ("verbose",)  # options that may change after `fit`
+    validated_by: ClassVar[str] = ""  # how the validation set is predicted, where that differs from `predict`
+    defaults: ClassVar[Mapping[str, Default]] = TRAINING  # of options that are None
 
-    # Two tasks with equal options are still two tasks: one may be fitted, the other not.
+    # Equality is identity: of two tasks with equal options one may be fitted, the other not.
     __eq__ = object.__eq__
     __hash__ = object.__hash__
 
     def problems(self) -> list[Problem]:
-        """Everything that is wrong with the options, a sentence each."""
+        """What is wrong with the options."""
         own = (OptionGroup, Task, type(self))
         groups = [kind for kind in reversed(type(self).__mro__) if "problems" in vars(kind) and kind not in own]
         return [problem for group in groups for problem in vars(group)["problems"](self)]
@@ -71,7 +71,7 @@ class Task(BaseEstimator, ABC):
         return {f.name: as_json(getattr(self, f.name)) for f in dataclasses.fields(self)}
 
     def config(self, summary: Summary | None = None) -> Config:
-        """The options with a value for each that is None, for data of this summary."""
+        """The options with defaults for each that is None, for data of this summary."""
         return resolve(self, summary or Summary(), self.defaults)
 
     def remember_resolved(self, config: Config) -> None:
@@ -81,11 +81,11 @@ class Task(BaseEstimator, ABC):
         self.resolved_ = {name: as_json(value) for name, value in chosen.items() if value is not None}
 
     def training_run(self, out: str | os.PathLike[str] | None, resume: bool) -> TrainingRun:
-        """The frame of one fit: options checked, checkpoint, seed."""
+        """The frame of one fit: option checks, checkpoint, seed."""
         return TrainingRun(self, out, resume)
 
     def forget(self) -> None:
-        """Drops what an earlier fit has learnt: nothing of it may count in the next."""
+        """Deletes the attributes of an earlier fit."""
         for name in [name for name in vars(self) if name.endswith("_") and not name.startswith("_")]:
             delattr(self, name)
 
@@ -124,7 +124,7 @@ class Task(BaseEstimator, ABC):
         files: dict[str, str | bytes] = {**self._files(), "README.md": self._card(name, curve is not None)}
         if curve is not None:
             files[CURVE] = curve
-        unfinished = self.history_.interrupted  # its checkpoint is what `resume` needs
+        unfinished = self.history_.interrupted  # `resume` needs its checkpoint
         store.save(folder, config, tensors | self._tensors(), files, keep_checkpoint=unfinished)
 
     def _card(self, name: str, has_curve: bool) -> str:
@@ -144,18 +144,18 @@ class Task(BaseEstimator, ABC):
 
     @abstractmethod
     def described(self) -> dict[str, Any]:
-        """What the model reads, for its card: lines of text by name."""
+        """The inputs, for the model card: lines of text by name."""
 
     def _config(self) -> dict[str, Any]:
-        """What a task adds to config.json."""
+        """The task's part of config.json."""
         return {}
 
     def _tensors(self) -> dict[str, Tensor]:
-        """What a task adds to model.safetensors."""
+        """The task's part of model.safetensors."""
         return {}
 
     def _files(self) -> dict[str, str]:
-        """The text files that a task adds to the folder, by name."""
+        """The task's text files in the folder, by name."""
         return {}
 
     @classmethod
@@ -166,14 +166,12 @@ class Task(BaseEstimator, ABC):
         files: Mapping[str, Any],
         folder: str | os.PathLike[str] = "the model",
     ) -> Self:
-        """The fitted task that was saved. Raises ``ModelFileError`` if anything in it cannot be right."""
+        """The saved task. Raises ``ModelFileError`` for invalid contents."""
         store.check_finite(folder, tensors)
         try:
             made = cls(**saved_options(config["options"]))
             if problems := made.problems():
-                raise ModelFileError(
-                    f"{os.fspath(folder)} has options that cannot be: {'; '.join(map(str, problems))}."
-                )
+                raise ModelFileError(f"{os.fspath(folder)} has invalid options: {'; '.join(map(str, problems))}.")
             made.learnt_with_, made.resolved_ = made.options(), dict(config["resolved"])
             made.history_ = History.from_json(config["history"])
             made.metrics_ = {k: float("nan") if v is None else float(v) for k, v in config["metrics"].items()}
@@ -192,52 +190,52 @@ class Task(BaseEstimator, ABC):
     def _restore(
         self, config: Mapping[str, Any], tensors: Mapping[str, Tensor], files: Mapping[str, Any], folder: Any
     ) -> None:
-        """What a task takes from its own part of the folder: at least `network_`."""
+        """Restores the task's own part of the folder: at least `network_`."""
 
     # ---- one step at a time
 
     @abstractmethod
     def stream(self) -> Session:
-        """A session that takes one step at a time and always has the answer so far."""
+        """A session for streaming inference, step by step."""
 
     # ---- looking inside
 
     @by_learnt_options
     def diagnose(self, X: Any, y: Any = None, *, sequences: int = 100) -> Diagnosis:
-        """What the gradient of the loss does on its way back through time, and what to change: docs/diagnose.md.
+        """Gradient flow through time, and recommendations: docs/diagnose.md.
 
-        `X` and `y` are what `fit` takes; without `y` the model's own answers count as true. Up to so many `sequences`
-        are looked at, evenly chosen from all that have steps. Print what comes back, or see its ``verdict``,
-        ``tables()``, ``picture()`` and ``to_json()``.
+        `X` and `y` as in `fit`; without `y` the model's own answers are the targets. At most `sequences` are analysed,
+        evenly spaced among those with steps. Print the result, or see its ``verdict``, ``tables()``, ``picture()`` and
+        ``to_json()``.
         """
         self.check_fitted()
         return diagnose(self._diagnosis_request(X, y), sequences)
 
     @by_learnt_options
     def explain(self, X: Any, y: Any = None) -> Explanation:
-        """How much each step of each sequence spoke for the model's answer, or for `y` in its place: docs/explain.md.
+        """The attribution of the model's answer, or of `y`, to the steps of each sequence: docs/explain.md.
 
-        Integrated gradients, which add up to the score. Each of what comes back has ``steps``, a number each,
-        ``symbols`` and ``picture()``; all together are ``explanation.steps``, a `Ragged`.
+        Integrated gradients, which add up to the score. Each item of the result has ``steps`` (a number per step),
+        ``symbols`` and ``picture()``; ``explanation.steps`` is a `Ragged` of all.
         """
         self.check_fitted()
         return explain(self._attribution_request(X, y))
 
     def _attribution_request(self, X: Any, y: Any) -> AttributionRequest:
-        """The input layer at work on these sequences, and the score of each to be explained."""
+        """The input layers, and the score of each sequence to be explained."""
         raise OptionError(
             f"{type(self).__name__} cannot be explained. docs/README.md has a table of the tasks that can."
         )
 
     def _diagnosis_request(self, X: Any, y: Any) -> DiagnosisRequest:
-        """The network at work on these sequences, and the loss of each."""
+        """The network, and the loss of each sequence."""
         raise OptionError(
             f"{type(self).__name__} cannot be diagnosed. docs/README.md has a table of the tasks that can."
         )
 
 
 def as_json(value: Any) -> Any:
-    """An option as JSON can hold it.
+    """An option in a form that JSON can represent.
 
     >>> as_json(np.float64(0.5)), as_json({1: (2,)})
     (0.5, {'pairs': [[1, [2]]]})
@@ -246,6 +244,6 @@ def as_json(value: Any) -> Any:
         return value.tolist()
     if isinstance(value, list | tuple):
         return [as_json(part) for part in value]
-    if isinstance(value, Mapping):  # keys may be numbers, which JSON would turn into texts
+    if isinstance(value, Mapping):  # keys may be numbers, which JSON would turn into strings
         return {"pairs": [[as_json(key), as_json(part)] for key, part in value.items()]}
     return value

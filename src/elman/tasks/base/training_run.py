@@ -1,4 +1,4 @@
-"""One fit from its checks to the trained network: options, checkpoint, seed, validation part, training loop."""
+"""The frame of a fit: option checks, checkpoint, seed, validation split, training loop."""
 
 from __future__ import annotations
 
@@ -27,29 +27,29 @@ from elman.validation.options import is_whole
 
 __all__ = ["TrainingRun"]
 
-_FEW_COLUMNS = 6  # that are described before training; the card describes all
+_FEW_COLUMNS = 6  # described before training; the card describes all
 _Indices = NDArray[np.int64]
 
 
 class TrainingRun:
-    """What every ``fit`` does alike. Begins by checking the options and dropping what an earlier fit learnt.
+    """The frame of every ``fit``. Checks the options and deletes the attributes of an earlier fit.
 
-    `out` is the folder that ``save`` will be given; with `resume` the run that was broken off there goes on. ``seed``
-    is the option, or where that is None drawn for this fit (and that of the run that goes on).
+    `out` is the folder for ``save``; `resume` continues the unfinished run in it. ``seed`` is the option; if that is
+    None, a random seed, or that of the resumed run.
 
-    Raises ``OptionError`` for options that cannot be, and for a folder that holds a run nobody asked to resume.
+    Raises ``OptionError`` for invalid options, and for a folder with an unfinished run unless `resume`.
     """
 
     def __init__(self, task: Any, out: str | os.PathLike[str] | None, resume: bool) -> None:
         if problems := task.problems():
             raise OptionError.of(problems)
-        info()  # an ELMAN_ISA that cannot be is refused before anything is learnt or written
+        info()  # refuses an invalid ELMAN_ISA before anything is trained or written
         if resume and out is None:
             raise OptionError("resume = True needs the folder of the run to continue; give ", option("out"))
         checkpoint = None if out is None else model_folder.named(out) / model_folder.CHECKPOINT
         if checkpoint is not None and not resume and (checkpoint / model_folder.CONFIG).exists():
             raise OptionError(
-                f"out = {os.fspath(checkpoint.parent)!r} holds a run that was broken off. Go on with it (",
+                f"out = {os.fspath(checkpoint.parent)!r} holds an unfinished run. Continue it (",
                 option("resume", True),
                 f"), or remove {checkpoint} to begin anew.",
             )
@@ -59,19 +59,19 @@ class TrainingRun:
         task.seed_ = self.seed if task.seed is None else None
 
     def split(self, sequences: int, classes: _Indices | None = None, least: int = LEAST) -> tuple[_Indices, _Indices]:
-        """Which sequences are learnt from, and which make the validation part; see `held_out`."""
-        rest = held_out(classes, sequences, self.task.validation, self.seed, least)
-        return np.setdiff1d(np.arange(sequences), rest), rest
+        """The indices of the training and of the validation set; see `held_out`."""
+        validation = held_out(classes, sequences, self.task.validation, self.seed, least)
+        return np.setdiff1d(np.arange(sequences), validation), validation
 
     @contextmanager
     def seeded(self) -> Iterator[None]:
-        """Weights made in here are those of the seed; the caller's random numbers are not touched."""
+        """Seeds torch's random generator within the block and restores its state afterwards."""
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(int(self.seed))
             yield
 
     def build(self, make: Callable[..., Any], *given: Any, **named: Any) -> Any:
-        """A network whose first weights are those of the seed."""
+        """A network initialised with the seed."""
         with self.seeded():
             return make(*given, **named)
 
@@ -89,9 +89,9 @@ class TrainingRun:
     ) -> None:
         """Trains the network; sets ``history_`` and ``metrics_`` of the task.
 
-        `training` says which of the caller's sequences are learnt from. Without `validate` nothing is held out.
-        `schedule`: see `train`. After a loss that became NaN the best weights so far
-        stay, and are measured before the ``TrainingError`` goes on.
+        `training` are the caller's indices of the training sequences. Without `validate` there is no validation.
+        `schedule`: see `train`. If the loss becomes NaN, the best weights so far are kept and validated before the
+        ``TrainingError`` is raised.
         """
         task = self.task
         task.remember_resolved(config)
@@ -111,7 +111,7 @@ class TrainingRun:
                 schedule=schedule,
                 settings=task.learnt_with_,
             )
-        except Exception:  # after a loss that became NaN the best weights so far answer
+        except Exception:  # if the loss became NaN, the best weights so far are kept
             _measure(task, network, validate)
             raise
         _measure(task, network, validate)
@@ -123,7 +123,7 @@ def _measure(task: Any, network: nn.Module, validate: Callable[[], dict[str, flo
 
 
 def _drawn_seed(checkpoint: Path | None) -> int:
-    """A seed that nobody chose: that of the run to be resumed, which held the same sequences out, or a new one."""
+    """A random seed, or that of the resumed run, which must have the same validation split."""
     if checkpoint is not None and (checkpoint / model_folder.CONFIG).exists():
         config, _, _ = model_folder.load(checkpoint, kind="checkpoint")
         begun = config["of"]["options"]["seed"]
@@ -133,7 +133,7 @@ def _drawn_seed(checkpoint: Path | None) -> int:
 
 
 def _announce(task: Any) -> None:
-    """Prints before training what was read, so that a wrong choice is seen before the time is spent."""
+    """Prints the inferred inputs before training, so that a wrong inference is noticed."""
     if task.verbose and (read := task.described()):
         few = [*read.items()][:_FEW_COLUMNS] + [("…", f"{len(read)} in all")] * (len(read) > _FEW_COLUMNS)
         note(f"elman: {'; '.join(f'{name}: {what}' for name, what in few)}")

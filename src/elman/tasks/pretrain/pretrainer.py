@@ -207,10 +207,9 @@ class PretrainReader(InputReader):
         return steps[: len(labelled)], kept
 
     def pretrain(self, run: TrainingRun, config: Config, data: Ragged | MultiInput, kept: Ragged | MultiInput) -> None:
-        """Puts what the texts or the Generator taught into the network.
+        """Initialises the network by pre-training on the texts, or from the Generator.
 
-        A run that was broken off while texts were learnt goes on there; the task itself then begins anew. Ctrl-C on the
-        way is raised: no label was seen yet.
+        A run interrupted during pre-training resumes there. Ctrl-C is raised, since no label was seen yet.
         """
         if self.task.pretrain is None:
             return

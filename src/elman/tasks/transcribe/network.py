@@ -85,7 +85,7 @@ class CtcStepper(NetworkStepper):
         super().__init__(feature, network, static)
         self.ctc, self.script, self.prefixes = network, script, prefixes
 
-    def _kept(self) -> dict[str, Tensor]:
+    def _initial(self) -> dict[str, Tensor]:
         whole, real = torch.zeros(0, dtype=torch.int64), torch.zeros(0, dtype=torch.float64)
         return {"symbols": whole, "sizes": whole, "scores": real, "last": torch.zeros(1, dtype=torch.int64)}
 
