@@ -73,7 +73,7 @@ def test_score_without_the_training_file(model: Path, tmp_path: Path, capsys: py
     assert main(["score", str(tmp_path / "moved"), str(file), "--baseline", "--json"]) == 0
     caught = capsys.readouterr()
     assert [one["name"] for one in json.loads(caught.out)["baselines"]] == ["seasonal naive", "Theta"]
-    assert "kept ends of the series only" in caught.err
+    assert "the ends of the series in the state" in caught.err
 
 
 def test_refused_with_the_line(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

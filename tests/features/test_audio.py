@@ -89,7 +89,7 @@ def test_pieces_have_the_bits_of_the_whole(rate: int) -> None:
         made.append(steps)
     assert torch.equal(torch.cat(made), whole.values)
     if rate != 8000:
-        with pytest.raises(DataError, match="the pieces before it had"):
+        with pytest.raises(DataError, match="the chunks before it had"):
             sound.advance(x, state)
 
 

@@ -263,7 +263,7 @@ def test_a_stream_has_the_bits_of_the_whole(fill: str, beside: bool | None, time
 @pytest.mark.parametrize("given", [{"fill": "next"}, {"fill": "linear"}, {"times": 0, "every": 1.0}])
 def test_what_looks_ahead_does_not_stream(given: dict[str, Any]) -> None:
     feature = Numbers(**given).fit([[[1.0, 2.0]]])
-    with pytest.raises(OptionError, match="cannot stream: it must know the steps that follow"):
+    with pytest.raises(OptionError, match="cannot stream: it reads later steps"):
         feature.initial_state()
 
 

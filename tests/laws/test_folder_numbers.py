@@ -190,7 +190,7 @@ def test_sound_of_a_long_window(saved: dict[str, tuple[Path, Any]], tmp_path: Pa
         wide = torch.ones(512, dtype=torch.float64)
         return {key: wide if key.startswith("feature.") else value for key, value in tensors.items()}
 
-    assert "weights. Hear less at a time" in refused(saved["sound"][0], tmp_path / "m", config=change, tensors=ones)
+    assert "weights. Take a shorter window" in refused(saved["sound"][0], tmp_path / "m", config=change, tensors=ones)
 
 
 @pytest.mark.parametrize("spacing", [1 << 28, 1 << 40, (1 << 63) - 1, 0, -1])

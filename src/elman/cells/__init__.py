@@ -1,4 +1,4 @@
-"""What remembers: one file per cell, and this list of them."""
+"""Recurrent cells, one file each."""
 
 from elman.cells.base import Cell, State
 from elman.cells.conv_lstm import ConvLSTM

@@ -1,4 +1,4 @@
-"""The contract of a cell, and what cells of several kinds share."""
+"""The interface of cells, and what their base classes share."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from elman.ops import functional as ops
 from elman.ops.stepper import Layer, Stepper
 from elman.ragged import Ragged
 
-#: What a step is to a cell: any numbers, an image laid flat, or what a cell that learns a decay reads.
+#: What a step is to a cell: a vector, a flattened image, or values, mask and gap for a cell with decay.
 VECTORS, IMAGES, VALUES_MASK_GAP = "vectors", "images", "values, mask and gap"
 
 #: State has named fields, each [sequences, hidden], and belongs to the caller: a NamedTuple of tensors.
@@ -24,7 +24,7 @@ State = Any
 
 
 class Along(NamedTuple):
-    """What goes along with the inputs of a cell whose gates see the state: see `elman.ops.functional.recurrent`."""
+    """Arguments beside the inputs of a cell whose gates read the state: see `elman.ops.functional.recurrent`."""
 
     extras: ops.RecurrenceModifiers = ops.RecurrenceModifiers()
     rows: Tensor | None = None  # the argument `index`
@@ -38,21 +38,23 @@ class Cell(nn.Module, ABC):
     says in `_run` how whole sequences go through; one step of each sequence is the same call on sequences of one step,
     hence the same bits.
 
-    - `checkpointing`: training keeps y alone for the way back and computes the rest again, a piece at a time, for a
-      third more arithmetic; False: it keeps everything that a step makes. The gradient is exact either way.
-    - `learn_initial`: the state before the first step is learnt, ``initial_hidden`` [units] and so on for each part of
-      the state, zeros at first. It is used where no state is given, and after a reset.
+    - `checkpointing`: training stores only y for the backward pass and recomputes the rest chunk by chunk, for a third
+      more arithmetic; False: all activations are stored. The gradient is exact either way.
+    - `learn_initial`: the initial state is a parameter, ``initial_hidden`` [units] and so on for each part of the
+      state, zeros at first. It is used where no state is given, and after a reset.
     """
 
     state_type: ClassVar[type[Any]]
-    activations: ClassVar[dict[str, str]] = {}  # of each gate in `gates`: "sigmoid", "tanh", "relu", "kept" (a share)
-    keeps: ClassVar[str | None] = None  # the gate that says which share of the state is kept
-    blocks: ClassVar[int] = 1  # of as many numbers each a step must be made of: 3 are values, mask and gap
-    reads: ClassVar[str] = VECTORS  # what a step is to it
-    spreads: ClassVar[bool] = False  # whether it takes `max_timescale`, how many steps its units remember at first
+    activations: ClassVar[
+        dict[str, str]
+    ] = {}  # of each gate in `gates`: "sigmoid", "tanh", "relu", "kept" (a fraction)
+    keeps: ClassVar[str | None] = None  # the gate that is the fraction of the state kept
+    blocks: ClassVar[int] = 1  # equal blocks in a step: 3 for values, mask and gap
+    reads: ClassVar[str] = VECTORS  # what a step is
+    spreads: ClassVar[bool] = False  # whether it takes `max_timescale`
     regularises: ClassVar[bool] = False  # whether it takes `recurrent_dropout` and `zoneout`
-    narrows: ClassVar[bool] = False  # whether its products are made of bfloat16 under autocast
-    above: ClassVar[str | None] = None  # the cell of the layers over the first, where that is another
+    narrows: ClassVar[bool] = False  # whether its matrix products are in bfloat16 under autocast
+    above: ClassVar[str | None] = None  # the cell of the layers above the first, if different
 
     def __init__(
         self,
@@ -87,7 +89,7 @@ class Cell(nn.Module, ABC):
         return [f"initial_{part}" for part in self.state_type._fields]
 
     def initial_state(self, sequences: int) -> State:
-        """The state before the first step of each of so many sequences: zeros, or what was learnt."""
+        """The initial state of `sequences`: zeros, or the learnt one."""
         names = self._initial_names()
         if self.learn_initial:
             return self.state_type(*[getattr(self, name).expand(sequences, self.units) for name in names])
@@ -141,15 +143,15 @@ class Cell(nn.Module, ABC):
         """How whole sequences go through."""
 
     def gates(self, x: Ragged, y: Ragged, state: State | None = None) -> dict[str, Tensor]:
-        """What each gate was at every step of a pass, [steps, units], from what went in and came out; in plain torch.
+        """The gates at every step of a pass, [steps, units], recomputed from its input and output in plain torch.
 
-        For looking at, not for speed. Their names are those of `activations`, in that order; a cell that says nothing
-        of its gates gives {}. `state` is what `forward` was given. Dropout and resets are left out.
+        For inspection, not for speed. Names and order are those of `activations`; {} without gates. `state` is the
+        argument of `forward`. Dropout and resets are ignored.
         """
         return {}
 
     def recurrent_weights(self) -> dict[str, Tensor]:
-        """The square matrices that multiply the state at every step, by gate; {} where there are none."""
+        """The square recurrent matrices by gate; {} where there are none."""
         return {}
 
     def check_direction(self) -> None:
@@ -158,11 +160,11 @@ class Cell(nn.Module, ABC):
             raise OptionError("a cell with reverse=True cannot step: it starts at the last step, which is yet to come.")
 
     def stepper(self, sequences: int = 1, weights: str = "float32", threads: int | None = None) -> Stepper:
-        """A compiled stream of steps with the weights as they are now: see ``elman.ops.stepper.Stepper``."""
+        """A compiled stepper with the current weights: see ``elman.ops.stepper.Stepper``."""
         return Stepper([self.step_layer()], self.initial_state(1), sequences, weights, threads)
 
     def step_layer(self) -> Layer:
-        """What a stepper needs of this cell. Raises ``OptionError`` if it has no compiled stepper."""
+        """The layer for a stepper. Raises ``OptionError`` if the cell has no compiled stepper."""
         raise OptionError(f"{type(self).__name__} has no compiled stepper. Use its step, which has the same results.")
 
     def _check_width(self, values: Tensor) -> None:
@@ -179,7 +181,7 @@ class Cell(nn.Module, ABC):
         return shown + (", learn_initial=True" if self.learn_initial else "")
 
 
-#: The largest width: products of two of them, in bytes, are still sizes that memory can have.
+#: The largest width: the product of two of them in bytes does not overflow.
 MOST = 1 << 24
 
 
@@ -199,7 +201,7 @@ def check_longest(max_timescale: float | None) -> None:
 
 
 def draw_gates(weight: Tensor, rows: int, draw: Callable[[Tensor], Tensor]) -> None:
-    """Draws a weight [gates * rows, ...] gate by gate, each as a matrix by itself, by one of torch's ``nn.init``."""
+    """Initialises a weight [gates * rows, ...] gate by gate with a function of torch's ``nn.init``."""
     for gate in weight.split(rows):
         draw(gate)
 

@@ -1,4 +1,4 @@
-"""What a cell reads, asked of the cell."""
+"""Which inputs a cell can read."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ __all__ = ["reads", "reads_symbols"]
 
 
 def reads(name: object) -> str:
-    """What a step is to the cell of that name; any numbers where the name is none of a cell, as None.
+    """What a step is to the cell of that name; vectors for other names and None.
 
     >>> reads("lstm"), reads("conv_lstm"), reads(None)
     ('vectors', 'images', 'vectors')
@@ -19,7 +19,7 @@ def reads(name: object) -> str:
 
 
 def reads_symbols(options: Any) -> list[Problem]:
-    """A sentence unless the cell reads vectors of any numbers, as symbols have; for tasks that read nothing else.
+    """A problem unless the cell reads vectors, for tasks that read symbols.
 
     >>> from types import SimpleNamespace
     >>> print(*reads_symbols(SimpleNamespace(cell="conv_lstm")))

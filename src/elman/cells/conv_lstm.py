@@ -1,4 +1,4 @@
-"""Convolutional long short-term memory: steps are images, and so is the state."""
+"""Convolutional long short-term memory."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ from elman.ops.convolution import convolve, neighbours
 
 
 class ConvLSTM(Cell):
-    """Long short-term memory over images: what an LSTM multiplies, it convolves.
+    """Long short-term memory over images, with convolutions in place of matrix products.
 
     ::
 
-        i_t = sigmoid(W_i * x_t + U_i * h_{t-1} + p_i c_{t-1} + b_i)      * is convolution, p C is pixel by pixel
+        i_t = sigmoid(W_i * x_t + U_i * h_{t-1} + p_i c_{t-1} + b_i)      * is convolution, p c is elementwise
         f_t = sigmoid(W_f * x_t + U_f * h_{t-1} + p_f c_{t-1} + b_f)
         c_t = f_t c_{t-1} + i_t tanh(W_g * x_t + U_g * h_{t-1} + b_g)
         o_t = sigmoid(W_o * x_t + U_o * h_{t-1} + p_o c_t + b_o)
         h_t = o_t tanh(c_t),    y_t = h_t
 
-    A step of width `inputs` is an image [channels, height, width] laid flat, `hidden` numbers of state likewise; both
-    must be multiples of height x width. What lies beyond the edges of an image reads as zeros. W is ``weight_ih``
+    A step of width `inputs` is a flattened image [channels, height, width], as are the `hidden` numbers of state; both
+    must be multiples of height x width. Images are zero-padded. W is ``weight_ih``
     [4 * channels out, channels in, kernel, kernel], U ``weight_hh``, both as in ``torch.nn.Conv2d`` with rows i, f, g,
     o; p ``peephole_i``, ``peephole_f``, ``peephole_o`` [hidden], b ``bias`` [4 * channels out]; ``bias=False`` leaves b
     out. The bias of the forget gate starts at 1, peepholes at 0.
 
     - `image`: height and width. (1, 1), a single pixel, is an LSTM with peepholes (Gers & Schmidhuber 2000).
-    - `kernel`: height and width of what a pixel sees of the image before, odd.
+    - `kernel`: height and width of the convolution kernels, odd.
 
     Source: Shi et al., "Convolutional LSTM network: a machine learning approach for precipitation nowcasting", 2015.
 

@@ -12,7 +12,7 @@ from elman.ragged import Ragged
 
 
 class GRUState(NamedTuple):
-    """What a GRU remembers: h, [sequences, hidden]."""
+    """The state of a GRU: h, [sequences, hidden]."""
 
     hidden: Tensor
 
@@ -27,8 +27,8 @@ class GRU(Recurrent):
         n_t = tanh(W_n x_t + b_ih_n + r_t * (U_n h_{t-1} + b_hh_n))     reset after the product: Cho et al. 2014 v1
         h_t = (1 - z_t) * n_t + z_t * h_{t-1},    y_t = h_t       z keeps the old state
 
-    b is ``bias_ih``, c ``bias_hh``. Rows of W and U are r, z, n, as in ``torch.nn.GRU``. Differs from Cho et al. 2014
-    v3 and from Keras with ``reset_after=False``, which reset before the product.
+    b_ih is ``bias_ih``, b_hh ``bias_hh``. Rows of W and U are r, z, n, as in ``torch.nn.GRU``. Differs from Cho et al.
+    2014 v3 and from Keras with ``reset_after=False``, which reset before the product.
 
     Source: Cho et al., "Learning phrase representations using RNN encoder-decoder", 2014.
 

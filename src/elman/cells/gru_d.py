@@ -1,4 +1,4 @@
-"""Gated recurrent unit with decay: for steps with gaps in them."""
+"""Gated recurrent unit with decay, for missing values."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from elman.ops import functional as ops
 from elman.ops.stepper import Layer
 from elman.ragged import Ragged
 
-FADES = 10.0  # mean gaps over which a value falls to 1/e of its distance to the mean, at first
-LONGEST = 100.0  # mean gaps that the slowest unit remembers, at first; the quickest remembers one
+FADES = 10.0  # initial time constant of the values' decay in mean gaps
+LONGEST = 100.0  # initial time constant of the slowest unit in mean gaps; that of the fastest is one
 
 
 class GRUD(Recurrent):
-    """Gated recurrent unit with decay: a missing value fades to the mean, and the state fades while nothing is seen.
+    """Gated recurrent unit with decay: missing values decay to the mean, and the state decays without observations.
 
     A step of width `inputs` = 3 n holds x | m | d: the n values, each the last one observed where it is missing and 0,
     the mean, before the first; the mask, 1 where observed; the gap, the time since the observation before. Such steps
@@ -35,8 +35,8 @@ class GRUD(Recurrent):
         h_t = GRU step on e_t | m_t,    y_t = h_t                see `GRU`
 
     w, v are ``weight_dx``, ``bias_dx`` [n]; W_k, b_k ``weight_dh`` [hidden, n], ``bias_dh`` [hidden]. ``weight_ih``
-    [3 * hidden, 2 n] reads values and mask. At first a value falls to 1/e in 10 mean gaps, and units forget within 1 to
-    100 of them (their logarithm even), so that every decay has a gradient. Any numbers may stand for m and d.
+    [3 * hidden, 2 n] reads values and mask. The initial time constant of values is 10 mean gaps, those of units 1 to
+    100 (uniform in the logarithm), so that every decay has a gradient. m and d may be any numbers.
 
     Raises ``OptionError`` for a width that is no multiple of 3. In an `Encoder` the layers over the first are GRUs.
 

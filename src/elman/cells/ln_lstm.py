@@ -16,7 +16,7 @@ from elman.ragged import Ragged
 
 
 class LayerNormLSTM(Cell):
-    """Long short-term memory whose sums are normalised at every step.
+    """Long short-term memory with layer normalisation of the pre-activations at every step.
 
     ::
 
@@ -26,9 +26,9 @@ class LayerNormLSTM(Cell):
         h_t = sigmoid(a_o) * tanh(k * |c_t| + d),    y_t = h_t
 
     p, q, b are ``gain_ih``, ``gain_hh``, ``bias`` [4 * hidden]; k and d ``gain_cell``, ``bias_cell`` [hidden]; W and U
-    ``weight_ih``, ``weight_hh`` as in `LSTM`, rows i, f, g, o. The size of W and of U does not matter, their direction
-    does, so that no scale of the inputs or of the state is wrong. Gains start at 1, biases at 0, but that of the forget
-    gate at 1. The paper's three biases of a gate appear as their sum. ``bias=False`` leaves out b and d.
+    ``weight_ih``, ``weight_hh`` as in `LSTM`, rows i, f, g, o. The result does not depend on the scale of W and U.
+    Gains start at 1, biases at 0, that of the forget gate at 1. The paper's three biases of a gate appear as their sum.
+    ``bias=False`` leaves out b and d.
 
     Source: Ba, Kiros & Hinton, "Layer normalization", 2016, equations 20 to 22.
 

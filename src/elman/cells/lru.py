@@ -18,7 +18,7 @@ ACTIVATIONS = ("relu", "none")
 
 
 class LRUState(NamedTuple):
-    """What an LRU remembers: the real and the imaginary part of h, each [sequences, units]."""
+    """The state of an LRU: the real and the imaginary part of h, each [sequences, units]."""
 
     real: Tensor
     imaginary: Tensor
@@ -143,5 +143,5 @@ class LRU(Cell):
         return super().extra_repr() + f", units={self.units}, activation={self.activation!r}"
 
     def gates(self, x: Ragged, y: Ragged, state: State | None = None) -> dict[str, Tensor]:
-        """a = |Lambda|, the share of h_{t-1} that is kept: the same at every step."""
+        """a = |Lambda|, the fraction of h_{t-1} that is kept: the same at every step."""
         return {"a": torch.exp(-torch.exp(self.nu_log)).expand(x.steps, self.units)}

@@ -13,21 +13,21 @@ from elman.ragged import Ragged
 
 
 class LSTMState(NamedTuple):
-    """What an LSTM remembers: h and c, each [sequences, hidden]."""
+    """The state of an LSTM: h and c, each [sequences, hidden]."""
 
     hidden: Tensor
     cell: Tensor
 
 
 class LSTM(Recurrent):
-    """Long short-term memory: a cell state that gates write, keep and read.
+    """Long short-term memory: a cell state with input, forget and output gates.
 
     ::
 
-        i_t = sigmoid(W_i x_t + b_ih_i + U_i h_{t-1} + b_hh_i)          what to write
-        f_t = sigmoid(W_f x_t + b_ih_f + U_f h_{t-1} + b_hh_f)          what to keep
-        g_t = tanh(W_g x_t + b_ih_g + U_g h_{t-1} + b_hh_g)             the candidate
-        o_t = sigmoid(W_o x_t + b_ih_o + U_o h_{t-1} + b_hh_o)          what to show
+        i_t = sigmoid(W_i x_t + b_ih_i + U_i h_{t-1} + b_hh_i)          input gate
+        f_t = sigmoid(W_f x_t + b_ih_f + U_f h_{t-1} + b_hh_f)          forget gate
+        g_t = tanh(W_g x_t + b_ih_g + U_g h_{t-1} + b_hh_g)             candidate
+        o_t = sigmoid(W_o x_t + b_ih_o + U_o h_{t-1} + b_hh_o)          output gate
         c_t = f_t * c_{t-1} + i_t * g_t
         h_t = o_t * tanh(c_t),    y_t = h_t
 

@@ -12,25 +12,24 @@ from elman.ragged import Ragged
 
 
 class MinGRUState(NamedTuple):
-    """What a minGRU remembers: h, [sequences, hidden]."""
+    """The state of a minGRU: h, [sequences, hidden]."""
 
     hidden: Tensor
 
 
 class MinGRU(Scanned):
-    """Minimal gated recurrent unit: one gate, which sees the input and not the state.
+    """Minimal gated recurrent unit: one gate, which reads the input and not the state.
 
     ::
 
-        z_t = sigmoid(W_z x_t + b_z)                        what to renew
-        n_t = candidate(W_h x_t + b_h)                      what may be written
+        z_t = sigmoid(W_z x_t + b_z)                        update gate
+        n_t = candidate(W_h x_t + b_h)                      candidate
         h_t = (1 - z_t) * h_{t-1} + z_t * n_t,    y_t = h_t     z renews: in a GRU here it keeps
 
-    b is ``bias_ih``; rows of W and b are z, h. `candidate` is "linear", candidate(v) = v, as the paper has it for
-    training step by step; "positive", its g(v) = v + 0.5 where v >= 0 and sigmoid(v) below, is what its scan in
-    logarithms needs, and keeps h above 0; "tanh" keeps h within [-1, 1], as a GRU does. Here steps are carried one by
-    one and nothing needs a logarithm, so that the simplest form is the default. b_z starts so that units remember 2 to
-    `max_timescale` steps (`Scanned`); the paper says nothing of it.
+    b is ``bias_ih``; rows of W and b are z, h. `candidate`: "linear", candidate(v) = v, the paper's sequential form and
+    the default; "positive", g(v) = v + 0.5 where v >= 0 and sigmoid(v) below, required by the paper's scan in log
+    space, keeps h above 0; "tanh" keeps h within [-1, 1], as in a GRU. b_z starts so that time scales are 2 to
+    `max_timescale` steps (`Scanned`), which is not in the paper.
 
     Source: Feng et al., "Were RNNs all we needed?", 2024.
 
@@ -51,6 +50,6 @@ class MinGRU(Scanned):
         bias[: self.hidden] = -kept
 
     def gates(self, x: Ragged, y: Ragged, state: State | None = None) -> dict[str, Tensor]:
-        """z, and a = 1 - z, the share of h_{t-1} that is kept."""
+        """z, and a = 1 - z, the fraction of h_{t-1} that is kept."""
         z = self.gate_inputs(x)[0].sigmoid()
         return {"z": z, "a": 1 - z}

@@ -12,24 +12,24 @@ from elman.ragged import Ragged
 
 
 class MinLSTMState(NamedTuple):
-    """What a minLSTM remembers: h, [sequences, hidden]. It has no cell state beside it."""
+    """The state of a minLSTM: h, [sequences, hidden]; there is no cell state."""
 
     hidden: Tensor
 
 
 class MinLSTM(Scanned):
-    """Minimal long short-term memory: two gates, which see the input and not the state, and share out 1.
+    """Minimal long short-term memory: two gates, which read the input and not the state, normalised to sum to 1.
 
     ::
 
-        f_t = sigmoid(W_f x_t + b_f)                        what to keep
-        i_t = sigmoid(W_i x_t + b_i)                        what to write
-        n_t = candidate(W_h x_t + b_h)                      what may be written
+        f_t = sigmoid(W_f x_t + b_f)                        forget gate
+        i_t = sigmoid(W_i x_t + b_i)                        input gate
+        n_t = candidate(W_h x_t + b_h)                      candidate
         h_t = (f_t * h_{t-1} + i_t * n_t) / (f_t + i_t),    y_t = h_t
 
     b is ``bias_ih``; rows of W and b are f, i, h. Against an LSTM: no cell state, no output gate, no tanh, and the two
     gates are divided by their sum, so that the size of h does not grow with time. `candidate` as in `MinGRU`. b_f and
-    b_i start at opposite values, so that units remember 2 to `max_timescale` steps (`Scanned`).
+    b_i start at opposite values, so that time scales are 2 to `max_timescale` steps (`Scanned`).
 
     Source: Feng et al., "Were RNNs all we needed?", 2024.
 
@@ -52,6 +52,6 @@ class MinLSTM(Scanned):
         bias[self.hidden : 2 * self.hidden] = -kept
 
     def gates(self, x: Ragged, y: Ragged, state: State | None = None) -> dict[str, Tensor]:
-        """f, i, and a = f / (f + i), the share of h_{t-1} that is kept."""
+        """f, i, and a = f / (f + i), the fraction of h_{t-1} that is kept."""
         f, i = (a.sigmoid() for a in self.gate_inputs(x)[:2])
         return {"f": f, "i": i, "a": f / (f + i)}

@@ -18,19 +18,19 @@ __all__ = ["Recurrent", "before"]
 
 
 class Recurrent(Cell):
-    """A cell whose gates see h_{t-1}, with the parameters of ``torch.nn``'s cell of that name.
+    """A cell whose gates read h_{t-1}, with the parameters of ``torch.nn``'s cell of that name.
 
-    ``weight_ih`` [gates * hidden, inputs] starts Glorot uniform in each gate, ``weight_hh`` [gates * hidden, hidden]
-    orthogonal in each gate (Saxe et al. 2014: no direction vanishes at first), the biases at zero.
+    Initialisation: ``weight_ih`` [gates * hidden, inputs] Glorot uniform per gate, ``weight_hh`` [gates * hidden,
+    hidden] orthogonal per gate (Saxe et al. 2014), biases zero.
 
-    `max_timescale`, for cells with gates: the biases of the gates start so that units remember 2 to so many steps, the
-    logarithm even ("chrono", Tallec & Ollivier 2018), where a memory must last long; None: as the cell says.
+    `max_timescale`, for cells with gates: chrono initialisation (Tallec & Ollivier 2018), the gate biases start so that
+    units have time scales from 2 to so many steps, uniform in the logarithm; None: the cell's default.
 
-    Two options against overfitting; both stay on the compiled path:
+    Two regularisers, both compiled:
 
-    - `recurrent_dropout`: share of h_{t-1} set to zero on its way into U, in training, one mask for all steps of a
-      sequence, the rest scaled up (Gal & Ghahramani 2016); 0 turns it off.
-    - `zoneout`: chance that a unit keeps its value instead of taking the new one, in training; in evaluation its
+    - `recurrent_dropout`: dropout rate of h_{t-1} before U, in training, one mask for all steps of a sequence (Gal &
+      Ghahramani 2016); 0 turns it off.
+    - `zoneout`: probability that a unit keeps its value instead of the new one, in training; in evaluation its
       expectation, ``h_t = p h_{t-1} + (1 - p) (new h_t)`` (Krueger et al. 2017). One number for every part of the
       state, or for an LSTM a pair, of h and of c; 0 turns it off.
 
@@ -97,10 +97,7 @@ class Recurrent(Cell):
             self._spread(self.bias_ih, spread_memory(self.bias_ih.new_empty(self.hidden), self.max_timescale))
 
     def _spread(self, bias: Tensor, kept: Tensor) -> None:
-        """Sets the gates' biases so that log(a / (1 - a)) is `kept` [hidden] where nothing comes in, a what is kept.
-
-        Only cells that set `spreads` have such gates.
-        """
+        """Sets the gates' biases so that log(a / (1 - a)) is `kept` [hidden] for zero input; a: fraction kept."""
 
     def gate_sums(self, x: Ragged, y: Ragged, state: State | None) -> tuple[list[Tensor], list[Tensor]]:
         """W x_t + b_ih and U h_{t-1} + b_hh of each gate, in the order of their rows."""
@@ -128,8 +125,8 @@ class Recurrent(Cell):
 
         `reset` [steps] bool marks steps before which the state goes back to the initial one, as if a new sequence began
         there. `decay` [steps, hidden] multiplies h_{t-1} before step t reads it, and has a gradient (GRU-D; Che et al.
-        2018). An empty sequence ends in the state it began with. What the weights make of the rows of an `Indexed` is
-        computed once for each.
+        2018). An empty sequence ends in the state it began with. The input projection of an `Indexed` is computed once
+        per distinct row.
         """
         values, rows = (x.rows, x.index) if isinstance(x, Indexed) else (x.values, None)
         along = Along(self._extras(x.steps, len(x.offsets) - 1, decay, self.training), rows)
@@ -149,7 +146,7 @@ class Recurrent(Cell):
         return self.forward_values(x, torch.arange(len(x) + 1, device="cpu"), state, reset, along)
 
     def _extras(self, steps: int, sequences: int, decay: Tensor | None, training: bool) -> ops.RecurrenceModifiers:
-        """The masks of one pass: drawn in training, expected in evaluation."""
+        """The masks of one pass: sampled in training, expectations in evaluation."""
         like, drop = self.weight_hh, None
         if training and self.recurrent_dropout:
             stays = 1 - self.recurrent_dropout

@@ -1,4 +1,4 @@
-"""Sequences cut where their state goes back to the initial one."""
+"""Sequences cut at resets of the state."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from elman.errors import ShapeError
 
 
 class Segments(NamedTuple):
-    """Sequences cut into pieces, each of which is walked as a sequence of its own.
+    """Sequences cut into segments, each processed as a sequence of its own.
 
-    `entry` and `exit` name the piece that each sequence is walked into first and last; `keeps` the sequences that enter
-    with the state they were given.
+    `entry` and `exit` are the segments of each sequence processed first and last; `keeps` the sequences that begin with
+    the given state.
     """
 
     offsets: Tensor  # [pieces + 1]
@@ -25,9 +25,9 @@ class Segments(NamedTuple):
 
 
 def cut(offsets: Tensor, reset: Tensor, reverse: bool = False) -> Segments:
-    """Cuts before every step that `reset` [steps] marks: in the direction of walking, hence behind it with `reverse`.
+    """Cuts before every step that `reset` [steps] marks, in the direction of the cell: after it with `reverse`.
 
-    Raises ``ShapeError`` unless `reset` is bool and has a mark for each step.
+    Raises ``ShapeError`` unless `reset` is bool with a value for each step.
 
     >>> cut(torch.tensor([0, 3, 3, 5]), torch.tensor([False, True, False, True, False])).offsets.tolist()
     [0, 1, 3, 3, 5]

@@ -12,7 +12,7 @@ from elman.ragged import Ragged
 
 
 class RNNState(NamedTuple):
-    """What a simple recurrent network remembers: h, [sequences, hidden]."""
+    """The state of a simple recurrent network: h, [sequences, hidden]."""
 
     hidden: Tensor
 
@@ -25,9 +25,9 @@ class RNN(Recurrent):
         h_t = tanh(W x_t + b_ih + U h_{t-1} + b_hh)
         y_t = h_t
 
-    W is ``weight_ih`` [hidden, inputs], U ``weight_hh`` [hidden, hidden], b ``bias_ih``, c ``bias_hh``, as in
+    W is ``weight_ih`` [hidden, inputs], U ``weight_hh`` [hidden, hidden], b_ih ``bias_ih``, b_hh ``bias_hh``, as in
     ``torch.nn.RNN``. Its gradient through k steps is a product of k Jacobians diag(1 - h^2) U, which vanishes or
-    explodes as k grows (Bengio et al. 1994): reach for an LSTM or a GRU beyond some twenty steps.
+    explodes as k grows (Bengio et al. 1994): use an LSTM or a GRU beyond some twenty steps.
 
     Source: Elman, "Finding structure in time", 1990.
 
@@ -44,7 +44,7 @@ class RNN(Recurrent):
     activations: ClassVar[dict[str, str]] = {"h": "tanh"}
 
     def gates(self, x: Ragged, y: Ragged, state: State | None = None) -> dict[str, Tensor]:
-        """h itself, the only thing that can saturate."""
+        """h itself."""
         return {"h": y.values}
 
 

@@ -19,15 +19,15 @@ __all__ = ["Scanned", "run_in_pieces"]
 
 
 class Scanned(Cell):
-    """A cell whose gates see the inputs alone, so that its steps are ``h_t = a_t h_{t-1} + b_t``, unit by unit.
+    """A cell whose gates read only the inputs, so that its steps are ``h_t = a_t h_{t-1} + b_t``, unit by unit.
 
-    ``weight_ih`` [gates * hidden, inputs] starts Glorot uniform in each gate; there is no ``weight_hh``. The biases of
-    the gates start so that 1 / (1 - a_t), the steps a unit remembers, differs from unit to unit: between 2 and
-    `max_timescale`, its logarithm (of one less) even. No gate sees the state, so that nothing else tells units apart in
-    time; Tallec & Ollivier 2018 spread the memory of an LSTM likewise.
+    ``weight_ih`` [gates * hidden, inputs] starts Glorot uniform per gate; there is no ``weight_hh``. The gate biases
+    start so that the time scales 1 / (1 - a_t) of the units lie between 2 and `max_timescale`, uniform in the logarithm
+    (of one less), as in chrono initialisation (Tallec & Ollivier 2018): no gate reads the state, so that nothing else
+    separates time scales.
 
-    `candidate` says what may be written, given v = W_h x_t + b_h: "linear" v itself, "tanh" tanh(v), "positive" v + 0.5
-    where v >= 0 and sigmoid(v) below. Raises ``OptionError``.
+    `candidate`: the candidate from v = W_h x_t + b_h: "linear" v, "tanh" tanh(v), "positive" v + 0.5 where v >= 0 and
+    sigmoid(v) below. Raises ``OptionError``.
     """
 
     kernel: ClassVar[str]
@@ -103,7 +103,7 @@ def run_in_pieces(
     offsets: Tensor,
     state: State | None,
 ) -> tuple[Tensor, State]:
-    """``run(values, offsets, state)``; where `cell` recomputes, piece by piece, keeping y and the states between."""
+    """``run(values, offsets, state)``; with checkpointing chunk by chunk, storing y and the states between."""
     if not cell.checkpointing or not torch.is_grad_enabled() or len(values) == 0:
         return run(values, offsets, state)
     state = cell.initial_state(len(offsets) - 1) if state is None else state

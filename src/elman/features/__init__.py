@@ -1,9 +1,9 @@
-"""What is a step? One file for each kind of input, listed in `registry.py`; `infer` looks at a column and picks one.
+"""Features: one file for each kind of input, listed in `registry.py`; `infer` chooses one for a column.
 
 `text.py` texts · `tokens.py` lists of tokens · `words.py` words with their letters · `numbers.py` series, signals
 `images.py` films · `chords.py` music · `audio.py` sound
 
-Of whole sequences: `category.py` · `number.py`. Several columns of different kinds together: `columns.py`.
+Static inputs: `category.py` · `number.py`. Several columns of different kinds: `columns.py`.
 """
 
 from elman.features.audio import Sound

@@ -1,4 +1,4 @@
-"""Sound as steps: how loud it is in bands of the mel scale, a hundred times a second."""
+"""Audio as steps: log-mel spectrogram."""
 
 from __future__ import annotations
 
@@ -30,21 +30,21 @@ from elman.validation.plain_values import plain_value
 __all__ = ["Sound", "SoundOptions", "is_pair", "mel_bands"]
 
 LOWEST = 60.0  # Hz: where the first band begins; the last one ends at half the rate
-_MOST_WEIGHTS = 1 << 24  # of samples' spectra in bands
-_LEAST_BINS = 512  # points of the transform, so that the lowest bands hold bins at low rates too
-_TINY = 1e-10  # power that silence counts as
-_FRAMES = 4096  # windows that are transformed at a time: bounds the memory
+_MOST_WEIGHTS = 1 << 24  # of the mel filter bank
+_LEAST_BINS = 512  # minimum size of the FFT, so that the lowest bands contain bins at low rates
+_TINY = 1e-10  # minimum power
+_FRAMES = 4096  # frames transformed at a time: bounds the memory
 _SCALES = ("standard", "none")
-_LOUD = 10.0  # a sample of floating point that is so far from -1 and 1 is not one by mistake of a filter
+_LOUD = 10.0  # floating-point samples beyond this are likely unscaled integers
 
 _Samples = NDArray[np.float64]
 
 
 def mel_bands(rate: int, points: int, bands: int, lowest: float = LOWEST) -> NDArray[np.float64]:
-    """The weight of each bin of a transform of so many points in each band: [bands, points / 2 + 1].
+    """The mel filter bank for an FFT of `points`: [bands, points / 2 + 1].
 
-    Triangles of height 1 between points that lie evenly on the mel scale, 2595 log10(1 + f / 700) (O'Shaughnessy
-    1987), from `lowest` to half the rate.
+    Triangles of height 1 between equally spaced points of the mel scale, 2595 log10(1 + f / 700) (O'Shaughnessy 1987),
+    from `lowest` to half the rate.
 
     >>> mel_bands(8000, 512, 40).shape
     (40, 257)
@@ -61,15 +61,15 @@ def mel_bands(rate: int, points: int, bands: int, lowest: float = LOWEST) -> NDA
 class SoundOptions:
     """Data."""
 
-    rate: int | None = None  # of sound: samples a second, others are resampled; None: the lowest of the training files
-    window: float = 0.025  # of sound: seconds that a step hears
-    hop: float = 0.01  # of sound: seconds from step to step, at most a window
-    bands: int = 40  # of sound: bands of the mel scale, the width of a step
+    rate: int | None = None  # audio: sampling rate in Hz, others are resampled; None: the lowest of the training files
+    window: float = 0.025  # audio: length of a frame in seconds
+    hop: float = 0.01  # audio: seconds between frames, at most a window
+    bands: int = 40  # audio: number of mel bands, the width of a step
 
 
 @dataclass(kw_only=True)
 class Sound(SoundOptions, Feature):
-    """Paths of sound files, or samples, as steps: the logarithm of the power in bands of the mel scale.
+    """Paths of sound files, or samples, as steps: log-mel spectrogram.
 
     ```
     X_tk = sum_{0 <= n < w} v_n x_{th + n} e^{-2 pi i k n / N}    v_n = sin^2(pi n / w) (Hann), w = window, h = hop
@@ -77,13 +77,13 @@ class Sound(SoundOptions, Feature):
     e_tb = (m_tb - mean_b) / deviation_b                          of the training data
     ```
 
-    N is the power of two from w on, at least 512. A step needs all of its window: n samples are 1 + (n - w) / h steps,
-    rounded down, and none where n < w; so pieces of a stream have the bits of the whole. Silence is log 1e-10 in every
-    band. A sequence is the path of a file, an array of samples ([samples] or [samples, channels], of floating point
+    N is the smallest power of two of at least w and 512. Frames are not padded: n samples are 1 + (n - w) / h steps,
+    rounded down, and none where n < w; so the chunks of a stream have the bits of the whole. Silence is log 1e-10 in
+    every band. A sequence is the path of a file, an array of samples ([samples] or [samples, channels], floating point
     from -1 to 1, int16, int32 or uint8), or a pair (samples, rate); channels are mixed down, another rate is resampled:
     `elman.io.audio`. Files: WAV with whole numbers of 8 to 32 bits or floats; others need the extra "audio".
 
-    Raises `DataError`, naming sequence and file, for what cannot be read, `OptionError` where no rate is known.
+    Raises `DataError`, naming sequence and file, for what cannot be read, `OptionError` where the rate is unknown.
 
     Source: Davis & Mermelstein, "Comparison of parametric representations for monosyllabic word recognition", 1980.
 
@@ -100,7 +100,7 @@ class Sound(SoundOptions, Feature):
     scale: str = "standard"  # standard: mean 0, deviation 1 in each band, learnt from the training data; none: as is
 
     def problems(self) -> list[Problem]:
-        """Everything that is wrong with the options, a sentence each."""
+        """What is wrong with the options."""
         found = []
         if not (self.rate is None or is_whole(self.rate, *RATES)):
             found.append(
@@ -128,7 +128,7 @@ class Sound(SoundOptions, Feature):
         return self
 
     def fit_transform(self, column: Any, *, name: str = "X") -> Ragged:
-        """The same as `fit` and then `transform`, but reads the sound once less."""
+        """`fit` and `transform`, but reads the audio once less."""
         if problems := self.problems():
             raise OptionError.of(problems)
         sounds = listed(column, name)
@@ -144,14 +144,14 @@ class Sound(SoundOptions, Feature):
         return self._steps(parts)
 
     def _know(self, rate: int) -> None:
-        """What follows from the options and the rate."""
+        """Sets what follows from the options and the rate."""
         self.rate_ = rate
         self.length_, self.every_ = max(1, round(self.window * rate)), max(1, round(self.hop * rate))
         self.points_ = max(_LEAST_BINS, 1 << (self.length_ - 1).bit_length())
         if self.points_ // 2 * self.bands > _MOST_WEIGHTS:
             raise OptionError(
                 f"window = {self.window}, of {rate} samples a second, and bands = {self.bands} make more than "
-                f"{_MOST_WEIGHTS} weights. Hear less at a time, or fewer bands."
+                f"{_MOST_WEIGHTS} weights. Take a shorter window, or fewer bands."
             )
         self.hann_ = np.sin(np.pi * np.arange(self.length_) / self.length_) ** 2
         self.filters_ = torch.from_numpy(mel_bands(rate, self.points_, int(self.bands)))
@@ -164,23 +164,23 @@ class Sound(SoundOptions, Feature):
         return self._steps(self._heard(listed(column, name), name))
 
     def step(self, value: Any, *, name: str = "X") -> Tensor:
-        """The steps `[steps, bands]` of one sound as if nothing came before: `advance` goes on from what did."""
+        """The steps `[steps, bands]` of one sound from the initial state; `advance` continues a stream."""
         return self.transform([value], name=name).values
 
     def initial_state(self) -> dict[str, Tensor]:
-        """What a stream keeps before its first piece: samples that later steps hear, and those of another rate."""
+        """The initial state of a stream: samples for later frames, and the state of the resampler."""
         self._check_fitted()
         empty = torch.zeros(0, dtype=torch.float64)
         return {"rest": empty, "recent": empty, "rate": torch.zeros(3, dtype=torch.int64)}
 
     def advance(self, value: Any, state: dict[str, Tensor], *, name: str = "X") -> tuple[Tensor, dict[str, Tensor]]:
-        """The steps that the next samples complete, and the next state; the bits are those of the whole sound."""
+        """The steps that the next samples complete, and the next state; bitwise equal to the whole sound."""
         self._check_fitted()
         samples, rate = _sound(value, Place(name))
         rate = self.rate_ if rate is None else rate
         before, begin, made = state["rate"].tolist()
         if before not in (0, rate):
-            raise DataError(f"has {rate} samples a second, the pieces before it had {before}.", at=Place(name))
+            raise DataError(f"has {rate} samples a second, the chunks before it had {before}.", at=Place(name))
         if not before and len(samples) and (peak := float(np.abs(samples).max())) > _LOUD:  # once a stream
             _warn_of_loud(peak, Place(name))
         recent = state["recent"]
@@ -209,7 +209,7 @@ class Sound(SoundOptions, Feature):
             return line.strip()
 
     def module(self, width: int, dropout: float = 0.0) -> Values:
-        """The bands as they are, whatever `width` and `dropout` say."""
+        """The bands unchanged; `width` and `dropout` are not used."""
         return Values(int(self.bands))
 
     # ---- on disk
@@ -226,13 +226,11 @@ class Sound(SoundOptions, Feature):
 
     @classmethod
     def restore(cls, config: Mapping[str, Any], tensors: Mapping[str, Tensor], files: Mapping[str, str]) -> Self:
-        """The saved feature. Raises `ModelFileError` if its options or its scale cannot be right."""
+        """The saved feature. Raises `ModelFileError` for invalid options or scale."""
         made = cls(**{f.name: checked(config, f.name, _KINDS[f.name], cls.kind) for f in dataclasses.fields(cls)})
         rate = checked(config, "learnt_rate", int, cls.kind)
         if problems := made.problems() + dataclasses.replace(made, rate=rate).problems():
-            raise ModelFileError(
-                f"the saved sound feature has options that cannot be: {'; '.join(map(str, problems))}."
-            )
+            raise ModelFileError(f"the saved sound feature has invalid options: {'; '.join(map(str, problems))}.")
         if made.rate not in (None, rate):
             raise ModelFileError(f"the saved sound feature has rate = {made.rate}, but learnt {rate}.")
         for name in ("mean", "deviation"):
@@ -246,7 +244,7 @@ class Sound(SoundOptions, Feature):
         try:
             made._know(rate)
         except OptionError as error:
-            raise ModelFileError(f"the saved sound feature has options that cannot be: {error}") from error
+            raise ModelFileError(f"the saved sound feature has invalid options: {error}") from error
         return made
 
     def describe(self) -> str:
@@ -261,7 +259,7 @@ class Sound(SoundOptions, Feature):
             raise OptionError("this Sound is not fitted. Call fit(sounds) first.")
 
     def _heard(self, sounds: list[Any], name: str) -> list[_Samples]:
-        """The bands of each sound, not yet scaled."""
+        """The unscaled bands of each sound."""
         made, peaks = [], list[float]()
         for i, value in enumerate(sounds):
             samples, rate = _sound(value, Place(name, sequence=i))
@@ -279,7 +277,7 @@ class Sound(SoundOptions, Feature):
         return made
 
     def _bands(self, samples: _Samples) -> _Samples:
-        """The logarithms of the bands of one sound: [steps, bands]. A step's bits do not depend on the others."""
+        """The log-mel bands of one sound: [steps, bands]. A step's bits do not depend on the others."""
         count = max(0, 1 + (len(samples) - self.length_) // self.every_)
         made = np.zeros((count, int(self.bands)))
         for first in range(0, count, _FRAMES):
@@ -307,7 +305,7 @@ _KINDS: dict[str, Any] = {
 
 
 def _sound(value: Any, place: Place) -> tuple[_Samples, int | None]:
-    """The samples of one sound, and their rate where it says one."""
+    """The samples of one sound, and its rate if known."""
     try:
         if isinstance(value, str | os.PathLike):
             return read_wave(value)
@@ -321,7 +319,7 @@ def _sound(value: Any, place: Place) -> tuple[_Samples, int | None]:
 
 
 def _paired(value: Any) -> tuple[Any, int | None]:
-    """Samples and rate of (samples, rate); of samples alone no rate."""
+    """Samples and rate of (samples, rate); rate None for samples alone."""
     if is_missing(value) or isinstance(value, Mapping | bytes):
         raise DataError(f"{seen(value)} is no sound. Give the path of a file, or an array of samples.")
     if not is_pair(value):
@@ -355,7 +353,7 @@ def is_pair(value: Any) -> bool:
 
 
 def _dimensions(value: Any) -> int:
-    """Of an array its dimensions, of a list that does not hold lists 1, of what is single 0."""
+    """The dimensions of an array, 1 for a flat list, 0 for a scalar."""
     if isinstance(value, list | tuple):
         return 1
     found = getattr(value, "ndim", 0)
@@ -372,7 +370,7 @@ def _warn_of_loud(peak: float, place: Place) -> None:
 
 
 def _lowest(sounds: list[Any], name: str) -> int:
-    """The lowest rate of the sounds that say theirs."""
+    """The lowest known rate."""
     rates = []
     for i, value in enumerate(sounds):
         try:

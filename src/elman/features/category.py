@@ -1,4 +1,4 @@
-"""A category for each sequence: the kind of shop, the sex of a patient, the language of a text."""
+"""Categorical static inputs: the kind of shop, the sex of a patient, the language of a text."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from elman.validation.plain_values import plain_value
 
 __all__ = ["Category", "CategoryRow"]
 
-UNKNOWN, MISSING = 0, 1  # the rows of a category that was never learnt, and of none at all
-UNSEEN = 0.1  # share of the categories that training takes for unknown, so that their row learns what to say of one
+UNKNOWN, MISSING = 0, 1  # the embeddings of an unknown category and of a missing one
+UNSEEN = 0.1  # rate at which training replaces categories by the unknown one, so that its embedding is trained
 _Value = str | int | bool
 
 
 class Category(Static):
-    """Each distinct value is one row of numbers to learn; row 0 is for any that is unknown, row 1 for a missing one.
+    """Each distinct value has an embedding; row 0 is for unknown values, row 1 for missing ones.
 
-    A value is a str, an int, a bool or a whole float; `1`, `"1"` and `True` differ. If training never saw a missing
-    one, it is taken for unknown. Raises `DataError` naming the place for anything else.
+    A value is a str, an int, a bool or a whole float; `1`, `"1"` and `True` differ. Without missing values in training
+    these are unknown. Raises `DataError` naming the place for anything else.
 
     >>> kind = Category().fit(["shop", "bar", None, "shop"])
     >>> kind.transform(["bar", "shop", "zoo", None])
@@ -39,7 +39,7 @@ class Category(Static):
     is_category: ClassVar[bool] = True
 
     def fit(self, column: Any, *, name: str = "X") -> Self:
-        """Learns the categories: by count, equal counts in their order."""
+        """Learns the categories, ordered by count and then by value."""
         values = _values(column, name)
         counts = Counter((type(value), value) for value in values if value is not None)
         ranked = sorted(counts.items(), key=lambda item: (-item[1], isinstance(item[0][1], str), item[0][1]))
@@ -56,7 +56,7 @@ class Category(Static):
         return torch.tensor(rows, dtype=torch.int64)
 
     def module(self) -> CategoryRow:
-        """The rows to learn."""
+        """The embedding."""
         return CategoryRow(len(self.categories_) + 2)
 
     def config(self) -> dict[str, Any]:
@@ -87,11 +87,10 @@ class Category(Static):
 
 
 class CategoryRow(nn.Module):
-    """Learnt rows of numbers: `[sequences]` places become `[sequences, outputs]`.
+    """The embedding of a category: `[sequences]` to `[sequences, outputs]`.
 
-    ``outputs`` is 2 sqrt(rows), from 2 to 32. While training a category is taken for unknown with probability 0.1, so
-    that row 0 learns to stand for one that will never have been seen. Rows 0 and 1 start at zero, the others uniform
-    in ±0.1.
+    ``outputs`` is 2 sqrt(rows), from 2 to 32. In training a category is replaced by the unknown one with probability
+    0.1, so that its row is trained. Rows 0 and 1 start at zero, the others uniform in ±0.1.
 
     >>> CategoryRow(9)(torch.tensor([2, 0])).shape
     torch.Size([2, 6])

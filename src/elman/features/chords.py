@@ -52,7 +52,7 @@ class Chords(Written):
     prompt_example: ClassVar[str] = "[[60, 64, 67]]"
 
     def fit(self, column: Any, *, name: str = "X") -> Self:
-        """Learns which notes there are."""
+        """Learns the range of notes."""
         sequences = _sequences(column, name)
         if not sequences:
             raise DataError("holds no sequences. Fitting needs at least one.", at=Place(name))
@@ -77,7 +77,7 @@ class Chords(Written):
         return [self.words(ids) for ids in self.transform(column, name=name)]
 
     def words(self, ids: Sequence[int] | Tensor) -> list[str]:
-        """What each symbol stands for: "60", or "|" for the end of a chord. Raises `DataError` for other numbers."""
+        """The text of each symbol: "60", or "|" for the end of a chord. Raises `DataError` for an invalid id."""
         self._check_fitted()
         numbers = [int(i) for i in ids]
         if bad := [i for i in numbers if not 0 <= i <= _END]:
@@ -85,11 +85,11 @@ class Chords(Written):
         return [MARK if i == _END else str(i - 1) if i else UNKNOWN for i in numbers]
 
     def chords(self, ids: Sequence[int]) -> list[Chord]:
-        """The chords that symbols stand for, lowest note first; a last one without its end is left out."""
+        """The chords of symbols, lowest note first; an incomplete last one is left out."""
         return [*self.spelled(ids)]
 
     def spelled(self, ids: Iterable[int] | Tensor, after: Any = "") -> Iterator[Chord]:
-        """Each chord as soon as its end has come, lowest note first."""
+        """Yields each chord when it is complete, lowest note first."""
         notes: list[int] = []
         for code in map(int, ids):
             if code == _END:
@@ -103,7 +103,7 @@ class Chords(Written):
         return below(said, symbols, ends)
 
     def transposed(self, column: Sequence[Any], reach: int) -> list[Any]:
-        """The pieces in every key up to so many half-tones lower and higher."""
+        """The pieces in every key up to `reach` half-tones lower and higher."""
         return [piece for by in range(-reach, reach + 1) for piece in transposed(column, by)]
 
     def parse_line(self, line: str, place: Place) -> Any:
@@ -111,7 +111,7 @@ class Chords(Written):
         return json_list(line, place)
 
     def module(self, width: int, dropout: float = 0.0) -> Embedding:
-        """An `Embedding` of `width` numbers for each symbol; `dropout` drops whole symbols while training."""
+        """An `Embedding` of `width` numbers per symbol, with symbol dropout in training."""
         self._check_fitted()
         return Embedding(_END + 1, width, dropout)
 
@@ -122,7 +122,7 @@ class Chords(Written):
 
     @classmethod
     def restore(cls, config: Mapping[str, Any], tensors: Mapping[str, Tensor], files: Mapping[str, str]) -> Self:
-        """The saved feature. Raises `ModelFileError` if its notes cannot be right."""
+        """The saved feature. Raises `ModelFileError` for an invalid range of notes."""
         lowest, highest = (checked(config, key, int, cls.kind) for key in ("lowest", "highest"))
         if not 0 <= lowest <= highest < NOTES:
             raise ModelFileError(
@@ -148,7 +148,7 @@ class Chords(Written):
 
 
 def below(said: Sequence[str], symbols: Sequence[str], ends: bool = True) -> Collection[str]:
-    """What may come next, so that chords are chords: notes below the last one, or the mark; with `ends` also the end.
+    """The allowed next symbols: notes below the last one, or the mark; with `ends` also the end.
 
     >>> sorted(below(["67", "2"], ["67", "2", "1", "0", "|", ""]))
     ['0', '1', '|']
@@ -160,9 +160,7 @@ def below(said: Sequence[str], symbols: Sequence[str], ends: bool = True) -> Col
 
 
 def transposed(column: Any, halftones: int, *, name: str = "X") -> list[list[Chord]]:
-    """The chords of each sequence so many half-tones higher, or lower where the number is below 0.
-
-    A sequence in which a note would leave the range of MIDI is left out.
+    """The chords of each sequence transposed by `halftones`, without those that would leave the range of MIDI.
 
     >>> transposed([[[60, 64], []], [[1]]], -2)
     [[[58, 62], []]]

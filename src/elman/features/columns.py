@@ -1,7 +1,7 @@
-"""Several columns of different kinds that describe the same sequences: text beside numbers beside a category.
+"""Several columns of different kinds for the same sequences: text, numbers and categories.
 
-Columns of tokens and of numbers that are equally long in every sequence are *aligned*: they are read step by step
-together. A text, and whatever is not aligned, is read by itself. Categories and single numbers have no steps.
+Columns of tokens and of numbers that are equally long in every sequence are *aligned*: their steps are concatenated. A
+text, and whatever is not aligned, has a path of its own. Categories and single numbers are static inputs.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ _Indices = NDArray[np.int64]
 
 
 class Inputs:
-    """Columns by name, one value a sequence in each. Raises ``DataError`` if they are not equally long.
+    """Columns by name with a value per sequence. Raises ``DataError`` if they are not equally long.
 
-    `kinds` says what each is; see `Columns`.
+    `kinds` gives the kind of each; see `Columns`.
 
     >>> len(Inputs({"text": ["a b", "c"], "age": [3, None]}))
     2
@@ -59,7 +59,7 @@ class Inputs:
         return iter(self.columns)
 
     def with_kind(self, kind: str, names: list[str]) -> Inputs:
-        """The same, some of whose columns are of another kind."""
+        """The same with another kind for some columns."""
         return Inputs(self.columns, self.kinds | dict.fromkeys(names, kind))
 
     def take(self, indices: _Indices) -> Inputs:
@@ -76,9 +76,9 @@ class Inputs:
 
 @dataclass
 class Group:
-    """Columns whose steps are aligned, and the features that read them, side by side.
+    """Aligned columns and the features that read them.
 
-    All columns of numbers are read by one `Numbers`, which comes last, with their widths side by side.
+    All columns of numbers are concatenated and read by one `Numbers`, which comes last.
     """
 
     columns: list[list[str]]  # for each feature the columns it reads
@@ -92,11 +92,11 @@ class Group:
 
 
 class Columns(Reader):
-    """Columns of different kinds, each with the feature that its kind has; the result is a `MultiInput`.
+    """Columns of different kinds, each with the feature of its kind; the result is a `MultiInput`.
 
-    `kinds` says the kind of each column: "text", "tokens", "words", "numbers" (a list or array of numbers a sequence),
-    "number" (one a sequence) or "category"; `make` makes the unfitted feature of a kind with steps. Which columns are
-    aligned is learnt by `fit`.
+    `kinds` gives the kind of each column: "text", "tokens", "words", "numbers" (a list or array of numbers per
+    sequence), "number" (one per sequence) or "category"; `make` makes the unfitted feature of a kind with steps. `fit`
+    determines which columns are aligned.
 
     >>> columns = Columns({"text": "text", "age": "number"})
     >>> data = columns.fit_transform(Inputs({"text": ["a b", "c"], "age": [30, 50]}))
@@ -131,13 +131,13 @@ class Columns(Reader):
         if not lengths:
             raise DataError(
                 f"none of the columns {', '.join(map(repr, self.kinds))} has steps: texts, lists of tokens or lists of "
-                "numbers. What has one number or category a row only is no sequence."
+                "numbers. One number or category per row is not a sequence."
             )
         self.groups = [self._group(names) for names, _ in lengths]
         return self
 
     def fit_transform(self, inputs: Inputs) -> MultiInput:
-        """Learns from the training data, and gives its steps."""
+        """`fit` and `transform`."""
         if not self.groups:
             self.arrange(inputs)
         parts = []
@@ -188,11 +188,11 @@ class Columns(Reader):
                 rows.append(static.transform(inputs.columns[name], name=name))
         return MultiInput(parts, rows)
 
-    # ---- what readers ask
+    # ---- capabilities
 
     @property
     def called(self) -> str:
-        """What messages call the input."""
+        """The name of the input in messages."""
         return "several columns"
 
     @property
@@ -207,12 +207,12 @@ class Columns(Reader):
 
     @property
     def symbols(self) -> int | None:
-        """How many symbols all texts and tokens have together; None without any."""
+        """The total number of symbols of all texts and tokens; None without any."""
         sizes = [feature.symbols for _, _, feature in self.symbolic_places() if feature.symbols is not None]
         return sum(sizes) if sizes else None
 
     def symbolic(self, data: MultiInput) -> Ragged:
-        """The symbols of each sequence, those of one column after those of the other, no two columns sharing any."""
+        """The symbols of all columns of each sequence, concatenated, with disjoint ids."""
         parts, before = [], 0
         for g, place, feature in self.symbolic_places():
             part = data.groups[g][place]
@@ -226,22 +226,22 @@ class Columns(Reader):
         return Ragged(mixed.values, mixed.offsets[:: len(parts)].clone())
 
     def all_numbers(self) -> list[bool]:
-        """For each group whether all of it are numbers."""
+        """For each group, whether all its columns are numbers."""
         return [all(feature.is_series for feature in group.features) for group in self.groups]
 
     def only(self) -> Feature:
-        """The one feature whose steps a stream can be fed. Raises ``OptionError`` if there are several."""
+        """The one feature whose steps can be streamed. Raises ``OptionError`` if there are several."""
         features = [feature for group in self.groups for feature in group.features]
         if len(features) != 1:
             steps = [name for group in self.groups for name in group.names]
             raise OptionError(
                 f"a model that reads the steps of {', '.join(map(repr, steps))} cannot stream: a stream has one "
-                "kind of step. Train with one of them and the columns without steps."
+                "kind of step. Train with one of them and the static inputs."
             )
         return features[0]
 
     def symbolic_places(self) -> list[tuple[int, int, Feature]]:
-        """The columns of symbols: which group, which place in it, which feature."""
+        """The columns of symbols: group, position in it, feature."""
         return [
             (g, place, feature)
             for g, group in enumerate(self.groups)
@@ -259,7 +259,7 @@ class Columns(Reader):
         return {name: feature for names, feature in read for name in names}
 
     def parts(self, data: MultiInput, column: Inputs) -> list[ReaderPart]:
-        """What each input layer reads of the columns, whose steps are `data`."""
+        """The part of each input layer in the columns, whose steps are `data`."""
         return [
             ReaderPart(feature, names, widths, steps, column.columns[names[0]])
             for group, made in zip(self.groups, data.groups, strict=True)
@@ -267,15 +267,15 @@ class Columns(Reader):
         ]
 
     def card(self) -> dict[str, str]:
-        """What is read, for the card of a model: a line for each column."""
+        """The inputs, for the model card: a line for each column."""
         return {f"input {name!r}": what for name, what in self.described().items()}
 
     def describe(self) -> str:
-        """One line: what each column is."""
+        """One line: the kind of each column."""
         return "; ".join(f"{name}: {what}" for name, what in self.described().items())
 
     def described(self) -> dict[str, str]:
-        """What each column is, and what it is aligned with."""
+        """The kind of each column, and the columns it is aligned with."""
         told = {}
         for group in self.groups:
             for names, feature in zip(group.columns, group.features, strict=True):
@@ -288,7 +288,7 @@ class Columns(Reader):
     # ---- on disk
 
     def config(self) -> dict[str, Any]:
-        """Kinds, groups, and what each feature has learnt."""
+        """Kinds, groups, and the config of each feature."""
         return {
             "kinds": self.kinds,
             "groups": [
@@ -299,7 +299,7 @@ class Columns(Reader):
         }
 
     def tensors(self) -> dict[str, Tensor]:
-        """What the features have learnt, by the place of their group and their own."""
+        """The tensors of the features, by the index of the group and of the feature."""
         return {f"{p}.{key}": value for p, feature in self._placed() for key, value in feature.tensors().items()}
 
     def files(self) -> dict[str, str]:
@@ -308,7 +308,7 @@ class Columns(Reader):
 
     @classmethod
     def restore(cls, config: Mapping[str, Any], tensors: Mapping[str, Tensor], files: Mapping[str, str]) -> Self:
-        """The saved columns. Raises `ModelFileError` if anything in them cannot be right."""
+        """The saved columns. Raises `ModelFileError` for invalid contents."""
         kinds = dict(config["kinds"])
         if not kinds or not set(kinds.values()) <= {*COLUMNS, *STATICS}:
             raise ModelFileError("the saved columns have a kind that this version does not know.")
@@ -355,7 +355,7 @@ def symbolic(feature: Feature | Columns, data: Ragged | MultiInput) -> Ragged:
 
 
 def symbolic_parts(feature: Feature | Columns, data: Ragged | MultiInput, values: NDArray[Any]) -> list[NDArray[Any]]:
-    """What belongs to each step of `symbolic` as one array for each of the columns that it joins, in their order."""
+    """Values of the steps of `symbolic`, split into an array for each of its columns, in their order."""
     if isinstance(data, Ragged) or not isinstance(feature, Columns):
         return [values]
     lengths = np.stack([data.groups[g][place].lengths.numpy() for g, place, _ in feature.symbolic_places()], axis=1)
@@ -377,7 +377,7 @@ def _agree(one: _Indices, other: _Indices) -> bool:
 
 
 def _width(column: Any, name: str) -> int:
-    """How many numbers a step of a column has: those of the first sequence that tells."""
+    """The width of a step of a column: that of the first sequence with steps."""
     for i, value in enumerate(column):
         if not is_missing(value) and len(value):
             array = floats(value, Place("X", sequence=i, column=name))
@@ -386,7 +386,7 @@ def _width(column: Any, name: str) -> int:
 
 
 def _within(group: Group, index: int) -> AbstractContextManager[None]:
-    """What is raised in the block names the column, one of them where several of numbers are read side by side."""
+    """Adds the column to the place of errors raised in the block."""
     names, widths = group.columns[index], group.widths[index]
     owners = [name for name, width in zip(names, widths, strict=True) for _ in range(width)]
 
@@ -400,7 +400,7 @@ def _within(group: Group, index: int) -> AbstractContextManager[None]:
 
 
 def _joined(inputs: Inputs, group: Group, place: int) -> Any:
-    """The column that a feature reads: its only one as it is, or several of numbers side by side."""
+    """The column that a feature reads: a single one, or several of numbers concatenated."""
     names, widths = group.columns[place], group.widths[place]
     if len(names) == 1:
         return inputs.columns[names[0]]
@@ -409,7 +409,7 @@ def _joined(inputs: Inputs, group: Group, place: int) -> Any:
 
 
 def _side_by_side(values: list[Any], i: int, names: list[str], widths: list[int]) -> NDArray[np.float64]:
-    """The steps of one sequence, all columns side by side; a column that misses the sequence has gaps."""
+    """The steps of one sequence, all columns concatenated; NaN where a column lacks the sequence."""
     present = [(name, len(value)) for name, value in zip(names, values, strict=True) if not is_missing(value)]
     steps = present[0][1] if present else 0
     parts = []
@@ -438,8 +438,8 @@ def _check_aligned(one: Tensor, other: Tensor, first: str, name: str) -> None:
 
 def _unaligned(i: int, first: str, steps: int, name: str, others: int) -> DataError:
     return DataError(
-        f"has {others} steps, but {steps} in {first!r}. The two were equally long in every sequence of the training, "
-        "and are read step by step together.",
+        f"has {others} steps, but {steps} in {first!r}. The two were equally long in every sequence of training, "
+        "and are read as aligned.",
         at=Place("X", sequence=i, column=name),
     )
 

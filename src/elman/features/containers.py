@@ -1,6 +1,6 @@
-"""Whatever data come in, as one of few forms: columns by name, a table of numbers, or a list of sequences.
+"""Input containers (lists, arrays, tensors, dicts, pandas, polars, Arrow) as one of few forms.
 
-The same data have the same form in every container: lists, arrays, tensors, dicts, pandas, polars and Arrow.
+These are columns by name, a table of numbers, or a list of sequences; equal data have the same form in every container.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ def is_sparse(X: Any) -> bool:
 def by_name(X: Any, name: str = "X") -> dict[str, Any] | None:
     """The columns of a frame, of a structured array or of a dict of columns; None for what has no names.
 
-    Names that are no texts, such as the numbers of ``pd.DataFrame(array)``, become texts. Raises ``DataError`` for two
-    that are the same then; `name` is what messages call `X`.
+    Other names than texts, such as the numbers of ``pd.DataFrame(array)``, become texts. Raises ``DataError`` if two
+    are then equal; `name` is the name of `X` in messages.
 
     >>> by_name({"a": [1, 2], 0: [3, 4]}), by_name([1, 2])
     ({'a': [1, 2], '0': [3, 4]}, None)
@@ -72,7 +72,7 @@ def _texts(keys: Iterable[Any], columns: Iterable[Any], name: str) -> dict[str, 
 
 
 def column_named(y: Any, columns: Mapping[str, Any] | None) -> str | None:
-    """The column that `y` names: any text, or what pandas has as a name of one of the `columns`, such as a number.
+    """The column that `y` names: a text, or another name of one of the `columns` in pandas, such as a number.
 
     >>> column_named("a", None), column_named(1, {"1": []}), column_named(2, {"1": []}) is None
     ('a', '1', True)
@@ -96,10 +96,10 @@ def name_of(column: Any) -> str | None:
 
 
 def column_of(X: Any, reader: type[Feature] | None = None, name: str = "X") -> Any:
-    """What is no frame, as a list of its sequences; an array, a tensor or a `Ragged` of numbers stays.
+    """A container other than a frame as a list of sequences; an array, tensor or `Ragged` of numbers is unchanged.
 
-    `reader` is the feature that will read it, None where the data are to tell. An array ``[n, 1]`` of texts is a column
-    of n texts, unless lists of tokens are read, and so is a list of lists that hold one text of several words each.
+    `reader` is the feature that will read it, None if inferred. An array ``[n, 1]`` of texts is a column of n texts,
+    unless the feature reads lists, and so is a list of lists with one text of several words each.
 
     >>> column_of(np.array([["a film"], ["a book"]])), column_of([["a film"], ["a book"]])
     (['a film', 'a book'], ['a film', 'a book'])
@@ -161,7 +161,7 @@ def few(names: Sequence[Any], most: int = 12) -> str:
 
 
 def nearest(name: str, names: Iterable[str]) -> str:
-    """The question whether the nearest of some names is meant, whatever its case; empty where none is near.
+    """The suggestion of the nearest name, ignoring case; empty where none is near.
 
     >>> nearest("Pric", ["price", "shop"])
     " Did you mean 'price'?"

@@ -1,4 +1,4 @@
-"""Images as steps: films, gestures, maps of rain."""
+"""Images as steps: videos, gestures, radar maps."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from elman.validation.messages import seen, shown
 __all__ = ["Images"]
 
 SCALES = ("standard", "none")
-CHANNELS = (16, 32)  # of the two convolutions that read an image
+CHANNELS = (16, 32)  # of the two convolutions
 _Array = np.ndarray[Any, Any]
 _Shape = tuple[int, int, int]
 
@@ -101,7 +101,7 @@ class Images(Feature):
     maps: bool = False  # whether the input layer gives images again, for a convolutional cell, or one vector an image
 
     def fit(self, column: Any, *, name: str = "X") -> Self:
-        """Learns the size of an image, and mean and deviation of its channels."""
+        """Learns the size of images, and mean and deviation of each channel."""
         if self.scale not in SCALES:
             raise OptionError(f"scale = {shown(self.scale)} must be standard or none")
         arrays = [_sequence(value, i, name) for i, value in enumerate(_sequences(column, name))]
@@ -129,8 +129,8 @@ class Images(Feature):
         arrays = [_sequence(value, i, name) for i, value in enumerate(_sequences(column, name))]
         whole = self._joined(arrays, name)
         lengths = np.array([len(array) for array in arrays], dtype=np.int64)
-        with np.errstate(over="ignore"):  # refused below, with its place
-            # Halves, because the difference of two numbers near the end of float64 would leave it.
+        with np.errstate(over="ignore"):  # overflow is refused below, with its place
+            # Halves, because the difference of two numbers near the limit of float64 would overflow.
             away = whole * 0.5 - self.mean_[:, None, None] * 0.5
             scaled = away / (self.deviation_[:, None, None] * 0.5)
         far = ~(np.abs(scaled) <= LARGEST_SCALED)
@@ -155,7 +155,7 @@ class Images(Feature):
         return self.transform([array], name=name).values
 
     def suit(self, reads: str) -> None:
-        """A cell that reads images is given images."""
+        """A cell that reads images gets images."""
         self.maps = reads == IMAGES
 
     def module(self, width: int, dropout: float = 0.0) -> ImageReader:
@@ -175,7 +175,7 @@ class Images(Feature):
 
     @classmethod
     def restore(cls, config: Mapping[str, Any], tensors: Mapping[str, Tensor], files: Mapping[str, str]) -> Self:
-        """The saved feature. Raises `ModelFileError` if its size or its scale cannot be right."""
+        """The saved feature. Raises `ModelFileError` for an invalid size or scale."""
         made = cls(scale=checked(config, "scale", str, cls.kind), maps=checked(config, "maps", bool, cls.kind))
         shape = checked(config, "shape", list, cls.kind)
         whole = all(isinstance(size, int) and not isinstance(size, bool) and 1 <= size < 2**20 for size in shape)
@@ -214,7 +214,7 @@ class Images(Feature):
         for i, array in enumerate(arrays):
             if array.ndim == 4 and array.shape[1:] != self.shape_:
                 raise DataError(
-                    f"has images of {_size(array.shape[1:])}, but those learnt from are of "
+                    f"has images of {_size(array.shape[1:])}, but those of training are of "
                     f"{_size(self.shape_)}. Bring all images to one size.",
                     at=Place(name, sequence=i),
                 )
@@ -231,7 +231,7 @@ class Images(Feature):
 
 
 def _statistics(whole: _Array) -> tuple[_Array, _Array]:
-    """Mean and deviation of each channel, for values up to the end of float64; deviation 1 where none changes."""
+    """Mean and deviation of each channel, without overflow; deviation 1 for a constant channel."""
     with np.errstate(over="ignore", invalid="ignore"):
         mean, deviation = whole.mean(axis=(0, 2, 3)), whole.std(axis=(0, 2, 3))
     low, high = whole.min(axis=(0, 2, 3)), whole.max(axis=(0, 2, 3))

@@ -1,7 +1,7 @@
-"""Gaps: what stands where nothing was observed, and how long ago something was.
+"""Imputation of missing values, and the time since the last observation.
 
-Arrays are `[steps, width]`, sequence after sequence, float64, scaled, with NaN for missing; `starts` `[steps]` is the
-first row of the sequence of each step. Everything here is one pass over whole arrays, or one step of it (`Carried`).
+Arrays are `[steps, width]`, sequences concatenated, float64, scaled, with NaN for missing; `starts` `[steps]` is the
+first row of the sequence of each step. Functions work on whole arrays; `Carried` does one step of a stream.
 """
 
 from typing import NamedTuple
@@ -13,12 +13,12 @@ from elman.features.arrays import Array
 __all__ = ["AHEAD", "FILLS", "Carried", "ages", "filled"]
 
 FILLS = ("mean", "median", "last", "next", "linear", "seasonal", "constant", "decay")
-AHEAD = ("next", "linear")  # fills that look at later steps
-STILL = ("mean", "median", "constant")  # fills that look at no other step
+AHEAD = ("next", "linear")  # fills that use later steps
+STILL = ("mean", "median", "constant")  # fills that use no other step
 
 
 def filled(values: Array, starts: Array, times: Array, fill: str, filler: Array, season: int = 1) -> Array:
-    """The values with every gap filled.
+    """The values with missing ones imputed.
 
     ```
     mean, median, constant    filler, which is that number of the column, scaled
@@ -28,7 +28,7 @@ def filled(values: Array, starts: Array, times: Array, fill: str, filler: Array,
     seasonal                  the last observed at the same place in the season; before there is one, the last observed
     ```
 
-    Where a sequence has nothing to fill from, `filler` `[width]` stands: the mean but for median and constant. `times`
+    Where a sequence has no observation to use, `filler` `[width]`: the mean, except for median and constant. `times`
     `[steps]`, `season` in steps.
 
     >>> x = np.array([[np.nan], [1.0], [np.nan], [3.0], [np.nan]])
@@ -82,17 +82,17 @@ def ages(observed: Array, starts: Array, times: Array) -> Array:
 
 
 class Carried(NamedTuple):
-    """What a stream keeps of the steps so far, for the next one."""
+    """The state of a stream."""
 
-    steps: Array  # how many, [1] int64
+    steps: Array  # number of steps, [1] int64
     time: Array  # of the last step, [1]
-    value: Array  # that a gap is filled with: the last observed, or the filler, [width]
+    value: Array  # for imputation: the last observed, or the filler, [width]
     observed: Array  # the time of the last observation, or of the first step, [width]
     season: Array  # the last observed at each place of the season, [season, width]
     known: Array  # whether there is one, [season, width] bool
 
     def step(self, values: Array, time: float, fill: str, filler: Array) -> tuple[Array, Array, "Carried"]:
-        """One step, `[width]`: filled, with its ages, and what is carried on. The same bits as whole sequences have."""
+        """One step `[width]` imputed, its ages, and the next state; bitwise equal to whole sequences."""
         missing = np.isnan(values)
         observed = self.observed if self.steps[0] else np.full(len(values), time)
         stands = filler if fill in STILL else self.value
@@ -110,13 +110,13 @@ class Carried(NamedTuple):
 
 
 def _latest(observed: Array) -> Array:
-    """The row of the last observation up to each step, of whatever sequence; -1 before the first."""
+    """The row of the last observation up to each step, of any sequence; -1 before the first."""
     rows = np.where(observed, np.arange(len(observed))[:, None], -1)
     return np.maximum.accumulate(rows, axis=0)
 
 
 def _following(observed: Array) -> Array:
-    """The row of the next observation from each step on, of whatever sequence; the number of rows after the last."""
+    """The row of the next observation from each step on, of any sequence; the number of rows after the last."""
     rows = np.where(observed, np.arange(len(observed))[:, None], len(observed))
     return np.minimum.accumulate(rows[::-1], axis=0)[::-1]
 
@@ -128,7 +128,7 @@ def _ends(starts: Array) -> Array:
 
 
 def _seasonal(values: Array, missing: Array, starts: Array, last: Array, filler: Array, season: int) -> Array:
-    """Each place in the season of each sequence is a sequence of its own, whose last observation stands in a gap."""
+    """The last observation at the same phase of the season in the same sequence."""
     within = np.arange(len(values)) - starts
     order = np.lexsort((within // season, within % season, starts))
     parts = (starts * season + within % season)[order]  # which place of which sequence; equal ones stand together

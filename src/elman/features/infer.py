@@ -1,4 +1,4 @@
-"""What a column is read as, where nobody says."""
+"""Infers the feature for a column."""
 
 import os
 from typing import Any
@@ -24,20 +24,20 @@ __all__ = ["infer"]
 
 
 def infer(column: Any, *, name: str = "X", written: bool = False) -> Feature:
-    """The feature for a column, with its default options and not yet fitted.
+    """The unfitted feature for a column, with default options.
 
     Texts → `Text`; lists of str → `Tokens`; arrays or lists of numbers, 2-D and 3-D arrays, frames of numbers and
-    `Ragged` → `Numbers`; 4-D and 5-D arrays, lists of 3-D and 4-D ones → `Images`. Integers are taken as measurements:
-    for ids write `Tokens()` yourself, for music `Chords()`.
+    `Ragged` → `Numbers`; 4-D and 5-D arrays, lists of 3-D and 4-D ones → `Images`. Integers are measurements; for ids
+    use `Tokens()`, for music `Chords()`.
 
     Texts that all name sound files, by their suffix, and pairs (samples, rate) → `Sound`. Samples without a rate are
-    numbers: that sound is meant a task must say (feature = "sound").
+    numbers unless a task sets feature = "sound".
 
     Missing values among the numbers stay: `Numbers` fills them.
 
-    Texts that are all lists, such as "[1, 2]", are refused, unless texts are `written`: what a task is to write.
+    Texts that are all lists, such as "[1, 2]", are refused, unless `written`: for tasks that generate texts.
 
-    Raises `DataError` saying what was seen if the column is empty, mixed, or holds anything else.
+    Raises `DataError` if the column is empty, mixed, or holds anything else.
 
     >>> infer(["a text", "another"])
     Text(max_words=30000, min_count=None, unit='auto', lower=True)
@@ -92,7 +92,7 @@ def _kind(sequence: Any, i: int, name: str) -> str | None:
         first = next((value for value in sequence if not is_missing(value)), None)
         if isinstance(first, str):
             return Tokens.kind
-        if first is None:  # NaN is a number that was not observed; what None stands for, the other sequences say
+        if first is None:  # NaN is a missing number; the kind of None follows from the other sequences
             return Numbers.kind if any(isinstance(value, float | np.floating) for value in sequence) else None
         if isinstance(first, list | tuple) or hasattr(first, "__float__"):
             return Numbers.kind

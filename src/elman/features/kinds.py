@@ -1,4 +1,4 @@
-"""What each column of a frame is: a text, tokens, a series, or one number or category a row."""
+"""The kind of each column of a frame: text, tokens, series, or one number or category per row."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ MOST = 50  # distinct texts of a category; with more it is a text
 
 
 def kinds_of(columns: Mapping[str, Any], given: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The kind of each column that is to be read: as `given`, else as it looks.
+    """The kind of each column: as `given`, else inferred.
 
-    Raises ``DataError`` for a given name that is no column, and for a column that is of no kind.
+    Raises ``DataError`` for a given name that is no column, and for a column of no known kind.
 
     >>> kinds_of({"review": ["a b", "c"], "age": [3, None], "load": [[1.5], [2, 3]], "id": [1, 2]}, {"id": "skip"})
     {'review': 'text', 'age': 'number', 'load': 'numbers'}
@@ -42,7 +42,7 @@ def kinds_of(columns: Mapping[str, Any], given: Mapping[str, str] | None = None)
 
 
 def holds_number(kind: str | None) -> bool:
-    """Whether a column of that kind holds one number a sequence.
+    """Whether a column of that kind holds one number per sequence.
 
     >>> holds_number("number"), holds_number("category"), holds_number(None)
     (True, False, False)
@@ -51,7 +51,7 @@ def holds_number(kind: str | None) -> bool:
 
 
 def kind_of(column: Any, name: str) -> str:
-    """What a column looks like.
+    """The inferred kind of a column.
 
     Numbers and truth values: "number". Texts: "category" if at most 50 are distinct and each comes twice on average,
     or if the column has a type of categories; else "text". Lists of texts: "tokens"; of numbers, and arrays: "numbers".
@@ -83,7 +83,7 @@ def kind_of(column: Any, name: str) -> str:
 
 
 def _check_texts(values: list[Any], name: str) -> None:
-    """Raises ``DataError`` for texts that stand for something that one of several columns is not read as."""
+    """Raises ``DataError`` for texts, such as paths, of a kind that cannot be one of several columns."""
     advice = option("features", {name: "text"})
     if are_sound_names(values):
         raise DataError(

@@ -1,4 +1,4 @@
-"""A column as a list of its sequences, whatever has a length and an order."""
+"""Columns as lists of sequences."""
 
 import json
 from collections.abc import Iterator, Mapping, MappingView
@@ -19,11 +19,11 @@ __all__ = ["check_rows", "is_unordered", "json_list", "listed", "prompt_list"]
 
 
 def listed(column: Any, name: str, *, rows: bool = False) -> list[Any]:
-    """A column as a list of its sequences, whatever has a length and an order: list, tuple, deque, array, tensor, a
-    pandas, polars or Arrow column, any sequence of one's own.
+    """A column as a list of its sequences, from anything with a length and an order: list, tuple, deque, array, tensor,
+    a pandas, polars or Arrow column, any other sequence.
 
     An array ``[n, 1]`` of texts or of objects is a column of n; with `rows` each of its rows is a list. Raises
-    `DataError` for anything else, saying what was seen.
+    `DataError` for anything else.
 
     >>> listed(("a", "b"), "X"), listed(np.array([["a"], ["b"]]), "X")
     (['a', 'b'], ['a', 'b'])
@@ -54,7 +54,7 @@ def listed(column: Any, name: str, *, rows: bool = False) -> list[Any]:
 
 
 def is_unordered(value: Any) -> bool:
-    """Whether it is a set; what a dict gives has an order.
+    """Whether it is a set; the views of a dict are ordered.
 
     >>> is_unordered({1, 2}), is_unordered({1: 2}.keys())
     (True, False)
@@ -63,7 +63,7 @@ def is_unordered(value: Any) -> bool:
 
 
 def _in_order(column: Any, name: str, rows: bool) -> list[Any]:
-    """What has a length and an order, as a list."""
+    """Anything with a length and an order as a list."""
     if hasattr(column, "__array__"):
         return _array_rows(np.asarray(column), name, rows)
     if hasattr(column, "__len__") and not isinstance(column, Mapping | ModuleType | type):
@@ -99,7 +99,7 @@ def _array_rows(column: "np.ndarray[Any, Any] | Tensor | memoryview", name: str,
 
 
 def _is_column(array: "np.ndarray[Any, Any]", rows: bool) -> bool:
-    """Whether an array ``[n, 1]`` holds sequences, as its first value tells; a text is none where `rows` are lists."""
+    """Whether an array ``[n, 1]`` holds sequences, by its first value; texts do not count where `rows` are lists."""
     first = next((value for value in array.flat if not is_missing(value)), None)
     return hasattr(first, "__len__") and not (rows and isinstance(first, str))
 
@@ -124,12 +124,12 @@ def check_rows(array: "np.ndarray[Any, Any]", name: str) -> None:
     )
 
 
-#: What needs no second look as an element of a column.
+#: Types of elements that are unchanged.
 _PLAIN = frozenset({str, int, float, bool, type(None), bytes, list, tuple, dict})
 
 
 def _elements(values: list[Any], name: str) -> list[Any]:
-    """The values of a column: arrays of no dimension as numbers, and whatever has a length and an order as lists."""
+    """The values of a column: 0-d arrays as numbers, ordered containers as lists."""
     if _PLAIN.issuperset(map(type, values)):
         return values
     return [_element(value, i, name) for i, value in enumerate(values)]
@@ -155,7 +155,7 @@ def _element(value: Any, i: int, name: str) -> Any:
 
 
 def json_list(line: str, place: Place) -> Any:
-    """A list that is written as JSON. Raises ``DataError``, which names the place.
+    """Parses a JSON list. Raises ``DataError``, naming the place.
 
     >>> json_list('["a", 7]', Place(line=1))
     ['a', 7]
@@ -167,16 +167,16 @@ def json_list(line: str, place: Place) -> Any:
 
 
 def prompt_list(prompt: str, example: str) -> list[Any]:
-    """The list that a prompt on the command line stands for, [] for an empty one. Raises ``OptionError``.
+    """Parses the prompt of the command line as a list, [] for an empty one. Raises ``OptionError``.
 
     >>> prompt_list("", "[1]"), prompt_list("[[60], []]", "[1]")
     ([], [[60], []])
     """
     try:
         found = json.loads(prompt or "[]")
-        json.dumps(found, ensure_ascii=False).encode()  # half of a surrogate pair can be read, but not be shown
+        json.dumps(found, ensure_ascii=False).encode()  # a lone surrogate can be read, but not printed
     except (ValueError, RecursionError):
         found = None
     if not isinstance(found, list):
-        raise OptionError(f"prompt {shown(prompt)} is no JSON list. This model goes on from lists: {example}")
+        raise OptionError(f"prompt {shown(prompt)} is no JSON list. This model continues lists: {example}")
     return found

@@ -16,9 +16,9 @@ __all__ = ["floats"]
 
 
 def floats(value: Any, place: Place, advice: str = "") -> NDArray[np.float64]:
-    """A number, a list, an array or a tensor as float64 of the same shape; None, NaN and what is masked become NaN.
+    """A number, a list, an array or a tensor as float64 of the same shape; None, NaN and masked values become NaN.
 
-    `place` is what messages call it. Raises ``DataError`` for texts and for lists of unequal length.
+    Raises ``DataError`` with `place` for texts and for lists of unequal length.
 
     >>> floats([1, None, 2.5], Place("X")).tolist()
     [1.0, nan, 2.5]
@@ -58,7 +58,7 @@ def _from_objects(array: NDArray[Any], place: Place) -> NDArray[np.float64]:
 
 
 def center_and_spread(values: NDArray[np.float64]) -> tuple[float, float]:
-    """Mean and deviation of the numbers that are known; 0 and 1 where none is, deviation 1 where all are equal.
+    """Mean and deviation of the known numbers; 0 and 1 without any, deviation 1 where all are equal.
 
     >>> center_and_spread(np.array([1.0, np.nan, 3.0]))
     (2.0, 1.0)
@@ -69,6 +69,6 @@ def center_and_spread(values: NDArray[np.float64]) -> tuple[float, float]:
     if known.min() == known.max():
         return float(known[0]), 1.0
     largest = max(float(np.abs(known).max()), tiny)
-    ratio = known / largest  # numbers near the end of float64 have no square in it
+    ratio = known / largest  # squares of numbers near the limit of float64 overflow
     spread = float(ratio.std() * largest)
     return float(ratio.mean() * largest), spread if spread > tiny else 1.0

@@ -1,4 +1,4 @@
-"""What several columns say of the same sequences: steps that belong together, steps that do not, and a row of facts."""
+"""Several inputs of the same sequences: groups of aligned steps, and static inputs."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ __all__ = ["MultiInput", "cut", "groups_of"]
 
 
 class MultiInput:
-    """Several inputs of the same sequences, to be indexed and cut into batches like one `Ragged`.
+    """Several inputs of the same sequences, indexed like one `Ragged`.
 
-    `groups` hold steps: within a group they are aligned, each step of one column with one of the others. `static` holds
-    a row per sequence for each column that has no steps. ``lengths`` counts the steps of all groups together.
+    `groups` hold steps, aligned within a group. `static` holds a row per sequence for each static input. ``lengths``
+    counts the steps of all groups.
 
     >>> both = MultiInput([(Ragged.of([[1, 2], [3]]),), (Ragged.of([[4], []]),)], [torch.tensor([7, 8])])
     >>> len(both), both.lengths, both[1:].groups[0][0].to_list(), both[1:].static
@@ -32,7 +32,7 @@ class MultiInput:
 
     @property
     def lengths(self) -> Tensor:
-        """The steps of each sequence, those of all groups together; aligned steps count once."""
+        """The steps of each sequence in all groups; aligned steps count once."""
         return torch.stack([group[0].lengths for group in self.groups]).sum(0)
 
     @property
@@ -60,7 +60,7 @@ def groups_of(data: Ragged | MultiInput) -> tuple[tuple[Ragged, ...], ...]:
 
 
 def cut(piece: Chunk, data: Ragged | MultiInput) -> Ragged | MultiInput:
-    """The steps of a piece, of one column or of several aligned ones."""
+    """The steps of a chunk, of one column or of several aligned ones."""
     if isinstance(data, Ragged):
         return piece.of(data)
     groups = [tuple(piece.of(part) for part in group) for group in data.groups]

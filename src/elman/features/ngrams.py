@@ -1,4 +1,4 @@
-"""How the runs of the units of a text are counted, for baselines: options of scikit-learn's ``TfidfVectorizer``."""
+"""N-grams of texts for baselines: options of scikit-learn's ``TfidfVectorizer``."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from elman.validation.plain_values import plain_value
 
 __all__ = ["pairs", "text_ngrams"]
 
-_RUNS = 20_000_000  # runs of characters that are counted, at most
+_RUNS = 20_000_000  # maximum number of character n-grams
 
 
 def text_ngrams(texts: Sequence[str], unit: str, lower: bool, cut: Callable[[str], Sequence[str]]) -> dict[str, Any]:
-    """Runs of 1 and 2 words or sub-words; of 1 to 3 characters where the unit is mixed; of 1 to 6 where it is a
-    character (at most as many as make 20 million runs, and at least 3). `cut` gives the sub-words of a text.
+    """1- and 2-grams of words or subwords; of 1 to 3 characters for unit "mixed", of 1 to 6 for "characters" (limited
+    to 20 million n-grams, but at least 3). `cut` gives the subwords of a text.
 
     >>> text_ngrams(["a film"], "mixed", True, str.split)["ngram_range"]
     (1, 3)
@@ -32,7 +32,7 @@ def text_ngrams(texts: Sequence[str], unit: str, lower: bool, cut: Callable[[str
 
 
 def pairs(sequence: Sequence[Any]) -> list[tuple[str, ...]]:
-    """The symbols of a sequence, and every two that follow each other.
+    """The unigrams and bigrams of a sequence.
 
     >>> pairs(["a", 7])
     [('a',), ('7',), ('a', '7')]

@@ -1,4 +1,4 @@
-"""A number for each sequence: an age, a price, the size of a shop; it may be missing."""
+"""Numeric static inputs: an age, a price, the size of a shop; they may be missing."""
 
 from __future__ import annotations
 
@@ -22,16 +22,15 @@ __all__ = ["Number"]
 
 
 class Number(Static):
-    """One number a sequence, scaled to mean 0 and deviation 1 over the training data; a missing one becomes the mean.
+    """One number per sequence, standardised over the training data; missing ones become the mean.
 
     ```
     row = (x - mean) / deviation, 1          where x is known
           0, 0                               where it is missing
     ```
 
-    The second number is there only if training saw a missing one. A number that never changed in training stays 0,
-    whatever comes: no weight has learnt what another value means. Raises `DataError` naming the place for texts and
-    infinities.
+    The second number exists only if values were missing in training. A number that was constant in training stays 0.
+    Raises `DataError` naming the place for texts and infinities.
 
     >>> Number().fit([1, 3, None]).transform([5, None])
     tensor([[3., 1.],
@@ -41,7 +40,7 @@ class Number(Static):
     kind: ClassVar[str] = "number"
 
     def fit(self, column: Any, *, name: str = "X") -> Self:
-        """Learns mean and deviation of what is known; 0 and 1 where nothing is."""
+        """Learns mean and deviation of the known values; 0 and 1 without any."""
         values = _values(column, name)
         self.missing_ = bool(np.isnan(values).any())
         self.mean_, self.deviation_ = center_and_spread(values)
@@ -50,7 +49,7 @@ class Number(Static):
         return self
 
     def transform(self, column: Any, *, name: str = "X") -> Tensor:
-        """A row for each sequence: float32 [sequences, 1], or 2 where training saw missing numbers."""
+        """A row for each sequence: float32 [sequences, 1], or 2 if values were missing in training."""
         if not hasattr(self, "mean_"):
             raise OptionError("this Number is not fitted. Call fit(column) first.")
         values = _values(column, name)

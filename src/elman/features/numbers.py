@@ -68,8 +68,8 @@ class NumberOptions:
 
 @dataclass(kw_only=True, repr=False)
 class Numbers(NumberOptions, Feature):
-    """Numbers as steps: float32 `[steps, outputs]`, each column scaled to mean 0 and deviation 1 over all that was
-    observed in training, with what is missing filled, and beside it, on request, the mask and the gaps.
+    """Numbers as steps: float32 `[steps, outputs]`, each column standardised over the observed training values, with
+    missing values imputed and, on request, mask and gaps.
 
     ```
     y_t = (x_t - mean) / deviation        0 in a column that never changed in training
@@ -81,12 +81,12 @@ class Numbers(NumberOptions, Feature):
 
     A column of the data is a list of arrays `[length]` or `[length, width]`, a 3-D array, a 2-D array `[sequences,
     length]` of one number a step, a frame of numbers (the same), a `Ragged`, or a list column of a frame. Integers and
-    booleans are numbers too. NaN, None, NA and what a masked array hides are missing: a first value, a whole sequence
-    and a whole column may be. A column that training never saw observed stays 0, its mask and its gap too; so does the
-    value of one that was the same whenever training saw it, with scale "standard": no weight has learnt from another.
+    booleans are numbers too. NaN, None, NA and masked values are missing: a first value, a whole sequence and a whole
+    column may be. A column without observations in training is 0, with its mask and gap; so is, with scale "standard",
+    a column that was constant in training.
 
-    Learnt: ``width_``, ``mean_``, ``deviation_``, ``unchanged_`` (1 for each column that never changed), ``missing_``
-    (share of each column), ``outliers_`` (count in each column), ``has_mask_``, ``has_gap_``. Raises `DataError` naming
+    Learnt: ``width_``, ``mean_``, ``deviation_``, ``unchanged_`` (1 for each constant column), ``missing_``
+    (rate in each column), ``outliers_`` (count in each column), ``has_mask_``, ``has_gap_``. Raises `DataError` naming
     sequence, step and column for infinities, for a width that differs from that of the training data, for time stamps
     that do not increase, and for a number that leaves the range of float32.
 
@@ -112,7 +112,7 @@ class Numbers(NumberOptions, Feature):
         return f"Numbers({', '.join(f'{name}={value!r}' for name, value in given)})"
 
     def problems(self) -> list[Problem]:
-        """Everything that is wrong with the options, a sentence each."""
+        """What is wrong with the options."""
         found = [
             Problem(name, shown(getattr(self, name)), f"must be one of {', '.join(words)}")
             for name, words in (("scale", SCALES), ("fill", FILLS), ("outliers", RULES))
@@ -156,7 +156,7 @@ class Numbers(NumberOptions, Feature):
         return self
 
     def fit_transform(self, column: Any, *, name: str = "X") -> Ragged:
-        """The same as `fit` and then `transform`, but reads the numbers once less."""
+        """`fit` and `transform`, but reads the numbers once less."""
         if problems := self.problems():
             raise OptionError.of(problems)
         values, lengths = read(column, name)
@@ -176,7 +176,7 @@ class Numbers(NumberOptions, Feature):
         return self._steps(steps, name)
 
     def _learn(self, steps: Clocked, missing: Array) -> None:
-        """Scale, filler and rate of the gaps, all of what was observed."""
+        """Learns scale, imputation value and mean gap from the observed values."""
         self.mean_, self.deviation_ = np.zeros(self.width_), np.ones(self.width_)
         self.unchanged_ = np.zeros(self.width_)
         mean = self.mean_
@@ -211,12 +211,12 @@ class Numbers(NumberOptions, Feature):
         return self.transform([self._rows(value, name)], name=name).values
 
     def initial_state(self) -> dict[str, Tensor]:
-        """What a stream keeps before its first step. Raises `OptionError` where a fill must know later steps."""
+        """The initial state of a stream. Raises `OptionError` for imputation from later steps."""
         self._check_fitted()
         if self.fill in AHEAD or self.every is not None:
             what = f'fill = "{self.fill}"' if self.fill in AHEAD else f"every = {self.every:g}"
             raise OptionError(
-                f"{what} cannot stream: it must know the steps that follow. Train with ",
+                f"{what} cannot stream: it reads later steps. Train with ",
                 option("fill", "last"),
                 " and ",
                 option("every", None),
@@ -234,10 +234,7 @@ class Numbers(NumberOptions, Feature):
         return {name: torch.from_numpy(getattr(start, name)) for name in self._kept()}
 
     def advance(self, value: Any, state: dict[str, Tensor], *, name: str = "X") -> tuple[Tensor, dict[str, Tensor]]:
-        """The steps of one piece of a stream, as `step` reads it, after those that `state` stands for; the next state.
-
-        Both have the bits that the steps have in a whole sequence.
-        """
+        """The steps of the next chunk of a stream, and the next state; bitwise equal to those of the whole sequence."""
         self._check_fitted()
         values, lengths = read([self._rows(value, name)], name, self._read)
         if not len(values):
@@ -260,7 +257,7 @@ class Numbers(NumberOptions, Feature):
 
     @property
     def fades(self) -> bool:
-        """Whether most numbers are missing, and steps are what a cell that learns a decay reads: values, mask, gap."""
+        """Whether most numbers are missing, and steps are values, mask and gap for a cell with decay (GRU-D)."""
         self._check_fitted()
         most = bool(self.missing_.mean() > _MOST)
         return most and self.fill in ("last", "decay") and self.has_mask_ and self.has_gap_
@@ -272,26 +269,26 @@ class Numbers(NumberOptions, Feature):
         return int(self.width_)
 
     def outputs_of_columns(self, widths: Sequence[int]) -> list[list[int]] | None:
-        """The values of each column, and maybe its mask and its gaps; None where widths are not those learnt."""
+        """The indices of each column's values, mask and gap; None where the widths differ from training."""
         if sum(widths) != self.width_:
             return None
         starts, blocks = np.cumsum([0, *widths]).tolist(), range(0, self.outputs, self.width_)
         return [[b + u for b in blocks for u in range(s, s + w)] for s, w in zip(starts, widths, strict=False)]
 
     def suit(self, reads: str) -> None:
-        """For a cell that learns a decay every step has mask and gap, and nothing is filled but by the cell."""
+        """For a cell with decay, steps have mask and gap, and the cell does the imputation."""
         if reads == VALUES_MASK_GAP:
             self.fill, self.mask, self.gap = "decay", True, True
 
     @property
     def outputs(self) -> int:
-        """The width of a step: values, and mask and gaps where there are any."""
+        """The width of a step: values, mask and gaps."""
         self._check_fitted()
         outputs: int = self.width_ * (1 + self.has_mask_ + self.has_gap_)
         return outputs
 
     def module(self, width: int, dropout: float = 0.0) -> Values:
-        """The values as they are: `outputs` is the number of columns, whatever `width` and `dropout` say."""
+        """The values unchanged; `width` and `dropout` are not used."""
         return Values(self.outputs)
 
     # ---- on disk
@@ -309,15 +306,13 @@ class Numbers(NumberOptions, Feature):
 
     @classmethod
     def restore(cls, config: Mapping[str, Any], tensors: Mapping[str, Tensor], files: Mapping[str, str]) -> Self:
-        """The saved feature. Raises `ModelFileError` if its options or its scale cannot be right."""
+        """The saved feature. Raises `ModelFileError` for invalid options or scale."""
         made = cls(**{f.name: checked(config, f.name, _KINDS[f.name], cls.kind) for f in dataclasses.fields(cls)})
         made.width_ = checked(config, "width", int, cls.kind)
         made.has_mask_ = checked(config, "has_mask", bool, cls.kind)
         made.has_gap_ = checked(config, "has_gap", bool, cls.kind)
         if problems := made.problems():
-            raise ModelFileError(
-                f"the saved numbers feature has options that cannot be: {'; '.join(map(str, problems))}."
-            )
+            raise ModelFileError(f"the saved numbers feature has invalid options: {'; '.join(map(str, problems))}.")
         if made.width_ < 1:
             raise ModelFileError(f"the saved numbers feature has width = {made.width_}.")
         for name in _LEARNT:
@@ -328,7 +323,9 @@ class Numbers(NumberOptions, Feature):
         shares = (made.missing_ >= 0) & (made.missing_ <= 1) & (made.rate_ >= 0) & (made.outliers_ >= 0)
         shares &= np.isin(made.unchanged_, (0, 1))
         if not (shares.all() and (made.limits_[0] <= made.limits_[1]).all()):
-            raise ModelFileError("the saved gaps and outliers of the numbers feature cannot be. Save the model again.")
+            raise ModelFileError(
+                "the saved gaps and outliers of the numbers feature are invalid. Save the model again."
+            )
         return made
 
     def describe(self) -> str:
@@ -356,12 +353,12 @@ class Numbers(NumberOptions, Feature):
 
     @property
     def _read(self) -> int:
-        """How many numbers a step of the data has: the time stamp is one of them."""
+        """The width of a step of the data, with the time stamp."""
         width: int = self.width_ + (self.times is not None)
         return width
 
     def _rows(self, value: Any, name: str) -> Array:
-        """What is fed to a stream, as a sequence."""
+        """A chunk of a stream as a sequence."""
         self._check_fitted()
         array = read_one(value, Place(name, sequence=0))
         if array.ndim == 0 or (array.ndim == 1 and self._read > 1 and len(array)):
@@ -369,7 +366,7 @@ class Numbers(NumberOptions, Feature):
         return array
 
     def _clocked(self, values: Array, lengths: Array, name: str) -> Clocked:
-        """Steps and their times: the number of the step where the data have no time stamps."""
+        """Steps and their times, by default the number of the step."""
         offsets = np.zeros(len(lengths) + 1, dtype=np.int64)
         np.cumsum(lengths, out=offsets[1:])
         if self.times is None:
@@ -379,13 +376,13 @@ class Numbers(NumberOptions, Feature):
         return taken_out(values, offsets, self.times, self.sort, name)
 
     def _ruled(self, steps: Clocked, name: str) -> Clocked:
-        """Steps after the rule for outliers, all of their numbers finite or missing."""
+        """Steps after the treatment of outliers, all values finite or missing."""
         values = treated(steps.values, self.limits_, self.outliers)
         check_finite(values, steps.offsets, name)
         return steps._replace(values=values)
 
     def _steps(self, steps: Clocked, name: str) -> Ragged:
-        """What the network reads, of steps that are finite or missing."""
+        """The input of the network from steps that are finite or missing."""
         scaled, starts = self._in_range(steps, name), _starts(steps.offsets)
         missing = np.isnan(scaled)
         whole = scaled
@@ -395,7 +392,7 @@ class Numbers(NumberOptions, Feature):
         return Ragged(torch.from_numpy(self._joined(whole, missing, age)), torch.from_numpy(steps.offsets))
 
     def _joined(self, whole: Array, missing: Array, age: Array) -> Array:
-        """The blocks of a step side by side, of one step or of many."""
+        """Values, mask and gaps concatenated, of one step or of many."""
         blocks = [whole.astype(np.float32)]
         if self.has_mask_:
             blocks.append((~missing).astype(np.float32))
@@ -404,7 +401,7 @@ class Numbers(NumberOptions, Feature):
         return blocks[0] if len(blocks) == 1 else np.concatenate(blocks, axis=-1)
 
     def _in_range(self, steps: Clocked, name: str) -> Array:
-        """The scaled numbers, NaN where missing, and where training never saw the column."""
+        """The scaled numbers, NaN where missing and in columns without observations in training."""
         scaled = self._scaled(steps.values)
         if (self.missing_ == 1).any():
             scaled = np.where(self.missing_ == 1, np.nan, scaled)
@@ -423,13 +420,13 @@ class Numbers(NumberOptions, Feature):
     def _scaled(self, values: Array) -> Array:
         if self.scale == "none":
             return values.copy()
-        with np.errstate(over="ignore"):  # what becomes infinite is refused, with its place
-            # Halves, because the difference of two numbers near the end of float64 would leave it.
+        with np.errstate(over="ignore"):  # infinite results are refused, with their place
+            # Halves, because the difference of two numbers near the limit of float64 would overflow.
             scaled: Array = (values * 0.5 - self.mean_ * 0.5) / (self.deviation_ * 0.5)
         return scaled
 
     def _kept(self) -> list[str]:
-        """What a stream must remember."""
+        """The names of the state of a stream."""
         kept = ["steps", "observed"] if self.has_gap_ or self.times is not None else []
         kept += ["time"] if self.times is not None else []
         kept += [] if self.fill in STILL else ["value"]
@@ -479,9 +476,9 @@ def _starts(offsets: Array) -> Array:
 
 
 def _statistics(values: Array, missing: Array) -> tuple[Array, Array, Array]:
-    """Mean and deviation of what was observed in each column, for values up to the end of float64; 0 and 1 of none.
+    """Mean and deviation of the observed values of each column, without overflow; 0 and 1 without observations.
 
-    And 1 where two values or more were observed, and all were equal; else 0.
+    Third, 1 where at least two values were observed and all are equal; else 0.
     """
     counts = len(values) - missing.sum(axis=0)
     low, high = np.where(missing, np.inf, values).min(axis=0), np.where(missing, -np.inf, values).max(axis=0)
@@ -497,6 +494,6 @@ def _statistics(values: Array, missing: Array) -> tuple[Array, Array, Array]:
 
 
 def _medians(values: Array, missing: Array) -> Array:
-    """The median of what was observed in each column; 0 of none."""
+    """The median of the observed values of each column; 0 without observations."""
     columns = [column[~gone] * 0.5 for column, gone in zip(values.T, missing.T, strict=True)]
     return np.array([np.median(column) * 2.0 if len(column) else 0.0 for column in columns])

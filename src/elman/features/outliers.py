@@ -1,4 +1,4 @@
-"""Outliers: numbers further from the median of the training data than a column's spread explains."""
+"""Outliers by the Hampel identifier."""
 
 import numpy as np
 
@@ -12,15 +12,14 @@ _NORMAL = 1.4826  # deviations in a median absolute deviation of the normal dist
 
 
 def hampel(values: Array, limit: float) -> Array:
-    """The lowest and the highest number of each column that is no outlier: `[2, width]`, by the rule of Hampel 1974.
+    """The lower and upper limit of each column: `[2, width]` (Hampel 1974).
 
     ```
     median ± limit * 1.4826 * median |x - median|
     ```
 
-    Missing and infinite numbers are left out. Where more than half of a column is one number its spread is 0 and says
-    nothing: its limits are then the least and the greatest number of the training data, and so is a column without
-    numbers, from 0 to 0.
+    Missing and infinite numbers are left out. If the median deviation is 0, as where more than half of a column is one
+    number, the limits are minimum and maximum of the training data; those of a column without numbers are 0 and 0.
 
     >>> hampel(np.array([[1.0], [2.0], [3.0], [4.0], [90.0]]), 3.0).round(3).tolist()
     [[-1.448], [7.448]]
@@ -30,7 +29,9 @@ def hampel(values: Array, limit: float) -> Array:
         numbers = numbers[np.isfinite(numbers)]
         if not len(numbers):
             continue
-        middle = np.median(numbers * 0.5) * 2.0  # halves: the mean of two numbers near the end of float64 stays in it
+        middle = (
+            np.median(numbers * 0.5) * 2.0
+        )  # halves: the sum of two numbers near the limit of float64 would overflow
         with np.errstate(over="ignore"):
             spread = limit * _NORMAL * np.median(np.abs(numbers - middle))
             low, high = middle - spread, middle + spread
@@ -40,7 +41,7 @@ def hampel(values: Array, limit: float) -> Array:
 
 
 def beyond(values: Array, limits: Array) -> Array:
-    """Which numbers are outliers: bool, as `values`. A missing number is none.
+    """Which numbers are outliers: bool, as `values`; False for missing ones.
 
     >>> beyond(np.array([[9.0, np.nan]]), np.array([[0.0, 0.0], [5.0, 5.0]])).tolist()
     [[True, False]]
@@ -50,7 +51,7 @@ def beyond(values: Array, limits: Array) -> Array:
 
 
 def treated(values: Array, limits: Array, rule: str) -> Array:
-    """The numbers after a rule: "clip" puts outliers on the limit, "missing" takes them away, "keep" nothing.
+    """The numbers with outliers treated by a rule: "clip" to the limit, set "missing", or "keep".
 
     >>> limits = np.array([[0.0], [5.0]])
     >>> treated(np.array([[9.0], [np.inf]]), limits, "clip").tolist()

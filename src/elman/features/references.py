@@ -1,4 +1,4 @@
-"""Texts that stand for something else: paths of files, and lists that were written into a cell."""
+"""Texts that are paths of files, or lists written into a cell."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _TEXTS = "of names that are texts say "
 
 
 def are_sound_names(column: Sequence[Any]) -> bool:
-    """Whether every text, but for those that are empty, ends as the name of a sound file does.
+    """Whether every non-empty text has the suffix of a sound file.
 
     >>> are_sound_names(["a/1.wav", "2.FLAC"]), are_sound_names(["a.wav", "hear a.wav now"])
     (True, False)
@@ -32,10 +32,10 @@ def are_sound_names(column: Sequence[Any]) -> bool:
 
 
 def kind_of_texts(column: Sequence[Any], name: str, lists: bool = False) -> str:
-    """What texts are read as: "sound" where all of them name sound files, else "text".
+    """The kind of texts: "sound" where all name sound files, else "text".
 
-    Raises ``DataError`` for names of sound files that are not there, for paths of pictures, which are not read from
-    files, and, unless `lists` are texts too, for lists that were written into cells.
+    Raises ``DataError`` for sound files that do not exist, for paths of images, which are not read from files, and,
+    unless `lists` are allowed, for lists written into cells.
 
     >>> kind_of_texts(["a good film", "bad"], "X")
     'text'
@@ -65,7 +65,7 @@ def kind_of_texts(column: Sequence[Any], name: str, lists: bool = False) -> str:
 
 
 def check_no_lists(column: Sequence[Any], place: Place, advice: Wording) -> None:
-    """Raises ``DataError`` where each text is a list that was written into a cell, such as "[1, 2]".
+    """Raises ``DataError`` where each text is a list written into a cell, such as "[1, 2]".
 
     >>> check_no_lists(["[1, 2]", "[3]"], Place("X", sequence=0), option("feature", "text"))
     Traceback (most recent call last):
@@ -107,5 +107,5 @@ def _ends(path: Any, suffixes: tuple[str, ...]) -> bool:
 def _exists(path: Any) -> bool:
     try:
         return Path(path).exists()
-    except (OSError, ValueError):  # no path has a NUL, or so many letters
+    except (OSError, ValueError):  # a NUL, or a name that is too long
         return False

@@ -1,4 +1,4 @@
-"""Every kind of input, a line each: the features of a step, and those of a whole sequence."""
+"""The registry of features and static inputs."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -31,7 +31,7 @@ FEATURES: dict[str, type[Feature]] = {
         Sound,
     )
 }
-#: Of what is known of a whole sequence.
+#: Static inputs.
 STATICS: dict[str, type[Static]] = {static.kind: static for static in (Number, Category)}
 #: Those that may read one of several columns.
 COLUMNS: dict[str, type[Feature]] = {kind: feature for kind, feature in FEATURES.items() if feature.is_column}

@@ -1,4 +1,4 @@
-"""Time stamps inside the steps: taken out, checked, sorted, or resampled to steps of equal length."""
+"""Time stamps within steps: extracted, checked, sorted, or resampled to equal steps."""
 
 from typing import NamedTuple
 
@@ -9,11 +9,11 @@ from elman.features.arrays import Array
 
 __all__ = ["Clocked", "resampled", "taken_out"]
 
-_MOST = 100_000_000  # numbers that resampling may make: beyond it the unit of time is likelier wrong than meant
+_MOST = 100_000_000  # maximum size of the result: beyond it the unit of time is probably wrong
 
 
 class Clocked(NamedTuple):
-    """Steps whose time stamps are known."""
+    """Steps with time stamps."""
 
     values: Array  # [steps, width], without the time stamps
     offsets: Array  # [sequences + 1]
@@ -50,10 +50,10 @@ def taken_out(values: Array, offsets: Array, column: int, sort: bool, name: str)
 
 
 def resampled(values: Array, offsets: Array, column: int, every: float, name: str) -> Clocked:
-    """Steps of equal length instead of those at irregular times: each the mean of what was observed within it.
+    """Resamples irregular steps to equal ones by the mean of the observations within each.
 
-    Step k of a sequence holds the times from k * every to before (k + 1) * every, the first of them being that of its
-    first time stamp; a step in which nothing was observed is missing. Times may repeat and stand in any order.
+    Step k of a sequence covers the times from k * every to before (k + 1) * every, beginning with the step of its first
+    time stamp; a step without observations is missing. Times may repeat and be in any order.
 
     >>> steps = np.array([[0.0, 7.0], [0.5, 9.0], [2.0, 1.0]])
     >>> resampled(steps, np.array([0, 3]), 0, 1.0, "X").values.tolist()
@@ -85,11 +85,11 @@ def resampled(values: Array, offsets: Array, column: int, every: float, name: st
 
 
 def _cells(times: Array, every: float) -> Array:
-    """In which step each time lies. One that is a border but for rounding is that border: 0.3 / 0.1 is below 3.
+    """The step of each time. Times within rounding of a border count as the border: 0.3 / 0.1 is below 3.
 
-    Times are as exact as float32 where all of them are such numbers.
+    The tolerance is that of float32 where all times are such numbers.
     """
-    with np.errstate(over="ignore", invalid="ignore"):  # far too many steps are refused by their number
+    with np.errstate(over="ignore", invalid="ignore"):  # too many steps are refused later
         places = times / every
         single = times.astype(np.float32)
         if float(every).is_integer() and (times == np.floor(times)).all():

@@ -1,4 +1,4 @@
-"""What is known of a whole sequence, beside its steps: one value each, such as an age or a kind of shop."""
+"""Static inputs: one value per sequence, such as an age or a kind of shop."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ __all__ = ["Static"]
 
 
 class Static(ABC):
-    """One kind of value per sequence. It learns from the training data, and owns missing values.
+    """One kind of static input, missing values included.
 
-    `fit` learns, `transform` turns a column into a tensor [sequences, ...], `module` makes the layer that reads it.
+    `fit` learns from the training data, `transform` turns a column into a tensor [sequences, ...], `module` makes the
+    input layer.
     """
 
     kind: ClassVar[str]  # written to config.json
@@ -22,7 +23,7 @@ class Static(ABC):
 
     @abstractmethod
     def fit(self, column: Any, *, name: str = "X") -> Self:
-        """Learns from the training data; `name` is what error messages call the column."""
+        """Learns from the training data; `name` is the column's name in error messages."""
 
     @abstractmethod
     def transform(self, column: Any, *, name: str = "X") -> Tensor:
@@ -34,12 +35,12 @@ class Static(ABC):
 
     @abstractmethod
     def config(self) -> dict[str, Any]:
-        """Learnt facts as JSON."""
+        """Learnt values as JSON."""
 
     @classmethod
     @abstractmethod
     def restore(cls, config: Mapping[str, Any]) -> Self:
-        """The fitted feature that was saved. Raises `ModelFileError` if anything in it cannot be right."""
+        """The saved feature. Raises `ModelFileError` for invalid contents."""
 
     @abstractmethod
     def describe(self) -> str:

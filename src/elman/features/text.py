@@ -1,4 +1,4 @@
-"""Text as steps: words, characters or sub-words. The work is done by the `tokenizers` library, on all cores."""
+"""Text as steps: words, characters or subwords, by the `tokenizers` library, on all cores."""
 
 import json
 import os
@@ -27,23 +27,23 @@ from elman.validation.plain_values import plain_text
 __all__ = ["Text", "TextOptions"]
 
 UNITS = ("words", "characters", "mixed", "subwords", "parts")
-LEARNT = ("subwords", "parts")  # byte-pair encodings: what a symbol is, training decides
+LEARNT = ("subwords", "parts")  # byte-pair encodings
 FILE = "tokenizer.json"
-PIECE = 100  # letters of a word that sub-words are learnt from at a time: learning takes the square of a longer one
-BATCH = 1 << 21  # characters that are in the tokeniser's hands at a time; each costs it about 100 bytes
+PIECE = 100  # maximum letters of a word for byte-pair encoding, whose training is quadratic in them
+BATCH = 1 << 21  # characters tokenised at a time, at about 100 bytes each
 
 _LETTER = re.compile(r"[^\W\d_]")
 _WORD = re.compile(r"[^\W_]")  # a symbol with a letter or a digit
 
-# The share of words that occur once from which characters are the better unit. In 2000 words of running text (film
+# The rate of words that occur once above which characters are the better unit. In 2000 words of running text (film
 # reviews, messages, tweets, English and German captions) it is 0.2 to 0.4, in 300 words 0.4 to 0.6.
 _MOST_ONCE = 0.5
 _MOST_ONCE_OF_FEW = 0.75  # of fewer than _MANY_WORDS, in texts of three words and more
 _MANY_WORDS = 2000
 _LEAST_WORDS = 20  # with fewer there is no evidence
 
-# The patterns look no further to the right than the end of their own match and one more character, and never to the
-# left: that is what makes the steps of a prefix a prefix of the steps.
+# The patterns look at most one character beyond their match, and never to the left, so that the steps of a prefix are a
+# prefix of the steps.
 _W = r"\p{L}\p{M}\p{N}"
 _SIGN = rf"[^{_W}\s\p{{Cc}}\p{{Cf}}]"
 _TAIL = rf"(?:\p{{M}}|[🏻-🏿]|[\x{{e0020}}-\x{{e007f}}]|\x{{200d}}{_SIGN})*"
@@ -70,18 +70,17 @@ _PATTERNS = {
 class TextOptions(VocabularyOptions):
     """Data."""
 
-    unit: str = "auto"  # of texts: "words", "characters", "mixed" (words, but single characters where a script sets no
-    #   spaces), "subwords" (byte-pair encoding, Sennrich et al. 2016); "auto": "mixed" or "words" by script,
-    #   "characters" where most words occur only once
+    unit: str = "auto"  # of texts: "words", "characters", "mixed" (words, but characters in scripts without spaces),
+    #   "subwords" (byte-pair encoding, Sennrich et al. 2016); "auto": "mixed" or "words" by script, "characters" where
+    #   most words occur only once
 
 
 @dataclass(kw_only=True)
 class Text(TextOptions, Written):
-    """Text as steps: one symbol for each word, character or sub-word; id 0 stands for all that is not known.
+    """Text as steps: one symbol for each word, character or subword; id 0 is the unknown symbol.
 
     Raises `DataError` naming the sequence if a text is missing, bytes, a number or half a character; `OptionError` for
-    options that make no sense. An empty text has zero steps. `unit` may also be "parts": sub-words that
-    `join` brings back together.
+    invalid options. An empty text has zero steps. `unit` may also be "parts": subwords that `join` reverses.
 
     >>> text = Text().fit(["A good film", "A bad film!", "It's good"])
     >>> text.transform(["a good <br /> Film!", "", "unheard"]).to_list()
@@ -108,7 +107,7 @@ class Text(TextOptions, Written):
         return self
 
     def fit_transform(self, column: Any, *, name: str = "X") -> Ragged:
-        """The same as `fit` and then `transform`, but reads the texts once less."""
+        """`fit` and `transform`, but reads the texts once less."""
         self._check_options()
         texts = _texts(column, name)
         if not texts:
@@ -136,7 +135,7 @@ class Text(TextOptions, Written):
         return of_lengths(values, lengths)
 
     def step(self, value: Any, *, name: str = "X") -> Tensor:
-        """The symbols `[steps]` of one piece of text, or of a list of pieces: whole words, however many."""
+        """The symbols `[steps]` of a chunk of text, or of a list of chunks, of whole words."""
         pieces = [value] if isinstance(value, str) or not isinstance(value, list | tuple) else value
         return torch.from_numpy(_encoded(self._fitted(), _texts(pieces, name))[0])
 
@@ -149,7 +148,7 @@ class Text(TextOptions, Written):
         return self.step(text, name="text").tolist()
 
     def split_units(self, column: Any, *, name: str = "X") -> list[list[str]]:
-        """Each text cut into its symbols, spelled as in the text.
+        """Each text split into its units, unchanged.
 
         >>> Text().fit(["a good film"]).split_units(["A promoter!"])
         [['A', 'promoter', '!']]
@@ -159,7 +158,7 @@ class Text(TextOptions, Written):
         return [[text[a:b] for a, b in one.offsets] for text, one in zip(texts, cut, strict=True)]
 
     def words(self, ids: Sequence[int] | Tensor) -> list[str]:
-        """What each symbol stands for. Raises `DataError` for a number that is no symbol."""
+        """The text of each symbol. Raises `DataError` for an invalid id."""
         self._fitted()
         numbers = [int(i) for i in ids]
         for i in numbers:
@@ -170,8 +169,8 @@ class Text(TextOptions, Written):
         return [self.vocabulary_[i] for i in numbers]
 
     def join(self, ids: Sequence[int] | Tensor) -> str:
-        """The text that symbols stand for; unknown ones are left out. `parts` and `characters` bring back the text, but
-        for runs of white space, which `parts` takes for one space, and the case where `lower` is set.
+        """The text of symbols without unknown ones. `parts` and `characters` are reversible, except that `parts`
+        collapses white space, and for the case if `lower` is set.
 
         >>> text = Text(unit="parts", lower=False).fit(["It's 5 o'clock, isn't it?"])
         >>> text.join(text.pieces("Isn't it 5?"))
@@ -180,7 +179,7 @@ class Text(TextOptions, Written):
         return "".join(self.spelled(ids))
 
     def spelled(self, ids: Iterable[int] | Tensor, after: str = "") -> Iterator[str]:
-        """What each symbol adds to a text that ends with `after`: `join` and whatever writes symbol by symbol.
+        """Yields what each symbol adds to a text that ends with `after`.
 
         >>> text = Text(unit="mixed").fit(["I like 编程"])
         >>> list(text.spelled(text.pieces("I like 编程"))), list(text.spelled(text.pieces("like"), after="I "))
@@ -203,7 +202,7 @@ class Text(TextOptions, Written):
             yield symbol
 
     def normalized(self, column: Any, *, name: str = "X") -> list[str]:
-        """The texts as `join` writes them where it knows every symbol: what an answer is to be compared with.
+        """The texts as `join` writes them if all symbols are known, for comparison with answers.
 
         >>> Text(unit="words").fit(["a"]).normalized(["It’s  <b>FINE</b>\\n"])
         ["it 's fine"]
@@ -219,7 +218,7 @@ class Text(TextOptions, Written):
         return [GAP.sub("", text) for text in joined] if self.unit_ == "mixed" else joined
 
     def normalized_symbol(self, symbol: str, name: str) -> str:
-        """One symbol as it is read, maybe in lower case."""
+        """One symbol, in lower case if `lower`."""
         return self.normalized([symbol], name=name)[0]
 
     def parse_line(self, line: str, place: Place) -> str:
@@ -231,27 +230,27 @@ class Text(TextOptions, Written):
         return prompt
 
     def check_prompt(self, prompt: Any) -> str:
-        """The text. Raises ``OptionError`` for what is none."""
+        """The prompt. Raises ``OptionError`` for what is not a text."""
         if not isinstance(prompt, str):
             raise OptionError(f"prompt = {shown(prompt)} must be a text")
         return prompt
 
     def continued(self, prompt: str, pieces: Sequence[str]) -> str:
-        """A prompt with what was written after it."""
+        """A prompt followed by the generated text."""
         return prompt + "".join(pieces)
 
     def ngram_options(self, column: Sequence[str]) -> dict[str, Any]:
-        """How the runs of its units are counted; not fitted, of those that unit = "auto" would choose."""
+        """N-gram options for the unit; if not fitted, for the one that unit = "auto" would choose."""
         unit = _unit_of_some(list(column)) if self.symbols is None else self.unit_
         return text_ngrams(column, unit, self.lower, lambda text: self.words(self.pieces(text)))
 
     def module(self, width: int, dropout: float = 0.0) -> Embedding:
-        """An `Embedding` of `width` numbers for each symbol; `dropout` drops whole symbols while training."""
+        """An `Embedding` of `width` numbers per symbol, with symbol dropout in training."""
         self._fitted()
         return Embedding(len(self.vocabulary_), width, dropout)
 
     def config(self) -> dict[str, Any]:
-        """The options, the unit that was chosen and the number of distinct symbols in the training data."""
+        """The options, the chosen unit and the number of distinct symbols in the training data."""
         self._fitted()
         options = {
             "unit": self.unit,
@@ -268,12 +267,12 @@ class Text(TextOptions, Written):
         return options | learnt
 
     def files(self) -> dict[str, str]:
-        """`tokenizer.json`, which the `tokenizers` library reads on its own as well."""
+        """`tokenizer.json`, which the `tokenizers` library can read."""
         return {FILE: self._fitted().to_str(pretty=False)}
 
     @classmethod
     def restore(cls, config: Mapping[str, Any], tensors: Mapping[str, Tensor], files: Mapping[str, str]) -> Self:
-        """The saved feature. The rules are this package's own; only vocabulary and merges come from the file."""
+        """The saved feature. Only vocabulary and merges come from the file, the rules from this package."""
         made = cls(
             unit=checked(config, "unit", str, cls.kind),
             max_words=checked(config, "max_words", int, cls.kind),
@@ -338,7 +337,7 @@ class Text(TextOptions, Written):
 
 
 def _texts(column: Any, name: str) -> list[str]:
-    """The column as plain `str` that can be written as UTF-8."""
+    """The column as plain `str` that can be encoded as UTF-8."""
     texts = listed(column, name)
     for i, text in enumerate(texts):
         if type(text) is not str:
@@ -363,7 +362,7 @@ def _advised(value: Any) -> str:
 def _unit_of_script(texts: Sequence[str]) -> str:
     """`mixed` if most letters of about 1 000 texts belong to scripts without spaces, else `words`.
 
-    Chinese that somebody has cut into words already (one gap for each four characters or fewer) stays in words.
+    Pre-segmented Chinese (a space for every four characters or fewer) stays in words.
     """
     sample = [text[:1000] for text in texts[:: max(1, len(texts) // 1000)]]
     letters = sum(len(_LETTER.findall(text)) for text in sample)
@@ -373,10 +372,10 @@ def _unit_of_script(texts: Sequence[str]) -> str:
 
 
 def _why_characters(tokenizer: Tokenizer, values: "np.ndarray[Any, Any]", texts: int) -> str:
-    """Why words are no unit for these texts; "" where they are.
+    """Why words are not a suitable unit for these texts; "" where they are.
 
-    The share of words that occur once estimates how many words of a new text are unknown (leave-one-out; Good 1953). It
-    is near 1 where a text is a name, a DNA string, a product code or a password. Punctuation does not count.
+    The rate of words that occur once estimates the rate of unknown words in a new text (leave-one-out; Good 1953). It
+    is near 1 for names, DNA, product codes and passwords. Punctuation does not count.
     """
     counts = np.bincount(values, minlength=tokenizer.get_vocab_size())
     counts[[i for word, i in tokenizer.get_vocab().items() if not i or not _WORD.search(word)]] = 0
@@ -389,7 +388,7 @@ def _why_characters(tokenizer: Tokenizer, values: "np.ndarray[Any, Any]", texts:
 
 
 def _unit_of_some(texts: list[str]) -> str:
-    """The unit that "auto" chooses, from 1000 texts where these say words: they are the rule."""
+    """The unit that "auto" chooses, decided on 1000 texts if that is words."""
     few = Text().fit(texts[:: max(1, len(texts) // 1000)])
     return Text().fit(texts).unit_ if few.reason_ else few.unit_
 
@@ -398,7 +397,7 @@ def _unit_of_some(texts: list[str]) -> str:
 
 
 def _rules(unit: str, lower: bool) -> tuple[normalizers.Normalizer, pre_tokenizers.PreTokenizer]:
-    """What happens to a text before the vocabulary: `characters` keep everything, the others lose mark-up."""
+    """Normalisation and pre-tokenisation: `characters` keep everything, the other units drop mark-up."""
     hidden = normalizers.Replace(Regex(f"[{HIDDEN}]"), "")
     if unit == "characters":
         normal: list[normalizers.Normalizer] = [normalizers.NFC()]
@@ -427,7 +426,7 @@ def _tokenizer(model: models.Model, unit: str, lower: bool) -> Tokenizer:
 
 
 def _trained(texts: Sequence[str], unit: str, options: Text) -> Tokenizer:
-    """A tokeniser that knows every symbol of the texts, the commonest first, or the sub-words asked for."""
+    """A tokeniser with every symbol of the texts, the commonest first, or with trained subwords."""
     if unit in LEARNT:
         model: models.Model = models.BPE(unk_token=UNKNOWN)
         room = min(int(options.max_words), sum(map(len, texts)) + 1000)  # the trainer reserves memory for all of it
@@ -445,12 +444,12 @@ def _trained(texts: Sequence[str], unit: str, options: Text) -> Tokenizer:
         )
     tokenizer = _tokenizer(model, unit, options.lower)
     tokenizer.train_from_iterator(texts, trainer, length=len(texts))
-    # Training registers the unknown symbol as a word that may stand in a text; in a fresh tokeniser it may not.
+    # Training registers the unknown symbol as a word that may occur in a text; a fresh tokeniser does not.
     return _tokenizer(tokenizer.model, unit, options.lower)
 
 
 def _kept(ids: "np.ndarray[Any, Any]", max_words: int, min_count: int) -> int:
-    """How many symbols are kept. Ids are ranks by count, so the kept ones are the first."""
+    """The size of the vocabulary. Ids are ranks by count, so that it consists of the first ones."""
     counts = np.bincount(ids, minlength=1)[1:]
     return min(max_words, int((counts >= min_count).sum()))
 
@@ -472,7 +471,7 @@ def _encoded(tokenizer: Tokenizer, texts: Sequence[str]) -> "tuple[np.ndarray[An
 
 
 def _batches(texts: Sequence[str]) -> Iterator[list[str]]:
-    """Runs of texts of about `BATCH` characters: the tokeniser's records of a batch are far larger than its text."""
+    """Batches of texts of about `BATCH` characters, to bound the tokeniser's memory."""
     batch: list[str] = []
     held = 0
     for text in texts:
@@ -518,8 +517,8 @@ def _check_vocabulary(vocabulary: Any, symbols: int) -> None:
 
 # ---- forked processes
 
-# The library's threads do not survive a fork. It notices, goes on with one thread and prints a warning for each
-# process; saying so in the environment beforehand gives the same without the warning. A setting of the user's stays.
+# The library's threads do not survive a fork. It then continues with one thread and prints a warning; setting the
+# environment variable beforehand avoids the warning. A setting of the user's is kept.
 _KEY = "TOKENIZERS_PARALLELISM"
 _set_here: list[str] = []
 

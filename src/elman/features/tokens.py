@@ -1,4 +1,4 @@
-"""Lists of tokens as steps: words that were cut elsewhere, part-of-speech tags, nucleotides, event codes."""
+"""Lists of tokens as steps: pre-tokenised words, part-of-speech tags, nucleotides, event codes."""
 
 import json
 from collections import Counter
@@ -28,10 +28,10 @@ _Token = str | int
 
 @dataclass(kw_only=True)
 class Tokens(VocabularyOptions, Written):
-    """Lists of tokens as steps: each distinct str or int is one symbol; id 0 stands for all that is not known.
+    """Lists of tokens as steps: each distinct str or int is one symbol; id 0 is the unknown symbol.
 
     `1` and `"1"` are different tokens. Raises `DataError` naming sequence and step for anything else; `OptionError`
-    for options that make no sense. An empty list has zero steps.
+    for invalid options. An empty list has zero steps.
 
     >>> tokens = Tokens().fit([["the", "cat"], ["the", "dog", "sat"]])
     >>> tokens.transform([["the", "sat"], [], ["cow"]]).to_list()
@@ -52,12 +52,12 @@ class Tokens(VocabularyOptions, Written):
         return letters and all(isinstance(token, str) and len(token) == 1 for token in self.vocabulary_)
 
     def fit(self, column: Any, *, name: str = "X") -> Self:
-        """Learns the vocabulary: by count, equal counts in order of the tokens."""
+        """Learns the vocabulary, ordered by count and then by token."""
         self.fit_transform(column, name=name)
         return self
 
     def fit_transform(self, column: Any, *, name: str = "X") -> Ragged:
-        """The same as `fit` and then `transform`, but reads the tokens once less."""
+        """`fit` and `transform`, but reads the tokens once less."""
         problems = vocabulary_problems(self.max_words, self.min_count)
         if not isinstance(self.lower, bool):
             problems.append(Problem("lower", shown(self.lower), "must be True or False"))
@@ -79,7 +79,7 @@ class Tokens(VocabularyOptions, Written):
         return data
 
     def numbered(self, column: Any, *, name: str = "X") -> Ragged:
-        """The same as `transform`, without its warning where most symbols are unknown."""
+        """`transform` without the warning where most symbols are unknown."""
         self._check_fitted()
         return self._numbered(token_sequences(column, name, self.lower))
 
@@ -93,7 +93,7 @@ class Tokens(VocabularyOptions, Written):
         return [[str(token) for token in tokens] for tokens in token_sequences(column, name, lower=False)]
 
     def words(self, ids: Sequence[int] | Tensor) -> list[str]:
-        """What each symbol stands for. Raises `DataError` for a number that is no symbol."""
+        """The text of each symbol. Raises `DataError` for an invalid id."""
         self._check_fitted()
         numbers = [int(i) for i in ids]
         for i in numbers:
@@ -110,7 +110,7 @@ class Tokens(VocabularyOptions, Written):
         return json_list(line, place) if line.startswith("[") else line.strip()
 
     def normalized(self, column: Any, *, name: str = "X") -> list[list[_Token]]:
-        """The sequences as plain tokens, lower-cased with `lower`: what an answer is to be compared with.
+        """The sequences as plain tokens, lower-cased with `lower`, for comparison with answers.
 
         >>> Tokens(lower=True).normalized([("A", 7)])
         [['a', 7]]
@@ -118,7 +118,7 @@ class Tokens(VocabularyOptions, Written):
         return token_sequences(column, name, self.lower)
 
     def module(self, width: int, dropout: float = 0.0) -> Embedding:
-        """An `Embedding` of `width` numbers for each symbol; `dropout` drops whole symbols while training."""
+        """An `Embedding` of `width` numbers per symbol, with symbol dropout in training."""
         self._check_fitted()
         return Embedding(len(self.vocabulary_) + 1, width, dropout)
 
@@ -135,7 +135,7 @@ class Tokens(VocabularyOptions, Written):
 
     @classmethod
     def restore(cls, config: Mapping[str, Any], tensors: Mapping[str, Tensor], files: Mapping[str, str]) -> Self:
-        """The saved feature. Raises `ModelFileError` if its vocabulary cannot be right."""
+        """The saved feature. Raises `ModelFileError` for an invalid vocabulary."""
         made = cls(
             max_words=checked(config, "max_words", int, cls.kind),
             min_count=checked(config, "min_count", (int, type(None)), cls.kind),
@@ -198,7 +198,9 @@ def _plain(sequence: Any, i: int, name: str) -> list[Any]:
     if isinstance(sequence, list | tuple):
         return list(sequence)
     if isinstance(sequence, np.ndarray | Tensor) and sequence.ndim == 1:
-        dates = isinstance(sequence, np.ndarray) and sequence.dtype.kind in "mM"  # tolist() would make numbers of them
+        dates = (
+            isinstance(sequence, np.ndarray) and sequence.dtype.kind in "mM"
+        )  # tolist() would turn them into integers
         return list(sequence if dates else sequence.tolist())
     if hasattr(sequence, "to_list"):  # a pandas or polars column inside a column
         return list(sequence.to_list())

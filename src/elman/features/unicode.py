@@ -1,8 +1,8 @@
-"""Writing systems: which scripts set no spaces between words, and the one form in which texts are compared.
+"""Unicode: scripts without spaces between words, and normalisation.
 
-    composed(text)  = NFC, so that a letter with its accent is one character however it was typed
-    canonical(text) = the same without hidden signs, such as soft hyphens
-    plain(text)     = the same with runs of white space as one space, none at either end
+    composed(text)  = NFC
+    canonical(text) = the same without invisible characters, such as soft hyphens
+    plain(text)     = the same with runs of white space as one space, stripped
 
 Source: The Unicode Consortium. Unicode Standard Annexes 14 (line breaking, class SA) and 15 (normalisation forms).
 """
@@ -38,7 +38,7 @@ _HIDDEN = re.compile(f"[{HIDDEN}]")
 
 
 def composed(text: str) -> str:
-    """The text in Unicode's normal form C: canonically equal texts become the same one.
+    """The text in Unicode normalisation form C: canonically equivalent texts become equal.
 
     >>> composed("cafe\\u0301") == "café"
     True
@@ -47,7 +47,7 @@ def composed(text: str) -> str:
 
 
 def canonical(text: str) -> str:
-    """The text composed and without hidden signs.
+    """The text composed and without invisible characters.
 
     >>> canonical("trans\\u00adlation")
     'translation'
@@ -56,7 +56,7 @@ def canonical(text: str) -> str:
 
 
 def plain(text: str) -> str:
-    """The text as it is compared with another: composed, without hidden signs, gaps as single spaces.
+    """The text normalised for comparison: composed, without invisible characters, with single spaces.
 
     >>> plain("un\\u00a0 cafe\\u0301\\n")
     'un café'

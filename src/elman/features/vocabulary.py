@@ -1,4 +1,4 @@
-"""Vocabularies: option ranges, the least count, unknown symbols."""
+"""Vocabularies: option checks, the minimum count, unknown symbols."""
 
 import warnings
 from dataclasses import dataclass
@@ -17,12 +17,13 @@ __all__ = ["VocabularyOptions", "least_count", "vocabulary_problems", "warn_if_u
 class VocabularyOptions:
     """Data."""
 
-    max_words: int = 30_000  # most symbols kept, the commonest first; the unknown symbol comes on top
-    min_count: int | None = None  # symbols seen less often are unknown; None: 2 from 100 000 training steps, else 1
+    max_words: int = 30_000  # maximum vocabulary, the commonest symbols first, without the unknown symbol
+    min_count: int | None = None  # minimum count of a symbol, rarer ones are unknown; None: 2 from 100 000 training
+    #   steps, else 1
 
 
 def vocabulary_problems(max_words: Any, min_count: Any) -> list[Problem]:
-    """What is wrong with the two limits of a vocabulary, as sentences without a full stop.
+    """What is wrong with the two limits of a vocabulary.
 
     >>> print(*vocabulary_problems(0, None))
     max_words = 0 must be a whole number of at least 1
@@ -36,10 +37,9 @@ def vocabulary_problems(max_words: Any, min_count: Any) -> list[Problem]:
 
 
 def least_count(min_count: int | None, steps: int) -> int:
-    """The count from which a symbol is kept; None is 1 in a small training set and 2 from 100 000 steps.
+    """The minimum count of a symbol; None is 1 in a small training set and 2 from 100 000 steps.
 
-    In a small set a word seen once may be all there is; in a large one half of all words are seen once, and their
-    vectors cannot be learnt.
+    In a large training set half of all words occur once, which is too few to learn their embeddings.
     """
     if min_count is not None:
         return min_count
@@ -47,14 +47,14 @@ def least_count(min_count: int | None, steps: int) -> int:
 
 
 def warn_if_unknown(ids: "np.ndarray[Any, Any]", name: str, advice: str = "") -> None:
-    """Warns where most symbols were not among those of training: the answers then rest on little.
+    """Warns where most symbols are not in the vocabulary.
 
     >>> warn_if_unknown(np.array([0, 1, 2]), "X")
     """
     unknown = int((ids == 0).sum())
     if 2 * unknown > len(ids):
         warnings.warn(
-            f"{name}: {grouped(unknown)} of {grouped(len(ids))} symbols are unknown, since the training part has none "
+            f"{name}: {grouped(unknown)} of {grouped(len(ids))} symbols are unknown, since the training set has none "
             f"of them. The answers rest on the others alone.{advice}",
             ElmanWarning,
             stacklevel=3,

@@ -1,5 +1,4 @@
-"""Words as steps, read as symbols of a vocabulary, letter by letter, and by their beginnings, ends and shape, so that
-no word is wholly unknown."""
+"""Words as steps, with word, character, affix and shape embeddings."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -30,26 +29,25 @@ from elman.validation.options import SIZE, is_number, is_whole
 __all__ = ["LetterOptions", "WordReader", "Words"]
 
 FILE = "characters.json"
-CHARACTER_WIDTH = 32  # numbers in the learnt vector of a character
+CHARACTER_WIDTH = 32  # size of the character embeddings
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class LetterOptions:
     """Data."""
 
-    characters: int = 64  # units of the LSTM that reads the letters of a word, in each direction; 0: none
-    word_shape: int = 16  # numbers in the learnt vector of each beginning, end and shape of a word; 0: none
+    characters: int = 64  # units per direction of the LSTM over the characters of a word; 0: none
+    word_shape: int = 16  # size of the embeddings of prefixes, suffixes and shape of a word; 0: none
 
 
 @dataclass(kw_only=True)
 class Words(LetterOptions, VocabularyOptions, Feature):
-    """Lists of words as steps: each a symbol of a vocabulary, as in `Tokens`, and the characters it is spelled with.
+    """Lists of words as steps: each a symbol of a vocabulary, as in `Tokens`, and its characters.
 
-    Words are read with their accents composed (NFC) and without hidden signs such as soft hyphens. The vocabulary is
-    that of `Tokens`; with `lower` the words in it are lower-case, while the characters stay as they are. A character
-    that training never showed is character 0, a word is cut after `longest` characters. What words look like as a whole
-    is in `elman.features.word_shape`. Raises `DataError` and `OptionError` as `Tokens` does; numbers are spelled with
-    their digits.
+    Words are composed (NFC), without invisible characters such as soft hyphens. The vocabulary is that of `Tokens`,
+    lower-cased with `lower`; characters keep their case. Unknown characters are character 0, words are truncated after
+    `longest` characters. Affixes and shapes: `elman.features.word_shape`. Raises `DataError` and `OptionError` as
+    `Tokens` does; numbers are read as their digits.
 
     >>> words = Words().fit([["The", "cat"], ["the", "dog", "sat"]])
     >>> found = words.transform([["the", "cats"], []])
@@ -63,12 +61,12 @@ class Words(LetterOptions, VocabularyOptions, Feature):
     reads_lists: ClassVar[bool] = True
     reads_letters: ClassVar[bool] = True
 
-    lower: bool = True  # lower-case words in the vocabulary; their characters stay
-    longest: int = 40  # characters of a word that are read, its first
-    spelling_dropout: float = 0.25  # share of what letters and looks say of a word that training sets to zero
+    lower: bool = True  # lower-case words in the vocabulary, not their characters
+    longest: int = 40  # maximum number of characters of a word
+    spelling_dropout: float = 0.25  # dropout rate of the character, affix and shape features
 
     def problems(self) -> list[Problem]:
-        """What is wrong with the options that `Tokens` has not."""
+        """What is wrong with the options that `Tokens` does not have."""
         found = []
         for name, least in (("characters", 0), ("longest", 1), ("word_shape", 0)):
             value = getattr(self, name)
@@ -80,7 +78,7 @@ class Words(LetterOptions, VocabularyOptions, Feature):
         return found
 
     def fit(self, column: Any, *, name: str = "X") -> Self:
-        """Learns the vocabulary, and which characters there are."""
+        """Learns the vocabulary and the characters."""
         if problems := self.problems():
             raise OptionError.of(problems)
         sequences = _composed(column, name)
@@ -92,7 +90,7 @@ class Words(LetterOptions, VocabularyOptions, Feature):
         return self
 
     def transform(self, column: Any, *, name: str = "X") -> WordsWithChars:
-        """The words of each sequence: int64 ids `[steps]`, and beside them the characters."""
+        """The words of each sequence: int64 ids `[steps]`, and the characters."""
         self._check_fitted()
         sequences = _composed(column, name)
         words = self.tokens_.numbered(sequences, name=name)  # no warning: unknown words are read by their characters
@@ -116,12 +114,12 @@ class Words(LetterOptions, VocabularyOptions, Feature):
         return [[str(word) for word in words] for words in token_sequences(column, name, False)]
 
     def words(self, ids: Sequence[int] | Tensor) -> list[str]:
-        """What each id stands for. Raises `DataError` for a number that is no id."""
+        """The word of each id. Raises `DataError` for an invalid id."""
         self._check_fitted()
         return self.tokens_.words(ids)
 
     def module(self, width: int, dropout: float = 0.0) -> "WordReader":
-        """A `WordReader` whose vectors of words have `width` numbers; `dropout` drops whole words while training."""
+        """A `WordReader` with word embeddings of `width` numbers and word dropout in training."""
         self._check_fitted()
         vectors = Embedding(int(self.symbols or 0), width, dropout)
         sizes = int(self.characters), self.looks_.symbols if self.word_shape else 0, int(self.word_shape)
@@ -145,7 +143,7 @@ class Words(LetterOptions, VocabularyOptions, Feature):
 
     @classmethod
     def restore(cls, config: Mapping[str, Any], tensors: Mapping[str, Tensor], files: Mapping[str, str]) -> Self:
-        """The saved feature. Raises `ModelFileError` if anything in it cannot be right."""
+        """The saved feature. Raises `ModelFileError` for invalid contents."""
         tokens = Tokens.restore(config, tensors, files)
         sizes = {
             name: checked(config, name, int, cls.kind)
@@ -187,16 +185,16 @@ class Words(LetterOptions, VocabularyOptions, Feature):
 
 
 class WordReader(nn.Module):
-    """Vectors of words, what an LSTM over their letters makes of them, and vectors of their looks, side by side.
+    """Word embeddings, the last states of an LSTM over characters, and affix and shape embeddings, concatenated.
 
     ```
     c_i = L[letter i] + S[its small letter] + K[what it is]
     e_t = [E[w_t], forward h_n, backward h_1, V[look 1], ..., V[look 8]]      h of the LSTM over c_1 ... c_n of word t
     ```
 
-    Each distinct spelling of a batch is read once; while training a share of what is said of it is dropped. Sources:
+    Each distinct spelling of a batch is computed once, with dropout in training. Sources:
     Ling et al., "Finding function in form", 2015; Lample et al., "Neural architectures for named entity recognition",
-    2016; looks: `elman.features.word_shape`.
+    2016; V: `elman.features.word_shape`.
 
     >>> words = Words(characters=4, word_shape=2).fit([["a", "cat"]])
     >>> words.module(8)(words.transform([["a", "cat", "sat"]])).values.shape
@@ -238,7 +236,7 @@ class WordReader(nn.Module):
         return x.with_values(torch.cat([words.values, self.dropout(rows).values[index]], dim=1))
 
     def nothing(self) -> Tensor:
-        """What is read of a word that is unknown and has no letters [outputs]."""
+        """The features of an unknown word without letters [outputs]."""
         parts = [self.words.weight[0]]
         if self.encoder is not None:
             parts.append(parts[0].new_zeros(self.encoder.outputs))
@@ -248,14 +246,14 @@ class WordReader(nn.Module):
 
 
 class LetterVectors(nn.Module):
-    """Vectors of letters, each the sum of three: of the letter, of its small letter, and of what it is (`shape`)."""
+    """Character embeddings, the sum of three: of the character, of its lower case, and of its class (`shape`)."""
 
     def __init__(self, letters: Sequence[str], width: int) -> None:
         super().__init__()
         small = {low: i for i, low in enumerate(sorted({letter.lower() for letter in letters}), start=1)}
         kinds = {"X": 1, "x": 2, "a": 3, "d": 4}
         places = [[i, small[letter.lower()], kinds.get(kind(letter), 5)] for i, letter in enumerate(letters, start=1)]
-        self.places = torch.tensor([[0, 0, 0], *places], device="cpu")  # not of the weights: the letters say it
+        self.places = torch.tensor([[0, 0, 0], *places], device="cpu")  # not a parameter: derived from the letters
         self.own, self.small = Embedding(len(letters) + 1, width), Embedding(len(small) + 1, width)
         self.kinds = Embedding(6, width)
         self.outputs = width
@@ -267,7 +265,7 @@ class LetterVectors(nn.Module):
 
 
 def _composed(column: Any, name: str) -> list[list[Any]]:
-    """The words of each sequence in one form; a word of hidden signs alone stays what it is."""
+    """The normalised words of each sequence; a word of invisible characters alone is unchanged."""
     return [
         [(canonical(word) or word) if isinstance(word, str) else word for word in words]
         for words in token_sequences(column, name, False)

@@ -1,17 +1,17 @@
-"""Which steps made an answer: integrated gradients on what a network reads of each step.
+"""Attribution by integrated gradients on the output of the input layers.
 
-e_t is what the input layer makes of step t (the vector of a symbol, the numbers of a step), b_t the same of a step that
-says nothing: the vector of the unknown symbol, or zeros, the mean of scaled numbers. F is the score to be explained.
+e_t is the output of the input layer at step t (an embedding, the numbers of a step), b_t the baseline: the embedding of
+the unknown symbol, or zeros, the mean of scaled numbers. F is the score to be explained.
 
     saliency_t = (e_t - b_t) . integral from 0 to 1 of dF/de_t (b + a (e - b)) da
     sum_t saliency_t = F(e) - F(b)
 
-Of several columns all inputs walk from b to e together, each has what its own units of e collect, and what is known
-of a whole sequence (an age, a ward) has a single number; b of a category is the row of one that was never seen.
+Several columns are interpolated from b to e together; each gets the attribution of its own units of e, a static input a
+single number; b of a category is the embedding of the unknown one.
 
-The second line is called completeness: nothing is left over, and nothing is counted twice. That is why these are taken
-and not gradient times input, which has no such sum and is near 0 wherever an answer is so sure that it hardly changes.
-The integral is a Gauss-Legendre sum of 32 points, or of up to 512 where 32 leave more than 1 % of the difference over.
+The second line is the completeness axiom, which gradient times input does not satisfy; that is also near 0 for
+saturated outputs. The integral is a Gauss-Legendre quadrature with 32 points, up to 512 where 32 leave an error above
+1 % of the difference.
 
 Source: Sundararajan, Taly & Yan, "Axiomatic attribution for deep networks", 2017.
 """
@@ -43,40 +43,40 @@ from elman.validation.messages import shown
 
 __all__ = ["AttributionRequest", "Explanation", "OfColumn", "Part", "Saliency", "explain", "parts_of"]
 
-POINTS = (32, 128, 512)  # of the integral; more where the fewer leave too much over
-LEFT_OVER = 0.01  # of the difference between the two scores
+POINTS = (32, 128, 512)  # of the quadrature; more where the error is too large
+LEFT_OVER = 0.01  # tolerated error relative to the difference between the two scores
 STEPS = 1 << 14  # steps in a batch: bounds the memory
 
 _Floats = NDArray[np.float64]
 
 
 class Part(NamedTuple):
-    """A column, or all there is where a model reads one: where it stands among what the inputs make."""
+    """A column and its position in the outputs of the input layers."""
 
-    lengths: Tensor  # steps of each sequence; 1 where a column has one value a sequence
-    name: str = ""  # of the column; "" where there is one
+    lengths: Tensor  # steps of each sequence; 1 for a static input
+    name: str = ""  # of the column; "" where there is only one
     input: int = 0  # which of the inputs reads it
     units: Sequence[int] | None = None  # its own of the input's outputs; None: all
-    symbols: Sequence[Sequence[str]] | None = None  # what each step is called; None for numbers
-    values: Sequence[_Floats] | None = None  # the numbers of each step, where they are numbers
-    fact: bool = False  # whether it has one value a sequence
+    symbols: Sequence[Sequence[str]] | None = None  # the symbol of each step; None for numbers
+    values: Sequence[_Floats] | None = None  # the numbers of each step
+    fact: bool = False  # whether it is a static input
 
 
 class AttributionRequest(NamedTuple):
-    """What a task hands over to be explained."""
+    """The input of `explain` from a task."""
 
-    inputs: Sequence[nn.Module]  # whose outputs [steps, width] are e; of several networks those of one after another
+    inputs: Sequence[nn.Module]  # whose outputs [steps, width] are e; for an ensemble those of all networks
     lengths: Tensor  # steps of each sequence, of all columns together
     score: Callable[[Tensor], Tensor]  # F of each of the sequences with these indices, through `inputs`
     parts: Sequence[Part] = ()  # columns that share the inputs' outputs; none: the one input is one part
-    answers: Sequence[Any] = ()  # what F speaks for, one for each sequence
-    beside: tuple[Sequence[_Floats], _Floats] | None = None  # a path without steps in between: its saliency [steps]
+    answers: Sequence[Any] = ()  # the answer that F scores, one for each sequence
+    beside: tuple[Sequence[_Floats], _Floats] | None = None  # a linear model beside the network: its saliency [steps]
     #   for each part that has symbols (of numbers the only part), and F [sequences]
-    ensemble_size: int = 1  # networks that answer together, each of which reads the parts anew
+    ensemble_size: int = 1  # networks in the ensemble, each of which reads all parts
 
 
 class OfColumn(NamedTuple):
-    """One column of a sequence: what its steps, or its only value, spoke for."""
+    """The attribution of one column of a sequence."""
 
     steps: _Floats  # saliency of each step; a single number where the column has no steps
     symbols: Sequence[str] | None
@@ -85,16 +85,16 @@ class OfColumn(NamedTuple):
 
 @dataclass(frozen=True)
 class Saliency:
-    """One sequence: how much each of its steps spoke for the answer (above 0) or against it (below)."""
+    """The attribution of one sequence: how much each step contributes to the answer (above 0) or against it."""
 
     answer: Any
     score: float  # F
-    nothing: float  # F of a sequence as long, all of whose steps say nothing
+    nothing: float  # F of the baseline
     steps: _Floats  # saliency of each step; they add up to score - nothing
-    left_over: float  # what they do not: the error of the integral
+    left_over: float  # the error of the quadrature
     symbols: Sequence[str] | None = None
     values: _Floats | None = None
-    columns: Mapping[str, OfColumn] = field(default_factory=dict)  # of several columns each by itself; `steps` has all
+    columns: Mapping[str, OfColumn] = field(default_factory=dict)  # by column, where there are several
 
     def picture(self, title: str = "") -> bytes | None:
         """The words shaded, or the series over its shaded steps, as the bytes of a PNG.
@@ -118,14 +118,14 @@ class Saliency:
 
 
 def _placed(symbols: Sequence[str]) -> list[str]:
-    """Symbols with their steps, counted from 0, where a symbol alone does not say which is meant."""
+    """Symbols with their steps, counted from 0, where a symbol occurs more than once."""
     counts = Counter(symbols)
     clear = [counts[symbol] == 1 and any(map(str.isalnum, symbol)) for symbol in symbols]
     return [one if known else f"{one!r} (step {t})" for t, (one, known) in enumerate(zip(symbols, clear, strict=True))]
 
 
 class Explanation(Sequence[Saliency]):
-    """What `explain` found: a `Saliency` for each sequence."""
+    """The result of `explain`: a `Saliency` for each sequence."""
 
     def __init__(self, found: list[Saliency]) -> None:
         self._found = found
@@ -177,13 +177,13 @@ def _part(
 
 
 def _units(names: list[str], feature: Feature, widths: list[int]) -> Mapping[str, list[int] | None]:
-    """Which of an input's outputs belong to each of the columns that it reads side by side."""
+    """The output units of an input layer that belong to each of its columns."""
     own = feature.outputs_of_columns(widths) if len(names) > 1 else None
     return {", ".join(names): None} if own is None else dict(zip(names, own, strict=True))
 
 
 def explain(question: AttributionRequest) -> Explanation:
-    """How much each step of each sequence spoke for the score. Raises ``DataError`` without sequences."""
+    """The attribution of the score to each step of each sequence. Raises ``DataError`` without sequences."""
     count = len(question.lengths)
     if not count:
         raise DataError("there are no sequences to explain. Give at least one.")
@@ -250,7 +250,7 @@ def _own(values: _Floats, units: Sequence[int] | None) -> _Floats:
 
 
 def _labels(columns: Mapping[str, OfColumn]) -> list[str]:
-    """What each step of each column is called, one column after the other."""
+    """The labels of all steps of all columns."""
     found = []
     for name, column in columns.items():
         words = column.symbols if column.symbols is not None else [f"step {t}" for t in range(len(column.steps))]
@@ -259,7 +259,7 @@ def _labels(columns: Mapping[str, OfColumn]) -> list[str]:
 
 
 def _integrated(question: AttributionRequest, chosen: Tensor, points: int) -> tuple[list[list[Tensor]], Tensor, Tensor]:
-    """The saliency of each part's steps in each chosen sequence, F there, and F where every step says nothing."""
+    """The saliency of each part's steps in each chosen sequence, F, and F of the baseline."""
     places, weights = np.polynomial.legendre.leggauss(points)
     totals: list[Tensor] = []
     with torch.no_grad(), _moved(question.inputs, 1.0):
@@ -285,13 +285,13 @@ def _integrated(question: AttributionRequest, chosen: Tensor, points: int) -> tu
 
 
 def _collected(part: Part, found: Tensor) -> Tensor:
-    """What a part's own units collected at each step."""
+    """The sum over a part's units at each step."""
     return (found if part.units is None else found[:, list(part.units)]).sum(1)
 
 
 @contextmanager
 def _moved(layers: Sequence[nn.Module], place: float) -> Iterator[dict[int, tuple[Tensor, Tensor]]]:
-    """Within, the output of each layer is b + place (e - b); what it then was, and e - b, are collected."""
+    """Within the block the output of each layer is b + place (e - b); it and e - b are collected."""
     seen: dict[int, tuple[Tensor, Tensor]] = {}
 
     def moving(i: int) -> Callable[[nn.Module, Any, Ragged | Tensor], Ragged | Tensor]:
@@ -313,7 +313,7 @@ def _moved(layers: Sequence[nn.Module], place: float) -> Iterator[dict[int, tupl
 
 
 def _nothing(layer: nn.Module, e: Tensor) -> Tensor:
-    """What is read of a step that says nothing, or of a category that was never seen."""
+    """The baseline of an input layer."""
     if isinstance(layer, WordReader):
         return layer.nothing().expand_as(e)
     if isinstance(layer, Embedding | CategoryRow):

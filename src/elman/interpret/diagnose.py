@@ -1,4 +1,4 @@
-"""Looks at a network at work: what a gradient does on its way back, and what the gates do."""
+"""Diagnoses a network on data: gradient flow through time, and gate activations."""
 
 from __future__ import annotations
 
@@ -25,20 +25,17 @@ STEPS = 1 << 14  # steps in a batch: bounds the memory
 
 
 class DiagnosisRequest(NamedTuple):
-    """What a task hands over to be diagnosed."""
+    """The input of `diagnose` from a task."""
 
     network: nn.Module  # in evaluation
     lengths: Tensor  # steps of each sequence
     loss: Callable[[Tensor], Tensor]  # the loss of each of the sequences with these indices, through `network`
     options: Mapping[str, Any]  # of the task, for the advice
-    names: Mapping[str, str] = {}  # of stacks of layers, where there are several: "path 1" is what reads "note"
+    names: Mapping[str, str] = {}  # of the paths, where there are several: "path 1" reads "note"
 
 
 def diagnose(probe: DiagnosisRequest, sequences: int = 100) -> Diagnosis:
-    """Looks at up to so many `sequences`, evenly chosen from all. Raises ``DataError`` where there is none to look at.
-
-    What it finds does not depend on how the sequences fall into batches.
-    """
+    """Analyses at most `sequences`, evenly spaced; independent of batching. Raises ``DataError`` without steps."""
     if not is_whole(sequences):
         raise OptionError(f"sequences must be a whole number of at least 1, got {sequences!r}.")
     filled = torch.nonzero(probe.lengths > 0)[:, 0]
@@ -56,7 +53,7 @@ def diagnose(probe: DiagnosisRequest, sequences: int = 100) -> Diagnosis:
 
 
 def _named(layer: str, names: Mapping[str, str]) -> str:
-    """A layer by the columns that it reads: "note: layer 1" of "path 1 layer 1"."""
+    """A layer with the columns of its path: "note: layer 1" for "path 1 layer 1"."""
     for stack, name in names.items():
         if layer.startswith(f"{stack} "):
             return f"{name}: {layer.removeprefix(stack).strip()}"
@@ -79,7 +76,7 @@ def _passes(probe: DiagnosisRequest, chosen: Tensor) -> list[tuple[CellPass, Ten
 
 @contextmanager
 def _learning(network: nn.Module) -> Iterator[None]:
-    """Within, every parameter asks for its gradient: frozen ones would leave nothing to follow."""
+    """Enables the gradient of all parameters within the block: frozen ones would cut the graph."""
     frozen = [p for p in network.parameters() if not p.requires_grad]
     for parameter in frozen:
         parameter.requires_grad_(True)
@@ -91,7 +88,7 @@ def _learning(network: nn.Module) -> Iterator[None]:
 
 
 class _Seen:
-    """What was seen of one cell, batch after batch."""
+    """Statistics of one cell over batches."""
 
     def __init__(self, cell: Cell) -> None:
         self.cell = cell
@@ -108,7 +105,7 @@ class _Seen:
             self._add_sizes(sizes(walk, d_y, d_last, back), back)
 
     def _add_sizes(self, found: Sizes, back: list[int]) -> None:
-        """For each cut, how large the gradient of each sequence is as a multiple of that one step back."""
+        """Adds the gradient norm of each sequence at each cut relative to that one step back."""
         for name, size in {"": found.carried, "total": found.total, **found.parts}.items():
             counts = found.reached & (size[:, :1] > 0)
             multiples = (size / size[:, :1].clamp(min=1e-300)).clamp(max=1e300)

@@ -1,16 +1,16 @@
-"""What was found out about a network's memory, and the verdict on it.
+"""The result of a diagnosis, and its verdict.
 
     relative_k = median of carried_k / carried_1              over the sequences with more than k steps
     memory     = the first k from which on relative_k < 1/e   and again < 1 %
     look-back  = half of the median length, from 1 to 100 steps
 
-`carried` and `total` are the gradients of through_time.py. The verdict on a layer:
+`carried` and `total` are the gradients of gradient_flow.py. The verdict on a layer:
 
     exploding   relative_k >= 100 for some k
     vanishing   relative_k < 1 % at the look-back, of the carried gradient and of the total one
     healthy     neither
-    silent      no gradient comes back even one step: the loss is 0, or nothing reads the end of this walk
-    too short   no sequence has two steps: nothing is carried
+    silent      no gradient even one step back: the loss is 0, or does not depend on the last step of this pass
+    too short   no sequence has two steps
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from elman.evaluation import tables as report
 __all__ = ["Diagnosis", "Gate", "Layer"]
 
 EXPLODES = 100.0  # relative gradient from which it explodes
-VANISHED = 0.01  # relative gradient below which nothing is left
+VANISHED = 0.01  # relative gradient below which it has vanished
 FARTHEST = 100  # steps, the longest look-back
 CLOSED, OPEN = 0.05, 0.95  # a sigmoid beyond these is saturated; so is a tanh beyond -OPEN and OPEN
 VERDICTS = ("exploding", "vanishing", "healthy", "silent", "too short")  # of all layers the first one here counts
@@ -39,44 +39,44 @@ _SHOWN = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000)
 class Gate:
     """The values of one gate, over all steps and units."""
 
-    kind: str  # "sigmoid", "tanh", "relu"; "kept": the share of the state that is kept
+    kind: str  # "sigmoid", "tanh", "relu"; "kept": the fraction of the state that is kept
     mean: float
-    low: float  # share below 0.05 (sigmoid, kept), below -0.95 (tanh), at 0 (relu)
-    high: float  # share above 0.95; of a relu 0
-    histogram: list[float]  # shares of equal bins from 0 to 1 (tanh: -1 to 1); of a relu none
+    low: float  # fraction below 0.05 (sigmoid, kept), below -0.95 (tanh), at 0 (relu)
+    high: float  # fraction above 0.95; of a relu 0
+    histogram: list[float]  # fractions in equal bins from 0 to 1 (tanh: -1 to 1); of a relu none
     units: list[float]  # 5 %, 50 % and 95 % of the units have a mean over steps below these
 
     @property
     def saturated(self) -> float:
-        """The share of values at which next to no gradient passes the gate."""
+        """The fraction of saturated values."""
         return 0.0 if self.kind == "kept" else self.low + self.high
 
 
 @dataclass(frozen=True)
 class Layer:
-    """One layer and direction: its gradient on its way back, its gates, its recurrent weights."""
+    """One layer and direction: its gradient through time, gates and recurrent weights."""
 
     name: str
     cell: str
     sequences: int
     steps: int
     look_back: int
-    back: list[int]  # steps back from the end of the walk
+    back: list[int]  # steps back from the end of the pass
     relative: list[float]  # the carried gradient there, as a multiple of that one step back
     total: list[float]  # the gradient of the whole loss there, likewise
     parts: dict[str, list[float]]  # `relative` of each part of the state alone
     gates: dict[str, Gate] = field(default_factory=dict)
-    keeps: str | None = None  # the gate that says which share of the state is kept
+    keeps: str | None = None  # the gate that is the fraction of the state kept
     radius: dict[str, float] = field(default_factory=dict)  # largest |eigenvalue| of each recurrent weight
 
     def memory(self, share: float = 1 / math.e) -> int | None:
-        """The steps back from which on less than this share of the gradient is left; None: more is left to the end."""
+        """The steps back from which on less than this fraction of the gradient is left; None: never less."""
         more = [i for i, size in enumerate(self.relative) if size >= share]
         first = more[-1] + 1 if more else 0
         return self.back[first] if first < len(self.back) else None
 
     def at(self, back: int, total: bool = False) -> float:
-        """The relative gradient at the cut nearest to so many steps back; 0 where there is none."""
+        """The relative gradient at the nearest cut to `back` steps; 0 where there is none."""
         if not self.back:
             return 0.0
         place = int(np.abs(np.array(self.back) - back).argmin())
@@ -96,7 +96,7 @@ class Layer:
 
     @property
     def sentence(self) -> str:
-        """What the verdict rests on."""
+        """The evidence for the verdict."""
         if not self.back:
             return "no sequence has two steps, so that nothing is carried from one to the next."
         if self.verdict == "silent":
@@ -121,10 +121,10 @@ class Layer:
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """What `diagnose` found. Printed, it is the verdict in words; `tables` and `picture` show the numbers."""
+    """The result of `diagnose`. It prints as the verdict in words; `tables` and `picture` show the numbers."""
 
     layers: list[Layer]
-    sequences: int  # looked at
+    sequences: int  # analysed
     advice: list[str]  # what to change, likeliest first
 
     @property
@@ -141,7 +141,7 @@ class Diagnosis:
         return "\n".join([f"{self.verdict}: {self.worst.sentence}", *(f"- {line}" for line in self.advice)])
 
     def to_json(self) -> dict[str, Any]:
-        """All numbers as JSON can hold them."""
+        """All numbers in a form that JSON can represent."""
         layers = [_json(layer) for layer in self.layers]
         words = {"verdict": self.verdict, "sentence": self.worst.sentence, "advice": self.advice}
         return {**words, "sequences": self.sequences, "layers": layers}

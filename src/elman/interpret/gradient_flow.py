@@ -1,15 +1,15 @@
-"""How much of a gradient arrives how many steps back: exact, with the compiled cells.
+"""Exact gradient norms by steps back in time, with the compiled cells.
 
-A cell walks T steps with the state s_t (h_t; for an LSTM h_t and c_t) and L is the loss of the sequence. Two sizes,
-k steps back from the end of the walk, k = 1 ... T-1:
+A cell runs T steps with the state s_t (h_t; for an LSTM h_t and c_t) and L is the loss of the sequence. k steps back
+from the end of the pass, k = 1 ... T-1:
 
-    carried_k = |d L_T / d s_{T-k}|      L_T: the loss as a function of the last step alone; what other steps tell the
-                                         loss is held fixed, so that one gradient is followed on its way back
-    total_k   = |d L / d s_{T-k}|        all steps after T-k count, as in training
+    carried_k = |d L_T / d s_{T-k}|      L_T: the loss as a function of the last step's output alone, the other outputs
+                                         fixed
+    total_k   = |d L / d s_{T-k}|        through all steps after T-k, as in training
 
-s_{T-1} is the state that the last step reads. Both come from cutting the walk into pieces, from each of which the state
-is handed to the next, and reading the gradient of what is handed on. The gradient of y_t that the rest of the network
-sends down, which is what ``y.retain_grad()`` would show, is not one of them: it has not been through time.
+s_{T-1} is the state that the last step reads. The pass is cut into chunks, and the gradients are those of the states
+between chunks. The gradient of y_t from the layers above, as ``y.retain_grad()`` would show it, is not used: it has not
+passed through time.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from elman.ragged import Ragged
 
 __all__ = ["CellPass", "Sizes", "cuts", "sizes", "watched"]
 
-_PLAIN = ("encoder", "path")  # modules around the layers whose names say nothing
-EACH = 64  # steps from the end of which each is cut; further back pieces grow by a tenth
+_PLAIN = ("encoder", "path")  # modules left out of the names of layers
+EACH = 64  # steps from the end with a cut each; further back chunks grow by a tenth
 
 
 class CellPass(NamedTuple):
-    """One pass of a cell over whole sequences: what went in and what came out."""
+    """Input and output of one pass of a cell over whole sequences."""
 
     name: str
     cell: Cell
@@ -44,7 +44,7 @@ class CellPass(NamedTuple):
 
 
 class Sizes(NamedTuple):
-    """The sizes of one cell's gradients, [sequences, cuts]: 0 where a sequence has no step so far back."""
+    """Gradient norms of one cell, [sequences, cuts]: 0 where a sequence has no step so far back."""
 
     carried: Tensor
     total: Tensor
@@ -86,14 +86,14 @@ def watched(network: nn.Module) -> Iterator[list[CellPass]]:
 
 
 def _layer(path: str, cell: Cell) -> str:
-    """Which layer a cell is, in words: "layer 2, backwards"."""
+    """The name of a layer: "layer 2, backwards"."""
     _, found, rest = path.rpartition("layers.")
     number = rest.split(".")[0]
     return (f"layer {int(number) + 1}" if found and number.isdigit() else path) + (", backwards" * cell.reverse)
 
 
 def _owner(path: str) -> str:
-    """Whose layers they are, where a network has several stacks: "network 2" of "networks.1.encoder.layers.0.0"."""
+    """The network or path of a layer, where there are several: "network 2" for "networks.1.encoder.layers.0.0"."""
     parts = [part for part in path.rpartition("layers.")[0].split(".") if part and part not in _PLAIN]
     counted = zip(parts, [*parts, ""][1:], strict=True)
     words = [part.removesuffix("s") if after.isdigit() else part for part, after in counted]
@@ -101,9 +101,9 @@ def _owner(path: str) -> str:
 
 
 def cuts(max_timescale: int) -> list[int]:
-    """Steps back at which a walk of up to `max_timescale` steps is cut: each of the first 64, then fewer and fewer.
+    """Steps back at which a pass of up to `max_timescale` steps is cut: each of the first 64, then sparser.
 
-    The state before the first step is left out: it is that of no step.
+    The initial state is left out.
 
     >>> cuts(3), cuts(100)[-4:], cuts(1)
     ([1, 2], [70, 77, 84, 92], [])
@@ -115,10 +115,10 @@ def cuts(max_timescale: int) -> list[int]:
 
 
 def sizes(walk: CellPass, d_y: Tensor, d_last: tuple[Tensor, ...], back: list[int]) -> Sizes:
-    """The sizes of the gradients of one cell, in double precision, at the cuts `back`.
+    """The gradient norms of one cell, in double precision, at the cuts `back`, ascending and not empty.
 
-    `d_y` [steps, hidden] and `d_last`, one for each part of the state, are what the rest of the network makes of the
-    loss: dL/dy_t with later steps of this cell left out, and dL/d(last state). `back` ascends and is not empty.
+    `d_y` [steps, hidden] and `d_last`, one for each part of the state, are the gradients from the rest of the network:
+    dL/dy_t without later steps of this cell, and dL/d(last state).
     """
     cell = copy.deepcopy(walk.cell).double().requires_grad_(False).eval()
     cell.checkpointing = False
@@ -141,7 +141,7 @@ def sizes(walk: CellPass, d_y: Tensor, d_last: tuple[Tensor, ...], back: list[in
 
 
 def _replayed(cell: Cell, walk: CellPass, back: list[int]) -> tuple[list[State], list[Tensor], list[Tensor], State]:
-    """The same pass in pieces: the state at each cut, y of each piece and its rows, the last state."""
+    """The same pass in chunks: the state at each cut, y of each chunk and its rows, the last state."""
     lengths, x = walk.y.lengths, walk.x.values.detach().double()
     start = cell.initial_state(len(lengths)) if walk.state is None else walk.state
     state = type(start)(*[part.detach().double().clone().requires_grad_() for part in start])
@@ -161,7 +161,7 @@ def _replayed(cell: Cell, walk: CellPass, back: list[int]) -> tuple[list[State],
 
 
 def _rows(offsets: Tensor, active: Tensor, first: int, last: int, reverse: bool) -> tuple[Tensor, Tensor]:
-    """The rows from `first` to `last` steps back from the end of the walk of some sequences, and their offsets."""
+    """The rows from `first` to `last` steps back from the end of some sequences, and their offsets."""
     lengths = offsets.diff()[active]
     counts = lengths.clamp(max=first) - last
     begin = offsets[active] + last if reverse else offsets[active + 1] - last - counts

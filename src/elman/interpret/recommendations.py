@@ -1,4 +1,4 @@
-"""What to change in a network whose gradient vanishes or explodes, in words."""
+"""Recommendations for vanishing and exploding gradients."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _SIMPLE = ("RNN", "ReluRNN")  # cells without gates
 
 
 def advice(layers: list[Layer], options: Mapping[str, Any]) -> list[str]:
-    """What to change, likeliest first; `options` are those of the task, as far as it has them.
+    """Recommendations, the most likely first; `options` are those of the task, as far as it has them.
 
     >>> advice([], {})
     []

@@ -1,1 +1,1 @@
-"""Checks that every floor above uses: option values, plain values."""
+"""Checks of options, columns and values."""

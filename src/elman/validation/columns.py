@@ -1,4 +1,4 @@
-"""What a value of a column is: missing, a category, a frame."""
+"""Predicates on columns and their values: frame, category, missing."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ __all__ = ["is_frame", "is_missing", "of_categories"]
 
 
 def is_frame(column: Any, name: str = "X") -> bool:
-    """Whether it is a table in memory that narwhals knows (pandas, polars, Arrow ...).
+    """Whether it is an eager frame that narwhals supports (pandas, polars, Arrow ...).
 
     Raises `DataError` for one that cannot be read: a lazy frame, or one with two columns of one name.
 

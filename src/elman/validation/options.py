@@ -1,4 +1,4 @@
-"""What is wrong with an option, as sentences without a full stop: none where it is right."""
+"""Checks of options; each returns a list of problems, empty for a valid value."""
 
 import difflib
 import math
@@ -25,9 +25,9 @@ __all__ = [
     "widths",
 ]
 
-LARGEST = (1 << 63) - 1  # whole number that 64 bits hold
-SIZE = 1 << 20  # units of a layer, numbers of a vector: more than any memory has weights for
-LAYERS = 1000  # of a network, at most
+LARGEST = (1 << 63) - 1  # of int64
+SIZE = 1 << 20  # maximum width of a layer
+LAYERS = 1000  # maximum number of layers
 
 
 class OptionGroup(ABC):
@@ -35,15 +35,15 @@ class OptionGroup(ABC):
 
     @abstractmethod
     def problems(self) -> list[Problem]:
-        """Everything that is wrong with the options, a sentence each."""
+        """What is wrong with the options."""
 
     def leaves_open(self, name: str) -> bool:
-        """Whether an option is None, and may be: its default is None, so that a value is chosen for it."""
+        """Whether an option is None, and its default is None, so that it is resolved."""
         return getattr(self, name) is None and getattr(type(self), name) is None
 
 
 def whole(options: object, name: str, least: int = 1, most: int = LARGEST) -> list[Problem]:
-    """A sentence unless an option is a whole number from `least` to `most`.
+    """A problem unless an option is a whole number from `least` to `most`.
 
     >>> from types import SimpleNamespace
     >>> print(*whole(SimpleNamespace(layers=0), "layers"))
@@ -58,7 +58,7 @@ def whole(options: object, name: str, least: int = 1, most: int = LARGEST) -> li
 
 
 def widths(options: object, name: str) -> list[Problem]:
-    """A sentence unless an option is the width of a layer, or lists one for each of up to 1000 layers.
+    """A problem unless an option is the width of a layer, or lists one for each of up to 1000 layers.
 
     >>> from types import SimpleNamespace
     >>> print(*widths(SimpleNamespace(hidden=[4, 0]), "hidden"))
@@ -75,7 +75,7 @@ def widths(options: object, name: str) -> list[Problem]:
 
 
 def share(options: object, name: str) -> list[Problem]:
-    """A sentence unless an option is a number of at least 0 and below 1.
+    """A problem unless an option is a number of at least 0 and below 1.
 
     >>> from types import SimpleNamespace
     >>> print(*share(SimpleNamespace(dropout=1), "dropout"))
@@ -87,7 +87,7 @@ def share(options: object, name: str) -> list[Problem]:
 
 
 def choice(options: object, name: str, choices: tuple[str, ...]) -> list[Problem]:
-    """A sentence unless an option is one of some words.
+    """A problem unless an option is one of some words.
 
     >>> from types import SimpleNamespace
     >>> print(*choice(SimpleNamespace(cell="gruu"), "cell", ("gru", "lstm")))
@@ -102,7 +102,7 @@ def choice(options: object, name: str, choices: tuple[str, ...]) -> list[Problem
 
 
 def is_whole(value: Any, least: int = 1, most: int = LARGEST) -> bool:
-    """Whether it is a whole number of at least `least`, and one that 64 bits hold; True and False are none.
+    """Whether it is a whole number from `least` to `most`; True and False are not.
 
     >>> is_whole(1), is_whole(0), is_whole(True), is_whole(1.0)
     (True, False, False, False)

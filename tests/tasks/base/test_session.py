@@ -112,7 +112,7 @@ def test_numbers_with_gaps(options: dict[str, Any], tmp_path: Path) -> None:
 
 def test_fills_that_look_ahead_do_not_stream() -> None:
     clf = Classifier(**SMALL, fill="linear").fit([[1.0, np.nan, 2.0], [3.0, 1.0]], [0, 1])
-    with pytest.raises(OptionError, match="cannot stream: it must know the steps that follow"):
+    with pytest.raises(OptionError, match="cannot stream: it reads later steps"):
         clf.stream()
 
 

@@ -258,7 +258,7 @@ def test_every_cell_writes_and_reads_a_prompt_at_once(cell: str) -> None:
 def test_prompts_of_tokens_are_lists() -> None:
     model = fitted([["C", "E", "G"], ["C", "E"]] * 4)
     for prompt in ("CE", 7, None):
-        with pytest.raises(OptionError, match="this model goes on from lists"):
+        with pytest.raises(OptionError, match="this model continues lists"):
             model.generate(prompt)
     assert len(model.generate(length=1, seed=0)) <= 1
 

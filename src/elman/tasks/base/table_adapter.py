@@ -274,13 +274,13 @@ class RowAdapter(ABC):
         learnt, given = self.learnt_names(), names_in(table, input) if input is not None else None
         if not learnt:
             many = int(getattr(self.model, "n_features_in_", 1))
-            candidates = [name for name in table.frame.columns if name not in target_names(self.model)]
-            if given is None and len(candidates) != many:
+            names = [name for name in table.frame.columns if name not in target_names(self.model)]
+            if given is None and len(names) != many:
                 raise OptionError(
-                    f"the model learnt from data without names, and {table.path.name} has {len(candidates)} columns that "
-                    f"could be read: {few(candidates)}. Name {'the one' if many == 1 else f'those {many}'} to read: --input."
+                    f"the model learnt from data without names, and {table.path.name} has {len(names)} columns that "
+                    f"could be read: {few(names)}. Name {'the one' if many == 1 else f'those {many}'} to read: --input."
                 )
-            learnt, given = candidates[:many] if given is None else [""] * many, given or candidates
+            learnt, given = names[:many] if given is None else [""] * many, given or names
         elif given is None or set(given) == set(learnt):
             check_names(table, learnt)
             return learnt

@@ -1,4 +1,4 @@
-"""How good forecasts are: at past origins, and beside those of simple baselines."""
+"""Backtests: forecast errors at past origins, of the model and of baselines."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _Forecasts = Callable[[SeriesState, _Floats], _Floats]  # of the states, for tru
 
 @dataclass(frozen=True)
 class Windows:
-    """So many forecasts of a horizon each, which begin `step` apart; the last ends with the series.
+    """`count` forecasts of a horizon each, `step` apart; the last ends with the series.
 
     Raises ``OptionError`` unless both are whole numbers of at least 1.
     """
@@ -63,7 +63,7 @@ class Windows:
 
 
 def backtest_frame(model: ForecastModel, series: Series, windows: Windows) -> Any:
-    """Forecasts from past origins beside the truth: id, time, cutoff, the target, elman …"""
+    """Forecasts from past origins and the true values: id, time, cutoff, the target, elman …"""
     panel, grid, style = series
     windowed = model.encoder.windowed(panel)
     origins = torch.arange(len(panel)).repeat_interleave(windows.count)
@@ -93,7 +93,7 @@ class Backtest:
         if windows is not None:
             self.windows = Windows(windows, model.horizon if step is None else step, model.horizon)
         elif step is not None:
-            raise OptionError(f"step = {step!r} says how far apart windows begin. Give windows=... too.")
+            raise OptionError(f"step = {step!r} is the distance of windows. Give windows=... too.")
 
     def score(self, future: Any = None) -> dict[str, float]:
         """sMAPE, MASE, MAE, and the coverage of each interval."""
@@ -120,7 +120,7 @@ class Backtest:
         return _errors(*self._compare(forecasts))
 
     def score_theta(self, history: Any = None) -> dict[str, float]:
-        """The errors of the Theta method, fitted to the `history` and the frame, or to what the state has kept."""
+        """The errors of the Theta method, fitted to the `history` and the frame, or to the values in the state."""
         model = self.model
         given = {} if history is None else {"history": history}
         given |= {} if self.windows is None else {"frame": self.frame}
@@ -159,7 +159,7 @@ class Backtest:
         }
 
     def _scored_rows(self, panel: Panel) -> tuple[NDArray[np.bool_], int, int, int]:
-        """Which steps of a panel are scored; of how many series; the first and the last index on the grid."""
+        """A mask of the scored steps, the number of series, and the first and last index on the grid."""
         place = {name: i for i, name in enumerate(panel.ids)}
         scored, series, first, last = np.zeros(len(panel.values), bool), set(), [], []
         for state, truth in self._origins():
@@ -184,8 +184,8 @@ class Backtest:
     def _origins(self) -> Iterator[tuple[SeriesState, _Floats]]:
         """States where some forecasts begin, and the values from there on: [series, horizon].
 
-        A state is valid until the next is asked for. States go on from the model's where all forecasts begin after
-        these, else from the rows of the frame.
+        A state is valid until the next is yielded. States continue the model's where all forecasts begin after these,
+        else those of the frame.
         """
         if self.windows is None:
             yield self._next_horizon()
@@ -235,9 +235,9 @@ class Backtest:
         return state, truth
 
     def _histories(self, state: SeriesState, panels: Sequence[Panel]) -> list[_Floats]:
-        """The values of each series up to its state: those of some frames, and what is kept where they have none.
+        """The values of each series up to its state, from some frames, else from the state.
 
-        A filled value does not count, unless nothing else is kept.
+        Imputed values are used only where there is no other.
         """
         tail = state.tail
         width, fills = tail.fills.shape[1], self.model.encoder.shape.inverse(tail.fills, tail.lowest)

@@ -34,7 +34,7 @@ def last_season(values: _Floats, season: int, horizon: int) -> _Floats:
     """
     known = np.flatnonzero(~np.isnan(values))
     if not len(known):
-        raise DataError("every value of the series is missing, so that nothing can be repeated. Leave it out.")
+        raise DataError("every value of the series is missing, so that there is none to repeat. Leave it out.")
     made = np.full(horizon, values[known[-1]])
     for step in range(horizon):
         before = np.arange(len(values) + step % season - season, -1, -season)
@@ -45,7 +45,7 @@ def last_season(values: _Floats, season: int, horizon: int) -> _Floats:
 
 @dataclass
 class Ridge:
-    """A linear map from the last values of one series to the next, learnt by regularised least squares.
+    """Ridge regression from the last values of one series to the next ones.
 
     >>> y = np.sin(np.arange(200) / 3)
     >>> ridge = Ridge(lags=6, horizon=2, strength=1e-6).fit(y[:150])
@@ -55,11 +55,11 @@ class Ridge:
 
     lags: int
     horizon: int
-    strength: float = 1.0  # of the pull towards 0, for standardised values and per 1000 steps
+    strength: float = 1.0  # of the regularisation, for standardised values and per 1000 steps
     weight: _Floats = field(default_factory=lambda: np.zeros((0, 0)), init=False)
 
     def fit(self, values: _Floats, covariates: _Floats | None = None) -> Self:
-        """Learns from a series and covariates [steps, columns]."""
+        """Fits a series with covariates [steps, columns]."""
         there = values[~np.isnan(values)]
         self.mean, self.deviation = float(there.mean()), float(there.std()) if there.min() < there.max() else 1.0
         self.scale = None

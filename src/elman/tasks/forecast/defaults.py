@@ -1,4 +1,4 @@
-"""What None stands for in the options of a forecaster, and the numbers that its ``fit`` uses.
+"""Defaults of the options of a forecaster that are None, and constants of its ``fit``.
 
 ::
 
@@ -41,7 +41,7 @@ _Lengths = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class PanelSummary(Summary):
-    """What the values of options may depend on: the training series."""
+    """A summary of the training series."""
 
     lengths: _Lengths = field(default_factory=lambda: np.zeros(0, np.int64))
     lowest: float = math.nan  # of all values

@@ -1,4 +1,4 @@
-"""What `Forecaster.diagnose` looks at."""
+"""The diagnosis request of a forecaster."""
 
 from __future__ import annotations
 

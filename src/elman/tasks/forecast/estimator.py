@@ -97,10 +97,10 @@ class Forecaster(Task, ForecastOptions, EncoderOptions, TrainingOptions):
 
     # model
     cell: str = "gru"  # a name of `elman.cells.CELLS` that reads vectors: lstm, gru, rnn, min_gru ...
-    dropout: float = 0.1  # share of h set to zero after each layer, one mask per sequence; 0 turns it off
+    dropout: float = 0.1  # dropout rate after each layer, one mask per sequence; 0 turns it off
 
     def problems(self) -> list[Problem]:
-        """Everything that is wrong with the options, a sentence each."""
+        """What is wrong with the options."""
         found = super().problems() + tbptt_problems(self, every_step=False)
         if np.all(self.bidirectional):
             found.append(Problem("bidirectional", "True", "would read the future; a forecaster reads forwards"))
@@ -109,7 +109,7 @@ class Forecaster(Task, ForecastOptions, EncoderOptions, TrainingOptions):
         return found
 
     def options(self) -> dict[str, Any]:
-        """The options by name, as JSON can hold them."""
+        """The options by name, in a form that JSON can represent."""
         return super().options() | {"freq": plain(self.freq)}
 
     # ---- fit
@@ -117,13 +117,12 @@ class Forecaster(Task, ForecastOptions, EncoderOptions, TrainingOptions):
     def fit(
         self, frame: Any, y: Any = None, *, out: str | os.PathLike[str] | None = None, resume: bool = False
     ) -> Self:
-        """Learns from a long frame. `y`: the name of the target's column, where it is not the option `target`'s.
+        """Trains on a long frame. `y`: the name of the target column if it is not that of the option `target`.
 
-        `out` is the folder that `save` will be given: a checkpoint is written into it after every epoch. With `resume`
-        a fit that died goes on from there, to the same weights as if it had not.
+        `out`: the folder for `save`, where a checkpoint is written after every epoch; `resume` continues an interrupted
+        fit from it, with the same weights at the end as without the interruption.
 
-        Raises ``OptionError`` for all options that cannot be, and ``DataError`` for data that cannot be used, naming
-        column, row and value.
+        Raises ``OptionError`` for invalid options, and ``DataError`` for invalid data, naming column, row and value.
         """
         options = replace(self, target=y) if isinstance(y, str) else self
         run = options.training_run(out, resume)
@@ -158,7 +157,7 @@ class Forecaster(Task, ForecastOptions, EncoderOptions, TrainingOptions):
                 resume=run.resume,
                 name=lambda index: f"series {panel.ids[int(sampler.series[index])]!r}",
             )
-        except Exception:  # after a loss that became NaN the best weights so far answer
+        except Exception:  # if the loss became NaN, the best weights so far are kept
             self._finish(validation, sampler)
             raise
         self._finish(validation, sampler)
@@ -181,7 +180,7 @@ class Forecaster(Task, ForecastOptions, EncoderOptions, TrainingOptions):
         return SeriesEncoder(shape, self.grid_, self.longest_, self.covariates_, self.network_)
 
     def _model(self) -> ForecastModel:
-        """What answers, by these options."""
+        """The fitted model with these options."""
         self.check_fitted()
         encoder, columns = self._encoder(), columns_of(self)
         strategy, calibration = strategy_of(self, DirectForecast(encoder), self.seed), self.calibration_
@@ -193,10 +192,10 @@ class Forecaster(Task, ForecastOptions, EncoderOptions, TrainingOptions):
     def predict(self, horizon: Any = None, frame: Any = None, future: Any = None) -> Any:
         """The next values: a frame with a row for each series and step: id, time, elman, elman-lo-90, elman-hi-90 …
 
-        Of the series of `fit` and `update`; or, with a `frame`, of the series in it, new or not, from their ends, with
-        nothing learnt anew. `horizon`: fewer steps than the option says. `future`: a frame of id, time and the future
-        covariates of as many steps to come. Raises ``DataError`` for data that cannot be used, and for values that are
-        not above 0 where the model learnt from logarithms.
+        Of the series of `fit` and `update`; or, with a `frame`, of the series in it, new or not, from their ends,
+        without further training. `horizon`: fewer steps than the option. `future`: a frame of id, time and the future
+        covariates of as many steps. Raises ``DataError`` for invalid data, and for values that are not above 0 where
+        the model was trained on logarithms.
         """
         if horizon is not None and not is_whole(horizon, 0) and frame is None:
             horizon, frame = None, horizon
@@ -204,27 +203,27 @@ class Forecaster(Task, ForecastOptions, EncoderOptions, TrainingOptions):
         count = self.horizon if horizon is None else horizon
         if not is_whole(count) or count > self.horizon:
             raise OptionError(
-                f"horizon = {shown(count)} must be a whole number from 1 to {self.horizon}, which was learnt."
+                f"horizon = {shown(count)} must be a whole number from 1 to {self.horizon}, the horizon of the model."
             )
         state, style = (model.state, model.style) if frame is None else model.encode(frame)
         return model.frame(state, model.forecast(state, future, count), style)
 
     def update(self, frame: Any) -> Self:
-        """Takes new points of the series that it knows, at the same cost for each however long the series is.
+        """Appends new observations to known series, in constant time each.
 
-        A prediction afterwards is that of the whole series. Time stamps left out become missing steps. Raises
-        ``DataError`` for a series that is not known, and for a time that is not after the last one.
+        Forecasts afterwards equal those from the whole series. Omitted time stamps are missing steps. Raises
+        ``DataError`` for an unknown series, and for a time that is not after the last one.
         """
         as_learnt(self)._model().append(frame)
         return self
 
     def stream(self) -> Session:
-        """Not for forecasters, which keep the state of every series themselves: see `update`."""
+        """Refused: forecasters keep the state of every series themselves, see `update`."""
         raise OptionError("a Forecaster keeps the state of every series itself. Give it new points with update(frame).")
 
     @by_learnt_options
     def plot(self, path: str | os.PathLike[str] | None = None, series: Any = None, future: Any = None) -> bytes | None:
-        """Draws the end of each series, its forecast and the widest interval, as the bytes of a PNG.
+        """Plots the end of each series, its forecast and the widest interval, as the bytes of a PNG.
 
         `series`: which ones, a name or a list of them; default: the first six. `path`: a file to write it to. None,
         with a note, where matplotlib (the extra `plot`) is missing.
@@ -237,11 +236,11 @@ class Forecaster(Task, ForecastOptions, EncoderOptions, TrainingOptions):
     # ---- scores
 
     def cross_validation(self, frame: Any, windows: int = 1, step: int | None = None, refit: bool = True) -> Any:
-        """Forecasts of the last parts of a frame from what came before each, beside the truth.
+        """Forecasts from past origins of a frame, and the true values.
 
         `windows` forecasts begin `step` (default: the horizon) apart; the last ends with the series. With `refit` a
-        model with these options learns, once, from all that lies before the first of them; without it this fitted
-        model forecasts. The frame has a row for each series, window and step: id, time, cutoff, the target, elman …
+        model with these options is trained once on the data before the first window; without it this fitted model
+        forecasts. The result has a row for each series, window and step: id, time, cutoff, the target, elman …
         """
         if not refit:
             learnt = as_learnt(self)
@@ -257,7 +256,7 @@ class Forecaster(Task, ForecastOptions, EncoderOptions, TrainingOptions):
         ends.check(series.panel)
         before = series._replace(panel=series.panel.until(series.panel.lengths - ends.reach))
         model = replace(self).fit(before)._model()
-        model.read(frame)  # refuses values of 0 and below in the windows, where logarithms were learnt from
+        model.read(frame)  # refuses values of 0 and below in the windows if the model uses logarithms
         return backtest_frame(model, series, ends)
 
     @by_learnt_options
@@ -266,11 +265,11 @@ class Forecaster(Task, ForecastOptions, EncoderOptions, TrainingOptions):
     ) -> dict[str, float]:
         """sMAPE (0 to 200, as in the M4 competition), MASE, MAE and the coverage of each interval.
 
-        `frame` holds the true values of the next `horizon` steps of the series that the model knows; what lies beyond
-        them is not looked at. With `windows` so many forecasts are scored, which begin `step` (default: the horizon)
-        apart and the last of which ends with the last value of each series: as `cross_validation` has them without
-        `refit`. They go on from the kept ends where they begin after these, else from the rows of the frame. The mean
-        is over values. MASE is in units of the mean difference between observed values a season apart.
+        `frame` holds the true values of the next `horizon` steps of the known series; later rows are ignored. With
+        `windows` as many forecasts are scored, `step` (default: the horizon) apart, the last ending with the last value
+        of each series, as in `cross_validation` without `refit`. They continue from the state of the model if they
+        begin after it, else from the rows of the frame. Means are over values. MASE is in units of the mean difference
+        between observed values a season apart.
         """
         model = self._model()
         future = frame if future is None and model.encoder.covariates.future else future
@@ -280,7 +279,7 @@ class Forecaster(Task, ForecastOptions, EncoderOptions, TrainingOptions):
     def evaluate_naive(self, frame: Any, windows: int | None = None, step: int | None = None) -> dict[str, float]:
         """The same errors of the seasonal naive forecast.
 
-        It repeats the value observed last at the same place of the season; where there is none, the last of all.
+        It repeats the last value observed at the same phase of the season; without one, the last value.
         """
         return Backtest(self._model(), frame, windows, step).score_naive()
 
@@ -290,17 +289,17 @@ class Forecaster(Task, ForecastOptions, EncoderOptions, TrainingOptions):
     ) -> dict[str, float]:
         """The same errors of the Theta method (Assimakopoulos & Nikolopoulos 2000), fitted to each series by itself.
 
-        `history`: the series up to the frame, such as those of training; without it Theta is fitted to what the state
-        holds, the last ``config_.window`` values. Raises ``OptionError`` where statsmodels (the extra `rivals`) is
+        `history`: the series up to the frame, such as those of training; without it Theta is fitted to the last
+        ``config_.window`` values in the state. Raises ``OptionError`` where statsmodels (the extra `rivals`) is
         missing.
         """
         return Backtest(self._model(), frame, windows, step).score_theta(history)
 
     @by_learnt_options
     def score(self, frame: Any, y: Any = None) -> float:
-        """The fraction of the seasonal naive forecast's error that is saved: 1 is perfect, 0 as good as that forecast.
+        """The skill score against the seasonal naive forecast: 1 is perfect, 0 as good as that forecast.
 
-        Of the next `horizon` steps, as `evaluate` without windows has them.
+        Over the next `horizon` steps, as in `evaluate` without windows.
 
         ::
 
@@ -313,23 +312,23 @@ class Forecaster(Task, ForecastOptions, EncoderOptions, TrainingOptions):
 
     @by_learnt_options
     def scored_windows(self, frame: Any, windows: int | None = None, step: int | None = None) -> dict[str, Any]:
-        """What `evaluate` scores: how many values, of how many series, from when to when; how many it does not.
+        """What `evaluate` scores: the number of values and series, the first and last time, and what is not scored.
 
-        ``rows_not_scored`` are the values of the frame after the kept ends of the series, or of series that the model
-        does not know, that lie in none of the windows; ``rows_learnt_from`` are those in windows before the kept ends;
-        ``windows_possible``: how many windows a horizon apart lie between.
+        ``rows_not_scored``: values of the frame outside all windows, after the ends of training or of unknown series;
+        ``rows_learnt_from``: values in windows before the ends of training; ``windows_possible``: the number of windows
+        a horizon apart between.
         """
         return Backtest(self._model(), frame, windows, step).describe()
 
     def _diagnosis_request(self, X: Any, y: Any) -> DiagnosisRequest:
         if y is not None:
-            raise OptionError("Forecaster.diagnose(frame) finds what is to come in the frame itself. Leave y out.")
+            raise OptionError("Forecaster.diagnose(frame) takes the targets from the frame. Leave y out.")
         return diagnosis_request(self._model(), X, network_levels(self), self.learnt_with_)
 
     # ---- on disk
 
     def described(self) -> dict[str, Any]:
-        """The columns, by what they are."""
+        """The columns, for the model card."""
         columns = columns_of(self)
         groups = {"past": columns.past, "future": columns.future, "static": columns.static}
         made = {"columns": f"{columns.id}, {columns.time}, {columns.target}"}
@@ -366,7 +365,7 @@ class Forecaster(Task, ForecastOptions, EncoderOptions, TrainingOptions):
 
 
 def _read_training(options: Forecaster, frame: Any, positive: bool = True) -> Series:
-    """The series of a training frame from their first values on; `positive`: above 0 where logarithms are wanted."""
+    """The series of a training frame from their first values on; `positive`: refuse values of 0 and below for logs."""
     freq = None if options.freq is None else parse(options.freq)
     above = ("but log = True needs values above 0. Leave log at None",) if options.log and positive else ()
     series = read(frame, columns_of(options), freq=freq, sort=options.sort, whole=True, positive=above)

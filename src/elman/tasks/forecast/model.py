@@ -1,4 +1,4 @@
-"""A fitted forecaster at work: frames in, forecasts in the units of the data out."""
+"""A fitted forecaster: from frames to forecasts in the units of the data."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class ForecastModel:
-    """Everything that a forecast is made of, with no option left to choose."""
+    """All components of a forecast, with resolved options."""
 
     columns: Columns
     sort: bool
@@ -47,9 +47,9 @@ class ForecastModel:
     def read(self, frame: Any, name: str = "frame", whole: bool = True) -> Series:
         """The series of a frame on the grid of training; `whole` ones are refused where their steps are too far apart.
 
-        Values must be above 0 where logarithms are learnt from.
+        Values must be above 0 if the model uses logarithms.
         """
-        advice = "but the model learnt from logarithms, which only values above 0 have. Fit it anew with "
+        advice = "but the model was trained on logarithms, which only values above 0 have. Fit it anew with "
         positive = (advice, option("log", False)) if self.encoder.shape.log else ()
         return read(frame, self.columns, self.grid, sort=self.sort, name=name, whole=whole, positive=positive)
 
@@ -58,7 +58,7 @@ class ForecastModel:
         return read(frame, self._value_columns, self.grid, sort=self.sort, name=name).panel
 
     def read_truth(self, frame: Any) -> Panel:
-        """The same, which must be above 0 where logarithms are learnt from."""
+        """The same, which must be above 0 if the model uses logarithms."""
         return replace(self, columns=self._value_columns).read(frame, whole=False).panel
 
     @property
@@ -66,13 +66,13 @@ class ForecastModel:
         return replace(self.columns, past=(), future=(), static=())
 
     def encode(self, frame: Any, name: str = "frame") -> tuple[SeriesState, Style]:
-        """The state after series that are given from their beginning."""
+        """The state after whole series."""
         panel, _, style = self.read(frame, name)
         panel = trimmed(panel, name, self.columns.target)
         return self.encoder.state(panel, self.encoder.windowed(panel)), style
 
     def append(self, frame: Any) -> None:
-        """Advances the state by the new points of a frame."""
+        """Advances the state by the new observations of a frame."""
         panel, state = self.read(frame).panel, self.state
         place = {name: i for i, name in enumerate(state.ids)}
         if unknown := [name for name in panel.ids if name not in place]:
@@ -130,9 +130,9 @@ class ForecastModel:
         return made
 
     def _read_future(self, state: SeriesState, future: Any, count: int) -> Panel | None:
-        """The future covariates of the horizon after each series' end; those of the first `count` steps must be there.
+        """The future covariates of the horizon after each series' end; those of the first `count` steps must be given.
 
-        Those beyond are as they were last, since no answer comes of them.
+        Later ones repeat the last, since no forecast depends on them.
         """
         names = self.encoder.covariates.future
         if not names:

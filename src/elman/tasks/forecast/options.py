@@ -1,4 +1,4 @@
-"""The options that `Forecaster` has beside those of every task."""
+"""The options of `Forecaster` beside those of all tasks."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class ForecastOptions(OptionGroup):
     """What is forecast, from which columns, by which network."""
 
     # forecast
-    horizon: int = 24  # how many steps ahead
+    horizon: int = 24  # number of steps to forecast
     season: int | None = None  # steps in a season; None: a day of hours ..., the longest that fits in twice, else 1
     levels: Sequence[float] = (80, 90, 95)  # of the intervals, in per cent; empty: none
 
@@ -45,21 +45,21 @@ class ForecastOptions(OptionGroup):
     past: str | Sequence[str] = ()  # covariates that are known up to the present: numbers or texts
     future: str | Sequence[str] = ()  # covariates that are known for the steps to come too
     static: str | Sequence[str] = ()  # covariates that never change in a series
-    freq: str | int | None = None  # how far apart steps are: "h", "D", "M" ... or a whole number; None: as commonest
-    sort: bool = False  # put rows in order of time; False: refuse those that are not
+    freq: str | int | None = None  # distance of steps: "h", "D", "M" ... or a whole number; None: the commonest
+    sort: bool = False  # sort rows by time; False: refuse unsorted ones
 
     # model
-    log: bool | None = None  # learn from logarithms; None: where every value is above 0
-    window: int | None = None  # values read directly; None: 14 seasons, fewer for short series
-    experts: int = 8  # linear forecasters that the network mixes
+    log: bool | None = None  # model the logarithm of values; None: if all values are above 0
+    window: int | None = None  # values read by the linear forecasters; None: 14 seasons, fewer for short series
+    experts: int = 8  # linear forecasters in the mixture
     ensemble_size: int = 2  # networks whose quantiles are averaged
 
     # output
-    recursive: bool = False  # one step at a time, on sampled paths; False: all steps at once
-    paths: int = 200  # sampled of each series, where recursive
+    recursive: bool = False  # forecast step by step on sampled paths; False: all steps at once
+    paths: int = 200  # sample paths per series, if recursive
 
     def problems(self) -> list[Problem]:
-        """Everything that is wrong with these options, a sentence each."""
+        """What is wrong with these options."""
         found: list[Problem] = []
         for name, most in LIMITS.items():
             if name not in ("season", "window") or getattr(self, name) is not None:
@@ -80,7 +80,7 @@ class ForecastOptions(OptionGroup):
 
 
 def columns_of(options: ForecastOptions) -> Columns:
-    """What the columns of frames are called."""
+    """The names of columns."""
     groups = (tuple(_names(names)) for names in (options.past, options.future, options.static))
     return Columns(options.id, options.time, options.target, *groups)
 

@@ -22,7 +22,7 @@ _NO_STREAM = "a forecaster has no stream of lines. Use elman predict, or Forecas
 
 @final
 class ForecastTable:
-    """What `elman` asks of a task that reads a long table; which columns it has are fields of the task."""
+    """The table adapter of `Forecaster`; the names of columns are options of the task."""
 
     estimator: ClassVar[type[Forecaster]] = Forecaster
     target_help: ClassVar[str] = ""
@@ -35,12 +35,12 @@ class ForecastTable:
         self.model = model
 
     def fit_table(self, table: Table, target: Sequence[str], *, out: str, resume: bool) -> None:
-        """Learns all series of a long table."""
+        """Trains on all series of a long table."""
         with table.located():
             self.model.fit(self._typed(table), out=out, resume=resume)
 
     def fit_result(self, rows: int) -> dict[str, Any]:
-        """How many series and steps, and how far they are apart."""
+        """The number of series and steps, and the distance of steps."""
         names = ("series", "steps", "missing", "distance of steps")
         return {name.replace(" ", "_"): self.model.data_[name] for name in names}
 
@@ -65,31 +65,31 @@ class ForecastTable:
         windows: int | None = None,
         step: int | None = None,
     ) -> Scored:
-        """The errors for a table that goes on where the model's series ended, or holds that too.
+        """The errors on a table that continues the model's series, or contains them.
 
-        Of one horizon, or of so many `windows` that begin `step` apart; what was scored is said beside.
+        Of one horizon, or of so many `windows` that begin `step` apart; the heading describes what was scored.
         """
         frame = self._typed(table)
         with table.located():
             scores = self.model.evaluate(frame, windows=windows, step=step)
             seen = self.model.scored_windows(frame, windows, step)
         each = f", {seen['windows']:,} windows" if seen["windows"] > 1 else ""
-        said = f"{seen['values']:,} values of {seen['series']:,} series{each}, from {seen['from']} to {seen['to']}"
+        heading = f"{seen['values']:,} values of {seen['series']:,} series{each}, from {seen['from']} to {seen['to']}"
         if left := seen["rows_not_scored"]:
             advice = f"--windows {seen['windows_possible']} scores as many forecasts, {self.model.horizon} steps apart"
             note(f"{left:,} values of {table.path.name} after the end of training were not scored: {advice}.")
         if learnt := seen["rows_learnt_from"]:
             note(f"{learnt:,} of the values lie before the end of training: the model learnt from them.")
-        return Scored(None, scores, {k: v for k, v in seen.items() if k != "windows_possible"}, [], said)
+        return Scored(None, scores, {k: v for k, v in seen.items() if k != "windows_possible"}, [], heading)
 
     def diagnosis_data(
         self, table: Table, target: Sequence[str], model: str, input: str | None = None
     ) -> tuple[Any, Any]:
-        """The long table, which holds what is to come as well."""
+        """The long table, which contains the targets."""
         return self._typed(table), None if not target or target[0] == self.model.target else target[0]
 
     def parse_line(self, line: str, number: int) -> Any:
-        """Raises ``OptionError``: a forecaster goes on with ``update``, not line by line."""
+        """Raises ``OptionError``: forecasters are continued by ``update``."""
         raise OptionError(_NO_STREAM)
 
     def format_answer(self, answer: Any) -> tuple[str, dict[str, Any]]:
@@ -105,13 +105,13 @@ class ForecastTable:
         windows: int | None = None,
         step: int | None = None,
     ) -> list[dict[str, Any]]:
-        """The season before, once more; and Theta, which reads the training table, or what is kept of the series."""
+        """The seasonal naive forecast, and Theta on the training table or on the values in the state."""
         frame = self._typed(table)
         naive = {"name": "seasonal naive", **self.model.evaluate_naive(frame, windows, step)}
         try:
             history = self._typed(known())
         except (DataError, OptionError) as error:
-            note(f"Theta sees the kept ends of the series only. {error.shell}")
+            note(f"Theta reads only the ends of the series in the state. {error.shell}")
             history = None
         try:
             with table.located():
@@ -124,7 +124,7 @@ class ForecastTable:
         return _typed(table.frame, self.model.target, self.model.id)
 
     def _history_and_future(self, frame: pl.DataFrame) -> dict[str, Any]:
-        """What to forecast from; where future covariates were learnt, the rows after the last values hold them."""
+        """The arguments of a forecast; future covariates are in the rows after the last values."""
         import polars as pl
 
         if not self.model.covariates_.future or not {self.model.id, self.model.time, self.model.target} <= set(

@@ -1,4 +1,4 @@
-"""The held-out ends of the series: the metrics that choose the epoch, and the calibration of intervals."""
+"""Validation on the held-out ends of the series, and the calibration of intervals."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Validation:
 
     @property
     def metric(self) -> str:
-        """What chooses the epoch: MASE, or the loss where naive forecasts are never wrong."""
+        """The metric that selects the epoch: MASE, or the loss where naive forecasts have no error."""
         return "mase" if (self.naive[self.series.numpy()] > 0).any() else "loss"
 
     def metrics(self, sampler: WindowSampler) -> dict[str, float]:

@@ -16,7 +16,7 @@ MOST_GAP = 200  # steps for each row, from which a gap is rather a wrong step
 
 @dataclass(frozen=True)
 class Columns:
-    """What the columns of a frame are called. `past`, `future` and `static` are covariates."""
+    """The names of columns. `past`, `future` and `static` are covariates."""
 
     id: str = "unique_id"
     time: str = "ds"

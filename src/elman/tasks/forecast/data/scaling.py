@@ -1,7 +1,7 @@
-"""What a series looks like from each of its steps backwards: gaps filled, level, scale, what a network reads.
+"""Imputation, level, scale and network inputs of series.
 
-Nothing here looks ahead, so that a series can go on step by step (`Tail.advance`) with the same bits as if it had been
-there from the beginning (`Past.of`). With z_t the series (its logarithm, where so chosen) and S its season:
+All is causal, so that a series can be continued step by step (`Tail.advance`), bitwise equal to the whole series
+(`Past.of`). With z_t the series (with `log` its logarithm) and S its season:
 
     f_t = z_t, or f_{t-S} where it is missing, or f_{t-1} in the first season
     l_t = (f_t + ... + f_{t-S+1}) / S                                        level
@@ -9,8 +9,8 @@ there from the beginning (`Past.of`). With z_t the series (its logarithm, where 
     s_t = max(sqrt((d_t + ... + d_{t-W+1}) / W), s'_t / 20, 1e-14 |l_t|)     scale; W = 7 S, at least 28
     s'_t = sqrt((d_1 + ... + d_t) / t)
 
-with fewer terms at the beginning. 1e-14 |l_t| is what rounding leaves of a constant series (of logarithms: 1e-14 at
-least); a series of zeros has a scale of 1e-30. The network reads, within -10 ... 10,
+with fewer terms at the beginning. 1e-14 |l_t| is the rounding error of a constant series (of logarithms: 1e-14 at
+least); a series of zeros has a scale of 1e-30. The network reads, clipped to -10 ... 10,
 
     (f_t - l_t) / s_t,   (f_t - f_{t-S}) / s_t,   (f_t - f_{t-1}) / s_t,   log(s_t / s'_t),
     1 if z_t was observed else 0,   log(1 + steps since an observation / S),   and of logarithms log s_t
@@ -39,7 +39,7 @@ _OBSERVED, _REPEATED = 2, 1  # kinds of a kept value: given; filled with one tha
 
 @dataclass(frozen=True)
 class Shape:
-    """How far back each thing looks, in steps."""
+    """Lengths of the look-back in steps."""
 
     season: int
     window: int  # values that the network reads directly
@@ -151,9 +151,9 @@ def _naive(values: _Floats, shape: Shape) -> tuple[float, int]:
 
 @dataclass
 class Tail:
-    """What is kept of series to go on with: as much of their ends as any later step looks back on.
+    """The ends of series, as far as later steps look back on them.
 
-    Of long ends (above 16 384 values) no more is kept than the longest of the series has had, in multiples of that.
+    Ends above 16 384 values are no longer than the longest series, rounded up to a multiple of that.
     """
 
     fills: _Floats  # [series, window], or a season and one more; zeros before the first step

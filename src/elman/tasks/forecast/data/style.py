@@ -1,7 +1,7 @@
-"""The look of a frame: its library and the form of its time stamps, in which a forecast is written again.
+"""The style of a frame, which forecasts reproduce: its library and the format of its time stamps.
 
-The form is the type of the column, the time zone, and for texts what is written of a date: texts with their digits set
-to 0, such as "0000-00-00T00:00Z".
+The format is the type of the column, the time zone, and for texts patterns with digits set to 0, such as
+"0000-00-00T00:00Z".
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _POLARS = ("Int8", "Int16", "Int32", "Int64", "UInt8", "UInt16", "UInt32", "UInt
 
 @dataclass(frozen=True)
 class Style:
-    """What a frame looked like, so that an answer looks alike: its library, and the form of its time stamps."""
+    """The library of a frame, and the format of its time stamps."""
 
     library: str = "polars"
     time: str = "datetime"  # "integer", "datetime", "date", "text" or "period"

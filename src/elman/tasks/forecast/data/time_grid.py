@@ -1,12 +1,12 @@
-"""Time stamps as whole numbers: which grid they stand on, the way there and back, and where in its cycles a date is.
+"""Time grids: time stamps to indices and back, and calendar cycles.
 
 A grid counts steps from an origin: every so many (`size`) units, where a unit is 1 of a column of integers, a
 microsecond, or a month.
 
     index = (stamp - origin) / size
 
-Stamps with a time zone count in UTC, where every hour is as long as the other; but days and what is longer, which begin
-with the clock on the wall, count by that clock. Cycles are always those of the clock on the wall.
+Stamps with a time zone count in UTC, where all hours are equally long; days and longer units count in local time.
+Cycles are always those of local time.
 """
 
 from __future__ import annotations

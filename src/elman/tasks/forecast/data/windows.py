@@ -1,4 +1,4 @@
-"""Series as the network reads them: the inputs of each step, the window before a step and the targets after it."""
+"""Network inputs of series: the inputs of each step, the window before it and the targets after it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Time zones: what a clock shows at a time of UTC, and the way back.
+"""Time zones: conversion from UTC to local time and back.
 
 A zone is a name of the Time Zone Database ("Europe/Berlin"), or a fixed distance from UTC ("+05:30").
 """
@@ -88,7 +88,7 @@ def name_of(zone: Any) -> str | None:
 
 
 def wall_clock(stamps: _Times, zone: str) -> _Times:
-    """What a clock in a time zone shows at some times of UTC: datetime64[us] both.
+    """UTC to local time: datetime64[us] both.
 
     >>> wall_clock(np.array(["2024-03-31T00:59", "2024-03-31T01:00"], "datetime64[m]"), "Europe/Berlin")
     array(['2024-03-31T01:59:00.000000', '2024-03-31T03:00:00.000000'],
@@ -99,7 +99,7 @@ def wall_clock(stamps: _Times, zone: str) -> _Times:
 
 
 def to_utc(stamps: _Times, zone: str) -> _Times:
-    """The times of UTC at which a clock in a zone shows these: of two the first; for one it leaps over a later one.
+    """Local time to UTC: ambiguous times are the first, skipped ones are shifted forward.
 
     >>> to_utc(np.array(["2024-03-31T02:30", "2024-10-27T02:30"], "datetime64[m]"), "Europe/Berlin")
     array(['2024-03-31T01:30:00.000000', '2024-10-27T00:30:00.000000'],
