@@ -1,4 +1,4 @@
-"""Spelled: the steps of sequences as symbols, and beside each the characters that it is spelled with."""
+"""Sequences of words as symbols with their characters."""
 
 from typing import Any, Self
 
@@ -14,10 +14,10 @@ __all__ = ["WordsWithChars"]
 class WordsWithChars(Ragged):
     """Sequences of words: a `Ragged` of word ids in every respect, whose step n is spelled ``spellings[place[n]]``.
 
-    `words` holds an id for each step, `place` int64 [steps] says which spelling, `spellings` is a `Ragged` of character
-    ids with each distinct spelling once, `marks` int64 [spellings, kinds] what else is known of it, by default nothing.
-    Whatever picks sequences keeps the spellings; whatever changes or joins steps gives a plain `Ragged`. Raises
-    ``ShapeError`` where the parts do not fit together.
+    `words` holds an id for each step, `place` int64 [steps] the index of its spelling, `spellings` is a `Ragged` of
+    character ids with each distinct spelling once, `marks` int64 [spellings, kinds] further features, by default none.
+    Selecting sequences keeps the spellings; changing or joining steps gives a plain `Ragged`. Raises ``ShapeError``
+    where the parts do not fit together.
 
     >>> x = WordsWithChars(Ragged.of([[5, 6], [5]]), torch.tensor([0, 1, 0]), Ragged.of([[1, 2], [3]]))
     >>> x[[1]].values, x[[1]].spelled(0)
@@ -34,11 +34,11 @@ class WordsWithChars(Ragged):
         marks = torch.zeros(len(spellings), 0, dtype=torch.int64) if marks is None else marks
         if words.values.dim() != 1 or place.shape != words.values.shape or spellings.values.dim() != 1:
             raise ShapeError(
-                f"Spelled expects one id and one place a step, got shapes {list(words.values.shape)} and "
+                f"WordsWithChars expects one id and one place a step, got shapes {list(words.values.shape)} and "
                 f"{list(place.shape)}, and spellings of single characters, got {list(spellings.values.shape)}."
             )
         if marks.dim() != 2 or len(marks) != len(spellings):
-            raise ShapeError(f"Spelled has {len(spellings)} spellings, got marks of shape {list(marks.shape)}.")
+            raise ShapeError(f"WordsWithChars has {len(spellings)} spellings, got marks of shape {list(marks.shape)}.")
         self.values, self.offsets, self.marks = words.values, words.offsets, marks
         self.place, self.spellings = place, spellings
 
@@ -47,7 +47,7 @@ class WordsWithChars(Ragged):
         return self.spellings[int(self.place[step])]
 
     def distinct(self) -> tuple[Ragged, Tensor, Tensor]:
-        """The spellings that occur and their marks, each once, and for each step int64 [steps] which of them it is."""
+        """The distinct spellings that occur and their marks, and the index of each step's, int64 [steps]."""
         chosen, index = torch.unique(self.place, return_inverse=True)
         return self.spellings[chosen], self.marks[chosen], index
 

@@ -1,8 +1,8 @@
-"""What a word looks like as a whole: how it begins, how it ends, where it has capitals, digits and signs.
+"""Affix and shape features of words.
 
     shape_features("McGee's") = m, mc, mcg, s, 's, e's, ee's, XxXxx'x
 
-A look is a symbol if at least `LEAST` distinct words of the training data have it, else it is unknown, which is 0.
+A feature is a symbol if at least `LEAST` distinct words of the training data have it, else 0, the unknown symbol.
 
 Source: Ratnaparkhi, "A maximum entropy model for part-of-speech tagging", 1996.
 """
@@ -24,12 +24,12 @@ from elman.validation.messages import shown
 __all__ = ["FILE", "KINDS", "WordShapeFeatures", "shape", "shape_features"]
 
 FILE = "looks.json"
-KINDS = 8  # three beginnings, four ends, the shape
-LEAST = 3  # distinct words that have a look in common
+KINDS = 8  # three prefixes, four suffixes, the shape
+LEAST = 3  # minimum number of distinct words with a feature
 
 
 def shape_features(word: str) -> list[str]:
-    """The beginnings of 1 to 3 letters, the ends of 1 to 4, both in lower case, and the shape.
+    """The prefixes of 1 to 3 letters, the suffixes of 1 to 4, both in lower case, and the shape.
 
     >>> shape_features("Running")
     ['r', 'ru', 'run', 'g', 'ng', 'ing', 'ning', 'Xxx']
@@ -39,8 +39,8 @@ def shape_features(word: str) -> list[str]:
 
 
 def shape(word: str) -> str:
-    """Capitals as X, small letters as x, letters that know no capitals as a, digits as d, signs as they are; of equal
-    neighbours at most two.
+    """Upper case as X, lower case as x, caseless letters as a, digits as d, other characters unchanged; runs of equal
+    characters cut to two.
 
     >>> shape("Dec.2004"), shape("中文")
     ('Xxx.dd', 'aa')
@@ -49,7 +49,7 @@ def shape(word: str) -> str:
 
 
 def kind(letter: str) -> str:
-    """What a letter is to `shape`.
+    """The class of a character in `shape`.
 
     >>> [kind(letter) for letter in "Aa7-"]
     ['X', 'x', 'd', '-']
@@ -60,7 +60,7 @@ def kind(letter: str) -> str:
 
 
 class WordShapeFeatures:
-    """The looks that words have in common, each a number from 1, over all kinds.
+    """The vocabulary of shape features, numbered from 1 over all kinds.
 
     >>> common = WordShapeFeatures.of(["sing", "ring", "bring"])
     >>> common.numbers(["king", "x"]).tolist()
@@ -77,7 +77,7 @@ class WordShapeFeatures:
 
     @classmethod
     def of(cls, words: Iterable[str]) -> WordShapeFeatures:
-        """Those of distinct words."""
+        """The vocabulary of distinct words."""
         counts: list[Counter[str]] = [Counter() for _ in range(KINDS)]
         for word in words:
             for count, look in zip(counts, shape_features(word), strict=True):
@@ -85,7 +85,7 @@ class WordShapeFeatures:
         return cls([sorted(look for look, n in count.items() if n >= LEAST) for count in counts])
 
     def numbers(self, words: Sequence[str]) -> Tensor:
-        """The looks of each word, int64 [words, KINDS]."""
+        """The features of each word, int64 [words, KINDS]."""
         rows = [
             [own.get(look, 0) for own, look in zip(self._numbers, shape_features(word), strict=True)] for word in words
         ]
@@ -97,7 +97,7 @@ class WordShapeFeatures:
 
     @classmethod
     def read(cls, file: Any, symbols: int) -> WordShapeFeatures:
-        """What `file` wrote. Raises `ModelFileError` if it cannot be right."""
+        """The inverse of `file`. Raises `ModelFileError` for invalid contents."""
         try:
             found = json.loads(file)
         except (ValueError, TypeError, RecursionError):
@@ -108,7 +108,7 @@ class WordShapeFeatures:
             if bad := [look for look in own if not isinstance(look, str)]:
                 raise ModelFileError(f"{FILE} has {shown(bad[0])}, which is no text. Save the model again.")
             if len(set(own)) < len(own):
-                raise ModelFileError(f"{FILE} has the same look twice. Save the model again.")
+                raise ModelFileError(f"{FILE} has the same feature twice. Save the model again.")
         if 1 + sum(map(len, found)) != symbols:
-            raise ModelFileError(f"{FILE} does not hold the {symbols} looks that the model was saved with.")
+            raise ModelFileError(f"{FILE} does not hold the {symbols} features that the model was saved with.")
         return cls(found)

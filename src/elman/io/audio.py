@@ -1,21 +1,21 @@
-"""Sound files as samples, and samples of one rate as samples of another.
+"""Reading and resampling of sound files.
 
 Files are WAV (RIFF, RF64) with whole numbers (PCM) of 8, 16, 24 or 32 bits or numbers of floating point of 32 or 64
 bits, also of the extensible kind; every other kind goes through soundfile, where it is installed. Channels are mixed
-down to their mean, whole numbers become shares of full scale, -1 to 1.
+down to their mean, whole numbers are divided by full scale, -1 to 1.
 
-A program that writes to a pipe cannot know how much it will write; its head says 0, 2^32 - 1 or another size that
-stands for that, and the samples go to the end of the file.
+A program that writes to a pipe does not know the size in advance; if the header gives 0, 2^32 - 1 or another size that
+stands for that, the samples extend to the end of the file.
 
 Sources: IBM & Microsoft, "Multimedia Programming Interface and Data Specifications 1.0", 1991; Microsoft,
 "WAVEFORMATEXTENSIBLE"; EBU Tech 3306 (RF64).
 
-A new rate (Smith & Gossett 1984): with r = new / old, c = 0.95 min(1, r) and w = 16 / c samples to either side,
+Resampling (Smith & Gossett 1984): with r = new / old, c = 0.95 min(1, r) and w = 16 / c samples to either side,
 
     y_m = sum_k x_k c sinc(c (m / r - k)) cos^2(pi (m / r - k) / (2 w))        |m / r - k| < w
 
-y_m is there once all samples that it reads are; before the first sample there are zeros. So a stream has the bits of
-the whole, and 16 / c samples at the end of a sound are not heard.
+y_m is computed once all samples that it reads have come; before the first sample there are zeros. So a stream is
+bitwise equal to the whole, and the last 16 / c samples are not used.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ __all__ = ["RATES", "Resampled", "full_scale", "rate_of", "read_wave", "resample
 
 RATES = (1000, 768_000)  # samples a second: the slowest and fastest that are read
 _CROSSINGS = 16  # zeros of sinc to either side
-_ROLL = 0.95  # where the filter begins to fall, as a share of the lower of the two half rates
+_ROLL = 0.95  # cut-off as a fraction of the lower of the two Nyquist frequencies
 _BLOCK = 1 << 16  # samples that are made at a time: bounds the memory
 _MOST_CHANNELS = 64
 _MOST_CHUNKS = 1000  # before the samples of a file
@@ -48,7 +48,7 @@ _Samples = NDArray[np.float64]
 
 
 class _Head(NamedTuple):
-    """What a WAV file says before its samples."""
+    """The header of a WAV file."""
 
     kind: int
     channels: int
@@ -63,7 +63,7 @@ class _OtherKindError(Exception):
 
 
 def read_wave(path: str | os.PathLike[str]) -> tuple[_Samples, int]:
-    """The samples of a sound file, float64 [samples], and how many make a second.
+    """The samples of a sound file, float64 [samples], and the rate in Hz.
 
     Raises ``DataError``, naming the file, where it is missing, cut short, or no sound that can be read.
     """
@@ -72,7 +72,7 @@ def read_wave(path: str | os.PathLike[str]) -> tuple[_Samples, int]:
 
 
 def rate_of(path: str | os.PathLike[str]) -> int:
-    """The rate that a sound file says, with the errors of `read_wave` that concern its head."""
+    """The rate in the header of a sound file, with the errors of `read_wave` about it."""
     return _read(Path(path), whole=False)[1]
 
 
@@ -212,7 +212,7 @@ def _samples(opened: BinaryIO, head: _Head, file: Path, whole: bool) -> _Samples
 
 
 def _shares(data: bytes, width: int) -> _Samples:
-    """Whole numbers of some bytes as shares of full scale."""
+    """Integers of `width` bytes divided by full scale."""
     if width == 1:
         return (np.frombuffer(data, np.uint8).astype(np.float64) - 128) / 128
     if width == 3:  # the upper three bytes of a whole number of four
@@ -224,7 +224,7 @@ def _shares(data: bytes, width: int) -> _Samples:
 
 
 def _mixed(samples: NDArray[Any]) -> _Samples:
-    """Channels [samples, channels] mixed down, the first first, so that the bits do not depend on how NumPy adds."""
+    """Channels [samples, channels] mixed down, summed in order, so that the bits do not depend on NumPy."""
     total: _Samples = samples[:, 0].astype(np.float64)
     for channel in range(1, samples.shape[1]):
         total = total + samples[:, channel]
@@ -250,7 +250,7 @@ def _by_soundfile(file: Path, what: str, whole: bool) -> tuple[_Samples, int]:
 
 
 def check_rate(rate: int, name: str) -> None:
-    """Raises ``DataError`` for a rate that no sound has.
+    """Raises ``DataError`` for a rate outside `RATES`.
 
     >>> check_rate(8000, "a.wav")
     """
@@ -259,7 +259,7 @@ def check_rate(rate: int, name: str) -> None:
 
 
 def full_scale(value: Any, name: str) -> _Samples:
-    """Samples in memory, [samples] or [samples, channels], as shares of full scale, float64 [samples].
+    """Samples in memory, [samples] or [samples, channels], divided by full scale, float64 [samples].
 
     Numbers of floating point stay as they are; whole numbers must be of a type with 8 (unsigned), 16 or 32 bits.
     Raises ``DataError``.
@@ -294,7 +294,7 @@ def full_scale(value: Any, name: str) -> _Samples:
 
 
 class Resampled:
-    """Samples at another rate, piece by piece: see the head of this file.
+    """Streaming resampler: see the head of this file.
 
     `recent` are the samples that later ones still read, the first of them number `begin`; `made` counts what came out.
 
@@ -312,7 +312,7 @@ class Resampled:
         self.recent, self.begin, self.made = np.zeros(self.reach), -self.reach, 0
 
     def feed(self, samples: _Samples) -> _Samples:
-        """What the next samples complete, maybe nothing."""
+        """The output that the next samples complete, maybe none."""
         known = np.concatenate([self.recent, samples])
         end = self.begin + len(known)
         # y_m reads up to sample floor(m down / up) + reach

@@ -1,4 +1,4 @@
-"""Files with a word on each line and an empty line after each sentence: CoNLL-U, and columns as CoNLL-2003 has them.
+"""CoNLL files, a word per line and an empty line after each sentence: CoNLL-U, and columns as in CoNLL-2003.
 
 A sentence becomes a row, whose cells are lists with a value for each word. CoNLL-U has ten columns, of which words
 (``form``) and seven more are read; comments, ranges of contracted words (``1-2``) and words that were left out

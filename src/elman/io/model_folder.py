@@ -1,8 +1,8 @@
-"""A model on disk: a folder of JSON, safetensors and text, whole or not there at all. No pickle.
+"""A model on disk: a folder of JSON, safetensors and text, written atomically, without pickle.
 
-`save` writes a sibling folder with a hidden name and then exchanges it for the old one in a single step, so a crash at
-any moment leaves the old model or the new one. `load` believes nothing: names, sizes, hashes, shapes and dtypes are
-compared with config.json before any tensor is made. docs/file-format.md describes the folder.
+`save` writes a sibling folder with a hidden name and exchanges it with the old one in a single step, so that a crash
+leaves the old model or the new one. `load` checks names, sizes, hashes, shapes and dtypes against config.json before
+any tensor is made. docs/file-format.md describes the folder.
 """
 
 import ctypes
@@ -130,14 +130,14 @@ def save(
 
 
 def _check_outside(target: Path, kind: Kind) -> None:
-    """A model folder is whole or refused: what is written into one would make it unusable."""
+    """Refuse a target within a model folder, where any extra file would make the model unusable."""
     for parent in target.parents:
         if is_model(parent) and not (kind == "checkpoint" and target == parent / CHECKPOINT):
             raise ModelFileError(f"{target} lies within the model {parent}. Choose a place outside it.")
 
 
 def is_model(folder: Path) -> bool:
-    """Whether a folder holds a model, or says so."""
+    """Whether a folder holds a model, or claims to."""
     try:
         with (folder / CONFIG).open("rb") as opened:
             return b'"elman model"' in opened.read(200)
@@ -148,7 +148,7 @@ def is_model(folder: Path) -> bool:
 def _contents(
     target: Path, config: Mapping[str, Any], tensors: Mapping[str, Tensor], files: Mapping[str, str | bytes], kind: Kind
 ) -> dict[str, bytes]:
-    """Every file as bytes, config.json last; all that is wrong with the arguments is found here, before any writing."""
+    """Every file as bytes, config.json last; checks all arguments before anything is written."""
     contents = {WEIGHTS: _pack(target, tensors)}
     for name, content in files.items():
         if not _plain(name) or name in (CONFIG, WEIGHTS, CHECKPOINT):
@@ -317,7 +317,7 @@ def _abandoned(path: Path) -> bool:
 
 
 def _clean(target: Path) -> None:
-    """Put right what a crash of an earlier save left beside the target."""
+    """Clean up what a crash of an earlier save left beside the target."""
     for aside in _left_beside(target, "old"):
         if _abandoned(aside):
             if target.exists():
@@ -330,7 +330,7 @@ def _clean(target: Path) -> None:
 
 
 def check_replaceable(target: Path, kind: Kind = "model") -> None:
-    """Refuse to replace anything that is not wholly ours: an overwritten folder cannot be brought back."""
+    """Refuse to replace a folder with files that are not the model's: an overwritten folder is lost."""
     if not os.path.lexists(target):
         return
     if not target.is_dir():
@@ -385,9 +385,9 @@ def load(
 
 
 def network(make: Callable[[], _Network], tensors: Mapping[str, Tensor], folder: str | os.PathLike[str]) -> _Network:
-    """What `make` makes, with the saved tensors under "network." as its parameters, in evaluation.
+    """The network of `make` with the saved tensors under "network." as its parameters, in evaluation mode.
 
-    Raises ``ModelFileError`` for tensors that are not its own; no memory is taken before the sizes are known to fit.
+    Raises ``ModelFileError`` for tensors that do not fit; sizes are checked before memory is allocated.
     """
     with torch.device("meta"):
         made = make()
@@ -400,8 +400,8 @@ def network(make: Callable[[], _Network], tensors: Mapping[str, Tensor], folder:
 def check_tensors(
     folder: str | os.PathLike[str], tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor]
 ) -> None:
-    """Refuse tensors whose names, shapes or dtypes differ from those a model needs (`model.state_dict()` for one), and
-    NaN and infinities, which would answer for it.
+    """Refuse tensors whose names, shapes or dtypes differ from those a model needs (such as `model.state_dict()`), and
+    NaN and infinities.
 
     >>> try:
     ...     check_tensors("model", {"bias": torch.zeros(3)}, {"bias": torch.zeros(2)})
@@ -426,7 +426,7 @@ def check_tensors(
 
 
 def check_finite(folder: str | os.PathLike[str], tensors: Mapping[str, Tensor]) -> None:
-    """Refuse NaN and infinities in any tensor of a model, which would answer for it.
+    """Refuse NaN and infinities in any tensor of a model.
 
     >>> check_finite("model", {"bias": torch.zeros(2)})
     """

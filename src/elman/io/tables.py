@@ -1,7 +1,7 @@
-"""Tables on disk: CSV, TSV, JSON lines and Parquet become one polars frame; every fault names the file and the line.
+"""Tables on disk: CSV, TSV, JSON lines and Parquet as polars frames; errors name the file and the line.
 
-Text files (also with `.gz` or `.xz` behind their suffix) are read whole and looked over before polars reads them,
-because a table that is nearly right must not be read nearly right.
+Text files (also with `.gz` or `.xz` after their suffix) are validated as a whole before polars parses them, so that a
+malformed table is never read in part.
 """
 
 import csv
@@ -57,7 +57,7 @@ _Array = np.ndarray[Any, Any]
 
 @dataclass(frozen=True)
 class Table:
-    """What `read_table` gives: the frame, and the way back from a row to its place in the file."""
+    """The result of `read_table`: the frame, and the line of each row in the file."""
 
     frame: pl.DataFrame
     path: Path
@@ -68,11 +68,11 @@ class Table:
         return None if self.lines is None else int(self.lines[row])
 
     def place(self, row: int | None = None, column: str | None = None) -> Place:
-        """What an error is about: the file, a column, a row: `line 312 of train.csv`, `row 312 of train.parquet`."""
+        """The place of a column or row in errors: `line 312 of train.csv`, `row 312 of train.parquet`."""
         return Place(column=column, row=row, file=self.path.name, line=None if row is None else self.line(row))
 
     def located(self) -> AbstractContextManager[None]:
-        """What is raised in the block names lines of this file in place of sequences and rows that were read from it.
+        """Errors raised in the block name lines of this file in place of sequences and rows.
 
         Not for arguments, such as weights, that are no columns of a table.
         """
@@ -88,7 +88,7 @@ class Table:
 
 
 def read_table(path: str | os.PathLike[str], *, columns: Sequence[str] | None = None, header: bool = True) -> Table:
-    """Reads a table; its suffix tells the kind: `.csv .tsv .jsonl .ndjson .conllu .conll .bio .iob .txt`, these with
+    """Reads a table of the kind of its suffix: `.csv .tsv .jsonl .ndjson .conllu .conll .bio .iob .txt`, these with
     `.gz` or `.xz`, and `.parquet`.
 
     Cells of CSV and TSV stay text, so that a label `01` survives; an empty cell is null, `""` is an empty text. JSON
@@ -97,7 +97,7 @@ def read_table(path: str | os.PathLike[str], *, columns: Sequence[str] | None = 
     this order.
 
     Raises `DataError` if the file is missing, empty, damaged, not UTF-8, holds no rows, has rows of unequal length or
-    columns of the same name, or lacks a column that is asked for; `OptionError` for arguments of the wrong kind. In a
+    columns of the same name, or lacks a requested column; `OptionError` for arguments of the wrong type. In a
     process that was forked after polars was used, tables are refused with `DataError` too: its threads are gone.
 
     >>> import tempfile
@@ -136,7 +136,7 @@ def read_table(path: str | os.PathLike[str], *, columns: Sequence[str] | None = 
 def write_table(frame: pl.DataFrame, path: str | os.PathLike[str] | None = None, *, kind: str | None = None) -> None:
     """Writes a table that `read_table` reads back; None writes to standard output.
 
-    The suffix tells the kind, as in `read_table`; to standard output `kind` does (csv, tsv or jsonl; default csv). The
+    The suffix determines the kind, for standard output `kind` (csv, tsv or jsonl; default csv). The
     file is written under another name and then renamed, so that a crash leaves either the old file or the new one.
 
     Raises `DataError` for an unknown suffix, a folder that does not exist, or columns that the kind cannot hold;
@@ -200,7 +200,7 @@ def is_text(path: str | os.PathLike[str]) -> bool:
 
 
 def check_place(path: str | os.PathLike[str]) -> None:
-    """Raises what `write_table` would for this name, so that nobody waits for answers that cannot be written."""
+    """Raises what `write_table` would for this path, before any answer is computed."""
     path = _path(path, "written")
     _kind(path, writing=True)
     if not path.parent.is_dir():
@@ -208,7 +208,7 @@ def check_place(path: str | os.PathLike[str]) -> None:
 
 
 def check_columns(frame: pl.DataFrame, path: str | os.PathLike[str] | None, kind: str | None = None) -> None:
-    """Raises ``DataError`` for a column that the file cannot hold: `write_table` would, when the answers are there.
+    """Raises ``DataError`` for a column that the file cannot hold, as `write_table` would.
 
     `path` and `kind` are those of `write_table`.
 
@@ -236,7 +236,7 @@ def check_columns(frame: pl.DataFrame, path: str | os.PathLike[str] | None, kind
 
 
 def _holds(dtype: Any, asked: Callable[[Any], bool]) -> bool:
-    """Whether a type, or one of those that it is made of, is one that is `asked` for."""
+    """Whether a type, or one of its element types, satisfies `asked`."""
     inner = [dtype.inner] if isinstance(dtype, pl.List | pl.Array) else []
     inner = [field.dtype for field in dtype.fields] if isinstance(dtype, pl.Struct) else inner
     return asked(dtype) or any(_holds(part, asked) for part in inner)

@@ -1,4 +1,4 @@
-"""Puts the compiled core under the recurrent layers of a PyTorch model that exists, in place, and takes it out again.
+"""Switches the recurrent layers of an existing PyTorch model to the compiled core, in place, and back.
 
     from elman import nn
     print(nn.accelerate(model))

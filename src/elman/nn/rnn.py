@@ -1,7 +1,7 @@
-"""What a call of one of ``torch.nn``'s recurrent modules does here: the same answer from the compiled core.
+"""Forward passes of ``torch.nn``'s recurrent modules on the compiled core.
 
-The functions take the module as an argument, because two families of classes share them: those of `elman.nn`, and those
-that `elman.nn.accelerate` puts into a model that exists.
+The functions take the module as an argument, since they serve the classes of `elman.nn` and those of
+`elman.nn.accelerate`.
 """
 
 from __future__ import annotations

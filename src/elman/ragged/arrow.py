@@ -16,7 +16,7 @@ _Array = np.ndarray[Any, Any]
 
 
 def pyarrow() -> Any:
-    """The library, imported when it is needed. Raises `ModuleNotFoundError` that says how to get it.
+    """Imports the library. Raises `ModuleNotFoundError` with the install command.
 
     >>> pyarrow().__name__
     'pyarrow'
@@ -52,7 +52,7 @@ def joined(column: Any) -> Any:
 
 
 def nulls(array: Any) -> list[int]:
-    """Where an array holds nothing.
+    """The indices of nulls.
 
     >>> nulls(pyarrow().array([1, None]))
     [1]

@@ -1,4 +1,4 @@
-"""Neighbouring steps of some sequences."""
+"""Chunks: consecutive steps of some sequences."""
 
 from typing import NamedTuple, Self
 
@@ -11,16 +11,18 @@ __all__ = ["Chunk"]
 
 
 class Chunk(NamedTuple):
-    """Neighbouring steps of some sequences, which are learnt from together. Each is int64 [sequences of the piece]."""
+    """A batch of consecutive steps of some sequences. Each field is int64 [sequences of the chunk]."""
 
-    sequences: Tensor  # which they are
-    first: Tensor  # the step of each at which the piece begins
-    counts: Tensor  # how many steps of each are in the piece
-    before: Tensor  # where in the previous piece the sequence stands, whose state goes on; -1 where it begins here
+    sequences: Tensor  # their indices
+    first: Tensor  # the first step of each in the chunk
+    counts: Tensor  # the number of steps of each
+    before: (
+        Tensor  # the index of the sequence in the previous chunk, whose state is carried on; -1 where it begins here
+    )
 
     @property
     def steps(self) -> int:
-        """How many steps there are, all sequences together."""
+        """The number of steps of all sequences."""
         return int(self.counts.sum())
 
     def of(self, data: Ragged) -> Ragged:
@@ -35,7 +37,7 @@ class Chunk(NamedTuple):
         return Ragged(data.values[self.rows(data).to(data.values.device)], within)
 
     def rows(self, data: Ragged) -> Tensor:
-        """Where these steps stand among all steps of the sequences, int64 [steps of the piece].
+        """The indices of these steps among all steps, int64 [steps of the chunk].
 
         >>> from elman.training.batching import pieces
         >>> pieces(torch.tensor([5, 2]), 8, cut=3)[1].rows(Ragged.of([[1, 2, 3, 4, 5], [6, 7]]))
@@ -46,6 +48,6 @@ class Chunk(NamedTuple):
         return torch.repeat_interleave(start - before, self.counts) + torch.arange(self.steps, device="cpu")
 
     def take(self, places: list[int]) -> Self:
-        """The piece with some of its sequences only."""
+        """The chunk with some of its sequences only."""
         chosen = torch.tensor(places, dtype=torch.int64, device="cpu")
         return type(self)(*[part[chosen] for part in self])

@@ -1,4 +1,4 @@
-"""How lists, arrays and tensors become steps: what `Ragged.of` accepts, and in which words it refuses the rest."""
+"""Conversion of lists, arrays and tensors to steps, with the errors of `Ragged.of`."""
 
 import math
 from collections.abc import Sequence
