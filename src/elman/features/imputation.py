@@ -54,8 +54,8 @@ def filled(values: Array, starts: Array, times: Array, fill: str, filler: Array,
         return np.where(missing, np.where(after, coming, np.where(before, past, filler)), values)
     since = times[:, None] - times[np.maximum(last, 0)]
     whole = times[np.minimum(following, len(values) - 1)] - times[np.maximum(last, 0)]
-    share = since / np.where(before & after & missing, whole, 1.0)
-    between = past * (1 - share) + coming * share
+    weight = since / np.where(before & after & missing, whole, 1.0)
+    between = past * (1 - weight) + coming * weight
     ends = np.where(before, past, np.where(after, coming, filler))
     return np.where(missing, np.where(before & after, between, ends), values)
 

@@ -23,7 +23,7 @@ from elman.validation.options import LARGEST, is_among, is_number, is_whole
 __all__ = ["NumberOptions", "Numbers"]
 
 SCALES = ("standard", "none")
-_MOST = 0.5  # share of the numbers that are missing, over all columns, from which on observations are events
+_MOST = 0.5  # rate of missing values over all columns above which `fades`
 _SMALLEST = float(np.finfo(np.float64).tiny)
 _LEARNT = ("mean", "deviation", "unchanged", "filler", "rate", "limits", "missing", "outliers")
 _SEASON = 1_000_000  # steps of a season, at most: a stream remembers one
@@ -320,9 +320,9 @@ class Numbers(NumberOptions, Feature):
             setattr(made, f"{name}_", _restored(tensors, name, shape))
         if not (made.deviation_ > 0).all():
             raise ModelFileError("the saved mean and deviation must be finite, and the deviation above 0.")
-        shares = (made.missing_ >= 0) & (made.missing_ <= 1) & (made.rate_ >= 0) & (made.outliers_ >= 0)
-        shares &= np.isin(made.unchanged_, (0, 1))
-        if not (shares.all() and (made.limits_[0] <= made.limits_[1]).all()):
+        valid = (made.missing_ >= 0) & (made.missing_ <= 1) & (made.rate_ >= 0) & (made.outliers_ >= 0)
+        valid &= np.isin(made.unchanged_, (0, 1))
+        if not (valid.all() and (made.limits_[0] <= made.limits_[1]).all()):
             raise ModelFileError(
                 "the saved gaps and outliers of the numbers feature are invalid. Save the model again."
             )
@@ -485,9 +485,9 @@ def _statistics(values: Array, missing: Array) -> tuple[Array, Array, Array]:
     low, high = np.where(counts, low, 0.0), np.where(counts, high, 0.0)
     largest = np.maximum(np.maximum(np.abs(low), np.abs(high)), _SMALLEST)
     ratio = np.where(missing, 0.0, values / largest)
-    share = ratio.sum(axis=0) / np.maximum(counts, 1)
-    away = np.where(missing, 0.0, ratio - share)
-    mean, deviation = share * largest, np.sqrt((away * away).sum(axis=0) / np.maximum(counts, 1)) * largest
+    average = ratio.sum(axis=0) / np.maximum(counts, 1)
+    away = np.where(missing, 0.0, ratio - average)
+    mean, deviation = average * largest, np.sqrt((away * away).sum(axis=0) / np.maximum(counts, 1)) * largest
     constant = (low == high) | (deviation < _SMALLEST)
     unchanged = ((low == high) & (counts > 1)).astype(np.float64)
     return np.where(constant, low, mean), np.where(constant, 1.0, deviation), unchanged

@@ -72,9 +72,9 @@ class Words(LetterOptions, VocabularyOptions, Feature):
             value = getattr(self, name)
             if not is_whole(value, least, SIZE):
                 found.append(Problem(name, shown(value), f"must be a whole number from {least} to {SIZE}"))
-        share: Any = self.spelling_dropout
-        if not is_number(share, 0, 1) or share == 1:
-            found.append(Problem("spelling_dropout", shown(share), "must be a number of at least 0 and less than 1"))
+        rate: Any = self.spelling_dropout
+        if not is_number(rate, 0, 1) or rate == 1:
+            found.append(Problem("spelling_dropout", shown(rate), "must be a number of at least 0 and less than 1"))
         return found
 
     def fit(self, column: Any, *, name: str = "X") -> Self:

@@ -166,8 +166,8 @@ class _GateSums:
         total = torch.as_tensor(self.total)
         means = total / (self.count / len(total))
         spread = np.quantile(means.numpy(), [0.05, 0.5, 0.95]).tolist()
-        shares = [] if self.kind == "relu" else (self.bins / self.count).tolist()
-        return Gate(self.kind, float(means.mean()), self.low / self.count, self.high / self.count, shares, spread)
+        fractions = [] if self.kind == "relu" else (self.bins / self.count).tolist()
+        return Gate(self.kind, float(means.mean()), self.low / self.count, self.high / self.count, fractions, spread)
 
 
 @torch.no_grad()

@@ -102,7 +102,7 @@ class Tagger(Task, LetterOptions, InputOptions, EncoderOptions, TrainingOptions)
     kernel: int = 11  # width of the convolutions in steps
 
     # model
-    dropout: float | None = None  # type: ignore[assignment]  # share of h set to zero after each layer, one mask per
+    dropout: float | None = None  # type: ignore[assignment]  # dropout rate after each layer, one mask per
     #   sequence; 0 turns it off, None: see docs/tasks/tag.md
     symbol_dropout: float | None = None  # fraction of a sequence's distinct symbols dropped (Gal & Ghahramani 2016);
     #   None: see docs/tasks/tag.md
