@@ -75,7 +75,7 @@ class Task(BaseEstimator, ABC):
         return resolve(self, summary or Summary(), self.defaults)
 
     def remember_resolved(self, config: Config) -> None:
-        """Sets ``resolved_``: the values that options had in this fit which are None; they are saved with the model."""
+        """Sets ``resolved_``: the values resolved for options that are None; saved with the model."""
         open_ = [name for name in self.defaults if name in self.learnt_with_ and self.learnt_with_[name] is None]
         chosen = {name: getattr(config, name) for name in open_}
         self.resolved_ = {name: as_json(value) for name, value in chosen.items() if value is not None}
