@@ -119,7 +119,7 @@ class Translator(Task, VocabularyOptions, EncoderOptions, TrainingOptions):
     learning_rate: float = 2e-3  # peak learning rate, reached at the end of warm-up
     batch_sequences: int | None = None  # maximum number of pairs in a batch; None: 1/64 of the pairs, 8 to 64
     patience: int | None = None  # epochs without a better validation metric before training stops; None: never
-    validation_indices: float = 0.05  # fraction of the pairs held out for validation, 0 to 0.5; 0: none
+    validation: float = 0.05  # fraction of the pairs held out for validation, 0 to 0.5; 0: none
 
     # output
     beam: int = 5  # beam width; 1: greedy
