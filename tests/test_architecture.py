@@ -526,10 +526,11 @@ COVERED = {
     "ops/test_functional.py": "ops/fallback.py",
     "ops/test_saved_tensors.py": "ops/gradients.py",
     "ragged/test_ragged.py": "ragged/arrow.py ragged/from_lists.py validation/columns.py",
-    "tasks/base/test_task.py": (
-        "tasks/__init__.py tasks/base/holdout.py tasks/base/network.py tasks/base/resolve.py tasks/base/target_kinds.py"
+    "tasks/base/test_task.py": ("tasks/__init__.py tasks/base/holdout.py tasks/base/network.py tasks/base/resolve.py"),
+    "tasks/classify/test_estimator.py": (
+        "evaluation/plots.py tasks/classify/class_weights.py tasks/classify/stacking.py tasks/classify/wide.py"
     ),
-    "tasks/classify/test_estimator.py": "evaluation/plots.py tasks/classify/stacking.py",
+    "tasks/multitask/test_estimator.py": "tasks/base/targets/kinds.py tasks/multitask/heads.py",
     "tasks/forecast/data/test_time_grid.py": "tasks/forecast/data/zones.py",
     "tasks/forecast/test_estimator.py": (
         "tasks/forecast/direct.py tasks/forecast/encoder.py tasks/forecast/validation.py"
@@ -550,7 +551,7 @@ COVERED = {
     "training/test_tbptt.py": "ragged/chunks.py",
     "validation/test_options.py": "validation/messages.py",
     "validation/test_plain_values.py": (
-        "tasks/base/label_targets.py tasks/base/number_targets.py tasks/tag/labels.py"
+        "tasks/base/targets/labels.py tasks/base/targets/numbers.py tasks/tag/labels.py"
     ),  # what a target may be
 }
 #: Folders whose modules one test runs: every cell of tests/table.py, and every command as a person gives it.
