@@ -65,7 +65,7 @@ class EncoderOptions(OptionGroup):
         """What is wrong with these options."""
         found = [] if self.leaves_open("cell") else choice(self, "cell", tuple(CELLS))
         found += choice(self, "precision", PRECISIONS)
-        cell = self.cell or "lstm"
+        cell = "lstm" if self.cell is None else self.cell
         if not found and self.precision not in precisions(cell):
             what = f"is not made for cell = {cell!r}"
             found.append(Problem("precision", repr(self.precision), what))
