@@ -42,17 +42,17 @@ LINES: dict[str, list[tuple[str, str, str]]] = {
 MOST = {"cell": 3, "compiled cell": 9, "feature": 4, "task": 5}
 #: The laws that are run on the copy: files of tests, and which of their tests.
 LAWS = {
-    "cell": (["tests/test_table.py", "tests/test_docs.py", "tests/cells/test_cells.py"], "leaky or test_every"),
+    "cell": (["tests/test_table.py", "tests/cells/test_cells.py"], "leaky or test_every_cell"),
     "feature": (
-        ["tests/test_table.py", "tests/test_docs.py", "tests/features/test_bits.py", "tests/features/test_protocol.py"],
-        "bits or test_every",
+        ["tests/test_table.py", "tests/features/test_bits.py", "tests/features/test_protocol.py"],
+        "bits or test_every_feature",
     ),
     "task": (
         [
-            "tests/test_table.py", "tests/test_docs.py", "tests/tasks/events", "tests/laws/test_second_fit.py",
-            "tests/laws/test_resume_law.py", "tests/laws/test_options_after_fit.py",
+            "tests/test_table.py", "tests/tasks/events", "tests/laws/test_second_fit.py",
+            "tests/laws/test_resume_law.py",
         ],
-        "events or test_every",
+        "events or test_every_task",
     ),
 }  # fmt: skip
 #: What a user does with it, in a folder of its own; prints "done".
