@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from elman.errors import OptionError
 from elman.nn import rnn as drop_in
 from elman.nn.accelerate import Layer, Report, accelerate, restore
+from elman.validation.options import checked_flag
 
 __all__ = ["GRU", "LSTM", "RNN", "GRUCell", "LSTMCell", "Layer", "RNNCell", "Report", "accelerate", "restore"]
 
@@ -60,12 +61,6 @@ class _Layers(drop_in.OnElman, nn.RNNBase):
         raise OptionError(_NO_SCRIPT.format(type(self).__name__))
 
 
-def _checked(checkpointing: bool) -> bool:
-    if not isinstance(checkpointing, bool):
-        raise OptionError(f"checkpointing must be True or False, got {checkpointing!r}.")
-    return checkpointing
-
-
 _NO_SCRIPT = (
     "torch.jit.script cannot compile elman.nn.{0}. Use torch.export, torch.compile or torch.jit.trace, or script a "
     "model with torch.nn.{0} in its place: load_state_dict takes the parameters as they are."
@@ -97,7 +92,7 @@ class RNN(_Layers):
         *,
         checkpointing: bool = False,
     ) -> None:
-        self.checkpointing = _checked(checkpointing)
+        self.checkpointing = checked_flag(checkpointing, "checkpointing")
         if nonlinearity not in ("tanh", "relu"):
             raise OptionError(f"nonlinearity must be tanh or relu, got {nonlinearity!r}.")
         self.nonlinearity = nonlinearity
@@ -133,7 +128,7 @@ class LSTM(_Layers):
         *,
         checkpointing: bool = False,
     ) -> None:
-        self.checkpointing = _checked(checkpointing)
+        self.checkpointing = checked_flag(checkpointing, "checkpointing")
         super().__init__(
             "LSTM", input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, proj_size,
             device=device, dtype=dtype,
@@ -164,7 +159,7 @@ class GRU(_Layers):
         *,
         checkpointing: bool = False,
     ) -> None:
-        self.checkpointing = _checked(checkpointing)
+        self.checkpointing = checked_flag(checkpointing, "checkpointing")
         super().__init__(
             "GRU", input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, device=device,
             dtype=dtype,

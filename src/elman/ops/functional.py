@@ -33,6 +33,7 @@ from elman.ops.library import (
     info,
     library,
 )
+from elman.validation.options import checked_flag
 
 __all__ = [
     "CANDIDATES",
@@ -573,8 +574,7 @@ def recurrent(
     """
     if cell not in GATES:
         raise OptionError(f"cell must be one of {', '.join(GATES)}, got {cell!r}.")
-    if not isinstance(checkpointing, bool):
-        raise OptionError(f"checkpointing must be True or False, got {checkpointing!r}.")
+    checked_flag(checkpointing, "checkpointing")
     rest = extras or RecurrenceModifiers()
     _check_place(
         x=x, offsets=offsets, weight_ih=weight_ih, weight_hh=weight_hh, bias_ih=bias_ih, bias_hh=bias_hh,

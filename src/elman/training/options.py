@@ -27,11 +27,13 @@ __all__ = [
     "batch_steps_for",
     "batches_of_an_epoch",
     "epochs_for",
+    "epochs_for_batches",
     "learning_rate_at",
     "planned",
 ]
 
 _Options = TypeVar("_Options", bound=Any)
+_MOST_EPOCHS = 200  # limit where a minimum number of batches raises the number of epochs
 _DECAYS = ("cosine", "linear", "none")
 
 
@@ -146,6 +148,15 @@ def batches_of_an_epoch(sequences: int, steps: int, batch_sequences: int, batch_
     5
     """
     return max(-(-sequences // batch_sequences), -(-steps // batch_steps), 1)
+
+
+def epochs_for_batches(epochs: int, wanted: int, each: int) -> int:
+    """`epochs`, or more until there were as many batches as `wanted` with so many in `each` epoch, up to 200 epochs.
+
+    >>> epochs_for_batches(4, wanted=100, each=10), epochs_for_batches(4, wanted=0, each=10)
+    (10, 4)
+    """
+    return max(epochs, min(_MOST_EPOCHS, -(-wanted // each)))
 
 
 def planned(options: _Options, sequences: int, steps: int) -> _Options:

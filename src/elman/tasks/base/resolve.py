@@ -24,6 +24,7 @@ from elman.training.options import (
     batch_steps_for,
     batches_of_an_epoch,
     epochs_for,
+    epochs_for_batches,
 )
 
 __all__ = [
@@ -38,8 +39,6 @@ __all__ = [
     "resolve",
     "training_options",
 ]
-
-_MOST_EPOCHS = 200  # limit where a minimum number of batches raises the number of epochs
 
 
 @dataclass(frozen=True)
@@ -104,7 +103,7 @@ def epochs_with_updates(config: Config, summary: Summary, epochs: int) -> int:
     if not summary.updates:
         return epochs
     each = batches_of_an_epoch(summary.sequences, summary.steps, config.batch_sequences, config.batch_steps)
-    return max(epochs, min(_MOST_EPOCHS, -(-summary.updates // each)))
+    return epochs_for_batches(epochs, summary.updates, each)
 
 
 def epochs_up_to(most: int) -> Rule:

@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import Any
 
 from elman.tasks.base.resolve import Config, Default, Summary
-from elman.training.options import epochs_for
+from elman.training.options import batch_sequences_for, epochs_for, epochs_for_batches
 
 __all__ = ["DEFAULTS", "UPDATES", "side_by_side"]
 
@@ -23,7 +23,7 @@ UPDATES = 500  # minimum number of training batches
 
 def side_by_side(options: Any, steps: int) -> int:
     """The number of chunks in a batch."""
-    return min(32, max(4, steps // 8192)) if options.batch_sequences is None else int(options.batch_sequences)
+    return batch_sequences_for(steps, 8192, 4, 32) if options.batch_sequences is None else int(options.batch_sequences)
 
 
 def _batch_steps(config: Config, summary: Summary) -> int:
@@ -36,7 +36,7 @@ def _epochs(config: Config, summary: Summary) -> int:
         return found
     steps = _batch_steps(config, summary) if config.batch_steps is None else summary.steps
     batches = max(1, -(-summary.steps // min(steps, max(1, summary.steps))))
-    return max(found, min(200, -(-summary.updates // batches)))
+    return epochs_for_batches(found, summary.updates, batches)
 
 
 _BENCH = "bench/generate.py, 2026"

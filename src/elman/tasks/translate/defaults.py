@@ -11,7 +11,7 @@ with more epochs for at least 1000 batches, up to 200.
 from __future__ import annotations
 
 from elman.tasks.base.resolve import TRAINING, Config, Default, Summary
-from elman.training.options import batch_sequences_for, epochs_for
+from elman.training.options import batch_sequences_for, epochs_for, epochs_for_batches
 
 __all__ = ["DEFAULTS"]
 
@@ -20,7 +20,7 @@ _UPDATES = 1000  # minimum number of training batches
 
 def _epochs(config: Config, summary: Summary) -> int:
     batches = max(1, -(-summary.sequences // int(config.batch_sequences)))
-    return max(epochs_for(summary.steps, 24, 800_000, 8, 30), min(200, -(-_UPDATES // batches)))
+    return epochs_for_batches(epochs_for(summary.steps, 24, 800_000, 8, 30), _UPDATES, batches)
 
 
 DEFAULTS: dict[str, Default] = {
