@@ -15,7 +15,6 @@ from elman.errors import OptionError, ShapeError
 from elman.ops import functional as ops
 from elman.ops.stepper import Layer, Stepper
 from elman.ragged import Ragged
-from elman.validation.options import checked_flag
 
 #: What a step is to a cell: a vector, a flattened image, or values, mask and gap for a cell with decay.
 VECTORS, IMAGES, VALUES_MASK_GAP = "vectors", "images", "values, mask and gap"
@@ -72,7 +71,7 @@ class Cell(nn.Module, ABC):
         super().__init__()
         units = hidden if units is None else units
         check_sizes(inputs=inputs, hidden=hidden, units=units)
-        checked_flag(checkpointing, "checkpointing")
+        ops.checked_flag(checkpointing, "checkpointing")
         self.inputs, self.hidden, self.units, self.reverse, self.checkpointing = (
             inputs,
             hidden,

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from elman.errors import OptionError
 from elman.nn import rnn as drop_in
 from elman.nn.accelerate import Layer, Report, accelerate, restore
-from elman.validation.options import checked_flag
+from elman.ops.functional import checked_flag
 
 __all__ = ["GRU", "LSTM", "RNN", "GRUCell", "LSTMCell", "Layer", "RNNCell", "Report", "accelerate", "restore"]
 

@@ -33,7 +33,6 @@ from elman.ops.library import (
     info,
     library,
 )
-from elman.validation.options import checked_flag
 
 __all__ = [
     "CANDIDATES",
@@ -42,6 +41,7 @@ __all__ = [
     "SCANS",
     "RecurrenceModifiers",
     "autocasts",
+    "checked_flag",
     "choose_set",
     "info",
     "layer_norm_lstm",
@@ -528,6 +528,17 @@ def _needs_gradient(*tensors: Tensor | None) -> bool:
 
 
 # ---------------------------------------------------------------------------------------------------------- functions
+
+
+def checked_flag(value: bool, name: str) -> bool:
+    """The value of an argument that is True or False. Raises ``OptionError`` for any other.
+
+    >>> checked_flag(True, "checkpointing")
+    True
+    """
+    if not isinstance(value, bool):
+        raise OptionError(f"{name} must be True or False, got {value!r}.")
+    return value
 
 
 def recurrent(

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from elman.errors import OptionError, Problem
+from elman.errors import Problem
 from elman.validation.messages import shown
 
 __all__ = [
@@ -16,7 +16,6 @@ __all__ = [
     "LAYERS",
     "SIZE",
     "OptionGroup",
-    "checked_flag",
     "choice",
     "is_among",
     "is_number",
@@ -41,17 +40,6 @@ class OptionGroup(ABC):
     def leaves_open(self, name: str) -> bool:
         """Whether an option is None, and its default is None, so that it is resolved."""
         return getattr(self, name) is None and getattr(type(self), name) is None
-
-
-def checked_flag(value: Any, name: str) -> bool:
-    """The value of an argument that is True or False. Raises ``OptionError`` for any other.
-
-    >>> checked_flag(True, "checkpointing")
-    True
-    """
-    if not isinstance(value, bool):
-        raise OptionError(f"{name} must be True or False, got {value!r}.")
-    return value
 
 
 def whole(options: object, name: str, least: int = 1, most: int = LARGEST) -> list[Problem]:
