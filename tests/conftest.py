@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 
@@ -38,6 +39,8 @@ def seeds() -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest file begins first, so that no worker waits for it; tests marked gpu are skipped without a device."""
     items.sort(key=lambda item: "test_recipes.py" not in item.nodeid)
+    gc.collect()
+    gc.freeze()  # what the tests collect is what they made, not the tests themselves
     if torch.cuda.is_available():
         return
     for item in items:

@@ -103,11 +103,10 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
 
 
-@pytest.fixture(params=NAMES)
-def followed(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, Path, set[str]]:
-    """A recipe, the copy in which it was followed, and the files that differ from those of the project."""
-    recipe, copy = request.param, tmp_path / "project"
-    copy.mkdir()
+@pytest.fixture(scope="module")
+def followed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, set[str]]]:
+    """A copy in which the recipes were followed one after the other, and the files that each of them changed."""
+    copy = tmp_path_factory.mktemp("project")
     leave = shutil.ignore_patterns("__pycache__", "*.so", "recipes", ".*")
     for name in ("src", "tests", "docs", "csrc"):
         shutil.copytree(ROOT / name, copy / name, ignore=leave)
@@ -116,14 +115,17 @@ def followed(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, Path,
     import elman._kernels as kernels
 
     shutil.copy(str(kernels.__file__), copy / "src" / "elman")
-    before = contents(copy)
-    shutil.copytree(RECIPES / recipe, copy, dirs_exist_ok=True, ignore=leave)
-    for name, place, line in LINES[recipe]:
-        text = (copy / name).read_text("utf-8")
-        assert text.count(place) == 1, f"{name} has not one {place!r}"
-        (copy / name).write_text(text.replace(place, line + place), encoding="utf-8")
-    after = contents(copy)
-    return recipe, copy, {name for name in after if after[name] != before.get(name)}
+    touched = {}
+    for recipe in NAMES:
+        before = contents(copy)
+        shutil.copytree(RECIPES / recipe, copy, dirs_exist_ok=True, ignore=leave)
+        for name, place, line in LINES[recipe]:
+            text = (copy / name).read_text("utf-8")
+            assert text.count(place) == 1, f"{name} has not one {place!r}"
+            (copy / name).write_text(text.replace(place, line + place), encoding="utf-8")
+        after = contents(copy)
+        touched[recipe] = {name for name in after if after[name] != before.get(name)}
+    return copy, touched
 
 
 def python(copy: Path, code: str, *arguments: str) -> str:
@@ -134,17 +136,24 @@ def python(copy: Path, code: str, *arguments: str) -> str:
     return done.stdout
 
 
-def test_a_recipe_brings_what_it_promises(followed: tuple[str, Path, set[str]]) -> None:
-    recipe, copy, touched = followed
+@pytest.mark.parametrize("recipe", NAMES)
+def test_a_recipe_touches_the_files_it_names(recipe: str, followed: tuple[Path, dict[str, set[str]]]) -> None:
     named = [name.replace(f"<{recipe}>", NAMES[recipe]) for name in named_files(recipe)]
-    assert touched == {*named}
+    assert followed[1][recipe] == {*named}
     assert len(named) <= MOST[recipe]
-    assert "done" in python(copy, USES[recipe] + "print('done')")
-    files, chosen = LAWS[recipe]
-    found = python(
-        copy, "import pytest; sys.exit(pytest.main(sys.argv[1:]))", *files, "-q", "-p", "no:cacheprovider", "-k", chosen
-    )
-    assert re.search(r"\d+ passed", found)
+
+
+def test_what_the_recipes_bring_is_used(followed: tuple[Path, dict[str, set[str]]]) -> None:
+    assert "done" in python(followed[0], "".join(USES.values()) + "print('done')")
+
+
+def test_the_laws_hold_for_what_the_recipes_bring(followed: tuple[Path, dict[str, set[str]]]) -> None:
+    files = dict.fromkeys(file for files, _ in LAWS.values() for file in files)
+    chosen = " or ".join(f"({name})" for _, name in LAWS.values())
+    laws = ["-q", "-p", "no:cacheprovider", "-k", chosen]
+    found = python(followed[0], "import pytest; sys.exit(pytest.main(sys.argv[1:]))", *files, *laws, "-rA")
+    for recipe, name in NAMES.items():
+        assert re.search(rf"PASSED .*{name}", found), f"no law was run for the {recipe}"
 
 
 def test_the_recipe_of_a_compiled_cell_names_the_files_that_know_one() -> None:

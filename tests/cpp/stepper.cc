@@ -59,7 +59,7 @@ struct Model {
   std::vector<elman::StepperLayer> layers;
 };
 
-constexpr int64_t inputs = 20, hidden = 150, sequences = 3, steps = 1002;
+constexpr int64_t inputs = 20, hidden = 150, sequences = 3, steps = 402;
 
 std::vector<float> walk(elman::Stepper& stepper, bool count, int64_t pause) {
   std::vector<float> x = numbers(sequences * inputs, 7), out(static_cast<size_t>(sequences * hidden));
