@@ -5,14 +5,13 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from elman import nn
-from elman.cells import GRU, GRUD, LRU, LSTM, RNN, ConvLSTM, LayerNormLSTM, MinGRU, MinLSTM
-from elman.errors import ElmanError
-from elman.evaluation import synthetic_gaps as missing
-from elman.layers.encoder import Encoder
-from elman.ragged import Ragged
-
 if TYPE_CHECKING:
+    from elman import nn
+    from elman.cells import GRU, GRUD, LRU, LSTM, RNN, ConvLSTM, LayerNormLSTM, MinGRU, MinLSTM
+    from elman.errors import ElmanError
+    from elman.evaluation import synthetic_gaps as missing
+    from elman.layers.encoder import Encoder
+    from elman.ragged import Ragged
     from elman.tasks import (
         Classifier,
         Forecaster,
@@ -27,6 +26,16 @@ if TYPE_CHECKING:
     from elman.tasks.base.session import Session
 
 __version__: str
+
+#: The modules that the names come from, imported when a name is first asked for: torch takes a second.
+_HOMES = {
+    "elman.cells": ["GRU", "GRUD", "LRU", "LSTM", "RNN", "ConvLSTM", "LayerNormLSTM", "MinGRU", "MinLSTM"],
+    "elman.errors": ["ElmanError"],
+    "elman.layers.encoder": ["Encoder"],
+    "elman.ragged": ["Ragged"],
+    "elman.tasks.base.session": ["Session"],
+}
+_MODULES = {"missing": "elman.evaluation.synthetic_gaps", "nn": "elman.nn"}
 
 __all__ = [
     "GRU",
@@ -61,15 +70,15 @@ def __getattr__(name: str) -> Any:
         from importlib.metadata import version
 
         return version("elman")
-    if name.startswith("_"):
+    if name in _MODULES:
+        found = import_module(_MODULES[name])
+    elif name in __all__:
+        home = next((module for module, names in _HOMES.items() if name in names), "elman.tasks")
+        found = getattr(import_module(home), name)
+    else:
         raise AttributeError(f"module 'elman' has no attribute {name!r}")
-    if name == "Session":
-        return import_module("elman.tasks.base.session").Session
-    tasks = import_module("elman.tasks")  # which brings libraries that take longer to import than torch
-    found = {"load": tasks.load} | {task.__name__: task for task in tasks.TASKS.values()}
-    if name not in found:
-        raise AttributeError(f"module 'elman' has no attribute {name!r}")
-    return found[name]
+    globals()[name] = found
+    return found
 
 
 def __dir__() -> list[str]:
