@@ -11,7 +11,7 @@ import pytest
 
 import elman
 
-# Imported only by the modules that need them: nothing of it by `import elman`, and little more than torch by its layers.
+# Imported only by the modules that need them: none by `import elman`, and little more than torch by its layers.
 HEAVY = ("matplotlib", "narwhals", "pandas", "polars", "rich", "sklearn", "sympy", "tokenizers", "torch._dynamo")
 LIGHT = {
     "import elman": ("torch", "numpy", *HEAVY),
