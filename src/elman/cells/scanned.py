@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable
-from typing import ClassVar
+from typing import ClassVar, Unpack
 
 import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from elman.cells.base import Along, Cell, State, check_longest, draw_gates, spread_memory
+from elman.cells.base import Along, Cell, CellOptions, State, check_longest, draw_gates, new_parameter, spread_memory
 from elman.errors import OptionError
 from elman.ops import functional as ops
 from elman.ragged import Ragged
@@ -41,28 +41,16 @@ class Scanned(Cell):
         candidate: str = "linear",
         max_timescale: float = 100.0,
         bias: bool = True,
-        reverse: bool = False,
-        checkpointing: bool = False,
-        learn_initial: bool = False,
-        device: torch.device | str | None = None,
-        dtype: torch.dtype | None = None,
+        **options: Unpack[CellOptions],
     ) -> None:
-        super().__init__(
-            inputs,
-            hidden,
-            reverse=reverse,
-            checkpointing=checkpointing,
-            learn_initial=learn_initial,
-            device=device,
-            dtype=dtype,
-        )
+        super().__init__(inputs, hidden, **options)
         if candidate not in ops.CANDIDATES:
             raise OptionError(f"candidate must be one of {', '.join(ops.CANDIDATES)}, got {candidate!r}.")
         check_longest(max_timescale)
         self.candidate, self.max_timescale = candidate, max_timescale
         rows = ops.SCANS[self.kernel] * hidden
-        self.weight_ih = nn.Parameter(torch.empty(rows, inputs, device=device, dtype=dtype))
-        self.bias_ih = nn.Parameter(torch.empty(rows, device=device, dtype=dtype)) if bias else None
+        self.weight_ih = new_parameter(options, rows, inputs)
+        self.bias_ih = new_parameter(options, rows) if bias else None
         self.reset_parameters()
 
     @torch.no_grad()

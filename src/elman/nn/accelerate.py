@@ -18,76 +18,57 @@ from functools import cache
 from typing import Any, NamedTuple, overload
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.utils import parametrize
 
 from elman.errors import OptionError, ShapeError
 from elman.nn import rnn as drop_in
 
-_NO_SCRIPT = (
-    "torch.jit.script cannot compile a layer that elman.nn.accelerate swapped. Call elman.nn.restore(model) first; "
-    "accelerate(model) may follow."
-)
-
-
 # ------------------------------------------------------------------------------------------------- the classes put in
 
 
-class _Sequences(drop_in.OnElman):
-    """The core under a layer; torch's own kernels serve the calls that it does not."""
+class _OnCore(drop_in.OnElman):
+    """The core under a layer or a cell; torch's own kernels serve the calls that it does not."""
 
     def forward(self, input: Any, hx: Any = None) -> Any:
-        """Forwards whole sequences, as torch's layer of that name does."""
-        layer: Any = self
-        node = drop_in.traced(layer, input, hx)
+        """Forwards whole sequences, or one step, as torch's class of that name does."""
+        module: Any = self
+        node = drop_in.traced(module, input, hx)
         if node is not None:
             return node
-        if drop_in.is_for_kernels(layer, input) and _is_torchs_own(type(self)):
-            return drop_in.forward(layer, input, hx)
+        if drop_in.is_for_kernels(module, input) and _is_torchs_own(type(self)):
+            run = drop_in.step if isinstance(self, nn.RNNCellBase) else drop_in.forward
+            return run(module, input, hx)
         return super().forward(input, hx)  # type: ignore[misc]
 
     def __prepare_scriptable__(self) -> nn.Module:
-        raise OptionError(_NO_SCRIPT)
+        raise OptionError(
+            "torch.jit.script cannot compile a layer that elman.nn.accelerate swapped. Call elman.nn.restore(model) "
+            "first; accelerate(model) may follow."
+        )
 
 
-class _Steps(drop_in.OnElman):
-    """The core under a cell; torch's own kernels serve the calls that it does not."""
-
-    def forward(self, input: Tensor, hx: Any = None) -> Any:
-        """Forwards one step, as torch's cell of that name does."""
-        cell: Any = self
-        node = drop_in.traced(cell, input, hx)
-        if node is not None:
-            return node
-        if drop_in.is_for_kernels(cell, input) and _is_torchs_own(type(self)):
-            return drop_in.step(cell, input, hx)
-        return super().forward(input, hx)  # type: ignore[misc]
-
-    def __prepare_scriptable__(self) -> nn.Module:
-        raise OptionError(_NO_SCRIPT)
-
-
-class RNN(_Sequences, nn.RNN):
+class RNN(_OnCore, nn.RNN):
     """``torch.nn.RNN`` after `accelerate`."""
 
 
-class LSTM(_Sequences, nn.LSTM):
+class LSTM(_OnCore, nn.LSTM):
     """``torch.nn.LSTM`` after `accelerate`."""
 
 
-class GRU(_Sequences, nn.GRU):
+class GRU(_OnCore, nn.GRU):
     """``torch.nn.GRU`` after `accelerate`."""
 
 
-class RNNCell(_Steps, nn.RNNCell):
+class RNNCell(_OnCore, nn.RNNCell):
     """``torch.nn.RNNCell`` after `accelerate`."""
 
 
-class LSTMCell(_Steps, nn.LSTMCell):
+class LSTMCell(_OnCore, nn.LSTMCell):
     """``torch.nn.LSTMCell`` after `accelerate`."""
 
 
-class GRUCell(_Steps, nn.GRUCell):
+class GRUCell(_OnCore, nn.GRUCell):
     """``torch.nn.GRUCell`` after `accelerate`."""
 
 
