@@ -14,8 +14,6 @@ from elman.ops.stepper import Layer
 from elman.ragged import Ragged
 from elman.ragged.indexed import Indexed
 
-__all__ = ["Recurrent", "before"]
-
 
 class Recurrent(Cell):
     """A cell whose gates read h_{t-1}, with the parameters of ``torch.nn``'s cell of that name.

@@ -15,8 +15,6 @@ from elman.errors import OptionError
 from elman.ops import functional as ops
 from elman.ragged import Ragged
 
-__all__ = ["Scanned", "run_in_pieces"]
-
 
 class Scanned(Cell):
     """A cell whose gates read only the inputs, so that its steps are ``h_t = a_t h_{t-1} + b_t``, unit by unit.

@@ -31,8 +31,6 @@ from elman.io import model_folder as store
 from elman.io.tables import read_table
 from elman.tasks import Classifier
 
-__all__ = ["Examples", "chinese_reviews", "run"]
-
 EXAMPLE = "这本书写得很好，孩子非常喜欢，值得推荐"  # a good book, the child loves it, recommended
 
 

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from elman.io.tables import Table
     from elman.tasks.base.table_adapter import TableAdapter
 
-__all__ = ["fit_commands"]
-
 
 def fit_commands(tokens: Sequence[str]) -> App:
     """`elman fit` with a command for each task, or for the one named on the command line, which is faster."""

@@ -11,8 +11,6 @@ from elman.cli.parameters import Input, NoHeader
 from elman.errors import OptionError
 from elman.io.atomic_write import write_file
 
-__all__ = ["inspect"]
-
 
 def inspect(
     model: Annotated[str, Parameter(help="the folder of a model")],

@@ -11,8 +11,6 @@ from elman.tasks.base.table_adapter import TableAdapter, target_names
 from elman.tasks.base.table_columns import names_in
 from elman.validation.plain_values import printable
 
-__all__ = ["kind_to_print", "read", "relative", "sha256", "source", "training_table"]
-
 
 def read(file: str, *, header: bool = True) -> Table:
     """A table from a file; without a `header` its columns are column_1, column_2 ..."""

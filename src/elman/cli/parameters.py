@@ -8,8 +8,6 @@ from cyclopts import Parameter
 
 from elman.errors import OptionError
 
-__all__ = ["File", "Input", "Json", "Model", "NoHeader", "Target", "refuse_inside_model"]
-
 File = Annotated[str, Parameter(help="a table: .csv .tsv .jsonl .conllu .conll .txt (also .gz .xz) or .parquet")]
 Model = Annotated[str, Parameter(help="the folder of a model")]
 Json = Annotated[

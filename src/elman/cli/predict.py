@@ -14,8 +14,6 @@ from elman.errors import OptionError
 if TYPE_CHECKING:
     from elman.tasks.base.table_adapter import TableAdapter
 
-__all__ = ["predict", "score"]
-
 Windows = Annotated[
     int | None, Parameter(help="forecasters: number of forecast origins to score, the last ones; default: 1")
 ]

@@ -13,8 +13,6 @@ from elman.cli.console import note, one_line, print_json
 from elman.cli.parameters import Json, Model
 from elman.errors import DataError, OptionError, Place, placed
 
-__all__ = ["stream"]
-
 
 def stream(
     model: Model,

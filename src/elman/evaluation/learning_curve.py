@@ -7,8 +7,6 @@ from elman.evaluation import plots
 from elman.evaluation.tables import spaced
 from elman.training.history import History
 
-__all__ = ["learning_curve"]
-
 _LOSS = "#b3541e"
 _METRIC = "#1f5f8b"  # told apart in every kind of colour blindness and in print
 

@@ -22,24 +22,6 @@ from elman.errors import DataError, ShapeError
 from elman.features.unicode import plain
 from elman.validation.plain_values import plain_value
 
-__all__ = [
-    "ClassScore",
-    "accuracy",
-    "checked_weights",
-    "confusion",
-    "coverage",
-    "error_rates",
-    "errors_of",
-    "macro_f1",
-    "mae",
-    "mase",
-    "numbers_of",
-    "per_class",
-    "r2",
-    "rmse",
-    "smape",
-]
-
 
 class ClassScore(NamedTuple):
     """How well one class is found. `sequences` is how many truly belong to it."""

@@ -9,8 +9,6 @@ import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-__all__ = ["Curve", "aligned", "shaded_series", "shaded_words", "through_time"]
-
 # Okabe & Ito's colours, told apart in every kind of colour blindness.
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#555555")
 INK, _GREY = "#333333", "#666666"

@@ -10,8 +10,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from elman.errors import DataError, OptionError
 
-__all__ = ["PATTERNS", "holes"]
-
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 

@@ -13,8 +13,6 @@ from rich.text import Text
 from elman.evaluation.metrics import ClassScore
 from elman.training.history import History
 
-__all__ = ["class_table", "comparison_table", "confusion_table", "formatted", "history_table", "show", "spaced"]
-
 
 class Page(Console):
     """A console that lets a closed pipe be an error like any other: rich would end the program with exit code 1."""

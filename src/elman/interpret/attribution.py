@@ -41,8 +41,6 @@ from elman.ragged import Ragged
 from elman.training.batching import batches
 from elman.validation.messages import shown
 
-__all__ = ["AttributionRequest", "Explanation", "OfColumn", "Part", "Saliency", "explain", "parts_of"]
-
 POINTS = (32, 128, 512)  # of the quadrature; more where the error is too large
 LEFT_OVER = 0.01  # tolerated error relative to the difference between the two scores
 STEPS = 1 << 14  # steps in a batch: bounds the memory

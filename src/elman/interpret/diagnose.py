@@ -18,8 +18,6 @@ from elman.interpret.recommendations import advice
 from elman.training.batching import batches
 from elman.validation.options import is_whole
 
-__all__ = ["DiagnosisRequest", "diagnose"]
-
 BINS = 20  # of a gate's histogram
 STEPS = 1 << 14  # steps in a batch: bounds the memory
 

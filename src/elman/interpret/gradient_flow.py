@@ -25,8 +25,6 @@ from torch import Tensor, nn
 from elman.cells.base import Cell, State
 from elman.ragged import Ragged
 
-__all__ = ["CellPass", "Sizes", "cuts", "sizes", "watched"]
-
 _PLAIN = ("encoder", "path")  # modules left out of the names of layers
 EACH = 64  # steps from the end with a cut each; further back chunks grow by a tenth
 

@@ -29,8 +29,6 @@ from elman.ops.compile import not_compiled
 from elman.ops.gradients import way_back
 from elman.ragged import Ragged
 
-__all__ = ["SCORES", "Attention", "attend"]
-
 SCORES = ("general", "dot")
 
 

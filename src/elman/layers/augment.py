@@ -16,8 +16,6 @@ from torch import Tensor, nn
 
 from elman.ragged import Ragged
 
-__all__ = ["Augment"]
-
 _MOST = 5  # a hole takes at most so much of a sequence: one part in five
 
 

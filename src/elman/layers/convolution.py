@@ -19,8 +19,6 @@ from elman.errors import OptionError, ShapeError
 from elman.ops import functional as ops
 from elman.ragged import Ragged
 
-__all__ = ["Convolution", "Windows", "windows"]
-
 _TINY = 1e-5  # added to a variance before its root is taken
 
 

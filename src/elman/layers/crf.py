@@ -13,8 +13,6 @@ from torch import Tensor, nn
 from elman.errors import ShapeError
 from elman.ragged import Ragged
 
-__all__ = ["CRF", "TransitionConstraints", "viterbi"]
-
 _Floats = NDArray[np.float64]
 _Codes = NDArray[np.int64]
 

@@ -8,8 +8,6 @@ from torch import nn
 from elman.errors import OptionError
 from elman.ragged import Ragged
 
-__all__ = ["SequenceDropout", "StepDropout"]
-
 
 class SequenceDropout(nn.Module):
     """Dropout with one mask for all steps of a sequence.

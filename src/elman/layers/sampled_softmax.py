@@ -25,8 +25,6 @@ from torch.autograd.function import once_differentiable
 from elman.ops.compile import not_compiled
 from elman.ops.gradients import way_back
 
-__all__ = ["Candidates", "Sampler", "nll"]
-
 _ROWS = 512  # whose scores stand in memory at a time
 
 

@@ -8,8 +8,6 @@ from typing import Any, TypeVar
 
 import torch
 
-__all__ = ["constant", "not_compiled"]
-
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 

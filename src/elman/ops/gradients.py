@@ -16,8 +16,6 @@ import torch
 from torch import Tensor
 from torch.library import Library
 
-__all__ = ["eager", "is_wrapped", "register", "way_back"]
-
 _Gradients = tuple[Tensor | None, ...]
 
 

@@ -13,21 +13,6 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = [
-    "gru",
-    "gru_d",
-    "ln_lstm",
-    "lru",
-    "lstm",
-    "min_gru",
-    "min_lstm",
-    "pool_attention",
-    "pool_last",
-    "pool_max",
-    "pool_mean",
-    "rnn",
-]
-
 Array = NDArray[np.float64]
 
 

@@ -13,8 +13,6 @@ from torch import Tensor
 from elman.errors import OptionError, ShapeError
 from elman.ops import library as operators
 
-__all__ = ["Stepper"]
-
 _Array = NDArray[Any]
 _FORMATS = ("float32", "bfloat16", "int8")
 _MOST = 2**31 - 1  # sequences, and threads

@@ -8,8 +8,6 @@ from torch import Tensor
 from elman.errors import OptionError, ShapeError
 from elman.ragged.chunks import Chunk
 
-__all__ = ["batches", "checked_lengths", "pieces"]
-
 
 def batches(
     lengths: Tensor, steps: int, generator: torch.Generator | None = None, max_sequences: int | None = None

@@ -9,8 +9,6 @@ from typing import Any, Self, overload
 from elman.errors import ModelFileError
 from elman.validation.messages import shown
 
-__all__ = ["LOWER_IS_BETTER", "Epoch", "History", "lower_is_better"]
-
 _ENDS = ("", "finished", "patience", "interrupted")  # of a training
 
 

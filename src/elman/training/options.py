@@ -21,17 +21,6 @@ from elman.errors import Problem
 from elman.validation.messages import shown
 from elman.validation.options import OptionGroup, is_among, is_number, is_whole
 
-__all__ = [
-    "TrainingOptions",
-    "batch_sequences_for",
-    "batch_steps_for",
-    "batches_of_an_epoch",
-    "epochs_for",
-    "epochs_for_batches",
-    "learning_rate_at",
-    "planned",
-]
-
 _Options = TypeVar("_Options", bound=Any)
 _MOST_EPOCHS = 200  # limit where a minimum number of batches raises the number of epochs
 _DECAYS = ("cosine", "linear", "none")
