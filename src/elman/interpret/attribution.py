@@ -22,7 +22,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, overload
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -122,31 +122,18 @@ def _placed(symbols: Sequence[str]) -> list[str]:
     return [one if known else f"{one!r} (step {t})" for t, (one, known) in enumerate(zip(symbols, clear, strict=True))]
 
 
-class Explanation(Sequence[Saliency]):
+class Explanation(tuple[Saliency, ...]):
     """The result of `explain`: a `Saliency` for each sequence."""
-
-    def __init__(self, found: list[Saliency]) -> None:
-        self._found = found
-
-    def __len__(self) -> int:
-        return len(self._found)
-
-    @overload
-    def __getitem__(self, index: int) -> Saliency: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[Saliency]: ...
-    def __getitem__(self, index: int | slice) -> Saliency | list[Saliency]:
-        return self._found[index]
 
     @property
     def steps(self) -> Ragged:
         """One number a step, float64 [steps]."""
-        values = [torch.from_numpy(one.steps) for one in self._found]
+        values = [torch.from_numpy(one.steps) for one in self]
         lengths = torch.tensor([0, *(len(v) for v in values)])
         return Ragged(torch.cat([torch.zeros(0, dtype=torch.float64), *values]), lengths.cumsum(0))
 
     def __str__(self) -> str:
-        return "\n".join(map(str, self._found))
+        return "\n".join(map(str, self))
 
 
 def parts_of(feature: Feature | Columns, data: Ragged | MultiInput, column: Any) -> list[Part]:

@@ -15,7 +15,7 @@ import inspect
 import types
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
-from typing import Any, NamedTuple, overload
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
@@ -96,7 +96,7 @@ class Layer(NamedTuple):
     why: str
 
 
-class Report(Sequence[Layer]):
+class Report(tuple[Layer, ...]):
     """What `accelerate` or `restore` did: a list of `Layer`, which prints as a table.
 
     >>> report = accelerate(nn.Sequential(nn.Linear(2, 3), nn.GRU(3, 4)))
@@ -105,36 +105,23 @@ class Report(Sequence[Layer]):
     1  GRU(3, 4)  swapped
     """
 
-    def __init__(self, layers: Sequence[Layer]) -> None:
-        self.layers = tuple(layers)
-
     @property
     def swapped(self) -> list[Layer]:
         """Those that now run on the compiled core."""
-        return [layer for layer in self.layers if layer.swapped]
+        return [layer for layer in self if layer.swapped]
 
     @property
     def left(self) -> list[Layer]:
         """Those that run on torch's own kernels."""
-        return [layer for layer in self.layers if not layer.swapped]
-
-    @overload
-    def __getitem__(self, index: int) -> Layer: ...
-    @overload
-    def __getitem__(self, index: slice) -> tuple[Layer, ...]: ...
-    def __getitem__(self, index: int | slice) -> Layer | tuple[Layer, ...]:
-        return self.layers[index]
-
-    def __len__(self) -> int:
-        return len(self.layers)
+        return [layer for layer in self if not layer.swapped]
 
     def __repr__(self) -> str:
-        if not self.layers:
+        if not self:
             return "No recurrent modules (RNN, LSTM, GRU and their cells) were found."
         end = "; quantize_dynamic leaves those as they are." if self.swapped else "."
         lines = [f"{len(self.swapped)} of {len(self)} recurrent modules run on elman{end}"]
-        name, kind = (max(len(getattr(layer, field)) for layer in self.layers) for field in ("name", "kind"))
-        lines += [f"{layer.name:{name}}  {layer.kind:{kind}}  {layer.why}".rstrip() for layer in self.layers]
+        name, kind = (max(len(getattr(layer, field)) for layer in self) for field in ("name", "kind"))
+        lines += [f"{layer.name:{name}}  {layer.kind:{kind}}  {layer.why}".rstrip() for layer in self]
         return "\n".join(lines)
 
 

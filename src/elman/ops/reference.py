@@ -498,8 +498,4 @@ def _positive(a: Array) -> Array:
     return np.where(a >= 0, a + 0.5, _sigmoid(a))
 
 
-def _as_is(a: Array) -> Array:
-    return a
-
-
-_CANDIDATES: dict[str, Callable[[Array], Array]] = {"linear": _as_is, "tanh": np.tanh, "positive": _positive}
+_CANDIDATES: dict[str, Callable[[Array], Array]] = {"linear": lambda a: a, "tanh": np.tanh, "positive": _positive}

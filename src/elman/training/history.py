@@ -125,24 +125,11 @@ def _epoch(record: Mapping[str, Any], number: int) -> Epoch:
     return Epoch(**values, validation=metrics)
 
 
+#: Metrics by the name a task gives them.
 LOWER_IS_BETTER = frozenset(
-    {
-        "loss",
-        "error",
-        "mae",
-        "mse",
-        "rmse",
-        "mape",
-        "smape",
-        "mase",
-        "crps",
-        "pinball",
-        "perplexity",
-        "wer",
-        "cer",
-        "ter",
-    }
-)  # metrics by the name a task gives them
+    {"loss", "error", "perplexity", "wer", "cer", "ter"}
+    | {"mae", "mse", "rmse", "mape", "smape", "mase", "crps", "pinball"}  # of numbers
+)
 
 
 def lower_is_better(metric: str) -> bool:
