@@ -8,15 +8,15 @@ from typing import Unpack
 import torch
 from torch import Tensor, nn
 
-from elman.cells.base import IMAGES, Along, Cell, CellOptions, State, draw_gates, new_parameter
+from elman.cells.base import IMAGES, CellOptions, State, draw_gates, new_parameter
 from elman.cells.lstm import LSTMState
-from elman.cells.scanned import run_in_pieces
+from elman.cells.scanned import Chunked
 from elman.errors import OptionError, ShapeError
 from elman.ops import functional as ops
 from elman.ops.convolution import convolve, neighbours
 
 
-class ConvLSTM(Cell):
+class ConvLSTM(Chunked):
     """Long short-term memory over images, with convolutions in place of matrix products.
 
     ::
@@ -86,10 +86,7 @@ class ConvLSTM(Cell):
             nn.init.zeros_(self.bias)
             self.bias[self.channels : 2 * self.channels] = 1.0
 
-    def _run(self, values: Tensor, offsets: Tensor, state: State | None, along: Along) -> tuple[Tensor, State]:
-        return run_in_pieces(self, self._layer, values, offsets, state)
-
-    def _layer(self, values: Tensor, offsets: Tensor, state: State | None) -> tuple[Tensor, State]:
+    def _whole(self, values: Tensor, offsets: Tensor, state: State | None) -> tuple[Tensor, State]:
         """All steps of W * x + b at once; then step after step, the sequences that are still going on together."""
         sequences = len(offsets) - 1
         state = self.initial_state(sequences) if state is None else state

@@ -7,15 +7,15 @@ from typing import ClassVar, Unpack
 import torch
 from torch import Tensor, nn
 
-from elman.cells.base import Along, Cell, CellOptions, State, draw_gates, new_parameter
+from elman.cells.base import CellOptions, State, draw_gates, new_parameter
 from elman.cells.lstm import LSTMState
 from elman.cells.recurrent import before
-from elman.cells.scanned import run_in_pieces
+from elman.cells.scanned import Chunked
 from elman.ops import functional as ops
 from elman.ragged import Ragged
 
 
-class LayerNormLSTM(Cell):
+class LayerNormLSTM(Chunked):
     """Long short-term memory with layer normalisation of the pre-activations at every step.
 
     ::
@@ -74,10 +74,7 @@ class LayerNormLSTM(Cell):
             nn.init.zeros_(self.bias_cell)
             self.bias[self.hidden : 2 * self.hidden] = 1.0
 
-    def _run(self, values: Tensor, offsets: Tensor, state: State | None, along: Along) -> tuple[Tensor, State]:
-        return run_in_pieces(self, self._layer, values, offsets, state)
-
-    def _layer(self, values: Tensor, offsets: Tensor, state: State | None) -> tuple[Tensor, State]:
+    def _whole(self, values: Tensor, offsets: Tensor, state: State | None) -> tuple[Tensor, State]:
         h0, c0 = (None, None) if state is None else state
         y, *last = ops.layer_norm_lstm(
             ops.linear(values, self.weight_ih), offsets, self.weight_hh, self.gain_ih, self.gain_hh, self.bias,

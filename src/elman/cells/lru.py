@@ -8,8 +8,8 @@ from typing import ClassVar, NamedTuple, Unpack
 import torch
 from torch import Tensor, nn
 
-from elman.cells.base import Along, Cell, CellOptions, State, check_longest, new_parameter
-from elman.cells.scanned import run_in_pieces
+from elman.cells.base import CellOptions, State, check_longest, new_parameter
+from elman.cells.scanned import Chunked
 from elman.errors import OptionError
 from elman.ops import functional as ops
 from elman.ragged import Ragged
@@ -24,7 +24,7 @@ class LRUState(NamedTuple):
     imaginary: Tensor
 
 
-class LRU(Cell):
+class LRU(Chunked):
     """Linear recurrent unit: a complex state that decays and turns, each unit at its own fixed rate; no gates.
 
     ::
@@ -111,10 +111,7 @@ class LRU(Cell):
         if self.bias_o is not None:
             nn.init.zeros_(self.bias_o)
 
-    def _run(self, values: Tensor, offsets: Tensor, state: State | None, along: Along) -> tuple[Tensor, State]:
-        return run_in_pieces(self, self._scan, values, offsets, state)
-
-    def _scan(self, values: Tensor, offsets: Tensor, state: State | None) -> tuple[Tensor, State]:
+    def _whole(self, values: Tensor, offsets: Tensor, state: State | None) -> tuple[Tensor, State]:
         # Contiguous, because torch takes other code for exp, cos and sin where numbers lie apart, with other bits.
         nu, theta, gamma = (p.contiguous() for p in (self.nu_log, self.theta_log, self.gamma_log))
         modulus, phase = torch.exp(-torch.exp(nu)), torch.exp(theta)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable
 from typing import ClassVar, Unpack
 
 import torch
@@ -16,7 +15,34 @@ from elman.ops import functional as ops
 from elman.ragged import Ragged
 
 
-class Scanned(Cell):
+class Chunked(Cell):
+    """A cell whose checkpointing is torch's, chunk by chunk: y and the states between are stored, the rest recomputed.
+
+    A subclass says in `_whole` how sequences go through.
+    """
+
+    def _run(self, values: Tensor, offsets: Tensor, state: State | None, along: Along) -> tuple[Tensor, State]:
+        if not self.checkpointing or not torch.is_grad_enabled() or len(values) == 0:
+            return self._whole(values, offsets, state)
+        state = self.initial_state(len(offsets) - 1) if state is None else state
+        ys, rows = [], []
+        for wave in ops.pieces(offsets, self.reverse):
+            start = type(state)(*[part[wave.sequences] for part in state])
+            y, last = checkpoint(
+                self._whole, values[wave.rows], wave.offsets, start, use_reentrant=False, preserve_rng_state=False
+            )
+            pairs = zip(state, last, strict=True)
+            state = type(state)(*[part.index_copy(0, wave.sequences, new) for part, new in pairs])
+            ys.append(y)
+            rows.append(torch.arange(len(values), device="cpu")[wave.rows])
+        return torch.cat(ys)[torch.cat(rows).argsort()], state
+
+    @abstractmethod
+    def _whole(self, values: Tensor, offsets: Tensor, state: State | None) -> tuple[Tensor, State]:
+        """What `_run` gives, without checkpointing."""
+
+
+class Scanned(Chunked):
     """A cell whose gates read only the inputs, so that its steps are ``h_t = a_t h_{t-1} + b_t``, unit by unit.
 
     ``weight_ih`` [gates * hidden, inputs] starts Glorot uniform per gate; there is no ``weight_hh``. The gate biases
@@ -68,10 +94,7 @@ class Scanned(Cell):
         weight = self.weight_ih
         return list(nn.functional.linear(x.values.to(weight.dtype), weight, self.bias_ih).split(self.hidden, 1))
 
-    def _run(self, values: Tensor, offsets: Tensor, state: State | None, along: Along) -> tuple[Tensor, State]:
-        return run_in_pieces(self, self._scan, values, offsets, state)
-
-    def _scan(self, values: Tensor, offsets: Tensor, state: State | None) -> tuple[Tensor, State]:
+    def _whole(self, values: Tensor, offsets: Tensor, state: State | None) -> tuple[Tensor, State]:
         gates = ops.linear(values, self.weight_ih, self.bias_ih)
         h0 = None if state is None else state[0]
         y, last, _ = ops.scan(self.kernel, gates, offsets, h0=h0, reverse=self.reverse, candidate=self.candidate)
@@ -80,24 +103,3 @@ class Scanned(Cell):
     def extra_repr(self) -> str:
         """The sizes and the candidate, for printing."""
         return super().extra_repr() + ("" if self.candidate == "linear" else f", candidate={self.candidate!r}")
-
-
-def run_in_pieces(
-    cell: Cell,
-    run: Callable[[Tensor, Tensor, State | None], tuple[Tensor, State]],
-    values: Tensor,
-    offsets: Tensor,
-    state: State | None,
-) -> tuple[Tensor, State]:
-    """``run(values, offsets, state)``; with checkpointing chunk by chunk, storing y and the states between."""
-    if not cell.checkpointing or not torch.is_grad_enabled() or len(values) == 0:
-        return run(values, offsets, state)
-    state = cell.initial_state(len(offsets) - 1) if state is None else state
-    ys, rows = [], []
-    for wave in ops.pieces(offsets, cell.reverse):
-        start = type(state)(*[part[wave.sequences] for part in state])
-        y, last = checkpoint(run, values[wave.rows], wave.offsets, start, use_reentrant=False, preserve_rng_state=False)
-        state = type(state)(*[part.index_copy(0, wave.sequences, new) for part, new in zip(state, last, strict=True)])
-        ys.append(y)
-        rows.append(torch.arange(len(values), device="cpu")[wave.rows])
-    return torch.cat(ys)[torch.cat(rows).argsort()], state

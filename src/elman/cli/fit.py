@@ -105,7 +105,8 @@ def _learn(
     adapter: "TableAdapter", file: str, header: bool, *, out: str, target: str, resume: bool, restart: bool
 ) -> "Table":
     """Fits the task to the file. Raises KeyboardInterrupt if it was stopped before there was a model to save."""
-    from elman.cli.model_source import read, relative, sha256
+    from elman.cli.model_source import relative, sha256
+    from elman.io.tables import read_table
     from elman.tasks.base.table_columns import names_in
 
     made = adapter.model
@@ -116,7 +117,7 @@ def _learn(
     both = {inputs} if isinstance(inputs, str) else set(inputs or ())
     if target in both:
         raise OptionError(f"--input and --target both name the column {target!r}. Name two.")
-    table = read(file, header=header)
+    table = read_table(file, header=header)
     names = names_in(table, target) if adapter.target_help else []
     learnt = names if adapter.target_help else [made.target] if hasattr(made, "target") else []
     source: dict[str, Any] = {"file": relative(file, out), "file SHA-256": sha256(file)}

@@ -30,15 +30,15 @@ def inspect(
 
     Without the target column the model's own answers count as true.
     """
-    from elman.cli.model_source import read
     from elman.evaluation import tables as report
+    from elman.io.tables import read_table
     from elman.tasks import load, table_of
     from elman.tasks.base.table_adapter import target_names
     from elman.tasks.base.table_columns import names_in
 
     _check_picture(out)
     task = load(model)
-    table = read(data, header=not no_header)
+    table = read_table(data, header=not no_header)
     names = target_names(task) if target is None else names_in(table, target)
     truth = names if set(names) <= set(table.frame.columns) else []
     adapter = table_of(task)

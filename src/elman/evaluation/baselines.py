@@ -97,7 +97,7 @@ class Baseline:
         return accuracy(_listed(y), self.predict(X))
 
 
-def linear_baseline(X: Any, name: str = "X", feature: Feature | Columns | None = None) -> Baseline:
+def linear_baseline(X: Any, feature: Feature | Columns | None = None) -> Baseline:
     """The baseline for the kind of sequences in `X`, not yet fitted.
 
     `feature` is that of a fitted model: the baseline then reads the same units, such as characters, as the model.
@@ -111,7 +111,7 @@ def linear_baseline(X: Any, name: str = "X", feature: Feature | Columns | None =
     words or sub-words; 1 to 3 characters where most letters are of scripts without spaces; 1 to 6 characters where
     words are no unit (at most as many as make 20 million runs, and at least 3). Tokens: runs of 1 and 2 tokens.
     """
-    what, transformer, is_sparse = _transformer_for(X, name, feature)
+    what, transformer, is_sparse = _transformer_for(X, feature)
     return Baseline(
         f"{what} + logistic regression",
         lambda X: make_pipeline(transformer(X), _Logistic() if is_sparse else _dense_logistic()),
@@ -168,13 +168,13 @@ class NumberBaseline:
         return np.asarray(self.model.predict(X), dtype=np.float64)
 
 
-def ridge(X: Any, name: str = "X", feature: Feature | Columns | None = None) -> NumberBaseline:
+def ridge(X: Any, feature: Feature | Columns | None = None) -> NumberBaseline:
     """Ridge regression for the kind of sequences in `X`, not yet fitted; `feature` as for `linear_baseline`.
 
     >>> ridge(["a text", "another"]).name
     'TF-IDF + ridge regression'
     """
-    what, transformer, is_sparse = _transformer_for(X, name, feature)
+    what, transformer, is_sparse = _transformer_for(X, feature)
     return NumberBaseline(
         f"{what} + ridge regression", lambda X: make_pipeline(transformer(X), Ridge() if is_sparse else _dense_ridge())
     )
@@ -214,7 +214,7 @@ def _fitted(model: Any, X: Any, y: Any) -> Any:
 # ---------------------------------------------------------------------------------------------------------- estimators
 
 
-def _transformer_for(X: Any, name: str, feature: Feature | Columns | None) -> tuple[str, Callable[[Any], Any], bool]:
+def _transformer_for(X: Any, feature: Feature | Columns | None) -> tuple[str, Callable[[Any], Any], bool]:
     """What a linear model reads of `X`: its name, the unfitted transformer of a training column, whether it is sparse.
 
     A fitted `feature` of the kind of `X` is read through; otherwise one is inferred.
@@ -225,7 +225,7 @@ def _transformer_for(X: Any, name: str, feature: Feature | Columns | None) -> tu
     if feature is not None and feature.reads_files:
         audio = feature.only()
         return "summary statistics of the bands", lambda X: _summaries(audio), False
-    made = infer(X, name=name)
+    made = infer(X)
     if feature is not None and feature.kind == made.kind:
         made = feature.only()
     if made.is_symbolic:

@@ -275,7 +275,7 @@ def errors_of(truth: list[Any], answers: Any) -> dict[str, float]:
 def _pair(truth: list[Any], answers: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Truths and answers as numbers [rows], those of every step one after the other."""
     if truth and isinstance(truth[0], list):
-        if not isinstance(answers, list):  # one answer for all, of a rival
+        if not isinstance(answers, list):  # one answer for all, of a baseline
             answers = [np.full(len(row), one) for row, one in zip(truth, answers, strict=True)]
         return numbers_of(truth), np.concatenate([np.asarray(row, np.float64) for row in answers])
     return numbers_of(truth), np.asarray(answers, np.float64)

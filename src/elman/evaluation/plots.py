@@ -108,12 +108,10 @@ def shaded_words(words: Sequence[str], saliency: Sequence[float], title: str, be
     axes.set_xlim(0, _LETTERS)
     axes.set_ylim(max(1, len(lines)) + 0.6, -0.6)
     axes.axis("off")
-    strongest = max(map(abs, saliency), default=0.0) or 1.0
+    strongest, colours = _shades(saliency)
     for row, line in enumerate(lines):
         for place, index in line:
-            shade = min(1.0, abs(saliency[index]) / strongest)
-            colour = _FOR if saliency[index] > 0 else _AGAINST
-            box = {"facecolor": (*colour, 0.75 * shade), "edgecolor": "none", "pad": 2.2}
+            box = {"facecolor": colours[index], "edgecolor": "none", "pad": 2.2}
             axes.text(
                 place, row, literal(words[index]), fontsize=9.5, family="monospace", color=INK, bbox=box, va="center"
             )
@@ -144,9 +142,7 @@ def shaded_series(values: Any, saliency: Sequence[float], title: str, below: str
     top, low = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
     figure.subplots_adjust(left=0.09, right=0.985, top=0.84, bottom=0.11, hspace=0.12)
     steps = range(len(saliency))
-    strongest = max(map(abs, saliency), default=0.0) or 1.0
-    colours = [(*(_FOR if s > 0 else _AGAINST), 0.75 * min(1.0, abs(s) / strongest)) for s in saliency]
-    for step, colour in zip(steps, colours, strict=True):
+    for step, colour in zip(steps, _shades(saliency)[1], strict=True):
         if colour[3] > 0.01:
             top.axvspan(step - 0.5, step + 0.5, color=colour, linewidth=0)
     if len(saliency):
@@ -186,6 +182,12 @@ def aligned(source: Sequence[str], target: Sequence[str], shares: Any, title: st
     if title:
         figure.suptitle(literal(title), x=0.01, ha="left", fontsize=12, color=INK, fontweight="bold")
     return png(figure)
+
+
+def _shades(saliency: Sequence[float]) -> tuple[float, list[tuple[float, ...]]]:
+    """The largest saliency, and the colour of each with its opacity."""
+    strongest = max(map(abs, saliency), default=0.0) or 1.0
+    return strongest, [(*(_FOR if s > 0 else _AGAINST), 0.75 * min(1.0, abs(s) / strongest)) for s in saliency]
 
 
 def _flat(values: Any) -> bool:

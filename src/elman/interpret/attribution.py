@@ -172,6 +172,8 @@ def explain(question: AttributionRequest) -> Explanation:
     count = len(question.lengths)
     if not count:
         raise DataError("there are no sequences to explain. Give at least one.")
+    if not question.parts:
+        question = question._replace(parts=[Part(question.lengths)])
     found: list[tuple[list[Tensor], float, float]] = [([], 0.0, 0.0)] * count
     todo = torch.arange(count)
     for points in POINTS:
@@ -190,12 +192,8 @@ def explain(question: AttributionRequest) -> Explanation:
     return Explanation([_saliency(question, i, *one) for i, one in enumerate(found)])
 
 
-def _parts(question: AttributionRequest) -> Sequence[Part]:
-    return question.parts or [Part(question.lengths)]
-
-
 def _saliency(question: AttributionRequest, i: int, steps: list[Tensor], score: float, nothing: float) -> Saliency:
-    parts = _parts(question)
+    parts = question.parts
     own = [one.double().numpy() for one in steps]
     left_over = score - nothing - sum(float(one.sum()) for one in own)
     if question.beside is not None:
@@ -261,11 +259,11 @@ def _integrated(question: AttributionRequest, chosen: Tensor, points: int) -> tu
             for gradient, (_, difference) in zip(gradients, (seen[i] for i in range(len(moved))), strict=True)
         ]
         alike = len(found) // question.ensemble_size
-        steps = [sum(_collected(part, one).double() for one in found[part.input :: alike]) for part in _parts(question)]
+        steps = [sum(_collected(part, one).double() for one in found[part.input :: alike]) for part in question.parts]
         totals = (
             [weight * s for s in steps] if not totals else [t + weight * s for t, s in zip(totals, steps, strict=True)]
         )
-    parted = zip(_parts(question), totals, strict=True)
+    parted = zip(question.parts, totals, strict=True)
     return [list(total.split(part.lengths[chosen].tolist())) for part, total in parted], score, nothing
 
 

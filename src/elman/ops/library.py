@@ -210,24 +210,13 @@ def _sums(dtype: torch.dtype) -> torch.dtype:
 # ---------------------------------------------------------------------------------------------------------- operators
 
 
-def _pre_activations(
-    cell: str,
-    reverse: bool,
-    save: bool,
-    x: Tensor,
-    index: Tensor | None,
-    offsets: Tensor,
-    weight_ih: Tensor,
-    weight_hh: Tensor,
-    bias_ih: Tensor | None,
-    bias_hh: Tensor | None,
-    weight_hr: Tensor | None,
-    *rest: Tensor | None,
-) -> Tensor | None:
+def _pre_activations(*arguments: Any) -> Tensor | None:
     """For W x_t + b_ih of every row of x. None where the gates hold it, or a step computes it (bfloat16)."""
+    cell, _, save, x, index, _, _, weight_hh, _, _, weight_hr, *_ = arguments  # of `_recurrent_forward`
     if index is None and (save or x.dtype != weight_hh.dtype):
         return None
-    return weight_hh.new_empty(len(x), GATES[cell] * _hidden(weight_hh, weight_hr))
+    made: Tensor = weight_hh.new_empty(len(x), GATES[cell] * _hidden(weight_hh, weight_hr))
+    return made
 
 
 @_operator("y", "h_last", "c_last", "gates", "cell_states", work_space=_pre_activations)

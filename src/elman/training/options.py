@@ -55,7 +55,7 @@ class TrainingOptions(OptionGroup):
     tbptt: int = 0  # steps over which the gradient reaches back (truncated, state carried on); 0: the whole sequence
 
     def problems(self) -> list[Problem]:
-        """Everything that is wrong with these options, a sentence each."""
+        """The problems with these options; [] where they can be used."""
         rules = {
             "epochs": (self.epochs is None or is_whole(self.epochs, 0), "a whole number of at least 0, or None"),
             "batch_steps": (_whole_or_none(self.batch_steps), "a whole number of at least 1, or None"),
