@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from elman.cells.resets import Segments, cut
 from elman.errors import OptionError, ShapeError
 from elman.ops import functional as ops
-from elman.ops.stepper import Layer, Stepper
+from elman.ops.stepper import Layer, Stepper, check_whole
 from elman.ragged import Ragged
 
 #: What a step is to a cell: a vector, a flattened image, or values, mask and gap for a cell with decay.
@@ -84,7 +84,8 @@ class Cell(nn.Module, ABC):
     ) -> None:
         super().__init__()
         units = hidden if units is None else units
-        check_sizes(inputs=inputs, hidden=hidden, units=units)
+        for name, size in (("inputs", inputs), ("hidden", hidden), ("units", units)):
+            check_whole(name, size, MOST)
         ops.checked_flag(checkpointing, "checkpointing")
         self.inputs, self.hidden, self.units, self.reverse = inputs, hidden, units, reverse
         self.checkpointing, self.learn_initial = checkpointing, learn_initial
@@ -190,15 +191,6 @@ class Cell(nn.Module, ABC):
 
 #: The largest width: the product of two of them in bytes does not overflow.
 MOST = 1 << 24
-
-
-def check_sizes(**sizes: object) -> None:
-    """Raises ``OptionError`` unless each is a whole number of at least 1 and at most `MOST`."""
-    for name, size in sizes.items():
-        if not hasattr(size, "__index__") or isinstance(size, bool) or size.__index__() < 1:
-            raise OptionError(f"{name} must be a whole number of at least 1, got {size!r}.")
-        if size.__index__() > MOST:
-            raise OptionError(f"{name} may be at most {MOST}, got {size!r}.")
 
 
 def check_longest(max_timescale: float | None) -> None:

@@ -8,12 +8,11 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from elman.cells.base import VALUES_MASK_GAP, Along, CellOptions, State, new_parameter
+from elman.cells.base import VALUES_MASK_GAP, Along, Cell, CellOptions, State, new_parameter
 from elman.cells.gru import GRU
 from elman.cells.recurrent import Recurrent, before
 from elman.errors import OptionError
 from elman.ops import functional as ops
-from elman.ops.stepper import Layer
 from elman.ragged import Ragged
 
 FADES = 10.0  # initial time constant of the values' decay in mean gaps
@@ -114,9 +113,7 @@ class GRUD(GRU):
         """Raises ``OptionError``: ``torch.nn`` has no such layer."""
         raise OptionError("torch.nn has no GRU with decay to copy. Build it with GRUD(inputs, hidden).")
 
-    def step_layer(self) -> Layer:
-        """Raises ``OptionError``: the decay is not in the compiled stepper."""
-        raise OptionError("GRUD has no compiled stepper. Use its step, which has the same results.")
+    step_layer = Cell.step_layer  # the decay is not in the compiled stepper
 
 
 def _decay(rate: Tensor) -> Tensor:

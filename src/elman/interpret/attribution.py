@@ -54,7 +54,7 @@ class Part(NamedTuple):
     lengths: Tensor  # steps of each sequence; 1 for a static input
     name: str = ""  # of the column; "" where there is only one
     input: int = 0  # which of the inputs reads it
-    units: Sequence[int] | None = None  # its own of the input's outputs; None: all
+    units: list[int] | slice = slice(None)  # its own of the input's outputs
     symbols: Sequence[Sequence[str]] | None = None  # the symbol of each step; None for numbers
     values: Sequence[_Floats] | None = None  # the numbers of each step
     fact: bool = False  # whether it is a static input
@@ -153,7 +153,7 @@ def _part(
     column: Any,
     name: str = "",
     reader: int = 0,
-    units: Sequence[int] | None = None,
+    units: list[int] | slice = slice(None),
 ) -> Part:
     if (symbols := feature.split_units(column)) is not None:
         return Part(data.lengths, name, reader, units, symbols)
@@ -161,10 +161,10 @@ def _part(
     return Part(data.lengths, name, reader, units, values=values)
 
 
-def _units(names: list[str], feature: Feature, widths: list[int]) -> Mapping[str, list[int] | None]:
+def _units(names: list[str], feature: Feature, widths: list[int]) -> Mapping[str, list[int] | slice]:
     """The output units of an input layer that belong to each of its columns."""
     own = feature.outputs_of_columns(widths) if len(names) > 1 else None
-    return {", ".join(names): None} if own is None else dict(zip(names, own, strict=True))
+    return {", ".join(names): slice(None)} if own is None else dict(zip(names, own, strict=True))
 
 
 def explain(question: AttributionRequest) -> Explanation:
@@ -210,7 +210,7 @@ def _saliency(question: AttributionRequest, i: int, steps: list[Tensor], score: 
         part.name: OfColumn(
             one,
             None if part.symbols is None else part.symbols[i],
-            None if part.values is None else _own(part.values[i], part.units),
+            None if part.values is None else part.values[i][..., part.units],
         )
         for part, one in zip(parts, own, strict=True)
     }
@@ -226,10 +226,6 @@ def _saliency(question: AttributionRequest, i: int, steps: list[Tensor], score: 
         values=None if several else only.values,
         columns=columns if several else {},
     )
-
-
-def _own(values: _Floats, units: Sequence[int] | None) -> _Floats:
-    return values if units is None else values[:, list(units)]
 
 
 def _labels(columns: Mapping[str, OfColumn]) -> list[str]:
@@ -259,17 +255,14 @@ def _integrated(question: AttributionRequest, chosen: Tensor, points: int) -> tu
             for gradient, (_, difference) in zip(gradients, (seen[i] for i in range(len(moved))), strict=True)
         ]
         alike = len(found) // question.ensemble_size
-        steps = [sum(_collected(part, one).double() for one in found[part.input :: alike]) for part in question.parts]
+        steps = [
+            sum(one[:, part.units].sum(1).double() for one in found[part.input :: alike]) for part in question.parts
+        ]
         totals = (
             [weight * s for s in steps] if not totals else [t + weight * s for t, s in zip(totals, steps, strict=True)]
         )
     parted = zip(question.parts, totals, strict=True)
     return [list(total.split(part.lengths[chosen].tolist())) for part, total in parted], score, nothing
-
-
-def _collected(part: Part, found: Tensor) -> Tensor:
-    """The sum over a part's units at each step."""
-    return (found if part.units is None else found[:, list(part.units)]).sum(1)
 
 
 @contextmanager

@@ -115,8 +115,7 @@ class _Gradients(NamedTuple):
 
     def wanted(self, wants: list[bool]) -> tuple[Tensor | None, ...]:
         """In the form of autograd: one for each tensor of the layer."""
-        x, weights, state, decay = self[:1], self[1:6], self[6:8], self[8:]
-        given = [*x, None, None, *weights, *state, *decay, None, None, None]
+        given = [self.x, None, None, *self[1:], None, None, None]
         return tuple(d if want else None for d, want in zip(given, wants, strict=True))
 
 
@@ -367,16 +366,12 @@ def _linear_backward(ctx: Any, kept: tuple[Tensor, ...], last: bool, d_out: Tens
 _linear = register(library, "linear", _linear_setup, _linear_backward)
 
 
-def _copy_setup(ctx: Any, arguments: tuple[Any, ...], result: Tensor) -> None:
-    pass
-
-
 @way_back
 def _copy_backward(ctx: Any, kept: tuple[Tensor, ...], last: bool, d_out: Tensor) -> tuple[Tensor | None, ...]:
     return (d_out,)
 
 
-_copy = register(library, "copy", _copy_setup, _copy_backward)
+_copy = register(library, "copy", lambda ctx, arguments, result: None, _copy_backward)
 
 
 def _scan_setup(ctx: Any, arguments: tuple[Any, ...], results: tuple[Tensor, ...]) -> None:

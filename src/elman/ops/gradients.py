@@ -144,8 +144,8 @@ def register(
         return results
 
     torch.library.register_autograd(operator, backward, setup_context=setup_context, lib=library)
-    ensemble_size = {"forward": staticmethod(forward), "backward": staticmethod(backward)}
-    function: Any = type(f"elman_{name}", (torch.autograd.Function,), ensemble_size)
+    methods = {"forward": staticmethod(forward), "backward": staticmethod(backward)}
+    function: Any = type(f"elman_{name}", (torch.autograd.Function,), methods)
 
     def call(differentiable: bool, *arguments: Any) -> Any:
         if torch.compiler.is_compiling():

@@ -105,14 +105,12 @@ class History(Sequence[Epoch]):
 
 
 def _without_nan(record: dict[str, Any]) -> dict[str, Any]:
-    return {
-        key: _without_nan(value)
-        if isinstance(value, dict)
-        else None
-        if isinstance(value, float) and not math.isfinite(value)
-        else value
-        for key, value in record.items()
-    }
+    def finite(value: Any) -> Any:
+        if isinstance(value, dict):
+            return _without_nan(value)
+        return None if isinstance(value, float) and not math.isfinite(value) else value
+
+    return {key: finite(value) for key, value in record.items()}
 
 
 def _epoch(record: Mapping[str, Any], number: int) -> Epoch:
