@@ -485,7 +485,7 @@ def _differentiable(
     return [next(found) if want else None for want in wants]
 
 
-def _check_place(**tensors: Tensor | None) -> None:
+def _check_place(names: tuple[str, ...], tensors: tuple[Tensor | None, ...]) -> None:
     """Raises ``ShapeError`` unless all are dense tensors on the device of the first, but `offsets` of other devices.
 
     Torch itself accepts tensors on the meta device among others, and returns uninitialised memory.
@@ -493,7 +493,7 @@ def _check_place(**tensors: Tensor | None) -> None:
     if torch.compiler.is_compiling():
         return
     first, place = "", None
-    for name, tensor in tensors.items():
+    for name, tensor in zip(names, tensors, strict=True):
         if tensor is None:
             continue
         if not isinstance(tensor, Tensor):
@@ -582,11 +582,11 @@ def recurrent(
     >>> y.shape, h.shape, bool((h[1] == 0).all())
     (torch.Size([7, 2]), torch.Size([3, 2]), True)
     """
-    layer = _Layer(
-        x, index, offsets, weight_ih, weight_hh, bias_ih, bias_hh, weight_hr, h0, c0, *(extras or RecurrenceModifiers())
-    )
+    layer = _Layer(x, index, offsets, weight_ih, weight_hh, bias_ih, bias_hh, weight_hr, h0, c0, *(extras or ()))
     _check_layer(cell, layer, checkpointing)
     if x.device.type not in ("cpu", "meta"):
+        if extras is not None and any(part is not None for part in extras):
+            raise OptionError(f"extras run on the CPU only, got x on {x.device}. Move the layer there.")
         return _by_torch(cell, reverse, layer)
     narrow = x.dtype == torch.bfloat16
     if narrow or autocasts(x):
@@ -604,11 +604,9 @@ def _check_layer(cell: str, layer: _Layer, checkpointing: bool) -> None:
     if cell not in GATES:
         raise OptionError(f"cell must be one of {', '.join(GATES)}, got {cell!r}.")
     checked_flag(checkpointing, "checkpointing")
-    _check_place(**layer._asdict())
+    _check_place(_Layer._fields, layer)
     if any(mask is not None and mask.requires_grad for mask in layer[11:]):
         raise OptionError("drop, keep and keep_cell get no gradient: call .detach() on them.")
-    if layer.x.device.type not in ("cpu", "meta") and any(part is not None for part in layer[10:]):
-        raise OptionError(f"extras run on the CPU only, got x on {layer.x.device}. Move the layer there.")
 
 
 def _with_float32_sums(layer: _Layer) -> _Layer:
@@ -662,7 +660,7 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     >>> bool((linear(x, weight)[:1] == linear(x[:1], weight)).all())
     True
     """
-    _check_place(x=x, weight=weight, bias=bias)
+    _check_place(("x", "weight", "bias"), (x, weight, bias))
     _refuse_transforms(x, weight, bias)
     if x.device.type not in ("cpu", "meta"):
         return torch.nn.functional.linear(x, weight, bias)
@@ -702,11 +700,11 @@ def scan(
     >>> y.tolist(), h.tolist()
     ([[2.0], [5.0]], [[5.0]])
     """
-    _check_place(gates=gates, offsets=offsets, decay=decay, h0=h0, j0=j0)
+    tensors = (gates, offsets, decay, h0, j0)
+    _check_place(("gates", "offsets", "decay", "h0", "j0"), tensors)
     _refuse_transforms(gates, decay, h0, j0)
     if gates.device.type != "cpu":
         return fallback.scan(cell, gates, offsets, decay, h0, j0, reverse, candidate)
-    tensors = (gates, offsets, decay, h0, j0)
     y, h, j = _scan(_needs_gradient(*tensors), cell, candidate, reverse, *tensors)
     return y, h, j
 
@@ -741,11 +739,9 @@ def layer_norm_lstm(
     >>> y.shape, h.shape, c.shape
     (torch.Size([7, 2]), torch.Size([2, 2]), torch.Size([2, 2]))
     """
-    _check_place(
-        gates=gates, offsets=offsets, weight_hh=weight_hh, gain_ih=gain_ih, gain_hh=gain_hh, bias=bias,
-        gain_cell=gain_cell, bias_cell=bias_cell, h0=h0, c0=c0,
-    )  # fmt: skip
     tensors = (gates, offsets, weight_hh, gain_ih, gain_hh, bias, gain_cell, bias_cell, h0, c0)
+    names = ("gates", "offsets", "weight_hh", "gain_ih", "gain_hh", "bias", "gain_cell", "bias_cell", "h0", "c0")
+    _check_place(names, tensors)
     _refuse_transforms(*tensors)
     if gates.device.type != "cpu":
         return fallback.layer_norm_lstm(*tensors, reverse)
@@ -770,7 +766,7 @@ def pool(kind: str, values: Tensor, offsets: Tensor, scores: Tensor | None = Non
     """
     if kind not in POOLS:
         raise OptionError(f"pool must be one of {', '.join(POOLS)}, got {kind!r}.")
-    _check_place(values=values, offsets=offsets, scores=scores)
+    _check_place(("values", "offsets", "scores"), (values, offsets, scores))
     _refuse_transforms(values, scores)
     if values.device.type not in ("cpu", "meta"):
         return fallback.pool(kind, values, offsets, scores)
