@@ -1,6 +1,5 @@
 """`elman fit <task> FILE`: train on a table. The flags are the fields of the task's dataclass."""
 
-import functools
 import inspect
 import os
 import shlex
@@ -13,7 +12,7 @@ from cyclopts import App, Parameter
 
 from elman.cli.console import end, print_json, stopping
 from elman.cli.flags import field_parameters, parameter
-from elman.cli.parameters import File, Json, NoHeader, refuse_inside_model
+from elman.cli.parameters import File, Json, NoHeader, refuse_inside_model, switch
 from elman.errors import ModelFileError, OptionError, TrainingError
 
 if TYPE_CHECKING:
@@ -40,11 +39,10 @@ def _fit_command(table: "type[TableAdapter]", tokens: Sequence[str]) -> Callable
     def command(file: str, **given: Any) -> int:
         return _fit(table, tokens, file, **given)
 
-    flag = functools.partial(Parameter, negative="", show_default=False)
     own = [
         parameter("out", Annotated[str, Parameter(help="the folder to save the model to; a model there is replaced")]),
-        parameter("resume", Annotated[bool, flag(help="resume the unfinished run in --out")], False),
-        parameter("restart", Annotated[bool, flag(help="discard the unfinished run in --out")], False),
+        parameter("resume", Annotated[bool, switch(help="resume the unfinished run in --out")], False),
+        parameter("restart", Annotated[bool, switch(help="discard the unfinished run in --out")], False),
         parameter("no_header", NoHeader, False),
         parameter("json", Json, False),
     ]

@@ -225,7 +225,7 @@ def coverage(truth: Any, low: Any, high: Any) -> float:
     return float(np.mean((np.asarray(low) <= truth) & (np.asarray(truth) <= high)))
 
 
-def error_rates(truth: Sequence[str | list[str]], told: Sequence[str | list[str]]) -> dict[str, float]:
+def error_rates(truth: Sequence[str | list[str]], answers: Sequence[str | list[str]]) -> dict[str, float]:
     """Word and character error rate: "wer" and "cer", of texts in the one form of `transcripts_of`.
 
     >>> error_rates(["GO ON", "STOP"], ["GO", "STOP"])
@@ -233,7 +233,7 @@ def error_rates(truth: Sequence[str | list[str]], told: Sequence[str | list[str]
     """
     import jiwer
 
-    pairs = list(zip(truth, told, strict=True))
+    pairs = list(zip(truth, answers, strict=True))
     words = [(_as_words(a), _as_words(b)) for a, b in pairs]
     texts = [(_as_text(a), _as_text(b)) for a, b in pairs]
     found = {}
@@ -244,8 +244,7 @@ def error_rates(truth: Sequence[str | list[str]], told: Sequence[str | list[str]
             [" ".join(number.setdefault(word, str(len(number))) for word in side) for side in pair] for pair in own
         ]
         full = [pair for pair in lines if pair[0]]
-        put_in = sum(len(told) for truth, told in own if not truth)
-        wrong, count = put_in, 0
+        wrong, count = sum(len(answer) for true, answer in own if not true), 0  # insertions into empty transcripts
         if full:
             output = jiwer.process_words([a for a, _ in full], [b for _, b in full])
             wrong += output.substitutions + output.deletions + output.insertions

@@ -57,7 +57,7 @@ class Part(NamedTuple):
     units: list[int] | slice = slice(None)  # its own of the input's outputs
     symbols: Sequence[Sequence[str]] | None = None  # the symbol of each step; None for numbers
     values: Sequence[_Floats] | None = None  # the numbers of each step
-    fact: bool = False  # whether it is a static input
+    is_static: bool = False  # whether it is a static input
 
 
 class AttributionRequest(NamedTuple):
@@ -110,9 +110,9 @@ class Saliency:
     def __str__(self) -> str:
         names = _placed(self.symbols) if self.symbols is not None else [f"step {t}" for t in range(len(self.steps))]
         strongest = sorted(range(len(names)), key=lambda t: -abs(self.steps[t]))[:10]
-        told = ", ".join(f"{names[t]} {self.steps[t]:+.3f}" for t in strongest) or "no steps"
+        steps = ", ".join(f"{names[t]} {self.steps[t]:+.3f}" for t in strongest) or "no steps"
         whole = "; ".join(f"{name} {column.steps.sum():+.3f}" for name, column in self.columns.items())
-        return f"{shown(self.answer)} {self.score:+.3f}: {f'{whole}; ' if whole else ''}{told}"
+        return f"{shown(self.answer)} {self.score:+.3f}: {f'{whole}; ' if whole else ''}{steps}"
 
 
 def _placed(symbols: Sequence[str]) -> list[str]:
@@ -143,8 +143,8 @@ def parts_of(feature: Feature | Columns, data: Ragged | MultiInput, column: Any)
     for reader, (one, names, widths, steps, own) in enumerate(parts):
         found += [_part(one, steps, own, name, reader, units) for name, units in _units(names, one, widths).items()]
     ones = torch.ones(len(data), dtype=torch.int64)
-    facts = enumerate(feature.statics, start=len(parts))
-    return [*found, *(Part(ones, name, place, symbols=[[name]] * len(data), fact=True) for place, name in facts)]
+    statics = enumerate(feature.statics, start=len(parts))
+    return [*found, *(Part(ones, name, place, symbols=[[name]] * len(data), is_static=True) for place, name in statics)]
 
 
 def _part(
@@ -167,20 +167,20 @@ def _units(names: list[str], feature: Feature, widths: list[int]) -> Mapping[str
     return {", ".join(names): slice(None)} if own is None else dict(zip(names, own, strict=True))
 
 
-def explain(question: AttributionRequest) -> Explanation:
+def explain(request: AttributionRequest) -> Explanation:
     """The attribution of the score to each step of each sequence. Raises ``DataError`` without sequences."""
-    count = len(question.lengths)
+    count = len(request.lengths)
     if not count:
         raise DataError("there are no sequences to explain. Give at least one.")
-    if not question.parts:
-        question = question._replace(parts=[Part(question.lengths)])
+    if not request.parts:
+        request = request._replace(parts=[Part(request.lengths)])
     found: list[tuple[list[Tensor], float, float]] = [([], 0.0, 0.0)] * count
     todo = torch.arange(count)
     for points in POINTS:
         again = []
-        for batch in batches(question.lengths[todo], STEPS):
+        for batch in batches(request.lengths[todo], STEPS):
             chosen = todo[batch]
-            steps, score, nothing = _integrated(question, chosen, points)
+            steps, score, nothing = _integrated(request, chosen, points)
             for i, *one, f, f0 in zip(chosen.tolist(), *steps, score.tolist(), nothing.tolist(), strict=True):
                 found[i] = one, f, f0
                 left = abs(sum(float(part.sum()) for part in one) - (f - f0))
@@ -189,23 +189,23 @@ def explain(question: AttributionRequest) -> Explanation:
         todo = torch.tensor(again, dtype=torch.int64)
         if not again:
             break
-    return Explanation([_saliency(question, i, *one) for i, one in enumerate(found)])
+    return Explanation([_saliency(request, i, *one) for i, one in enumerate(found)])
 
 
-def _saliency(question: AttributionRequest, i: int, steps: list[Tensor], score: float, nothing: float) -> Saliency:
-    parts = question.parts
+def _saliency(request: AttributionRequest, i: int, steps: list[Tensor], score: float, nothing: float) -> Saliency:
+    parts = request.parts
     own = [one.double().numpy() for one in steps]
     left_over = score - nothing - sum(float(one.sum()) for one in own)
-    if question.beside is not None:
-        given = iter(question.beside[0])
+    if request.beside is not None:
+        given = iter(request.beside[0])
         added = 0.0
-        symbols = [part.symbols is not None and not part.fact for part in parts]
+        symbols = [part.symbols is not None and not part.is_static for part in parts]
         for place, part in enumerate(parts):
             if symbols[place] or not any(symbols):  # without symbols there is one column, of numbers
                 here = next(given)[int(part.lengths[:i].sum()) :][: int(part.lengths[i])]
                 own[place], added = own[place] + here, added + float(here.sum())
-        score += float(question.beside[1][i])
-        nothing += float(question.beside[1][i]) - added
+        score += float(request.beside[1][i])
+        nothing += float(request.beside[1][i]) - added
     columns = {
         part.name: OfColumn(
             one,
@@ -217,7 +217,7 @@ def _saliency(question: AttributionRequest, i: int, steps: list[Tensor], score: 
     several = len(parts) > 1 or bool(parts[0].name)
     only = next(iter(columns.values()))
     return Saliency(
-        answer=question.answers[i] if len(question.answers) else None,
+        answer=request.answers[i] if len(request.answers) else None,
         score=score,
         nothing=nothing,
         steps=np.concatenate(own),
@@ -237,31 +237,31 @@ def _labels(columns: Mapping[str, OfColumn]) -> list[str]:
     return found
 
 
-def _integrated(question: AttributionRequest, chosen: Tensor, points: int) -> tuple[list[list[Tensor]], Tensor, Tensor]:
+def _integrated(request: AttributionRequest, chosen: Tensor, points: int) -> tuple[list[list[Tensor]], Tensor, Tensor]:
     """The saliency of each part's steps in each chosen sequence, F, and F of the baseline."""
     places, weights = np.polynomial.legendre.leggauss(points)
     totals: list[Tensor] = []
-    with torch.no_grad(), _moved(question.inputs, 1.0):
-        score = question.score(chosen).double()
-    with torch.no_grad(), _moved(question.inputs, 0.0):
-        nothing = question.score(chosen).double()
+    with torch.no_grad(), _moved(request.inputs, 1.0):
+        score = request.score(chosen).double()
+    with torch.no_grad(), _moved(request.inputs, 0.0):
+        nothing = request.score(chosen).double()
     for place, weight in zip((places / 2 + 0.5).tolist(), (weights / 2).tolist(), strict=True):
-        with torch.enable_grad(), _moved(question.inputs, place) as seen:
-            scores = question.score(chosen)
-            moved = [seen[i][0] for i in range(len(question.inputs))]
+        with torch.enable_grad(), _moved(request.inputs, place) as seen:
+            scores = request.score(chosen)
+            moved = [seen[i][0] for i in range(len(request.inputs))]
             gradients: Any = torch.autograd.grad(scores.sum(), moved, allow_unused=True)
         found = [
             torch.zeros_like(difference) if gradient is None else gradient * difference
             for gradient, (_, difference) in zip(gradients, (seen[i] for i in range(len(moved))), strict=True)
         ]
-        alike = len(found) // question.ensemble_size
+        alike = len(found) // request.ensemble_size
         steps = [
-            sum(one[:, part.units].sum(1).double() for one in found[part.input :: alike]) for part in question.parts
+            sum(one[:, part.units].sum(1).double() for one in found[part.input :: alike]) for part in request.parts
         ]
         totals = (
             [weight * s for s in steps] if not totals else [t + weight * s for t, s in zip(totals, steps, strict=True)]
         )
-    parted = zip(question.parts, totals, strict=True)
+    parted = zip(request.parts, totals, strict=True)
     return [list(total.split(part.lengths[chosen].tolist())) for part, total in parted], score, nothing
 
 

@@ -68,7 +68,7 @@ def _one_by_one(function: _Function, given: tuple[Tensor | None, ...], level: in
 
 
 class _Mapped(torch.autograd.Function):
-    """What torch.func's vmap is told of such a function."""
+    """Such a function under torch.func's vmap."""
 
     @staticmethod
     def forward(function: _Function, *given: Tensor | None) -> tuple[Tensor, ...]:
