@@ -24,7 +24,7 @@ import numpy as np
 import results
 
 import elman
-from elman.evaluation.baselines import Constant, sound
+from elman.evaluation.baselines import Constant, linear_baseline
 from elman.evaluation.metrics import error_rates
 
 
@@ -95,7 +95,7 @@ def measure_fsdd(data: Path, seeds: list[int]) -> list[list[str]]:
             seconds.append(unpacking + time.perf_counter() - start)
             scores.append(clf.score(test, truth))
             print(f"FSDD, seed {seed}: {scores[-1]:.4f}, {seconds[-1]:.0f} s, validation {clf.metrics_}", flush=True)
-        baseline = sound(clf.feature_).fit(train, labels).score(test, truth)
+        baseline = linear_baseline(train, feature=clf.feature_).fit(train, labels).score(test, truth)
     size, time_ = f"{len(train)} + {len(test)}", f"{statistics.median(seconds):.0f} s"
     name = "FSDD, Classifier of sound"
     return [[name, size, "accuracy", _percent(scores), time_, f"{100 * baseline:.1f} (statistics of the bands)"]]

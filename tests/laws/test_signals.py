@@ -16,9 +16,9 @@ import elman
 from elman import tasks
 from elman.cli import fit as command_fit
 from elman.cli import main as cli
-from elman.cli import model_source as tables
 from elman.errors import ModelFileError, OptionError
 from elman.io import model_folder as store
+from elman.io import tables
 from elman.tasks import Classifier, Forecaster
 from elman.tasks.base import task as base
 from elman.tasks.base import training_run

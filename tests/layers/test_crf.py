@@ -83,9 +83,9 @@ def test_best_paths_are_the_best_of_all(ruled: bool) -> None:
         assert found[scores.offsets[i] : scores.offsets[i + 1]].tolist() == list(best)
 
 
-def test_shares_are_those_of_all_paths() -> None:
+def test_marginals_are_those_of_all_paths() -> None:
     chain, scores = made()
-    found = chain.shares(scores)
+    found = chain.marginals(scores)
     z = scores[0]
     paths = every_path(chain, z)
     total = torch.stack(list(paths.values())).exp().sum()

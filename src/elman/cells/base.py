@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, TypedDict
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from elman.cells.resets import Segments, cut
 from elman.errors import OptionError, ShapeError
 from elman.ops import functional as ops
-from elman.ops.stepper import Layer, Stepper
+from elman.ops.stepper import Layer, Stepper, check_whole
 from elman.ragged import Ragged
 
 #: What a step is to a cell: a vector, a flattened image, or values, mask and gap for a cell with decay.
@@ -21,6 +21,22 @@ VECTORS, IMAGES, VALUES_MASK_GAP = "vectors", "images", "values, mask and gap"
 
 #: State has named fields, each [sequences, hidden], and belongs to the caller: a NamedTuple of tensors.
 State = Any
+
+
+class HiddenState(NamedTuple):
+    """The state of a cell that has h alone, [sequences, hidden]."""
+
+    hidden: Tensor
+
+
+class CellOptions(TypedDict, total=False):
+    """The options of every cell, which `Cell` describes."""
+
+    reverse: bool
+    checkpointing: bool
+    learn_initial: bool
+    device: torch.device | str | None
+    dtype: torch.dtype | None
 
 
 class Along(NamedTuple):
@@ -45,9 +61,7 @@ class Cell(nn.Module, ABC):
     """
 
     state_type: ClassVar[type[Any]]
-    activations: ClassVar[
-        dict[str, str]
-    ] = {}  # of each gate in `gates`: "sigmoid", "tanh", "relu", "kept" (a fraction)
+    activations: ClassVar[dict[str, str]] = {}  # of each gate: "sigmoid", "tanh", "relu", "kept" (a fraction)
     keeps: ClassVar[str | None] = None  # the gate that is the fraction of the state kept
     blocks: ClassVar[int] = 1  # equal blocks in a step: 3 for values, mask and gap
     reads: ClassVar[str] = VECTORS  # what a step is
@@ -70,16 +84,11 @@ class Cell(nn.Module, ABC):
     ) -> None:
         super().__init__()
         units = hidden if units is None else units
-        check_sizes(inputs=inputs, hidden=hidden, units=units)
+        for name, size in (("inputs", inputs), ("hidden", hidden), ("units", units)):
+            check_whole(name, size, MOST)
         ops.checked_flag(checkpointing, "checkpointing")
-        self.inputs, self.hidden, self.units, self.reverse, self.checkpointing = (
-            inputs,
-            hidden,
-            units,
-            reverse,
-            checkpointing,
-        )
-        self.learn_initial = learn_initial
+        self.inputs, self.hidden, self.units, self.reverse = inputs, hidden, units, reverse
+        self.checkpointing, self.learn_initial = checkpointing, learn_initial
         if learn_initial:
             for name in self._initial_names():
                 self.register_parameter(name, nn.Parameter(torch.zeros(units, device=device, dtype=dtype)))
@@ -184,19 +193,15 @@ class Cell(nn.Module, ABC):
 MOST = 1 << 24
 
 
-def check_sizes(**sizes: object) -> None:
-    """Raises ``OptionError`` unless each is a whole number of at least 1 and at most `MOST`."""
-    for name, size in sizes.items():
-        if not hasattr(size, "__index__") or isinstance(size, bool) or size.__index__() < 1:
-            raise OptionError(f"{name} must be a whole number of at least 1, got {size!r}.")
-        if size.__index__() > MOST:
-            raise OptionError(f"{name} may be at most {MOST}, got {size!r}.")
-
-
 def check_longest(max_timescale: float | None) -> None:
     """Raises ``OptionError`` unless it is None or a number of steps of at least 2."""
     if max_timescale is not None and not 2 <= max_timescale < float("inf"):
         raise OptionError(f"max_timescale must be a number of steps of at least 2, got {max_timescale!r}.")
+
+
+def new_parameter(options: CellOptions, *shape: int) -> nn.Parameter:
+    """An uninitialised parameter with the device and the dtype of the options."""
+    return nn.Parameter(torch.empty(shape, device=options.get("device"), dtype=options.get("dtype")))
 
 
 def draw_gates(weight: Tensor, rows: int, draw: Callable[[Tensor], Tensor]) -> None:

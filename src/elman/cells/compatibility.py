@@ -6,8 +6,6 @@ from elman.cells import CELLS
 from elman.cells.base import VECTORS
 from elman.errors import Problem
 
-__all__ = ["reads", "reads_symbols"]
-
 
 def reads(name: object) -> str:
     """What a step is to the cell of that name; vectors for other names and None.

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Unpack
 
 import torch
 from torch import Tensor, nn
 
-from elman.cells.base import IMAGES, Along, Cell, State, draw_gates
+from elman.cells.base import IMAGES, CellOptions, State, draw_gates, new_parameter
 from elman.cells.lstm import LSTMState
-from elman.cells.scanned import run_in_pieces
+from elman.cells.scanned import Chunked
 from elman.errors import OptionError, ShapeError
 from elman.ops import functional as ops
 from elman.ops.convolution import convolve, neighbours
 
 
-class ConvLSTM(Cell):
+class ConvLSTM(Chunked):
     """Long short-term memory over images, with convolutions in place of matrix products.
 
     ::
@@ -56,16 +56,9 @@ class ConvLSTM(Cell):
         image: tuple[int, int] = (1, 1),
         kernel: int = 3,
         bias: bool = True,
-        reverse: bool = False,
-        checkpointing: bool = False,
-        learn_initial: bool = False,
-        device: torch.device | str | None = None,
-        dtype: torch.dtype | None = None,
+        **options: Unpack[CellOptions],
     ) -> None:
-        like: dict[str, Any] = {"device": device, "dtype": dtype}
-        super().__init__(
-            inputs, hidden, reverse=reverse, checkpointing=checkpointing, learn_initial=learn_initial, **like
-        )
+        super().__init__(inputs, hidden, **options)
         height, width = image
         pixels = height * width
         if min(height, width) < 1 or inputs % pixels or hidden % pixels:
@@ -76,10 +69,10 @@ class ConvLSTM(Cell):
             raise OptionError(f"kernel must be odd, so that a pixel is in the middle of what it sees, got {kernel}.")
         self.image, self.kernel, self.channels = (height, width), kernel, hidden // pixels
         rows = 4 * self.channels
-        self.weight_ih = nn.Parameter(torch.empty(rows, inputs // pixels, kernel, kernel, **like))
-        self.weight_hh = nn.Parameter(torch.empty(rows, self.channels, kernel, kernel, **like))
-        self.peephole_i, self.peephole_f, self.peephole_o = (nn.Parameter(torch.empty(hidden, **like)) for _ in "ifo")
-        self.bias = nn.Parameter(torch.empty(rows, **like)) if bias else None
+        self.weight_ih = new_parameter(options, rows, inputs // pixels, kernel, kernel)
+        self.weight_hh = new_parameter(options, rows, self.channels, kernel, kernel)
+        self.peephole_i, self.peephole_f, self.peephole_o = (new_parameter(options, hidden) for _ in "ifo")
+        self.bias = new_parameter(options, rows) if bias else None
         self.reset_parameters()
 
     @torch.no_grad()
@@ -93,10 +86,7 @@ class ConvLSTM(Cell):
             nn.init.zeros_(self.bias)
             self.bias[self.channels : 2 * self.channels] = 1.0
 
-    def _run(self, values: Tensor, offsets: Tensor, state: State | None, along: Along) -> tuple[Tensor, State]:
-        return run_in_pieces(self, self._layer, values, offsets, state)
-
-    def _layer(self, values: Tensor, offsets: Tensor, state: State | None) -> tuple[Tensor, State]:
+    def _whole(self, values: Tensor, offsets: Tensor, state: State | None) -> tuple[Tensor, State]:
         """All steps of W * x + b at once; then step after step, the sequences that are still going on together."""
         sequences = len(offsets) - 1
         state = self.initial_state(sequences) if state is None else state

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
 from torch import Tensor
 
-from elman.cells.base import State
+from elman.cells.base import HiddenState, State
 from elman.cells.recurrent import Recurrent
 from elman.ragged import Ragged
-
-
-class GRUState(NamedTuple):
-    """The state of a GRU: h, [sequences, hidden]."""
-
-    hidden: Tensor
 
 
 class GRU(Recurrent):
@@ -41,7 +35,7 @@ class GRU(Recurrent):
     """
 
     kernel = "gru"
-    state_type = GRUState
+    state_type = HiddenState
     activations: ClassVar[dict[str, str]] = {"r": "sigmoid", "z": "sigmoid", "n": "tanh"}
     keeps = "z"
     spreads = True

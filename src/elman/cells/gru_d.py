@@ -8,19 +8,18 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from elman.cells.base import VALUES_MASK_GAP, Along, State
-from elman.cells.gru import GRUState
+from elman.cells.base import VALUES_MASK_GAP, Along, Cell, CellOptions, State, new_parameter
+from elman.cells.gru import GRU
 from elman.cells.recurrent import Recurrent, before
 from elman.errors import OptionError
 from elman.ops import functional as ops
-from elman.ops.stepper import Layer
 from elman.ragged import Ragged
 
 FADES = 10.0  # initial time constant of the values' decay in mean gaps
 LONGEST = 100.0  # initial time constant of the slowest unit in mean gaps; that of the fastest is one
 
 
-class GRUD(Recurrent):
+class GRUD(GRU):
     """Gated recurrent unit with decay: missing values decay to the mean, and the state decays without observations.
 
     A step of width `inputs` = 3 n holds x | m | d: the n values, each the last one observed where it is missing and 0,
@@ -51,12 +50,9 @@ class GRUD(Recurrent):
     (torch.Size([2, 4]), 2)
     """
 
-    kernel = "gru"
-    state_type = GRUState
     blocks: ClassVar[int] = 3
     reads = VALUES_MASK_GAP
-    activations: ClassVar[dict[str, str]] = {"r": "sigmoid", "z": "sigmoid", "n": "tanh"}
-    keeps = "z"
+    spreads = False
     narrows: ClassVar[bool] = False
     above: ClassVar[str] = "gru"
 
@@ -67,13 +63,12 @@ class GRUD(Recurrent):
                 'fill="decay" makes such steps.'
             )
         super().__init__(inputs, hidden, bias=bias, **options)
-        self.columns = inputs // 3
-        like: dict[str, Any] = {"device": options.get("device"), "dtype": options.get("dtype")}
-        self.weight_ih = nn.Parameter(torch.empty(3 * hidden, 2 * self.columns, **like))
-        self.weight_dx = nn.Parameter(torch.empty(self.columns, **like))
-        self.weight_dh = nn.Parameter(torch.empty(hidden, self.columns, **like))
-        self.bias_dx = nn.Parameter(torch.empty(self.columns, **like)) if bias else None
-        self.bias_dh = nn.Parameter(torch.empty(hidden, **like)) if bias else None
+        self.columns, like = inputs // 3, CellOptions(device=options.get("device"), dtype=options.get("dtype"))
+        self.weight_ih = new_parameter(like, 3 * hidden, 2 * self.columns)
+        self.weight_dx = new_parameter(like, self.columns)
+        self.weight_dh = new_parameter(like, hidden, self.columns)
+        self.bias_dx = new_parameter(like, self.columns) if bias else None
+        self.bias_dh = new_parameter(like, hidden) if bias else None
         self.reset_parameters()
 
     @torch.no_grad()
@@ -104,24 +99,21 @@ class GRUD(Recurrent):
         fade = _decay(fade if self.bias_dx is None else fade + self.bias_dx)
         return torch.cat([x * (mask + (1 - mask) * fade), mask], dim=1), keep
 
-    def gates(self, x: Ragged, y: Ragged, state: State | None = None) -> dict[str, Tensor]:
-        """r, z and n of every step."""
+    def gate_sums(self, x: Ragged, y: Ragged, state: State | None) -> tuple[list[Tensor], list[Tensor]]:
+        """What `Recurrent.gate_sums` gives, from the faded values and the faded h_{t-1}."""
         state = self.initial_state(len(x)) if state is None else state
         h = before(y, state.hidden, self.reverse)
         read, keep = self._faded(x.values.to(h.dtype))
-        r_x, z_x, n_x = nn.functional.linear(read, self.weight_ih, self.bias_ih).split(self.hidden, 1)
-        r_h, z_h, n_h = nn.functional.linear(keep * h, self.weight_hh, self.bias_hh).split(self.hidden, 1)
-        r = (r_x + r_h).sigmoid()
-        return {"r": r, "z": (z_x + z_h).sigmoid(), "n": (n_x + r * n_h).tanh()}
+        of_x = nn.functional.linear(read, self.weight_ih, self.bias_ih)
+        of_h = nn.functional.linear(keep * h, self.weight_hh, self.bias_hh)
+        return list(of_x.split(self.hidden, 1)), list(of_h.split(self.hidden, 1))
 
     @classmethod
     def from_torch(cls, module: nn.Module, layer: int | None = None, reverse: bool | None = None) -> Recurrent:
         """Raises ``OptionError``: ``torch.nn`` has no such layer."""
         raise OptionError("torch.nn has no GRU with decay to copy. Build it with GRUD(inputs, hidden).")
 
-    def step_layer(self) -> Layer:
-        """Raises ``OptionError``: the decay is not in the compiled stepper."""
-        raise OptionError("GRUD has no compiled stepper. Use its step, which has the same results.")
+    step_layer = Cell.step_layer  # the decay is not in the compiled stepper
 
 
 def _decay(rate: Tensor) -> Tensor:

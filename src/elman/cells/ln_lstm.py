@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar, Unpack
 
 import torch
 from torch import Tensor, nn
 
-from elman.cells.base import Along, Cell, State, draw_gates
+from elman.cells.base import CellOptions, State, draw_gates, new_parameter
 from elman.cells.lstm import LSTMState
 from elman.cells.recurrent import before
-from elman.cells.scanned import run_in_pieces
+from elman.cells.scanned import Chunked
 from elman.ops import functional as ops
 from elman.ragged import Ragged
 
 
-class LayerNormLSTM(Cell):
+class LayerNormLSTM(Chunked):
     """Long short-term memory with layer normalisation of the pre-activations at every step.
 
     ::
@@ -50,23 +50,16 @@ class LayerNormLSTM(Cell):
         hidden: int,
         *,
         bias: bool = True,
-        reverse: bool = False,
-        checkpointing: bool = False,
-        learn_initial: bool = False,
-        device: torch.device | str | None = None,
-        dtype: torch.dtype | None = None,
+        **options: Unpack[CellOptions],
     ) -> None:
-        like: dict[str, Any] = {"device": device, "dtype": dtype}
-        super().__init__(
-            inputs, hidden, reverse=reverse, checkpointing=checkpointing, learn_initial=learn_initial, **like
-        )
+        super().__init__(inputs, hidden, **options)
         rows = 4 * hidden
-        self.weight_ih = nn.Parameter(torch.empty(rows, inputs, **like))
-        self.weight_hh = nn.Parameter(torch.empty(rows, hidden, **like))
-        self.gain_ih, self.gain_hh = (nn.Parameter(torch.empty(rows, **like)) for _ in range(2))
-        self.gain_cell = nn.Parameter(torch.empty(hidden, **like))
-        self.bias = nn.Parameter(torch.empty(rows, **like)) if bias else None
-        self.bias_cell = nn.Parameter(torch.empty(hidden, **like)) if bias else None
+        self.weight_ih = new_parameter(options, rows, inputs)
+        self.weight_hh = new_parameter(options, rows, hidden)
+        self.gain_ih, self.gain_hh = (new_parameter(options, rows) for _ in range(2))
+        self.gain_cell = new_parameter(options, hidden)
+        self.bias = new_parameter(options, rows) if bias else None
+        self.bias_cell = new_parameter(options, hidden) if bias else None
         self.reset_parameters()
 
     @torch.no_grad()
@@ -81,10 +74,7 @@ class LayerNormLSTM(Cell):
             nn.init.zeros_(self.bias_cell)
             self.bias[self.hidden : 2 * self.hidden] = 1.0
 
-    def _run(self, values: Tensor, offsets: Tensor, state: State | None, along: Along) -> tuple[Tensor, State]:
-        return run_in_pieces(self, self._layer, values, offsets, state)
-
-    def _layer(self, values: Tensor, offsets: Tensor, state: State | None) -> tuple[Tensor, State]:
+    def _whole(self, values: Tensor, offsets: Tensor, state: State | None) -> tuple[Tensor, State]:
         h0, c0 = (None, None) if state is None else state
         y, *last = ops.layer_norm_lstm(
             ops.linear(values, self.weight_ih), offsets, self.weight_hh, self.gain_ih, self.gain_hh, self.bias,

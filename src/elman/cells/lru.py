@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple, Unpack
 
 import torch
 from torch import Tensor, nn
 
-from elman.cells.base import Along, Cell, State, check_longest
-from elman.cells.scanned import run_in_pieces
+from elman.cells.base import CellOptions, State, check_longest, new_parameter
+from elman.cells.scanned import Chunked
 from elman.errors import OptionError
 from elman.ops import functional as ops
 from elman.ragged import Ragged
@@ -24,7 +24,7 @@ class LRUState(NamedTuple):
     imaginary: Tensor
 
 
-class LRU(Cell):
+class LRU(Chunked):
     """Linear recurrent unit: a complex state that decays and turns, each unit at its own fixed rate; no gates.
 
     ::
@@ -74,22 +74,9 @@ class LRU(Cell):
         max_phase: float = 2 * math.pi,
         max_timescale: float | None = None,
         bias: bool = True,
-        reverse: bool = False,
-        checkpointing: bool = False,
-        learn_initial: bool = False,
-        device: torch.device | str | None = None,
-        dtype: torch.dtype | None = None,
+        **options: Unpack[CellOptions],
     ) -> None:
-        like: dict[str, Any] = {"device": device, "dtype": dtype}
-        super().__init__(
-            inputs,
-            hidden,
-            units=units,
-            reverse=reverse,
-            checkpointing=checkpointing,
-            learn_initial=learn_initial,
-            **like,
-        )
+        super().__init__(inputs, hidden, units=units, **options)
         if activation not in ACTIVATIONS:
             raise OptionError(f"activation must be one of {', '.join(ACTIVATIONS)}, got {activation!r}.")
         if not 0 <= r_min < r_max <= 1:
@@ -99,11 +86,11 @@ class LRU(Cell):
         check_longest(max_timescale)
         self.activation, self.r_min, self.r_max, self.max_phase = activation, r_min, r_max, max_phase
         self.max_timescale = max_timescale
-        self.nu_log, self.theta_log, self.gamma_log = (nn.Parameter(torch.empty(self.units, **like)) for _ in range(3))
-        self.weight_ih = nn.Parameter(torch.empty(2 * self.units, inputs, **like))
-        self.weight_ho = nn.Parameter(torch.empty(hidden, 2 * self.units, **like))
-        self.weight_io = nn.Parameter(torch.empty(hidden, inputs, **like))
-        self.bias_o = nn.Parameter(torch.empty(hidden, **like)) if bias else None
+        self.nu_log, self.theta_log, self.gamma_log = (new_parameter(options, self.units) for _ in range(3))
+        self.weight_ih = new_parameter(options, 2 * self.units, inputs)
+        self.weight_ho = new_parameter(options, hidden, 2 * self.units)
+        self.weight_io = new_parameter(options, hidden, inputs)
+        self.bias_o = new_parameter(options, hidden) if bias else None
         self.reset_parameters()
 
     @torch.no_grad()
@@ -124,10 +111,7 @@ class LRU(Cell):
         if self.bias_o is not None:
             nn.init.zeros_(self.bias_o)
 
-    def _run(self, values: Tensor, offsets: Tensor, state: State | None, along: Along) -> tuple[Tensor, State]:
-        return run_in_pieces(self, self._scan, values, offsets, state)
-
-    def _scan(self, values: Tensor, offsets: Tensor, state: State | None) -> tuple[Tensor, State]:
+    def _whole(self, values: Tensor, offsets: Tensor, state: State | None) -> tuple[Tensor, State]:
         # Contiguous, because torch takes other code for exp, cos and sin where numbers lie apart, with other bits.
         nu, theta, gamma = (p.contiguous() for p in (self.nu_log, self.theta_log, self.gamma_log))
         modulus, phase = torch.exp(-torch.exp(nu)), torch.exp(theta)

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
 from torch import Tensor
 
-from elman.cells.base import State
+from elman.cells.base import HiddenState, State
 from elman.cells.scanned import Scanned
 from elman.ragged import Ragged
-
-
-class MinGRUState(NamedTuple):
-    """The state of a minGRU: h, [sequences, hidden]."""
-
-    hidden: Tensor
 
 
 class MinGRU(Scanned):
@@ -42,7 +36,7 @@ class MinGRU(Scanned):
     """
 
     kernel = "min_gru"
-    state_type = MinGRUState
+    state_type = HiddenState
     activations: ClassVar[dict[str, str]] = {"z": "sigmoid", "a": "kept"}
     keeps = "a"
 

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
 from torch import Tensor
 
-from elman.cells.base import State
+from elman.cells.base import HiddenState, State
 from elman.cells.scanned import Scanned
 from elman.ragged import Ragged
-
-
-class MinLSTMState(NamedTuple):
-    """The state of a minLSTM: h, [sequences, hidden]; there is no cell state."""
-
-    hidden: Tensor
 
 
 class MinLSTM(Scanned):
@@ -43,7 +37,7 @@ class MinLSTM(Scanned):
     """
 
     kernel = "min_lstm"
-    state_type = MinLSTMState
+    state_type = HiddenState
     activations: ClassVar[dict[str, str]] = {"f": "sigmoid", "i": "sigmoid", "a": "kept"}
     keeps = "a"
 

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Unpack
 
 import torch
 from torch import Tensor, nn
 
-from elman.cells.base import Along, Cell, State, check_longest, draw_gates, spread_memory
+from elman.cells.base import Along, Cell, CellOptions, State, check_longest, draw_gates, new_parameter, spread_memory
 from elman.errors import OptionError, ShapeError
 from elman.ops import functional as ops
 from elman.ops.stepper import Layer
 from elman.ragged import Ragged
 from elman.ragged.indexed import Indexed
-
-__all__ = ["Recurrent", "before"]
 
 
 class Recurrent(Cell):
@@ -47,24 +45,12 @@ class Recurrent(Cell):
         hidden: int,
         *,
         bias: bool = True,
-        reverse: bool = False,
-        checkpointing: bool = False,
-        learn_initial: bool = False,
         recurrent_dropout: float = 0.0,
         zoneout: float | tuple[float, float] = 0.0,
         max_timescale: float | None = None,
-        device: torch.device | str | None = None,
-        dtype: torch.dtype | None = None,
+        **options: Unpack[CellOptions],
     ) -> None:
-        super().__init__(
-            inputs,
-            hidden,
-            reverse=reverse,
-            checkpointing=checkpointing,
-            learn_initial=learn_initial,
-            device=device,
-            dtype=dtype,
-        )
+        super().__init__(inputs, hidden, **options)
         parts = len(self.state_type._fields)
         rates = tuple(zoneout) if isinstance(zoneout, tuple | list) else (zoneout,) * parts
         if len(rates) != parts:
@@ -79,10 +65,10 @@ class Recurrent(Cell):
         check_longest(max_timescale)
         self.recurrent_dropout, self.zoneout, self.max_timescale = recurrent_dropout, rates, max_timescale
         rows = ops.GATES[self.kernel] * hidden
-        self.weight_ih = nn.Parameter(torch.empty(rows, inputs, device=device, dtype=dtype))
-        self.weight_hh = nn.Parameter(torch.empty(rows, hidden, device=device, dtype=dtype))
-        self.bias_ih = nn.Parameter(torch.empty(rows, device=device, dtype=dtype)) if bias else None
-        self.bias_hh = nn.Parameter(torch.empty(rows, device=device, dtype=dtype)) if bias else None
+        self.weight_ih = new_parameter(options, rows, inputs)
+        self.weight_hh = new_parameter(options, rows, hidden)
+        self.bias_ih = new_parameter(options, rows) if bias else None
+        self.bias_hh = new_parameter(options, rows) if bias else None
         self.reset_parameters()
 
     @torch.no_grad()

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
 from torch import Tensor
 
-from elman.cells.base import State
+from elman.cells.base import HiddenState, State
 from elman.cells.recurrent import Recurrent
 from elman.ragged import Ragged
-
-
-class RNNState(NamedTuple):
-    """The state of a simple recurrent network: h, [sequences, hidden]."""
-
-    hidden: Tensor
 
 
 class RNN(Recurrent):
@@ -40,7 +34,7 @@ class RNN(Recurrent):
     """
 
     kernel = "rnn_tanh"
-    state_type = RNNState
+    state_type = HiddenState
     activations: ClassVar[dict[str, str]] = {"h": "tanh"}
 
     def gates(self, x: Ragged, y: Ragged, state: State | None = None) -> dict[str, Tensor]:

@@ -3,22 +3,46 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable
-from typing import ClassVar
+from typing import ClassVar, Unpack
 
 import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from elman.cells.base import Along, Cell, State, check_longest, draw_gates, spread_memory
+from elman.cells.base import Along, Cell, CellOptions, State, check_longest, draw_gates, new_parameter, spread_memory
 from elman.errors import OptionError
 from elman.ops import functional as ops
 from elman.ragged import Ragged
 
-__all__ = ["Scanned", "run_in_pieces"]
+
+class Chunked(Cell):
+    """A cell whose checkpointing is torch's, chunk by chunk: y and the states between are stored, the rest recomputed.
+
+    A subclass says in `_whole` how sequences go through.
+    """
+
+    def _run(self, values: Tensor, offsets: Tensor, state: State | None, along: Along) -> tuple[Tensor, State]:
+        if not self.checkpointing or not torch.is_grad_enabled() or len(values) == 0:
+            return self._whole(values, offsets, state)
+        state = self.initial_state(len(offsets) - 1) if state is None else state
+        ys, rows = [], []
+        for wave in ops.pieces(offsets, self.reverse):
+            start = type(state)(*[part[wave.sequences] for part in state])
+            y, last = checkpoint(
+                self._whole, values[wave.rows], wave.offsets, start, use_reentrant=False, preserve_rng_state=False
+            )
+            pairs = zip(state, last, strict=True)
+            state = type(state)(*[part.index_copy(0, wave.sequences, new) for part, new in pairs])
+            ys.append(y)
+            rows.append(torch.arange(len(values), device="cpu")[wave.rows])
+        return torch.cat(ys)[torch.cat(rows).argsort()], state
+
+    @abstractmethod
+    def _whole(self, values: Tensor, offsets: Tensor, state: State | None) -> tuple[Tensor, State]:
+        """What `_run` gives, without checkpointing."""
 
 
-class Scanned(Cell):
+class Scanned(Chunked):
     """A cell whose gates read only the inputs, so that its steps are ``h_t = a_t h_{t-1} + b_t``, unit by unit.
 
     ``weight_ih`` [gates * hidden, inputs] starts Glorot uniform per gate; there is no ``weight_hh``. The gate biases
@@ -41,28 +65,16 @@ class Scanned(Cell):
         candidate: str = "linear",
         max_timescale: float = 100.0,
         bias: bool = True,
-        reverse: bool = False,
-        checkpointing: bool = False,
-        learn_initial: bool = False,
-        device: torch.device | str | None = None,
-        dtype: torch.dtype | None = None,
+        **options: Unpack[CellOptions],
     ) -> None:
-        super().__init__(
-            inputs,
-            hidden,
-            reverse=reverse,
-            checkpointing=checkpointing,
-            learn_initial=learn_initial,
-            device=device,
-            dtype=dtype,
-        )
+        super().__init__(inputs, hidden, **options)
         if candidate not in ops.CANDIDATES:
             raise OptionError(f"candidate must be one of {', '.join(ops.CANDIDATES)}, got {candidate!r}.")
         check_longest(max_timescale)
         self.candidate, self.max_timescale = candidate, max_timescale
         rows = ops.SCANS[self.kernel] * hidden
-        self.weight_ih = nn.Parameter(torch.empty(rows, inputs, device=device, dtype=dtype))
-        self.bias_ih = nn.Parameter(torch.empty(rows, device=device, dtype=dtype)) if bias else None
+        self.weight_ih = new_parameter(options, rows, inputs)
+        self.bias_ih = new_parameter(options, rows) if bias else None
         self.reset_parameters()
 
     @torch.no_grad()
@@ -82,10 +94,7 @@ class Scanned(Cell):
         weight = self.weight_ih
         return list(nn.functional.linear(x.values.to(weight.dtype), weight, self.bias_ih).split(self.hidden, 1))
 
-    def _run(self, values: Tensor, offsets: Tensor, state: State | None, along: Along) -> tuple[Tensor, State]:
-        return run_in_pieces(self, self._scan, values, offsets, state)
-
-    def _scan(self, values: Tensor, offsets: Tensor, state: State | None) -> tuple[Tensor, State]:
+    def _whole(self, values: Tensor, offsets: Tensor, state: State | None) -> tuple[Tensor, State]:
         gates = ops.linear(values, self.weight_ih, self.bias_ih)
         h0 = None if state is None else state[0]
         y, last, _ = ops.scan(self.kernel, gates, offsets, h0=h0, reverse=self.reverse, candidate=self.candidate)
@@ -94,24 +103,3 @@ class Scanned(Cell):
     def extra_repr(self) -> str:
         """The sizes and the candidate, for printing."""
         return super().extra_repr() + ("" if self.candidate == "linear" else f", candidate={self.candidate!r}")
-
-
-def run_in_pieces(
-    cell: Cell,
-    run: Callable[[Tensor, Tensor, State | None], tuple[Tensor, State]],
-    values: Tensor,
-    offsets: Tensor,
-    state: State | None,
-) -> tuple[Tensor, State]:
-    """``run(values, offsets, state)``; with checkpointing chunk by chunk, storing y and the states between."""
-    if not cell.checkpointing or not torch.is_grad_enabled() or len(values) == 0:
-        return run(values, offsets, state)
-    state = cell.initial_state(len(offsets) - 1) if state is None else state
-    ys, rows = [], []
-    for wave in ops.pieces(offsets, cell.reverse):
-        start = type(state)(*[part[wave.sequences] for part in state])
-        y, last = checkpoint(run, values[wave.rows], wave.offsets, start, use_reentrant=False, preserve_rng_state=False)
-        state = type(state)(*[part.index_copy(0, wave.sequences, new) for part, new in zip(state, last, strict=True)])
-        ys.append(y)
-        rows.append(torch.arange(len(values), device="cpu")[wave.rows])
-    return torch.cat(ys)[torch.cat(rows).argsort()], state

@@ -13,8 +13,6 @@ import warnings
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-__all__ = ["Stop", "Terminated", "calm_output", "end", "note", "one_line", "print_json", "silence", "stopping"]
-
 
 class Terminated(KeyboardInterrupt):
     """SIGTERM, handled like Ctrl-C."""

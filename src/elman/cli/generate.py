@@ -12,8 +12,6 @@ from elman.cli.parameters import Json, Model, refuse_inside_model
 from elman.errors import OptionError
 from elman.io.midi import check_midi, write_midi
 
-__all__ = ["generate"]
-
 
 def generate(
     model: Model,

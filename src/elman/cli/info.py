@@ -9,8 +9,6 @@ from cyclopts import Parameter
 from elman.cli.console import print_json
 from elman.cli.parameters import Json, refuse_inside_model
 
-__all__ = ["demo", "info", "version"]
-
 
 def version() -> str:
     """The installed version."""

@@ -1,21 +1,19 @@
 """`elman inspect`: gradient flow through time of a saved model, on the sequences of a file."""
 
-import json as json_module
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from cyclopts import Parameter
 
-from elman.cli.parameters import Input, NoHeader
+from elman.cli.console import print_json
+from elman.cli.parameters import Input, Json, Model, NoHeader, refuse_inside_model
 from elman.errors import OptionError
 from elman.io.atomic_write import write_file
 
-__all__ = ["inspect"]
-
 
 def inspect(
-    model: Annotated[str, Parameter(help="the folder of a model")],
+    model: Model,
     /,
     *,
     data: Annotated[str, Parameter(help="a table: .csv .tsv .jsonl (also .gz .xz) or .parquet")],
@@ -26,36 +24,31 @@ def inspect(
     no_header: NoHeader = False,
     sequences: Annotated[int, Parameter(help="number of sequences to analyse, evenly spaced")] = 100,
     out: Annotated[str | None, Parameter(help="plot the gradient and the gates to this PNG")] = None,
-    json: Annotated[
-        bool,
-        Parameter(
-            name="--json", negative="", show_default=False, help="print JSON for machines instead of text for people"
-        ),
-    ] = False,
+    json: Json = False,
 ) -> None:
     """Where the gradient vanishes or explodes, how far back the model remembers, and what to change.
 
     Without the target column the model's own answers count as true.
     """
-    from elman.cli.model_source import read
     from elman.evaluation import tables as report
+    from elman.io.tables import read_table
     from elman.tasks import load, table_of
     from elman.tasks.base.table_adapter import target_names
     from elman.tasks.base.table_columns import names_in
 
     _check_picture(out)
     task = load(model)
-    table = read(data, header=not no_header)
+    table = read_table(data, header=not no_header)
     names = target_names(task) if target is None else names_in(table, target)
     truth = names if set(names) <= set(table.frame.columns) else []
     adapter = table_of(task)
 
     with table.located():
         found = task.diagnose(*adapter.diagnosis_data(table, truth, model, input), sequences=sequences)
-    if out is not None:
-        _write_picture(out, found.picture(Path(model).resolve().name))
+    if out is not None and (picture := found.picture(Path(model).resolve().name)) is not None:
+        write_file(out, picture)
     if json:
-        print(json_module.dumps({"model": model, "file": data, **found.to_json()}, ensure_ascii=False, allow_nan=False))
+        print_json({"model": model, "file": data, **found.to_json()})
         return
     report.show(*found.tables(), str(found))
     if sys.stdout is not None and out is not None and Path(out).exists():
@@ -71,12 +64,4 @@ def _check_picture(out: str | None) -> None:
     folder = Path(out).resolve().parent
     if not folder.is_dir():
         raise OptionError(f"--out {out}: there is no folder {folder}. Make it first.")
-    if (folder / "config.json").is_file():
-        raise OptionError(
-            f"--out {out} lies within a model folder, which would make the model unusable. Choose another."
-        )
-
-
-def _write_picture(out: str, picture: Any) -> None:
-    if picture is not None:
-        write_file(out, picture)
+    refuse_inside_model(out)

@@ -25,8 +25,6 @@ from elman.cli.predict import predict, score
 from elman.cli.stream import stream
 from elman.errors import ElmanError
 
-__all__ = ["main"]
-
 EXAMPLES = """Examples:
 
   elman demo

@@ -11,13 +11,6 @@ from elman.tasks.base.table_adapter import TableAdapter, target_names
 from elman.tasks.base.table_columns import names_in
 from elman.validation.plain_values import printable
 
-__all__ = ["kind_to_print", "read", "relative", "sha256", "source", "training_table"]
-
-
-def read(file: str, *, header: bool = True) -> Table:
-    """A table from a file; without a `header` its columns are column_1, column_2 ..."""
-    return read_table(file, header=header)
-
 
 def source(task: TableAdapter, model: str, given: str | None, table: Table) -> list[str]:
     """The target columns: those given, or those of training."""
@@ -65,4 +58,4 @@ def training_table(task: Any, model: str, file: str | None, *, header: bool = Tr
             raise DataError(f"{file}, the training file of {model}, does not exist. {advice}")
         if sha256(file) != digest:
             raise DataError(f"{file} has changed since {model} was trained on it. {advice}")
-    return read(file, header=header)
+    return read_table(file, header=header)

@@ -1,5 +1,6 @@
 """Parameters that several commands take."""
 
+import functools
 import os
 from pathlib import Path
 from typing import Annotated
@@ -8,25 +9,18 @@ from cyclopts import Parameter
 
 from elman.errors import OptionError
 
-__all__ = ["File", "Input", "Json", "Model", "NoHeader", "Target", "refuse_inside_model"]
-
 File = Annotated[str, Parameter(help="a table: .csv .tsv .jsonl .conllu .conll .txt (also .gz .xz) or .parquet")]
 Model = Annotated[str, Parameter(help="the folder of a model")]
-Json = Annotated[
-    bool,
-    Parameter(
-        name="--json", negative="", show_default=False, help="print JSON for machines instead of text for people"
-    ),
-]
+#: Of a switch without a --no- form.
+switch = functools.partial(Parameter, negative="", show_default=False)
+Json = Annotated[bool, switch(name="--json", help="print JSON for machines instead of text for people")]
 Input = Annotated[
     str | None, Parameter(help="the column to read, or several with commas between them; default: as in training")
 ]
 NoHeader = Annotated[
     bool,
-    Parameter(
+    switch(
         name="--no-header",
-        negative="",
-        show_default=False,
         help="the first line of a .csv or .tsv is no header: its columns are column_1, column_2 ...",
     ),
 ]

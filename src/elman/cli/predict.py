@@ -14,8 +14,6 @@ from elman.errors import OptionError
 if TYPE_CHECKING:
     from elman.tasks.base.table_adapter import TableAdapter
 
-__all__ = ["predict", "score"]
-
 Windows = Annotated[
     int | None, Parameter(help="forecasters: number of forecast origins to score, the last ones; default: 1")
 ]
@@ -42,8 +40,8 @@ def predict(
     The table is printed as CSV, or as TSV or JSON lines where the file is one; with --json as JSON lines. A CoNLL file
     is returned with the predicted labels: in CoNLL-U in their column, else as the last.
     """
-    from elman.cli.model_source import kind_to_print, read
-    from elman.io.tables import check_columns, check_place, conll_kind, write_answers, write_table
+    from elman.cli.model_source import kind_to_print
+    from elman.io.tables import check_columns, check_place, conll_kind, read_table, write_answers, write_table
     from elman.tasks import load, table_of
 
     if out is not None:
@@ -51,7 +49,7 @@ def predict(
     elif sys.stdout is None:
         raise OptionError("there is no standard output to print to. Name a file with --out.")
     task = table_of(_searching(load(model), model, beam))
-    table = read(file, header=not no_header)
+    table = read_table(file, header=not no_header)
     names = _answered(task)
     same = conll_kind(file) is not None and (not json if out is None else conll_kind(file) == conll_kind(out))
     same = same and task.labels_steps
@@ -89,11 +87,12 @@ def score(
 
     For a forecaster the forecast from the end of training is scored; with --windows the last ones of the table.
     """
-    from elman.cli.model_source import read, source, training_table
+    from elman.cli.model_source import source, training_table
+    from elman.io.tables import read_table
     from elman.tasks import load, table_of
 
     task = table_of(_searching(load(model), model, beam))
-    table = read(file, header=not no_header)
+    table = read_table(file, header=not no_header)
     names = source(task, model, target, table)
     more = _windows(task, model, windows, step)
     scored = task.score_table(table, input, names, model, **more)

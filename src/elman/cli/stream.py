@@ -2,6 +2,7 @@
 
 import inspect
 import itertools
+import json as json_
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -12,8 +13,6 @@ from cyclopts import Parameter
 from elman.cli.console import note, one_line, print_json
 from elman.cli.parameters import Json, Model
 from elman.errors import DataError, OptionError, Place, placed
-
-__all__ = ["stream"]
 
 
 def stream(
@@ -65,12 +64,10 @@ def stream(
 
 
 def _read_static(text: str | None) -> Any:
-    import json
-
     if text is None:
         return None
     try:
-        static = json.loads(text)
+        static = json_.loads(text)
     except (ValueError, RecursionError):
         static = None
     if not isinstance(static, dict):

@@ -1,4 +1,4 @@
-"""The honest simple rival: what a careful person gets without any recurrent network. scikit-learn does the work.
+"""Baselines without a recurrent network, one for each type of input and target, built with scikit-learn.
 
 Text and tokens become counts of the runs of one, two (or three) symbols, weighted down where they are common, and a
 logistic regression reads them:
@@ -38,30 +38,17 @@ from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardSc
 
 from elman.errors import DataError, ShapeError
 from elman.evaluation.metrics import accuracy, error_rates
-from elman.features import FEATURES, STATICS, Columns, Feature, Inputs, Numbers, Text, Tokens, infer
+from elman.features import FEATURES, STATICS, Columns, Feature, Inputs, Numbers, infer
 from elman.features.ngrams import pairs
 from elman.features.unicode import canonical
 from elman.validation.plain_values import plain_value
-
-__all__ = [
-    "Baseline",
-    "CommonestTag",
-    "NumberBaseline",
-    "linear_baseline",
-    "majority",
-    "mean",
-    "numbers",
-    "ridge",
-    "text",
-    "tokens",
-]
 
 _Floats = NDArray[np.float64]
 
 
 @dataclass
 class Baseline:
-    """A simple classifier with a name. Make one with `linear_baseline`, `text`, `tokens`, `numbers` or `majority`.
+    """A simple classifier with a name. Make one with `linear_baseline` or `majority`.
 
     >>> model = majority().fit(["x", "y", "z"], ["cat", "dog", "dog"])
     >>> model.name, model.predict(["anything"]), model.score(["a", "b"], ["dog", "cat"])
@@ -91,19 +78,9 @@ class Baseline:
         if not labels:
             raise DataError("there are no sequences to learn from. Give at least one.")
         self.classes = [label for label, _ in Counter(labels).most_common()]
-        self.model = self.build(X) if len(self.classes) > 1 else None
-        if self.model is not None:
-            code = {label: number for number, label in enumerate(self.classes)}
-            try:
-                with warnings.catch_warnings():
-                    warnings.simplefilter(
-                        "ignore", ConvergenceWarning
-                    )  # a last digit of the weights, not of the answers
-                    self.model.fit(X, np.array([code[label] for label in labels]))
-            except ValueError as error:
-                if "empty vocabulary" not in str(error):
-                    raise
-                self.model = None
+        model = self.build(X) if len(self.classes) > 1 else None
+        code = {label: number for number, label in enumerate(self.classes)}
+        self.model = _fitted(model, X, np.array([code[label] for label in labels]))
         self.seconds = time.perf_counter() - begin
         return self
 
@@ -120,7 +97,7 @@ class Baseline:
         return accuracy(_listed(y), self.predict(X))
 
 
-def linear_baseline(X: Any, name: str = "X", feature: Feature | Columns | None = None) -> Baseline:
+def linear_baseline(X: Any, feature: Feature | Columns | None = None) -> Baseline:
     """The baseline for the kind of sequences in `X`, not yet fitted.
 
     `feature` is that of a fitted model: the baseline then reads the same units, such as characters, as the model.
@@ -129,39 +106,16 @@ def linear_baseline(X: Any, name: str = "X", feature: Feature | Columns | None =
     'TF-IDF + logistic regression'
     >>> linear_baseline([[1.5, 2.5], [3]]).name
     'summary statistics + logistic regression'
+
+    Text: runs of the units that the feature has learnt, or those that a `Text` with unit = "auto" would choose, 1 and 2
+    words or sub-words; 1 to 3 characters where most letters are of scripts without spaces; 1 to 6 characters where
+    words are no unit (at most as many as make 20 million runs, and at least 3). Tokens: runs of 1 and 2 tokens.
     """
-    if isinstance(X, Inputs):
-        units = {} if feature is None else feature.by_column()
-        return Baseline("all columns + logistic regression", lambda X: _linear_on(_Mixed(units)))
-    if feature is not None and feature.reads_files:
-        return sound(feature.only())
-    made = _counted(X, name, feature)
-    return text(made) if made.is_symbolic else numbers()
-
-
-def text(feature: Feature | None = None) -> Baseline:
-    """Text: runs of the units that `feature` has learnt, or those that a `Text` with unit = "auto" would choose.
-
-    1 and 2 words or sub-words; 1 to 3 characters where most letters are of scripts without spaces; 1 to 6 characters
-    where words are no unit (at most as many as make 20 million runs, and at least 3).
-    """
-    units = Text() if feature is None else feature
-    return Baseline("TF-IDF + logistic regression", lambda X: _linear_on(_tfidf(X, units)))
-
-
-def tokens() -> Baseline:
-    """Tokens: runs of 1 and 2 tokens."""
-    return Baseline("TF-IDF + logistic regression", lambda X: _linear_on(_tfidf(X, Tokens())))
-
-
-def numbers() -> Baseline:
-    """Numbers: mean, deviation, least, largest, first and last value of each column, and the length."""
-    return Baseline("summary statistics + logistic regression", _numbers_model)
-
-
-def sound(feature: Feature) -> Baseline:
-    """Sound: the summary statistics of its bands, as a fitted feature hears them."""
-    return Baseline("summary statistics of the bands + logistic regression", lambda X: _sound_model(feature))
+    what, transformer, is_sparse = _transformer_for(X, feature)
+    return Baseline(
+        f"{what} + logistic regression",
+        lambda X: make_pipeline(transformer(X), _Logistic() if is_sparse else _dense_logistic()),
+    )
 
 
 def majority() -> Baseline:
@@ -203,14 +157,7 @@ class NumberBaseline:
             raise DataError("there is no number to learn from. Give at least one.")
         self.center = float(values[known].mean())
         chosen = X if lists or len(known) == len(X) else _chosen(X, known)
-        self.model = None if lists else self.build(chosen)
-        if self.model is not None:
-            try:
-                self.model.fit(chosen, values[known])
-            except ValueError as error:
-                if "empty vocabulary" not in str(error):
-                    raise
-                self.model = None
+        self.model = _fitted(None if lists else self.build(chosen), chosen, values[known])
         self.seconds = time.perf_counter() - begin
         return self
 
@@ -221,29 +168,15 @@ class NumberBaseline:
         return np.asarray(self.model.predict(X), dtype=np.float64)
 
 
-def ridge(X: Any, name: str = "X", feature: Feature | Columns | None = None) -> NumberBaseline:
+def ridge(X: Any, feature: Feature | Columns | None = None) -> NumberBaseline:
     """Ridge regression for the kind of sequences in `X`, not yet fitted; `feature` as for `linear_baseline`.
 
     >>> ridge(["a text", "another"]).name
     'TF-IDF + ridge regression'
     """
-    if isinstance(X, Inputs):
-        units = {} if feature is None else feature.by_column()
-        return NumberBaseline("all columns + ridge regression", lambda X: make_pipeline(_Mixed(units), Ridge()))
-    if feature is not None and feature.reads_files:
-        return sound_ridge(feature.only())
-    if (made := _counted(X, name, feature)).is_symbolic:
-        return NumberBaseline("TF-IDF + ridge regression", lambda X: make_pipeline(_tfidf(X, made), Ridge()))
+    what, transformer, is_sparse = _transformer_for(X, feature)
     return NumberBaseline(
-        "summary statistics + ridge regression", lambda X: make_pipeline(_summaries(X), _dense_ridge())
-    )
-
-
-def sound_ridge(feature: Feature) -> NumberBaseline:
-    """Ridge regression on the summary statistics of a sound's bands, as a fitted feature hears them."""
-    heard = FunctionTransformer(lambda column: _summary(feature, column))
-    return NumberBaseline(
-        "summary statistics of the bands + ridge regression", lambda X: make_pipeline(heard, _dense_ridge())
+        f"{what} + ridge regression", lambda X: make_pipeline(transformer(X), Ridge() if is_sparse else _dense_ridge())
     )
 
 
@@ -256,11 +189,48 @@ def _dense_ridge() -> Any:
     return make_pipeline(StandardScaler(), RidgeCV(alphas=(0.1, 1.0, 10.0, 100.0)))
 
 
+def _dense_logistic() -> Any:
+    return make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
+
+
 def _chosen(X: Any, places: NDArray[np.int64]) -> Any:
     return X.take(places) if isinstance(X, Inputs) else [X[i] for i in places.tolist()]
 
 
+def _fitted(model: Any, X: Any, y: Any) -> Any:
+    """The model fitted; None where it is None, or finds no symbol in any text."""
+    if model is None:
+        return None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)  # a last digit of the weights, not of the answers
+            return model.fit(X, y)
+    except ValueError as error:
+        if "empty vocabulary" not in str(error):
+            raise
+        return None
+
+
 # ---------------------------------------------------------------------------------------------------------- estimators
+
+
+def _transformer_for(X: Any, feature: Feature | Columns | None) -> tuple[str, Callable[[Any], Any], bool]:
+    """What a linear model reads of `X`: its name, the unfitted transformer of a training column, whether it is sparse.
+
+    A fitted `feature` of the kind of `X` is read through; otherwise one is inferred.
+    """
+    if isinstance(X, Inputs):
+        units = {} if feature is None else feature.by_column()
+        return "all columns", lambda X: _Mixed(units), True
+    if feature is not None and feature.reads_files:
+        audio = feature.only()
+        return "summary statistics of the bands", lambda X: _summaries(audio), False
+    made = infer(X)
+    if feature is not None and feature.kind == made.kind:
+        made = feature.only()
+    if made.is_symbolic:
+        return "TF-IDF", lambda X: _tfidf(X, made), True
+    return "summary statistics", lambda X: _summaries(Numbers().fit(X)), False
 
 
 class _Mixed(BaseEstimator):  # type: ignore[misc]
@@ -291,7 +261,7 @@ def _part(column: Any, kind: str, unit: Feature | None) -> Any:
         return FunctionTransformer(lambda values: number.transform(values).numpy())
     if FEATURES[kind].is_symbolic:
         return _tfidf(column, FEATURES[kind]() if unit is None else unit)
-    return make_pipeline(_summaries(column), StandardScaler())
+    return make_pipeline(_summaries(Numbers().fit(column)), StandardScaler())
 
 
 def _shaped(column: Any, kind: str) -> Any:
@@ -299,21 +269,11 @@ def _shaped(column: Any, kind: str) -> Any:
     return [[str(plain_value(value))] for value in column] if categories else column
 
 
-def _counted(X: Any, name: str, feature: Feature | Columns | None) -> Feature:
-    """What sequences look like: the fitted feature of a model where that reads the same, else one not fitted."""
-    made = infer(X, name=name)
-    return feature.only() if feature is not None and feature.kind == made.kind else made
-
-
 def _tfidf(X: Any, feature: Feature) -> TfidfVectorizer:
     """The unfitted TF-IDF of the runs of the symbols of a feature."""
     options = feature.ngram_options(X) or {"analyzer": pairs}
     # Half of all n-grams of a large set stand in one text only: they cost time and say nothing about another.
     return TfidfVectorizer(min_df=2 if len(X) >= 1000 else 1, sublinear_tf=True, dtype=np.float32, **options)
-
-
-def _linear_on(step: Any) -> Any:
-    return make_pipeline(step, _Logistic())
 
 
 class _Logistic(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
@@ -328,17 +288,7 @@ class _Logistic(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return self.model_.predict(X)
 
 
-def _numbers_model(X: Any) -> Any:
-    return make_pipeline(_summaries(X), StandardScaler(), LogisticRegression(max_iter=1000))
-
-
-def _sound_model(feature: Feature) -> Any:
-    heard = FunctionTransformer(lambda column: _summary(feature, column))
-    return make_pipeline(heard, StandardScaler(), LogisticRegression(max_iter=1000))
-
-
-def _summaries(X: Any) -> Any:
-    feature = Numbers().fit(X)
+def _summaries(feature: Feature) -> FunctionTransformer:
     return FunctionTransformer(lambda column: _summary(feature, column))
 
 
@@ -361,7 +311,7 @@ def _listed(y: Any) -> list[Any]:
 
 @dataclass
 class CommonestTag:
-    """The rival of a tagger: for each word the label it had most often, for an unknown word the commonest of all.
+    """A baseline for taggers: for each word its most frequent label, for an unknown word the most frequent of all.
 
     >>> model = CommonestTag().fit([["a", "dog"], ["a", "cat"]], [["DET", "NOUN"], ["DET", "NOUN"]])
     >>> model.predict([["a", "bird"]])
@@ -398,7 +348,7 @@ def _known_by(word: Any) -> Any:
 
 @dataclass
 class Constant:
-    """The rival of a transcriber: the class of sound most frequent, the same transcript for all, that is least wrong.
+    """A baseline for transcribers: one transcript for all sequences, the one with the lowest word error rate.
 
     It is one of the hundred commonest transcripts, their commonest word, or nothing; where a tie, the first of these.
 

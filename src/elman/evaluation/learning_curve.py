@@ -1,19 +1,14 @@
 """The learning curve as a picture."""
 
-import io
 import math
-import sys
-import warnings
 from typing import Any
 
+from elman.evaluation import plots
 from elman.evaluation.tables import spaced
 from elman.training.history import History
 
-__all__ = ["learning_curve"]
-
 _LOSS = "#b3541e"
-_METRIC = "#1f5f8b"
-_INK = "#333333"  # told apart in every kind of colour blindness and in print
+_METRIC = "#1f5f8b"  # told apart in every kind of colour blindness and in print
 
 
 def learning_curve(history: History, title: str = "Learning curve") -> bytes | None:
@@ -26,30 +21,22 @@ def learning_curve(history: History, title: str = "Learning curve") -> bytes | N
     """
     if not len(history):
         return None
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-        from matplotlib.ticker import MaxNLocator
-    except ImportError:
-        _note("No learning curve was drawn: matplotlib is missing. pip install 'elman[plot]' brings it.")
+    figure = plots.new_figure(7.2, 4.2)
+    if figure is None:
         return None
-    figure = Figure(figsize=(7.2, 4.2), dpi=130, layout="constrained")  # no pyplot: the caller's figures are not ours
-    FigureCanvasAgg(figure)
+    from matplotlib.ticker import MaxNLocator
+
     axes = figure.add_subplot()
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     lines = _draw_loss(axes, history) + _draw_metric(axes, history)
     if history.best:
-        lines.append(axes.axvline(history.best, color=_INK, linestyle=":", linewidth=1.4, label="weights kept"))
-    axes.set_title(f"{_literal(title)}\n", loc="left", fontsize=13, color=_INK, fontweight="bold")
-    axes.text(0, 1.03, _literal(_summary(history)), transform=axes.transAxes, fontsize=9.5, color="#666666")
+        lines.append(axes.axvline(history.best, color=plots.INK, linestyle=":", linewidth=1.4, label="weights kept"))
+    axes.set_title(f"{plots.literal(title)}\n", loc="left", fontsize=13, color=plots.INK, fontweight="bold")
+    axes.text(0, 1.03, plots.literal(_summary(history)), transform=axes.transAxes, fontsize=9.5, color="#666666")
     figure.legend(
         handles=lines, loc="outside lower center", ncols=len(lines), frameon=False, handlelength=3, fontsize=9
     )
-    buffer = io.BytesIO()
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph .* missing from font")  # a title in Chinese is drawn as boxes
-        figure.savefig(buffer, format="png", metadata={"Software": None})  # the same curve gives the same bytes
-    return buffer.getvalue()
+    return plots.png(figure)
 
 
 def _draw_loss(axes: Any, history: History) -> list[Any]:
@@ -58,7 +45,7 @@ def _draw_loss(axes: Any, history: History) -> list[Any]:
     held_out = [r.validation.get("loss", math.nan) for r in history]
     if any(map(math.isfinite, held_out)):
         lines += axes.plot(epochs, held_out, color=_LOSS, linestyle="--", label="validation loss", **style)
-    axes.set_xlabel("epoch (passes over the training sequences)", color=_INK)
+    axes.set_xlabel("epoch (passes over the training sequences)", color=plots.INK)
     axes.set_ylabel("loss (mean per sequence)", color=_LOSS)
     axes.set_xlim(0.5, len(epochs) + 0.5)
     axes.grid(color="#e3e3e3", linewidth=0.8)
@@ -72,7 +59,7 @@ def _draw_metric(axes: Any, history: History) -> list[Any]:
     values = [r.validation.get(history.metric, math.nan) for r in history]
     if history.metric == "loss" or not any(map(math.isfinite, values)):
         return []
-    name = f"validation {_literal(spaced(history.metric))}"
+    name = f"validation {plots.literal(spaced(history.metric))}"
     right = axes.twinx()
     lines = right.plot([r.epoch for r in history], values, color=_METRIC, label=name, **_style(history))
     if history.best:
@@ -95,13 +82,3 @@ def _summary(history: History) -> str:
     parts.append({"patience": "stopped early", "interrupted": "stopped by hand"}.get(history.stopped, ""))
     parts.append(f"{sum(r.seconds for r in history):,.0f} s")
     return " · ".join(filter(None, parts))
-
-
-def _literal(text: str) -> str:
-    """Text that matplotlib does not take for mathematics."""
-    return text.replace("$", r"\$")
-
-
-def _note(text: str) -> None:
-    if sys.stderr is not None:
-        print(text, file=sys.stderr)

@@ -22,24 +22,6 @@ from elman.errors import DataError, ShapeError
 from elman.features.unicode import plain
 from elman.validation.plain_values import plain_value
 
-__all__ = [
-    "ClassScore",
-    "accuracy",
-    "checked_weights",
-    "confusion",
-    "coverage",
-    "error_rates",
-    "errors_of",
-    "macro_f1",
-    "mae",
-    "mase",
-    "numbers_of",
-    "per_class",
-    "r2",
-    "rmse",
-    "smape",
-]
-
 
 class ClassScore(NamedTuple):
     """How well one class is found. `sequences` is how many truly belong to it."""
@@ -243,7 +225,7 @@ def coverage(truth: Any, low: Any, high: Any) -> float:
     return float(np.mean((np.asarray(low) <= truth) & (np.asarray(truth) <= high)))
 
 
-def error_rates(truth: Sequence[str | list[str]], told: Sequence[str | list[str]]) -> dict[str, float]:
+def error_rates(truth: Sequence[str | list[str]], answers: Sequence[str | list[str]]) -> dict[str, float]:
     """Word and character error rate: "wer" and "cer", of texts in the one form of `transcripts_of`.
 
     >>> error_rates(["GO ON", "STOP"], ["GO", "STOP"])
@@ -251,7 +233,7 @@ def error_rates(truth: Sequence[str | list[str]], told: Sequence[str | list[str]
     """
     import jiwer
 
-    pairs = list(zip(truth, told, strict=True))
+    pairs = list(zip(truth, answers, strict=True))
     words = [(_as_words(a), _as_words(b)) for a, b in pairs]
     texts = [(_as_text(a), _as_text(b)) for a, b in pairs]
     found = {}
@@ -262,8 +244,7 @@ def error_rates(truth: Sequence[str | list[str]], told: Sequence[str | list[str]
             [" ".join(number.setdefault(word, str(len(number))) for word in side) for side in pair] for pair in own
         ]
         full = [pair for pair in lines if pair[0]]
-        put_in = sum(len(told) for truth, told in own if not truth)
-        wrong, count = put_in, 0
+        wrong, count = sum(len(answer) for true, answer in own if not true), 0  # insertions into empty transcripts
         if full:
             output = jiwer.process_words([a for a, _ in full], [b for _, b in full])
             wrong += output.substitutions + output.deletions + output.insertions
@@ -293,7 +274,7 @@ def errors_of(truth: list[Any], answers: Any) -> dict[str, float]:
 def _pair(truth: list[Any], answers: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Truths and answers as numbers [rows], those of every step one after the other."""
     if truth and isinstance(truth[0], list):
-        if not isinstance(answers, list):  # one answer for all, of a rival
+        if not isinstance(answers, list):  # one answer for all, of a baseline
             answers = [np.full(len(row), one) for row, one in zip(truth, answers, strict=True)]
         return numbers_of(truth), np.concatenate([np.asarray(row, np.float64) for row in answers])
     return numbers_of(truth), np.asarray(answers, np.float64)

@@ -8,8 +8,6 @@ from importlib import metadata
 from elman.evaluation.tables import formatted, spaced
 from elman.training.history import History
 
-__all__ = ["model_card", "versions"]
-
 _WHOLE = (
     "This folder is whole as it stands: config.json holds a hash of every other file, and an altered file is refused "
     "when the model is loaded. Keep notes elsewhere."

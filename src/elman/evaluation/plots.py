@@ -9,11 +9,9 @@ import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-__all__ = ["Curve", "aligned", "shaded_series", "shaded_words", "through_time"]
-
 # Okabe & Ito's colours, told apart in every kind of colour blindness.
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#555555")
-_INK, _GREY = "#333333", "#666666"
+INK, _GREY = "#333333", "#666666"
 _FLOOR = 1e-12  # of a logarithmic axis
 _MOST = 6  # layers with histograms
 _WORDS, _LETTERS = 400, 96  # words of a picture, letters of a line
@@ -42,7 +40,7 @@ def through_time(
     """
     shown = {name: bars for name, bars in gates.items() if bars}
     rows = min(len(shown), _MOST)
-    figure = _figure(12.0 if rows else 7.2, max(4.6, 1.9 * rows))
+    figure = new_figure(12.0 if rows else 7.2, max(4.6, 1.9 * rows))
     if figure is None:
         return None
     grid = figure.add_gridspec(max(1, rows), 2 if rows else 1, width_ratios=[3, 2] if rows else [1])
@@ -52,17 +50,17 @@ def through_time(
         beside = figure.add_subplot(grid[row, 1])
         _draw_gates(beside, name, bars)
         if row == rows - 1:
-            beside.set_xlabel("value of the gate", color=_INK)
-    figure.suptitle(_literal(title), x=0.01, ha="left", fontsize=13, color=_INK, fontweight="bold")
-    axes.set_title(_literal(_wrapped(words)), loc="left", fontsize=9.5, color=_GREY)
-    return _png(figure)
+            beside.set_xlabel("value of the gate", color=INK)
+    figure.suptitle(literal(title), x=0.01, ha="left", fontsize=13, color=INK, fontweight="bold")
+    axes.set_title(literal(_wrapped(words)), loc="left", fontsize=9.5, color=_GREY)
+    return png(figure)
 
 
 def _draw_curves(axes: Any, curves: Sequence[Curve]) -> None:
     longest = max((curve.back[-1] for curve in curves if curve.back), default=1)
     for curve, colour in zip(curves, _COLOURS * len(curves), strict=False):
         style = {"color": colour, "linewidth": 1.9, "marker": "o" if len(curve.back) < 12 else "", "markersize": 4.0}
-        axes.plot(curve.back, _above_floor(curve.carried), label=_literal(curve.name), **style)
+        axes.plot(curve.back, _above_floor(curve.carried), label=literal(curve.name), **style)
         axes.plot(curve.back, _above_floor(curve.total), color=colour, linewidth=1.1, linestyle=(0, (4, 2)))
     for level, name in ((1 / math.e, "1/e"), (0.01, "1 %")):
         axes.axhline(level, color="#999999", linewidth=0.9, linestyle=":")
@@ -73,8 +71,8 @@ def _draw_curves(axes: Any, curves: Sequence[Curve]) -> None:
     axes.set_ylim(max(low, _FLOOR), max(high, 2.0))
     if longest > 200:
         axes.set_xscale("log")
-    axes.set_xlabel("steps back from the end", color=_INK)
-    axes.set_ylabel("size of the gradient (1: one step back)", color=_INK)
+    axes.set_xlabel("steps back from the end", color=INK)
+    axes.set_ylabel("size of the gradient (1: one step back)", color=INK)
     axes.plot([], [], color=_GREY, linewidth=1.1, linestyle=(0, (4, 2)), label="of the whole loss")
     axes.legend(frameon=False, fontsize=9, loc="lower left")
     _plain(axes)
@@ -84,11 +82,11 @@ def _draw_gates(axes: Any, name: str, bars: Mapping[str, tuple[str, Sequence[flo
     for (gate, (kind, shares)), colour in zip(bars.items(), _COLOURS, strict=False):
         least = -1.0 if kind == "tanh" else 0.0
         edges = [least + (1 - least) * i / len(shares) for i in range(len(shares) + 1)]
-        axes.stairs(shares, edges, color=colour, linewidth=1.6, label=_literal(gate), fill=False)
-    axes.set_title(_literal(name), loc="left", fontsize=9.5, color=_GREY)
+        axes.stairs(shares, edges, color=colour, linewidth=1.6, label=literal(gate), fill=False)
+    axes.set_title(literal(name), loc="left", fontsize=9.5, color=_GREY)
     axes.set_xlim(-1.02 if any(kind == "tanh" for kind, _ in bars.values()) else -0.01, 1.02)
     axes.set_ylim(bottom=0)
-    axes.set_ylabel("share", color=_INK, fontsize=9)
+    axes.set_ylabel("share", color=INK, fontsize=9)
     axes.legend(frameon=False, fontsize=9, loc="upper left", bbox_to_anchor=(1.0, 1.0), handlelength=1.2)
     _plain(axes)
 
@@ -103,21 +101,19 @@ def shaded_words(words: Sequence[str], saliency: Sequence[float], title: str, be
     b'PNG'
     """
     lines = _lines(words[:_WORDS])
-    figure = _figure(8.4, 1.5 + 0.3 * max(1, len(lines)), layout=None)
+    figure = new_figure(8.4, 1.5 + 0.3 * max(1, len(lines)), layout=None)
     if figure is None:
         return None
     axes = figure.add_axes((0.02, 0.05, 0.96, 0.95 - 0.85 / figure.get_figheight()))
     axes.set_xlim(0, _LETTERS)
     axes.set_ylim(max(1, len(lines)) + 0.6, -0.6)
     axes.axis("off")
-    strongest = max(map(abs, saliency), default=0.0) or 1.0
+    strongest, colours = _shades(saliency)
     for row, line in enumerate(lines):
         for place, index in line:
-            shade = min(1.0, abs(saliency[index]) / strongest)
-            colour = _FOR if saliency[index] > 0 else _AGAINST
-            box = {"facecolor": (*colour, 0.75 * shade), "edgecolor": "none", "pad": 2.2}
+            box = {"facecolor": colours[index], "edgecolor": "none", "pad": 2.2}
             axes.text(
-                place, row, _literal(words[index]), fontsize=9.5, family="monospace", color=_INK, bbox=box, va="center"
+                place, row, literal(words[index]), fontsize=9.5, family="monospace", color=INK, bbox=box, va="center"
             )
     more = f", {len(words) - _WORDS} more words" if len(words) > _WORDS else ""
     axes.text(
@@ -128,7 +124,7 @@ def shaded_words(words: Sequence[str], saliency: Sequence[float], title: str, be
         color=_GREY,
     )
     _headed(figure, title, below)
-    return _png(figure)
+    return png(figure)
 
 
 def shaded_series(values: Any, saliency: Sequence[float], title: str, below: str) -> bytes | None:
@@ -140,27 +136,25 @@ def shaded_series(values: Any, saliency: Sequence[float], title: str, below: str
     >>> picture is None or picture[1:4]
     b'PNG'
     """
-    figure = _figure(9.0, 4.4, layout=None)
+    figure = new_figure(9.0, 4.4, layout=None)
     if figure is None:
         return None
     top, low = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
     figure.subplots_adjust(left=0.09, right=0.985, top=0.84, bottom=0.11, hspace=0.12)
     steps = range(len(saliency))
-    strongest = max(map(abs, saliency), default=0.0) or 1.0
-    colours = [(*(_FOR if s > 0 else _AGAINST), 0.75 * min(1.0, abs(s) / strongest)) for s in saliency]
-    for step, colour in zip(steps, colours, strict=True):
+    for step, colour in zip(steps, _shades(saliency)[1], strict=True):
         if colour[3] > 0.01:
             top.axvspan(step - 0.5, step + 0.5, color=colour, linewidth=0)
     if len(saliency):
-        top.plot(list(steps), values, color=_INK if _flat(values) else None, linewidth=1.3)
+        top.plot(list(steps), values, color=INK if _flat(values) else None, linewidth=1.3)
     low.bar(list(steps), list(saliency), width=1.0, color=[_FOR if s > 0 else _AGAINST for s in saliency])
-    top.set_ylabel("value", color=_INK)
-    low.set_ylabel("saliency", color=_INK)
-    low.set_xlabel("step", color=_INK)
+    top.set_ylabel("value", color=INK)
+    low.set_ylabel("saliency", color=INK)
+    low.set_xlabel("step", color=INK)
     for axes in (top, low):
         _plain(axes)
     _headed(figure, title, f"{below}; blue: for, orange: against")
-    return _png(figure)
+    return png(figure)
 
 
 def aligned(source: Sequence[str], target: Sequence[str], shares: Any, title: str) -> bytes | None:
@@ -172,22 +166,28 @@ def aligned(source: Sequence[str], target: Sequence[str], shares: Any, title: st
     >>> picture is None or picture[1:4]
     b'PNG'
     """
-    figure = _figure(1.8 + 0.36 * max(4, len(source)), 1.4 + 0.3 * max(3, len(target)))
+    figure = new_figure(1.8 + 0.36 * max(4, len(source)), 1.4 + 0.3 * max(3, len(target)))
     if figure is None:
         return None
     axes = figure.add_subplot()
     if len(source) and len(target):
         axes.imshow(shares, cmap="Blues", vmin=0.0, vmax=1.0, aspect="auto")
-    axes.set_xticks(range(len(source)), [_literal(word) for word in source], rotation=60, ha="left", fontsize=9)
-    axes.set_yticks(range(len(target)), [_literal(word) for word in target], fontsize=9)
+    axes.set_xticks(range(len(source)), [literal(word) for word in source], rotation=60, ha="left", fontsize=9)
+    axes.set_yticks(range(len(target)), [literal(word) for word in target], fontsize=9)
     axes.xaxis.tick_top()
     axes.set_xticks([place + 0.5 for place in range(len(source))], minor=True)
     axes.set_yticks([place + 0.5 for place in range(len(target))], minor=True)
     axes.grid(which="minor", color="#e3e3e3", linewidth=0.8)
     axes.tick_params(length=0, which="both")
     if title:
-        figure.suptitle(_literal(title), x=0.01, ha="left", fontsize=12, color=_INK, fontweight="bold")
-    return _png(figure)
+        figure.suptitle(literal(title), x=0.01, ha="left", fontsize=12, color=INK, fontweight="bold")
+    return png(figure)
+
+
+def _shades(saliency: Sequence[float]) -> tuple[float, list[tuple[float, ...]]]:
+    """The largest saliency, and the colour of each with its opacity."""
+    strongest = max(map(abs, saliency), default=0.0) or 1.0
+    return strongest, [(*(_FOR if s > 0 else _AGAINST), 0.75 * min(1.0, abs(s) / strongest)) for s in saliency]
 
 
 def _flat(values: Any) -> bool:
@@ -211,8 +211,8 @@ def _lines(words: Sequence[str]) -> list[list[tuple[int, int]]]:
 
 def _headed(figure: Any, title: str, below: str) -> None:
     height = figure.get_figheight()
-    figure.text(0.02, 1 - 0.14 / height, _literal(title), fontsize=12, color=_INK, fontweight="bold", va="top")
-    figure.text(0.02, 1 - 0.42 / height, _literal(below), fontsize=9.5, color=_GREY, va="top")
+    figure.text(0.02, 1 - 0.14 / height, literal(title), fontsize=12, color=INK, fontweight="bold", va="top")
+    figure.text(0.02, 1 - 0.42 / height, literal(below), fontsize=9.5, color=_GREY, va="top")
 
 
 def _above_floor(sizes: Sequence[float]) -> list[float]:
@@ -223,8 +223,8 @@ def _above_floor(sizes: Sequence[float]) -> list[float]:
 # -------------------------------------------------------------------------------------------------------------- paper
 
 
-def _figure(width: float, height: float, layout: Any = "constrained") -> Any:
-    """An empty figure of so many inches; None, with a note, where matplotlib is missing."""
+def new_figure(width: float, height: float, layout: Any = "constrained") -> Any:
+    """An empty figure of so many inches; None, with a note on stderr, without matplotlib (the extra `plot`)."""
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
@@ -237,7 +237,8 @@ def _figure(width: float, height: float, layout: Any = "constrained") -> Any:
     return figure
 
 
-def _png(figure: Any) -> bytes:
+def png(figure: Any) -> bytes:
+    """The figure as the bytes of a PNG."""
     buffer = io.BytesIO()
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing from font")  # Chinese is drawn as boxes
@@ -250,7 +251,7 @@ def _plain(axes: Any) -> None:
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def _literal(text: str) -> str:
+def literal(text: str) -> str:
     """Text that matplotlib does not take for mathematics."""
     return text.replace("$", r"\$")
 

@@ -1,4 +1,4 @@
-"""Holes in complete data, by name: to see what a model makes of gaps that one knows the truth behind."""
+"""Synthetic missing values in complete data, to evaluate models where the truth is known."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from elman.errors import DataError, OptionError
-
-__all__ = ["PATTERNS", "holes"]
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -71,114 +69,29 @@ def _check(pattern: Any, rate: Any, seed: Any, season: Any) -> None:
         raise OptionError("; ".join(found))
 
 
+Pattern = Callable[[Floats, float, np.random.Generator, int], Mask]
+
+
+def _by_column(lose: Pattern) -> Pattern:
+    """A pattern that makes the holes of one column after another, each with its own."""
+
+    def made(values: Floats, rate: float, random: np.random.Generator, season: int) -> Mask:
+        lost = np.zeros(values.shape, bool)
+        for index in range(values.shape[1]):
+            lost[:, index] = lose(values[:, index], rate, random, season)
+        return lost
+
+    return made
+
+
 def _random(values: Floats, rate: float, random: np.random.Generator, season: int) -> Mask:
     return _drawn(values.size, round(rate * values.size), random).reshape(values.shape)
 
 
-def _scattered(values: Floats, rate: float, random: np.random.Generator, season: int) -> Mask:
-    return _each(values, lambda column: _apart(len(column), rate, random))
-
-
-def _block(values: Floats, rate: float, random: np.random.Generator, season: int) -> Mask:
-    return _each(values, lambda column: _runs(len(column), rate, 1, random))
-
-
-def _blocks(values: Floats, rate: float, random: np.random.Generator, season: int) -> Mask:
-    return _each(values, lambda column: _runs(len(column), rate, BLOCKS, random))
-
-
-def _sparse(values: Floats, rate: float, random: np.random.Generator, season: int) -> Mask:
-    steps = _drawn(len(values), round(rate * len(values)), random)
-    return np.repeat(steps[:, None], values.shape[1], axis=1)
-
-
-def _repeated(values: Floats, rate: float, random: np.random.Generator, season: int) -> Mask:
-    def least_changed(column: Floats) -> Mask:
-        change = np.abs(np.diff(column, prepend=np.nan))
-        change[:1] = np.inf
-        lost = np.zeros(len(column), bool)
-        lost[np.argsort(change, kind="stable")[: min(round(rate * len(column)), max(0, len(column) - 1))]] = True
-        return lost
-
-    return _each(values, least_changed)
-
-
-def _periodic(values: Floats, rate: float, random: np.random.Generator, season: int) -> Mask:
-    def even(column: Floats) -> Mask:
-        reached = np.floor((np.arange(len(column) + 1) + random.uniform(0, 1 / max(rate, 1e-9))) * rate)
-        lost: Mask = np.diff(reached) > 0
-        return lost
-
-    return _each(values, even)
-
-
-def _seasonal(values: Floats, rate: float, random: np.random.Generator, season: int) -> Mask:
-    def part(column: Floats) -> Mask:
-        place = (np.arange(len(column)) + random.integers(season)) % season
-        lost: Mask = place < round(rate * season)
-        return lost
-
-    return _each(values, part)
-
-
-def _spread(column: Floats) -> float:
-    """The deviation, 1 of what never changes."""
-    return float(column.std()) if column.min() < column.max() else 1.0
-
-
-def _value(values: Floats, rate: float, random: np.random.Generator, season: int) -> Mask:
-    def higher(column: Floats) -> Mask:
-        largest = np.abs(column).max(initial=0.0)
-        column = column / largest if largest > 1e100 else column  # numbers near the end of float64 have no square in it
-        height = (column - column.mean()) / _spread(column) if len(column) else column
-        # The k greatest of log weight + Gumbel noise are a draw without replacement by weight (Efraimidis 2006).
-        order = np.argsort(-(2 * height + random.gumbel(size=len(column))), kind="stable")
-        lost = np.zeros(len(column), bool)
-        lost[order[: round(rate * len(column))]] = True
-        return lost
-
-    return _each(values, higher)
-
-
-def _channel(values: Floats, rate: float, random: np.random.Generator, season: int) -> Mask:
-    columns = _drawn(values.shape[1], round(rate * values.shape[1]), random)
-    return np.repeat(columns[None], len(values), axis=0)
-
-
-Pattern = Callable[[Floats, float, np.random.Generator, int], Mask]
-
-#: Every pattern by its name: which places `[steps, width]` of the values are lost.
-PATTERNS: dict[str, Pattern] = {
-    "random": _random,
-    "scattered": _scattered,
-    "block": _block,
-    "blocks": _blocks,
-    "sparse": _sparse,
-    "repeated": _repeated,
-    "periodic": _periodic,
-    "seasonal": _seasonal,
-    "value": _value,
-    "channel": _channel,
-}
-
-
-def _each(values: Floats, lose: Callable[[Any], Mask]) -> Mask:
-    """One column after another, each with holes of its own."""
-    made = np.zeros(values.shape, bool)
-    for index in range(values.shape[1]):
-        made[:, index] = lose(values[:, index])
-    return made
-
-
-def _drawn(places: int, count: int, random: np.random.Generator) -> Mask:
-    made = np.zeros(places, bool)
-    made[random.permutation(places)[:count]] = True
-    return made
-
-
-def _apart(steps: int, rate: float, random: np.random.Generator) -> Mask:
+@_by_column
+def _scattered(column: Floats, rate: float, random: np.random.Generator, season: int) -> Mask:
     """Single steps, no two in a row; beyond one half, of what is left."""
-    count = round(rate * steps)
+    steps, count = len(column), round(rate * len(column))
     inside = count > steps // 2
     few = steps - count if inside else count
     # Of so many fewer steps draw any, then put one step back after each of them but the last.
@@ -188,19 +101,96 @@ def _apart(steps: int, rate: float, random: np.random.Generator) -> Mask:
     return made
 
 
-def _runs(steps: int, rate: float, most: int, random: np.random.Generator) -> Mask:
-    """Runs of lost steps, at least one step apart."""
-    count = round(rate * steps)
-    runs = min(most, count, steps - count + 1)
-    made = np.zeros(steps, bool)
-    if not runs:
-        return made
-    lengths = _parts(count - runs, runs, random) + 1
-    between = _parts(steps - count - (runs - 1), runs + 1, random)
-    between[1:-1] += 1
-    starts = np.cumsum(between[:-1]) + np.concatenate([[0], np.cumsum(lengths)[:-1]])
-    for start, length in zip(starts, lengths, strict=True):
-        made[start : start + length] = True
+def _runs(most: int) -> Pattern:
+    """At most so many runs of lost steps in a column, at least one step apart."""
+
+    @_by_column
+    def made(column: Floats, rate: float, random: np.random.Generator, season: int) -> Mask:
+        steps, count = len(column), round(rate * len(column))
+        runs = min(most, count, steps - count + 1)
+        lost = np.zeros(steps, bool)
+        if not runs:
+            return lost
+        lengths = _parts(count - runs, runs, random) + 1
+        between = _parts(steps - count - (runs - 1), runs + 1, random)
+        between[1:-1] += 1
+        starts = np.cumsum(between[:-1]) + np.concatenate([[0], np.cumsum(lengths)[:-1]])
+        for start, length in zip(starts, lengths, strict=True):
+            lost[start : start + length] = True
+        return lost
+
+    return made
+
+
+def _sparse(values: Floats, rate: float, random: np.random.Generator, season: int) -> Mask:
+    steps = _drawn(len(values), round(rate * len(values)), random)
+    return np.repeat(steps[:, None], values.shape[1], axis=1)
+
+
+@_by_column
+def _repeated(column: Floats, rate: float, random: np.random.Generator, season: int) -> Mask:
+    change = np.abs(np.diff(column, prepend=np.nan))
+    change[:1] = np.inf
+    return _first(np.argsort(change, kind="stable"), min(round(rate * len(column)), max(0, len(column) - 1)))
+
+
+@_by_column
+def _periodic(column: Floats, rate: float, random: np.random.Generator, season: int) -> Mask:
+    reached = np.floor((np.arange(len(column) + 1) + random.uniform(0, 1 / max(rate, 1e-9))) * rate)
+    lost: Mask = np.diff(reached) > 0
+    return lost
+
+
+@_by_column
+def _seasonal(column: Floats, rate: float, random: np.random.Generator, season: int) -> Mask:
+    place = (np.arange(len(column)) + random.integers(season)) % season
+    lost: Mask = place < round(rate * season)
+    return lost
+
+
+@_by_column
+def _value(column: Floats, rate: float, random: np.random.Generator, season: int) -> Mask:
+    largest = np.abs(column).max(initial=0.0)
+    column = column / largest if largest > 1e100 else column  # numbers near the end of float64 have no square in it
+    height = (column - column.mean()) / _spread(column) if len(column) else column
+    # The k greatest of log weight + Gumbel noise are a draw without replacement by weight (Efraimidis 2006).
+    order = np.argsort(-(2 * height + random.gumbel(size=len(column))), kind="stable")
+    return _first(order, round(rate * len(column)))
+
+
+def _channel(values: Floats, rate: float, random: np.random.Generator, season: int) -> Mask:
+    columns = _drawn(values.shape[1], round(rate * values.shape[1]), random)
+    return np.repeat(columns[None], len(values), axis=0)
+
+
+#: Every pattern by its name: which places `[steps, width]` of the values are lost.
+PATTERNS: dict[str, Pattern] = {
+    "random": _random,
+    "scattered": _scattered,
+    "block": _runs(1),
+    "blocks": _runs(BLOCKS),
+    "sparse": _sparse,
+    "repeated": _repeated,
+    "periodic": _periodic,
+    "seasonal": _seasonal,
+    "value": _value,
+    "channel": _channel,
+}
+
+
+def _spread(column: Floats) -> float:
+    """The deviation, 1 of what never changes."""
+    return float(column.std()) if column.min() < column.max() else 1.0
+
+
+def _drawn(places: int, count: int, random: np.random.Generator) -> Mask:
+    return _first(random.permutation(places), count)
+
+
+def _first(order: NDArray[np.int64], count: int) -> Mask:
+    """The first `count` of the places in this order."""
+    made = np.zeros(len(order), bool)
+    made[order[:count]] = True
     return made
 
 

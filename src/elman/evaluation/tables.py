@@ -13,8 +13,6 @@ from rich.text import Text
 from elman.evaluation.metrics import ClassScore
 from elman.training.history import History
 
-__all__ = ["class_table", "comparison_table", "confusion_table", "formatted", "history_table", "show", "spaced"]
-
 
 class Page(Console):
     """A console that lets a closed pipe be an error like any other: rich would end the program with exit code 1."""
@@ -49,15 +47,15 @@ def history_table(history: History) -> Table:
     return table
 
 
-def comparison_table(rivals: Mapping[str, Mapping[str, float | str]], title: str = "") -> Table:
+def comparison_table(models: Mapping[str, Mapping[str, float | str]], title: str = "") -> Table:
     """A row for each model and a column for each thing measured; what was not measured is a dash.
 
     >>> comparison_table({"lstm": {"accuracy": 0.91, "seconds": 60.0}, "TF-IDF": {"accuracy": 0.9}}).row_count
     2
     """
-    columns = list(dict.fromkeys(key for values in rivals.values() for key in values))
+    columns = list(dict.fromkeys(key for values in models.values() for key in values))
     table = _table("", *map(spaced, columns), title=title)
-    for name, values in rivals.items():
+    for name, values in models.items():
         _row(table, name, *(formatted(values.get(key)) for key in columns))
     return table
 

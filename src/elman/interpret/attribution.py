@@ -22,7 +22,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, overload
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -41,8 +41,6 @@ from elman.ragged import Ragged
 from elman.training.batching import batches
 from elman.validation.messages import shown
 
-__all__ = ["AttributionRequest", "Explanation", "OfColumn", "Part", "Saliency", "explain", "parts_of"]
-
 POINTS = (32, 128, 512)  # of the quadrature; more where the error is too large
 LEFT_OVER = 0.01  # tolerated error relative to the difference between the two scores
 STEPS = 1 << 14  # steps in a batch: bounds the memory
@@ -56,10 +54,10 @@ class Part(NamedTuple):
     lengths: Tensor  # steps of each sequence; 1 for a static input
     name: str = ""  # of the column; "" where there is only one
     input: int = 0  # which of the inputs reads it
-    units: Sequence[int] | None = None  # its own of the input's outputs; None: all
+    units: list[int] | slice = slice(None)  # its own of the input's outputs
     symbols: Sequence[Sequence[str]] | None = None  # the symbol of each step; None for numbers
     values: Sequence[_Floats] | None = None  # the numbers of each step
-    fact: bool = False  # whether it is a static input
+    is_static: bool = False  # whether it is a static input
 
 
 class AttributionRequest(NamedTuple):
@@ -112,9 +110,9 @@ class Saliency:
     def __str__(self) -> str:
         names = _placed(self.symbols) if self.symbols is not None else [f"step {t}" for t in range(len(self.steps))]
         strongest = sorted(range(len(names)), key=lambda t: -abs(self.steps[t]))[:10]
-        told = ", ".join(f"{names[t]} {self.steps[t]:+.3f}" for t in strongest) or "no steps"
+        steps = ", ".join(f"{names[t]} {self.steps[t]:+.3f}" for t in strongest) or "no steps"
         whole = "; ".join(f"{name} {column.steps.sum():+.3f}" for name, column in self.columns.items())
-        return f"{shown(self.answer)} {self.score:+.3f}: {f'{whole}; ' if whole else ''}{told}"
+        return f"{shown(self.answer)} {self.score:+.3f}: {f'{whole}; ' if whole else ''}{steps}"
 
 
 def _placed(symbols: Sequence[str]) -> list[str]:
@@ -124,31 +122,18 @@ def _placed(symbols: Sequence[str]) -> list[str]:
     return [one if known else f"{one!r} (step {t})" for t, (one, known) in enumerate(zip(symbols, clear, strict=True))]
 
 
-class Explanation(Sequence[Saliency]):
+class Explanation(tuple[Saliency, ...]):
     """The result of `explain`: a `Saliency` for each sequence."""
-
-    def __init__(self, found: list[Saliency]) -> None:
-        self._found = found
-
-    def __len__(self) -> int:
-        return len(self._found)
-
-    @overload
-    def __getitem__(self, index: int) -> Saliency: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[Saliency]: ...
-    def __getitem__(self, index: int | slice) -> Saliency | list[Saliency]:
-        return self._found[index]
 
     @property
     def steps(self) -> Ragged:
         """One number a step, float64 [steps]."""
-        values = [torch.from_numpy(one.steps) for one in self._found]
+        values = [torch.from_numpy(one.steps) for one in self]
         lengths = torch.tensor([0, *(len(v) for v in values)])
         return Ragged(torch.cat([torch.zeros(0, dtype=torch.float64), *values]), lengths.cumsum(0))
 
     def __str__(self) -> str:
-        return "\n".join(map(str, self._found))
+        return "\n".join(map(str, self))
 
 
 def parts_of(feature: Feature | Columns, data: Ragged | MultiInput, column: Any) -> list[Part]:
@@ -158,8 +143,8 @@ def parts_of(feature: Feature | Columns, data: Ragged | MultiInput, column: Any)
     for reader, (one, names, widths, steps, own) in enumerate(parts):
         found += [_part(one, steps, own, name, reader, units) for name, units in _units(names, one, widths).items()]
     ones = torch.ones(len(data), dtype=torch.int64)
-    facts = enumerate(feature.statics, start=len(parts))
-    return [*found, *(Part(ones, name, place, symbols=[[name]] * len(data), fact=True) for place, name in facts)]
+    statics = enumerate(feature.statics, start=len(parts))
+    return [*found, *(Part(ones, name, place, symbols=[[name]] * len(data), is_static=True) for place, name in statics)]
 
 
 def _part(
@@ -168,7 +153,7 @@ def _part(
     column: Any,
     name: str = "",
     reader: int = 0,
-    units: Sequence[int] | None = None,
+    units: list[int] | slice = slice(None),
 ) -> Part:
     if (symbols := feature.split_units(column)) is not None:
         return Part(data.lengths, name, reader, units, symbols)
@@ -176,24 +161,26 @@ def _part(
     return Part(data.lengths, name, reader, units, values=values)
 
 
-def _units(names: list[str], feature: Feature, widths: list[int]) -> Mapping[str, list[int] | None]:
+def _units(names: list[str], feature: Feature, widths: list[int]) -> Mapping[str, list[int] | slice]:
     """The output units of an input layer that belong to each of its columns."""
     own = feature.outputs_of_columns(widths) if len(names) > 1 else None
-    return {", ".join(names): None} if own is None else dict(zip(names, own, strict=True))
+    return {", ".join(names): slice(None)} if own is None else dict(zip(names, own, strict=True))
 
 
-def explain(question: AttributionRequest) -> Explanation:
+def explain(request: AttributionRequest) -> Explanation:
     """The attribution of the score to each step of each sequence. Raises ``DataError`` without sequences."""
-    count = len(question.lengths)
+    count = len(request.lengths)
     if not count:
         raise DataError("there are no sequences to explain. Give at least one.")
+    if not request.parts:
+        request = request._replace(parts=[Part(request.lengths)])
     found: list[tuple[list[Tensor], float, float]] = [([], 0.0, 0.0)] * count
     todo = torch.arange(count)
     for points in POINTS:
         again = []
-        for batch in batches(question.lengths[todo], STEPS):
+        for batch in batches(request.lengths[todo], STEPS):
             chosen = todo[batch]
-            steps, score, nothing = _integrated(question, chosen, points)
+            steps, score, nothing = _integrated(request, chosen, points)
             for i, *one, f, f0 in zip(chosen.tolist(), *steps, score.tolist(), nothing.tolist(), strict=True):
                 found[i] = one, f, f0
                 left = abs(sum(float(part.sum()) for part in one) - (f - f0))
@@ -202,39 +189,35 @@ def explain(question: AttributionRequest) -> Explanation:
         todo = torch.tensor(again, dtype=torch.int64)
         if not again:
             break
-    return Explanation([_saliency(question, i, *one) for i, one in enumerate(found)])
+    return Explanation([_saliency(request, i, *one) for i, one in enumerate(found)])
 
 
-def _parts(question: AttributionRequest) -> Sequence[Part]:
-    return question.parts or [Part(question.lengths)]
-
-
-def _saliency(question: AttributionRequest, i: int, steps: list[Tensor], score: float, nothing: float) -> Saliency:
-    parts = _parts(question)
+def _saliency(request: AttributionRequest, i: int, steps: list[Tensor], score: float, nothing: float) -> Saliency:
+    parts = request.parts
     own = [one.double().numpy() for one in steps]
     left_over = score - nothing - sum(float(one.sum()) for one in own)
-    if question.beside is not None:
-        given = iter(question.beside[0])
+    if request.beside is not None:
+        given = iter(request.beside[0])
         added = 0.0
-        symbols = [part.symbols is not None and not part.fact for part in parts]
+        symbols = [part.symbols is not None and not part.is_static for part in parts]
         for place, part in enumerate(parts):
             if symbols[place] or not any(symbols):  # without symbols there is one column, of numbers
                 here = next(given)[int(part.lengths[:i].sum()) :][: int(part.lengths[i])]
                 own[place], added = own[place] + here, added + float(here.sum())
-        score += float(question.beside[1][i])
-        nothing += float(question.beside[1][i]) - added
+        score += float(request.beside[1][i])
+        nothing += float(request.beside[1][i]) - added
     columns = {
         part.name: OfColumn(
             one,
             None if part.symbols is None else part.symbols[i],
-            None if part.values is None else _own(part.values[i], part.units),
+            None if part.values is None else part.values[i][..., part.units],
         )
         for part, one in zip(parts, own, strict=True)
     }
     several = len(parts) > 1 or bool(parts[0].name)
     only = next(iter(columns.values()))
     return Saliency(
-        answer=question.answers[i] if len(question.answers) else None,
+        answer=request.answers[i] if len(request.answers) else None,
         score=score,
         nothing=nothing,
         steps=np.concatenate(own),
@@ -243,10 +226,6 @@ def _saliency(question: AttributionRequest, i: int, steps: list[Tensor], score: 
         values=None if several else only.values,
         columns=columns if several else {},
     )
-
-
-def _own(values: _Floats, units: Sequence[int] | None) -> _Floats:
-    return values if units is None else values[:, list(units)]
 
 
 def _labels(columns: Mapping[str, OfColumn]) -> list[str]:
@@ -258,35 +237,32 @@ def _labels(columns: Mapping[str, OfColumn]) -> list[str]:
     return found
 
 
-def _integrated(question: AttributionRequest, chosen: Tensor, points: int) -> tuple[list[list[Tensor]], Tensor, Tensor]:
+def _integrated(request: AttributionRequest, chosen: Tensor, points: int) -> tuple[list[list[Tensor]], Tensor, Tensor]:
     """The saliency of each part's steps in each chosen sequence, F, and F of the baseline."""
     places, weights = np.polynomial.legendre.leggauss(points)
     totals: list[Tensor] = []
-    with torch.no_grad(), _moved(question.inputs, 1.0):
-        score = question.score(chosen).double()
-    with torch.no_grad(), _moved(question.inputs, 0.0):
-        nothing = question.score(chosen).double()
+    with torch.no_grad(), _moved(request.inputs, 1.0):
+        score = request.score(chosen).double()
+    with torch.no_grad(), _moved(request.inputs, 0.0):
+        nothing = request.score(chosen).double()
     for place, weight in zip((places / 2 + 0.5).tolist(), (weights / 2).tolist(), strict=True):
-        with torch.enable_grad(), _moved(question.inputs, place) as seen:
-            scores = question.score(chosen)
-            moved = [seen[i][0] for i in range(len(question.inputs))]
+        with torch.enable_grad(), _moved(request.inputs, place) as seen:
+            scores = request.score(chosen)
+            moved = [seen[i][0] for i in range(len(request.inputs))]
             gradients: Any = torch.autograd.grad(scores.sum(), moved, allow_unused=True)
         found = [
             torch.zeros_like(difference) if gradient is None else gradient * difference
             for gradient, (_, difference) in zip(gradients, (seen[i] for i in range(len(moved))), strict=True)
         ]
-        alike = len(found) // question.ensemble_size
-        steps = [sum(_collected(part, one).double() for one in found[part.input :: alike]) for part in _parts(question)]
+        alike = len(found) // request.ensemble_size
+        steps = [
+            sum(one[:, part.units].sum(1).double() for one in found[part.input :: alike]) for part in request.parts
+        ]
         totals = (
             [weight * s for s in steps] if not totals else [t + weight * s for t, s in zip(totals, steps, strict=True)]
         )
-    parted = zip(_parts(question), totals, strict=True)
+    parted = zip(request.parts, totals, strict=True)
     return [list(total.split(part.lengths[chosen].tolist())) for part, total in parted], score, nothing
-
-
-def _collected(part: Part, found: Tensor) -> Tensor:
-    """The sum over a part's units at each step."""
-    return (found if part.units is None else found[:, list(part.units)]).sum(1)
 
 
 @contextmanager

@@ -18,8 +18,6 @@ from elman.interpret.recommendations import advice
 from elman.training.batching import batches
 from elman.validation.options import is_whole
 
-__all__ = ["DiagnosisRequest", "diagnose"]
-
 BINS = 20  # of a gate's histogram
 STEPS = 1 << 14  # steps in a batch: bounds the memory
 
@@ -34,22 +32,24 @@ class DiagnosisRequest(NamedTuple):
     names: Mapping[str, str] = {}  # of the paths, where there are several: "path 1" reads "note"
 
 
-def diagnose(probe: DiagnosisRequest, sequences: int = 100) -> Diagnosis:
+def diagnose(request: DiagnosisRequest, sequences: int = 100) -> Diagnosis:
     """Analyses at most `sequences`, evenly spaced; independent of batching. Raises ``DataError`` without steps."""
     if not is_whole(sequences):
         raise OptionError(f"sequences must be a whole number of at least 1, got {sequences!r}.")
-    filled = torch.nonzero(probe.lengths > 0)[:, 0]
+    filled = torch.nonzero(request.lengths > 0)[:, 0]
     if not len(filled):
-        raise DataError(f"X has {len(probe.lengths)} sequences, none of which has a step. Give at least one that has.")
+        raise DataError(
+            f"X has {len(request.lengths)} sequences, none of which has a step. Give at least one that has."
+        )
     chosen = filled[torch.linspace(0, len(filled) - 1, min(sequences, len(filled))).round().long()]
-    seen: dict[str, _Seen] = {}
-    for batch in batches(probe.lengths[chosen], STEPS):
-        for walk, d_y, d_last in _passes(probe, chosen[batch]):
-            seen.setdefault(_named(walk.name, probe.names), _Seen(walk.cell)).add(walk, d_y, d_last)
+    seen: dict[str, _CellStatistics] = {}
+    for batch in batches(request.lengths[chosen], STEPS):
+        for run, d_y, d_last in _passes(request, chosen[batch]):
+            seen.setdefault(_named(run.name, request.names), _CellStatistics(run.cell)).add(run, d_y, d_last)
     if not seen:
-        raise DataError(f"{type(probe.network).__name__} has no recurrent cell that reads these sequences.")
+        raise DataError(f"{type(request.network).__name__} has no recurrent cell that reads these sequences.")
     layers = [one.layer(name) for name, one in seen.items()]
-    return Diagnosis(layers, len(chosen), advice(layers, probe.options))
+    return Diagnosis(layers, len(chosen), advice(layers, request.options))
 
 
 def _named(layer: str, names: Mapping[str, str]) -> str:
@@ -60,17 +60,17 @@ def _named(layer: str, names: Mapping[str, str]) -> str:
     return layer
 
 
-def _passes(probe: DiagnosisRequest, chosen: Tensor) -> list[tuple[CellPass, Tensor, tuple[Tensor, ...]]]:
+def _passes(request: DiagnosisRequest, chosen: Tensor) -> list[tuple[CellPass, Tensor, tuple[Tensor, ...]]]:
     """Each cell's pass over a batch, with the gradient of the loss that reaches it from the rest of the network."""
-    with torch.enable_grad(), _learning(probe.network), watched(probe.network) as walks:
-        loss = probe.loss(chosen).sum()
-    walks = [walk for walk in walks if walk.y.steps and walk.y.values.requires_grad]
+    with torch.enable_grad(), _learning(request.network), watched(request.network) as runs:
+        loss = request.loss(chosen).sum()
+    runs = [run for run in runs if run.y.steps and run.y.values.requires_grad]
     made = []
-    for walk in walks:
-        wanted = [walk.y.values, *walk.last]
+    for run in runs:
+        wanted = [run.y.values, *run.last]
         found: Any = torch.autograd.grad(loss, wanted, retain_graph=True, allow_unused=True)
         d_y, *d_last = [torch.zeros_like(t) if g is None else g for t, g in zip(wanted, found, strict=True)]
-        made.append((walk, d_y, tuple(d_last)))
+        made.append((run, d_y, tuple(d_last)))
     return made
 
 
@@ -87,7 +87,7 @@ def _learning(network: nn.Module) -> Iterator[None]:
             parameter.requires_grad_(False)
 
 
-class _Seen:
+class _CellStatistics:
     """Statistics of one cell over batches."""
 
     def __init__(self, cell: Cell) -> None:
@@ -96,13 +96,13 @@ class _Seen:
         self.multiples: dict[str, dict[int, list[Tensor]]] = {}
         self.gates: dict[str, _GateSums] = {}
 
-    def add(self, walk: CellPass, d_y: Tensor, d_last: tuple[Tensor, ...]) -> None:
-        self.lengths.append(walk.y.lengths)
-        for name, values in _gates(walk).items():
+    def add(self, run: CellPass, d_y: Tensor, d_last: tuple[Tensor, ...]) -> None:
+        self.lengths.append(run.y.lengths)
+        for name, values in _gates(run).items():
             self.gates.setdefault(name, _GateSums(self.cell.activations[name])).add(values)
-        back = cuts(int(walk.y.lengths.max()))
+        back = cuts(int(run.y.lengths.max()))
         if back:
-            self._add_sizes(sizes(walk, d_y, d_last, back), back)
+            self._add_sizes(sizes(run, d_y, d_last, back), back)
 
     def _add_sizes(self, found: Sizes, back: list[int]) -> None:
         """Adds the gradient norm of each sequence at each cut relative to that one step back."""
@@ -171,5 +171,5 @@ class _GateSums:
 
 
 @torch.no_grad()
-def _gates(walk: CellPass) -> dict[str, Tensor]:
-    return {name: values.detach().float() for name, values in walk.cell.gates(walk.x, walk.y, walk.state).items()}
+def _gates(run: CellPass) -> dict[str, Tensor]:
+    return {name: values.detach().float() for name, values in run.cell.gates(run.x, run.y, run.state).items()}

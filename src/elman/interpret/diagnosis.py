@@ -25,8 +25,6 @@ from rich.table import Table
 from elman.evaluation import plots as pictures
 from elman.evaluation import tables as report
 
-__all__ = ["Diagnosis", "Gate", "Layer"]
-
 EXPLODES = 100.0  # relative gradient from which it explodes
 VANISHED = 0.01  # relative gradient below which it has vanished
 FARTHEST = 100  # steps, the longest look-back

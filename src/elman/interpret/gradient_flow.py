@@ -25,8 +25,6 @@ from torch import Tensor, nn
 from elman.cells.base import Cell, State
 from elman.ragged import Ragged
 
-__all__ = ["CellPass", "Sizes", "cuts", "sizes", "watched"]
-
 _PLAIN = ("encoder", "path")  # modules left out of the names of layers
 EACH = 64  # steps from the end with a cut each; further back chunks grow by a tenth
 
@@ -58,12 +56,12 @@ def watched(network: nn.Module) -> Iterator[list[CellPass]]:
 
     >>> from elman.layers.encoder import Encoder
     >>> encoder = Encoder(3, 4, layers=2)
-    >>> with watched(encoder) as walks:
+    >>> with watched(encoder) as runs:
     ...     y, _ = encoder(Ragged.of([torch.randn(5, 3)]))
-    >>> [walk.name for walk in walks]
+    >>> [run.name for run in runs]
     ['layer 1', 'layer 2']
     """
-    walks: list[CellPass] = []
+    runs: list[CellPass] = []
     cells = {path: module for path, module in network.named_modules() if isinstance(module, Cell)}
     several = len({_owner(path) for path in cells}) > 1
     outer = {path: cell for path, cell in cells.items() if not any(path.startswith(f"{other}.") for other in cells)}
@@ -73,13 +71,13 @@ def watched(network: nn.Module) -> Iterator[list[CellPass]]:
             rest = {key: value for key, value in options.items() if key != "state" and value is not None}
             state = given[1] if len(given) > 1 else options.get("state")
             name = f"{_owner(path)} {_layer(path, cell)}" if several else _layer(path, cell)
-            walks.append(CellPass(name, cell, given[0], state, rest, *out))
+            runs.append(CellPass(name, cell, given[0], state, rest, *out))
 
         return cell.register_forward_hook(hook, with_kwargs=True)
 
     hooks = [note(path, cell) for path, cell in outer.items()]
     try:
-        yield walks
+        yield runs
     finally:
         for hook in hooks:
             hook.remove()
@@ -114,20 +112,20 @@ def cuts(max_timescale: int) -> list[int]:
     return found
 
 
-def sizes(walk: CellPass, d_y: Tensor, d_last: tuple[Tensor, ...], back: list[int]) -> Sizes:
+def sizes(run: CellPass, d_y: Tensor, d_last: tuple[Tensor, ...], back: list[int]) -> Sizes:
     """The gradient norms of one cell, in double precision, at the cuts `back`, ascending and not empty.
 
     `d_y` [steps, hidden] and `d_last`, one for each part of the state, are the gradients from the rest of the network:
     dL/dy_t without later steps of this cell, and dL/d(last state).
     """
-    cell = copy.deepcopy(walk.cell).double().requires_grad_(False).eval()
+    cell = copy.deepcopy(run.cell).double().requires_grad_(False).eval()
     cell.checkpointing = False
-    lengths = walk.y.lengths
+    lengths = run.y.lengths
     with torch.enable_grad():
-        states, ys, rows, last = _replayed(cell, walk, [*back, max(int(lengths.max()), back[-1] + 1)])
+        states, ys, rows, last = _replayed(cell, run, [*back, max(int(lengths.max()), back[-1] + 1)])
     states = states[: len(back)]
     inputs = [part for state in states for part in state]
-    ends = (walk.y.offsets[:-1] if cell.reverse else walk.y.offsets[1:] - 1)[lengths > 0]
+    ends = (run.y.offsets[:-1] if cell.reverse else run.y.offsets[1:] - 1)[lengths > 0]
     only_last = torch.zeros_like(d_y, dtype=torch.float64).index_copy(0, ends, d_y[ends].double())
     carried = _gradients(inputs, ys, last, [only_last[r] for r in rows], d_last, retain=True)
     total = _gradients(inputs, ys, last, [d_y[r].double() for r in rows], d_last, retain=False)
@@ -140,17 +138,17 @@ def sizes(walk: CellPass, d_y: Tensor, d_last: tuple[Tensor, ...], back: list[in
     return Sizes(_joined(carried, width) * reached, _joined(total, width) * reached, parts, reached)
 
 
-def _replayed(cell: Cell, walk: CellPass, back: list[int]) -> tuple[list[State], list[Tensor], list[Tensor], State]:
+def _replayed(cell: Cell, run: CellPass, back: list[int]) -> tuple[list[State], list[Tensor], list[Tensor], State]:
     """The same pass in chunks: the state at each cut, y of each chunk and its rows, the last state."""
-    lengths, x = walk.y.lengths, walk.x.values.detach().double()
-    start = cell.initial_state(len(lengths)) if walk.state is None else walk.state
+    lengths, x = run.y.lengths, run.x.values.detach().double()
+    start = cell.initial_state(len(lengths)) if run.state is None else run.state
     state = type(start)(*[part.detach().double().clone().requires_grad_() for part in start])
-    options = {key: value.double() if value.is_floating_point() else value for key, value in walk.options.items()}
+    options = {key: value.double() if value.is_floating_point() else value for key, value in run.options.items()}
     states, ys, rows = [], [], []
     for first, last in zip(reversed(back), [*reversed(back[:-1]), 0], strict=True):
         states.append(state)
         active = torch.nonzero(lengths > last)[:, 0]
-        row, offsets = _rows(walk.y.offsets, active, first, last, cell.reverse)
+        row, offsets = _rows(run.y.offsets, active, first, last, cell.reverse)
         entering = type(state)(*[part[active] for part in state])
         given = {key: value[row] for key, value in options.items()}
         y, after = cell(Ragged(x[row], offsets), entering, **given)

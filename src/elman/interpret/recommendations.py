@@ -8,8 +8,6 @@ from typing import Any
 
 from elman.interpret.diagnosis import FARTHEST, Gate, Layer
 
-__all__ = ["advice"]
-
 _SIMPLE = ("RNN", "ReluRNN")  # cells without gates
 
 

@@ -14,7 +14,6 @@ Luong, M.-T., Pham, H. & Manning, C. 2015. Effective approaches to attention-bas
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
@@ -29,24 +28,22 @@ from elman.ops.compile import not_compiled
 from elman.ops.gradients import way_back
 from elman.ragged import Ragged
 
-__all__ = ["SCORES", "Attention", "attend"]
-
 SCORES = ("general", "dot")
 
 
 class _Attend(torch.autograd.Function):
-    """Keeps the shares of every pair of steps for the way back."""
+    """Saves the attention weights of every pair of steps for backward."""
 
     @staticmethod
     def forward(ctx: Any, queries: Tensor, keys: Tensor, spans: list[tuple[slice, slice]]) -> tuple[Tensor, Tensor]:
         out = queries.new_zeros(len(queries), keys.shape[1])
-        shares = []
+        parts = [queries.new_zeros(0)]
         for ours, theirs in spans:
             rows = keys[theirs]
-            share = torch.softmax(ops.linear(queries[ours], rows), 1)
-            out[ours] = ops.linear(share, rows.t())
-            shares.append(share.flatten())
-        flat = torch.cat(shares) if shares else queries.new_zeros(0)
+            weights = torch.softmax(ops.linear(queries[ours], rows), 1)
+            out[ours] = ops.linear(weights, rows.t())
+            parts.append(weights.flatten())
+        flat = torch.cat(parts)
         ctx.save_for_backward(queries, keys, flat)
         ctx.spans = spans
         ctx.mark_non_differentiable(flat)
@@ -58,12 +55,12 @@ class _Attend(torch.autograd.Function):
     def backward(ctx: Any, kept: tuple[Tensor, ...], last: bool, d_out: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
         queries, keys, flat = kept
         d_queries, d_keys = torch.zeros_like(queries), torch.zeros_like(keys)
-        for (ours, theirs), share in zip(ctx.spans, _divided(flat, ctx.spans), strict=True):
+        for (ours, theirs), weights in zip(ctx.spans, _divided(flat, ctx.spans), strict=True):
             rows, d_rows = keys[theirs], d_out[ours]
-            d_share = torch.mm(d_rows, rows.t())
-            d_score = share * (d_share - (share * d_share).sum(1, keepdim=True))
+            d_weights = torch.mm(d_rows, rows.t())
+            d_score = weights * (d_weights - (weights * d_weights).sum(1, keepdim=True))
             d_queries[ours] = torch.mm(d_score, rows)
-            d_keys[theirs] = torch.mm(share.t(), d_rows).addmm_(d_score.t(), queries[ours])
+            d_keys[theirs] = torch.mm(weights.t(), d_rows).addmm_(d_score.t(), queries[ours])
         return d_queries, d_keys, None
 
 
@@ -74,15 +71,15 @@ def _attend(queries: Tensor, keys: Tensor, spans: list[tuple[slice, slice]]) -> 
 
 
 def attend(queries: Ragged, keys: Ragged) -> tuple[Ragged, list[Tensor]]:
-    """What each query sees of the keys of its sequence, [steps, width], and the shares of each sequence.
+    """The context of each query among the keys of its sequence, [steps, width], and each sequence's attention weights.
 
-    `queries` and `keys` are as many sequences of steps of one width. The shares of a sequence are
-    [steps of the query, steps of the key]; its rows add up to 1. They carry no gradient.
+    `queries` and `keys` are as many sequences of steps of one width. The weights of a sequence are
+    [steps of the query, steps of the key]; their rows add up to 1. They carry no gradient.
 
     Raises ``ShapeError`` where the two do not fit together.
 
-    >>> seen, shares = attend(Ragged.of([[[1.0, 0.0]]]), Ragged.of([[[0.0, 2.0], [0.0, 4.0]]]))
-    >>> seen.values.tolist(), shares[0].tolist()
+    >>> seen, weights = attend(Ragged.of([[[1.0, 0.0]]]), Ragged.of([[[0.0, 2.0], [0.0, 4.0]]]))
+    >>> seen.values.tolist(), weights[0].tolist()
     ([[0.0, 3.0]], [[0.5, 0.5]])
     """
     if len(queries) != len(keys):
@@ -90,19 +87,15 @@ def attend(queries: Ragged, keys: Ragged) -> tuple[Ragged, list[Tensor]]:
     if queries.values.dim() != 2 or keys.values.dim() != 2 or queries.width != keys.width:
         shapes = f"{list(queries.values.shape)} and {list(keys.values.shape)}"
         raise ShapeError(f"attend expects queries and keys of one width, got shapes {shapes}.")
-    spans = list(_spans(queries.offsets.tolist(), keys.offsets.tolist()))
+    pairs = zip(pairwise(queries.offsets.tolist()), pairwise(keys.offsets.tolist()), strict=True)
+    spans = [(slice(*ours), slice(*theirs)) for ours, theirs in pairs]
     busy = [(ours, theirs) for ours, theirs in spans if ours.stop > ours.start and theirs.stop > theirs.start]
     out, flat = _attend(queries.values, keys.values, busy)
     return queries.with_values(out), _divided(flat, spans)
 
 
-def _spans(queries: list[int], keys: list[int]) -> Iterator[tuple[slice, slice]]:
-    for ours, theirs in zip(pairwise(queries), pairwise(keys), strict=True):
-        yield slice(*ours), slice(*theirs)
-
-
 def _divided(flat: Tensor, spans: list[tuple[slice, slice]]) -> list[Tensor]:
-    """The shares of each sequence, from all of them one after another."""
+    """The attention weights of each sequence, from those of all one after another."""
     sizes = [(ours.stop - ours.start, theirs.stop - theirs.start) for ours, theirs in spans]
     parts = flat.split([rows * columns for rows, columns in sizes]) if sizes else ()
     return [part.view(size) for part, size in zip(parts, sizes, strict=True)]
@@ -121,8 +114,8 @@ class Attention(nn.Module):
     ``OptionError`` for another `score`, and for "dot" with two widths.
 
     >>> attention = Attention(3, 4)
-    >>> seen, shares = attention(Ragged.of([torch.randn(2, 3)]), Ragged.of([torch.randn(5, 4)]))
-    >>> seen.values.shape, shares[0].shape
+    >>> seen, weights = attention(Ragged.of([torch.randn(2, 3)]), Ragged.of([torch.randn(5, 4)]))
+    >>> seen.values.shape, weights[0].shape
     (torch.Size([2, 4]), torch.Size([2, 5]))
     """
 
@@ -139,7 +132,7 @@ class Attention(nn.Module):
         self.weigh = Linear(queries, keys, bias=False) if score == "general" else None
 
     def forward(self, queries: Ragged, keys: Ragged) -> tuple[Ragged, list[Tensor]]:
-        """What each query sees, [steps of the queries, keys], and the shares of each sequence: see `attend`."""
+        """The context of each query, [steps of the queries, keys], and the attention weights: see `attend`."""
         if queries.values.dim() != 2 or queries.width != self.queries:
             raise ShapeError(
                 f"Attention expects queries of width {self.queries}, got shape {list(queries.values.shape)}. Build it "

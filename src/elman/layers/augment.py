@@ -1,4 +1,4 @@
-"""What training changes of the numbers it reads, so that a small set says more: other speeds, and holes.
+"""Data augmentation in training: speed perturbation, and masks over time and bands.
 
     x'_j = x between the steps of j (T - 1) / (T' - 1)      T' = round(T r), r even between 1 - s and 1 + s
     x'_t = 0 for t0 <= t < t0 + n                           n even from 0 to the longest hole, at most T' / 5
@@ -15,8 +15,6 @@ import torch
 from torch import Tensor, nn
 
 from elman.ragged import Ragged
-
-__all__ = ["Augment"]
 
 _MOST = 5  # a hole takes at most so much of a sequence: one part in five
 

@@ -1,4 +1,4 @@
-"""Convolution along the steps of each sequence, in front of what remembers: local patterns, and fewer steps.
+"""Convolution along the steps of each sequence, before the recurrent layers: local patterns, and fewer steps.
 
     y_t = relu(N(W [x_{st-a}, ..., x_{st-a+k-1}] + b))        t = 0, 1, ... while st is a step of the sequence
 
@@ -18,8 +18,6 @@ from torch import Tensor, nn
 from elman.errors import OptionError, ShapeError
 from elman.ops import functional as ops
 from elman.ragged import Ragged
-
-__all__ = ["Convolution", "Windows", "windows"]
 
 _TINY = 1e-5  # added to a variance before its root is taken
 
@@ -51,7 +49,7 @@ def windows(offsets: Tensor, kernel: int, stride: int = 1, before: int = 0, skip
 
 
 class ConvolutionState(NamedTuple):
-    """What a layer of a stream remembers: the inputs that later windows still read, and how many there were."""
+    """The state of a layer in a stream: the inputs that later windows still read, and how many there were."""
 
     recent: Tensor  # [kernel - 1, inputs]
     seen: Tensor  # [1], int64

@@ -1,4 +1,4 @@
-"""A chain of labels (linear-chain conditional random field): which label follows which, and the best path of all."""
+"""Linear-chain conditional random field: transition scores between labels, and decoding."""
 
 from __future__ import annotations
 
@@ -12,8 +12,6 @@ from torch import Tensor, nn
 
 from elman.errors import ShapeError
 from elman.ragged import Ragged
-
-__all__ = ["CRF", "TransitionConstraints", "viterbi"]
 
 _Floats = NDArray[np.float64]
 _Codes = NDArray[np.int64]
@@ -31,9 +29,9 @@ class CRF(nn.Module):
     do not see each other. Source: Lafferty, McCallum & Pereira, "Conditional random fields", 2001; on a recurrent
     network Huang, Xu & Yu 2015.
 
-    >>> chain = CRF(2)
+    >>> crf = CRF(2)
     >>> z = Ragged.of([[[1.0, 0.0], [0.0, 0.0]]])
-    >>> round(chain.nll(z, torch.tensor([0, 1])).item(), 4)  # -log (e / (e + 1)) - log (1 / 2)
+    >>> round(crf.nll(z, torch.tensor([0, 1])).item(), 4)  # -log (e / (e + 1)) - log (1 / 2)
     1.0064
     """
 
@@ -85,7 +83,7 @@ class CRF(nn.Module):
     def _check(self, scores: Ragged, codes: Tensor) -> None:
         if scores.values.dim() != 2 or scores.width != self.labels or codes.shape != scores.values.shape[:1]:
             raise ShapeError(
-                f"Chain expects scores [steps, {self.labels}] and one true label a step, got shapes "
+                f"CRF expects scores [steps, {self.labels}] and one true label a step, got shapes "
                 f"{list(scores.values.shape)} and {list(codes.shape)}."
             )
 
@@ -94,13 +92,13 @@ class CRF(nn.Module):
         return tuple(part.detach().double().numpy() for part in (self.weight, self.start, self.end))  # type: ignore[return-value]
 
     @torch.no_grad()
-    def shares(self, scores: Ragged) -> _Floats:
-        """p(y_t = k) of every step over all paths, float64 [steps, labels]: forwards times backwards."""
+    def marginals(self, scores: Ragged) -> _Floats:
+        """p(y_t = k) of every step, float64 [steps, labels], by the forward-backward algorithm."""
         made = np.zeros((scores.steps, self.labels))
         weight, start, end = self.numbers()
         for first, last in zip(scores.offsets[:-1].tolist(), scores.offsets[1:].tolist(), strict=True):
             if last > first:
-                made[first:last] = _shares(scores.values[first:last].double().numpy(), weight, start, end)
+                made[first:last] = _marginals(scores.values[first:last].double().numpy(), weight, start, end)
         return made
 
 
@@ -168,8 +166,8 @@ def _lanes(x: Ragged) -> _Lanes:
     return _Lanes(order, rows, torch.bincount(time).tolist())
 
 
-def _shares(z: _Floats, weight: _Floats, start: _Floats, end: _Floats) -> _Floats:
-    """Each label's share of all paths at every step of one sequence."""
+def _marginals(z: _Floats, weight: _Floats, start: _Floats, end: _Floats) -> _Floats:
+    """`CRF.marginals` of one sequence, from its scores `z` [steps, labels]."""
     forward, backward = np.zeros_like(z), np.zeros_like(z)
     forward[0] = start + z[0]
     for t in range(1, len(z)):
@@ -179,5 +177,5 @@ def _shares(z: _Floats, weight: _Floats, start: _Floats, end: _Floats) -> _Float
         backward[t] = np.logaddexp.reduce(weight + (z[t + 1] + backward[t + 1])[None], axis=1)
     both = forward + backward
     both = np.exp(both - np.logaddexp.reduce(both, axis=1, keepdims=True))
-    shares: _Floats = both / both.sum(axis=1, keepdims=True)
-    return shares
+    probabilities: _Floats = both / both.sum(axis=1, keepdims=True)
+    return probabilities

@@ -7,8 +7,6 @@ from elman.errors import OptionError, Problem
 from elman.ragged import Ragged
 from elman.ragged.indexed import Indexed
 
-__all__ = ["SHARED", "Embedding"]
-
 SHARED = 1024  # steps from which it pays to look for symbols that come again
 
 

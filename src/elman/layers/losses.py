@@ -8,8 +8,6 @@ from torch import Tensor
 
 from elman.errors import OptionError, ShapeError
 
-__all__ = ["DISTANCES", "cross_entropy", "distance", "pinball"]
-
 DISTANCES = ("squared", "absolute", "huber")
 
 

@@ -12,8 +12,6 @@ from elman.layers.linear import Linear
 from elman.ops import functional as ops
 from elman.ragged import Ragged
 
-__all__ = ["POOLS", "Pool"]
-
 POOLS = ("last", "mean", "max", "attention")
 
 

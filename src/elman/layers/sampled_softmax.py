@@ -1,11 +1,11 @@
-"""The surprise at one symbol of very many, estimated from some of them; all would cost more than the layers beneath.
+"""Sampled softmax: the negative log-likelihood of one symbol of very many, estimated from some of them.
 
     z_c = w_c . h + b_c
     -log p(y) = log sum_c exp(z_c) - z_y  ~  log(exp(z_y) + sum_{c in S, c != y} exp(z_c) / pi_c) - z_y
 
-S are the candidates of a batch: its distinct targets, and some symbols drawn beside them; pi_c is the chance that c is
-among them, so that the sum has the right mean (Horvitz & Thompson 1952). With T targets, of which c is a share u_c in
-the long run, and K symbols drawn with chances q_c:
+S are the candidates of a batch: its distinct targets, and some symbols drawn beside them; pi_c is the probability that
+c is among them, so that the sum has the right mean (Horvitz & Thompson 1952). With T targets, of which c is a fraction
+u_c in the long run, and K symbols drawn with probabilities q_c:
 
     pi_c = 1 - (1 - u_c)^T (1 - q_c)^K          q_c in proportion to sqrt(u_c)
 
@@ -24,8 +24,6 @@ from torch.autograd.function import once_differentiable
 
 from elman.ops.compile import not_compiled
 from elman.ops.gradients import way_back
-
-__all__ = ["Candidates", "Sampler", "nll"]
 
 _ROWS = 512  # whose scores stand in memory at a time
 
@@ -48,10 +46,10 @@ class Sampler:
 
     def __init__(self, counts: Tensor, drawn: int) -> None:
         self.symbols, self.drawn = len(counts), drawn
-        shares = (counts.double() + 1e-3) / (counts.double() + 1e-3).sum()
-        chances = shares.sqrt() / shares.sqrt().sum()
-        self.missed, self.passed = torch.log1p(-shares), torch.log1p(-chances)
-        self.until = chances.cumsum(0)
+        rates = (counts.double() + 1e-3) / (counts.double() + 1e-3).sum()
+        probabilities = rates.sqrt() / rates.sqrt().sum()
+        self.missed, self.passed = torch.log1p(-rates), torch.log1p(-probabilities)
+        self.until = probabilities.cumsum(0)
 
     def candidates(self, targets: Tensor) -> Candidates:
         """The distinct targets [targets] and some symbols beside them."""
@@ -77,16 +75,16 @@ def nll(rows: Tensor, weight: Tensor, bias: Tensor, among: Candidates, narrow: b
     >>> torch.allclose(nll(h, w, b, every), whole)
     True
     """
-    return _surprise(rows, weight[among.symbols], bias[among.symbols], among, narrow)
+    return _nll(rows, weight[among.symbols], bias[among.symbols], among, narrow)
 
 
 @not_compiled  # a graph would not check what is saved
-def _surprise(rows: Tensor, weight: Tensor, bias: Tensor, among: Candidates, narrow: bool) -> Tensor:
-    mean: Tensor = _Surprise.apply(rows, weight, bias, among, narrow)  # type: ignore[no-untyped-call]
+def _nll(rows: Tensor, weight: Tensor, bias: Tensor, among: Candidates, narrow: bool) -> Tensor:
+    mean: Tensor = _NLL.apply(rows, weight, bias, among, narrow)  # type: ignore[no-untyped-call]
     return mean
 
 
-class _Surprise(torch.autograd.Function):
+class _NLL(torch.autograd.Function):
     """Loss and gradients, some rows at a time."""
 
     @staticmethod
@@ -115,5 +113,5 @@ class _Surprise(torch.autograd.Function):
     @once_differentiable
     @way_back
     def backward(ctx: Any, kept: tuple[Tensor, ...], last: bool, grad: Tensor) -> Any:  # type: ignore[override]
-        share = grad / len(kept[0])
-        return *(share * part for part in kept), None, None
+        scale = grad / len(kept[0])
+        return *(scale * part for part in kept), None, None

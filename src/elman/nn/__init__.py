@@ -22,6 +22,14 @@ from elman.ops.functional import checked_flag
 __all__ = ["GRU", "LSTM", "RNN", "GRUCell", "LSTMCell", "Layer", "RNNCell", "Report", "accelerate", "restore"]
 
 
+def _refuse_script(self: Any) -> nn.Module:
+    name = type(self).__name__
+    raise OptionError(
+        f"torch.jit.script cannot compile elman.nn.{name}. Use torch.export, torch.compile or torch.jit.trace, or "
+        f"script a model with torch.nn.{name} in its place: load_state_dict takes the parameters as they are."
+    )
+
+
 class _Layers(drop_in.OnElman, nn.RNNBase):
     """The call that RNN, LSTM and GRU share. Parameters, names and initialisation are those of ``torch.nn``.
 
@@ -57,14 +65,7 @@ class _Layers(drop_in.OnElman, nn.RNNBase):
         object.__setattr__(twin, "__dict__", self.__dict__)
         return twin
 
-    def __prepare_scriptable__(self) -> nn.Module:
-        raise OptionError(_NO_SCRIPT.format(type(self).__name__))
-
-
-_NO_SCRIPT = (
-    "torch.jit.script cannot compile elman.nn.{0}. Use torch.export, torch.compile or torch.jit.trace, or script a "
-    "model with torch.nn.{0} in its place: load_state_dict takes the parameters as they are."
-)
+    __prepare_scriptable__ = _refuse_script
 
 
 class RNN(_Layers):
@@ -166,7 +167,26 @@ class GRU(_Layers):
         )  # fmt: skip
 
 
-class RNNCell(drop_in.OnElman, nn.RNNCell):
+class _Cell(drop_in.OnElman):
+    """The call that RNNCell, LSTMCell and GRUCell share, each before torch's class of that name."""
+
+    def forward(self, input: Tensor, hx: Any = None) -> Any:
+        """Forwards one step: [B, inputs] or [inputs] to the next `hx`, [B, hidden] or [hidden].
+
+        For an LSTMCell `hx` is a pair of these, h and c. Zeros when left out. Raises ``ShapeError``.
+        """
+        cell: Any = self
+        node = drop_in.traced(cell, input, hx)
+        if node is not None:
+            return node
+        if drop_in.is_for_torch(cell, input, hx):
+            return super().forward(input, hx)  # type: ignore[misc]
+        return drop_in.step(cell, input, hx)
+
+    __prepare_scriptable__ = _refuse_script
+
+
+class RNNCell(_Cell, nn.RNNCell):
     """``torch.nn.RNNCell`` on the compiled core: one step of ``RNN``.
 
     >>> cell = RNNCell(3, 4)
@@ -174,18 +194,8 @@ class RNNCell(drop_in.OnElman, nn.RNNCell):
     torch.Size([2, 4])
     """
 
-    def forward(self, input: Tensor, hx: Tensor | None = None) -> Tensor:
-        """Forwards one step: [B, inputs] or [inputs] to [B, hidden] or [hidden]."""
-        node: Tensor | None = drop_in.traced(self, input, hx)
-        if node is not None:
-            return node
-        return super().forward(input, hx) if drop_in.is_for_torch(self, input, hx) else drop_in.step(self, input, hx)
 
-    def __prepare_scriptable__(self) -> nn.Module:
-        raise OptionError(_NO_SCRIPT.format(type(self).__name__))
-
-
-class LSTMCell(drop_in.OnElman, nn.LSTMCell):
+class LSTMCell(_Cell, nn.LSTMCell):
     """``torch.nn.LSTMCell`` on the compiled core: one step of ``LSTM``.
 
     >>> h, c = LSTMCell(3, 4)(torch.randn(3))
@@ -193,30 +203,10 @@ class LSTMCell(drop_in.OnElman, nn.LSTMCell):
     (torch.Size([4]), torch.Size([4]))
     """
 
-    def forward(self, input: Tensor, hx: tuple[Tensor, Tensor] | None = None) -> tuple[Tensor, Tensor]:
-        """Forwards one step: [B, inputs] or [inputs] to h and c, each [B, hidden] or [hidden]."""
-        node: tuple[Tensor, Tensor] | None = drop_in.traced(self, input, hx)
-        if node is not None:
-            return node
-        return super().forward(input, hx) if drop_in.is_for_torch(self, input, hx) else drop_in.step(self, input, hx)
 
-    def __prepare_scriptable__(self) -> nn.Module:
-        raise OptionError(_NO_SCRIPT.format(type(self).__name__))
-
-
-class GRUCell(drop_in.OnElman, nn.GRUCell):
+class GRUCell(_Cell, nn.GRUCell):
     """``torch.nn.GRUCell`` on the compiled core: one step of ``GRU``.
 
     >>> GRUCell(3, 4)(torch.randn(2, 3), torch.zeros(2, 4)).shape
     torch.Size([2, 4])
     """
-
-    def forward(self, input: Tensor, hx: Tensor | None = None) -> Tensor:
-        """Forwards one step: [B, inputs] or [inputs] to [B, hidden] or [hidden]."""
-        node: Tensor | None = drop_in.traced(self, input, hx)
-        if node is not None:
-            return node
-        return super().forward(input, hx) if drop_in.is_for_torch(self, input, hx) else drop_in.step(self, input, hx)
-
-    def __prepare_scriptable__(self) -> nn.Module:
-        raise OptionError(_NO_SCRIPT.format(type(self).__name__))

@@ -15,79 +15,60 @@ import inspect
 import types
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
-from typing import Any, NamedTuple, overload
+from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.utils import parametrize
 
 from elman.errors import OptionError, ShapeError
 from elman.nn import rnn as drop_in
 
-_NO_SCRIPT = (
-    "torch.jit.script cannot compile a layer that elman.nn.accelerate swapped. Call elman.nn.restore(model) first; "
-    "accelerate(model) may follow."
-)
-
-
 # ------------------------------------------------------------------------------------------------- the classes put in
 
 
-class _Sequences(drop_in.OnElman):
-    """The core under a layer; torch's own kernels serve the calls that it does not."""
+class _OnCore(drop_in.OnElman):
+    """The core under a layer or a cell; torch's own kernels serve the calls that it does not."""
 
     def forward(self, input: Any, hx: Any = None) -> Any:
-        """Forwards whole sequences, as torch's layer of that name does."""
-        layer: Any = self
-        node = drop_in.traced(layer, input, hx)
+        """Forwards whole sequences, or one step, as torch's class of that name does."""
+        module: Any = self
+        node = drop_in.traced(module, input, hx)
         if node is not None:
             return node
-        if drop_in.is_for_kernels(layer, input) and _is_torchs_own(type(self)):
-            return drop_in.forward(layer, input, hx)
+        if drop_in.is_for_kernels(module, input) and _is_torchs_own(type(self)):
+            run = drop_in.step if isinstance(self, nn.RNNCellBase) else drop_in.forward
+            return run(module, input, hx)
         return super().forward(input, hx)  # type: ignore[misc]
 
     def __prepare_scriptable__(self) -> nn.Module:
-        raise OptionError(_NO_SCRIPT)
+        raise OptionError(
+            "torch.jit.script cannot compile a layer that elman.nn.accelerate swapped. Call elman.nn.restore(model) "
+            "first; accelerate(model) may follow."
+        )
 
 
-class _Steps(drop_in.OnElman):
-    """The core under a cell; torch's own kernels serve the calls that it does not."""
-
-    def forward(self, input: Tensor, hx: Any = None) -> Any:
-        """Forwards one step, as torch's cell of that name does."""
-        cell: Any = self
-        node = drop_in.traced(cell, input, hx)
-        if node is not None:
-            return node
-        if drop_in.is_for_kernels(cell, input) and _is_torchs_own(type(self)):
-            return drop_in.step(cell, input, hx)
-        return super().forward(input, hx)  # type: ignore[misc]
-
-    def __prepare_scriptable__(self) -> nn.Module:
-        raise OptionError(_NO_SCRIPT)
-
-
-class RNN(_Sequences, nn.RNN):
+class RNN(_OnCore, nn.RNN):
     """``torch.nn.RNN`` after `accelerate`."""
 
 
-class LSTM(_Sequences, nn.LSTM):
+class LSTM(_OnCore, nn.LSTM):
     """``torch.nn.LSTM`` after `accelerate`."""
 
 
-class GRU(_Sequences, nn.GRU):
+class GRU(_OnCore, nn.GRU):
     """``torch.nn.GRU`` after `accelerate`."""
 
 
-class RNNCell(_Steps, nn.RNNCell):
+class RNNCell(_OnCore, nn.RNNCell):
     """``torch.nn.RNNCell`` after `accelerate`."""
 
 
-class LSTMCell(_Steps, nn.LSTMCell):
+class LSTMCell(_OnCore, nn.LSTMCell):
     """``torch.nn.LSTMCell`` after `accelerate`."""
 
 
-class GRUCell(_Steps, nn.GRUCell):
+class GRUCell(_OnCore, nn.GRUCell):
     """``torch.nn.GRUCell`` after `accelerate`."""
 
 
@@ -115,7 +96,7 @@ class Layer(NamedTuple):
     why: str
 
 
-class Report(Sequence[Layer]):
+class Report(tuple[Layer, ...]):
     """What `accelerate` or `restore` did: a list of `Layer`, which prints as a table.
 
     >>> report = accelerate(nn.Sequential(nn.Linear(2, 3), nn.GRU(3, 4)))
@@ -124,36 +105,23 @@ class Report(Sequence[Layer]):
     1  GRU(3, 4)  swapped
     """
 
-    def __init__(self, layers: Sequence[Layer]) -> None:
-        self.layers = tuple(layers)
-
     @property
     def swapped(self) -> list[Layer]:
         """Those that now run on the compiled core."""
-        return [layer for layer in self.layers if layer.swapped]
+        return [layer for layer in self if layer.swapped]
 
     @property
     def left(self) -> list[Layer]:
         """Those that run on torch's own kernels."""
-        return [layer for layer in self.layers if not layer.swapped]
-
-    @overload
-    def __getitem__(self, index: int) -> Layer: ...
-    @overload
-    def __getitem__(self, index: slice) -> tuple[Layer, ...]: ...
-    def __getitem__(self, index: int | slice) -> Layer | tuple[Layer, ...]:
-        return self.layers[index]
-
-    def __len__(self) -> int:
-        return len(self.layers)
+        return [layer for layer in self if not layer.swapped]
 
     def __repr__(self) -> str:
-        if not self.layers:
+        if not self:
             return "No recurrent modules (RNN, LSTM, GRU and their cells) were found."
         end = "; quantize_dynamic leaves those as they are." if self.swapped else "."
         lines = [f"{len(self.swapped)} of {len(self)} recurrent modules run on elman{end}"]
-        name, kind = (max(len(getattr(layer, field)) for layer in self.layers) for field in ("name", "kind"))
-        lines += [f"{layer.name:{name}}  {layer.kind:{kind}}  {layer.why}".rstrip() for layer in self.layers]
+        name, kind = (max(len(getattr(layer, field)) for layer in self) for field in ("name", "kind"))
+        lines += [f"{layer.name:{name}}  {layer.kind:{kind}}  {layer.why}".rstrip() for layer in self]
         return "\n".join(lines)
 
 

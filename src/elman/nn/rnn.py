@@ -28,14 +28,9 @@ class OnElman:
 
 
 def forward(layer: nn.RNNBase, input: Any, hx: Any = None, checkpointing: bool = False) -> Any:
-    """Forwards whole sequences through an RNN, LSTM or GRU layer of ``torch.nn``'s form.
+    """Forwards whole sequences through an RNN, LSTM or GRU layer of ``torch.nn``'s form: see `elman.nn.LSTM.forward`.
 
-    `input` is a Ragged, a PackedSequence, a jagged nested tensor, or a Tensor [T, B, inputs] ([B, T, inputs] with
-    ``batch_first``) or [T, inputs]; the output is of the same kind. `hx` is [layers * directions, B, hidden] (for an
-    LSTM a pair of these, the first proj_size wide where there are projections), zeros when left out. T and B may be 0:
-    the last state is then the initial one. `checkpointing` as in `ops.recurrent`.
-
-    Raises ``ShapeError`` for shapes and dtypes that do not fit, ``OptionError`` for what the kernels do not do.
+    `checkpointing` as in `ops.recurrent`.
     """
     if isinstance(input, Ragged):
         _check_input(layer, input.values, hx)
@@ -60,11 +55,7 @@ def forward(layer: nn.RNNBase, input: Any, hx: Any = None, checkpointing: bool =
 
 
 def step(cell: nn.RNNCellBase, input: Tensor, hx: Any = None) -> Any:
-    """Forwards one step through an RNNCell, LSTMCell or GRUCell of ``torch.nn``'s form.
-
-    `input` is [B, inputs] or [inputs]; `hx` is [B, hidden] or [hidden] (for an LSTM a pair of these), zeros when left
-    out. Returns the next `hx`. Raises as `forward` does.
-    """
+    """Forwards one step through an RNNCell, LSTMCell or GRUCell of ``torch.nn``'s form: see `elman.nn.LSTMCell`."""
     if input.dim() not in (1, 2):
         raise ShapeError(f"input must have 1 or 2 dimensions, got shape {list(input.shape)}.")
     _check_input(cell, input, hx)

@@ -1,4 +1,4 @@
-"""What torch.compile is told of a function, without loading the compiler, which takes longer than all of torch."""
+"""Marks for torch.compile, without loading the compiler, which takes longer than all of torch."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import torch
-
-__all__ = ["constant", "not_compiled"]
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 

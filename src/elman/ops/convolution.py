@@ -7,8 +7,6 @@ from torch import Tensor
 
 from elman.ops import functional as ops
 
-__all__ = ["convolve", "neighbours"]
-
 
 def neighbours(image: tuple[int, int], kernel: int, stride: int = 1) -> Tensor:
     """Which pixels each pixel of a convolved image sees, [pixels, kernel * kernel]; beyond the edges -1.

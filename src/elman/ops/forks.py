@@ -12,8 +12,6 @@ from pathlib import Path
 
 from elman.errors import DataError
 
-__all__ = ["are_running", "refuse_without_threads"]
-
 
 class _Threads:
     """What is known of the threads of polars at a fork."""

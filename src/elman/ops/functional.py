@@ -1,7 +1,10 @@
 """The compiled kernels as differentiable functions.
 
 Every function takes and returns tensors. On the CPU float32, float64 and, where the processor multiplies it, bfloat16
-run on the compiled core; a CUDA tensor goes through cuDNN. A row of a forward result depends on its own sequence alone,
+run on the compiled core; a CUDA tensor goes through cuDNN. Where x is bfloat16, or ``torch.autocast("cpu",
+torch.bfloat16)`` is on, a recurrent layer has products of bfloat16 with float32 sums and state: y comes back in
+bfloat16, states in float32, and weights stay as they are. Where the processor lacks bfloat16, and for modifiers and
+projections, it runs in float32. A row of a forward result depends on its own sequence alone,
 bit for bit, whatever shares its batch and however many threads run.
 """
 
@@ -82,7 +85,7 @@ class _Layer(NamedTuple):
     """The tensors of one layer, in the order that the operators take them."""
 
     x: Tensor
-    symbols: Tensor | None  # the argument `index`
+    index: Tensor | None  # type: ignore[assignment]  # in place of tuple.index
     offsets: Tensor
     weight_ih: Tensor
     weight_hh: Tensor
@@ -91,10 +94,10 @@ class _Layer(NamedTuple):
     weight_hr: Tensor | None
     h0: Tensor | None
     c0: Tensor | None
-    decay: Tensor | None
-    drop: Tensor | None
-    keep: Tensor | None
-    keep_cell: Tensor | None
+    decay: Tensor | None = None
+    drop: Tensor | None = None
+    keep: Tensor | None = None
+    keep_cell: Tensor | None = None
 
 
 class _Gradients(NamedTuple):
@@ -112,8 +115,7 @@ class _Gradients(NamedTuple):
 
     def wanted(self, wants: list[bool]) -> tuple[Tensor | None, ...]:
         """In the form of autograd: one for each tensor of the layer."""
-        x, weights, state, decay = self[:1], self[1:6], self[6:8], self[8:]
-        given = [*x, None, None, *weights, *state, *decay, None, None, None]
+        given = [self.x, None, None, *self[1:], None, None, None]
         return tuple(d if want else None for d, want in zip(given, wants, strict=True))
 
 
@@ -135,8 +137,8 @@ def _back(
     d_gates = gates
     x: Tensor | None = layer.x
     of_x = d_gates[:, : len(layer.weight_ih)]
-    if layer.symbols is not None:  # sums the gradients of the steps that share a row of x
-        x, of_x = None, torch.ops.elman.collect(of_x, layer.symbols, layer.x.shape[0])
+    if layer.index is not None:  # sums the gradients of the steps that share a row of x
+        x, of_x = None, torch.ops.elman.collect(of_x, layer.index, layer.x.shape[0])
     dx = d_ih = d_hh = d_bias_ih = d_bias_hh = d_hr = None
     if wants_x:
         dx = _linear(False, of_x, layer.weight_ih.t(), None).to(layer.x.dtype)
@@ -167,7 +169,9 @@ def _recurrent_backward(
     *tensors, y, gates, cell_states = kept
     wants = list(ctx.needs_input_grad[3:])
     if torch.is_grad_enabled():  # create_graph=True
-        answer = _by_torch(ctx.cell, ctx.reverse, _Layer(*tensors))
+        layer = _Layer(*tensors)
+        _check_twice_differentiable(layer)
+        answer = _by_torch(ctx.cell, ctx.reverse, layer)
         return None, None, None, *_differentiable(answer, d_results[:3], tensors, wants)
     if not ctx.save:
         _, _, _, gates, cell_states = _recurrent(False, ctx.cell, ctx.reverse, True, *tensors)
@@ -232,7 +236,7 @@ class _RecurrentAgain(torch.autograd.Function):
         layer = _Layer(*tensors)  # type: ignore[arg-type]
         _check_whole(cell, layer)
         h, c = _initial(cell, layer)
-        x = layer.x if layer.symbols is None else layer.symbols
+        x = layer.x if layer.index is None else layer.index
         y = layer.x.new_empty(len(x), layer.weight_hh.shape[1])
         starts: list[Tensor | None] = []
         for wave in pieces(layer.offsets, reverse):
@@ -273,10 +277,10 @@ class _RecurrentAgain(torch.autograd.Function):
             if CELLS[cell].has_cell_state:
                 dc[at] = part.c0
             if dx is not None and part.x is not None:
-                if layer.symbols is None:
+                if layer.index is None:
                     dx[wave.rows] = part.x
                 else:
-                    dx.index_add_(0, layer.symbols[wave.rows], part.x)
+                    dx.index_add_(0, layer.index[wave.rows], part.x)
             if d_decay is not None:
                 d_decay[wave.rows] = part.decay
             totals = [_sum(old, new) for old, new in zip(totals, part[1:6], strict=True)]
@@ -294,10 +298,10 @@ def _recurrent_again(cell: str, reverse: bool, *tensors: Tensor | None) -> tuple
 
 def _check_whole(cell: str, layer: _Layer) -> None:
     """Checks that the kernels cannot make wave by wave. A batch without steps has them check the rest."""
-    check_shapes(cell, layer.x, layer.symbols, layer.offsets, layer.weight_hh, layer.weight_hr)
-    steps, sequences = len(layer.x if layer.symbols is None else layer.symbols), len(layer.offsets) - 1
+    check_shapes(cell, layer.x, layer.index, layer.offsets, layer.weight_hh, layer.weight_hr)
+    steps, sequences = len(layer.x if layer.index is None else layer.index), len(layer.offsets) - 1
     if layer.x.device.type == "cpu":
-        check_batch(layer.offsets, steps, layer.symbols, len(layer.x))
+        check_batch(layer.offsets, steps, layer.index, len(layer.x))
     hidden = (layer.weight_hh if layer.weight_hr is None else layer.weight_hr).shape[1]
     parts: list[Tensor | None] = []
     for name, rows in (("decay", steps), ("drop", sequences), ("keep", steps), ("keep_cell", steps)):
@@ -333,10 +337,10 @@ def _initial(cell: str, layer: _Layer) -> tuple[Tensor, Tensor]:
 def _piece(layer: _Layer, wave: Wave, start: tuple[Tensor, Tensor | None]) -> _Layer:
     """The layer on the steps of one wave."""
     rows = wave.rows
-    x = layer.x[rows if layer.symbols is None else layer.symbols[rows]]
+    x = layer.x[rows if layer.index is None else layer.index[rows]]
     keep, keep_cell = (k if k is None or len(k) == 1 else k[rows] for k in (layer.keep, layer.keep_cell))
     return layer._replace(
-        x=x, symbols=None, offsets=wave.offsets, h0=start[0], c0=start[1],
+        x=x, index=None, offsets=wave.offsets, h0=start[0], c0=start[1],
         decay=None if layer.decay is None else layer.decay[rows],
         drop=None if layer.drop is None else layer.drop[wave.sequences], keep=keep, keep_cell=keep_cell,
     )  # fmt: skip
@@ -362,16 +366,12 @@ def _linear_backward(ctx: Any, kept: tuple[Tensor, ...], last: bool, d_out: Tens
 _linear = register(library, "linear", _linear_setup, _linear_backward)
 
 
-def _copy_setup(ctx: Any, arguments: tuple[Any, ...], result: Tensor) -> None:
-    pass
-
-
 @way_back
 def _copy_backward(ctx: Any, kept: tuple[Tensor, ...], last: bool, d_out: Tensor) -> tuple[Tensor | None, ...]:
     return (d_out,)
 
 
-_copy = register(library, "copy", _copy_setup, _copy_backward)
+_copy = register(library, "copy", lambda ctx, arguments, result: None, _copy_backward)
 
 
 def _scan_setup(ctx: Any, arguments: tuple[Any, ...], results: tuple[Tensor, ...]) -> None:
@@ -456,13 +456,16 @@ _ONE_GRADIENT = (
 )
 
 
-def _by_torch(cell: str, reverse: bool, layer: _Layer) -> tuple[Tensor, ...]:
-    """The results of a layer through torch's own operators, whose gradients have gradients."""
+def _check_twice_differentiable(layer: _Layer) -> None:
     if any(part is not None for part in layer[10:]):
         raise OptionError(_ONE_GRADIENT.format("extras"))
     if layer.x.dtype == torch.bfloat16:
         raise OptionError(_ONE_GRADIENT.format("products in bfloat16"))
-    x = layer.x if layer.symbols is None else layer.x[layer.symbols]
+
+
+def _by_torch(cell: str, reverse: bool, layer: _Layer) -> tuple[Tensor, Tensor, Tensor]:
+    """The results of a layer through torch's own operators, whose gradients have gradients."""
+    x = layer.x if layer.index is None else layer.x[layer.index]
     return fallback.recurrent(cell, x, layer.offsets, *layer[3:10], reverse)
 
 
@@ -482,7 +485,7 @@ def _differentiable(
     return [next(found) if want else None for want in wants]
 
 
-def _check_place(**tensors: Tensor | None) -> None:
+def _check_place(names: tuple[str, ...], tensors: tuple[Tensor | None, ...]) -> None:
     """Raises ``ShapeError`` unless all are dense tensors on the device of the first, but `offsets` of other devices.
 
     Torch itself accepts tensors on the meta device among others, and returns uninitialised memory.
@@ -490,7 +493,7 @@ def _check_place(**tensors: Tensor | None) -> None:
     if torch.compiler.is_compiling():
         return
     first, place = "", None
-    for name, tensor in tensors.items():
+    for name, tensor in zip(names, tensors, strict=True):
         if tensor is None:
             continue
         if not isinstance(tensor, Tensor):
@@ -571,10 +574,6 @@ def recurrent(
     - `checkpointing`: keep only y for backward and compute the gates again, for a third more arithmetic; False: keep
       the gates of every step.
 
-    float32 or float64. When `x` is bfloat16, or ``torch.autocast("cpu", torch.bfloat16)`` is on, products are of
-    bfloat16 with float32 sums and state: y comes back in bfloat16, states in float32, and weights stay as they are.
-    Where the processor lacks bfloat16, and for extras and projections, the layer runs in float32.
-
     Returns y [steps, hidden], the last h [sequences, hidden] and, for an LSTM, the last c (else an empty tensor). An
     empty sequence ends in its initial state. Raises ``ShapeError`` and ``OptionError``.
 
@@ -583,41 +582,38 @@ def recurrent(
     >>> y.shape, h.shape, bool((h[1] == 0).all())
     (torch.Size([7, 2]), torch.Size([3, 2]), True)
     """
+    layer = _Layer(x, index, offsets, weight_ih, weight_hh, bias_ih, bias_hh, weight_hr, h0, c0, *(extras or ()))
+    _check_layer(cell, layer, checkpointing)
+    if x.device.type not in ("cpu", "meta"):
+        if extras is not None and any(part is not None for part in extras):
+            raise OptionError(f"extras run on the CPU only, got x on {x.device}. Move the layer there.")
+        return _by_torch(cell, reverse, layer)
+    narrow = x.dtype == torch.bfloat16
+    if narrow or autocasts(x):
+        layer = _with_float32_sums(layer)
+    _refuse_transforms(*layer)
+    differentiable = _needs_gradient(*layer)
+    if differentiable and checkpointing:
+        y, h, c = _recurrent_again(cell, reverse, *layer)
+    else:
+        y, h, c, _, _ = _recurrent(differentiable, cell, reverse, differentiable, *layer)
+    return y.to(torch.bfloat16) if narrow else y, h, c
+
+
+def _check_layer(cell: str, layer: _Layer, checkpointing: bool) -> None:
     if cell not in GATES:
         raise OptionError(f"cell must be one of {', '.join(GATES)}, got {cell!r}.")
     checked_flag(checkpointing, "checkpointing")
-    rest = extras or RecurrenceModifiers()
-    _check_place(
-        x=x, offsets=offsets, weight_ih=weight_ih, weight_hh=weight_hh, bias_ih=bias_ih, bias_hh=bias_hh,
-        weight_hr=weight_hr, h0=h0, c0=c0, index=index, **rest._asdict(),
-    )  # fmt: skip
-    if any(mask is not None and mask.requires_grad for mask in rest[1:]):
+    _check_place(_Layer._fields, layer)
+    if any(mask is not None and mask.requires_grad for mask in layer[11:]):
         raise OptionError("drop, keep and keep_cell get no gradient: call .detach() on them.")
-    if x.device.type not in ("cpu", "meta"):
-        if any(part is not None for part in rest):
-            raise OptionError(f"extras run on the CPU only, got x on {x.device}. Move the layer there.")
-        given = x if index is None else x[index]
-        return fallback.recurrent(
-            cell, given, offsets, weight_ih, weight_hh, bias_ih, bias_hh, weight_hr, h0, c0, reverse
-        )
-    narrow = x.dtype == torch.bfloat16
-    if narrow or autocasts(x):
-        plain = weight_hr is None and all(part is None for part in rest)
-        x = x.to(torch.bfloat16 if plain and _has_bfloat16() else torch.float32)
-        # the sums and the state are float32, whatever weights and states come in
-        weight_ih, weight_hh = weight_ih.float(), weight_hh.float()
-        bias_ih, bias_hh, weight_hr, h0, c0 = (
-            None if t is None else t.float() for t in (bias_ih, bias_hh, weight_hr, h0, c0)
-        )
-        rest = RecurrenceModifiers(*(None if part is None else part.float() for part in rest))
-    tensors = (x, index, offsets, weight_ih, weight_hh, bias_ih, bias_hh, weight_hr, h0, c0, *rest)
-    _refuse_transforms(*tensors)
-    differentiable = _needs_gradient(*tensors)
-    if differentiable and checkpointing:
-        y, h, c = _recurrent_again(cell, reverse, *tensors)
-    else:
-        y, h, c, _, _ = _recurrent(differentiable, cell, reverse, differentiable, *tensors)
-    return y.to(torch.bfloat16) if narrow else y, h, c
+
+
+def _with_float32_sums(layer: _Layer) -> _Layer:
+    """x in bfloat16 where the kernels multiply it, else in float32; weights, states and modifiers in float32."""
+    plain = layer.weight_hr is None and all(part is None for part in layer[10:])
+    x = layer.x.to(torch.bfloat16 if plain and _has_bfloat16() else torch.float32)
+    return _Layer(x, layer.index, layer.offsets, *(None if t is None else t.float() for t in layer[3:]))  # type: ignore[arg-type]
 
 
 def private(tensor: Tensor) -> Tensor:
@@ -643,7 +639,7 @@ def _warn_of_float32(isa: str) -> None:
     warnings.warn(
         "bfloat16 was asked for, but needs a processor that multiplies it (AVX512-BF16) and the instruction set "
         f"avx512; in use is {isa}. The recurrent layers run in float32.",
-        stacklevel=4,
+        stacklevel=5,
     )
 
 
@@ -664,7 +660,7 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     >>> bool((linear(x, weight)[:1] == linear(x[:1], weight)).all())
     True
     """
-    _check_place(x=x, weight=weight, bias=bias)
+    _check_place(("x", "weight", "bias"), (x, weight, bias))
     _refuse_transforms(x, weight, bias)
     if x.device.type not in ("cpu", "meta"):
         return torch.nn.functional.linear(x, weight, bias)
@@ -704,11 +700,11 @@ def scan(
     >>> y.tolist(), h.tolist()
     ([[2.0], [5.0]], [[5.0]])
     """
-    _check_place(gates=gates, offsets=offsets, decay=decay, h0=h0, j0=j0)
+    tensors = (gates, offsets, decay, h0, j0)
+    _check_place(("gates", "offsets", "decay", "h0", "j0"), tensors)
     _refuse_transforms(gates, decay, h0, j0)
     if gates.device.type != "cpu":
         return fallback.scan(cell, gates, offsets, decay, h0, j0, reverse, candidate)
-    tensors = (gates, offsets, decay, h0, j0)
     y, h, j = _scan(_needs_gradient(*tensors), cell, candidate, reverse, *tensors)
     return y, h, j
 
@@ -743,11 +739,9 @@ def layer_norm_lstm(
     >>> y.shape, h.shape, c.shape
     (torch.Size([7, 2]), torch.Size([2, 2]), torch.Size([2, 2]))
     """
-    _check_place(
-        gates=gates, offsets=offsets, weight_hh=weight_hh, gain_ih=gain_ih, gain_hh=gain_hh, bias=bias,
-        gain_cell=gain_cell, bias_cell=bias_cell, h0=h0, c0=c0,
-    )  # fmt: skip
     tensors = (gates, offsets, weight_hh, gain_ih, gain_hh, bias, gain_cell, bias_cell, h0, c0)
+    names = ("gates", "offsets", "weight_hh", "gain_ih", "gain_hh", "bias", "gain_cell", "bias_cell", "h0", "c0")
+    _check_place(names, tensors)
     _refuse_transforms(*tensors)
     if gates.device.type != "cpu":
         return fallback.layer_norm_lstm(*tensors, reverse)
@@ -772,7 +766,7 @@ def pool(kind: str, values: Tensor, offsets: Tensor, scores: Tensor | None = Non
     """
     if kind not in POOLS:
         raise OptionError(f"pool must be one of {', '.join(POOLS)}, got {kind!r}.")
-    _check_place(values=values, offsets=offsets, scores=scores)
+    _check_place(("values", "offsets", "scores"), (values, offsets, scores))
     _refuse_transforms(values, scores)
     if values.device.type not in ("cpu", "meta"):
         return fallback.pool(kind, values, offsets, scores)

@@ -16,8 +16,6 @@ import torch
 from torch import Tensor
 from torch.library import Library
 
-__all__ = ["eager", "is_wrapped", "register", "way_back"]
-
 _Gradients = tuple[Tensor | None, ...]
 
 
@@ -70,7 +68,7 @@ def _one_by_one(function: _Function, given: tuple[Tensor | None, ...], level: in
 
 
 class _Mapped(torch.autograd.Function):
-    """What torch.func's vmap is told of such a function."""
+    """Such a function under torch.func's vmap."""
 
     @staticmethod
     def forward(function: _Function, *given: Tensor | None) -> tuple[Tensor, ...]:
@@ -146,8 +144,8 @@ def register(
         return results
 
     torch.library.register_autograd(operator, backward, setup_context=setup_context, lib=library)
-    ensemble_size = {"forward": staticmethod(forward), "backward": staticmethod(backward)}
-    function: Any = type(f"elman_{name}", (torch.autograd.Function,), ensemble_size)
+    methods = {"forward": staticmethod(forward), "backward": staticmethod(backward)}
+    function: Any = type(f"elman_{name}", (torch.autograd.Function,), methods)
 
     def call(differentiable: bool, *arguments: Any) -> Any:
         if torch.compiler.is_compiling():

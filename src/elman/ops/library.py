@@ -6,14 +6,14 @@ gradients.
 Each operator is specified once, by the function below that allocates its results: its arguments and their types are
 those of the function, its results are named by the decorator. The schema is made from this, the function itself is the
 operator's fake kernel, and the compiled kernel of the same name (csrc/bindings.cc) takes the arguments, the number of
-threads and the results, in this order; tests/ops/test_library.py compares it and _kernels.pyi.
+threads and the results, in this order; tests/ops/test_library.py compares it.
 """
 
 from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -210,24 +210,13 @@ def _sums(dtype: torch.dtype) -> torch.dtype:
 # ---------------------------------------------------------------------------------------------------------- operators
 
 
-def _pre_activations(
-    cell: str,
-    reverse: bool,
-    save: bool,
-    x: Tensor,
-    index: Tensor | None,
-    offsets: Tensor,
-    weight_ih: Tensor,
-    weight_hh: Tensor,
-    bias_ih: Tensor | None,
-    bias_hh: Tensor | None,
-    weight_hr: Tensor | None,
-    *rest: Tensor | None,
-) -> Tensor | None:
+def _pre_activations(*arguments: Any) -> Tensor | None:
     """For W x_t + b_ih of every row of x. None where the gates hold it, or a step computes it (bfloat16)."""
+    cell, _, save, x, index, _, _, weight_hh, _, _, weight_hr, *_ = arguments  # of `_recurrent_forward`
     if index is None and (save or x.dtype != weight_hh.dtype):
         return None
-    return weight_hh.new_empty(len(x), GATES[cell] * _hidden(weight_hh, weight_hr))
+    made: Tensor = weight_hh.new_empty(len(x), GATES[cell] * _hidden(weight_hh, weight_hr))
+    return made
 
 
 @_operator("y", "h_last", "c_last", "gates", "cell_states", work_space=_pre_activations)
@@ -465,76 +454,64 @@ torch.library.register_fake("elman::copy", lambda x: x.new_empty(x.shape), lib=l
 
 # ------------------------------------------------------------------------------------------------ counting operations
 
-_Shape = Sequence[int]
+_Shapes = dict[str, Any]  # of the tensors among an operator's arguments, by name
 
 
-def _recurrent_forward_flops(
-    cell: str,
-    reverse: bool,
-    save: bool,
-    x: _Shape,
-    index: _Shape | None,
-    offsets: _Shape,
-    weight_ih: _Shape,
-    weight_hh: _Shape,
-    bias_ih: _Shape | None,
-    bias_hh: _Shape | None,
-    weight_hr: _Shape | None,
-    *rest: Any,
-    **named: Any,
-) -> int:
-    steps = (x if index is None else index)[0]
-    return 2 * (x[0] * math.prod(weight_ih) + steps * _recurrent_size(weight_hh, weight_hr))
+def _recurrent_forward_flops(of: _Shapes) -> int:
+    steps: int = (of["x"] if of["index"] is None else of["index"])[0]
+    rows: int = of["x"][0]
+    return 2 * (rows * math.prod(of["weight_ih"]) + steps * _recurrent_size(of))
 
 
-def _recurrent_backward_flops(
-    cell: str, reverse: bool, offsets: _Shape, weight_hh: _Shape, weight_hr: _Shape | None, *rest: Any, **named: Any
-) -> int:
-    steps: int = rest[6][0]  # of y, after h0, c0 and the extras
-    return 2 * steps * _recurrent_size(weight_hh, weight_hr)
+def _recurrent_backward_flops(of: _Shapes) -> int:
+    steps: int = of["y"][0]
+    return 2 * steps * _recurrent_size(of)
 
 
-def _recurrent_size(weight_hh: _Shape, weight_hr: _Shape | None) -> int:
-    return math.prod(weight_hh) + (0 if weight_hr is None else math.prod(weight_hr))
+def _recurrent_size(of: _Shapes) -> int:
+    size: int = math.prod(of["weight_hh"]) + (0 if of["weight_hr"] is None else math.prod(of["weight_hr"]))
+    return size
 
 
-def _recurrent_weight_gradient_flops(
-    cell: str, reverse: bool, x: _Shape | None, *rest: Any, out_shape: Any = None, **named: Any
-) -> int:
-    (steps, outputs), (_, width) = rest[-2:]
-    flops: int = 2 * steps * GATES[cell] * (width // CELLS[cell].saved_gates) * (outputs + (0 if x is None else x[1]))
+def _recurrent_weight_gradient_flops(of: _Shapes) -> int:
+    (steps, outputs), inputs = of["y"], 0 if of["x"] is None else of["x"][1]
+    hidden = of["d_gates"][1] // CELLS[of["cell"]].saved_gates
+    flops: int = 2 * steps * GATES[of["cell"]] * hidden * (outputs + inputs)
     return flops
 
 
-def _linear_flops(x: _Shape, weight: _Shape, bias: _Shape | None, **named: Any) -> int:
-    return 2 * x[0] * math.prod(weight)
+def _linear_flops(of: _Shapes) -> int:
+    rows: int = of["x"][0]
+    return 2 * rows * math.prod(of["weight"])
 
 
-def _outer_flops(a: _Shape, b: _Shape, **named: Any) -> int:
-    return 2 * a[0] * a[1] * b[1]
+def _outer_flops(of: _Shapes) -> int:
+    return 2 * math.prod(of["a"]) * int(of["b"][1])
 
 
-def _layer_norm_lstm_forward_flops(
-    reverse: bool, save: bool, gates: _Shape, offsets: _Shape, weight_hh: _Shape, *_: Any, **n: Any
-) -> int:
-    return 2 * gates[0] * math.prod(weight_hh)
-
-
-def _layer_norm_lstm_backward_flops(
-    reverse: bool, gates: _Shape, offsets: _Shape, weight_hh: _Shape, *_: Any, **n: Any
-) -> int:
-    return 2 * gates[0] * math.prod(weight_hh)
+def _layer_norm_lstm_flops(of: _Shapes) -> int:
+    steps: int = of["gates"][0]
+    return 2 * steps * math.prod(of["weight_hh"])
 
 
 #: Matrix products only, as torch counts; the other operators count 0.
-_FLOPS: dict[str, Callable[..., int]] = {
+_FLOPS: dict[str, Callable[[_Shapes], int]] = {
     "recurrent_forward": _recurrent_forward_flops,
     "recurrent_backward": _recurrent_backward_flops,
     "recurrent_weight_gradient": _recurrent_weight_gradient_flops,
     "linear": _linear_flops,
     "outer": _outer_flops,
-    "layer_norm_lstm_forward": _layer_norm_lstm_forward_flops,
-    "layer_norm_lstm_backward": _layer_norm_lstm_backward_flops,
+    "layer_norm_lstm_forward": _layer_norm_lstm_flops,
+    "layer_norm_lstm_backward": _layer_norm_lstm_flops,
 }
+
+
+def _count_flops(operator: Operator, formula: Callable[[_Shapes], int]) -> None:
+    def flops(*arguments: Any, out_shape: Any = None, **named: Any) -> int:
+        return formula(dict(zip(operator.arguments, arguments, strict=False)) | named)
+
+    register_flop_formula(getattr(torch.ops.elman, operator.name))(flops)
+
+
 for _name, _formula in _FLOPS.items():
-    register_flop_formula(getattr(torch.ops.elman, _name))(_formula)
+    _count_flops(OPERATORS[_name], _formula)

@@ -13,21 +13,6 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = [
-    "gru",
-    "gru_d",
-    "ln_lstm",
-    "lru",
-    "lstm",
-    "min_gru",
-    "min_lstm",
-    "pool_attention",
-    "pool_last",
-    "pool_max",
-    "pool_mean",
-    "rnn",
-]
-
 Array = NDArray[np.float64]
 
 
@@ -513,8 +498,4 @@ def _positive(a: Array) -> Array:
     return np.where(a >= 0, a + 0.5, _sigmoid(a))
 
 
-def _as_is(a: Array) -> Array:
-    return a
-
-
-_CANDIDATES: dict[str, Callable[[Array], Array]] = {"linear": _as_is, "tanh": np.tanh, "positive": _positive}
+_CANDIDATES: dict[str, Callable[[Array], Array]] = {"linear": lambda a: a, "tanh": np.tanh, "positive": _positive}

@@ -6,8 +6,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-__all__ = ["State", "detached", "goes_on", "mapped", "taken"]
-
 #: Tensors [sequences, ...] in tuples of tuples, as an encoder hands them back.
 State = Any
 

@@ -12,8 +12,7 @@ from torch import Tensor
 
 from elman.errors import OptionError, ShapeError
 from elman.ops import library as operators
-
-__all__ = ["Stepper"]
+from elman.ops.state import mapped
 
 _Array = NDArray[Any]
 _FORMATS = ("float32", "bfloat16", "int8")
@@ -62,9 +61,9 @@ class Stepper:
         weights: str = "float32",
         threads: int | None = None,
     ) -> None:
-        _check_number("sequences", sequences)
+        check_whole("sequences", sequences, _MOST)
         if threads is not None:
-            _check_number("threads", threads)
+            check_whole("threads", threads, _MOST)
         self._initial = initial  # the state of one sequence before its first step: what a state looks like
         self._begin(_packed(layers, _leaves(initial), sequences, weights, threads), weights)
 
@@ -124,7 +123,9 @@ class Stepper:
             count = self.sequences
             made = [torch.empty(count, leaf.shape[-1], device="cpu") for leaf in _leaves(self._initial)]
             if self._kernel.read(count, made):  # else another thread has selected since
-                return _rebuilt(self._initial, iter(made))
+                break
+        copies = iter(made)
+        return mapped(lambda _: next(copies), self._initial)
 
     @state.setter
     def state(self, state: Any) -> None:
@@ -156,7 +157,7 @@ class Stepper:
 
     def twin(self, sequences: int = 1) -> Self:
         """Another stepper with the same packed weights, before the first step of so many sequences."""
-        _check_number("sequences", sequences)
+        check_whole("sequences", sequences, _MOST)
         made = type(self).__new__(type(self))
         made._initial = self._initial
         made._begin(self._kernel.twin(sequences), self.weights)
@@ -191,11 +192,15 @@ def _packed(
     return operators.KernelStepper(made, _FORMATS.index(weights), sequences, threads)
 
 
-def _check_number(name: str, number: Any) -> None:
-    if not hasattr(number, "__index__") or isinstance(number, bool) or number < 1:
+def check_whole(name: str, number: Any, most: int) -> None:
+    """Raises ``OptionError`` unless `number` is a whole number from 1 to `most`.
+
+    >>> check_whole("threads", 2, most=4)
+    """
+    if not hasattr(number, "__index__") or isinstance(number, bool) or number.__index__() < 1:
         raise OptionError(f"{name} must be a whole number of at least 1, got {number!r}.")
-    if number > _MOST:
-        raise OptionError(f"{name} may be at most {_MOST}, got {number!r}.")
+    if number.__index__() > most:
+        raise OptionError(f"{name} may be at most {most}, got {number!r}.")
 
 
 def _close(tensor: Tensor) -> Tensor:
@@ -211,13 +216,6 @@ def _leaves(state: Any) -> list[Tensor]:
     if isinstance(state, Tensor):
         return [state]
     return [tensor for part in state for tensor in _leaves(part)] if isinstance(state, tuple) else []
-
-
-def _rebuilt(like: Any, tensors: Any) -> Any:
-    """A state of the same structure with other tensors."""
-    if hasattr(like, "_fields"):
-        return type(like)(*[next(tensors) for _ in like])
-    return tuple(_rebuilt(part, tensors) for part in like)
 
 
 def _indices(rows: Any) -> NDArray[np.int64]:

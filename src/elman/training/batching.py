@@ -8,8 +8,6 @@ from torch import Tensor
 from elman.errors import OptionError, ShapeError
 from elman.ragged.chunks import Chunk
 
-__all__ = ["batches", "checked_lengths", "pieces"]
-
 
 def batches(
     lengths: Tensor, steps: int, generator: torch.Generator | None = None, max_sequences: int | None = None
@@ -28,12 +26,7 @@ def batches(
     if steps < 1 or (max_sequences is not None and max_sequences < 1):
         raise OptionError(f"batches needs steps and max_sequences of at least 1, got {steps} and {max_sequences}.")
     lengths = checked_lengths(lengths)
-    count = len(lengths)
-    order = (
-        torch.arange(count, device="cpu")
-        if generator is None
-        else torch.randperm(count, generator=generator, device="cpu")
-    )
+    count, order = len(lengths), _order(len(lengths), generator)
     ends: list[int] = lengths[order].cumsum(0).tolist()
     limit = count if max_sequences is None else max_sequences
     cut, first, before = [], 0, 0
@@ -66,12 +59,7 @@ def pieces(
             f"and {cut}."
         )
     lengths = checked_lengths(lengths)
-    count = len(lengths)
-    order = (
-        torch.arange(count, device="cpu")
-        if generator is None
-        else torch.randperm(count, generator=generator, device="cpu")
-    ).tolist()
+    count, order = len(lengths), _order(len(lengths), generator).tolist()
     sizes: list[int] = lengths.tolist()
     longest = cut or max([1, *sizes])
     limit = count if max_sequences is None else max_sequences
@@ -91,6 +79,12 @@ def pieces(
             if at + longest < sizes[sequence]
         ]
     return found
+
+
+def _order(count: int, generator: torch.Generator | None) -> Tensor:
+    if generator is None:
+        return torch.arange(count, device="cpu")
+    return torch.randperm(count, generator=generator, device="cpu")
 
 
 def checked_lengths(lengths: Tensor) -> Tensor:

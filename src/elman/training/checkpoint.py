@@ -19,8 +19,6 @@ from elman.training.options import TrainingOptions
 from elman.training.progress import note
 from elman.validation.messages import shown
 
-__all__ = ["Checkpoint", "Resumable", "copied", "cuda_devices", "fill", "restore", "tensors_of"]
-
 _ADAM = ("step", "exp_avg", "exp_avg_sq")  # what AdamW keeps of a parameter
 _ANEW = "Remove this folder to train anew (elman fit: --restart), or copy it again, whole."
 

@@ -16,8 +16,6 @@ from numpy.typing import NDArray
 
 from elman.errors import ElmanWarning
 
-__all__ = ["warn_if_constant", "warn_if_network_idle", "warn_if_one_answer"]
-
 _LEAST = 20  # sequences; with fewer one answer for all is no evidence
 
 _ADVICE = "Look at what was read (model.feature_.describe()); a lower learning_rate or more epochs may help."

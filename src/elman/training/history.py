@@ -9,8 +9,6 @@ from typing import Any, Self, overload
 from elman.errors import ModelFileError
 from elman.validation.messages import shown
 
-__all__ = ["LOWER_IS_BETTER", "Epoch", "History", "lower_is_better"]
-
 _ENDS = ("", "finished", "patience", "interrupted")  # of a training
 
 
@@ -107,14 +105,12 @@ class History(Sequence[Epoch]):
 
 
 def _without_nan(record: dict[str, Any]) -> dict[str, Any]:
-    return {
-        key: _without_nan(value)
-        if isinstance(value, dict)
-        else None
-        if isinstance(value, float) and not math.isfinite(value)
-        else value
-        for key, value in record.items()
-    }
+    def finite(value: Any) -> Any:
+        if isinstance(value, dict):
+            return _without_nan(value)
+        return None if isinstance(value, float) and not math.isfinite(value) else value
+
+    return {key: finite(value) for key, value in record.items()}
 
 
 def _epoch(record: Mapping[str, Any], number: int) -> Epoch:
@@ -127,24 +123,11 @@ def _epoch(record: Mapping[str, Any], number: int) -> Epoch:
     return Epoch(**values, validation=metrics)
 
 
+#: Metrics by the name a task gives them.
 LOWER_IS_BETTER = frozenset(
-    {
-        "loss",
-        "error",
-        "mae",
-        "mse",
-        "rmse",
-        "mape",
-        "smape",
-        "mase",
-        "crps",
-        "pinball",
-        "perplexity",
-        "wer",
-        "cer",
-        "ter",
-    }
-)  # metrics by the name a task gives them
+    {"loss", "error", "perplexity", "wer", "cer", "ter"}
+    | {"mae", "mse", "rmse", "mape", "smape", "mase", "crps", "pinball"}  # of numbers
+)
 
 
 def lower_is_better(metric: str) -> bool:

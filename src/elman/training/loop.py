@@ -91,14 +91,25 @@ def train(
     >>> len(history), round(line.weight.item(), 1)
     (100, 3.0)
     """
+    lengths, options = _checked(loss, lengths, options)
+    if resume and checkpoint is None:
+        raise OptionError("resume = True needs the checkpoint folder of the run to continue; give checkpoint=...")
+    run = _Run(model, loss, lengths, options, validate, metric, name, schedule, settings)
+    with _own_random_numbers(model, options.seed), torch.enable_grad():
+        if checkpoint is not None:
+            run.checkpoint = Checkpoint(Path(checkpoint), run)
+            run.checkpoint.begin(resume)
+        run.all_epochs()
+    return run.history
+
+
+def _checked(loss: object, lengths: Tensor, options: TrainingOptions) -> tuple[Tensor, TrainingOptions]:
+    """The lengths as int64 and the options with a value for each None. Raises where they cannot be."""
     if problems := options.problems():
         raise OptionError.of(problems)
     lengths = checked_lengths(lengths)
-    options = planned(options, len(lengths), int(lengths.sum()))
     if not len(lengths):
         raise DataError("there are no sequences to learn from. Give at least one.")
-    if resume and checkpoint is None:
-        raise OptionError("resume = True needs the checkpoint folder of the run to continue; give checkpoint=...")
     if isinstance(loss, StepLoss):
         if not int(lengths.sum()):
             raise DataError("there are no steps to learn from: every sequence is empty. Give at least one step.")
@@ -108,14 +119,7 @@ def train(
             "this model has one loss for a whole sequence, whose gradient would reach its end only. Set tbptt = 0; "
             "checkpointing = True bounds the memory that long sequences take."
         )
-    named = name or (lambda index: Place(sequence=index))
-    run = _Run(model, loss, lengths, options, validate, metric, named, schedule, settings)
-    with _own_random_numbers(model, options.seed), torch.enable_grad():
-        if checkpoint is not None:
-            run.checkpoint = Checkpoint(Path(checkpoint), run)
-            run.checkpoint.begin(resume)
-        run.all_epochs()
-    return run.history
+    return lengths, planned(options, len(lengths), int(lengths.sum()))
 
 
 @contextmanager
@@ -143,13 +147,14 @@ class _Run:
         options: TrainingOptions,
         validate: Callable[[], Mapping[str, float]] | None,
         metric: str,
-        name: Callable[[int], Place | str],
-        schedule: Callable[[float], None] | None = None,
-        settings: Mapping[str, Any] | None = None,
+        name: Callable[[int], Place | str] | None,
+        schedule: Callable[[float], None] | None,
+        settings: Mapping[str, Any] | None,
     ) -> None:
         self.model, self.loss, self.lengths, self.options = model, loss, lengths, options
         self.settings = dict(settings or {})
-        self.validate, self.name, self.schedule = validate, name, schedule
+        self.validate, self.schedule = validate, schedule
+        self.name = name or (lambda index: Place(sequence=index))
         self.validated = validate is not None
         assert options.epochs is not None  # `planned` chose it
         self.epochs = options.epochs

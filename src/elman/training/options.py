@@ -21,17 +21,6 @@ from elman.errors import Problem
 from elman.validation.messages import shown
 from elman.validation.options import OptionGroup, is_among, is_number, is_whole
 
-__all__ = [
-    "TrainingOptions",
-    "batch_sequences_for",
-    "batch_steps_for",
-    "batches_of_an_epoch",
-    "epochs_for",
-    "epochs_for_batches",
-    "learning_rate_at",
-    "planned",
-]
-
 _Options = TypeVar("_Options", bound=Any)
 _MOST_EPOCHS = 200  # limit where a minimum number of batches raises the number of epochs
 _DECAYS = ("cosine", "linear", "none")
@@ -66,7 +55,7 @@ class TrainingOptions(OptionGroup):
     tbptt: int = 0  # steps over which the gradient reaches back (truncated, state carried on); 0: the whole sequence
 
     def problems(self) -> list[Problem]:
-        """Everything that is wrong with these options, a sentence each."""
+        """The problems with these options; [] where they can be used."""
         rules = {
             "epochs": (self.epochs is None or is_whole(self.epochs, 0), "a whole number of at least 0, or None"),
             "batch_steps": (_whole_or_none(self.batch_steps), "a whole number of at least 1, or None"),

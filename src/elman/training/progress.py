@@ -14,8 +14,6 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from elman.training.history import History
 
-__all__ = ["Bar", "Silence", "epoch_line", "note", "progress"]
-
 
 def note(text: str) -> None:
     """One line on stderr, where there is one.

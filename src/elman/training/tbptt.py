@@ -7,8 +7,6 @@ from torch import Tensor
 from elman.ops.state import State
 from elman.ragged.chunks import Chunk
 
-__all__ = ["StepLoss"]
-
 
 class StepLoss(ABC):
     """The loss of a model that answers at every step, and so can learn from a piece of a sequence at a time.

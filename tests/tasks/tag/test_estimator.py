@@ -421,10 +421,10 @@ def test_how_many_members() -> None:
 def test_what_is_left_out_depends_on_what_a_step_is() -> None:
     letters = Tagger(**SMALL).fit(["MKV", "KK"], ["he_", "hh"]).network_
     assert letters.path.front is not None
-    assert (letters.dropout.p, letters.encoder.dropout.share, letters.input.dropout) == (0.3, 0.6, 0.0)
+    assert (letters.dropout.p, letters.encoder.dropout.rate, letters.input.dropout) == (0.3, 0.6, 0.0)
     words = Tagger(**SMALL, dropout=0.1).fit(WORDS, LABELS).network_
     assert words.path.front is None
-    assert (words.dropout.p, words.encoder.dropout.share, words.input.words.dropout) == (0.5, 0.1, 0.4)
+    assert (words.dropout.p, words.encoder.dropout.rate, words.input.words.dropout) == (0.5, 0.1, 0.4)
     assert Tagger(**SMALL, cell="conv_lstm").fit(["MKV", "KK"], ["he_", "hh"]).network_.path.front is None
     with pytest.raises(OptionError, match=r"dropout = 2 must be.*head_dropout = 'a'"):
         Tagger(dropout=2, head_dropout="a").fit(WORDS, LABELS)  # type: ignore[arg-type]

@@ -254,7 +254,7 @@ class Tagger(Task, LetterOptions, InputOptions, EncoderOptions, TrainingOptions)
         """
         scores = self._finite_scores(self._read(X))
         crf = self.network_.together()
-        probabilities = torch.softmax(scores.values, 1).numpy() if crf is None else crf.shares(scores)
+        probabilities = torch.softmax(scores.values, 1).numpy() if crf is None else crf.marginals(scores)
         return np.split(probabilities, scores.offsets[1:-1].numpy()) if len(scores) else []
 
     @by_learnt_options

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from elman.cells.base import Along, Cell, State
-from elman.cells.scanned import run_in_pieces
+from elman.cells.base import HiddenState, State
+from elman.cells.scanned import Chunked
 from elman.ops import functional as ops
 
 
-class LeakyState(NamedTuple):
-    """What a leaky integrator remembers: h, [sequences, hidden]."""
-
-    hidden: Tensor
-
-
-class Leaky(Cell):
+class Leaky(Chunked):
     """Leaky integrator: each unit forgets at a rate of its own.
 
     ::
@@ -32,7 +26,7 @@ class Leaky(Cell):
     torch.Size([2, 4])
     """
 
-    state_type = LeakyState
+    state_type = HiddenState
 
     def __init__(self, inputs: int, hidden: int, *, bias: bool = True, **given: Any) -> None:
         super().__init__(inputs, hidden, **given)
@@ -41,15 +35,12 @@ class Leaky(Cell):
         self.bias_ih = nn.Parameter(torch.zeros(hidden, **like)) if bias else None
         self.decay = nn.Parameter(torch.zeros(hidden, **like))
 
-    def _run(self, values: Tensor, offsets: Tensor, state: State | None, along: Along) -> tuple[Tensor, State]:
-        return run_in_pieces(self, self._scan, values, offsets, state)
-
-    def _scan(self, values: Tensor, offsets: Tensor, state: State | None) -> tuple[Tensor, State]:
+    def _whole(self, values: Tensor, offsets: Tensor, state: State | None) -> tuple[Tensor, State]:
         new = ops.linear(values, self.weight_ih, self.bias_ih)
         gates = torch.cat([-self.decay.expand(len(values), self.hidden), new], dim=1)
         h0 = None if state is None else state[0]
         y, last, _ = ops.scan("min_gru", gates, offsets, h0=h0, reverse=self.reverse, candidate="tanh")
-        return y, LeakyState(last)
+        return y, HiddenState(last)
 
 
 def reference(*, x: Any, weight_ih: Any, bias_ih: Any, decay: Any, hidden: Any) -> tuple[Any, Any]:
