@@ -53,7 +53,7 @@ class InterpolatedLM:
 
     def logs(self, network: Tensor, before: Sequence[Sequence[int]]) -> Tensor:
         """Interpolated log p of all symbols [steps, symbols], given the contexts `before`; `network`: its own log p."""
-        p_ngrams = np.stack([self.ngrams.chances(one) for one in before]) if before else np.zeros(network.shape)
+        p_ngrams = np.stack([self.ngrams.probabilities(one) for one in before]) if before else np.zeros(network.shape)
         return _mixed(network, torch.from_numpy(p_ngrams), self.weight)
 
 

@@ -65,12 +65,12 @@ def test_looks_where_the_word_stands(good: Translator) -> None:
     seen = good.align("two cat sees one dog.", "deux Chat voit un Chien.")
     assert seen.source == ["two", "cat", "sees", "one", "dog", "."]
     assert seen.target == ["deux", "Chat", "voit", "un", "Chien", "."]
-    assert seen.shares.shape == (6, 6)
-    np.testing.assert_allclose(seen.shares.sum(1), 1, atol=1e-6)
+    assert seen.weights.shape == (6, 6)
+    np.testing.assert_allclose(seen.weights.sum(1), 1, atol=1e-6)
     assert good.align(SOURCES[0]).target[-1] == "."
     picture = seen.picture("A title")
     assert picture is None or picture[1:4] == b"PNG"
-    assert good.align("", "un").shares.shape == (1, 0)
+    assert good.align("", "un").weights.shape == (1, 0)
     assert str(good.align("one", "")) == ""
 
 

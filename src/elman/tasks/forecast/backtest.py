@@ -14,7 +14,7 @@ from elman.errors import DataError, OptionError
 from elman.evaluation.metrics import coverage, mase, smape
 from elman.tasks.forecast.baselines import theta
 from elman.tasks.forecast.data.frame import Series
-from elman.tasks.forecast.data.panel import MOST_GAP, Panel
+from elman.tasks.forecast.data.panel import MOST_GAP, Panel, ranges
 from elman.tasks.forecast.data.time_grid import OFF
 from elman.tasks.forecast.data.windows import observed_lengths, trimmed, values_after
 from elman.tasks.forecast.model import ForecastModel
@@ -52,13 +52,13 @@ class Windows:
         """Where the forecasts begin, counted from the end of a series, ascending."""
         return np.arange(-self.reach, -self.horizon + 1, self.step)
 
-    def check(self, panel: Panel) -> None:
-        """Raises ``DataError`` for a series that is not longer than they reach back."""
-        short = int(panel.lengths.argmin())
-        if panel.lengths[short] <= self.reach:
+    def check(self, panel: Panel, lengths: NDArray[np.int64]) -> None:
+        """Raises ``DataError`` for a series whose length is not greater than they reach back."""
+        i = int(lengths.argmin())
+        if lengths[i] <= self.reach:
             raise DataError(
-                f"series {panel.ids[short]!r} has {panel.lengths[short]} steps, but the windows reach {self.reach} "
-                "steps back. Leave it out, or ask for fewer windows."
+                f"series {panel.ids[i]!r} has {lengths[i]} steps, but the windows reach {self.reach} steps back. Leave "
+                "it out, or ask for fewer windows."
             )
 
 
@@ -142,7 +142,7 @@ class Backtest:
         after = dict(zip(model.state.ids, model.state.next.tolist(), strict=True))
         scored, series, first, last = self._scored_rows(panel)
         begins = np.array([after.get(name, OFF) for name in panel.ids])
-        index = np.concatenate([np.arange(f, f + n) for f, n in zip(panel.first, panel.lengths, strict=True)])
+        index = ranges(panel.first, panel.lengths)
         later = index >= np.repeat(begins, panel.lengths)
         ends = model.grid.shown(np.array([first, last]))
         plain = [int(end) if ends.dtype.kind == "i" else str(end) for end in ends]
@@ -200,7 +200,7 @@ class Backtest:
         continues = bool(rows) and bool((begins[:, 0] >= state.next).all())
         if not continues:
             begins = ends[:, None] + before_end
-            _check_reach(panel, begins[:, 0])
+            self.windows.check(panel, ends - panel.first)
         for begin in begins.T:
             if continues:
                 self._advance(state, panel, begin)
@@ -253,16 +253,6 @@ class Backtest:
                 values[count - len(made[i]) :] = np.where(np.isnan(last), made[i], last)
                 made[i] = values
         return made
-
-
-def _check_reach(panel: Panel, begin: NDArray[np.int64]) -> None:
-    if (begin <= panel.first).any():
-        i = int((begin - panel.first).argmin())
-        length = observed_lengths(panel)[i]
-        raise DataError(
-            f"series {panel.ids[i]!r} has {length} steps, but the windows reach {panel.first[i] + length - begin[i]} "
-            "steps back. Leave it out, or ask for fewer windows."
-        )
 
 
 def _errors(truth: _Floats, answers: _Floats, naive: _Floats) -> dict[str, float]:

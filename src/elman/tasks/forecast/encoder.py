@@ -12,7 +12,7 @@ from torch import Tensor
 from elman.ops.state import State, mapped
 from elman.ragged import Ragged
 from elman.tasks.forecast.data.covariates import Covariates, Table
-from elman.tasks.forecast.data.panel import Panel
+from elman.tasks.forecast.data.panel import Panel, ranges
 from elman.tasks.forecast.data.scaling import Shape, Tail
 from elman.tasks.forecast.data.time_grid import Grid, cycles
 from elman.tasks.forecast.data.windows import WindowedSeries
@@ -87,10 +87,11 @@ class SeriesEncoder:
         """Advances the series `rows` of a state by the steps of a panel, which follow at once."""
         last, constant = panel.offsets[1:] - 1, state.constant[rows]
         changing = self.covariates.changing(panel, state.last[rows])
-        when = np.concatenate([np.arange(f, f + n) for f, n in zip(panel.first, panel.lengths, strict=True)])
         table = changing.joined(constant[np.repeat(np.arange(len(panel)), panel.lengths)])
         inputs = self._advance_tail(state.tail, panel, rows)
-        numbers = np.concatenate([inputs, table.numbers, cycles(self.grid, when, self.longest)], axis=1)
+        numbers = np.concatenate(
+            [inputs, table.numbers, cycles(self.grid, ranges(panel.first, panel.lengths), self.longest)], axis=1
+        )
         steps = Ragged(torch.from_numpy(numbers), torch.from_numpy(panel.offsets.copy()))
         chosen, ends = torch.from_numpy(rows), steps.offsets[1:] - 1
         for i, network in enumerate(self.network):

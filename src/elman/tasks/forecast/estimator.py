@@ -247,13 +247,13 @@ class Forecaster(Task, ForecastOptions, EncoderOptions, TrainingOptions):
             ends, model = Windows(windows, learnt.horizon if step is None else step, learnt.horizon), learnt._model()
             series = model.read(frame)
             series = series._replace(panel=trimmed(series.panel, target=model.columns.target))
-            ends.check(series.panel)
+            ends.check(series.panel, series.panel.lengths)
             return backtest_frame(model, series, ends)
         if problems := self.problems():
             raise OptionError.of(problems)
         ends = Windows(windows, self.horizon if step is None else step, self.horizon)
         series = _read_training(self, frame, positive=False)
-        ends.check(series.panel)
+        ends.check(series.panel, series.panel.lengths)
         before = series._replace(panel=series.panel.until(series.panel.lengths - ends.reach))
         model = replace(self).fit(before)._model()
         model.read(frame)  # refuses values of 0 and below in the windows if the model uses logarithms

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from elman.tasks.forecast.conformal import quantile_levels
-from elman.tasks.forecast.data.panel import Panel
+from elman.tasks.forecast.data.panel import Panel, ranges
 from elman.tasks.forecast.data.windows import MOST_BYTES, WindowedSeries
 from elman.tasks.forecast.direct import DirectForecast
 from elman.tasks.forecast.options import ForecastOptions
@@ -97,9 +97,8 @@ class RecursiveForecast:
         """From series that are read up to steps `at`."""
         encoder, chosen, lengths = self.one_step.encoder, series.numpy(), at.numpy() + 1
         begin = panel.offsets[chosen]
-        cut = _steps(panel, np.concatenate([np.arange(a, a + n) for a, n in zip(begin, lengths, strict=True)]))
-        cut.offsets, cut.first = np.concatenate([[0], np.cumsum(lengths)]), panel.first[chosen]
-        cut.ids, cut.static = list(range(len(chosen))), {name: v[chosen] for name, v in panel.static.items()}
+        cut = panel.take(ranges(begin, lengths), lengths, panel.first[chosen], list(range(len(chosen))))
+        cut.static = {name: values[chosen] for name, values in panel.static.items()}
         after = (begin + lengths)[:, None] + np.arange(self.horizon)
         future = _steps(panel, after.reshape(-1)) if encoder.covariates.future else None
         if future is not None:
@@ -148,6 +147,5 @@ def interpolated(quantiles: _Floats, levels: _Floats, at: _Floats) -> _Floats:
 
 def _steps(panel: Panel, rows: NDArray[np.int64]) -> Panel:
     """Some steps of a panel, as series of one step each."""
-    covariates = {name: values[rows] for name, values in panel.covariates.items()}
     count = len(rows)
-    return Panel(list(range(count)), np.arange(count + 1), np.zeros(count, np.int64), panel.values[rows], covariates)
+    return panel.take(rows, np.ones(count, np.int64), np.zeros(count, np.int64), list(range(count)))

@@ -71,9 +71,8 @@ def lm_chunks(texts: Ragged, longest: int = STRAND) -> Ragged:
     >>> lm_chunks(Ragged.of([[1, 2, 3, 4, 5], [6], [7, 8]]), 3).to_list()
     [tensor([1, 2, 3]), tensor([4, 5]), tensor([7, 8])]
     """
-    parts = [part for text in texts.to_list() for part in text.split(longest) if len(part) > 1]
-    lengths = torch.tensor([0, *map(len, parts)], dtype=torch.int64)
-    return Ragged(torch.cat(parts) if parts else texts.values[:0], lengths.cumsum(0))
+    parts = (part for text in texts.to_list() for part in text.split(longest) if len(part) > 1)
+    return Ragged.of(parts, texts.values.dtype)
 
 
 def learn(

@@ -345,7 +345,7 @@ class Translator(Task, VocabularyOptions, EncoderOptions, TrainingOptions):
         """The attention between `source` and `target` (None: the model's translation): see `Alignment`.
 
         >>> model = Translator(hidden=8, embed=8, epochs=1, verbose=False).fit(["one", "two"], ["un", "deux"])
-        >>> model.align("one", "un").shares.shape
+        >>> model.align("one", "un").weights.shape
         (2, 3)
         """
         self.check_fitted()

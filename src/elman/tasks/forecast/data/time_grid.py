@@ -34,17 +34,8 @@ _SECOND = 1_000_000
 _DAY = 86_400 * _SECOND
 _FIXED = {"us": 1, "ms": 1000, "s": _SECOND, "min": 60 * _SECOND, "h": 3600 * _SECOND, "d": _DAY, "w": 7 * _DAY}
 _MONTHS = {"mo": 1, "m": 1, "ms": 1, "me": 1, "q": 3, "qs": 3, "qe": 3, "y": 12, "ys": 12, "ye": 12, "a": 12}
-_WORDS = {
-    "t": "min",
-    "minute": "min",
-    "hour": "h",
-    "day": "d",
-    "week": "w",
-    "month": "m",
-    "mon": "m",
-    "quarter": "q",
-    "year": "y",
-}
+_WORDS = {"t": "min", "minute": "min", "mon": "m"}
+_WORDS |= {word: word[0] for word in ("hour", "day", "week", "month", "quarter", "year")}
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ A zone is a name of the Time Zone Database ("Europe/Berlin"), or a fixed distanc
 
 from __future__ import annotations
 
+import bisect
 import functools
 import re
 from collections.abc import Callable
@@ -120,8 +121,11 @@ def _offsets(times: _Array, zone: str) -> _Array:
     begins = np.array([offset(day * _DAY) for day in days.tolist()], np.int64)
     ends = np.array([offset((day + 1) * _DAY) for day in days.tolist()], np.int64)
     changes = (days + 1) * _DAY
-    for i in np.flatnonzero(begins != ends).tolist():
-        changes[i] = _change(offset, int(days[i]) * _DAY, int(days[i] + 1) * _DAY)
+    for i in np.flatnonzero(begins != ends).tolist():  # the second of the change
+        seconds, old = range(int(days[i]) * 86_400, int(days[i] + 1) * 86_400), begins[i]
+        changes[i] = seconds[0] * _SECOND + _SECOND * bisect.bisect(
+            seconds, False, key=lambda s: offset(s * _SECOND) != old
+        )
     return np.where(times < changes[place], begins[place], ends[place])
 
 
@@ -134,12 +138,3 @@ def _clock(zone: str) -> Callable[[int], int]:
         return round((by or timedelta(0)).total_seconds()) * _SECOND
 
     return offset
-
-
-def _change(offset: Callable[[int], int], low: int, high: int) -> int:
-    """The second between two times in which the clock changes."""
-    old = offset(low)
-    while high - low > _SECOND:
-        middle = (low + high) // 2 // _SECOND * _SECOND
-        low, high = (middle, high) if offset(middle) == old else (low, middle)
-    return high
