@@ -14,8 +14,6 @@ import torch
 
 from elman.ragged import Ragged
 
-__all__ = ["LMChunks", "lm_chunks"]
-
 
 class LMChunks(NamedTuple):
     """Sequences of symbols and the symbol after each, int64."""

@@ -17,8 +17,6 @@ from torch import Tensor
 
 from elman.lm.kneser_ney import KneserNey
 
-__all__ = ["START", "InterpolatedLM", "weight_of"]
-
 START = 0.3  # the weight of the n-grams before any evidence
 _BELIEF = 20.0  # weight of the prior in symbols
 _ROUNDS = 40

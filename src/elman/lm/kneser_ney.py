@@ -25,8 +25,6 @@ from torch import Tensor
 
 from elman.errors import ModelFileError
 
-__all__ = ["KneserNey"]
-
 _KEPT = 50_000  # contexts in the cache
 _LARGEST = 1 << 40  # maximum count, so that sums are exact
 

@@ -21,8 +21,6 @@ from elman.tasks.forecast.model import ForecastModel
 from elman.tasks.forecast.state import SeriesState
 from elman.validation.options import is_whole
 
-__all__ = ["Backtest", "Windows", "backtest_frame"]
-
 _Floats = NDArray[np.float64]
 _Forecasts = Callable[[SeriesState, _Floats], _Floats]  # of the states, for true values of the same shape
 

@@ -18,8 +18,6 @@ from numpy.typing import NDArray
 
 from elman.errors import DataError, OptionError
 
-__all__ = ["last_season", "theta"]
-
 _Floats = NDArray[np.float64]
 
 

@@ -23,8 +23,6 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Calibration", "factor", "levels_of", "nested", "quantile_levels", "widened"]
-
 _Floats = NDArray[np.float64]
 _LEAST = 1e-9  # of how much a series changes: no interval counts as narrower, or a constant one would decide for all
 _ROUNDING = 1e-13  # of a value, and likewise

@@ -28,8 +28,6 @@ from elman.tasks.forecast.data.scaling import Shape
 from elman.tasks.forecast.data.time_grid import Grid, seasons_of
 from elman.tasks.forecast.options import LIMITS
 
-__all__ = ["DEFAULTS", "PanelSummary", "restore_config", "saved_config", "shape_of", "validation_steps"]
-
 _STEPS_PER_UPDATE, _MIN_UPDATES, _MAX_UPDATES = 40, 200, 800
 _WINDOW_SEASONS, _MIN_WINDOW = 14, 28
 _MAX_MIXTURE_WEIGHTS = 1 << 25  # of a network's linear forecasters: 128 MiB (bench/season_memory.py, 2026-11-30)

@@ -14,8 +14,6 @@ from elman.layers.losses import pinball
 from elman.tasks.forecast.data.windows import observed_lengths, trimmed
 from elman.tasks.forecast.model import ForecastModel
 
-__all__ = ["diagnosis_request"]
-
 
 def diagnosis_request(
     model: ForecastModel, frame: Any, levels: list[float], options: Mapping[str, Any]

@@ -14,8 +14,6 @@ from elman.tasks.forecast.data.windows import MOST_BYTES, WindowedSeries
 from elman.tasks.forecast.encoder import SeriesEncoder
 from elman.tasks.forecast.state import SeriesState
 
-__all__ = ["DirectForecast"]
-
 _Floats = NDArray[np.float64]
 _ROWS = 2048  # forecasts in a batch, at most
 

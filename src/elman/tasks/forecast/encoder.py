@@ -20,8 +20,6 @@ from elman.tasks.forecast.network import Ensemble
 from elman.tasks.forecast.state import SeriesState
 from elman.training.batching import batches
 
-__all__ = ["SeriesEncoder"]
-
 _STEPS = 1 << 16  # steps in a batch: bounds the memory, the result does not depend on it
 
 

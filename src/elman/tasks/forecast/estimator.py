@@ -65,8 +65,6 @@ from elman.training.options import TrainingOptions
 from elman.validation.messages import shown
 from elman.validation.options import is_among, is_whole
 
-__all__ = ["Forecaster"]
-
 
 @final
 @dataclass(kw_only=True, eq=False, repr=False)

@@ -21,8 +21,6 @@ from elman.tasks.forecast.encoder import SeriesEncoder
 from elman.tasks.forecast.recursive import RecursiveForecast
 from elman.tasks.forecast.state import SeriesState
 
-__all__ = ["ForecastModel"]
-
 _Floats = NDArray[np.float64]
 
 

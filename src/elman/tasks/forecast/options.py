@@ -14,8 +14,6 @@ from elman.tasks.forecast.data.time_grid import parse
 from elman.validation.messages import shown
 from elman.validation.options import OptionGroup, is_number, whole
 
-__all__ = ["LIMITS", "ForecastOptions", "columns_of"]
-
 #: The largest sizes that an option, or a saved model, may ask for.
 LIMITS = {
     "horizon": 1_000_000,

@@ -27,8 +27,6 @@ from elman.tasks.forecast.direct import DirectForecast
 from elman.tasks.forecast.options import ForecastOptions
 from elman.tasks.forecast.state import SeriesState
 
-__all__ = ["RecursiveForecast", "interpolated", "latin_hypercube", "network_levels", "strategy_of"]
-
 _Floats = NDArray[np.float64]
 _HALF = (0.005, 0.025, 0.05, 0.1, 0.2, 0.3, 0.4)
 NEXT_LEVELS = (*_HALF, 0.5, *(round(1 - level, 3) for level in reversed(_HALF)))  # of the next value's quantiles

@@ -17,8 +17,6 @@ from elman.tasks.forecast.data.covariates import Covariates, Table
 from elman.tasks.forecast.data.scaling import Shape, Tail
 from elman.tasks.forecast.network import Ensemble
 
-__all__ = ["SeriesState"]
-
 _LARGEST = 1e150  # of a kept value: what frames may hold, and far beyond
 
 

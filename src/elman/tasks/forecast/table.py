@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     import polars as pl
 
 
-__all__ = ["ForecastTable"]
-
 _NO_STREAM = "a forecaster has no stream of lines. Use elman predict, or Forecaster.update in Python."
 
 

@@ -12,8 +12,6 @@ from elman.errors import OptionError
 from elman.features.unicode import composed
 from elman.validation.options import is_whole
 
-__all__ = ["END", "Verse"]
-
 #: The end of a text among the allowed symbols.
 END = ""
 

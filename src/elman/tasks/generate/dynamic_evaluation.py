@@ -17,8 +17,6 @@ from elman.ragged import Ragged
 from elman.tasks.generate.network import LanguageNetwork, chunk_nll
 from elman.training.batching import pieces
 
-__all__ = ["adapted"]
-
 SPAN = 32  # steps of a chunk
 DECAY = 1e-3  # towards the trained weights, after each chunk
 

@@ -58,8 +58,6 @@ from elman.validation.messages import shown
 from elman.validation.options import SIZE, choice, is_number, is_whole, share, whole
 from elman.validation.plain_values import plain_text
 
-__all__ = ["Generator"]
-
 _Floats = NDArray[np.float64]
 _FEATURES = [kind for kind, feature in FEATURES.items() if issubclass(feature, Written)]
 _MANY = 1000  # symbols, from which on embedding and output layer are tied

@@ -23,8 +23,6 @@ from elman.validation.messages import shown
 from elman.validation.options import is_whole
 from elman.validation.plain_values import plain_text
 
-__all__ = ["Form", "Writer", "symbols_of"]
-
 _Floats = NDArray[np.float64]
 #: The allowed next symbols, from the symbols so far and all symbols; None: any.
 Form = Callable[[Sequence[str], Sequence[str]], "Collection[str] | None"]

@@ -37,8 +37,6 @@ from elman.ragged.chunks import Chunk
 from elman.training.batching import pieces
 from elman.training.tbptt import StepLoss
 
-__all__ = ["LanguageLoss", "LanguageNetwork", "chunk_nll", "nll"]
-
 _STEPS = 1 << 12  # steps of a chunk in evaluation: bounds the memory without changing the result
 
 

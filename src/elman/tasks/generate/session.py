@@ -15,8 +15,6 @@ from elman.tasks.base.finite import finite
 from elman.tasks.base.session import counted, flat, nested
 from elman.tasks.generate.network import LanguageNetwork
 
-__all__ = ["LMSession", "Next"]
-
 _SHOWN = 10  # symbols in an answer
 _STEPS = 1 << 12  # steps read at a time: bounds the memory of a long chunk
 

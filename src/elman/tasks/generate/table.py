@@ -18,8 +18,6 @@ from elman.tasks.generate.estimator import Generator
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["GenerateTable", "parse_prompt"]
-
 ORDER = 5  # of the n-gram baseline
 
 

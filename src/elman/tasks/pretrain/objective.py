@@ -30,8 +30,6 @@ from elman.training.history import History
 from elman.training.loop import train
 from elman.training.options import TrainingOptions
 
-__all__ = ["NextTokenObjective", "learn"]
-
 STRAND = 256  # steps of a chunk
 DRAWN = 512  # sampled candidates beside the targets of a batch
 _STEPS = 1 << 12  # steps of a batch in evaluation

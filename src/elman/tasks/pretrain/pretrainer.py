@@ -43,8 +43,6 @@ from elman.training.options import TrainingOptions
 from elman.validation.messages import shown
 from elman.validation.options import OptionGroup, is_whole, whole
 
-__all__ = ["PretrainOptions", "PretrainReader", "generator_in"]
-
 _KEPT = 100  # texts of the validation set for the nats per symbol
 _DROPOUT = 0.1  # after each layer and before the last
 _RATE = 3e-3

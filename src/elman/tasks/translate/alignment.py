@@ -12,8 +12,6 @@ from torch import Tensor
 from elman.evaluation import plots as pictures
 from elman.features.base import Written
 
-__all__ = ["Alignment", "marked"]
-
 
 @dataclass(frozen=True)
 class Alignment:

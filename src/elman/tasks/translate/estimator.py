@@ -59,8 +59,6 @@ from elman.training.options import TrainingOptions
 from elman.validation.messages import shown
 from elman.validation.options import SIZE, choice, is_whole, share, whole
 
-__all__ = ["Translator"]
-
 _Floats = NDArray[np.float64]
 _STEPS = 1 << 12  # steps of a batch in evaluation: bounds the memory without changing the result
 _ROWS = 128  # sequences in a batch of beam search

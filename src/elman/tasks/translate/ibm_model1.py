@@ -22,8 +22,6 @@ from numpy.typing import NDArray
 from elman.features.unicode import canonical
 from elman.tasks.translate.pairs import chosen_unit
 
-__all__ = ["IBMModel1"]
-
 _PASSES = 5
 _LONGEST = 100  # words of a side used in training
 _WORD = re.compile(r"\w+|[^\w\s]")

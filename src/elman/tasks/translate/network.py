@@ -31,8 +31,6 @@ from elman.ops import functional as ops
 from elman.ops.state import State
 from elman.ragged import Ragged
 
-__all__ = ["Read", "TranslationNetwork"]
-
 
 class Read(NamedTuple):
     """Encoded sources."""

@@ -16,17 +16,6 @@ from elman.ragged import Ragged
 from elman.validation.columns import is_missing
 from elman.validation.messages import shown
 
-__all__ = [
-    "UNITS",
-    "Pairs",
-    "chosen_unit",
-    "pairs_between",
-    "pairs_of",
-    "restored_side",
-    "saved_side",
-    "side",
-]
-
 UNITS = ("auto", "parts", "characters", "words", "mixed", "subwords")
 _SAMPLE = 1000  # texts from which the unit is chosen
 

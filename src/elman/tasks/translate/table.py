@@ -18,8 +18,6 @@ from elman.tasks.translate.ibm_model1 import IBMModel1
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["TranslateTable"]
-
 
 @final
 class TranslateTable:

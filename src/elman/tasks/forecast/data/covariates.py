@@ -17,8 +17,6 @@ from numpy.typing import NDArray
 from elman.errors import DataError
 from elman.tasks.forecast.data.panel import Columns, Panel
 
-__all__ = ["Covariates", "Table"]
-
 _Array = NDArray[Any]
 
 

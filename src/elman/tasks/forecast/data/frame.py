@@ -29,8 +29,6 @@ from elman.validation.columns import is_frame, is_missing
 from elman.validation.messages import shown
 from elman.validation.plain_values import plain_value
 
-__all__ = ["Series", "read"]
-
 _Array = NDArray[Any]
 _NUMBERS = (int, float, np.number, np.bool_, Decimal)
 

@@ -8,8 +8,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["MOST_GAP", "Columns", "Panel", "ranges"]
-
 _Array = NDArray[Any]
 MOST_GAP = 200  # steps for each row, from which a gap is rather a wrong step
 

@@ -13,8 +13,6 @@ from elman.layers.losses import pinball
 from elman.tasks.forecast.data.windows import MOST_BYTES, WindowedSeries
 from elman.tasks.forecast.network import Ensemble
 
-__all__ = ["WindowSampler", "sampled_series"]
-
 _ORIGINS = 48  # in a chunk; fewer where windows are very long
 _LONGEST = 1 << 15  # steps of a chunk
 _VIRTUAL = 256  # sequences in an epoch, at least: a long series is sampled several times

@@ -24,8 +24,6 @@ from typing import Any, Self, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Past", "Shape", "Tail", "beyond_rounding", "filled", "least_scale"]
-
 _Kind = TypeVar("_Kind", bound=np.generic)
 _Floats = NDArray[np.float64]
 _BLOCK = 4096  # steps whose windows are copied at once, at most

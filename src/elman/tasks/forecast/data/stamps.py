@@ -19,8 +19,6 @@ from elman.tasks.forecast.data.style import FORM, UNITS, Style, library_of, type
 from elman.tasks.forecast.data.zones import distance, name_of
 from elman.validation.messages import shown
 
-__all__ = ["read_stamps", "refuse_disguised_dates"]
-
 _Array = NDArray[Any]
 _LARGEST = 2**53  # of time stamps: beyond it a float is no exact whole number
 _DATE = re.compile(r"\d{4}(-\d\d|$)")  # else NumPy takes "20240131" for a year

@@ -19,8 +19,6 @@ from numpy.typing import NDArray
 
 from elman.tasks.forecast.data.zones import is_zone, to_utc, tzinfo_of, wall_clock
 
-__all__ = ["FORM", "UNITS", "Style", "library_of", "type_of"]
-
 _Array = NDArray[Any]
 _KINDS = ("integer", "datetime", "date", "text", "period")
 UNITS = ("s", "ms", "us", "ns")

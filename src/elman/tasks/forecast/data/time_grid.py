@@ -24,8 +24,6 @@ from elman.errors import DataError, OptionError, Problem, option
 from elman.tasks.forecast.data.zones import is_zone, wall_clock
 from elman.validation.messages import shown as in_short
 
-__all__ = ["OFF", "Grid", "cycles", "parse", "plain", "seasons_of"]
-
 OFF = -(2**63)  # the index of a stamp that is not on the grid
 
 _Array = NDArray[Any]

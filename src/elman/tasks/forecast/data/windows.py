@@ -18,16 +18,6 @@ from elman.tasks.forecast.data.panel import Panel, ranges
 from elman.tasks.forecast.data.scaling import Past, Shape, least_scale
 from elman.tasks.forecast.data.time_grid import Grid, cycles
 
-__all__ = [
-    "MOST_BYTES",
-    "WindowedSeries",
-    "check_horizon",
-    "forecast_origins",
-    "observed_lengths",
-    "trimmed",
-    "values_after",
-]
-
 MOST_BYTES = 1 << 25  # of windows that are made at once
 _LARGEST = 1e30  # of a scaled target: one beyond it, after a series of zeros, would be infinite as a float32
 

@@ -16,8 +16,6 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["distance", "is_zone", "name_of", "to_utc", "tzinfo_of", "wall_clock"]
-
 _Times = NDArray[np.datetime64]
 _Array = NDArray[np.int64]
 _FIXED = re.compile(r"([+-])(\d\d):([0-5]\d)(?::([0-5]\d))?")
