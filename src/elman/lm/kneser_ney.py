@@ -53,15 +53,10 @@ class KneserNey:
     """
 
     def __init__(self, order: int, symbols: int) -> None:
-        self.order, self.symbols = order, symbols
+        self.order, self.symbols, self.name = order, symbols, f"Kneser-Ney {order}-grams"
         self.levels: list[_Level] = []
         self.seconds = 0.0
         self._found: dict[tuple[int, ...], _Floats] = {}
-
-    @property
-    def name(self) -> str:
-        """The name as a baseline."""
-        return f"Kneser-Ney {self.order}-grams"
 
     # ---- learning
 
@@ -161,7 +156,7 @@ class KneserNey:
         return p[within > 0]
 
     def nats(self, sequences: Sequence[Sequence[int]]) -> float:
-        """-log p summed over all symbols but the first of each sequence."""
+        """The sum of -log p over all symbols but the first of each sequence."""
         return float(-np.log(self.each(sequences)).sum())
 
     # ---- on disk

@@ -378,7 +378,7 @@ def test_strands_hold_every_symbol_once() -> None:
     assert int(made.inputs.lengths.max()) == 7
 
 
-# ---- the rival
+# ---- the baseline
 
 
 def test_back_off_sums_to_one_and_knows_what_it_saw() -> None:

@@ -42,12 +42,12 @@ def theta(values: _Floats, season: int, horizon: int) -> _Floats:
     """The forecast of the Theta method, as in the M4 competition: seasons are divided out where a test finds them.
 
     Where there is nothing to fit, as in a series of three values, it is the seasonal naive forecast. Raises
-    ``OptionError`` where statsmodels (the extra `rivals`) is missing.
+    ``OptionError`` where statsmodels (the extra `baselines`) is missing.
     """
     try:
         from statsmodels.tsa.forecasting.theta import ThetaModel
     except ImportError:
-        raise OptionError("the Theta method comes with statsmodels: pip install 'elman[rivals]'") from None
+        raise OptionError("the Theta method comes with statsmodels: pip install 'elman[baselines]'") from None
     naive = last_season(values, season, horizon)
     known = np.maximum.accumulate(np.where(np.isnan(values), -1, np.arange(len(values))))
     first = int(np.flatnonzero(known >= 0)[0])

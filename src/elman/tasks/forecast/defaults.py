@@ -94,14 +94,6 @@ def validation_steps(config: Config, lengths: _Lengths) -> _Lengths:
     return np.where(lengths - steps >= max(horizon, 2 * season), steps, 0)
 
 
-def _season(config: Config, summary: PanelSummary) -> int:
-    return _longest_season(summary)[0]
-
-
-def _season_reason(config: Config, summary: PanelSummary) -> str:
-    return _longest_season(summary)[1] if config.season is None else "by the option season"
-
-
 def _longest_season(summary: PanelSummary) -> tuple[int, str]:
     """The season in steps, and why: of the calendar's cycles the longest that the usual series holds twice."""
     usual, too_long = _usual(summary.lengths), list[str]()
@@ -142,8 +134,11 @@ def _epochs(config: Config, summary: PanelSummary) -> int:
 
 
 DEFAULTS: dict[str, Default] = {
-    "season_reason": Default(_season_reason, "why the season is what it is"),
-    "season": Default(_season, "steps in a season", _BENCH),
+    "season_reason": Default(
+        lambda config, summary: "by the option season" if config.season is not None else _longest_season(summary)[1],
+        "why the season is what it is",
+    ),
+    "season": Default(lambda _, summary: _longest_season(summary)[0], "steps in a season", _BENCH),
     "log": Default(lambda _, summary: summary.lowest > 0, "learn from logarithms", _BENCH),
     "window": Default(_window, "values read directly", _BENCH),
     "batch_sequences": Default(16, "chunks of series in a batch", _BENCH),

@@ -11,6 +11,7 @@ from torch import Tensor
 from elman.errors import DataError
 from elman.interpret.diagnose import DiagnosisRequest
 from elman.layers.losses import pinball
+from elman.tasks.forecast.data.sampler import quantiles_within
 from elman.tasks.forecast.data.windows import observed_lengths, trimmed
 from elman.tasks.forecast.model import ForecastModel
 
@@ -36,14 +37,12 @@ def diagnosis_request(
     windowed = encoder.windowed(panel)
 
     def loss(series: Tensor) -> Tensor:
-        here = at[series]
-        steps, codes = windowed.cut(series, torch.zeros_like(here), here + 1)
-        windows, ahead = windowed.windows(series, here), windowed.future_inputs(series, here)
-        targets, losses = windowed.targets(series, here, ends), []
-        for network in encoder.network:
-            y, _ = network.encode(steps, codes)
-            made = network(windows, y.values[steps.offsets[1:] - 1], ahead)
-            losses += [pinball(one, truth, quantiles) for one, truth in zip(made, targets, strict=True)]
+        here, begin, rows = at[series], torch.zeros_like(series), torch.arange(len(series))
+        targets = windowed.targets(series, here, ends)
+        forecasts = quantiles_within(encoder.network, windowed, series, begin, here + 1, rows, here)
+        losses = [
+            pinball(one, truth, quantiles) for made in forecasts for one, truth in zip(made, targets, strict=True)
+        ]
         return torch.stack(losses).view(-1, len(series)).sum(0)
 
     return DiagnosisRequest(encoder.network, (at + 1).clamp(min=0), loss, options)

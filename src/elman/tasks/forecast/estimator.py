@@ -40,7 +40,7 @@ from elman.tasks.forecast.data.panel import Panel
 from elman.tasks.forecast.data.sampler import WindowSampler
 from elman.tasks.forecast.data.style import Style
 from elman.tasks.forecast.data.time_grid import Grid, cycles, parse, plain
-from elman.tasks.forecast.data.windows import check_horizon, trimmed, warn_of_season
+from elman.tasks.forecast.data.windows import check_lengths, trimmed
 from elman.tasks.forecast.defaults import (
     DEFAULTS,
     PanelSummary,
@@ -128,8 +128,7 @@ class Forecaster(Task, ForecastOptions, EncoderOptions, TrainingOptions):
             self.forget()
             self.seed_ = None if self.seed is not None else run.seed
         panel, grid, style = _read_training(options, frame)
-        check_horizon(self.horizon, panel)
-        warn_of_season(self.season, panel)
+        check_lengths(panel, self.horizon, self.season)
         self.grid_, self.style_, self.learnt_with_ = grid, style, options.options()
         self.config_ = config = options.config(PanelSummary.of(panel, grid))
         self.remember_resolved(config)
@@ -288,7 +287,7 @@ class Forecaster(Task, ForecastOptions, EncoderOptions, TrainingOptions):
         """The same errors of the Theta method (Assimakopoulos & Nikolopoulos 2000), fitted to each series by itself.
 
         `history`: the series up to the frame, such as those of training; without it Theta is fitted to the last
-        ``config_.window`` values in the state. Raises ``OptionError`` where statsmodels (the extra `rivals`) is
+        ``config_.window`` values in the state. Raises ``OptionError`` where statsmodels (the extra `baselines`) is
         missing.
         """
         return Backtest(self._model(), frame, windows, step).score_theta(history)
@@ -340,7 +339,7 @@ class Forecaster(Task, ForecastOptions, EncoderOptions, TrainingOptions):
             "longest": self.longest_,
             "covariates": self.covariates_.config(),
             "calibration": self.calibration_.config(),
-            "state": self.state_.config(),
+            "state": {"ids": self.state_.ids},
         }
 
     def _tensors(self) -> dict[str, Any]:
@@ -359,7 +358,7 @@ class Forecaster(Task, ForecastOptions, EncoderOptions, TrainingOptions):
         self.network_ = store.network(self._network, tensors, folder)
         state = store.under("state.", tensors)
         shape = shape_of(self.config_)
-        self.state_ = SeriesState.restore(config["state"], state, shape, self.network_, self.covariates_)
+        self.state_ = SeriesState.restore(list(config["state"]["ids"]), state, shape, self.network_, self.covariates_)
 
 
 def _read_training(options: Forecaster, frame: Any, positive: bool = True) -> Series:

@@ -59,7 +59,6 @@ class RecursiveForecast:
         return np.concatenate([self._forecast_within(panel, s, t) for s, t in pairs])
 
     def _quantiles(self, state: SeriesState, future: Panel | None, series: NDArray[np.int64], count: int) -> _Floats:
-        """Of some of the series."""
         owner = np.repeat(series, self.paths)
         levels = np.tile(latin_hypercube(self.paths, self.horizon, self.seed)[:count], len(series))
         each = max(1, MOST_BYTES // state.tail.bytes_of_one)
@@ -98,9 +97,10 @@ class RecursiveForecast:
         cut = panel.take(ranges(begin, lengths), lengths, panel.first[chosen], list(range(len(chosen))))
         cut.static = {name: values[chosen] for name, values in panel.static.items()}
         after = (begin + lengths)[:, None] + np.arange(self.horizon)
-        future = _steps(panel, after.reshape(-1)) if encoder.covariates.future else None
-        if future is not None:
-            future.covariates = {name: future.covariates[name] for name in encoder.covariates.future}
+        future = None
+        if names := encoder.covariates.future:
+            future = _steps(panel, after.reshape(-1))
+            future.covariates = {name: future.covariates[name] for name in names}
         return self.forecast(encoder.state(cut, encoder.windowed(cut)), future, self.horizon)
 
 

@@ -42,12 +42,8 @@ class SeriesState:
         last, constant = self.last[chosen], self.constant[chosen]
         return type(self)(ids, self.next[chosen], self.tail[chosen], states, hidden, last, constant)
 
-    def config(self) -> dict[str, Any]:
-        """The part that is no tensor, as JSON."""
-        return {"ids": self.ids}
-
     def tensors(self) -> dict[str, Tensor]:
-        """The other part, by name."""
+        """All but the names of the series, by name."""
         made = {f"tail.{f.name}": torch.from_numpy(getattr(self.tail, f.name)) for f in fields(self.tail)}
         made |= {"next": torch.from_numpy(self.next)}
         for name, table in (("last", self.last), ("constant", self.constant)):
@@ -58,16 +54,10 @@ class SeriesState:
 
     @classmethod
     def restore(
-        cls,
-        config: Mapping[str, Any],
-        tensors: Mapping[str, Tensor],
-        shape: Shape,
-        network: Ensemble,
-        covariates: Covariates,
+        cls, ids: list[Any], tensors: Mapping[str, Tensor], shape: Shape, network: Ensemble, covariates: Covariates
     ) -> Self:
-        """The inverse of the two above. Raises ValueError for what cannot be."""
-        like = [one.initial_state(1) for one in network]
-        ids, count = list(config["ids"]), len(config["ids"])
+        """The states of series from `tensors`. Raises ValueError for what cannot be."""
+        like, count = [one.initial_state(1) for one in network], len(ids)
         tail = _tail(tensors, count, shape)
         kinds_of_ids = {isinstance(name, str) if isinstance(name, str | int | float) else None for name in ids}
         if len(set(map(repr, ids))) != count or len(kinds_of_ids) != 1 or None in kinds_of_ids:

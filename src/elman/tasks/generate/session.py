@@ -19,7 +19,7 @@ _SHOWN = 10  # symbols in an answer
 _STEPS = 1 << 12  # steps read at a time: bounds the memory of a long chunk
 
 
-class Next(NamedTuple):
+class LMAnswer(NamedTuple):
     """The answer of a language model after the steps so far."""
 
     symbol: str  # the likeliest next
@@ -81,9 +81,9 @@ class LMSession:
         fields = {"steps": state["steps"], "nats": state["nats"], "logs": made[-1:].clone(), "recent": recent}
         return fields | flat("encoder", after)
 
-    def answer(self, state: dict[str, Tensor]) -> Next:
+    def answer(self, state: dict[str, Tensor]) -> LMAnswer:
         """The likeliest next symbols."""
         probabilities = state["logs"][0].exp()
         top = probabilities.topk(min(_SHOWN, len(probabilities)))
         named = {self.symbols[code]: p for code, p in zip(top.indices.tolist(), top.values.tolist(), strict=True)}
-        return Next(next(iter(named)), named, float(state["nats"][0]), counted(state))
+        return LMAnswer(next(iter(named)), named, float(state["nats"][0]), counted(state))

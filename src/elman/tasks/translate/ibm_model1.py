@@ -89,9 +89,6 @@ def _by_character(column: Sequence[Any]) -> bool:
 def _best(codes: Sequence[Sequence[Sequence[int]]], sources: int, targets: int) -> _Ints:
     """The likeliest target word of each source word; -1 for one without co-occurrences."""
     pairs, groups = _pairs(codes, sources, targets)
-    best = np.full(sources, -1, dtype=np.int64)
-    if not len(pairs):
-        return best
     distinct, place = np.unique(pairs, return_inverse=True)
     source = distinct // targets
     probability = np.ones(len(distinct))
@@ -100,6 +97,7 @@ def _best(codes: Sequence[Sequence[Sequence[int]]], sources: int, targets: int) 
         each /= np.bincount(groups, each)[groups]
         counts = np.bincount(place, each, minlength=len(distinct))
         probability = counts / np.bincount(source, counts)[source]
+    best = np.full(sources, -1, dtype=np.int64)
     order = np.lexsort((probability, source))  # the best of each source word comes last
     real = order[source[order] < sources]
     best[source[real]] = distinct[real] % targets
@@ -108,15 +106,11 @@ def _best(codes: Sequence[Sequence[Sequence[int]]], sources: int, targets: int) 
 
 def _pairs(codes: Sequence[Sequence[Sequence[int]]], sources: int, targets: int) -> tuple[_Ints, _Ints]:
     """The co-occurrences of source words (with the empty word) and target words, and the index of the target word."""
-    made, groups, count = [], [], 0
+    made, groups, count = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)], 0
     for x, y in zip(*codes, strict=True):
-        if not y:
-            continue
         ours = np.array([*x, sources], dtype=np.int64)
         theirs = np.array(y, dtype=np.int64)
         made.append((ours[None, :] * targets + theirs[:, None]).reshape(-1))
         groups.append(np.repeat(np.arange(count, count + len(y)), len(ours)))
         count += len(y)
-    if not made:
-        return np.zeros(0, np.int64), np.zeros(0, np.int64)
     return np.concatenate(made), np.concatenate(groups)

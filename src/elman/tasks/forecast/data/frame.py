@@ -281,7 +281,6 @@ class _Rows:
         return self._finite(values.astype(np.float64), column)
 
     def _parsed(self, values: list[Any], column: str) -> NDArray[np.float64]:
-        """Python's objects as numbers."""
         made = np.full(len(values), np.nan)
         for row, value in enumerate(values):
             if is_missing(value):

@@ -136,7 +136,6 @@ def _periods(values: Any, place: Place, kind: str = "") -> tuple[_Array, Style]:
 
 
 def _whole_numbers(values: Any, place: Place) -> NDArray[np.int64]:
-    """Time stamps that are whole numbers."""
     kinds = (int, np.integer)
     listed = [v if isinstance(v, kinds) and type(v) is not bool else np.nan for v in values]
     numbers = np.array(listed if isinstance(values, list) else values, float)

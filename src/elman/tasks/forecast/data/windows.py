@@ -39,25 +39,17 @@ def trimmed(panel: Panel, name: str = "frame", target: str = "y") -> Panel:
     return panel.take(ranges(first, lengths), lengths, panel.first + starts) if starts.any() else panel
 
 
-def check_horizon(horizon: int, panel: Panel) -> None:
-    """Raises DataError where no series is longer than the horizon."""
-    longest = int(panel.lengths.max())
+def check_lengths(panel: Panel, horizon: int, season: int | None) -> None:
+    """Raises DataError where no series is longer than the horizon; warns where none reaches the option `season`."""
+    longest, name = int(panel.lengths.max()), panel.ids[int(panel.lengths.argmax())]
+    has = f"but the longest series, {name!r}, has {'1 step' if longest == 1 else f'{longest} steps'}"
     if longest <= horizon:
-        name, steps = panel.ids[int(panel.lengths.argmax())], "1 step" if longest == 1 else f"{longest} steps"
         advice = "" if longest == 1 else f", or a horizon below {longest}"
-        raise DataError(
-            f"horizon = {horizon}, but the longest series, {name!r}, has {steps}. Give longer series{advice}."
-        )
-
-
-def warn_of_season(season: int | None, panel: Panel) -> None:
-    """Warns where no series reaches a season that was given."""
-    longest = int(panel.lengths.max())
+        raise DataError(f"horizon = {horizon}, {has}. Give longer series{advice}.")
     if season is not None and longest <= season:
-        name = panel.ids[int(panel.lengths.argmax())]
         warnings.warn(
-            f"season = {season}, but the longest series, {name!r}, has {longest} steps: no value has another a season "
-            f"before it. Leave season at None, or give at most {max(1, longest // 2)}.",
+            f"season = {season}, {has}: no value has another a season before it. Leave season at None, or give at most "
+            f"{max(1, longest // 2)}.",
             stacklevel=3,
         )
 

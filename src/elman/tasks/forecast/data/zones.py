@@ -58,11 +58,7 @@ def distance(by: timedelta) -> str:
     >>> distance(timedelta(hours=-5)), distance(timedelta(0))
     ('-05:00', 'UTC')
     """
-    seconds = round(by.total_seconds())
-    if not seconds:
-        return "UTC"
-    minutes, rest = divmod(abs(seconds), 60)
-    return f"{'-' if seconds < 0 else '+'}{minutes // 60:02}:{minutes % 60:02}" + (f":{rest:02}" if rest else "")
+    return str(timezone(timedelta(seconds=round(by.total_seconds())))).removeprefix("UTC") or "UTC"
 
 
 def name_of(zone: Any) -> str | None:
