@@ -36,15 +36,6 @@ class InterpolatedLM:
     def __init__(self, ngrams: KneserNey, weight: float = START) -> None:
         self.ngrams, self.weight = ngrams, weight
 
-    @property
-    def recent(self) -> int:
-        """The number of context symbols of the n-grams."""
-        return self.ngrams.order - 1
-
-    def choose(self, network: Tensor, ngrams: _Floats) -> None:
-        """Fits the weight to the validation symbols: log p [symbols] of the network, and p of the n-grams."""
-        self.weight = weight_of(network.exp().numpy(), ngrams)
-
     def of_symbols(self, network: Tensor, ngrams: _Floats) -> Tensor:
         """Interpolated log p [symbols], from the network's log p, float64, and the n-grams' p."""
         return _mixed(network, torch.from_numpy(ngrams), self.weight)

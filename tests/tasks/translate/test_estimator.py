@@ -162,11 +162,11 @@ def test_a_step_has_the_bits_of_the_whole(good: Translator) -> None:
     network, boundary = good.network_, good._boundary()
     x, y = good.feature_.transform(SOURCES[:3]), good.target_feature_.transform(TARGETS[:3])
     whole = network(x, pairs_between(x, y, boundary).inputs)
-    read = network.read(x[1:2])
-    state, place = read.state, int(y.offsets[1]) + 1
+    source, state = network.read(x[1:2])
+    place = int(y.offsets[1]) + 1
     for t, symbol in enumerate([boundary, *y[1].tolist()]):
         hidden, state = network.decode(Ragged.of([[symbol]]), state)
-        scores = network.scores(network.see(hidden, read.steps)[0].values)
+        scores = network.scores(network.see(hidden, source)[0].values)
         assert torch.equal(scores[0], whole[place + t])
 
 

@@ -75,8 +75,7 @@ def restore_config(options: Any, saved: Mapping[str, Any]) -> Config:
     if type(saved["log"]) is not bool or type(saved["season_reason"]) is not str:
         raise ValueError("log")
     config = resolve(options, Summary(), {})
-    config.season, config.season_reason = saved["season"], saved["season_reason"]
-    config.window, config.log = saved["window"], saved["log"]
+    vars(config).update({name: saved[name] for name in ("season", "season_reason", "window", "log")})
     return config
 
 

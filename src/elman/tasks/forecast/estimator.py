@@ -49,7 +49,6 @@ from elman.tasks.forecast.defaults import (
     shape_of,
     validation_steps,
 )
-from elman.tasks.forecast.diagnosis import diagnosis_request
 from elman.tasks.forecast.direct import DirectForecast
 from elman.tasks.forecast.encoder import SeriesEncoder
 from elman.tasks.forecast.model import ForecastModel
@@ -199,9 +198,8 @@ class Forecaster(Task, ForecastOptions, EncoderOptions, TrainingOptions):
         model = self._model()
         count = self.horizon if horizon is None else horizon
         if not is_whole(count) or count > self.horizon:
-            raise OptionError(
-                f"horizon = {shown(count)} must be a whole number from 1 to {self.horizon}, the horizon of the model."
-            )
+            what = f"must be a whole number from 1 to {self.horizon}, the horizon of the model."
+            raise OptionError(f"horizon = {shown(count)} {what}")
         state, style = (model.state, model.style) if frame is None else model.encode(frame)
         return model.frame(state, model.forecast(state, future, count), style)
 
@@ -242,8 +240,7 @@ class Forecaster(Task, ForecastOptions, EncoderOptions, TrainingOptions):
         if not refit:
             learnt = as_learnt(self)
             ends, model = Windows(windows, learnt.horizon if step is None else step, learnt.horizon), learnt._model()
-            series = model.read(frame)
-            series = series._replace(panel=trimmed(series.panel, target=model.columns.target))
+            series = model.read_history(frame)
             ends.check(series.panel, series.panel.lengths)
             return backtest_frame(model, series, ends)
         if problems := self.problems():
@@ -320,7 +317,7 @@ class Forecaster(Task, ForecastOptions, EncoderOptions, TrainingOptions):
     def _diagnosis_request(self, X: Any, y: Any) -> DiagnosisRequest:
         if y is not None:
             raise OptionError("Forecaster.diagnose(frame) takes the targets from the frame. Leave y out.")
-        return diagnosis_request(self._model(), X, network_levels(self), self.learnt_with_)
+        return self._model().diagnosis_request(X, network_levels(self), self.learnt_with_)
 
     # ---- on disk
 

@@ -101,9 +101,6 @@ class ForecastTable(TableAdapter):
             note(f"Theta is left out: {error.shell}")
             return [naive]
 
-    def _typed(self, table: Table) -> pl.DataFrame:
-        return _typed(table.frame, self.model.target, self.model.id)
-
     def _history_and_future(self, frame: pl.DataFrame) -> dict[str, Any]:
         """The arguments of a forecast; future covariates are in the rows after the last values."""
         import polars as pl
@@ -114,29 +111,29 @@ class ForecastTable(TableAdapter):
         last = pl.col(time).filter(pl.col(target).is_not_null()).max().over(series)
         return {"frame": frame.filter(pl.col(time) <= last), "future": frame}
 
+    def _typed(self, table: Table) -> pl.DataFrame:
+        """A table with its texts as the numbers that they spell, column by column; an empty cell is missing.
 
-def _typed(frame: pl.DataFrame, target: str, series: str) -> pl.DataFrame:
-    """A table with its texts as the numbers that they spell, column by column; an empty cell is missing.
+        Columns with other texts stay as they are, but the target is refused. Names of series are numbers only where
+        nothing of them is lost: 007 is a text.
+        """
+        import polars as pl
 
-    Columns with other texts stay as they are, but the `target` is refused. Names of series are numbers only where
-    nothing of them is lost: 007 is a text.
-    """
-    import polars as pl
+        return pl.DataFrame([self._typed_column(column) for column in table.frame])
 
-    columns = []
-    for column in frame:
-        if column.dtype == pl.String:
-            column = column.replace(dict.fromkeys(("", "NA", "NaN", "nan", "null", "None")))
-            for kind in (pl.Int64, pl.Float64):
-                numbers = column.str.strip_chars().cast(kind, strict=False)
-                if numbers.null_count() == column.null_count() < len(column):
-                    column = column if column.name == series and (numbers.cast(pl.String) != column).any() else numbers
-                    break
-            else:
-                if column.name == target and (wrong := numbers.is_null() & column.is_not_null()).any():
-                    row = int(wrong.arg_max() or 0)
-                    raise DataError(
-                        f"is {column[row]!r}, where a number was expected.", at=Place("frame", column=target, row=row)
-                    )
-        columns.append(column)
-    return pl.DataFrame(columns)
+    def _typed_column(self, column: pl.Series) -> pl.Series:
+        import polars as pl
+
+        if column.dtype != pl.String:
+            return column
+        column = column.replace(dict.fromkeys(("", "NA", "NaN", "nan", "null", "None")))
+        for kind in (pl.Int64, pl.Float64):
+            numbers = column.str.strip_chars().cast(kind, strict=False)
+            if numbers.null_count() == column.null_count() < len(column):
+                lossy = column.name == self.model.id and (numbers.cast(pl.String) != column).any()
+                return column if lossy else numbers
+        if column.name == self.model.target and (wrong := numbers.is_null() & column.is_not_null()).any():
+            row = int(wrong.arg_max() or 0)
+            what = f"is {column[row]!r}, where a number was expected."
+            raise DataError(what, at=Place("frame", column=column.name, row=row))
+        return column

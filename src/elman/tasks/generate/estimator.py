@@ -35,7 +35,7 @@ from elman.features.vocabulary import VocabularyOptions
 from elman.interpret.diagnose import DiagnosisRequest
 from elman.io import model_folder as store
 from elman.lm.chunks import LMChunks, lm_chunks
-from elman.lm.interpolation import InterpolatedLM
+from elman.lm.interpolation import InterpolatedLM, weight_of
 from elman.lm.kneser_ney import KneserNey
 from elman.ragged import Ragged
 from elman.tasks.base.finite import finite
@@ -243,7 +243,7 @@ class Generator(Task, VocabularyOptions, EncoderOptions, TrainingOptions):
         def validate() -> dict[str, float]:
             each = nll(self.network_, validation).values
             if self.mixture_ is not None and p_ngrams is not None:
-                self.mixture_.choose(-each, p_ngrams)
+                self.mixture_.weight = weight_of((-each).exp().numpy(), p_ngrams)
             return self._scores(each, p_ngrams)
 
         loss = LanguageLoss(self.network_, data, float(self.activation), float(self.change), float(self.weight_drop))

@@ -89,8 +89,3 @@ class GenerateTable(TableAdapter):
         check_names(table, [name])
         refuse_gaps(table, table.frame[name], 'Drop the row, or write "" for an empty text.')
         return name, table.frame[name].to_list()
-
-
-def parse_prompt(model: Generator, prompt: str) -> Any:
-    """The prompt of the command line: a text, or a JSON list for tokens and chords."""
-    return model.feature_.parse_prompt(prompt)

@@ -90,15 +90,12 @@ def learn(
         rows, targets = model(data[indices])
         return nll(rows, model.input.weight, model.bias, sampler.candidates(targets), narrow)
 
-    def validate() -> dict[str, float]:
-        return {"loss": nats(model, kept)}
-
     return train(
         model,
         loss,
         data.lengths,
         plan,
-        validate=validate if len(kept) else None,
+        validate=(lambda: {"loss": nats(model, kept)}) if len(kept) else None,
         metric="loss",
         checkpoint=checkpoint,
         resume=resume,

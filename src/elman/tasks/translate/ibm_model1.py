@@ -38,10 +38,7 @@ class IBMModel1:
     ['le chat']
     """
 
-    name = "word for word (IBM model 1)"
-
-    def __init__(self) -> None:
-        self.seconds = 0.0
+    name, seconds = "word for word (IBM model 1)", 0.0
 
     def fit(self, X: Sequence[Any], y: Sequence[Any]) -> Self:
         """Estimates t(f | e) from sources and targets: texts, or lists of tokens."""

@@ -63,9 +63,8 @@ def pairs_of(X: Any, y: Any) -> tuple[list[Any], list[Any]]:
     for name, column in (("X", sources), ("y", targets)):
         for i, value in enumerate(column):
             if is_missing(value):
-                raise DataError(
-                    f"is {shown(value)} (missing). Drop the pair, or write an empty text.", at=Place(name, sequence=i)
-                )
+                what = f"is {shown(value)} (missing). Drop the pair, or write an empty text."
+                raise DataError(what, at=Place(name, sequence=i))
     return sources, targets
 
 

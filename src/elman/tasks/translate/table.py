@@ -89,9 +89,8 @@ class TranslateTable(TableAdapter):
     def _named(self, table: Table, name: str | None, target: str) -> str:
         others = [column for column in table.frame.columns if column != target]
         if name is None and len(others) != 1:
-            raise OptionError(
-                f"{table.path.name} has {len(others)} columns beside {target!r}. Name the sources: --input."
-            )
+            what = f"{table.path.name} has {len(others)} columns beside {target!r}"
+            raise OptionError(f"{what}. Name the sources: --input.")
         name = name or str(others[0])
         check_names(table, [name])
         return name

@@ -8,7 +8,6 @@ south      2024-01-01 00:00      3.5
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
@@ -20,6 +19,7 @@ from numpy.typing import NDArray
 
 from elman.errors import DataError, MessagePart, Place, option
 from elman.features.base import check_pairs
+from elman.features.containers import nearest
 from elman.tasks.forecast.data.panel import MOST_GAP, Columns, Panel
 from elman.tasks.forecast.data.stamps import read_stamps, refuse_disguised_dates
 from elman.tasks.forecast.data.style import Style, library_of, type_of
@@ -87,10 +87,8 @@ class _Rows:
     def __init__(self, frame: Any, columns: Columns, target: bool, sort: bool, name: str) -> None:
         self.columns, self.name = columns, name
         if isinstance(frame, list | tuple | np.ndarray | str) or not is_frame(frame, name):
-            raise self._error(
-                f"is a {type(frame).__name__}, not a frame. Pass one of pandas, polars or Arrow with a row for each "
-                "series and time: columns unique_id, ds, y."
-            )
+            advice = "Pass one of pandas, polars or Arrow, a row for each series and time: columns unique_id, ds, y."
+            raise self._error(f"is a {type(frame).__name__}, not a frame. {advice}")
         self.table = nw.from_native(frame, eager_only=True)
         wanted = [columns.id, columns.time, *([columns.target] if target else [])]
         for column in [*wanted, *columns.past, *columns.future, *columns.static]:
@@ -110,12 +108,11 @@ class _Rows:
         names = [str(c) for c in self.table.columns]
         if column in names:
             return
-        close = difflib.get_close_matches(column, names, 1) or [c for c in names if c.lower() == column.lower()]
-        hint = f" Did you mean {close[0]!r}?" if close else ""
+        hint = nearest(column, names)
         index = getattr(self.table.to_native(), "index", None)
         if column in getattr(index, "names", ()):
             hint = f" {column!r} is its index: give {self.name}.reset_index()."
-        elif getattr(getattr(index, "dtype", None), "kind", "") == "M" and not close:
+        elif getattr(getattr(index, "dtype", None), "kind", "") == "M" and not hint:
             hint = f" If the dates are its index, give {self.name}.reset_index(names={column!r})."
         has = ", ".join(map(repr, names[:12])) or "none"
         advice = (option("id"), ", ", option("time"), ", ", option("target"))
@@ -162,24 +159,14 @@ class _Rows:
         again = np.flatnonzero((np.diff(codes[by_time]) == 0) & (np.diff(stamps[by_time]).astype(np.int64) == 0))
         if len(again):
             a, b = by_time[again[0]], by_time[again[0] + 1]
-            raise self._error(
-                f": series {self.ids[codes[a]]!r} has {self.columns.time!r} = {stamps[a]} twice, in ",
-                Place(row=a),
-                " and ",
-                Place(row=b),
-                f" ({len(again)} such pairs). Keep one row for each time.",
-            )
+            what = f": series {self.ids[codes[a]]!r} has {self.columns.time!r} = {stamps[a]} twice, in "
+            rule = f" ({len(again)} such pairs). Keep one row for each time."
+            raise self._error(what, Place(row=a), " and ", Place(row=b), rule)
         a, b = order[wrong[0]], order[wrong[0] + 1]
-        raise self._error(
-            f"goes back in series {self.ids[codes[a]]!r}, from {stamps[a]} in ",
-            Place(row=a),
-            f" to {stamps[b]} in ",
-            Place(row=b),
-            f" ({len(wrong)} such places). Sort it, or set ",
-            option("sort", True),
-            ".",
-            column=self.columns.time,
-        )
+        what = f"goes back in series {self.ids[codes[a]]!r}, from {stamps[a]} in "
+        advice = f" ({len(wrong)} such places). Sort it, or set ", option("sort", True), "."
+        places = Place(row=a), f" to {stamps[b]} in ", Place(row=b)
+        raise self._error(what, *places, *advice, column=self.columns.time)
 
     # ---- the grid
 
@@ -214,12 +201,10 @@ class _Rows:
         begins = np.concatenate([[0], np.flatnonzero(np.diff(codes)) + 1, [len(codes)]])
         first, lengths = index[begins[:-1]], index[begins[1:] - 1] - index[begins[:-1]] + 1
         if lengths.sum() > MOST_GAP * len(index) + 10_000:
-            i = int((lengths - np.diff(begins)).argmax())
-            raise self._error(
-                f": series {self.ids[i]!r} has {int(np.diff(begins)[i])} rows, but {lengths[i]} steps of "
-                f"{grid.describe()} between its first and its last. Say how far apart steps are with ",
-                option("freq"),
-            )
+            rows = np.diff(begins)
+            i = int((lengths - rows).argmax())
+            what = f"has {rows[i]} rows, but {lengths[i]} steps of {grid.describe()} between its first and its last"
+            raise self._error(f": series {self.ids[i]!r} {what}. Set the distance of steps: ", option("freq"))
         offsets = np.concatenate([[0], np.cumsum(lengths)])
         panel = Panel(self.ids, offsets, first, np.full(int(offsets[-1]), np.nan))
         return panel, index - first[codes] + offsets[:-1][codes]
@@ -230,13 +215,9 @@ class _Rows:
         if len(wrong):
             at = wrong[0]
             near = grid.stamps(np.array([0])).astype(str)[0] if grid.kind != "integer" else grid.origin
-            raise self._error(
-                f"(series {self.ids[self.codes[at]]!r}) is {self.stamps[at]}, which is none of "
-                f"the grid of {grid.describe()} through {near} ({len(wrong)} such rows). Mend it, or give ",
-                option("freq"),
-                column=self.columns.time,
-                row=self.order[at],
-            )
+            what = f"not on the grid of {grid.describe()} through {near} ({len(wrong)} such rows). Mend it, or give "
+            series = f"(series {self.ids[self.codes[at]]!r}) is {self.stamps[at]}, "
+            raise self._error(series, what, option("freq"), column=self.columns.time, row=self.order[at])
         return index
 
     def _check_distances(self, grid: Grid, index: _Array) -> None:
@@ -253,11 +234,9 @@ class _Rows:
         wrong = np.flatnonzero((common > 1) & (counts > 1) & (counts * np.log(common) > np.log(1000)))
         if len(wrong):
             i, step = int(wrong[0]), grid.describe()
-            raise self._error(
-                f": series {self.ids[owner[begins[i]]]!r}: its rows are {common[i]} steps of {step} apart, or several "
-                f"times that, so that most values would be missing. Give rows {step} apart, or a model with another "
-                "freq."
-            )
+            what = f"its rows are {common[i]} steps of {step} apart, or multiples of that: most values would be missing"
+            advice = f"Give rows {step} apart, or a model with another freq."
+            raise self._error(f": series {self.ids[owner[begins[i]]]!r}: {what}. {advice}")
 
     # ---- values and covariates
 
@@ -337,10 +316,8 @@ class _Rows:
         constant = values[first]
         differs = np.flatnonzero(values != constant[self.codes])
         if len(differs):
-            at = differs[0]
-            raise self._error(
-                f": static column {column!r} changes in series {self.ids[self.codes[at]]!r}: "
-                f"{shown(constant[self.codes[at]])}, then {shown(values[at])} in row {self.order[at]}. Name it under "
-                "past or future instead."
-            )
+            at, series = differs[0], self.codes[differs[0]]
+            changes = f"{shown(constant[series])}, then {shown(values[at])} in row {self.order[at]}"
+            what = f": static column {column!r} changes in series {self.ids[series]!r}: {changes}"
+            raise self._error(f"{what}. Name it under past or future instead.")
         return constant

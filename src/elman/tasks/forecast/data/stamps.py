@@ -99,11 +99,8 @@ def _called(zone: Any, values: Any, place: Place) -> str:
         distances = {value.utcoffset() for value in values()}
         name = distance(distances.pop()) if len(distances) == 1 else None
     if name is None:
-        raise DataError(
-            f"has the time zone {shown(zone)}, which is not known by name here. Convert it to one such as "
-            "'Europe/Berlin', or install tzdata, the database of time zones.",
-            at=place,
-        )
+        advice = "Convert it to one such as 'Europe/Berlin', or install tzdata, the database of time zones."
+        raise DataError(f"has the time zone {shown(zone)}, which is not known by name here. {advice}", at=place)
     return name
 
 
@@ -112,10 +109,8 @@ def _exact(values: _Array, place: Place) -> _Array:
     made = values.astype("datetime64[us]")
     wrong = np.flatnonzero(made.astype(values.dtype) != values)
     if len(wrong):
-        raise DataError(
-            f"is {values[wrong[0]]}, finer than a microsecond or too far off. Round it, or give whole numbers.",
-            at=replace(place, row=wrong[0]),
-        )
+        what = "finer than a microsecond or too far off. Round it, or give whole numbers."
+        raise DataError(f"is {values[wrong[0]]}, {what}", at=replace(place, row=wrong[0]))
     return made
 
 
@@ -126,11 +121,8 @@ def _periods(values: Any, place: Place, kind: str = "") -> tuple[_Array, Style]:
     except (ValueError, TypeError):
         raise DataError("has periods of several lengths. Give those of one.", at=place) from None
     if index.freqstr.endswith("B"):
-        raise DataError(
-            "has periods of business days, which are no equal steps. Give dates, and the days between as "
-            "missing: frame[...].dt.to_timestamp().",
-            at=place,
-        )
+        advice = "Give dates, and the days between as missing: frame[...].dt.to_timestamp()."
+        raise DataError(f"has periods of business days, which are no equal steps. {advice}", at=place)
     begins = index.to_timestamp(how="start").to_numpy()
     return _exact(begins, place), Style(time="period", type=kind + index.freqstr)
 
@@ -143,9 +135,8 @@ def _whole_numbers(values: Any, place: Place) -> NDArray[np.int64]:
     if len(wrong):
         value = values[wrong[0]]
         value = value.item() if isinstance(value, np.generic) else value
-        raise DataError(
-            f"is {shown(value)}, no date and no whole number between -2^53 and 2^53.", at=replace(place, row=wrong[0])
-        )
+        what = "no date and no whole number between -2^53 and 2^53."
+        raise DataError(f"is {shown(value)}, {what}", at=replace(place, row=wrong[0]))
     return numbers.astype(np.int64)
 
 
@@ -157,9 +148,8 @@ def _of_objects(values: list[Any], kind: str, place: Place) -> tuple[_Array, Sty
     one = _class_of(first)
     for row, value in enumerate(values):
         if (other := _class_of(value)) != one and "" not in (one, other):
-            raise DataError(
-                f"is {shown(value)} among others such as {shown(first)}. Give one kind.", at=replace(place, row=row)
-            )
+            what = f"is {shown(value)} among others such as {shown(first)}. Give one kind."
+            raise DataError(what, at=replace(place, row=row))
     if one == "Period":
         return _periods(values, place, "object ")
     if one == "date":
@@ -245,10 +235,8 @@ def _forms(values: list[str]) -> tuple[str, ...]:
 def _check_zones(values: list[Any], zoned: list[bool], place: Place) -> None:
     if any(zoned) and not all(zoned):
         a, b = zoned.index(True), zoned.index(False)
-        raise DataError(
-            f"is {shown(values[a])}, with a time zone, row {b} is {shown(values[b])}, without. Give one kind.",
-            at=replace(place, row=a),
-        )
+        what = f"is {shown(values[a])}, with a time zone, row {b} is {shown(values[b])}, without. Give one kind."
+        raise DataError(what, at=replace(place, row=a))
 
 
 def _in_utc(value: datetime) -> datetime:
@@ -263,11 +251,8 @@ def refuse_disguised_dates(numbers: NDArray[np.int64], codes: NDArray[np.int64],
     would have gaps between them.
     """
     if what := _disguise(numbers, codes):
-        raise DataError(
-            f"is {numbers[0]}: {what} written as a whole number, and as such there would be "
-            "gaps between them. Write 2024-01-31, or give a column of dates; of plain numbers subtract the first.",
-            at=place,
-        )
+        advice = "Write 2024-01-31, or give a column of dates; of plain numbers subtract the first."
+        raise DataError(f"is {numbers[0]}: {what} written as a whole number. {advice}", at=place)
 
 
 def _disguise(numbers: NDArray[np.int64], codes: NDArray[np.int64]) -> str:

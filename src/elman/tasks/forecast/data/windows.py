@@ -29,12 +29,9 @@ def trimmed(panel: Panel, name: str = "frame", target: str = "y") -> Panel:
     starts = first - panel.offsets[:-1]
     empty = np.flatnonzero(starts >= panel.lengths)
     if len(empty):
-        i = empty[0]
-        raise DataError(
-            f": series {panel.ids[i]!r} has no value in column {target!r}: all {panel.lengths[i]} steps are missing. "
-            "Leave it out, or give it one.",
-            at=Place(name),
-        )
+        series, steps = panel.ids[empty[0]], panel.lengths[empty[0]]
+        what = f": series {series!r} has no value in column {target!r}: all {steps} steps are missing."
+        raise DataError(f"{what} Leave it out, or give it one.", at=Place(name))
     lengths = panel.lengths - starts
     return panel.take(ranges(first, lengths), lengths, panel.first + starts) if starts.any() else panel
 

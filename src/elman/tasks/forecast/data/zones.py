@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 _Times = NDArray[np.datetime64]
 _Array = NDArray[np.int64]
-_FIXED = re.compile(r"([+-])(\d\d):([0-5]\d)(?::([0-5]\d))?")
+_FIXED = re.compile(r"[+-]\d\d:[0-5]\d(:[0-5]\d)?")
 _SECOND = 1_000_000
 _DAY = 86_400 * _SECOND
 _FIRST, _LAST = (int(np.datetime64(day, "us").astype(np.int64)) for day in ("0001-01-03", "9999-12-29"))
@@ -45,11 +45,7 @@ def tzinfo_of(zone: str) -> tzinfo:
     """The zone as Python has it. Raises ValueError, KeyError or OSError for a name that is none."""
     if zone == "UTC":
         return UTC
-    if match := _FIXED.fullmatch(zone):
-        hours, minutes, seconds = (int(part or 0) for part in match.groups()[1:])
-        by = timedelta(hours=hours, minutes=minutes, seconds=seconds)
-        return timezone(-by if match[1] == "-" else by)
-    return ZoneInfo(zone)
+    return datetime.strptime(zone, "%z").tzinfo or UTC if _FIXED.fullmatch(zone) else ZoneInfo(zone)
 
 
 def distance(by: timedelta) -> str:
