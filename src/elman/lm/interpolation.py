@@ -18,7 +18,7 @@ from torch import Tensor
 from elman.lm.kneser_ney import KneserNey
 
 START = 0.3  # the weight of the n-grams before any evidence
-_BELIEF = 20.0  # weight of the prior in symbols
+_PRIOR_SYMBOLS = 20.0  # weight of the prior in symbols
 _ROUNDS = 40
 
 _Floats = NDArray[np.float64]
@@ -59,7 +59,7 @@ def weight_of(network: _Floats, ngrams: _Floats) -> float:
         theirs = weight * ngrams
         whole = theirs + (1 - weight) * network
         posterior = np.where(whole > 0, theirs / np.where(whole > 0, whole, 1.0), weight)
-        weight = float((posterior.sum() + _BELIEF * START) / (len(posterior) + _BELIEF))
+        weight = float((posterior.sum() + _PRIOR_SYMBOLS * START) / (len(posterior) + _PRIOR_SYMBOLS))
     return weight
 
 

@@ -84,6 +84,7 @@ class TableAdapter(Protocol):
         self, table: Table, target: Sequence[str], model: str, input: str | None = None
     ) -> tuple[Any, Any]:
         """The arguments of `diagnose` from a table. `target`: the target columns, if any."""
+        return table.frame, target[0] if target else None
 
 
 class LineAdapter(Protocol):

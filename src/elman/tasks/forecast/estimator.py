@@ -31,7 +31,7 @@ from elman.tasks.base.network import encoder_of
 from elman.tasks.base.options import EncoderOptions, tbptt_problems
 from elman.tasks.base.resolve import Config, Default, training_options
 from elman.tasks.base.session import Session
-from elman.tasks.base.task import Task
+from elman.tasks.base.task import Task, as_json
 from elman.tasks.forecast.backtest import Backtest, Windows, backtest_frame
 from elman.tasks.forecast.conformal import Calibration
 from elman.tasks.forecast.data.covariates import Covariates
@@ -332,7 +332,7 @@ class Forecaster(Task, ForecastOptions, EncoderOptions, TrainingOptions):
         return {
             "config": saved_config(self.config_),
             "grid": list(astuple(self.grid_)),
-            "style": self.style_.config(),
+            "style": as_json(astuple(self.style_)),
             "longest": self.longest_,
             "covariates": self.covariates_.config(),
             "calibration": self.calibration_.config(),

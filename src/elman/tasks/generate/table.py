@@ -66,12 +66,6 @@ class GenerateTable(TableAdapter):
         nats = baseline.nats(texts) / max(1, count)
         return [{"name": baseline.name, "nats": nats, "training_seconds": round(baseline.seconds, 3)}]
 
-    def diagnosis_data(
-        self, table: Table, target: Sequence[str], model: str, input: str | None = None
-    ) -> tuple[Any, Any]:
-        """The table itself, and the name of the target."""
-        return table.frame, target[0] if target else None
-
     def parse_line(self, line: str, number: int) -> Any:
         """The steps in a line of standard input."""
         return parse_line(self.model.feature_, line, number)

@@ -30,8 +30,8 @@ from elman.training.history import History
 from elman.training.loop import train
 from elman.training.options import TrainingOptions
 
-STRAND = 256  # steps of a chunk
-DRAWN = 512  # sampled candidates beside the targets of a batch
+CHUNK_STEPS = 256  # steps of a chunk
+CANDIDATES = 512  # sampled candidates beside the targets of a batch
 _STEPS = 1 << 12  # steps of a batch in evaluation
 
 
@@ -63,7 +63,7 @@ class NextTokenObjective(nn.Module):
         return torch.cat(rows), torch.cat(targets)
 
 
-def lm_chunks(texts: Ragged, longest: int = STRAND) -> Ragged:
+def lm_chunks(texts: Ragged, longest: int = CHUNK_STEPS) -> Ragged:
     """Sequences cut into chunks of at most `longest` steps; chunks of one step are left out.
 
     >>> lm_chunks(Ragged.of([[1, 2, 3, 4, 5], [6], [7, 8]]), 3).to_list()
@@ -84,7 +84,7 @@ def learn(
 ) -> History:
     """Trains on texts; the validation metric is the nats per symbol of `kept`, with the full softmax."""
     data = lm_chunks(texts)
-    sampler = Sampler(torch.bincount(texts.values, minlength=len(model.bias)), DRAWN)
+    sampler = Sampler(torch.bincount(texts.values, minlength=len(model.bias)), CANDIDATES)
 
     def loss(indices: Tensor) -> Tensor:
         rows, targets = model(data[indices])

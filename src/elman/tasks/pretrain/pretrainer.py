@@ -104,7 +104,7 @@ def _generator_problems(options: Any, source: Generator) -> list[Problem]:
     found = _channel_problems(options)
     for name in ("cell", "layers", "hidden", "embed"):
         own, its = getattr(options, name), learnt_option(source, name)
-        if own is not None and not _same(own, its):
+        if own is not None and not np.array_equal(np.atleast_1d(own), np.atleast_1d(its)):
             found.append(Problem(name, repr(own), f", but the Generator in pretrain has {name} = {its!r}; give that"))
     for name in _BROUGHT:
         if getattr(options, name) != getattr(type(options), name):
@@ -286,8 +286,3 @@ def _unlabelled(given: Any, name: str | None, feature: Feature) -> list[Any]:
     if (kind := infer(texts, name="pretrain").kind) != feature.kind:
         raise DataError(f"pretrain holds {kind}, but the input is {feature.kind}. Give texts of the kind of the input.")
     return texts
-
-
-def _same(one: Any, other: Any) -> bool:
-    """Whether two options are equal, whatever their containers."""
-    return [*np.atleast_1d(one)] == [*np.atleast_1d(other)]

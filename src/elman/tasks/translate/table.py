@@ -68,12 +68,6 @@ class TranslateTable(TableAdapter):
         scores = self.model.compared(baseline.predict(X), y)
         return [{"name": baseline.name, **scores, "training_seconds": round(baseline.seconds, 3)}]
 
-    def diagnosis_data(
-        self, table: Table, target: Sequence[str], model: str, input: str | None = None
-    ) -> tuple[Any, Any]:
-        """The table itself, and the name of the target."""
-        return table.frame, target[0] if target else None
-
     def _pairs(self, table: Table, input: str | None, target: Sequence[str]) -> tuple[list[Any], list[Any]]:
         (name,) = self._one(target)
         return self._texts(table, self._source(table, input, target)), self._texts(table, name)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from datetime import UTC
 from typing import Any
 
@@ -42,13 +42,9 @@ class Style:
     forms: tuple[str, ...] = ()  # of texts, the shortest first
     series: str = ""  # the type of the column that names the series
 
-    def config(self) -> list[Any]:
-        """The fields in their order, as JSON."""
-        return [list(value) if isinstance(value, tuple) else value for value in astuple(self)]
-
     @classmethod
     def restore(cls, config: Sequence[Any]) -> Style:
-        """The inverse of `config`. Raises ValueError for what cannot be."""
+        """From the values of the fields in their order. Raises ValueError for what cannot be."""
         library, time, zone, inside, kind, unit, category, forms, series = config
         good = library in _LIBRARIES and time in _KINDS and unit in UNITS and type(category) is bool
         good = good and all(one is None or is_zone(one) for one in (zone, inside))
