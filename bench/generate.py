@@ -97,7 +97,7 @@ def kept(model: Generator) -> str:
 
 
 def baseline_of(model: Generator, split: Split) -> float:
-    lessons, test = (model._symbols_of(texts) for texts in split)
+    lessons, test = (model.lm_chunks(model.feature_.transform(texts), None).whole() for texts in split)
     fitted = KneserNey(5, int(model.feature_.symbols or 0) + 1).fit(lessons)
     return fitted.nats(test) / sum(len(text) - 1 for text in test)
 

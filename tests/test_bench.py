@@ -178,3 +178,22 @@ def test_forecast_sets(tmp_path: Path) -> None:
         for values, holes in zip(series, with_blocks(series, share), strict=True):
             assert np.isnan(holes).mean() == pytest.approx(share)
             assert (holes == values)[~np.isnan(holes)].all()
+
+
+def test_ridge_learns_a_linear_rule_in_spite_of_gaps() -> None:
+    from forecast import Ridge
+
+    random = np.random.default_rng(0)
+    beside = random.normal(size=(2000, 1))
+    values = np.zeros(2000)
+    for t in range(2, 2000):
+        values[t] = 1.2 * values[t - 1] - 0.5 * values[t - 2] + 0.5 * beside[t - 1, 0] + random.normal(0, 0.05)
+    truth = values[1500:1990]
+    holed = values.copy()
+    holed[random.integers(10, 1400, 40)] = np.nan
+    at = np.arange(1500, 1990)
+    errors = [
+        np.abs(Ridge(lags=5, horizon=1, strength=0.1).fit(holed[:1500], b).predict(values, at, c)[:, 0] - truth).mean()
+        for b, c in ((None, None), (beside[:1500], beside))
+    ]
+    assert errors[1] < 0.08 < errors[0]

@@ -31,7 +31,6 @@ def generate(
 ) -> None:
     """Continue a prompt, printing as it is generated; tokens and chords one per line."""
     from elman.tasks import load
-    from elman.tasks.generate.table import parse_prompt
 
     task = load(model)
     if not hasattr(task, "generating"):
@@ -44,7 +43,7 @@ def generate(
     if midi is not None:  # before anything is written
         refuse_inside_model(midi)
         check_midi(midi, tempo=tempo)
-    begin = parse_prompt(task, prompt)
+    begin = task.feature_.parse_prompt(prompt)
     pieces = task.generating(begin, **how, stop=stop, seed=seed)
     generated = list(pieces) if json else list(_shown(begin, pieces))
     whole: Any = begin + "".join(generated) if isinstance(begin, str) else [*begin, *generated]

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from elman.errors import OptionError
 from elman.validation.messages import shown
-from elman.validation.options import is_number
+from elman.validation.options import is_number, is_whole
 
 __all__ = ["Sampling"]
 
@@ -44,10 +44,10 @@ class Sampling:
 
     def __post_init__(self) -> None:
         rules = {
-            "temperature": (_number(self.temperature) and self.temperature >= 0, "a number of at least 0"),
-            "top_k": (self.top_k is None or _whole(self.top_k), "a whole number of at least 1, or None"),
-            "top_p": (_number(self.top_p) and 0 < self.top_p <= 1, "a number over 0 and up to 1"),
-            "repetition": (_number(self.repetition) and self.repetition >= 1, "a number of at least 1"),
+            "temperature": (is_number(self.temperature) and self.temperature >= 0, "a number of at least 0"),
+            "top_k": (self.top_k is None or is_whole(self.top_k), "a whole number of at least 1, or None"),
+            "top_p": (is_number(self.top_p) and 0 < self.top_p <= 1, "a number over 0 and up to 1"),
+            "repetition": (is_number(self.repetition) and self.repetition >= 1, "a number of at least 1"),
         }
         wrong = [
             f"{name} = {shown(getattr(self, name))} must be {rule}" for name, (good, rule) in rules.items() if not good
@@ -55,7 +55,7 @@ class Sampling:
         if wrong:
             raise OptionError("; ".join(wrong))
 
-    def chances(self, scores: _Floats, before: Sequence[int] = ()) -> _Floats:
+    def probabilities(self, scores: _Floats, before: Sequence[int] = ()) -> _Floats:
         """The probability of each symbol, float64; 0 for a score of -inf. At least one must be finite."""
         z = np.array(scores, dtype=np.float64)
         if self.repetition != 1 and len(before):
@@ -79,13 +79,5 @@ class Sampling:
 
     def draw(self, scores: _Floats, random: np.random.Generator, before: Sequence[int] = ()) -> int:
         """A symbol sampled with `random`."""
-        p = self.chances(scores, before)
+        p = self.probabilities(scores, before)
         return min(int(np.searchsorted(np.cumsum(p), random.random(), side="right")), int(np.flatnonzero(p)[-1]))
-
-
-def _number(value: object) -> bool:
-    return is_number(value)
-
-
-def _whole(value: object) -> bool:
-    return isinstance(value, int | np.integer) and not isinstance(value, bool) and bool(value >= 1)

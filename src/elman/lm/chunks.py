@@ -11,11 +11,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
 
 from elman.ragged import Ragged
-
-__all__ = ["LMChunks", "lm_chunks"]
 
 
 class LMChunks(NamedTuple):
@@ -48,10 +45,4 @@ def lm_chunks(documents: Ragged, boundary: int, ends: bool, longest: int | None 
         size = max(1, len(whole) - 1 if longest is None else longest)
         inputs += whole[:-1].split(size)
         targets += whole[1:].split(size)
-    return LMChunks(_joined(inputs), _joined(targets))
-
-
-def _joined(parts: list[Tensor]) -> Ragged:
-    lengths = torch.tensor([0, *[len(part) for part in parts]], dtype=torch.int64)
-    values = torch.cat(parts) if parts else torch.zeros(0, dtype=torch.int64)
-    return Ragged(values, lengths.cumsum(0))
+    return LMChunks(Ragged.of(inputs, torch.int64), Ragged.of(targets, torch.int64))

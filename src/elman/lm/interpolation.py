@@ -17,10 +17,8 @@ from torch import Tensor
 
 from elman.lm.kneser_ney import KneserNey
 
-__all__ = ["START", "InterpolatedLM", "weight_of"]
-
 START = 0.3  # the weight of the n-grams before any evidence
-_BELIEF = 20.0  # weight of the prior in symbols
+_PRIOR_SYMBOLS = 20.0  # weight of the prior in symbols
 _ROUNDS = 40
 
 _Floats = NDArray[np.float64]
@@ -38,22 +36,13 @@ class InterpolatedLM:
     def __init__(self, ngrams: KneserNey, weight: float = START) -> None:
         self.ngrams, self.weight = ngrams, weight
 
-    @property
-    def recent(self) -> int:
-        """The number of context symbols of the n-grams."""
-        return self.ngrams.order - 1
-
-    def choose(self, network: Tensor, ngrams: _Floats) -> None:
-        """Fits the weight to the validation symbols: log p [symbols] of the network, and p of the n-grams."""
-        self.weight = weight_of(network.exp().numpy(), ngrams)
-
     def of_symbols(self, network: Tensor, ngrams: _Floats) -> Tensor:
         """Interpolated log p [symbols], from the network's log p, float64, and the n-grams' p."""
         return _mixed(network, torch.from_numpy(ngrams), self.weight)
 
     def logs(self, network: Tensor, before: Sequence[Sequence[int]]) -> Tensor:
         """Interpolated log p of all symbols [steps, symbols], given the contexts `before`; `network`: its own log p."""
-        p_ngrams = np.stack([self.ngrams.chances(one) for one in before]) if before else np.zeros(network.shape)
+        p_ngrams = np.stack([self.ngrams.probabilities(one) for one in before]) if before else np.zeros(network.shape)
         return _mixed(network, torch.from_numpy(p_ngrams), self.weight)
 
 
@@ -70,7 +59,7 @@ def weight_of(network: _Floats, ngrams: _Floats) -> float:
         theirs = weight * ngrams
         whole = theirs + (1 - weight) * network
         posterior = np.where(whole > 0, theirs / np.where(whole > 0, whole, 1.0), weight)
-        weight = float((posterior.sum() + _BELIEF * START) / (len(posterior) + _BELIEF))
+        weight = float((posterior.sum() + _PRIOR_SYMBOLS * START) / (len(posterior) + _PRIOR_SYMBOLS))
     return weight
 
 

@@ -25,8 +25,6 @@ from torch import Tensor
 
 from elman.errors import ModelFileError
 
-__all__ = ["KneserNey"]
-
 _KEPT = 50_000  # contexts in the cache
 _LARGEST = 1 << 40  # maximum count, so that sums are exact
 
@@ -48,22 +46,17 @@ class KneserNey:
     """An n-gram model of sequences of symbols 0 ... `symbols` - 1.
 
     >>> model = KneserNey(order=2, symbols=3).fit([[0, 1, 0, 1, 0, 2]])
-    >>> round(float(model.chances((0,)).sum()), 6)
+    >>> round(float(model.probabilities((0,)).sum()), 6)
     1.0
-    >>> model.chance((1,), 0) > model.chance((1,), 2)
+    >>> model.probability((1,), 0) > model.probability((1,), 2)
     True
     """
 
     def __init__(self, order: int, symbols: int) -> None:
-        self.order, self.symbols = order, symbols
+        self.order, self.symbols, self.name = order, symbols, f"Kneser-Ney {order}-grams"
         self.levels: list[_Level] = []
         self.seconds = 0.0
         self._found: dict[tuple[int, ...], _Floats] = {}
-
-    @property
-    def name(self) -> str:
-        """The name as a baseline."""
-        return f"Kneser-Ney {self.order}-grams"
 
     # ---- learning
 
@@ -102,11 +95,11 @@ class KneserNey:
 
     # ---- answering
 
-    def chance(self, before: Sequence[int], symbol: int) -> float:
+    def probability(self, before: Sequence[int], symbol: int) -> float:
         """p of a symbol after others."""
-        return float(self.chances(before)[symbol])
+        return float(self.probabilities(before)[symbol])
 
-    def chances(self, before: Sequence[int]) -> _Floats:
+    def probabilities(self, before: Sequence[int]) -> _Floats:
         """p of each symbol after others, float64 [symbols]."""
         context = tuple(before[max(0, len(before) + 1 - self.order) :])
         if context not in self._found:
@@ -144,7 +137,7 @@ class KneserNey:
         return np.where(known, at, -1)
 
     def each(self, sequences: Sequence[Sequence[int]]) -> _Floats:
-        """p of every symbol but the first of each sequence, concatenated; bitwise equal to `chances`."""
+        """p of every symbol but the first of each sequence, concatenated; bitwise equal to `probabilities`."""
         values, within = _flat(sequences)
         p = np.full(len(values), 1 / self.symbols)
         contexts, nodes = np.zeros(len(values), np.int64), values
@@ -163,7 +156,7 @@ class KneserNey:
         return p[within > 0]
 
     def nats(self, sequences: Sequence[Sequence[int]]) -> float:
-        """-log p summed over all symbols but the first of each sequence."""
+        """The sum of -log p over all symbols but the first of each sequence."""
         return float(-np.log(self.each(sequences)).sum())
 
     # ---- on disk

@@ -1,4 +1,4 @@
-"""The simple rivals of a forecast."""
+"""The baselines of a forecast."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from elman.errors import DataError
-from elman.tasks.forecast.baselines import Ridge, last_season, theta
+from elman.tasks.forecast.baselines import last_season, theta
 
 
 def test_last_season() -> None:
@@ -15,23 +15,6 @@ def test_last_season() -> None:
     assert last_season(values, 1, 2).tolist() == [6.0, 6.0]
     with pytest.raises(DataError, match="every value"):
         last_season(np.full(3, np.nan), 2, 1)
-
-
-def test_ridge_learns_a_linear_rule_in_spite_of_gaps() -> None:
-    random = np.random.default_rng(0)
-    beside = random.normal(size=(2000, 1))
-    values = np.zeros(2000)
-    for t in range(2, 2000):
-        values[t] = 1.2 * values[t - 1] - 0.5 * values[t - 2] + 0.5 * beside[t - 1, 0] + random.normal(0, 0.05)
-    truth = values[1500:1990]
-    holed = values.copy()
-    holed[random.integers(10, 1400, 40)] = np.nan
-    at = np.arange(1500, 1990)
-    errors = [
-        np.abs(Ridge(lags=5, horizon=1, strength=0.1).fit(holed[:1500], b).predict(values, at, c)[:, 0] - truth).mean()
-        for b, c in ((None, None), (beside[:1500], beside))
-    ]
-    assert errors[1] < 0.08 < errors[0]
 
 
 def test_theta_of_a_seasonal_trend_and_of_what_it_cannot_fit() -> None:

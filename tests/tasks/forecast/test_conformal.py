@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from elman.tasks.forecast.conformal import factor, widened
+from elman.tasks.forecast.conformal import Calibration, factor
 
 
 @pytest.mark.parametrize("level", [0.5, 0.8, 0.95])
@@ -14,7 +14,7 @@ def test_coverage(level: float, width: float) -> None:
     random = np.random.default_rng(0)
     held, new = random.normal(size=4000), random.normal(size=20_000)
     by = factor(held, np.full(4000, -width), np.zeros(4000), np.full(4000, 2 * width), level)
-    low, high = widened(np.full(20_000, -width), np.zeros(20_000), np.full(20_000, 2 * width), by)
+    low, _, high = Calibration({100 * level: by}).apply(np.array([-width, 0.0, 2 * width]))
     assert ((low <= new) & (new <= high)).mean() == pytest.approx(level, abs=0.02)
 
 

@@ -106,7 +106,7 @@ def test_what_cannot_be_used(wrong: Any, said: str, frame: pl.DataFrame) -> None
 
 
 def test_wrong_frequency(frame: pl.DataFrame, plain: Forecaster) -> None:
-    with pytest.raises(DataError, match=r"none of the grid of 1 d .*\(\d+ such rows\)"):
+    with pytest.raises(DataError, match=r"not on the grid of 1 d .*\(\d+ such rows\)"):
         Forecaster(horizon=6, freq="D", **QUICK).fit(frame)
     with pytest.raises(OptionError, match="are dates"):
         Forecaster(horizon=6, freq=1, **QUICK).fit(frame)

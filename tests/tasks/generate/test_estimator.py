@@ -378,7 +378,7 @@ def test_strands_hold_every_symbol_once() -> None:
     assert int(made.inputs.lengths.max()) == 7
 
 
-# ---- the rival
+# ---- the baseline
 
 
 def test_back_off_sums_to_one_and_knows_what_it_saw() -> None:
@@ -386,7 +386,7 @@ def test_back_off_sums_to_one_and_knows_what_it_saw() -> None:
     text = random.integers(0, 5, 400).tolist()
     model = KneserNey(3, 6).fit([text])
     for context in ([], [1], [1, 2], [5, 5], text[:2]):
-        assert sum(model.chance(context, w) for w in range(6)) == pytest.approx(1)
+        assert sum(model.probability(context, w) for w in range(6)) == pytest.approx(1)
     assert model.nats([text]) < 399 * math.log(5)
 
 
@@ -394,7 +394,7 @@ def test_back_off_has_the_same_bits_for_all_symbols_and_for_those_that_came() ->
     random = np.random.default_rng(1)
     model = KneserNey(4, 5).fit([random.integers(0, 5, n).tolist() for n in (1, 2, 60, 0, 300)])
     texts = [random.integers(0, 5, n).tolist() for n in (3, 0, 40)]
-    alone = [model.chances(text[:i])[text[i]] for text in texts for i in range(1, len(text))]
+    alone = [model.probabilities(text[:i])[text[i]] for text in texts for i in range(1, len(text))]
     np.testing.assert_array_equal(model.each(texts), alone)
     again = KneserNey.restore(4, 5, model.tensors())
     np.testing.assert_array_equal(again.each(texts), model.each(texts))

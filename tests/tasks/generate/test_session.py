@@ -37,5 +37,5 @@ def test_what_is_remembered_is_as_long_as_the_ngrams(model: Generator) -> None:
     for symbol in POEMS[0]:
         session.feed(symbol)
         lengths.append(len(session.state["recent"]))
-    most = model.mixture_.recent if model.mixture_ else 0
+    most = model.mixture_.ngrams.order - 1 if model.mixture_ else 0
     assert lengths == [min(step, most) for step in range(len(lengths))]

@@ -65,12 +65,12 @@ def test_looks_where_the_word_stands(good: Translator) -> None:
     seen = good.align("two cat sees one dog.", "deux Chat voit un Chien.")
     assert seen.source == ["two", "cat", "sees", "one", "dog", "."]
     assert seen.target == ["deux", "Chat", "voit", "un", "Chien", "."]
-    assert seen.shares.shape == (6, 6)
-    np.testing.assert_allclose(seen.shares.sum(1), 1, atol=1e-6)
+    assert seen.weights.shape == (6, 6)
+    np.testing.assert_allclose(seen.weights.sum(1), 1, atol=1e-6)
     assert good.align(SOURCES[0]).target[-1] == "."
     picture = seen.picture("A title")
     assert picture is None or picture[1:4] == b"PNG"
-    assert good.align("", "un").shares.shape == (1, 0)
+    assert good.align("", "un").weights.shape == (1, 0)
     assert str(good.align("one", "")) == ""
 
 
@@ -162,11 +162,11 @@ def test_a_step_has_the_bits_of_the_whole(good: Translator) -> None:
     network, boundary = good.network_, good._boundary()
     x, y = good.feature_.transform(SOURCES[:3]), good.target_feature_.transform(TARGETS[:3])
     whole = network(x, pairs_between(x, y, boundary).inputs)
-    read = network.read(x[1:2])
-    state, place = read.state, int(y.offsets[1]) + 1
+    source, state = network.read(x[1:2])
+    place = int(y.offsets[1]) + 1
     for t, symbol in enumerate([boundary, *y[1].tolist()]):
         hidden, state = network.decode(Ragged.of([[symbol]]), state)
-        scores = network.scores(network.see(hidden, read.steps)[0].values)
+        scores = network.scores(network.see(hidden, source)[0].values)
         assert torch.equal(scores[0], whole[place + t])
 
 

@@ -51,13 +51,14 @@ class TableAdapter(Protocol):
 
     model: Any
     estimator: ClassVar[type[Any]]  # the task whose models it adapts
-    target_help: ClassVar[str]  # the help of --target; "": the task has none
-    labels_steps: ClassVar[bool]  # whether an answer is a label for each step
-    has_windows: ClassVar[bool]  # whether `score_table` and `score_baselines` take `windows` and `step`
-    keeps_columns: ClassVar[bool]  # whether the answers are added to the columns of the table
-    target_flags: ClassVar[tuple[str, ...]]  # the names of the target flag of `elman fit <task>`
+    target_help: ClassVar[str] = ""  # the help of --target; "": the task has none
+    labels_steps: ClassVar[bool] = False  # whether an answer is a label for each step
+    has_windows: ClassVar[bool] = False  # whether `score_table` and `score_baselines` take `windows` and `step`
+    keeps_columns: ClassVar[bool] = False  # whether the answers are added to the columns of the table
+    target_flags: ClassVar[tuple[str, ...]] = ("--target",)  # the names of the target flag of `elman fit <task>`
 
-    def __init__(self, model: Any) -> None: ...
+    def __init__(self, model: Any) -> None:
+        self.model = model
 
     def fit_table(self, table: Table, target: Sequence[str], *, out: str, resume: bool) -> None:
         """Fits the model to a table. Raises ``DataError``, naming file and line, before training begins."""
@@ -83,6 +84,11 @@ class TableAdapter(Protocol):
         self, table: Table, target: Sequence[str], model: str, input: str | None = None
     ) -> tuple[Any, Any]:
         """The arguments of `diagnose` from a table. `target`: the target columns, if any."""
+        return table.frame, target[0] if target else None
+
+
+class LineAdapter(Protocol):
+    """The interface for `elman stream` of a task that has a stream."""
 
     def parse_line(self, line: str, number: int) -> Any:
         """The steps in a line of standard input."""

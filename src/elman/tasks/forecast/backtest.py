@@ -14,14 +14,12 @@ from elman.errors import DataError, OptionError
 from elman.evaluation.metrics import coverage, mase, smape
 from elman.tasks.forecast.baselines import theta
 from elman.tasks.forecast.data.frame import Series
-from elman.tasks.forecast.data.panel import MOST_GAP, Panel
+from elman.tasks.forecast.data.panel import MOST_GAP, Panel, ranges
 from elman.tasks.forecast.data.time_grid import OFF
-from elman.tasks.forecast.data.windows import observed_lengths, trimmed, values_after
+from elman.tasks.forecast.data.windows import observed_lengths, values_after
 from elman.tasks.forecast.model import ForecastModel
 from elman.tasks.forecast.state import SeriesState
 from elman.validation.options import is_whole
-
-__all__ = ["Backtest", "Windows", "backtest_frame"]
 
 _Floats = NDArray[np.float64]
 _Forecasts = Callable[[SeriesState, _Floats], _Floats]  # of the states, for true values of the same shape
@@ -52,14 +50,12 @@ class Windows:
         """Where the forecasts begin, counted from the end of a series, ascending."""
         return np.arange(-self.reach, -self.horizon + 1, self.step)
 
-    def check(self, panel: Panel) -> None:
-        """Raises ``DataError`` for a series that is not longer than they reach back."""
-        short = int(panel.lengths.argmin())
-        if panel.lengths[short] <= self.reach:
-            raise DataError(
-                f"series {panel.ids[short]!r} has {panel.lengths[short]} steps, but the windows reach {self.reach} "
-                "steps back. Leave it out, or ask for fewer windows."
-            )
+    def check(self, panel: Panel, lengths: NDArray[np.int64]) -> None:
+        """Raises ``DataError`` for a series whose length is not greater than they reach back."""
+        i = int(lengths.argmin())
+        if lengths[i] <= self.reach:
+            what = f"has {lengths[i]} steps, but the windows reach {self.reach} steps back"
+            raise DataError(f"series {panel.ids[i]!r} {what}. Leave it out, or ask for fewer windows.")
 
 
 def backtest_frame(model: ForecastModel, series: Series, windows: Windows) -> Any:
@@ -140,16 +136,16 @@ class Backtest:
         """How many values are scored, of how many series, from when to when; how many are not."""
         model, panel = self.model, self.model.read_values(self.frame)
         after = dict(zip(model.state.ids, model.state.next.tolist(), strict=True))
-        scored, series, first, last = self._scored_rows(panel)
+        scored = self._scored(panel)
         begins = np.array([after.get(name, OFF) for name in panel.ids])
-        index = np.concatenate([np.arange(f, f + n) for f, n in zip(panel.first, panel.lengths, strict=True)])
-        later = index >= np.repeat(begins, panel.lengths)
-        ends = model.grid.shown(np.array([first, last]))
+        index, owner = ranges(panel.first, panel.lengths), np.repeat(np.arange(len(panel)), panel.lengths)
+        later = index >= begins[owner]
+        ends = model.grid.shown(np.array([index[scored].min(), index[scored].max()]))
         plain = [int(end) if ends.dtype.kind == "i" else str(end) for end in ends]
         room = (panel.first + observed_lengths(panel) - begins)[[name in after for name in panel.ids]]
         return {
             "values": int(scored.sum()),
-            "series": series,
+            "series": len(np.unique(owner[scored])),
             "from": plain[0],
             "to": plain[1],
             "windows": 1 if self.windows is None else self.windows.count,
@@ -158,19 +154,14 @@ class Backtest:
             "rows_learnt_from": int((scored & ~later).sum()),
         }
 
-    def _scored_rows(self, panel: Panel) -> tuple[NDArray[np.bool_], int, int, int]:
-        """A mask of the scored steps, the number of series, and the first and last index on the grid."""
-        place = {name: i for i, name in enumerate(panel.ids)}
-        scored, series, first, last = np.zeros(len(panel.values), bool), set(), [], []
+    def _scored(self, panel: Panel) -> NDArray[np.bool_]:
+        """A mask of the scored steps."""
+        place, scored = {name: i for i, name in enumerate(panel.ids)}, np.zeros(len(panel.values), bool)
         for state, truth in self._origins():
             for name, begin, row in zip(state.ids, state.next.tolist(), truth, strict=True):
-                if len(found := np.flatnonzero(~np.isnan(row))):
-                    series.add(name)
-                    first.append(begin + int(found[0]))
-                    last.append(begin + int(found[-1]))
-                    i = place[name]
-                    scored[panel.offsets[i] + begin - panel.first[i] + found] = True
-        return scored, len(series), min(first), max(last)
+                i = place[name]
+                scored[panel.offsets[i] + begin - panel.first[i] + np.flatnonzero(~np.isnan(row))] = True
+        return scored
 
     def _compare(self, forecasts: _Forecasts) -> tuple[_Floats, _Floats, _Floats]:
         """True values [rows, horizon], forecasts of them, and the error of the seasonal naive forecast before them."""
@@ -191,7 +182,7 @@ class Backtest:
             yield self._next_horizon()
             return
         model, before_end = self.model, self.windows.begins
-        panel = trimmed(model.read(self.frame).panel, target=model.columns.target)
+        panel = model.read_history(self.frame).panel
         ends = panel.first + observed_lengths(panel)
         place = {name: i for i, name in enumerate(panel.ids)}
         rows = [i for i, name in enumerate(model.state.ids) if name in place]
@@ -200,7 +191,7 @@ class Backtest:
         continues = bool(rows) and bool((begins[:, 0] >= state.next).all())
         if not continues:
             begins = ends[:, None] + before_end
-            _check_reach(panel, begins[:, 0])
+            self.windows.check(panel, ends - panel.first)
         for begin in begins.T:
             if continues:
                 self._advance(state, panel, begin)
@@ -227,11 +218,8 @@ class Backtest:
         state = model.state.take(rows)
         truth = panel.window(state.ids, state.next, model.horizon).values.reshape(len(rows), model.horizon)
         if np.isnan(truth).all():
-            when = model.grid.shown(state.next[:1])[0]
-            raise DataError(
-                f"frame holds no value of the {model.horizon} steps to come, which begin at {model.columns.time} = "
-                f"{when} for series {state.ids[0]!r}."
-            )
+            begin = f"{model.columns.time} = {model.grid.shown(state.next[:1])[0]} for series {state.ids[0]!r}"
+            raise DataError(f"frame holds no value of the {model.horizon} steps to come, which begin at {begin}.")
         return state, truth
 
     def _histories(self, state: SeriesState, panels: Sequence[Panel]) -> list[_Floats]:
@@ -253,16 +241,6 @@ class Backtest:
                 values[count - len(made[i]) :] = np.where(np.isnan(last), made[i], last)
                 made[i] = values
         return made
-
-
-def _check_reach(panel: Panel, begin: NDArray[np.int64]) -> None:
-    if (begin <= panel.first).any():
-        i = int((begin - panel.first).argmin())
-        length = observed_lengths(panel)[i]
-        raise DataError(
-            f"series {panel.ids[i]!r} has {length} steps, but the windows reach {panel.first[i] + length - begin[i]} "
-            "steps back. Leave it out, or ask for fewer windows."
-        )
 
 
 def _errors(truth: _Floats, answers: _Floats, naive: _Floats) -> dict[str, float]:

@@ -23,8 +23,6 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Calibration", "factor", "levels_of", "nested", "quantile_levels", "widened"]
-
 _Floats = NDArray[np.float64]
 _LEAST = 1e-9  # of how much a series changes: no interval counts as narrower, or a constant one would decide for all
 _ROUNDING = 1e-13  # of a value, and likewise
@@ -84,10 +82,10 @@ class Calibration:
 
     def apply(self, quantiles: _Floats) -> _Floats:
         """Quantiles [..., quantiles] with every interval calibrated, one inside the other."""
-        middle, made = quantiles.shape[-1] // 2, quantiles.copy()
+        median, made = quantiles[..., quantiles.shape[-1] // 2], quantiles.copy()
         for i, level in enumerate(sorted(self.factors, reverse=True)):
-            low, high = quantiles[..., i], quantiles[..., -1 - i]
-            made[..., i], made[..., -1 - i] = widened(low, quantiles[..., middle], high, self.factors[level])
+            for end in (i, -1 - i):
+                made[..., end] = median + self.factors[level] * (quantiles[..., end] - median)
         return nested(made)
 
 
@@ -111,11 +109,6 @@ def factor(
     errors = np.maximum((m - y) / np.maximum(m - a, least), (y - m) / np.maximum(b - m, least))
     place = min(len(y), math.ceil((len(y) + 1) * level)) - 1
     return float(max(0.0, np.partition(errors, place)[place]))
-
-
-def widened(low: _Floats, middle: _Floats, high: _Floats, by: float) -> tuple[_Floats, _Floats]:
-    """The ends of the interval, moved away from the median (or towards it)."""
-    return middle - by * (middle - low), middle + by * (high - middle)
 
 
 def nested(quantiles: _Floats) -> _Floats:

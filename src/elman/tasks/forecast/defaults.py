@@ -28,8 +28,6 @@ from elman.tasks.forecast.data.scaling import Shape
 from elman.tasks.forecast.data.time_grid import Grid, seasons_of
 from elman.tasks.forecast.options import LIMITS
 
-__all__ = ["DEFAULTS", "PanelSummary", "restore_config", "saved_config", "shape_of", "validation_steps"]
-
 _STEPS_PER_UPDATE, _MIN_UPDATES, _MAX_UPDATES = 40, 200, 800
 _WINDOW_SEASONS, _MIN_WINDOW = 14, 28
 _MAX_MIXTURE_WEIGHTS = 1 << 25  # of a network's linear forecasters: 128 MiB (bench/season_memory.py, 2026-11-30)
@@ -77,8 +75,7 @@ def restore_config(options: Any, saved: Mapping[str, Any]) -> Config:
     if type(saved["log"]) is not bool or type(saved["season_reason"]) is not str:
         raise ValueError("log")
     config = resolve(options, Summary(), {})
-    config.season, config.season_reason = saved["season"], saved["season_reason"]
-    config.window, config.log = saved["window"], saved["log"]
+    vars(config).update({name: saved[name] for name in ("season", "season_reason", "window", "log")})
     return config
 
 
@@ -94,14 +91,6 @@ def validation_steps(config: Config, lengths: _Lengths) -> _Lengths:
     wanted = horizon + season * (math.ceil(_CALIBRATION_FORECASTS / len(lengths)) - 1)
     steps = np.minimum(wanted, np.maximum(horizon, (lengths * config.validation).astype(np.int64)))
     return np.where(lengths - steps >= max(horizon, 2 * season), steps, 0)
-
-
-def _season(config: Config, summary: PanelSummary) -> int:
-    return _longest_season(summary)[0]
-
-
-def _season_reason(config: Config, summary: PanelSummary) -> str:
-    return _longest_season(summary)[1] if config.season is None else "by the option season"
 
 
 def _longest_season(summary: PanelSummary) -> tuple[int, str]:
@@ -144,8 +133,11 @@ def _epochs(config: Config, summary: PanelSummary) -> int:
 
 
 DEFAULTS: dict[str, Default] = {
-    "season_reason": Default(_season_reason, "why the season is what it is"),
-    "season": Default(_season, "steps in a season", _BENCH),
+    "season_reason": Default(
+        lambda config, summary: "by the option season" if config.season is not None else _longest_season(summary)[1],
+        "why the season is what it is",
+    ),
+    "season": Default(lambda _, summary: _longest_season(summary)[0], "steps in a season", _BENCH),
     "log": Default(lambda _, summary: summary.lowest > 0, "learn from logarithms", _BENCH),
     "window": Default(_window, "values read directly", _BENCH),
     "batch_sequences": Default(16, "chunks of series in a batch", _BENCH),

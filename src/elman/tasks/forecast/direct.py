@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,8 +14,6 @@ from elman.tasks.forecast.data.panel import Panel
 from elman.tasks.forecast.data.windows import MOST_BYTES, WindowedSeries
 from elman.tasks.forecast.encoder import SeriesEncoder
 from elman.tasks.forecast.state import SeriesState
-
-__all__ = ["DirectForecast"]
 
 _Floats = NDArray[np.float64]
 _ROWS = 2048  # forecasts in a batch, at most
@@ -36,16 +35,15 @@ class DirectForecast:
 
         `future` holds the future covariates of the network's horizon, series by series.
         """
-        encoder, network = self.encoder, self.encoder.network
-        made, rows_at_once = self._empty(len(state.ids)), self._rows_at_once
-        beyond = encoder.future_inputs(state, future)
-        for a in range(0, len(made), rows_at_once):
-            part = slice(a, a + rows_at_once)
+        beyond = self.encoder.future_inputs(state, future)
+
+        def quantiles(part: slice) -> _Floats:
             hidden, tail = [rows[part] for rows in state.hidden], state.tail[part]
             ahead = None if beyond is None else (beyond[0][part], beyond[1][part])
-            windows = torch.from_numpy(tail.windows(encoder.shape))
-            made[part] = network.quantiles(windows, hidden, ahead, tail.level, tail.scale)
-        return made[:, :count]
+            windows = torch.from_numpy(tail.windows(self.encoder.shape))
+            return self.encoder.network.quantiles(windows, hidden, ahead, tail.level, tail.scale)
+
+        return self._in_batches(len(state.ids), quantiles)[:, :count]
 
     def forecast_at(self, panel: Panel, windowed: WindowedSeries, series: Tensor, at: Tensor) -> _Floats:
         """Of the horizon after steps `at` of some series of a panel: [rows, horizon, quantiles]."""
@@ -53,20 +51,21 @@ class DirectForecast:
 
     def forecast_from(self, windowed: WindowedSeries, series: Tensor, at: Tensor, hidden: list[Tensor]) -> _Floats:
         """The same from given hidden states."""
-        made, rows_at_once = self._empty(len(at)), self._rows_at_once
-        for a in range(0, len(at), rows_at_once):
-            part = slice(a, a + rows_at_once)
+
+        def quantiles(part: slice) -> _Floats:
             s, t = series[part], at[part]
             place = windowed.steps.offsets[s] + t
             level, scale = windowed.level[place].numpy(), windowed.scale[place].numpy()
             windows, ahead = windowed.windows(s, t), windowed.future_inputs(s, t)
-            made[part] = self.encoder.network.quantiles(windows, [rows[part] for rows in hidden], ahead, level, scale)
-        return made
+            return self.encoder.network.quantiles(windows, [rows[part] for rows in hidden], ahead, level, scale)
 
-    def _empty(self, rows: int) -> _Floats:
+        return self._in_batches(len(at), quantiles)
+
+    def _in_batches(self, rows: int, quantiles: Callable[[slice], _Floats]) -> _Floats:
+        """The quantiles of so many rows, of some at a time."""
         sizes = self.encoder.network.sizes
-        return np.zeros((rows, sizes.horizon, sizes.quantiles))
-
-    @property
-    def _rows_at_once(self) -> int:
-        return max(1, min(_ROWS, MOST_BYTES // (8 * self.encoder.shape.window)))
+        made = np.zeros((rows, sizes.horizon, sizes.quantiles))
+        each = max(1, min(_ROWS, MOST_BYTES // (8 * sizes.window)))
+        for a in range(0, rows, each):
+            made[a : a + each] = quantiles(slice(a, a + each))
+        return made

@@ -12,15 +12,13 @@ from torch import Tensor
 from elman.ops.state import State, mapped
 from elman.ragged import Ragged
 from elman.tasks.forecast.data.covariates import Covariates, Table
-from elman.tasks.forecast.data.panel import Panel
+from elman.tasks.forecast.data.panel import Panel, ranges
 from elman.tasks.forecast.data.scaling import Shape, Tail
 from elman.tasks.forecast.data.time_grid import Grid, cycles
 from elman.tasks.forecast.data.windows import WindowedSeries
 from elman.tasks.forecast.network import Ensemble
 from elman.tasks.forecast.state import SeriesState
 from elman.training.batching import batches
-
-__all__ = ["SeriesEncoder"]
 
 _STEPS = 1 << 16  # steps in a batch: bounds the memory, the result does not depend on it
 
@@ -87,10 +85,11 @@ class SeriesEncoder:
         """Advances the series `rows` of a state by the steps of a panel, which follow at once."""
         last, constant = panel.offsets[1:] - 1, state.constant[rows]
         changing = self.covariates.changing(panel, state.last[rows])
-        when = np.concatenate([np.arange(f, f + n) for f, n in zip(panel.first, panel.lengths, strict=True)])
         table = changing.joined(constant[np.repeat(np.arange(len(panel)), panel.lengths)])
         inputs = self._advance_tail(state.tail, panel, rows)
-        numbers = np.concatenate([inputs, table.numbers, cycles(self.grid, when, self.longest)], axis=1)
+        numbers = np.concatenate(
+            [inputs, table.numbers, cycles(self.grid, ranges(panel.first, panel.lengths), self.longest)], axis=1
+        )
         steps = Ragged(torch.from_numpy(numbers), torch.from_numpy(panel.offsets.copy()))
         chosen, ends = torch.from_numpy(rows), steps.offsets[1:] - 1
         for i, network in enumerate(self.network):

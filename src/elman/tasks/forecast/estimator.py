@@ -31,7 +31,7 @@ from elman.tasks.base.network import encoder_of
 from elman.tasks.base.options import EncoderOptions, tbptt_problems
 from elman.tasks.base.resolve import Config, Default, training_options
 from elman.tasks.base.session import Session
-from elman.tasks.base.task import Task
+from elman.tasks.base.task import Task, as_json
 from elman.tasks.forecast.backtest import Backtest, Windows, backtest_frame
 from elman.tasks.forecast.conformal import Calibration
 from elman.tasks.forecast.data.covariates import Covariates
@@ -40,7 +40,7 @@ from elman.tasks.forecast.data.panel import Panel
 from elman.tasks.forecast.data.sampler import WindowSampler
 from elman.tasks.forecast.data.style import Style
 from elman.tasks.forecast.data.time_grid import Grid, cycles, parse, plain
-from elman.tasks.forecast.data.windows import check_horizon, trimmed, warn_of_season
+from elman.tasks.forecast.data.windows import check_lengths, trimmed
 from elman.tasks.forecast.defaults import (
     DEFAULTS,
     PanelSummary,
@@ -49,7 +49,6 @@ from elman.tasks.forecast.defaults import (
     shape_of,
     validation_steps,
 )
-from elman.tasks.forecast.diagnosis import diagnosis_request
 from elman.tasks.forecast.direct import DirectForecast
 from elman.tasks.forecast.encoder import SeriesEncoder
 from elman.tasks.forecast.model import ForecastModel
@@ -64,8 +63,6 @@ from elman.training.loop import train
 from elman.training.options import TrainingOptions
 from elman.validation.messages import shown
 from elman.validation.options import is_among, is_whole
-
-__all__ = ["Forecaster"]
 
 
 @final
@@ -130,8 +127,7 @@ class Forecaster(Task, ForecastOptions, EncoderOptions, TrainingOptions):
             self.forget()
             self.seed_ = None if self.seed is not None else run.seed
         panel, grid, style = _read_training(options, frame)
-        check_horizon(self.horizon, panel)
-        warn_of_season(self.season, panel)
+        check_lengths(panel, self.horizon, self.season)
         self.grid_, self.style_, self.learnt_with_ = grid, style, options.options()
         self.config_ = config = options.config(PanelSummary.of(panel, grid))
         self.remember_resolved(config)
@@ -202,9 +198,8 @@ class Forecaster(Task, ForecastOptions, EncoderOptions, TrainingOptions):
         model = self._model()
         count = self.horizon if horizon is None else horizon
         if not is_whole(count) or count > self.horizon:
-            raise OptionError(
-                f"horizon = {shown(count)} must be a whole number from 1 to {self.horizon}, the horizon of the model."
-            )
+            what = f"must be a whole number from 1 to {self.horizon}, the horizon of the model."
+            raise OptionError(f"horizon = {shown(count)} {what}")
         state, style = (model.state, model.style) if frame is None else model.encode(frame)
         return model.frame(state, model.forecast(state, future, count), style)
 
@@ -245,15 +240,14 @@ class Forecaster(Task, ForecastOptions, EncoderOptions, TrainingOptions):
         if not refit:
             learnt = as_learnt(self)
             ends, model = Windows(windows, learnt.horizon if step is None else step, learnt.horizon), learnt._model()
-            series = model.read(frame)
-            series = series._replace(panel=trimmed(series.panel, target=model.columns.target))
-            ends.check(series.panel)
+            series = model.read_history(frame)
+            ends.check(series.panel, series.panel.lengths)
             return backtest_frame(model, series, ends)
         if problems := self.problems():
             raise OptionError.of(problems)
         ends = Windows(windows, self.horizon if step is None else step, self.horizon)
         series = _read_training(self, frame, positive=False)
-        ends.check(series.panel)
+        ends.check(series.panel, series.panel.lengths)
         before = series._replace(panel=series.panel.until(series.panel.lengths - ends.reach))
         model = replace(self).fit(before)._model()
         model.read(frame)  # refuses values of 0 and below in the windows if the model uses logarithms
@@ -290,7 +284,7 @@ class Forecaster(Task, ForecastOptions, EncoderOptions, TrainingOptions):
         """The same errors of the Theta method (Assimakopoulos & Nikolopoulos 2000), fitted to each series by itself.
 
         `history`: the series up to the frame, such as those of training; without it Theta is fitted to the last
-        ``config_.window`` values in the state. Raises ``OptionError`` where statsmodels (the extra `rivals`) is
+        ``config_.window`` values in the state. Raises ``OptionError`` where statsmodels (the extra `baselines`) is
         missing.
         """
         return Backtest(self._model(), frame, windows, step).score_theta(history)
@@ -323,7 +317,7 @@ class Forecaster(Task, ForecastOptions, EncoderOptions, TrainingOptions):
     def _diagnosis_request(self, X: Any, y: Any) -> DiagnosisRequest:
         if y is not None:
             raise OptionError("Forecaster.diagnose(frame) takes the targets from the frame. Leave y out.")
-        return diagnosis_request(self._model(), X, network_levels(self), self.learnt_with_)
+        return self._model().diagnosis_request(X, network_levels(self), self.learnt_with_)
 
     # ---- on disk
 
@@ -338,11 +332,11 @@ class Forecaster(Task, ForecastOptions, EncoderOptions, TrainingOptions):
         return {
             "config": saved_config(self.config_),
             "grid": list(astuple(self.grid_)),
-            "style": self.style_.config(),
+            "style": as_json(astuple(self.style_)),
             "longest": self.longest_,
             "covariates": self.covariates_.config(),
             "calibration": self.calibration_.config(),
-            "state": self.state_.config(),
+            "state": {"ids": self.state_.ids},
         }
 
     def _tensors(self) -> dict[str, Any]:
@@ -361,7 +355,7 @@ class Forecaster(Task, ForecastOptions, EncoderOptions, TrainingOptions):
         self.network_ = store.network(self._network, tensors, folder)
         state = store.under("state.", tensors)
         shape = shape_of(self.config_)
-        self.state_ = SeriesState.restore(config["state"], state, shape, self.network_, self.covariates_)
+        self.state_ = SeriesState.restore(list(config["state"]["ids"]), state, shape, self.network_, self.covariates_)
 
 
 def _read_training(options: Forecaster, frame: Any, positive: bool = True) -> Series:

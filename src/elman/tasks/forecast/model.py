@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from elman.errors import DataError, Place, Wording, option
+from elman.interpret.diagnose import DiagnosisRequest
+from elman.layers.losses import pinball
 from elman.tasks.base.finite import finite
 from elman.tasks.forecast.conformal import Calibration
 from elman.tasks.forecast.data.frame import Series, read
 from elman.tasks.forecast.data.panel import MOST_GAP, Columns, Panel
+from elman.tasks.forecast.data.sampler import quantiles_within
 from elman.tasks.forecast.data.style import Style
 from elman.tasks.forecast.data.time_grid import Grid
-from elman.tasks.forecast.data.windows import trimmed
+from elman.tasks.forecast.data.windows import observed_lengths, trimmed
 from elman.tasks.forecast.direct import DirectForecast
 from elman.tasks.forecast.encoder import SeriesEncoder
 from elman.tasks.forecast.recursive import RecursiveForecast
 from elman.tasks.forecast.state import SeriesState
 
-__all__ = ["ForecastModel"]
-
 _Floats = NDArray[np.float64]
+_PREDICT = Wording("predict(frame=...)", "elman predict")
 
 
 @dataclass(frozen=True)
@@ -53,6 +58,11 @@ class ForecastModel:
         positive = (advice, option("log", False)) if self.encoder.shape.log else ()
         return read(frame, self.columns, self.grid, sort=self.sort, name=name, whole=whole, positive=positive)
 
+    def read_history(self, frame: Any, name: str = "frame", whole: bool = True) -> Series:
+        """The same, each from its first value on."""
+        series = self.read(frame, name, whole)
+        return series._replace(panel=trimmed(series.panel, name, self.columns.target))
+
     def read_values(self, frame: Any, name: str = "frame") -> Panel:
         """The values of a frame without covariates."""
         return read(frame, self._value_columns, self.grid, sort=self.sort, name=name).panel
@@ -67,8 +77,7 @@ class ForecastModel:
 
     def encode(self, frame: Any, name: str = "frame") -> tuple[SeriesState, Style]:
         """The state after whole series."""
-        panel, _, style = self.read(frame, name)
-        panel = trimmed(panel, name, self.columns.target)
+        panel, _, style = self.read_history(frame, name)
         return self.encoder.state(panel, self.encoder.windowed(panel)), style
 
     def append(self, frame: Any) -> None:
@@ -76,29 +85,20 @@ class ForecastModel:
         panel, state = self.read(frame).panel, self.state
         place = {name: i for i, name in enumerate(state.ids)}
         if unknown := [name for name in panel.ids if name not in place]:
-            raise DataError(
-                f"series {unknown[0]!r} was not in what the model learnt from. Give new series whole, to ",
-                Wording("predict(frame=...)", "elman predict"),
-                ".",
-            )
+            what = f"series {unknown[0]!r} was not in what the model learnt from"
+            raise DataError(f"{what}. Give new series whole, to ", _PREDICT, ".")
         rows = np.array([place[name] for name in panel.ids], np.int64)
         early = np.flatnonzero(panel.first < state.next[rows])
         if len(early):
             i = int(early[0])
             given, last = self.grid.shown(np.array([panel.first[i], state.next[rows[i]] - 1]))
-            raise DataError(
-                f"series {panel.ids[i]!r} begins at {self.columns.time} = {given}, but is known up to {last}. Give "
-                "later rows."
-            )
+            begins = f"begins at {self.columns.time} = {given}, but is known up to {last}"
+            raise DataError(f"series {panel.ids[i]!r} {begins}. Give later rows.")
         gaps = panel.first - state.next[rows]
         if gaps.sum() > MOST_GAP * len(panel.values) + 10_000:
             i = int(gaps.argmax())
-            raise DataError(
-                f"series {panel.ids[i]!r} goes on {gaps[i]} steps of {self.grid.describe()} after its end. Learn anew, "
-                "or give it whole to ",
-                Wording("predict(frame=...)", "elman predict"),
-                ".",
-            )
+            what = f"series {panel.ids[i]!r} goes on {gaps[i]} steps of {self.grid.describe()} after its end"
+            raise DataError(f"{what}. Learn anew, or give it whole to ", _PREDICT, ".")
         self.encoder.append(state, panel.led(state.next[rows]), rows)
 
     def forecast(self, state: SeriesState, future: Any, count: int) -> _Floats:
@@ -140,12 +140,9 @@ class ForecastModel:
                 raise DataError("future was given, but the option future names no covariates. Leave it out.")
             return None
         if future is None:
-            raise DataError(
-                f"the model learnt from the future covariates {', '.join(map(repr, names))}. Give their next "
-                f"{count} steps",
-                Wording(": predict(future=frame)", " in the rows after its last values"),
-                ".",
-            )
+            what = f"the model learnt from the future covariates {', '.join(map(repr, names))}"
+            where = Wording(": predict(future=frame)", " in the rows after its last values")
+            raise DataError(f"{what}. Give their next {count} steps", where, ".")
         columns = replace(self.columns, past=(), static=())
         panel = read(future, columns, self.grid, sort=self.sort, target=False, name="future").panel
         panel = panel.window(state.ids, state.next, self.horizon)
@@ -160,8 +157,32 @@ class ForecastModel:
         if needed.any():
             i, step = divmod(int(needed.argmax()), count)
             stamp = self.grid.shown(state.next[i : i + 1] + step)[0]
-            raise DataError(
-                f"of series {state.ids[i]!r} is missing at {self.columns.time} = {stamp}. A future covariate is needed "
-                f"for each of the {count} steps to come.",
-                at=Place("future", column=name),
-            )
+            what = f"of series {state.ids[i]!r} is missing at {self.columns.time} = {stamp}. "
+            rule = f"A future covariate is needed for each of the {count} steps to come."
+            raise DataError(what, rule, at=Place("future", column=name))
+
+    def diagnosis_request(self, frame: Any, levels: list[float], options: Mapping[str, Any]) -> DiagnosisRequest:
+        """The networks, each series read up to its last step that a horizon follows, and the quantile loss there.
+
+        The horizon ends with the last value of the series; what comes after it may be rows of future covariates. A
+        series that is not longer than the horizon is left out.
+        """
+        encoder = self.encoder
+        panel = self.read_history(frame, "X", whole=False).panel
+        ends, quantiles = torch.from_numpy(observed_lengths(panel)), torch.tensor(levels)
+        at = ends - encoder.horizon - 1
+        if int(at.max()) < 0:
+            i = int(ends.argmax())
+            longest = f"the longest, {panel.ids[i]!r}, has {ends[i]} up to its last value"
+            raise DataError(f"X: no series is longer than the {encoder.horizon} steps that are forecast; {longest}.")
+        windowed = encoder.windowed(panel)
+
+        def loss(series: Tensor) -> Tensor:
+            here, begin, rows = at[series], torch.zeros_like(series), torch.arange(len(series))
+            targets = windowed.targets(series, here, ends)
+            forecasts = quantiles_within(encoder.network, windowed, series, begin, here + 1, rows, here)
+            pairs = (pair for made in forecasts for pair in zip(made, targets, strict=True))
+            losses = [pinball(one, truth, quantiles) for one, truth in pairs]
+            return torch.stack(losses).view(-1, len(series)).sum(0)
+
+        return DiagnosisRequest(encoder.network, (at + 1).clamp(min=0), loss, options)

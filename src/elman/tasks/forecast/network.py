@@ -36,8 +36,6 @@ from elman.ragged import Ragged
 from elman.tasks.forecast.data.covariates import Covariates
 from elman.tasks.forecast.data.scaling import Shape
 
-__all__ = ["CategoryEmbedding", "Ensemble", "LinearMixture", "Sizes"]
-
 _DROPPED = 0.02  # fraction of categories that training replaces by the unknown one, so that its vector is trained
 
 

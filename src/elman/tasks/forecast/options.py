@@ -14,8 +14,6 @@ from elman.tasks.forecast.data.time_grid import parse
 from elman.validation.messages import shown
 from elman.validation.options import OptionGroup, is_number, whole
 
-__all__ = ["LIMITS", "ForecastOptions", "columns_of"]
-
 #: The largest sizes that an option, or a saved model, may ask for.
 LIMITS = {
     "horizon": 1_000_000,
@@ -71,22 +69,16 @@ class ForecastOptions(OptionGroup):
             if not isinstance(getattr(self, name), bool):
                 found.append(Problem(name, shown(getattr(self, name)), "must be True or False"))
         if self.recursive is True and not found and int(self.paths) * int(self.horizon) > MAX_SAMPLED_STEPS:
-            what = (
-                f"of horizon = {self.horizon} steps each are more than {MAX_SAMPLED_STEPS} steps of a series; take "
-                "fewer of either, or recursive = False"
-            )
-            found.append(Problem("paths", str(self.paths), what))
+            what = f"of horizon = {self.horizon} steps each are more than {MAX_SAMPLED_STEPS} steps of a series"
+            found.append(Problem("paths", str(self.paths), f"{what}; take fewer of either, or recursive = False"))
         return found + _freq_problems(self.freq)
 
 
 def columns_of(options: ForecastOptions) -> Columns:
     """The names of columns."""
-    groups = (tuple(_names(names)) for names in (options.past, options.future, options.static))
-    return Columns(options.id, options.time, options.target, *groups)
-
-
-def _names(value: str | Sequence[str]) -> list[str]:
-    return [value] if isinstance(value, str) else list(value)
+    groups = (options.past, options.future, options.static)
+    names = ((group,) if isinstance(group, str) else tuple(group) for group in groups)
+    return Columns(options.id, options.time, options.target, *names)
 
 
 def _level_problems(value: Any) -> list[Problem]:

@@ -12,8 +12,6 @@ from elman.errors import DataError
 from elman.tasks.forecast.model import ForecastModel
 from elman.training.progress import note
 
-__all__ = ["plot"]
-
 _PAST, _AHEAD, _INK = "#333333", "#1f5f8b", "#333333"
 
 

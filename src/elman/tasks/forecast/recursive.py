@@ -21,13 +21,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from elman.tasks.forecast.conformal import quantile_levels
-from elman.tasks.forecast.data.panel import Panel
+from elman.tasks.forecast.data.panel import Panel, ranges
 from elman.tasks.forecast.data.windows import MOST_BYTES, WindowedSeries
 from elman.tasks.forecast.direct import DirectForecast
 from elman.tasks.forecast.options import ForecastOptions
 from elman.tasks.forecast.state import SeriesState
-
-__all__ = ["RecursiveForecast", "interpolated", "latin_hypercube", "network_levels", "strategy_of"]
 
 _Floats = NDArray[np.float64]
 _HALF = (0.005, 0.025, 0.05, 0.1, 0.2, 0.3, 0.4)
@@ -61,7 +59,6 @@ class RecursiveForecast:
         return np.concatenate([self._forecast_within(panel, s, t) for s, t in pairs])
 
     def _quantiles(self, state: SeriesState, future: Panel | None, series: NDArray[np.int64], count: int) -> _Floats:
-        """Of some of the series."""
         owner = np.repeat(series, self.paths)
         levels = np.tile(latin_hypercube(self.paths, self.horizon, self.seed)[:count], len(series))
         each = max(1, MOST_BYTES // state.tail.bytes_of_one)
@@ -97,13 +94,13 @@ class RecursiveForecast:
         """From series that are read up to steps `at`."""
         encoder, chosen, lengths = self.one_step.encoder, series.numpy(), at.numpy() + 1
         begin = panel.offsets[chosen]
-        cut = _steps(panel, np.concatenate([np.arange(a, a + n) for a, n in zip(begin, lengths, strict=True)]))
-        cut.offsets, cut.first = np.concatenate([[0], np.cumsum(lengths)]), panel.first[chosen]
-        cut.ids, cut.static = list(range(len(chosen))), {name: v[chosen] for name, v in panel.static.items()}
+        cut = panel.take(ranges(begin, lengths), lengths, panel.first[chosen], list(range(len(chosen))))
+        cut.static = {name: values[chosen] for name, values in panel.static.items()}
         after = (begin + lengths)[:, None] + np.arange(self.horizon)
-        future = _steps(panel, after.reshape(-1)) if encoder.covariates.future else None
-        if future is not None:
-            future.covariates = {name: future.covariates[name] for name in encoder.covariates.future}
+        future = None
+        if names := encoder.covariates.future:
+            future = _steps(panel, after.reshape(-1))
+            future.covariates = {name: future.covariates[name] for name in names}
         return self.forecast(encoder.state(cut, encoder.windowed(cut)), future, self.horizon)
 
 
@@ -148,6 +145,5 @@ def interpolated(quantiles: _Floats, levels: _Floats, at: _Floats) -> _Floats:
 
 def _steps(panel: Panel, rows: NDArray[np.int64]) -> Panel:
     """Some steps of a panel, as series of one step each."""
-    covariates = {name: values[rows] for name, values in panel.covariates.items()}
     count = len(rows)
-    return Panel(list(range(count)), np.arange(count + 1), np.zeros(count, np.int64), panel.values[rows], covariates)
+    return panel.take(rows, np.ones(count, np.int64), np.zeros(count, np.int64), list(range(count)))

@@ -17,8 +17,6 @@ from elman.tasks.forecast.data.covariates import Covariates, Table
 from elman.tasks.forecast.data.scaling import Shape, Tail
 from elman.tasks.forecast.network import Ensemble
 
-__all__ = ["SeriesState"]
-
 _LARGEST = 1e150  # of a kept value: what frames may hold, and far beyond
 
 
@@ -44,12 +42,8 @@ class SeriesState:
         last, constant = self.last[chosen], self.constant[chosen]
         return type(self)(ids, self.next[chosen], self.tail[chosen], states, hidden, last, constant)
 
-    def config(self) -> dict[str, Any]:
-        """The part that is no tensor, as JSON."""
-        return {"ids": self.ids}
-
     def tensors(self) -> dict[str, Tensor]:
-        """The other part, by name."""
+        """All but the names of the series, by name."""
         made = {f"tail.{f.name}": torch.from_numpy(getattr(self.tail, f.name)) for f in fields(self.tail)}
         made |= {"next": torch.from_numpy(self.next)}
         for name, table in (("last", self.last), ("constant", self.constant)):
@@ -60,16 +54,10 @@ class SeriesState:
 
     @classmethod
     def restore(
-        cls,
-        config: Mapping[str, Any],
-        tensors: Mapping[str, Tensor],
-        shape: Shape,
-        network: Ensemble,
-        covariates: Covariates,
+        cls, ids: list[Any], tensors: Mapping[str, Tensor], shape: Shape, network: Ensemble, covariates: Covariates
     ) -> Self:
-        """The inverse of the two above. Raises ValueError for what cannot be."""
-        like = [one.initial_state(1) for one in network]
-        ids, count = list(config["ids"]), len(config["ids"])
+        """The states of series from `tensors`. Raises ValueError for what cannot be."""
+        count = len(ids)
         tail = _tail(tensors, count, shape)
         kinds_of_ids = {isinstance(name, str) if isinstance(name, str | int | float) else None for name in ids}
         if len(set(map(repr, ids))) != count or len(kinds_of_ids) != 1 or None in kinds_of_ids:
@@ -77,33 +65,28 @@ class SeriesState:
         after = tensors["next"].numpy()
         if after.shape != (count,) or after.dtype != np.int64 or (np.abs(after) > 2**53).any():
             raise ValueError("next")
-        tables = [
+        last, constant = (
             Table(tensors[f"{name}.numbers"].numpy(), tensors[f"{name}.codes"].numpy()) for name in ("last", "constant")
-        ]
-        covariates.check(tables[0], count, covariates.past, covariates.future)
-        covariates.check(tables[1], count, covariates.static)
-        states = [nested(f"encoder.{i}", tensors, one) for i, one in enumerate(like)]
-        for state, one in zip(states, like, strict=True):
-            mapped(_check_same, state, mapped(lambda part: part.new_zeros(count, *part.shape[1:]), one))
-        hidden = [tensors[f"hidden.{i}"] for i in range(len(like))]
-        for rows, one in zip(hidden, network, strict=True):
-            _check_same(rows, torch.zeros(count, one.encoder.outputs))
-        return cls(ids, after, tail, states, hidden, *tables)
+        )
+        covariates.check(last, count, covariates.past, covariates.future)
+        covariates.check(constant, count, covariates.static)
+        states, hidden = [], []
+        for i, one in enumerate(network):
+            like = one.initial_state(count)
+            states.append(mapped(_check_same, nested(f"encoder.{i}", tensors, like), like))
+            hidden.append(_check_same(tensors[f"hidden.{i}"], torch.zeros(count, one.encoder.outputs)))
+        return cls(ids, after, tail, states, hidden, last, constant)
 
 
 def _tail(tensors: Mapping[str, Tensor], count: int, shape: Shape) -> Tail:
     """The ends of so many series. Raises ValueError for numbers that no series has."""
-    whole = {"kinds": np.int8, "pairs": np.int64, "steps": np.int64, "gap": np.int64}
-    names = [f.name for f in fields(Tail)]
-    tail = Tail(*(tensors[f"tail.{name}"].numpy() for name in names))
-    for name in names:
-        part = getattr(tail, name)
-        if len(part) != count or part.dtype != whole.get(name, np.float64) or not np.isfinite(part).all():
-            raise ValueError("tail")
-    if count and not (tail.steps.min() > 0 and tail.steps.max() < 2**53):
+    dtypes = {"kinds": np.int8, "pairs": np.int64, "steps": np.int64, "gap": np.int64}
+    tail = Tail(*(tensors[f"tail.{f.name}"].numpy() for f in fields(Tail)))
+    if not ((tail.steps > 0).all() and (tail.steps < 2**53).all()):
         raise ValueError("tail")
     for name, width in Tail.widths(shape, int(tail.steps.max(initial=1))).items():
-        if getattr(tail, name).shape != (count, *width):
+        part = getattr(tail, name)
+        if part.shape != (count, *width) or part.dtype != dtypes.get(name, np.float64) or not np.isfinite(part).all():
             raise ValueError("tail")
     most = 1000.0 if shape.log else _LARGEST
     small = all((np.abs(part) <= most).all() for part in (tail.fills, tail.level, tail.scale, tail.lowest))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, final
 
 from elman.errors import DataError, OptionError, Place
 from elman.io.tables import Table
-from elman.tasks.base.table_adapter import Scored
+from elman.tasks.base.table_adapter import Scored, TableAdapter
 from elman.tasks.forecast.estimator import Forecaster
 from elman.training.progress import note
 
@@ -15,24 +15,13 @@ if TYPE_CHECKING:
     import polars as pl
 
 
-__all__ = ["ForecastTable"]
-
-_NO_STREAM = "a forecaster has no stream of lines. Use elman predict, or Forecaster.update in Python."
-
-
 @final
-class ForecastTable:
+class ForecastTable(TableAdapter):
     """The table adapter of `Forecaster`; the names of columns are options of the task."""
 
+    model: Forecaster
     estimator: ClassVar[type[Forecaster]] = Forecaster
-    target_help: ClassVar[str] = ""
     has_windows: ClassVar[bool] = True
-    labels_steps: ClassVar[bool] = False
-    keeps_columns: ClassVar[bool] = False
-    target_flags: ClassVar[tuple[str, ...]] = ("--target",)
-
-    def __init__(self, model: Forecaster) -> None:
-        self.model = model
 
     def fit_table(self, table: Table, target: Sequence[str], *, out: str, resume: bool) -> None:
         """Trains on all series of a long table."""
@@ -88,14 +77,6 @@ class ForecastTable:
         """The long table, which contains the targets."""
         return self._typed(table), None if not target or target[0] == self.model.target else target[0]
 
-    def parse_line(self, line: str, number: int) -> Any:
-        """Raises ``OptionError``: forecasters are continued by ``update``."""
-        raise OptionError(_NO_STREAM)
-
-    def format_answer(self, answer: Any) -> tuple[str, dict[str, Any]]:
-        """Raises ``OptionError``, as `parse_line` does."""
-        raise OptionError(_NO_STREAM)
-
     def score_baselines(
         self,
         known: Callable[[], Table],
@@ -120,43 +101,39 @@ class ForecastTable:
             note(f"Theta is left out: {error.shell}")
             return [naive]
 
-    def _typed(self, table: Table) -> pl.DataFrame:
-        return _typed(table.frame, self.model.target, self.model.id)
-
     def _history_and_future(self, frame: pl.DataFrame) -> dict[str, Any]:
         """The arguments of a forecast; future covariates are in the rows after the last values."""
         import polars as pl
 
-        if not self.model.covariates_.future or not {self.model.id, self.model.time, self.model.target} <= set(
-            frame.columns
-        ):
+        series, time, target = self.model.id, self.model.time, self.model.target
+        if not self.model.covariates_.future or not {series, time, target} <= set(frame.columns):
             return {"frame": frame}
-        last = pl.col(self.model.time).filter(pl.col(self.model.target).is_not_null()).max().over(self.model.id)
-        return {"frame": frame.filter(pl.col(self.model.time) <= last), "future": frame}
+        last = pl.col(time).filter(pl.col(target).is_not_null()).max().over(series)
+        return {"frame": frame.filter(pl.col(time) <= last), "future": frame}
 
+    def _typed(self, table: Table) -> pl.DataFrame:
+        """A table with its texts as the numbers that they spell, column by column; an empty cell is missing.
 
-def _typed(frame: pl.DataFrame, target: str, series: str) -> pl.DataFrame:
-    """A table with its texts as the numbers that they spell, column by column; an empty cell is missing.
+        Columns with other texts stay as they are, but the target is refused. Names of series are numbers only where
+        nothing of them is lost: 007 is a text.
+        """
+        import polars as pl
 
-    Columns with other texts stay as they are, but the `target` is refused. Names of series are numbers only where
-    nothing of them is lost: 007 is a text.
-    """
-    import polars as pl
+        return pl.DataFrame([self._typed_column(column) for column in table.frame])
 
-    columns = []
-    for column in frame:
-        if column.dtype == pl.String:
-            column = column.replace(dict.fromkeys(("", "NA", "NaN", "nan", "null", "None")))
-            for kind in (pl.Int64, pl.Float64):
-                numbers = column.str.strip_chars().cast(kind, strict=False)
-                if numbers.null_count() == column.null_count() < len(column):
-                    column = column if column.name == series and (numbers.cast(pl.String) != column).any() else numbers
-                    break
-            else:
-                if column.name == target and (wrong := numbers.is_null() & column.is_not_null()).any():
-                    row = int(wrong.arg_max() or 0)
-                    raise DataError(
-                        f"is {column[row]!r}, where a number was expected.", at=Place("frame", column=target, row=row)
-                    )
-        columns.append(column)
-    return pl.DataFrame(columns)
+    def _typed_column(self, column: pl.Series) -> pl.Series:
+        import polars as pl
+
+        if column.dtype != pl.String:
+            return column
+        column = column.replace(dict.fromkeys(("", "NA", "NaN", "nan", "null", "None")))
+        for kind in (pl.Int64, pl.Float64):
+            numbers = column.str.strip_chars().cast(kind, strict=False)
+            if numbers.null_count() == column.null_count() < len(column):
+                lossy = column.name == self.model.id and (numbers.cast(pl.String) != column).any()
+                return column if lossy else numbers
+        if column.name == self.model.target and (wrong := numbers.is_null() & column.is_not_null()).any():
+            row = int(wrong.arg_max() or 0)
+            what = f"is {column[row]!r}, where a number was expected."
+            raise DataError(what, at=Place("frame", column=column.name, row=row))
+        return column

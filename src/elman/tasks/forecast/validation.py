@@ -17,8 +17,6 @@ from elman.tasks.forecast.data.windows import WindowedSeries, forecast_origins, 
 from elman.tasks.forecast.direct import DirectForecast
 from elman.tasks.forecast.recursive import RecursiveForecast
 
-__all__ = ["Validation"]
-
 _Floats = NDArray[np.float64]
 
 

@@ -6,13 +6,9 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from elman.errors import OptionError
 from elman.features.unicode import composed
 from elman.validation.options import is_whole
-
-__all__ = ["END", "Verse"]
 
 #: The end of a text among the allowed symbols.
 END = ""
@@ -40,11 +36,10 @@ class Verse:
     rhyming: Collection[int] = (1, 3)
 
     def __post_init__(self) -> None:
-        if not (is_whole(self.lines) and self._lengths_can_be() and _holds(self.marks, str)):
-            raise OptionError(
-                f"a verse needs lines, lengths of at least 1 and marks, got lines = {self.lines!r}, lengths = "
-                f"{self.lengths!r}, marks = {self.marks!r}."
-            )
+        texts = _all(self.marks, lambda mark: isinstance(mark, str))
+        if not (is_whole(self.lines) and _all(self.lengths, is_whole) and texts):
+            got = f"lines = {self.lines!r}, lengths = {self.lengths!r}, marks = {self.marks!r}"
+            raise OptionError(f"a verse needs lines, lengths of at least 1 and marks, got {got}.")
         if not isinstance(self.rhyming, Collection):
             raise OptionError(f"rhyming = {self.rhyming!r} must be numbers of lines, such as (1, 3)")
         marks = composed(self.marks) if isinstance(self.marks, str) else tuple(map(composed, self.marks))
@@ -52,9 +47,6 @@ class Verse:
         for name in ("letters", "rhyme"):
             if not (getattr(self, name) is None or callable(getattr(self, name))):
                 raise OptionError(f"{name} = {getattr(self, name)!r} must be a function, or None")
-
-    def _lengths_can_be(self) -> bool:
-        return _holds(self.lengths, int | np.integer) and all(map(is_whole, self.lengths))
 
     def __call__(self, poem: Sequence[str], symbols: Sequence[str]) -> set[str]:
         """The allowed next symbols."""
@@ -79,6 +71,6 @@ class Verse:
         return {symbol for symbol in letters if self.rhyme(poem, symbol)} or letters
 
 
-def _holds(values: object, kind: Any) -> bool:
-    """Whether it is a non-empty sequence of such values."""
-    return isinstance(values, Sequence) and len(values) > 0 and all(isinstance(value, kind) for value in values)
+def _all(values: object, good: Callable[[Any], bool]) -> bool:
+    """Whether it is a non-empty sequence of good values."""
+    return isinstance(values, Sequence) and len(values) > 0 and all(map(good, values))

@@ -16,8 +16,6 @@ from typing import Any
 from elman.tasks.base.resolve import Config, Default, Summary
 from elman.training.options import batch_sequences_for, epochs_for, epochs_for_batches
 
-__all__ = ["DEFAULTS", "UPDATES", "side_by_side"]
-
 UPDATES = 500  # minimum number of training batches
 
 

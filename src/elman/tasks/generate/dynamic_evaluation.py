@@ -12,13 +12,10 @@ import torch
 from torch import Tensor
 
 from elman.lm.chunks import LMChunks
-from elman.ops.state import State, detached, goes_on
+from elman.ops.state import detached
 from elman.ragged import Ragged
-from elman.ragged.chunks import Chunk
-from elman.tasks.generate.network import LanguageNetwork
+from elman.tasks.generate.network import LanguageNetwork, chunk_nll
 from elman.training.batching import pieces
-
-__all__ = ["adapted"]
 
 SPAN = 32  # steps of a chunk
 DECAY = 1e-3  # towards the trained weights, after each chunk
@@ -34,24 +31,16 @@ def adapted(network: LanguageNetwork, data: LMChunks, rate: float) -> Ragged:
             one = LMChunks(data.inputs[index : index + 1], data.targets[index : index + 1])
             begin, state = int(data.targets.offsets[index]), None
             for piece in pieces(one.inputs.lengths, SPAN, cut=SPAN):
-                each, state = _scored(network, one, piece, state)
+                each, after = chunk_nll(network, one, piece, state)
                 rows = begin + piece.rows(one.targets)
                 made[rows] = each.detach()
                 _learn(weights, learnt, torch.autograd.grad(each.mean(), weights, allow_unused=True), rate)
+                state = detached(after)
     finally:
         with torch.no_grad():
             for weight, before in zip(weights, learnt, strict=True):
                 weight.copy_(before)
     return Ragged(made, data.targets.offsets)
-
-
-def _scored(network: LanguageNetwork, one: LMChunks, piece: Chunk, state: State) -> tuple[Tensor, State]:
-    """-log p of the targets of a chunk, and the state after it."""
-    fresh = network.encoder.initial_state(len(piece.sequences))
-    before = fresh if state is None else goes_on(fresh, detached(state), piece.before)
-    scores, after = network(piece.of(one.inputs), before)
-    targets = piece.of(one.targets).values
-    return -torch.log_softmax(scores.double(), dim=1).gather(1, targets[:, None])[:, 0], after
 
 
 @torch.no_grad()

@@ -35,7 +35,7 @@ from elman.features.vocabulary import VocabularyOptions
 from elman.interpret.diagnose import DiagnosisRequest
 from elman.io import model_folder as store
 from elman.lm.chunks import LMChunks, lm_chunks
-from elman.lm.interpolation import InterpolatedLM
+from elman.lm.interpolation import InterpolatedLM, weight_of
 from elman.lm.kneser_ney import KneserNey
 from elman.ragged import Ragged
 from elman.tasks.base.finite import finite
@@ -57,8 +57,6 @@ from elman.training.options import TrainingOptions
 from elman.validation.messages import shown
 from elman.validation.options import SIZE, choice, is_number, is_whole, share, whole
 from elman.validation.plain_values import plain_text
-
-__all__ = ["Generator"]
 
 _Floats = NDArray[np.float64]
 _FEATURES = [kind for kind, feature in FEATURES.items() if issubclass(feature, Written)]
@@ -149,11 +147,8 @@ class Generator(Task, VocabularyOptions, EncoderOptions, TrainingOptions):
             found += [] if is_number(value, 0) else [Problem(name, shown(value), "must be a number of at least 0")]
         found += reads_symbols(self)
         if np.all(self.bidirectional):
-            found.append(
-                Problem(
-                    "bidirectional", "True", ": a language model must be unidirectional, or it would see the target"
-                )
-            )
+            what = ": a language model must be unidirectional, or it would see the target"
+            found.append(Problem("bidirectional", "True", what))
         return found
 
     def _recurrent_problems(self) -> list[Problem]:
@@ -176,20 +171,20 @@ class Generator(Task, VocabularyOptions, EncoderOptions, TrainingOptions):
         """
         run = self.training_run(out, resume)
         column = self._documents(X, fitted=False)
-        training, _, parts = self._parts(column, run)
-        feature = self._made(parts[0]).fit(parts[0], name="X")
+        training, held = self._split(column, run)
+        feature = self._made(training).fit(training, name="X")
         self.learnt_with_ = self.options()
         self.feature_, self.ends_ = feature, len(column) > 1
-        symbols = feature.transform(self._transposed(parts[0]), name="X")
+        symbols = feature.transform(feature.transposed(training, int(self.transpose)), name="X")
         data = self.lm_chunks(symbols, self._longest(symbols.steps))
-        validation = self.lm_chunks(feature.transform(parts[1], name="X"), None)
+        validation = self.lm_chunks(feature.transform(held, name="X"), None)
         if not data.targets.steps:
             raise DataError("X holds no text to learn from: every document is empty.")
         config = self.config(Summary(feature, (), len(data.inputs), data.inputs.steps, updates=UPDATES))
         self.network_: LanguageNetwork = run.build(self._network, config, self._symbol_count)
         self.mixture_ = self._mixture(symbols)
         self.data_ = {
-            "training documents": len(training) or 1,
+            "training documents": len(training),
             "training steps": data.inputs.steps,
             "validation steps": validation.targets.steps,
             "epochs planned": int(config.epochs),
@@ -200,24 +195,16 @@ class Generator(Task, VocabularyOptions, EncoderOptions, TrainingOptions):
             self.mixture_.ngrams.fit(known + validation.whole())
         return self
 
-    def _parts(
-        self, column: list[Any], run: TrainingRun
-    ) -> tuple[NDArray[np.int64], NDArray[np.int64], tuple[list[Any], list[Any]]]:
-        """The split into training and validation documents; the validation set of a single text is its end."""
-        everything = np.arange(len(column))
+    def _split(self, column: list[Any], run: TrainingRun) -> tuple[list[Any], list[Any]]:
+        """The training and the validation documents; the validation set of a single text is its end."""
         if len(column) > 1:
             held = held_out(None, len(column), self.validation, run.seed)
-            training = np.setdiff1d(everything, held)
-            return training, held, ([column[i] for i in training], [column[i] for i in held])
+            return [column[i] for i in np.setdiff1d(np.arange(len(column)), held)], [column[i] for i in held]
         (one,) = column
-        if not hasattr(one, "__len__"):  # refused by the feature
-            return everything, everything[:0], (column, [])
-        cut = len(one) - int(len(one) * self.validation) if len(one) >= 1000 else len(one)
-        return everything, everything[:0], ([one[:cut]], [one[cut:]] if cut < len(one) else [])
-
-    def _transposed(self, column: list[Any]) -> list[Any]:
-        """The documents with the transpositions of chords."""
-        return self.feature_.transposed(column, int(self.transpose))
+        if not hasattr(one, "__len__") or len(one) < 1000:  # without a length it is refused by the feature
+            return column, []
+        cut = len(one) - int(len(one) * self.validation)
+        return [one[:cut]], [one[cut:]] if cut < len(one) else []
 
     def _longest(self, steps: int) -> int:
         """The length of chunks for so many training steps."""
@@ -256,7 +243,7 @@ class Generator(Task, VocabularyOptions, EncoderOptions, TrainingOptions):
         def validate() -> dict[str, float]:
             each = nll(self.network_, validation).values
             if self.mixture_ is not None and p_ngrams is not None:
-                self.mixture_.choose(-each, p_ngrams)
+                self.mixture_.weight = weight_of((-each).exp().numpy(), p_ngrams)
             return self._scores(each, p_ngrams)
 
         loss = LanguageLoss(self.network_, data, float(self.activation), float(self.change), float(self.weight_drop))
@@ -286,14 +273,9 @@ class Generator(Task, VocabularyOptions, EncoderOptions, TrainingOptions):
     def _made(self, column: list[Any]) -> Written:
         made = infer(column, name="X") if self.feature == "auto" else FEATURES[self.feature]()
         if (writer := made.writer) is None:
-            raise DataError(
-                f"X holds {made.kind}. A generator learns texts, or lists of tokens. For lists of chords, or ids that "
-                "are tokens, say ",
-                option("feature", "chords"),
-                " or ",
-                option("feature", "tokens"),
-                ".",
-            )
+            what = f"X holds {made.kind}. A generator learns texts, or lists of tokens. For lists of chords, or ids "
+            chords, tokens = option("feature", "chords"), option("feature", "tokens")
+            raise DataError(f"{what}that are tokens, say ", chords, " or ", tokens, ".")
         options = {"unit": self.unit, "max_words": int(self.max_words), "min_count": self.min_count}
         return writer.take_options(options | {"lower": bool(self.lower)})
 

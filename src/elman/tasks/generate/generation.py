@@ -23,8 +23,6 @@ from elman.validation.messages import shown
 from elman.validation.options import is_whole
 from elman.validation.plain_values import plain_text
 
-__all__ = ["Form", "Writer", "symbols_of"]
-
 _Floats = NDArray[np.float64]
 #: The allowed next symbols, from the symbols so far and all symbols; None: any.
 Form = Callable[[Sequence[str], Sequence[str]], "Collection[str] | None"]
@@ -67,7 +65,8 @@ class Writer:
             raise OptionError(f"form = {shown(form)} must be a function of the symbols so far and of all, or None")
         if seed is not None and not is_whole(seed, 0):
             raise OptionError(f"seed = {shown(seed)} must be a whole number of at least 0, or None")
-        written, stops = self._ids(prompt), self._stops(stop)
+        written = self.feature.transform([self.feature.check_prompt(prompt)], name="prompt").values.tolist()
+        stops = self._stops(stop)
         codes = self._codes(written, how, stops, self._in_grammar(form), np.random.default_rng(seed))
         return islice(self.feature.spelled(codes, after=prompt), length)
 
@@ -122,26 +121,14 @@ class Writer:
         given = [stop] if isinstance(stop, str) else stop
         if not isinstance(given, Collection) or not all(isinstance(one, str) for one in given):
             raise OptionError(f"stop = {shown(stop)} must be a symbol, or several in a list")
-        given = [plain_text(one) for one in given]
         known = symbols_of(self.feature)[:-1]
-        found = {one: self._stop(one, known) for one in given}
-        if unknown := [one for one, symbol in found.items() if symbol is None]:
-            other = f", or name one of the vocabulary, such as {known[1]!r}" if len(known) > 1 else ""
-            raise OptionError(
-                f"stop = {shown(unknown[0])} is not in the vocabulary of this model. Leave it out{other}."
-            )
-        return {symbol for symbol in found.values() if symbol is not None}
-
-    def _stop(self, stop: str, known: Collection[str]) -> str | None:
-        """The symbol as given if it is known, else as the model reads it."""
-        if stop in known:
-            return stop
-        read = self.feature.normalized_symbol(stop, "stop")
-        return read if read in known else None
-
-    def _ids(self, prompt: Any) -> list[int]:
-        prompt = self.feature.check_prompt(prompt)
-        found: list[int] = self.feature.transform([prompt], name="prompt").values.tolist()
+        found = set()
+        for one in map(plain_text, given):
+            found.add(symbol := one if one in known else self.feature.normalized_symbol(one, "stop"))
+            if symbol not in known:
+                other = f", or name one of the vocabulary, such as {known[1]!r}" if len(known) > 1 else ""
+                what = f"stop = {shown(one)} is not in the vocabulary of this model"
+                raise OptionError(f"{what}. Leave it out{other}.")
         return found
 
 

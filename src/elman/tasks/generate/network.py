@@ -18,7 +18,6 @@ DropConnect on the recurrent weights, one mask per batch (Wan et al. 2013; Merit
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -37,8 +36,6 @@ from elman.ragged import Ragged
 from elman.ragged.chunks import Chunk
 from elman.training.batching import pieces
 from elman.training.tbptt import StepLoss
-
-__all__ = ["LanguageLoss", "LanguageNetwork", "nll"]
 
 _STEPS = 1 << 12  # steps of a chunk in evaluation: bounds the memory without changing the result
 
@@ -150,16 +147,19 @@ class LanguageLoss(StepLoss):
         return y, after
 
 
+def chunk_nll(network: LanguageNetwork, data: LMChunks, piece: Chunk, state: State) -> tuple[Tensor, State]:
+    """-log p of the targets of a chunk, float64, and the state after it; `state`: after the last chunk, or None."""
+    fresh = network.encoder.initial_state(len(piece.sequences))
+    before = fresh if state is None else goes_on(fresh, state, piece.before)
+    scores, after = network(piece.of(data.inputs), before)
+    logs = torch.log_softmax(scores.double(), dim=1)
+    return -logs.gather(1, piece.of(data.targets).values[:, None])[:, 0], after
+
+
 @torch.no_grad()
 def nll(network: LanguageNetwork, data: LMChunks) -> Ragged:
     """-log p of each target, float64 [steps], bitwise independent of the other sequences and of the chunks."""
-    made = torch.zeros(data.targets.steps, dtype=torch.float64)
-    state: Any = None
+    made, state = torch.zeros(data.targets.steps, dtype=torch.float64), None
     for piece in pieces(data.inputs.lengths, _STEPS, cut=_STEPS):
-        fresh = network.encoder.initial_state(len(piece.sequences))
-        before = fresh if state is None else goes_on(fresh, state, piece.before)
-        scores, state = network(piece.of(data.inputs), before)
-        rows = piece.rows(data.targets)
-        logs = torch.log_softmax(scores.double(), dim=1)
-        made[rows] = -logs.gather(1, data.targets.values[rows][:, None])[:, 0]
+        made[piece.rows(data.targets)], state = chunk_nll(network, data, piece, state)
     return Ragged(made, data.targets.offsets)

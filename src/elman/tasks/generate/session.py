@@ -15,13 +15,11 @@ from elman.tasks.base.finite import finite
 from elman.tasks.base.session import counted, flat, nested
 from elman.tasks.generate.network import LanguageNetwork
 
-__all__ = ["LMSession", "Next"]
-
 _SHOWN = 10  # symbols in an answer
 _STEPS = 1 << 12  # steps read at a time: bounds the memory of a long chunk
 
 
-class Next(NamedTuple):
+class LMAnswer(NamedTuple):
     """The answer of a language model after the steps so far."""
 
     symbol: str  # the likeliest next
@@ -49,43 +47,38 @@ class LMSession:
         """The state after the boundary, before the first step."""
         whole = torch.zeros(1, dtype=torch.int64)
         begun = {"steps": whole, "nats": torch.zeros(1, dtype=torch.float64), "recent": whole[:0]}
-        return self._after(torch.tensor([self.boundary]), [], begun | flat("encoder", self.start)) | begun
+        return self._after(torch.tensor([self.boundary]), [], begun | flat("encoder", self.start))[0] | begun
 
     def advance(self, steps: Ragged, state: dict[str, Tensor]) -> dict[str, Tensor]:
         """The state after some more steps."""
         nats = state["nats"].item()
         for piece in steps.values.split(_STEPS) if steps.steps else ():
-            before, logs = state["logs"], list[Tensor]()
-            state = self._after(piece, [self.boundary, *state["recent"].tolist()], state, logs)
-            told = torch.cat([before, *logs])[: len(piece)].gather(1, piece[:, None])[:, 0]
-            for nll in told.tolist():
-                nats -= nll  # sequentially: the bits do not depend on the chunks
+            before = state["logs"]
+            state, logs = self._after(piece, [self.boundary, *state["recent"].tolist()], state)
+            for log in torch.cat([before, logs])[: len(piece)].gather(1, piece[:, None])[:, 0].tolist():
+                nats -= log  # sequentially: the bits do not depend on the chunks
             state = state | {"steps": state["steps"] + len(piece)}
         return state | {"nats": torch.tensor([nats], dtype=torch.float64)}
 
     @torch.no_grad()
-    def _after(
-        self, codes: Tensor, past: list[int], state: dict[str, Tensor], logs: list[Tensor] | None = None
-    ) -> dict[str, Tensor]:
-        """The state after more symbols; `past` are those before, of which the state keeps what the n-grams look at."""
+    def _after(self, codes: Tensor, past: list[int], state: dict[str, Tensor]) -> tuple[dict[str, Tensor], Tensor]:
+        """The state after more symbols, and log p after each. `past`: those before, as far as the n-grams read them."""
         x = Ragged(codes, torch.tensor([0, len(codes)]))
         scores, after = self.network(x, nested("encoder", state, self.start))
         made = torch.log_softmax(finite(scores.double()), dim=1)
         recent = state["recent"]
         if self.mixture is not None:
-            said, longest = [*past, *codes.tolist()], self.mixture.recent
-            ends = range(len(past) + 1, len(said) + 1)
-            made = self.mixture.logs(made, [said[max(0, end - longest) : end] for end in ends])
+            symbols, longest = [*past, *codes.tolist()], self.mixture.ngrams.order - 1
+            ends = range(len(past) + 1, len(symbols) + 1)
+            made = self.mixture.logs(made, [symbols[max(0, end - longest) : end] for end in ends])
             recent = torch.cat([recent, codes])
             recent = recent[max(0, len(recent) - longest) :].clone()
-        if logs is not None:
-            logs.append(made)
         fields = {"steps": state["steps"], "nats": state["nats"], "logs": made[-1:].clone(), "recent": recent}
-        return fields | flat("encoder", after)
+        return fields | flat("encoder", after), made
 
-    def answer(self, state: dict[str, Tensor]) -> Next:
+    def answer(self, state: dict[str, Tensor]) -> LMAnswer:
         """The likeliest next symbols."""
         probabilities = state["logs"][0].exp()
         top = probabilities.topk(min(_SHOWN, len(probabilities)))
         named = {self.symbols[code]: p for code, p in zip(top.indices.tolist(), top.values.tolist(), strict=True)}
-        return Next(next(iter(named)), named, float(state["nats"][0]), counted(state))
+        return LMAnswer(next(iter(named)), named, float(state["nats"][0]), counted(state))

@@ -6,8 +6,6 @@ from typing import Any
 
 from elman.tasks.base.resolve import Config, Default, Rule, Summary
 
-__all__ = ["PRETRAINED", "SIZES", "halved", "learnt_option"]
-
 
 def _either(without: Any, with_pretrain: Any, name: str = "") -> Rule:
     """A value without pre-training and one with it; `name`: the option of a ``Generator`` used instead."""

@@ -30,10 +30,8 @@ from elman.training.history import History
 from elman.training.loop import train
 from elman.training.options import TrainingOptions
 
-__all__ = ["NextTokenObjective", "learn"]
-
-STRAND = 256  # steps of a chunk
-DRAWN = 512  # sampled candidates beside the targets of a batch
+CHUNK_STEPS = 256  # steps of a chunk
+CANDIDATES = 512  # sampled candidates beside the targets of a batch
 _STEPS = 1 << 12  # steps of a batch in evaluation
 
 
@@ -65,15 +63,14 @@ class NextTokenObjective(nn.Module):
         return torch.cat(rows), torch.cat(targets)
 
 
-def lm_chunks(texts: Ragged, longest: int = STRAND) -> Ragged:
+def lm_chunks(texts: Ragged, longest: int = CHUNK_STEPS) -> Ragged:
     """Sequences cut into chunks of at most `longest` steps; chunks of one step are left out.
 
     >>> lm_chunks(Ragged.of([[1, 2, 3, 4, 5], [6], [7, 8]]), 3).to_list()
     [tensor([1, 2, 3]), tensor([4, 5]), tensor([7, 8])]
     """
-    parts = [part for text in texts.to_list() for part in text.split(longest) if len(part) > 1]
-    lengths = torch.tensor([0, *map(len, parts)], dtype=torch.int64)
-    return Ragged(torch.cat(parts) if parts else texts.values[:0], lengths.cumsum(0))
+    parts = (part for text in texts.to_list() for part in text.split(longest) if len(part) > 1)
+    return Ragged.of(parts, texts.values.dtype)
 
 
 def learn(
@@ -87,21 +84,18 @@ def learn(
 ) -> History:
     """Trains on texts; the validation metric is the nats per symbol of `kept`, with the full softmax."""
     data = lm_chunks(texts)
-    sampler = Sampler(torch.bincount(texts.values, minlength=len(model.bias)), DRAWN)
+    sampler = Sampler(torch.bincount(texts.values, minlength=len(model.bias)), CANDIDATES)
 
     def loss(indices: Tensor) -> Tensor:
         rows, targets = model(data[indices])
         return nll(rows, model.input.weight, model.bias, sampler.candidates(targets), narrow)
-
-    def validate() -> dict[str, float]:
-        return {"loss": nats(model, kept)}
 
     return train(
         model,
         loss,
         data.lengths,
         plan,
-        validate=validate if len(kept) else None,
+        validate=(lambda: {"loss": nats(model, kept)}) if len(kept) else None,
         metric="loss",
         checkpoint=checkpoint,
         resume=resume,

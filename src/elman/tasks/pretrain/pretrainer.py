@@ -43,8 +43,6 @@ from elman.training.options import TrainingOptions
 from elman.validation.messages import shown
 from elman.validation.options import OptionGroup, is_whole, whole
 
-__all__ = ["PretrainOptions", "PretrainReader", "generator_in"]
-
 _KEPT = 100  # texts of the validation set for the nats per symbol
 _DROPOUT = 0.1  # after each layer and before the last
 _RATE = 3e-3
@@ -88,32 +86,25 @@ class PretrainOptions(OptionGroup):
 
 
 def _text_problems(options: Any) -> list[Problem]:
-    found = []
+    found = _channel_problems(options)
     if options.bidirectional and not (options.layers == 1 and (options.hidden is None or is_whole(options.hidden))):
-        found.append(
-            Problem(
-                "layers",
-                str(options.layers),
-                "must be 1 to learn texts in both directions: a second layer would see the symbol that the first is to "
-                "predict",
-            )
-        )
-    return found + _front_refused(options)
+        why = "a second layer would see the symbol that the first is to predict"
+        found.append(Problem("layers", str(options.layers), f"must be 1 to learn texts in both directions: {why}"))
+    return found
 
 
-def _front_refused(options: Any) -> list[Problem]:
+def _channel_problems(options: Any) -> list[Problem]:
     if options.channels is None or not np.any(options.channels):
         return []
-    return [
-        Problem("channels", shown(options.channels), "must be 0 with pretrain: the layers were trained on embeddings")
-    ]
+    what = "must be 0 with pretrain: the layers were trained on embeddings"
+    return [Problem("channels", shown(options.channels), what)]
 
 
 def _generator_problems(options: Any, source: Generator) -> list[Problem]:
-    found = _front_refused(options)
+    found = _channel_problems(options)
     for name in ("cell", "layers", "hidden", "embed"):
         own, its = getattr(options, name), learnt_option(source, name)
-        if own is not None and not _same(own, its):
+        if own is not None and not np.array_equal(np.atleast_1d(own), np.atleast_1d(its)):
             found.append(Problem(name, repr(own), f", but the Generator in pretrain has {name} = {its!r}; give that"))
     for name in _BROUGHT:
         if getattr(options, name) != getattr(type(options), name):
@@ -172,16 +163,12 @@ class PretrainReader(InputReader):
         if self.task.pretrain is None:
             return made
         if not made.is_vocabulary:
-            raise OptionError(
-                f"pretrain needs one column of texts or tokens, but the input is taken for {made.called}."
-            )
+            what = f"but the input is taken for {made.called}."
+            raise OptionError(f"pretrain needs one column of texts or tokens, {what}")
         if self.generator is None:
             return made
-        if made.kind != self.generator.feature_.kind:
-            raise OptionError(
-                f"the Generator in pretrain reads {self.generator.feature_.kind}, but the input is taken for "
-                f"{made.kind}."
-            )
+        if made.kind != (kind := self.generator.feature_.kind):
+            raise OptionError(f"the Generator in pretrain reads {kind}, but the input is taken for {made.kind}.")
         return self.generator.feature_
 
     def features(
@@ -234,7 +221,6 @@ class PretrainReader(InputReader):
         run.resume = False
 
     def _options(self, run: TrainingRun) -> TrainingOptions:
-        """The training options of pre-training."""
         return TrainingOptions(
             epochs=int(self.task.pretrain_epochs),
             batch_steps=_BATCH_STEPS,
@@ -287,11 +273,8 @@ def _is_pretraining(checkpoint: Path | None) -> bool:
 def _unlabelled(given: Any, name: str | None, feature: Feature) -> list[Any]:
     """The texts of a list, a column, a frame or a file."""
     if isinstance(given, str | os.PathLike):
-        frame = read_table(given).frame
-        if is_text(given):  # one text a line
-            given = [line for line in frame["text"][0].split("\n") if line.strip()]
-        else:
-            given = frame
+        frame, by_line = read_table(given).frame, is_text(given)
+        given = [line for line in frame["text"][0].split("\n") if line.strip()] if by_line else frame
     columns = by_name(given, "pretrain")
     if columns is not None:
         chosen = name if name in columns or len(columns) != 1 else next(iter(columns))
@@ -301,12 +284,5 @@ def _unlabelled(given: Any, name: str | None, feature: Feature) -> list[Any]:
     if not texts:
         raise DataError("pretrain holds no texts. Give some, or None.")
     if (kind := infer(texts, name="pretrain").kind) != feature.kind:
-        raise DataError(
-            f"pretrain holds {kind}, but the input is {feature.kind}. Give texts of the same kind as the input."
-        )
+        raise DataError(f"pretrain holds {kind}, but the input is {feature.kind}. Give texts of the kind of the input.")
     return texts
-
-
-def _same(one: Any, other: Any) -> bool:
-    """Whether two options are equal, whatever their containers."""
-    return [*np.atleast_1d(one)] == [*np.atleast_1d(other)]

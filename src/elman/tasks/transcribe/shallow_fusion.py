@@ -103,7 +103,7 @@ class NgramScorer:
         if key not in self.known:
             if len(self.known) >= _KEPT:
                 self.known.clear()
-            self.known[key] = self.weight * math.log(self.model.chance(context, symbol))
+            self.known[key] = self.weight * math.log(self.model.probability(context, symbol))
         return self.known[key]
 
     # ---- on disk

@@ -12,8 +12,6 @@ from torch import Tensor
 from elman.evaluation import plots as pictures
 from elman.features.base import Written
 
-__all__ = ["Alignment", "marked"]
-
 
 @dataclass(frozen=True)
 class Alignment:
@@ -26,17 +24,17 @@ class Alignment:
 
     source: list[str]
     target: list[str]
-    shares: NDArray[np.float64]  # attention weights [target symbols, source symbols]; rows sum to 1
+    weights: NDArray[np.float64]  # attention weights [target symbols, source symbols]; rows sum to 1
 
     def picture(self, title: str = "") -> bytes | None:
         """The weights as the bytes of a PNG. None, with a note on stderr, where matplotlib is missing."""
-        return pictures.aligned(self.source, self.target, self.shares, title)
+        return pictures.aligned(self.source, self.target, self.weights, title)
 
     def __str__(self) -> str:
         if not self.source:
             return ""
-        best = self.shares.argmax(1)
-        rows = zip(self.target, best, self.shares, strict=True)
+        best = self.weights.argmax(1)
+        rows = zip(self.target, best, self.weights, strict=True)
         return "\n".join(f"{symbol} -> {self.source[place]} {row[place]:.2f}" for symbol, place, row in rows)
 
 

@@ -13,8 +13,6 @@ from __future__ import annotations
 from elman.tasks.base.resolve import TRAINING, Config, Default, Summary
 from elman.training.options import batch_sequences_for, epochs_for, epochs_for_batches
 
-__all__ = ["DEFAULTS"]
-
 _UPDATES = 1000  # minimum number of training batches
 
 

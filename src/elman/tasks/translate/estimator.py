@@ -25,6 +25,7 @@ from elman.errors import DataError, OptionError, Place, Problem
 from elman.features.base import Written
 from elman.features.containers import by_name, column_named, column_of, few, name_of, nearest
 from elman.features.lists import listed
+from elman.features.registry import saved_feature
 from elman.features.vocabulary import VocabularyOptions
 from elman.io import model_folder as store
 from elman.layers.attention import SCORES
@@ -45,21 +46,11 @@ from elman.tasks.translate import mt_metrics as overlap
 from elman.tasks.translate.alignment import Alignment, marked
 from elman.tasks.translate.defaults import DEFAULTS
 from elman.tasks.translate.network import TranslationNetwork
-from elman.tasks.translate.pairs import (
-    UNITS,
-    Pairs,
-    pairs_between,
-    pairs_of,
-    restored_side,
-    saved_side,
-    side,
-)
+from elman.tasks.translate.pairs import UNITS, Pairs, pairs_between, pairs_of, restored_side, side
 from elman.training.batching import batches
 from elman.training.options import TrainingOptions
 from elman.validation.messages import shown
 from elman.validation.options import SIZE, choice, is_whole, share, whole
-
-__all__ = ["Translator"]
 
 _Floats = NDArray[np.float64]
 _STEPS = 1 << 12  # steps of a batch in evaluation: bounds the memory without changing the result
@@ -127,13 +118,9 @@ class Translator(Task, VocabularyOptions, EncoderOptions, TrainingOptions):
 
     def problems(self) -> list[Problem]:
         """What is wrong with the options."""
-        found = (
-            super().problems()
-            + tbptt_problems(self, every_step=False)
-            + choice(self, "unit", UNITS)
-            + choice(self, "target_unit", UNITS)
-        )
-        found += choice(self, "attention", SCORES) + whole(self, "max_words") + whole(self, "embed", most=SIZE)
+        found = super().problems() + tbptt_problems(self, every_step=False)
+        found += choice(self, "unit", UNITS) + choice(self, "target_unit", UNITS) + choice(self, "attention", SCORES)
+        found += whole(self, "max_words") + whole(self, "embed", most=SIZE)
         found += whole(self, "min_count") if self.min_count is not None else []
         if not isinstance(self.input, str | None):
             found.append(Problem("input", shown(self.input), "must be the name of a column, or None"))
@@ -170,16 +157,13 @@ class Translator(Task, VocabularyOptions, EncoderOptions, TrainingOptions):
         if not len(training) or not y.steps:
             raise DataError("there is nothing to learn: every source, or every target, is empty. Give pairs of texts.")
         self.most_ = [int(data.targets.lengths.max()), data.targets.steps / data.sources.steps]
-        config = self.config(
-            Summary(
-                sequences=len(training), steps=data.sources.steps + data.targets.steps, held_out=len(validation_indices)
-            )
-        )
+        steps, held = data.sources.steps + data.targets.steps, len(validation_indices)
+        config = self.config(Summary(sequences=len(training), steps=steps, held_out=held))
         self.network_: TranslationNetwork = run.build(self._network, config)
         self.network_.begin_with(data.targets.values)
         self.data_ = {
             "training pairs": len(training),
-            "validation pairs": len(validation_indices),
+            "validation pairs": held,
             "training steps": f"{data.sources.steps} + {data.targets.steps}",
             **({} if self.target_ is None else {"target": self.target_}),
             "epochs planned": int(config.epochs),
@@ -233,16 +217,8 @@ class Translator(Task, VocabularyOptions, EncoderOptions, TrainingOptions):
             found = self._scores(validation[0], validation[1], beam=1)
             return found | {"loss": found["nats"]}
 
-        run.train(
-            self.network_,
-            config,
-            loss,
-            lengths,
-            training,
-            validate=validate if validation[0] else None,
-            metric="bleu",
-            schedule=schedule,
-        )
+        check = validate if validation[0] else None
+        run.train(self.network_, config, loss, lengths, training, validate=check, metric="bleu", schedule=schedule)
 
     # ---- answering
 
@@ -273,13 +249,13 @@ class Translator(Task, VocabularyOptions, EncoderOptions, TrainingOptions):
     def _searched(self, sources: Ragged, beam: int, penalty: float) -> list[list[int]]:
         """The target symbols of some sources."""
         network, boundary = self.network_, self._boundary()
-        read = network.read(sources)
+        steps, begin = network.read(sources)
 
         def advance(last: Tensor, state: State, owner: Tensor) -> tuple[Tensor, State]:
             hidden, after = network.decode(Ragged(last, torch.arange(len(last) + 1)), state)
             rows = torch.bincount(owner, minlength=len(sources)).cumsum(0)
             grouped = Ragged(hidden.values, torch.cat([rows.new_zeros(1), rows]))
-            mixed, _ = network.see(grouped, read.steps)
+            mixed, _ = network.see(grouped, steps)
             logs = torch.log_softmax(finite(network.scores(mixed.values)), 1)
             logs[:, 0] = -math.inf  # the unknown symbol
             return logs, after
@@ -287,7 +263,7 @@ class Translator(Task, VocabularyOptions, EncoderOptions, TrainingOptions):
         most, ratio = self.most_
         limits = [max(int(most), math.ceil(_TIMES * ratio * n)) for n in sources.lengths.tolist()]
         found = beam_search(
-            advance, read.state, limits, begin=boundary, end=boundary, beam=int(beam), penalty=float(penalty)
+            advance, begin, limits, begin=boundary, end=boundary, beam=int(beam), penalty=float(penalty)
         )
         return [one.symbols for one in found]
 
@@ -313,11 +289,8 @@ class Translator(Task, VocabularyOptions, EncoderOptions, TrainingOptions):
     def _scores(self, X: list[Any], y: list[Any], beam: int | None = None, lower: bool = False) -> dict[str, float]:
         each = self._nll(X, y)
         nats = float(each.mean()) if len(each) else 0.0
-        return {
-            **self.compared(self.predict(X, beam=beam), y, lower),
-            "nats": nats,
-            "perplexity": math.exp(min(nats, 700.0)),
-        }
+        scores = self.compared(self.predict(X, beam=beam), y, lower)
+        return scores | {"nats": nats, "perplexity": math.exp(min(nats, 700.0))}
 
     def compared(self, answers: list[Any], y: list[Any], lower: bool = False) -> dict[str, float]:
         """BLEU, chrF and exact matches of any answers, normalised as the targets."""
@@ -345,18 +318,17 @@ class Translator(Task, VocabularyOptions, EncoderOptions, TrainingOptions):
         """The attention between `source` and `target` (None: the model's translation): see `Alignment`.
 
         >>> model = Translator(hidden=8, embed=8, epochs=1, verbose=False).fit(["one", "two"], ["un", "deux"])
-        >>> model.align("one", "un").shares.shape
+        >>> model.align("one", "un").weights.shape
         (2, 3)
         """
         self.check_fitted()
         target = self.predict([source])[0] if target is None else target
         x, y = self.feature_.transform([source], name="source"), self.target_feature_.transform([target], name="target")
-        read = self.network_.read(x)
-        hidden, _ = self.network_.decode(pairs_between(x, y, self._boundary()).inputs, read.state)
-        _, (weights,) = self.network_.see(hidden, read.steps)
-        return Alignment(
-            marked(self.feature_, x.values), marked(self.target_feature_, y.values), weights[: y.steps].double().numpy()
-        )
+        steps, state = self.network_.read(x)
+        hidden, _ = self.network_.decode(pairs_between(x, y, self._boundary()).inputs, state)
+        _, (weights,) = self.network_.see(hidden, steps)
+        source, target = marked(self.feature_, x.values), marked(self.target_feature_, y.values)
+        return Alignment(source, target, weights[: y.steps].double().numpy())
 
     # ---- streaming
 
@@ -418,15 +390,15 @@ class Translator(Task, VocabularyOptions, EncoderOptions, TrainingOptions):
 
     def _config(self) -> dict[str, Any]:
         return {
-            "source": saved_side(self.feature_, "source")[0],
-            "target": saved_side(self.target_feature_, "target")[0],
+            "source": saved_feature(self.feature_),
+            "target": saved_feature(self.target_feature_),
             "most": self.most_,
             "columns": [self.input_, self.target_],
         }
 
     def _files(self) -> dict[str, str]:
-        sides = (("source", self.feature_), ("target", self.target_feature_))
-        return {k: v for name, one in sides for k, v in saved_side(one, name)[1].items()}
+        sides = {"source": self.feature_, "target": self.target_feature_}
+        return {f"{name}-{file}": text for name, one in sides.items() for file, text in one.files().items()}
 
     def _restore(
         self, config: Mapping[str, Any], tensors: Mapping[str, Tensor], files: Mapping[str, Any], folder: Any

@@ -22,8 +22,6 @@ from numpy.typing import NDArray
 from elman.features.unicode import canonical
 from elman.tasks.translate.pairs import chosen_unit
 
-__all__ = ["IBMModel1"]
-
 _PASSES = 5
 _LONGEST = 100  # words of a side used in training
 _WORD = re.compile(r"\w+|[^\w\s]")
@@ -40,10 +38,7 @@ class IBMModel1:
     ['le chat']
     """
 
-    name = "word for word (IBM model 1)"
-
-    def __init__(self) -> None:
-        self.seconds = 0.0
+    name, seconds = "word for word (IBM model 1)", 0.0
 
     def fit(self, X: Sequence[Any], y: Sequence[Any]) -> Self:
         """Estimates t(f | e) from sources and targets: texts, or lists of tokens."""
@@ -91,9 +86,6 @@ def _by_character(column: Sequence[Any]) -> bool:
 def _best(codes: Sequence[Sequence[Sequence[int]]], sources: int, targets: int) -> _Ints:
     """The likeliest target word of each source word; -1 for one without co-occurrences."""
     pairs, groups = _pairs(codes, sources, targets)
-    best = np.full(sources, -1, dtype=np.int64)
-    if not len(pairs):
-        return best
     distinct, place = np.unique(pairs, return_inverse=True)
     source = distinct // targets
     probability = np.ones(len(distinct))
@@ -102,6 +94,7 @@ def _best(codes: Sequence[Sequence[Sequence[int]]], sources: int, targets: int) 
         each /= np.bincount(groups, each)[groups]
         counts = np.bincount(place, each, minlength=len(distinct))
         probability = counts / np.bincount(source, counts)[source]
+    best = np.full(sources, -1, dtype=np.int64)
     order = np.lexsort((probability, source))  # the best of each source word comes last
     real = order[source[order] < sources]
     best[source[real]] = distinct[real] % targets
@@ -110,15 +103,11 @@ def _best(codes: Sequence[Sequence[Sequence[int]]], sources: int, targets: int) 
 
 def _pairs(codes: Sequence[Sequence[Sequence[int]]], sources: int, targets: int) -> tuple[_Ints, _Ints]:
     """The co-occurrences of source words (with the empty word) and target words, and the index of the target word."""
-    made, groups, count = [], [], 0
+    made, groups, count = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)], 0
     for x, y in zip(*codes, strict=True):
-        if not y:
-            continue
         ours = np.array([*x, sources], dtype=np.int64)
         theirs = np.array(y, dtype=np.int64)
         made.append((ours[None, :] * targets + theirs[:, None]).reshape(-1))
         groups.append(np.repeat(np.arange(count, count + len(y)), len(ours)))
         count += len(y)
-    if not made:
-        return np.zeros(0, np.int64), np.zeros(0, np.int64)
     return np.concatenate(made), np.concatenate(groups)

@@ -20,8 +20,6 @@ from typing import Any
 
 from elman.features.unicode import UNSPACED, plain
 
-__all__ = ["bleu", "chrf", "compared"]
-
 _HAN = re.compile("[\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
 _LETTER = re.compile(r"[^\W\d_]")
 

@@ -15,7 +15,7 @@ cross-entropy of each target symbol with label smoothing (Szegedy et al. 2016). 
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -30,15 +30,6 @@ from elman.layers.linear import Linear
 from elman.ops import functional as ops
 from elman.ops.state import State
 from elman.ragged import Ragged
-
-__all__ = ["Read", "TranslationNetwork"]
-
-
-class Read(NamedTuple):
-    """Encoded sources."""
-
-    steps: Ragged
-    state: State  # the initial state of the decoder
 
 
 class TranslationNetwork(nn.Module):
@@ -92,16 +83,16 @@ class TranslationNetwork(nn.Module):
 
     def forward(self, sources: Ragged, inputs: Ragged) -> Tensor:
         """The logits at every target step; `inputs` are the boundary and the targets without their last symbol."""
-        read = self.read(sources)
-        hidden, _ = self.decode(inputs, read.state)
-        mixed, _ = self.see(hidden, read.steps)
+        steps, state = self.read(sources)
+        hidden, _ = self.decode(inputs, state)
+        mixed, _ = self.see(hidden, steps)
         return self.scores(self.dropout(mixed).values)
 
-    def read(self, sources: Ragged) -> Read:
-        """Encodes sources."""
+    def read(self, sources: Ragged) -> tuple[Ragged, State]:
+        """The encoded sources, and the initial state of the decoder."""
         steps, after = self.encoder(self._entered(self.input, sources))
         last = torch.cat([one[0] for one in after[-1]], dim=1)
-        return Read(steps, self._begun(torch.tanh(self.begin(last))))
+        return steps, self._begun(torch.tanh(self.begin(last)))
 
     def decode(self, inputs: Ragged, state: State) -> tuple[Ragged, State]:
         """The decoder's hidden states over target symbols, and its last state."""
@@ -138,8 +129,7 @@ class TranslationNetwork(nn.Module):
         return inputs.with_values(torch.where(swapped, predicted, inputs.values))
 
     def _entered(self, embedding: Embedding, x: Ragged) -> Ragged:
-        entered: Ragged = embedding(x)
-        dropped: Ragged = self.input_dropout(entered)
+        dropped: Ragged = self.input_dropout(embedding(x))
         return dropped
 
     def _begun(self, rows: Tensor) -> State:

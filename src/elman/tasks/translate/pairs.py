@@ -11,21 +11,10 @@ from elman.errors import DataError, Place
 from elman.features import Text, infer
 from elman.features.base import Written
 from elman.features.lists import listed
-from elman.features.registry import restored_feature, saved_feature
+from elman.features.registry import restored_feature
 from elman.ragged import Ragged
 from elman.validation.columns import is_missing
 from elman.validation.messages import shown
-
-__all__ = [
-    "UNITS",
-    "Pairs",
-    "chosen_unit",
-    "pairs_between",
-    "pairs_of",
-    "restored_side",
-    "saved_side",
-    "side",
-]
 
 UNITS = ("auto", "parts", "characters", "words", "mixed", "subwords")
 _SAMPLE = 1000  # texts from which the unit is chosen
@@ -74,9 +63,8 @@ def pairs_of(X: Any, y: Any) -> tuple[list[Any], list[Any]]:
     for name, column in (("X", sources), ("y", targets)):
         for i, value in enumerate(column):
             if is_missing(value):
-                raise DataError(
-                    f"is {shown(value)} (missing). Drop the pair, or write an empty text.", at=Place(name, sequence=i)
-                )
+                what = f"is {shown(value)} (missing). Drop the pair, or write an empty text."
+                raise DataError(what, at=Place(name, sequence=i))
     return sources, targets
 
 
@@ -103,14 +91,8 @@ def pairs_between(sources: Ragged, targets: Ragged, boundary: int) -> Pairs:
     return Pairs(sources, Ragged(inputs, offsets), Ragged(values, offsets))
 
 
-def saved_side(feature: Written, name: str) -> tuple[dict[str, Any], dict[str, str]]:
-    """The config and the files of one side, the files with its prefix."""
-    files = {f"{name}-{file}": text for file, text in feature.files().items()}
-    return saved_feature(feature), files
-
-
 def restored_side(config: Mapping[str, Any], files: Mapping[str, Any], name: str) -> Written:
-    """The inverse of `saved_side`. Raises ``ModelFileError`` for invalid contents."""
+    """The feature of a side, whose files have its name as prefix. Raises ``ModelFileError`` for invalid contents."""
     own = {file.removeprefix(f"{name}-"): text for file, text in files.items() if file.startswith(f"{name}-")}
     if (writer := restored_feature(config, {}, own).writer) is None:
         raise ValueError(name)

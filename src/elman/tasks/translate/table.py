@@ -7,33 +7,23 @@ from typing import TYPE_CHECKING, Any, ClassVar, final
 
 from elman.errors import DataError, OptionError
 from elman.io.tables import Table
-from elman.tasks.base.table_adapter import Scored, parse_line
-from elman.tasks.base.table_columns import (
-    check_names,
-    refuse_gaps,
-)
+from elman.tasks.base.table_adapter import Scored, TableAdapter
+from elman.tasks.base.table_columns import check_names, refuse_gaps
 from elman.tasks.translate.estimator import Translator
 from elman.tasks.translate.ibm_model1 import IBMModel1
 
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["TranslateTable"]
-
 
 @final
-class TranslateTable:
+class TranslateTable(TableAdapter):
     """The table adapter of `Translator`."""
 
-    keeps_columns: ClassVar[bool] = True
+    model: Translator
     estimator: ClassVar[type[Translator]] = Translator
     target_help: ClassVar[str] = "the column with the targets"
-    labels_steps: ClassVar[bool] = False
-    has_windows: ClassVar[bool] = False
-    target_flags: ClassVar[tuple[str, ...]] = ("--target",)
-
-    def __init__(self, model: Translator) -> None:
-        self.model = model
+    keeps_columns: ClassVar[bool] = True
 
     def fit_table(self, table: Table, target: Sequence[str], *, out: str, resume: bool) -> None:
         """Trains on the pairs of two columns."""
@@ -75,27 +65,8 @@ class TranslateTable:
         (before, lessons), (X, y) = self._pairs(known(), None, target), self._pairs(table, None, target)
         before, X = (self.model.feature_.normalized(column, name="X") for column in (before, X))
         baseline = IBMModel1().fit(before, self.model.target_feature_.normalized(lessons, name="y"))
-        return [
-            {
-                "name": baseline.name,
-                **self.model.compared(baseline.predict(X), y),
-                "training_seconds": round(baseline.seconds, 3),
-            }
-        ]
-
-    def diagnosis_data(
-        self, table: Table, target: Sequence[str], model: str, input: str | None = None
-    ) -> tuple[Any, Any]:
-        """The table itself, and the name of the target."""
-        return table.frame, target[0] if target else None
-
-    def parse_line(self, line: str, number: int) -> Any:
-        """The steps in a line of standard input."""
-        return parse_line(self.model.feature_, line, number)
-
-    def format_answer(self, answer: Any) -> tuple[str, dict[str, Any]]:
-        """Raises ``OptionError``: a translator reads whole sequences."""
-        raise OptionError("a translator has no stream: it reads whole sequences. Use elman predict.")
+        scores = self.model.compared(baseline.predict(X), y)
+        return [{"name": baseline.name, **scores, "training_seconds": round(baseline.seconds, 3)}]
 
     def _pairs(self, table: Table, input: str | None, target: Sequence[str]) -> tuple[list[Any], list[Any]]:
         (name,) = self._one(target)
@@ -112,9 +83,8 @@ class TranslateTable:
     def _named(self, table: Table, name: str | None, target: str) -> str:
         others = [column for column in table.frame.columns if column != target]
         if name is None and len(others) != 1:
-            raise OptionError(
-                f"{table.path.name} has {len(others)} columns beside {target!r}. Name the sources: --input."
-            )
+            what = f"{table.path.name} has {len(others)} columns beside {target!r}"
+            raise OptionError(f"{what}. Name the sources: --input.")
         name = name or str(others[0])
         check_names(table, [name])
         return name

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import importlib
 from collections.abc import Callable
+from dataclasses import astuple
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -70,7 +71,7 @@ def answered(frame: Callable[[int, int], Any], freq: tuple[str, int] | None = No
     """The steps after the rows 0 to COUNT of a frame, and the rows that are there; after saving and loading too."""
     panel, grid, style = read(frame(0, COUNT), Columns(), freq=freq)
     after = grid.stamps(panel.first[0] + panel.lengths[0] + np.arange(AHEAD))
-    restored = Style.restore(style.config())
+    restored = Style.restore(astuple(style))
     assert restored == style
     found = restored.frame(
         {"unique_id": [panel.ids[0]] * AHEAD, "ds": after, "y": np.zeros(AHEAD)}, "unique_id", ["ds"]
@@ -322,7 +323,7 @@ def test_texts_of_several_zones_come_back_in_utc() -> None:
     [(0, "x"), (1, "week"), (2, "Mars/North"), (3, "../x"), (4, "a\n"), (5, "d"), (6, 1), (7, ["%Y"]), (8, 5)],
 )
 def test_a_form_that_cannot_be_is_refused(wrong: int, value: Any) -> None:
-    config = Style().config()
+    config = list(astuple(Style()))
     config[wrong] = value
     with pytest.raises(ValueError, match="style"):
         Style.restore(config)

@@ -17,8 +17,6 @@ from numpy.typing import NDArray
 from elman.errors import DataError
 from elman.tasks.forecast.data.panel import Columns, Panel
 
-__all__ = ["Covariates", "Table"]
-
 _Array = NDArray[Any]
 
 
@@ -48,9 +46,7 @@ class Covariates:
     [[-1.0], [-1.0], [1.0]]
     """
 
-    scales: dict[str, tuple[float, float]] = field(
-        default_factory=dict
-    )  # of numeric columns; deviation 0: never changed
+    scales: dict[str, tuple[float, float]] = field(default_factory=dict)  # of numbers; deviation 0: never changed
     kinds: dict[str, list[str]] = field(default_factory=dict)  # of categorical ones
     past: tuple[str, ...] = ()
     future: tuple[str, ...] = ()
@@ -80,16 +76,14 @@ class Covariates:
 
     def changing(self, panel: Panel, before: Table | None = None) -> Table:
         """Past and future covariates of every step; `before`: what was last known of each series."""
-        numbers, codes = self.names(self.past, self.future)
-        columns = [self._number(name, panel.covariates[name]) for name in numbers]
-        kinds = [self._code(name, panel.covariates[name]) for name in codes]
-        rows = len(panel.values)
-        made = Table(_stacked(columns, rows, np.float32), _stacked(kinds, rows, np.int64))
-        if np.isnan(made.numbers).any() or (made.codes < 0).any():
-            for i, (a, b) in enumerate(zip(panel.offsets[:-1], panel.offsets[1:], strict=True)):
-                last = None if before is None else before[i]
-                made.numbers[a:b] = _carried(made.numbers[a:b], np.isnan, 0.0, None if last is None else last.numbers)
-                made.codes[a:b] = _carried(made.codes[a:b], lambda x: x < 0, 0, None if last is None else last.codes)
+        made = self._table(panel.covariates, len(panel.values), self.past, self.future)
+        missing = np.isnan(made.numbers), made.codes < 0
+        if any(part.any() for part in missing):
+            owner = np.repeat(np.arange(len(panel)), panel.lengths)
+            begins = panel.offsets[owner, None]
+            known = Table(np.zeros_like(made.numbers), np.zeros_like(made.codes)) if before is None else before[owner]
+            made.numbers = _carried(made.numbers, missing[0], begins, known.numbers)
+            made.codes = _carried(made.codes, missing[1], begins, known.codes)
         return made
 
     def ahead(self, table: Table) -> Table:
@@ -100,10 +94,13 @@ class Covariates:
 
     def constant(self, panel: Panel) -> Table:
         """Static covariates, a row for each series."""
-        numbers, codes = self.names(self.static)
-        columns = [self._number(name, panel.static[name]) for name in numbers]
-        kinds = [self._code(name, panel.static[name]) for name in codes]
-        return Table(_stacked(columns, len(panel), np.float32), _stacked(kinds, len(panel), np.int64))
+        return self._table(panel.static, len(panel), self.static)
+
+    def _table(self, columns: Mapping[str, _Array], rows: int, *groups: tuple[str, ...]) -> Table:
+        names, kinds = self.names(*groups)
+        numbers = [self._number(name, columns[name]) for name in names]
+        codes = [self._code(name, columns[name]) for name in kinds]
+        return Table(_stacked(numbers, rows, np.float32), _stacked(codes, rows, np.int64))
 
     def _number(self, name: str, values: _Array) -> NDArray[np.float32]:
         if values.dtype == object:
@@ -153,9 +150,7 @@ def _stacked(columns: list[_Array], rows: int, dtype: Any) -> _Array:
     return np.stack(columns, axis=1).astype(dtype) if columns else np.zeros((rows, 0), dtype)
 
 
-def _carried(values: _Array, absent: Any, start: float, last: _Array | None) -> _Array:
-    """Each column of one series with its last known value where there is none."""
-    missing = absent(values)
+def _carried(values: _Array, missing: NDArray[np.bool_], begins: _Array, before: _Array) -> _Array:
+    """Each column with its last known value where there is none; `begins`: the first step of each step's series."""
     rows = np.maximum.accumulate(np.where(missing, -1, np.arange(len(values))[:, None]), axis=0)
-    before = np.full(values.shape[1], start, values.dtype) if last is None else last
-    return np.where(rows < 0, before, np.take_along_axis(values, np.maximum(rows, 0), axis=0))
+    return np.where(rows < begins, before, np.take_along_axis(values, np.maximum(rows, 0), axis=0))

@@ -8,8 +8,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["MOST_GAP", "Columns", "Panel"]
-
 _Array = NDArray[Any]
 MOST_GAP = 200  # steps for each row, from which a gap is rather a wrong step
 
@@ -49,12 +47,22 @@ class Panel:
     def __len__(self) -> int:
         return len(self.ids)
 
+    def take(
+        self,
+        rows: NDArray[np.int64],
+        lengths: NDArray[np.int64],
+        first: NDArray[np.int64],
+        ids: list[Any] | None = None,
+    ) -> Panel:
+        """Some steps, missing where the row is -1, as series of these lengths: the same, or others named `ids`."""
+        offsets = np.concatenate([[0], np.cumsum(lengths)])
+        covariates = {name: _taken(values, rows) for name, values in self.covariates.items()}
+        values, static = _taken(self.values, rows), self.static if ids is None else {}
+        return Panel(self.ids if ids is None else ids, offsets, first, values, covariates, static)
+
     def until(self, lengths: NDArray[np.int64]) -> Panel:
         """The first so many steps of each series."""
-        keep = np.concatenate([np.arange(a, a + n) for a, n in zip(self.offsets[:-1], lengths, strict=True)])
-        offsets = np.concatenate([[0], np.cumsum(lengths)])
-        covariates = {name: values[keep] for name, values in self.covariates.items()}
-        return Panel(self.ids, offsets, self.first, self.values[keep], covariates, self.static)
+        return self.take(ranges(self.offsets[:-1], lengths), lengths, self.first)
 
     def window(self, ids: list[Any], first: NDArray[np.int64], steps: int) -> Panel:
         """So many steps of some series from an index on, missing where there are none."""
@@ -64,25 +72,25 @@ class Panel:
                 when = first[i] + np.arange(steps) - self.first[j]
                 inside = (when >= 0) & (when < self.lengths[j])
                 rows[i, inside] = self.offsets[j] + when[inside]
-        flat, offsets = rows.reshape(-1), np.arange(len(ids) + 1) * steps
-        covariates = {name: _taken(values, flat) for name, values in self.covariates.items()}
-        return Panel(ids, offsets, first, _taken(self.values, flat), covariates)
+        return self.take(rows.reshape(-1), np.full(len(ids), steps), first, ids)
 
     def led(self, starts: NDArray[np.int64]) -> Panel:
         """The same with missing steps before each series, so that it begins at `starts`."""
-        lead = self.first - starts
-        if not lead.any():
-            return self
-        offsets = np.concatenate([[0], np.cumsum(self.lengths + lead)])
-        flat = np.full(int(offsets[-1]), -1)
-        flat[np.concatenate([np.arange(b - n, b) for b, n in zip(offsets[1:], self.lengths, strict=True)])] = np.arange(
-            len(self.values)
-        )
-        covariates = {name: _taken(values, flat) for name, values in self.covariates.items()}
-        return Panel(self.ids, offsets, starts, _taken(self.values, flat), covariates, self.static)
+        lengths = self.first - starts + self.lengths
+        rows = np.full(int(lengths.sum()), -1)
+        rows[ranges(np.cumsum(lengths) - self.lengths, self.lengths)] = np.arange(len(self.values))
+        return self.take(rows, lengths, starts)
+
+
+def ranges(first: _Array, counts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The whole numbers from each of `first` on, so many of each.
+
+    >>> ranges(np.array([5, 0]), np.array([2, 3])).tolist()
+    [5, 6, 0, 1, 2]
+    """
+    return np.repeat(first - np.cumsum(counts) + counts, counts) + np.arange(int(np.sum(counts)))
 
 
 def _taken(values: _Array, rows: NDArray[np.int64]) -> _Array:
-    """Some of the values; missing where the row is -1."""
     missing: Any = None if values.dtype == object else np.nan
     return np.where(rows >= 0, values[rows], missing)

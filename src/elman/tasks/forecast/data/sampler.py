@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -12,8 +12,6 @@ from torch import Tensor
 from elman.layers.losses import pinball
 from elman.tasks.forecast.data.windows import MOST_BYTES, WindowedSeries
 from elman.tasks.forecast.network import Ensemble
-
-__all__ = ["WindowSampler", "sampled_series"]
 
 _ORIGINS = 48  # in a chunk; fewer where windows are very long
 _LONGEST = 1 << 15  # steps of a chunk
@@ -30,6 +28,18 @@ def sampled_series(lengths: NDArray[np.int64]) -> NDArray[np.int64]:
     expected = lengths[usable] / lengths[usable].sum() * max(_VIRTUAL, len(usable))
     times = np.maximum(1, np.round(expected)).astype(np.int64) if len(usable) < _VIRTUAL else 1
     return np.repeat(usable, times)
+
+
+def quantiles_within(
+    network: Ensemble, windowed: WindowedSeries, series: Tensor, first: Tensor, last: Tensor, rows: Tensor, at: Tensor
+) -> Iterator[Tensor]:
+    """Each network's quantiles, scaled, after steps `at` of the chunks `rows`: steps `first` to `last` of `series`."""
+    owner, (steps, codes) = series[rows], windowed.cut(series, first, last)
+    windows, ahead = windowed.windows(owner, at), windowed.future_inputs(owner, at)
+    place = steps.offsets[rows] + at - first[rows]
+    for member in network:
+        y, _ = member.encode(steps, codes)
+        yield member(windows, y.values[place], ahead)
 
 
 class WindowSampler:
@@ -50,18 +60,11 @@ class WindowSampler:
         series = self.series[indices]
         first, last, low = self._chunks(series)
         rows, at = self._origins(first, last, low)
-        windowed, owner = self.windowed, series[rows]
-        steps, codes = windowed.cut(series, first, last)
-        windows, future = windowed.windows(owner, at), windowed.future_inputs(owner, at)
-        targets = windowed.targets(owner, at, self.lengths)
+        owner = series[rows]
+        targets = self.windowed.targets(owner, at, self.lengths)
         weights = self._weights(owner, at).float()[:, None].expand_as(targets)
-        place = steps.offsets[rows] + at - first[rows]
-        losses = []
-        for member in network:
-            y, _ = member.encode(steps, codes)
-            made = member(windows, y.values[place], future)
-            losses.append(self._pinball(made, targets, weights))
-        return torch.stack(losses).sum()
+        forecasts = quantiles_within(network, self.windowed, series, first, last, rows, at)
+        return torch.stack([self._pinball(made, targets, weights) for made in forecasts]).sum()
 
     def loss_of(self, made: Tensor, series: Tensor, at: Tensor) -> float:
         """The loss of quantiles float64 [rows, horizon, quantiles] of what follows steps `at` of some series."""

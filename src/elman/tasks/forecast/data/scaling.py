@@ -24,8 +24,6 @@ from typing import Any, Self, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Past", "Shape", "Tail", "beyond_rounding", "filled", "least_scale"]
-
 _Kind = TypeVar("_Kind", bound=np.generic)
 _Floats = NDArray[np.float64]
 _BLOCK = 4096  # steps whose windows are copied at once, at most
@@ -232,9 +230,10 @@ class Tail:
 
     def _widen(self, shape: Shape, longest: int) -> None:
         """Makes room at the beginning of the ends, where they are still to grow."""
-        kept, spread = _width(shape.kept, longest), _width(shape.spread, longest)
-        self.fills, self.kinds = _padded(self.fills, kept), _padded(self.kinds, kept)
-        self.squares = _padded(self.squares, spread)
+        for name, width in self.widths(shape, longest).items():
+            ends = getattr(self, name)
+            if width and width[0] > ends.shape[1]:
+                setattr(self, name, np.pad(ends, ((0, 0), (width[0] - ends.shape[1], 0))))
 
     def windows(self, shape: Shape) -> NDArray[np.float32]:
         """The last `window` values of each series, less the level and in units of the scale; 0 before the first."""
@@ -276,11 +275,6 @@ def _width(wanted: int, longest: int) -> int:
 
 def _end(values: NDArray[_Kind], kept: int) -> NDArray[_Kind]:
     return np.concatenate([np.zeros(max(0, kept - len(values)), values.dtype), values[-kept:]])
-
-
-def _padded(ends: NDArray[_Kind], width: int) -> NDArray[_Kind]:
-    missing = width - ends.shape[1]
-    return np.pad(ends, ((0, 0), (missing, 0))) if missing > 0 else ends
 
 
 def _sums(values: _Floats, width: int) -> _Floats:

@@ -1,9 +1,10 @@
-"""The column of time stamps of a frame, read as numbers or dates."""
+"""The column of time stamps of a frame, read as numbers or dates; dates written as whole numbers are refused."""
 
 from __future__ import annotations
 
 import importlib
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -18,17 +19,16 @@ from elman.tasks.forecast.data.style import FORM, UNITS, Style, library_of, type
 from elman.tasks.forecast.data.zones import distance, name_of
 from elman.validation.messages import shown
 
-__all__ = ["read_stamps"]
-
 _Array = NDArray[Any]
 _LARGEST = 2**53  # of time stamps: beyond it a float is no exact whole number
 _DATE = re.compile(r"\d{4}(-\d\d|$)")  # else NumPy takes "20240131" for a year
 _ZONE = re.compile(r"\d[T ]\S*?(Z|[+-]\d\d(:?\d\d)?)$")
+_TOO_FINE = re.compile(r"[.,]\d{6}0*[1-9]")  # parts of a microsecond
 _DIGITS = str.maketrans("123456789", "000000000")
 
 
 def read_stamps(table: Any, column: str, name: str) -> tuple[_Array, Style]:
-    """Time stamps of a narwhals frame as int64 or datetime64[us], those of a time zone in UTC; and their form.
+    """Time stamps of a narwhals frame as int64 or datetime64[us], those of a time zone in UTC; and their style.
 
     Raises ``DataError`` naming the row for one that is missing, of another kind, or finer than a microsecond.
     """
@@ -42,7 +42,7 @@ def read_stamps(table: Any, column: str, name: str) -> tuple[_Array, Style]:
 
 
 def _values_of(series: Any, library: str) -> Any:
-    """A column of categories as one of what they are."""
+    """A column of categories as one of their values."""
     native = series.to_native()
     if library == "pandas" and hasattr(native, "cat"):
         native = native.astype(native.cat.categories.dtype)
@@ -67,7 +67,7 @@ def _read(series: Any, library: str, place: Place) -> tuple[_Array, Style]:
 
 
 def _instants(series: Any, library: str, place: Place) -> tuple[_Array, Style] | None:
-    """A column of datetimes; None for any other. What narwhals makes of a zone is not asked: it knows few names."""
+    """A column of datetimes; None for any other. Not by narwhals, which knows few names of zones."""
     native = series.to_native()
     if library == "pandas":
         if getattr(native.dtype, "kind", "") != "M":
@@ -99,23 +99,18 @@ def _called(zone: Any, values: Any, place: Place) -> str:
         distances = {value.utcoffset() for value in values()}
         name = distance(distances.pop()) if len(distances) == 1 else None
     if name is None:
-        raise DataError(
-            f"has the time zone {shown(zone)}, which is not known by name here. Convert it to one such as "
-            "'Europe/Berlin', or install tzdata, the database of time zones.",
-            at=place,
-        )
+        advice = "Convert it to one such as 'Europe/Berlin', or install tzdata, the database of time zones."
+        raise DataError(f"has the time zone {shown(zone)}, which is not known by name here. {advice}", at=place)
     return name
 
 
 def _exact(values: _Array, place: Place) -> _Array:
-    """The same in microseconds. Raises DataError where that is not the same."""
+    """Datetimes in microseconds. Raises DataError where that loses anything."""
     made = values.astype("datetime64[us]")
     wrong = np.flatnonzero(made.astype(values.dtype) != values)
     if len(wrong):
-        raise DataError(
-            f"is {values[wrong[0]]}, finer than a microsecond or too far off. Round it, or give whole numbers.",
-            at=replace(place, row=wrong[0]),
-        )
+        what = "finer than a microsecond or too far off. Round it, or give whole numbers."
+        raise DataError(f"is {values[wrong[0]]}, {what}", at=replace(place, row=wrong[0]))
     return made
 
 
@@ -126,17 +121,13 @@ def _periods(values: Any, place: Place, kind: str = "") -> tuple[_Array, Style]:
     except (ValueError, TypeError):
         raise DataError("has periods of several lengths. Give those of one.", at=place) from None
     if index.freqstr.endswith("B"):
-        raise DataError(
-            "has periods of business days, which are no equal steps. Give dates, and the days between as "
-            "missing: frame[...].dt.to_timestamp().",
-            at=place,
-        )
+        advice = "Give dates, and the days between as missing: frame[...].dt.to_timestamp()."
+        raise DataError(f"has periods of business days, which are no equal steps. {advice}", at=place)
     begins = index.to_timestamp(how="start").to_numpy()
     return _exact(begins, place), Style(time="period", type=kind + index.freqstr)
 
 
 def _whole_numbers(values: Any, place: Place) -> NDArray[np.int64]:
-    """Time stamps that are whole numbers."""
     kinds = (int, np.integer)
     listed = [v if isinstance(v, kinds) and type(v) is not bool else np.nan for v in values]
     numbers = np.array(listed if isinstance(values, list) else values, float)
@@ -144,9 +135,8 @@ def _whole_numbers(values: Any, place: Place) -> NDArray[np.int64]:
     if len(wrong):
         value = values[wrong[0]]
         value = value.item() if isinstance(value, np.generic) else value
-        raise DataError(
-            f"is {shown(value)}, no date and no whole number between -2^53 and 2^53.", at=replace(place, row=wrong[0])
-        )
+        what = "no date and no whole number between -2^53 and 2^53."
+        raise DataError(f"is {shown(value)}, {what}", at=replace(place, row=wrong[0]))
     return numbers.astype(np.int64)
 
 
@@ -158,9 +148,8 @@ def _of_objects(values: list[Any], kind: str, place: Place) -> tuple[_Array, Sty
     one = _class_of(first)
     for row, value in enumerate(values):
         if (other := _class_of(value)) != one and "" not in (one, other):
-            raise DataError(
-                f"is {shown(value)} among others such as {shown(first)}. Give one kind.", at=replace(place, row=row)
-            )
+            what = f"is {shown(value)} among others such as {shown(first)}. Give one kind."
+            raise DataError(what, at=replace(place, row=row))
     if one == "Period":
         return _periods(values, place, "object ")
     if one == "date":
@@ -175,7 +164,7 @@ def _of_objects(values: list[Any], kind: str, place: Place) -> tuple[_Array, Sty
 
 
 def _class_of(value: Any) -> str:
-    """Of what class an object is that can be a time; "" of any other."""
+    """The class of a time stamp; "" for any other object."""
     if isinstance(value, str):
         return "text"
     if type(value).__name__ in ("Period", "Timestamp"):
@@ -193,53 +182,52 @@ def _datetime_objects(values: list[Any], kind: str, place: Place) -> tuple[_Arra
         names = {name_of(value.tzinfo) for value in values}
         zone = names.pop() if len(names) == 1 else "UTC"
         zone = zone or _called(values[0].tzinfo, lambda: values, place)
-    made = np.empty(len(values), "datetime64[us]")
-    for row, value in enumerate(values):
-        try:
-            if getattr(value, "nanosecond", 0):
-                raise ValueError
-            made[row] = np.datetime64(_in_utc(value) if zoned[row] else value, "us")
-        except (ValueError, TypeError, OverflowError):
-            raise DataError(
-                f"is {shown(value)}, finer than a microsecond or too far off.", at=replace(place, row=row)
-            ) from None
-    return made, Style(zone=zone, type=kind, unit=unit)
+
+    def parse(value: Any) -> np.datetime64:
+        if getattr(value, "nanosecond", 0):
+            raise ValueError
+        return np.datetime64(value if value.tzinfo is None else _in_utc(value), "us")
+
+    return _parsed(values, parse, "finer than a microsecond or too far off.", place), Style(
+        zone=zone, type=kind, unit=unit
+    )
 
 
 def _texts(values: list[Any], kind: str, place: Place) -> tuple[_Array, Style]:
     """Dates written as texts (ISO 8601); those of one distance from UTC are of that zone, others of UTC."""
     zoned = [isinstance(value, str) and _ZONE.search(value) is not None for value in values]
     _check_zones(values, zoned, place)
-    made = np.empty(len(values), "datetime64[us]")
     offsets = set()
-    for row, value in enumerate(values):
-        try:
-            if not isinstance(value, str) or not _DATE.match(value) or _too_fine(value):
-                raise ValueError
-            when = datetime.fromisoformat(value) if zoned[row] else value
-            if isinstance(when, datetime):
-                offsets.add(when.utcoffset())
-            made[row] = np.datetime64(_in_utc(when) if isinstance(when, datetime) else when, "us")
-            good = not np.isnat(made[row])
-        except (ValueError, TypeError, OverflowError):
-            good = False
-        if not good:
-            raise DataError(
-                f"is {shown(value)}, which is no date as 2024-01-31 or 2024-01-31 18:00:00.", at=replace(place, row=row)
-            )
+
+    def parse(value: Any) -> np.datetime64:
+        if not isinstance(value, str) or not _DATE.match(value) or _TOO_FINE.search(value):
+            raise ValueError
+        if not _ZONE.search(value):
+            return np.datetime64(value, "us")
+        when = datetime.fromisoformat(value)
+        offsets.add(when.utcoffset())
+        return np.datetime64(_in_utc(when), "us")
+
+    made = _parsed(values, parse, "which is no date as 2024-01-31 or 2024-01-31 18:00:00.", place)
     zone = None
     if any(zoned):
         zone = distance(offsets.pop() or timedelta(0)) if len(offsets) == 1 else "UTC"
     return made, Style(time="text", zone=zone, type=kind, forms=_forms(values))
 
 
-def _too_fine(text: str) -> bool:
-    """Whether a text tells parts of a microsecond."""
-    return re.search(r"[.,]\d{6}0*[1-9]", text) is not None
+def _parsed(values: list[Any], parse: Callable[[Any], np.datetime64], what: str, place: Place) -> _Array:
+    """Each value parsed; `what` says why one is refused."""
+    made = np.empty(len(values), "datetime64[us]")
+    for row, value in enumerate(values):
+        try:
+            made[row] = parse(value)
+        except (ValueError, TypeError, OverflowError):
+            raise DataError(f"is {shown(value)}, {what}", at=replace(place, row=row)) from None
+    return made
 
 
 def _forms(values: list[str]) -> tuple[str, ...]:
-    """In which forms texts are written. Those that cannot be written are left out."""
+    """The forms in which texts are written, without those that cannot be written again."""
     found = {re.sub(r"([T ][\d:.,]*)-", r"\1+", form) for form in {value.translate(_DIGITS) for value in values}}
     return tuple(sorted((form for form in found if FORM.fullmatch(form)), key=lambda form: (len(form), form)))
 
@@ -247,12 +235,76 @@ def _forms(values: list[str]) -> tuple[str, ...]:
 def _check_zones(values: list[Any], zoned: list[bool], place: Place) -> None:
     if any(zoned) and not all(zoned):
         a, b = zoned.index(True), zoned.index(False)
-        raise DataError(
-            f"is {shown(values[a])}, with a time zone, row {b} is {shown(values[b])}, without. Give one kind.",
-            at=replace(place, row=a),
-        )
+        what = f"is {shown(values[a])}, with a time zone, row {b} is {shown(values[b])}, without. Give one kind."
+        raise DataError(what, at=replace(place, row=a))
 
 
 def _in_utc(value: datetime) -> datetime:
-    """A time that tells its zone, as one of UTC that tells none."""
+    """A time with a zone as one of UTC without."""
     return value.astimezone(UTC).replace(tzinfo=None)
+
+
+def refuse_disguised_dates(numbers: NDArray[np.int64], codes: NDArray[np.int64], place: Place) -> None:
+    """Raises ``DataError`` at `place` for whole numbers that are dates written without separators.
+
+    `numbers` stand series by series (`codes`), each in ascending order. As whole numbers their months, years or days
+    would have gaps between them.
+    """
+    if what := _disguise(numbers, codes):
+        advice = "Write 2024-01-31, or give a column of dates; of plain numbers subtract the first."
+        raise DataError(f"is {numbers[0]}: {what} written as a whole number. {advice}", at=place)
+
+
+def _disguise(numbers: NDArray[np.int64], codes: NDArray[np.int64]) -> str:
+    """What numbers are, by their digits; "" for plain ones."""
+    digits = {len(str(abs(n))) for n in (int(numbers.min()), int(numbers.max()))}
+    count = digits.pop() if len(digits) == 1 and numbers.min() > 0 else 0
+    if count in (6, 8, 10, 12, 14) and _are_dates(numbers, count):
+        return "a month" if count == 6 else "a date"
+    same = np.diff(codes) == 0
+    steps = np.diff(numbers)[same]
+    if not len(steps) or (steps == steps[0]).all():
+        return ""
+    for name, places, most in (("a quarter", 1, 4), ("a week", 2, 53), ("a day of a year", 3, 366)):
+        year, part = np.divmod(numbers, 10**places)
+        if _between(year, 1900, 2199) and _between(part, 1, most) and _carries(year, part, same):
+            return name
+    year, rest = np.divmod(numbers, 10_000)
+    month, day = np.divmod(rest, 100)
+    if _between(year, 0, 99) and _between(month, 1, 12) and _between(day, 1, 31) and _carries(month, day, same):
+        return "a date"
+    return _counted(numbers, steps, same)
+
+
+def _are_dates(numbers: NDArray[np.int64], count: int) -> bool:
+    """Whether all are a year, a month, and as many further parts as there are digits."""
+    rest = numbers
+    for least, most in reversed([(1, 12), (1, 31), (0, 23), (0, 59), (0, 59)][: (count - 4) // 2]):
+        rest, part = np.divmod(rest, 100)
+        if not _between(part, least, most):
+            return False
+    return _between(rest, 1900, 2199)
+
+
+def _between(values: _Array, least: int, most: int) -> bool:
+    return bool((values >= least).all() and (values <= most).all())
+
+
+def _carries(high: _Array, low: _Array, same: _Array) -> bool:
+    """Whether the higher part goes on within a series where the lower one begins again."""
+    return bool((same & (np.diff(high) > 0) & (np.diff(low) < 0)).any())
+
+
+def _counted(numbers: NDArray[np.int64], steps: _Array, same: _Array) -> str:
+    """Numbers whose last digits run from one value to another and then begin again, the digits before going on by 1."""
+    short = int(steps.min())
+    for places in (1, 2, 3, 4):
+        high, low = np.divmod(numbers, 10**places)
+        least, most = int(low.min()), int(low.max())
+        carry = same & (np.diff(numbers) != short)
+        regular = (np.diff(high) == 1) & (low[:-1] == most) & (low[1:] == least)
+        known = places > 1 and (least, most) in ((1, 12), (1, 31), (1, 52), (1, 53), (0, 23), (0, 59))
+        whole = most - least + short < 10**places and short < 10**places and most > least
+        if whole and regular[carry].all() and carry.sum() >= (1 if known else 2):
+            return f"something of which the last {places} digits run from {least} to {most}"
+    return ""

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import importlib
 import re
-from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from dataclasses import astuple, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import UTC
 from typing import Any
 
@@ -20,10 +19,7 @@ from numpy.typing import NDArray
 
 from elman.tasks.forecast.data.zones import is_zone, to_utc, tzinfo_of, wall_clock
 
-__all__ = ["FORM", "UNITS", "Style", "library_of", "type_of"]
-
 _Array = NDArray[Any]
-_LIBRARIES = ("pandas", "polars", "pyarrow")
 _KINDS = ("integer", "datetime", "date", "text", "period")
 UNITS = ("s", "ms", "us", "ns")
 FORM = re.compile(r"(0000(?:-00(?:-00(?:[T ]00(?::00(?::00(?:[.,]0{1,9})?)?)?)?)?)?)(Z|\+00(?::?00)?)?")
@@ -46,13 +42,9 @@ class Style:
     forms: tuple[str, ...] = ()  # of texts, the shortest first
     series: str = ""  # the type of the column that names the series
 
-    def config(self) -> list[Any]:
-        """The fields in their order, as JSON."""
-        return [list(value) if isinstance(value, tuple) else value for value in astuple(self)]
-
     @classmethod
     def restore(cls, config: Sequence[Any]) -> Style:
-        """The inverse of `config`. Raises ValueError for what cannot be."""
+        """From the values of the fields in their order. Raises ValueError for what cannot be."""
         library, time, zone, inside, kind, unit, category, forms, series = config
         good = library in _LIBRARIES and time in _KINDS and unit in UNITS and type(category) is bool
         good = good and all(one is None or is_zone(one) for one in (zone, inside))
@@ -63,15 +55,14 @@ class Style:
 
     def frame(self, columns: dict[str, Any], series: str, time: Sequence[str]) -> Any:
         """A frame of the library: `series` names the series, the `time` columns are int64 or datetime64[us]."""
-        library = _Library.of(self.library)
+        library = _LIBRARIES[self.library]()
         made = {}
         for name, values in columns.items():
             column = self._times(values, library) if name in time else library.column(values)
             made[name] = library.cast(column, self.series) if name == series else column
         return library.frame(made)
 
-    def _times(self, stamps: _Array, library: _Library) -> Any:
-        """A column of the library."""
+    def _times(self, stamps: _Array, library: _Pandas | _Polars | _Arrow) -> Any:
         if self.time == "integer":
             column = library.cast(library.column(stamps), self.type)
         else:
@@ -81,7 +72,7 @@ class Style:
             elif self.time == "date":
                 column = library.dates(stamps, self.type)
             elif self.time == "period":
-                column = library.periods(stamps, self.type)
+                column = _Pandas().periods(stamps, self.type)
             elif self.type in _OBJECTS:
                 column = library.objects(_OBJECTS[self.type](utc, self.zone, self.unit))
             else:
@@ -99,64 +90,24 @@ def _in_unit(stamps: _Array, unit: str) -> _Array:
 
 
 def _datetimes(stamps: _Array, zone: str | None, unit: str) -> list[Any]:
-    """Python's own."""
     made = stamps.astype("datetime64[us]").tolist()
     return made if zone is None else [one.replace(tzinfo=UTC).astimezone(tzinfo_of(zone)) for one in made]
 
 
-def _timestamps(stamps: _Array, zone: str | None, unit: str) -> list[Any]:
-    return list(_Pandas().datetimes(stamps, unit, zone, ""))
+#: Columns of objects by their class: of Python, pandas, NumPy.
+_OBJECTS: dict[str, Callable[[_Array, str | None, str], list[Any]]] = {
+    "datetime": _datetimes,
+    "Timestamp": lambda stamps, zone, unit: list(_Pandas().datetimes(stamps, unit, zone, "")),
+    "datetime64": lambda stamps, zone, unit: list(_in_unit(stamps, unit)),
+}
 
 
-def _numpy_datetimes(stamps: _Array, zone: str | None, unit: str) -> list[Any]:
-    return list(_in_unit(stamps, unit))
+# How columns are made in each library: `column` and `objects` of values as they are, `cast` to another type where that
+# loses nothing, `dates` and `datetimes` of stamps in UTC, `categories` of texts; `frame` of named columns.
+# The threads of polars are not used: see `elman.ops.forks`.
 
 
-_OBJECTS = {"datetime": _datetimes, "Timestamp": _timestamps, "datetime64": _numpy_datetimes}
-
-
-class _Library(ABC):
-    """How columns of time stamps are made in a library. The threads of polars are not used: see `elman.ops.forks`."""
-
-    @staticmethod
-    def of(name: str) -> _Library:
-        kinds: dict[str, type[_Library]] = {"pandas": _Pandas, "polars": _Polars, "pyarrow": _Arrow}
-        return kinds[name]()
-
-    @abstractmethod
-    def column(self, values: Any) -> Any:
-        """Numbers, texts ... as they are."""
-
-    @abstractmethod
-    def objects(self, values: list[Any]) -> Any:
-        """Python's objects as they are."""
-
-    @abstractmethod
-    def cast(self, column: Any, kind: str) -> Any:
-        """In another type, where that loses nothing."""
-
-    @abstractmethod
-    def dates(self, stamps: _Array, kind: str) -> Any:
-        """Stamps as dates."""
-
-    @abstractmethod
-    def datetimes(self, stamps: _Array, unit: str, zone: str | None, kind: str) -> Any:
-        """Stamps of UTC, shown in a zone."""
-
-    def periods(self, stamps: _Array, kind: str) -> Any:
-        """Periods by their begin, which pandas alone has."""
-        return _Pandas().periods(stamps, kind)
-
-    @abstractmethod
-    def categories(self, column: Any) -> Any:
-        """A column of texts as one of categories."""
-
-    @abstractmethod
-    def frame(self, columns: dict[str, Any]) -> Any:
-        """A table of named columns."""
-
-
-class _Pandas(_Library):
+class _Pandas:
     def __init__(self) -> None:
         self.pandas: Any = importlib.import_module("pandas")
 
@@ -198,7 +149,7 @@ class _Pandas(_Library):
         return self.pandas.DataFrame(columns)
 
 
-class _Polars(_Library):
+class _Polars:
     def column(self, values: Any) -> pl.Series:
         mixed = isinstance(values, list) and {type(value) for value in values} == {int, float}
         return pl.Series(np.array(values, np.float64) if mixed else values)
@@ -227,7 +178,7 @@ class _Polars(_Library):
         return pl.DataFrame(columns)
 
 
-class _Arrow(_Library):
+class _Arrow:
     def __init__(self) -> None:
         self.arrow: Any = importlib.import_module("pyarrow")
 
@@ -258,14 +209,17 @@ class _Arrow(_Library):
         return self.arrow.table(columns)
 
 
+_LIBRARIES: dict[str, type[_Pandas | _Polars | _Arrow]] = {"pandas": _Pandas, "polars": _Polars, "pyarrow": _Arrow}
+
+
 def library_of(table: Any) -> str:
-    """The library that an answer to a narwhals frame is of."""
+    """The library in which a narwhals frame is answered."""
     library = table.implementation.value
     return library if library in _LIBRARIES else "polars"
 
 
 def type_of(series: Any, library: str) -> str:
-    """What the type of a narwhals column is called in its library."""
+    """The name of the type of a narwhals column in its library."""
     native = series.to_native()
     kind = native.dtype if library == "pandas" else native.type if library == "pyarrow" else type(series.dtype).__name__
     return str(kind).partition("<")[0]
@@ -300,20 +254,20 @@ def _split(form: str) -> tuple[str, str]:
 
 
 def _holds(text: str, form: str) -> bool:
-    """Whether all of a date, written to the microsecond, stands in a form."""
+    """Whether a form loses nothing of a date written to the microsecond."""
     count = len(_split(form)[0]) + len(text) - len(_LEAST)
     return text[count:] == _LEAST[len(_LEAST) - len(text[count:]) :]
 
 
 def _longer(form: str) -> list[str]:
-    """The forms that tell more, down to the microsecond."""
+    """The finer forms, down to the microsecond."""
     body, zone = _split(form)
     full = "0000-00-00" + (body[10:11] or ("T" if zone else " ")) + "00:00:00.000000"
     return [full[:count] + zone for count in (7, 10, 16, 19, 26) if count > len(body)]
 
 
 def _as(text: str, form: str, by: str) -> str:
-    """A date in a form; `by` is how far its zone is from UTC."""
+    """A date in a form; `by` is the offset of its zone from UTC."""
     body, zone = _split(form)
     count = len(body) + len(text) - len(_LEAST)
     made = text[:count].ljust(count, "0")

@@ -24,8 +24,6 @@ from elman.errors import DataError, OptionError, Problem, option
 from elman.tasks.forecast.data.zones import is_zone, wall_clock
 from elman.validation.messages import shown as in_short
 
-__all__ = ["OFF", "Grid", "cycles", "parse", "plain", "seasons_of"]
-
 OFF = -(2**63)  # the index of a stamp that is not on the grid
 
 _Array = NDArray[Any]
@@ -34,17 +32,8 @@ _SECOND = 1_000_000
 _DAY = 86_400 * _SECOND
 _FIXED = {"us": 1, "ms": 1000, "s": _SECOND, "min": 60 * _SECOND, "h": 3600 * _SECOND, "d": _DAY, "w": 7 * _DAY}
 _MONTHS = {"mo": 1, "m": 1, "ms": 1, "me": 1, "q": 3, "qs": 3, "qe": 3, "y": 12, "ys": 12, "ye": 12, "a": 12}
-_WORDS = {
-    "t": "min",
-    "minute": "min",
-    "hour": "h",
-    "day": "d",
-    "week": "w",
-    "month": "m",
-    "mon": "m",
-    "quarter": "q",
-    "year": "y",
-}
+_WORDS = {"t": "min", "minute": "min", "mon": "m"}
+_WORDS |= {word: word[0] for word in ("hour", "day", "week", "month", "quarter", "year")}
 
 
 @dataclass(frozen=True)
@@ -65,15 +54,15 @@ class Grid:
     size: int
     origin: int = 0
     month_end: bool = False
-    zone: str | None = None  # whose clock hangs on the wall; None: that of the stamps themselves
-    wall: bool = False  # whether stamps are those of that clock; else they are UTC
+    zone: str | None = None  # time zone; None: stamps have none
+    wall: bool = False  # whether stamps are in local time; else they are in UTC
     phase: int = 0  # of months
 
     @classmethod
     def zoned(cls, stamps: _Array, series: _Array, freq: tuple[str, int] | None, zone: str) -> Grid:
-        """The grid of stamps of a time zone, given in UTC: by the clock on the wall for steps of a day or more.
+        """The grid of stamps of a time zone, given in UTC: in local time for steps of a day or more.
 
-        Shorter steps are steps in UTC, unless only the clock on the wall has them all at one distance.
+        Shorter steps are steps in UTC, unless only in local time all of them are equal.
         """
         by_utc, shown = cls.found(stamps, series, freq), wall_clock(stamps, zone)
         by_wall = cls.found(shown, series, freq)
@@ -103,31 +92,26 @@ class Grid:
         if freq is not None and (freq[0] == "integer") == dates:
             what = "dates" if dates else "whole numbers"
             raise OptionError(f"freq is {freq[1]} {freq[0]} units, but the time stamps are {what}.")
-        if not dates:
-            size = freq[1] if freq else _commonest(stamps, series)
-            return cls("integer", size, int(stamps[0]) % size)
-        if freq is None or freq[0] == "month":
-            months = cls._monthly(stamps, series, freq)
-            if months is not None:
-                return months
+        monthly = cls._monthly(stamps, series, freq) if dates and (freq is None or freq[0] == "month") else None
+        if monthly is not None:
+            return monthly
         numbers = stamps.astype(np.int64)
         size = freq[1] if freq else _commonest(numbers, series)
-        return cls("fixed", size, int(numbers[0]) % size)
+        return cls("fixed" if dates else "integer", size, int(numbers[0]) % size)
 
     @classmethod
     def _monthly(cls, stamps: _Array, series: _Array, freq: tuple[str, int] | None) -> Grid | None:
         """A grid of months, if the stamps are a month or more apart and at one place in theirs."""
         month = stamps.astype("datetime64[M]")
         within = (stamps - month.astype(stamps.dtype)).astype(np.int64)
-        left = (month + 1).astype(stamps.dtype) - stamps
-        ends = bool((left.astype(np.int64) == left.astype(np.int64)[0]).all() and 0 < int(left[0].astype(int)) <= _DAY)
-        same = bool((within == within[0]).all())
+        left = ((month + 1).astype(stamps.dtype) - stamps).astype(np.int64)
+        ends, same = bool((left == left[0]).all() and left[0] <= _DAY), bool((within == within[0]).all())
         if freq is None:
             if not (same or ends) or _commonest(stamps.astype(np.int64), series) < 27 * _DAY:
                 return None
             freq = ("month", _commonest(month.astype(np.int64), series))
-        place = int(left[0].astype(np.int64)) if ends else int(within[0])
-        return cls("month", freq[1], place, ends, phase=int(month[0].astype(np.int64)) % freq[1])
+        phase = int(month[0].astype(np.int64)) % freq[1]
+        return cls("month", freq[1], int(left[0] if ends else within[0]), ends, phase=phase)
 
     def index(self, stamps: _Array) -> NDArray[np.int64]:
         """Which step each stamp is; -2^63 where it is none of the grid's."""
@@ -140,16 +124,15 @@ class Grid:
 
     def stamps(self, index: _Array) -> _Array:
         """The stamp of each step: int64, or datetime64[us]."""
-        if self.kind == "integer":
-            return index * self.size + self.origin
-        if self.kind == "fixed":
-            return (index * self.size + self.origin).astype("datetime64[us]")
+        if self.kind != "month":
+            numbers: _Array = index * self.size + self.origin
+            return numbers if self.kind == "integer" else numbers.astype("datetime64[us]")
         month, place = (index * self.size + self.phase).astype("datetime64[M]"), np.timedelta64(self.origin, "us")
         begin: _Array = (month + int(self.month_end)).astype("datetime64[us]")
         return begin - place if self.month_end else begin + place
 
     def shown(self, index: _Array) -> _Array:
-        """The stamp of each step by the clock on the wall."""
+        """The stamp of each step in local time."""
         stamps = self.stamps(index)
         return stamps if self.zone is None or self.wall else wall_clock(stamps, self.zone)
 
@@ -167,9 +150,7 @@ def _commonest(numbers: _Array, series: _Array) -> int:
     steps = np.diff(numbers)[np.diff(series) == 0]
     steps = steps[steps > 0]
     if not len(steps):
-        raise DataError(
-            "no series has two time stamps, so that nothing tells how far apart steps are. Give ", option("freq")
-        )
+        raise DataError("no series has two time stamps: the distance of steps is unknown. Give ", option("freq"))
     sizes, counts = np.unique(steps, return_counts=True)
     return int(sizes[counts.argmax()])
 

@@ -14,19 +14,9 @@ from torch import Tensor
 from elman.errors import DataError, Place
 from elman.ragged import Ragged
 from elman.tasks.forecast.data.covariates import Covariates, Table
-from elman.tasks.forecast.data.panel import Panel
+from elman.tasks.forecast.data.panel import Panel, ranges
 from elman.tasks.forecast.data.scaling import Past, Shape, least_scale
 from elman.tasks.forecast.data.time_grid import Grid, cycles
-
-__all__ = [
-    "MOST_BYTES",
-    "WindowedSeries",
-    "check_horizon",
-    "forecast_origins",
-    "observed_lengths",
-    "trimmed",
-    "values_after",
-]
 
 MOST_BYTES = 1 << 25  # of windows that are made at once
 _LARGEST = 1e30  # of a scaled target: one beyond it, after a series of zeros, would be infinite as a float32
@@ -34,44 +24,29 @@ _LARGEST = 1e30  # of a scaled target: one beyond it, after a series of zeros, w
 
 def trimmed(panel: Panel, name: str = "frame", target: str = "y") -> Panel:
     """The series from their first value on. Raises DataError for a series without one."""
-    starts = []
-    for i, (a, b) in enumerate(zip(panel.offsets[:-1], panel.offsets[1:], strict=True)):
-        there = np.flatnonzero(~np.isnan(panel.values[a:b]))
-        if not len(there):
-            raise DataError(
-                f": series {panel.ids[i]!r} has no value in column {target!r}: all {b - a} steps are missing. "
-                "Leave it out, or give it one.",
-                at=Place(name),
-            )
-        starts.append(int(there[0]))
-    if not any(starts):
-        return panel
-    begin = panel.offsets[:-1] + np.array(starts)
-    keep = np.concatenate([np.arange(a, b) for a, b in zip(begin, panel.offsets[1:], strict=True)])
-    offsets = np.concatenate([[0], np.cumsum(panel.offsets[1:] - begin)])
-    covariates = {key: values[keep] for key, values in panel.covariates.items()}
-    return Panel(panel.ids, offsets, panel.first + starts, panel.values[keep], covariates, panel.static)
+    count = len(panel.values)
+    first = np.minimum.reduceat(np.where(np.isnan(panel.values), count, np.arange(count)), panel.offsets[:-1])
+    starts = first - panel.offsets[:-1]
+    empty = np.flatnonzero(starts >= panel.lengths)
+    if len(empty):
+        series, steps = panel.ids[empty[0]], panel.lengths[empty[0]]
+        what = f": series {series!r} has no value in column {target!r}: all {steps} steps are missing."
+        raise DataError(f"{what} Leave it out, or give it one.", at=Place(name))
+    lengths = panel.lengths - starts
+    return panel.take(ranges(first, lengths), lengths, panel.first + starts) if starts.any() else panel
 
 
-def check_horizon(horizon: int, panel: Panel) -> None:
-    """Raises DataError where no series is longer than the horizon."""
-    longest = int(panel.lengths.max())
+def check_lengths(panel: Panel, horizon: int, season: int | None) -> None:
+    """Raises DataError where no series is longer than the horizon; warns where none reaches the option `season`."""
+    longest, name = int(panel.lengths.max()), panel.ids[int(panel.lengths.argmax())]
+    has = f"but the longest series, {name!r}, has {'1 step' if longest == 1 else f'{longest} steps'}"
     if longest <= horizon:
-        name, steps = panel.ids[int(panel.lengths.argmax())], "1 step" if longest == 1 else f"{longest} steps"
         advice = "" if longest == 1 else f", or a horizon below {longest}"
-        raise DataError(
-            f"horizon = {horizon}, but the longest series, {name!r}, has {steps}. Give longer series{advice}."
-        )
-
-
-def warn_of_season(season: int | None, panel: Panel) -> None:
-    """Warns where no series reaches a season that was given."""
-    longest = int(panel.lengths.max())
+        raise DataError(f"horizon = {horizon}, {has}. Give longer series{advice}.")
     if season is not None and longest <= season:
-        name = panel.ids[int(panel.lengths.argmax())]
         warnings.warn(
-            f"season = {season}, but the longest series, {name!r}, has {longest} steps: no value has another a season "
-            f"before it. Leave season at None, or give at most {max(1, longest // 2)}.",
+            f"season = {season}, {has}: no value has another a season before it. Leave season at None, or give at most "
+            f"{max(1, longest // 2)}.",
             stacklevel=3,
         )
 
@@ -104,37 +79,26 @@ class WindowedSeries:
     table: Table  # the covariates of each step
 
     @classmethod
-    def of(
-        cls,
-        panel: Panel,
-        shape: Shape,
-        covariates: Covariates,
-        grid: Grid,
-        longest: int,
-        horizon: int,
-    ) -> Self:
+    def of(cls, panel: Panel, shape: Shape, covariates: Covariates, grid: Grid, longest: int, horizon: int) -> Self:
         """From a panel of series that begin with a value; for logarithms all values are above 0.
 
         Cycles of the calendar count where they go round twice in `longest` steps.
         """
         values = np.log(panel.values) if shape.log else panel.values
-        cuts = list(zip(panel.offsets[:-1].tolist(), panel.offsets[1:].tolist(), strict=True))
-        pasts = [Past.of(values[a:b], shape) for a, b in cuts]
+        pasts = [Past.of(part, shape) for part in np.split(values, panel.offsets[1:-1])]
         changing = covariates.changing(panel)
-        constant = covariates.constant(panel)[np.repeat(np.arange(len(panel)), panel.lengths)]
-        when = [np.arange(first, first + b - a + horizon) for first, (a, b) in zip(panel.first, cuts, strict=True)]
-        calendar = cycles(grid, np.concatenate(when), longest)
-        inside = np.concatenate([np.arange(b - a) + a + i * horizon for i, (a, b) in enumerate(cuts)])
-        inputs = changing.joined(constant)
+        owner = np.repeat(np.arange(len(panel)), panel.lengths)
+        inputs = changing.joined(covariates.constant(panel)[owner])
+        calendar = cycles(grid, ranges(panel.first, panel.lengths + horizon), longest)
+        inside = np.arange(len(owner)) + owner * horizon
         numbers = [np.concatenate([past.inputs for past in pasts]), inputs.numbers, calendar[inside]]
         ahead = None
         if calendar.shape[1] or covariates.future:
             future = covariates.ahead(changing)
-            width, kinds = future.numbers.shape[1], future.codes.shape[1]
-            rows = len(calendar)
-            table = Table(np.zeros((rows, width), np.float32), np.zeros((rows, kinds), np.int64))
-            table.numbers[inside], table.codes[inside] = future.numbers, future.codes
-            ahead = torch.from_numpy(np.concatenate([table.numbers, calendar], axis=1)), torch.from_numpy(table.codes)
+            numbers_ahead = np.zeros((len(calendar), future.numbers.shape[1]), np.float32)
+            codes_ahead = np.zeros((len(calendar), future.codes.shape[1]), np.int64)
+            numbers_ahead[inside], codes_ahead[inside] = future.numbers, future.codes
+            ahead = torch.from_numpy(np.concatenate([numbers_ahead, calendar], axis=1)), torch.from_numpy(codes_ahead)
         steps = Ragged(torch.from_numpy(np.concatenate(numbers, axis=1)), torch.from_numpy(panel.offsets.copy()))
         fills, level, scale, lowest = (
             torch.from_numpy(np.concatenate([getattr(past, name) for past in pasts]))

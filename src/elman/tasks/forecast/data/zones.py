@@ -5,6 +5,7 @@ A zone is a name of the Time Zone Database ("Europe/Berlin"), or a fixed distanc
 
 from __future__ import annotations
 
+import bisect
 import functools
 import re
 from collections.abc import Callable
@@ -15,11 +16,9 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["distance", "is_zone", "name_of", "to_utc", "tzinfo_of", "wall_clock"]
-
 _Times = NDArray[np.datetime64]
 _Array = NDArray[np.int64]
-_FIXED = re.compile(r"([+-])(\d\d):([0-5]\d)(?::([0-5]\d))?")
+_FIXED = re.compile(r"[+-]\d\d:[0-5]\d(:[0-5]\d)?")
 _SECOND = 1_000_000
 _DAY = 86_400 * _SECOND
 _FIRST, _LAST = (int(np.datetime64(day, "us").astype(np.int64)) for day in ("0001-01-03", "9999-12-29"))
@@ -46,11 +45,7 @@ def tzinfo_of(zone: str) -> tzinfo:
     """The zone as Python has it. Raises ValueError, KeyError or OSError for a name that is none."""
     if zone == "UTC":
         return UTC
-    if match := _FIXED.fullmatch(zone):
-        hours, minutes, seconds = (int(part or 0) for part in match.groups()[1:])
-        by = timedelta(hours=hours, minutes=minutes, seconds=seconds)
-        return timezone(-by if match[1] == "-" else by)
-    return ZoneInfo(zone)
+    return datetime.strptime(zone, "%z").tzinfo or UTC if _FIXED.fullmatch(zone) else ZoneInfo(zone)
 
 
 def distance(by: timedelta) -> str:
@@ -59,11 +54,7 @@ def distance(by: timedelta) -> str:
     >>> distance(timedelta(hours=-5)), distance(timedelta(0))
     ('-05:00', 'UTC')
     """
-    seconds = round(by.total_seconds())
-    if not seconds:
-        return "UTC"
-    minutes, rest = divmod(abs(seconds), 60)
-    return f"{'-' if seconds < 0 else '+'}{minutes // 60:02}:{minutes % 60:02}" + (f":{rest:02}" if rest else "")
+    return str(timezone(timedelta(seconds=round(by.total_seconds())))).removeprefix("UTC") or "UTC"
 
 
 def name_of(zone: Any) -> str | None:
@@ -120,8 +111,11 @@ def _offsets(times: _Array, zone: str) -> _Array:
     begins = np.array([offset(day * _DAY) for day in days.tolist()], np.int64)
     ends = np.array([offset((day + 1) * _DAY) for day in days.tolist()], np.int64)
     changes = (days + 1) * _DAY
-    for i in np.flatnonzero(begins != ends).tolist():
-        changes[i] = _change(offset, int(days[i]) * _DAY, int(days[i] + 1) * _DAY)
+    for i in np.flatnonzero(begins != ends).tolist():  # the second of the change
+        seconds, old = range(int(days[i]) * 86_400, int(days[i] + 1) * 86_400), begins[i]
+        changes[i] = seconds[0] * _SECOND + _SECOND * bisect.bisect(
+            seconds, False, key=lambda s: offset(s * _SECOND) != old
+        )
     return np.where(times < changes[place], begins[place], ends[place])
 
 
@@ -134,12 +128,3 @@ def _clock(zone: str) -> Callable[[int], int]:
         return round((by or timedelta(0)).total_seconds()) * _SECOND
 
     return offset
-
-
-def _change(offset: Callable[[int], int], low: int, high: int) -> int:
-    """The second between two times in which the clock changes."""
-    old = offset(low)
-    while high - low > _SECOND:
-        middle = (low + high) // 2 // _SECOND * _SECOND
-        low, high = (middle, high) if offset(middle) == old else (low, middle)
-    return high
