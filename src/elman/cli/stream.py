@@ -33,7 +33,7 @@ def stream(
     from elman.tasks import load, table_of
 
     task = load(model)
-    adapter = table_of(task)
+    adapter: Any = table_of(task)  # a `LineAdapter` where the task has a stream: others refuse to begin
     known = _read_static(static)
     begin = task.stream if known is None else lambda: task.stream(known)
     if known is not None and "static" not in inspect.signature(task.stream).parameters:

@@ -10,8 +10,6 @@ from torch import Tensor
 
 from elman.errors import DataError
 
-__all__ = ["finite"]
-
 _Scores = TypeVar("_Scores", NDArray[np.float64], Tensor)
 
 

@@ -8,20 +8,20 @@ from typing import Any, TypeVar, cast
 
 from elman.errors import OptionError
 
-__all__ = ["as_learnt", "by_learnt_options", "saved_options"]
-
 _Task = TypeVar("_Task", bound=Any)
 _Method = TypeVar("_Method", bound=Callable[..., Any])
 
 
 def by_learnt_options(method: _Method) -> _Method:
-    """Decorates a method of a task so that it sees the options of `fit`, whatever was set since.
+    """Decorates a method of a fitted task so that it sees the options of `fit`, whatever was set since.
 
-    The options in ``answering`` keep their current values. Raises ``OptionError`` if these are invalid.
+    The options in ``answering`` keep their current values. Raises ``OptionError`` if these are invalid, and
+    ``NotFittedError`` before `fit`.
     """
 
     @functools.wraps(method)
     def answers(task: Any, *given: Any, **named: Any) -> Any:
+        task.check_fitted()
         return method(as_learnt(task), *given, **named)
 
     return cast(_Method, answers)

@@ -5,8 +5,6 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["LEAST", "held_out"]
-
 LEAST = 50  # sequences; with fewer there is no validation set
 _Indices = NDArray[np.int64]
 

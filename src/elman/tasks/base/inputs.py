@@ -7,7 +7,7 @@ reads the same columns of other data. Tasks with rules of their own derive one l
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -27,20 +27,20 @@ from elman.features.registry import saved_feature
 from elman.io import model_folder as store
 from elman.ragged import Ragged
 from elman.tasks.base.options import FEATURE_OPTIONS, given_options, reads_gaps
-from elman.tasks.base.resolve import Config
+from elman.tasks.base.resolve import Config, Summary
 from elman.validation.options import is_whole
-
-__all__ = ["InputReader", "check_column", "check_names", "check_table", "count", "input_tags", "no_column", "take"]
 
 _Indices = NDArray[np.int64]
 
 
-def input_tags(tags: Any) -> Any:
-    """scikit-learn's tags of an estimator that reads texts, missing values and sequences of vectors."""
-    tags.input_tags.string = True
-    tags.input_tags.allow_nan = True
-    tags.input_tags.three_d_array = True
-    return tags
+class TrainingData(NamedTuple):
+    """What ``fit`` trains on."""
+
+    config: Config  # the resolved options
+    training: Any  # the steps of the training set, Ragged or MultiInput
+    validation: Any  # those of the validation set
+    indices: _Indices  # of the training sequences in the caller's data
+    validation_indices: _Indices
 
 
 class InputReader:
@@ -57,6 +57,23 @@ class InputReader:
         Inputs are a column as a list or an array, a table of numbers as an array, or several columns as `Inputs`.
         """
         return self._both(X, y, fitted=False)
+
+    def prepare(
+        self, feature: Feature | Columns, column: Any, parts: tuple[_Indices, _Indices], updates: int = 0
+    ) -> TrainingData:
+        """Fits the feature to the first of the `parts`, resolves the options, and sets the task's fitted attributes."""
+        data, validation = self.features(feature, column, *parts)
+        training = len(parts[0])
+        config = self.task.config(
+            Summary(feature, (), training, data.steps, len(parts[1]), updates, generator=self.generator)
+        )
+        self.remember(feature, column, config)
+        return TrainingData(config, data, validation, *parts)
+
+    @property
+    def generator(self) -> Any:
+        """A language model that determines sizes, or None."""
+        return None
 
     def read_with_targets(self, X: Any, y: Any) -> tuple[Any, Any]:
         """The same for a fitted task."""
@@ -213,16 +230,16 @@ class InputReader:
             self.feature(column).fit(column)  # raises the error with the place in the caller's data
             raise
 
-    def metadata(self, config: Config, data: Ragged | MultiInput, validation: Ragged | MultiInput) -> dict[str, Any]:
+    def metadata(self, data: TrainingData) -> dict[str, Any]:
         """The training data, for the model card."""
         return {
-            "training sequences": len(data),
-            "training steps": data.steps,
-            "validation sequences": len(validation),
+            "training sequences": len(data.training),
+            "training steps": data.training.steps,
+            "validation sequences": len(data.validation),
             **({} if self.target is None else {"target": self.target}),
-            "epochs planned": int(config.epochs),
-            "steps in a batch": int(config.batch_steps),
-            "sequences in a batch": int(config.batch_sequences),
+            "epochs planned": int(data.config.epochs),
+            "steps in a batch": int(data.config.batch_steps),
+            "sequences in a batch": int(data.config.batch_sequences),
         }
 
     def learnt_options(self, config: Config) -> dict[str, Any]:
@@ -251,10 +268,6 @@ class InputReader:
         return data
 
     # ---- on disk
-
-    def described(self) -> dict[str, Any]:
-        """The inputs, for the model card: lines of text by name."""
-        return dict(self.task.feature_.card())
 
     def config(self) -> dict[str, Any]:
         """The inputs, for config.json."""

@@ -14,7 +14,7 @@ pass through a small layer. All rows are concatenated before the output layer:
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -34,11 +34,9 @@ from elman.layers.linear import Linear
 from elman.layers.pooling import Pool
 from elman.ragged import Ragged
 from elman.tasks.base.resolve import PATH, Config, Summary, resolve
-from elman.tasks.base.session import flat, nested
+from elman.tasks.base.session import counted, flat, nested
 from elman.training.batching import batches
 from elman.validation.options import is_whole
-
-__all__ = ["Joined", "Network", "NetworkStepper", "Path", "StaticLayer", "answers", "encoder_of", "restored"]
 
 FACTS = 32  # units of the layer for static inputs
 _STEPS = 1 << 16  # steps in a batch of prediction: bounds the memory without changing the result
@@ -247,10 +245,38 @@ def restored(
     return store.network(lambda: Network(feature, outputs, config, every_step), tensors, folder)
 
 
-class NetworkStepper:
-    """Streaming of a network; subclasses define `answer`, and `Session` keeps the state."""
+def margin(z: Tensor, codes: Tensor) -> Tensor:
+    """z[code] - mean of z[other classes], for rows z [rows, classes] and a code each.
 
-    def __init__(self, feature: Feature | Columns, network: Network, static: Mapping[str, Any] | None = None) -> None:
+    >>> margin(torch.tensor([[3.0, 1.0, 2.0]]), torch.tensor([0]))
+    tensor([1.5000])
+    """
+    own = z.gather(1, codes[:, None])[:, 0]
+    return own - (z.sum(1) - own) / (z.shape[1] - 1)
+
+
+class NetworkStepper:
+    """Streaming of a unidirectional network; `Session` keeps the state.
+
+    `read_answer` makes the answer of the outputs [1, outputs] and the number of steps, unless a subclass has its own
+    `answer`. Raises ``OptionError`` for a bidirectional network.
+    """
+
+    def __init__(
+        self,
+        feature: Feature | Columns,
+        network: Network,
+        static: Mapping[str, Any] | None = None,
+        read_answer: Callable[[NDArray[np.float64], int], Any] = lambda z, steps: z,
+    ) -> None:
+        if network.encoder.bidirectional:
+            raise OptionError(
+                "a bidirectional model cannot stream: its second direction starts at the last step, which is yet to "
+                "come. Train with ",
+                option("bidirectional", False),
+                ".",
+            )
+        self.read_answer = read_answer
         self.feature = feature.only()
         self.network = network
         self.static = _static_rows(feature, static)
@@ -294,6 +320,11 @@ class NetworkStepper:
         row = state["last"] if pool is None else pool.read(state["pool"])
         one = Ragged(torch.zeros(1), torch.tensor([0, 1]))
         return self.network.answer([row], MultiInput([(one,)], self.static)).double()
+
+    @torch.no_grad()
+    def answer(self, state: dict[str, Tensor]) -> Any:
+        """The answer in a state."""
+        return self.read_answer(self.row(state).numpy(), counted(state))
 
     def _initial(self) -> dict[str, Tensor]:
         """The initial state beyond the encoder's: that of the pooling, or h itself."""

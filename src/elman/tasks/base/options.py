@@ -34,8 +34,6 @@ from elman.validation.options import (
     widths,
 )
 
-__all__ = ["FEATURE_OPTIONS", "EncoderOptions", "InputOptions", "given_options", "reads_gaps", "tbptt_problems"]
-
 
 def given_options(options: Any, group: type[Any]) -> dict[str, Any]:
     """The options of an estimator that belong to a group.

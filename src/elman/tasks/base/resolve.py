@@ -27,19 +27,6 @@ from elman.training.options import (
     epochs_for_batches,
 )
 
-__all__ = [
-    "PATH",
-    "TRAINING",
-    "Config",
-    "Default",
-    "Summary",
-    "chosen_cell",
-    "epochs_up_to",
-    "epochs_with_updates",
-    "resolve",
-    "training_options",
-]
-
 
 @dataclass(frozen=True)
 class Summary:

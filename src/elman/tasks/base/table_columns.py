@@ -15,21 +15,6 @@ from elman.validation.columns import is_missing
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = [
-    "among",
-    "check_names",
-    "check_sequences",
-    "floats_of",
-    "is_csv",
-    "known_rows",
-    "labels_of",
-    "names_in",
-    "paths_beside",
-    "refuse_gaps",
-    "typed",
-    "written",
-]
-
 
 def check_names(table: Table, names: Sequence[str]) -> None:
     """Raises ``DataError``, with the nearest name, unless a table has all these columns."""

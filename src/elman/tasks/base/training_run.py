@@ -25,8 +25,6 @@ from elman.training.progress import note
 from elman.training.tbptt import StepLoss
 from elman.validation.options import is_whole
 
-__all__ = ["TrainingRun"]
-
 _FEW_COLUMNS = 6  # described before training; the card describes all
 _Indices = NDArray[np.int64]
 

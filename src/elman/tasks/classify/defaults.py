@@ -5,8 +5,6 @@ from __future__ import annotations
 from elman.tasks.base.resolve import TRAINING, Config, Default, Summary, epochs_up_to
 from elman.tasks.pretrain.defaults import PRETRAINED, SIZES, halved
 
-__all__ = ["CHOOSERS", "DEFAULTS", "LEAST_SIGNALS", "START", "START_OF_NUMBERS", "STRENGTHS", "UPDATES"]
-
 START = (0.3, 0.65)  # stacking weights of the network and the n-gram model without evidence: bench/quality.py, 2026
 START_OF_NUMBERS = (0.1, 0.65)  # the same with MiniRocket: a network that learnt from dozens of signals is too sure
 STRENGTHS = (30.0, 10.0, 100.0)  # of the n-gram model; where the validation part is too small to choose, the first

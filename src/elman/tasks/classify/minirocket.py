@@ -38,8 +38,6 @@ from elman.ragged import Ragged
 from elman.tasks.classify.defaults import START_OF_NUMBERS
 from elman.tasks.classify.wide import WideModel, blocks
 
-__all__ = ["MOST_SEQUENCES", "MiniRocket"]
-
 MOST_SEQUENCES = 5000  # that can be learnt from: work grows with their square
 
 _Ints = NDArray[np.int64]

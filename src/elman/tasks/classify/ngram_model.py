@@ -44,8 +44,6 @@ from elman.ragged import Ragged
 from elman.tasks.classify.defaults import START
 from elman.tasks.classify.wide import WideModel, blocks
 
-__all__ = ["NgramModel", "bucket_count", "hashed_ngrams"]
-
 _Ints = NDArray[np.int64]
 _Floats = NDArray[np.float32]
 _Doubles = NDArray[np.float64]

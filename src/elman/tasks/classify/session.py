@@ -20,8 +20,6 @@ from elman.tasks.base.targets.labels import LabelTarget
 from elman.tasks.classify.stacking import stacked
 from elman.tasks.classify.wide import WideModel
 
-__all__ = ["ClassifyStepper"]
-
 
 class ClassifyStepper(NetworkStepper):
     """The class of the steps so far; `weights` are those of the network and of the wide model."""

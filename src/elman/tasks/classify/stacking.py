@@ -30,8 +30,6 @@ from elman.tasks.classify.minirocket import MiniRocket
 from elman.tasks.classify.ngram_model import NgramModel, bucket_count
 from elman.tasks.classify.wide import WideModel
 
-__all__ = ["WIDE_MODELS", "fit_weights", "fit_wide", "stacked"]
-
 _Array = NDArray[Any]
 _Floats = NDArray[np.float64]
 _Ints = NDArray[np.int64]

@@ -16,8 +16,6 @@ from torch import Tensor
 from elman.features import Columns, Feature
 from elman.ragged import Ragged
 
-__all__ = ["WideModel", "blocks"]
-
 
 class WideModel(ABC):
     """A classifier of sequences whose logits have the same bits for a sequence alone, in a batch and step by step."""

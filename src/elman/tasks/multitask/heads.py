@@ -14,8 +14,6 @@ from elman.tasks.base.targets.kinds import Target
 from elman.tasks.base.targets.labels import LabelTarget
 from elman.training.fit_checks import warn_if_constant, warn_if_one_answer
 
-__all__ = ["Heads"]
-
 _Floats = NDArray[np.float64]
 
 

@@ -17,19 +17,15 @@ from elman.tasks.base.table_columns import among, check_names, floats_of, known_
 from elman.tasks.base.targets.labels import LabelTarget
 from elman.tasks.multitask.estimator import Multitask
 
-__all__ = ["MultitaskTable"]
-
 
 @final
 class MultitaskTable(RowAdapter):
     """What `elman` asks of a task with several targets of different kinds; an empty cell is unknown."""
 
+    model: Multitask
     estimator: ClassVar[type[Multitask]] = Multitask
     target_help: ClassVar[str] = "the columns with the labels and numbers to be found, with commas between them"
     by_name: ClassVar[bool] = True
-
-    def __init__(self, model: Multitask) -> None:
-        self.model = model
 
     def read_targets(self, table: Table, name: str, model: str | None = None) -> list[Any]:
         """The labels, or the numbers, of all rows, None where one is unknown.

@@ -16,8 +16,6 @@ from elman.tasks.base.table_adapter import RowAdapter
 from elman.tasks.base.table_columns import check_names, floats_of
 from elman.tasks.regress.estimator import Regressor
 
-__all__ = ["RegressTable"]
-
 _Floats = NDArray[np.float64]
 
 
@@ -25,11 +23,9 @@ _Floats = NDArray[np.float64]
 class RegressTable(RowAdapter):
     """What `elman` asks of a task whose answers are numbers; several targets are several columns."""
 
+    model: Regressor
     estimator: ClassVar[type[Regressor]] = Regressor
     target_help: ClassVar[str] = "the column with the numbers to be found; several with commas between them"
-
-    def __init__(self, model: Regressor) -> None:
-        self.model = model
 
     def read_targets(self, table: Table, name: str, model: str | None = None) -> list[Any]:
         """The numbers of all rows, None where one is missing; with every_step the list of each row."""

@@ -22,8 +22,6 @@ from elman.validation.messages import seen
 from elman.validation.options import is_whole
 from elman.validation.plain_values import plain_value
 
-__all__ = ["label_question", "steps_asked"]
-
 
 def steps_asked(y: Any, lengths: Sequence[int], answers: Sequence[Sequence[Any]]) -> list[tuple[int, Any]]:
     """A step and a label for each sequence: `y` gives a step, a pair of both, or None for the last step and its answer.

@@ -18,8 +18,6 @@ from elman.validation.columns import is_missing
 from elman.validation.messages import shown
 from elman.validation.plain_values import plain_value
 
-__all__ = ["TagReader"]
-
 
 class TagReader(InputReader):
     """Reads sequences with a label per step."""

@@ -17,8 +17,6 @@ from elman.tasks.base.targets.labels import check_label, classes_of
 from elman.validation.messages import seen, shown
 from elman.validation.plain_values import plain_text, plain_value
 
-__all__ = ["check_tags", "codes_of", "tag_classes", "tag_lists"]
-
 
 def tag_lists(y: Any, sequences: int) -> list[list[Any]]:
     """The labels of each sequence as a list; a text is a list of characters.

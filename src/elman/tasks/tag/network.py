@@ -20,8 +20,6 @@ from elman.ragged import Ragged
 from elman.tasks.base.network import Network
 from elman.tasks.base.resolve import Config
 
-__all__ = ["TagNetwork"]
-
 
 class TagNetwork(Network):
     """A network with scores at every step and an optional CRF; `others` are the other members of the ensemble."""

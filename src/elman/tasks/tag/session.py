@@ -20,8 +20,6 @@ from elman.tasks.base.network import NetworkStepper
 from elman.tasks.base.session import TagAnswer, counted
 from elman.tasks.tag.network import TagNetwork
 
-__all__ = ["TagStepper"]
-
 
 class TagStepper(NetworkStepper):
     """The labels of the steps so far; `network` has one member and is unidirectional."""

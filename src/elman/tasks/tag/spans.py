@@ -34,20 +34,6 @@ import numpy as np
 
 from elman.layers.crf import TransitionConstraints
 
-__all__ = [
-    "OUTSIDE",
-    "SCHEMES",
-    "Span",
-    "SpanScore",
-    "are_spans",
-    "fits",
-    "obeys",
-    "rules_of",
-    "scheme_of",
-    "span_scores",
-    "spans",
-]
-
 OUTSIDE = "O"
 #: The letters of each scheme.
 SCHEMES = {"BIO": "BI", "IO": "I", "IOB1": "BI", "IOBES": "BIES", "BILOU": "BILU", "BMES": "BMES", "BMEWO": "BMEW"}

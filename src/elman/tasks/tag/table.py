@@ -21,8 +21,6 @@ from elman.tasks.tag.spans import span_scores
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["TagTable"]
-
 _WORDS = ("form", "token")  # the first column of a CoNLL file
 
 
@@ -30,13 +28,11 @@ _WORDS = ("form", "token")  # the first column of a CoNLL file
 class TagTable(RowAdapter):
     """The table adapter of `Tagger`."""
 
+    model: Tagger
     estimator: ClassVar[type[Tagger]] = Tagger
     target_help: ClassVar[str] = "the column with the labels of each word"
     labels_steps: ClassVar[bool] = True
     target_flags: ClassVar[tuple[str, ...]] = ("--target", "--column")
-
-    def __init__(self, model: Tagger) -> None:
-        self.model = model
 
     def read_targets(self, table: Table, name: str, model: str | None = None) -> list[Any]:
         """The labels of all rows as lists; a text is split at spaces, or into characters if it has none."""

@@ -20,8 +20,6 @@ from elman.tasks.base.resolve import Config
 from elman.tasks.base.session import TranscribeAnswer, counted
 from elman.tasks.transcribe.vocabulary import TranscriptVocabulary
 
-__all__ = ["CtcNetwork", "CtcStepper", "nll", "ragged_of"]
-
 
 class CtcNetwork(Network):
     """Log probabilities of each symbol at every step after the convolutions."""

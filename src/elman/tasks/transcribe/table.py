@@ -22,18 +22,13 @@ if TYPE_CHECKING:
     import polars as pl
 
 
-__all__ = ["TranscribeTable"]
-
-
 @final
 class TranscribeTable(RowAdapter):
     """The table adapter of `Transcriber`."""
 
+    model: Transcriber
     estimator: ClassVar[type[Transcriber]] = Transcriber
     target_help: ClassVar[str] = "the column with the transcripts"
-
-    def __init__(self, model: Transcriber) -> None:
-        self.model = model
 
     def hears(self, column: pl.Series) -> bool:
         """Whether the texts of a column are paths of sound files in training: always."""

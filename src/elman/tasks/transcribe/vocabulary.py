@@ -20,8 +20,6 @@ from elman.validation.columns import is_missing
 from elman.validation.messages import seen
 from elman.validation.plain_values import plain_text
 
-__all__ = ["SPELLINGS", "TranscriptVocabulary", "check_lengths", "transcripts_of"]
-
 SPELLINGS = ("characters", "words")
 Transcript = str | list[str]
 

@@ -85,6 +85,7 @@ class Translator(Task, VocabularyOptions, EncoderOptions, TrainingOptions):
     """
 
     task: ClassVar[str] = "translate"
+    reader_type: ClassVar[None] = None
     description: ClassVar[str] = "Sequence to sequence: translation, grapheme to phoneme, question answering."
     example: ClassVar[str] = "pairs.tsv --input en --target zh"
     answering: ClassVar[tuple[str, ...]] = ("verbose", "beam", "length_penalty")
@@ -360,7 +361,7 @@ class Translator(Task, VocabularyOptions, EncoderOptions, TrainingOptions):
 
     # ---- streaming
 
-    def stream(self) -> Session:
+    def stream(self, static: Any = None) -> Session:
         """Refused: decoding begins after the whole source."""
         raise OptionError(
             "a translator cannot stream: it reads the whole source, in both directions, before it answers. Give "

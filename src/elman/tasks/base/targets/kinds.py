@@ -13,8 +13,6 @@ from elman.tasks.base.targets.numbers import NumberTarget
 from elman.validation.columns import is_missing, of_categories
 from elman.validation.plain_values import plain_value
 
-__all__ = ["TARGETS", "Target", "looks_like"]
-
 Target: TypeAlias = LabelTarget | NumberTarget
 
 TARGETS: dict[str, type[Target]] = {t.kind: t for t in (LabelTarget, NumberTarget)}

@@ -25,16 +25,6 @@ from elman.validation.columns import is_frame, is_missing
 from elman.validation.messages import seen, shown
 from elman.validation.plain_values import broken_at, plain_value
 
-__all__ = [
-    "LabelTarget",
-    "check_label",
-    "classes_of",
-    "coded_labels",
-    "few_labels",
-    "plain_labels",
-    "restored_classes",
-]
-
 _MOST_BYTES = 1 << 30  # of saved classes: a width that is only claimed takes no memory
 _LONGEST = 256  # characters of a label in an array whose elements are all as wide as the longest
 
@@ -60,7 +50,7 @@ def plain_labels(y: Any, sequences: int | None = None, missing: bool = True) -> 
         warnings.warn(
             "A column-vector y was passed when a 1d array was expected. Pass y.ravel().",
             DataConversionWarning,
-            stacklevel=4,
+            stacklevel=5,
         )
         y = y.ravel()
     if isinstance(y, np.ndarray) and y.ndim != 1:
@@ -177,7 +167,7 @@ def _warn_of_twins(texts: Sequence[str]) -> None:
                 f"y: the labels {shown(other)} and {shown(text)} differ by white space or case only. They are learnt "
                 "as two; if they mean one thing, write them alike.",
                 UserWarning,
-                stacklevel=5,  # who called fit
+                stacklevel=6,  # who called fit
             )
             return
 

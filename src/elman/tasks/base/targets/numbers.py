@@ -25,8 +25,6 @@ from elman.ragged import Ragged
 from elman.validation.columns import is_frame
 from elman.validation.messages import seen
 
-__all__ = ["NumberTarget", "NumberTargets", "number_targets"]
-
 _ADVICE = " For names use Classifier."
 _Floats = NDArray[np.float64]
 
