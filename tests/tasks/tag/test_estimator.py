@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
+from elman.tasks.base.holdout import held_out
 
 from elman.cli.main import main
 from elman.errors import DataError, ModelFileError, OptionError
@@ -18,7 +19,6 @@ from elman.io import model_folder as store
 from elman.io.tables import read_table
 from elman.ragged import Ragged
 from elman.tasks import Tagger, load
-from elman.tasks.base.holdout import held_out
 from elman.tasks.base.network import Network
 from elman.tasks.base.resolve import Summary
 from elman.tasks.tag.spans import obeys

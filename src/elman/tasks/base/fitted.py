@@ -32,16 +32,12 @@ def as_learnt(task: _Task) -> _Task:
     learnt = getattr(task, "learnt_with_", None)
     if learnt is None:
         return task
-    now = {name: vars(task).get(name) for name in learnt}
     values = saved_options(learnt)
-    changed = [name for name in learnt if not _same(now[name], values[name])]
+    changed = [name for name in learnt if not _same(vars(task).get(name), values[name])]
     if not changed:
         return task
     made = object.__new__(type(task))
-    vars(made).update(vars(task))
-    for name in changed:
-        if name not in task.answering:
-            setattr(made, name, values[name])
+    vars(made).update(vars(task) | {name: values[name] for name in changed if name not in task.answering})
     if any(name in task.answering for name in changed) and (problems := made.problems()):
         raise OptionError.of(problems)
     return made

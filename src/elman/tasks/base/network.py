@@ -14,8 +14,8 @@ pass through a small layer. All rows are concatenated before the output layer:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from elman.cells.base import IMAGES
 from elman.cells.compatibility import reads
-from elman.errors import OptionError, option
+from elman.errors import DataError, OptionError, option
 from elman.features import Columns, Feature, Inputs
 from elman.features.multi_input import MultiInput, groups_of
 from elman.io import model_folder as store
@@ -39,6 +39,7 @@ from elman.training.batching import batches
 from elman.validation.options import is_whole
 
 FACTS = 32  # units of the layer for static inputs
+_Scores = TypeVar("_Scores", NDArray[np.float64], Tensor)
 _STEPS = 1 << 16  # steps in a batch of prediction: bounds the memory without changing the result
 
 
@@ -87,7 +88,9 @@ class Path(nn.Module):
     def __init__(self, features: Sequence[Feature], config: Config, pooled: bool = True) -> None:
         super().__init__()
         config = resolve(config, Summary(features=features), PATH)
-        layers: list[Any] = [f.module(int(config.embed), _symbol_dropout(config, f)) for f in features]
+        given = config.symbol_dropout
+        dropout = [float((0.0 if f.is_alphabet else 0.4) if given is None else given) for f in features]
+        layers: list[Any] = [f.module(int(config.embed), p) for f, p in zip(features, dropout, strict=True)]
         read = layers[0] if len(layers) == 1 else Joined(layers)
         self.input = read
         self.front = _front(config, read.outputs, features[-1])
@@ -136,12 +139,6 @@ def _front(config: Config, inputs: int, feature: Feature) -> Convolution | None:
     if not any(widths):
         return None
     return Convolution(inputs, widths, int(config.kernel), int(config.stride), causal=not config.bidirectional)
-
-
-def _symbol_dropout(config: Config, feature: Feature) -> float:
-    if config.symbol_dropout is not None:
-        return float(config.symbol_dropout)
-    return 0.0 if feature.is_alphabet else 0.4
 
 
 class Network(nn.Module):
@@ -195,12 +192,6 @@ class Network(nn.Module):
         """The recurrent layers."""
         return self.path.encoder
 
-    @property
-    def pool(self) -> Pool:
-        """The pooling layer."""
-        assert self.path.pool is not None
-        return self.path.pool
-
     def forward(self, x: Ragged | MultiInput) -> Tensor:
         """Whole sequences to their answers."""
         rows = [path(*parts) for path, parts in zip(self._paths(), groups_of(x), strict=True)]
@@ -221,28 +212,41 @@ class Network(nn.Module):
         return answers
 
 
+def in_batches(data: Ragged | MultiInput) -> Iterator[Any]:
+    """The sequences in batches of bounded memory, in their order."""
+    for chosen in batches(data.lengths, _STEPS) if len(data) else []:
+        yield data[int(chosen[0]) : int(chosen[-1]) + 1]
+
+
 @torch.no_grad()
 def answers(network: Network, data: Ragged | MultiInput, outputs: int) -> NDArray[np.float64]:
     """The outputs of a network, float64 [rows, outputs], bitwise independent of the batches."""
     made = torch.zeros(data.steps if network.every_step else len(data), outputs, dtype=torch.float64)
     done = 0
-    for chosen in batches(data.lengths, _STEPS) if len(data) else []:
-        rows = network(data[int(chosen[0]) : int(chosen[-1]) + 1])
+    for part in in_batches(data):
+        rows = network(part)
         made[done : done + len(rows)] = rows
         done += len(rows)
     return made.numpy()
 
 
-def restored(
-    feature: Feature | Columns,
-    outputs: int,
-    config: Config,
-    tensors: Mapping[str, Tensor],
-    folder: Any,
-    every_step: bool = False,
-) -> Network:
-    """The network saved to a folder. Raises ``ModelFileError`` for tensors that do not fit."""
-    return store.network(lambda: Network(feature, outputs, config, every_step), tensors, folder)
+def finite(scores: _Scores, infinite: bool = False) -> _Scores:
+    """The scores, unchanged. Raises ``DataError`` for NaN, and unless `infinite` for infinities.
+
+    Finite weights and inputs may overflow: a model folder may hold 3e38 for every weight.
+
+    >>> finite(np.array([[0.5, 2.0]])).tolist()
+    [[0.5, 2.0]]
+    """
+    found = np.asarray(scores)
+    bad = np.isnan(found) if infinite else ~np.isfinite(found)
+    if bad.any():
+        value = found[bad].flat[0]
+        raise DataError(
+            f"the model answers {value} in place of a number: its weights, or the numbers that it reads, are too "
+            "large. Look for huge values in the input; if there are none, train the model again."
+        )
+    return scores
 
 
 def margin(z: Tensor, codes: Tensor) -> Tensor:

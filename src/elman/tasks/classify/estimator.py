@@ -40,16 +40,14 @@ from elman.interpret.diagnose import DiagnosisRequest
 from elman.io import model_folder as store
 from elman.layers.losses import cross_entropy
 from elman.ragged import Ragged
-from elman.tasks.base.finite import finite
 from elman.tasks.base.fitted import by_learnt_options
-from elman.tasks.base.holdout import LEAST
-from elman.tasks.base.inputs import TrainingData, check_table, count
-from elman.tasks.base.network import Network, answers, margin, restored
+from elman.tasks.base.inputs import TrainingData, count
+from elman.tasks.base.network import Network, answers, finite, margin
 from elman.tasks.base.options import EncoderOptions, InputOptions, tbptt_problems
 from elman.tasks.base.resolve import Config, Default
 from elman.tasks.base.targets.labels import LabelTarget, coded_labels, few_labels, plain_labels, restored_classes
 from elman.tasks.base.task import Task
-from elman.tasks.base.training_run import TrainingRun
+from elman.tasks.base.training_run import LEAST, TrainingRun
 from elman.tasks.classify.class_weights import class_weight_problems, class_weights
 from elman.tasks.classify.defaults import DEFAULTS, LEAST_SIGNALS, UPDATES
 from elman.tasks.classify.session import ClassifyStepper
@@ -57,8 +55,7 @@ from elman.tasks.classify.stacking import WIDE_MODELS, fit_weights, fit_wide, st
 from elman.tasks.pretrain.pretrainer import PretrainOptions, PretrainReader
 from elman.training.fit_checks import warn_if_network_idle, warn_if_one_answer
 from elman.training.options import TrainingOptions
-from elman.validation.messages import shown
-from elman.validation.options import is_whole, share
+from elman.validation.options import is_whole, require, share
 
 _Array = NDArray[Any]
 _Floats = NDArray[np.float64]
@@ -100,20 +97,18 @@ class Classifier(ClassifierMixin, Task, PretrainOptions, InputOptions, EncoderOp
     def problems(self) -> list[Problem]:
         """What is wrong with the options."""
         found = super().problems() + tbptt_problems(self, every_step=False) + share(self, "smoothing")
-        if not (self.ngrams is None or (is_whole(self.ngrams, 0) and self.ngrams <= 8)):
-            found.append(Problem("ngrams", shown(self.ngrams), "must be a whole number from 0 to 8, or None"))
-        if not (self.patterns is None or is_whole(self.patterns, 84) or is_whole(self.patterns, 0, 0)):
-            found.append(Problem("patterns", shown(self.patterns), "must be 0, a whole number of at least 84, or None"))
+        ngrams, patterns = self.ngrams, self.patterns
+        rule = "must be a whole number from 0 to 8, or None"
+        found += require(ngrams is None or is_whole(ngrams, 0, 8), self, "ngrams", rule)
+        good = patterns is None or is_whole(patterns, 84) or is_whole(patterns, 0, 0)
+        found += require(good, self, "patterns", "must be 0, a whole number of at least 84, or None")
         return found + class_weight_problems(self.class_weight)
 
     # ---- learning
 
     def _fit(self, run: TrainingRun, reader: PretrainReader, X: Any, y: Any) -> None:
         column, y = reader.learn(X, y)
-        if y is None:
-            raise DataError("Classifier requires y to be passed, but the target y is None. Give one label a sequence.")
         classes, codes = coded_labels(y, count(column))
-        check_table(column)
         weights = class_weights(self.class_weight, classes, codes)
         feature = reader.feature(column)
         signals = feature.is_signal
@@ -167,7 +162,7 @@ class Classifier(ClassifierMixin, Task, PretrainOptions, InputOptions, EncoderOp
             warn_if_network_idle(truth, deep, wide, self.wide_.called)
             whole = Ragged.cat([symbolic(self.feature_, part) for part in (data.training, data.validation)])
             order = torch.cat([targets, torch.from_numpy(truth)])
-            self.wide_ = self.wide_.unfitted().fit(whole, order, len(weights), weights[order])
+            self.wide_.fit(whole, order, len(weights), weights[order])
 
     def _metrics(self, paths: Sequence[_Floats], truth: _Array) -> dict[str, float]:
         """The metrics of all paths together, and the accuracy of each alone where there are two."""
@@ -295,7 +290,9 @@ class Classifier(ClassifierMixin, Task, PretrainOptions, InputOptions, EncoderOp
         self, config: Mapping[str, Any], tensors: Mapping[str, Tensor], files: Mapping[str, Any], folder: Any
     ) -> None:
         self.classes_ = restored_classes(config["classes"])
-        self.network_ = restored(self.feature_, len(self.classes_), self.config(), tensors, folder)
+        self.network_ = store.network(
+            lambda: Network(self.feature_, len(self.classes_), self.config()), tensors, folder
+        )
         self.wide_ = None
         if (wide := config["wide"]) is not None:
             self.wide_ = WIDE_MODELS[wide["kind"]].restore(wide, store.under("wide.", tensors))

@@ -87,10 +87,6 @@ class MiniRocket(WideModel):
 
     # ---- learning
 
-    def unfitted(self) -> Self:
-        """A model with the same options that has learnt nothing."""
-        return type(self)(self.patterns, self.seed)
-
     def fit(self, x: Ragged, targets: Tensor, classes: int, weights: Tensor | None = None) -> Self:
         """Learns from sequences `[steps, width]` and the class of each, int64 `[sequences]`, 0 to `classes` - 1.
 
@@ -316,13 +312,12 @@ def _ridge(shares: _Doubles, targets: _Ints, classes: int, weights: _Doubles) ->
             if (errors**2).sum() < least:
                 least, best, left_out = (errors**2).sum(), dual, truth - errors / root
         weight = rows.T @ best
-    stretch = min(_STRETCHES, key=lambda factor: _surprise(factor * left_out, targets, weights))
+    stretch = min(_STRETCHES, key=lambda factor: _cross_entropy(factor * left_out, targets, weights))
     weight = weight * stretch
     return mean, np.ascontiguousarray((weight[:-1] * scale[:, None]).T), weight[-1] * _CONSTANT
 
 
-def _surprise(logits: _Doubles, targets: _Ints, weights: _Doubles) -> float:
-    """The cross-entropy."""
+def _cross_entropy(logits: _Doubles, targets: _Ints, weights: _Doubles) -> float:
     high = logits.max(axis=1, keepdims=True)
     log_sum = np.log(np.exp(logits - high).sum(axis=1)) + high[:, 0]
     return float(weights @ (log_sum - logits[np.arange(len(targets)), targets]))

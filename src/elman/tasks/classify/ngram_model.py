@@ -180,10 +180,6 @@ class NgramModel(WideModel):
         self.weight = torch.zeros(0, buckets)
         self.bias = torch.zeros(0)
 
-    def unfitted(self) -> Self:
-        """A model with the same options that has learnt nothing."""
-        return type(self)(self.orders, self.buckets, self.strength, self.minimum)
-
     def fit(self, x: Ragged, targets: Tensor, classes: int, weights: Tensor | None = None) -> Self:
         """Learns from symbols, int64 `[steps]`, and the class of each sequence, int64 `[sequences]`.
 

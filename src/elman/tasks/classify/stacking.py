@@ -64,12 +64,8 @@ def fit_wide(
     if config.patterns:
         return MiniRocket(int(config.patterns), seed).fit(*learnt)
     orders = tuple(range(1, int(config.ngrams) + 1))
-    models = [
-        NgramModel(orders, bucket_count(data.steps, orders), strength).fit(
-            data, targets, len(weights), weights[targets]
-        )
-        for strength in (STRENGTHS if len(kept) >= CHOOSERS else STRENGTHS[:1])
-    ]
+    strengths = STRENGTHS if len(kept) >= CHOOSERS else STRENGTHS[:1]
+    models = [NgramModel(orders, bucket_count(data.steps, orders), strength).fit(*learnt) for strength in strengths]
     costs = weights.double().numpy()[codes[1]]
     return min(models, key=lambda model: _best_loss(model.logits(kept).double().numpy(), codes[1], costs))
 

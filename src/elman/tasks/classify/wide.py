@@ -25,10 +25,6 @@ class WideModel(ABC):
     start: ClassVar[tuple[float, float]]  # stacking weights of the network and of this model without evidence
 
     @abstractmethod
-    def unfitted(self) -> Self:
-        """A model with the same options that has learnt nothing."""
-
-    @abstractmethod
     def fit(self, x: Ragged, targets: Tensor, classes: int, weights: Tensor | None = None) -> Self:
         """Learns from sequences and the class of each, int64 `[sequences]`; `weights`: what each sequence counts."""
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from elman.errors import DataError, Place, Wording, option
-from elman.tasks.base.finite import finite
+from elman.tasks.base.network import finite
 from elman.tasks.forecast.conformal import Calibration
 from elman.tasks.forecast.data.frame import Series, read
 from elman.tasks.forecast.data.panel import MOST_GAP, Columns, Panel

@@ -38,16 +38,14 @@ from elman.lm.chunks import LMChunks, lm_chunks
 from elman.lm.interpolation import InterpolatedLM
 from elman.lm.kneser_ney import KneserNey
 from elman.ragged import Ragged
-from elman.tasks.base.finite import finite
 from elman.tasks.base.fitted import by_learnt_options
-from elman.tasks.base.holdout import held_out
 from elman.tasks.base.inputs import no_column
-from elman.tasks.base.network import encoder_of
+from elman.tasks.base.network import encoder_of, finite
 from elman.tasks.base.options import EncoderOptions
 from elman.tasks.base.resolve import Config, Default, Summary
 from elman.tasks.base.session import Stepper
 from elman.tasks.base.task import Task
-from elman.tasks.base.training_run import TrainingRun
+from elman.tasks.base.training_run import TrainingRun, held_out
 from elman.tasks.generate.defaults import DEFAULTS, UPDATES, side_by_side
 from elman.tasks.generate.dynamic_evaluation import adapted
 from elman.tasks.generate.generation import Writer, symbols_of

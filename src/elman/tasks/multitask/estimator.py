@@ -23,23 +23,22 @@ from elman.errors import DataError, OptionError, Place, Problem, within
 from elman.features.containers import by_name, column_named
 from elman.interpret.attribution import AttributionRequest, parts_of
 from elman.interpret.diagnose import DiagnosisRequest
+from elman.io import model_folder as store
 from elman.layers.losses import DISTANCES
-from elman.tasks.base.finite import finite
 from elman.tasks.base.fitted import by_learnt_options
-from elman.tasks.base.inputs import InputReader, TrainingData, check_column, check_table, count
-from elman.tasks.base.network import Network, NetworkStepper, answers, margin, restored
+from elman.tasks.base.inputs import InputReader, TrainingData, check_column, count
+from elman.tasks.base.network import Network, NetworkStepper, answers, finite, margin
 from elman.tasks.base.options import EncoderOptions, InputOptions, tbptt_problems
 from elman.tasks.base.resolve import Config, Default
 from elman.tasks.base.session import MultitaskAnswer
-from elman.tasks.base.targets.kinds import TARGETS, Target, looks_like
 from elman.tasks.base.targets.numbers import NumberTarget
 from elman.tasks.base.task import Task
 from elman.tasks.base.training_run import TrainingRun
 from elman.tasks.multitask.defaults import DEFAULTS
-from elman.tasks.multitask.heads import Heads
+from elman.tasks.multitask.heads import TARGETS, Heads, Target, looks_like
 from elman.training.options import TrainingOptions
 from elman.validation.messages import shown
-from elman.validation.options import choice, is_number
+from elman.validation.options import choice, is_number, require
 
 _Array = NDArray[Any]
 _Floats = NDArray[np.float64]
@@ -81,18 +80,15 @@ class Multitask(Task, InputOptions, EncoderOptions, TrainingOptions):
     def problems(self) -> list[Problem]:
         """What is wrong with the options."""
         found = super().problems() + tbptt_problems(self, every_step=False) + choice(self, "loss", DISTANCES)
-        given: dict[str, Any] = {"targets": self.targets, "weights": self.weights}
-        for option, what in (("targets", "what it is"), ("weights", "its weight")):
-            if not isinstance(given[option], Mapping | None):
-                says = f"must be a dict from the name of a target to {what}, or None"
-                found.append(Problem(option, shown(given.pop(option)), says))
-        kinds, weights = given.get("targets") or {}, given.get("weights") or {}
+        for name, what in (("targets", "what it is"), ("weights", "its weight")):
+            rule = f"must be a dict from the name of a target to {what}, or None"
+            found += require(isinstance(getattr(self, name), Mapping | None), self, name, rule)
+        kinds, weights = ((given if isinstance(given, Mapping) else {}) for given in (self.targets, self.weights))
         among = f"must be one of {', '.join(TARGETS)}"
         wrong = [(name, kind) for name, kind in kinds.items() if kind not in TARGETS]
         found += [Problem("targets", f"{{{name!r}: {shown(kind)}}}", among) for name, kind in wrong]
-        if not all(is_number(weight, 0) for weight in weights.values()):
-            found.append(Problem("weights", shown(dict(weights)), "must hold numbers of at least 0"))
-        return found
+        good = all(is_number(weight, 0) for weight in weights.values())
+        return found + require(good, self, "weights", "must hold numbers of at least 0")
 
     # ---- learning
 
@@ -102,7 +98,6 @@ class Multitask(Task, InputOptions, EncoderOptions, TrainingOptions):
         kinds = {name: (self.targets or {}).get(name) or looks_like(values, name) for name, values in named.items()}
         targets: dict[str, Target] = {name: TARGETS[kind](self.loss) for name, kind in kinds.items()}
         truth = _read(targets, named, count(column))
-        check_table(column)
         some = np.flatnonzero(np.any([~np.isnan(values) for values in truth.values()], axis=0))
         training, validation = (some[part] for part in run.split(len(some)))
         data = reader.prepare(reader.feature(column), column, (training, validation))
@@ -110,8 +105,7 @@ class Multitask(Task, InputOptions, EncoderOptions, TrainingOptions):
         self.targets_ = targets
         start = {name: target.fit(truth[name][training]) for name, target in targets.items()}
         self.network_: Network = run.build(self._network, data.config, start)
-        skipped = len(truth[next(iter(truth))]) - len(some)
-        self.data_ = reader.metadata(data) | ({"sequences without a target": skipped} if skipped else {})
+        self.data_ = reader.metadata(data, count(column) - len(some))
         self.data_ |= {f"target {name!r}": target.describe() for name, target in targets.items()}
         coded = {name: target.coded(truth[name][training]) for name, target in targets.items()}
         self._train(run, data, coded, {name: values[validation] for name, values in truth.items()})
@@ -294,7 +288,8 @@ class Multitask(Task, InputOptions, EncoderOptions, TrainingOptions):
         if not names or not all(isinstance(name, str) for name in names) or len(set(names)) < len(names):
             raise ValueError("targets")
         self.targets_ = {one["name"]: TARGETS[one["kind"]].restore(one, self.loss) for one in saved}
-        self.network_ = restored(self.feature_, self._heads.outputs, self.config(), tensors, folder)
+        outputs = self._heads.outputs
+        self.network_ = store.network(lambda: Network(self.feature_, outputs, self.config()), tensors, folder)
 
 
 def _read(

@@ -28,11 +28,10 @@ from elman.layers.losses import DISTANCES, distance
 from elman.ops.state import State
 from elman.ragged import Ragged
 from elman.ragged.chunks import Chunk
-from elman.tasks.base.finite import finite
 from elman.tasks.base.fitted import by_learnt_options
-from elman.tasks.base.inputs import TrainingData, check_table, count
-from elman.tasks.base.network import Network, NetworkStepper, answers, restored
-from elman.tasks.base.options import EncoderOptions, InputOptions, tbptt_problems
+from elman.tasks.base.inputs import TrainingData, count
+from elman.tasks.base.network import Network, NetworkStepper, answers, finite
+from elman.tasks.base.options import EncoderOptions, InputOptions, flag, tbptt_problems
 from elman.tasks.base.resolve import Default
 from elman.tasks.base.session import RegressAnswer
 from elman.tasks.base.targets.numbers import NumberTarget, NumberTargets, number_targets
@@ -43,7 +42,6 @@ from elman.tasks.regress.defaults import DEFAULTS
 from elman.training.fit_checks import warn_if_constant
 from elman.training.options import TrainingOptions
 from elman.training.tbptt import StepLoss
-from elman.validation.messages import shown
 from elman.validation.options import choice
 
 _Floats = NDArray[np.float64]
@@ -77,17 +75,13 @@ class Regressor(RegressorMixin, Task, PretrainOptions, InputOptions, EncoderOpti
     # model
     every_step: bool = False  # an answer for every step instead of one for the sequence
     loss: str = "squared"  # of an error r in deviations: "squared", "absolute", "huber" (r^2 up to 1; Huber 1964)
-
-    # model
     dropout: float = 0.1  # share of h set to zero after each layer, one mask per sequence; 0 turns it off
     head_dropout: float = 0.0  # share of the pooled row set to zero; noise on it becomes noise of the answer
 
     def problems(self) -> list[Problem]:
         """What is wrong with the options."""
         found = super().problems() + tbptt_problems(self, self.every_step is True) + choice(self, "loss", DISTANCES)
-        if not isinstance(self.every_step, bool | np.bool_):
-            found.append(Problem("every_step", shown(self.every_step), "must be True or False"))
-        return found
+        return found + flag(self, "every_step")
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -98,10 +92,7 @@ class Regressor(RegressorMixin, Task, PretrainOptions, InputOptions, EncoderOpti
 
     def _fit(self, run: TrainingRun, reader: PretrainReader, X: Any, y: Any) -> None:
         column, y = reader.learn(X, y)
-        if y is None:
-            raise DataError("Regressor requires y to be passed, but the target y is None. Give a number a sequence.")
         targets = number_targets(y, count(column), bool(self.every_step))
-        check_table(column)
         known = np.flatnonzero(targets.known())
         if not len(known):
             raise DataError("holds no number at all: nothing to learn from.", at=Place("y"))
@@ -115,8 +106,7 @@ class Regressor(RegressorMixin, Task, PretrainOptions, InputOptions, EncoderOpti
         self.numbers_ = NumberTarget(self.loss, targets.outputs, targets.names, targets.flat)
         self.numbers_.fit(targets.take(training).values)
         self.network_: Network = run.build(Network, feature, targets.outputs, data.config, bool(self.every_step))
-        skipped = {"sequences without a target": len(targets) - len(known)} if len(known) < len(targets) else {}
-        self.data_ = reader.metadata(data) | skipped
+        self.data_ = reader.metadata(data, len(targets) - len(known))
         reader.pretrain(run, data.config, data.training, data.validation)
         self._train(run, data, self.numbers_.coded(targets.take(training).values), targets.take(validation).values)
 
@@ -275,7 +265,9 @@ class Regressor(RegressorMixin, Task, PretrainOptions, InputOptions, EncoderOpti
         scale = {name: part.numpy() for name, part in store.under("target.", tensors).items()}
         self.numbers_ = NumberTarget.restore(scale, self.loss, config["names"], config["flat"])
         every_step = bool(self.every_step)
-        self.network_ = restored(self.feature_, self.numbers_.outputs, self.config(), tensors, folder, every_step)
+        self.network_ = store.network(
+            lambda: Network(self.feature_, self.numbers_.outputs, self.config(), every_step), tensors, folder
+        )
 
 
 class _EveryStep(StepLoss):

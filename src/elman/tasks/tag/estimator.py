@@ -21,35 +21,31 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from elman.errors import DataError, OptionError, Problem, option
-from elman.evaluation import metrics
 from elman.features.multi_input import MultiInput, groups_of
 from elman.features.words import LetterOptions
 from elman.interpret.attribution import AttributionRequest, parts_of
 from elman.interpret.diagnose import DiagnosisRequest
 from elman.io import model_folder as store
-from elman.layers.crf import CRF, TransitionConstraints, viterbi
+from elman.layers.crf import TransitionConstraints, viterbi
 from elman.ragged import Ragged
-from elman.tasks.base.finite import finite
 from elman.tasks.base.fitted import by_learnt_options
-from elman.tasks.base.holdout import LEAST
-from elman.tasks.base.inputs import TrainingData, check_table, count
-from elman.tasks.base.network import answers
-from elman.tasks.base.options import EncoderOptions, InputOptions, tbptt_problems
+from elman.tasks.base.inputs import TrainingData, count
+from elman.tasks.base.network import answers, finite
+from elman.tasks.base.options import EncoderOptions, InputOptions, flag, tbptt_problems
 from elman.tasks.base.resolve import Config, Default, Summary
 from elman.tasks.base.targets.labels import few_labels, restored_classes
 from elman.tasks.base.task import Task
-from elman.tasks.base.training_run import TrainingRun
+from elman.tasks.base.training_run import LEAST, TrainingRun
 from elman.tasks.tag.attribution import label_question, steps_asked
 from elman.tasks.tag.defaults import BLIND_UPDATES, DEFAULTS, FEW_SEQUENCES, UPDATES
 from elman.tasks.tag.inputs import TagReader
 from elman.tasks.tag.labels import check_tags, codes_of, tag_classes, tag_lists
 from elman.tasks.tag.network import TagNetwork
 from elman.tasks.tag.session import TagStepper
-from elman.tasks.tag.spans import OUTSIDE, SCHEMES, fits, obeys, rules_of, scheme_of, span_scores, spans
+from elman.tasks.tag.spans import OUTSIDE, SCHEMES, fits, obeys, rules_of, scheme_of, spans, step_scores
 from elman.training.fit_checks import warn_if_one_answer
 from elman.training.options import TrainingOptions
-from elman.validation.messages import shown
-from elman.validation.options import SIZE, is_among, is_whole, whole
+from elman.validation.options import SIZE, is_among, is_whole, require, whole
 
 _MOST_MEMBERS = 1000
 _OFFSETS = tuple(i / 4 for i in range(13))  # candidates for `outside_offset_`
@@ -82,7 +78,6 @@ class Tagger(Task, LetterOptions, InputOptions, EncoderOptions, TrainingOptions)
     task: ClassVar[str] = "tag"
     description: ClassVar[str] = "One label for each step: parts of speech, named entities, protein structure."
     example: ClassVar[str] = "train.conllu --column upos"
-
     defaults: ClassVar[Mapping[str, Default]] = DEFAULTS
     reader_type: ClassVar[type[TagReader]] = TagReader
 
@@ -90,15 +85,10 @@ class Tagger(Task, LetterOptions, InputOptions, EncoderOptions, TrainingOptions)
     crf: bool = True  # conditional random field over the labels (Lafferty et al. 2001); False: each step by itself
     ensemble_size: int | None = None  # networks whose scores are averaged; more than one cannot stream;
     #   None: 5 for fewer than 200 sequences of a small alphabet with a bidirectional network, else 1
-
     embed: int = 128  # size of the embedding of a symbol or an image; unused for numbers
-
-    # model
     hidden: int | Sequence[int] = 128  # units per layer and direction; one number, or one per layer
     bidirectional: bool = True  # each layer also reads backwards; such a model cannot stream
     kernel: int = 11  # width of the convolutions in steps
-
-    # model
     dropout: float | None = None  # type: ignore[assignment]  # dropout rate after each layer, one mask per
     #   sequence; 0 turns it off, None: see docs/tasks/tag.md
     symbol_dropout: float | None = None  # fraction of a sequence's distinct symbols dropped (Gal & Ghahramani 2016);
@@ -112,35 +102,14 @@ class Tagger(Task, LetterOptions, InputOptions, EncoderOptions, TrainingOptions)
 
     def problems(self) -> list[Problem]:
         """What is wrong with the options."""
-        found = (
-            super().problems()
-            + tbptt_problems(self, every_step=False)
-            + whole(self, "characters", 0, SIZE)
-            + whole(self, "word_shape", 0, SIZE)
-        )
-        if self.ensemble_size is not None and not (
-            is_whole(self.ensemble_size) and self.ensemble_size <= _MOST_MEMBERS
-        ):
-            found.append(
-                Problem(
-                    "ensemble_size",
-                    shown(self.ensemble_size),
-                    f"must be a whole number from 1 to {_MOST_MEMBERS}, or None",
-                )
-            )
-        if not isinstance(self.crf, bool | np.bool_):
-            found.append(Problem("crf", shown(self.crf), "must be True or False"))
-        if is_among(self.feature, ["text"]):
-            found.append(
-                Problem(
-                    "feature",
-                    "'text'",
-                    "has no meaning: labels belong to steps. Give lists of words, or texts, whose steps are letters",
-                )
-            )
-        if is_whole(self.stride) and self.stride > 1:
-            found.append(Problem("stride", str(self.stride), "must be 1 for an answer at every step"))
-        return found
+        found = super().problems() + tbptt_problems(self, every_step=False) + flag(self, "crf")
+        found += whole(self, "characters", 0, SIZE) + whole(self, "word_shape", 0, SIZE)
+        size, rule = self.ensemble_size, f"must be a whole number from 1 to {_MOST_MEMBERS}, or None"
+        found += require(size is None or is_whole(size, 1, _MOST_MEMBERS), self, "ensemble_size", rule)
+        rule = "has no meaning: labels belong to steps. Give lists of words, or texts, whose steps are letters"
+        found += require(not is_among(self.feature, ["text"]), self, "feature", rule)
+        strided = is_whole(self.stride) and self.stride > 1
+        return found + require(not strided, self, "stride", "must be 1 for an answer at every step")
 
     # ---- learning
 
@@ -150,7 +119,6 @@ class Tagger(Task, LetterOptions, InputOptions, EncoderOptions, TrainingOptions)
             raise DataError(f"a tagger learns one column of labels, got {', '.join(map(repr, y))}. Name one.")
         column = reader.letters(column, fitted=False)
         labels = tag_lists(y, count(column))
-        check_table(column)
         classes = tag_classes(labels)
         feature = reader.feature(column)
         indices = run.split(len(labels), least=FEW_SEQUENCES if feature.is_vocabulary else LEAST)
@@ -266,8 +234,12 @@ class Tagger(Task, LetterOptions, InputOptions, EncoderOptions, TrainingOptions)
         return found
 
     def _labels(self, scores: Ragged) -> list[list[Any]]:
-        lowered = scores.with_values(scores.values - torch.from_numpy(self._offsets()))
-        labels = self.classes_[_decoded(lowered, self.network_.together(), self._rules())].tolist()
+        lowered, rules = scores.with_values(scores.values - torch.from_numpy(self._offsets())), self._rules()
+        if self.network_.crf is None and rules is None:
+            codes = lowered.values.numpy().argmax(axis=1)
+        else:
+            codes = viterbi(lowered, *self.network_.transitions(), rules)
+        labels = self.classes_[codes].tolist()
         return [labels[first:last] for first, last in itertools.pairwise(scores.offsets.tolist())]
 
     def _offsets(self) -> _Floats:
@@ -290,13 +262,9 @@ class Tagger(Task, LetterOptions, InputOptions, EncoderOptions, TrainingOptions)
         return self._label_scores(labels, self._labels(scores)) | {"loss": float(loss)}
 
     def _label_scores(self, truth: Sequence[Sequence[Any]], predicted: Sequence[Sequence[Any]]) -> dict[str, float]:
-        flat = [[label for own in labels for label in own] for labels in (truth, predicted)]
+        found = step_scores(truth, predicted, self.spans_)
         whole = [list(a) == list(b) for a, b in zip(truth, predicted, strict=True)]
-        found = {"accuracy": metrics.accuracy(*flat), "accuracy_sequences": float(np.mean(whole))}
-        if self.spans_:
-            score = span_scores(truth, predicted)
-            found |= {"precision": score.precision, "recall": score.recall, "f1": score.f1}
-        return found
+        return {"accuracy": found["accuracy"], "accuracy_sequences": float(np.mean(whole))} | found
 
     # ---- looking inside
 
@@ -346,9 +314,13 @@ class Tagger(Task, LetterOptions, InputOptions, EncoderOptions, TrainingOptions)
         ruled: Any = config["ruled"]
         self.scheme_ = config["scheme"]
         self.spans_ = self.scheme_ is not None
-        if not (self.scheme_ is None or self.scheme_ in SCHEMES) or not fits(self.classes_.tolist(), self.scheme_):
-            raise ValueError("scheme")
-        if not isinstance(ruled, bool) or ruled > self.spans_:
+        known = self.scheme_ is None or self.scheme_ in SCHEMES
+        if (
+            not known
+            or not fits(self.classes_.tolist(), self.scheme_)
+            or type(ruled) is not bool
+            or ruled > self.spans_
+        ):
             raise ValueError("scheme")
         self.constrained_, self.outside_offset_ = ruled, config.get("lean", 0.0)
         if self.outside_offset_ not in _OFFSETS[: None if self.spans_ else 1]:
@@ -359,15 +331,6 @@ class Tagger(Task, LetterOptions, InputOptions, EncoderOptions, TrainingOptions)
         if self.ensemble_size not in (None, self.ensemble_size_):
             raise ValueError("ensemble_size")
         self.network_ = store.network(lambda: self._network(self.config(Summary(self.feature_))), tensors, folder)
-
-
-def _decoded(scores: Ragged, crf: CRF | None, rules: TransitionConstraints | None) -> _Codes:
-    if crf is not None:
-        return viterbi(scores, *crf.numbers(), rules)
-    labels = scores.width
-    if rules is not None:
-        return viterbi(scores, np.zeros((labels, labels)), np.zeros(labels), np.zeros(labels), rules)
-    return scores.values.numpy().argmax(axis=1) if scores.steps else np.zeros(0, np.int64)
 
 
 def _lengths(data: Ragged | MultiInput) -> Tensor:

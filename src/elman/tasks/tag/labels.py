@@ -26,8 +26,6 @@ def tag_lists(y: Any, sequences: int) -> list[list[Any]]:
     >>> tag_lists(["hh_", ["h"]], 2)
     [['h', 'h', '_'], ['h']]
     """
-    if y is None:
-        raise DataError("Tagger requires y to be passed, but the target y is None. Give a list of labels a sequence.")
     found = listed(y, "y")
     if len(found) != sequences:
         raise DataError(f"X has {sequences} sequences, y has {len(found)}. Give one list of labels for each.")

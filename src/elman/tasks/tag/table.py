@@ -11,12 +11,9 @@ from elman.evaluation import tables as report
 from elman.evaluation.baselines import CommonestTag
 from elman.io.tables import Table
 from elman.tasks.base.table_adapter import RowAdapter
-from elman.tasks.base.table_columns import (
-    check_names,
-    refuse_gaps,
-)
+from elman.tasks.base.table_columns import check_names, refuse_gaps
 from elman.tasks.tag.estimator import Tagger
-from elman.tasks.tag.spans import span_scores
+from elman.tasks.tag.spans import step_scores
 
 if TYPE_CHECKING:
     import polars as pl
@@ -101,12 +98,7 @@ class TagTable(RowAdapter):
     def score(self, truth: Mapping[str, list[Any]], answers: Mapping[str, Any]) -> dict[str, float]:
         """Accuracy over the steps, and for spans precision, recall and F1."""
         (name,) = truth
-        flat = [[label for own in labels for label in own] for labels in (truth[name], answers[name])]
-        found = {"accuracy": metrics.accuracy(*flat)}
-        if self.model.scheme_ is not None:
-            spans = span_scores(truth[name], answers[name])
-            found |= {"precision": spans.precision, "recall": spans.recall, "f1": spans.f1}
-        return found
+        return step_scores(truth[name], answers[name], self.model.spans_)
 
     def report(self, truth: Mapping[str, list[Any]], answers: Mapping[str, Any]) -> tuple[dict[str, Any], list[Any]]:
         """Precision, recall, F1 and support of each label."""

@@ -30,9 +30,9 @@ from elman.interpret.diagnose import DiagnosisRequest
 from elman.io import model_folder as store
 from elman.layers.augment import Augment
 from elman.ragged import Ragged
-from elman.tasks.base.finite import finite
 from elman.tasks.base.fitted import by_learnt_options
-from elman.tasks.base.inputs import TrainingData, check_table, count
+from elman.tasks.base.inputs import TrainingData, count
+from elman.tasks.base.network import finite, in_batches
 from elman.tasks.base.options import EncoderOptions, InputOptions, tbptt_problems
 from elman.tasks.base.resolve import Config, Default, Summary
 from elman.tasks.base.task import Task
@@ -42,14 +42,11 @@ from elman.tasks.transcribe.inputs import TranscribeReader
 from elman.tasks.transcribe.network import CtcNetwork, CtcStepper, nll, ragged_of
 from elman.tasks.transcribe.shallow_fusion import ORDERS, GeneratorScorer, NgramScorer
 from elman.tasks.transcribe.vocabulary import SPELLINGS, Transcript, TranscriptVocabulary, check_lengths, transcripts_of
-from elman.training.batching import batches
 from elman.training.fit_checks import warn_if_one_answer
 from elman.training.options import TrainingOptions
-from elman.validation.messages import shown
-from elman.validation.options import choice, is_number, is_whole, share, whole
+from elman.validation.options import choice, is_number, is_whole, require, share, whole
 
 _Floats = NDArray[np.float64]
-_STEPS = 1 << 16  # steps in a batch of prediction: bounds the memory without changing the result
 
 
 @final
@@ -107,38 +104,23 @@ class Transcriber(Task, InputOptions, EncoderOptions, TrainingOptions):
 
     def problems(self) -> list[Problem]:
         """What is wrong with the options."""
-        found = (
-            super().problems()
-            + tbptt_problems(self, every_step=False)
-            + choice(self, "spelling", SPELLINGS)
-            + check_beam(self.beam, 0)
-        )
+        found = super().problems() + tbptt_problems(self, every_step=False) + choice(self, "spelling", SPELLINGS)
+        found += check_beam(self.beam, 0)
         if self.language is not None:
             found += choice(self, "language", tuple(ORDERS))
-        if self.order is not None and not (is_whole(self.order) and self.order <= 20):
-            found.append(Problem("order", shown(self.order), "must be a whole number from 1 to 20, or None"))
+        rule = "must be a whole number from 1 to 20, or None"
+        found += require(self.order is None or is_whole(self.order, 1, 20), self, "order", rule)
         for name in ("language_weight", "word_bonus"):
-            value = getattr(self, name)
-            if not is_number(value):
-                found.append(Problem(name, shown(value), "must be a number"))
+            found += require(is_number(getattr(self, name)), self, name, "must be a number")
         found += share(self, "speed") + whole(self, "holes", 0) + whole(self, "longest_hole")
-        found += whole(self, "band_holes", 0)
-        if self.features is not None:
-            found.append(
-                Problem(
-                    "features",
-                    shown(self.features),
-                    "must be None: a transcriber reads one column. Name it in input, and what it is in feature",
-                )
-            )
-        return found
+        rule = "must be None: a transcriber reads one column. Name it in input, and what it is in feature"
+        return found + whole(self, "band_holes", 0) + require(self.features is None, self, "features", rule)
 
     # ---- learning
 
     def _fit(self, run: TrainingRun, reader: TranscribeReader, X: Any, y: Any) -> None:
         column, y = reader.learn(X, y)
         truth = transcripts_of(y, count(column))
-        check_table(column)
         indices = run.split(len(truth))
         data = reader.prepare(reader.feature(column), column, indices, UPDATES)
         training, validation = ([truth[i] for i in part] for part in indices)
@@ -241,10 +223,7 @@ class Transcriber(Task, InputOptions, EncoderOptions, TrainingOptions):
     def _logs(self, data: Ragged | MultiInput) -> Ragged:
         """log p of each symbol at each step after the convolutions, float64, bitwise independent of the batch."""
         assert isinstance(data, Ragged)
-        found = [
-            self.network_.logs(data[int(chosen[0]) : int(chosen[-1]) + 1])
-            for chosen in (batches(data.lengths, _STEPS) if len(data) else [])
-        ]
+        found = [self.network_.logs(part) for part in in_batches(data)]
         width = len(self.vocabulary_.symbols) + 1
         return Ragged.cat(found) if found else Ragged(torch.zeros(0, width, dtype=torch.float64), torch.zeros(1).long())
 

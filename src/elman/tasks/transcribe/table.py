@@ -11,11 +11,7 @@ from elman.evaluation.metrics import error_rates
 from elman.features.registry import FEATURES
 from elman.io.tables import Table
 from elman.tasks.base.table_adapter import RowAdapter
-from elman.tasks.base.table_columns import (
-    check_names,
-    is_csv,
-    refuse_gaps,
-)
+from elman.tasks.base.table_columns import check_names, is_csv, refuse_gaps
 from elman.tasks.transcribe.estimator import Transcriber
 
 if TYPE_CHECKING:

@@ -32,8 +32,6 @@ def transcripts_of(y: Any, sequences: int) -> list[Transcript]:
     >>> transcripts_of(["GO  ON ", ""], 2), transcripts_of([("g", "o")], 1)
     (['GO ON', ''], [['g', 'o']])
     """
-    if y is None:
-        raise DataError("Transcriber requires y to be passed, but the target y is None. Give a transcript a sequence.")
     found = listed(y, "y")
     if len(found) != sequences:
         raise DataError(f"X has {sequences} sequences, y has {len(found)}. Give one transcript for each.")

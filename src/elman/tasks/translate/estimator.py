@@ -31,16 +31,14 @@ from elman.layers.attention import SCORES
 from elman.layers.encoder import Encoder
 from elman.ops.state import State
 from elman.ragged import Ragged
-from elman.tasks.base.finite import finite
 from elman.tasks.base.fitted import by_learnt_options
-from elman.tasks.base.holdout import held_out
 from elman.tasks.base.inputs import no_column
-from elman.tasks.base.network import encoder_of
+from elman.tasks.base.network import encoder_of, finite
 from elman.tasks.base.options import EncoderOptions, tbptt_problems
 from elman.tasks.base.resolve import Config, Default, Summary
 from elman.tasks.base.session import Session
 from elman.tasks.base.task import Task
-from elman.tasks.base.training_run import TrainingRun
+from elman.tasks.base.training_run import TrainingRun, held_out
 from elman.tasks.translate import mt_metrics as overlap
 from elman.tasks.translate.alignment import Alignment, marked
 from elman.tasks.translate.defaults import DEFAULTS
