@@ -11,7 +11,6 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
-from elman.tasks.base.holdout import held_out
 
 from elman.cli.main import main
 from elman.errors import DataError, ModelFileError, OptionError
@@ -21,6 +20,7 @@ from elman.ragged import Ragged
 from elman.tasks import Tagger, load
 from elman.tasks.base.network import Network
 from elman.tasks.base.resolve import Summary
+from elman.tasks.base.training_run import held_out
 from elman.tasks.tag.spans import obeys
 
 SMALL: dict[str, Any] = {"hidden": 6, "embed": 5, "characters": 4, "epochs": 2, "verbose": False}
