@@ -110,6 +110,7 @@ class RowAdapter(TableAdapter, ABC):
 
     keeps_columns: ClassVar[bool] = True
     by_name: ClassVar[bool] = False  # whether `fit` takes a single target as a dict by name, too
+    one_target: ClassVar[str] = ""  # what the task learns, in messages, where that is one column
 
     # ---- what an adapter brings
 
@@ -177,6 +178,8 @@ class RowAdapter(TableAdapter, ABC):
 
     def fit_table(self, table: Table, target: Sequence[str], *, out: str, resume: bool) -> None:
         """Fits the model to predict the columns `target` from the others, or from those of `input`."""
+        if self.one_target and len(target) > 1:
+            raise DataError(f"{self.one_target}, got {', '.join(target)}. Name one.")
         names = self._names_to_learn(table, target)
         truth = {name: self.read_targets(table, name) for name in target}
         for name, values in truth.items():

@@ -18,7 +18,7 @@ def _longest_ngram(_: Config, summary: Summary) -> int:
     return 0 if feature is None or feature.symbols is None else 6 if feature.is_alphabet else 3
 
 
-def _patterns(_: Config, summary: Summary) -> int:
+def _minirocket(_: Config, summary: Summary) -> int:
     numbers = summary.feature is not None and summary.feature.is_series
     return 10_000 if numbers and summary.sequences <= 2000 else 0
 
@@ -30,5 +30,5 @@ DEFAULTS: dict[str, Default] = {
     **TRAINING,
     "epochs": Default(halved(epochs_up_to(20)), "passes over the sequences", "bench/pretrain.py, 2026"),
     "ngrams": Default(_longest_ngram, "symbols of the longest n-gram", "bench/quality.py, 2026"),
-    "patterns": Default(_patterns, "patterns of MiniRocket, whose work grows with the square of the sequences"),
+    "minirocket": Default(_minirocket, "features of MiniRocket, whose work grows with the square of the sequences"),
 }

@@ -92,16 +92,19 @@ class Classifier(ClassifierMixin, Task, PretrainOptions, InputOptions, EncoderOp
     # model
     ngrams: int | None = None  # longest n-gram of the n-gram model; 0 turns it off; None: 3 for symbols, 6 for
     #   the letters of an alphabet, 0 for numbers
-    patterns: int | None = None  # of MiniRocket, for numbers; 0: none; None: 10 000 up to 2000 sequences, else 0
+    minirocket: int | None = (
+        None  # features of MiniRocket, for numbers; 0: none; None: 10 000 up to 2000
+        #   sequences, else 0
+    )
 
     def problems(self) -> list[Problem]:
         """What is wrong with the options."""
         found = super().problems() + tbptt_problems(self, every_step=False) + share(self, "smoothing")
-        ngrams, patterns = self.ngrams, self.patterns
+        ngrams, minirocket = self.ngrams, self.minirocket
         rule = "must be a whole number from 0 to 8, or None"
         found += require(ngrams is None or is_whole(ngrams, 0, 8), self, "ngrams", rule)
-        good = patterns is None or is_whole(patterns, 84) or is_whole(patterns, 0, 0)
-        found += require(good, self, "patterns", "must be 0, a whole number of at least 84, or None")
+        good = minirocket is None or is_whole(minirocket, 84) or is_whole(minirocket, 0, 0)
+        found += require(good, self, "minirocket", "must be 0, a whole number of at least 84, or None")
         return found + class_weight_problems(self.class_weight)
 
     # ---- learning

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, final
 
-from elman.errors import DataError
 from elman.evaluation import metrics
 from elman.evaluation import tables as report
 from elman.evaluation.baselines import CommonestTag
@@ -28,6 +27,7 @@ class TagTable(RowAdapter):
     model: Tagger
     estimator: ClassVar[type[Tagger]] = Tagger
     target_help: ClassVar[str] = "the column with the labels of each word"
+    one_target: ClassVar[str] = "a tagger learns one column of labels"
     labels_steps: ClassVar[bool] = True
     target_flags: ClassVar[tuple[str, ...]] = ("--target", "--column")
 
@@ -62,8 +62,6 @@ class TagTable(RowAdapter):
 
     def fit_table(self, table: Table, target: Sequence[str], *, out: str, resume: bool) -> None:
         """Trains on a column of labels and one of words, the first of a CoNLL file."""
-        if len(target) > 1:
-            raise DataError(f"a tagger learns one column of labels, got {', '.join(target)}. Name one.")
         super().fit_table(self._in_words(table, target[0]), target, out=out, resume=resume)
 
     def _in_words(self, table: Table, target: str) -> Table:
