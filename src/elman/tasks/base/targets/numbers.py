@@ -49,7 +49,7 @@ class NumberTargets:
 
     def known(self) -> NDArray[np.bool_]:
         """Whether a sequence has any number at all."""
-        rows: NDArray[np.bool_] = ~np.isnan(self.values).all(axis=1)
+        rows = np.asarray((~np.isnan(self.values)).any(axis=1))
         return rows if self.lengths is None else np.array([rows[own].any() for own in _slices(self.lengths)], np.bool_)
 
     def take(self, indices: NDArray[np.int64]) -> Self:
