@@ -10,7 +10,6 @@ from elman.errors import DataError
 from elman.features.containers import nearest
 from elman.features.kinds import holds_number
 from elman.io.tables import Table
-from elman.validation.columns import is_missing
 
 if TYPE_CHECKING:
     import polars as pl
@@ -109,15 +108,6 @@ def written(label: Any) -> str:
     ('true', 'a')
     """
     return label if isinstance(label, str) else json.dumps(label)
-
-
-def known_rows(truth: Sequence[Any]) -> list[int]:
-    """The rows whose target is known.
-
-    >>> known_rows([1.0, None, 2.0])
-    [0, 2]
-    """
-    return [i for i, value in enumerate(truth) if not is_missing(value)]
 
 
 def paths_beside(table: Table, name: str) -> pl.Series:

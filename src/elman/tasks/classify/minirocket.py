@@ -21,6 +21,7 @@ series classification. KDD. Differs: zeros before the first step only, so that a
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Mapping
 from itertools import combinations
 from typing import Any, Self
@@ -143,13 +144,9 @@ class MiniRocket(WideModel):
 
     def _sums(self, padded: _Doubles, rows: _Ints, ages: _Ints, spacing: int, d: int) -> _Doubles:
         """c of every kernel at some steps, [84, steps]: row `rows` of `padded`, with `ages` steps before it."""
-        taps = []
-        for j in range(_TAPS):
-            back = spacing * (_TAPS - 1 - j)
-            taps.append(padded[np.where(ages >= back, rows - back, -1)])
-        whole = taps[0]
-        for tap in taps[1:]:
-            whole = whole + tap
+        backs = spacing * np.arange(_TAPS - 1, -1, -1)
+        taps = [padded[np.where(ages >= back, rows - back, -1)] for back in backs]
+        whole = functools.reduce(np.add, taps)
         sums, columns = np.zeros((_KERNELS, len(rows))), self.columns.numpy()[d]
         for column, looking in enumerate(columns.T):
             one = np.stack([tap[:, column] for tap in taps])
