@@ -53,9 +53,9 @@ class Regressor(RegressorMixin, Task, PretrainOptions, InputOptions, EncoderOpti
     """A number, or several, for each sequence; with `every_step` for each step.
 
     Sequences are given as to `Classifier`. Targets are one number a sequence, several (an array [sequences, outputs], a
-    frame, or a dict from name to column), and with `every_step` an array [length] or [length, outputs] for each
-    sequence. A target may be missing (None, NaN): it is left out of the loss, and a sequence without any is skipped
-    (``data_`` says how many were). Answers have the form of the targets.
+    frame, a dict from name to column, or names of columns of the frame `X`), and with `every_step` an array [length] or
+    [length, outputs] for each sequence. A target may be missing (None, NaN): it is left out of the loss, and a sequence
+    without any is skipped (``data_`` says how many were). Answers have the form of the targets.
 
     Learnt: ``history_``, ``metrics_`` (of the validation part), ``network_``, ``feature_``, ``numbers_`` (``mean``,
     ``deviation`` and ``names`` of the targets).

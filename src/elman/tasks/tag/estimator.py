@@ -62,7 +62,8 @@ class Tagger(Task, LetterOptions, InputOptions, EncoderOptions, TrainingOptions)
     Sequences are lists of words (word and character embeddings), lists of one-letter tokens, texts (a step is a
     character), or arrays of numbers. Labels are a list as long as its sequence, or a text, one character a step. Labels
     in a scheme of `elman.tasks.tag.spans` (BIO, IO, IOB1, IOBES, BILOU, BMES, BMEWO) are spans: if the training labels
-    obey the scheme, so do answers, and ``score`` is the span F1.
+    obey the scheme, so do answers, and ``score`` is the span F1. With a CRF a later step of ``stream`` may change
+    earlier labels.
 
     Learnt: ``classes_``, ``history_``, ``metrics_`` (on the validation set), ``network_``, ``feature_``, ``scheme_``
     (the name of the scheme, None where labels are no spans), ``spans_`` (whether they are), ``constrained_`` (whether
@@ -290,7 +291,7 @@ class Tagger(Task, LetterOptions, InputOptions, EncoderOptions, TrainingOptions)
     # ---- streaming
 
     def _stepper(self, static: Mapping[str, Any] | None) -> TagStepper:
-        """With a CRF a later step may change earlier labels. Memory grows by a few numbers a step."""
+        """Memory grows by a few numbers a step."""
         if self.ensemble_size_ > 1:
             raise OptionError(
                 f"ensemble_size = {self.ensemble_size_} networks cannot stream. Fit the tagger with ",

@@ -56,8 +56,9 @@ class Transcriber(Task, InputOptions, EncoderOptions, TrainingOptions):
 
     Sequences are paths of sound files, pairs (samples, rate), or arrays [length, width] of numbers such as cepstra;
     with `rate` arrays [samples] are audio. Transcripts are texts, whose symbols are characters or words, or lists. An
-    empty transcript stands for silence. ``score`` is minus the word error rate, for scripts without spaces minus the
-    character error rate.
+    empty transcript stands for silence; one that needs more steps than its sequence has after the convolutions is
+    refused. With a beam a later step of ``stream`` may change earlier words. ``score`` is minus the word error rate,
+    for scripts without spaces minus the character error rate.
 
     Learnt: ``history_``, ``metrics_`` (on the validation set, greedy decoding), ``network_``, ``feature_``,
     ``vocabulary_`` (the symbols), ``ngram_scorer_`` (the language model of all transcripts given to fit, or None).
@@ -288,7 +289,7 @@ class Transcriber(Task, InputOptions, EncoderOptions, TrainingOptions):
     # ---- streaming
 
     def _stepper(self, static: Mapping[str, Any] | None) -> CtcStepper:
-        """With a beam later steps may change earlier words; memory holds the prefixes of the beam."""
+        """Memory holds the prefixes of the beam."""
         return CtcStepper(self.feature_, self.network_, self.vocabulary_, self._prefixes(), static)
 
     # ---- on disk
