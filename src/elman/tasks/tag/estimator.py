@@ -103,8 +103,8 @@ class Tagger(Task, LetterOptions, InputOptions, EncoderOptions, TrainingOptions)
 
     def problems(self) -> list[Problem]:
         """What is wrong with the options."""
-        found = super().problems() + tbptt_problems(self, every_step=False) + flag(self, "crf")
-        found += whole(self, "characters", 0, SIZE) + whole(self, "word_shape", 0, SIZE)
+        found = super().problems() + tbptt_problems(self, every_step=False)
+        found += whole(self, "characters", 0, SIZE) + whole(self, "word_shape", 0, SIZE) + flag(self, "crf")
         size, rule = self.ensemble_size, f"must be a whole number from 1 to {_MOST_MEMBERS}, or None"
         found += require(size is None or is_whole(size, 1, _MOST_MEMBERS), self, "ensemble_size", rule)
         rule = "has no meaning: labels belong to steps. Give lists of words, or texts, whose steps are letters"
