@@ -518,7 +518,6 @@ COVERED = {
     "features/test_protocol.py": "features/ngrams.py features/references.py features/registry.py",
     "features/test_words.py": "features/word_chars.py features/word_shape.py",
     "interpret/test_diagnose.py": "interpret/diagnosis.py interpret/recommendations.py",
-    "laws/test_extreme_values.py": "tasks/base/finite.py",
     "laws/test_names.py": "__init__.py",
     "laws/test_options_after_fit.py": "tasks/base/fitted.py",
     "laws/test_resume_law.py": "tasks/base/training_run.py training/fit_checks.py",
@@ -526,11 +525,11 @@ COVERED = {
     "ops/test_functional.py": "ops/fallback.py",
     "ops/test_saved_tensors.py": "ops/gradients.py",
     "ragged/test_ragged.py": "ragged/arrow.py ragged/from_lists.py validation/columns.py",
-    "tasks/base/test_task.py": ("tasks/__init__.py tasks/base/holdout.py tasks/base/network.py tasks/base/resolve.py"),
+    "tasks/base/test_task.py": ("tasks/__init__.py tasks/base/network.py tasks/base/resolve.py"),
     "tasks/classify/test_estimator.py": (
         "evaluation/plots.py tasks/classify/class_weights.py tasks/classify/stacking.py tasks/classify/wide.py"
     ),
-    "tasks/multitask/test_estimator.py": "tasks/base/targets/kinds.py tasks/multitask/heads.py",
+    "tasks/multitask/test_estimator.py": "tasks/multitask/heads.py",
     "tasks/forecast/data/test_time_grid.py": "tasks/forecast/data/zones.py",
     "tasks/forecast/test_estimator.py": (
         "tasks/forecast/direct.py tasks/forecast/encoder.py tasks/forecast/validation.py"

@@ -149,7 +149,7 @@ def same(one: Any, other: Any) -> None:
 
 
 TASKS: dict[str, tuple[Callable[[Any], Any], Callable[[Any, Any], Any]]] = {
-    "classify": (lambda X: Classifier(ngrams=0, patterns=0, **SMALL).fit(X, LABELS), lambda m, X: m.predict_proba(X)),
+    "classify": (lambda X: Classifier(ngrams=0, minirocket=0, **SMALL).fit(X, LABELS), lambda m, X: m.predict_proba(X)),
     "regress": (lambda X: Regressor(**SMALL).fit(X, [1.0, 2.0, 3.0] * 2), lambda m, X: m.predict(X)),
     "multitask": (lambda X: Multitask(**SMALL).fit(X, {"y": LABELS}), lambda m, X: m.predict_proba(X)),
 }

@@ -86,7 +86,7 @@ def test_a_series_whose_first_step_tells() -> None:
     random = np.random.default_rng(0)
     x, y = random.normal(size=(200, 12)).astype(np.float32) * 0.3, random.integers(0, 2, 200)
     x[:, 3] = 2 * y - 1
-    model = elman.Classifier(hidden=12, epochs=15, patterns=0, verbose=False, seed=0).fit(x, y)
+    model = elman.Classifier(hidden=12, epochs=15, minirocket=0, verbose=False, seed=0).fit(x, y)
     found = model.explain(x[:20])
     check_sums(found)
     assert np.mean([int(np.abs(one.steps).argmax()) == 3 for one in found]) > 0.8

@@ -35,7 +35,7 @@ def models() -> dict[str, tuple[Any, Any]]:
     chords = [[[60, 64, 67], []], [[62], [60]]] * 6
     return {
         "text": (elman.Classifier(**TINY, embed=2).fit(TEXTS, ones), TEXTS[:2]),
-        "numbers": (elman.Classifier(**TINY, patterns=84, channels=2).fit(numbers, ones), numbers[:2]),
+        "numbers": (elman.Classifier(**TINY, minirocket=84, channels=2).fit(numbers, ones), numbers[:2]),
         "sound": (elman.Regressor(**TINY, rate=8000, feature="sound").fit([NOISE] * 4, [1.0, 2.0, 0.5, 1.0]), [NOISE]),
         "images": (elman.Classifier(**TINY, embed=2).fit(images, ones), images[:2]),
         "columns": (elman.Multitask(**TINY, embed=2).fit(columns, {"a": ones, "b": [0.5] * 12}), columns[:2]),

@@ -13,7 +13,7 @@ import torch
 import elman
 from elman.ops.functional import info
 from elman.tasks import TASKS
-from elman.tasks.base import holdout
+from elman.tasks.base import training_run
 from elman.training import loop as train
 from elman.training.checkpoint import Checkpoint
 from table import DATA
@@ -95,8 +95,11 @@ def whole(name: str) -> Any:
 def state(model: Any) -> dict[str, Any]:
     """All that training decides: weights, curve, scores, and what a task learns beside its network."""
     curve = [{k: v for k, v in epoch.items() if "second" not in k} for epoch in model.history_.to_json()["records"]]
-    config = {k: v for k, v in model._config().items() if k != "history"}
-    return {"tensors": {**model.network_.state_dict(), **model._tensors()}, "curve": curve, "config": config}
+    config, tensors = model._config(), model.network_.state_dict() | model._tensors()
+    if model.reader is not None:
+        config, tensors = config | model.reader.config(), tensors | model.reader.tensors()
+    config.pop("history", None)
+    return {"tensors": tensors, "curve": curve, "config": config}
 
 
 def assert_same(one: Any, other: Any) -> None:
@@ -161,7 +164,7 @@ def test_a_run_stopped_by_hand_resumes_to_the_weights_of_the_unbroken_one(
 def test_without_a_seed_a_run_goes_on_with_the_part_held_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What a run drew for itself is in its checkpoint; sequences of one length would not show the difference."""
     held: list[list[int]] = []
-    real = holdout.held_out
+    real = training_run.held_out
 
     def drawn(*args: Any) -> Any:
         rest = real(*args)

@@ -106,7 +106,7 @@ def untrained(patch: pytest.MonkeyPatch) -> Iterator[None]:
 
 #: Options whose large values are work and not an error; a fit with these would take too long here.
 WORK = {
-    "patterns",
+    "minirocket",
     "pretrain_epochs",
     "horizon",
     "season",

@@ -1,6 +1,5 @@
 """`elman stream MODEL`: the current answer after each line of standard input."""
 
-import inspect
 import itertools
 import json as json_
 import sys
@@ -35,7 +34,7 @@ def stream(
     adapter: Any = table_of(task)  # a `LineAdapter` where the task has a stream: others refuse to begin
     known = _read_static(static)
     begin = task.stream if known is None else lambda: task.stream(known)
-    if known is not None and "static" not in inspect.signature(task.stream).parameters:
+    if known is not None and task.reader is None:
         raise OptionError(
             f"{model} is a model for the task {task.task!r}, which has no static inputs. Leave --static out."
         )

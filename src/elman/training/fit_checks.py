@@ -64,4 +64,4 @@ def warn_if_constant(r2: float, sequences: int, what: str = "the model") -> None
 
 
 def _warn(text: str) -> None:
-    warnings.warn(text, ElmanWarning, stacklevel=4)
+    warnings.warn(text, ElmanWarning, stacklevel=6)  # who called fit

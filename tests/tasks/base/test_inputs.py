@@ -323,7 +323,7 @@ def test_most_numbers_missing_take_the_cell_that_learns_a_decay(
     model = Regressor(**SMALL | options).fit(series, targets)
     assert type(model.network_.encoder.layers[0][0]) is CELLS[cell]
     chosen = cell == "gru_d" and not options
-    assert model.network_.pool.kinds == (["mean", "max", "last"] if chosen else ["attention"])
+    assert model.network_.path.pool.kinds == (["mean", "max", "last"] if chosen else ["attention"])
     assert (model.get_params()["cell"], model.get_params()["pool"]) == (options.get("cell"), None)
     model.save(tmp_path / "model")
     np.testing.assert_array_equal(load(tmp_path / "model").predict(series), model.predict(series))

@@ -24,7 +24,7 @@ from elman.tasks import (
     Translator,
     load,
 )
-from elman.tasks.base.holdout import held_out
+from elman.tasks.base.training_run import held_out
 
 SMALL: dict[str, Any] = {"hidden": 6, "embed": 5, "epochs": 3, "verbose": False}
 

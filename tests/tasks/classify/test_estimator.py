@@ -350,7 +350,7 @@ def test_leaves_the_callers_random_numbers() -> None:
 
 def test_class_weights() -> None:
     X, y = [[float(i % 7)] for i in range(49)], [int(i % 7 > 4) for i in range(49)]
-    options = {**SMALL, "epochs": 5, "learning_rate": 0.03, "patterns": 0}
+    options = {**SMALL, "epochs": 5, "learning_rate": 0.03, "minirocket": 0}
     few = Classifier(class_weight={1: 0.01}, **options).fit(X, y).predict_proba(X)[:, 1].mean()
     many = Classifier(class_weight={1: 100.0}, **options).fit(X, y).predict_proba(X)[:, 1].mean()
     even = Classifier(class_weight="balanced", **options).fit(X, y)

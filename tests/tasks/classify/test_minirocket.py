@@ -30,7 +30,7 @@ def fitted(width: int = 3) -> tuple[MiniRocket, Ragged]:
 
 
 def in_plain_sight(model: MiniRocket, x: Tensor) -> list[float]:
-    """The share of steps of one sequence at which each pattern is seen, in the order of the model's weights."""
+    """The share of steps of one sequence at which each kernel is above its limit, in the order of the weights."""
     threes, shares = list(combinations(range(9), 3)), []
     for d, spacing in enumerate(model.spacings.tolist()):
         for limit in range(model.limits.shape[2]):
@@ -47,7 +47,7 @@ def in_plain_sight(model: MiniRocket, x: Tensor) -> list[float]:
     return shares
 
 
-def test_patterns_in_plain_sight() -> None:
+def test_features_in_plain_sight() -> None:
     model, x = fitted(2)
     shares = torch.tensor(in_plain_sight(model, x[0]))
     expected = model.weight @ (shares - model.mean) + model.bias
@@ -79,7 +79,7 @@ def test_no_steps_get_the_bias() -> None:
 
 
 def test_what_was_left_out_is_what_learning_without_it_says() -> None:
-    from elman.tasks.classify import minirocket as patterns
+    from elman.tasks.classify import minirocket
 
     draw = np.random.default_rng(0)
     shares, targets = draw.random((12, 30)), np.arange(12) % 2
@@ -91,7 +91,7 @@ def test_what_was_left_out_is_what_learning_without_it_says() -> None:
     keep = np.arange(12) != 4
     without = np.linalg.solve(rows[keep].T @ rows[keep] + 0.1 * np.eye(31), rows[keep].T @ truth[keep])
     assert np.allclose(truth[4] - errors[4], rows[4] @ without)
-    assert patterns._ridge(shares, targets, 2, np.ones(12))[1].shape == (2, 30)
+    assert minirocket._ridge(shares, targets, 2, np.ones(12))[1].shape == (2, 30)
 
 
 def test_weights_move_the_answers() -> None:
@@ -108,9 +108,9 @@ def test_large_numbers_stay_numbers() -> None:
 
 
 def test_bad_data() -> None:
-    with pytest.raises(OptionError, match="patterns must be at least 84, got 5"):
+    with pytest.raises(OptionError, match="features must be at least 84, got 5"):
         MiniRocket(5)
-    with pytest.raises(ShapeError, match="patterns need steps of numbers"):
+    with pytest.raises(ShapeError, match="MiniRocket needs steps of numbers"):
         MiniRocket().fit(sequences(lengths=(0, 0)), torch.tensor([0, 1]), 2)
     with pytest.raises(ShapeError, match=r"targets must be int64 of shape \[5\]"):
         MiniRocket().fit(sequences(), TARGETS[:2], 3)
@@ -138,7 +138,7 @@ def test_tensors_that_cannot_be(name: str) -> None:
 
 # ---- within a classifier
 
-SMALL: dict[str, Any] = {"hidden": 4, "epochs": 1, "verbose": False, "channels": 0, "patterns": 200}
+SMALL: dict[str, Any] = {"hidden": 4, "epochs": 1, "verbose": False, "channels": 0, "minirocket": 200}
 
 
 def waves(count: int) -> tuple[list[Any], list[str]]:
@@ -146,10 +146,10 @@ def waves(count: int) -> tuple[list[Any], list[str]]:
     return x, ["slow" if i % 2 == 0 else "fast" for i in range(count)]
 
 
-def test_a_classifier_with_patterns(tmp_path: Any) -> None:
+def test_a_classifier_with_minirocket(tmp_path: Any) -> None:
     x, y = waves(40)
     clf = elman.Classifier(**SMALL).fit(x, y)
-    assert clf.evaluate(x, y)["accuracy_patterns"] == 1.0
+    assert clf.evaluate(x, y)["accuracy_minirocket"] == 1.0
     clf.save(tmp_path / "model")
     again = elman.load(tmp_path / "model")
     assert (again.predict_proba(x) == clf.predict_proba(x)).all()
@@ -161,26 +161,26 @@ def test_a_classifier_with_patterns(tmp_path: Any) -> None:
     assert one.score - one.nothing == pytest.approx(one.steps.sum(), abs=0.05)
 
 
-def test_a_classifier_learns_patterns_again_from_all() -> None:
+def test_a_classifier_fits_minirocket_again_from_all() -> None:
     x, y = waves(240)
     clf = elman.Classifier(**SMALL).fit(x, y)
-    assert "accuracy_patterns" in clf.metrics_
-    assert elman.Classifier(**SMALL | {"patterns": 0}).fit(x, y).wide_ is None
+    assert "accuracy_minirocket" in clf.metrics_
+    assert elman.Classifier(**SMALL | {"minirocket": 0}).fit(x, y).wide_ is None
 
 
 def test_many_sequences_have_none() -> None:
     x, y = np.zeros((2300, 1)), np.arange(2300) % 2
-    assert elman.Classifier(**SMALL | {"patterns": None, "epochs": 0}).fit(x, y).wide_ is None
+    assert elman.Classifier(**SMALL | {"minirocket": None, "epochs": 0}).fit(x, y).wide_ is None
 
 
-def test_patterns_are_for_numbers() -> None:
-    with pytest.raises(OptionError, match="patterns = 200 needs a column of numbers, but the input is taken for text"):
+def test_minirocket_is_for_numbers() -> None:
+    with pytest.raises(OptionError, match="minirocket = 200 needs a column of numbers, but the input is taken"):
         elman.Classifier(**SMALL).fit(["a", "b"], [0, 1])
-    with pytest.raises(OptionError, match="patterns = 5 must be 0, a whole number of at least 84, or None"):
-        elman.Classifier(**SMALL | {"patterns": 5}).fit([[1.0], [2.0]], [0, 1])
+    with pytest.raises(OptionError, match="minirocket = 5 must be 0, a whole number of at least 84, or None"):
+        elman.Classifier(**SMALL | {"minirocket": 5}).fit([[1.0], [2.0]], [0, 1])
 
 
-def test_a_folder_whose_patterns_do_not_fit(tmp_path: Any) -> None:
+def test_a_folder_whose_minirocket_does_not_fit(tmp_path: Any) -> None:
     x, y = waves(10)
     clf = elman.Classifier(**SMALL).fit(x, y)
     clf.wide_ = MiniRocket(84).fit(sequences(2), TARGETS, 3)

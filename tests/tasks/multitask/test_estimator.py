@@ -145,7 +145,7 @@ def test_sequences_without_a_target_are_skipped() -> None:
         ("frame", ["mood", "mood"], {}, "y names the column 'mood' twice"),
         ("list", ["a"] * 80, {}, "y names the column 'a' twice"),
         ("list", [1.0] * 80, {}, "y must name its targets"),
-        ("list", None, {}, "y must name its targets, got None"),
+        ("list", None, {}, "requires y to be passed, but the target y is None"),
         ("list", {"mood": ["a", "b"]}, {}, "column 'mood': X has 80 sequences, y has 2 labels"),
         ("list", {"mood": ["a"] * 80}, {}, "column 'mood' has only one class"),
         ("list", {"mood": [None] * 80}, {"targets": {"mood": "label"}}, "column 'mood' holds no label at all"),

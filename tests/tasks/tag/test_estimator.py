@@ -18,9 +18,9 @@ from elman.io import model_folder as store
 from elman.io.tables import read_table
 from elman.ragged import Ragged
 from elman.tasks import Tagger, load
-from elman.tasks.base.holdout import held_out
 from elman.tasks.base.network import Network
 from elman.tasks.base.resolve import Summary
+from elman.tasks.base.training_run import held_out
 from elman.tasks.tag.spans import obeys
 
 SMALL: dict[str, Any] = {"hidden": 6, "embed": 5, "characters": 4, "epochs": 2, "verbose": False}

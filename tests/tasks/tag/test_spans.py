@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from elman.tasks.tag.spans import are_spans, obeys, rules_of, span_scores, spans
+from elman.tasks.tag.spans import obeys, rules_of, scheme_of, span_scores, spans
 
 LABELS = ["O", "B-a", "I-a", "B-b", "I-b"]
 
@@ -73,7 +73,7 @@ def test_rules_are_what_obeys_says() -> None:
 
 
 def test_what_counts_as_spans() -> None:
-    assert are_spans(LABELS)
-    assert are_spans(["O", "I-a"])
+    assert scheme_of([LABELS])
+    assert scheme_of([["O", "I-a"]])
     for others in (["I-a", "I-b"], ["B-a", 1], ["B-a", "x"], []):
-        assert not are_spans(others)
+        assert scheme_of([others]) is None

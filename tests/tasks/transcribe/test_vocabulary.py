@@ -44,7 +44,7 @@ def test_scripts() -> None:
 @pytest.mark.parametrize(
     ("y", "message"),
     [
-        (None, "y is None"),
+        (None, "y is a NoneType"),
         (["a"], "X has 2 sequences, y has 1"),
         (["a", None], r"sequence 1 is None \(missing\)"),
         (["a", ["b"]], "y is mixed"),

@@ -8,20 +8,20 @@ from typing import Any, TypeVar, cast
 
 from elman.errors import OptionError
 
-__all__ = ["as_learnt", "by_learnt_options", "saved_options"]
-
 _Task = TypeVar("_Task", bound=Any)
 _Method = TypeVar("_Method", bound=Callable[..., Any])
 
 
 def by_learnt_options(method: _Method) -> _Method:
-    """Decorates a method of a task so that it sees the options of `fit`, whatever was set since.
+    """Decorates a method of a fitted task so that it sees the options of `fit`, whatever was set since.
 
-    The options in ``answering`` keep their current values. Raises ``OptionError`` if these are invalid.
+    The options in ``answering`` keep their current values. Raises ``OptionError`` if these are invalid, and
+    ``NotFittedError`` before `fit`.
     """
 
     @functools.wraps(method)
     def answers(task: Any, *given: Any, **named: Any) -> Any:
+        task.check_fitted()
         return method(as_learnt(task), *given, **named)
 
     return cast(_Method, answers)
@@ -32,16 +32,12 @@ def as_learnt(task: _Task) -> _Task:
     learnt = getattr(task, "learnt_with_", None)
     if learnt is None:
         return task
-    now = {name: vars(task).get(name) for name in learnt}
     values = saved_options(learnt)
-    changed = [name for name in learnt if not _same(now[name], values[name])]
+    changed = [name for name in learnt if not _same(vars(task).get(name), values[name])]
     if not changed:
         return task
     made = object.__new__(type(task))
-    vars(made).update(vars(task))
-    for name in changed:
-        if name not in task.answering:
-            setattr(made, name, values[name])
+    vars(made).update(vars(task) | {name: values[name] for name in changed if name not in task.answering})
     if any(name in task.answering for name in changed) and (problems := made.problems()):
         raise OptionError.of(problems)
     return made

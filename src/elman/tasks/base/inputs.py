@@ -7,7 +7,7 @@ reads the same columns of other data. Tasks with rules of their own derive one l
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -26,25 +26,27 @@ from elman.features.multi_input import MultiInput
 from elman.features.registry import saved_feature
 from elman.io import model_folder as store
 from elman.ragged import Ragged
-from elman.tasks.base.options import FEATURE_OPTIONS, given_options, reads_gaps
-from elman.tasks.base.resolve import Config
+from elman.tasks.base.options import FEATURE_OPTIONS, are_texts, given_options, reads_gaps
+from elman.tasks.base.resolve import Config, Summary
 from elman.validation.options import is_whole
-
-__all__ = ["InputReader", "check_column", "check_names", "check_table", "count", "input_tags", "no_column", "take"]
 
 _Indices = NDArray[np.int64]
 
 
-def input_tags(tags: Any) -> Any:
-    """scikit-learn's tags of an estimator that reads texts, missing values and sequences of vectors."""
-    tags.input_tags.string = True
-    tags.input_tags.allow_nan = True
-    tags.input_tags.three_d_array = True
-    return tags
+class TrainingData(NamedTuple):
+    """What ``fit`` trains on."""
+
+    config: Config  # the resolved options
+    training: Any  # the steps of the training set, Ragged or MultiInput
+    validation: Any  # those of the validation set
+    indices: _Indices  # of the training sequences in the caller's data
+    validation_indices: _Indices
 
 
 class InputReader:
     """Reads the sequences, and where `y` names columns the targets, for the estimator `task`."""
+
+    generator: Any = None  # a fitted language model that determines sizes
 
     def __init__(self, task: Any) -> None:
         self.task = task
@@ -56,7 +58,23 @@ class InputReader:
 
         Inputs are a column as a list or an array, a table of numbers as an array, or several columns as `Inputs`.
         """
-        return self._both(X, y, fitted=False)
+        column, y = self._both(X, y, fitted=False)
+        if _columns(column) == 0:
+            shape = tuple(column.shape)
+            raise DataError(f"Found array with 0 feature(s) (shape={shape}) while a minimum of 1 is required.")
+        return column, y
+
+    def prepare(
+        self, feature: Feature | Columns, column: Any, parts: tuple[_Indices, _Indices], updates: int = 0
+    ) -> TrainingData:
+        """Fits the feature to the first of the `parts`, resolves the options, and sets the task's fitted attributes."""
+        data, validation = self.features(feature, column, *parts)
+        training = len(parts[0])
+        config = self.task.config(
+            Summary(feature, (), training, data.steps, len(parts[1]), updates, generator=self.generator)
+        )
+        self.remember(feature, column, config)
+        return TrainingData(config, data, validation, *parts)
 
     def read_with_targets(self, X: Any, y: Any) -> tuple[Any, Any]:
         """The same for a fitted task."""
@@ -99,7 +117,7 @@ class InputReader:
             names = [name for name in columns if name not in without]
             return self._learnt_columns(columns, names) if fitted else self._columns_to_learn(columns, names)
         if self.task.features or (fitted and self.task.feature_.kinds):
-            raise DataError(f"X is a {_type(X)} without named columns. Pass a frame, or a dict of columns.")
+            raise DataError(f"X is a {type(X).__name__} without named columns. Pass a frame, or a dict of columns.")
         return column_of(X, self.reads(fitted))
 
     def reads(self, fitted: bool) -> type[Feature] | None:
@@ -213,16 +231,17 @@ class InputReader:
             self.feature(column).fit(column)  # raises the error with the place in the caller's data
             raise
 
-    def metadata(self, config: Config, data: Ragged | MultiInput, validation: Ragged | MultiInput) -> dict[str, Any]:
-        """The training data, for the model card."""
+    def metadata(self, data: TrainingData, skipped: int = 0) -> dict[str, Any]:
+        """The training data, for the model card; `skipped`: sequences without a target."""
         return {
-            "training sequences": len(data),
-            "training steps": data.steps,
-            "validation sequences": len(validation),
+            "training sequences": len(data.training),
+            "training steps": data.training.steps,
+            "validation sequences": len(data.validation),
             **({} if self.target is None else {"target": self.target}),
-            "epochs planned": int(config.epochs),
-            "steps in a batch": int(config.batch_steps),
-            "sequences in a batch": int(config.batch_sequences),
+            "epochs planned": int(data.config.epochs),
+            "steps in a batch": int(data.config.batch_steps),
+            "sequences in a batch": int(data.config.batch_sequences),
+            **({"sequences without a target": skipped} if skipped else {}),
         }
 
     def learnt_options(self, config: Config) -> dict[str, Any]:
@@ -252,10 +271,6 @@ class InputReader:
 
     # ---- on disk
 
-    def described(self) -> dict[str, Any]:
-        """The inputs, for the model card: lines of text by name."""
-        return dict(self.task.feature_.card())
-
     def config(self) -> dict[str, Any]:
         """The inputs, for config.json."""
         return {
@@ -275,14 +290,14 @@ class InputReader:
     def restore(self, config: Mapping[str, Any], tensors: Mapping[str, Tensor], files: Mapping[str, Any]) -> None:
         """Restores the saved attributes of the task. Raises ``ValueError`` and its like for invalid contents."""
         names, columns, target = config["input"], config["columns"], config["data"].get("target")
-        if not (isinstance(names, str | None) or (isinstance(names, list) and names and _are_texts(names))):
+        if not (isinstance(names, str | None) or (isinstance(names, list) and names and are_texts(names))):
             raise ValueError("input")
         if not (columns is None or is_whole(columns)):
             raise ValueError("columns")
         task = self.task
         task.feature_ = restored_input(config["feature"], store.under("feature.", tensors), files)
         task.input_ = names
-        task.target_ = target if isinstance(target, str) or (isinstance(target, list) and _are_texts(target)) else None
+        task.target_ = target if isinstance(target, str) or (isinstance(target, list) and are_texts(target)) else None
         _remember_names(task, columns)
 
 
@@ -292,21 +307,6 @@ def _remember_names(task: Any, columns: int | None) -> None:
         task.n_features_in_ = columns
     if task.input_ is not None:
         task.feature_names_in_ = np.array(np.atleast_1d(task.input_).tolist(), dtype=object)
-
-
-def _are_texts(names: Any) -> bool:
-    return all(isinstance(name, str) for name in names)
-
-
-def check_table(column: Any) -> None:
-    """Raises ``DataError`` for a table without columns.
-
-    >>> check_table(np.zeros((2, 1)))
-    """
-    if isinstance(column, np.ndarray | Tensor) and column.ndim == 2 and column.shape[1] == 0:
-        raise DataError(
-            f"Found array with 0 feature(s) (shape={tuple(column.shape)}) while a minimum of 1 is required."
-        )
 
 
 def take(column: Any, indices: _Indices) -> Any:
@@ -339,15 +339,11 @@ def count(column: Any) -> int:
     return len(listed(column, "X"))
 
 
-def _type(X: Any) -> str:
-    return type(X).__name__
-
-
 def _names(columns: Mapping[str, Any] | None, y: Any) -> list[str] | None:
     """The columns that y names; None where y holds the targets themselves."""
     if (name := column_named(y, columns)) is not None:
         return [name]
-    if not (isinstance(y, list | tuple) and y and _are_texts(y)) or len(set(y)) < len(y):
+    if not (isinstance(y, list | tuple) and y and are_texts(y)) or len(set(y)) < len(y):
         return None
     return list(y) if columns is not None and set(y) <= set(columns) else None
 

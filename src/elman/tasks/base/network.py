@@ -14,8 +14,8 @@ pass through a small layer. All rows are concatenated before the output layer:
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from elman.cells.base import IMAGES
 from elman.cells.compatibility import reads
-from elman.errors import OptionError, option
+from elman.errors import DataError, OptionError, option
 from elman.features import Columns, Feature, Inputs
 from elman.features.multi_input import MultiInput, groups_of
 from elman.io import model_folder as store
@@ -34,13 +34,12 @@ from elman.layers.linear import Linear
 from elman.layers.pooling import Pool
 from elman.ragged import Ragged
 from elman.tasks.base.resolve import PATH, Config, Summary, resolve
-from elman.tasks.base.session import flat, nested
+from elman.tasks.base.session import counted, flat, nested
 from elman.training.batching import batches
 from elman.validation.options import is_whole
 
-__all__ = ["Joined", "Network", "NetworkStepper", "Path", "StaticLayer", "answers", "encoder_of", "restored"]
-
 FACTS = 32  # units of the layer for static inputs
+_Scores = TypeVar("_Scores", NDArray[np.float64], Tensor)
 _STEPS = 1 << 16  # steps in a batch of prediction: bounds the memory without changing the result
 
 
@@ -89,7 +88,9 @@ class Path(nn.Module):
     def __init__(self, features: Sequence[Feature], config: Config, pooled: bool = True) -> None:
         super().__init__()
         config = resolve(config, Summary(features=features), PATH)
-        layers: list[Any] = [f.module(int(config.embed), _symbol_dropout(config, f)) for f in features]
+        given = config.symbol_dropout
+        dropout = [float((0.0 if f.is_alphabet else 0.4) if given is None else given) for f in features]
+        layers: list[Any] = [f.module(int(config.embed), p) for f, p in zip(features, dropout, strict=True)]
         read = layers[0] if len(layers) == 1 else Joined(layers)
         self.input = read
         self.front = _front(config, read.outputs, features[-1])
@@ -138,12 +139,6 @@ def _front(config: Config, inputs: int, feature: Feature) -> Convolution | None:
     if not any(widths):
         return None
     return Convolution(inputs, widths, int(config.kernel), int(config.stride), causal=not config.bidirectional)
-
-
-def _symbol_dropout(config: Config, feature: Feature) -> float:
-    if config.symbol_dropout is not None:
-        return float(config.symbol_dropout)
-    return 0.0 if feature.is_alphabet else 0.4
 
 
 class Network(nn.Module):
@@ -197,12 +192,6 @@ class Network(nn.Module):
         """The recurrent layers."""
         return self.path.encoder
 
-    @property
-    def pool(self) -> Pool:
-        """The pooling layer."""
-        assert self.path.pool is not None
-        return self.path.pool
-
     def forward(self, x: Ragged | MultiInput) -> Tensor:
         """Whole sequences to their answers."""
         rows = [path(*parts) for path, parts in zip(self._paths(), groups_of(x), strict=True)]
@@ -223,34 +212,75 @@ class Network(nn.Module):
         return answers
 
 
+def in_batches(data: Ragged | MultiInput) -> Iterator[Any]:
+    """The sequences in batches of bounded memory, in their order."""
+    for chosen in batches(data.lengths, _STEPS) if len(data) else []:
+        yield data[int(chosen[0]) : int(chosen[-1]) + 1]
+
+
 @torch.no_grad()
 def answers(network: Network, data: Ragged | MultiInput, outputs: int) -> NDArray[np.float64]:
     """The outputs of a network, float64 [rows, outputs], bitwise independent of the batches."""
     made = torch.zeros(data.steps if network.every_step else len(data), outputs, dtype=torch.float64)
     done = 0
-    for chosen in batches(data.lengths, _STEPS) if len(data) else []:
-        rows = network(data[int(chosen[0]) : int(chosen[-1]) + 1])
+    for part in in_batches(data):
+        rows = network(part)
         made[done : done + len(rows)] = rows
         done += len(rows)
     return made.numpy()
 
 
-def restored(
-    feature: Feature | Columns,
-    outputs: int,
-    config: Config,
-    tensors: Mapping[str, Tensor],
-    folder: Any,
-    every_step: bool = False,
-) -> Network:
-    """The network saved to a folder. Raises ``ModelFileError`` for tensors that do not fit."""
-    return store.network(lambda: Network(feature, outputs, config, every_step), tensors, folder)
+def finite(scores: _Scores, infinite: bool = False) -> _Scores:
+    """The scores, unchanged. Raises ``DataError`` for NaN, and unless `infinite` for infinities.
+
+    Finite weights and inputs may overflow: a model folder may hold 3e38 for every weight.
+
+    >>> finite(np.array([[0.5, 2.0]])).tolist()
+    [[0.5, 2.0]]
+    """
+    found = np.asarray(scores)
+    bad = np.isnan(found) if infinite else ~np.isfinite(found)
+    if bad.any():
+        value = found[bad].flat[0]
+        raise DataError(
+            f"the model answers {value} in place of a number: its weights, or the numbers that it reads, are too "
+            "large. Look for huge values in the input; if there are none, train the model again."
+        )
+    return scores
+
+
+def margin(z: Tensor, codes: Tensor) -> Tensor:
+    """z[code] - mean of z[other classes], for rows z [rows, classes] and a code each.
+
+    >>> margin(torch.tensor([[3.0, 1.0, 2.0]]), torch.tensor([0]))
+    tensor([1.5000])
+    """
+    own = z.gather(1, codes[:, None])[:, 0]
+    return own - (z.sum(1) - own) / (z.shape[1] - 1)
 
 
 class NetworkStepper:
-    """Streaming of a network; subclasses define `answer`, and `Session` keeps the state."""
+    """Streaming of a unidirectional network; `Session` keeps the state.
 
-    def __init__(self, feature: Feature | Columns, network: Network, static: Mapping[str, Any] | None = None) -> None:
+    `read_answer` makes the answer of the outputs [1, outputs] and the number of steps, unless a subclass has its own
+    `answer`. Raises ``OptionError`` for a bidirectional network.
+    """
+
+    def __init__(
+        self,
+        feature: Feature | Columns,
+        network: Network,
+        static: Mapping[str, Any] | None = None,
+        read_answer: Callable[[NDArray[np.float64], int], Any] = lambda z, steps: z,
+    ) -> None:
+        if network.encoder.bidirectional:
+            raise OptionError(
+                "a bidirectional model cannot stream: its second direction starts at the last step, which is yet to "
+                "come. Train with ",
+                option("bidirectional", False),
+                ".",
+            )
+        self.read_answer = read_answer
         self.feature = feature.only()
         self.network = network
         self.static = _static_rows(feature, static)
@@ -294,6 +324,11 @@ class NetworkStepper:
         row = state["last"] if pool is None else pool.read(state["pool"])
         one = Ragged(torch.zeros(1), torch.tensor([0, 1]))
         return self.network.answer([row], MultiInput([(one,)], self.static)).double()
+
+    @torch.no_grad()
+    def answer(self, state: dict[str, Tensor]) -> Any:
+        """The answer in a state."""
+        return self.read_answer(self.row(state).numpy(), counted(state))
 
     def _initial(self) -> dict[str, Tensor]:
         """The initial state beyond the encoder's: that of the pooling, or h itself."""

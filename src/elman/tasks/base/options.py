@@ -29,12 +29,11 @@ from elman.validation.options import (
     is_among,
     is_number,
     is_whole,
+    require,
     share,
     whole,
     widths,
 )
-
-__all__ = ["FEATURE_OPTIONS", "EncoderOptions", "InputOptions", "given_options", "reads_gaps", "tbptt_problems"]
 
 
 def given_options(options: Any, group: type[Any]) -> dict[str, Any]:
@@ -71,11 +70,14 @@ class EncoderOptions(OptionGroup):
             found.append(Problem("precision", repr(self.precision), what))
         found += whole(self, "layers", most=LAYERS)
         found += [] if self.leaves_open("dropout") else share(self, "dropout")
-        for name in ("bidirectional", "checkpointing"):
-            if not isinstance(value := getattr(self, name), bool | np.bool_):
-                found.append(Problem(name, shown(value), "must be True or False"))
+        found += flag(self, "bidirectional") + flag(self, "checkpointing")
         found += [] if self.leaves_open("hidden") else _hidden_problems(self)
-        return found + _longest_problems(self)
+        return found + _timescale_problems(self)
+
+
+def flag(options: Any, name: str) -> list[Problem]:
+    """A problem unless an option is True or False, numpy's included."""
+    return require(isinstance(getattr(options, name), bool | np.bool_), options, name, "must be True or False")
 
 
 def _hidden_problems(options: EncoderOptions) -> list[Problem]:
@@ -83,25 +85,18 @@ def _hidden_problems(options: EncoderOptions) -> list[Problem]:
     if found or is_whole(options.hidden):
         return found
     listed = len(options.hidden)  # type: ignore[arg-type]
-    if options.layers not in (1, listed):
-        return [
-            Problem("hidden", shown(options.hidden), f"lists {listed} widths, but layers = {shown(options.layers)}")
-        ]
-    return []
+    rule = f"lists {listed} widths, but layers = {shown(options.layers)}"
+    return require(options.layers in (1, listed), options, "hidden", rule)
 
 
-def _longest_problems(options: EncoderOptions) -> list[Problem]:
-    max_timescale: Any = options.max_timescale
+def _timescale_problems(options: EncoderOptions) -> list[Problem]:
     cell: Any = "lstm" if options.leaves_open("cell") else options.cell
-    if max_timescale is None or not is_among(cell, CELLS):
+    if options.max_timescale is None or not is_among(cell, CELLS):
         return []
-    if not is_number(max_timescale, 2):
-        return [Problem("max_timescale", shown(max_timescale), "must be a number of steps of at least 2, or None")]
-    return (
-        []
-        if CELLS[cell].spreads
-        else [Problem("max_timescale", repr(max_timescale), f"has no meaning for cell = {cell!r}; leave it at None")]
-    )
+    if not is_number(options.max_timescale, 2):
+        return require(False, options, "max_timescale", "must be a number of steps of at least 2, or None")
+    rule = f"has no meaning for cell = {cell!r}; leave it at None"
+    return require(CELLS[cell].spreads, options, "max_timescale", rule)
 
 
 def tbptt_problems(options: Any, every_step: bool) -> list[Problem]:
@@ -176,36 +171,38 @@ class InputOptions(SoundOptions, NumberOptions, TextOptions, ColumnOptions, Opti
         found += [] if self.leaves_open("head_dropout") else share(self, "head_dropout")
         found += share(self, "symbol_dropout") if self.symbol_dropout is not None else []
         found += _pool_problems(self) + _front_problems(self)
-        if not (self.lower is None or isinstance(self.lower, bool)):
-            found.append(Problem("lower", shown(self.lower), "must be True, False or None"))
+        found += require(
+            self.lower is None or isinstance(self.lower, bool), self, "lower", "must be True, False or None"
+        )
         names = [self.input] if isinstance(self.input, str) else self.input
-        if names is not None and not (isinstance(names, list | tuple) and names and _are_texts(names)):
-            found.append(
-                Problem("input", shown(self.input), "must be the name of a column, a list of such names, or None")
-            )
+        named = names is None or (isinstance(names, list | tuple) and names and are_texts(names))
+        found += require(named, self, "input", "must be the name of a column, a list of such names, or None")
         return found + _features_problems(self)
 
 
-def _are_texts(names: Any) -> bool:
+def are_texts(names: Any) -> bool:
+    """Whether all of these are texts.
+
+    >>> are_texts(["a", "b"]), are_texts([1])
+    (True, False)
+    """
     return all(isinstance(name, str) for name in names)
 
 
 def _pool_problems(options: InputOptions) -> list[Problem]:
     pool: Any = options.pool
-    if pool is None:
-        return []
     pools = pool.split("+") if isinstance(pool, str) else [None]
-    if set(pools) <= set(POOLS) and len(set(pools)) == len(pools):
-        return []
-    return [Problem("pool", shown(pool), f"must be one of {', '.join(POOLS)}, or some of them joined by '+'")]
+    good = pool is None or (set(pools) <= set(POOLS) and len(set(pools)) == len(pools))
+    return require(good, options, "pool", f"must be one of {', '.join(POOLS)}, or some of them joined by '+'")
 
 
 def _features_problems(options: InputOptions) -> list[Problem]:
     given: Any = options.features
     if given is None:
         return []
-    if not isinstance(given, Mapping) or not _are_texts(given):
-        return [Problem("features", shown(given), "must be a dict from the name of a column to what it is, or None")]
+    if not isinstance(given, Mapping) or not are_texts(given):
+        rule = "must be a dict from the name of a column to what it is, or None"
+        return require(False, options, "features", rule)
     wrong = {name: kind for name, kind in given.items() if kind not in KINDS}
     rule = f"must be one of {', '.join(KINDS)}"
     return [Problem("features", f"{{{name!r}: {shown(kind)}}}", rule) for name, kind in wrong.items()]
@@ -226,21 +223,13 @@ def _front_problems(options: Any) -> list[Problem]:
     several = isinstance(channels, list | tuple | np.ndarray)
     if (several or not (channels is None or is_whole(channels, 0, 0))) and widths(options, "channels"):
         many = f"a whole number from 1 to {SIZE} for each of up to {LAYERS} layers"
-        return [*found, Problem("channels", shown(channels), f"must be 0, {many}, or None")]
+        return found + require(False, options, "channels", f"must be 0, {many}, or None")
     if found or not (several or channels):
         return found
-    if getattr(options, "every_step", False) and options.stride > 1:
-        found.append(Problem("stride", str(options.stride), "must be 1 for an answer at every step"))
-    if reads(options.cell) == IMAGES:
-        found.append(
-            Problem("channels", shown(channels), f"must be 0 for cell = {options.cell!r}, which convolves itself")
-        )
-    if reads_gaps(options):
-        found.append(
-            Problem(
-                "channels", shown(channels), f"must be 0 for cell = {options.cell!r}, which reads the mask and the gap"
-            )
-        )
+    every_step = getattr(options, "every_step", False)
+    found += require(not every_step or options.stride == 1, options, "stride", "must be 1 for an answer at every step")
+    why = {IMAGES: "convolves itself", VALUES_MASK_GAP: "reads the mask and the gap"}.get(reads(options.cell))
+    found += require(why is None, options, "channels", f"must be 0 for cell = {options.cell!r}, which {why}")
     if options.tbptt:
         found.append(Problem("tbptt", str(options.tbptt), "needs channels = 0: a convolution reads beyond the chunk"))
     return found

@@ -27,19 +27,6 @@ from elman.training.options import (
     epochs_for_batches,
 )
 
-__all__ = [
-    "PATH",
-    "TRAINING",
-    "Config",
-    "Default",
-    "Summary",
-    "chosen_cell",
-    "epochs_up_to",
-    "epochs_with_updates",
-    "resolve",
-    "training_options",
-]
-
 
 @dataclass(frozen=True)
 class Summary:
@@ -98,17 +85,14 @@ def training_options(config: Config) -> TrainingOptions:
     return made
 
 
-def epochs_with_updates(config: Config, summary: Summary, epochs: int) -> int:
-    """`epochs`, or more for ``summary.updates`` batches, up to 200."""
-    if not summary.updates:
-        return epochs
-    each = batches_of_an_epoch(summary.sequences, summary.steps, config.batch_sequences, config.batch_steps)
-    return epochs_for_batches(epochs, summary.updates, each)
-
-
 def epochs_up_to(most: int) -> Rule:
-    """Epochs by the number of training steps, from 4 to `most`."""
-    return lambda config, summary: epochs_with_updates(config, summary, epochs_for(summary.steps, most=most))
+    """Epochs by the number of training steps, from 4 to `most`, or more for ``summary.updates`` batches, up to 200."""
+
+    def rule(config: Config, summary: Summary) -> int:
+        each = batches_of_an_epoch(summary.sequences, summary.steps, config.batch_sequences, config.batch_steps)
+        return epochs_for_batches(epochs_for(summary.steps, most=most), summary.updates, each)
+
+    return rule
 
 
 TRAINING: dict[str, Default] = {

@@ -11,10 +11,8 @@ from typing import Any, NamedTuple, Protocol, Self
 
 from torch import Tensor
 
-from elman.errors import DataError, OptionError, option
+from elman.errors import DataError
 from elman.ragged import Ragged
-
-__all__ = ["ClassifyAnswer", "MultitaskAnswer", "RegressAnswer", "Session", "Stepper", "TagAnswer", "TranscribeAnswer"]
 
 
 class ClassifyAnswer(NamedTuple):
@@ -179,20 +177,6 @@ def nested(prefix: str, tensors: Mapping[str, Tensor], like: Any) -> Any:
         )
         for layer, ways in enumerate(like)
     )
-
-
-def refuse_bidirectional(bidirectional: bool) -> None:
-    """Raises ``OptionError`` for a bidirectional model.
-
-    >>> refuse_bidirectional(False)
-    """
-    if bidirectional:
-        raise OptionError(
-            "a bidirectional model cannot stream: its second direction starts at the last step, which is yet to come. "
-            "Train with ",
-            option("bidirectional", False),
-            ".",
-        )
 
 
 def counted(state: Mapping[str, Tensor]) -> int:

@@ -29,8 +29,6 @@ from elman.tasks.base.table_columns import (
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["RowAdapter", "Scored", "TableAdapter", "parse_line", "target_names"]
-
 
 class Scored(NamedTuple):
     """The scores of a model on a table."""
@@ -90,6 +88,10 @@ class TableAdapter(Protocol):
 class LineAdapter(Protocol):
     """The interface for `elman stream` of a task that has a stream."""
 
+
+class LineAdapter(Protocol):
+    """The interface for `elman stream` of a task that has a stream."""
+
     def parse_line(self, line: str, number: int) -> Any:
         """The steps in a line of standard input."""
 
@@ -108,19 +110,12 @@ def parse_line(feature: Any, line: str, number: int) -> Any:
     return feature.only().parse_line(line, Place(file="standard input", line=number))
 
 
-class RowAdapter(ABC):
+class RowAdapter(TableAdapter, ABC):
     """The adapter of tasks that answer each row of a table; subclasses read targets and format answers."""
 
-    estimator: ClassVar[type[Any]]
-    target_help: ClassVar[str]
-    labels_steps: ClassVar[bool] = False
-    has_windows: ClassVar[bool] = False
     keeps_columns: ClassVar[bool] = True
-    target_flags: ClassVar[tuple[str, ...]] = ("--target",)
     by_name: ClassVar[bool] = False  # whether `fit` takes a single target as a dict by name, too
-
-    def __init__(self, model: Any) -> None:
-        self.model = model
+    one_target: ClassVar[str] = ""  # what the task learns, in messages, where that is one column
 
     # ---- what an adapter brings
 
@@ -128,7 +123,7 @@ class RowAdapter(ABC):
     def read_targets(self, table: Table, name: str, model: str | None = None) -> list[Any]:
         """The targets of all rows; `model` is the name of the model in messages, None in training."""
 
-    def check_targets(self, table: Table, name: str, truth: list[Any]) -> None:  # noqa: B027
+    def check_targets(self, table: Table, name: str, truth: list[Any]) -> None:
         """Raises ``DataError`` for targets that cannot be used for training; the default accepts all."""
 
     @abstractmethod
@@ -175,7 +170,7 @@ class RowAdapter(ABC):
 
     def describe_fit(self, rows: int) -> str:
         """The number of sequences, the targets, and the kind of each input column."""
-        return f"{rows:,} sequences, {self.describe_learnt()}; {self._inputs_in_words()}"
+        return f"{rows:,} sequences, {self.describe_learnt()}; {self.model.feature_.describe()}"
 
     def hears(self, column: pl.Series) -> bool:
         """Whether the texts of a column, in training, are paths of sound files."""
@@ -184,13 +179,12 @@ class RowAdapter(ABC):
 
     def fit_result(self, rows: int) -> dict[str, Any]:
         """The same as fields."""
-        return {"sequences": rows, "input": self._inputs_in_words(), **self.metadata()}
-
-    def _inputs_in_words(self) -> str:
-        return str(self.model.feature_.describe())
+        return {"sequences": rows, "input": self.model.feature_.describe(), **self.metadata()}
 
     def fit_table(self, table: Table, target: Sequence[str], *, out: str, resume: bool) -> None:
         """Fits the model to predict the columns `target` from the others, or from those of `input`."""
+        if self.one_target and len(target) > 1:
+            raise DataError(f"{self.one_target}, got {', '.join(target)}. Name one.")
         names = self._names_to_learn(table, target)
         truth = {name: self.read_targets(table, name) for name in target}
         for name, values in truth.items():

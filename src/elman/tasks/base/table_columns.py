@@ -10,25 +10,9 @@ from elman.errors import DataError
 from elman.features.containers import nearest
 from elman.features.kinds import holds_number
 from elman.io.tables import Table
-from elman.validation.columns import is_missing
 
 if TYPE_CHECKING:
     import polars as pl
-
-__all__ = [
-    "among",
-    "check_names",
-    "check_sequences",
-    "floats_of",
-    "is_csv",
-    "known_rows",
-    "labels_of",
-    "names_in",
-    "paths_beside",
-    "refuse_gaps",
-    "typed",
-    "written",
-]
 
 
 def check_names(table: Table, names: Sequence[str]) -> None:
@@ -124,15 +108,6 @@ def written(label: Any) -> str:
     ('true', 'a')
     """
     return label if isinstance(label, str) else json.dumps(label)
-
-
-def known_rows(truth: Sequence[Any]) -> list[int]:
-    """The rows whose target is known.
-
-    >>> known_rows([1.0, None, 2.0])
-    [0, 2]
-    """
-    return [i for i, value in enumerate(truth) if not is_missing(value)]
 
 
 def paths_beside(table: Table, name: str) -> pl.Series:

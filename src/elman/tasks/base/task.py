@@ -19,7 +19,7 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 from torch import Tensor
 
-from elman.errors import ModelFileError, OptionError, Problem
+from elman.errors import DataError, ModelFileError, OptionError, Problem
 from elman.evaluation.learning_curve import learning_curve
 from elman.evaluation.model_card import model_card
 from elman.interpret.attribution import AttributionRequest, Explanation, explain
@@ -27,15 +27,14 @@ from elman.interpret.diagnose import DiagnosisRequest, diagnose
 from elman.interpret.diagnosis import Diagnosis
 from elman.io import model_folder as store
 from elman.tasks.base.fitted import by_learnt_options, saved_options
+from elman.tasks.base.inputs import InputReader
 from elman.tasks.base.resolve import TRAINING, Config, Default, Summary, resolve
-from elman.tasks.base.session import Session
+from elman.tasks.base.session import Session, Stepper
 from elman.tasks.base.training_run import TrainingRun
 from elman.training.history import History
 from elman.validation.messages import shown
 from elman.validation.options import OptionGroup
 from elman.validation.plain_values import printable
-
-__all__ = ["Task", "as_json"]
 
 CURVE = "learning-curve.png"
 
@@ -55,6 +54,7 @@ class Task(BaseEstimator, ABC):
     answering: ClassVar[tuple[str, ...]] = ("verbose",)  # options that may change after `fit`
     validated_by: ClassVar[str] = ""  # how the validation set is predicted, where that differs from `predict`
     defaults: ClassVar[Mapping[str, Default]] = TRAINING  # of options that are None
+    reader_type: ClassVar[type[InputReader] | None] = InputReader  # None: the task reads and saves its inputs itself
 
     # Equality is identity: of two tasks with equal options one may be fitted, the other not.
     __eq__ = object.__eq__
@@ -79,6 +79,38 @@ class Task(BaseEstimator, ABC):
         open_ = [name for name in self.defaults if name in self.learnt_with_ and self.learnt_with_[name] is None]
         chosen = {name: getattr(config, name) for name in open_}
         self.resolved_ = {name: as_json(value) for name, value in chosen.items() if value is not None}
+
+    @property
+    def reader(self) -> Any:
+        """Reads the sequences."""
+        return self.reader_type(self) if self.reader_type is not None else None
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        if self.reader_type is not None:  # texts, missing values, and sequences of vectors
+            tags.input_tags.string = tags.input_tags.allow_nan = tags.input_tags.three_d_array = True
+        return tags
+
+    # ---- learning
+
+    def fit(self, X: Any, y: Any, *, out: str | os.PathLike[str] | None = None, resume: bool = False) -> Self:
+        """Trains on sequences `X` and their targets `y`: one each, or the name of a column of the frame `X`.
+
+        `out`: the folder for `save`, where a checkpoint is written after every epoch; `resume` continues an interrupted
+        fit from it, with the same weights at the end as without the interruption.
+
+        Raises ``OptionError`` for invalid options, ``DataError`` for invalid data, naming the sequence, and
+        ``TrainingError`` if the loss becomes NaN (the best weights so far stay usable).
+        """
+        run = self.training_run(out, resume)
+        if y is None:
+            name = type(self).__name__
+            raise DataError(f"{name} requires y to be passed, but the target y is None. Give a target a sequence.")
+        self._fit(run, self.reader, X, y)
+        return self
+
+    def _fit(self, run: TrainingRun, reader: Any, X: Any, y: Any) -> None:
+        """Fits the task within `run`; empty where the task has a `fit` of its own."""
 
     def training_run(self, out: str | os.PathLike[str] | None, resume: bool) -> TrainingRun:
         """The frame of one fit: option checks, checkpoint, seed."""
@@ -108,7 +140,6 @@ class Task(BaseEstimator, ABC):
         The folder is replaced as a whole if it holds a model; the checkpoint in it stays only if Ctrl-C ended the fit,
         so that the run can be resumed. Raises ``ModelFileError`` if it holds anything else.
         """
-        self.check_fitted()
         name = printable(store.named(folder).resolve().name)
         curve = learning_curve(self.history_, title=name)
         config = {
@@ -118,14 +149,18 @@ class Task(BaseEstimator, ABC):
             "history": self.history_.to_json(),
             "metrics": {key: value if np.isfinite(value) else None for key, value in self.metrics_.items()},
             "data": dict(self.data_),
-            **self._config(),
         }
-        tensors = {f"network.{key}": value for key, value in self.network_.state_dict().items()}
+        tensors = {f"network.{key}": value for key, value in self.network_.state_dict().items()} | self._tensors()
         files: dict[str, str | bytes] = {**self._files(), "README.md": self._card(name, curve is not None)}
+        if (reader := self.reader) is not None:
+            config |= reader.config()
+            tensors |= reader.tensors()
+            files |= reader.files()
+        config |= self._config()
         if curve is not None:
             files[CURVE] = curve
         unfinished = self.history_.interrupted  # `resume` needs its checkpoint
-        store.save(folder, config, tensors | self._tensors(), files, keep_checkpoint=unfinished)
+        store.save(folder, config, tensors, files, keep_checkpoint=unfinished)
 
     def _card(self, name: str, has_curve: bool) -> str:
         call, suffix = f"model = elman.load({name!r})\n{self.card_call}", Path(self.example.split()[0]).suffix
@@ -142,9 +177,9 @@ class Task(BaseEstimator, ABC):
             curve=CURVE if has_curve else None,
         )
 
-    @abstractmethod
     def described(self) -> dict[str, Any]:
         """The inputs, for the model card: lines of text by name."""
+        return dict(self.feature_.card())
 
     def _config(self) -> dict[str, Any]:
         """The task's part of config.json."""
@@ -176,6 +211,8 @@ class Task(BaseEstimator, ABC):
             made.history_ = History.from_json(config["history"])
             made.metrics_ = {k: float("nan") if v is None else float(v) for k, v in config["metrics"].items()}
             made.data_ = dict(config["data"])
+            if (reader := made.reader) is not None:
+                reader.restore(config, tensors, files)
             made._restore(config, tensors, files, folder)
         except ModelFileError:
             raise
@@ -194,9 +231,18 @@ class Task(BaseEstimator, ABC):
 
     # ---- one step at a time
 
-    @abstractmethod
-    def stream(self) -> Session:
-        """A session for streaming inference, step by step."""
+    @by_learnt_options
+    def stream(self, static: Mapping[str, Any] | None = None) -> Session:
+        """A session for streaming inference: fed step by step, it answers as ``predict`` on the steps so far.
+
+        Unidirectional models only. `static` gives the columns without steps, such as ``{"age": 63}``; those that are
+        not given are missing.
+        """
+        return Session(self._stepper(static))
+
+    def _stepper(self, static: Mapping[str, Any] | None) -> Stepper:
+        """What a session needs of the task."""
+        raise OptionError(f"{type(self).__name__} cannot stream. docs/README.md has a table of the tasks that can.")
 
     # ---- looking inside
 
@@ -208,7 +254,6 @@ class Task(BaseEstimator, ABC):
         evenly spaced among those with steps. Print the result, or see its ``verdict``, ``tables()``, ``picture()`` and
         ``to_json()``.
         """
-        self.check_fitted()
         return diagnose(self._diagnosis_request(X, y), sequences)
 
     @by_learnt_options
@@ -218,7 +263,6 @@ class Task(BaseEstimator, ABC):
         Integrated gradients, which add up to the score. Each item of the result has ``steps`` (a number per step),
         ``symbols`` and ``picture()``; ``explanation.steps`` is a `Ragged` of all.
         """
-        self.check_fitted()
         return explain(self._attribution_request(X, y))
 
     def _attribution_request(self, X: Any, y: Any) -> AttributionRequest:

@@ -17,7 +17,6 @@ from torch import Tensor, nn
 from elman.errors import OptionError, Place, option
 from elman.io import model_folder
 from elman.ops.functional import info
-from elman.tasks.base.holdout import LEAST, held_out
 from elman.tasks.base.resolve import Config, training_options
 from elman.training.history import History
 from elman.training.loop import train
@@ -25,10 +24,32 @@ from elman.training.progress import note
 from elman.training.tbptt import StepLoss
 from elman.validation.options import is_whole
 
-__all__ = ["TrainingRun"]
-
+LEAST = 50  # sequences; with fewer there is no validation set
 _FEW_COLUMNS = 6  # described before training; the card describes all
 _Indices = NDArray[np.int64]
+
+
+def held_out(
+    classes: NDArray[np.int64] | None, sequences: int, share: float, seed: int | None, least: int = LEAST
+) -> _Indices:
+    """The indices of the validation set, ascending: a fraction `share` of each class, sampled with `seed`.
+
+    Every class keeps at least one sequence for training. Empty with fewer than `least` sequences or a `share` of 0.
+    `classes` None: not stratified.
+
+    >>> held_out(np.array([0, 1] * 50), 100, 0.1, seed=0).shape
+    (10,)
+    """
+    if sequences < least or share <= 0:
+        return np.zeros(0, np.int64)
+    random = np.random.default_rng(seed)
+    order = random.permutation(sequences)
+    if classes is not None:
+        order = order[np.argsort(classes[order], kind="stable")]
+        order = order[np.bincount(classes)[classes[order]] > 1]
+    # Every 1/share-th of the sequences in order of class: at share <= 0.5 never two adjacent ones.
+    places = np.floor((np.arange(round(len(order) * share)) + 0.5) / share).astype(np.int64)
+    return np.sort(order[places[places < len(order)]])
 
 
 class TrainingRun:

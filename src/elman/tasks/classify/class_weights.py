@@ -17,8 +17,6 @@ from elman.validation.messages import shown
 from elman.validation.options import is_number
 from elman.validation.plain_values import plain_value
 
-__all__ = ["class_weight_problems", "class_weights"]
-
 _Array = NDArray[Any]
 
 
@@ -71,5 +69,5 @@ def _by_class(given: Mapping[Any, float], classes: _Array) -> dict[Any, float]:
     for one in unweighted:
         if str(one).strip().casefold() == str(absent[0]).strip().casefold():
             raise OptionError(f"{says} Did you mean {one!r}?")
-    warnings.warn(f"{says} Its weight counts nothing.", UserWarning, stacklevel=4)
+    warnings.warn(f"{says} Its weight counts nothing.", UserWarning, stacklevel=5)
     return table

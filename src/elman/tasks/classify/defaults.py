@@ -5,8 +5,6 @@ from __future__ import annotations
 from elman.tasks.base.resolve import TRAINING, Config, Default, Summary, epochs_up_to
 from elman.tasks.pretrain.defaults import PRETRAINED, SIZES, halved
 
-__all__ = ["CHOOSERS", "DEFAULTS", "LEAST_SIGNALS", "START", "START_OF_NUMBERS", "STRENGTHS", "UPDATES"]
-
 START = (0.3, 0.65)  # stacking weights of the network and the n-gram model without evidence: bench/quality.py, 2026
 START_OF_NUMBERS = (0.1, 0.65)  # the same with MiniRocket: a network that learnt from dozens of signals is too sure
 STRENGTHS = (30.0, 10.0, 100.0)  # of the n-gram model; where the validation part is too small to choose, the first
@@ -20,7 +18,7 @@ def _longest_ngram(_: Config, summary: Summary) -> int:
     return 0 if feature is None or feature.symbols is None else 6 if feature.is_alphabet else 3
 
 
-def _patterns(_: Config, summary: Summary) -> int:
+def _minirocket(_: Config, summary: Summary) -> int:
     numbers = summary.feature is not None and summary.feature.is_series
     return 10_000 if numbers and summary.sequences <= 2000 else 0
 
@@ -32,5 +30,5 @@ DEFAULTS: dict[str, Default] = {
     **TRAINING,
     "epochs": Default(halved(epochs_up_to(20)), "passes over the sequences", "bench/pretrain.py, 2026"),
     "ngrams": Default(_longest_ngram, "symbols of the longest n-gram", "bench/quality.py, 2026"),
-    "patterns": Default(_patterns, "patterns of MiniRocket, whose work grows with the square of the sequences"),
+    "minirocket": Default(_minirocket, "features of MiniRocket, whose work grows with the square of the sequences"),
 }

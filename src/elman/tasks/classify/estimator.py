@@ -20,10 +20,9 @@ sequences, the validation part included; the metrics of that part are those from
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self, final
+from typing import Any, ClassVar, final
 
 import numpy as np
 import torch
@@ -34,25 +33,21 @@ from torch.nn import functional
 
 from elman.errors import DataError, Problem
 from elman.evaluation import metrics
-from elman.features.columns import symbolic
+from elman.features.columns import symbolic, symbolic_parts
 from elman.features.multi_input import MultiInput
 from elman.interpret.attribution import AttributionRequest, parts_of
 from elman.interpret.diagnose import DiagnosisRequest
 from elman.io import model_folder as store
 from elman.layers.losses import cross_entropy
 from elman.ragged import Ragged
-from elman.tasks.base.finite import finite
 from elman.tasks.base.fitted import by_learnt_options
-from elman.tasks.base.holdout import LEAST
-from elman.tasks.base.inputs import check_table, count, input_tags
-from elman.tasks.base.network import Network, answers, restored
+from elman.tasks.base.inputs import TrainingData, count
+from elman.tasks.base.network import Network, answers, finite, margin
 from elman.tasks.base.options import EncoderOptions, InputOptions, tbptt_problems
-from elman.tasks.base.resolve import Config, Default, Summary
-from elman.tasks.base.session import Session, refuse_bidirectional
+from elman.tasks.base.resolve import Config, Default
 from elman.tasks.base.targets.labels import LabelTarget, coded_labels, few_labels, plain_labels, restored_classes
 from elman.tasks.base.task import Task
-from elman.tasks.base.training_run import TrainingRun
-from elman.tasks.classify.attribution import class_request
+from elman.tasks.base.training_run import LEAST, TrainingRun
 from elman.tasks.classify.class_weights import class_weight_problems, class_weights
 from elman.tasks.classify.defaults import DEFAULTS, LEAST_SIGNALS, UPDATES
 from elman.tasks.classify.session import ClassifyStepper
@@ -60,10 +55,7 @@ from elman.tasks.classify.stacking import WIDE_MODELS, fit_weights, fit_wide, st
 from elman.tasks.pretrain.pretrainer import PretrainOptions, PretrainReader
 from elman.training.fit_checks import warn_if_network_idle, warn_if_one_answer
 from elman.training.options import TrainingOptions
-from elman.validation.messages import shown
-from elman.validation.options import is_whole, share
-
-__all__ = ["Classifier"]
+from elman.validation.options import is_whole, require, share
 
 _Array = NDArray[Any]
 _Floats = NDArray[np.float64]
@@ -91,6 +83,7 @@ class Classifier(ClassifierMixin, Task, PretrainOptions, InputOptions, EncoderOp
     description: ClassVar[str] = "One label for each sequence."
     example: ClassVar[str] = "reviews.csv --input review --target label"
     defaults: ClassVar[Mapping[str, Default]] = DEFAULTS
+    reader_type: ClassVar[type[PretrainReader]] = PretrainReader
 
     # training
     class_weight: str | dict[Any, float] | None = None  # cost of errors by class: None (1), "balanced", or a dict
@@ -99,58 +92,39 @@ class Classifier(ClassifierMixin, Task, PretrainOptions, InputOptions, EncoderOp
     # model
     ngrams: int | None = None  # longest n-gram of the n-gram model; 0 turns it off; None: 3 for symbols, 6 for
     #   the letters of an alphabet, 0 for numbers
-    patterns: int | None = None  # of MiniRocket, for numbers; 0: none; None: 10 000 up to 2000 sequences, else 0
+    minirocket: int | None = None  # features of MiniRocket, for numbers; 0: none; None: 10 000 up to 2000
+    #   sequences, else 0
 
     def problems(self) -> list[Problem]:
-        """Everything that is wrong with the options, a sentence each."""
+        """What is wrong with the options."""
         found = super().problems() + tbptt_problems(self, every_step=False) + share(self, "smoothing")
-        if not (self.ngrams is None or (is_whole(self.ngrams, 0) and self.ngrams <= 8)):
-            found.append(Problem("ngrams", shown(self.ngrams), "must be a whole number from 0 to 8, or None"))
-        if not (self.patterns is None or is_whole(self.patterns, 84) or is_whole(self.patterns, 0, 0)):
-            found.append(Problem("patterns", shown(self.patterns), "must be 0, a whole number of at least 84, or None"))
+        ngrams, minirocket = self.ngrams, self.minirocket
+        rule = "must be a whole number from 0 to 8, or None"
+        found += require(ngrams is None or is_whole(ngrams, 0, 8), self, "ngrams", rule)
+        good = minirocket is None or is_whole(minirocket, 84) or is_whole(minirocket, 0, 0)
+        found += require(good, self, "minirocket", "must be 0, a whole number of at least 84, or None")
         return found + class_weight_problems(self.class_weight)
-
-    @property
-    def reader(self) -> PretrainReader:
-        """What reads the sequences for this task."""
-        return PretrainReader(self)
-
-    def __sklearn_tags__(self) -> Any:
-        return input_tags(super().__sklearn_tags__())
 
     # ---- learning
 
-    def fit(self, X: Any, y: Any, *, out: str | os.PathLike[str] | None = None, resume: bool = False) -> Self:
-        """Learns from sequences `X` and their labels `y`: one label each, or the name of a column of the frame `X`.
-
-        `out` is the folder that `save` will be given: a checkpoint is written into it after every epoch. With `resume`
-        a fit that died goes on from there, to the same weights as if it had not.
-
-        Raises ``OptionError`` for all options that cannot be, ``DataError`` for data that cannot be used, naming the
-        sequence, and ``TrainingError`` if the loss becomes NaN (what was learnt until then stays usable).
-        """
-        run, reader = self.training_run(out, resume), self.reader
+    def _fit(self, run: TrainingRun, reader: PretrainReader, X: Any, y: Any) -> None:
         column, y = reader.learn(X, y)
-        if y is None:
-            raise DataError("Classifier requires y to be passed, but the target y is None. Give one label a sequence.")
         classes, codes = coded_labels(y, count(column))
-        check_table(column)
         weights = class_weights(self.class_weight, classes, codes)
         feature = reader.feature(column)
         signals = feature.is_signal
-        training, rest = run.split(len(codes), codes, LEAST_SIGNALS if signals else LEAST)
-        data, kept = reader.features(feature, column, training, rest)
-        updates = UPDATES if signals else 0
-        config = self.config(Summary(feature, (), len(training), data.steps, len(rest), updates, reader.generator))
-        wide = fit_wide(config, feature, (data, kept), (codes[training], codes[rest]), weights, run.seed)
-        reader.remember(feature, column, config)
-        self.classes_, self.wide_ = classes, wide
-        self.stacking_weights_ = np.array((1.0, 0.0) if wide is None else wide.start)
-        self.network_: Network = run.build(self._network, config, codes[training], weights)
-        self.data_ = reader.metadata(config, data, kept) | {"classes": few_labels(classes)}
-        reader.pretrain(run, config, data, kept)
-        self._train(run, config, data, kept, torch.from_numpy(codes), weights, (training, rest))
-        return self
+        parts = run.split(len(codes), codes, LEAST_SIGNALS if signals else LEAST)
+        data = reader.prepare(feature, column, parts, UPDATES if signals else 0)
+        train, validation = (codes[part] for part in parts)
+        self.classes_ = classes
+        self.wide_ = fit_wide(
+            data.config, feature, (data.training, data.validation), (train, validation), weights, run.seed
+        )
+        self.stacking_weights_ = np.array((1.0, 0.0) if self.wide_ is None else self.wide_.start)
+        self.network_: Network = run.build(self._network, data.config, train, weights)
+        self.data_ = reader.metadata(data) | {"classes": few_labels(classes)}
+        reader.pretrain(run, data.config, data.training, data.validation)
+        self._train(run, data, torch.from_numpy(train), validation, weights)
 
     def _network(self, config: Config, codes: NDArray[np.int64], weights: Tensor) -> Network:
         network = Network(self.feature_, len(self.classes_), config)
@@ -161,43 +135,35 @@ class Classifier(ClassifierMixin, Task, PretrainOptions, InputOptions, EncoderOp
             network.head.bias.copy_(prior - prior.mean())
         return network
 
-    def _train(
-        self,
-        run: TrainingRun,
-        config: Config,
-        data: Ragged | MultiInput,
-        kept: Ragged | MultiInput,
-        codes: Tensor,
-        weights: Tensor,
-        parts: tuple[NDArray[np.int64], NDArray[np.int64]],
-    ) -> None:
-        targets, truth = codes[parts[0]], codes[parts[1]].numpy()
+    def _train(self, run: TrainingRun, data: TrainingData, targets: Tensor, truth: _Array, weights: Tensor) -> None:
         costs = None if self.class_weight is None else weights
-        beside = self._wide_logits(kept)
+        beside = self._wide_logits(data.validation)
 
         def loss(indices: Tensor) -> Tensor:
-            return cross_entropy(self.network_(data[indices]), targets[indices], costs, self.smoothing)
+            return cross_entropy(self.network_(data.training[indices]), targets[indices], costs, self.smoothing)
 
         def validate() -> dict[str, float]:
-            paths = [self._deep_logits(kept), *beside]
+            paths = [self._deep_logits(data.validation), *beside]
             if self.wide_ is not None:
                 each = weights.double().numpy()[truth]
                 self.stacking_weights_ = fit_weights(np.stack(paths), truth, each, self.wide_.start)
             return self._metrics(paths, truth)
 
-        check = validate if len(kept) else None
-        run.train(self.network_, config, loss, data.lengths, parts[0], validate=check, metric="accuracy")
-        if not len(kept):
+        check = validate if len(truth) else None
+        run.train(
+            self.network_, data.config, loss, data.training.lengths, data.indices, validate=check, metric="accuracy"
+        )
+        if not len(truth):
             return
-        paths = [self._deep_logits(kept), *beside]
+        paths = [self._deep_logits(data.validation), *beside]
         answered = stacked(self.stacking_weights_, paths).argmax(1)
         warn_if_one_answer(truth.tolist(), self.classes_[answered].tolist())
         if self.wide_ is not None:
             deep, wide = (z.argmax(1) for z in paths)
             warn_if_network_idle(truth, deep, wide, self.wide_.called)
-            whole = Ragged.cat([symbolic(self.feature_, data), symbolic(self.feature_, kept)])
-            order = torch.cat([targets, codes[parts[1]]])
-            self.wide_ = self.wide_.unfitted().fit(whole, order, len(weights), weights[order])
+            whole = Ragged.cat([symbolic(self.feature_, part) for part in (data.training, data.validation)])
+            order = torch.cat([targets, torch.from_numpy(truth)])
+            self.wide_.fit(whole, order, len(weights), weights[order])
 
     def _metrics(self, paths: Sequence[_Floats], truth: _Array) -> dict[str, float]:
         """The metrics of all paths together, and the accuracy of each alone where there are two."""
@@ -209,7 +175,6 @@ class Classifier(ClassifierMixin, Task, PretrainOptions, InputOptions, EncoderOp
 
     @property
     def _labels(self) -> LabelTarget:
-        self.check_fitted()
         return LabelTarget(classes=self.classes_)
 
     # ---- answering
@@ -250,13 +215,11 @@ class Classifier(ClassifierMixin, Task, PretrainOptions, InputOptions, EncoderOp
         codes = self._labels.codes(truth).astype(np.int64)
         if not truth:
             raise DataError("there are no sequences to score. Give at least one.")
-        data = self.reader.steps(column)
-        paths = [self._deep_logits(data), *self._wide_logits(data)]
+        paths = self._paths(self.reader.steps(column))
         finite(stacked(self.stacking_weights_, paths))
         return self._metrics(paths, codes)
 
     def _scored(self, X: Any, y: Any) -> tuple[Any, list[Any]]:
-        self.check_fitted()
         column, y = self.reader.read_with_targets(X, y)
         return column, plain_labels(y, count(column), missing=False)
 
@@ -269,13 +232,22 @@ class Classifier(ClassifierMixin, Task, PretrainOptions, InputOptions, EncoderOp
         return column, self._labels.codes(truth).astype(np.int64)
 
     def _attribution_request(self, X: Any, y: Any) -> AttributionRequest:
-        """What speaks for a class: its logit less the mean of the others', both paths together."""
+        """F = z[class] - mean of z[other classes], of the stacked logits z of both paths."""
         column, codes = self._coded(X, y)
-        data = self.reader.steps(column)
-        parts, named = parts_of(self.feature_, data, column), self.classes_[codes].tolist()
-        return class_request(
-            self.network_, self.wide_, self.stacking_weights_, self.feature_, data, codes, named, parts
-        )
+        data, chosen = self.reader.steps(column), torch.from_numpy(codes)
+        deep, wide = map(float, self.stacking_weights_)
+
+        def score(indices: Tensor) -> Tensor:
+            return deep * margin(self.network_(data[indices]), chosen[indices])
+
+        beside = None
+        if self.wide_ is not None:
+            x = symbolic(self.feature_, data)
+            steps = wide * margin(self.wide_.contributions(x), chosen[x.segments]).numpy()
+            whole = wide * margin(self.wide_.logits(x).double(), chosen).numpy()
+            beside = symbolic_parts(self.feature_, data, steps), whole
+        parts, answers = parts_of(self.feature_, data, column), self.classes_[codes].tolist()
+        return AttributionRequest(self.network_.inputs, data.lengths, score, parts, answers, beside)
 
     def _diagnosis_request(self, X: Any, y: Any) -> DiagnosisRequest:
         """The network and its cross-entropy; without `y` the answers count as true."""
@@ -288,56 +260,40 @@ class Classifier(ClassifierMixin, Task, PretrainOptions, InputOptions, EncoderOp
         return DiagnosisRequest(self.network_, data.lengths, loss, self.learnt_with_, self.reader.path_names())
 
     def _logits(self, X: Any) -> _Floats:
-        self.check_fitted()
-        data = self.reader.steps(self.reader.read(X))
-        return finite(stacked(self.stacking_weights_, [self._deep_logits(data), *self._wide_logits(data)]))
+        return finite(stacked(self.stacking_weights_, self._paths(self.reader.steps(self.reader.read(X)))))
+
+    def _paths(self, data: Ragged | MultiInput) -> list[_Floats]:
+        """The logits of the network, and those of the wide model if there is one."""
+        return [self._deep_logits(data), *self._wide_logits(data)]
 
     def _deep_logits(self, data: Ragged | MultiInput) -> _Floats:
         return answers(self.network_, data, len(self.classes_))
 
     def _wide_logits(self, data: Ragged | MultiInput) -> list[_Floats]:
-        """Those of the wide model, if there is one."""
         return [] if self.wide_ is None else [self.wide_.logits(symbolic(self.feature_, data)).double().numpy()]
 
     # ---- streaming
 
-    @by_learnt_options
-    def stream(self, static: Mapping[str, Any] | None = None) -> Session:
-        """A session that takes one step at a time and always has the answer so far. One-directional models only.
-
-        `static` gives the columns without steps, such as ``{"age": 63}``; those that are not given are missing.
-        """
-        self.check_fitted()
-        refuse_bidirectional(self.network_.encoder.bidirectional)
-        weights = self.stacking_weights_
-        return Session(ClassifyStepper(self.feature_, self.network_, self.wide_, weights, self._labels, static))
+    def _stepper(self, static: Mapping[str, Any] | None) -> ClassifyStepper:
+        return ClassifyStepper(self.feature_, self.network_, self.wide_, self.stacking_weights_, self._labels, static)
 
     # ---- on disk
 
-    def described(self) -> dict[str, Any]:
-        """What the model reads, for its card: lines of text by name."""
-        return self.reader.described()
-
     def _config(self) -> dict[str, Any]:
-        return {
-            **self.reader.config(),
-            "classes": self._labels.config(),
-            "wide": None if self.wide_ is None else {"kind": self.wide_.kind, **self.wide_.config()},
-        }
+        wide = None if self.wide_ is None else {"kind": self.wide_.kind, **self.wide_.config()}
+        return {"classes": self._labels.config(), "wide": wide}
 
     def _tensors(self) -> dict[str, Tensor]:
         wide = {} if self.wide_ is None else {f"wide.{key}": value for key, value in self.wide_.tensors().items()}
-        return self.reader.tensors() | wide | {"stacking_weights": torch.from_numpy(self.stacking_weights_)}
-
-    def _files(self) -> dict[str, str]:
-        return self.reader.files()
+        return wide | {"stacking_weights": torch.from_numpy(self.stacking_weights_)}
 
     def _restore(
         self, config: Mapping[str, Any], tensors: Mapping[str, Tensor], files: Mapping[str, Any], folder: Any
     ) -> None:
-        self.reader.restore(config, tensors, files)
         self.classes_ = restored_classes(config["classes"])
-        self.network_ = restored(self.feature_, len(self.classes_), self.config(), tensors, folder)
+        self.network_ = store.network(
+            lambda: Network(self.feature_, len(self.classes_), self.config()), tensors, folder
+        )
         self.wide_ = None
         if (wide := config["wide"]) is not None:
             self.wide_ = WIDE_MODELS[wide["kind"]].restore(wide, store.under("wide.", tensors))

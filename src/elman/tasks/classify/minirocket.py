@@ -1,11 +1,11 @@
-"""MiniRocket: how often each of many fixed patterns is seen in a sequence, and a linear model of that.
+"""MiniRocket: the share of steps at which each of many fixed kernels is above a limit, and a linear model of that.
 
-A pattern k reads nine steps that lie d apart, six of them with weight -1 and three with 2, and adds up the columns C
+A kernel k reads nine steps that lie d apart, six of them with weight -1 and three with 2, and adds up the columns C
 that it looks at (Dempster et al. 2021). What lies before the first step reads as zeros.
 
     c_kt = sum_{j=0..8} w_kj sum_{i in C_k} x_{t - d(8-j), i}         w_k: one of the 84 ways to choose three of nine
     f_k  = 1/T sum_t [c_kt > b_k]                                     the share of steps at which it is seen
-    z    = A g(f) + a,    g_k(f) = (f_k - mean_k) / (deviation_k sqrt(patterns))        both over the training part
+    z    = A g(f) + a,    g_k(f) = (f_k - mean_k) / (deviation_k sqrt(features))        both over the training part
     A    = argmin sum_i s_i |Y_i - A g(f_i) - a|^2 + r |A|^2          ridge regression on Y = 1 for the class, else -1
 
 The spacings d grow evenly in the logarithm, from 1 until nine steps span the longest sequence. A limit b is a quantile
@@ -16,11 +16,12 @@ knows what it would have said without a sequence, so that nothing has to be held
 Since the sum over steps is one of whole numbers, a sequence has the same bits alone, in a batch, and step by step.
 
 Dempster, A., Schmidt, D. F. and Webb, G. I. 2021. MiniRocket: a very fast (almost) deterministic transform for time
-series classification. KDD. Differs: zeros before the first step only, so that a pattern ends at its step.
+series classification. KDD. Differs: zeros before the first step only, so that a kernel ends at its step.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Mapping
 from itertools import combinations
 from typing import Any, Self
@@ -38,8 +39,6 @@ from elman.ragged import Ragged
 from elman.tasks.classify.defaults import START_OF_NUMBERS
 from elman.tasks.classify.wide import WideModel, blocks
 
-__all__ = ["MOST_SEQUENCES", "MiniRocket"]
-
 MOST_SEQUENCES = 5000  # that can be learnt from: work grows with their square
 
 _Ints = NDArray[np.int64]
@@ -51,7 +50,7 @@ _THREES = np.array(list(combinations(range(_TAPS), 3)))  # where the weight is 2
 _KERNELS = len(_THREES)
 _SPACINGS = 32  # different ones, at most
 _REACH = 1 << 25  # numbers that a stream remembers, at most
-_COLUMNS = 9  # that a pattern looks at, at most
+_COLUMNS = 9  # that a kernel looks at, at most
 _BLOCK = 1 << 18  # sums at a time: what a processor keeps near
 _STRENGTHS = 10.0 ** np.arange(-7, 1.1, 0.5)  # r
 _STRETCHES = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
@@ -60,12 +59,12 @@ _LEARNT = ("spacings", "columns", "limits", "mean", "weight", "bias")
 
 
 class MiniRocket(WideModel):
-    """Linear model of the patterns in a sequence of numbers; the equations stand at the head of this file.
+    """Linear model of the features of a sequence of numbers; the equations stand at the head of this file.
 
-    `patterns` is about how many there are, at least 84 (default 10 000); `seed` draws limits and columns.
+    `features` is about how many there are, at least 84 (default 10 000); `seed` draws limits and columns.
 
     Learnt: `spacings` int64 `[spacings]`, `columns` bool `[spacings, 84, width]`, `limits` float64 `[spacings, 84,
-    limits]`, `mean` float32 `[patterns]`, `weight` float32 `[classes, patterns]`, `bias` float32 `[classes]`.
+    limits]`, `mean` float32 `[features]`, `weight` float32 `[classes, features]`, `bias` float32 `[classes]`.
 
     >>> slow, fast = torch.arange(40.0).sin()[:, None], (3 * torch.arange(40.0)).sin()[:, None]
     >>> x = Ragged.of([slow, fast, slow[5:], fast[7:]])
@@ -74,24 +73,20 @@ class MiniRocket(WideModel):
     tensor([0, 1])
     """
 
-    kind = "patterns"
-    called = "patterns"
+    kind = "minirocket"
+    called = "features of MiniRocket"
     start = START_OF_NUMBERS
 
-    def __init__(self, patterns: int = 10_000, seed: int | None = 0) -> None:
-        if patterns < _KERNELS:
-            raise OptionError(f"patterns must be at least {_KERNELS}, got {patterns}; 10 000 is a good start")
-        self.patterns, self.seed = patterns, seed
+    def __init__(self, features: int = 10_000, seed: int | None = 0) -> None:
+        if features < _KERNELS:
+            raise OptionError(f"features must be at least {_KERNELS}, got {features}; 10 000 is a good start")
+        self.features, self.seed = features, seed
         self.spacings = torch.zeros(0, dtype=torch.int64)
         self.columns = torch.zeros(0, _KERNELS, 0, dtype=torch.bool)
         self.limits = torch.zeros(0, _KERNELS, 0, dtype=torch.float64)
         self.mean, self.weight, self.bias = torch.zeros(0), torch.zeros(0, 0), torch.zeros(0)
 
     # ---- learning
-
-    def unfitted(self) -> Self:
-        """A model with the same options that has learnt nothing."""
-        return type(self)(self.patterns, self.seed)
 
     def fit(self, x: Ragged, targets: Tensor, classes: int, weights: Tensor | None = None) -> Self:
         """Learns from sequences `[steps, width]` and the class of each, int64 `[sequences]`, 0 to `classes` - 1.
@@ -110,13 +105,13 @@ class MiniRocket(WideModel):
 
     def _check_data(self, x: Ragged, targets: Tensor) -> None:
         if x.values.dim() != 2 or not x.steps or not x.width:
-            raise ShapeError(f"patterns need steps of numbers, got values of shape {list(x.values.shape)}.")
+            raise ShapeError(f"MiniRocket needs steps of numbers, got values of shape {list(x.values.shape)}.")
         if targets.dtype != torch.int64 or list(targets.shape) != [len(x)]:
             got = f"{targets.dtype} of shape {list(targets.shape)}"
             raise ShapeError(f"targets must be int64 of shape [{len(x)}], got {got}.")
         if len(x) > MOST_SEQUENCES:
             raise OptionError(
-                f"patterns = {self.patterns} can be learnt from {MOST_SEQUENCES} sequences, got {len(x)}. Set it to 0."
+                f"minirocket = {self.features} can learn {MOST_SEQUENCES} sequences, got {len(x)}. Set it to 0."
             )
 
     def _draw(self, x: Ragged) -> None:
@@ -124,9 +119,9 @@ class MiniRocket(WideModel):
         draw = np.random.default_rng(self.seed)
         longest = int(x.lengths.max())
         span = max(1.0, min(longest - 1, _REACH // max(1, x.width)) / (_TAPS - 1))
-        most = min(_SPACINGS, max(1, self.patterns // _KERNELS))
+        most = min(_SPACINGS, max(1, self.features // _KERNELS))
         spacings = np.unique(np.floor(span ** np.linspace(0, 1, most)).astype(np.int64))
-        limits = min(4 * longest, max(1, self.patterns // (_KERNELS * len(spacings))))
+        limits = min(4 * longest, max(1, self.features // (_KERNELS * len(spacings))))
         self.spacings = torch.from_numpy(spacings)
         self.columns = torch.from_numpy(_drawn_columns(draw, len(spacings) * _KERNELS, x.width)).view(
             len(spacings), _KERNELS, x.width
@@ -149,13 +144,9 @@ class MiniRocket(WideModel):
 
     def _sums(self, padded: _Doubles, rows: _Ints, ages: _Ints, spacing: int, d: int) -> _Doubles:
         """c of every kernel at some steps, [84, steps]: row `rows` of `padded`, with `ages` steps before it."""
-        taps = []
-        for j in range(_TAPS):
-            back = spacing * (_TAPS - 1 - j)
-            taps.append(padded[np.where(ages >= back, rows - back, -1)])
-        whole = taps[0]
-        for tap in taps[1:]:
-            whole = whole + tap
+        backs = spacing * np.arange(_TAPS - 1, -1, -1)
+        taps = [padded[np.where(ages >= back, rows - back, -1)] for back in backs]
+        whole = functools.reduce(np.add, taps)
         sums, columns = np.zeros((_KERNELS, len(rows))), self.columns.numpy()[d]
         for column, looking in enumerate(columns.T):
             one = np.stack([tap[:, column] for tap in taps])
@@ -164,7 +155,7 @@ class MiniRocket(WideModel):
         return sums
 
     def _seen(self, padded: _Doubles, rows: _Ints, ages: _Ints) -> Iterator[tuple[slice, _Bits]]:
-        """For each spacing and limit: which patterns these are, and whether they are seen, [84, steps]."""
+        """The features of each spacing and limit, and whether their kernels are above it, [84, steps]."""
         limits, every = self.limits.numpy(), self.limits.shape[2]
         for d, spacing in enumerate(self.spacings.tolist()):
             sums = self._sums(padded, rows, ages, spacing, d)
@@ -173,7 +164,7 @@ class MiniRocket(WideModel):
                 yield slice(first, first + _KERNELS), sums > limits[d, :, i, None]
 
     def _shares(self, x: Ragged) -> Tensor:
-        """f of each sequence, float32 [sequences, patterns]; the mean for one of no steps."""
+        """f of each sequence, float32 [sequences, features]; the mean for one of no steps."""
         shares = self.mean.repeat(len(x), 1)
         for first, last in blocks(x.offsets.numpy(), _BLOCK // (_KERNELS * max(1, x.width))):
             part = x[first:last]
@@ -198,7 +189,7 @@ class MiniRocket(WideModel):
     def contributions(self, x: Ragged) -> Tensor:
         """What each step adds to the logits, float64 `[steps, classes]`; over a sequence they add up to logits - bias.
 
-        A pattern counts at the last of its nine steps.
+        A kernel counts at the last of its nine steps.
         """
         weight, mean = self.weight.double().numpy(), self.mean.double().numpy()
         made = np.zeros((x.steps, len(weight)))
@@ -215,7 +206,7 @@ class MiniRocket(WideModel):
         """Before the first step."""
         reach = (_TAPS - 1) * int(self.spacings.max())
         return {
-            "recent": torch.zeros(reach, self.columns.shape[2]),  # the last steps that a pattern may still read
+            "recent": torch.zeros(reach, self.columns.shape[2]),  # the last steps that a kernel may still read
             "counts": torch.zeros(len(self.mean), dtype=torch.int64),  # at how many steps each was seen
             "steps": torch.zeros(1, dtype=torch.int64),
         }
@@ -240,7 +231,7 @@ class MiniRocket(WideModel):
     def config(self) -> dict[str, Any]:
         """Options and sizes as JSON values; with `tensors` all that `restore` needs."""
         sizes = {"spacings": len(self.spacings), "limits": self.limits.shape[2], "width": self.columns.shape[2]}
-        return {"patterns": self.patterns, "seed": self.seed, **sizes, "classes": len(self.weight)}
+        return {"features": self.features, "seed": self.seed, **sizes, "classes": len(self.weight)}
 
     def tensors(self) -> dict[str, Tensor]:
         """What was learnt, by name."""
@@ -249,7 +240,7 @@ class MiniRocket(WideModel):
     @classmethod
     def restore(cls, config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Self:
         """The model that `config` and `tensors` describe. Raises ``ShapeError`` where they disagree."""
-        model = cls(int(config["patterns"]), config["seed"])
+        model = cls(int(config["features"]), config["seed"])
         d, limits, width, classes = (int(config[name]) for name in ("spacings", "limits", "width", "classes"))
         every = d * _KERNELS * limits
         shapes = {"spacings": [d], "columns": [d, _KERNELS, width], "limits": [d, _KERNELS, limits]}
@@ -259,13 +250,13 @@ class MiniRocket(WideModel):
             finite = not got.is_floating_point() or bool(got.isfinite().all())
             if list(got.shape) != shape or got.dtype != like.dtype or not finite:
                 raise ShapeError(
-                    f"a pattern model needs {name} of shape {shape}, finite, of {like.dtype}, got {list(got.shape)} of "
+                    f"MiniRocket needs {name} of shape {shape}, finite, of {like.dtype}, got {list(got.shape)} of "
                     f"{got.dtype}; the model folder was altered, save it again"
                 )
             setattr(model, name, got.contiguous())
         bad = not (d and width and classes >= 2) or int(model.spacings.min()) < 1
         if bad or (_TAPS - 1) * int(model.spacings.max()) * width > _REACH:
-            raise ShapeError("the saved pattern model has sizes that cannot be; save it again")
+            raise ShapeError("the saved MiniRocket has sizes that cannot be; save it again")
         return model
 
     def fits(self, feature: Feature | Columns, width: int, classes: int) -> bool:
@@ -318,13 +309,12 @@ def _ridge(shares: _Doubles, targets: _Ints, classes: int, weights: _Doubles) ->
             if (errors**2).sum() < least:
                 least, best, left_out = (errors**2).sum(), dual, truth - errors / root
         weight = rows.T @ best
-    stretch = min(_STRETCHES, key=lambda factor: _surprise(factor * left_out, targets, weights))
+    stretch = min(_STRETCHES, key=lambda factor: _cross_entropy(factor * left_out, targets, weights))
     weight = weight * stretch
     return mean, np.ascontiguousarray((weight[:-1] * scale[:, None]).T), weight[-1] * _CONSTANT
 
 
-def _surprise(logits: _Doubles, targets: _Ints, weights: _Doubles) -> float:
-    """The cross-entropy."""
+def _cross_entropy(logits: _Doubles, targets: _Ints, weights: _Doubles) -> float:
     high = logits.max(axis=1, keepdims=True)
     log_sum = np.log(np.exp(logits - high).sum(axis=1)) + high[:, 0]
     return float(weights @ (log_sum - logits[np.arange(len(targets)), targets]))

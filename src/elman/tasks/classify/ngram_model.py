@@ -44,8 +44,6 @@ from elman.ragged import Ragged
 from elman.tasks.classify.defaults import START
 from elman.tasks.classify.wide import WideModel, blocks
 
-__all__ = ["NgramModel", "bucket_count", "hashed_ngrams"]
-
 _Ints = NDArray[np.int64]
 _Floats = NDArray[np.float32]
 _Doubles = NDArray[np.float64]
@@ -181,10 +179,6 @@ class NgramModel(WideModel):
         self.classes = 0  # 0 = not fitted
         self.weight = torch.zeros(0, buckets)
         self.bias = torch.zeros(0)
-
-    def unfitted(self) -> Self:
-        """A model with the same options that has learnt nothing."""
-        return type(self)(self.orders, self.buckets, self.strength, self.minimum)
 
     def fit(self, x: Ragged, targets: Tensor, classes: int, weights: Tensor | None = None) -> Self:
         """Learns from symbols, int64 `[steps]`, and the class of each sequence, int64 `[sequences]`.

@@ -13,14 +13,11 @@ from torch import Tensor
 from elman.features import Columns, Feature
 from elman.io import model_folder as store
 from elman.ragged import Ragged
-from elman.tasks.base.finite import finite
-from elman.tasks.base.network import Network, NetworkStepper
+from elman.tasks.base.network import Network, NetworkStepper, finite
 from elman.tasks.base.session import ClassifyAnswer, counted
 from elman.tasks.base.targets.labels import LabelTarget
 from elman.tasks.classify.stacking import stacked
 from elman.tasks.classify.wide import WideModel
-
-__all__ = ["ClassifyStepper"]
 
 
 class ClassifyStepper(NetworkStepper):

@@ -30,8 +30,6 @@ from elman.tasks.classify.minirocket import MiniRocket
 from elman.tasks.classify.ngram_model import NgramModel, bucket_count
 from elman.tasks.classify.wide import WideModel
 
-__all__ = ["WIDE_MODELS", "fit_weights", "fit_wide", "stacked"]
-
 _Array = NDArray[Any]
 _Floats = NDArray[np.float64]
 _Ints = NDArray[np.int64]
@@ -47,7 +45,7 @@ def fit_wide(
     weights: Tensor,
     seed: int,
 ) -> WideModel | None:
-    """The wide model that the options `ngrams` and `patterns` ask for, learnt from the first of the two `parts`.
+    """The wide model that the options `ngrams` and `minirocket` ask for, learnt from the first of the two `parts`.
 
     The strength of n-grams is the one with the least cross-entropy on the second part, if that is large enough.
     `codes` are the classes of the sequences of both, `weights` the cost of an error in each class. Raises
@@ -55,23 +53,19 @@ def fit_wide(
     """
     if config.ngrams and feature.symbols is None:
         raise OptionError(f"ngrams = {config.ngrams} needs texts or tokens; numbers have no n-grams. Leave it at None.")
-    if config.patterns and not feature.is_series:
+    if config.minirocket and not feature.is_series:
         needs = f"needs a column of numbers, but the input is taken for {feature.called}. Leave it at None."
-        raise OptionError(f"patterns = {config.patterns} {needs}")
-    if not config.ngrams and not (config.patterns and parts[0].steps):
+        raise OptionError(f"minirocket = {config.minirocket} {needs}")
+    if not config.ngrams and not (config.minirocket and parts[0].steps):
         return None
     data, kept = (symbolic(feature, part) for part in parts)
     targets = torch.from_numpy(codes[0])
     learnt = data, targets, len(weights), weights[targets]
-    if config.patterns:
-        return MiniRocket(int(config.patterns), seed).fit(*learnt)
+    if config.minirocket:
+        return MiniRocket(int(config.minirocket), seed).fit(*learnt)
     orders = tuple(range(1, int(config.ngrams) + 1))
-    models = [
-        NgramModel(orders, bucket_count(data.steps, orders), strength).fit(
-            data, targets, len(weights), weights[targets]
-        )
-        for strength in (STRENGTHS if len(kept) >= CHOOSERS else STRENGTHS[:1])
-    ]
+    strengths = STRENGTHS if len(kept) >= CHOOSERS else STRENGTHS[:1]
+    models = [NgramModel(orders, bucket_count(data.steps, orders), strength).fit(*learnt) for strength in strengths]
     costs = weights.double().numpy()[codes[1]]
     return min(models, key=lambda model: _best_loss(model.logits(kept).double().numpy(), codes[1], costs))
 

@@ -16,18 +16,14 @@ from elman.tasks.base.table_adapter import RowAdapter
 from elman.tasks.base.table_columns import among, labels_of, refuse_gaps, written
 from elman.tasks.classify.estimator import Classifier
 
-__all__ = ["ClassifyTable"]
-
 
 @final
 class ClassifyTable(RowAdapter):
     """What `elman` asks of a task whose answers are labels."""
 
+    model: Classifier
     estimator: ClassVar[type[Classifier]] = Classifier
     target_help: ClassVar[str] = "the column with the labels"
-
-    def __init__(self, model: Classifier) -> None:
-        self.model = model
 
     def read_targets(self, table: Table, name: str, model: str | None = None) -> list[Any]:
         """The labels of all rows; each must be among those that the model learnt.

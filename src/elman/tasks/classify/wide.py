@@ -16,8 +16,6 @@ from torch import Tensor
 from elman.features import Columns, Feature
 from elman.ragged import Ragged
 
-__all__ = ["WideModel", "blocks"]
-
 
 class WideModel(ABC):
     """A classifier of sequences whose logits have the same bits for a sequence alone, in a batch and step by step."""
@@ -25,10 +23,6 @@ class WideModel(ABC):
     kind: ClassVar[str]  # in saved models and in the names of metrics
     called: ClassVar[str]  # for people
     start: ClassVar[tuple[float, float]]  # stacking weights of the network and of this model without evidence
-
-    @abstractmethod
-    def unfitted(self) -> Self:
-        """A model with the same options that has learnt nothing."""
 
     @abstractmethod
     def fit(self, x: Ragged, targets: Tensor, classes: int, weights: Tensor | None = None) -> Self:

@@ -83,6 +83,7 @@ class Forecaster(Task, ForecastOptions, EncoderOptions, TrainingOptions):
     """
 
     task: ClassVar[str] = "forecast"
+    reader_type: ClassVar[None] = None
     card_call: ClassVar[str] = "model.predict()  # from the last values seen; of other series: model.predict(frame=...)"
     description: ClassVar[str] = "The next values of many series, with intervals."
     example: ClassVar[str] = "load.csv --horizon 48 --season 24"
@@ -212,7 +213,7 @@ class Forecaster(Task, ForecastOptions, EncoderOptions, TrainingOptions):
         as_learnt(self)._model().append(frame)
         return self
 
-    def stream(self) -> Session:
+    def stream(self, static: Any = None) -> Session:
         """Refused: forecasters keep the state of every series themselves, see `update`."""
         raise OptionError("a Forecaster keeps the state of every series itself. Give it new points with update(frame).")
 

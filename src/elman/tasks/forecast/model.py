@@ -14,7 +14,7 @@ from torch import Tensor
 from elman.errors import DataError, Place, Wording, option
 from elman.interpret.diagnose import DiagnosisRequest
 from elman.layers.losses import pinball
-from elman.tasks.base.finite import finite
+from elman.tasks.base.network import finite
 from elman.tasks.forecast.conformal import Calibration
 from elman.tasks.forecast.data.frame import Series, read
 from elman.tasks.forecast.data.panel import MOST_GAP, Columns, Panel

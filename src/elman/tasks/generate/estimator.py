@@ -25,7 +25,7 @@ from torch import Tensor
 from elman.cells import CELLS
 from elman.cells.compatibility import reads_symbols
 from elman.cells.recurrent import Recurrent
-from elman.errors import DataError, Problem, option
+from elman.errors import DataError, OptionError, Problem, option
 from elman.features import infer
 from elman.features.base import Written
 from elman.features.containers import by_name, column_of
@@ -38,16 +38,14 @@ from elman.lm.chunks import LMChunks, lm_chunks
 from elman.lm.interpolation import InterpolatedLM, weight_of
 from elman.lm.kneser_ney import KneserNey
 from elman.ragged import Ragged
-from elman.tasks.base.finite import finite
 from elman.tasks.base.fitted import by_learnt_options
-from elman.tasks.base.holdout import held_out
 from elman.tasks.base.inputs import no_column
-from elman.tasks.base.network import encoder_of
+from elman.tasks.base.network import encoder_of, finite
 from elman.tasks.base.options import EncoderOptions
 from elman.tasks.base.resolve import Config, Default, Summary
-from elman.tasks.base.session import Session
+from elman.tasks.base.session import Stepper
 from elman.tasks.base.task import Task
-from elman.tasks.base.training_run import TrainingRun
+from elman.tasks.base.training_run import TrainingRun, held_out
 from elman.tasks.generate.defaults import DEFAULTS, UPDATES, side_by_side
 from elman.tasks.generate.dynamic_evaluation import adapted
 from elman.tasks.generate.generation import Writer, symbols_of
@@ -83,6 +81,7 @@ class Generator(Task, VocabularyOptions, EncoderOptions, TrainingOptions):
     """
 
     task: ClassVar[str] = "generate"
+    reader_type: ClassVar[None] = None
     card_call: ClassVar[str] = "model.generate(length=100)"
     description: ClassVar[str] = "A language model: scores texts and generates new ones."
     example: ClassVar[str] = "poems.tsv --input poem"
@@ -383,11 +382,11 @@ class Generator(Task, VocabularyOptions, EncoderOptions, TrainingOptions):
 
     # ---- streaming
 
-    @by_learnt_options
-    def stream(self) -> Session:
-        """A session that reads a text in chunks and gives the distribution of the next symbol."""
-        self.check_fitted()
-        return Session(LMSession(self.feature_, self.network_, symbols_of(self.feature_), self.mixture_))
+    def _stepper(self, static: Any) -> Stepper:
+        """Reads a text in chunks and gives the distribution of the next symbol."""
+        if static:
+            raise OptionError("a Generator reads texts alone. Leave static out.")
+        return LMSession(self.feature_, self.network_, symbols_of(self.feature_), self.mixture_)
 
     # ---- on disk
 

@@ -16,7 +16,7 @@ from elman.errors import OptionError
 from elman.features.base import Written
 from elman.features.unicode import composed
 from elman.lm.interpolation import InterpolatedLM
-from elman.tasks.base.finite import finite
+from elman.tasks.base.network import finite
 from elman.tasks.generate.constraints import END
 from elman.tasks.generate.network import LanguageNetwork
 from elman.validation.messages import shown

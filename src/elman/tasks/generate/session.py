@@ -11,7 +11,7 @@ from torch import Tensor
 from elman.features import Feature
 from elman.lm.interpolation import InterpolatedLM
 from elman.ragged import Ragged
-from elman.tasks.base.finite import finite
+from elman.tasks.base.network import finite
 from elman.tasks.base.session import counted, flat, nested
 from elman.tasks.generate.network import LanguageNetwork
 

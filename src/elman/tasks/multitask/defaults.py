@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from elman.tasks.base.resolve import TRAINING, Default, epochs_up_to
 
-__all__ = ["DEFAULTS"]
-
 DEFAULTS: dict[str, Default] = {
     **TRAINING,
     "epochs": Default(epochs_up_to(60), "passes over the sequences", "bench/signals.py, 2026"),

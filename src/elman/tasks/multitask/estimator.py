@@ -10,10 +10,9 @@ What the targets have in common is learnt once, and targets with few known value
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self, final
+from typing import Any, ClassVar, final
 
 import numpy as np
 import torch
@@ -24,25 +23,22 @@ from elman.errors import DataError, OptionError, Place, Problem, within
 from elman.features.containers import by_name, column_named
 from elman.interpret.attribution import AttributionRequest, parts_of
 from elman.interpret.diagnose import DiagnosisRequest
+from elman.io import model_folder as store
 from elman.layers.losses import DISTANCES
-from elman.tasks.base.finite import finite
 from elman.tasks.base.fitted import by_learnt_options
-from elman.tasks.base.inputs import InputReader, check_column, check_table, count, input_tags
-from elman.tasks.base.network import Network, answers, restored
+from elman.tasks.base.inputs import InputReader, TrainingData, check_column, count
+from elman.tasks.base.network import Network, NetworkStepper, answers, finite, margin
 from elman.tasks.base.options import EncoderOptions, InputOptions, tbptt_problems
-from elman.tasks.base.resolve import Config, Default, Summary
-from elman.tasks.base.session import Session, refuse_bidirectional
-from elman.tasks.base.targets.kinds import TARGETS, Target, looks_like
+from elman.tasks.base.resolve import Config, Default
+from elman.tasks.base.session import MultitaskAnswer
 from elman.tasks.base.targets.numbers import NumberTarget
 from elman.tasks.base.task import Task
+from elman.tasks.base.training_run import TrainingRun
 from elman.tasks.multitask.defaults import DEFAULTS
-from elman.tasks.multitask.heads import Heads
-from elman.tasks.multitask.session import MultitaskStepper
+from elman.tasks.multitask.heads import TARGETS, Heads, Target, looks_like
 from elman.training.options import TrainingOptions
 from elman.validation.messages import shown
-from elman.validation.options import choice, is_number
-
-__all__ = ["Multitask"]
+from elman.validation.options import choice, is_number, require
 
 _Array = NDArray[Any]
 _Floats = NDArray[np.float64]
@@ -82,76 +78,55 @@ class Multitask(Task, InputOptions, EncoderOptions, TrainingOptions):
     head_dropout: float = 0.0  # share of the pooled row set to zero; noise on it becomes noise of the numbers
 
     def problems(self) -> list[Problem]:
-        """Everything that is wrong with the options, a sentence each."""
+        """What is wrong with the options."""
         found = super().problems() + tbptt_problems(self, every_step=False) + choice(self, "loss", DISTANCES)
-        given: dict[str, Any] = {"targets": self.targets, "weights": self.weights}
-        for option, what in (("targets", "what it is"), ("weights", "its weight")):
-            if not isinstance(given[option], Mapping | None):
-                says = f"must be a dict from the name of a target to {what}, or None"
-                found.append(Problem(option, shown(given.pop(option)), says))
-        kinds, weights = given.get("targets") or {}, given.get("weights") or {}
+        for name, what in (("targets", "what it is"), ("weights", "its weight")):
+            rule = f"must be a dict from the name of a target to {what}, or None"
+            found += require(isinstance(getattr(self, name), Mapping | None), self, name, rule)
+        kinds, weights = ((given if isinstance(given, Mapping) else {}) for given in (self.targets, self.weights))
         among = f"must be one of {', '.join(TARGETS)}"
         wrong = [(name, kind) for name, kind in kinds.items() if kind not in TARGETS]
         found += [Problem("targets", f"{{{name!r}: {shown(kind)}}}", among) for name, kind in wrong]
-        if not all(is_number(weight, 0) for weight in weights.values()):
-            found.append(Problem("weights", shown(dict(weights)), "must hold numbers of at least 0"))
-        return found
-
-    @property
-    def reader(self) -> InputReader:
-        """What reads the sequences for this task."""
-        return InputReader(self)
-
-    def __sklearn_tags__(self) -> Any:
-        return input_tags(super().__sklearn_tags__())
+        good = all(is_number(weight, 0) for weight in weights.values())
+        return found + require(good, self, "weights", "must hold numbers of at least 0")
 
     # ---- learning
 
-    def fit(self, X: Any, y: Any, *, out: str | os.PathLike[str] | None = None, resume: bool = False) -> Self:
-        """Learns from sequences `X` and the targets `y`: names of columns of the frame `X`, a dict, or a frame.
-
-        `out` is the folder that `save` will be given: a checkpoint is written into it after every epoch. With `resume`
-        a fit that died goes on from there, to the same weights as if it had not.
-
-        Raises ``OptionError`` for all options that cannot be, ``DataError`` for data that cannot be used, naming the
-        column and the sequence, and ``TrainingError`` if the loss becomes NaN (what was learnt before stays usable).
-        """
-        run, reader = self.training_run(out, resume), self.reader
+    def _fit(self, run: TrainingRun, reader: InputReader, X: Any, y: Any) -> None:
         column, named = self._column_and_targets(reader.learn, X, y)
         self._check_named(named)
         kinds = {name: (self.targets or {}).get(name) or looks_like(values, name) for name, values in named.items()}
         targets: dict[str, Target] = {name: TARGETS[kind](self.loss) for name, kind in kinds.items()}
         truth = _read(targets, named, count(column))
-        check_table(column)
         some = np.flatnonzero(np.any([~np.isnan(values) for values in truth.values()], axis=0))
-        training, rest = (some[part] for part in run.split(len(some)))
-        feature = reader.feature(column)
-        data, kept = reader.features(feature, column, training, rest)
+        training, validation = (some[part] for part in run.split(len(some)))
+        data = reader.prepare(reader.feature(column), column, (training, validation))
 
-        config = self.config(Summary(feature, (), len(training), data.steps, len(rest)))
-        reader.remember(feature, column, config)
         self.targets_ = targets
         start = {name: target.fit(truth[name][training]) for name, target in targets.items()}
-        heads = self._heads
-        self.network_: Network = run.build(self._network, config, start)
-        skipped = len(truth[next(iter(truth))]) - len(some)
-        self.data_ = reader.metadata(config, data, kept) | ({"sequences without a target": skipped} if skipped else {})
+        self.network_: Network = run.build(self._network, data.config, start)
+        self.data_ = reader.metadata(data, count(column) - len(some))
         self.data_ |= {f"target {name!r}": target.describe() for name, target in targets.items()}
+        coded = {name: target.coded(truth[name][training]) for name, target in targets.items()}
+        self._train(run, data, coded, {name: values[validation] for name, values in truth.items()})
 
-        lessons = {name: target.coded(truth[name][training]) for name, target in targets.items()}
-        exam = {name: values[rest] for name, values in truth.items()}
+    def _train(
+        self, run: TrainingRun, data: TrainingData, coded: Mapping[str, Tensor], truth: Mapping[str, _Floats]
+    ) -> None:
+        heads = self._heads
 
         def loss(indices: Tensor) -> Tensor:
-            return heads.loss(self.network_(data[indices]), {name: coded[indices] for name, coded in lessons.items()})
+            return heads.loss(
+                self.network_(data.training[indices]), {name: own[indices] for name, own in coded.items()}
+            )
 
         def validate() -> dict[str, float]:
-            return heads.metrics(answers(self.network_, kept, heads.outputs), exam)
+            return heads.metrics(answers(self.network_, data.validation, heads.outputs), truth)
 
-        check = validate if len(kept) else None
-        run.train(self.network_, config, loss, data.lengths, training, validate=check, metric="loss")
-        if len(kept):
-            heads.check_answers(answers(self.network_, kept, heads.outputs), exam, self.metrics_)
-        return self
+        check = validate if len(data.validation) else None
+        run.train(self.network_, data.config, loss, data.training.lengths, data.indices, validate=check, metric="loss")
+        if len(data.validation):
+            heads.check_answers(answers(self.network_, data.validation, heads.outputs), truth, self.metrics_)
 
     def _network(self, config: Config, start: Mapping[str, Tensor | None]) -> Network:
         network = Network(self.feature_, self._heads.outputs, config)
@@ -201,7 +176,6 @@ class Multitask(Task, InputOptions, EncoderOptions, TrainingOptions):
             raise OptionError("weights is 0 for every target. Give at least one of them more.")
 
     def _scored(self, X: Any, y: Any) -> tuple[Any, dict[str, _Floats]]:
-        self.check_fitted()
         column, named = self._column_and_targets(self.reader.read_with_targets, X, y)
         if set(named) != set(self.targets_):
             raise DataError(
@@ -247,7 +221,6 @@ class Multitask(Task, InputOptions, EncoderOptions, TrainingOptions):
         return self._heads.metrics(self._rows(column), truth)
 
     def _rows(self, X: Any) -> _Floats:
-        self.check_fitted()
         return finite(answers(self.network_, self.reader.steps(self.reader.read(X)), self._heads.outputs))
 
     # ---- looking inside
@@ -283,8 +256,7 @@ class Multitask(Task, InputOptions, EncoderOptions, TrainingOptions):
             z: Tensor = heads.split(self.network_(data[indices]))[name]
             if isinstance(target, NumberTarget):
                 return float(target.mean[0]) + float(target.deviation[0]) * z[:, 0]
-            own = z.gather(1, chosen[indices][:, None])[:, 0]
-            return own - (z.sum(1) - own) / (z.shape[1] - 1)
+            return margin(z, chosen[indices])
 
         told = target.decode(said).tolist() if name in heads.labels else [name] * len(data)
         return AttributionRequest(
@@ -293,42 +265,31 @@ class Multitask(Task, InputOptions, EncoderOptions, TrainingOptions):
 
     # ---- streaming
 
-    @by_learnt_options
-    def stream(self, static: Mapping[str, Any] | None = None) -> Session:
-        """A session that takes one step at a time and always has the answers so far. One-directional models only.
+    def _stepper(self, static: Mapping[str, Any] | None) -> NetworkStepper:
+        heads = self._heads
 
-        `static` gives the columns without steps, such as ``{"age": 63}``; those that are not given are missing.
-        """
-        self.check_fitted()
-        refuse_bidirectional(self.network_.encoder.bidirectional)
-        return Session(MultitaskStepper(self.feature_, self.network_, self._heads, static))
+        def answer(z: _Floats, steps: int) -> MultitaskAnswer:
+            own = heads.split(finite(z))
+            values = {name: target.decode(own[name]).tolist()[0] for name, target in heads.targets.items()}
+            return MultitaskAnswer(values, {n: label.by_class(own[n]) for n, label in heads.labels.items()}, steps)
+
+        return NetworkStepper(self.feature_, self.network_, static, answer)
 
     # ---- on disk
 
-    def described(self) -> dict[str, Any]:
-        """What the model reads, for its card: lines of text by name."""
-        return self.reader.described()
-
-    def _tensors(self) -> dict[str, Tensor]:
-        return self.reader.tensors()
-
-    def _files(self) -> dict[str, str]:
-        return self.reader.files()
-
     def _config(self) -> dict[str, Any]:
-        saved = [{"name": n, "kind": target.kind, **target.config()} for n, target in self.targets_.items()]
-        return {**self.reader.config(), "targets": saved}
+        return {"targets": [{"name": n, "kind": target.kind, **target.config()} for n, target in self.targets_.items()]}
 
     def _restore(
         self, config: Mapping[str, Any], tensors: Mapping[str, Tensor], files: Mapping[str, Any], folder: Any
     ) -> None:
-        self.reader.restore(config, tensors, files)
         saved: Sequence[Mapping[str, Any]] = config["targets"]
         names = [one["name"] for one in saved]
         if not names or not all(isinstance(name, str) for name in names) or len(set(names)) < len(names):
             raise ValueError("targets")
         self.targets_ = {one["name"]: TARGETS[one["kind"]].restore(one, self.loss) for one in saved}
-        self.network_ = restored(self.feature_, self._heads.outputs, self.config(), tensors, folder)
+        outputs = self._heads.outputs
+        self.network_ = store.network(lambda: Network(self.feature_, outputs, self.config()), tensors, folder)
 
 
 def _read(

@@ -13,23 +13,20 @@ from elman.evaluation.baselines import Baseline, NumberBaseline, linear_baseline
 from elman.evaluation.metrics import errors_of
 from elman.io.tables import Table
 from elman.tasks.base.table_adapter import RowAdapter
-from elman.tasks.base.table_columns import among, check_names, floats_of, known_rows, labels_of, written
+from elman.tasks.base.table_columns import among, check_names, floats_of, labels_of, written
 from elman.tasks.base.targets.labels import LabelTarget
 from elman.tasks.multitask.estimator import Multitask
-
-__all__ = ["MultitaskTable"]
+from elman.validation.columns import is_missing
 
 
 @final
 class MultitaskTable(RowAdapter):
     """What `elman` asks of a task with several targets of different kinds; an empty cell is unknown."""
 
+    model: Multitask
     estimator: ClassVar[type[Multitask]] = Multitask
     target_help: ClassVar[str] = "the columns with the labels and numbers to be found, with commas between them"
     by_name: ClassVar[bool] = True
-
-    def __init__(self, model: Multitask) -> None:
-        self.model = model
 
     def read_targets(self, table: Table, name: str, model: str | None = None) -> list[Any]:
         """The labels, or the numbers, of all rows, None where one is unknown.
@@ -55,7 +52,7 @@ class MultitaskTable(RowAdapter):
 
     def check_targets(self, table: Table, name: str, truth: list[Any]) -> None:
         """Refuses a column without any value."""
-        if not known_rows(truth):
+        if all(map(is_missing, truth)):
             raise DataError("holds nothing. Is --target the right column?", at=table.place(column=name))
 
     def metadata(self) -> dict[str, Any]:
@@ -81,7 +78,7 @@ class MultitaskTable(RowAdapter):
         """Accuracy and macro F1 of labels, the errors and R2 of numbers, as "target.metric"; "score" is their mean."""
         found: dict[str, dict[str, float]] = {}
         for name, values in truth.items():
-            if not (known := known_rows(values)):
+            if not (known := [i for i, value in enumerate(values) if not is_missing(value)]):
                 continue
             if name not in self.model.classes_:
                 found[name] = errors_of(values, answers[name])

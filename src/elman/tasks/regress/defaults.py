@@ -5,8 +5,6 @@ from __future__ import annotations
 from elman.tasks.base.resolve import TRAINING, Default, epochs_up_to
 from elman.tasks.pretrain.defaults import PRETRAINED, SIZES, halved
 
-__all__ = ["DEFAULTS"]
-
 DEFAULTS: dict[str, Default] = {
     **SIZES,
     **PRETRAINED,

@@ -8,10 +8,9 @@ The network learns z against (target - mean) / deviation, by the loss of `loss`;
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Self, final
+from typing import Any, ClassVar, final
 
 import numpy as np
 import torch
@@ -29,29 +28,23 @@ from elman.layers.losses import DISTANCES, distance
 from elman.ops.state import State
 from elman.ragged import Ragged
 from elman.ragged.chunks import Chunk
-from elman.tasks.base.finite import finite
 from elman.tasks.base.fitted import by_learnt_options
-from elman.tasks.base.inputs import check_table, count, input_tags
-from elman.tasks.base.network import Network, answers, restored
-from elman.tasks.base.options import EncoderOptions, InputOptions, tbptt_problems
-from elman.tasks.base.resolve import Config, Default, Summary
-from elman.tasks.base.session import Session, refuse_bidirectional
+from elman.tasks.base.inputs import TrainingData, count
+from elman.tasks.base.network import Network, NetworkStepper, answers, finite
+from elman.tasks.base.options import EncoderOptions, InputOptions, flag, tbptt_problems
+from elman.tasks.base.resolve import Default
+from elman.tasks.base.session import RegressAnswer
 from elman.tasks.base.targets.numbers import NumberTarget, NumberTargets, number_targets
 from elman.tasks.base.task import Task
 from elman.tasks.base.training_run import TrainingRun
 from elman.tasks.pretrain.pretrainer import PretrainOptions, PretrainReader
 from elman.tasks.regress.defaults import DEFAULTS
-from elman.tasks.regress.session import RegressStepper
 from elman.training.fit_checks import warn_if_constant
 from elman.training.options import TrainingOptions
 from elman.training.tbptt import StepLoss
-from elman.validation.messages import shown
 from elman.validation.options import choice
 
-__all__ = ["Regressor"]
-
 _Floats = NDArray[np.float64]
-_Indices = NDArray[np.int64]
 
 
 @final
@@ -60,9 +53,9 @@ class Regressor(RegressorMixin, Task, PretrainOptions, InputOptions, EncoderOpti
     """A number, or several, for each sequence; with `every_step` for each step.
 
     Sequences are given as to `Classifier`. Targets are one number a sequence, several (an array [sequences, outputs], a
-    frame, or a dict from name to column), and with `every_step` an array [length] or [length, outputs] for each
-    sequence. A target may be missing (None, NaN): it is left out of the loss, and a sequence without any is skipped
-    (``data_`` says how many were). Answers have the form of the targets.
+    frame, a dict from name to column, or names of columns of the frame `X`), and with `every_step` an array [length] or
+    [length, outputs] for each sequence. A target may be missing (None, NaN): it is left out of the loss, and a sequence
+    without any is skipped (``data_`` says how many were). Answers have the form of the targets.
 
     Learnt: ``history_``, ``metrics_`` (of the validation part), ``network_``, ``feature_``, ``numbers_`` (``mean``,
     ``deviation`` and ``names`` of the targets).
@@ -77,92 +70,64 @@ class Regressor(RegressorMixin, Task, PretrainOptions, InputOptions, EncoderOpti
     description: ClassVar[str] = "A number, or several, for each sequence or for each step."
     example: ClassVar[str] = "wear.jsonl --input vibration --target hours"
     defaults: ClassVar[Mapping[str, Default]] = DEFAULTS
+    reader_type: ClassVar[type[PretrainReader]] = PretrainReader
 
     # model
     every_step: bool = False  # an answer for every step instead of one for the sequence
     loss: str = "squared"  # of an error r in deviations: "squared", "absolute", "huber" (r^2 up to 1; Huber 1964)
-
-    # model
     dropout: float = 0.1  # share of h set to zero after each layer, one mask per sequence; 0 turns it off
     head_dropout: float = 0.0  # share of the pooled row set to zero; noise on it becomes noise of the answer
 
     def problems(self) -> list[Problem]:
-        """Everything that is wrong with the options, a sentence each."""
+        """What is wrong with the options."""
         found = super().problems() + tbptt_problems(self, self.every_step is True) + choice(self, "loss", DISTANCES)
-        if not isinstance(self.every_step, bool | np.bool_):
-            found.append(Problem("every_step", shown(self.every_step), "must be True or False"))
-        return found
+        return found + flag(self, "every_step")
 
     def __sklearn_tags__(self) -> Any:
-        tags: Any = input_tags(super().__sklearn_tags__())
+        tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
         return tags
 
-    @property
-    def reader(self) -> PretrainReader:
-        """What reads the sequences for this task."""
-        return PretrainReader(self)
-
     # ---- learning
 
-    def fit(self, X: Any, y: Any, *, out: str | os.PathLike[str] | None = None, resume: bool = False) -> Self:
-        """Learns from sequences `X` and their numbers `y`, or the name of a column of the frame `X`, or several names.
-
-        `out` is the folder that `save` will be given: a checkpoint is written into it after every epoch. With `resume`
-        a fit that died goes on from there, to the same weights as if it had not.
-
-        Raises ``OptionError`` for all options that cannot be, ``DataError`` for data that cannot be used, naming the
-        sequence, and ``TrainingError`` if the loss becomes NaN (what was learnt until then stays usable).
-        """
-        run, reader = self.training_run(out, resume), self.reader
+    def _fit(self, run: TrainingRun, reader: PretrainReader, X: Any, y: Any) -> None:
         column, y = reader.learn(X, y)
-        if y is None:
-            raise DataError("Regressor requires y to be passed, but the target y is None. Give a number a sequence.")
         targets = number_targets(y, count(column), bool(self.every_step))
-        check_table(column)
         known = np.flatnonzero(targets.known())
         if not len(known):
             raise DataError("holds no number at all: nothing to learn from.", at=Place("y"))
-        training, rest = (known[part] for part in run.split(len(known)))
+        training, validation = (known[part] for part in run.split(len(known)))
         feature = reader.feature(column)
-        data, kept = reader.features(feature, column, training, rest)
+        data = reader.prepare(feature, column, (training, validation))
         if self.every_step:
-            targets.take(training).check_steps(groups_of(data)[0][0].lengths, training)
-            targets.take(rest).check_steps(groups_of(kept)[0][0].lengths, rest)
+            targets.take(training).check_steps(groups_of(data.training)[0][0].lengths, training)
+            targets.take(validation).check_steps(groups_of(data.validation)[0][0].lengths, validation)
 
-        config = self.config(Summary(feature, (), len(training), data.steps, len(rest), generator=reader.generator))
-        reader.remember(feature, column, config)
         self.numbers_ = NumberTarget(self.loss, targets.outputs, targets.names, targets.flat)
         self.numbers_.fit(targets.take(training).values)
-        self.network_: Network = run.build(Network, feature, targets.outputs, config, bool(self.every_step))
-        skipped = {"sequences without a target": len(targets) - len(known)} if len(known) < len(targets) else {}
-        self.data_ = reader.metadata(config, data, kept) | skipped
-        reader.pretrain(run, config, data, kept)
-        self._train(run, config, data, kept, targets, (training, rest))
-        return self
+        self.network_: Network = run.build(Network, feature, targets.outputs, data.config, bool(self.every_step))
+        self.data_ = reader.metadata(data, len(targets) - len(known))
+        reader.pretrain(run, data.config, data.training, data.validation)
+        self._train(run, data, self.numbers_.coded(targets.take(training).values), targets.take(validation).values)
 
-    def _train(
-        self,
-        run: TrainingRun,
-        config: Config,
-        data: Ragged | MultiInput,
-        kept: Ragged | MultiInput,
-        targets: NumberTargets,
-        parts: tuple[_Indices, _Indices],
-    ) -> None:
-        scaled, truth = self.numbers_.coded(targets.take(parts[0]).values), targets.take(parts[1]).values
+    def _train(self, run: TrainingRun, data: TrainingData, scaled: Tensor, truth: _Floats) -> None:
+        steps = data.training
 
         def loss(indices: Tensor) -> Tensor:
-            return self.numbers_.loss(self.network_(data[indices]), scaled[indices])
+            return self.numbers_.loss(self.network_(steps[indices]), scaled[indices])
 
         def validate() -> dict[str, float]:
-            return self._metrics(answers(self.network_, kept, self.numbers_.outputs), truth)
+            return self._metrics(answers(self.network_, data.validation, self.numbers_.outputs), truth)
 
-        by_step = _EveryStep(self.network_, data, Ragged(scaled, data.offsets), self.loss) if self.every_step else None
-        check = validate if len(kept) else None
-        run.train(self.network_, config, by_step or loss, data.lengths, parts[0], validate=check, metric="loss")
-        if len(kept):
-            warn_if_constant(self.metrics_["r2"], len(kept))
+        by_step = (
+            _EveryStep(self.network_, steps, Ragged(scaled, steps.offsets), self.loss) if self.every_step else None
+        )
+        check = validate if len(data.validation) else None
+        run.train(
+            self.network_, data.config, by_step or loss, steps.lengths, data.indices, validate=check, metric="loss"
+        )
+        if len(data.validation):
+            warn_if_constant(self.metrics_["r2"], len(data.validation))
 
     def _metrics(self, z: _Floats, truth: _Floats) -> dict[str, float]:
         """ "loss" as it is learnt from, "mae", "rmse" and "r2" of the answers."""
@@ -178,7 +143,6 @@ class Regressor(RegressorMixin, Task, PretrainOptions, InputOptions, EncoderOpti
         An array [sequences] or [sequences, outputs], or a dict from name to array; with `every_step` a list of arrays
         [length] or [length, outputs], one for each sequence, or a dict of such lists.
         """
-        self.check_fitted()
         data = self.reader.steps(self.reader.read(X))
         values = self.numbers_.decode(self._rows(data))
         if (names := self.numbers_.names) is not None:
@@ -214,7 +178,6 @@ class Regressor(RegressorMixin, Task, PretrainOptions, InputOptions, EncoderOpti
 
     def _scored(self, X: Any, y: Any) -> tuple[Ragged | MultiInput, NumberTargets]:
         """The steps, and the targets in the order that was learnt."""
-        self.check_fitted()
         column, y = self.reader.read_with_targets(X, y)
         truth, learnt = number_targets(y, count(column), self.network_.every_step), self.numbers_
         if not len(truth) or not truth.known().any():
@@ -276,40 +239,35 @@ class Regressor(RegressorMixin, Task, PretrainOptions, InputOptions, EncoderOpti
 
     # ---- streaming
 
-    @by_learnt_options
-    def stream(self, static: Mapping[str, Any] | None = None) -> Session:
-        """A session that takes one step at a time: the answer so far, or with `every_step` that of the last step.
+    def _stepper(self, static: Mapping[str, Any] | None) -> NetworkStepper:
+        numbers = self.numbers_
 
-        `static` gives the columns without steps, such as ``{"age": 63}``; those that are not given are missing.
-        """
-        self.check_fitted()
-        refuse_bidirectional(self.network_.encoder.bidirectional)
-        return Session(RegressStepper(self.feature_, self.network_, self.numbers_, static))
+        def answer(z: _Floats, steps: int) -> RegressAnswer:
+            values = finite(numbers.decode(z))[0]
+            if numbers.names is not None:
+                return RegressAnswer(dict(zip(numbers.names, values.tolist(), strict=True)), steps)
+            return RegressAnswer(float(values) if numbers.flat else values, steps)
+
+        return NetworkStepper(self.feature_, self.network_, static, answer)
 
     # ---- on disk
 
-    def described(self) -> dict[str, Any]:
-        """What the model reads, for its card: lines of text by name."""
-        return self.reader.described()
-
     def _config(self) -> dict[str, Any]:
-        return {**self.reader.config(), "names": self.numbers_.names, "flat": self.numbers_.flat}
+        return {"names": self.numbers_.names, "flat": self.numbers_.flat}
 
     def _tensors(self) -> dict[str, Tensor]:
         mean, deviation = torch.from_numpy(self.numbers_.mean), torch.from_numpy(self.numbers_.deviation)
-        return self.reader.tensors() | {"target.mean": mean, "target.deviation": deviation}
-
-    def _files(self) -> dict[str, str]:
-        return self.reader.files()
+        return {"target.mean": mean, "target.deviation": deviation}
 
     def _restore(
         self, config: Mapping[str, Any], tensors: Mapping[str, Tensor], files: Mapping[str, Any], folder: Any
     ) -> None:
-        self.reader.restore(config, tensors, files)
         scale = {name: part.numpy() for name, part in store.under("target.", tensors).items()}
         self.numbers_ = NumberTarget.restore(scale, self.loss, config["names"], config["flat"])
         every_step = bool(self.every_step)
-        self.network_ = restored(self.feature_, self.numbers_.outputs, self.config(), tensors, folder, every_step)
+        self.network_ = store.network(
+            lambda: Network(self.feature_, self.numbers_.outputs, self.config(), every_step), tensors, folder
+        )
 
 
 class _EveryStep(StepLoss):

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from elman.errors import DataError
 from elman.evaluation.baselines import NumberBaseline, mean, ridge
@@ -16,20 +15,14 @@ from elman.tasks.base.table_adapter import RowAdapter
 from elman.tasks.base.table_columns import check_names, floats_of
 from elman.tasks.regress.estimator import Regressor
 
-__all__ = ["RegressTable"]
-
-_Floats = NDArray[np.float64]
-
 
 @final
 class RegressTable(RowAdapter):
     """What `elman` asks of a task whose answers are numbers; several targets are several columns."""
 
+    model: Regressor
     estimator: ClassVar[type[Regressor]] = Regressor
     target_help: ClassVar[str] = "the column with the numbers to be found; several with commas between them"
-
-    def __init__(self, model: Regressor) -> None:
-        self.model = model
 
     def read_targets(self, table: Table, name: str, model: str | None = None) -> list[Any]:
         """The numbers of all rows, None where one is missing; with every_step the list of each row."""
@@ -47,7 +40,7 @@ class RegressTable(RowAdapter):
 
     def check_targets(self, table: Table, name: str, truth: list[Any]) -> None:
         """Refuses a column without any number."""
-        if not len(_flat(truth)):
+        if np.isnan(numbers_of(truth)).all():
             raise DataError("holds no number. Is --target the right column?", at=table.place(column=name))
 
     def metadata(self) -> dict[str, Any]:
@@ -90,8 +83,3 @@ class RegressTable(RowAdapter):
             value = np.asarray(value).tolist()
             line = "\t".join(f"{number:.6g}" for number in (value if isinstance(value, list) else [value]))
         return line, {"steps": answer.steps, "value": value}
-
-
-def _flat(truth: list[Any]) -> _Floats:
-    values = numbers_of(truth)
-    return values[~np.isnan(values)]

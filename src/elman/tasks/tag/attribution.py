@@ -16,13 +16,12 @@ from elman.features.lists import listed
 from elman.features.multi_input import MultiInput, groups_of
 from elman.interpret.attribution import AttributionRequest, Part
 from elman.ragged import Ragged
+from elman.tasks.base.network import margin
 from elman.tasks.tag.network import TagNetwork
 from elman.validation.columns import is_missing
 from elman.validation.messages import seen
 from elman.validation.options import is_whole
 from elman.validation.plain_values import plain_value
-
-__all__ = ["label_question", "steps_asked"]
 
 
 def steps_asked(y: Any, lengths: Sequence[int], answers: Sequence[Sequence[Any]]) -> list[tuple[int, Any]]:
@@ -79,8 +78,7 @@ def label_question(
         if not len(rows):
             return rows.new_zeros(len(indices)) + rows.sum()
         z = rows[(lengths.cumsum(0) - lengths + steps[indices]).clamp(max=len(rows) - 1)]
-        own = z.gather(1, codes[indices][:, None])[:, 0]
-        return torch.where(lengths > 0, own - (z.sum(1) - own) / (z.shape[1] - 1), 0.0)
+        return torch.where(lengths > 0, margin(z, codes[indices]), 0.0)
 
     answers = [label for _, label in requested]
     return AttributionRequest(network.inputs, data.lengths, score, parts, answers, ensemble_size=len(network.ensemble))

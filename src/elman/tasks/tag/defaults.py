@@ -10,8 +10,6 @@ from elman.features import Columns, Feature
 from elman.tasks.base.resolve import TRAINING, Config, Default, Rule, Summary
 from elman.training.options import batch_sequences_for
 
-__all__ = ["BLIND_UPDATES", "DEFAULTS", "FEW_SEQUENCES", "UPDATES"]
-
 UPDATES = 600  # minimum number of training batches
 BLIND_UPDATES = 300  # the same without a validation set, where no epoch can be chosen
 FEW_SEQUENCES = 200  # of letters; with fewer there is no validation set

@@ -11,10 +11,9 @@ With `ensemble_size` the scores of several networks are averaged: network.py.
 from __future__ import annotations
 
 import itertools
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self, final
+from typing import Any, ClassVar, final
 
 import numpy as np
 import torch
@@ -22,38 +21,31 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from elman.errors import DataError, OptionError, Problem, option
-from elman.evaluation import metrics
 from elman.features.multi_input import MultiInput, groups_of
 from elman.features.words import LetterOptions
 from elman.interpret.attribution import AttributionRequest, parts_of
 from elman.interpret.diagnose import DiagnosisRequest
 from elman.io import model_folder as store
-from elman.layers.crf import CRF, TransitionConstraints, viterbi
+from elman.layers.crf import TransitionConstraints, viterbi
 from elman.ragged import Ragged
-from elman.tasks.base.finite import finite
 from elman.tasks.base.fitted import by_learnt_options
-from elman.tasks.base.holdout import LEAST, held_out
-from elman.tasks.base.inputs import check_table, count, input_tags
-from elman.tasks.base.network import answers
-from elman.tasks.base.options import EncoderOptions, InputOptions, tbptt_problems
+from elman.tasks.base.inputs import TrainingData, count
+from elman.tasks.base.network import answers, finite
+from elman.tasks.base.options import EncoderOptions, InputOptions, flag, tbptt_problems
 from elman.tasks.base.resolve import Config, Default, Summary
-from elman.tasks.base.session import Session, refuse_bidirectional
 from elman.tasks.base.targets.labels import few_labels, restored_classes
 from elman.tasks.base.task import Task
-from elman.tasks.base.training_run import TrainingRun
+from elman.tasks.base.training_run import LEAST, TrainingRun
 from elman.tasks.tag.attribution import label_question, steps_asked
 from elman.tasks.tag.defaults import BLIND_UPDATES, DEFAULTS, FEW_SEQUENCES, UPDATES
 from elman.tasks.tag.inputs import TagReader
 from elman.tasks.tag.labels import check_tags, codes_of, tag_classes, tag_lists
 from elman.tasks.tag.network import TagNetwork
 from elman.tasks.tag.session import TagStepper
-from elman.tasks.tag.spans import OUTSIDE, SCHEMES, fits, obeys, rules_of, scheme_of, span_scores, spans
+from elman.tasks.tag.spans import OUTSIDE, SCHEMES, fits, obeys, rules_of, scheme_of, spans, step_scores
 from elman.training.fit_checks import warn_if_one_answer
 from elman.training.options import TrainingOptions
-from elman.validation.messages import shown
-from elman.validation.options import SIZE, is_among, is_whole, whole
-
-__all__ = ["Tagger"]
+from elman.validation.options import SIZE, is_among, is_whole, require, whole
 
 _MOST_MEMBERS = 1000
 _OFFSETS = tuple(i / 4 for i in range(13))  # candidates for `outside_offset_`
@@ -70,7 +62,8 @@ class Tagger(Task, LetterOptions, InputOptions, EncoderOptions, TrainingOptions)
     Sequences are lists of words (word and character embeddings), lists of one-letter tokens, texts (a step is a
     character), or arrays of numbers. Labels are a list as long as its sequence, or a text, one character a step. Labels
     in a scheme of `elman.tasks.tag.spans` (BIO, IO, IOB1, IOBES, BILOU, BMES, BMEWO) are spans: if the training labels
-    obey the scheme, so do answers, and ``score`` is the span F1.
+    obey the scheme, so do answers, and ``score`` is the span F1. With a CRF a later step of ``stream`` may change
+    earlier labels.
 
     Learnt: ``classes_``, ``history_``, ``metrics_`` (on the validation set), ``network_``, ``feature_``, ``scheme_``
     (the name of the scheme, None where labels are no spans), ``spans_`` (whether they are), ``constrained_`` (whether
@@ -86,22 +79,17 @@ class Tagger(Task, LetterOptions, InputOptions, EncoderOptions, TrainingOptions)
     task: ClassVar[str] = "tag"
     description: ClassVar[str] = "One label for each step: parts of speech, named entities, protein structure."
     example: ClassVar[str] = "train.conllu --column upos"
-
     defaults: ClassVar[Mapping[str, Default]] = DEFAULTS
+    reader_type: ClassVar[type[TagReader]] = TagReader
 
     # model
     crf: bool = True  # conditional random field over the labels (Lafferty et al. 2001); False: each step by itself
     ensemble_size: int | None = None  # networks whose scores are averaged; more than one cannot stream;
     #   None: 5 for fewer than 200 sequences of a small alphabet with a bidirectional network, else 1
-
     embed: int = 128  # size of the embedding of a symbol or an image; unused for numbers
-
-    # model
     hidden: int | Sequence[int] = 128  # units per layer and direction; one number, or one per layer
     bidirectional: bool = True  # each layer also reads backwards; such a model cannot stream
     kernel: int = 11  # width of the convolutions in steps
-
-    # model
     dropout: float | None = None  # type: ignore[assignment]  # dropout rate after each layer, one mask per
     #   sequence; 0 turns it off, None: see docs/tasks/tag.md
     symbol_dropout: float | None = None  # fraction of a sequence's distinct symbols dropped (Gal & Ghahramani 2016);
@@ -115,86 +103,39 @@ class Tagger(Task, LetterOptions, InputOptions, EncoderOptions, TrainingOptions)
 
     def problems(self) -> list[Problem]:
         """What is wrong with the options."""
-        found = (
-            super().problems()
-            + tbptt_problems(self, every_step=False)
-            + whole(self, "characters", 0, SIZE)
-            + whole(self, "word_shape", 0, SIZE)
-        )
-        if self.ensemble_size is not None and not (
-            is_whole(self.ensemble_size) and self.ensemble_size <= _MOST_MEMBERS
-        ):
-            found.append(
-                Problem(
-                    "ensemble_size",
-                    shown(self.ensemble_size),
-                    f"must be a whole number from 1 to {_MOST_MEMBERS}, or None",
-                )
-            )
-        if not isinstance(self.crf, bool | np.bool_):
-            found.append(Problem("crf", shown(self.crf), "must be True or False"))
-        if is_among(self.feature, ["text"]):
-            found.append(
-                Problem(
-                    "feature",
-                    "'text'",
-                    "has no meaning: labels belong to steps. Give lists of words, or texts, whose steps are letters",
-                )
-            )
-        if is_whole(self.stride) and self.stride > 1:
-            found.append(Problem("stride", str(self.stride), "must be 1 for an answer at every step"))
-        return found
-
-    @property
-    def reader(self) -> TagReader:
-        """Reads the sequences."""
-        return TagReader(self)
-
-    def __sklearn_tags__(self) -> Any:
-        return input_tags(super().__sklearn_tags__())
+        found = super().problems() + tbptt_problems(self, every_step=False)
+        found += whole(self, "characters", 0, SIZE) + whole(self, "word_shape", 0, SIZE) + flag(self, "crf")
+        size, rule = self.ensemble_size, f"must be a whole number from 1 to {_MOST_MEMBERS}, or None"
+        found += require(size is None or is_whole(size, 1, _MOST_MEMBERS), self, "ensemble_size", rule)
+        rule = "has no meaning: labels belong to steps. Give lists of words, or texts, whose steps are letters"
+        found += require(not is_among(self.feature, ["text"]), self, "feature", rule)
+        strided = is_whole(self.stride) and self.stride > 1
+        return found + require(not strided, self, "stride", "must be 1 for an answer at every step")
 
     # ---- learning
 
-    def fit(self, X: Any, y: Any, *, out: str | os.PathLike[str] | None = None, resume: bool = False) -> Self:
-        """Trains on sequences `X` and their labels `y`: a list each, or the name of a column of the frame `X`.
-
-        `out`: the folder for `save`, where a checkpoint is written after every epoch; `resume` continues an interrupted
-        fit from it, with the same weights at the end as without the interruption.
-
-        Raises ``OptionError`` for invalid options, ``DataError`` for invalid data, naming the sequence, and
-        ``TrainingError`` if the loss becomes NaN (the best weights so far stay usable).
-        """
-        run, reader = self.training_run(out, resume), self.reader
+    def _fit(self, run: TrainingRun, reader: TagReader, X: Any, y: Any) -> None:
         column, y = reader.learn(X, y)
         if isinstance(y, dict):
             raise DataError(f"a tagger learns one column of labels, got {', '.join(map(repr, y))}. Name one.")
-        column, read = reader.letters(column, fitted=False), column
+        column = reader.letters(column, fitted=False)
         labels = tag_lists(y, count(column))
-        check_table(column)
         classes = tag_classes(labels)
         feature = reader.feature(column)
-        least = FEW_SEQUENCES if feature.is_vocabulary else LEAST
-        validation_indices = held_out(None, len(labels), self.validation, run.seed, least)
-        training = np.setdiff1d(np.arange(len(labels)), validation_indices)
-        data, validation = reader.features(feature, column, training, validation_indices)
-        parts = [[labels[i] for i in part] for part in (training, validation_indices)]
-        check_tags(parts[0], _lengths(data), training)
-        check_tags(parts[1], _lengths(validation), validation_indices)
-
-        updates = UPDATES if len(validation_indices) else BLIND_UPDATES
-        config = self.config(Summary(feature, (), len(training), data.steps, len(validation_indices), updates))
-        reader.remember(feature, read, config)
+        indices = run.split(len(labels), least=FEW_SEQUENCES if feature.is_vocabulary else LEAST)
+        data = reader.prepare(feature, column, indices, UPDATES if len(indices[1]) else BLIND_UPDATES)
+        parts = [[labels[i] for i in part] for part in indices]
+        for own, steps, places in zip(parts, (data.training, data.validation), indices, strict=True):
+            check_tags(own, _lengths(steps), places)
         self.classes_ = classes
         self.scheme_ = scheme_of(labels)
         self.spans_ = self.scheme_ is not None
         self.constrained_ = self.scheme_ is not None and obeys(labels, self.scheme_)
         self.outside_offset_ = 0.0
-        self.ensemble_size_ = int(config.ensemble_size)
-        self.network_: TagNetwork = run.build(self._network, config)
-        words = self._scheme_in_words()
-        self.data_ = reader.metadata(config, data, validation) | {"labels": few_labels(classes), "spans": words}
-        self._train(run, config, data, validation, parts, training)
-        return self
+        self.ensemble_size_ = int(data.config.ensemble_size)
+        self.network_: TagNetwork = run.build(self._network, data.config)
+        self.data_ = reader.metadata(data) | {"labels": few_labels(classes), "spans": self._scheme_in_words()}
+        self._train(run, data, *parts)
 
     def _network(self, config: Config) -> TagNetwork:
         return TagNetwork(self.feature_, len(self.classes_), config, bool(self.crf), self.ensemble_size_)
@@ -202,32 +143,30 @@ class Tagger(Task, LetterOptions, InputOptions, EncoderOptions, TrainingOptions)
     def _train(
         self,
         run: TrainingRun,
-        config: Config,
-        data: Ragged | MultiInput,
-        validation: Ragged | MultiInput,
-        parts: Sequence[Sequence[Sequence[Any]]],
-        training: _Codes,
+        data: TrainingData,
+        training: Sequence[Sequence[Any]],
+        validation: Sequence[Sequence[Any]],
     ) -> None:
-        truth = Ragged(codes_of(parts[0], self.classes_), data.offsets)
+        steps = data.training
+        truth = Ragged(codes_of(training, self.classes_), steps.offsets)
 
         def loss(indices: Tensor) -> Tensor:
             chosen = truth[indices]
-            return self.network_.nll(data[indices], chosen.values).sum() / max(1, chosen.steps)
+            return self.network_.nll(steps[indices], chosen.values).sum() / max(1, chosen.steps)
 
         def validate() -> dict[str, float]:
-            return self._metrics(self._scores(validation), parts[1])
+            return self._metrics(self._scores(data.validation), validation)
 
-        metric, check = "f1" if self.spans_ else "accuracy", validate if len(validation) else None
-        run.train(self.network_, config, loss, data.lengths, training, validate=check, metric=metric)
-        if not len(validation):
+        metric, check = "f1" if self.spans_ else "accuracy", validate if validation else None
+        run.train(self.network_, data.config, loss, steps.lengths, data.indices, validate=check, metric=metric)
+        if not validation:
             return
-        scores = self._scores(validation)
-        predicted = self._labels(scores)
-        true_steps, predicted_steps = (list(itertools.chain.from_iterable(part)) for part in (parts[1], predicted))
-        warn_if_one_answer(true_steps, predicted_steps)
+        scores = self._scores(data.validation)
+        true, answered = (list(itertools.chain.from_iterable(part)) for part in (validation, self._labels(scores)))
+        warn_if_one_answer(true, answered)
         outside = self.spans_ and OUTSIDE in self.classes_
-        if outside and sum(len(spans(own)) for own in parts[1]) >= _LEAST_SPANS:
-            self._choose_offset(scores, parts[1])
+        if outside and sum(len(spans(own)) for own in validation) >= _LEAST_SPANS:
+            self._choose_offset(scores, validation)
 
     def _choose_offset(self, scores: Ragged, labels: Sequence[Sequence[Any]]) -> None:
         """Sets `outside_offset_` to the smallest offset with the highest span F1 on the validation set."""
@@ -269,19 +208,22 @@ class Tagger(Task, LetterOptions, InputOptions, EncoderOptions, TrainingOptions)
 
         A label that is not among the classes counts as an error.
         """
-        self.check_fitted()
-        column, y = self.reader.read_with_targets(X, y)
-        column = self.reader.letters(column)
-        labels = tag_lists(y, count(column))
-        data = self.reader.steps(column)
-        check_tags(labels, _lengths(data))
+        data, labels = self._with_labels(X, y)
         if not any(labels):
             raise DataError("there are no steps to score. Give at least one.")
         return self._label_scores(labels, self._labels(self._finite_scores(data)))
 
     def _read(self, X: Any) -> Ragged | MultiInput:
-        self.check_fitted()
-        return self.reader.steps(self.reader.letters(self.reader.read(X)))
+        data: Ragged | MultiInput = self.reader.steps(self.reader.letters(self.reader.read(X)))
+        return data
+
+    def _with_labels(self, X: Any, y: Any) -> tuple[Ragged | MultiInput, list[list[Any]]]:
+        """The steps, and a label for each."""
+        column, y = self.reader.read_with_targets(X, y)
+        column = self.reader.letters(column)
+        labels, data = tag_lists(y, count(column)), self.reader.steps(column)
+        check_tags(labels, _lengths(data))
+        return data, labels
 
     def _scores(self, data: Ragged | MultiInput) -> Ragged:
         """A score for each label at each step, float64."""
@@ -293,21 +235,17 @@ class Tagger(Task, LetterOptions, InputOptions, EncoderOptions, TrainingOptions)
         return found
 
     def _labels(self, scores: Ragged) -> list[list[Any]]:
-        codes = _decoded(self._with_offset(scores), self.network_.together(), self._rules())
+        lowered, rules = scores.with_values(scores.values - torch.from_numpy(self._offsets())), self._rules()
+        if self.network_.crf is None and rules is None:
+            codes = lowered.values.numpy().argmax(axis=1)
+        else:
+            codes = viterbi(lowered, *self.network_.transitions(), rules)
         labels = self.classes_[codes].tolist()
-        bounds = scores.offsets.tolist()
-        return [labels[first:last] for first, last in itertools.pairwise(bounds)]
-
-    def _with_offset(self, scores: Ragged) -> Ragged:
-        return scores.with_values(scores.values - torch.from_numpy(self._offsets())) if self.outside_offset_ else scores
+        return [labels[first:last] for first, last in itertools.pairwise(scores.offsets.tolist())]
 
     def _offsets(self) -> _Floats:
         """What is subtracted from the score of each label before decoding [labels]."""
-        return (
-            np.where(self.classes_ == OUTSIDE, self.outside_offset_, 0.0)
-            if self.outside_offset_
-            else np.zeros(len(self.classes_))
-        )
+        return np.array([self.outside_offset_ if label == OUTSIDE else 0.0 for label in self.classes_.tolist()])
 
     def _rules(self) -> TransitionConstraints | None:
         return rules_of(self.classes_.tolist(), self.scheme_) if self.scheme_ and self.constrained_ else None
@@ -325,15 +263,9 @@ class Tagger(Task, LetterOptions, InputOptions, EncoderOptions, TrainingOptions)
         return self._label_scores(labels, self._labels(scores)) | {"loss": float(loss)}
 
     def _label_scores(self, truth: Sequence[Sequence[Any]], predicted: Sequence[Sequence[Any]]) -> dict[str, float]:
-        flat = [[label for own in labels for label in own] for labels in (truth, predicted)]
-        found = {"accuracy": metrics.accuracy(*flat)}
-        found["accuracy_sequences"] = float(
-            np.mean([list(a) == list(b) for a, b in zip(truth, predicted, strict=True)])
-        )
-        if self.spans_:
-            score = span_scores(truth, predicted)
-            found |= {"precision": score.precision, "recall": score.recall, "f1": score.f1}
-        return found
+        found = step_scores(truth, predicted, self.spans_)
+        whole = [list(a) == list(b) for a, b in zip(truth, predicted, strict=True)]
+        return {"accuracy": found["accuracy"], "accuracy_sequences": float(np.mean(whole))} | found
 
     # ---- looking inside
 
@@ -347,14 +279,7 @@ class Tagger(Task, LetterOptions, InputOptions, EncoderOptions, TrainingOptions)
 
     def _diagnosis_request(self, X: Any, y: Any) -> DiagnosisRequest:
         """The network and its loss per step; without `y` the predicted labels are the targets."""
-        if y is None:
-            column, labels = self.reader.letters(self.reader.read(X)), self.predict(X)
-        else:
-            column, y = self.reader.read_with_targets(X, y)
-            column = self.reader.letters(column)
-            labels = tag_lists(y, count(column))
-        data = self.reader.steps(column)
-        check_tags(labels, _lengths(data))
+        data, labels = (self._read(X), self.predict(X)) if y is None else self._with_labels(X, y)
         truth = Ragged(codes_of(labels, self.classes_), data.offsets)
 
         def loss(indices: Tensor) -> Tensor:
@@ -365,57 +290,38 @@ class Tagger(Task, LetterOptions, InputOptions, EncoderOptions, TrainingOptions)
 
     # ---- streaming
 
-    @by_learnt_options
-    def stream(self, static: Mapping[str, Any] | None = None) -> Session:
-        """A session that answers as ``predict`` on the steps fed so far. Unidirectional models only.
-
-        With a CRF a later step may change earlier labels. Memory grows by a few numbers a step.
-        """
-        self.check_fitted()
-        refuse_bidirectional(self.network_.encoder.bidirectional)
+    def _stepper(self, static: Mapping[str, Any] | None) -> TagStepper:
+        """Memory grows by a few numbers a step."""
         if self.ensemble_size_ > 1:
             raise OptionError(
                 f"ensemble_size = {self.ensemble_size_} networks cannot stream. Fit the tagger with ",
                 option("ensemble_size", 1),
                 ".",
             )
-        return Session(
-            TagStepper(self.feature_, self.network_, self._offsets(), self.classes_.tolist(), self._rules(), static)
-        )
+        offsets, classes = self._offsets(), self.classes_.tolist()
+        return TagStepper(self.feature_, self.network_, offsets, classes, self._rules(), static)
 
     # ---- on disk
 
-    def described(self) -> dict[str, Any]:
-        """The inputs, for the model card: lines of text by name."""
-        return self.reader.described()
-
-    def _tensors(self) -> dict[str, Tensor]:
-        return self.reader.tensors()
-
-    def _files(self) -> dict[str, str]:
-        return self.reader.files()
-
     def _config(self) -> dict[str, Any]:
         classes = {"dtype": self.classes_.dtype.str, "values": self.classes_.tolist()}
-        return {
-            **self.reader.config(),
-            "classes": classes,
-            "scheme": self.scheme_,
-            "ruled": self.constrained_,
-            "lean": self.outside_offset_,
-        }
+        own = {"scheme": self.scheme_, "ruled": self.constrained_, "lean": self.outside_offset_}
+        return {"classes": classes, **own}
 
     def _restore(
         self, config: Mapping[str, Any], tensors: Mapping[str, Tensor], files: Mapping[str, Any], folder: Any
     ) -> None:
-        self.reader.restore(config, tensors, files)
         self.classes_ = restored_classes(config["classes"])
         ruled: Any = config["ruled"]
         self.scheme_ = config["scheme"]
         self.spans_ = self.scheme_ is not None
-        if not (self.scheme_ is None or self.scheme_ in SCHEMES) or not fits(self.classes_.tolist(), self.scheme_):
-            raise ValueError("scheme")
-        if not isinstance(ruled, bool) or ruled > self.spans_:
+        known = self.scheme_ is None or self.scheme_ in SCHEMES
+        if (
+            not known
+            or not fits(self.classes_.tolist(), self.scheme_)
+            or type(ruled) is not bool
+            or ruled > self.spans_
+        ):
             raise ValueError("scheme")
         self.constrained_, self.outside_offset_ = ruled, config.get("lean", 0.0)
         if self.outside_offset_ not in _OFFSETS[: None if self.spans_ else 1]:
@@ -426,15 +332,6 @@ class Tagger(Task, LetterOptions, InputOptions, EncoderOptions, TrainingOptions)
         if self.ensemble_size not in (None, self.ensemble_size_):
             raise ValueError("ensemble_size")
         self.network_ = store.network(lambda: self._network(self.config(Summary(self.feature_))), tensors, folder)
-
-
-def _decoded(scores: Ragged, crf: CRF | None, rules: TransitionConstraints | None) -> _Codes:
-    if crf is not None:
-        return viterbi(scores, *crf.numbers(), rules)
-    labels = scores.width
-    if rules is not None:
-        return viterbi(scores, np.zeros((labels, labels)), np.zeros(labels), np.zeros(labels), rules)
-    return scores.values.numpy().argmax(axis=1) if scores.steps else np.zeros(0, np.int64)
 
 
 def _lengths(data: Ragged | MultiInput) -> Tensor:

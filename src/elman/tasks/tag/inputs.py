@@ -18,15 +18,13 @@ from elman.validation.columns import is_missing
 from elman.validation.messages import shown
 from elman.validation.plain_values import plain_value
 
-__all__ = ["TagReader"]
-
 
 class TagReader(InputReader):
     """Reads sequences with a label per step."""
 
     def feature(self, column: Any) -> Feature | Columns:
         """The feature for a column: tokens of several letters are words."""
-        made = _inferred(column) if self.task.feature == "auto" else None
+        made = infer(column) if self.task.feature == "auto" and not hasattr(column, "kinds") else None
         if made is not None and made.reads_lists:
             return self.with_options(Words() if _long(listed(column, "X")) else made)
         return super().feature(column)
@@ -69,10 +67,6 @@ class TagReader(InputReader):
         """The feature with its options."""
         own = {"characters": int(self.task.characters), "word_shape": int(self.task.word_shape)}
         return super().with_options(made).take_options(own)
-
-
-def _inferred(column: Any) -> Feature | None:
-    return None if hasattr(column, "kinds") else infer(column)
 
 
 def _long(column: Iterable[Any]) -> bool:

@@ -17,8 +17,6 @@ from elman.tasks.base.targets.labels import check_label, classes_of
 from elman.validation.messages import seen, shown
 from elman.validation.plain_values import plain_text, plain_value
 
-__all__ = ["check_tags", "codes_of", "tag_classes", "tag_lists"]
-
 
 def tag_lists(y: Any, sequences: int) -> list[list[Any]]:
     """The labels of each sequence as a list; a text is a list of characters.
@@ -28,8 +26,6 @@ def tag_lists(y: Any, sequences: int) -> list[list[Any]]:
     >>> tag_lists(["hh_", ["h"]], 2)
     [['h', 'h', '_'], ['h']]
     """
-    if y is None:
-        raise DataError("Tagger requires y to be passed, but the target y is None. Give a list of labels a sequence.")
     found = listed(y, "y")
     if len(found) != sequences:
         raise DataError(f"X has {sequences} sequences, y has {len(found)}. Give one list of labels for each.")

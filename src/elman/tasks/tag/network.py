@@ -9,7 +9,9 @@ The mean of scores is a logarithmic pool: p(y) is proportional to the geometric 
 
 from __future__ import annotations
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -19,8 +21,6 @@ from elman.layers.crf import CRF
 from elman.ragged import Ragged
 from elman.tasks.base.network import Network
 from elman.tasks.base.resolve import Config
-
-__all__ = ["TagNetwork"]
 
 
 class TagNetwork(Network):
@@ -67,6 +67,11 @@ class TagNetwork(Network):
             for name, weights in mean.named_parameters():
                 weights.copy_(torch.stack([layer.get_parameter(name) for layer in layers]).mean(0))
         return mean
+
+    def transitions(self) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+        """The scores of moves [labels, labels], of first and of last labels; zeros without a CRF."""
+        crf, labels = self.together(), len(self.head.bias)
+        return (np.zeros((labels, labels)), np.zeros(labels), np.zeros(labels)) if crf is None else crf.numbers()
 
 
 def _nll(scores: Ragged, codes: Tensor, crf: CRF | None) -> Tensor:

@@ -15,12 +15,9 @@ from elman.features import Columns, Feature
 from elman.features.multi_input import MultiInput
 from elman.layers.crf import TransitionConstraints
 from elman.ragged import Ragged
-from elman.tasks.base.finite import finite
-from elman.tasks.base.network import NetworkStepper
+from elman.tasks.base.network import NetworkStepper, finite
 from elman.tasks.base.session import TagAnswer, counted
 from elman.tasks.tag.network import TagNetwork
-
-__all__ = ["TagStepper"]
 
 
 class TagStepper(NetworkStepper):
@@ -36,11 +33,8 @@ class TagStepper(NetworkStepper):
         static: Mapping[str, Any] | None,
     ) -> None:
         super().__init__(feature, network, static)
-        labels, crf = len(classes), network.crf
         self.classes, self.lowered = classes, lowered
-        self.weight, self.starts, self.ends = np.zeros((labels, labels)), np.zeros(labels), np.zeros(labels)
-        if crf is not None:
-            self.weight, self.starts, self.ends = crf.numbers()
+        self.weight, self.starts, self.ends = network.transitions()
         if rules is not None:
             self.weight = np.where(rules.moves, self.weight, -np.inf)
             self.starts = np.where(rules.starts, self.starts, -np.inf)

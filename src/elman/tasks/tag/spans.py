@@ -27,26 +27,14 @@ Sources: Ramshaw & Marcus, "Text chunking using transformation-based learning", 
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from elman.evaluation.metrics import accuracy
 from elman.layers.crf import TransitionConstraints
-
-__all__ = [
-    "OUTSIDE",
-    "SCHEMES",
-    "Span",
-    "SpanScore",
-    "are_spans",
-    "fits",
-    "obeys",
-    "rules_of",
-    "scheme_of",
-    "span_scores",
-    "spans",
-]
 
 OUTSIDE = "O"
 #: The letters of each scheme.
@@ -91,15 +79,6 @@ def scheme_of(sequences: Sequence[Sequence[Any]]) -> str | None:
     if found == "BIO" and not obeys(sequences, "BIO") and obeys(sequences, "IOB1"):
         return "IOB1"
     return found
-
-
-def are_spans(labels: Sequence[Any]) -> bool:
-    """Whether these are the labels of a scheme.
-
-    >>> are_spans(["O", "B-place", "I-place"]), are_spans(["NOUN", "VERB"])
-    (True, False)
-    """
-    return _family(labels) is not None
 
 
 def fits(labels: Sequence[Any], scheme: str | None) -> bool:
@@ -196,13 +175,10 @@ def obeys(sequences: Sequence[Sequence[str]], scheme: str = "BIO") -> bool:
     (False, True)
     """
     for labels in sequences:
-        before: tuple[str, str] | None = None
-        for label in labels:
-            one = _split(label)
-            if not _may_follow(before, one, scheme):
-                return False
-            before = one
-        if before is not None and not _may_end(before, scheme):
+        parts = [_split(label) for label in labels]
+        if not all(_may_follow(before, one, scheme) for before, one in zip([None, *parts], parts, strict=False)):
+            return False
+        if parts and not _may_end(parts[-1], scheme):
             return False
     return True
 
@@ -238,3 +214,16 @@ def span_scores(truth: Sequence[Sequence[str]], answers: Sequence[Sequence[str]]
         one, other = set(spans(true)), set(spans(told))
         there, claimed, both = there + len(one), claimed + len(other), both + len(one & other)
     return SpanScore(both / max(1, claimed), both / max(1, there), 2 * both / max(1, there + claimed), there)
+
+
+def step_scores(truth: Sequence[Sequence[Any]], answers: Sequence[Sequence[Any]], are_spans: bool) -> dict[str, float]:
+    """Accuracy over the steps, and for spans precision, recall and F1.
+
+    >>> step_scores([["a", "b"]], [["a", "a"]], are_spans=False)
+    {'accuracy': 0.5}
+    """
+    found = {"accuracy": accuracy(*(list(itertools.chain.from_iterable(part)) for part in (truth, answers)))}
+    if are_spans:
+        score = span_scores(truth, answers)
+        found |= {"precision": score.precision, "recall": score.recall, "f1": score.f1}
+    return found

@@ -5,23 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, final
 
-from elman.errors import DataError
 from elman.evaluation import metrics
 from elman.evaluation import tables as report
 from elman.evaluation.baselines import CommonestTag
 from elman.io.tables import Table
 from elman.tasks.base.table_adapter import RowAdapter
-from elman.tasks.base.table_columns import (
-    check_names,
-    refuse_gaps,
-)
+from elman.tasks.base.table_columns import check_names, refuse_gaps
 from elman.tasks.tag.estimator import Tagger
-from elman.tasks.tag.spans import span_scores
+from elman.tasks.tag.spans import step_scores
 
 if TYPE_CHECKING:
     import polars as pl
-
-__all__ = ["TagTable"]
 
 _WORDS = ("form", "token")  # the first column of a CoNLL file
 
@@ -30,13 +24,12 @@ _WORDS = ("form", "token")  # the first column of a CoNLL file
 class TagTable(RowAdapter):
     """The table adapter of `Tagger`."""
 
+    model: Tagger
     estimator: ClassVar[type[Tagger]] = Tagger
     target_help: ClassVar[str] = "the column with the labels of each word"
+    one_target: ClassVar[str] = "a tagger learns one column of labels"
     labels_steps: ClassVar[bool] = True
     target_flags: ClassVar[tuple[str, ...]] = ("--target", "--column")
-
-    def __init__(self, model: Tagger) -> None:
-        self.model = model
 
     def read_targets(self, table: Table, name: str, model: str | None = None) -> list[Any]:
         """The labels of all rows as lists; a text is split at spaces, or into characters if it has none."""
@@ -69,8 +62,6 @@ class TagTable(RowAdapter):
 
     def fit_table(self, table: Table, target: Sequence[str], *, out: str, resume: bool) -> None:
         """Trains on a column of labels and one of words, the first of a CoNLL file."""
-        if len(target) > 1:
-            raise DataError(f"a tagger learns one column of labels, got {', '.join(target)}. Name one.")
         super().fit_table(self._in_words(table, target[0]), target, out=out, resume=resume)
 
     def _in_words(self, table: Table, target: str) -> Table:
@@ -105,12 +96,7 @@ class TagTable(RowAdapter):
     def score(self, truth: Mapping[str, list[Any]], answers: Mapping[str, Any]) -> dict[str, float]:
         """Accuracy over the steps, and for spans precision, recall and F1."""
         (name,) = truth
-        flat = [[label for own in labels for label in own] for labels in (truth[name], answers[name])]
-        found = {"accuracy": metrics.accuracy(*flat)}
-        if self.model.scheme_ is not None:
-            spans = span_scores(truth[name], answers[name])
-            found |= {"precision": spans.precision, "recall": spans.recall, "f1": spans.f1}
-        return found
+        return step_scores(truth[name], answers[name], self.model.spans_)
 
     def report(self, truth: Mapping[str, list[Any]], answers: Mapping[str, Any]) -> tuple[dict[str, Any], list[Any]]:
         """Precision, recall, F1 and support of each label."""

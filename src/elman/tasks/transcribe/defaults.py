@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from elman.tasks.base.resolve import TRAINING, Default
 
-__all__ = ["DEFAULTS", "UPDATES"]
-
 UPDATES = 4000  # minimum number of training batches
 
 DEFAULTS: dict[str, Default] = {

@@ -12,10 +12,9 @@ Training augments by speed perturbation and time and frequency masking: layers/a
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self, final
+from typing import Any, ClassVar, final
 
 import numpy as np
 import torch
@@ -31,30 +30,23 @@ from elman.interpret.diagnose import DiagnosisRequest
 from elman.io import model_folder as store
 from elman.layers.augment import Augment
 from elman.ragged import Ragged
-from elman.tasks.base.finite import finite
 from elman.tasks.base.fitted import by_learnt_options
-from elman.tasks.base.holdout import held_out
-from elman.tasks.base.inputs import check_table, count, input_tags
+from elman.tasks.base.inputs import TrainingData, count
+from elman.tasks.base.network import finite, in_batches
 from elman.tasks.base.options import EncoderOptions, InputOptions, tbptt_problems
 from elman.tasks.base.resolve import Config, Default, Summary
-from elman.tasks.base.session import Session, refuse_bidirectional
 from elman.tasks.base.task import Task
 from elman.tasks.base.training_run import TrainingRun
 from elman.tasks.transcribe.defaults import DEFAULTS, UPDATES
 from elman.tasks.transcribe.inputs import TranscribeReader
 from elman.tasks.transcribe.network import CtcNetwork, CtcStepper, nll, ragged_of
-from elman.tasks.transcribe.shallow_fusion import ORDERS, NgramScorer, Written
+from elman.tasks.transcribe.shallow_fusion import ORDERS, GeneratorScorer, NgramScorer
 from elman.tasks.transcribe.vocabulary import SPELLINGS, Transcript, TranscriptVocabulary, check_lengths, transcripts_of
-from elman.training.batching import batches
 from elman.training.fit_checks import warn_if_one_answer
 from elman.training.options import TrainingOptions
-from elman.validation.messages import shown
-from elman.validation.options import choice, is_number, is_whole, share, whole
-
-__all__ = ["Transcriber"]
+from elman.validation.options import choice, is_number, is_whole, require, share, whole
 
 _Floats = NDArray[np.float64]
-_STEPS = 1 << 16  # steps in a batch of prediction: bounds the memory without changing the result
 
 
 @final
@@ -64,8 +56,9 @@ class Transcriber(Task, InputOptions, EncoderOptions, TrainingOptions):
 
     Sequences are paths of sound files, pairs (samples, rate), or arrays [length, width] of numbers such as cepstra;
     with `rate` arrays [samples] are audio. Transcripts are texts, whose symbols are characters or words, or lists. An
-    empty transcript stands for silence. ``score`` is minus the word error rate, for scripts without spaces minus the
-    character error rate.
+    empty transcript stands for silence; one that needs more steps than its sequence has after the convolutions is
+    refused. With a beam a later step of ``stream`` may change earlier words. ``score`` is minus the word error rate,
+    for scripts without spaces minus the character error rate.
 
     Learnt: ``history_``, ``metrics_`` (on the validation set, greedy decoding), ``network_``, ``feature_``,
     ``vocabulary_`` (the symbols), ``ngram_scorer_`` (the language model of all transcripts given to fit, or None).
@@ -82,6 +75,7 @@ class Transcriber(Task, InputOptions, EncoderOptions, TrainingOptions):
     answering: ClassVar[tuple[str, ...]] = ("verbose", "beam", "language_weight", "word_bonus")
     validated_by: ClassVar[str] = "greedy decoding, without n-grams"
     defaults: ClassVar[Mapping[str, Default]] = DEFAULTS
+    reader_type: ClassVar[type[TranscribeReader]] = TranscribeReader
 
     # output
     spelling: str = "characters"  # symbols of texts: "characters" or "words"
@@ -111,77 +105,36 @@ class Transcriber(Task, InputOptions, EncoderOptions, TrainingOptions):
 
     def problems(self) -> list[Problem]:
         """What is wrong with the options."""
-        found = (
-            super().problems()
-            + tbptt_problems(self, every_step=False)
-            + choice(self, "spelling", SPELLINGS)
-            + check_beam(self.beam, 0)
-        )
+        found = super().problems() + tbptt_problems(self, every_step=False) + choice(self, "spelling", SPELLINGS)
+        found += check_beam(self.beam, 0)
         if self.language is not None:
             found += choice(self, "language", tuple(ORDERS))
-        if self.order is not None and not (is_whole(self.order) and self.order <= 20):
-            found.append(Problem("order", shown(self.order), "must be a whole number from 1 to 20, or None"))
+        rule = "must be a whole number from 1 to 20, or None"
+        found += require(self.order is None or is_whole(self.order, 1, 20), self, "order", rule)
         for name in ("language_weight", "word_bonus"):
-            value = getattr(self, name)
-            if not is_number(value):
-                found.append(Problem(name, shown(value), "must be a number"))
+            found += require(is_number(getattr(self, name)), self, name, "must be a number")
         found += share(self, "speed") + whole(self, "holes", 0) + whole(self, "longest_hole")
-        found += whole(self, "band_holes", 0)
-        if self.features is not None:
-            found.append(
-                Problem(
-                    "features",
-                    shown(self.features),
-                    "must be None: a transcriber reads one column. Name it in input, and what it is in feature",
-                )
-            )
-        return found
-
-    @property
-    def reader(self) -> TranscribeReader:
-        """Reads the sequences."""
-        return TranscribeReader(self)
-
-    def __sklearn_tags__(self) -> Any:
-        return input_tags(super().__sklearn_tags__())
+        rule = "must be None: a transcriber reads one column. Name it in input, and what it is in feature"
+        return found + whole(self, "band_holes", 0) + require(self.features is None, self, "features", rule)
 
     # ---- learning
 
-    def fit(self, X: Any, y: Any, *, out: str | os.PathLike[str] | None = None, resume: bool = False) -> Self:
-        """Trains on sequences `X` and their transcripts `y`: one each, or the name of a column of the frame `X`.
-
-        `out`: the folder for `save`, where a checkpoint is written after every epoch; `resume` continues an interrupted
-        fit from it, with the same weights at the end as without the interruption.
-
-        Raises ``OptionError`` for invalid options, ``DataError`` for invalid data, naming the sequence, such as a
-        transcript that needs more steps than its sequence has after the convolutions.
-        """
-        run, reader = self.training_run(out, resume), self.reader
+    def _fit(self, run: TrainingRun, reader: TranscribeReader, X: Any, y: Any) -> None:
         column, y = reader.learn(X, y)
         truth = transcripts_of(y, count(column))
-        check_table(column)
-        validation_indices = held_out(None, len(truth), self.validation, run.seed)
-        training = np.setdiff1d(np.arange(len(truth)), validation_indices)
-        feature = reader.feature(column)
-        data, validation = reader.features(feature, column, training, validation_indices)
-        assert isinstance(data, Ragged)
-        assert isinstance(validation, Ragged)
-        parts = [[truth[i] for i in part] for part in (training, validation_indices)]
-        script = TranscriptVocabulary.of(parts[0], self.spelling)
-        self._check_lengths(script, data, parts[0], training)
-        self._check_lengths(script, validation, parts[1], validation_indices)
-
-        config = self.config(Summary(feature, (), len(training), data.steps, len(validation_indices), UPDATES))
-        reader.remember(feature, column, config)
-        self.vocabulary_ = script
-        self.ngram_scorer_ = self._phrases()
+        indices = run.split(len(truth))
+        data = reader.prepare(reader.feature(column), column, indices, UPDATES)
+        training, validation = ([truth[i] for i in part] for part in indices)
+        script = self.vocabulary_ = TranscriptVocabulary.of(training, self.spelling)
+        self._check_lengths(data.training, training, data.indices)
+        self._check_lengths(data.validation, validation, data.validation_indices)
+        self.ngram_scorer_ = self._ngram_scorer()
         if self.ngram_scorer_ is not None:
             self.ngram_scorer_.fit([[code for code in script.codes(one) if code] for one in truth])
-        self.network_: CtcNetwork = run.build(self._network, config)
+        self.network_: CtcNetwork = run.build(self._network, data.config)
         few = " ".join(map(repr, script.symbols[:40])) + (" …" if len(script.symbols) > 40 else "")
-        self.data_ = reader.metadata(config, data, validation) | {"symbols": few}
-        self._train(run, config, data, validation, parts, training)
-        return self
+        self.data_ = reader.metadata(data) | {"symbols": few}
+        self._train(run, data, training, validation)
 
     def _network(self, config: Config) -> CtcNetwork:
         speed, holes, bands = float(self.speed), int(self.holes), int(self.band_holes)
@@ -191,55 +144,39 @@ class Transcriber(Task, InputOptions, EncoderOptions, TrainingOptions):
     def _metric(self) -> str:
         return "cer" if self.vocabulary_.unspaced else "wer"
 
-    def _phrases(self) -> NgramScorer | None:
+    def _ngram_scorer(self) -> NgramScorer | None:
         if self.language is None:
             return None
         over = self.language if self.vocabulary_.space is not None else "characters"
         order = int(self.order or (ORDERS[over] if self.vocabulary_.kind == "characters" else ORDERS["words"]))
         return NgramScorer(self.vocabulary_, over, order, float(self.language_weight), float(self.word_bonus))
 
-    def _check_lengths(
-        self, script: TranscriptVocabulary, data: Ragged, truth: Sequence[Transcript], places: Any
-    ) -> None:
-        layers = len(
-            [
-                w
-                for w in np.atleast_1d(
-                    DEFAULTS["channels_of_signals"].value if self.channels is None else self.channels
-                )
-                if w
-            ]
-        )
-        shrunk = int(self.stride) ** layers
-        left = -(-data.lengths // shrunk)
-        check_lengths([script.codes(one) for one in truth], left.tolist(), places.tolist(), shrunk)
+    def _check_lengths(self, data: Ragged, truth: Sequence[Transcript], places: NDArray[np.int64]) -> None:
+        widths = DEFAULTS["channels_of_signals"].value if self.channels is None else self.channels
+        shrunk = int(self.stride) ** int(np.count_nonzero(widths))
+        codes, left = [self.vocabulary_.codes(one) for one in truth], -(-data.lengths // shrunk)
+        check_lengths(codes, left.tolist(), places.tolist(), shrunk)
 
     def _train(
-        self,
-        run: TrainingRun,
-        config: Config,
-        data: Ragged,
-        validation: Ragged,
-        parts: Sequence[Sequence[Transcript]],
-        training: NDArray[np.int64],
+        self, run: TrainingRun, data: TrainingData, training: Sequence[Transcript], validation: Sequence[Transcript]
     ) -> None:
-        targets = ragged_of([self.vocabulary_.codes(one) for one in parts[0]])
+        steps, targets = data.training, ragged_of([self.vocabulary_.codes(one) for one in training])
 
         def loss(indices: Tensor) -> Tensor:
-            chosen = targets[indices]
-            return (self.network_.nll(data[indices], chosen) / chosen.lengths.clamp(min=1)).mean()
+            return self._loss_per_symbol(steps[indices], targets[indices]).mean()
 
         def validate() -> dict[str, float]:
-            logs = self._logs(validation)
-            told = [self.vocabulary_.written(greedy(one)) for one in _split(logs)]
-            return error_rates(parts[1], told) | self._loss(logs, parts[1])
+            logs = self._logs(data.validation)
+            return error_rates(validation, self._greedy(logs)) | self._loss(logs, validation)
 
-        check = validate if len(validation) else None
-        run.train(self.network_, config, loss, data.lengths, training, validate=check, metric=self._metric())
-        if len(validation):
-            warn_if_one_answer(
-                parts[1], [self.vocabulary_.written(greedy(one)) for one in _split(self._logs(validation))]
-            )
+        check, metric = validate if validation else None, self._metric()
+        run.train(self.network_, data.config, loss, steps.lengths, data.indices, validate=check, metric=metric)
+        if validation:
+            warn_if_one_answer(validation, self._greedy(self._logs(data.validation)))
+
+    def _loss_per_symbol(self, x: Ragged, targets: Ragged) -> Tensor:
+        """-log p of each transcript over its symbols [sequences]."""
+        return self.network_.nll(x, targets) / targets.lengths.clamp(min=1)
 
     # ---- answering
 
@@ -268,7 +205,6 @@ class Transcriber(Task, InputOptions, EncoderOptions, TrainingOptions):
         A symbol outside the vocabulary counts as an error. The loss is over the transcripts without such symbols that
         fit into their steps; without any it is left out.
         """
-        self.check_fitted()
         column, y = self.reader.read_with_targets(X, y)
         truth = transcripts_of(y, count(column))
         if not truth:
@@ -277,7 +213,6 @@ class Transcriber(Task, InputOptions, EncoderOptions, TrainingOptions):
         return error_rates(truth, self._decoded(logs, beam, language)) | self._loss(logs, truth)
 
     def _read(self, X: Any) -> Any:
-        self.check_fitted()
         return self.reader.steps(self.reader.read(X))
 
     def _finite_logs(self, data: Ragged | MultiInput) -> Ragged:
@@ -289,23 +224,23 @@ class Transcriber(Task, InputOptions, EncoderOptions, TrainingOptions):
     def _logs(self, data: Ragged | MultiInput) -> Ragged:
         """log p of each symbol at each step after the convolutions, float64, bitwise independent of the batch."""
         assert isinstance(data, Ragged)
-        found = [
-            self.network_.logs(data[int(chosen[0]) : int(chosen[-1]) + 1])
-            for chosen in (batches(data.lengths, _STEPS) if len(data) else [])
-        ]
+        found = [self.network_.logs(part) for part in in_batches(data)]
         width = len(self.vocabulary_.symbols) + 1
         return Ragged.cat(found) if found else Ragged(torch.zeros(0, width, dtype=torch.float64), torch.zeros(1).long())
 
     def _decoded(self, logs: Ragged, beam: int | None = None, language: Any = None) -> list[Any]:
         start = self._prefixes(beam, language)
         if start is None:
-            return [self.vocabulary_.written(greedy(one)) for one in _split(logs)]
+            return self._greedy(logs)
         made = []
         for one in _split(logs):
             found = Prefixes(start.beam, start.language)
             found.advance(one)
             made.append(self.vocabulary_.written(found.best()))
         return made
+
+    def _greedy(self, logs: Ragged) -> list[Any]:
+        return [self.vocabulary_.written(greedy(one)) for one in _split(logs)]
 
     def _prefixes(self, beam: int | None = None, language: Any = None) -> Prefixes | None:
         """The initial state of beam search; None: greedy."""
@@ -319,7 +254,7 @@ class Transcriber(Task, InputOptions, EncoderOptions, TrainingOptions):
         if language is not None:
             if not hasattr(language, "generate"):
                 raise OptionError(f"language is a {type(language).__name__}. Give a fitted Generator, or None.")
-            model = Written(language, self.vocabulary_, weight, bonus)
+            model = GeneratorScorer(language, self.vocabulary_, weight, bonus)
         elif self.ngram_scorer_ is not None:
             self.ngram_scorer_.weigh(weight, bonus)
         return Prefixes(int(beam), model)
@@ -344,49 +279,32 @@ class Transcriber(Task, InputOptions, EncoderOptions, TrainingOptions):
             column, y = self.reader.read_with_targets(X, y)
             truth = transcripts_of(y, count(column))
         data = self.reader.steps(column)
-        codes = [[code for code in self.vocabulary_.codes(one) if code] for one in truth]
-        assert isinstance(data, Ragged)
-        targets = ragged_of(codes)
+        targets = ragged_of([[code for code in self.vocabulary_.codes(one) if code] for one in truth])
 
         def loss(indices: Tensor) -> Tensor:
-            chosen = targets[indices]
-            return self.network_.nll(data[indices], chosen) / chosen.lengths.clamp(min=1)
+            return self._loss_per_symbol(data[indices], targets[indices])
 
         return DiagnosisRequest(self.network_, data.lengths, loss, self.learnt_with_)
 
     # ---- streaming
 
-    @by_learnt_options
-    def stream(self, static: Mapping[str, Any] | None = None) -> Session:
-        """A session that is fed audio or steps and answers as ``predict`` on them. Unidirectional models only.
-
-        With a beam later steps may change earlier words; memory holds the prefixes of the beam.
-        """
-        self.check_fitted()
-        refuse_bidirectional(self.network_.encoder.bidirectional)
-        return Session(CtcStepper(self.feature_, self.network_, self.vocabulary_, self._prefixes(), static))
+    def _stepper(self, static: Mapping[str, Any] | None) -> CtcStepper:
+        """Memory holds the prefixes of the beam."""
+        return CtcStepper(self.feature_, self.network_, self.vocabulary_, self._prefixes(), static)
 
     # ---- on disk
 
-    def described(self) -> dict[str, Any]:
-        """The inputs, for the model card: lines of text by name."""
-        return self.reader.described()
-
-    def _files(self) -> dict[str, str]:
-        return self.reader.files()
-
     def _config(self) -> dict[str, Any]:
         script = {"symbols": self.vocabulary_.symbols, "kind": self.vocabulary_.kind}
-        return {**self.reader.config(), "script": script, "phrases": self.ngram_scorer_ is not None}
+        return {"script": script, "phrases": self.ngram_scorer_ is not None}
 
     def _tensors(self) -> dict[str, Tensor]:
         own = {} if self.ngram_scorer_ is None else self.ngram_scorer_.tensors()
-        return self.reader.tensors() | {f"phrases.{key}": value for key, value in own.items()}
+        return {f"phrases.{key}": value for key, value in own.items()}
 
     def _restore(
         self, config: Mapping[str, Any], tensors: Mapping[str, Tensor], files: Mapping[str, Any], folder: Any
     ) -> None:
-        self.reader.restore(config, tensors, files)
         symbols, kind = config["script"]["symbols"], config["script"]["kind"]
         texts = isinstance(symbols, list) and symbols and all(isinstance(s, str) and s for s in symbols)
         if not texts or len(set(symbols)) != len(symbols) or kind not in (*SPELLINGS, "lists"):
@@ -394,7 +312,7 @@ class Transcriber(Task, InputOptions, EncoderOptions, TrainingOptions):
         self.vocabulary_ = TranscriptVocabulary(symbols, kind)
         if not self.feature_.is_signal or not isinstance(config["phrases"], bool):
             raise ValueError("feature")
-        self.ngram_scorer_ = self._phrases() if config["phrases"] else None
+        self.ngram_scorer_ = self._ngram_scorer() if config["phrases"] else None
         if self.ngram_scorer_ is not None:
             self.ngram_scorer_.restore(store.under("phrases.", tensors), folder)
         self.network_ = store.network(lambda: self._network(self.config(Summary(self.feature_))), tensors, folder)

@@ -15,8 +15,6 @@ from elman.features.lists import listed
 from elman.ragged import Ragged
 from elman.tasks.base.inputs import InputReader
 
-__all__ = ["TranscribeReader"]
-
 
 class TranscribeReader(InputReader):
     """Reads audio: paths, pairs (samples, rate), or samples."""

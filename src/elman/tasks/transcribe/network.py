@@ -14,13 +14,10 @@ from elman.decoding.ctc import BLANK, Prefixes
 from elman.features import Columns, Feature
 from elman.layers.augment import Augment
 from elman.ragged import Ragged
-from elman.tasks.base.finite import finite
-from elman.tasks.base.network import Network, NetworkStepper
+from elman.tasks.base.network import Network, NetworkStepper, finite
 from elman.tasks.base.resolve import Config
 from elman.tasks.base.session import TranscribeAnswer, counted
 from elman.tasks.transcribe.vocabulary import TranscriptVocabulary
-
-__all__ = ["CtcNetwork", "CtcStepper", "nll", "ragged_of"]
 
 
 class CtcNetwork(Network):
@@ -94,7 +91,12 @@ class CtcStepper(NetworkStepper):
         if self.prefixes is not None:
             found = self._reached(state)
             found.advance(scores)
-            return _packed(found)
+            return {
+                "symbols": torch.tensor([symbol for prefix in found.reached for symbol in prefix], dtype=torch.int64),
+                "sizes": torch.tensor([len(prefix) for prefix in found.reached]),
+                "scores": torch.tensor(list(found.reached.values()), dtype=torch.float64).flatten(),
+                "last": state["last"],
+            }
         path = [int(state["last"][0]), *(scores.argmax(axis=1).tolist() if len(scores) else [])]
         new = [now for before, now in itertools.pairwise(path) if now not in (before, BLANK)]
         fields = {name: state[name] for name in ("sizes", "scores")}
@@ -117,14 +119,3 @@ class CtcStepper(NetworkStepper):
         """The transcript so far."""
         symbols: Any = state["symbols"].tolist() if self.prefixes is None else self._reached(state).best()
         return TranscribeAnswer(self.script.written(symbols), counted(state))
-
-
-def _packed(found: Prefixes) -> dict[str, Tensor]:
-    """Prefixes as tensors."""
-    symbols = [symbol for prefix in found.reached for symbol in prefix]
-    return {
-        "symbols": torch.tensor(symbols, dtype=torch.int64),
-        "sizes": torch.tensor([len(prefix) for prefix in found.reached]),
-        "scores": torch.tensor(list(found.reached.values()), dtype=torch.float64).flatten(),
-        "last": torch.zeros(1, dtype=torch.int64),
-    }

@@ -9,6 +9,7 @@ without a space every symbol is a word.
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
@@ -19,15 +20,38 @@ from elman.decoding.ctc import Prefix
 from elman.errors import ModelFileError, OptionError, option
 from elman.io.model_folder import under
 from elman.lm.kneser_ney import KneserNey
+from elman.ragged import Ragged
 from elman.tasks.transcribe.vocabulary import TranscriptVocabulary
-
-__all__ = ["ORDERS", "NgramScorer", "Written"]
 
 ORDERS = {"characters": 6, "words": 3}  # default n-gram orders
 _KEPT = 100_000  # cached scores
 
 
-class NgramScorer:
+class _SymbolScorer(ABC):
+    """The score of each symbol, weight log p, and a bonus for each complete word."""
+
+    def __init__(self, script: TranscriptVocabulary, weight: float, bonus: float) -> None:
+        self.script, self.weight, self.bonus = script, weight, bonus
+
+    def after(self, prefix: Prefix, symbol: int) -> float:
+        """The score of a symbol after a prefix."""
+        ends = self.script.space is None or (symbol == self.script.space and self._in_word(prefix))
+        return self._log_p(prefix, symbol) + (self.bonus if ends else 0.0)
+
+    def end(self, prefix: Prefix) -> float:
+        """The score of the end after a prefix."""
+        return self._log_p(prefix, 0) + (self.bonus if self._in_word(prefix) else 0.0)
+
+    def _in_word(self, prefix: Prefix) -> bool:
+        """Whether the last symbol is of a word that a space ends; never without a space in the vocabulary."""
+        return self.script.space is not None and bool(prefix) and prefix[-1] != self.script.space
+
+    @abstractmethod
+    def _log_p(self, before: Prefix, symbol: int) -> float:
+        """weight log p of a symbol after others; 0: the end."""
+
+
+class NgramScorer(_SymbolScorer):
     """Kneser-Ney n-grams of the training transcripts (`elman.lm.kneser_ney`), over symbols or over words.
 
     >>> script = TranscriptVocabulary.of(["GO ON", "GO UP"], "characters")
@@ -39,8 +63,8 @@ class NgramScorer:
     """
 
     def __init__(self, script: TranscriptVocabulary, over: str, order: int, weight: float, bonus: float) -> None:
-        self.script, self.over, self.order = script, over if script.space is not None else "characters", order
-        self.weight, self.bonus = weight, bonus
+        super().__init__(script, weight, bonus)
+        self.over, self.order = over if script.space is not None else "characters", order
         self.words: dict[Prefix, int] = {}
         self.model = KneserNey(order, 2)
         self.known: dict[tuple[Prefix, int], float] = {}
@@ -73,20 +97,16 @@ class NgramScorer:
 
     def after(self, prefix: Prefix, symbol: int) -> float:
         """The score of a symbol after a prefix."""
-        space = self.script.space
-        if self.over == "words":
-            return self._word(prefix) if symbol == space and prefix and prefix[-1] != space else 0.0
-        ends = space is None or (symbol == space and prefix and prefix[-1] != space)
-        return self._log_p(prefix, symbol) + (self.bonus if ends else 0.0)
+        if self.over == "characters":
+            return super().after(prefix, symbol)
+        return self._word(prefix) if symbol == self.script.space and self._in_word(prefix) else 0.0
 
     def end(self, prefix: Prefix) -> float:
         """The score of the end after a prefix."""
-        space = self.script.space
-        ends = space is not None and bool(prefix) and prefix[-1] != space
-        if self.over == "words":
-            words = tuple(self._number(word) for word in self._cut(prefix))
-            return (self._word(prefix) if ends else 0.0) + self._log_p(words, 0)
-        return self._log_p(prefix, 0) + (self.bonus if ends else 0.0)
+        if self.over == "characters":
+            return super().end(prefix)
+        words = tuple(self._number(word) for word in self._cut(prefix))
+        return (self._word(prefix) if self._in_word(prefix) else 0.0) + self._log_p(words, 0)
 
     def _word(self, prefix: Prefix) -> float:
         """The score of the last word of a prefix, which is complete."""
@@ -97,7 +117,6 @@ class NgramScorer:
         return self.words.get(word, len(self.words) + 1)
 
     def _log_p(self, before: Prefix, symbol: int) -> float:
-        """weight log p of a symbol after others."""
         context = (0, *before)[-(self.order - 1) :] if self.order > 1 else ()
         key = (context, symbol)
         if key not in self.known:
@@ -138,11 +157,11 @@ class NgramScorer:
         return words
 
 
-class Written:
+class GeneratorScorer(_SymbolScorer):
     """A fitted Generator; symbols of the transcripts that it lacks are read as the unknown one."""
 
     def __init__(self, generator: Any, script: TranscriptVocabulary, weight: float, bonus: float) -> None:
-        self.script, self.weight, self.bonus = script, weight, bonus
+        super().__init__(script, weight, bonus)
         self.session = generator.stream()
         place = {symbol: code for code, symbol in enumerate(self.session.stepper.symbols)}
         self.codes = [len(place) - 1, *(place.get(symbol, 0) for symbol in script.symbols)]
@@ -155,31 +174,13 @@ class Written:
             )
         self.states: dict[Prefix, dict[str, Tensor]] = {(): self.session.state}
 
-    def after(self, prefix: Prefix, symbol: int) -> float:
-        """The score of a symbol after a prefix."""
-        space = self.script.space
-        ends = space is None or (symbol == space and bool(prefix) and prefix[-1] != space)
-        return self._log_p(prefix, symbol) + (self.bonus if ends else 0.0)
-
-    def end(self, prefix: Prefix) -> float:
-        """The score of the end after a prefix."""
-        ends = self.script.space is not None and bool(prefix) and prefix[-1] != self.script.space
-        return self._log_p(prefix, 0) + (self.bonus if ends else 0.0)
-
-    def _log_p(self, prefix: Prefix, symbol: int) -> float:
-        logs = self._state(prefix)["logs"][0]
-        return self.weight * float(logs[self.codes[symbol]])
+    def _log_p(self, before: Prefix, symbol: int) -> float:
+        return self.weight * float(self._state(before)["logs"][0][self.codes[symbol]])
 
     def _state(self, prefix: Prefix) -> dict[str, Tensor]:
         if prefix not in self.states:
             if len(self.states) >= _KEPT:
                 self.states = {(): self.states[()]}
-            steps = torch.tensor([self.codes[prefix[-1]]])
-            self.states[prefix] = self.session.stepper.advance(_one(steps), self._state(prefix[:-1]))
+            step = Ragged(torch.tensor([self.codes[prefix[-1]]]), torch.tensor([0, 1]))
+            self.states[prefix] = self.session.stepper.advance(step, self._state(prefix[:-1]))
         return self.states[prefix]
-
-
-def _one(steps: Tensor) -> Any:
-    from elman.ragged import Ragged
-
-    return Ragged(steps, torch.tensor([0, len(steps)]))

@@ -11,29 +11,21 @@ from elman.evaluation.metrics import error_rates
 from elman.features.registry import FEATURES
 from elman.io.tables import Table
 from elman.tasks.base.table_adapter import RowAdapter
-from elman.tasks.base.table_columns import (
-    check_names,
-    is_csv,
-    refuse_gaps,
-)
+from elman.tasks.base.table_columns import check_names, is_csv, refuse_gaps
 from elman.tasks.transcribe.estimator import Transcriber
 
 if TYPE_CHECKING:
     import polars as pl
 
 
-__all__ = ["TranscribeTable"]
-
-
 @final
 class TranscribeTable(RowAdapter):
     """The table adapter of `Transcriber`."""
 
+    model: Transcriber
     estimator: ClassVar[type[Transcriber]] = Transcriber
     target_help: ClassVar[str] = "the column with the transcripts"
-
-    def __init__(self, model: Transcriber) -> None:
-        self.model = model
+    one_target: ClassVar[str] = "a transcriber learns one column of transcripts"
 
     def hears(self, column: pl.Series) -> bool:
         """Whether the texts of a column are paths of sound files in training: always."""
@@ -52,12 +44,6 @@ class TranscribeTable(RowAdapter):
         if model is not None and self.model.vocabulary_.kind == "lists" and column.dtype == pl.String:
             return [text.split() for text in found]
         return found
-
-    def fit_table(self, table: Table, target: Sequence[str], *, out: str, resume: bool) -> None:
-        """Trains on a column of audio and one of transcripts."""
-        if len(target) > 1:
-            raise DataError(f"a transcriber learns one column of transcripts, got {', '.join(target)}. Name one.")
-        super().fit_table(table, target, out=out, resume=resume)
 
     def metadata(self) -> dict[str, Any]:
         """The symbols."""

@@ -20,8 +20,6 @@ from elman.validation.columns import is_missing
 from elman.validation.messages import seen
 from elman.validation.plain_values import plain_text
 
-__all__ = ["SPELLINGS", "TranscriptVocabulary", "check_lengths", "transcripts_of"]
-
 SPELLINGS = ("characters", "words")
 Transcript = str | list[str]
 
@@ -34,8 +32,6 @@ def transcripts_of(y: Any, sequences: int) -> list[Transcript]:
     >>> transcripts_of(["GO  ON ", ""], 2), transcripts_of([("g", "o")], 1)
     (['GO ON', ''], [['g', 'o']])
     """
-    if y is None:
-        raise DataError("Transcriber requires y to be passed, but the target y is None. Give a transcript a sequence.")
     found = listed(y, "y")
     if len(found) != sequences:
         raise DataError(f"X has {sequences} sequences, y has {len(found)}. Give one transcript for each.")

@@ -32,16 +32,14 @@ from elman.layers.attention import SCORES
 from elman.layers.encoder import Encoder
 from elman.ops.state import State
 from elman.ragged import Ragged
-from elman.tasks.base.finite import finite
 from elman.tasks.base.fitted import by_learnt_options
-from elman.tasks.base.holdout import held_out
 from elman.tasks.base.inputs import no_column
-from elman.tasks.base.network import encoder_of
+from elman.tasks.base.network import encoder_of, finite
 from elman.tasks.base.options import EncoderOptions, tbptt_problems
 from elman.tasks.base.resolve import Config, Default, Summary
 from elman.tasks.base.session import Session
 from elman.tasks.base.task import Task
-from elman.tasks.base.training_run import TrainingRun
+from elman.tasks.base.training_run import TrainingRun, held_out
 from elman.tasks.translate import mt_metrics as overlap
 from elman.tasks.translate.alignment import Alignment, marked
 from elman.tasks.translate.defaults import DEFAULTS
@@ -76,6 +74,7 @@ class Translator(Task, VocabularyOptions, EncoderOptions, TrainingOptions):
     """
 
     task: ClassVar[str] = "translate"
+    reader_type: ClassVar[None] = None
     description: ClassVar[str] = "Sequence to sequence: translation, grapheme to phoneme, question answering."
     example: ClassVar[str] = "pairs.tsv --input en --target zh"
     answering: ClassVar[tuple[str, ...]] = ("verbose", "beam", "length_penalty")
@@ -332,7 +331,7 @@ class Translator(Task, VocabularyOptions, EncoderOptions, TrainingOptions):
 
     # ---- streaming
 
-    def stream(self) -> Session:
+    def stream(self, static: Any = None) -> Session:
         """Refused: decoding begins after the whole source."""
         raise OptionError(
             "a translator cannot stream: it reads the whole source, in both directions, before it answers. Give "

@@ -25,16 +25,6 @@ from elman.validation.columns import is_frame, is_missing
 from elman.validation.messages import seen, shown
 from elman.validation.plain_values import broken_at, plain_value
 
-__all__ = [
-    "LabelTarget",
-    "check_label",
-    "classes_of",
-    "coded_labels",
-    "few_labels",
-    "plain_labels",
-    "restored_classes",
-]
-
 _MOST_BYTES = 1 << 30  # of saved classes: a width that is only claimed takes no memory
 _LONGEST = 256  # characters of a label in an array whose elements are all as wide as the longest
 
@@ -60,7 +50,7 @@ def plain_labels(y: Any, sequences: int | None = None, missing: bool = True) -> 
         warnings.warn(
             "A column-vector y was passed when a 1d array was expected. Pass y.ravel().",
             DataConversionWarning,
-            stacklevel=4,
+            stacklevel=5,
         )
         y = y.ravel()
     if isinstance(y, np.ndarray) and y.ndim != 1:
@@ -130,7 +120,8 @@ def classes_of(values: Sequence[Any], place: Callable[[int], Place], dtype: np.d
     """
     kinds: dict[str, int] = {}
     for i, value in enumerate(values):
-        kinds.setdefault(_kind(value), i)
+        kind = "truth value" if isinstance(value, bool) else "text" if isinstance(value, str) else "number"
+        kinds.setdefault(kind, i)
     if len(kinds) > 1:
         (one, i), (other, j) = list(kinds.items())[:2]
         first, second = f" has a {one}, ", f" a {other}. Use one kind of label."
@@ -147,7 +138,8 @@ def classes_of(values: Sequence[Any], place: Callable[[int], Place], dtype: np.d
     ordered = sorted(distinct)
     if "text" in kinds:
         _warn_of_twins(ordered)
-        dtype = _width_of(ordered)
+        kept = all(len(text) <= _LONGEST and not text.endswith("\0") for text in ordered)
+        dtype = np.dtype(f"U{max(1, *map(len, ordered))}" if kept else object)  # an array that gives these texts back
     return np.array(ordered, dtype=dtype)
 
 
@@ -161,12 +153,6 @@ def few_labels(classes: _Array, most: int = 20) -> str:
     return ", ".join(labels) + (" …" if len(classes) > most else "")
 
 
-def _width_of(texts: Sequence[str]) -> np.dtype[Any]:
-    """The type of an array that gives these texts back."""
-    kept = all(len(text) <= _LONGEST and not text.endswith("\0") for text in texts)
-    return np.dtype(f"U{max(1, *map(len, texts))}" if kept and texts else object)
-
-
 def _warn_of_twins(texts: Sequence[str]) -> None:
     before: dict[str, str] = {}
     for text in texts:
@@ -177,13 +163,9 @@ def _warn_of_twins(texts: Sequence[str]) -> None:
                 f"y: the labels {shown(other)} and {shown(text)} differ by white space or case only. They are learnt "
                 "as two; if they mean one thing, write them alike.",
                 UserWarning,
-                stacklevel=5,  # who called fit
+                stacklevel=6,  # who called fit
             )
             return
-
-
-def _kind(value: Any) -> str:
-    return "truth value" if isinstance(value, bool) else "text" if isinstance(value, str) else "number"
 
 
 def check_label(value: Any, at: Place) -> None:
@@ -225,11 +207,8 @@ def restored_classes(saved: Mapping[str, Any]) -> _Array:
     """
     values, dtype = saved["values"], np.dtype(saved["dtype"])
     texts = all(isinstance(value, str) and broken_at(value) is None for value in values)
-    if dtype.kind not in ("UO" if texts else "biuf"):
-        raise ValueError("classes")
-    if len(set(values)) != len(values) or len(values) < 2:
-        raise ValueError("classes")
-    if len(values) * dtype.itemsize > _MOST_BYTES:
+    distinct = len(set(values)) == len(values) >= 2
+    if dtype.kind not in ("UO" if texts else "biuf") or not distinct or len(values) * dtype.itemsize > _MOST_BYTES:
         raise ValueError("classes")
     classes = np.array(values, dtype=dtype)
     if [(type(value), value) for value in classes.tolist()] != [(type(value), value) for value in values]:

@@ -6,8 +6,9 @@ distance of z from the scaled targets, (target - mean) / deviation: `elman.layer
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
 import narwhals as nw
@@ -24,8 +25,6 @@ from elman.layers.losses import distance
 from elman.ragged import Ragged
 from elman.validation.columns import is_frame
 from elman.validation.messages import seen
-
-__all__ = ["NumberTarget", "NumberTargets", "number_targets"]
 
 _ADVICE = " For names use Classifier."
 _Floats = NDArray[np.float64]
@@ -48,26 +47,18 @@ class NumberTargets:
         """How many numbers there are in a row."""
         return int(self.values.shape[1])
 
-    @property
-    def offsets(self) -> NDArray[np.int64]:
-        """Where each sequence begins among the rows, and the number of rows at the end."""
-        lengths = np.ones(len(self.values), np.int64) if self.lengths is None else self.lengths
-        return np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
-
     def known(self) -> NDArray[np.bool_]:
         """Whether a sequence has any number at all."""
-        rows = np.concatenate([np.zeros(1, np.int64), np.cumsum(~np.isnan(self.values).all(axis=1))])
-        offsets = self.offsets
-        return rows[offsets[1:]] > rows[offsets[:-1]]
+        rows = np.asarray((~np.isnan(self.values)).any(axis=1))
+        return rows if self.lengths is None else np.array([rows[own].any() for own in _slices(self.lengths)], np.bool_)
 
     def take(self, indices: NDArray[np.int64]) -> Self:
         """Those of the chosen sequences."""
         if self.lengths is None:
-            return type(self)(self.values[indices], None, self.names, self.flat)
-        offsets = self.offsets
-        rows = [np.arange(offsets[i], offsets[i + 1]) for i in indices.tolist()]
-        chosen = np.concatenate(rows) if rows else np.zeros(0, np.int64)
-        return type(self)(self.values[chosen], self.lengths[indices], self.names, self.flat)
+            return replace(self, values=self.values[indices])
+        slices = _slices(self.lengths)
+        values = np.concatenate([self.values[:0], *(self.values[slices[i]] for i in indices.tolist())])
+        return replace(self, values=values, lengths=self.lengths[indices])
 
     def check_steps(self, steps: Tensor, indices: NDArray[np.int64] | None = None) -> None:
         """Raises ``DataError`` unless there is a row for each step. `indices`: the places of the sequences in y."""
@@ -82,6 +73,11 @@ class NumberTargets:
                 "every_step = True each step needs one; write NaN where it is unknown.",
                 at=Place("y", sequence=place),
             )
+
+
+def _slices(lengths: NDArray[np.int64]) -> list[slice]:
+    """The rows of each sequence."""
+    return [slice(first, last) for first, last in itertools.pairwise([0, *np.cumsum(lengths).tolist()])]
 
 
 def number_targets(y: Any, sequences: int, every_step: bool = False) -> NumberTargets:
