@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import os
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -16,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from elman.errors import DataError, ModelFileError, OptionError, Place, Problem, option
-from elman.features.base import LARGEST_SCALED, Feature, checked, of_lengths
+from elman.features.base import LARGEST_SCALED, Feature, checked, of_lengths, saved_array
 from elman.features.lists import listed
 from elman.features.numbers import Values
 from elman.io.audio import RATES, Resampled, full_scale, rate_of, read_wave, resample
@@ -96,6 +95,7 @@ class Sound(SoundOptions, Feature):
     kind: ClassVar[str] = "sound"
     is_signal: ClassVar[bool] = True
     reads_files: ClassVar[bool] = True
+    arrays: ClassVar[tuple[str, ...]] = ("mean", "deviation")  # [bands]
 
     scale: str = "standard"  # standard: mean 0, deviation 1 in each band, learnt from the training data; none: as is
 
@@ -122,21 +122,15 @@ class Sound(SoundOptions, Feature):
 
     # ---- learning
 
-    def fit(self, column: Any, *, name: str = "X") -> Self:
-        """Learns the rate, and mean and deviation of each band."""
-        self.fit_transform(column, name=name)
-        return self
+    def read(self, column: Any, name: str, fitted: bool) -> list[Any]:
+        """The sounds, not heard yet."""
+        return listed(column, name)
 
-    def fit_transform(self, column: Any, *, name: str = "X") -> Ragged:
-        """`fit` and `transform`, but reads the audio once less."""
-        if problems := self.problems():
-            raise OptionError.of(problems)
-        sounds = listed(column, name)
-        if not sounds:
-            raise DataError("holds no sequences. Fitting needs at least one.", at=Place(name))
-        self._know(int(self.rate) if self.rate is not None else _lowest(sounds, name))
+    def learn(self, sequences: list[Any], name: str) -> Ragged:
+        """Learns the rate, and mean and deviation of each band."""
+        self._know(int(self.rate) if self.rate is not None else _lowest(sequences, name))
         self.mean_, self.deviation_ = np.zeros(self.bands), np.ones(self.bands)
-        parts = self._heard(sounds, name)
+        parts = self._heard(sequences, name)
         every = np.concatenate(parts)
         if self.scale == "standard" and len(every):
             deviation = every.std(axis=0)
@@ -158,10 +152,9 @@ class Sound(SoundOptions, Feature):
 
     # ---- steps
 
-    def transform(self, column: Any, *, name: str = "X") -> Ragged:
+    def encode(self, sequences: list[Any], name: str) -> Ragged:
         """The steps of each sequence: float32 values `[steps, bands]`."""
-        self._check_fitted()
-        return self._steps(self._heard(listed(column, name), name))
+        return self._steps(self._heard(sequences, name))
 
     def step(self, value: Any, *, name: str = "X") -> Tensor:
         """The steps `[steps, bands]` of one sound from the initial state; `advance` continues a stream."""
@@ -169,13 +162,12 @@ class Sound(SoundOptions, Feature):
 
     def initial_state(self) -> dict[str, Tensor]:
         """The initial state of a stream: samples for later frames, and the state of the resampler."""
-        self._check_fitted()
+        self.check_fitted()
         empty = torch.zeros(0, dtype=torch.float64)
         return {"rest": empty, "recent": empty, "rate": torch.zeros(3, dtype=torch.int64)}
 
     def advance(self, value: Any, state: dict[str, Tensor], *, name: str = "X") -> tuple[Tensor, dict[str, Tensor]]:
         """The steps that the next samples complete, and the next state; bitwise equal to the whole sound."""
-        self._check_fitted()
         samples, rate = _sound(value, Place(name))
         rate = self.rate_ if rate is None else rate
         before, begin, made = state["rate"].tolist()
@@ -214,49 +206,28 @@ class Sound(SoundOptions, Feature):
 
     # ---- on disk
 
-    def config(self) -> dict[str, Any]:
-        """The options, and the rate that was learnt."""
-        self._check_fitted()
-        return {f.name: getattr(self, f.name) for f in dataclasses.fields(self)} | {"learnt_rate": self.rate_}
+    def learnt(self) -> dict[str, Any]:
+        """The rate that was learnt."""
+        return {"learnt_rate": self.rate_}
 
-    def tensors(self) -> dict[str, Tensor]:
-        """Mean and deviation of each band."""
-        self._check_fitted()
-        return {"mean": torch.from_numpy(self.mean_), "deviation": torch.from_numpy(self.deviation_)}
-
-    @classmethod
-    def restore(cls, config: Mapping[str, Any], tensors: Mapping[str, Tensor], files: Mapping[str, str]) -> Self:
-        """The saved feature. Raises `ModelFileError` for invalid options or scale."""
-        made = cls(**{f.name: checked(config, f.name, _KINDS[f.name], cls.kind) for f in dataclasses.fields(cls)})
-        rate = checked(config, "learnt_rate", int, cls.kind)
-        if problems := made.problems() + dataclasses.replace(made, rate=rate).problems():
-            raise ModelFileError(f"the saved sound feature has invalid options: {'; '.join(map(str, problems))}.")
-        if made.rate not in (None, rate):
-            raise ModelFileError(f"the saved sound feature has rate = {made.rate}, but learnt {rate}.")
-        for name in ("mean", "deviation"):
-            tensor = tensors.get(name)
-            good = tensor is not None and tensor.dtype == torch.float64 and tensor.shape == (made.bands,)
-            if tensor is None or not good or not bool(torch.isfinite(tensor).all()):
-                raise ModelFileError(f"the saved sound feature has no {name} of {made.bands} finite numbers.")
-            setattr(made, f"{name}_", tensor.numpy().copy())
-        if not (made.deviation_ > 0).all():
+    def recall(self, config: Mapping[str, Any], tensors: Mapping[str, Tensor], files: Mapping[str, str]) -> None:
+        """Takes rate and scale. Raises `ModelFileError` for invalid ones."""
+        rate = checked(config, "learnt_rate", int, self.kind)
+        if not is_whole(rate, *RATES) or self.rate not in (None, rate):
+            raise ModelFileError(f"the saved sound feature has rate = {self.rate}, but learnt {rate}.")
+        self.mean_, self.deviation_ = (saved_array(tensors, name, (self.bands,)) for name in self.arrays)
+        if not (self.deviation_ > 0).all():
             raise ModelFileError("the saved sound feature has deviations that are not above 0.")
         try:
-            made._know(rate)
+            self._know(rate)
         except OptionError as error:
             raise ModelFileError(f"the saved sound feature has invalid options: {error}") from error
-        return made
 
     def describe(self) -> str:
         """One line: `sound, 8000 samples a second, 40 bands, 100 steps a second`."""
-        self._check_fitted()
         return f"sound, {self.rate_} samples a second, {self.bands} bands, {1 / self.hop:g} steps a second"
 
     # ---- inside
-
-    def _check_fitted(self) -> None:
-        if not hasattr(self, "rate_"):
-            raise OptionError("this Sound is not fitted. Call fit(sounds) first.")
 
     def _heard(self, sounds: list[Any], name: str) -> list[_Samples]:
         """The unscaled bands of each sound."""
@@ -265,12 +236,7 @@ class Sound(SoundOptions, Feature):
             samples, rate = _sound(value, Place(name, sequence=i))
             peaks.append(float(np.abs(samples).max(initial=0.0)))
             if rate is None and self.rate is None:
-                raise OptionError(
-                    "has samples without a rate. Give ",
-                    option("rate"),
-                    ", or (samples, rate).",
-                    at=Place(name, sequence=i),
-                )
+                raise _no_rate(Place(name, sequence=i))
             made.append(self._bands(resample(samples, rate or self.rate_, self.rate_)))
         if peaks and max(peaks) > _LOUD:
             _warn_of_loud(max(peaks), Place(name, sequence=int(np.argmax(peaks))))
@@ -293,15 +259,6 @@ class Sound(SoundOptions, Feature):
         flat = np.concatenate(parts) if parts else np.zeros((0, int(self.bands)))
         scaled = ((flat - self.mean_) / self.deviation_).astype(np.float32)
         return of_lengths(scaled, np.array([len(part) for part in parts], dtype=np.int64))
-
-
-_KINDS: dict[str, Any] = {
-    "rate": (int, type(None)),
-    "window": (float, int),
-    "hop": (float, int),
-    "bands": int,
-    "scale": str,
-}
 
 
 def _sound(value: Any, place: Place) -> tuple[_Samples, int | None]:
@@ -379,10 +336,9 @@ def _lowest(sounds: list[Any], name: str) -> int:
         except DataError as error:
             raise DataError(": ", *error.parts, at=Place(name, sequence=i)) from None
     if None in rates:
-        raise OptionError(
-            "has samples without a rate. Give ",
-            option("rate"),
-            ", or (samples, rate).",
-            at=Place(name, sequence=rates.index(None)),
-        )
+        raise _no_rate(Place(name, sequence=rates.index(None)))
     return min(rate for rate in rates if rate is not None)
+
+
+def _no_rate(place: Place) -> OptionError:
+    return OptionError("has samples without a rate. Give ", option("rate"), ", or (samples, rate).", at=place)

@@ -17,12 +17,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from elman.errors import DataError, ModelFileError, OptionError, Place, placed, within
-from elman.features.base import Feature, Reader, ReaderPart
+from elman.features.base import Feature, Reader, ReaderPart, Static
 from elman.features.lists import listed
 from elman.features.missing_values import floats
 from elman.features.multi_input import MultiInput
 from elman.features.registry import COLUMNS, STATICS, restored_feature
-from elman.features.static import Static
 from elman.ragged import Ragged
 from elman.validation.columns import is_missing
 

@@ -6,13 +6,12 @@ from typing import Any
 from torch import Tensor
 
 from elman.features.audio import Sound
-from elman.features.base import Feature
+from elman.features.base import Feature, Static
 from elman.features.category import Category
 from elman.features.chords import Chords
 from elman.features.images import Images
 from elman.features.number import Number
 from elman.features.numbers import Numbers
-from elman.features.static import Static
 from elman.features.text import Text
 from elman.features.tokens import Tokens
 from elman.features.words import Words

@@ -1,6 +1,6 @@
 """Time stamps within steps: extracted, checked, sorted, or resampled to equal steps."""
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -12,12 +12,21 @@ __all__ = ["Clocked", "resampled", "taken_out"]
 _MOST = 100_000_000  # maximum size of the result: beyond it the unit of time is probably wrong
 
 
-class Clocked(NamedTuple):
-    """Steps with time stamps."""
+@dataclass(frozen=True)
+class Clocked:
+    """Sequences of steps with time stamps."""
 
     values: Array  # [steps, width], without the time stamps
     offsets: Array  # [sequences + 1]
     times: Array  # [steps]
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    @property
+    def starts(self) -> Array:
+        """The first row of the sequence of each step."""
+        return np.repeat(self.offsets[:-1], np.diff(self.offsets))
 
 
 def taken_out(values: Array, offsets: Array, column: int, sort: bool, name: str) -> Clocked:

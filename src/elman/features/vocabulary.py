@@ -22,17 +22,20 @@ class VocabularyOptions:
     #   steps, else 1
 
 
-def vocabulary_problems(max_words: Any, min_count: Any) -> list[Problem]:
-    """What is wrong with the two limits of a vocabulary.
+def vocabulary_problems(options: Any) -> list[Problem]:
+    """What is wrong with the limits of a vocabulary, and with `lower`.
 
-    >>> print(*vocabulary_problems(0, None))
+    >>> from elman.features.tokens import Tokens
+    >>> print(*vocabulary_problems(Tokens(max_words=0)))
     max_words = 0 must be a whole number of at least 1
     """
     problems = []
-    if not is_whole(max_words):
-        problems.append(Problem("max_words", shown(max_words), "must be a whole number of at least 1"))
-    if min_count is not None and not is_whole(min_count):
-        problems.append(Problem("min_count", shown(min_count), "must be a whole number of at least 1, or None"))
+    if not is_whole(options.max_words):
+        problems.append(Problem("max_words", shown(options.max_words), "must be a whole number of at least 1"))
+    if options.min_count is not None and not is_whole(options.min_count):
+        problems.append(Problem("min_count", shown(options.min_count), "must be a whole number of at least 1, or None"))
+    if not isinstance(options.lower, bool):
+        problems.append(Problem("lower", shown(options.lower), "must be True or False"))
     return problems
 
 
@@ -57,5 +60,5 @@ def warn_if_unknown(ids: "np.ndarray[Any, Any]", name: str, advice: str = "") ->
             f"{name}: {grouped(unknown)} of {grouped(len(ids))} symbols are unknown, since the training set has none "
             f"of them. The answers rest on the others alone.{advice}",
             ElmanWarning,
-            stacklevel=3,
+            stacklevel=4,
         )
