@@ -13,9 +13,9 @@ from torch import Tensor, nn
 
 from elman.cells.base import IMAGES
 from elman.errors import DataError, ModelFileError, Place, Problem
+from elman.features.arrays import center_and_spread, read_one
 from elman.features.base import LARGEST_SCALED, Feature, checked, of_lengths, saved_array
 from elman.features.lists import listed
-from elman.features.missing_values import center_and_spread
 from elman.layers.linear import Linear
 from elman.ops.convolution import convolve, neighbours
 from elman.ragged import Ragged
@@ -152,7 +152,7 @@ class Images(Feature):
 
     def step(self, value: Any, *, name: str = "X") -> Tensor:
         """The steps of one image `[height, width]` or `[channels, height, width]`, or of several, `[steps, ...]`."""
-        array = _numbers(value, Place(name))
+        array = read_one(value, Place(name))
         if array.ndim == 2 or (array.ndim == 3 and array.shape == self.shape_):
             array = array[None]
         return self.transform([array], name=name).values
@@ -239,7 +239,7 @@ def _sequence(value: Any, i: int, name: str) -> _Array:
     place = Place(name, sequence=i)
     if is_missing(value) or isinstance(value, str | bytes | Mapping):
         raise DataError(f"is {seen(value)}. Images reads arrays [length, height, width].", at=place)
-    array = _numbers(value, place)
+    array = np.atleast_1d(read_one(value, place, ("step",)))
     if len(array) == 0:
         return array if array.ndim == 4 and array.size else np.zeros(0)
     if array.ndim not in (3, 4) or not array.size:
@@ -249,17 +249,3 @@ def _sequence(value: Any, i: int, name: str) -> _Array:
             at=place,
         )
     return array[:, None] if array.ndim == 3 else array
-
-
-def _numbers(value: Any, place: Place) -> _Array:
-    try:
-        if isinstance(value, Tensor):
-            value = value.detach().cpu().numpy()
-        elif np.ma.isMaskedArray(value):
-            value = np.ma.filled(value.astype(np.float64), np.nan)
-        array = np.asarray(value)
-        if array.dtype.kind not in "biufO":
-            raise ValueError(str(array.dtype))
-        return np.atleast_1d(array.astype(np.float64))
-    except (ValueError, TypeError):
-        raise DataError("holds images of unequal sizes, or something other than numbers.", at=place) from None

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from elman.errors import DataError, ModelFileError, Place
+from elman.features.arrays import center_and_spread
 from elman.features.base import LARGEST_SCALED, Static, checked
 from elman.features.lists import listed
-from elman.features.missing_values import center_and_spread
 from elman.features.numbers import Values
 from elman.validation.columns import is_missing
 from elman.validation.messages import seen

@@ -50,6 +50,7 @@ __all__ = [
 
 Kind = Literal["model", "checkpoint"]
 _Network = TypeVar("_Network", bound=nn.Module)
+_Saved = TypeVar("_Saved", Tensor, str)
 
 VERSION = 1  # of the folder's layout; a reader refuses a higher one
 CONFIG = "config.json"
@@ -435,8 +436,8 @@ def check_finite(folder: str | os.PathLike[str], tensors: Mapping[str, Tensor]) 
             refuse(Path(folder) / WEIGHTS, f"{name} holds numbers that are not finite")
 
 
-def under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors whose names begin with a prefix, without it.
+def under(prefix: str, tensors: Mapping[str, _Saved]) -> dict[str, _Saved]:
+    """The tensors or files whose names begin with a prefix, without it.
 
     >>> list(under("head.", {"head.bias": torch.zeros(2), "pool.bias": torch.zeros(1)}))
     ['bias']
