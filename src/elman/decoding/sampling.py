@@ -17,8 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from elman.errors import OptionError
-from elman.validation.messages import shown
-from elman.validation.options import is_number
+from elman.validation.options import is_number, is_whole, require
 
 __all__ = ["Sampling"]
 
@@ -44,16 +43,14 @@ class Sampling:
 
     def __post_init__(self) -> None:
         rules = {
-            "temperature": (_number(self.temperature) and self.temperature >= 0, "a number of at least 0"),
-            "top_k": (self.top_k is None or _whole(self.top_k), "a whole number of at least 1, or None"),
-            "top_p": (_number(self.top_p) and 0 < self.top_p <= 1, "a number over 0 and up to 1"),
-            "repetition": (_number(self.repetition) and self.repetition >= 1, "a number of at least 1"),
+            "temperature": (is_number(self.temperature, 0), "a number of at least 0"),
+            "top_k": (self.top_k is None or is_whole(self.top_k), "a whole number of at least 1, or None"),
+            "top_p": (is_number(self.top_p, 0, 1) and self.top_p > 0, "a number over 0 and up to 1"),
+            "repetition": (is_number(self.repetition, 1), "a number of at least 1"),
         }
-        wrong = [
-            f"{name} = {shown(getattr(self, name))} must be {rule}" for name, (good, rule) in rules.items() if not good
-        ]
-        if wrong:
-            raise OptionError("; ".join(wrong))
+        problems = [require(good, self, name, f"must be {rule}") for name, (good, rule) in rules.items()]
+        if found := [problem for own in problems for problem in own]:
+            raise OptionError.of(found)
 
     def chances(self, scores: _Floats, before: Sequence[int] = ()) -> _Floats:
         """The probability of each symbol, float64; 0 for a score of -inf. At least one must be finite."""
@@ -81,11 +78,3 @@ class Sampling:
         """A symbol sampled with `random`."""
         p = self.chances(scores, before)
         return min(int(np.searchsorted(np.cumsum(p), random.random(), side="right")), int(np.flatnonzero(p)[-1]))
-
-
-def _number(value: object) -> bool:
-    return is_number(value)
-
-
-def _whole(value: object) -> bool:
-    return isinstance(value, int | np.integer) and not isinstance(value, bool) and bool(value >= 1)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from elman.errors import DataError, ModelFileError, OptionError, Place, Problem, option
-from elman.features.base import LARGEST_SCALED, Feature, checked, of_lengths, saved_array
+from elman.features.base import LARGEST_SCALED, SCALES, Feature, checked, of_lengths, saved_array
 from elman.features.lists import listed
 from elman.features.numbers import Values
 from elman.io.audio import RATES, Resampled, full_scale, rate_of, read_wave, resample
@@ -23,7 +23,7 @@ from elman.ops import functional as ops
 from elman.ragged import Ragged
 from elman.validation.columns import is_missing
 from elman.validation.messages import seen, shown
-from elman.validation.options import is_number, is_whole
+from elman.validation.options import choice, is_number, is_whole, require
 from elman.validation.plain_values import plain_value
 
 __all__ = ["Sound", "SoundOptions", "is_pair", "mel_bands"]
@@ -33,7 +33,6 @@ _MOST_WEIGHTS = 1 << 24  # of the mel filter bank
 _LEAST_BINS = 512  # minimum size of the FFT, so that the lowest bands contain bins at low rates
 _TINY = 1e-10  # minimum power
 _FRAMES = 4096  # frames transformed at a time: bounds the memory
-_SCALES = ("standard", "none")
 _LOUD = 10.0  # floating-point samples beyond this are likely unscaled integers
 
 _Samples = NDArray[np.float64]
@@ -101,24 +100,16 @@ class Sound(SoundOptions, Feature):
 
     def problems(self) -> list[Problem]:
         """What is wrong with the options."""
-        found = []
-        if not (self.rate is None or is_whole(self.rate, *RATES)):
-            found.append(
-                Problem("rate", shown(self.rate), f"must be a whole number from {RATES[0]} to {RATES[1]}, or None")
-            )
+        rate = self.rate is None or is_whole(self.rate, *RATES)
+        found = require(rate, self, "rate", f"must be a whole number from {RATES[0]} to {RATES[1]}, or None")
         for name in ("window", "hop"):
-            value = getattr(self, name)
-            if not is_number(value, 1e-3, 10):
-                found.append(Problem(name, shown(value), "must be a number of seconds from 0.001 to 10"))
-        if not found and self.hop > self.window:
-            found.append(
-                Problem("hop", str(self.hop), f"must be at most window = {self.window}, or samples would be left out")
-            )
-        if not is_whole(self.bands, most=512):
-            found.append(Problem("bands", shown(self.bands), "must be a whole number from 1 to 512"))
-        if self.scale not in _SCALES:
-            found.append(Problem("scale", shown(self.scale), f"must be one of {', '.join(_SCALES)}"))
-        return found
+            good = is_number(getattr(self, name), 1e-3, 10)
+            found += require(good, self, name, "must be a number of seconds from 0.001 to 10")
+        if not found:
+            rule = f"must be at most window = {self.window}, or samples would be left out"
+            found += require(self.hop <= self.window, self, "hop", rule)
+        found += require(is_whole(self.bands, most=512), self, "bands", "must be a whole number from 1 to 512")
+        return found + choice(self, "scale", SCALES)
 
     # ---- learning
 

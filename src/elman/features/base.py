@@ -24,6 +24,7 @@ __all__ = ["Feature", "Reader", "ReaderPart", "Static", "Written", "of_lengths"]
 
 UNKNOWN = "<unknown>"  # how the symbol with id 0 is shown
 LARGEST_SCALED = 2.0**100  # of a scaled number: its products with weights, and their sums, stay in float32
+SCALES = ("standard", "none")  # of numbers, pixels and bands: mean 0 and deviation 1 in the training data; as they are
 ALPHABET = 200  # letters, digits and signs of one script; a script of words, such as Chinese, has thousands
 
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from elman.cells.base import IMAGES
 from elman.errors import DataError, ModelFileError, Place, Problem
 from elman.features.arrays import center_and_spread, read_one
-from elman.features.base import LARGEST_SCALED, Feature, checked, of_lengths, saved_array
+from elman.features.base import LARGEST_SCALED, SCALES, Feature, checked, of_lengths, saved_array
 from elman.features.lists import listed
 from elman.layers.linear import Linear
 from elman.ops.convolution import convolve, neighbours
@@ -25,7 +25,6 @@ from elman.validation.options import choice, is_whole
 
 __all__ = ["Images"]
 
-SCALES = ("standard", "none")
 CHANNELS = (16, 32)  # of the two convolutions
 _Array = np.ndarray[Any, Any]
 _Shape = tuple[int, int, int]

@@ -12,17 +12,15 @@ from torch import Tensor, nn
 from elman.cells.base import VALUES_MASK_GAP
 from elman.errors import DataError, ModelFileError, OptionError, Place, Problem, option
 from elman.features.arrays import Array, place, read, read_one
-from elman.features.base import LARGEST_SCALED, Feature, checked, saved_array
+from elman.features.base import LARGEST_SCALED, SCALES, Feature, checked, saved_array
 from elman.features.imputation import AHEAD, FILLS, STILL, Carried, ages, filled
 from elman.features.outliers import RULES, beyond, check_finite, hampel, treated
 from elman.features.resampling import Clocked, resampled, taken_out
 from elman.ragged import Ragged
-from elman.validation.messages import shown
-from elman.validation.options import LARGEST, is_among, is_number, is_whole
+from elman.validation.options import LARGEST, choice, flag, is_among, is_number, is_whole, require
 
 __all__ = ["NumberOptions", "Numbers"]
 
-SCALES = ("standard", "none")
 _MOST = 0.5  # rate of missing values over all columns above which `fades`
 _SMALLEST = float(np.finfo(np.float64).tiny)
 _SEASON = 1_000_000  # steps of a season, at most: a stream remembers one
@@ -116,35 +114,24 @@ class Numbers(NumberOptions, Feature):
 
     def problems(self) -> list[Problem]:
         """What is wrong with the options."""
-        found = [
-            Problem(name, shown(getattr(self, name)), f"must be one of {', '.join(words)}")
-            for name, words in (("scale", SCALES), ("fill", FILLS), ("outliers", RULES))
-            if not is_among(getattr(self, name), words)
-        ]
-        found += [
-            Problem(name, shown(getattr(self, name)), "must be True, False or None")
-            for name in ("mask", "gap")
-            if not (getattr(self, name) is None or isinstance(getattr(self, name), bool))
-        ]
-        if not isinstance(self.sort, bool):
-            found.append(Problem("sort", shown(self.sort), "must be True or False"))
-        if not is_number(self.constant):
-            found.append(Problem("constant", shown(self.constant), "must be a finite number"))
-        if not (is_number(self.outlier_limit) and self.outlier_limit > 0):
-            found.append(Problem("outlier_limit", shown(self.outlier_limit), "must be a number above 0"))
-        return found + self._pairs()
+        found = choice(self, "scale", SCALES) + choice(self, "fill", FILLS) + choice(self, "outliers", RULES)
+        for name in ("mask", "gap"):
+            found += require(isinstance(getattr(self, name), bool | None), self, name, "must be True, False or None")
+        found += flag(self, "sort") + require(is_number(self.constant), self, "constant", "must be a finite number")
+        limit = is_number(self.outlier_limit) and self.outlier_limit > 0
+        found += require(limit, self, "outlier_limit", "must be a number above 0")
+        season = self.season is None or is_whole(self.season, most=_SEASON)
+        found += require(season, self, "season", f"must be a whole number from 1 to {_SEASON}, or None")
+        times = self.times is None or is_whole(self.times, -LARGEST)
+        found += require(times, self, "times", "must be the place of a number in a step, or None")
+        every = self.every is None or (is_number(self.every) and self.every > 0)
+        return found + require(every, self, "every", "must be a number above 0, or None") + self._pairs()
 
     def _pairs(self) -> list[Problem]:
         """What is wrong with options that need each other."""
         found = []
-        if not (self.season is None or is_whole(self.season, most=_SEASON)):
-            found.append(Problem("season", shown(self.season), f"must be a whole number from 1 to {_SEASON}, or None"))
-        elif is_among(self.fill, ["seasonal"]) and self.season is None:
+        if is_among(self.fill, ["seasonal"]) and self.season is None:
             found.append(Problem("fill", '"seasonal"', "needs season = ..., the steps of a season"))
-        if not (self.times is None or is_whole(self.times, -LARGEST)):
-            found.append(Problem("times", shown(self.times), "must be the place of a number in a step, or None"))
-        if not (self.every is None or (is_number(self.every) and self.every > 0)):
-            found.append(Problem("every", shown(self.every), "must be a number above 0, or None"))
         if self.times is None and (self.every is not None or self.sort is True):
             found.append(Problem("times", "None", "must be the place of the time stamp in a step, for every and sort"))
         if is_among(self.fill, ["decay"]) and (self.mask is False or self.gap is False):

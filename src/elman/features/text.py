@@ -22,6 +22,7 @@ from elman.layers.embedding import Embedding
 from elman.ragged import Ragged
 from elman.validation.columns import is_missing
 from elman.validation.messages import grouped, seen, shown
+from elman.validation.options import is_among, require
 from elman.validation.plain_values import plain_text
 
 __all__ = ["Text", "TextOptions"]
@@ -104,8 +105,7 @@ class Text(TextOptions, Written):
     def problems(self) -> list[Problem]:
         """What is wrong with the options."""
         rule = f"must be auto, {', '.join(UNITS[:-1])} or {UNITS[-1]}"
-        found = [] if self.unit in ("auto", *UNITS) else [Problem("unit", shown(self.unit), rule)]
-        return found + vocabulary_problems(self)
+        return require(is_among(self.unit, ("auto", *UNITS)), self, "unit", rule) + vocabulary_problems(self)
 
     def read(self, column: Any, name: str, fitted: bool) -> list[str]:
         """The texts."""

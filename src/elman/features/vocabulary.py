@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from elman.errors import ElmanWarning, Problem
-from elman.validation.messages import grouped, shown
-from elman.validation.options import is_whole
+from elman.validation.messages import grouped
+from elman.validation.options import flag, is_whole, require
 
 __all__ = ["VocabularyOptions", "least_count", "vocabulary_problems", "warn_if_unknown"]
 
@@ -29,14 +29,12 @@ def vocabulary_problems(options: Any) -> list[Problem]:
     >>> print(*vocabulary_problems(Tokens(max_words=0)))
     max_words = 0 must be a whole number of at least 1
     """
-    problems = []
-    if not is_whole(options.max_words):
-        problems.append(Problem("max_words", shown(options.max_words), "must be a whole number of at least 1"))
-    if options.min_count is not None and not is_whole(options.min_count):
-        problems.append(Problem("min_count", shown(options.min_count), "must be a whole number of at least 1, or None"))
-    if not isinstance(options.lower, bool):
-        problems.append(Problem("lower", shown(options.lower), "must be True or False"))
-    return problems
+    few = options.min_count is None or is_whole(options.min_count)
+    return (
+        require(is_whole(options.max_words), options, "max_words", "must be a whole number of at least 1")
+        + require(few, options, "min_count", "must be a whole number of at least 1, or None")
+        + flag(options, "lower")
+    )
 
 
 def least_count(min_count: int | None, steps: int) -> int:

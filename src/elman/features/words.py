@@ -24,7 +24,7 @@ from elman.layers.embedding import Embedding
 from elman.layers.encoder import Encoder
 from elman.ragged import Ragged
 from elman.validation.messages import grouped, shown
-from elman.validation.options import SIZE, is_number, is_whole
+from elman.validation.options import SIZE, is_whole, require, share
 
 __all__ = ["LetterOptions", "WordReader", "Words"]
 
@@ -69,13 +69,9 @@ class Words(LetterOptions, VocabularyOptions, Feature):
         """What is wrong with the options that `Tokens` does not have."""
         found = []
         for name, least in (("characters", 0), ("longest", 1), ("word_shape", 0)):
-            value = getattr(self, name)
-            if not is_whole(value, least, SIZE):
-                found.append(Problem(name, shown(value), f"must be a whole number from {least} to {SIZE}"))
-        rate: Any = self.spelling_dropout
-        if not is_number(rate, 0, 1) or rate == 1:
-            found.append(Problem("spelling_dropout", shown(rate), "must be a number of at least 0 and less than 1"))
-        return found
+            good = is_whole(getattr(self, name), least, SIZE)
+            found += require(good, self, name, f"must be a whole number from {least} to {SIZE}")
+        return found + share(self, "spelling_dropout")
 
     def read(self, column: Any, name: str, fitted: bool) -> list[list[Any]]:
         """The normalised words of each sequence; a word of invisible characters alone is unchanged."""

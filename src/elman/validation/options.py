@@ -17,9 +17,11 @@ __all__ = [
     "SIZE",
     "OptionGroup",
     "choice",
+    "flag",
     "is_among",
     "is_number",
     "is_whole",
+    "require",
     "share",
     "whole",
     "widths",
@@ -42,6 +44,21 @@ class OptionGroup(ABC):
         return getattr(self, name) is None and getattr(type(self), name) is None
 
 
+def require(good: object, options: object, name: str, rule: str) -> list[Problem]:
+    """A problem unless an option is `good`; `rule` says what it must be.
+
+    >>> from types import SimpleNamespace
+    >>> print(*require(False, SimpleNamespace(layers=0), "layers", "must be above 0"))
+    layers = 0 must be above 0
+    """
+    return [] if good else [Problem(name, shown(getattr(options, name)), rule)]
+
+
+def flag(options: object, name: str) -> list[Problem]:
+    """A problem unless an option is True or False."""
+    return require(isinstance(getattr(options, name), bool), options, name, "must be True or False")
+
+
 def whole(options: object, name: str, least: int = 1, most: int = LARGEST) -> list[Problem]:
     """A problem unless an option is a whole number from `least` to `most`.
 
@@ -50,11 +67,10 @@ def whole(options: object, name: str, least: int = 1, most: int = LARGEST) -> li
     layers = 0 must be a whole number of at least 1
     """
     value = getattr(options, name)
-    if is_whole(value, least, most):
-        return []
-    if is_whole(value, least, value if isinstance(value, int) else most):
-        return [Problem(name, shown(value), f"must be {'below 2**63' if most == LARGEST else f'at most {most}'}")]
-    return [Problem(name, shown(value), f"must be a whole number of at least {least}")]
+    rule = f"must be a whole number of at least {least}"
+    if is_whole(value, most + 1, value if isinstance(value, int) else most):
+        rule = "must be below 2**63" if most == LARGEST else f"must be at most {most}"
+    return require(is_whole(value, least, most), options, name, rule)
 
 
 def widths(options: object, name: str) -> list[Problem]:
@@ -71,7 +87,7 @@ def widths(options: object, name: str) -> list[Problem]:
     if large := [width for width in listed if isinstance(width, int | np.integer) and width > SIZE]:
         return [Problem(name, shown(large[0]), f"must be at most {SIZE}")]
     good = len(listed) and all(is_whole(width) for width in listed)
-    return [] if good else [Problem(name, shown(value), "must be a whole number of at least 1, or one for each layer")]
+    return require(good, options, name, "must be a whole number of at least 1, or one for each layer")
 
 
 def share(options: object, name: str) -> list[Problem]:
@@ -82,8 +98,7 @@ def share(options: object, name: str) -> list[Problem]:
     dropout = 1 must be a number of at least 0 and below 1
     """
     value = getattr(options, name)
-    good = is_number(value, 0, 1) and value < 1
-    return [] if good else [Problem(name, shown(value), "must be a number of at least 0 and below 1")]
+    return require(is_number(value, 0, 1) and value < 1, options, name, "must be a number of at least 0 and below 1")
 
 
 def choice(options: object, name: str, choices: tuple[str, ...]) -> list[Problem]:
@@ -94,11 +109,9 @@ def choice(options: object, name: str, choices: tuple[str, ...]) -> list[Problem
     cell = 'gruu' must be one of gru, lstm (did you mean 'gru'?)
     """
     value = getattr(options, name)
-    if isinstance(value, str) and value in choices:
-        return []
     close = difflib.get_close_matches(value, choices, 1) if isinstance(value, str) else []
     hint = f" (did you mean {close[0]!r}?)" if close else ""
-    return [Problem(name, shown(value), f"must be one of {', '.join(choices)}{hint}")]
+    return require(is_among(value, choices), options, name, f"must be one of {', '.join(choices)}{hint}")
 
 
 def is_whole(value: Any, least: int = 1, most: int = LARGEST) -> bool:
