@@ -9,12 +9,11 @@ import numpy as np
 from torch import Tensor
 
 from elman.errors import DataError, Place, option
-from elman.features.containers import few, nearest
 from elman.features.lists import listed
 from elman.features.references import are_sound_names, check_no_lists
 from elman.features.registry import COLUMNS, STATICS
 from elman.validation.columns import is_missing, of_categories
-from elman.validation.messages import seen
+from elman.validation.messages import few, nearest, seen
 from elman.validation.plain_values import plain_value
 
 __all__ = ["KINDS", "SKIP", "holds_number", "kind_of", "kinds_of"]

@@ -18,7 +18,6 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -36,29 +35,29 @@ _COMMENT = re.compile(r"# |##|#begin\b|#end\b")
 _Row = tuple[int, list[str]]
 
 
-def read_conll(text: str, path: Path, universal: bool) -> tuple[pl.DataFrame, _Lines]:
+def read_conll(text: str, universal: bool) -> tuple[pl.DataFrame, _Lines]:
     """The sentences as rows of lists, and the line on which each begins.
 
-    Raises `DataError`, naming file and line, for a line with too few or too many columns, and for a file without words.
+    Raises `DataError`, naming the line, for a line with too few or too many columns, and for a file without words.
 
-    >>> frame, lines = read_conll("Rome B-place\\nfell O\\n\\nSo O\\n", Path("a.conll"), universal=False)
+    >>> frame, lines = read_conll("Rome B-place\\nfell O\\n\\nSo O\\n", universal=False)
     >>> frame.rows(), lines
     ([(['Rome', 'fell'], ['B-place', 'O']), (['So'], ['O'])], array([1, 4]))
     """
-    rows = list(_rows(text, path, universal))
+    rows = list(_rows(text, universal))
     if not any(rows):
-        raise DataError(f"{path.name} holds no words: a line each, and an empty line after each sentence.")
+        raise DataError("holds no words: a line each, and an empty line after each sentence.")
     names = list(_UNIVERSAL) if universal else _names(rows)
     sentences, lines, width = [], [], 0
     for sentence in _sentences(rows):
         for line, cells in sentence:
             width = width or len(cells)
             if len(cells) != width:
-                first = next(number for row in rows if row for number, _ in [row])
+                first = next(row[0] for row in rows if row)
                 raise DataError(
                     f"has {len(cells)} column{'s' * (len(cells) > 1)}, line {first} has "
                     f"{width}. Every word needs the same columns.",
-                    at=Place(file=path.name, line=line),
+                    at=Place(line=line),
                 )
         lines.append(sentence[0][0])
         sentences.append([cells for _, cells in sentence])
@@ -70,19 +69,19 @@ def read_conll(text: str, path: Path, universal: bool) -> tuple[pl.DataFrame, _L
     return pl.DataFrame(columns, schema=dict.fromkeys(columns, pl.List(pl.String))), np.array(lines, dtype=np.int64)
 
 
-def answered_conll(text: str, path: Path, universal: bool, column: str, answers: Sequence[Sequence[Any]]) -> str:
+def answered_conll(text: str, universal: bool, column: str, answers: Sequence[Sequence[Any]]) -> str:
     """The text of a file with an answer for each word of each sentence; all else as it was.
 
     In CoNLL-U the answers take the place of the `column`; of a column that it has not, they go to the last one, MISC,
     as ``column=answer``. In other files they are one more column, the last.
 
-    >>> print(answered_conll("Rome O\\nfell O\\n", Path("a.conll"), False, "tag", [["B-place", "O"]]), end="")
+    >>> print(answered_conll("Rome O\\nfell O\\n", False, "tag", [["B-place", "O"]]), end="")
     Rome O B-place
     fell O O
     """
     lines = text.split("\n")
     told = iter([answer for own in answers for answer in own])
-    for row in _rows(text, path, universal):
+    for row in _rows(text, universal):
         if row is None:
             continue
         number, cells = row
@@ -101,11 +100,11 @@ def answered_conll(text: str, path: Path, universal: bool, column: str, answers:
     return "\n".join(lines)
 
 
-def _rows(text: str, path: Path, universal: bool) -> Iterator[_Row | None]:
+def _rows(text: str, universal: bool) -> Iterator[_Row | None]:
     """Each word's line and cells; None between sentences."""
     lines = text.split("\n")
     if universal:
-        yield from _universal_rows(lines, path)
+        yield from _universal_rows(lines)
         return
     marks = _marked(lines)
     first = next((line for i, line in enumerate(lines) if i not in marks and not _parts_sentences(line)), "")
@@ -121,18 +120,20 @@ def _rows(text: str, path: Path, universal: bool) -> Iterator[_Row | None]:
                 raise DataError(
                     f": {line[:40]!r} has an empty cell. Write a word and its label with a "
                     "tab between them, and an empty line after each sentence.",
-                    at=Place(file=path.name, line=number),
+                    at=Place(line=number),
                 )
             yield number, cells
 
 
-def _universal_rows(lines: Sequence[str], path: Path) -> Iterator[_Row | None]:
+def _universal_rows(lines: Sequence[str]) -> Iterator[_Row | None]:
     for number, line in enumerate(lines, start=1):
         if _parts_sentences(line):
             yield None
         elif not line.startswith("#"):
             cells = _cells(line.rstrip("\r"), True, 10)
-            _check_universal(cells, number, path)
+            if len(cells) != 10:
+                what = f"has {len(cells)} columns, where CoNLL-U has 10, divided by tabs."
+                raise DataError(what, at=Place(line=number))
             if cells[0].isdigit():
                 yield number, cells
 
@@ -180,13 +181,6 @@ def _comments(lines: Sequence[str], marks: set[int], tabs: bool, width: int) -> 
         return len(cells) != width or ((usual or (tabs and line.startswith("# "))) and cells[-1] not in known)
 
     return {i for i in marks if is_comment(lines[i])}
-
-
-def _check_universal(cells: list[str], number: int, path: Path) -> None:
-    if len(cells) != 10:
-        raise DataError(
-            f"has {len(cells)} columns, where CoNLL-U has 10, divided by tabs.", at=Place(file=path.name, line=number)
-        )
 
 
 def _names(rows: list[_Row | None]) -> list[str]:

@@ -12,7 +12,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 
 from elman.errors import DataError, OptionError, Place
-from elman.features.containers import few
 from elman.features.references import are_sound_names
 from elman.features.registry import FEATURES
 from elman.io.tables import Table
@@ -25,6 +24,7 @@ from elman.tasks.base.table_columns import (
     typed,
     written,
 )
+from elman.validation.messages import few
 
 if TYPE_CHECKING:
     import polars as pl

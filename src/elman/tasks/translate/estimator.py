@@ -23,7 +23,7 @@ from elman.cells.compatibility import reads_symbols
 from elman.decoding.beam_search import beam_search, check_beam
 from elman.errors import DataError, OptionError, Place, Problem
 from elman.features.base import Written
-from elman.features.containers import by_name, column_named, column_of, few, name_of, nearest
+from elman.features.containers import by_name, column_named, column_of, name_of
 from elman.features.lists import listed
 from elman.features.vocabulary import VocabularyOptions
 from elman.io import model_folder as store
@@ -56,7 +56,7 @@ from elman.tasks.translate.pairs import (
 )
 from elman.training.batching import batches
 from elman.training.options import TrainingOptions
-from elman.validation.messages import shown
+from elman.validation.messages import few, nearest, shown
 from elman.validation.options import SIZE, choice, is_whole, share, whole
 
 __all__ = ["Translator"]
