@@ -124,7 +124,8 @@ class Text(TextOptions, Written):
         if unit not in LEARNT:
             kept = _kept(values, self.max_words, least_count(self.min_count, len(values)))
             values[values > kept] = 0
-            tokenizer = _tokenizer(models.WordLevel(_first(tokenizer, kept + 1), UNKNOWN), unit, self.lower)
+            first = {word: i for word, i in tokenizer.get_vocab().items() if i <= kept}
+            tokenizer = _tokenizer(models.WordLevel(first, UNKNOWN), unit, self.lower)
         self._know(tokenizer, unit, distinct, reason)
         return of_lengths(values, lengths)
 
@@ -409,10 +410,6 @@ def _kept(ids: "np.ndarray[Any, Any]", max_words: int, min_count: int) -> int:
     """The size of the vocabulary. Ids are ranks by count, so that it consists of the first ones."""
     counts = np.bincount(ids, minlength=1)[1:]
     return min(max_words, int((counts >= min_count).sum()))
-
-
-def _first(tokenizer: Tokenizer, symbols: int) -> dict[str, int]:
-    return {word: i for word, i in tokenizer.get_vocab().items() if i < symbols}
 
 
 def _encoded(tokenizer: Tokenizer, texts: Sequence[str]) -> "tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]":

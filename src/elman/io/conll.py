@@ -15,6 +15,7 @@ Source: Nivre et al., "Universal Dependencies v2", 2020; Tjong Kim Sang & De Meu
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -49,7 +50,7 @@ def read_conll(text: str, universal: bool) -> tuple[pl.DataFrame, _Lines]:
         raise DataError("holds no words: a line each, and an empty line after each sentence.")
     names = list(_UNIVERSAL) if universal else _names(rows)
     sentences, lines, width = [], [], 0
-    for sentence in _sentences(rows):
+    for sentence in ([row for row in group if row] for words, group in itertools.groupby(rows, bool) if words):
         for line, cells in sentence:
             width = width or len(cells)
             if len(cells) != width:
@@ -186,13 +187,3 @@ def _comments(lines: Sequence[str], marks: set[int], tabs: bool, width: int) -> 
 def _names(rows: list[_Row | None]) -> list[str]:
     width = next(len(row[1]) for row in rows if row)
     return ["token", *[f"column_{place}" for place in range(2, width)], "tag"][:width]
-
-
-def _sentences(rows: list[_Row | None]) -> Iterator[list[_Row]]:
-    sentence: list[_Row] = []
-    for row in [*rows, None]:
-        if row is not None:
-            sentence.append(row)
-        elif sentence:
-            yield sentence
-            sentence = []

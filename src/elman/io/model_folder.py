@@ -464,7 +464,9 @@ def _read(folder: Path, kind: Kind) -> tuple[dict[str, Any], dict[str, Tensor], 
             refuse(folder / CONFIG, f"does not list {WEIGHTS}")
         _check_names(folder, listed, kind)
         for name, entry in listed.items():
-            _check_size(folder / name, entry["bytes"])
+            if (size := _regular(folder / name)) != entry["bytes"]:
+                what = f"holds {size} bytes, but {CONFIG} says {entry['bytes']}: it was altered or cut short"
+                refuse(folder / name, what)
         _check_header(folder / WEIGHTS, listed[WEIGHTS]["bytes"], _tensor_table(folder, record))
         contents = {name: _hashed(folder / name, entry) for name, entry in listed.items()}
         tensors = safetensors.torch.load(contents.pop(WEIGHTS))
@@ -528,14 +530,11 @@ def _record(folder: Path, kind: Kind) -> dict[str, Any]:
 
 def _listed(folder: Path, record: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """The files that config.json lists, each with its size and hash; the list itself is checked."""
-    path, listed = folder / CONFIG, record.get("files")
-    if not isinstance(listed, dict):
-        refuse(path, f"has a list of files of type {type(listed).__name__}, not an object")
+    path, listed = folder / CONFIG, _entries(folder, record, "files")
     for name, entry in listed.items():
         if not _plain(name) or name in (CONFIG, CHECKPOINT):
             refuse(path, f"lists a file named {name!r}; only plain names inside the folder are allowed")
-        size = entry.get("bytes") if isinstance(entry, dict) else None
-        digest = entry.get("sha256") if isinstance(entry, dict) else None
+        size, digest = _fields(entry, "bytes", "sha256")
         if type(size) is not int or size < 0 or not isinstance(digest, str) or not re.fullmatch("[0-9a-f]{64}", digest):
             refuse(path, f"lists {name} with bytes = {size!r} and sha256 = {digest!r}, which cannot be")
         if name != WEIGHTS and size > _FILE_LIMIT:
@@ -544,22 +543,26 @@ def _listed(folder: Path, record: Mapping[str, Any]) -> dict[str, dict[str, Any]
 
 
 def _tensor_table(folder: Path, record: Mapping[str, Any]) -> dict[str, tuple[str, list[int]]]:
-    path, table = folder / CONFIG, record.get("tensors")
-    if not isinstance(table, dict):
-        refuse(path, f"has a list of tensors of type {type(table).__name__}, not an object")
     checked = {}
-    for name, entry in table.items():
-        dtype = entry.get("dtype") if isinstance(entry, dict) else None
-        shape = entry.get("shape") if isinstance(entry, dict) else None
-        if (
-            not isinstance(dtype, str)
-            or dtype not in _BYTES
-            or not isinstance(shape, list)
-            or not all(type(n) is int and n >= 0 for n in shape)
-        ):
-            refuse(path, f"lists tensor {name} with dtype = {dtype!r} and shape = {shape!r}, which cannot be")
+    for name, entry in _entries(folder, record, "tensors").items():
+        dtype, shape = _fields(entry, "dtype", "shape")
+        good = isinstance(shape, list) and all(type(n) is int and n >= 0 for n in shape)
+        if not (good and isinstance(dtype, str) and dtype in _BYTES):
+            what = f"lists tensor {name} with dtype = {dtype!r} and shape = {shape!r}, which cannot be"
+            refuse(folder / CONFIG, what)
         checked[name] = (dtype, shape)
     return checked
+
+
+def _entries(folder: Path, record: Mapping[str, Any], key: str) -> dict[str, Any]:
+    entries = record.get(key)
+    if not isinstance(entries, dict):
+        refuse(folder / CONFIG, f"has a list of {key} of type {type(entries).__name__}, not an object")
+    return entries
+
+
+def _fields(entry: Any, *names: str) -> list[Any]:
+    return [entry.get(name) if isinstance(entry, dict) else None for name in names]
 
 
 def _check_names(folder: Path, listed: Mapping[str, Any], kind: Kind) -> None:
@@ -572,11 +575,6 @@ def _check_names(folder: Path, listed: Mapping[str, Any], kind: Kind) -> None:
         raise ModelFileError(
             f"{folder} holds {_few(foreign)}, which {CONFIG} does not list. Move away what is no part of the {kind}."
         )
-
-
-def _check_size(path: Path, expected: int) -> None:
-    if (size := _regular(path)) != expected:
-        refuse(path, f"holds {size} bytes, but {CONFIG} says {expected}: it was altered or cut short")
 
 
 def _check_header(path: Path, size: int, table: Mapping[str, tuple[str, list[int]]]) -> None:
@@ -594,9 +592,8 @@ def _check_header(path: Path, size: int, table: Mapping[str, tuple[str, list[int
     if missing := sorted(table.keys() - header.keys()):
         refuse(path, f"lacks tensors that {CONFIG} lists: {_few(missing)}")
     for name, (dtype, shape) in table.items():
-        entry = header[name] if isinstance(header[name], dict) else {}
-        got = entry.get("dtype"), entry.get("shape")
-        if got != (dtype, shape):
+        got = _fields(header[name], "dtype", "shape")
+        if got != [dtype, shape]:
             refuse(path, f"{name} is {got[0]} of shape {got[1]}, but {CONFIG} says {dtype} of shape {shape}")
     needed = sum(_BYTES[dtype] * math.prod(shape) for dtype, shape in table.values())
     if needed != size - 8 - length:

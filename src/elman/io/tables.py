@@ -191,7 +191,7 @@ def conll_kind(path: str | os.PathLike[str]) -> str | None:
     >>> conll_kind("train.conllu.xz"), conll_kind("train.csv")
     ('conllu', None)
     """
-    return _CONLL.get(_suffix(path))
+    return _CONLL.get(_suffixes(path)[0])
 
 
 def is_text(path: str | os.PathLike[str]) -> bool:
@@ -200,7 +200,7 @@ def is_text(path: str | os.PathLike[str]) -> bool:
     >>> is_text("notes.TXT.gz"), is_text("notes.txt.csv")
     (True, False)
     """
-    return _READ.get(_suffix(path)) == "txt"
+    return _READ.get(_suffixes(path)[0]) == "txt"
 
 
 def check_place(path: str | os.PathLike[str]) -> None:
@@ -247,9 +247,11 @@ def _no_child(dtype: Any) -> bool:
     return isinstance(dtype, pl.Struct) and not dtype.fields
 
 
-def _suffix(path: str | os.PathLike[str]) -> str:
-    suffixes = [suffix.lower() for suffix in Path(path).suffixes if suffix.lower() not in (".gz", ".xz")]
-    return suffixes[-1] if suffixes else ""
+def _suffixes(path: str | os.PathLike[str]) -> tuple[str, str]:
+    """The suffix of a name, and how the file is packed (`.gz`, `.xz` or nothing)."""
+    suffixes = ["", *(suffix.lower() for suffix in Path(path).suffixes)]
+    packing = suffixes.pop() if suffixes[-1] in (".gz", ".xz") else ""
+    return suffixes[-1], packing
 
 
 def _packed(data: bytes, packing: str) -> bytes:
@@ -283,10 +285,8 @@ def _items(columns: Any) -> list[Any]:
 
 
 def _kind(path: Path, writing: bool = False) -> tuple[str, str]:
-    """The kind of a table and how it is packed (`.gz`, `.xz` or nothing)."""
-    suffixes = [suffix.lower() for suffix in path.suffixes] or [""]
-    packing = suffixes[-1] if suffixes[-1] in (".gz", ".xz") else ""
-    suffix = suffixes[-2] if packing and len(suffixes) > 1 else "" if packing else suffixes[-1]
+    """The kind of a table and how it is packed."""
+    suffix, packing = _suffixes(path)
     kind = KINDS.get(suffix) if writing else (KINDS | _READ).get(suffix)
     if kind is None or (packing and kind == "parquet"):
         known = ", ".join(KINDS)
