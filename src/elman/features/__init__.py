@@ -10,7 +10,7 @@ from elman.features.audio import Sound
 from elman.features.base import Feature, Static
 from elman.features.category import Category
 from elman.features.chords import Chords
-from elman.features.columns import Columns, Inputs, symbolic
+from elman.features.columns import Columns, Inputs
 from elman.features.images import Images
 from elman.features.infer import infer
 from elman.features.number import Number
@@ -37,5 +37,4 @@ __all__ = [
     "Tokens",
     "Words",
     "infer",
-    "symbolic",
 ]

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from elman.errors import DataError, ModelFileError, OptionError, Place, Problem
 from elman.features.lists import prompt_list
+from elman.layers.embedding import Embedding
 from elman.ragged import Ragged
 from elman.validation.messages import shown
 from elman.validation.plain_values import broken_at, plain_value
@@ -167,6 +168,15 @@ class Feature(Fitted, Reader, ABC):
         """The part of each input layer in `column`, whose steps are `data`."""
         return [ReaderPart(self, [""], [1], data, column)]
 
+    def symbolic(self, data: Any) -> Ragged:
+        """The symbols of each sequence in the steps `data`; those of several columns one after the other."""
+        symbols: Ragged = data
+        return symbols
+
+    def symbolic_parts(self, data: Any, values: "np.ndarray[Any, Any]") -> "list[np.ndarray[Any, Any]]":
+        """Values of the steps of `symbolic`, split into an array for each column, in their order."""
+        return [values]
+
     def card(self) -> dict[str, str]:
         """The inputs, for the model card: lines of text by name."""
         return {"input": self.describe()}
@@ -308,9 +318,22 @@ class Written(Feature):
         """The feature itself."""
         return self
 
-    @abstractmethod
     def words(self, ids: Sequence[int] | Tensor) -> list[str]:
         """The text of each symbol. Raises `DataError` for an invalid id."""
+        self.check_fitted()
+        numbers, most = [int(i) for i in ids], int(self.symbols or 0) - 1
+        if bad := [i for i in numbers if not 0 <= i <= most]:
+            raise DataError(f"{bad[0]} is no symbol: this {self.kind} feature has the symbols 0 to {most}.")
+        return [self.word(i) if i else UNKNOWN for i in numbers]
+
+    @abstractmethod
+    def word(self, symbol: int) -> str:
+        """The text of a symbol, from 1."""
+
+    def module(self, width: int, dropout: float = 0.0) -> Embedding:
+        """An `Embedding` of `width` numbers per symbol, with symbol dropout in training."""
+        self.check_fitted()
+        return Embedding(int(self.symbols or 0), width, dropout)
 
     @abstractmethod
     def spelled(self, ids: Iterable[int] | Tensor, after: Any = "") -> Iterator[Any]:

@@ -19,7 +19,6 @@ from torch import Tensor
 from elman.errors import DataError, ModelFileError, Place
 from elman.features.base import UNKNOWN, Written, checked, of_lengths
 from elman.features.lists import json_list, listed
-from elman.layers.embedding import Embedding
 from elman.ragged import Ragged
 from elman.validation.messages import seen
 
@@ -76,13 +75,9 @@ class Chords(Written):
         """The symbols of each piece: notes, and the ends of chords."""
         return [self.words(ids) for ids in self.transform(column, name=name)]
 
-    def words(self, ids: Sequence[int] | Tensor) -> list[str]:
-        """The text of each symbol: "60", or "|" for the end of a chord. Raises `DataError` for an invalid id."""
-        self.check_fitted()
-        numbers = [int(i) for i in ids]
-        if bad := [i for i in numbers if not 0 <= i <= _END]:
-            raise DataError(f"{bad[0]} is no symbol: this chords feature has the symbols 0 to {_END}.")
-        return [MARK if i == _END else str(i - 1) if i else UNKNOWN for i in numbers]
+    def word(self, symbol: int) -> str:
+        """A note as text, such as "60", or "|" for the end of a chord."""
+        return MARK if symbol == _END else str(symbol - 1)
 
     def chords(self, ids: Sequence[int]) -> list[Chord]:
         """The chords of symbols, lowest note first; an incomplete last one is left out."""
@@ -109,11 +104,6 @@ class Chords(Written):
     def parse_line(self, line: str, place: Place) -> Any:
         """A JSON list: one chord, or several."""
         return json_list(line, place)
-
-    def module(self, width: int, dropout: float = 0.0) -> Embedding:
-        """An `Embedding` of `width` numbers per symbol, with symbol dropout in training."""
-        self.check_fitted()
-        return Embedding(_END + 1, width, dropout)
 
     def learnt(self) -> dict[str, Any]:
         """The lowest and the highest note of the training data."""

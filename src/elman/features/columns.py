@@ -26,7 +26,7 @@ from elman.io.model_folder import under
 from elman.ragged import Ragged
 from elman.validation.columns import is_missing
 
-__all__ = ["Columns", "Group", "Inputs", "restored_input", "symbolic", "symbolic_parts"]
+__all__ = ["Columns", "Group", "Inputs", "restored_input"]
 
 _Indices = NDArray[np.int64]
 
@@ -213,9 +213,9 @@ class Columns(Reader):
         sizes = [feature.symbols for _, _, feature in self.symbolic_places() if feature.symbols is not None]
         return sum(sizes) if sizes else None
 
-    def symbolic(self, data: MultiInput) -> Ragged:
+    def symbolic(self, data: Any) -> Ragged:
         """The symbols of all columns of each sequence, concatenated, with disjoint ids."""
-        parts, before = [], 0
+        parts, before = list[Ragged](), 0
         for g, place, feature in self.symbolic_places():
             part = data.groups[g][place]
             parts.append(part.with_values(part.values + before))
@@ -226,6 +226,12 @@ class Columns(Reader):
         order = torch.arange(count * len(parts)).view(len(parts), count).T.reshape(-1)
         mixed = whole[order]
         return Ragged(mixed.values, mixed.offsets[:: len(parts)].clone())
+
+    def symbolic_parts(self, data: Any, values: NDArray[Any]) -> list[NDArray[Any]]:
+        """Values of the steps of `symbolic`, split into an array for each column, in their order."""
+        lengths = np.stack([data.groups[g][place].lengths.numpy() for g, place, _ in self.symbolic_places()], axis=1)
+        pieces = np.split(values, np.cumsum(lengths)[:-1])
+        return [np.concatenate(pieces[place :: lengths.shape[1]]) for place in range(lengths.shape[1])]
 
     def all_numbers(self) -> list[bool]:
         """For each group, whether all its columns are numbers."""
@@ -348,23 +354,6 @@ def restored_input(
     if config["kind"] == Columns.kind:
         return Columns.restore(config, tensors, files)
     return restored_feature(config, tensors, files)
-
-
-def symbolic(feature: Feature | Columns, data: Ragged | MultiInput) -> Ragged:
-    """The symbols of one column of texts or tokens, or of all such columns together."""
-    if isinstance(data, Ragged):
-        return data
-    assert isinstance(feature, Columns)
-    return feature.symbolic(data)
-
-
-def symbolic_parts(feature: Feature | Columns, data: Ragged | MultiInput, values: NDArray[Any]) -> list[NDArray[Any]]:
-    """Values of the steps of `symbolic`, split into an array for each of its columns, in their order."""
-    if isinstance(data, Ragged) or not isinstance(feature, Columns):
-        return [values]
-    lengths = np.stack([data.groups[g][place].lengths.numpy() for g, place, _ in feature.symbolic_places()], axis=1)
-    pieces = np.split(values, np.cumsum(lengths)[:-1])
-    return [np.concatenate(pieces[place :: lengths.shape[1]]) for place in range(lengths.shape[1])]
 
 
 # ---- aligned columns

@@ -18,7 +18,6 @@ from elman.features.lists import listed
 from elman.features.ngrams import text_ngrams
 from elman.features.unicode import GAP, HIDDEN, UNSPACED, UNSPACED_RANGES
 from elman.features.vocabulary import VocabularyOptions, least_count, vocabulary_problems, warn_if_unknown
-from elman.layers.embedding import Embedding
 from elman.ragged import Ragged
 from elman.validation.columns import is_missing
 from elman.validation.messages import grouped, seen, shown
@@ -159,15 +158,9 @@ class Text(TextOptions, Written):
         cut = [one for batch in _batches(texts) for one in tokenizer.encode_batch(batch, add_special_tokens=False)]
         return [[text[a:b] for a, b in one.offsets] for text, one in zip(texts, cut, strict=True)]
 
-    def words(self, ids: Sequence[int] | Tensor) -> list[str]:
-        """The text of each symbol. Raises `DataError` for an invalid id."""
-        numbers = [int(i) for i in ids]
-        for i in numbers:
-            if not 0 <= i < len(self.vocabulary_):
-                raise DataError(
-                    f"{i} is no symbol: this text feature has the symbols 0 to {len(self.vocabulary_) - 1}."
-                )
-        return [self.vocabulary_[i] for i in numbers]
+    def word(self, symbol: int) -> str:
+        """The text of a symbol."""
+        return self.vocabulary_[symbol]
 
     def join(self, ids: Sequence[int] | Tensor) -> str:
         """The text of symbols without unknown ones. `parts` and `characters` are reversible, except that `parts`
@@ -244,10 +237,6 @@ class Text(TextOptions, Written):
         """N-gram options for the unit; if not fitted, for the one that unit = "auto" would choose."""
         unit = _unit_of_some(list(column)) if self.symbols is None else self.unit_
         return text_ngrams(column, unit, self.lower, lambda text: self.words(self.pieces(text)))
-
-    def module(self, width: int, dropout: float = 0.0) -> Embedding:
-        """An `Embedding` of `width` numbers per symbol, with symbol dropout in training."""
-        return Embedding(len(self.vocabulary_), width, dropout)
 
     def learnt(self) -> dict[str, Any]:
         """The chosen unit and why, the number of symbols, and of distinct ones in the training data."""

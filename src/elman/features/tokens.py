@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any, ClassVar
@@ -11,10 +11,9 @@ import numpy as np
 from torch import Tensor
 
 from elman.errors import DataError, ModelFileError, Place, Problem
-from elman.features.base import ALPHABET, UNKNOWN, Written, checked, of_lengths, saved_list
+from elman.features.base import ALPHABET, Written, checked, of_lengths, saved_list
 from elman.features.lists import json_list, listed
 from elman.features.vocabulary import VocabularyOptions, least_count, vocabulary_problems, warn_if_unknown
-from elman.layers.embedding import Embedding
 from elman.ragged import Ragged
 from elman.validation.columns import is_missing
 from elman.validation.messages import grouped, seen, shown
@@ -86,13 +85,9 @@ class Tokens(VocabularyOptions, Written):
         """The tokens as texts."""
         return [[str(token) for token in tokens] for tokens in token_sequences(column, name, lower=False)]
 
-    def words(self, ids: Sequence[int] | Tensor) -> list[str]:
-        """The text of each symbol. Raises `DataError` for an invalid id."""
-        numbers = [int(i) for i in ids]
-        for i in numbers:
-            if not 0 <= i <= len(self.vocabulary_):
-                raise DataError(f"{i} is no symbol: this tokens feature has the symbols 0 to {len(self.vocabulary_)}.")
-        return [str(self.vocabulary_[i - 1]) if i else UNKNOWN for i in numbers]
+    def word(self, symbol: int) -> str:
+        """The text of a symbol."""
+        return str(self.vocabulary_[symbol - 1])
 
     def spelled(self, ids: Iterable[int] | Tensor, after: Any = "") -> Iterator[_Token]:
         """The token of each symbol."""
@@ -109,10 +104,6 @@ class Tokens(VocabularyOptions, Written):
         [['a', 7]]
         """
         return token_sequences(column, name, self.lower)
-
-    def module(self, width: int, dropout: float = 0.0) -> Embedding:
-        """An `Embedding` of `width` numbers per symbol, with symbol dropout in training."""
-        return Embedding(len(self.vocabulary_) + 1, width, dropout)
 
     def learnt(self) -> dict[str, Any]:
         """The number of symbols, and of distinct tokens in the training data."""

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from elman.features import Columns, Feature
-from elman.features.columns import symbolic, symbolic_parts
 from elman.features.multi_input import MultiInput
 from elman.interpret.attribution import AttributionRequest, Part
 from elman.ragged import Ragged
@@ -43,10 +42,10 @@ def class_request(
 
     beside = None
     if wide is not None:
-        x = symbolic(feature, data)
+        x = feature.symbolic(data)
         steps = share * _against(wide.contributions(x), chosen[x.segments]).numpy()
         whole = share * _against(wide.logits(x).double(), chosen).numpy()
-        beside = symbolic_parts(feature, data, steps), whole
+        beside = feature.symbolic_parts(data, steps), whole
     return AttributionRequest(network.inputs, data.lengths, score, parts, answers, beside)
 
 

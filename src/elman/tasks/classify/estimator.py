@@ -34,7 +34,6 @@ from torch.nn import functional
 
 from elman.errors import DataError, Problem
 from elman.evaluation import metrics
-from elman.features.columns import symbolic
 from elman.features.multi_input import MultiInput
 from elman.interpret.attribution import AttributionRequest, parts_of
 from elman.interpret.diagnose import DiagnosisRequest
@@ -195,7 +194,7 @@ class Classifier(ClassifierMixin, Task, PretrainOptions, InputOptions, EncoderOp
         if self.wide_ is not None:
             deep, wide = (z.argmax(1) for z in paths)
             warn_if_network_idle(truth, deep, wide, self.wide_.called)
-            whole = Ragged.cat([symbolic(self.feature_, data), symbolic(self.feature_, kept)])
+            whole = Ragged.cat([self.feature_.symbolic(data), self.feature_.symbolic(kept)])
             order = torch.cat([targets, codes[parts[1]]])
             self.wide_ = self.wide_.unfitted().fit(whole, order, len(weights), weights[order])
 
@@ -297,7 +296,7 @@ class Classifier(ClassifierMixin, Task, PretrainOptions, InputOptions, EncoderOp
 
     def _wide_logits(self, data: Ragged | MultiInput) -> list[_Floats]:
         """Those of the wide model, if there is one."""
-        return [] if self.wide_ is None else [self.wide_.logits(symbolic(self.feature_, data)).double().numpy()]
+        return [] if self.wide_ is None else [self.wide_.logits(self.feature_.symbolic(data)).double().numpy()]
 
     # ---- streaming
 
