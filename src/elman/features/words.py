@@ -24,7 +24,7 @@ from elman.layers.embedding import Embedding
 from elman.layers.encoder import Encoder
 from elman.ragged import Ragged
 from elman.validation.messages import grouped, shown
-from elman.validation.options import SIZE, is_whole, require, share
+from elman.validation.options import SIZE, fraction, is_whole, require
 
 __all__ = ["LetterOptions", "WordReader", "Words"]
 
@@ -71,7 +71,7 @@ class Words(LetterOptions, VocabularyOptions, Feature):
         for name, least in (("characters", 0), ("longest", 1), ("word_shape", 0)):
             good = is_whole(getattr(self, name), least, SIZE)
             found += require(good, self, name, f"must be a whole number from {least} to {SIZE}")
-        return found + share(self, "spelling_dropout")
+        return found + fraction(self, "spelling_dropout")
 
     def read(self, column: Any, name: str, fitted: bool) -> list[list[Any]]:
         """The normalised words of each sequence; a word of invisible characters alone is unchanged."""

@@ -26,10 +26,10 @@ from elman.validation.options import (
     SIZE,
     OptionGroup,
     choice,
+    fraction,
     is_among,
     is_number,
     is_whole,
-    share,
     whole,
     widths,
 )
@@ -70,7 +70,7 @@ class EncoderOptions(OptionGroup):
             what = f"is not made for cell = {cell!r}"
             found.append(Problem("precision", repr(self.precision), what))
         found += whole(self, "layers", most=LAYERS)
-        found += [] if self.leaves_open("dropout") else share(self, "dropout")
+        found += [] if self.leaves_open("dropout") else fraction(self, "dropout")
         for name in ("bidirectional", "checkpointing"):
             if not isinstance(value := getattr(self, name), bool | np.bool_):
                 found.append(Problem(name, shown(value), "must be True or False"))
@@ -173,8 +173,8 @@ class InputOptions(SoundOptions, NumberOptions, TextOptions, ColumnOptions, Opti
         found += whole(self, "max_words")
         found += [] if self.leaves_open("embed") else whole(self, "embed", most=SIZE)
         found += whole(self, "min_count") if self.min_count is not None else []
-        found += [] if self.leaves_open("head_dropout") else share(self, "head_dropout")
-        found += share(self, "symbol_dropout") if self.symbol_dropout is not None else []
+        found += [] if self.leaves_open("head_dropout") else fraction(self, "head_dropout")
+        found += fraction(self, "symbol_dropout") if self.symbol_dropout is not None else []
         found += _pool_problems(self) + _front_problems(self)
         if not (self.lower is None or isinstance(self.lower, bool)):
             found.append(Problem("lower", shown(self.lower), "must be True, False or None"))

@@ -60,7 +60,7 @@ from elman.tasks.pretrain.pretrainer import PretrainOptions, PretrainReader
 from elman.training.fit_checks import warn_if_network_idle, warn_if_one_answer
 from elman.training.options import TrainingOptions
 from elman.validation.messages import shown
-from elman.validation.options import is_whole, share
+from elman.validation.options import fraction, is_whole
 
 __all__ = ["Classifier"]
 
@@ -102,7 +102,7 @@ class Classifier(ClassifierMixin, Task, PretrainOptions, InputOptions, EncoderOp
 
     def problems(self) -> list[Problem]:
         """Everything that is wrong with the options, a sentence each."""
-        found = super().problems() + tbptt_problems(self, every_step=False) + share(self, "smoothing")
+        found = super().problems() + tbptt_problems(self, every_step=False) + fraction(self, "smoothing")
         if not (self.ngrams is None or (is_whole(self.ngrams, 0) and self.ngrams <= 8)):
             found.append(Problem("ngrams", shown(self.ngrams), "must be a whole number from 0 to 8, or None"))
         if not (self.patterns is None or is_whole(self.patterns, 84) or is_whole(self.patterns, 0, 0)):

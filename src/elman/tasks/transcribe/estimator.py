@@ -49,7 +49,7 @@ from elman.training.batching import batches
 from elman.training.fit_checks import warn_if_one_answer
 from elman.training.options import TrainingOptions
 from elman.validation.messages import shown
-from elman.validation.options import choice, is_number, is_whole, share, whole
+from elman.validation.options import choice, fraction, is_number, is_whole, whole
 
 __all__ = ["Transcriber"]
 
@@ -125,7 +125,7 @@ class Transcriber(Task, InputOptions, EncoderOptions, TrainingOptions):
             value = getattr(self, name)
             if not is_number(value):
                 found.append(Problem(name, shown(value), "must be a number"))
-        found += share(self, "speed") + whole(self, "holes", 0) + whole(self, "longest_hole")
+        found += fraction(self, "speed") + whole(self, "holes", 0) + whole(self, "longest_hole")
         found += whole(self, "band_holes", 0)
         if self.features is not None:
             found.append(

@@ -57,7 +57,7 @@ from elman.tasks.translate.pairs import (
 from elman.training.batching import batches
 from elman.training.options import TrainingOptions
 from elman.validation.messages import few, nearest, shown
-from elman.validation.options import SIZE, choice, is_whole, share, whole
+from elman.validation.options import SIZE, choice, fraction, is_whole, whole
 
 __all__ = ["Translator"]
 
@@ -138,7 +138,7 @@ class Translator(Task, VocabularyOptions, EncoderOptions, TrainingOptions):
         if not isinstance(self.input, str | None):
             found.append(Problem("input", shown(self.input), "must be the name of a column, or None"))
         for name in ("head_dropout", "input_dropout", "symbol_dropout", "smoothing", "sampling"):
-            found += share(self, name)
+            found += fraction(self, name)
         for name in ("lower", "tied"):
             if not isinstance(getattr(self, name), bool | np.bool_):
                 found.append(Problem(name, shown(getattr(self, name)), "must be True or False"))

@@ -20,7 +20,7 @@ from elman.tasks.base.resolve import TRAINING, Default, Summary
 from elman.tasks.base.session import Session
 from elman.tasks.base.task import Task
 from elman.training.options import TrainingOptions
-from elman.validation.options import share
+from elman.validation.options import fraction
 
 
 @final
@@ -36,7 +36,7 @@ class EventCounter(Task, InputOptions, EncoderOptions, TrainingOptions):
 
     def problems(self) -> list[Problem]:
         """Everything that is wrong with the options, a sentence each."""
-        return super().problems() + tbptt_problems(self, every_step=False) + share(self, "floor")
+        return super().problems() + tbptt_problems(self, every_step=False) + fraction(self, "floor")
 
     @property
     def reader(self) -> InputReader:
