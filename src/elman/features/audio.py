@@ -114,14 +114,14 @@ class Sound(SoundOptions, Feature):
     # ---- learning
 
     def read(self, column: Any, name: str, fitted: bool) -> list[Any]:
-        """The sounds, not heard yet."""
+        """The sounds; files are read by `learn` and `encode`."""
         return listed(column, name)
 
     def learn(self, sequences: list[Any], name: str) -> Ragged:
         """Learns the rate, and mean and deviation of each band."""
         self._know(int(self.rate) if self.rate is not None else _lowest(sequences, name))
         self.mean_, self.deviation_ = np.zeros(self.bands), np.ones(self.bands)
-        parts = self._heard(sequences, name)
+        parts = self._all_bands(sequences, name)
         every = np.concatenate(parts)
         if self.scale == "standard" and len(every):
             deviation = every.std(axis=0)
@@ -145,7 +145,7 @@ class Sound(SoundOptions, Feature):
 
     def encode(self, sequences: list[Any], name: str) -> Ragged:
         """The steps of each sequence: float32 values `[steps, bands]`."""
-        return self._steps(self._heard(sequences, name))
+        return self._steps(self._all_bands(sequences, name))
 
     def step(self, value: Any, *, name: str = "X") -> Tensor:
         """The steps `[steps, bands]` of one sound from the initial state; `advance` continues a stream."""
@@ -174,10 +174,10 @@ class Sound(SoundOptions, Feature):
             samples = changing.feed(samples)
             recent, begin, made = torch.from_numpy(changing.recent), changing.begin, changing.made
         known = np.concatenate([state["rest"].numpy(), samples])
-        heard = self._bands(known)
-        rest = torch.from_numpy(known[len(heard) * self.every_ :].copy())
+        bands = self._bands(known)
+        rest = torch.from_numpy(known[len(bands) * self.every_ :].copy())
         after = {"rest": rest, "recent": recent, "rate": torch.tensor([rate, begin, made])}
-        return self._steps([heard]).values, after
+        return self._steps([bands]).values, after
 
     @property
     def value_width(self) -> int:
@@ -220,7 +220,7 @@ class Sound(SoundOptions, Feature):
 
     # ---- inside
 
-    def _heard(self, sounds: list[Any], name: str) -> list[_Samples]:
+    def _all_bands(self, sounds: list[Any], name: str) -> list[_Samples]:
         """The unscaled bands of each sound."""
         made, peaks = [], list[float]()
         for i, value in enumerate(sounds):

@@ -339,8 +339,8 @@ class Written(Feature):
     def spelled(self, ids: Iterable[int] | Tensor, after: Any = "") -> Iterator[Any]:
         """Yields what symbols add, as they come, to the sequence so far."""
 
-    def next_symbols(self, said: Sequence[str], symbols: Sequence[str], ends: bool) -> Collection[str]:
-        """The allowed symbols after those `said`; with `ends` also the end."""
+    def next_symbols(self, previous: Sequence[str], symbols: Sequence[str], ends: bool) -> Collection[str]:
+        """The allowed symbols after the `previous` ones; with `ends` also the end."""
         return symbols
 
     def join(self, ids: Sequence[int] | Tensor) -> Any:
@@ -408,12 +408,9 @@ def checked(config: Mapping[str, Any], key: str, kinds: type | tuple[type, ...],
     value = config[key]
     wanted = kinds if isinstance(kinds, tuple) else (kinds,)
     if not isinstance(value, wanted) or (isinstance(value, bool) and bool not in wanted):
-        raise ModelFileError(f"the saved {kind} feature has {key} = {shown(value)}, which is no {_names(wanted)}.")
+        names = " or ".join("null" if t is type(None) else t.__name__ for t in wanted)
+        raise ModelFileError(f"the saved {kind} feature has {key} = {shown(value)}, which is no {names}.")
     return value
-
-
-def _names(types: Sequence[type]) -> str:
-    return " or ".join("null" if t is type(None) else t.__name__ for t in types)
 
 
 def _types_of(hint: Any) -> tuple[type, ...]:

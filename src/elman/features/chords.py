@@ -93,9 +93,9 @@ class Chords(Written):
             else:
                 notes.append(code - 1)
 
-    def next_symbols(self, said: Sequence[str], symbols: Sequence[str], ends: bool) -> Collection[str]:
+    def next_symbols(self, previous: Sequence[str], symbols: Sequence[str], ends: bool) -> Collection[str]:
         """Notes below the last one, or the mark: see `below`."""
-        return below(said, symbols, ends)
+        return below(previous, symbols, ends)
 
     def transposed(self, column: Sequence[Any], reach: int) -> list[Any]:
         """The pieces in every key up to `reach` half-tones lower and higher."""
@@ -128,15 +128,15 @@ class Chords(Written):
         self.lowest_, self.highest_, self.symbols = lowest, highest, _END + 1
 
 
-def below(said: Sequence[str], symbols: Sequence[str], ends: bool = True) -> Collection[str]:
+def below(previous: Sequence[str], symbols: Sequence[str], ends: bool = True) -> Collection[str]:
     """The allowed next symbols: notes below the last one, or the mark; with `ends` also the end.
 
     >>> sorted(below(["67", "2"], ["67", "2", "1", "0", "|", ""]))
     ['0', '1', '|']
     """
-    if not said or said[-1] == MARK:
+    if not previous or previous[-1] == MARK:
         return {symbol for symbol in symbols if symbol not in (MARK, UNKNOWN, "")} | {MARK} | ({""} if ends else set())
-    last = int(said[-1])
+    last = int(previous[-1])
     return {MARK, *(symbol for symbol in symbols if symbol.isdecimal() and int(symbol) < last)}
 
 

@@ -283,15 +283,15 @@ class Columns(Reader):
 
     def described(self) -> dict[str, str]:
         """The kind of each column, and the columns it is aligned with."""
-        told = {}
+        found = {}
         for group in self.groups:
             for part in group.parts:
                 for name in part.names:
                     others = [other for other in group.names if other != name]
                     beside = f", step by step with {', '.join(others)}" if others else ""
-                    told[name] = part.feature.describe() + beside
-        told |= {name: static.describe() for name, static in self.statics.items()}
-        return {name: told[name] for name in self.kinds}
+                    found[name] = part.feature.describe() + beside
+        found |= {name: static.describe() for name, static in self.statics.items()}
+        return {name: found[name] for name in self.kinds}
 
     # ---- on disk
 

@@ -60,7 +60,8 @@ def kind_of(column: Any, name: str) -> str:
     """
     if of_categories(column):
         return "category"
-    if isinstance(column, np.ndarray | Tensor) and column.ndim > 1 and _numeric(column):
+    numeric = isinstance(column, Tensor) or (isinstance(column, np.ndarray) and column.dtype.kind not in "UTO")
+    if numeric and column.ndim > 1:
         return "numbers"
     values, place = [value for value in listed(column, name) if not is_missing(value)], Place("X", column=name)
     if not values:
@@ -96,10 +97,6 @@ def _check_texts(values: list[Any], name: str) -> None:
             at=Place("X", column=name),
         )
     check_no_lists(values, Place("X", column=name, row=0), advice)
-
-
-def _numeric(array: np.ndarray[Any, Any] | Tensor) -> bool:
-    return isinstance(array, Tensor) or array.dtype.kind not in "UTO"
 
 
 def _kind_of_lists(values: list[Any], name: str) -> str:

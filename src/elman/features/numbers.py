@@ -298,18 +298,18 @@ class Numbers(NumberOptions, Feature):
     def describe(self) -> str:
         """One line: `numbers, 3 columns, scaled to mean 0 and deviation 1`, and what was missing or beyond limits."""
         columns = "1 column" if self.width_ == 1 else f"{self.width_} columns"
-        said = [f"numbers, {columns}", "scaled to mean 0 and deviation 1" if self.scale == "standard" else "as is"]
+        parts = [f"numbers, {columns}", "scaled to mean 0 and deviation 1" if self.scale == "standard" else "as is"]
         if self.missing_.any():
             beside = [word for word, has in (("mask", self.has_mask_), ("gap", self.has_gap_)) if has]
-            said.append(f"{100 * self.missing_.mean():.3g} % missing, filled: {' + '.join([self.fill, *beside])}")
+            parts.append(f"{100 * self.missing_.mean():.3g} % missing, filled: {' + '.join([self.fill, *beside])}")
         if never := int((self.missing_ == 1).sum()):
-            said.append(f"{never} never observed")
+            parts.append(f"{never} never observed")
         if unchanged := int(self.unchanged_.sum()):
-            said.append(f"{unchanged} never changed")
+            parts.append(f"{unchanged} never changed")
         if self.outliers != "keep" and self.outliers_.any():
             done = "clipped" if self.outliers == "clip" else "taken as missing"
-            said.append(f"{self.outliers_.sum()} outliers {done}")
-        return ", ".join(said)
+            parts.append(f"{self.outliers_.sum()} outliers {done}")
+        return ", ".join(parts)
 
     # ---- inside
 

@@ -51,5 +51,4 @@ def restored_feature(config: Mapping[str, Any], tensors: Mapping[str, Tensor], f
     >>> restored_feature({"kind": "chords", "lowest": 60, "highest": 60}, {}, {}).describe()
     'chords, notes 60 to 60'
     """
-    own = dict(config)
-    return FEATURES[own.pop("kind")].restore(own, tensors, files)
+    return FEATURES[config["kind"]].restore(config, tensors, files)

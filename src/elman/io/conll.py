@@ -48,13 +48,11 @@ def read_conll(text: str, universal: bool) -> tuple[pl.DataFrame, _Lines]:
     rows = list(_rows(text, universal))
     if not any(rows):
         raise DataError("holds no words: a line each, and an empty line after each sentence.")
-    names = list(_UNIVERSAL) if universal else _names(rows)
-    sentences, lines, width = [], [], 0
+    first, width = next((row[0], len(row[1])) for row in rows if row)
+    sentences, lines = [], []
     for sentence in ([row for row in group if row] for words, group in itertools.groupby(rows, bool) if words):
         for line, cells in sentence:
-            width = width or len(cells)
             if len(cells) != width:
-                first = next(row[0] for row in rows if row)
                 raise DataError(
                     f"has {len(cells)} column{'s' * (len(cells) > 1)}, line {first} has "
                     f"{width}. Every word needs the same columns.",
@@ -62,11 +60,9 @@ def read_conll(text: str, universal: bool) -> tuple[pl.DataFrame, _Lines]:
                 )
         lines.append(sentence[0][0])
         sentences.append([cells for _, cells in sentence])
-    places = list(_UNIVERSAL.values()) if universal else range(width)
-    columns = {
-        name: [[cells[place] for cells in sentence] for sentence in sentences]
-        for name, place in zip(names, places, strict=True)
-    }
+    names = ["token", *(f"column_{place}" for place in range(2, width)), "tag"][:width]
+    places = _UNIVERSAL if universal else {name: place for place, name in enumerate(names)}
+    columns = {name: [[cells[place] for cells in sentence] for sentence in sentences] for name, place in places.items()}
     return pl.DataFrame(columns, schema=dict.fromkeys(columns, pl.List(pl.String))), np.array(lines, dtype=np.int64)
 
 
@@ -81,12 +77,12 @@ def answered_conll(text: str, universal: bool, column: str, answers: Sequence[Se
     fell O O
     """
     lines = text.split("\n")
-    told = iter([answer for own in answers for answer in own])
+    remaining = iter([answer for own in answers for answer in own])
     for row in _rows(text, universal):
         if row is None:
             continue
         number, cells = row
-        line, answer = lines[number - 1], str(next(told))
+        line, answer = lines[number - 1], str(next(remaining))
         end = "\r" * line.endswith("\r")
         if not universal:
             between = "\t" if "\t" in line else " "
@@ -108,12 +104,12 @@ def _rows(text: str, universal: bool) -> Iterator[_Row | None]:
         yield from _universal_rows(lines)
         return
     marks = _marked(lines)
-    first = next((line for i, line in enumerate(lines) if i not in marks and not _parts_sentences(line)), "")
-    tabs = "\t" in (first or next((line for line in lines if not _parts_sentences(line)), ""))
+    first = next((line for i, line in enumerate(lines) if i not in marks and not _is_separator(line)), "")
+    tabs = "\t" in (first or next((line for line in lines if not _is_separator(line)), ""))
     width = len(_cells(first, tabs, 0))
     comments = _comments(lines, marks, tabs, width)
     for number, line in enumerate(lines, start=1):
-        if _parts_sentences(line):
+        if _is_separator(line):
             yield None
         elif number - 1 not in comments:
             cells = _cells(line, tabs, width)
@@ -128,7 +124,7 @@ def _rows(text: str, universal: bool) -> Iterator[_Row | None]:
 
 def _universal_rows(lines: Sequence[str]) -> Iterator[_Row | None]:
     for number, line in enumerate(lines, start=1):
-        if _parts_sentences(line):
+        if _is_separator(line):
             yield None
         elif not line.startswith("#"):
             cells = _cells(line.rstrip("\r"), True, 10)
@@ -139,7 +135,7 @@ def _universal_rows(lines: Sequence[str]) -> Iterator[_Row | None]:
                 yield number, cells
 
 
-def _parts_sentences(line: str) -> bool:
+def _is_separator(line: str) -> bool:
     return not line.strip(" \t\r") or line.startswith("-DOCSTART-")
 
 
@@ -163,7 +159,7 @@ def _marked(lines: Sequence[str]) -> set[int]:
         if begins and _COMMENT.match(line):
             found.add(i)
         else:
-            begins = _parts_sentences(line)
+            begins = _is_separator(line)
     return found
 
 
@@ -171,9 +167,9 @@ def _comments(lines: Sequence[str], marks: set[int], tabs: bool, width: int) -> 
     """Which of the lines that look like comments are, in a file whose words have `width` columns (0: it has none)."""
     if not marks or not width:
         return set()
-    words = (line for i, line in enumerate(lines) if i not in marks and not _parts_sentences(line))
+    words = (line for i, line in enumerate(lines) if i not in marks and not _is_separator(line))
     known = Counter(_cells(line, tabs, width)[-1] for line in words)
-    parts = [True, *map(_parts_sentences, lines)]
+    parts = [True, *map(_is_separator, lines)]
     begins = [i for i in range(len(lines)) if parts[i] and not parts[i + 1]]
     usual = 2 * len(marks.intersection(begins)) >= len(begins)
 
@@ -182,8 +178,3 @@ def _comments(lines: Sequence[str], marks: set[int], tabs: bool, width: int) -> 
         return len(cells) != width or ((usual or (tabs and line.startswith("# "))) and cells[-1] not in known)
 
     return {i for i in marks if is_comment(lines[i])}
-
-
-def _names(rows: list[_Row | None]) -> list[str]:
-    width = next(len(row[1]) for row in rows if row)
-    return ["token", *[f"column_{place}" for place in range(2, width)], "tag"][:width]

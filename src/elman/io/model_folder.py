@@ -29,6 +29,7 @@ import torch
 from torch import Tensor, nn
 
 from elman.errors import ModelFileError
+from elman.io.atomic_write import write_synced
 
 __all__ = [
     "ADVICE",
@@ -115,7 +116,9 @@ def save(
         new = _beside(target, "new")
         new.mkdir()
         try:
-            _write(new, contents)
+            for name, content in contents.items():
+                write_synced(new / name, content)
+            _sync_folder(new)
             if keep_checkpoint and (target / CHECKPOINT).is_dir():
                 shutil.copytree(target / CHECKPOINT, new / CHECKPOINT)
             _put(new, target)
@@ -216,15 +219,6 @@ def _elman_version() -> str:
         return metadata.version("elman")
     except metadata.PackageNotFoundError:  # used from a source tree
         return "unknown"
-
-
-def _write(folder: Path, contents: Mapping[str, bytes]) -> None:
-    for name, content in contents.items():
-        with (folder / name).open("xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())  # a rename that outlives a power cut must not name empty files
-    _sync_folder(folder)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -158,8 +158,8 @@ def write_table(frame: pl.DataFrame, path: str | os.PathLike[str] | None = None,
         _to_stdout(_rendered(frame, kind or "csv", "standard output"))
         return
     path = _path(path, "written")
-    told, packing = _kind(path, writing=True)
-    write_file(path, _packed(_rendered(frame, kind or told, path.name), packing))
+    of_suffix, packing = _kind(path, writing=True)
+    write_file(path, _packed(_rendered(frame, kind or of_suffix, path.name), packing))
 
 
 def write_answers(
@@ -236,11 +236,11 @@ def check_columns(frame: pl.DataFrame, path: str | os.PathLike[str] | None, kind
             )
 
 
-def _holds(dtype: Any, asked: Callable[[Any], bool]) -> bool:
-    """Whether a type, or one of its element types, satisfies `asked`."""
+def _holds(dtype: Any, test: Callable[[Any], bool]) -> bool:
+    """Whether a type, or one of its element types, satisfies `test`."""
     inner = [dtype.inner] if isinstance(dtype, pl.List | pl.Array) else []
     inner = [field.dtype for field in dtype.fields] if isinstance(dtype, pl.Struct) else inner
-    return asked(dtype) or any(_holds(part, asked) for part in inner)
+    return test(dtype) or any(_holds(part, test) for part in inner)
 
 
 def _no_child(dtype: Any) -> bool:
