@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from elman.errors import DataError, Place
-from elman.features.containers import by_name, is_table
+from elman.features.containers import by_name, is_sparse, is_table
 from elman.features.lists import listed
 from elman.ragged import Ragged
 from elman.validation.columns import is_frame, is_missing, of_categories
@@ -61,7 +61,7 @@ def _check_width(got: int, width: int | None, at: Place) -> None:
 
 def _whole(column: Any, name: str) -> Array | None:
     """A column that is one array, as `[sequences, length, width]`; None if it is a list of sequences."""
-    if hasattr(column, "toarray") and hasattr(column, "nnz"):
+    if is_sparse(column):
         raise DataError(f"is a sparse matrix, but dense data is required: {name}.toarray().", at=Place(name))
     if isinstance(column, np.ndarray | Tensor):
         if isinstance(column, np.ndarray) and column.dtype.kind in "UTO" and not is_table(column):

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from elman.cells.base import IMAGES
 from elman.errors import DataError, ModelFileError, Place, Problem
-from elman.features.arrays import center_and_spread, read_one
+from elman.features.arrays import center_and_spread, place, read_one
 from elman.features.base import LARGEST_SCALED, SCALES, Feature, checked, of_lengths, saved_array
 from elman.features.lists import listed
 from elman.layers.linear import Linear
@@ -139,13 +139,11 @@ class Images(Feature):
         far = ~(np.abs(scaled) <= LARGEST_SCALED)
         if far.any():
             at = tuple(np.argwhere(far)[0])
-            i = int(np.searchsorted(lengths.cumsum(), at[0], side="right"))
-            step = at[0] - lengths[:i].sum()
             advice = "Divide it." if self.scale == "none" else "It is far from the training data."
             raise DataError(
                 f"has a pixel of {whole[at]:g} (channel {at[1]}, row {at[2]}, column "
                 f"{at[3]}), too large for float32 once scaled. {advice}",
-                at=Place(name, sequence=i, step=step),
+                at=place(at[0], 0, np.concatenate([[0], lengths.cumsum()]), 1, name),
             )
         return of_lengths(scaled.reshape(len(scaled), math.prod(self.shape_)).astype(np.float32), lengths)
 
@@ -235,16 +233,16 @@ def _sequences(column: Any, name: str) -> list[Any]:
 
 def _sequence(value: Any, i: int, name: str) -> _Array:
     """One sequence: `[length, channels, height, width]`, or `[0]` where an empty one tells no size."""
-    place = Place(name, sequence=i)
+    where = Place(name, sequence=i)
     if is_missing(value) or isinstance(value, str | bytes | Mapping):
-        raise DataError(f"is {seen(value)}. Images reads arrays [length, height, width].", at=place)
-    array = np.atleast_1d(read_one(value, place, ("step",)))
+        raise DataError(f"is {seen(value)}. Images reads arrays [length, height, width].", at=where)
+    array = np.atleast_1d(read_one(value, where, ("step",)))
     if len(array) == 0:
         return array if array.ndim == 4 and array.size else np.zeros(0)
     if array.ndim not in (3, 4) or not array.size:
         raise DataError(
             f"has shape {list(array.shape)}. Images reads [length, height, width] or [length, channels, "
             "height, width].",
-            at=place,
+            at=where,
         )
     return array[:, None] if array.ndim == 3 else array

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from elman.errors import DataError, Place, option
-from elman.features.arrays import Array
+from elman.features.arrays import Array, place
 
 __all__ = ["Clocked", "resampled", "taken_out"]
 
@@ -49,12 +49,12 @@ def taken_out(values: Array, offsets: Array, column: int, sort: bool, name: str)
     if len(late):
         at = int(late[0])
         sequence, start = int(segments[at]), int(offsets[segments[at]])
-        steps, place = f", steps {order[at] - start} and {order[at + 1] - start}", Place(name, sequence=sequence)
+        steps, where = f", steps {order[at] - start} and {order[at + 1] - start}", Place(name, sequence=sequence)
         if times[at] == times[at + 1]:
             same = f"{steps} have the same time, {times[at]:g}. Drop one, or set "
-            raise DataError(same, option("every"), " to average.", at=place)
+            raise DataError(same, option("every"), " to average.", at=where)
         late_one = f"{steps} have the times {times[at]:g} and {times[at + 1]:g}, which must increase. Set "
-        raise DataError(late_one, option("sort", True), ", or sort them.", at=place)
+        raise DataError(late_one, option("sort", True), ", or sort them.", at=where)
     return Clocked(rest, offsets, times)
 
 
@@ -119,9 +119,6 @@ def stamps(values: Array, offsets: Array, column: int, name: str) -> tuple[Array
     times = values[:, column]
     odd = np.flatnonzero(~np.isfinite(times))
     if len(odd):
-        sequence = int(np.searchsorted(offsets, odd[0], side="right")) - 1
-        step = odd[0] - offsets[sequence]
-        raise DataError(
-            f"has no time stamp: column {column} is {times[odd[0]]}.", at=Place(name, sequence=sequence, step=step)
-        )
+        at = place(odd[0], 0, offsets, 1, name)
+        raise DataError(f"has no time stamp: column {column} is {times[odd[0]]}.", at=at)
     return times, np.delete(values, column, axis=1)
