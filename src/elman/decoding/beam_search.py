@@ -25,8 +25,6 @@ from elman.ops.state import State, taken
 from elman.validation.messages import shown
 from elman.validation.options import is_number, is_whole
 
-__all__ = ["MOST_BEAM", "Found", "beam_search", "check_beam"]
-
 MOST_BEAM = 1000  # maximum width
 
 #: Last symbols [rows], the state of each row, and the sequence of each: to log p [rows, symbols] and the next state.

@@ -19,8 +19,6 @@ from numpy.typing import NDArray
 from elman.errors import OptionError
 from elman.validation.options import is_number, is_whole, require
 
-__all__ = ["Sampling"]
-
 _Floats = NDArray[np.float64]
 
 

@@ -16,8 +16,6 @@ from elman.ragged import Ragged
 from elman.validation.columns import is_frame, is_missing, of_categories
 from elman.validation.messages import seen
 
-__all__ = ["Array", "center_and_spread", "number_table", "place", "read", "read_one", "read_table"]
-
 Array = np.ndarray[Any, Any]
 
 

@@ -26,8 +26,6 @@ from elman.validation.messages import seen, shown
 from elman.validation.options import choice, is_number, is_whole, require
 from elman.validation.plain_values import plain_value
 
-__all__ = ["Sound", "SoundOptions", "is_pair", "mel_bands"]
-
 LOWEST = 60.0  # Hz: where the first band begins; the last one ends at half the rate
 _MOST_WEIGHTS = 1 << 24  # of the mel filter bank
 _LEAST_BINS = 512  # minimum size of the FFT, so that the lowest bands contain bins at low rates

@@ -21,8 +21,6 @@ from elman.ragged import Ragged
 from elman.validation.messages import shown
 from elman.validation.plain_values import broken_at, plain_value
 
-__all__ = ["Feature", "Reader", "ReaderPart", "Static", "Written", "of_lengths"]
-
 UNKNOWN = "<unknown>"  # how the symbol with id 0 is shown
 LARGEST_SCALED = 2.0**100  # of a scaled number: its products with weights, and their sums, stay in float32
 SCALES = ("standard", "none")  # of numbers, pixels and bands: mean 0 and deviation 1 in the training data; as they are

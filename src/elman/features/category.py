@@ -16,8 +16,6 @@ from elman.validation.columns import is_missing
 from elman.validation.messages import seen
 from elman.validation.plain_values import plain_value
 
-__all__ = ["Category", "CategoryRow"]
-
 UNKNOWN, MISSING = 0, 1  # the embeddings of an unknown category and of a missing one
 UNSEEN = 0.1  # rate at which training replaces categories by the unknown one, so that its embedding is trained
 _Value = str | int | bool

@@ -22,8 +22,6 @@ from elman.features.lists import json_list, listed
 from elman.ragged import Ragged
 from elman.validation.messages import seen
 
-__all__ = ["MARK", "NOTES", "Chords", "below", "transposed"]
-
 NOTES = 128  # of MIDI: 0 to 127
 MARK = "|"  # the symbol that ends a chord
 _END = NOTES + 1  # its id; note n has id n + 1, and 0 is the unknown symbol, which no chord has

@@ -26,8 +26,6 @@ from elman.io.model_folder import under
 from elman.ragged import Ragged
 from elman.validation.columns import is_missing
 
-__all__ = ["Columns", "Group", "Inputs", "restored_input"]
-
 _Indices = NDArray[np.int64]
 
 

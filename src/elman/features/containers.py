@@ -20,8 +20,6 @@ from elman.features.lists import check_rows, listed
 from elman.ragged import Ragged
 from elman.validation.columns import is_frame, is_missing
 
-__all__ = ["by_name", "column_named", "column_of", "is_sparse", "is_table", "name_of"]
-
 
 def is_sparse(X: Any) -> bool:
     """Whether it is one of SciPy's sparse matrices, some of which are dicts.

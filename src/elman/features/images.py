@@ -23,8 +23,6 @@ from elman.validation.columns import is_missing
 from elman.validation.messages import seen, shown
 from elman.validation.options import choice, is_whole
 
-__all__ = ["Images"]
-
 CHANNELS = (16, 32)  # of the two convolutions
 _Array = np.ndarray[Any, Any]
 _Shape = tuple[int, int, int]

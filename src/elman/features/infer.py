@@ -20,8 +20,6 @@ from elman.validation.columns import is_frame, is_missing
 from elman.validation.messages import seen
 from elman.validation.plain_values import plain_value
 
-__all__ = ["infer"]
-
 
 def infer(column: Any, *, name: str = "X", written: bool = False) -> Feature:
     """The unfitted feature for a column, with default options.

@@ -16,8 +16,6 @@ from elman.validation.columns import is_missing, of_categories
 from elman.validation.messages import few, nearest, seen
 from elman.validation.plain_values import plain_value
 
-__all__ = ["KINDS", "SKIP", "holds_number", "kind_of", "kinds_of"]
-
 SKIP = "skip"  # of a column that is not read
 KINDS = (*COLUMNS, *STATICS, SKIP)  # of a column
 MOST = 50  # distinct texts of a category; with more it is a text

@@ -9,8 +9,6 @@ from typing import Any
 from elman.features.unicode import canonical
 from elman.validation.plain_values import plain_value
 
-__all__ = ["pairs", "text_ngrams"]
-
 _RUNS = 20_000_000  # maximum number of character n-grams
 
 

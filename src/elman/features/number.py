@@ -18,8 +18,6 @@ from elman.features.numbers import Values
 from elman.validation.columns import is_missing
 from elman.validation.messages import seen
 
-__all__ = ["Number"]
-
 
 class Number(Static):
     """One number per sequence, standardised over the training data; missing ones become the mean.

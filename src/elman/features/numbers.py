@@ -19,8 +19,6 @@ from elman.features.resampling import Clocked, resampled, taken_out
 from elman.ragged import Ragged
 from elman.validation.options import LARGEST, choice, flag, is_among, is_number, is_whole, require
 
-__all__ = ["NumberOptions", "Numbers"]
-
 _MOST = 0.5  # rate of missing values over all columns above which `fades`
 _SMALLEST = float(np.finfo(np.float64).tiny)
 _SEASON = 1_000_000  # steps of a season, at most: a stream remembers one

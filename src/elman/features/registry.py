@@ -16,8 +16,6 @@ from elman.features.text import Text
 from elman.features.tokens import Tokens
 from elman.features.words import Words
 
-__all__ = ["COLUMNS", "FEATURES", "STATICS", "restored_feature", "saved_feature"]
-
 FEATURES: dict[str, type[Feature]] = {
     feature.kind: feature
     for feature in (

@@ -7,8 +7,6 @@ import numpy as np
 from elman.errors import DataError, Place, option
 from elman.features.arrays import Array, place
 
-__all__ = ["Clocked", "resampled", "taken_out"]
-
 _MOST = 100_000_000  # maximum size of the result: beyond it the unit of time is probably wrong
 
 

@@ -24,8 +24,6 @@ from elman.validation.messages import grouped, seen, shown
 from elman.validation.options import is_among, require
 from elman.validation.plain_values import plain_text
 
-__all__ = ["Text", "TextOptions"]
-
 UNITS = ("words", "characters", "mixed", "subwords", "parts")
 LEARNT = ("subwords", "parts")  # byte-pair encodings
 FILE = "tokenizer.json"

@@ -19,8 +19,6 @@ from elman.validation.columns import is_missing
 from elman.validation.messages import grouped, seen, shown
 from elman.validation.plain_values import plain_value
 
-__all__ = ["Tokens"]
-
 FILE = "vocabulary.json"
 _Token = str | int
 

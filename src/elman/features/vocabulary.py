@@ -10,8 +10,6 @@ from elman.errors import ElmanWarning, Problem
 from elman.validation.messages import grouped
 from elman.validation.options import flag, is_whole, require
 
-__all__ = ["VocabularyOptions", "least_count", "vocabulary_problems", "warn_if_unknown"]
-
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class VocabularyOptions:

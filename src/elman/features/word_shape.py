@@ -21,8 +21,6 @@ from torch import Tensor
 from elman.errors import ModelFileError
 from elman.validation.messages import shown
 
-__all__ = ["FILE", "KINDS", "WordShapeFeatures", "shape", "shape_features"]
-
 FILE = "looks.json"
 KINDS = 8  # three prefixes, four suffixes, the shape
 LEAST = 3  # minimum number of distinct words with a feature

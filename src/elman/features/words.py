@@ -26,8 +26,6 @@ from elman.ragged import Ragged
 from elman.validation.messages import grouped, shown
 from elman.validation.options import SIZE, fraction, is_whole, require
 
-__all__ = ["LetterOptions", "WordReader", "Words"]
-
 FILE = "characters.json"
 CHARACTER_WIDTH = 32  # size of the character embeddings
 

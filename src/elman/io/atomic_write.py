@@ -11,8 +11,6 @@ from pathlib import Path
 
 from elman.errors import DataError
 
-__all__ = ["write_file", "write_synced"]
-
 _count = itertools.count()
 
 

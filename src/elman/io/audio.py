@@ -31,8 +31,6 @@ from numpy.typing import NDArray
 
 from elman.errors import DataError, Place, within
 
-__all__ = ["RATES", "Resampled", "full_scale", "rate_of", "read_wave", "resample", "shown_path"]
-
 RATES = (1000, 768_000)  # samples a second: the slowest and fastest that are read
 _CROSSINGS = 16  # zeros of sinc to either side
 _ROLL = 0.95  # cut-off as a fraction of the lower of the two Nyquist frequencies

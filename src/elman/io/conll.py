@@ -27,8 +27,6 @@ from numpy.typing import NDArray
 
 from elman.errors import DataError, Place
 
-__all__ = ["answered_conll", "read_conll"]
-
 #: The columns of CoNLL-U that are read, and where they stand.
 _UNIVERSAL = {"form": 1, "lemma": 2, "upos": 3, "xpos": 4, "feats": 5, "head": 6, "deprel": 7, "misc": 9}
 _Lines = NDArray[np.int64]

@@ -31,24 +31,6 @@ from torch import Tensor, nn
 from elman.errors import ModelFileError
 from elman.io.atomic_write import write_synced
 
-__all__ = [
-    "ADVICE",
-    "CHECKPOINT",
-    "CONFIG",
-    "VERSION",
-    "WEIGHTS",
-    "check_finite",
-    "check_replaceable",
-    "check_tensors",
-    "is_model",
-    "load",
-    "named",
-    "network",
-    "refuse",
-    "save",
-    "under",
-]
-
 Kind = Literal["model", "checkpoint"]
 _Network = TypeVar("_Network", bound=nn.Module)
 _Saved = TypeVar("_Saved", Tensor, str)

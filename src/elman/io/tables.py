@@ -28,18 +28,6 @@ from elman.io.conll import answered_conll, read_conll
 from elman.ops.forks import refuse_without_threads
 from elman.validation.messages import nearest, shown
 
-__all__ = [
-    "KINDS",
-    "Table",
-    "check_columns",
-    "check_place",
-    "conll_kind",
-    "is_text",
-    "read_table",
-    "write_answers",
-    "write_table",
-]
-
 KINDS = {".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
 _CONLL = {".conllu": "conllu", ".conll": "conll", ".bio": "conll", ".iob": "conll"}
 _READ = {**_CONLL, ".txt": "txt"}  # not written

@@ -19,8 +19,6 @@ from elman.errors import DataError, Place, ShapeError
 from elman.ragged.arrow import is_list_type, joined, list_lengths, nulls, numbers_of, pyarrow
 from elman.ragged.from_lists import agree_dtype, agree_shape, is_python, to_tensor
 
-__all__ = ["Ragged"]
-
 _Array = np.ndarray[Any, Any]
 _Indices = list[int] | list[bool] | range | Tensor | _Array
 

@@ -9,8 +9,6 @@ import numpy as np
 
 from elman.validation.columns import is_missing
 
-__all__ = ["few", "grouped", "nearest", "seen", "shown", "type_name"]
-
 
 def shown(value: Any, limit: int = 40) -> str:
     """A value for an error message: its repr, cut when long.

@@ -11,22 +11,6 @@ import numpy as np
 from elman.errors import Problem
 from elman.validation.messages import shown
 
-__all__ = [
-    "LARGEST",
-    "LAYERS",
-    "SIZE",
-    "OptionGroup",
-    "choice",
-    "flag",
-    "fraction",
-    "is_among",
-    "is_number",
-    "is_whole",
-    "require",
-    "whole",
-    "widths",
-]
-
 LARGEST = (1 << 63) - 1  # of int64
 SIZE = 1 << 20  # maximum width of a layer
 LAYERS = 1000  # maximum number of layers
