@@ -509,12 +509,10 @@ COVERED = {
     "cli/test_tables.py": "tasks/base/table_adapter.py tasks/base/table_columns.py",
     "decoding/test_beam_search.py": "ops/state.py",
     "features/test_base.py": "features/lists.py layers/embedding.py",
-    "features/test_columns.py": (
-        "features/category.py features/kinds.py features/multi_input.py features/static.py"
-    ),  # columns of several kinds
+    "features/test_columns.py": "features/category.py features/kinds.py features/multi_input.py",  # several kinds
     "features/test_feature_options.py": "features/vocabulary.py tasks/base/options.py",
     "features/test_imputation.py": "features/resampling.py",
-    "features/test_numbers.py": "features/arrays.py features/missing_values.py features/number.py features/outliers.py",
+    "features/test_numbers.py": "features/arrays.py features/number.py features/outliers.py",
     "features/test_protocol.py": "features/ngrams.py features/references.py features/registry.py",
     "features/test_words.py": "features/word_chars.py features/word_shape.py",
     "interpret/test_diagnose.py": "interpret/diagnosis.py interpret/recommendations.py",

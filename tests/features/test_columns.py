@@ -11,10 +11,10 @@ import polars as pl
 import pytest
 import torch
 
-from elman.errors import DataError, ModelFileError, OptionError
+from elman.errors import DataError, ModelFileError, OptionError, Place
 from elman.features import STATICS, Category, Columns, Inputs, Number
+from elman.features.arrays import center_and_spread, read_one
 from elman.features.kinds import KINDS, kind_of, kinds_of
-from elman.features.missing_values import center_and_spread, floats
 from elman.features.multi_input import MultiInput, cut, groups_of
 from elman.ragged import Ragged
 from elman.training.batching import pieces
@@ -109,7 +109,7 @@ def test_center_and_spread() -> None:
     assert center_and_spread(np.array([NAN, NAN])) == (0.0, 1.0)
     assert center_and_spread(np.array([3.0, NAN, 3.0])) == (3.0, 1.0)
     assert center_and_spread(np.array([1e308, -1e308])) == (0.0, 1e308)
-    assert floats(np.ma.masked_array([1, 2], [0, 1]), "x").tolist()[0] == 1.0
+    assert read_one(np.ma.masked_array([1, 2], [0, 1]), Place("x")).tolist()[0] == 1.0
 
 
 # ---- together
@@ -136,7 +136,11 @@ def fitted(columns: dict[str, Any] | None = None) -> tuple[Columns, MultiInput]:
 
 def test_groups() -> None:
     made, data = fitted()
-    assert [group.columns for group in made.groups] == [[["text"]], [["events"], ["one", "two"]], [["other"]]]
+    assert [[part.names for part in group.parts] for group in made.groups] == [
+        [["text"]],
+        [["events"], ["one", "two"]],
+        [["other"]],
+    ]
     assert [[tuple(part.values.shape) for part in group] for group in data.groups] == [[(3,)], [(3,), (3, 3)], [(6, 1)]]
     assert [tuple(part.shape) for part in data.static] == [(3, 2), (3,)]
     assert data.lengths.tolist() == [5, 4, 3]
@@ -176,7 +180,7 @@ def test_symbols_of_all_columns() -> None:
 
 def test_one_column_alone_is_read_as_ever() -> None:
     made, data = fitted({"one": table()["one"], "age": [1, 2, 3]})
-    assert made.groups[0].columns == [["one"]]
+    assert made.groups[0].names == ["one"]
     assert data.groups[0][0].values.shape == (3, 1)
     assert made.only() is made.groups[0].features[0]
     with pytest.raises(OptionError, match="'text', 'events', 'one', 'two', 'other' cannot stream"):
@@ -200,7 +204,7 @@ def test_transform_alone_as_in_a_batch() -> None:
             {"two": [np.ones((2, 3)), np.ones((1, 2)), []]},
             "sequence 0, column 'two' has 3 numbers a step, others have 2",
         ),
-        ({"two": [[["x", "y"]] * 2, np.ones((1, 2)), []]}, "sequence 0, column 'two' is a list"),
+        ({"two": [[["x", "y"]] * 2, np.ones((1, 2)), []]}, "sequence 0, column 'two', step 0 is a text, 'x'"),
         ({"text": ["a", None, "b"]}, "sequence 1, column 'text'"),
         ({"age": [1, 2, "old"]}, "sequence 2, column 'age' is a text, 'old'"),
         ({"age": [1, 2]}, "'age' has 2 rows, 'text' has 3"),

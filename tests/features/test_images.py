@@ -64,7 +64,7 @@ def spoilt(value: float) -> Any:
         ([FILMS[0], np.zeros((5, 4))], r"sequence 1 has shape \[5, 4\]"),
         ([FILMS[0], "film"], "sequence 1 is a text"),
         ([FILMS[0], None], "sequence 1 is None"),
-        ([FILMS[0], [["a"]]], "something other than numbers"),
+        ([FILMS[0], [["a"]]], "sequence 1, step 0 is a text, .a., where a number was expected"),
         ([[[[1, 2]], [[1]]]], "unequal sizes"),
         (np.zeros((3, 5, 4)), r"X has shape \[3, 5, 4\]"),
         ([[], []], "holds no image"),

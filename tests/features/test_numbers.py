@@ -84,7 +84,7 @@ def test_any_array_is_finite_or_refused(array):
         ([[1.0], None], r"X: sequence 1 is None \(missing\)"),
         ([[1.0], [[1.0, 2.0]]], "sequence"),
         ([[[1.0]], [[1.0, 2.0]]], "X: sequence 1 has 2 numbers a step, sequence 0 has 1"),
-        ([[[1.0], [1.0, 2.0]]], "X: sequence 0 has steps of different widths"),
+        ([[[1.0], [1.0, 2.0]]], "X: sequence 0 has steps of unequal sizes"),
         ([1.0, 2.0], "X: sequence 0 is a number, 1.0.*Reshape your data"),
         (np.zeros(3), "1-D array of 3 numbers. Reshape your data"),
         (np.zeros((1, 1, 1, 1)), r"shape \[1, 1, 1, 1\]"),

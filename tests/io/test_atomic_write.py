@@ -113,4 +113,4 @@ def test_nothing_else_in_the_package_writes_files() -> None:
                                            and set(mode) <= set("wxa+bt") and mode for mode in modes)  # fmt: skip
             if opens or name in ("write_bytes", "write_text", "tofile", "savez", "save_file"):
                 found.append(path.relative_to(ROOT).as_posix())
-    assert sorted(set(found)) == ["io/atomic_write.py", "io/model_folder.py"]
+    assert sorted(set(found)) == ["io/atomic_write.py"]

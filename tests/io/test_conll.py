@@ -102,4 +102,4 @@ def test_words_without_labels(tmp_path: Path) -> None:
     ],
 )
 def test_answers_in_the_file(name: str, text: str, column: str, wanted: str) -> None:
-    assert answered_conll(text, Path(name), name == "a.conllu", column, [["x", "y"], ["z"]]) == wanted
+    assert answered_conll(text, name == "a.conllu", column, [["x", "y"], ["z"]]) == wanted

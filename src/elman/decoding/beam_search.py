@@ -23,9 +23,7 @@ from torch import Tensor
 from elman.errors import OptionError, Problem
 from elman.ops.state import State, taken
 from elman.validation.messages import shown
-from elman.validation.options import is_number
-
-__all__ = ["MOST_BEAM", "Found", "beam_search", "check_beam"]
+from elman.validation.options import is_number, is_whole
 
 MOST_BEAM = 1000  # maximum width
 
@@ -51,7 +49,7 @@ def check_beam(beam: Any, penalty: Any) -> list[Problem]:
     length_penalty = -1.0 must be a number of at least 0
     """
     found = []
-    if isinstance(beam, bool) or not isinstance(beam, int | np.integer) or beam < 1:
+    if not is_whole(beam):
         found.append(Problem("beam", shown(beam), "must be a whole number of at least 1"))
     elif beam > MOST_BEAM:
         found.append(Problem("beam", shown(beam), f"must be at most {MOST_BEAM}"))

@@ -30,8 +30,6 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["BLANK", "Language", "Prefixes", "greedy", "steps_needed"]
-
 BLANK = 0
 _LEAST = math.log(1e-4)  # pruning threshold of symbols at a step
 _NONE = -math.inf

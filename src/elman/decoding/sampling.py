@@ -17,10 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from elman.errors import OptionError
-from elman.validation.messages import shown
-from elman.validation.options import is_number, is_whole
-
-__all__ = ["Sampling"]
+from elman.validation.options import is_number, is_whole, require
 
 _Floats = NDArray[np.float64]
 
@@ -44,16 +41,14 @@ class Sampling:
 
     def __post_init__(self) -> None:
         rules = {
-            "temperature": (is_number(self.temperature) and self.temperature >= 0, "a number of at least 0"),
+            "temperature": (is_number(self.temperature, 0), "a number of at least 0"),
             "top_k": (self.top_k is None or is_whole(self.top_k), "a whole number of at least 1, or None"),
-            "top_p": (is_number(self.top_p) and 0 < self.top_p <= 1, "a number over 0 and up to 1"),
-            "repetition": (is_number(self.repetition) and self.repetition >= 1, "a number of at least 1"),
+            "top_p": (is_number(self.top_p, 0, 1) and self.top_p > 0, "a number over 0 and up to 1"),
+            "repetition": (is_number(self.repetition, 1), "a number of at least 1"),
         }
-        wrong = [
-            f"{name} = {shown(getattr(self, name))} must be {rule}" for name, (good, rule) in rules.items() if not good
-        ]
-        if wrong:
-            raise OptionError("; ".join(wrong))
+        problems = [require(good, self, name, f"must be {rule}") for name, (good, rule) in rules.items()]
+        if found := [problem for own in problems for problem in own]:
+            raise OptionError.of(found)
 
     def probabilities(self, scores: _Floats, before: Sequence[int] = ()) -> _Floats:
         """The probability of each symbol, float64; 0 for a score of -inf. At least one must be finite."""

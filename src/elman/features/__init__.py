@@ -7,16 +7,15 @@ Static inputs: `category.py` · `number.py`. Several columns of different kinds:
 """
 
 from elman.features.audio import Sound
-from elman.features.base import Feature
+from elman.features.base import Feature, Static
 from elman.features.category import Category
 from elman.features.chords import Chords
-from elman.features.columns import Columns, Inputs, symbolic
+from elman.features.columns import Columns, Inputs
 from elman.features.images import Images
 from elman.features.infer import infer
 from elman.features.number import Number
 from elman.features.numbers import Numbers
 from elman.features.registry import FEATURES, STATICS
-from elman.features.static import Static
 from elman.features.text import Text
 from elman.features.tokens import Tokens
 from elman.features.words import Words
@@ -38,5 +37,4 @@ __all__ = [
     "Tokens",
     "Words",
     "infer",
-    "symbolic",
 ]

@@ -1,4 +1,4 @@
-"""Reading numbers: lists, arrays, frames and `Ragged` as one float64 array of steps, in which NaN means missing."""
+"""Reading numbers: lists, arrays, tensors, frames and `Ragged` as float64 arrays, in which NaN means missing."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -10,13 +10,11 @@ import torch
 from torch import Tensor
 
 from elman.errors import DataError, Place
-from elman.features.containers import by_name, is_table
+from elman.features.containers import by_name, is_sparse, is_table
 from elman.features.lists import listed
 from elman.ragged import Ragged
 from elman.validation.columns import is_frame, is_missing, of_categories
 from elman.validation.messages import seen
-
-__all__ = ["Array", "number_table", "place", "read", "read_one", "read_table"]
 
 Array = np.ndarray[Any, Any]
 
@@ -61,7 +59,7 @@ def _check_width(got: int, width: int | None, at: Place) -> None:
 
 def _whole(column: Any, name: str) -> Array | None:
     """A column that is one array, as `[sequences, length, width]`; None if it is a list of sequences."""
-    if hasattr(column, "toarray") and hasattr(column, "nnz"):
+    if is_sparse(column):
         raise DataError(f"is a sparse matrix, but dense data is required: {name}.toarray().", at=Place(name))
     if isinstance(column, np.ndarray | Tensor):
         if isinstance(column, np.ndarray) and column.dtype.kind in "UTO" and not is_table(column):
@@ -174,8 +172,15 @@ def _sequence(value: Any, i: int, name: str) -> Array:
     return array[:, None] if array.ndim == 1 and len(array) else array
 
 
-def read_one(value: Any, place: Place, axes: tuple[str, ...] = ("step", "column")) -> Array:
-    """Numbers of any kind as float64. `axes`: what a ``Place`` calls the dimensions."""
+def read_one(value: Any, place: Place, axes: tuple[str, ...] = ("step", "column"), advice: str = "") -> Array:
+    """Numbers of any kind as float64 of the same shape, NaN where one is missing: None, NaN, NA or masked.
+
+    `axes`: what a ``Place`` calls the dimensions. Raises ``DataError`` for texts, followed by `advice`, for complex
+    numbers and for lists of unequal length.
+
+    >>> read_one([1, None, 2.5], Place("X")).tolist()
+    [1.0, nan, 2.5]
+    """
     if isinstance(value, Tensor):
         if value.is_nested or value.layout != torch.strided:
             raise DataError(
@@ -185,20 +190,20 @@ def read_one(value: Any, place: Place, axes: tuple[str, ...] = ("step", "column"
     try:
         array = np.ma.filled(value.astype(np.float64), np.nan) if np.ma.isMaskedArray(value) else np.asarray(value)
     except (ValueError, TypeError, RuntimeError):
-        raise DataError("has steps of different widths, or holds something other than numbers.", at=place) from None
+        raise DataError("has steps of unequal sizes, or holds something other than numbers.", at=place) from None
     if array.dtype.kind in "US" and not isinstance(value, np.ndarray):  # NumPy makes texts of the numbers beside a text
         array = np.asarray(value, dtype=object)
     if array.dtype == object:
-        array = _from_objects(array, place, axes)
+        array = _from_objects(array, place, axes, advice)
     if array.dtype.kind == "c":
         raise DataError("Complex data not supported: ", place, f" holds {array.dtype}. Give its parts as two columns.")
     if array.dtype.kind not in "biuf":
         what = "text" if array.dtype.kind in "US" else str(array.dtype)
-        raise DataError(f"holds {what}, not numbers.", at=place)
+        raise DataError(f"holds {what}, not numbers.{advice}", at=place)
     return array.astype(np.float64)
 
 
-def _from_objects(array: Array, place: Place, axes: tuple[str, ...]) -> Array:
+def _from_objects(array: Array, place: Place, axes: tuple[str, ...], advice: str) -> Array:
     """An array of Python objects, if each is a number or missing."""
     found = np.full(array.shape, np.nan)
     for at, value in np.ndenumerate(array):
@@ -210,8 +215,25 @@ def _from_objects(array: Array, place: Place, axes: tuple[str, ...]) -> Array:
             found[at] = float(value)
         except (ValueError, TypeError, OverflowError):
             known = replace(place, **dict(zip(axes, at, strict=False)))
-            raise DataError(f"is {seen(value)}, where a number was expected.", at=known) from None
+            raise DataError(f"is {seen(value)}, where a number was expected.{advice}", at=known) from None
     return found
+
+
+def center_and_spread(values: Array) -> tuple[float, float]:
+    """Mean and deviation of the known numbers; 0 and 1 without any, deviation 1 where all are equal.
+
+    >>> center_and_spread(np.array([1.0, np.nan, 3.0]))
+    (2.0, 1.0)
+    """
+    known, tiny = values[~np.isnan(values)], float(np.finfo(np.float64).tiny)
+    if not len(known):
+        return 0.0, 1.0
+    if known.min() == known.max():
+        return float(known[0]), 1.0
+    largest = max(float(np.abs(known).max()), tiny)
+    ratio = known / largest  # squares of numbers near the limit of float64 overflow
+    spread = float(ratio.std() * largest)
+    return float(ratio.mean() * largest), spread if spread > tiny else 1.0
 
 
 def place(at: int, column: int, offsets: Array, width: int, name: str) -> Place:

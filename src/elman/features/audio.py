@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import os
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -16,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from elman.errors import DataError, ModelFileError, OptionError, Place, Problem, option
-from elman.features.base import LARGEST_SCALED, Feature, checked, of_lengths
+from elman.features.base import LARGEST_SCALED, SCALES, Feature, checked, of_lengths, saved_array
 from elman.features.lists import listed
 from elman.features.numbers import Values
 from elman.io.audio import RATES, Resampled, full_scale, rate_of, read_wave, resample
@@ -24,17 +23,14 @@ from elman.ops import functional as ops
 from elman.ragged import Ragged
 from elman.validation.columns import is_missing
 from elman.validation.messages import seen, shown
-from elman.validation.options import is_number, is_whole
+from elman.validation.options import choice, is_number, is_whole, require
 from elman.validation.plain_values import plain_value
-
-__all__ = ["Sound", "SoundOptions", "is_pair", "mel_bands"]
 
 LOWEST = 60.0  # Hz: where the first band begins; the last one ends at half the rate
 _MOST_WEIGHTS = 1 << 24  # of the mel filter bank
 _LEAST_BINS = 512  # minimum size of the FFT, so that the lowest bands contain bins at low rates
 _TINY = 1e-10  # minimum power
 _FRAMES = 4096  # frames transformed at a time: bounds the memory
-_SCALES = ("standard", "none")
 _LOUD = 10.0  # floating-point samples beyond this are likely unscaled integers
 
 _Samples = NDArray[np.float64]
@@ -96,47 +92,34 @@ class Sound(SoundOptions, Feature):
     kind: ClassVar[str] = "sound"
     is_signal: ClassVar[bool] = True
     reads_files: ClassVar[bool] = True
+    arrays: ClassVar[tuple[str, ...]] = ("mean", "deviation")  # [bands]
 
     scale: str = "standard"  # standard: mean 0, deviation 1 in each band, learnt from the training data; none: as is
 
     def problems(self) -> list[Problem]:
         """What is wrong with the options."""
-        found = []
-        if not (self.rate is None or is_whole(self.rate, *RATES)):
-            found.append(
-                Problem("rate", shown(self.rate), f"must be a whole number from {RATES[0]} to {RATES[1]}, or None")
-            )
+        rate = self.rate is None or is_whole(self.rate, *RATES)
+        found = require(rate, self, "rate", f"must be a whole number from {RATES[0]} to {RATES[1]}, or None")
         for name in ("window", "hop"):
-            value = getattr(self, name)
-            if not is_number(value, 1e-3, 10):
-                found.append(Problem(name, shown(value), "must be a number of seconds from 0.001 to 10"))
-        if not found and self.hop > self.window:
-            found.append(
-                Problem("hop", str(self.hop), f"must be at most window = {self.window}, or samples would be left out")
-            )
-        if not is_whole(self.bands, most=512):
-            found.append(Problem("bands", shown(self.bands), "must be a whole number from 1 to 512"))
-        if self.scale not in _SCALES:
-            found.append(Problem("scale", shown(self.scale), f"must be one of {', '.join(_SCALES)}"))
-        return found
+            good = is_number(getattr(self, name), 1e-3, 10)
+            found += require(good, self, name, "must be a number of seconds from 0.001 to 10")
+        if not found:
+            rule = f"must be at most window = {self.window}, or samples would be left out"
+            found += require(self.hop <= self.window, self, "hop", rule)
+        found += require(is_whole(self.bands, most=512), self, "bands", "must be a whole number from 1 to 512")
+        return found + choice(self, "scale", SCALES)
 
     # ---- learning
 
-    def fit(self, column: Any, *, name: str = "X") -> Self:
-        """Learns the rate, and mean and deviation of each band."""
-        self.fit_transform(column, name=name)
-        return self
+    def read(self, column: Any, name: str, fitted: bool) -> list[Any]:
+        """The sounds; files are read by `learn` and `encode`."""
+        return listed(column, name)
 
-    def fit_transform(self, column: Any, *, name: str = "X") -> Ragged:
-        """`fit` and `transform`, but reads the audio once less."""
-        if problems := self.problems():
-            raise OptionError.of(problems)
-        sounds = listed(column, name)
-        if not sounds:
-            raise DataError("holds no sequences. Fitting needs at least one.", at=Place(name))
-        self._know(int(self.rate) if self.rate is not None else _lowest(sounds, name))
+    def learn(self, sequences: list[Any], name: str) -> Ragged:
+        """Learns the rate, and mean and deviation of each band."""
+        self._know(int(self.rate) if self.rate is not None else _lowest(sequences, name))
         self.mean_, self.deviation_ = np.zeros(self.bands), np.ones(self.bands)
-        parts = self._heard(sounds, name)
+        parts = self._all_bands(sequences, name)
         every = np.concatenate(parts)
         if self.scale == "standard" and len(every):
             deviation = every.std(axis=0)
@@ -158,10 +141,9 @@ class Sound(SoundOptions, Feature):
 
     # ---- steps
 
-    def transform(self, column: Any, *, name: str = "X") -> Ragged:
+    def encode(self, sequences: list[Any], name: str) -> Ragged:
         """The steps of each sequence: float32 values `[steps, bands]`."""
-        self._check_fitted()
-        return self._steps(self._heard(listed(column, name), name))
+        return self._steps(self._all_bands(sequences, name))
 
     def step(self, value: Any, *, name: str = "X") -> Tensor:
         """The steps `[steps, bands]` of one sound from the initial state; `advance` continues a stream."""
@@ -169,13 +151,12 @@ class Sound(SoundOptions, Feature):
 
     def initial_state(self) -> dict[str, Tensor]:
         """The initial state of a stream: samples for later frames, and the state of the resampler."""
-        self._check_fitted()
+        self.check_fitted()
         empty = torch.zeros(0, dtype=torch.float64)
         return {"rest": empty, "recent": empty, "rate": torch.zeros(3, dtype=torch.int64)}
 
     def advance(self, value: Any, state: dict[str, Tensor], *, name: str = "X") -> tuple[Tensor, dict[str, Tensor]]:
         """The steps that the next samples complete, and the next state; bitwise equal to the whole sound."""
-        self._check_fitted()
         samples, rate = _sound(value, Place(name))
         rate = self.rate_ if rate is None else rate
         before, begin, made = state["rate"].tolist()
@@ -191,10 +172,10 @@ class Sound(SoundOptions, Feature):
             samples = changing.feed(samples)
             recent, begin, made = torch.from_numpy(changing.recent), changing.begin, changing.made
         known = np.concatenate([state["rest"].numpy(), samples])
-        heard = self._bands(known)
-        rest = torch.from_numpy(known[len(heard) * self.every_ :].copy())
+        bands = self._bands(known)
+        rest = torch.from_numpy(known[len(bands) * self.every_ :].copy())
         after = {"rest": rest, "recent": recent, "rate": torch.tensor([rate, begin, made])}
-        return self._steps([heard]).values, after
+        return self._steps([bands]).values, after
 
     @property
     def value_width(self) -> int:
@@ -214,63 +195,37 @@ class Sound(SoundOptions, Feature):
 
     # ---- on disk
 
-    def config(self) -> dict[str, Any]:
-        """The options, and the rate that was learnt."""
-        self._check_fitted()
-        return {f.name: getattr(self, f.name) for f in dataclasses.fields(self)} | {"learnt_rate": self.rate_}
+    def learnt(self) -> dict[str, Any]:
+        """The rate that was learnt."""
+        return {"learnt_rate": self.rate_}
 
-    def tensors(self) -> dict[str, Tensor]:
-        """Mean and deviation of each band."""
-        self._check_fitted()
-        return {"mean": torch.from_numpy(self.mean_), "deviation": torch.from_numpy(self.deviation_)}
-
-    @classmethod
-    def restore(cls, config: Mapping[str, Any], tensors: Mapping[str, Tensor], files: Mapping[str, str]) -> Self:
-        """The saved feature. Raises `ModelFileError` for invalid options or scale."""
-        made = cls(**{f.name: checked(config, f.name, _KINDS[f.name], cls.kind) for f in dataclasses.fields(cls)})
-        rate = checked(config, "learnt_rate", int, cls.kind)
-        if problems := made.problems() + dataclasses.replace(made, rate=rate).problems():
-            raise ModelFileError(f"the saved sound feature has invalid options: {'; '.join(map(str, problems))}.")
-        if made.rate not in (None, rate):
-            raise ModelFileError(f"the saved sound feature has rate = {made.rate}, but learnt {rate}.")
-        for name in ("mean", "deviation"):
-            tensor = tensors.get(name)
-            good = tensor is not None and tensor.dtype == torch.float64 and tensor.shape == (made.bands,)
-            if tensor is None or not good or not bool(torch.isfinite(tensor).all()):
-                raise ModelFileError(f"the saved sound feature has no {name} of {made.bands} finite numbers.")
-            setattr(made, f"{name}_", tensor.numpy().copy())
-        if not (made.deviation_ > 0).all():
+    def recall(self, config: Mapping[str, Any], tensors: Mapping[str, Tensor], files: Mapping[str, str]) -> None:
+        """Takes rate and scale. Raises `ModelFileError` for invalid ones."""
+        rate = checked(config, "learnt_rate", int, self.kind)
+        if not is_whole(rate, *RATES) or self.rate not in (None, rate):
+            raise ModelFileError(f"the saved sound feature has rate = {self.rate}, but learnt {rate}.")
+        self.mean_, self.deviation_ = (saved_array(tensors, name, (self.bands,)) for name in self.arrays)
+        if not (self.deviation_ > 0).all():
             raise ModelFileError("the saved sound feature has deviations that are not above 0.")
         try:
-            made._know(rate)
+            self._know(rate)
         except OptionError as error:
             raise ModelFileError(f"the saved sound feature has invalid options: {error}") from error
-        return made
 
     def describe(self) -> str:
         """One line: `sound, 8000 samples a second, 40 bands, 100 steps a second`."""
-        self._check_fitted()
         return f"sound, {self.rate_} samples a second, {self.bands} bands, {1 / self.hop:g} steps a second"
 
     # ---- inside
 
-    def _check_fitted(self) -> None:
-        if not hasattr(self, "rate_"):
-            raise OptionError("this Sound is not fitted. Call fit(sounds) first.")
-
-    def _heard(self, sounds: list[Any], name: str) -> list[_Samples]:
+    def _all_bands(self, sounds: list[Any], name: str) -> list[_Samples]:
         """The unscaled bands of each sound."""
         made, peaks = [], list[float]()
         for i, value in enumerate(sounds):
             samples, rate = _sound(value, Place(name, sequence=i))
             peaks.append(float(np.abs(samples).max(initial=0.0)))
             if rate is None and self.rate is None:
-                raise OptionError(
-                    "has samples without a rate. Give ",
-                    option("rate"),
-                    ", or (samples, rate).",
-                    at=Place(name, sequence=i),
-                )
+                raise _no_rate(Place(name, sequence=i))
             made.append(self._bands(resample(samples, rate or self.rate_, self.rate_)))
         if peaks and max(peaks) > _LOUD:
             _warn_of_loud(max(peaks), Place(name, sequence=int(np.argmax(peaks))))
@@ -293,15 +248,6 @@ class Sound(SoundOptions, Feature):
         flat = np.concatenate(parts) if parts else np.zeros((0, int(self.bands)))
         scaled = ((flat - self.mean_) / self.deviation_).astype(np.float32)
         return of_lengths(scaled, np.array([len(part) for part in parts], dtype=np.int64))
-
-
-_KINDS: dict[str, Any] = {
-    "rate": (int, type(None)),
-    "window": (float, int),
-    "hop": (float, int),
-    "bands": int,
-    "scale": str,
-}
 
 
 def _sound(value: Any, place: Place) -> tuple[_Samples, int | None]:
@@ -379,10 +325,9 @@ def _lowest(sounds: list[Any], name: str) -> int:
         except DataError as error:
             raise DataError(": ", *error.parts, at=Place(name, sequence=i)) from None
     if None in rates:
-        raise OptionError(
-            "has samples without a rate. Give ",
-            option("rate"),
-            ", or (samples, rate).",
-            at=Place(name, sequence=rates.index(None)),
-        )
+        raise _no_rate(Place(name, sequence=rates.index(None)))
     return min(rate for rate in rates if rate is not None)
+
+
+def _no_rate(place: Place) -> OptionError:
+    return OptionError("has samples without a rate. Give ", option("rate"), ", or (samples, rate).", at=place)

@@ -5,26 +5,78 @@ To add a kind of input, write a dataclass derived from `Feature` in a file of it
 """
 
 import dataclasses
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self, get_args, get_type_hints
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from elman.errors import DataError, ModelFileError, OptionError, Place
+from elman.errors import DataError, ModelFileError, OptionError, Place, Problem
 from elman.features.lists import prompt_list
-from elman.features.static import Static
+from elman.layers.embedding import Embedding
 from elman.ragged import Ragged
 from elman.validation.messages import shown
 from elman.validation.plain_values import broken_at, plain_value
 
-__all__ = ["Feature", "Reader", "ReaderPart", "Written", "of_lengths"]
-
 UNKNOWN = "<unknown>"  # how the symbol with id 0 is shown
 LARGEST_SCALED = 2.0**100  # of a scaled number: its products with weights, and their sums, stay in float32
+SCALES = ("standard", "none")  # of numbers, pixels and bands: mean 0 and deviation 1 in the training data; as they are
 ALPHABET = 200  # letters, digits and signs of one script; a script of words, such as Chinese, has thousands
+
+
+class Fitted:
+    """Attributes that `fit` learns end with an underscore; before it, reading one raises `OptionError`."""
+
+    def check_fitted(self) -> None:
+        """Raises `OptionError` before `fit`."""
+        if not any(name.endswith("_") for name in vars(self)):
+            raise OptionError(f"this {type(self).__name__} is not fitted. Call fit(sequences) first.")
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            if name.endswith("_") and not name.startswith("_"):
+                self.check_fitted()
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}", name=name, obj=self)
+
+
+class Static(Fitted, ABC):
+    """A static input: one value per sequence, such as an age or a kind of shop; missing ones included.
+
+    `fit` learns from the training data, `transform` turns a column into a tensor [sequences, ...], `module` makes the
+    input layer.
+    """
+
+    kind: ClassVar[str]  # written to config.json
+    is_category: ClassVar[bool] = False  # one of several values, else a number
+
+    @abstractmethod
+    def fit(self, column: Any, *, name: str = "X") -> Self:
+        """Learns from the training data; `name` is the column's name in error messages."""
+
+    @abstractmethod
+    def transform(self, column: Any, *, name: str = "X") -> Tensor:
+        """A row for each sequence."""
+
+    @abstractmethod
+    def module(self) -> nn.Module:
+        """The layer that reads rows of `transform`: float32 [sequences, module.outputs]."""
+
+    @abstractmethod
+    def config(self) -> dict[str, Any]:
+        """Learnt values as JSON."""
+
+    @classmethod
+    @abstractmethod
+    def restore(cls, config: Mapping[str, Any]) -> Self:
+        """The saved feature. Raises `ModelFileError` for invalid contents."""
+
+    @abstractmethod
+    def describe(self) -> str:
+        """One line for reports."""
 
 
 class ReaderPart(NamedTuple):
@@ -66,11 +118,12 @@ class Reader:
         return []
 
 
-class Feature(Reader, ABC):
+class Feature(Fitted, Reader, ABC):
     """One kind of input. Concrete features are dataclasses whose fields are the options.
 
     `fit` learns from the training data, `transform` turns a column into a `Ragged`, `module` makes the input layer. An
-    unfitted feature raises `OptionError` when it is used.
+    unfitted feature raises `OptionError` when it is used. A feature says how to `read` a column, how to `learn` from it
+    and how to `encode` it; what it learnt is in `learnt`, `arrays` and `files`, from which `recall` takes it again.
     """
 
     symbols: int | None = None  # size of the vocabulary after fit, the unknown symbol included; None for numbers
@@ -78,6 +131,7 @@ class Feature(Reader, ABC):
     is_column: ClassVar[bool] = False  # may be one of several columns
     reads_texts: ClassVar[bool] = False  # a sequence is a text
     reads_lists: ClassVar[bool] = False  # a sequence is a list, of which an array has one in each row
+    arrays: ClassVar[tuple[str, ...]] = ()  # the learnt arrays, which are saved as tensors
 
     # ---- capabilities
 
@@ -112,6 +166,15 @@ class Feature(Reader, ABC):
         """The part of each input layer in `column`, whose steps are `data`."""
         return [ReaderPart(self, [""], [1], data, column)]
 
+    def symbolic(self, data: Any) -> Ragged:
+        """The symbols of each sequence in the steps `data`; those of several columns one after the other."""
+        symbols: Ragged = data
+        return symbols
+
+    def symbolic_parts(self, data: Any, values: "np.ndarray[Any, Any]") -> "list[np.ndarray[Any, Any]]":
+        """Values of the steps of `symbolic`, split into an array for each column, in their order."""
+        return [values]
+
     def card(self) -> dict[str, str]:
         """The inputs, for the model card: lines of text by name."""
         return {"input": self.describe()}
@@ -136,24 +199,48 @@ class Feature(Reader, ABC):
 
     def take_options(self, options: Mapping[str, Any]) -> Self:
         """Sets the options that the feature has, except those that are None."""
-        for field in dataclasses.fields(self):  # type: ignore[arg-type]
+        for field in self._options():
             if (value := options.get(field.name)) is not None:
                 setattr(self, field.name, value)
         return self
 
     # ---- learning and steps
 
-    @abstractmethod
+    def problems(self) -> list[Problem]:
+        """What is wrong with the options."""
+        return []
+
     def fit(self, column: Any, *, name: str = "X") -> Self:
         """Learns the vocabulary or the scale from the training data; `name` is the column's name in error messages."""
-
-    @abstractmethod
-    def transform(self, column: Any, *, name: str = "X") -> Ragged:
-        """The steps of each sequence: int64 values `[steps]` for symbols, float32 `[steps, width]` for numbers."""
+        self.fit_transform(column, name=name)
+        return self
 
     def fit_transform(self, column: Any, *, name: str = "X") -> Ragged:
-        """`fit` and `transform` in one, which may be faster."""
-        return self.fit(column, name=name).transform(column, name=name)
+        """`fit` and `transform` in one, which is faster."""
+        if problems := self.problems():
+            raise OptionError.of(problems)
+        sequences = self.read(column, name, fitted=False)
+        if not len(sequences):
+            what = "texts" if self.reads_texts else "sequences"
+            raise DataError(f"holds no {what}. Fitting needs at least one.", at=Place(name))
+        return self.learn(sequences, name)
+
+    def transform(self, column: Any, *, name: str = "X") -> Ragged:
+        """The steps of each sequence: int64 values `[steps]` for symbols, float32 `[steps, width]` for numbers."""
+        self.check_fitted()
+        return self.encode(self.read(column, name, fitted=True), name)
+
+    @abstractmethod
+    def read(self, column: Any, name: str, fitted: bool) -> Any:
+        """The sequences of a column, checked; `fitted`: they must fit what was learnt."""
+
+    @abstractmethod
+    def learn(self, sequences: Any, name: str) -> Ragged:
+        """Learns from what `read` returned, and gives its steps."""
+
+    @abstractmethod
+    def encode(self, sequences: Any, name: str) -> Ragged:
+        """The steps of what `read` returned."""
 
     @abstractmethod
     def step(self, value: Any, *, name: str = "X") -> Tensor | Ragged:
@@ -178,22 +265,39 @@ class Feature(Reader, ABC):
     def module(self, width: int, dropout: float = 0.0) -> nn.Module:
         """The input layer: a `Ragged` from `transform` becomes a `Ragged` `[steps, module.outputs]` of float32."""
 
-    @abstractmethod
     def config(self) -> dict[str, Any]:
         """Options and learnt values as JSON."""
+        return {f.name: plain_value(getattr(self, f.name)) for f in self._options()} | self.learnt()
+
+    @abstractmethod
+    def learnt(self) -> dict[str, Any]:
+        """The learnt values that are neither arrays nor files, as JSON."""
 
     def tensors(self) -> dict[str, Tensor]:
         """Learnt tensors to be saved with the model."""
-        return {}
+        return {name: torch.from_numpy(getattr(self, f"{name}_").copy()) for name in self.arrays}
 
     def files(self) -> dict[str, str]:
         """Learnt text files to be saved with the model, by file name."""
         return {}
 
     @classmethod
-    @abstractmethod
     def restore(cls, config: Mapping[str, Any], tensors: Mapping[str, Tensor], files: Mapping[str, str]) -> Self:
         """The saved feature. Raises `ModelFileError` for invalid contents."""
+        hints = get_type_hints(cls)
+        made = cls(**{f.name: checked(config, f.name, _types_of(hints[f.name]), cls.kind) for f in cls._options()})
+        if problems := made.problems():
+            raise ModelFileError(f"the saved {cls.kind} feature has wrong options: {'; '.join(map(str, problems))}.")
+        made.recall(config, tensors, files)
+        return made
+
+    @abstractmethod
+    def recall(self, config: Mapping[str, Any], tensors: Mapping[str, Tensor], files: Mapping[str, str]) -> None:
+        """Takes what was learnt from a saved model. Raises `ModelFileError` for invalid contents."""
+
+    @classmethod
+    def _options(cls) -> tuple[dataclasses.Field[Any], ...]:
+        return dataclasses.fields(cls)  # type: ignore[arg-type]
 
     @abstractmethod
     def describe(self) -> str:
@@ -212,16 +316,29 @@ class Written(Feature):
         """The feature itself."""
         return self
 
-    @abstractmethod
     def words(self, ids: Sequence[int] | Tensor) -> list[str]:
         """The text of each symbol. Raises `DataError` for an invalid id."""
+        self.check_fitted()
+        numbers, most = [int(i) for i in ids], int(self.symbols or 0) - 1
+        if bad := [i for i in numbers if not 0 <= i <= most]:
+            raise DataError(f"{bad[0]} is no symbol: this {self.kind} feature has the symbols 0 to {most}.")
+        return [self.word(i) if i else UNKNOWN for i in numbers]
+
+    @abstractmethod
+    def word(self, symbol: int) -> str:
+        """The text of a symbol, from 1."""
+
+    def module(self, width: int, dropout: float = 0.0) -> Embedding:
+        """An `Embedding` of `width` numbers per symbol, with symbol dropout in training."""
+        self.check_fitted()
+        return Embedding(int(self.symbols or 0), width, dropout)
 
     @abstractmethod
     def spelled(self, ids: Iterable[int] | Tensor, after: Any = "") -> Iterator[Any]:
         """Yields what symbols add, as they come, to the sequence so far."""
 
-    def next_symbols(self, said: Sequence[str], symbols: Sequence[str], ends: bool) -> Collection[str]:
-        """The allowed symbols after those `said`; with `ends` also the end."""
+    def next_symbols(self, previous: Sequence[str], symbols: Sequence[str], ends: bool) -> Collection[str]:
+        """The allowed symbols after the `previous` ones; with `ends` also the end."""
         return symbols
 
     def join(self, ids: Sequence[int] | Tensor) -> Any:
@@ -289,9 +406,39 @@ def checked(config: Mapping[str, Any], key: str, kinds: type | tuple[type, ...],
     value = config[key]
     wanted = kinds if isinstance(kinds, tuple) else (kinds,)
     if not isinstance(value, wanted) or (isinstance(value, bool) and bool not in wanted):
-        raise ModelFileError(f"the saved {kind} feature has {key} = {shown(value)}, which is no {_names(wanted)}.")
+        names = " or ".join("null" if t is type(None) else t.__name__ for t in wanted)
+        raise ModelFileError(f"the saved {kind} feature has {key} = {shown(value)}, which is no {names}.")
     return value
 
 
-def _names(types: Sequence[type]) -> str:
-    return " or ".join("null" if t is type(None) else t.__name__ for t in types)
+def _types_of(hint: Any) -> tuple[type, ...]:
+    """The types of an option in JSON: a float may stand there as an int."""
+    types = get_args(hint) or (hint,)
+    return (*types, int) if float in types else types
+
+
+def saved_array(
+    tensors: Mapping[str, Tensor], name: str, shape: tuple[int, ...], dtype: torch.dtype = torch.float64
+) -> "np.ndarray[Any, Any]":
+    """A learnt array of a saved model. Raises `ModelFileError` for another shape or dtype, or NaN and infinities."""
+    tensor = tensors.get(name)
+    if tensor is None or tensor.dtype != dtype or tensor.shape != shape:
+        is_now = "is missing" if tensor is None else f"is {tensor.dtype} {list(tensor.shape)}"
+        raise ModelFileError(f"the saved tensor {name} {is_now}; expected {dtype} {list(shape)}.")
+    array: np.ndarray[Any, Any] = tensor.detach().cpu().numpy().copy()
+    if not np.isfinite(array).all():
+        raise ModelFileError(f"the saved tensor {name} must be finite.")
+    return array
+
+
+def saved_list(files: Mapping[str, str], name: str, size: int) -> list[Any]:
+    """A learnt list of a saved model, of a JSON file. Raises `ModelFileError` for another size, and for no JSON."""
+    try:
+        found = json.loads(files[name])
+    except KeyError:
+        raise ModelFileError(f"the saved model has no {name}. Save the model again.") from None
+    except (ValueError, TypeError, RecursionError):
+        raise ModelFileError(f"{name} is no JSON. Save the model again.") from None
+    if not isinstance(found, list) or len(found) != size:
+        raise ModelFileError(f"{name} does not hold the list of {size} that the model was saved with.")
+    return found

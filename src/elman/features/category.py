@@ -9,15 +9,12 @@ from typing import Any, ClassVar, Self
 import torch
 from torch import Tensor, nn
 
-from elman.errors import DataError, ModelFileError, OptionError, Place
-from elman.features.base import check_whole, checked
+from elman.errors import DataError, ModelFileError, Place
+from elman.features.base import Static, check_whole, checked
 from elman.features.lists import listed
-from elman.features.static import Static
 from elman.validation.columns import is_missing
 from elman.validation.messages import seen
 from elman.validation.plain_values import plain_value
-
-__all__ = ["Category", "CategoryRow"]
 
 UNKNOWN, MISSING = 0, 1  # the embeddings of an unknown category and of a missing one
 UNSEEN = 0.1  # rate at which training replaces categories by the unknown one, so that its embedding is trained
@@ -48,8 +45,6 @@ class Category(Static):
 
     def transform(self, column: Any, *, name: str = "X") -> Tensor:
         """The row of each value, int64 [sequences]."""
-        if not hasattr(self, "places_"):
-            raise OptionError("this Category is not fitted. Call fit(column) first.")
         none = MISSING if self.missing_ else UNKNOWN
         values = _values(column, name)
         rows = [none if value is None else self.places_.get((type(value), value), UNKNOWN) for value in values]

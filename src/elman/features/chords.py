@@ -10,20 +10,17 @@ sequences", 2012 (there as RNN-NADE).
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from elman.errors import DataError, ModelFileError, OptionError, Place
+from elman.errors import DataError, ModelFileError, Place
 from elman.features.base import UNKNOWN, Written, checked, of_lengths
 from elman.features.lists import json_list, listed
-from elman.layers.embedding import Embedding
 from elman.ragged import Ragged
 from elman.validation.messages import seen
-
-__all__ = ["MARK", "NOTES", "Chords", "below", "transposed"]
 
 NOTES = 128  # of MIDI: 0 to 127
 MARK = "|"  # the symbol that ends a chord
@@ -51,19 +48,19 @@ class Chords(Written):
     reads_lists: ClassVar[bool] = True
     prompt_example: ClassVar[str] = "[[60, 64, 67]]"
 
-    def fit(self, column: Any, *, name: str = "X") -> Self:
+    def read(self, column: Any, name: str, fitted: bool) -> list[list[Chord]]:
+        """The chords of each sequence."""
+        return _sequences(column, name)
+
+    def learn(self, sequences: list[list[Chord]], name: str) -> Ragged:
         """Learns the range of notes."""
-        sequences = _sequences(column, name)
-        if not sequences:
-            raise DataError("holds no sequences. Fitting needs at least one.", at=Place(name))
         notes = [note for sequence in sequences for chord in sequence for note in chord]
         self._know(min(notes, default=0), max(notes, default=NOTES - 1))
-        return self
+        return self.encode(sequences, name)
 
-    def transform(self, column: Any, *, name: str = "X") -> Ragged:
-        """The symbols of each sequence: int64 values `[steps]`, each from 1 to 129."""
-        self._check_fitted()
-        made = [[code for chord in sequence for code in _codes(chord)] for sequence in _sequences(column, name)]
+    def encode(self, sequences: list[list[Chord]], name: str) -> Ragged:
+        """The symbols of each sequence, each from 1 to 129."""
+        made = [[code for chord in sequence for code in _codes(chord)] for sequence in sequences]
         lengths = np.array([len(codes) for codes in made], dtype=np.int64)
         return of_lengths(np.array([code for codes in made for code in codes], dtype=np.int64), lengths)
 
@@ -76,13 +73,9 @@ class Chords(Written):
         """The symbols of each piece: notes, and the ends of chords."""
         return [self.words(ids) for ids in self.transform(column, name=name)]
 
-    def words(self, ids: Sequence[int] | Tensor) -> list[str]:
-        """The text of each symbol: "60", or "|" for the end of a chord. Raises `DataError` for an invalid id."""
-        self._check_fitted()
-        numbers = [int(i) for i in ids]
-        if bad := [i for i in numbers if not 0 <= i <= _END]:
-            raise DataError(f"{bad[0]} is no symbol: this chords feature has the symbols 0 to {_END}.")
-        return [MARK if i == _END else str(i - 1) if i else UNKNOWN for i in numbers]
+    def word(self, symbol: int) -> str:
+        """A note as text, such as "60", or "|" for the end of a chord."""
+        return MARK if symbol == _END else str(symbol - 1)
 
     def chords(self, ids: Sequence[int]) -> list[Chord]:
         """The chords of symbols, lowest note first; an incomplete last one is left out."""
@@ -98,9 +91,9 @@ class Chords(Written):
             else:
                 notes.append(code - 1)
 
-    def next_symbols(self, said: Sequence[str], symbols: Sequence[str], ends: bool) -> Collection[str]:
+    def next_symbols(self, previous: Sequence[str], symbols: Sequence[str], ends: bool) -> Collection[str]:
         """Notes below the last one, or the mark: see `below`."""
-        return below(said, symbols, ends)
+        return below(previous, symbols, ends)
 
     def transposed(self, column: Sequence[Any], reach: int) -> list[Any]:
         """The pieces in every key up to `reach` half-tones lower and higher."""
@@ -110,31 +103,21 @@ class Chords(Written):
         """A JSON list: one chord, or several."""
         return json_list(line, place)
 
-    def module(self, width: int, dropout: float = 0.0) -> Embedding:
-        """An `Embedding` of `width` numbers per symbol, with symbol dropout in training."""
-        self._check_fitted()
-        return Embedding(_END + 1, width, dropout)
-
-    def config(self) -> dict[str, Any]:
+    def learnt(self) -> dict[str, Any]:
         """The lowest and the highest note of the training data."""
-        self._check_fitted()
         return {"lowest": self.lowest_, "highest": self.highest_}
 
-    @classmethod
-    def restore(cls, config: Mapping[str, Any], tensors: Mapping[str, Tensor], files: Mapping[str, str]) -> Self:
-        """The saved feature. Raises `ModelFileError` for an invalid range of notes."""
-        lowest, highest = (checked(config, key, int, cls.kind) for key in ("lowest", "highest"))
+    def recall(self, config: Mapping[str, Any], tensors: Mapping[str, Tensor], files: Mapping[str, str]) -> None:
+        """Takes the range of notes. Raises `ModelFileError` for one outside MIDI's."""
+        lowest, highest = (checked(config, key, int, self.kind) for key in ("lowest", "highest"))
         if not 0 <= lowest <= highest < NOTES:
             raise ModelFileError(
                 f"the saved chords feature has notes from {lowest} to {highest}. Notes go from 0 to 127."
             )
-        made = cls()
-        made._know(lowest, highest)
-        return made
+        self._know(lowest, highest)
 
     def describe(self) -> str:
         """One line: `chords, notes 43 to 96`."""
-        self._check_fitted()
         return f"chords, notes {self.lowest_} to {self.highest_}"
 
     # ---- inside
@@ -142,20 +125,16 @@ class Chords(Written):
     def _know(self, lowest: int, highest: int) -> None:
         self.lowest_, self.highest_, self.symbols = lowest, highest, _END + 1
 
-    def _check_fitted(self) -> None:
-        if self.symbols is None:
-            raise OptionError("this Chords is not fitted. Call fit(sequences) first.")
 
-
-def below(said: Sequence[str], symbols: Sequence[str], ends: bool = True) -> Collection[str]:
+def below(previous: Sequence[str], symbols: Sequence[str], ends: bool = True) -> Collection[str]:
     """The allowed next symbols: notes below the last one, or the mark; with `ends` also the end.
 
     >>> sorted(below(["67", "2"], ["67", "2", "1", "0", "|", ""]))
     ['0', '1', '|']
     """
-    if not said or said[-1] == MARK:
+    if not previous or previous[-1] == MARK:
         return {symbol for symbol in symbols if symbol not in (MARK, UNKNOWN, "")} | {MARK} | ({""} if ends else set())
-    last = int(said[-1])
+    last = int(previous[-1])
     return {MARK, *(symbol for symbol in symbols if symbol.isdecimal() and int(symbol) < last)}
 
 

@@ -17,16 +17,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from elman.errors import DataError, ModelFileError, OptionError, Place, placed, within
-from elman.features.base import Feature, Reader, ReaderPart
+from elman.features.arrays import read_one
+from elman.features.base import Feature, Reader, ReaderPart, Static
 from elman.features.lists import listed
-from elman.features.missing_values import floats
 from elman.features.multi_input import MultiInput
 from elman.features.registry import COLUMNS, STATICS, restored_feature
-from elman.features.static import Static
+from elman.io.model_folder import under
 from elman.ragged import Ragged
 from elman.validation.columns import is_missing
-
-__all__ = ["Columns", "Group", "Inputs", "restored_input", "symbolic", "symbolic_parts"]
 
 _Indices = NDArray[np.int64]
 
@@ -75,20 +73,29 @@ class Inputs:
 
 
 @dataclass
+class Part:
+    """Columns read side by side by one feature: one column, or all aligned columns of numbers."""
+
+    names: list[str]
+    feature: Feature
+    widths: list[int]  # the numbers in a step of each column; of symbols 1
+
+
+@dataclass
 class Group:
-    """Aligned columns and the features that read them.
+    """Aligned columns; those of numbers are one part, which comes last."""
 
-    All columns of numbers are concatenated and read by one `Numbers`, which comes last.
-    """
-
-    columns: list[list[str]]  # for each feature the columns it reads
-    features: list[Feature]
-    widths: list[list[int]]  # for each feature the numbers in a step of each of its columns; of symbols 1
+    parts: list[Part]
 
     @property
     def names(self) -> list[str]:
         """All columns of the group."""
-        return [name for names in self.columns for name in names]
+        return [name for part in self.parts for name in part.names]
+
+    @property
+    def features(self) -> list[Feature]:
+        """The features that read them."""
+        return [part.feature for part in self.parts]
 
 
 class Columns(Reader):
@@ -140,20 +147,13 @@ class Columns(Reader):
         """`fit` and `transform`."""
         if not self.groups:
             self.arrange(inputs)
-        parts = []
-        for group in self.groups:
-            made = []
-            for place, (names, feature) in enumerate(zip(group.columns, group.features, strict=True)):
-                if feature.is_series:
-                    group.widths[place] = [_width(inputs.columns[name], name) for name in names]
-                column = _joined(inputs, group, place)
-                with _within(group, place):
-                    made.append(feature.fit_transform(column, name=", ".join(names)))
-            parts.append(tuple(made))
+        for part in self._parts():
+            if part.feature.is_series:
+                part.widths = [_width(inputs.columns[name], name) for name in part.names]
         for name, static in self.statics.items():
             with within(argument="X", column=name):
                 static.fit(inputs.columns[name], name=name)
-        return self._bundle(parts, inputs)
+        return self._read(inputs, fitted=False)
 
     def fit(self, inputs: Inputs) -> Self:
         """Learns from the training data."""
@@ -162,31 +162,31 @@ class Columns(Reader):
 
     def transform(self, inputs: Inputs) -> MultiInput:
         """The steps of each group of aligned columns, and the rows of the others."""
-        parts = []
-        for group in self.groups:
-            made = []
-            for place, (names, feature) in enumerate(zip(group.columns, group.features, strict=True)):
-                column = _joined(inputs, group, place)
-                with _within(group, place):
-                    made.append(feature.transform(column, name=", ".join(names)))
-            parts.append(tuple(made))
-        return self._bundle(parts, inputs)
+        return self._read(inputs, fitted=True)
 
     def _group(self, names: list[str]) -> Group:
-        symbols = [[name] for name in names if not COLUMNS[self.kinds[name]].is_series]
         numbers = [name for name in names if COLUMNS[self.kinds[name]].is_series]
-        columns = [*symbols, *([numbers] if numbers else [])]
-        return Group(columns, [self.make(self.kinds[part[0]]) for part in columns], [[1] * len(c) for c in columns])
+        columns = [[name] for name in names if name not in numbers] + ([numbers] if numbers else [])
+        return Group([Part(own, self.make(self.kinds[own[0]]), [1] * len(own)) for own in columns])
 
-    def _bundle(self, parts: list[tuple[Ragged, ...]], inputs: Inputs) -> MultiInput:
-        for group, made in zip(self.groups, parts, strict=True):
-            for names, part in zip(group.columns, made, strict=True):
-                _check_aligned(made[0].lengths, part.lengths, group.columns[0][0], names[0])
-        rows = []
+    def _read(self, inputs: Inputs, fitted: bool) -> MultiInput:
+        groups, rows = [], []
+        for group in self.groups:
+            made = []
+            for part in group.parts:
+                column = _joined(inputs, part)
+                transform = part.feature.transform if fitted else part.feature.fit_transform
+                with _within(part):
+                    made.append(transform(column, name=", ".join(part.names)))
+                _check_aligned(made[0].lengths, made[-1].lengths, group.names[0], part.names[0])
+            groups.append(tuple(made))
         for name, static in self.statics.items():
             with within(argument="X", column=name):
                 rows.append(static.transform(inputs.columns[name], name=name))
-        return MultiInput(parts, rows)
+        return MultiInput(groups, rows)
+
+    def _parts(self) -> list[Part]:
+        return [part for group in self.groups for part in group.parts]
 
     # ---- capabilities
 
@@ -211,9 +211,9 @@ class Columns(Reader):
         sizes = [feature.symbols for _, _, feature in self.symbolic_places() if feature.symbols is not None]
         return sum(sizes) if sizes else None
 
-    def symbolic(self, data: MultiInput) -> Ragged:
+    def symbolic(self, data: Any) -> Ragged:
         """The symbols of all columns of each sequence, concatenated, with disjoint ids."""
-        parts, before = [], 0
+        parts, before = list[Ragged](), 0
         for g, place, feature in self.symbolic_places():
             part = data.groups[g][place]
             parts.append(part.with_values(part.values + before))
@@ -225,20 +225,26 @@ class Columns(Reader):
         mixed = whole[order]
         return Ragged(mixed.values, mixed.offsets[:: len(parts)].clone())
 
+    def symbolic_parts(self, data: Any, values: NDArray[Any]) -> list[NDArray[Any]]:
+        """Values of the steps of `symbolic`, split into an array for each column, in their order."""
+        lengths = np.stack([data.groups[g][place].lengths.numpy() for g, place, _ in self.symbolic_places()], axis=1)
+        pieces = np.split(values, np.cumsum(lengths)[:-1])
+        return [np.concatenate(pieces[place :: lengths.shape[1]]) for place in range(lengths.shape[1])]
+
     def all_numbers(self) -> list[bool]:
         """For each group, whether all its columns are numbers."""
         return [all(feature.is_series for feature in group.features) for group in self.groups]
 
     def only(self) -> Feature:
         """The one feature whose steps can be streamed. Raises ``OptionError`` if there are several."""
-        features = [feature for group in self.groups for feature in group.features]
-        if len(features) != 1:
-            steps = [name for group in self.groups for name in group.names]
+        parts = self._parts()
+        if len(parts) != 1:
+            steps = ", ".join(repr(name) for part in parts for name in part.names)
             raise OptionError(
-                f"a model that reads the steps of {', '.join(map(repr, steps))} cannot stream: a stream has one "
+                f"a model that reads the steps of {steps} cannot stream: a stream has one "
                 "kind of step. Train with one of them and the static inputs."
             )
-        return features[0]
+        return parts[0].feature
 
     def symbolic_places(self) -> list[tuple[int, int, Feature]]:
         """The columns of symbols: group, position in it, feature."""
@@ -255,15 +261,14 @@ class Columns(Reader):
 
     def by_column(self) -> dict[str, Feature]:
         """The features by the names of the columns that they read."""
-        read = [pair for group in self.groups for pair in zip(group.columns, group.features, strict=True)]
-        return {name: feature for names, feature in read for name in names}
+        return {name: part.feature for part in self._parts() for name in part.names}
 
     def parts(self, data: MultiInput, column: Inputs) -> list[ReaderPart]:
         """The part of each input layer in the columns, whose steps are `data`."""
         return [
-            ReaderPart(feature, names, widths, steps, column.columns[names[0]])
+            ReaderPart(part.feature, part.names, part.widths, steps, column.columns[part.names[0]])
             for group, made in zip(self.groups, data.groups, strict=True)
-            for names, feature, widths, steps in zip(group.columns, group.features, group.widths, made, strict=True)
+            for part, steps in zip(group.parts, made, strict=True)
         ]
 
     def card(self) -> dict[str, str]:
@@ -276,14 +281,15 @@ class Columns(Reader):
 
     def described(self) -> dict[str, str]:
         """The kind of each column, and the columns it is aligned with."""
-        told = {}
+        found = {}
         for group in self.groups:
-            for names, feature in zip(group.columns, group.features, strict=True):
-                for name in names:
+            for part in group.parts:
+                for name in part.names:
                     others = [other for other in group.names if other != name]
-                    told[name] = feature.describe() + (f", step by step with {', '.join(others)}" if others else "")
-        told |= {name: static.describe() for name, static in self.statics.items()}
-        return {name: told[name] for name in self.kinds}
+                    beside = f", step by step with {', '.join(others)}" if others else ""
+                    found[name] = part.feature.describe() + beside
+        found |= {name: static.describe() for name, static in self.statics.items()}
+        return {name: found[name] for name in self.kinds}
 
     # ---- on disk
 
@@ -292,8 +298,12 @@ class Columns(Reader):
         return {
             "kinds": self.kinds,
             "groups": [
-                {"columns": g.columns, "widths": g.widths, "features": [f.config() for f in g.features]}
-                for g in self.groups
+                {
+                    "columns": [part.names for part in group.parts],
+                    "widths": [part.widths for part in group.parts],
+                    "features": [part.feature.config() for part in group.parts],
+                }
+                for group in self.groups
             ],
             "statics": {name: static.config() for name, static in self.statics.items()},
         }
@@ -314,14 +324,12 @@ class Columns(Reader):
             raise ModelFileError("the saved columns have a kind that this version does not know.")
         made = cls(kinds)
         for g, saved in enumerate(config["groups"]):
-            group = Group([list(map(str, c)) for c in saved["columns"]], [], [list(w) for w in saved["widths"]])
-            _check_saved(group, len(saved["features"]))
-            for place, (names, own) in enumerate(zip(group.columns, saved["features"], strict=True)):
-                at = f"{g}.{place}"
-                part = {key.removeprefix(f"{at}."): t for key, t in tensors.items() if key.startswith(f"{at}.")}
-                texts = {n.removeprefix(f"{at}-"): text for n, text in files.items() if n.startswith(f"{at}-")}
-                group.features.append(COLUMNS[kinds[names[0]]].restore(own, part, texts))
-            made.groups.append(group)
+            columns, widths, features = _checked_group(saved)
+            parts = []
+            for place, (names, own, config_) in enumerate(zip(columns, widths, features, strict=True)):
+                part = under(f"{g}.{place}.", tensors), under(f"{g}.{place}-", files)
+                parts.append(Part(names, COLUMNS[kinds[names[0]]].restore(config_, *part), own))
+            made.groups.append(Group(parts))
         with_steps = {name for name, kind in kinds.items() if kind not in STATICS}
         if sorted(n for g in made.groups for n in g.names) != sorted(with_steps) or not with_steps:
             raise ModelFileError("the saved groups do not hold each column with steps once.")
@@ -346,23 +354,6 @@ def restored_input(
     return restored_feature(config, tensors, files)
 
 
-def symbolic(feature: Feature | Columns, data: Ragged | MultiInput) -> Ragged:
-    """The symbols of one column of texts or tokens, or of all such columns together."""
-    if isinstance(data, Ragged):
-        return data
-    assert isinstance(feature, Columns)
-    return feature.symbolic(data)
-
-
-def symbolic_parts(feature: Feature | Columns, data: Ragged | MultiInput, values: NDArray[Any]) -> list[NDArray[Any]]:
-    """Values of the steps of `symbolic`, split into an array for each of its columns, in their order."""
-    if isinstance(data, Ragged) or not isinstance(feature, Columns):
-        return [values]
-    lengths = np.stack([data.groups[g][place].lengths.numpy() for g, place, _ in feature.symbolic_places()], axis=1)
-    pieces = np.split(values, np.cumsum(lengths)[:-1])
-    return [np.concatenate(pieces[place :: lengths.shape[1]]) for place in range(lengths.shape[1])]
-
-
 # ---- aligned columns
 
 
@@ -380,15 +371,15 @@ def _width(column: Any, name: str) -> int:
     """The width of a step of a column: that of the first sequence with steps."""
     for i, value in enumerate(column):
         if not is_missing(value) and len(value):
-            array = floats(value, Place("X", sequence=i, column=name))
+            array = read_one(value, Place("X", sequence=i, column=name), ("step",))
             return 1 if array.ndim < 2 else int(array.shape[1])
     return 1
 
 
-def _within(group: Group, index: int) -> AbstractContextManager[None]:
+def _within(part: Part) -> AbstractContextManager[None]:
     """Adds the column to the place of errors raised in the block."""
-    names, widths = group.columns[index], group.widths[index]
-    owners = [name for name, width in zip(names, widths, strict=True) for _ in range(width)]
+    names = part.names
+    owners = [name for name, width in zip(names, part.widths, strict=True) for _ in range(width)]
 
     def known(place: Place) -> Place:
         if place.argument is None and place != Place():
@@ -399,13 +390,13 @@ def _within(group: Group, index: int) -> AbstractContextManager[None]:
     return placed(known)
 
 
-def _joined(inputs: Inputs, group: Group, place: int) -> Any:
+def _joined(inputs: Inputs, part: Part) -> Any:
     """The column that a feature reads: a single one, or several of numbers concatenated."""
-    names, widths = group.columns[place], group.widths[place]
+    names = part.names
     if len(names) == 1:
         return inputs.columns[names[0]]
     columns = [inputs.columns[name] for name in names]
-    return [_side_by_side([column[i] for column in columns], i, names, widths) for i in range(len(inputs))]
+    return [_side_by_side([column[i] for column in columns], i, names, part.widths) for i in range(len(inputs))]
 
 
 def _side_by_side(values: list[Any], i: int, names: list[str], widths: list[int]) -> NDArray[np.float64]:
@@ -419,7 +410,7 @@ def _side_by_side(values: list[Any], i: int, names: list[str], widths: list[int]
             continue
         if len(value) != steps:
             raise _unaligned(i, present[0][0], steps, name, len(value))
-        array = floats(value, Place("X", sequence=i, column=name))
+        array = read_one(value, Place("X", sequence=i, column=name), ("step",))
         array = array.reshape(steps, -1) if steps else np.zeros((0, width))
         if array.shape[1] != width:
             raise DataError(
@@ -444,9 +435,12 @@ def _unaligned(i: int, first: str, steps: int, name: str, others: int) -> DataEr
     )
 
 
-def _check_saved(group: Group, features: int) -> None:
-    counts = [len(names) for names in group.columns]
-    if len(counts) != features or [len(widths) for widths in group.widths] != counts or not all(counts):
+def _checked_group(saved: Mapping[str, Any]) -> tuple[list[list[str]], list[list[int]], list[Mapping[str, Any]]]:
+    """The names, widths and configs of the parts of a saved group."""
+    columns, widths = [list(map(str, names)) for names in saved["columns"]], [list(own) for own in saved["widths"]]
+    counts = [len(names) for names in columns]
+    if len(counts) != len(saved["features"]) or [len(own) for own in widths] != counts or not all(counts):
         raise ModelFileError("the saved groups have columns, widths and features that do not agree.")
-    if any(type(width) is not int or width < 1 for widths in group.widths for width in widths):
+    if not all(type(width) is int and width >= 1 for own in widths for width in own):
         raise ModelFileError("the saved groups have a width that is no whole number of at least 1.")
+    return columns, widths, saved["features"]

@@ -6,8 +6,7 @@ These are columns by name, a table of numbers, or a list of sequences; equal dat
 from __future__ import annotations
 
 import datetime as dt
-import difflib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import narwhals as nw
@@ -20,8 +19,6 @@ from elman.features.base import Feature
 from elman.features.lists import check_rows, listed
 from elman.ragged import Ragged
 from elman.validation.columns import is_frame, is_missing
-
-__all__ = ["by_name", "column_named", "column_of", "few", "is_sparse", "is_table", "name_of", "nearest"]
 
 
 def is_sparse(X: Any) -> bool:
@@ -145,27 +142,3 @@ def _boxed(sequences: list[Any], single: bool, several: bool) -> bool:
         if not isinstance(sequence, list | tuple) or len(sequence) != 1 or not isinstance(sequence[0], str):
             return False
     return bool(sequences) and (single or (several and any(len(sequence[0].split()) > 1 for sequence in sequences)))
-
-
-# ---- names in messages
-
-
-def few(names: Sequence[Any], most: int = 12) -> str:
-    """Names for a message: `'a', 'b' and 3 more`.
-
-    >>> few(["a", "b", "c"], 2)
-    "'a', 'b' and 1 more"
-    """
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(repr(name) for name in names[:most]) + more
-
-
-def nearest(name: str, names: Iterable[str]) -> str:
-    """The suggestion of the nearest name, ignoring case; empty where none is near.
-
-    >>> nearest("Pric", ["price", "shop"])
-    " Did you mean 'price'?"
-    """
-    folded = {other.casefold(): other for other in names}
-    close = difflib.get_close_matches(name.casefold(), list(folded), 1)
-    return f" Did you mean {folded[close[0]]!r}?" if close else ""

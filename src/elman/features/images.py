@@ -5,26 +5,24 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from elman.cells.base import IMAGES
-from elman.errors import DataError, ModelFileError, OptionError, Place
-from elman.features.base import LARGEST_SCALED, Feature, checked, of_lengths
+from elman.errors import DataError, ModelFileError, Place, Problem
+from elman.features.arrays import center_and_spread, place, read_one
+from elman.features.base import LARGEST_SCALED, SCALES, Feature, checked, of_lengths, saved_array
 from elman.features.lists import listed
-from elman.features.missing_values import center_and_spread
 from elman.layers.linear import Linear
 from elman.ops.convolution import convolve, neighbours
 from elman.ragged import Ragged
 from elman.validation.columns import is_missing
 from elman.validation.messages import seen, shown
+from elman.validation.options import choice, is_whole
 
-__all__ = ["Images"]
-
-SCALES = ("standard", "none")
 CHANNELS = (16, 32)  # of the two convolutions
 _Array = np.ndarray[Any, Any]
 _Shape = tuple[int, int, int]
@@ -96,16 +94,22 @@ class Images(Feature):
     """
 
     kind: ClassVar[str] = "images"
+    arrays: ClassVar[tuple[str, ...]] = ("mean", "deviation")  # float64 [channels]
 
     scale: str = "standard"  # standard: mean 0, deviation 1 in each channel, learnt from the training data; none: as is
     maps: bool = False  # whether the input layer gives images again, for a convolutional cell, or one vector an image
 
-    def fit(self, column: Any, *, name: str = "X") -> Self:
+    def problems(self) -> list[Problem]:
+        """What is wrong with the options."""
+        return choice(self, "scale", SCALES)
+
+    def read(self, column: Any, name: str, fitted: bool) -> list[_Array]:
+        """An array for each sequence, as `_sequence` gives it."""
+        return [_sequence(value, i, name) for i, value in enumerate(_sequences(column, name))]
+
+    def learn(self, sequences: list[_Array], name: str) -> Ragged:
         """Learns the size of images, and mean and deviation of each channel."""
-        if self.scale not in SCALES:
-            raise OptionError(f"scale = {shown(self.scale)} must be standard or none")
-        arrays = [_sequence(value, i, name) for i, value in enumerate(_sequences(column, name))]
-        sized = [array for array in arrays if array.ndim == 4]
+        sized = [array for array in sequences if array.ndim == 4]
         if not sized:
             raise DataError("holds no image. Fitting needs at least one.", at=Place(name))
         self.shape_: _Shape = sized[0].shape[1:]
@@ -118,17 +122,14 @@ class Images(Feature):
                 at=Place(name),
             )
         self.mean_, self.deviation_ = np.zeros(self.shape_[0]), np.ones(self.shape_[0])
-        whole = self._joined(arrays, name)
         if self.scale == "standard":
-            self.mean_, self.deviation_ = _statistics(whole)
-        return self
+            self.mean_, self.deviation_ = _statistics(self._joined(sequences, name))
+        return self.encode(sequences, name)
 
-    def transform(self, column: Any, *, name: str = "X") -> Ragged:
+    def encode(self, sequences: list[_Array], name: str) -> Ragged:
         """The scaled images of each sequence, laid flat."""
-        self._check_fitted()
-        arrays = [_sequence(value, i, name) for i, value in enumerate(_sequences(column, name))]
-        whole = self._joined(arrays, name)
-        lengths = np.array([len(array) for array in arrays], dtype=np.int64)
+        whole = self._joined(sequences, name)
+        lengths = np.array([len(array) for array in sequences], dtype=np.int64)
         with np.errstate(over="ignore"):  # overflow is refused below, with its place
             # Halves, because the difference of two numbers near the limit of float64 would overflow.
             away = whole * 0.5 - self.mean_[:, None, None] * 0.5
@@ -136,20 +137,17 @@ class Images(Feature):
         far = ~(np.abs(scaled) <= LARGEST_SCALED)
         if far.any():
             at = tuple(np.argwhere(far)[0])
-            i = int(np.searchsorted(lengths.cumsum(), at[0], side="right"))
-            step = at[0] - lengths[:i].sum()
             advice = "Divide it." if self.scale == "none" else "It is far from the training data."
             raise DataError(
                 f"has a pixel of {whole[at]:g} (channel {at[1]}, row {at[2]}, column "
                 f"{at[3]}), too large for float32 once scaled. {advice}",
-                at=Place(name, sequence=i, step=step),
+                at=place(at[0], 0, np.concatenate([[0], lengths.cumsum()]), 1, name),
             )
         return of_lengths(scaled.reshape(len(scaled), math.prod(self.shape_)).astype(np.float32), lengths)
 
     def step(self, value: Any, *, name: str = "X") -> Tensor:
         """The steps of one image `[height, width]` or `[channels, height, width]`, or of several, `[steps, ...]`."""
-        self._check_fitted()
-        array = _numbers(value, Place(name))
+        array = read_one(value, Place(name))
         if array.ndim == 2 or (array.ndim == 3 and array.shape == self.shape_):
             array = array[None]
         return self.transform([array], name=name).values
@@ -160,54 +158,29 @@ class Images(Feature):
 
     def module(self, width: int, dropout: float = 0.0) -> ImageReader:
         """Two convolutions, and a vector of `width` numbers for each image unless `maps`; `dropout` is not used."""
-        self._check_fitted()
         return ImageReader(self.shape_, None if self.maps else width)
 
-    def config(self) -> dict[str, Any]:
-        """The options and the size of an image: channels, height, width."""
-        self._check_fitted()
-        return {"scale": self.scale, "maps": self.maps, "shape": list(self.shape_)}
+    def learnt(self) -> dict[str, Any]:
+        """The size of an image: channels, height, width."""
+        return {"shape": list(self.shape_)}
 
-    def tensors(self) -> dict[str, Tensor]:
-        """Mean and deviation of each channel, float64 `[channels]`."""
-        self._check_fitted()
-        return {"mean": torch.from_numpy(self.mean_.copy()), "deviation": torch.from_numpy(self.deviation_.copy())}
-
-    @classmethod
-    def restore(cls, config: Mapping[str, Any], tensors: Mapping[str, Tensor], files: Mapping[str, str]) -> Self:
-        """The saved feature. Raises `ModelFileError` for an invalid size or scale."""
-        made = cls(scale=checked(config, "scale", str, cls.kind), maps=checked(config, "maps", bool, cls.kind))
-        shape = checked(config, "shape", list, cls.kind)
-        whole = all(isinstance(size, int) and not isinstance(size, bool) and 1 <= size < 2**20 for size in shape)
-        if made.scale not in SCALES or len(shape) != 3 or not whole:
-            raise ModelFileError(
-                f"the saved images feature has scale = {shown(made.scale)} and shape = {shown(shape)}."
-            )
-        made.shape_ = (shape[0], shape[1], shape[2])
-        arrays = []
-        for key in ("mean", "deviation"):
-            tensor = tensors.get(key)
-            if tensor is None or tensor.dtype != torch.float64 or tensor.shape != (shape[0],):
-                is_now = "is missing" if tensor is None else f"is {tensor.dtype} {list(tensor.shape)}"
-                raise ModelFileError(f"the saved tensor {key} {is_now}; expected torch.float64 [{shape[0]}].")
-            arrays.append(tensor.detach().cpu().numpy().copy())
-        made.mean_, made.deviation_ = arrays
-        if not (np.isfinite(arrays).all() and (made.deviation_ > 0).all()):
+    def recall(self, config: Mapping[str, Any], tensors: Mapping[str, Tensor], files: Mapping[str, str]) -> None:
+        """Takes size and scale. Raises `ModelFileError` for invalid ones."""
+        shape = checked(config, "shape", list, self.kind)
+        if len(shape) != 3 or not all(is_whole(size, most=2**20 - 1) for size in shape):
+            raise ModelFileError(f"the saved images feature has shape = {shown(shape)}.")
+        self.shape_ = (shape[0], shape[1], shape[2])
+        self.mean_, self.deviation_ = (saved_array(tensors, name, (shape[0],)) for name in self.arrays)
+        if not (self.deviation_ > 0).all():
             raise ModelFileError("the saved mean and deviation must be finite, and the deviation above 0.")
-        return made
 
     def describe(self) -> str:
         """One line: `images of 28 x 28 pixels, 1 channel, scaled to mean 0 and deviation 1`."""
-        self._check_fitted()
         channels, height, width = self.shape_
         scaled = "scaled to mean 0 and deviation 1" if self.scale == "standard" else "as is"
         return f"images of {height} x {width} pixels, {channels} channel{'s' * (channels > 1)}, {scaled}"
 
     # ---- inside
-
-    def _check_fitted(self) -> None:
-        if not hasattr(self, "shape_"):
-            raise OptionError("this Images is not fitted. Call fit(sequences) first.")
 
     def _joined(self, arrays: list[_Array], name: str) -> _Array:
         """All images, float64 [steps, channels, height, width]."""
@@ -258,30 +231,16 @@ def _sequences(column: Any, name: str) -> list[Any]:
 
 def _sequence(value: Any, i: int, name: str) -> _Array:
     """One sequence: `[length, channels, height, width]`, or `[0]` where an empty one tells no size."""
-    place = Place(name, sequence=i)
+    where = Place(name, sequence=i)
     if is_missing(value) or isinstance(value, str | bytes | Mapping):
-        raise DataError(f"is {seen(value)}. Images reads arrays [length, height, width].", at=place)
-    array = _numbers(value, place)
+        raise DataError(f"is {seen(value)}. Images reads arrays [length, height, width].", at=where)
+    array = np.atleast_1d(read_one(value, where, ("step",)))
     if len(array) == 0:
         return array if array.ndim == 4 and array.size else np.zeros(0)
     if array.ndim not in (3, 4) or not array.size:
         raise DataError(
             f"has shape {list(array.shape)}. Images reads [length, height, width] or [length, channels, "
             "height, width].",
-            at=place,
+            at=where,
         )
     return array[:, None] if array.ndim == 3 else array
-
-
-def _numbers(value: Any, place: Place) -> _Array:
-    try:
-        if isinstance(value, Tensor):
-            value = value.detach().cpu().numpy()
-        elif np.ma.isMaskedArray(value):
-            value = np.ma.filled(value.astype(np.float64), np.nan)
-        array = np.asarray(value)
-        if array.dtype.kind not in "biufO":
-            raise ValueError(str(array.dtype))
-        return np.atleast_1d(array.astype(np.float64))
-    except (ValueError, TypeError):
-        raise DataError("holds images of unequal sizes, or something other than numbers.", at=place) from None

@@ -10,8 +10,6 @@ import numpy as np
 
 from elman.features.arrays import Array
 
-__all__ = ["AHEAD", "FILLS", "Carried", "ages", "filled"]
-
 FILLS = ("mean", "median", "last", "next", "linear", "seasonal", "constant", "decay")
 AHEAD = ("next", "linear")  # fills that use later steps
 STILL = ("mean", "median", "constant")  # fills that use no other step

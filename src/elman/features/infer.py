@@ -20,8 +20,6 @@ from elman.validation.columns import is_frame, is_missing
 from elman.validation.messages import seen
 from elman.validation.plain_values import plain_value
 
-__all__ = ["infer"]
-
 
 def infer(column: Any, *, name: str = "X", written: bool = False) -> Feature:
     """The unfitted feature for a column, with default options.
@@ -58,7 +56,8 @@ def infer(column: Any, *, name: str = "X", written: bool = False) -> Feature:
         if kind := _kind(sequence, i, name):
             kinds.setdefault(kind, i)
     if not kinds:
-        what = "no sequences" if not sequences else "nothing but missing values" if any(map(_full, sequences)) else ""
+        full = any(not is_missing(sequence) and len(sequence) for sequence in sequences)
+        what = "no sequences" if not sequences else "nothing but missing values" if full else ""
         raise DataError(f"holds {what or 'only empty sequences'}: nothing to learn from.", at=Place(name))
     if len(kinds) > 1:
         (one, i), (other, j) = list(kinds.items())[:2]
@@ -68,10 +67,6 @@ def infer(column: Any, *, name: str = "X", written: bool = False) -> Feature:
         )
     kind = next(iter(kinds))
     return FEATURES[kind_of_texts(sequences, name, written) if kind == Text.kind else kind]()
-
-
-def _full(sequence: Any) -> bool:
-    return not is_missing(sequence) and len(sequence) > 0
 
 
 def _kind(sequence: Any, i: int, name: str) -> str | None:

@@ -9,15 +9,12 @@ import numpy as np
 from torch import Tensor
 
 from elman.errors import DataError, Place, option
-from elman.features.containers import few, nearest
 from elman.features.lists import listed
 from elman.features.references import are_sound_names, check_no_lists
 from elman.features.registry import COLUMNS, STATICS
 from elman.validation.columns import is_missing, of_categories
-from elman.validation.messages import seen
+from elman.validation.messages import few, nearest, seen
 from elman.validation.plain_values import plain_value
-
-__all__ = ["KINDS", "SKIP", "holds_number", "kind_of", "kinds_of"]
 
 SKIP = "skip"  # of a column that is not read
 KINDS = (*COLUMNS, *STATICS, SKIP)  # of a column
@@ -61,7 +58,8 @@ def kind_of(column: Any, name: str) -> str:
     """
     if of_categories(column):
         return "category"
-    if isinstance(column, np.ndarray | Tensor) and column.ndim > 1 and _numeric(column):
+    numeric = isinstance(column, Tensor) or (isinstance(column, np.ndarray) and column.dtype.kind not in "UTO")
+    if numeric and column.ndim > 1:
         return "numbers"
     values, place = [value for value in listed(column, name) if not is_missing(value)], Place("X", column=name)
     if not values:
@@ -97,10 +95,6 @@ def _check_texts(values: list[Any], name: str) -> None:
             at=Place("X", column=name),
         )
     check_no_lists(values, Place("X", column=name, row=0), advice)
-
-
-def _numeric(array: np.ndarray[Any, Any] | Tensor) -> bool:
-    return isinstance(array, Tensor) or array.dtype.kind not in "UTO"
 
 
 def _kind_of_lists(values: list[Any], name: str) -> str:

@@ -15,8 +15,6 @@ from elman.ragged import Ragged
 from elman.validation.columns import is_frame, is_missing
 from elman.validation.messages import shown, type_name
 
-__all__ = ["check_rows", "is_unordered", "json_list", "listed", "prompt_list"]
-
 
 def listed(column: Any, name: str, *, rows: bool = False) -> list[Any]:
     """A column as a list of its sequences, from anything with a length and an order: list, tuple, deque, array, tensor,

@@ -10,8 +10,6 @@ from torch import Tensor
 from elman.ragged import Ragged
 from elman.ragged.chunks import Chunk
 
-__all__ = ["MultiInput", "cut", "groups_of"]
-
 
 class MultiInput:
     """Several inputs of the same sequences, indexed like one `Ragged`.

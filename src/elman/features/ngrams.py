@@ -9,8 +9,6 @@ from typing import Any
 from elman.features.unicode import canonical
 from elman.validation.plain_values import plain_value
 
-__all__ = ["pairs", "text_ngrams"]
-
 _RUNS = 20_000_000  # maximum number of character n-grams
 
 
@@ -21,7 +19,7 @@ def text_ngrams(texts: Sequence[str], unit: str, lower: bool, cut: Callable[[str
     >>> text_ngrams(["a film"], "mixed", True, str.split)["ngram_range"]
     (1, 3)
     """
-    plain = _lowered if lower else canonical
+    plain = (lambda text: canonical(text).lower()) if lower else canonical
     longest = min(6, max(3, _RUNS // max(1, sum(map(len, texts)))))
     by_unit: dict[str, dict[str, Any]] = {
         "words": {"preprocessor": plain, "ngram_range": (1, 2), "token_pattern": r"(?u)\b\w+\b"},
@@ -39,7 +37,3 @@ def pairs(sequence: Sequence[Any]) -> list[tuple[str, ...]]:
     """
     names = [str(plain_value(token)) for token in sequence]
     return [*((name,) for name in names), *itertools.pairwise(names)]
-
-
-def _lowered(text: str) -> str:
-    return canonical(text).lower()

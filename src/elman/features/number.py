@@ -10,15 +10,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from elman.errors import DataError, ModelFileError, OptionError, Place
-from elman.features.base import LARGEST_SCALED, checked
+from elman.errors import DataError, ModelFileError, Place
+from elman.features.arrays import center_and_spread
+from elman.features.base import LARGEST_SCALED, Static, checked
 from elman.features.lists import listed
-from elman.features.missing_values import center_and_spread
-from elman.features.static import Static
+from elman.features.numbers import Values
 from elman.validation.columns import is_missing
 from elman.validation.messages import seen
-
-__all__ = ["Number"]
 
 
 class Number(Static):
@@ -50,8 +48,6 @@ class Number(Static):
 
     def transform(self, column: Any, *, name: str = "X") -> Tensor:
         """A row for each sequence: float32 [sequences, 1], or 2 if values were missing in training."""
-        if not hasattr(self, "mean_"):
-            raise OptionError("this Number is not fitted. Call fit(column) first.")
         values = _values(column, name)
         known = ~np.isnan(values)
         with np.errstate(over="ignore"):  # refused in the next line
@@ -64,7 +60,7 @@ class Number(Static):
 
     def module(self) -> nn.Module:
         """The rows as they are."""
-        return _AsIs(2 if self.missing_ else 1)
+        return Values(2 if self.missing_ else 1)
 
     def config(self) -> dict[str, Any]:
         """Mean, deviation, whether any was missing, and whether all were equal."""
@@ -85,15 +81,6 @@ class Number(Static):
         """One line: `number, 35.2 ± 9.1, some missing`, or `number, 5, never changed`."""
         spread = ", never changed" if self.unchanged_ else f" ± {self.deviation_:.4g}"
         return f"number, {self.mean_:.4g}{spread}" + (", some missing" if self.missing_ else "")
-
-
-class _AsIs(nn.Module):
-    def __init__(self, outputs: int) -> None:
-        super().__init__()
-        self.outputs = outputs
-
-    def forward(self, rows: Tensor) -> Tensor:
-        return rows
 
 
 def _values(column: Any, name: str) -> NDArray[np.float64]:

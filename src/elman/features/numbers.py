@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -12,20 +12,15 @@ from torch import Tensor, nn
 from elman.cells.base import VALUES_MASK_GAP
 from elman.errors import DataError, ModelFileError, OptionError, Place, Problem, option
 from elman.features.arrays import Array, place, read, read_one
-from elman.features.base import LARGEST_SCALED, Feature, checked
+from elman.features.base import LARGEST_SCALED, SCALES, Feature, checked, saved_array
 from elman.features.imputation import AHEAD, FILLS, STILL, Carried, ages, filled
 from elman.features.outliers import RULES, beyond, check_finite, hampel, treated
 from elman.features.resampling import Clocked, resampled, taken_out
 from elman.ragged import Ragged
-from elman.validation.messages import shown
-from elman.validation.options import LARGEST, is_among, is_number, is_whole
+from elman.validation.options import LARGEST, choice, flag, is_among, is_number, is_whole, require
 
-__all__ = ["NumberOptions", "Numbers"]
-
-SCALES = ("standard", "none")
 _MOST = 0.5  # rate of missing values over all columns above which `fades`
 _SMALLEST = float(np.finfo(np.float64).tiny)
-_LEARNT = ("mean", "deviation", "unchanged", "filler", "rate", "limits", "missing", "outliers")
 _SEASON = 1_000_000  # steps of a season, at most: a stream remembers one
 
 
@@ -103,6 +98,10 @@ class Numbers(NumberOptions, Feature):
     is_signal: ClassVar[bool] = True
     is_series: ClassVar[bool] = True
     is_column: ClassVar[bool] = True
+    arrays: ClassVar[tuple[str, ...]] = (
+        *("mean", "deviation", "unchanged", "filler", "rate", "missing", "outliers"),  # [width]
+        "limits",  # of outliers, [2, width]
+    )
 
     def __repr__(self) -> str:
         fields = dataclasses.fields(self)
@@ -113,35 +112,24 @@ class Numbers(NumberOptions, Feature):
 
     def problems(self) -> list[Problem]:
         """What is wrong with the options."""
-        found = [
-            Problem(name, shown(getattr(self, name)), f"must be one of {', '.join(words)}")
-            for name, words in (("scale", SCALES), ("fill", FILLS), ("outliers", RULES))
-            if not is_among(getattr(self, name), words)
-        ]
-        found += [
-            Problem(name, shown(getattr(self, name)), "must be True, False or None")
-            for name in ("mask", "gap")
-            if not (getattr(self, name) is None or isinstance(getattr(self, name), bool))
-        ]
-        if not isinstance(self.sort, bool):
-            found.append(Problem("sort", shown(self.sort), "must be True or False"))
-        if not is_number(self.constant):
-            found.append(Problem("constant", shown(self.constant), "must be a finite number"))
-        if not (is_number(self.outlier_limit) and self.outlier_limit > 0):
-            found.append(Problem("outlier_limit", shown(self.outlier_limit), "must be a number above 0"))
-        return found + self._pairs()
+        found = choice(self, "scale", SCALES) + choice(self, "fill", FILLS) + choice(self, "outliers", RULES)
+        for name in ("mask", "gap"):
+            found += require(isinstance(getattr(self, name), bool | None), self, name, "must be True, False or None")
+        found += flag(self, "sort") + require(is_number(self.constant), self, "constant", "must be a finite number")
+        limit = is_number(self.outlier_limit) and self.outlier_limit > 0
+        found += require(limit, self, "outlier_limit", "must be a number above 0")
+        season = self.season is None or is_whole(self.season, most=_SEASON)
+        found += require(season, self, "season", f"must be a whole number from 1 to {_SEASON}, or None")
+        times = self.times is None or is_whole(self.times, -LARGEST)
+        found += require(times, self, "times", "must be the place of a number in a step, or None")
+        every = self.every is None or (is_number(self.every) and self.every > 0)
+        return found + require(every, self, "every", "must be a number above 0, or None") + self._pairs()
 
     def _pairs(self) -> list[Problem]:
         """What is wrong with options that need each other."""
         found = []
-        if not (self.season is None or is_whole(self.season, most=_SEASON)):
-            found.append(Problem("season", shown(self.season), f"must be a whole number from 1 to {_SEASON}, or None"))
-        elif is_among(self.fill, ["seasonal"]) and self.season is None:
+        if is_among(self.fill, ["seasonal"]) and self.season is None:
             found.append(Problem("fill", '"seasonal"', "needs season = ..., the steps of a season"))
-        if not (self.times is None or is_whole(self.times, -LARGEST)):
-            found.append(Problem("times", shown(self.times), "must be the place of a number in a step, or None"))
-        if not (self.every is None or (is_number(self.every) and self.every > 0)):
-            found.append(Problem("every", shown(self.every), "must be a number above 0, or None"))
         if self.times is None and (self.every is not None or self.sort is True):
             found.append(Problem("times", "None", "must be the place of the time stamp in a step, for every and sort"))
         if is_among(self.fill, ["decay"]) and (self.mask is False or self.gap is False):
@@ -150,32 +138,26 @@ class Numbers(NumberOptions, Feature):
 
     # ---- learning
 
-    def fit(self, column: Any, *, name: str = "X") -> Self:
-        """Learns width, mean and deviation of the columns, and whether they have gaps."""
-        self.fit_transform(column, name=name)
-        return self
+    def read(self, column: Any, name: str, fitted: bool) -> Clocked:
+        """The steps and their times, by default the number of the step."""
+        values, lengths = read(column, name, self._read if fitted else None)
+        return self._clocked(values, lengths, name)
 
-    def fit_transform(self, column: Any, *, name: str = "X") -> Ragged:
-        """`fit` and `transform`, but reads the numbers once less."""
-        if problems := self.problems():
-            raise OptionError.of(problems)
-        values, lengths = read(column, name)
-        if not len(lengths):
-            raise DataError("holds no sequences. Fitting needs at least one.", at=Place(name))
-        steps = self._clocked(values, lengths, name)
-        self.width_ = steps.values.shape[1]
-        self.limits_ = hampel(steps.values, self.outlier_limit)
-        self.outliers_ = beyond(steps.values, self.limits_).sum(axis=0)
-        steps = self._ruled(steps, name)
+    def learn(self, sequences: Clocked, name: str) -> Ragged:
+        """Learns width, mean and deviation of the columns, and whether they have gaps."""
+        self.width_ = sequences.values.shape[1]
+        self.limits_ = hampel(sequences.values, self.outlier_limit)
+        self.outliers_ = beyond(sequences.values, self.limits_).sum(axis=0)
+        steps = self._ruled(sequences, name)
         missing = np.isnan(steps.values)
         self.missing_ = missing.mean(axis=0) if len(missing) else np.zeros(self.width_)
         gaps, learnt = bool(missing.any()), self.fill == "decay"
         self.has_mask_ = gaps or learnt if self.mask is None else self.mask
         self.has_gap_ = gaps or learnt or self.times is not None if self.gap is None else self.gap
-        self._learn(steps, missing)
+        self._learn_scale(steps, missing)
         return self._steps(steps, name)
 
-    def _learn(self, steps: Clocked, missing: Array) -> None:
+    def _learn_scale(self, steps: Clocked, missing: Array) -> None:
         """Learns scale, imputation value and mean gap from the observed values."""
         self.mean_, self.deviation_ = np.zeros(self.width_), np.ones(self.width_)
         self.unchanged_ = np.zeros(self.width_)
@@ -194,16 +176,14 @@ class Numbers(NumberOptions, Feature):
         )  # the mean of what is refused, or rounds beyond
         self.rate_ = np.zeros(self.width_)
         if self.has_gap_ and len(missing):
-            mean = np.minimum(ages(~missing, _starts(steps.offsets), steps.times).mean(axis=0), LARGEST_SCALED)
+            mean = np.minimum(ages(~missing, steps.starts, steps.times).mean(axis=0), LARGEST_SCALED)
             self.rate_ = np.where(self.missing_ == 1, 0.0, 1 / np.where(mean > 0, mean, 1.0))
 
     # ---- steps
 
-    def transform(self, column: Any, *, name: str = "X") -> Ragged:
+    def encode(self, sequences: Clocked, name: str) -> Ragged:
         """The steps of each sequence: float32 values `[steps, outputs]`."""
-        self._check_fitted()
-        values, lengths = read(column, name, self._read)
-        return self._steps(self._ruled(self._clocked(values, lengths, name), name), name)
+        return self._steps(self._ruled(sequences, name), name)
 
     def step(self, value: Any, *, name: str = "X") -> Tensor:
         """The steps `[steps, outputs]` of one step (a number, or `width` numbers) or of several (`[steps, width]`), as
@@ -212,7 +192,6 @@ class Numbers(NumberOptions, Feature):
 
     def initial_state(self) -> dict[str, Tensor]:
         """The initial state of a stream. Raises `OptionError` for imputation from later steps."""
-        self._check_fitted()
         if self.fill in AHEAD or self.every is not None:
             what = f'fill = "{self.fill}"' if self.fill in AHEAD else f"every = {self.every:g}"
             raise OptionError(
@@ -222,25 +201,26 @@ class Numbers(NumberOptions, Feature):
                 option("every", None),
                 ".",
             )
-        season, zeros = int(self.season or 0) if self.fill == "seasonal" else 0, np.zeros(self.width_)
-        start = Carried(
+        return {name: torch.from_numpy(getattr(self._start(), name)) for name in self._kept()}
+
+    def _start(self) -> Carried:
+        season, width = int(self.season or 0) if self.fill == "seasonal" else 0, self.width_
+        return Carried(
             steps=np.zeros(1, np.int64),
             time=np.zeros(1),
             value=self.filler_.copy(),
-            observed=zeros,
-            season=np.zeros((season, self.width_)),
-            known=np.zeros((season, self.width_), bool),
+            observed=np.zeros(width),
+            season=np.zeros((season, width)),
+            known=np.zeros((season, width), bool),
         )
-        return {name: torch.from_numpy(getattr(start, name)) for name in self._kept()}
 
     def advance(self, value: Any, state: dict[str, Tensor], *, name: str = "X") -> tuple[Tensor, dict[str, Tensor]]:
         """The steps of the next chunk of a stream, and the next state; bitwise equal to those of the whole sequence."""
-        self._check_fitted()
-        values, lengths = read([self._rows(value, name)], name, self._read)
-        if not len(values):
+        sequences = self.read([self._rows(value, name)], name, fitted=True)
+        if not len(sequences.values):
             return torch.zeros(0, self.outputs), state
-        before = self._carried(state)
-        steps = self._ruled(self._clocked(values, lengths, name), name)
+        before = self._start()._replace(**{key: tensor.numpy() for key, tensor in state.items()})
+        steps = self._ruled(sequences, name)
         times = steps.times
         if self.times is None:
             times = times + before.steps[0]
@@ -258,14 +238,12 @@ class Numbers(NumberOptions, Feature):
     @property
     def fades(self) -> bool:
         """Whether most numbers are missing, and steps are values, mask and gap for a cell with decay (GRU-D)."""
-        self._check_fitted()
         most = bool(self.missing_.mean() > _MOST)
         return most and self.fill in ("last", "decay") and self.has_mask_ and self.has_gap_
 
     @property
     def value_width(self) -> int:
         """The columns, without mask and gaps."""
-        self._check_fitted()
         return int(self.width_)
 
     def outputs_of_columns(self, widths: Sequence[int]) -> list[list[int]] | None:
@@ -283,7 +261,6 @@ class Numbers(NumberOptions, Feature):
     @property
     def outputs(self) -> int:
         """The width of a step: values, mask and gaps."""
-        self._check_fitted()
         outputs: int = self.width_ * (1 + self.has_mask_ + self.has_gap_)
         return outputs
 
@@ -293,63 +270,46 @@ class Numbers(NumberOptions, Feature):
 
     # ---- on disk
 
-    def config(self) -> dict[str, Any]:
-        """The options, the number of columns, and what stands beside the values."""
-        self._check_fitted()
-        options = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
-        return options | {"width": self.width_, "has_mask": self.has_mask_, "has_gap": self.has_gap_}
+    def learnt(self) -> dict[str, Any]:
+        """The number of columns, and what stands beside the values."""
+        return {"width": self.width_, "has_mask": self.has_mask_, "has_gap": self.has_gap_}
 
-    def tensors(self) -> dict[str, Tensor]:
-        """What was learnt of each column, `[width]`; of outliers the limits, `[2, width]`."""
-        self._check_fitted()
-        return {name: torch.from_numpy(getattr(self, f"{name}_").copy()) for name in _LEARNT}
-
-    @classmethod
-    def restore(cls, config: Mapping[str, Any], tensors: Mapping[str, Tensor], files: Mapping[str, str]) -> Self:
-        """The saved feature. Raises `ModelFileError` for invalid options or scale."""
-        made = cls(**{f.name: checked(config, f.name, _KINDS[f.name], cls.kind) for f in dataclasses.fields(cls)})
-        made.width_ = checked(config, "width", int, cls.kind)
-        made.has_mask_ = checked(config, "has_mask", bool, cls.kind)
-        made.has_gap_ = checked(config, "has_gap", bool, cls.kind)
-        if problems := made.problems():
-            raise ModelFileError(f"the saved numbers feature has invalid options: {'; '.join(map(str, problems))}.")
-        if made.width_ < 1:
-            raise ModelFileError(f"the saved numbers feature has width = {made.width_}.")
-        for name in _LEARNT:
-            shape = (2, made.width_) if name == "limits" else (made.width_,)
-            setattr(made, f"{name}_", _restored(tensors, name, shape))
-        if not (made.deviation_ > 0).all():
+    def recall(self, config: Mapping[str, Any], tensors: Mapping[str, Tensor], files: Mapping[str, str]) -> None:
+        """Takes what was learnt of each column. Raises `ModelFileError` for what is invalid."""
+        self.width_ = checked(config, "width", int, self.kind)
+        self.has_mask_, self.has_gap_ = (checked(config, key, bool, self.kind) for key in ("has_mask", "has_gap"))
+        if self.width_ < 1:
+            raise ModelFileError(f"the saved numbers feature has width = {self.width_}.")
+        for name in self.arrays:
+            shape = (2, self.width_) if name == "limits" else (self.width_,)
+            dtype = torch.int64 if name == "outliers" else torch.float64
+            setattr(self, f"{name}_", saved_array(tensors, name, shape, dtype))
+        if not (self.deviation_ > 0).all():
             raise ModelFileError("the saved mean and deviation must be finite, and the deviation above 0.")
-        valid = (made.missing_ >= 0) & (made.missing_ <= 1) & (made.rate_ >= 0) & (made.outliers_ >= 0)
-        valid &= np.isin(made.unchanged_, (0, 1))
-        if not (valid.all() and (made.limits_[0] <= made.limits_[1]).all()):
+        valid = (self.missing_ >= 0) & (self.missing_ <= 1) & (self.rate_ >= 0) & (self.outliers_ >= 0)
+        valid &= np.isin(self.unchanged_, (0, 1))
+        if not (valid.all() and (self.limits_[0] <= self.limits_[1]).all()):
             raise ModelFileError(
                 "the saved gaps and outliers of the numbers feature are invalid. Save the model again."
             )
-        return made
 
     def describe(self) -> str:
         """One line: `numbers, 3 columns, scaled to mean 0 and deviation 1`, and what was missing or beyond limits."""
-        self._check_fitted()
         columns = "1 column" if self.width_ == 1 else f"{self.width_} columns"
-        said = [f"numbers, {columns}", "scaled to mean 0 and deviation 1" if self.scale == "standard" else "as is"]
+        parts = [f"numbers, {columns}", "scaled to mean 0 and deviation 1" if self.scale == "standard" else "as is"]
         if self.missing_.any():
             beside = [word for word, has in (("mask", self.has_mask_), ("gap", self.has_gap_)) if has]
-            said.append(f"{100 * self.missing_.mean():.3g} % missing, filled: {' + '.join([self.fill, *beside])}")
+            parts.append(f"{100 * self.missing_.mean():.3g} % missing, filled: {' + '.join([self.fill, *beside])}")
         if never := int((self.missing_ == 1).sum()):
-            said.append(f"{never} never observed")
+            parts.append(f"{never} never observed")
         if unchanged := int(self.unchanged_.sum()):
-            said.append(f"{unchanged} never changed")
+            parts.append(f"{unchanged} never changed")
         if self.outliers != "keep" and self.outliers_.any():
             done = "clipped" if self.outliers == "clip" else "taken as missing"
-            said.append(f"{self.outliers_.sum()} outliers {done}")
-        return ", ".join(said)
+            parts.append(f"{self.outliers_.sum()} outliers {done}")
+        return ", ".join(parts)
 
     # ---- inside
-
-    def _check_fitted(self) -> None:
-        if not hasattr(self, "width_"):
-            raise OptionError("this Numbers is not fitted. Call fit(sequences) first.")
 
     @property
     def _read(self) -> int:
@@ -359,18 +319,15 @@ class Numbers(NumberOptions, Feature):
 
     def _rows(self, value: Any, name: str) -> Array:
         """A chunk of a stream as a sequence."""
-        self._check_fitted()
         array = read_one(value, Place(name, sequence=0))
         if array.ndim == 0 or (array.ndim == 1 and self._read > 1 and len(array)):
             return array.reshape(1, -1)
         return array
 
     def _clocked(self, values: Array, lengths: Array, name: str) -> Clocked:
-        """Steps and their times, by default the number of the step."""
-        offsets = np.zeros(len(lengths) + 1, dtype=np.int64)
-        np.cumsum(lengths, out=offsets[1:])
+        offsets = np.concatenate([[0], np.cumsum(lengths)])
         if self.times is None:
-            return Clocked(values, offsets, np.arange(len(values), dtype=np.float64) - _starts(offsets))
+            return Clocked(values, offsets, np.arange(len(values), dtype=np.float64) - np.repeat(offsets[:-1], lengths))
         if self.every is not None:
             return resampled(values, offsets, self.times, self.every, name)
         return taken_out(values, offsets, self.times, self.sort, name)
@@ -379,13 +336,12 @@ class Numbers(NumberOptions, Feature):
         """Steps after the treatment of outliers, all values finite or missing."""
         values = treated(steps.values, self.limits_, self.outliers)
         check_finite(values, steps.offsets, name)
-        return steps._replace(values=values)
+        return dataclasses.replace(steps, values=values)
 
     def _steps(self, steps: Clocked, name: str) -> Ragged:
         """The input of the network from steps that are finite or missing."""
-        scaled, starts = self._in_range(steps, name), _starts(steps.offsets)
-        missing = np.isnan(scaled)
-        whole = scaled
+        scaled, starts = self._in_range(steps, name), steps.starts
+        missing, whole = np.isnan(scaled), scaled
         if missing.any():
             whole = filled(scaled, starts, steps.times, self.fill, self.filler_, int(self.season or 1))
         age = ages(~missing, starts, steps.times) if self.has_gap_ else missing
@@ -431,48 +387,6 @@ class Numbers(NumberOptions, Feature):
         kept += ["time"] if self.times is not None else []
         kept += [] if self.fill in STILL else ["value"]
         return kept + (["season", "known"] + ["steps"] * ("steps" not in kept) if self.fill == "seasonal" else [])
-
-    def _carried(self, state: Mapping[str, Tensor]) -> Carried:
-        whole = {
-            "steps": np.zeros(1, np.int64),
-            "time": np.zeros(1),
-            "value": self.filler_,
-            "observed": np.zeros(self.width_),
-            "season": np.zeros((0, self.width_)),
-            "known": np.zeros((0, self.width_), bool),
-        }
-        return Carried(**whole | {name: tensor.numpy() for name, tensor in state.items()})
-
-
-_KINDS: dict[str, Any] = {
-    "scale": str,
-    "fill": str,
-    "mask": (bool, type(None)),
-    "gap": (bool, type(None)),
-    "season": (int, type(None)),
-    "constant": (float, int),
-    "outliers": str,
-    "outlier_limit": (float, int),
-    "times": (int, type(None)),
-    "every": (float, int, type(None)),
-    "sort": bool,
-}
-
-
-def _restored(tensors: Mapping[str, Tensor], name: str, shape: tuple[int, ...]) -> Array:
-    tensor, dtype = tensors.get(name), torch.int64 if name == "outliers" else torch.float64
-    if tensor is None or tensor.dtype != dtype or tensor.shape != shape:
-        is_now = "is missing" if tensor is None else f"is {tensor.dtype} {list(tensor.shape)}"
-        raise ModelFileError(f"the saved tensor {name} {is_now}; expected {dtype} {list(shape)}.")
-    array: Array = tensor.detach().cpu().numpy().copy()
-    if not np.isfinite(array).all():
-        raise ModelFileError(f"the saved tensor {name} must be finite.")
-    return array
-
-
-def _starts(offsets: Array) -> Array:
-    """The first row of the sequence of each step."""
-    return np.repeat(offsets[:-1], np.diff(offsets))
 
 
 def _statistics(values: Array, missing: Array) -> tuple[Array, Array, Array]:

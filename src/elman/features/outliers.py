@@ -5,8 +5,6 @@ import numpy as np
 from elman.errors import DataError, option
 from elman.features.arrays import Array, place
 
-__all__ = ["RULES", "beyond", "check_finite", "hampel", "treated"]
-
 RULES = ("keep", "clip", "missing")
 _NORMAL = 1.4826  # deviations in a median absolute deviation of the normal distribution: 1 / 0.6745
 

@@ -13,8 +13,6 @@ from elman.errors import DataError, Place, Wording, option
 from elman.io.audio import shown_path
 from elman.validation.messages import shown
 
-__all__ = ["are_sound_names", "check_no_lists", "kind_of_texts"]
-
 _SOUND = (".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif", ".au", ".opus", ".m4a")
 _PICTURES = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".tif", ".tiff", ".webp")
 _NUMBERS = re.compile(r"\[[\s\d.,+\-eEnaif\[\]]*\]")  # as JSON or NumPy writes them

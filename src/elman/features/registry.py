@@ -6,18 +6,15 @@ from typing import Any
 from torch import Tensor
 
 from elman.features.audio import Sound
-from elman.features.base import Feature
+from elman.features.base import Feature, Static
 from elman.features.category import Category
 from elman.features.chords import Chords
 from elman.features.images import Images
 from elman.features.number import Number
 from elman.features.numbers import Numbers
-from elman.features.static import Static
 from elman.features.text import Text
 from elman.features.tokens import Tokens
 from elman.features.words import Words
-
-__all__ = ["COLUMNS", "FEATURES", "STATICS", "restored_feature", "saved_feature"]
 
 FEATURES: dict[str, type[Feature]] = {
     feature.kind: feature
@@ -52,5 +49,4 @@ def restored_feature(config: Mapping[str, Any], tensors: Mapping[str, Tensor], f
     >>> restored_feature({"kind": "chords", "lowest": 60, "highest": 60}, {}, {}).describe()
     'chords, notes 60 to 60'
     """
-    own = dict(config)
-    return FEATURES[own.pop("kind")].restore(own, tensors, files)
+    return FEATURES[config["kind"]].restore(config, tensors, files)

@@ -1,23 +1,30 @@
 """Time stamps within steps: extracted, checked, sorted, or resampled to equal steps."""
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 
 from elman.errors import DataError, Place, option
-from elman.features.arrays import Array
-
-__all__ = ["Clocked", "resampled", "taken_out"]
+from elman.features.arrays import Array, place
 
 _MOST = 100_000_000  # maximum size of the result: beyond it the unit of time is probably wrong
 
 
-class Clocked(NamedTuple):
-    """Steps with time stamps."""
+@dataclass(frozen=True)
+class Clocked:
+    """Sequences of steps with time stamps."""
 
     values: Array  # [steps, width], without the time stamps
     offsets: Array  # [sequences + 1]
     times: Array  # [steps]
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    @property
+    def starts(self) -> Array:
+        """The first row of the sequence of each step."""
+        return np.repeat(self.offsets[:-1], np.diff(self.offsets))
 
 
 def taken_out(values: Array, offsets: Array, column: int, sort: bool, name: str) -> Clocked:
@@ -40,12 +47,12 @@ def taken_out(values: Array, offsets: Array, column: int, sort: bool, name: str)
     if len(late):
         at = int(late[0])
         sequence, start = int(segments[at]), int(offsets[segments[at]])
-        steps, place = f", steps {order[at] - start} and {order[at + 1] - start}", Place(name, sequence=sequence)
+        steps, where = f", steps {order[at] - start} and {order[at + 1] - start}", Place(name, sequence=sequence)
         if times[at] == times[at + 1]:
             same = f"{steps} have the same time, {times[at]:g}. Drop one, or set "
-            raise DataError(same, option("every"), " to average.", at=place)
+            raise DataError(same, option("every"), " to average.", at=where)
         late_one = f"{steps} have the times {times[at]:g} and {times[at + 1]:g}, which must increase. Set "
-        raise DataError(late_one, option("sort", True), ", or sort them.", at=place)
+        raise DataError(late_one, option("sort", True), ", or sort them.", at=where)
     return Clocked(rest, offsets, times)
 
 
@@ -110,9 +117,6 @@ def stamps(values: Array, offsets: Array, column: int, name: str) -> tuple[Array
     times = values[:, column]
     odd = np.flatnonzero(~np.isfinite(times))
     if len(odd):
-        sequence = int(np.searchsorted(offsets, odd[0], side="right")) - 1
-        step = odd[0] - offsets[sequence]
-        raise DataError(
-            f"has no time stamp: column {column} is {times[odd[0]]}.", at=Place(name, sequence=sequence, step=step)
-        )
+        at = place(odd[0], 0, offsets, 1, name)
+        raise DataError(f"has no time stamp: column {column} is {times[odd[0]]}.", at=at)
     return times, np.delete(values, column, axis=1)

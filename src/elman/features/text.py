@@ -5,7 +5,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -18,13 +18,11 @@ from elman.features.lists import listed
 from elman.features.ngrams import text_ngrams
 from elman.features.unicode import GAP, HIDDEN, UNSPACED, UNSPACED_RANGES
 from elman.features.vocabulary import VocabularyOptions, least_count, vocabulary_problems, warn_if_unknown
-from elman.layers.embedding import Embedding
 from elman.ragged import Ragged
 from elman.validation.columns import is_missing
 from elman.validation.messages import grouped, seen, shown
+from elman.validation.options import is_among, require
 from elman.validation.plain_values import plain_text
-
-__all__ = ["Text", "TextOptions"]
 
 UNITS = ("words", "characters", "mixed", "subwords", "parts")
 LEARNT = ("subwords", "parts")  # byte-pair encodings
@@ -101,35 +99,36 @@ class Text(TextOptions, Written):
         """Whether symbols are the letters of an alphabet of at most 200."""
         return self.symbols is not None and self.unit_ == "characters" and self.symbols <= ALPHABET
 
-    def fit(self, column: Any, *, name: str = "X") -> Self:
-        """Chooses the unit and learns the vocabulary; see `docs/features/text.md` for the rules."""
-        self.fit_transform(column, name=name)
-        return self
+    def problems(self) -> list[Problem]:
+        """What is wrong with the options."""
+        rule = f"must be auto, {', '.join(UNITS[:-1])} or {UNITS[-1]}"
+        return require(is_among(self.unit, ("auto", *UNITS)), self, "unit", rule) + vocabulary_problems(self)
 
-    def fit_transform(self, column: Any, *, name: str = "X") -> Ragged:
-        """`fit` and `transform`, but reads the texts once less."""
-        self._check_options()
-        texts = _texts(column, name)
-        if not texts:
-            raise DataError("holds no texts. Fitting needs at least one.", at=Place(name))
-        unit, reason = (_unit_of_script(texts) if self.unit == "auto" else self.unit), ""
-        tokenizer = _trained(texts, unit, self)
-        values, lengths = _encoded(tokenizer, texts)
-        if self.unit == "auto" and (reason := _why_characters(tokenizer, values, len(texts))):
+    def read(self, column: Any, name: str, fitted: bool) -> list[str]:
+        """The texts."""
+        return _texts(column, name)
+
+    def learn(self, sequences: list[str], name: str) -> Ragged:
+        """Chooses the unit and learns the vocabulary; see `docs/features/text.md` for the rules."""
+        unit, reason = (_unit_of_script(sequences) if self.unit == "auto" else self.unit), ""
+        tokenizer = _trained(sequences, unit, self)
+        values, lengths = _encoded(tokenizer, sequences)
+        if self.unit == "auto" and (reason := _why_characters(tokenizer, values, len(sequences))):
             unit = "characters"
-            tokenizer = _trained(texts, unit, self)
-            values, lengths = _encoded(tokenizer, texts)
+            tokenizer = _trained(sequences, unit, self)
+            values, lengths = _encoded(tokenizer, sequences)
         distinct = tokenizer.get_vocab_size() - 1
         if unit not in LEARNT:
             kept = _kept(values, self.max_words, least_count(self.min_count, len(values)))
             values[values > kept] = 0
-            tokenizer = _tokenizer(models.WordLevel(_first(tokenizer, kept + 1), UNKNOWN), unit, self.lower)
-        self._learn(tokenizer, unit, distinct, reason)
+            first = {word: i for word, i in tokenizer.get_vocab().items() if i <= kept}
+            tokenizer = _tokenizer(models.WordLevel(first, UNKNOWN), unit, self.lower)
+        self._know(tokenizer, unit, distinct, reason)
         return of_lengths(values, lengths)
 
-    def transform(self, column: Any, *, name: str = "X") -> Ragged:
-        """The symbols of each text: int64 values `[steps]`, each from 0 to `symbols` - 1."""
-        values, lengths = _encoded(self._fitted(), _texts(column, name))
+    def encode(self, sequences: list[str], name: str) -> Ragged:
+        """The symbols of each text, each from 0 to `symbols` - 1; a warning where most are unknown."""
+        values, lengths = _encoded(self.tokenizer_, sequences)
         advice = ' Where a text is one word, unit = "characters" may help.' if self.unit_ in ("words", "mixed") else ""
         warn_if_unknown(values, name, advice)
         return of_lengths(values, lengths)
@@ -137,7 +136,7 @@ class Text(TextOptions, Written):
     def step(self, value: Any, *, name: str = "X") -> Tensor:
         """The symbols `[steps]` of a chunk of text, or of a list of chunks, of whole words."""
         pieces = [value] if isinstance(value, str) or not isinstance(value, list | tuple) else value
-        return torch.from_numpy(_encoded(self._fitted(), _texts(pieces, name))[0])
+        return torch.from_numpy(_encoded(self.tokenizer_, _texts(pieces, name))[0])
 
     def pieces(self, text: str) -> list[int]:
         """The symbols of one text, for feeding them one at a time.
@@ -153,20 +152,13 @@ class Text(TextOptions, Written):
         >>> Text().fit(["a good film"]).split_units(["A promoter!"])
         [['A', 'promoter', '!']]
         """
-        tokenizer, texts = self._fitted(), _texts(column, name)
+        tokenizer, texts = self.tokenizer_, _texts(column, name)
         cut = [one for batch in _batches(texts) for one in tokenizer.encode_batch(batch, add_special_tokens=False)]
         return [[text[a:b] for a, b in one.offsets] for text, one in zip(texts, cut, strict=True)]
 
-    def words(self, ids: Sequence[int] | Tensor) -> list[str]:
-        """The text of each symbol. Raises `DataError` for an invalid id."""
-        self._fitted()
-        numbers = [int(i) for i in ids]
-        for i in numbers:
-            if not 0 <= i < len(self.vocabulary_):
-                raise DataError(
-                    f"{i} is no symbol: this text feature has the symbols 0 to {len(self.vocabulary_) - 1}."
-                )
-        return [self.vocabulary_[i] for i in numbers]
+    def word(self, symbol: int) -> str:
+        """The text of a symbol."""
+        return self.vocabulary_[symbol]
 
     def join(self, ids: Sequence[int] | Tensor) -> str:
         """The text of symbols without unknown ones. `parts` and `characters` are reversible, except that `parts`
@@ -207,7 +199,7 @@ class Text(TextOptions, Written):
         >>> Text(unit="words").fit(["a"]).normalized(["It’s  <b>FINE</b>\\n"])
         ["it 's fine"]
         """
-        tokenizer = self._fitted()
+        tokenizer = self.tokenizer_
         found = [tokenizer.normalizer.normalize_str(text) for text in _texts(column, name)]
         if self.unit_ in ("characters", "parts"):
             return found
@@ -244,59 +236,28 @@ class Text(TextOptions, Written):
         unit = _unit_of_some(list(column)) if self.symbols is None else self.unit_
         return text_ngrams(column, unit, self.lower, lambda text: self.words(self.pieces(text)))
 
-    def module(self, width: int, dropout: float = 0.0) -> Embedding:
-        """An `Embedding` of `width` numbers per symbol, with symbol dropout in training."""
-        self._fitted()
-        return Embedding(len(self.vocabulary_), width, dropout)
-
-    def config(self) -> dict[str, Any]:
-        """The options, the chosen unit and the number of distinct symbols in the training data."""
-        self._fitted()
-        options = {
-            "unit": self.unit,
-            "max_words": int(self.max_words),
-            "min_count": self.min_count,
-            "lower": self.lower,
-        }
-        learnt = {
-            "chosen_unit": self.unit_,
-            "symbols": self.symbols,
-            "distinct": self.distinct_,
-            "reason": self.reason_,
-        }
-        return options | learnt
+    def learnt(self) -> dict[str, Any]:
+        """The chosen unit and why, the number of symbols, and of distinct ones in the training data."""
+        learnt = {"chosen_unit": self.unit_, "reason": self.reason_}
+        return learnt | {"symbols": len(self.vocabulary_), "distinct": self.distinct_}
 
     def files(self) -> dict[str, str]:
         """`tokenizer.json`, which the `tokenizers` library can read."""
-        return {FILE: self._fitted().to_str(pretty=False)}
+        return {FILE: self.tokenizer_.to_str(pretty=False)}
 
-    @classmethod
-    def restore(cls, config: Mapping[str, Any], tensors: Mapping[str, Tensor], files: Mapping[str, str]) -> Self:
-        """The saved feature. Only vocabulary and merges come from the file, the rules from this package."""
-        made = cls(
-            unit=checked(config, "unit", str, cls.kind),
-            max_words=checked(config, "max_words", int, cls.kind),
-            min_count=checked(config, "min_count", (int, type(None)), cls.kind),
-            lower=checked(config, "lower", bool, cls.kind),
-        )
-        unit = checked(config, "chosen_unit", str, cls.kind)
-        symbols, distinct = (checked(config, key, int, cls.kind) for key in ("symbols", "distinct"))
-        reason = checked(config, "reason", str, cls.kind)
-        try:
-            made._check_options()
-        except OptionError as error:
-            raise ModelFileError(f"the saved text feature has wrong options: {error}") from None
-        if unit not in UNITS or made.unit not in ("auto", unit):
-            raise ModelFileError(f"the saved text feature has chosen_unit = {unit!r}, but unit = {made.unit!r}.")
+    def recall(self, config: Mapping[str, Any], tensors: Mapping[str, Tensor], files: Mapping[str, str]) -> None:
+        """Takes vocabulary and merges from the file, the rules from this package. Raises `ModelFileError`."""
+        unit, reason = (checked(config, key, str, self.kind) for key in ("chosen_unit", "reason"))
+        symbols, distinct = (checked(config, key, int, self.kind) for key in ("symbols", "distinct"))
+        if unit not in UNITS or self.unit not in ("auto", unit):
+            raise ModelFileError(f"the saved text feature has chosen_unit = {unit!r}, but unit = {self.unit!r}.")
         if FILE not in files:
             raise ModelFileError(f"the saved text feature has no {FILE}. Save the model again.")
         model = _read_model(files[FILE], unit, symbols)
-        made._learn(_tokenizer(model, unit, made.lower), unit, distinct, reason)
-        return made
+        self._know(_tokenizer(model, unit, self.lower), unit, distinct, reason)
 
     def describe(self) -> str:
         """One line: `text as words, 30 000 of 74 891 kept`."""
-        self._fitted()
         shown = {"mixed": "characters (runs of Latin letters and digits as words)", "parts": "subwords"}
         unit = shown.get(self.unit_, self.unit_)
         kept = len(self.vocabulary_) - 1
@@ -307,7 +268,7 @@ class Text(TextOptions, Written):
 
     # ---- inside
 
-    def _learn(self, tokenizer: Tokenizer, unit: str, distinct: int, reason: str) -> None:
+    def _know(self, tokenizer: Tokenizer, unit: str, distinct: int, reason: str) -> None:
         vocabulary = tokenizer.get_vocab()
         self.tokenizer_ = tokenizer
         self.unit_ = unit
@@ -315,22 +276,6 @@ class Text(TextOptions, Written):
         self.reason_ = reason  # why `auto` took characters in place of words; "" where it did not
         self.vocabulary_ = sorted(vocabulary, key=vocabulary.__getitem__)
         self.symbols = len(vocabulary)
-
-    def _fitted(self) -> Tokenizer:
-        if self.symbols is None:
-            raise OptionError("this Text is not fitted. Call fit(texts) first.")
-        return self.tokenizer_
-
-    def _check_options(self) -> None:
-        problems = vocabulary_problems(self.max_words, self.min_count)
-        if self.unit not in ("auto", *UNITS):
-            problems.insert(
-                0, Problem("unit", shown(self.unit), f"must be auto, {', '.join(UNITS[:-1])} or {UNITS[-1]}")
-            )
-        if not isinstance(self.lower, bool):
-            problems.append(Problem("lower", shown(self.lower), "must be True or False"))
-        if problems:
-            raise OptionError.of(problems)
 
 
 # ---- the texts
@@ -452,10 +397,6 @@ def _kept(ids: "np.ndarray[Any, Any]", max_words: int, min_count: int) -> int:
     """The size of the vocabulary. Ids are ranks by count, so that it consists of the first ones."""
     counts = np.bincount(ids, minlength=1)[1:]
     return min(max_words, int((counts >= min_count).sum()))
-
-
-def _first(tokenizer: Tokenizer, symbols: int) -> dict[str, int]:
-    return {word: i for word, i in tokenizer.get_vocab().items() if i < symbols}
 
 
 def _encoded(tokenizer: Tokenizer, texts: Sequence[str]) -> "tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]":

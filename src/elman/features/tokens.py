@@ -2,25 +2,22 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 from torch import Tensor
 
-from elman.errors import DataError, ModelFileError, OptionError, Place, Problem
-from elman.features.base import ALPHABET, UNKNOWN, Written, checked, of_lengths
+from elman.errors import DataError, ModelFileError, Place, Problem
+from elman.features.base import ALPHABET, Written, checked, of_lengths, saved_list
 from elman.features.lists import json_list, listed
 from elman.features.vocabulary import VocabularyOptions, least_count, vocabulary_problems, warn_if_unknown
-from elman.layers.embedding import Embedding
 from elman.ragged import Ragged
 from elman.validation.columns import is_missing
 from elman.validation.messages import grouped, seen, shown
 from elman.validation.plain_values import plain_value
-
-__all__ = ["Tokens"]
 
 FILE = "vocabulary.json"
 _Token = str | int
@@ -51,37 +48,31 @@ class Tokens(VocabularyOptions, Written):
         letters = self.symbols is not None and self.symbols <= ALPHABET
         return letters and all(isinstance(token, str) and len(token) == 1 for token in self.vocabulary_)
 
-    def fit(self, column: Any, *, name: str = "X") -> Self:
-        """Learns the vocabulary, ordered by count and then by token."""
-        self.fit_transform(column, name=name)
-        return self
+    def problems(self) -> list[Problem]:
+        """What is wrong with the options."""
+        return vocabulary_problems(self)
 
-    def fit_transform(self, column: Any, *, name: str = "X") -> Ragged:
-        """`fit` and `transform`, but reads the tokens once less."""
-        problems = vocabulary_problems(self.max_words, self.min_count)
-        if not isinstance(self.lower, bool):
-            problems.append(Problem("lower", shown(self.lower), "must be True or False"))
-        if problems:
-            raise OptionError.of(problems)
-        sequences = token_sequences(column, name, self.lower)
-        if not sequences:
-            raise DataError("holds no sequences. Fitting needs at least one.", at=Place(name))
+    def read(self, column: Any, name: str, fitted: bool) -> list[list[_Token]]:
+        """The tokens of each sequence."""
+        return token_sequences(column, name, self.lower)
+
+    def learn(self, sequences: list[list[_Token]], name: str) -> Ragged:
+        """Learns the vocabulary, ordered by count and then by token."""
         counts = Counter(chain.from_iterable(sequences))
         least = least_count(self.min_count, counts.total())
         ranked = sorted(counts.items(), key=lambda item: (-item[1], isinstance(item[0], str), item[0]))
-        self._learn([token for token, count in ranked[: self.max_words] if count >= least], len(counts))
+        self._know([token for token, count in ranked[: self.max_words] if count >= least], len(counts))
         return self._numbered(sequences)
 
-    def transform(self, column: Any, *, name: str = "X") -> Ragged:
-        """The symbols of each sequence: int64 values `[steps]`, each from 0 to `symbols` - 1."""
-        data = self.numbered(column, name=name)
+    def encode(self, sequences: list[list[_Token]], name: str) -> Ragged:
+        """The symbols of each sequence, each from 0 to `symbols` - 1; a warning where most are unknown."""
+        data = self._numbered(sequences)
         warn_if_unknown(data.values.numpy(), name)
         return data
 
     def numbered(self, column: Any, *, name: str = "X") -> Ragged:
         """`transform` without the warning where most symbols are unknown."""
-        self._check_fitted()
-        return self._numbered(token_sequences(column, name, self.lower))
+        return self._numbered(self.read(column, name, fitted=True))
 
     def step(self, value: Any, *, name: str = "X") -> Tensor:
         """The symbols `[steps]` of one token or of a list of tokens."""
@@ -92,14 +83,9 @@ class Tokens(VocabularyOptions, Written):
         """The tokens as texts."""
         return [[str(token) for token in tokens] for tokens in token_sequences(column, name, lower=False)]
 
-    def words(self, ids: Sequence[int] | Tensor) -> list[str]:
-        """The text of each symbol. Raises `DataError` for an invalid id."""
-        self._check_fitted()
-        numbers = [int(i) for i in ids]
-        for i in numbers:
-            if not 0 <= i <= len(self.vocabulary_):
-                raise DataError(f"{i} is no symbol: this tokens feature has the symbols 0 to {len(self.vocabulary_)}.")
-        return [str(self.vocabulary_[i - 1]) if i else UNKNOWN for i in numbers]
+    def word(self, symbol: int) -> str:
+        """The text of a symbol."""
+        return str(self.vocabulary_[symbol - 1])
 
     def spelled(self, ids: Iterable[int] | Tensor, after: Any = "") -> Iterator[_Token]:
         """The token of each symbol."""
@@ -117,54 +103,35 @@ class Tokens(VocabularyOptions, Written):
         """
         return token_sequences(column, name, self.lower)
 
-    def module(self, width: int, dropout: float = 0.0) -> Embedding:
-        """An `Embedding` of `width` numbers per symbol, with symbol dropout in training."""
-        self._check_fitted()
-        return Embedding(len(self.vocabulary_) + 1, width, dropout)
-
-    def config(self) -> dict[str, Any]:
-        """The options and the number of distinct tokens in the training data."""
-        self._check_fitted()
-        options = {"max_words": self.max_words, "min_count": self.min_count, "lower": self.lower}
-        return options | {"symbols": self.symbols, "distinct": self.distinct_}
+    def learnt(self) -> dict[str, Any]:
+        """The number of symbols, and of distinct tokens in the training data."""
+        return {"symbols": len(self.vocabulary_) + 1, "distinct": self.distinct_}
 
     def files(self) -> dict[str, str]:
         """`vocabulary.json`: the tokens in the order of their ids, from 1."""
-        self._check_fitted()
         return {FILE: json.dumps(self.vocabulary_)}
 
-    @classmethod
-    def restore(cls, config: Mapping[str, Any], tensors: Mapping[str, Tensor], files: Mapping[str, str]) -> Self:
-        """The saved feature. Raises `ModelFileError` for an invalid vocabulary."""
-        made = cls(
-            max_words=checked(config, "max_words", int, cls.kind),
-            min_count=checked(config, "min_count", (int, type(None)), cls.kind),
-            lower=checked(config, "lower", bool, cls.kind),
-        )
-        symbols, distinct = (checked(config, key, int, cls.kind) for key in ("symbols", "distinct"))
-        if problems := vocabulary_problems(made.max_words, made.min_count):
-            raise ModelFileError(f"the saved tokens feature has wrong options: {'; '.join(map(str, problems))}.")
-        if FILE not in files:
-            raise ModelFileError(f"the saved tokens feature has no {FILE}. Save the model again.")
-        made._learn(_read_vocabulary(files[FILE], symbols), distinct)
-        return made
+    def recall(self, config: Mapping[str, Any], tensors: Mapping[str, Tensor], files: Mapping[str, str]) -> None:
+        """Takes the vocabulary. Raises `ModelFileError` for an invalid one."""
+        symbols, distinct = (checked(config, key, int, self.kind) for key in ("symbols", "distinct"))
+        vocabulary = saved_list(files, FILE, symbols - 1)
+        if bad := [token for token in vocabulary if type(token) not in (str, int)]:
+            raise ModelFileError(f"{FILE} has the token {shown(bad[0])}. A token is a str or an int.")
+        if len(set(vocabulary)) != len(vocabulary):
+            raise ModelFileError(f"{FILE} has the same token twice. Save the model again.")
+        self._know(vocabulary, distinct)
 
     def describe(self) -> str:
         """One line: `tokens, 30 000 of 74 891 kept`."""
-        self._check_fitted()
         return f"tokens, {grouped(len(self.vocabulary_))} of {grouped(self.distinct_)} kept"
 
     # ---- inside
 
-    def _learn(self, vocabulary: list[_Token], distinct: int) -> None:
+    def _know(self, vocabulary: list[_Token], distinct: int) -> None:
         self.vocabulary_ = vocabulary
         self.distinct_ = distinct
         self.ids_ = {token: i for i, token in enumerate(vocabulary, start=1)}
         self.symbols = len(vocabulary) + 1
-
-    def _check_fitted(self) -> None:
-        if self.symbols is None:
-            raise OptionError("this Tokens is not fitted. Call fit(sequences) first.")
 
     def _numbered(self, sequences: list[list[_Token]]) -> Ragged:
         find = self.ids_.get
@@ -215,18 +182,3 @@ def _token(token: Any, i: int, j: int, name: str) -> _Token:
         return plain
     advice = "Drop it, or write a token of its own." if is_missing(token) else "A token is a str or an int."
     raise DataError(f"is {seen(token)}. {advice}", at=Place(name, sequence=i, step=j))
-
-
-def _read_vocabulary(file: str, symbols: int) -> list[_Token]:
-    try:
-        vocabulary = json.loads(file)
-    except (ValueError, TypeError, RecursionError):
-        raise ModelFileError(f"{FILE} is no JSON. Save the model again.") from None
-    if not isinstance(vocabulary, list) or len(vocabulary) + 1 != symbols:
-        size = len(vocabulary) + 1 if isinstance(vocabulary, list) else shown(vocabulary)
-        raise ModelFileError(f"{FILE} has {size} symbols, but the model was saved with {symbols}.")
-    if bad := [token for token in vocabulary if type(token) not in (str, int)]:
-        raise ModelFileError(f"{FILE} has the token {shown(bad[0])}. A token is a str or an int.")
-    if len(set(vocabulary)) != len(vocabulary):
-        raise ModelFileError(f"{FILE} has the same token twice. Save the model again.")
-    return vocabulary

@@ -12,8 +12,6 @@ from __future__ import annotations
 import re
 import unicodedata
 
-__all__ = ["GAP", "HIDDEN", "UNSPACED", "UNSPACED_RANGES", "canonical", "composed", "plain"]
-
 #: Scripts that set no spaces between words, as the inside of a character class: Thai, Lao, Tibetan, Myanmar, Khmer, Tai
 #: Le, New Tai Lue, Tai Tham, Balinese, radicals, Kana, Bopomofo, Han, Yi, Javanese, Tai Viet, Ahom, Tangut.
 UNSPACED_RANGES = (

@@ -7,10 +7,8 @@ from typing import Any
 import numpy as np
 
 from elman.errors import ElmanWarning, Problem
-from elman.validation.messages import grouped, shown
-from elman.validation.options import is_whole
-
-__all__ = ["VocabularyOptions", "least_count", "vocabulary_problems", "warn_if_unknown"]
+from elman.validation.messages import grouped
+from elman.validation.options import flag, is_whole, require
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -22,18 +20,19 @@ class VocabularyOptions:
     #   steps, else 1
 
 
-def vocabulary_problems(max_words: Any, min_count: Any) -> list[Problem]:
-    """What is wrong with the two limits of a vocabulary.
+def vocabulary_problems(options: Any) -> list[Problem]:
+    """What is wrong with the limits of a vocabulary, and with `lower`.
 
-    >>> print(*vocabulary_problems(0, None))
+    >>> from elman.features.tokens import Tokens
+    >>> print(*vocabulary_problems(Tokens(max_words=0)))
     max_words = 0 must be a whole number of at least 1
     """
-    problems = []
-    if not is_whole(max_words):
-        problems.append(Problem("max_words", shown(max_words), "must be a whole number of at least 1"))
-    if min_count is not None and not is_whole(min_count):
-        problems.append(Problem("min_count", shown(min_count), "must be a whole number of at least 1, or None"))
-    return problems
+    few = options.min_count is None or is_whole(options.min_count)
+    return (
+        require(is_whole(options.max_words), options, "max_words", "must be a whole number of at least 1")
+        + require(few, options, "min_count", "must be a whole number of at least 1, or None")
+        + flag(options, "lower")
+    )
 
 
 def least_count(min_count: int | None, steps: int) -> int:
@@ -57,5 +56,5 @@ def warn_if_unknown(ids: "np.ndarray[Any, Any]", name: str, advice: str = "") ->
             f"{name}: {grouped(unknown)} of {grouped(len(ids))} symbols are unknown, since the training set has none "
             f"of them. The answers rest on the others alone.{advice}",
             ElmanWarning,
-            stacklevel=3,
+            stacklevel=4,
         )

@@ -8,8 +8,6 @@ from torch import Tensor
 from elman.errors import ShapeError
 from elman.ragged import Ragged
 
-__all__ = ["WordsWithChars"]
-
 
 class WordsWithChars(Ragged):
     """Sequences of words: a `Ragged` of word ids in every respect, whose step n is spelled ``spellings[place[n]]``.

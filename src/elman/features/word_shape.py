@@ -21,8 +21,6 @@ from torch import Tensor
 from elman.errors import ModelFileError
 from elman.validation.messages import shown
 
-__all__ = ["FILE", "KINDS", "WordShapeFeatures", "shape", "shape_features"]
-
 FILE = "looks.json"
 KINDS = 8  # three prefixes, four suffixes, the shape
 LEAST = 3  # minimum number of distinct words with a feature
@@ -96,19 +94,13 @@ class WordShapeFeatures:
         return json.dumps(self.known)
 
     @classmethod
-    def read(cls, file: Any, symbols: int) -> WordShapeFeatures:
-        """The inverse of `file`. Raises `ModelFileError` for invalid contents."""
-        try:
-            found = json.loads(file)
-        except (ValueError, TypeError, RecursionError):
-            raise ModelFileError(f"{FILE} is missing or no JSON. Save the model again.") from None
-        if not isinstance(found, list) or len(found) != KINDS or not all(isinstance(own, list) for own in found):
-            raise ModelFileError(f"{FILE} does not hold {KINDS} lists. Save the model again.")
-        for own in found:
-            if bad := [look for look in own if not isinstance(look, str)]:
-                raise ModelFileError(f"{FILE} has {shown(bad[0])}, which is no text. Save the model again.")
+    def restored(cls, known: list[Any], symbols: int) -> WordShapeFeatures:
+        """The features of a saved list for each kind. Raises `ModelFileError` for invalid contents."""
+        for own in known:
+            if not isinstance(own, list) or not all(isinstance(look, str) for look in own):
+                raise ModelFileError(f"{FILE} has {shown(own)}, which is no list of texts. Save the model again.")
             if len(set(own)) < len(own):
                 raise ModelFileError(f"{FILE} has the same feature twice. Save the model again.")
-        if 1 + sum(map(len, found)) != symbols:
+        if 1 + sum(map(len, known)) != symbols:
             raise ModelFileError(f"{FILE} does not hold the {symbols} features that the model was saved with.")
-        return cls(found)
+        return cls(known)

@@ -4,14 +4,14 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from elman.errors import DataError, ModelFileError, OptionError, Place, Problem
-from elman.features.base import Feature, checked, of_lengths
+from elman.errors import DataError, ModelFileError, Place, Problem
+from elman.features.base import Feature, checked, of_lengths, saved_list
 from elman.features.lists import json_list
 from elman.features.tokens import Tokens, token_sequences
 from elman.features.unicode import canonical
@@ -24,9 +24,7 @@ from elman.layers.embedding import Embedding
 from elman.layers.encoder import Encoder
 from elman.ragged import Ragged
 from elman.validation.messages import grouped, shown
-from elman.validation.options import SIZE, is_number, is_whole
-
-__all__ = ["LetterOptions", "WordReader", "Words"]
+from elman.validation.options import SIZE, fraction, is_whole, require
 
 FILE = "characters.json"
 CHARACTER_WIDTH = 32  # size of the character embeddings
@@ -69,30 +67,27 @@ class Words(LetterOptions, VocabularyOptions, Feature):
         """What is wrong with the options that `Tokens` does not have."""
         found = []
         for name, least in (("characters", 0), ("longest", 1), ("word_shape", 0)):
-            value = getattr(self, name)
-            if not is_whole(value, least, SIZE):
-                found.append(Problem(name, shown(value), f"must be a whole number from {least} to {SIZE}"))
-        rate: Any = self.spelling_dropout
-        if not is_number(rate, 0, 1) or rate == 1:
-            found.append(Problem("spelling_dropout", shown(rate), "must be a number of at least 0 and less than 1"))
-        return found
+            good = is_whole(getattr(self, name), least, SIZE)
+            found += require(good, self, name, f"must be a whole number from {least} to {SIZE}")
+        return found + fraction(self, "spelling_dropout")
 
-    def fit(self, column: Any, *, name: str = "X") -> Self:
+    def read(self, column: Any, name: str, fitted: bool) -> list[list[Any]]:
+        """The normalised words of each sequence; a word of invisible characters alone is unchanged."""
+        return [
+            [(canonical(word) or word) if isinstance(word, str) else word for word in words]
+            for words in token_sequences(column, name, False)
+        ]
+
+    def learn(self, sequences: list[list[Any]], name: str) -> WordsWithChars:
         """Learns the vocabulary and the characters."""
-        if problems := self.problems():
-            raise OptionError.of(problems)
-        sequences = _composed(column, name)
-        self.tokens_ = Tokens(max_words=self.max_words, min_count=self.min_count, lower=self.lower).fit(
-            sequences, name=name
-        )
+        tokens = Tokens(max_words=self.max_words, min_count=self.min_count, lower=self.lower)
+        self.tokens_ = tokens.fit(sequences, name=name)
         words = sorted(set(map(str, chain.from_iterable(sequences))))
         self._know(sorted(set(chain.from_iterable(words))), WordShapeFeatures.of(words if self.word_shape else []))
-        return self
+        return self.encode(sequences, name)
 
-    def transform(self, column: Any, *, name: str = "X") -> WordsWithChars:
+    def encode(self, sequences: list[list[Any]], name: str) -> WordsWithChars:
         """The words of each sequence: int64 ids `[steps]`, and the characters."""
-        self._check_fitted()
-        sequences = _composed(column, name)
         words = self.tokens_.numbered(sequences, name=name)  # no warning: unknown words are read by their characters
         places: dict[str, int] = {}
         place = [places.setdefault(str(word), len(places)) for word in chain.from_iterable(sequences)]
@@ -100,7 +95,7 @@ class Words(LetterOptions, VocabularyOptions, Feature):
         looks = self.looks_.numbers(distinct) if self.word_shape else None
         return WordsWithChars(words, torch.tensor(place, dtype=torch.int64), self._spellings(distinct), looks)
 
-    def step(self, value: Any, *, name: str = "X") -> WordsWithChars:
+    def step(self, value: Any, *, name: str = "X") -> Ragged:
         """The steps of one word or of a list of words, as one sequence."""
         one = isinstance(value, str | int | np.integer) or value is None
         return self.transform([[value] if one else value], name=name)
@@ -115,53 +110,35 @@ class Words(LetterOptions, VocabularyOptions, Feature):
 
     def words(self, ids: Sequence[int] | Tensor) -> list[str]:
         """The word of each id. Raises `DataError` for an invalid id."""
-        self._check_fitted()
         return self.tokens_.words(ids)
 
     def module(self, width: int, dropout: float = 0.0) -> "WordReader":
         """A `WordReader` with word embeddings of `width` numbers and word dropout in training."""
-        self._check_fitted()
         vectors = Embedding(int(self.symbols or 0), width, dropout)
         sizes = int(self.characters), self.looks_.symbols if self.word_shape else 0, int(self.word_shape)
         return WordReader(vectors, self.letters_, *sizes, float(self.spelling_dropout))
 
-    def config(self) -> dict[str, Any]:
-        """The options and the number of distinct words in the training data."""
-        self._check_fitted()
-        own: dict[str, Any] = {"characters": self.characters, "longest": self.longest, "letters": len(self.letters_)}
-        own |= {
-            "word_shape": self.word_shape,
-            "known_looks": self.looks_.symbols,
-            "spelling_dropout": self.spelling_dropout,
-        }
-        return self.tokens_.config() | own
+    def learnt(self) -> dict[str, Any]:
+        """The number of distinct words, of characters, and of affix and shape features in the training data."""
+        return self.tokens_.learnt() | {"letters": len(self.letters_), "known_looks": self.looks_.symbols}
 
     def files(self) -> dict[str, str]:
         """`vocabulary.json` and `characters.json`: words and characters in the order of their ids, from 1."""
-        self._check_fitted()
         return self.tokens_.files() | {FILE: json.dumps(self.letters_), LOOKS: self.looks_.file()}
 
-    @classmethod
-    def restore(cls, config: Mapping[str, Any], tensors: Mapping[str, Tensor], files: Mapping[str, str]) -> Self:
-        """The saved feature. Raises `ModelFileError` for invalid contents."""
-        tokens = Tokens.restore(config, tensors, files)
-        sizes = {
-            name: checked(config, name, int, cls.kind)
-            for name in ("characters", "longest", "letters", "word_shape", "known_looks")
-        }
-        letters, looks = sizes.pop("letters"), sizes.pop("known_looks")
-        dropout = checked(config, "spelling_dropout", (int, float), cls.kind)
-        kept: dict[str, Any] = {"max_words": tokens.max_words, "min_count": tokens.min_count, "lower": tokens.lower}
-        made = cls(**kept, **sizes, spelling_dropout=dropout)
-        if problems := made.problems():
-            raise ModelFileError(f"the saved words feature has wrong options: {'; '.join(map(str, problems))}.")
-        made.tokens_ = tokens
-        made._know(_read_characters(files.get(FILE), letters), WordShapeFeatures.read(files.get(LOOKS), looks))
-        return made
+    def recall(self, config: Mapping[str, Any], tensors: Mapping[str, Tensor], files: Mapping[str, str]) -> None:
+        """Takes vocabulary, characters and shape features. Raises `ModelFileError` for invalid contents."""
+        self.tokens_ = Tokens.restore(config, tensors, files)
+        letters, looks = (checked(config, name, int, self.kind) for name in ("letters", "known_looks"))
+        found = saved_list(files, FILE, letters)
+        if bad := [letter for letter in found if not isinstance(letter, str) or len(letter) != 1]:
+            raise ModelFileError(f"{FILE} has {shown(bad[0])}, which is no character.")
+        if len(set(found)) < letters:
+            raise ModelFileError(f"{FILE} has the same character twice. Save the model again.")
+        self._know(found, WordShapeFeatures.restored(saved_list(files, LOOKS, KINDS), looks))
 
     def describe(self) -> str:
         """One line: `words, 16 654 of 19 672 kept, and 112 characters`."""
-        self._check_fitted()
         return (
             f"words, {self.tokens_.describe().removeprefix('tokens, ')}, and {grouped(len(self.letters_))} characters"
         )
@@ -172,10 +149,6 @@ class Words(LetterOptions, VocabularyOptions, Feature):
         self.letters_, self.looks_ = letters, looks
         self.letter_ids_ = {letter: i for i, letter in enumerate(letters, start=1)}
         self.symbols = self.tokens_.symbols
-
-    def _check_fitted(self) -> None:
-        if self.symbols is None:
-            raise OptionError("this Words is not fitted. Call fit(sequences) first.")
 
     def _spellings(self, words: list[str]) -> Ragged:
         find, longest = self.letter_ids_.get, int(self.longest)
@@ -262,23 +235,3 @@ class LetterVectors(nn.Module):
         """Letters `[steps]` to vectors `[steps, width]`."""
         own, small, kinds = self.places[x.values].unbind(1)
         return x.with_values(self.own.step(own) + self.small.step(small) + self.kinds.step(kinds))
-
-
-def _composed(column: Any, name: str) -> list[list[Any]]:
-    """The normalised words of each sequence; a word of invisible characters alone is unchanged."""
-    return [
-        [(canonical(word) or word) if isinstance(word, str) else word for word in words]
-        for words in token_sequences(column, name, False)
-    ]
-
-
-def _read_characters(file: Any, letters: int) -> list[str]:
-    try:
-        found = json.loads(file)
-    except (ValueError, TypeError, RecursionError):
-        raise ModelFileError(f"{FILE} is missing or no JSON. Save the model again.") from None
-    if not isinstance(found, list) or len(found) != letters or len(set(map(str, found))) != letters:
-        raise ModelFileError(f"{FILE} does not hold the {letters} characters that the model was saved with.")
-    if bad := [letter for letter in found if not isinstance(letter, str) or len(letter) != 1]:
-        raise ModelFileError(f"{FILE} has {shown(bad[0])}, which is no character.")
-    return found

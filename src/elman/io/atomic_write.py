@@ -11,8 +11,6 @@ from pathlib import Path
 
 from elman.errors import DataError
 
-__all__ = ["write_file"]
-
 _count = itertools.count()
 
 
@@ -43,10 +41,7 @@ def _replace(target: Path, data: bytes) -> None:
     stem = f".{target.name[:24]}-{zlib.crc32(os.fsencode(target.name)):08x}"
     beside = target.with_name(f"{stem}.{os.getpid()}-{next(_count)}.part")
     try:
-        with beside.open("xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())  # a rename that outlives a power cut must not name an empty file
+        write_synced(beside, data)
         if target.exists():
             shutil.copymode(target, beside)
         beside.replace(target)
@@ -54,3 +49,11 @@ def _replace(target: Path, data: bytes) -> None:
         with contextlib.suppress(OSError):
             beside.unlink(missing_ok=True)
         raise
+
+
+def write_synced(path: Path, data: bytes) -> None:
+    """Writes a new file to the disk: a rename that outlives a power cut must not name an empty one."""
+    with path.open("xb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())

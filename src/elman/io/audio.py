@@ -24,14 +24,12 @@ import math
 import os
 import stat
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple, NoReturn
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from elman.errors import DataError, Place
-
-__all__ = ["RATES", "Resampled", "full_scale", "rate_of", "read_wave", "resample", "shown_path"]
+from elman.errors import DataError, Place, within
 
 RATES = (1000, 768_000)  # samples a second: the slowest and fastest that are read
 _CROSSINGS = 16  # zeros of sinc to either side
@@ -76,30 +74,31 @@ def rate_of(path: str | os.PathLike[str]) -> int:
     return _read(Path(path), whole=False)[1]
 
 
-def _read(file: Path, whole: bool) -> tuple[_Samples, int]:
-    try:
-        status = file.stat()
-        _check_regular(file, status)
-        with file.open("rb") as opened:
-            try:
-                head = _head(opened, file, status.st_size)
-            except _OtherKindError as kind:
-                return _by_soundfile(file, str(kind), whole)
-            return _samples(opened, head, file, whole), head.rate
-    except DataError:
-        raise
-    except (OSError, ValueError) as error:  # ValueError: no path has a NUL, or half of a surrogate pair
-        why = (error.strerror if isinstance(error, OSError) else None) or error
-        raise DataError(f"{shown_path(file)} cannot be read: {why}. Paths are those of sound files.") from None
+def _read(path: Path, whole: bool) -> tuple[_Samples, int]:
+    with within(file=shown_path(path)):
+        try:
+            status = path.stat()
+            _check_regular(status)
+            with path.open("rb") as opened:
+                try:
+                    head = _head(opened, status.st_size)
+                except _OtherKindError as kind:
+                    return _by_soundfile(path, str(kind), whole)
+                return _samples(opened, head, whole), head.rate
+        except DataError:
+            raise
+        except (OSError, ValueError) as error:  # ValueError: no path has a NUL, or half of a surrogate pair
+            why = (error.strerror if isinstance(error, OSError) else None) or error
+            raise DataError(f"cannot be read: {why}. Paths are those of sound files.") from None
 
 
-def _check_regular(file: Path, status: os.stat_result) -> None:
+def _check_regular(status: os.stat_result) -> None:
     """Refuses an empty file, and pipes and devices: to open one may wait for ever."""
     if not stat.S_ISREG(status.st_mode):
         what = "a folder" if stat.S_ISDIR(status.st_mode) else "a pipe or a device"
-        raise DataError(f"{shown_path(file)} cannot be read: it is {what}. Paths are those of sound files.")
+        raise DataError(f"cannot be read: it is {what}. Paths are those of sound files.")
     if not status.st_size:
-        raise DataError(f"{shown_path(file)} is empty: a sound file has a head of 44 bytes at least.")
+        raise DataError("is empty: a sound file has a head of 44 bytes at least.")
 
 
 def shown_path(file: str | os.PathLike[str]) -> str:
@@ -111,7 +110,7 @@ def shown_path(file: str | os.PathLike[str]) -> str:
     return str(file)[:200].encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-def _head(opened: BinaryIO, file: Path, size: int) -> _Head:
+def _head(opened: BinaryIO, size: int) -> _Head:
     """The head of a WAV file of so many bytes, its claims checked. Raises ``DataError``, and `_OtherKindError`."""
     first = opened.read(12)
     if first[:4] not in (b"RIFF", b"RF64", b"BW64") or first[8:12] != b"WAVE":
@@ -124,20 +123,20 @@ def _head(opened: BinaryIO, file: Path, size: int) -> _Head:
         if name == b"data" and len(chunk) == 8:
             break
         if len(chunk) < 8 or at + claimed > size:  # a part of it ends beyond the file
-            raise DataError(f"{shown_path(file)} is cut short: it ends within its head. Copy it again.")
+            raise DataError("is cut short: it ends within its head. Copy it again.")
         if name == b"fmt ":
             kind = opened.read(min(claimed, 40))
         elif name == b"ds64":
             wide = int.from_bytes(opened.read(16)[8:], "little")
         at = _after(opened, at + claimed)
     else:
-        raise DataError(f"{shown_path(file)} has {_MOST_CHUNKS} parts before its samples, which cannot be.")
+        raise DataError(f"has {_MOST_CHUNKS} parts before its samples, which cannot be.")
     if len(kind) < 16:
-        raise DataError(f"{shown_path(file)} has no head that says what its samples are. Copy it again.")
+        raise DataError("has no head that says what its samples are. Copy it again.")
     tag, channels, rate, bits = (int.from_bytes(kind[i:j], "little") for i, j in _FIELDS)
     if tag == _EXTENSIBLE and len(kind) >= 26:
         tag = int.from_bytes(kind[24:26], "little")  # the first two bytes of the sub-format
-    _check_format(tag, channels, rate, bits, file)
+    _check_format(tag, channels, rate, bits)
     step = channels * _width(bits)
     claimed = wide if claimed == 2**32 - 1 and wide else claimed
     there = size - at
@@ -145,15 +144,11 @@ def _head(opened: BinaryIO, file: Path, size: int) -> _Head:
         claimed = there
     elif claimed > there:
         if claimed not in (*_UNKNOWN, _UNKNOWN_SOX // step * step):
-            _refuse_short(file, claimed // step)
+            raise DataError(
+                f"is cut short: its head says {claimed // step} samples, more than it holds. Copy it again."
+            )
         claimed = there
     return _Head(tag, channels, rate, bits, at, claimed // step * step)
-
-
-def _refuse_short(file: Path, samples: int) -> NoReturn:
-    raise DataError(
-        f"{shown_path(file)} is cut short: its head says {samples} samples, more than it holds. Copy it again."
-    )
 
 
 #: Where the fields of a format stand that are read: kind, channels, samples a second, bits of a sample.
@@ -183,31 +178,31 @@ def _only_chunks(opened: BinaryIO, at: int, size: int) -> bool:
     return at - 1 <= size <= at
 
 
-def _check_format(kind: int, channels: int, rate: int, bits: int, file: Path) -> None:
+def _check_format(kind: int, channels: int, rate: int, bits: int) -> None:
     floating = kind == _FLOAT and bits in (32, 64)
     if kind != _PCM and not floating:
         what = f"numbers of floating point of {bits} bits" if kind == _FLOAT else f"unknown format: {kind}"
         raise _OtherKindError(f"is a WAV file of another kind ({what})")
-    check_rate(rate, shown_path(file))
+    _check_rate(rate)
     if not 1 <= channels <= _MOST_CHANNELS or not (floating or 1 <= bits <= 32):
-        raise DataError(f"{shown_path(file)} says it has {channels} channels of {bits} bits, which cannot be.")
+        raise DataError(f"says it has {channels} channels of {bits} bits, which cannot be.")
 
 
 def _width(bits: int) -> int:
     return (bits + 7) // 8
 
 
-def _samples(opened: BinaryIO, head: _Head, file: Path, whole: bool) -> _Samples:
+def _samples(opened: BinaryIO, head: _Head, whole: bool) -> _Samples:
     opened.seek(head.begin)
     data = opened.read(head.size if whole else 0)
     if whole and len(data) < head.size:  # it has become shorter meanwhile
-        raise DataError(f"{shown_path(file)} is cut short. Copy it again.")
+        raise DataError("is cut short. Copy it again.")
     if head.kind == _PCM:
         return _mixed(_shares(data, _width(head.bits)).reshape(-1, head.channels))
     samples = np.frombuffer(data, f"<f{head.bits // 8}").astype(np.float64)
     if not np.isfinite(samples).all():
         at = int(np.flatnonzero(~np.isfinite(samples))[0]) // head.channels
-        raise DataError(f"{shown_path(file)}: sample {at} is {samples[at * head.channels]}. Samples must be finite.")
+        raise DataError(f": sample {at} is {samples[at * head.channels]}. Samples must be finite.")
     return _mixed(samples.reshape(-1, head.channels))
 
 
@@ -232,30 +227,24 @@ def _mixed(samples: NDArray[Any]) -> _Samples:
     return mixed
 
 
-def _by_soundfile(file: Path, what: str, whole: bool) -> tuple[_Samples, int]:
+def _by_soundfile(path: Path, what: str, whole: bool) -> tuple[_Samples, int]:
     try:
         import soundfile
     except ImportError:
-        raise DataError(
-            f"{shown_path(file)} {what}. Other sound files need soundfile: pip install 'elman[audio]'."
-        ) from None
+        raise DataError(f"{what}. Other sound files need soundfile: pip install 'elman[audio]'.") from None
     try:
-        with soundfile.SoundFile(str(file)) as opened:
+        with soundfile.SoundFile(str(path)) as opened:
             rate = int(opened.samplerate)
-            check_rate(rate, shown_path(file))
+            _check_rate(rate)
             samples = opened.read(-1 if whole else 0, dtype="float64", always_2d=True)
     except RuntimeError as error:
-        raise DataError(f"{shown_path(file)} {what}, and soundfile cannot read it: {error}") from None
+        raise DataError(f"{what}, and soundfile cannot read it: {error}") from None
     return _mixed(samples), rate
 
 
-def check_rate(rate: int, name: str) -> None:
-    """Raises ``DataError`` for a rate outside `RATES`.
-
-    >>> check_rate(8000, "a.wav")
-    """
+def _check_rate(rate: int) -> None:
     if not RATES[0] <= rate <= RATES[1]:
-        raise DataError(f"says {rate} samples a second. Between {RATES[0]} and {RATES[1]} can be read.", at=Place(name))
+        raise DataError(f"says {rate} samples a second. Between {RATES[0]} and {RATES[1]} can be read.")
 
 
 def full_scale(value: Any, name: str) -> _Samples:

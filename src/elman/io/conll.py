@@ -15,10 +15,10 @@ Source: Nivre et al., "Universal Dependencies v2", 2020; Tjong Kim Sang & De Meu
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,8 +27,6 @@ from numpy.typing import NDArray
 
 from elman.errors import DataError, Place
 
-__all__ = ["answered_conll", "read_conll"]
-
 #: The columns of CoNLL-U that are read, and where they stand.
 _UNIVERSAL = {"form": 1, "lemma": 2, "upos": 3, "xpos": 4, "feats": 5, "head": 6, "deprel": 7, "misc": 9}
 _Lines = NDArray[np.int64]
@@ -36,57 +34,53 @@ _COMMENT = re.compile(r"# |##|#begin\b|#end\b")
 _Row = tuple[int, list[str]]
 
 
-def read_conll(text: str, path: Path, universal: bool) -> tuple[pl.DataFrame, _Lines]:
+def read_conll(text: str, universal: bool) -> tuple[pl.DataFrame, _Lines]:
     """The sentences as rows of lists, and the line on which each begins.
 
-    Raises `DataError`, naming file and line, for a line with too few or too many columns, and for a file without words.
+    Raises `DataError`, naming the line, for a line with too few or too many columns, and for a file without words.
 
-    >>> frame, lines = read_conll("Rome B-place\\nfell O\\n\\nSo O\\n", Path("a.conll"), universal=False)
+    >>> frame, lines = read_conll("Rome B-place\\nfell O\\n\\nSo O\\n", universal=False)
     >>> frame.rows(), lines
     ([(['Rome', 'fell'], ['B-place', 'O']), (['So'], ['O'])], array([1, 4]))
     """
-    rows = list(_rows(text, path, universal))
+    rows = list(_rows(text, universal))
     if not any(rows):
-        raise DataError(f"{path.name} holds no words: a line each, and an empty line after each sentence.")
-    names = list(_UNIVERSAL) if universal else _names(rows)
-    sentences, lines, width = [], [], 0
-    for sentence in _sentences(rows):
+        raise DataError("holds no words: a line each, and an empty line after each sentence.")
+    first, width = next((row[0], len(row[1])) for row in rows if row)
+    sentences, lines = [], []
+    for sentence in ([row for row in group if row] for words, group in itertools.groupby(rows, bool) if words):
         for line, cells in sentence:
-            width = width or len(cells)
             if len(cells) != width:
-                first = next(number for row in rows if row for number, _ in [row])
                 raise DataError(
                     f"has {len(cells)} column{'s' * (len(cells) > 1)}, line {first} has "
                     f"{width}. Every word needs the same columns.",
-                    at=Place(file=path.name, line=line),
+                    at=Place(line=line),
                 )
         lines.append(sentence[0][0])
         sentences.append([cells for _, cells in sentence])
-    places = list(_UNIVERSAL.values()) if universal else range(width)
-    columns = {
-        name: [[cells[place] for cells in sentence] for sentence in sentences]
-        for name, place in zip(names, places, strict=True)
-    }
+    names = ["token", *(f"column_{place}" for place in range(2, width)), "tag"][:width]
+    places = _UNIVERSAL if universal else {name: place for place, name in enumerate(names)}
+    columns = {name: [[cells[place] for cells in sentence] for sentence in sentences] for name, place in places.items()}
     return pl.DataFrame(columns, schema=dict.fromkeys(columns, pl.List(pl.String))), np.array(lines, dtype=np.int64)
 
 
-def answered_conll(text: str, path: Path, universal: bool, column: str, answers: Sequence[Sequence[Any]]) -> str:
+def answered_conll(text: str, universal: bool, column: str, answers: Sequence[Sequence[Any]]) -> str:
     """The text of a file with an answer for each word of each sentence; all else as it was.
 
     In CoNLL-U the answers take the place of the `column`; of a column that it has not, they go to the last one, MISC,
     as ``column=answer``. In other files they are one more column, the last.
 
-    >>> print(answered_conll("Rome O\\nfell O\\n", Path("a.conll"), False, "tag", [["B-place", "O"]]), end="")
+    >>> print(answered_conll("Rome O\\nfell O\\n", False, "tag", [["B-place", "O"]]), end="")
     Rome O B-place
     fell O O
     """
     lines = text.split("\n")
-    told = iter([answer for own in answers for answer in own])
-    for row in _rows(text, path, universal):
+    remaining = iter([answer for own in answers for answer in own])
+    for row in _rows(text, universal):
         if row is None:
             continue
         number, cells = row
-        line, answer = lines[number - 1], str(next(told))
+        line, answer = lines[number - 1], str(next(remaining))
         end = "\r" * line.endswith("\r")
         if not universal:
             between = "\t" if "\t" in line else " "
@@ -101,19 +95,19 @@ def answered_conll(text: str, path: Path, universal: bool, column: str, answers:
     return "\n".join(lines)
 
 
-def _rows(text: str, path: Path, universal: bool) -> Iterator[_Row | None]:
+def _rows(text: str, universal: bool) -> Iterator[_Row | None]:
     """Each word's line and cells; None between sentences."""
     lines = text.split("\n")
     if universal:
-        yield from _universal_rows(lines, path)
+        yield from _universal_rows(lines)
         return
     marks = _marked(lines)
-    first = next((line for i, line in enumerate(lines) if i not in marks and not _parts_sentences(line)), "")
-    tabs = "\t" in (first or next((line for line in lines if not _parts_sentences(line)), ""))
+    first = next((line for i, line in enumerate(lines) if i not in marks and not _is_separator(line)), "")
+    tabs = "\t" in (first or next((line for line in lines if not _is_separator(line)), ""))
     width = len(_cells(first, tabs, 0))
     comments = _comments(lines, marks, tabs, width)
     for number, line in enumerate(lines, start=1):
-        if _parts_sentences(line):
+        if _is_separator(line):
             yield None
         elif number - 1 not in comments:
             cells = _cells(line, tabs, width)
@@ -121,23 +115,25 @@ def _rows(text: str, path: Path, universal: bool) -> Iterator[_Row | None]:
                 raise DataError(
                     f": {line[:40]!r} has an empty cell. Write a word and its label with a "
                     "tab between them, and an empty line after each sentence.",
-                    at=Place(file=path.name, line=number),
+                    at=Place(line=number),
                 )
             yield number, cells
 
 
-def _universal_rows(lines: Sequence[str], path: Path) -> Iterator[_Row | None]:
+def _universal_rows(lines: Sequence[str]) -> Iterator[_Row | None]:
     for number, line in enumerate(lines, start=1):
-        if _parts_sentences(line):
+        if _is_separator(line):
             yield None
         elif not line.startswith("#"):
             cells = _cells(line.rstrip("\r"), True, 10)
-            _check_universal(cells, number, path)
+            if len(cells) != 10:
+                what = f"has {len(cells)} columns, where CoNLL-U has 10, divided by tabs."
+                raise DataError(what, at=Place(line=number))
             if cells[0].isdigit():
                 yield number, cells
 
 
-def _parts_sentences(line: str) -> bool:
+def _is_separator(line: str) -> bool:
     return not line.strip(" \t\r") or line.startswith("-DOCSTART-")
 
 
@@ -161,7 +157,7 @@ def _marked(lines: Sequence[str]) -> set[int]:
         if begins and _COMMENT.match(line):
             found.add(i)
         else:
-            begins = _parts_sentences(line)
+            begins = _is_separator(line)
     return found
 
 
@@ -169,9 +165,9 @@ def _comments(lines: Sequence[str], marks: set[int], tabs: bool, width: int) -> 
     """Which of the lines that look like comments are, in a file whose words have `width` columns (0: it has none)."""
     if not marks or not width:
         return set()
-    words = (line for i, line in enumerate(lines) if i not in marks and not _parts_sentences(line))
+    words = (line for i, line in enumerate(lines) if i not in marks and not _is_separator(line))
     known = Counter(_cells(line, tabs, width)[-1] for line in words)
-    parts = [True, *map(_parts_sentences, lines)]
+    parts = [True, *map(_is_separator, lines)]
     begins = [i for i in range(len(lines)) if parts[i] and not parts[i + 1]]
     usual = 2 * len(marks.intersection(begins)) >= len(begins)
 
@@ -180,25 +176,3 @@ def _comments(lines: Sequence[str], marks: set[int], tabs: bool, width: int) -> 
         return len(cells) != width or ((usual or (tabs and line.startswith("# "))) and cells[-1] not in known)
 
     return {i for i in marks if is_comment(lines[i])}
-
-
-def _check_universal(cells: list[str], number: int, path: Path) -> None:
-    if len(cells) != 10:
-        raise DataError(
-            f"has {len(cells)} columns, where CoNLL-U has 10, divided by tabs.", at=Place(file=path.name, line=number)
-        )
-
-
-def _names(rows: list[_Row | None]) -> list[str]:
-    width = next(len(row[1]) for row in rows if row)
-    return ["token", *[f"column_{place}" for place in range(2, width)], "tag"][:width]
-
-
-def _sentences(rows: list[_Row | None]) -> Iterator[list[_Row]]:
-    sentence: list[_Row] = []
-    for row in [*rows, None]:
-        if row is not None:
-            sentence.append(row)
-        elif sentence:
-            yield sentence
-            sentence = []

@@ -16,8 +16,6 @@ from pathlib import Path
 from elman.errors import DataError, OptionError
 from elman.io.atomic_write import write_file
 
-__all__ = ["check_midi", "midi_bytes", "write_midi"]
-
 PULSES = 480  # a quarter note
 _FASTEST, _SLOWEST = 60_000_000, 4  # quarter notes a minute that the three bytes of a tempo can say
 _NOTE_OFF, _NOTE_ON, _PROGRAM, _VELOCITY = 0x80, 0x90, 0xC0, 80

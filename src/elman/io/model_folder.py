@@ -29,27 +29,11 @@ import torch
 from torch import Tensor, nn
 
 from elman.errors import ModelFileError
-
-__all__ = [
-    "ADVICE",
-    "CHECKPOINT",
-    "CONFIG",
-    "VERSION",
-    "WEIGHTS",
-    "check_finite",
-    "check_replaceable",
-    "check_tensors",
-    "is_model",
-    "load",
-    "named",
-    "network",
-    "refuse",
-    "save",
-    "under",
-]
+from elman.io.atomic_write import write_synced
 
 Kind = Literal["model", "checkpoint"]
 _Network = TypeVar("_Network", bound=nn.Module)
+_Saved = TypeVar("_Saved", Tensor, str)
 
 VERSION = 1  # of the folder's layout; a reader refuses a higher one
 CONFIG = "config.json"
@@ -114,7 +98,9 @@ def save(
         new = _beside(target, "new")
         new.mkdir()
         try:
-            _write(new, contents)
+            for name, content in contents.items():
+                write_synced(new / name, content)
+            _sync_folder(new)
             if keep_checkpoint and (target / CHECKPOINT).is_dir():
                 shutil.copytree(target / CHECKPOINT, new / CHECKPOINT)
             _put(new, target)
@@ -215,15 +201,6 @@ def _elman_version() -> str:
         return metadata.version("elman")
     except metadata.PackageNotFoundError:  # used from a source tree
         return "unknown"
-
-
-def _write(folder: Path, contents: Mapping[str, bytes]) -> None:
-    for name, content in contents.items():
-        with (folder / name).open("xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())  # a rename that outlives a power cut must not name empty files
-    _sync_folder(folder)
 
 
 def _sync_folder(folder: Path) -> None:
@@ -435,8 +412,8 @@ def check_finite(folder: str | os.PathLike[str], tensors: Mapping[str, Tensor]) 
             refuse(Path(folder) / WEIGHTS, f"{name} holds numbers that are not finite")
 
 
-def under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors whose names begin with a prefix, without it.
+def under(prefix: str, tensors: Mapping[str, _Saved]) -> dict[str, _Saved]:
+    """The tensors or files whose names begin with a prefix, without it.
 
     >>> list(under("head.", {"head.bias": torch.zeros(2), "pool.bias": torch.zeros(1)}))
     ['bias']
@@ -463,7 +440,9 @@ def _read(folder: Path, kind: Kind) -> tuple[dict[str, Any], dict[str, Tensor], 
             refuse(folder / CONFIG, f"does not list {WEIGHTS}")
         _check_names(folder, listed, kind)
         for name, entry in listed.items():
-            _check_size(folder / name, entry["bytes"])
+            if (size := _regular(folder / name)) != entry["bytes"]:
+                what = f"holds {size} bytes, but {CONFIG} says {entry['bytes']}: it was altered or cut short"
+                refuse(folder / name, what)
         _check_header(folder / WEIGHTS, listed[WEIGHTS]["bytes"], _tensor_table(folder, record))
         contents = {name: _hashed(folder / name, entry) for name, entry in listed.items()}
         tensors = safetensors.torch.load(contents.pop(WEIGHTS))
@@ -527,14 +506,11 @@ def _record(folder: Path, kind: Kind) -> dict[str, Any]:
 
 def _listed(folder: Path, record: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """The files that config.json lists, each with its size and hash; the list itself is checked."""
-    path, listed = folder / CONFIG, record.get("files")
-    if not isinstance(listed, dict):
-        refuse(path, f"has a list of files of type {type(listed).__name__}, not an object")
+    path, listed = folder / CONFIG, _entries(folder, record, "files")
     for name, entry in listed.items():
         if not _plain(name) or name in (CONFIG, CHECKPOINT):
             refuse(path, f"lists a file named {name!r}; only plain names inside the folder are allowed")
-        size = entry.get("bytes") if isinstance(entry, dict) else None
-        digest = entry.get("sha256") if isinstance(entry, dict) else None
+        size, digest = _fields(entry, "bytes", "sha256")
         if type(size) is not int or size < 0 or not isinstance(digest, str) or not re.fullmatch("[0-9a-f]{64}", digest):
             refuse(path, f"lists {name} with bytes = {size!r} and sha256 = {digest!r}, which cannot be")
         if name != WEIGHTS and size > _FILE_LIMIT:
@@ -543,22 +519,26 @@ def _listed(folder: Path, record: Mapping[str, Any]) -> dict[str, dict[str, Any]
 
 
 def _tensor_table(folder: Path, record: Mapping[str, Any]) -> dict[str, tuple[str, list[int]]]:
-    path, table = folder / CONFIG, record.get("tensors")
-    if not isinstance(table, dict):
-        refuse(path, f"has a list of tensors of type {type(table).__name__}, not an object")
     checked = {}
-    for name, entry in table.items():
-        dtype = entry.get("dtype") if isinstance(entry, dict) else None
-        shape = entry.get("shape") if isinstance(entry, dict) else None
-        if (
-            not isinstance(dtype, str)
-            or dtype not in _BYTES
-            or not isinstance(shape, list)
-            or not all(type(n) is int and n >= 0 for n in shape)
-        ):
-            refuse(path, f"lists tensor {name} with dtype = {dtype!r} and shape = {shape!r}, which cannot be")
+    for name, entry in _entries(folder, record, "tensors").items():
+        dtype, shape = _fields(entry, "dtype", "shape")
+        good = isinstance(shape, list) and all(type(n) is int and n >= 0 for n in shape)
+        if not (good and isinstance(dtype, str) and dtype in _BYTES):
+            what = f"lists tensor {name} with dtype = {dtype!r} and shape = {shape!r}, which cannot be"
+            refuse(folder / CONFIG, what)
         checked[name] = (dtype, shape)
     return checked
+
+
+def _entries(folder: Path, record: Mapping[str, Any], key: str) -> dict[str, Any]:
+    entries = record.get(key)
+    if not isinstance(entries, dict):
+        refuse(folder / CONFIG, f"has a list of {key} of type {type(entries).__name__}, not an object")
+    return entries
+
+
+def _fields(entry: Any, *names: str) -> list[Any]:
+    return [entry.get(name) if isinstance(entry, dict) else None for name in names]
 
 
 def _check_names(folder: Path, listed: Mapping[str, Any], kind: Kind) -> None:
@@ -571,11 +551,6 @@ def _check_names(folder: Path, listed: Mapping[str, Any], kind: Kind) -> None:
         raise ModelFileError(
             f"{folder} holds {_few(foreign)}, which {CONFIG} does not list. Move away what is no part of the {kind}."
         )
-
-
-def _check_size(path: Path, expected: int) -> None:
-    if (size := _regular(path)) != expected:
-        refuse(path, f"holds {size} bytes, but {CONFIG} says {expected}: it was altered or cut short")
 
 
 def _check_header(path: Path, size: int, table: Mapping[str, tuple[str, list[int]]]) -> None:
@@ -593,9 +568,8 @@ def _check_header(path: Path, size: int, table: Mapping[str, tuple[str, list[int
     if missing := sorted(table.keys() - header.keys()):
         refuse(path, f"lacks tensors that {CONFIG} lists: {_few(missing)}")
     for name, (dtype, shape) in table.items():
-        entry = header[name] if isinstance(header[name], dict) else {}
-        got = entry.get("dtype"), entry.get("shape")
-        if got != (dtype, shape):
+        got = _fields(header[name], "dtype", "shape")
+        if got != [dtype, shape]:
             refuse(path, f"{name} is {got[0]} of shape {got[1]}, but {CONFIG} says {dtype} of shape {shape}")
     needed = sum(_BYTES[dtype] * math.prod(shape) for dtype, shape in table.values())
     if needed != size - 8 - length:

@@ -5,7 +5,6 @@ malformed table is never read in part.
 """
 
 import csv
-import difflib
 import gzip
 import io
 import json
@@ -27,19 +26,7 @@ from elman.errors import DataError, MessagePart, OptionError, Place, Wording, pl
 from elman.io.atomic_write import write_file
 from elman.io.conll import answered_conll, read_conll
 from elman.ops.forks import refuse_without_threads
-from elman.validation.messages import shown
-
-__all__ = [
-    "KINDS",
-    "Table",
-    "check_columns",
-    "check_place",
-    "conll_kind",
-    "is_text",
-    "read_table",
-    "write_answers",
-    "write_table",
-]
+from elman.validation.messages import nearest, shown
 
 KINDS = {".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
 _CONLL = {".conllu": "conllu", ".conll": "conll", ".bio": "conll", ".iob": "conll"}
@@ -116,21 +103,24 @@ def read_table(path: str | os.PathLike[str], *, columns: Sequence[str] | None = 
         raise OptionError(f"columns = {columns!r} must be a list of names, such as {advice}, or None.")
     kind, packing = _kind(path)
     data = _read(path)
-    if kind == "parquet":
-        return Table(_chosen(_parquet(data, path), columns, path, header=True), path, None)
-    data = _text(_unpacked(data, packing, path), path)
-    if kind == "jsonl":
-        frame, lines = _json_lines(data, path, columns)
-    elif kind in _CONLL.values():
-        frame, lines = read_conll(data.decode("utf-8"), path, universal=kind == "conllu")
-        header = True
-    elif kind == "txt":
-        frame, lines, header = pl.DataFrame({"text": [data.decode("utf-8")]}), np.array([1]), True
-    else:
-        frame, lines = _delimited(data, path, kind, header)
-    if not frame.height:
-        raise DataError(f"{path.name} has a header and no rows." if header else f"{path.name} has no rows.")
-    return Table(_chosen(frame, columns, path, header or kind == "jsonl"), path, lines)
+    with _about(path):
+        if kind == "parquet":
+            frame, lines = _parquet(data), None
+        elif kind == "jsonl":
+            frame, lines = _json_lines(_text(_unpacked(data, packing)), columns)
+        elif kind in _CONLL.values():
+            frame, lines = read_conll(_text(_unpacked(data, packing)).decode("utf-8"), universal=kind == "conllu")
+        elif kind == "txt":
+            frame, lines = pl.DataFrame({"text": [_text(_unpacked(data, packing)).decode("utf-8")]}), np.array([1])
+        else:
+            frame, lines = _delimited(_text(_unpacked(data, packing)), kind, header)
+        header = header or kind not in _SEPARATORS
+        if not frame.height:
+            raise DataError("has a header and no rows." if header else "has no rows.")
+        for column in columns or ():
+            if column not in frame.columns:
+                _no_column(column, frame.columns, header and kind in _SEPARATORS)
+        return Table(frame if columns is None else frame.select(list(dict.fromkeys(columns))), path, lines)
 
 
 def write_table(frame: pl.DataFrame, path: str | os.PathLike[str] | None = None, *, kind: str | None = None) -> None:
@@ -156,8 +146,8 @@ def write_table(frame: pl.DataFrame, path: str | os.PathLike[str] | None = None,
         _to_stdout(_rendered(frame, kind or "csv", "standard output"))
         return
     path = _path(path, "written")
-    told, packing = _kind(path, writing=True)
-    write_file(path, _packed(_rendered(frame, kind or told, path.name), packing))
+    of_suffix, packing = _kind(path, writing=True)
+    write_file(path, _packed(_rendered(frame, kind or of_suffix, path.name), packing))
 
 
 def write_answers(
@@ -168,12 +158,14 @@ def write_answers(
     None writes to standard output. Raises `DataError` as `read_table` and `write_table` do.
     """
     kind, packing = _kind(source)
-    raw = _unpacked(_read(source), packing, source)
-    text = _text(raw, source).decode("utf-8")
-    data = answered_conll(text, source, kind == "conllu", column, answers).encode("utf-8")
+    data = _read(source)
+    with _about(source):
+        raw = _unpacked(data, packing)
+        text = _text(raw).decode("utf-8")
+        data = answered_conll(text, kind == "conllu", column, answers).encode("utf-8")
     if (breaks := raw.count(b"\r\n")) and breaks == raw.count(b"\n"):
         data = data.replace(b"\n", b"\r\n")
-    data = raw[:3] + data if raw.startswith(b"\xef\xbb\xbf") else data
+    data = raw[:3] + data if raw.startswith(_MARK) else data
     if path is None:
         _to_stdout(data)
         return
@@ -187,7 +179,7 @@ def conll_kind(path: str | os.PathLike[str]) -> str | None:
     >>> conll_kind("train.conllu.xz"), conll_kind("train.csv")
     ('conllu', None)
     """
-    return _CONLL.get(_suffix(path))
+    return _CONLL.get(_suffixes(path)[0])
 
 
 def is_text(path: str | os.PathLike[str]) -> bool:
@@ -196,7 +188,7 @@ def is_text(path: str | os.PathLike[str]) -> bool:
     >>> is_text("notes.TXT.gz"), is_text("notes.txt.csv")
     (True, False)
     """
-    return _READ.get(_suffix(path)) == "txt"
+    return _READ.get(_suffixes(path)[0]) == "txt"
 
 
 def check_place(path: str | os.PathLike[str]) -> None:
@@ -217,38 +209,37 @@ def check_columns(frame: pl.DataFrame, path: str | os.PathLike[str] | None, kind
     target = "standard output" if path is None else Path(path).name
     kind = kind or ("csv" if path is None else _kind(Path(path), writing=True)[0])
     for name, dtype in frame.schema.items():
+        other = ""
         if kind == "parquet" and _holds(dtype, lambda part: part == pl.Object or _no_child(part)):
-            raise DataError(
-                f"{target}: Parquet has no place for the column {name!r} of {dtype}. Use .jsonl, or leave the column "
-                "out."
-            )
-        if kind == "jsonl" and _holds(dtype, lambda part: part in (pl.Binary, pl.Object)):
-            raise DataError(
-                f"{target}: JSON has no place for the column {name!r} of {dtype}. Use .parquet, or leave the column "
-                "out."
-            )
-        if kind in _SEPARATORS and (dtype.is_nested() or dtype in (pl.Binary, pl.Object, pl.Duration)):
+            other = ".jsonl"
+        elif kind == "jsonl" and _holds(dtype, lambda part: part in (pl.Binary, pl.Object)):
+            other = ".parquet"
+        elif kind in _SEPARATORS and (dtype.is_nested() or dtype in (pl.Binary, pl.Object, pl.Duration)):
             other = ".parquet" if _holds(dtype, lambda part: part in (pl.Binary, pl.Duration)) else ".jsonl"
+        if other:
+            form = {"parquet": "Parquet", "jsonl": "JSON"}.get(kind, kind.upper())
             raise DataError(
-                f"{target}: {kind.upper()} has no place for the column {name!r} of {dtype}. Use {other}, or leave the "
-                "column out."
+                f"{target}: {form} has no place for the column {name!r} of {dtype}. Use {other}, or leave the column "
+                "out."
             )
 
 
-def _holds(dtype: Any, asked: Callable[[Any], bool]) -> bool:
-    """Whether a type, or one of its element types, satisfies `asked`."""
+def _holds(dtype: Any, test: Callable[[Any], bool]) -> bool:
+    """Whether a type, or one of its element types, satisfies `test`."""
     inner = [dtype.inner] if isinstance(dtype, pl.List | pl.Array) else []
     inner = [field.dtype for field in dtype.fields] if isinstance(dtype, pl.Struct) else inner
-    return asked(dtype) or any(_holds(part, asked) for part in inner)
+    return test(dtype) or any(_holds(part, test) for part in inner)
 
 
 def _no_child(dtype: Any) -> bool:
     return isinstance(dtype, pl.Struct) and not dtype.fields
 
 
-def _suffix(path: str | os.PathLike[str]) -> str:
-    suffixes = [suffix.lower() for suffix in Path(path).suffixes if suffix.lower() not in (".gz", ".xz")]
-    return suffixes[-1] if suffixes else ""
+def _suffixes(path: str | os.PathLike[str]) -> tuple[str, str]:
+    """The suffix of a name, and how the file is packed (`.gz`, `.xz` or nothing)."""
+    suffixes = ["", *(suffix.lower() for suffix in Path(path).suffixes)]
+    packing = suffixes.pop() if suffixes[-1] in (".gz", ".xz") else ""
+    return suffixes[-1], packing
 
 
 def _packed(data: bytes, packing: str) -> bytes:
@@ -257,6 +248,11 @@ def _packed(data: bytes, packing: str) -> bytes:
 
 
 # ---- the file
+
+
+def _about(path: Path) -> AbstractContextManager[None]:
+    """Errors raised in the block name the file."""
+    return placed(lambda place: replace(place, file=path.name))
 
 
 def _path(path: str | os.PathLike[str], done: str) -> Path:
@@ -277,10 +273,8 @@ def _items(columns: Any) -> list[Any]:
 
 
 def _kind(path: Path, writing: bool = False) -> tuple[str, str]:
-    """The kind of a table and how it is packed (`.gz`, `.xz` or nothing)."""
-    suffixes = [suffix.lower() for suffix in path.suffixes] or [""]
-    packing = suffixes[-1] if suffixes[-1] in (".gz", ".xz") else ""
-    suffix = suffixes[-2] if packing and len(suffixes) > 1 else "" if packing else suffixes[-1]
+    """The kind of a table and how it is packed."""
+    suffix, packing = _suffixes(path)
     kind = KINDS.get(suffix) if writing else (KINDS | _READ).get(suffix)
     if kind is None or (packing and kind == "parquet"):
         known = ", ".join(KINDS)
@@ -295,7 +289,7 @@ def _read(path: Path) -> bytes:
     try:
         data = path.read_bytes()
     except FileNotFoundError:
-        near = _nearest(path.name, [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else [])
+        near = nearest(path.name, [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else [])
         raise DataError(f"no such file: {path}.{near}") from None
     except (OSError, ValueError) as error:
         raise DataError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}.") from None
@@ -304,7 +298,7 @@ def _read(path: Path) -> bytes:
     return data
 
 
-def _unpacked(data: bytes, packing: str, path: Path) -> bytes:
+def _unpacked(data: bytes, packing: str) -> bytes:
     """The content of a packed file; one that grows as no table does is refused before the memory is gone."""
     if not packing:
         return data
@@ -317,12 +311,12 @@ def _unpacked(data: bytes, packing: str, path: Path) -> bytes:
             size += len(part)
             if size > most:
                 raise DataError(
-                    f"{path.name} holds {len(data):,} bytes and becomes more than {most:,}, over {times} times as "
+                    f"holds {len(data):,} bytes and becomes more than {most:,}, over {times} times as "
                     f"many. If that is meant, unpack it first and give the file without {packing}."
                 )
         return b"".join(parts)
     except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
-        raise DataError(f"{path.name} is cut short or is no {packing} file: {error}.") from None
+        raise DataError(f"is cut short or is no {packing} file: {error}.") from None
 
 
 def _gunzipped(data: bytes) -> Iterator[bytes]:
@@ -350,10 +344,10 @@ def _unxzed(data: bytes) -> Iterator[bytes]:
         data, first = unpack.unused_data, False
 
 
-def _text(data: bytes, path: Path) -> bytes:
+def _text(data: bytes) -> bytes:
     """UTF-8 without byte order mark, with `\\n` at the end of each line."""
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise DataError(f"{path.name} is UTF-16. Save it as UTF-8.")
+        raise DataError("is UTF-16. Save it as UTF-8.")
     data = data.removeprefix(_MARK)
     data = data.replace(b"\r\n", b"\n") if b"\n" in data else data.replace(b"\r", b"\n")
     try:
@@ -363,60 +357,42 @@ def _text(data: bytes, path: Path) -> bytes:
         at = error.start - (data.rfind(b"\n", 0, error.start) + 1)
         raise DataError(
             f": byte {at + 1} of the line, 0x{data[error.start]:02x}, is not UTF-8. Save the file as UTF-8.",
-            at=_at(path, line),
+            at=Place(line=line),
         ) from None
     if not data.strip(b"\n"):
-        raise DataError(f"{path.name} is empty.")
+        raise DataError("is empty.")
     return data
 
 
-def _parquet(data: bytes, path: Path) -> pl.DataFrame:
+def _parquet(data: bytes) -> pl.DataFrame:
     if len(data) < 12 or not data.startswith(b"PAR1") or not data.endswith(b"PAR1"):
-        raise DataError(f"{path.name} is cut short or is no Parquet file.")
+        raise DataError("is cut short or is no Parquet file.")
     try:
         rows = pl.scan_parquet(io.BytesIO(data)).select(pl.len()).collect().item()
         names = pl.read_parquet_schema(io.BytesIO(data))
         if rows * len(names) * 8 > max(_CELLS, _PACKED[1] * len(data)):
             raise DataError(
-                f"{path.name} holds {len(data):,} bytes and becomes {rows:,} rows of {len(names)} columns, which take "
+                f"holds {len(data):,} bytes and becomes {rows:,} rows of {len(names)} columns, which take "
                 f"over {_PACKED[1]} times as many. Give fewer rows at a time."
             )
         frame = pl.read_parquet(io.BytesIO(data))
     except DataError:
         raise
     except (*_POLARS, OSError, ValueError) as error:
-        raise DataError(f"{path.name} is damaged: {_first_line(error)}.") from None
+        raise DataError(f"is damaged: {_first_line(error)}.") from None
     if not frame.height:
-        raise DataError(f"{path.name} has no rows.")
+        raise DataError("has no rows.")
     return frame
 
 
-def _chosen(frame: pl.DataFrame, columns: Sequence[str] | None, path: Path, header: bool) -> pl.DataFrame:
-    for column in columns or ():
-        if column not in frame.columns:
-            _no_column(column, frame.columns, path, header)
-    return frame if columns is None else frame.select(list(dict.fromkeys(columns)))
-
-
-def _at(path: Path, line: int) -> Place:
-    return Place(file=path.name, line=line)
-
-
-def _no_column(column: str, names: Sequence[str], path: Path, header: bool) -> NoReturn:
+def _no_column(column: str, names: Sequence[str], headed: bool = False) -> NoReturn:
+    """`headed`: by the first line of the file, which may be no header."""
     listed = ", ".join(name if len(name) <= 40 else name[:37] + "..." for name in names[:20])
     listed += ", ..." if len(names) > 20 else ""
-    near = _nearest(column, names)
-    separated = _kind(path)[0] in _SEPARATORS
-    headless = header and separated and not near
+    near = nearest(column, names)
     other = Wording("read it with header=False", "write the names of the columns there")
-    advice: list[MessagePart] = [" If its first line is no header, ", other, "."] if headless else []
-    raise DataError(f"has no column {column!r}.{near} Its columns: {listed}.", *advice, at=Place(file=path.name))
-
-
-def _nearest(name: str, names: Sequence[str]) -> str:
-    folded = {other.casefold(): other for other in names}
-    found = difflib.get_close_matches(name.casefold(), list(folded), n=1)
-    return f" Did you mean {folded[found[0]]!r}?" if found else ""
+    advice: list[MessagePart] = [" If its first line is no header, ", other, "."] if headed and not near else []
+    raise DataError(f"has no column {column!r}.{near} Its columns: {listed}.", *advice)
 
 
 def _first_line(error: BaseException) -> str:
@@ -426,7 +402,7 @@ def _first_line(error: BaseException) -> str:
 # ---- CSV and TSV
 
 
-def _delimited(data: bytes, path: Path, kind: str, header: bool) -> tuple[pl.DataFrame, _Array]:
+def _delimited(data: bytes, kind: str, header: bool) -> tuple[pl.DataFrame, _Array]:
     """CSV as RFC 4180 has it, and as people write it: a quotation mark within an unquoted cell is a character.
 
     TSV has no quotation marks by its definition, but many programs write them. A TSV file in which every mark can be
@@ -435,7 +411,7 @@ def _delimited(data: bytes, path: Path, kind: str, header: bool) -> tuple[pl.Dat
     separator = _SEPARATORS[kind]
     quoted = b'"' in data and _well_quoted(data, separator)
     if b'"' in data and not quoted and kind == "csv":
-        return _read_slowly(data, path, header)
+        return _read_slowly(data, header)
     records = _Records.of(data, separator, quoted)
     if kind == "tsv" and quoted:
         plain = _Records.of(data, separator, False)
@@ -443,10 +419,10 @@ def _delimited(data: bytes, path: Path, kind: str, header: bool) -> tuple[pl.Dat
             quoted, records = False, plain  # rather keep a quotation mark than lose a row
     begin = int(records.lines[0])
     first = data[records.starts[0] : records.ends[0]].decode("utf-8")
-    names = _names(_cells(first, separator, begin, path) if quoted else first.split(separator), begin, path, header)
+    names = _names(_cells(first, separator, begin) if quoted else first.split(separator), begin, header)
     if (ragged := np.flatnonzero(records.fields != len(names))).size:
         at = int(ragged[0])
-        _ragged(int(records.lines[at]), int(records.fields[at]), names, path, kind, header)
+        _ragged(int(records.lines[at]), int(records.fields[at]), names, kind, header)
     if header:
         records = records.tail()
     if not len(records.starts):
@@ -461,20 +437,20 @@ def _delimited(data: bytes, path: Path, kind: str, header: bool) -> tuple[pl.Dat
             quote_char='"' if quoted else None,
         )
     except _POLARS as error:
-        raise DataError(f"{path.name} cannot be read: {_first_line(error)}.") from None
+        raise DataError(f"cannot be read: {_first_line(error)}.") from None
     if frame.height != len(records.lines):
-        raise DataError(f"{path.name} cannot be read: {len(records.lines)} rows were written, {frame.height} found.")
+        raise DataError(f"cannot be read: {len(records.lines)} rows were written, {frame.height} found.")
     return frame, records.lines
 
 
-def _cells(record: str, separator: str, line: int, path: Path) -> list[str]:
+def _cells(record: str, separator: str, line: int) -> list[str]:
     """The cells of one record with quotation marks."""
     try:
         return next(csv.reader([record], delimiter=separator))
     except csv.Error as error:
         raise DataError(
             f": {_first_line(error)}. A cell with a carriage return in it stands in quotation marks.",
-            at=_at(path, line),
+            at=Place(line=line),
         ) from None
 
 
@@ -534,49 +510,49 @@ class _Records:
         return b"".join(data[a:b] + b"\n" for a, b in zip(self.starts.tolist(), self.ends.tolist(), strict=True))
 
 
-def _names(cells: Sequence[str], line: int, path: Path, header: bool) -> list[str]:
+def _names(cells: Sequence[str], line: int, header: bool) -> list[str]:
     """The names of the columns; one without a name is called by its place."""
     names = [cell if header and cell else f"column_{i}" for i, cell in enumerate(cells, start=1)]
     if header and len(names) == 1 and ";" in names[0]:
         raise DataError(
             f": the header {shown(names[0])} is one cell. Write commas instead of "
             "semicolons, and points instead of decimal commas.",
-            at=_at(path, line),
+            at=Place(line=line),
         )
     if len(set(names)) < len(names):
         twice = next(name for name, times in Counter(names).items() if times > 1)
-        raise DataError(f": the column {twice!r} stands there twice. Rename one.", at=_at(path, line))
+        raise DataError(f": the column {twice!r} stands there twice. Rename one.", at=Place(line=line))
     return names
 
 
-def _ragged(line: int, fields: int, names: Sequence[str], path: Path, kind: str, header: bool) -> NoReturn:
+def _ragged(line: int, fields: int, names: Sequence[str], kind: str, header: bool) -> NoReturn:
     what = "the header" if header else "the first line"
     many = "1 cell" if fields == 1 else f"{fields} cells"
     advice = {
         "csv": "A cell with a comma in it stands in quotation marks.",
         "tsv": "A cell cannot hold a tab or a line break.",
     }[kind]
-    raise DataError(f": {many}, but {what} has {len(names)}. {advice}", at=_at(path, line))
+    raise DataError(f": {many}, but {what} has {len(names)}. {advice}", at=Place(line=line))
 
 
-def _read_slowly(data: bytes, path: Path, header: bool) -> tuple[pl.DataFrame, _Array]:
+def _read_slowly(data: bytes, header: bool) -> tuple[pl.DataFrame, _Array]:
     """CSV in which quotation marks also stand within cells: Python's reader takes these as characters."""
     rows, lines = [], []
-    for line, row in _python_rows(data, path):
+    for line, row in _python_rows(data):
         if row:
             rows.append(row)
             lines.append(line)
-    names = _names(rows[0], lines[0], path, header)
+    names = _names(rows[0], lines[0], header)
     for line, row in zip(lines, rows, strict=True):
         if len(row) != len(names):
-            _ragged(line, len(row), names, path, "csv", header)
+            _ragged(line, len(row), names, "csv", header)
     body = rows[1:] if header else rows
     columns = [[cell or None for cell in column] for column in zip(*body, strict=True)] or [[] for _ in names]
     frame = pl.DataFrame(dict(zip(names, columns, strict=True)), schema=dict.fromkeys(names, pl.String))
     return frame, np.array(lines[1:] if header else lines, dtype=np.int64)
 
 
-def _python_rows(data: bytes, path: Path) -> Iterator[tuple[int, list[str]]]:
+def _python_rows(data: bytes) -> Iterator[tuple[int, list[str]]]:
     reader = csv.reader(io.StringIO(data.decode("utf-8"), newline=""), strict=True)
     limit = csv.field_size_limit(max(csv.field_size_limit(), len(data)))
     line = 1
@@ -590,7 +566,7 @@ def _python_rows(data: bytes, path: Path) -> Iterator[tuple[int, list[str]]]:
             if "end of data" in str(error)
             else "quotation marks: " + str(error)
         )
-        raise DataError(f": {why}. Within a quoted cell write a quotation mark twice.", at=_at(path, line)) from None
+        raise DataError(f": {why}. Within a quoted cell write a quotation mark twice.", at=Place(line=line)) from None
     finally:
         csv.field_size_limit(limit)
 
@@ -598,45 +574,44 @@ def _python_rows(data: bytes, path: Path) -> Iterator[tuple[int, list[str]]]:
 # ---- JSON lines
 
 
-def _json_lines(data: bytes, path: Path, columns: Sequence[str] | None) -> tuple[pl.DataFrame, _Array]:
+def _json_lines(data: bytes, columns: Sequence[str] | None) -> tuple[pl.DataFrame, _Array]:
     """One object a line, all with the same keys and the same kind of value under each."""
     rows: list[dict[str, Any]] = []
     lines: list[int] = []
     kinds: dict[str, tuple[str, int]] = {}
-    for line, raw in enumerate(data.split(b"\n"), start=1):
-        if not raw.strip():
-            continue
-        row = _object(raw, line, path)
-        if rows:
-            _check_keys(row, rows[0], columns, line, lines[0], path)
-        elif columns is not None:
-            for column in columns:
-                if column not in row:
-                    _no_column(column, list(row), path, header=True)
-        if columns is not None:
-            row = {column: row[column] for column in columns}
-        _check_kinds(row, kinds, line, path)
-        rows.append({key: _evened(value, key, line, path) for key, value in row.items()})
-        lines.append(line)
+    with placed(lambda place: replace(place, line=line)):
+        for line, raw in enumerate(data.split(b"\n"), start=1):
+            if not raw.strip():
+                continue
+            row = _object(raw)
+            if rows:
+                _check_keys(row, rows[0], columns, lines[0])
+            elif missing := [column for column in columns or () if column not in row]:
+                _no_column(missing[0], list(row))
+            if columns is not None:
+                row = {column: row[column] for column in columns}
+            _check_kinds(row, kinds, line)
+            rows.append({key: _evened(value, key) for key, value in row.items()})
+            lines.append(line)
     try:
         frame = pl.DataFrame(rows, infer_schema_length=None, orient="row")
     except (*_POLARS, TypeError, ValueError, OverflowError) as error:
-        raise DataError(f"{path.name} cannot be read as a table: {_first_line(error)}.") from None
+        raise DataError(f"cannot be read as a table: {_first_line(error)}.") from None
     for name, dtype in frame.schema.items():
         if _holds(dtype, lambda part: part.is_float()):
-            _check_exact(name, [row[name] for row in rows], lines, path)
+            for line, row in zip(lines, rows, strict=True):
+                _check_exact(name, row[name], Place(line=line))
     return frame, np.array(lines, dtype=np.int64)
 
 
-def _check_exact(name: str, values: Sequence[Any], lines: Sequence[int], path: Path) -> None:
+def _check_exact(name: str, value: Any, at: Place | None = None) -> None:
     """Refuses whole numbers that would be rounded, since numbers with a point stand under the same name."""
-    for line, value in zip(lines, values, strict=True):
-        if (large := _rounded(value)) is not None:
-            raise DataError(
-                f": {name} holds {shown(large)}, which would be rounded, since numbers with "
-                "a point stand under this name too. Write it as text, or all of them as whole numbers.",
-                at=_at(path, line),
-            )
+    if (large := _rounded(value)) is not None:
+        raise DataError(
+            f": {name} holds {shown(large)}, which would be rounded, since numbers with "
+            "a point stand under this name too. Write it as text, or all of them as whole numbers.",
+            at=at,
+        )
 
 
 def _rounded(value: Any) -> int | None:
@@ -649,24 +624,24 @@ def _rounded(value: Any) -> int | None:
     return value if value > sys.float_info.max or value < -sys.float_info.max or float(value) != value else None
 
 
-def _object(raw: bytes, line: int, path: Path) -> dict[str, Any]:
+def _object(raw: bytes) -> dict[str, Any]:
     try:
         row = json.loads(raw, parse_constant=_no_constant, object_pairs_hook=_unique)
         json.dumps(row, ensure_ascii=False).encode("utf-8")
     except json.JSONDecodeError as error:
-        raise DataError(f": {error.msg} at character {error.colno}.", at=_at(path, line)) from None
+        raise DataError(f": {error.msg} at character {error.colno}.") from None
     except UnicodeEncodeError:
-        raise DataError(": holds one half of a surrogate pair.", at=_at(path, line)) from None
+        raise DataError(": holds one half of a surrogate pair.") from None
     except RecursionError:
-        _too_deep(line, path)
+        _too_deep()
     except ValueError as error:
-        raise DataError(f": {_first_line(error)}.", at=_at(path, line)) from None
+        raise DataError(f": {_first_line(error)}.") from None
     if raw.count(b"[") + raw.count(b"{") > _DEPTH and _deeper(row, _DEPTH):
-        _too_deep(line, path)
+        _too_deep()
     if not isinstance(row, dict):
-        raise DataError(f": expected an object {{...}}, got {raw[:40].decode(errors='replace')}.", at=_at(path, line))
+        raise DataError(f": expected an object {{...}}, got {raw[:40].decode(errors='replace')}.")
     if not row:
-        raise DataError(": the object is empty.", at=_at(path, line))
+        raise DataError(": the object is empty.")
     return row
 
 
@@ -684,11 +659,10 @@ def _has_parts(value: Any) -> bool:
     return isinstance(value, dict | list)
 
 
-def _too_deep(line: int, path: Path) -> NoReturn:
+def _too_deep() -> NoReturn:
     raise DataError(
         f": lists and objects stand more than {_DEPTH} deep within each other. "
-        "Write a table: a value, or a list of values, under each name.",
-        at=_at(path, line),
+        "Write a table: a value, or a list of values, under each name."
     )
 
 
@@ -705,24 +679,22 @@ def _no_constant(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is not JSON. Write null")
 
 
-def _check_keys(
-    row: dict[str, Any], first: dict[str, Any], columns: Sequence[str] | None, line: int, begin: int, path: Path
-) -> None:
+def _check_keys(row: dict[str, Any], first: dict[str, Any], columns: Sequence[str] | None, begin: int) -> None:
     if missing := [key for key in first if key not in row]:
-        raise DataError(f": has no {missing[0]!r}, but line {begin} has. Write null for a gap.", at=_at(path, line))
+        raise DataError(f": has no {missing[0]!r}, but line {begin} has. Write null for a gap.")
     if columns is None and (more := [key for key in row if key not in first]):
-        raise DataError(f": has {more[0]!r}, but line {begin} has not. Write null for a gap.", at=_at(path, line))
+        raise DataError(f": has {more[0]!r}, but line {begin} has not. Write null for a gap.")
 
 
 def _has_float(value: Any) -> bool:
     return any(map(_has_float, value)) if isinstance(value, list) else isinstance(value, float)
 
 
-def _evened(value: Any, key: str, line: int, path: Path) -> Any:
+def _evened(value: Any, key: str) -> Any:
     """The same with whole numbers beside floats as floats: [1, 2.5] is one list of numbers, but not to polars."""
     if not (isinstance(value, list) and _has_float(value)):
         return value
-    _check_exact(key, [value], [line], path)
+    _check_exact(key, value)
     return _as_floats(value)
 
 
@@ -745,7 +717,7 @@ def _kind_of(value: Any) -> str:
     return f"a list of {kinds.pop()}" if len(kinds) == 1 else "a mixed list"
 
 
-def _check_kinds(row: dict[str, Any], kinds: dict[str, tuple[str, int]], line: int, path: Path) -> None:
+def _check_kinds(row: dict[str, Any], kinds: dict[str, tuple[str, int]], line: int) -> None:
     for key, value in row.items():
         if value is None:
             continue
@@ -754,9 +726,9 @@ def _check_kinds(row: dict[str, Any], kinds: dict[str, tuple[str, int]], line: i
         if known == "a list" and kind.startswith("a list"):  # the lists before were empty
             kinds[key] = (kind, line)
         elif kind == "a mixed list":
-            raise DataError(f": {key} is a list of different kinds of values.", at=_at(path, line))
+            raise DataError(f": {key} is a list of different kinds of values.")
         elif kind != known and not (kind == "a list" and known.startswith("a list")):
-            raise DataError(f": {key} is {kind}, but on line {begin} it is {known}.", at=_at(path, line))
+            raise DataError(f": {key} is {kind}, but on line {begin} it is {known}.")
 
 
 # ---- writing

@@ -10,8 +10,6 @@ from torch import Tensor
 
 from elman.errors import DataError
 
-__all__ = ["is_list_type", "joined", "list_lengths", "nulls", "numbers_of", "pyarrow"]
-
 _Array = np.ndarray[Any, Any]
 
 

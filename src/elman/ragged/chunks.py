@@ -7,8 +7,6 @@ from torch import Tensor
 
 from elman.ragged import Ragged
 
-__all__ = ["Chunk"]
-
 
 class Chunk(NamedTuple):
     """A batch of consecutive steps of some sequences. Each field is int64 [sequences of the chunk]."""

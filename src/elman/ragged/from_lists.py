@@ -10,8 +10,6 @@ from torch import Tensor
 
 from elman.errors import DataError, Place, ShapeError
 
-__all__ = ["agree_dtype", "agree_shape", "is_python", "to_tensor"]
-
 _Array = np.ndarray[Any, Any]
 
 

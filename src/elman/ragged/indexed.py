@@ -7,8 +7,6 @@ from torch import Tensor
 from elman.errors import ShapeError
 from elman.ragged import Ragged
 
-__all__ = ["Indexed"]
-
 
 class Indexed(Ragged):
     """Sequences whose step n is ``rows[index[n]]``: a `Ragged` in every respect, but `values` are made when asked for.

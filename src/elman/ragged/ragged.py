@@ -19,8 +19,6 @@ from elman.errors import DataError, Place, ShapeError
 from elman.ragged.arrow import is_list_type, joined, list_lengths, nulls, numbers_of, pyarrow
 from elman.ragged.from_lists import agree_dtype, agree_shape, is_python, to_tensor
 
-__all__ = ["Ragged"]
-
 _Array = np.ndarray[Any, Any]
 _Indices = list[int] | list[bool] | range | Tensor | _Array
 
@@ -296,7 +294,10 @@ class Ragged:
         if not batch_first:
             padded = padded.transpose(0, 1)
         sequences, longest = padded.shape[:2]
-        counts = _integers(lengths, "lengths")
+        counts = torch.as_tensor(lengths, device="cpu")
+        if counts.numel() and (counts.is_floating_point() or counts.is_complex() or counts.dtype == torch.bool):
+            raise ShapeError(f"lengths must be whole numbers, got {counts.dtype}.")
+        counts = counts.to(torch.int64)
         if counts.shape != (sequences,):
             raise ShapeError(
                 f"lengths must have one number for each of the {sequences} sequences, got shape "
@@ -404,7 +405,7 @@ class Ragged:
         >>> Ragged.from_nested(torch.nested.nested_tensor(parts, layout=torch.jagged)).to_list()
         [tensor([1., 2.]), tensor([3.])]
         """
-        if not _is_jagged(nested):
+        if getattr(nested, "layout", None) is not torch.jagged:
             raise ShapeError(
                 f"from_nested expects a nested tensor of layout torch.jagged, got {_kind(nested)}. Make one with "
                 "torch.nested.as_nested_tensor(tensors, layout=torch.jagged), or use Ragged.of(tensors)."
@@ -532,17 +533,6 @@ def _kind(thing: object) -> str:
     if isinstance(thing, Tensor):
         return f"a {'nested ' if thing.is_nested else ''}tensor of layout {thing.layout}"
     return type(thing).__name__
-
-
-def _is_jagged(thing: object) -> bool:
-    return isinstance(thing, Tensor) and thing.is_nested and thing.layout is torch.jagged
-
-
-def _integers(numbers: Tensor | Sequence[int] | _Array, name: str) -> Tensor:
-    tensor = torch.as_tensor(numbers, device="cpu")
-    if tensor.numel() and (tensor.is_floating_point() or tensor.is_complex() or tensor.dtype == torch.bool):
-        raise ShapeError(f"{name} must be whole numbers, got {tensor.dtype}.")
-    return tensor.to(torch.int64)
 
 
 # ---- moving steps

@@ -8,8 +8,6 @@ from narwhals.exceptions import NarwhalsError
 
 from elman.errors import DataError, Place
 
-__all__ = ["is_frame", "is_missing", "of_categories"]
-
 
 def is_frame(column: Any, name: str = "X") -> bool:
     """Whether it is an eager frame that narwhals supports (pandas, polars, Arrow ...).

@@ -1,13 +1,13 @@
 """Values as error messages show them."""
 
+import difflib
+from collections.abc import Iterable, Sequence
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
 from elman.validation.columns import is_missing
-
-__all__ = ["grouped", "seen", "shown", "type_name"]
 
 
 def shown(value: Any, limit: int = 40) -> str:
@@ -54,3 +54,24 @@ def grouped(n: int) -> str:
     '30 000'
     """
     return f"{n:,}".replace(",", " ")
+
+
+def few(names: Sequence[Any], most: int = 12) -> str:
+    """Names for a message: `'a', 'b' and 3 more`.
+
+    >>> few(["a", "b", "c"], 2)
+    "'a', 'b' and 1 more"
+    """
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(repr(name) for name in names[:most]) + more
+
+
+def nearest(name: str, names: Iterable[str]) -> str:
+    """The suggestion of the nearest name, ignoring case; empty where none is near.
+
+    >>> nearest("Pric", ["price", "shop"])
+    " Did you mean 'price'?"
+    """
+    folded = {other.casefold(): other for other in names}
+    close = difflib.get_close_matches(name.casefold(), list(folded), 1)
+    return f" Did you mean {folded[close[0]]!r}?" if close else ""

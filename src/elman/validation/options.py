@@ -11,22 +11,6 @@ import numpy as np
 from elman.errors import Problem
 from elman.validation.messages import shown
 
-__all__ = [
-    "LARGEST",
-    "LAYERS",
-    "SIZE",
-    "OptionGroup",
-    "choice",
-    "flag",
-    "is_among",
-    "is_number",
-    "is_whole",
-    "require",
-    "share",
-    "whole",
-    "widths",
-]
-
 LARGEST = (1 << 63) - 1  # of int64
 SIZE = 1 << 20  # maximum width of a layer
 LAYERS = 1000  # maximum number of layers
@@ -90,11 +74,11 @@ def widths(options: object, name: str) -> list[Problem]:
     return require(good, options, name, "must be a whole number of at least 1, or one for each layer")
 
 
-def share(options: object, name: str) -> list[Problem]:
+def fraction(options: object, name: str) -> list[Problem]:
     """A problem unless an option is a number of at least 0 and below 1.
 
     >>> from types import SimpleNamespace
-    >>> print(*share(SimpleNamespace(dropout=1), "dropout"))
+    >>> print(*fraction(SimpleNamespace(dropout=1), "dropout"))
     dropout = 1 must be a number of at least 0 and below 1
     """
     value = getattr(options, name)

@@ -7,8 +7,6 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["broken_at", "plain_text", "plain_value", "printable"]
-
 _PLAIN = (str, int, bool, float, type(None))
 _MOST_DIGITS = 30  # of a Decimal that is written out as an int
 

@@ -19,7 +19,7 @@ from elman.errors import DataError, OptionError, Place, option
 from elman.features import FEATURES, Columns, Feature, Inputs, infer
 from elman.features.arrays import number_table, read_table
 from elman.features.columns import restored_input
-from elman.features.containers import by_name, column_named, column_of, few, is_sparse, name_of, nearest
+from elman.features.containers import by_name, column_named, column_of, is_sparse, name_of
 from elman.features.kinds import SKIP, kinds_of
 from elman.features.lists import is_unordered, listed
 from elman.features.multi_input import MultiInput
@@ -28,6 +28,7 @@ from elman.io import model_folder as store
 from elman.ragged import Ragged
 from elman.tasks.base.options import FEATURE_OPTIONS, are_texts, given_options, reads_gaps
 from elman.tasks.base.resolve import Config, Summary
+from elman.validation.messages import few, nearest
 from elman.validation.options import is_whole
 
 _Indices = NDArray[np.int64]

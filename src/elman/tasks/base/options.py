@@ -26,11 +26,11 @@ from elman.validation.options import (
     SIZE,
     OptionGroup,
     choice,
+    fraction,
     is_among,
     is_number,
     is_whole,
     require,
-    share,
     whole,
     widths,
 )
@@ -69,7 +69,7 @@ class EncoderOptions(OptionGroup):
             what = f"is not made for cell = {cell!r}"
             found.append(Problem("precision", repr(self.precision), what))
         found += whole(self, "layers", most=LAYERS)
-        found += [] if self.leaves_open("dropout") else share(self, "dropout")
+        found += [] if self.leaves_open("dropout") else fraction(self, "dropout")
         found += flag(self, "bidirectional") + flag(self, "checkpointing")
         found += [] if self.leaves_open("hidden") else _hidden_problems(self)
         return found + _timescale_problems(self)
@@ -168,8 +168,8 @@ class InputOptions(SoundOptions, NumberOptions, TextOptions, ColumnOptions, Opti
         found += whole(self, "max_words")
         found += [] if self.leaves_open("embed") else whole(self, "embed", most=SIZE)
         found += whole(self, "min_count") if self.min_count is not None else []
-        found += [] if self.leaves_open("head_dropout") else share(self, "head_dropout")
-        found += share(self, "symbol_dropout") if self.symbol_dropout is not None else []
+        found += [] if self.leaves_open("head_dropout") else fraction(self, "head_dropout")
+        found += fraction(self, "symbol_dropout") if self.symbol_dropout is not None else []
         found += _pool_problems(self) + _front_problems(self)
         found += require(
             self.lower is None or isinstance(self.lower, bool), self, "lower", "must be True, False or None"

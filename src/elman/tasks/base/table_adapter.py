@@ -12,7 +12,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 
 from elman.errors import DataError, OptionError, Place
-from elman.features.containers import few
 from elman.features.references import are_sound_names
 from elman.features.registry import FEATURES
 from elman.io.tables import Table
@@ -25,6 +24,7 @@ from elman.tasks.base.table_columns import (
     typed,
     written,
 )
+from elman.validation.messages import few
 
 if TYPE_CHECKING:
     import polars as pl
@@ -83,10 +83,6 @@ class TableAdapter(Protocol):
     ) -> tuple[Any, Any]:
         """The arguments of `diagnose` from a table. `target`: the target columns, if any."""
         return table.frame, target[0] if target else None
-
-
-class LineAdapter(Protocol):
-    """The interface for `elman stream` of a task that has a stream."""
 
 
 class LineAdapter(Protocol):

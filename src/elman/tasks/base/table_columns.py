@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from elman.errors import DataError
-from elman.features.containers import nearest
 from elman.features.kinds import holds_number
 from elman.io.tables import Table
+from elman.validation.messages import nearest
 
 if TYPE_CHECKING:
     import polars as pl

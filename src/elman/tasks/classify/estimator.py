@@ -33,7 +33,6 @@ from torch.nn import functional
 
 from elman.errors import DataError, Problem
 from elman.evaluation import metrics
-from elman.features.columns import symbolic, symbolic_parts
 from elman.features.multi_input import MultiInput
 from elman.interpret.attribution import AttributionRequest, parts_of
 from elman.interpret.diagnose import DiagnosisRequest
@@ -55,7 +54,7 @@ from elman.tasks.classify.stacking import WIDE_MODELS, fit_weights, fit_wide, st
 from elman.tasks.pretrain.pretrainer import PretrainOptions, PretrainReader
 from elman.training.fit_checks import warn_if_network_idle, warn_if_one_answer
 from elman.training.options import TrainingOptions
-from elman.validation.options import is_whole, require, share
+from elman.validation.options import fraction, is_whole, require
 
 _Array = NDArray[Any]
 _Floats = NDArray[np.float64]
@@ -97,7 +96,7 @@ class Classifier(ClassifierMixin, Task, PretrainOptions, InputOptions, EncoderOp
 
     def problems(self) -> list[Problem]:
         """What is wrong with the options."""
-        found = super().problems() + tbptt_problems(self, every_step=False) + share(self, "smoothing")
+        found = super().problems() + tbptt_problems(self, every_step=False) + fraction(self, "smoothing")
         ngrams, minirocket = self.ngrams, self.minirocket
         rule = "must be a whole number from 0 to 8, or None"
         found += require(ngrams is None or is_whole(ngrams, 0, 8), self, "ngrams", rule)
@@ -161,7 +160,7 @@ class Classifier(ClassifierMixin, Task, PretrainOptions, InputOptions, EncoderOp
         if self.wide_ is not None:
             deep, wide = (z.argmax(1) for z in paths)
             warn_if_network_idle(truth, deep, wide, self.wide_.called)
-            whole = Ragged.cat([symbolic(self.feature_, part) for part in (data.training, data.validation)])
+            whole = Ragged.cat([self.feature_.symbolic(part) for part in (data.training, data.validation)])
             order = torch.cat([targets, torch.from_numpy(truth)])
             self.wide_.fit(whole, order, len(weights), weights[order])
 
@@ -242,10 +241,10 @@ class Classifier(ClassifierMixin, Task, PretrainOptions, InputOptions, EncoderOp
 
         beside = None
         if self.wide_ is not None:
-            x = symbolic(self.feature_, data)
+            x = self.feature_.symbolic(data)
             steps = wide * margin(self.wide_.contributions(x), chosen[x.segments]).numpy()
             whole = wide * margin(self.wide_.logits(x).double(), chosen).numpy()
-            beside = symbolic_parts(self.feature_, data, steps), whole
+            beside = self.feature_.symbolic_parts(data, steps), whole
         parts, answers = parts_of(self.feature_, data, column), self.classes_[codes].tolist()
         return AttributionRequest(self.network_.inputs, data.lengths, score, parts, answers, beside)
 
@@ -270,7 +269,7 @@ class Classifier(ClassifierMixin, Task, PretrainOptions, InputOptions, EncoderOp
         return answers(self.network_, data, len(self.classes_))
 
     def _wide_logits(self, data: Ragged | MultiInput) -> list[_Floats]:
-        return [] if self.wide_ is None else [self.wide_.logits(symbolic(self.feature_, data)).double().numpy()]
+        return [] if self.wide_ is None else [self.wide_.logits(self.feature_.symbolic(data)).double().numpy()]
 
     # ---- streaming
 

@@ -21,7 +21,6 @@ from torch import Tensor
 
 from elman.errors import OptionError
 from elman.features import Columns, Feature
-from elman.features.columns import symbolic
 from elman.features.multi_input import MultiInput
 from elman.ragged import Ragged
 from elman.tasks.base.resolve import Config
@@ -58,7 +57,7 @@ def fit_wide(
         raise OptionError(f"minirocket = {config.minirocket} {needs}")
     if not config.ngrams and not (config.minirocket and parts[0].steps):
         return None
-    data, kept = (symbolic(feature, part) for part in parts)
+    data, kept = (feature.symbolic(part) for part in parts)
     targets = torch.from_numpy(codes[0])
     learnt = data, targets, len(weights), weights[targets]
     if config.minirocket:

@@ -53,7 +53,7 @@ from elman.tasks.generate.network import LanguageLoss, LanguageNetwork, nll
 from elman.tasks.generate.session import LMSession
 from elman.training.options import TrainingOptions
 from elman.validation.messages import shown
-from elman.validation.options import SIZE, choice, is_number, is_whole, share, whole
+from elman.validation.options import SIZE, choice, fraction, is_number, is_whole, whole
 from elman.validation.plain_values import plain_text
 
 _Floats = NDArray[np.float64]
@@ -135,7 +135,7 @@ class Generator(Task, VocabularyOptions, EncoderOptions, TrainingOptions):
         found += whole(self, "min_count") if self.min_count is not None else []
         found += whole(self, "chunk_steps") if self.chunk_steps is not None else []
         for name in ("head_dropout", "input_dropout", "weight_drop", "recurrent_dropout", "zoneout"):
-            found += share(self, name)
+            found += fraction(self, name)
         found += self._recurrent_problems()
         for name, others in (("lower", ""), ("tied", ", or None")):
             value: Any = getattr(self, name)

@@ -44,7 +44,7 @@ from elman.tasks.transcribe.shallow_fusion import ORDERS, GeneratorScorer, Ngram
 from elman.tasks.transcribe.vocabulary import SPELLINGS, Transcript, TranscriptVocabulary, check_lengths, transcripts_of
 from elman.training.fit_checks import warn_if_one_answer
 from elman.training.options import TrainingOptions
-from elman.validation.options import choice, is_number, is_whole, require, share, whole
+from elman.validation.options import choice, fraction, is_number, is_whole, require, whole
 
 _Floats = NDArray[np.float64]
 
@@ -113,7 +113,7 @@ class Transcriber(Task, InputOptions, EncoderOptions, TrainingOptions):
         found += require(self.order is None or is_whole(self.order, 1, 20), self, "order", rule)
         for name in ("language_weight", "word_bonus"):
             found += require(is_number(getattr(self, name)), self, name, "must be a number")
-        found += share(self, "speed") + whole(self, "holes", 0) + whole(self, "longest_hole")
+        found += fraction(self, "speed") + whole(self, "holes", 0) + whole(self, "longest_hole")
         rule = "must be None: a transcriber reads one column. Name it in input, and what it is in feature"
         return found + whole(self, "band_holes", 0) + require(self.features is None, self, "features", rule)
 

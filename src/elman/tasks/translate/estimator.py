@@ -23,7 +23,7 @@ from elman.cells.compatibility import reads_symbols
 from elman.decoding.beam_search import beam_search, check_beam
 from elman.errors import DataError, OptionError, Place, Problem
 from elman.features.base import Written
-from elman.features.containers import by_name, column_named, column_of, few, name_of, nearest
+from elman.features.containers import by_name, column_named, column_of, name_of
 from elman.features.lists import listed
 from elman.features.registry import saved_feature
 from elman.features.vocabulary import VocabularyOptions
@@ -47,8 +47,8 @@ from elman.tasks.translate.network import TranslationNetwork
 from elman.tasks.translate.pairs import UNITS, Pairs, pairs_between, pairs_of, restored_side, side
 from elman.training.batching import batches
 from elman.training.options import TrainingOptions
-from elman.validation.messages import shown
-from elman.validation.options import SIZE, choice, is_whole, share, whole
+from elman.validation.messages import few, nearest, shown
+from elman.validation.options import SIZE, choice, fraction, is_whole, whole
 
 _Floats = NDArray[np.float64]
 _STEPS = 1 << 12  # steps of a batch in evaluation: bounds the memory without changing the result
@@ -124,7 +124,7 @@ class Translator(Task, VocabularyOptions, EncoderOptions, TrainingOptions):
         if not isinstance(self.input, str | None):
             found.append(Problem("input", shown(self.input), "must be the name of a column, or None"))
         for name in ("head_dropout", "input_dropout", "symbol_dropout", "smoothing", "sampling"):
-            found += share(self, name)
+            found += fraction(self, name)
         for name in ("lower", "tied"):
             if not isinstance(getattr(self, name), bool | np.bool_):
                 found.append(Problem(name, shown(getattr(self, name)), "must be True or False"))

@@ -19,8 +19,8 @@ from torch import Tensor
 
 from elman.errors import DataError, Place
 from elman.evaluation import metrics
+from elman.features.arrays import center_and_spread, read_one
 from elman.features.lists import listed
-from elman.features.missing_values import center_and_spread, floats
 from elman.layers.losses import distance
 from elman.ragged import Ragged
 from elman.validation.columns import is_frame
@@ -114,9 +114,9 @@ def number_targets(y: Any, sequences: int, every_step: bool = False) -> NumberTa
 
 def _of_sequences(y: Any) -> NumberTargets:
     whole = isinstance(y, Tensor) or (isinstance(y, np.ndarray) and y.dtype != object)
-    array = floats(y, Place("y"), _ADVICE) if whole else None
+    array = read_one(y, Place("y"), ("sequence", "column"), _ADVICE) if whole else None
     if array is None:
-        rows = [floats(value, Place("y", sequence=i), _ADVICE) for i, value in enumerate(listed(y, "y"))]
+        rows = [_numbers(value, i, ("column",)) for i, value in enumerate(listed(y, "y"))]
         for i, row in enumerate(rows):
             if row.ndim > 1 or row.shape != rows[0].shape:
                 raise DataError(
@@ -137,9 +137,13 @@ def _of_sequences(y: Any) -> NumberTargets:
     return NumberTargets(table, flat=flat)
 
 
+def _numbers(value: Any, i: int, axes: tuple[str, ...]) -> _Floats:
+    return read_one(value, Place("y", sequence=i), axes, _ADVICE)
+
+
 def _of_steps(y: Any) -> NumberTargets:
     sequences = [part.numpy() for part in y] if isinstance(y, Ragged) else listed(y, "y")
-    rows = [floats(value, Place("y", sequence=i), _ADVICE) for i, value in enumerate(sequences)]
+    rows = [_numbers(value, i, ("step", "column")) for i, value in enumerate(sequences)]
     telling = next((row for row in rows if row.ndim == 2), None)
     outputs = 1 if telling is None else telling.shape[1]
     for i, row in enumerate(rows):

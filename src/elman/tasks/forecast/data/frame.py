@@ -19,14 +19,13 @@ from numpy.typing import NDArray
 
 from elman.errors import DataError, MessagePart, Place, option
 from elman.features.base import check_pairs
-from elman.features.containers import nearest
 from elman.tasks.forecast.data.panel import MOST_GAP, Columns, Panel
 from elman.tasks.forecast.data.stamps import read_stamps, refuse_disguised_dates
 from elman.tasks.forecast.data.style import Style, library_of, type_of
 from elman.tasks.forecast.data.time_grid import OFF, Grid
 from elman.tasks.forecast.data.zones import wall_clock
 from elman.validation.columns import is_frame, is_missing
-from elman.validation.messages import shown
+from elman.validation.messages import nearest, shown
 from elman.validation.plain_values import plain_value
 
 _Array = NDArray[Any]

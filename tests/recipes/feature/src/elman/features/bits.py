@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 from torch import Tensor
 
-from elman.errors import DataError, OptionError, Place
+from elman.errors import DataError, Place
 from elman.features.base import Feature, of_lengths
 from elman.features.lists import listed
 from elman.features.numbers import Values
@@ -26,16 +26,27 @@ class Bits(Feature):
     is_signal: ClassVar[bool] = True
     reads_lists: ClassVar[bool] = True
 
-    def fit(self, column: Any, *, name: str = "X") -> Self:
-        """Nothing is learnt but that there are steps."""
-        self.steps_ = self._read(column, name).steps
-        return self
+    def read(self, column: Any, name: str, fitted: bool) -> Ragged:
+        """The bits of each byte."""
+        sequences = [list(sequence) for sequence in listed(column, name, rows=True)]
+        for i, sequence in enumerate(sequences):
+            for t, byte in enumerate(sequence):
+                if not 0 <= byte < 256:
+                    raise DataError(
+                        f"is {byte!r}, which is no byte. Give 0 to 255.", at=Place(name, sequence=i, step=t)
+                    )
+        flat = np.array([byte for sequence in sequences for byte in sequence], np.uint8)
+        bits = np.unpackbits(flat[:, None], axis=1).astype(np.float32)
+        return of_lengths(bits, np.array([len(sequence) for sequence in sequences], np.int64))
 
-    def transform(self, column: Any, *, name: str = "X") -> Ragged:
-        """The bits of each step."""
-        if not hasattr(self, "steps_"):
-            raise OptionError("this Bits is not fitted. Call fit(sequences) first.")
-        return self._read(column, name)
+    def learn(self, sequences: Ragged, name: str) -> Ragged:
+        """Nothing is learnt but how many steps there are."""
+        self.steps_ = sequences.steps
+        return sequences
+
+    def encode(self, sequences: Ragged, name: str) -> Ragged:
+        """The bits as they are."""
+        return sequences
 
     def step(self, value: Any, *, name: str = "X") -> Tensor:
         """The steps of one byte or of a list of bytes."""
@@ -54,29 +65,14 @@ class Bits(Feature):
         """The bits as they are."""
         return Values(8)
 
-    def config(self) -> dict[str, Any]:
+    def learnt(self) -> dict[str, Any]:
         """How many steps there were."""
         return {"steps": self.steps_}
 
-    @classmethod
-    def restore(cls, config: Mapping[str, Any], tensors: Mapping[str, Tensor], files: Mapping[str, str]) -> Self:
-        """The saved feature."""
-        made = cls()
-        made.steps_ = int(config["steps"])
-        return made
+    def recall(self, config: Mapping[str, Any], tensors: Mapping[str, Tensor], files: Mapping[str, str]) -> None:
+        """Takes the number of steps."""
+        self.steps_ = int(config["steps"])
 
     def describe(self) -> str:
         """One line: `bits, 12 steps`."""
         return f"bits, {self.steps_} steps"
-
-    def _read(self, column: Any, name: str) -> Ragged:
-        sequences = [list(sequence) for sequence in listed(column, name, rows=True)]
-        for i, sequence in enumerate(sequences):
-            for t, byte in enumerate(sequence):
-                if not 0 <= byte < 256:
-                    raise DataError(
-                        f"is {byte!r}, which is no byte. Give 0 to 255.", at=Place(name, sequence=i, step=t)
-                    )
-        flat = np.array([byte for sequence in sequences for byte in sequence], np.uint8)
-        bits = np.unpackbits(flat[:, None], axis=1).astype(np.float32)
-        return of_lengths(bits, np.array([len(sequence) for sequence in sequences], np.int64))

@@ -19,7 +19,7 @@ from elman.tasks.base.options import EncoderOptions, InputOptions, tbptt_problem
 from elman.tasks.base.resolve import TRAINING, Default
 from elman.tasks.base.task import Task
 from elman.training.options import TrainingOptions
-from elman.validation.options import share
+from elman.validation.options import fraction
 
 
 @final
@@ -35,7 +35,7 @@ class EventCounter(Task, InputOptions, EncoderOptions, TrainingOptions):
 
     def problems(self) -> list[Problem]:
         """What is wrong with the options."""
-        return super().problems() + tbptt_problems(self, every_step=False) + share(self, "floor")
+        return super().problems() + tbptt_problems(self, every_step=False) + fraction(self, "floor")
 
     def _fit(self, run: Any, reader: InputReader, X: Any, y: Any) -> None:
         column, y = reader.learn(X, y)
