@@ -1,15 +1,19 @@
-"""One specification of each operator: its schema and its kernel agree with it."""
+"""One specification of each operator: its schema, its kernel and the type stub of the kernel agree with it."""
 
 from __future__ import annotations
 
+import ast
 import re
+from pathlib import Path
 
 import pytest
 import torch
 
+import elman
 from elman import _kernels
 from elman.ops.library import CELLS, OPERATORS, SCAN_CELLS, Operator
 
+STUB = Path(elman.__file__).with_name("_kernels.pyi")
 TYPES = {"Tensor": "Tensor", "Optional[Tensor]": "Tensor | None", "str": "str", "bool": "bool", "int": "int"}
 
 
@@ -47,6 +51,15 @@ def test_compiled_kernel(name: str) -> None:
         *([operator.overwrites] if operator.overwrites else []),
         *operator.results,
     ]
+
+
+@pytest.mark.parametrize("name", OPERATORS)
+def test_type_stub(name: str) -> None:
+    (function,) = (
+        f for f in ast.parse(STUB.read_text("utf-8")).body if isinstance(f, ast.FunctionDef) and f.name == name
+    )
+    found = {argument.arg: ast.unparse(argument.annotation or ast.Name("")) for argument in function.args.args}
+    assert list(found.items()) == list(kernel_arguments(OPERATORS[name]).items())
 
 
 def test_tables_of_the_cells() -> None:
