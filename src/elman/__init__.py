@@ -70,13 +70,18 @@ def __getattr__(name: str) -> Any:
         from importlib.metadata import version
 
         return version("elman")
+    if name.startswith("_"):
+        raise AttributeError(f"module 'elman' has no attribute {name!r}")
     if name in _MODULES:
         found = import_module(_MODULES[name])
-    elif name in __all__:
-        home = next((module for module, names in _HOMES.items() if name in names), "elman.tasks")
+    elif home := next((module for module, names in _HOMES.items() if name in names), None):
         found = getattr(import_module(home), name)
     else:
-        raise AttributeError(f"module 'elman' has no attribute {name!r}")
+        tasks = import_module("elman.tasks")
+        named = {"load": tasks.load} | {task.__name__: task for task in tasks.TASKS.values()}
+        if name not in named:
+            raise AttributeError(f"module 'elman' has no attribute {name!r}")
+        found = named[name]
     globals()[name] = found
     return found
 

@@ -14,7 +14,6 @@ import polars as pl
 import pytest
 import torch
 
-from elman.cli import inspect as inspection
 from elman.errors import DataError, ElmanError
 from elman.io import midi
 from elman.io import model_folder as store
@@ -33,7 +32,6 @@ def _answers(path: Path) -> None:
 WRITERS: dict[str, tuple[str, Callable[[Path], Any]]] = {
     "bytes": ("x.bin", lambda path: write_file(path, bytes(5000))),
     "midi": ("x.mid", lambda path: midi.write_midi(path, [[60, 64, 67], [62]] * 99)),
-    "inspect --out": ("x.png", lambda path: inspection._write_picture(str(path), bytes(5000))),
     "csv": ("x.csv", lambda path: write_table(TABLE, path)),
     "jsonl": ("x.jsonl", lambda path: write_table(TABLE, path)),
     "parquet": ("x.parquet", lambda path: write_table(TABLE, path)),

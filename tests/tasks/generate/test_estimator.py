@@ -491,4 +491,4 @@ def test_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert main(["stream", model, "--static", "{}"]) == 2
     assert "for the task 'generate', which has no static inputs. Leave --static out." in capsys.readouterr().err
     assert main(["generate", model, "--top-k", "0"]) != 0
-    assert "top_k = 0" in capsys.readouterr().err
+    assert "--top-k 0 must be a whole number of at least 1, or None" in capsys.readouterr().err
