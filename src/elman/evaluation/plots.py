@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 # Okabe & Ito's colours, told apart in every kind of colour blindness.
-_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#555555")
-INK, _GREY = "#333333", "#666666"
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#555555")
+INK, GREY = "#333333", "#666666"
 _FLOOR = 1e-12  # of a logarithmic axis
 _MOST = 6  # layers with histograms
 _WORDS, _LETTERS = 400, 96  # words of a picture, letters of a line
@@ -52,20 +52,20 @@ def through_time(
         if row == rows - 1:
             beside.set_xlabel("value of the gate", color=INK)
     figure.suptitle(literal(title), x=0.01, ha="left", fontsize=13, color=INK, fontweight="bold")
-    axes.set_title(literal(_wrapped(words)), loc="left", fontsize=9.5, color=_GREY)
+    axes.set_title(literal(_wrapped(words)), loc="left", fontsize=9.5, color=GREY)
     return png(figure)
 
 
 def _draw_curves(axes: Any, curves: Sequence[Curve]) -> None:
     longest = max((curve.back[-1] for curve in curves if curve.back), default=1)
-    for curve, colour in zip(curves, _COLOURS * len(curves), strict=False):
+    for curve, colour in zip(curves, COLOURS * len(curves), strict=False):
         style = {"color": colour, "linewidth": 1.9, "marker": "o" if len(curve.back) < 12 else "", "markersize": 4.0}
         axes.plot(curve.back, _above_floor(curve.carried), label=literal(curve.name), **style)
         axes.plot(curve.back, _above_floor(curve.total), color=colour, linewidth=1.1, linestyle=(0, (4, 2)))
     for level, name in ((1 / math.e, "1/e"), (0.01, "1 %")):
         axes.axhline(level, color="#999999", linewidth=0.9, linestyle=":")
         axes.annotate(name, (1, level), (-4, 3), xycoords=("axes fraction", "data"), textcoords="offset points",
-                      ha="right", fontsize=8.5, color=_GREY)  # fmt: skip
+                      ha="right", fontsize=8.5, color=GREY)  # fmt: skip
     axes.set_yscale("log")
     low, high = axes.get_ylim()
     axes.set_ylim(max(low, _FLOOR), max(high, 2.0))
@@ -73,22 +73,22 @@ def _draw_curves(axes: Any, curves: Sequence[Curve]) -> None:
         axes.set_xscale("log")
     axes.set_xlabel("steps back from the end", color=INK)
     axes.set_ylabel("size of the gradient (1: one step back)", color=INK)
-    axes.plot([], [], color=_GREY, linewidth=1.1, linestyle=(0, (4, 2)), label="of the whole loss")
+    axes.plot([], [], color=GREY, linewidth=1.1, linestyle=(0, (4, 2)), label="of the whole loss")
     axes.legend(frameon=False, fontsize=9, loc="lower left")
-    _plain(axes)
+    plain_axes(axes)
 
 
 def _draw_gates(axes: Any, name: str, bars: Mapping[str, tuple[str, Sequence[float]]]) -> None:
-    for (gate, (kind, shares)), colour in zip(bars.items(), _COLOURS, strict=False):
+    for (gate, (kind, shares)), colour in zip(bars.items(), COLOURS, strict=False):
         least = -1.0 if kind == "tanh" else 0.0
         edges = [least + (1 - least) * i / len(shares) for i in range(len(shares) + 1)]
         axes.stairs(shares, edges, color=colour, linewidth=1.6, label=literal(gate), fill=False)
-    axes.set_title(literal(name), loc="left", fontsize=9.5, color=_GREY)
+    axes.set_title(literal(name), loc="left", fontsize=9.5, color=GREY)
     axes.set_xlim(-1.02 if any(kind == "tanh" for kind, _ in bars.values()) else -0.01, 1.02)
     axes.set_ylim(bottom=0)
     axes.set_ylabel("share", color=INK, fontsize=9)
     axes.legend(frameon=False, fontsize=9, loc="upper left", bbox_to_anchor=(1.0, 1.0), handlelength=1.2)
-    _plain(axes)
+    plain_axes(axes)
 
 
 def shaded_words(words: Sequence[str], saliency: Sequence[float], title: str, below: str) -> bytes | None:
@@ -121,7 +121,7 @@ def shaded_words(words: Sequence[str], saliency: Sequence[float], title: str, be
         max(1, len(lines)) + 0.3,
         f"blue: for, orange: against; strongest {strongest:.3g}{more}",
         fontsize=8.5,
-        color=_GREY,
+        color=GREY,
     )
     _headed(figure, title, below)
     return png(figure)
@@ -152,7 +152,7 @@ def shaded_series(values: Any, saliency: Sequence[float], title: str, below: str
     low.set_ylabel("saliency", color=INK)
     low.set_xlabel("step", color=INK)
     for axes in (top, low):
-        _plain(axes)
+        plain_axes(axes)
     _headed(figure, title, f"{below}; blue: for, orange: against")
     return png(figure)
 
@@ -212,7 +212,7 @@ def _lines(words: Sequence[str]) -> list[list[tuple[int, int]]]:
 def _headed(figure: Any, title: str, below: str) -> None:
     height = figure.get_figheight()
     figure.text(0.02, 1 - 0.14 / height, literal(title), fontsize=12, color=INK, fontweight="bold", va="top")
-    figure.text(0.02, 1 - 0.42 / height, literal(below), fontsize=9.5, color=_GREY, va="top")
+    figure.text(0.02, 1 - 0.42 / height, literal(below), fontsize=9.5, color=GREY, va="top")
 
 
 def _above_floor(sizes: Sequence[float]) -> list[float]:
@@ -246,7 +246,8 @@ def png(figure: Any) -> bytes:
     return buffer.getvalue()
 
 
-def _plain(axes: Any) -> None:
+def plain_axes(axes: Any) -> None:
+    """A light grid, no frame at the top and on the right."""
     axes.grid(color="#e3e3e3", linewidth=0.8)
     axes.spines[["top", "right"]].set_visible(False)
 

@@ -60,11 +60,18 @@ def comparison_table(models: Mapping[str, Mapping[str, float | str]], title: str
     return table
 
 
-def class_table(scores: Sequence[ClassScore], first: str = "class", counted: str = "sequences") -> Table:
-    """Precision, recall and F1 of each class, as metrics.per_class gives them."""
-    table = _table(first, "precision", "recall", "F1", counted)
-    for score in scores:
-        _row(table, score.label, *map(formatted, score[1:4]), f"{score.sequences:,}")
+def class_table(
+    scores: Sequence[ClassScore],
+    first: str = "class",
+    counted: str = "sequences",
+    more: Mapping[str, Sequence[float]] | None = None,
+) -> Table:
+    """Precision, recall and F1 of each class, as metrics.per_class gives them; `more` are further columns."""
+    columns = more or {}
+    table = _table(first, "precision", "recall", "F1", *columns, counted)
+    for i, score in enumerate(scores):
+        further = (formatted(values[i]) for values in columns.values())
+        _row(table, score.label, *map(formatted, score[1:4]), *further, f"{score.sequences:,}")
     return table
 
 
