@@ -99,7 +99,16 @@ def _several(hint: Any, tokens: Sequence[Any]) -> Any:
     """
     if len(tokens) > 1:
         raise ValueError(f"{tokens[0].keyword} was given twice. Separate several values by commas.")
-    text = tokens[0].value.strip()
+    return value_of(tokens[0].value)
+
+
+def value_of(word: str) -> Any:
+    """What a word of the command line stands for.
+
+    >>> value_of("0.5"), value_of('{"a": 1}'), value_of("none"), value_of("f1")
+    (0.5, {'a': 1}, None, 'f1')
+    """
+    text = word.strip()
     if text.lower() in ("none", "null"):
         return None
     try:
@@ -107,7 +116,7 @@ def _several(hint: Any, tokens: Sequence[Any]) -> Any:
     except (ValueError, RecursionError):
         pass
     if "," in text and text[:1] not in "[{":
-        return [_several(hint, [types.SimpleNamespace(value=part)]) for part in text.split(",")]
+        return [value_of(part) for part in text.split(",")]
     return text
 
 

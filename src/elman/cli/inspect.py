@@ -7,8 +7,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from elman.cli.console import print_json
-from elman.cli.parameters import Input, Json, Model, NoHeader, refuse_inside_model
-from elman.errors import OptionError
+from elman.cli.parameters import Input, Json, Model, NoHeader, check_picture
 from elman.io.atomic_write import write_file
 
 
@@ -36,7 +35,7 @@ def inspect(
     from elman.tasks.base.table_adapter import target_names
     from elman.tasks.base.table_columns import names_in
 
-    _check_picture(out)
+    check_picture("--out", out)
     task = load(model)
     table = read_table(data, header=not no_header)
     names = target_names(task) if target is None else names_in(table, target)
@@ -53,15 +52,3 @@ def inspect(
     report.show(*found.tables(), str(found))
     if sys.stdout is not None and out is not None and Path(out).exists():
         print(f"plotted to {out}")
-
-
-def _check_picture(out: str | None) -> None:
-    """Refuses, before any work, a file that no plot can be written to."""
-    if out is None:
-        return
-    if not out.lower().endswith(".png"):
-        raise OptionError(f"--out {out} is drawn as a PNG. Call it {Path(out).with_suffix('.png')}.")
-    folder = Path(out).resolve().parent
-    if not folder.is_dir():
-        raise OptionError(f"--out {out}: there is no folder {folder}. Make it first.")
-    refuse_inside_model(out)

@@ -34,3 +34,15 @@ def refuse_inside_model(out: str) -> None:
     for folder in Path(os.path.realpath(out)).parents:
         if is_model(folder):
             raise OptionError(f"{out} lies within the model {folder}. Choose a place outside it.")
+
+
+def check_picture(flag: str, file: str | None) -> None:
+    """Refuses, before any work, a file that no picture can be written to."""
+    if file is None:
+        return
+    if not file.lower().endswith(".png"):
+        raise OptionError(f"{flag} {file} is drawn as a PNG. Call it {Path(file).with_suffix('.png')}.")
+    folder = Path(file).resolve().parent
+    if not folder.is_dir():
+        raise OptionError(f"{flag} {file}: there is no folder {folder}. Make it first.")
+    refuse_inside_model(file)

@@ -3,13 +3,16 @@
 import dataclasses
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
 from elman.cli.console import print_json
-from elman.cli.parameters import File, Input, Json, Model, NoHeader, Target, refuse_inside_model
+from elman.cli.flags import value_of
+from elman.cli.parameters import File, Input, Json, Model, NoHeader, Target, check_picture, refuse_inside_model
 from elman.errors import OptionError
+from elman.io.atomic_write import write_file
 
 if TYPE_CHECKING:
     from elman.tasks.base.table_adapter import TableAdapter
@@ -22,6 +25,13 @@ Step = Annotated[
 ]
 
 Beam = Annotated[int | None, Parameter(help="beam width of models that search; 1: greedy")]
+Threshold = Annotated[
+    str | None,
+    Parameter(
+        help="classifiers: probability from which the second of two classes is the answer, or thresholds by class as "
+        "JSON; none: the likeliest class; default: as in training"
+    ),
+]
 
 
 def predict(
@@ -32,6 +42,13 @@ def predict(
     out: Annotated[str | None, Parameter(help="write the table here; default: print it")] = None,
     input: Input = None,
     beam: Beam = None,
+    threshold: Threshold = None,
+    top: Annotated[
+        int | None,
+        Parameter(
+            help="classifiers: columns for so many of the likeliest classes, not for the probability of every one"
+        ),
+    ] = None,
     no_header: NoHeader = False,
     json: Json = False,
 ) -> None:
@@ -48,7 +65,8 @@ def predict(
         refuse_inside_model(out)
     elif sys.stdout is None:
         raise OptionError("there is no standard output to print to. Name a file with --out.")
-    task = table_of(_searching(load(model), model, beam))
+    task = table_of(_answering(load(model), model, beam=beam, threshold=threshold))
+    _set_top(task, model, top)
     table = read_table(file, header=not no_header)
     names = _answered(task)
     same = conll_kind(file) is not None and (not json if out is None else conll_kind(file) == conll_kind(out))
@@ -78,6 +96,11 @@ def score(
     input: Input = None,
     target: Target = None,
     beam: Beam = None,
+    threshold: Threshold = None,
+    picture: Annotated[
+        str | None,
+        Parameter(help="classifiers: draw confusion matrix, calibration, ROC and precision-recall to this PNG"),
+    ] = None,
     windows: Windows = None,
     step: Step = None,
     no_header: NoHeader = False,
@@ -91,11 +114,20 @@ def score(
     from elman.io.tables import read_table
     from elman.tasks import load, table_of
 
-    task = table_of(_searching(load(model), model, beam))
+    check_picture("--picture", picture)
+    task = table_of(_answering(load(model), model, beam=beam, threshold=threshold))
+    if picture is not None and not task.draws_scores:
+        what = f"{model} is a model for the task {task.model.task!r}, whose scores have no picture"
+        raise OptionError(f"{what}. Leave --picture out.")
     table = read_table(file, header=not no_header)
     names = source(task, model, target, table)
     more = _windows(task, model, windows, step)
     scored = task.score_table(table, input, names, model, **more)
+    if (
+        picture is not None
+        and (drawn := scored.picture(f"{Path(model).resolve().name}: {Path(file).name}")) is not None
+    ):
+        write_file(picture, drawn)
     counted = {} if scored.rows is None else {"sequences": scored.rows}
     result = {"model": model, "file": file, **counted, **scored.scores, **scored.details}
     if baseline or train is not None:
@@ -119,15 +151,31 @@ def _first_answer(task: "TableAdapter", table: Any, input: str | None, names: li
         return table.frame[:, :0]
 
 
-def _searching(task: Any, model: str, beam: int | None) -> Any:
-    """The task, with the beam width if one is given."""
-    if beam is not None:
-        if not hasattr(task, "beam"):
-            raise OptionError(f"{model} is a model for the task {task.task!r}, which has no beam. Leave --beam out.")
-        task.beam = beam
+def _answering(task: Any, model: str, *, beam: int | None, threshold: str | None) -> Any:
+    """The task with those options that may change after training and are given."""
+    given: dict[str, Any] = {"beam": beam, "threshold": threshold}
+    for name, value in given.items():
+        if value is None:
+            continue
+        if not hasattr(task, name):
+            what = f"{model} is a model for the task {task.task!r}, which has no {name}"
+            raise OptionError(f"{what}. Leave --{name} out.")
+        setattr(task, name, value if name == "beam" else value_of(value))
         if problems := task.problems():
             raise OptionError.of(problems)
     return task
+
+
+def _set_top(task: "TableAdapter", model: str, top: int | None) -> None:
+    """Lets the adapter give the likeliest classes."""
+    if top is None:
+        return
+    if not hasattr(task, "top"):
+        what = f"{model} is a model for the task {task.model.task!r}, which does not choose among classes"
+        raise OptionError(f"{what}. Leave --top out.")
+    if top < 1:
+        raise OptionError(f"--top {top} must be a whole number of at least 1")
+    task.top = top
 
 
 def _answered(task: "TableAdapter") -> list[str]:

@@ -38,6 +38,7 @@ class Scored(NamedTuple):
     details: dict[str, Any]  # further entries of --json
     tables: list[Any]  # printed below, made by elman.evaluation.tables
     heading: str = ""  # printed above, where answers do not belong to rows
+    picture: Callable[[str], bytes | None] = lambda title: None  # the scores under a title, as a PNG
 
 
 class TableAdapter(Protocol):
@@ -52,6 +53,7 @@ class TableAdapter(Protocol):
     target_help: ClassVar[str] = ""  # the help of --target; "": the task has none
     labels_steps: ClassVar[bool] = False  # whether an answer is a label for each step
     has_windows: ClassVar[bool] = False  # whether `score_table` and `score_baselines` take `windows` and `step`
+    draws_scores: ClassVar[bool] = False  # whether `Scored` has a picture
     keeps_columns: ClassVar[bool] = False  # whether the answers are added to the columns of the table
     target_flags: ClassVar[tuple[str, ...]] = ("--target",)  # the names of the target flag of `elman fit <task>`
 

@@ -31,8 +31,9 @@ from sklearn.base import ClassifierMixin
 from torch import Tensor
 from torch.nn import functional
 
-from elman.errors import DataError, Problem
+from elman.errors import DataError, Problem, ShapeError
 from elman.evaluation import metrics
+from elman.evaluation.classification import ClassificationReport
 from elman.features.multi_input import MultiInput
 from elman.interpret.attribution import AttributionRequest, parts_of
 from elman.interpret.diagnose import DiagnosisRequest
@@ -47,13 +48,16 @@ from elman.tasks.base.resolve import Config, Default
 from elman.tasks.base.targets.labels import LabelTarget, coded_labels, few_labels, plain_labels, restored_classes
 from elman.tasks.base.task import Task
 from elman.tasks.base.training_run import LEAST, TrainingRun
+from elman.tasks.classify import thresholds
 from elman.tasks.classify.class_weights import class_weight_problems, class_weights
 from elman.tasks.classify.defaults import DEFAULTS, LEAST_SIGNALS, UPDATES
 from elman.tasks.classify.session import ClassifyStepper
 from elman.tasks.classify.stacking import WIDE_MODELS, fit_weights, fit_wide, stacked
+from elman.tasks.classify.top import TopClasses, top_classes
 from elman.tasks.pretrain.pretrainer import PretrainOptions, PretrainReader
 from elman.training.fit_checks import warn_if_network_idle, warn_if_one_answer
 from elman.training.options import TrainingOptions
+from elman.training.progress import note
 from elman.validation.options import fraction, is_whole, require
 
 _Array = NDArray[Any]
@@ -70,7 +74,7 @@ class Classifier(ClassifierMixin, Task, PretrainOptions, InputOptions, EncoderOp
 
     Learnt: ``classes_``, ``history_`` (the learning curve), ``metrics_`` (of the validation part), ``network_``,
     ``feature_``, ``wide_`` (the n-gram model, MiniRocket, or None), ``stacking_weights_`` (u and v; see the head of
-    this file).
+    this file), ``threshold_`` (where `threshold` is a measure: the number that was chosen).
 
     >>> clf = Classifier(hidden=8, epochs=1, verbose=False)
     >>> clf = clf.fit(["a good film", "fine", "a bad film", "poor"], ["pos", "pos", "neg", "neg"])
@@ -81,12 +85,17 @@ class Classifier(ClassifierMixin, Task, PretrainOptions, InputOptions, EncoderOp
     task: ClassVar[str] = "classify"
     description: ClassVar[str] = "One label for each sequence."
     example: ClassVar[str] = "reviews.csv --input review --target label"
+    answering: ClassVar[tuple[str, ...]] = ("verbose", "threshold")
     defaults: ClassVar[Mapping[str, Default]] = DEFAULTS
     reader_type: ClassVar[type[PretrainReader]] = PretrainReader
 
     # training
     class_weight: str | dict[Any, float] | None = None  # cost of errors by class: None (1), "balanced", or a dict
     smoothing: float = 0.0  # share of certainty given to the other classes (label smoothing, Szegedy et al. 2016)
+    # output
+    threshold: float | str | dict[Any, float] | None = None  # probability from which the second of two classes is the
+    #   answer; a dict: by class; "f1", "balanced_accuracy": chosen on the validation set; None: the likeliest class.
+    #   May change after fit
 
     # model
     ngrams: int | None = None  # longest n-gram of the n-gram model; 0 turns it off; None: 3 for symbols, 6 for
@@ -102,7 +111,7 @@ class Classifier(ClassifierMixin, Task, PretrainOptions, InputOptions, EncoderOp
         found += require(ngrams is None or is_whole(ngrams, 0, 8), self, "ngrams", rule)
         good = minirocket is None or is_whole(minirocket, 84) or is_whole(minirocket, 0, 0)
         found += require(good, self, "minirocket", "must be 0, a whole number of at least 84, or None")
-        return found + class_weight_problems(self.class_weight)
+        return found + class_weight_problems(self.class_weight) + thresholds.threshold_problems(self.threshold)
 
     # ---- learning
 
@@ -115,7 +124,10 @@ class Classifier(ClassifierMixin, Task, PretrainOptions, InputOptions, EncoderOp
         parts = run.split(len(codes), codes, LEAST_SIGNALS if signals else LEAST)
         data = reader.prepare(feature, column, parts, UPDATES if signals else 0)
         train, validation = (codes[part] for part in parts)
+        thresholds.check_classes(self.threshold, classes, validation)
         self.classes_ = classes
+        if isinstance(self.threshold, str):
+            self.threshold_ = 0.5  # until the weights are learnt
         self.wide_ = fit_wide(
             data.config, feature, (data.training, data.validation), (train, validation), weights, run.seed
         )
@@ -137,6 +149,7 @@ class Classifier(ClassifierMixin, Task, PretrainOptions, InputOptions, EncoderOp
     def _train(self, run: TrainingRun, data: TrainingData, targets: Tensor, truth: _Array, weights: Tensor) -> None:
         costs = None if self.class_weight is None else weights
         beside = self._wide_logits(data.validation)
+        likeliest = LabelTarget(classes=self.classes_)  # chooses the epoch, whatever the threshold
 
         def loss(indices: Tensor) -> Tensor:
             return cross_entropy(self.network_(data.training[indices]), targets[indices], costs, self.smoothing)
@@ -146,7 +159,7 @@ class Classifier(ClassifierMixin, Task, PretrainOptions, InputOptions, EncoderOp
             if self.wide_ is not None:
                 each = weights.double().numpy()[truth]
                 self.stacking_weights_ = fit_weights(np.stack(paths), truth, each, self.wide_.start)
-            return self._metrics(paths, truth)
+            return self._metrics(paths, truth, likeliest)
 
         check = validate if len(truth) else None
         run.train(
@@ -155,6 +168,7 @@ class Classifier(ClassifierMixin, Task, PretrainOptions, InputOptions, EncoderOp
         if not len(truth):
             return
         paths = [self._deep_logits(data.validation), *beside]
+        self._choose_threshold(paths, truth)
         answered = stacked(self.stacking_weights_, paths).argmax(1)
         warn_if_one_answer(truth.tolist(), self.classes_[answered].tolist())
         if self.wide_ is not None:
@@ -164,9 +178,21 @@ class Classifier(ClassifierMixin, Task, PretrainOptions, InputOptions, EncoderOp
             order = torch.cat([targets, torch.from_numpy(truth)])
             self.wide_.fit(whole, order, len(weights), weights[order])
 
-    def _metrics(self, paths: Sequence[_Floats], truth: _Array) -> dict[str, float]:
+    def _choose_threshold(self, paths: Sequence[_Floats], truth: _Array) -> None:
+        """Chooses the threshold on the validation set, if it is to be; the metrics are those with it."""
+        if isinstance(self.threshold, str):
+            probabilities = self._labels.probabilities(stacked(self.stacking_weights_, paths))[:, 1]
+            self.threshold_ = thresholds.choose(self.threshold, truth == 1, probabilities)
+            words = thresholds.in_words(self.threshold, self.threshold_, self.classes_)
+            self.data_ = {**self.data_, "threshold": words}
+            if self.verbose:
+                note(f"elman: threshold: {words}")
+        if self.threshold is not None:
+            self.metrics_ = self._metrics(paths, truth, self._labels)
+
+    def _metrics(self, paths: Sequence[_Floats], truth: _Array, labels: LabelTarget) -> dict[str, float]:
         """The metrics of all paths together, and the accuracy of each alone where there are two."""
-        found = self._labels.metrics(stacked(self.stacking_weights_, paths), truth)
+        found = labels.metrics(stacked(self.stacking_weights_, paths), truth)
         if self.wide_ is not None:
             for name, z in zip(("recurrent", self.wide_.kind), paths, strict=True):
                 found[f"accuracy_{name}"] = float((z.argmax(1) == truth).mean())
@@ -174,14 +200,40 @@ class Classifier(ClassifierMixin, Task, PretrainOptions, InputOptions, EncoderOp
 
     @property
     def _labels(self) -> LabelTarget:
-        return LabelTarget(classes=self.classes_)
+        chosen = getattr(self, "threshold_", None)
+        rule = thresholds.rule_of(self.threshold, self.learnt_with_["threshold"], chosen, self.classes_)
+        return LabelTarget(classes=self.classes_, decide=rule)
 
     # ---- answering
 
     @by_learnt_options
     def predict(self, X: Any) -> _Array:
-        """The likeliest class of each sequence: an array [sequences] of the kind of label that `fit` saw."""
+        """The likeliest class of each sequence, or that by `threshold`: an array [sequences] of labels as `fit` saw."""
         return self._labels.decode(self._logits(X))
+
+    @by_learnt_options
+    def predict_top(self, X: Any, k: int = 5) -> TopClasses:
+        """The `k` likeliest classes of each sequence and their probabilities, likeliest first; all if there are fewer.
+
+        >>> clf = Classifier(hidden=4, epochs=1, verbose=False).fit(["a", "b", "c"] * 4, ["x", "y", "z"] * 4)
+        >>> labels, probabilities = clf.predict_top(["a", "b"], k=2)
+        >>> labels.shape, bool((probabilities[:, 0] >= probabilities[:, 1]).all())
+        ((2, 2), True)
+        """
+        return top_classes(self.predict_proba(X), self.classes_, k)
+
+    @by_learnt_options
+    def decide(self, probabilities: Any) -> _Array:
+        """The answers [sequences] for probabilities [sequences, classes] of `predict_proba`: by `threshold`."""
+        found = np.asarray(probabilities, dtype=np.float64)
+        if found.ndim != 2 or found.shape[1] != len(self.classes_):
+            raise ShapeError(
+                f"probabilities has shape {list(found.shape)}, but there are {len(self.classes_)} classes. Give a row "
+                "of predict_proba for each sequence."
+            )
+        rule = self._labels.decide
+        answers: _Array = self.classes_[found.argmax(1) if rule is None else rule(found)]
+        return answers
 
     @by_learnt_options
     def predict_proba(self, X: Any) -> _Floats:
@@ -216,7 +268,24 @@ class Classifier(ClassifierMixin, Task, PretrainOptions, InputOptions, EncoderOp
             raise DataError("there are no sequences to score. Give at least one.")
         paths = self._paths(self.reader.steps(column))
         finite(stacked(self.stacking_weights_, paths))
-        return self._metrics(paths, codes)
+        return self._metrics(paths, codes, self._labels)
+
+    @by_learnt_options
+    def report(self, X: Any, y: Any) -> ClassificationReport:
+        """How good the answers are, for every class: print it, or see its ``to_json()`` and ``picture()``.
+
+        Precision, recall and F1, the confusion matrix, ROC and precision-recall area, calibration:
+        `elman.evaluation.classification`. Raises ``DataError`` for a label that was not learnt.
+
+        >>> clf = Classifier(hidden=4, epochs=1, verbose=False).fit(["a", "b", "c"] * 4, ["x", "y", "z"] * 4)
+        >>> report = clf.report(["a", "b"], ["x", "y"])
+        >>> report.confusion.shape, sorted(report.to_json())[:3]
+        ((3, 3), ['accuracy', 'classes', 'confusion'])
+        """
+        column, truth = self._scored(X, y)
+        codes, logits = self._labels.codes(truth).astype(np.int64), self._logits(column)
+        probabilities, answers = self._labels.probabilities(logits), self._labels.answers(logits)
+        return ClassificationReport(self.classes_.tolist(), codes, answers, probabilities)
 
     def _scored(self, X: Any, y: Any) -> tuple[Any, list[Any]]:
         column, y = self.reader.read_with_targets(X, y)
@@ -226,7 +295,7 @@ class Classifier(ClassifierMixin, Task, PretrainOptions, InputOptions, EncoderOp
         """What is read, and the codes of the labels `y`; without them those of the answers."""
         if y is None:
             column = self.reader.read(X)
-            return column, self._logits(column).argmax(1)
+            return column, self._labels.answers(self._logits(column))
         column, truth = self._scored(X, y)
         return column, self._labels.codes(truth).astype(np.int64)
 
@@ -280,7 +349,8 @@ class Classifier(ClassifierMixin, Task, PretrainOptions, InputOptions, EncoderOp
 
     def _config(self) -> dict[str, Any]:
         wide = None if self.wide_ is None else {"kind": self.wide_.kind, **self.wide_.config()}
-        return {"classes": self._labels.config(), "wide": wide}
+        chosen = {"threshold": self.threshold_} if hasattr(self, "threshold_") else {}
+        return {"classes": LabelTarget(classes=self.classes_).config(), "wide": wide, **chosen}
 
     def _tensors(self) -> dict[str, Tensor]:
         wide = {} if self.wide_ is None else {f"wide.{key}": value for key, value in self.wide_.tensors().items()}
@@ -302,3 +372,7 @@ class Classifier(ClassifierMixin, Task, PretrainOptions, InputOptions, EncoderOp
         if weights.shape != (2,) or weights.dtype != np.float64 or not np.isfinite(weights).all():
             raise ValueError("stacking_weights")
         self.stacking_weights_ = weights
+        if isinstance(self.threshold, str):
+            if thresholds.threshold_problems(config["threshold"]) or not isinstance(config["threshold"], float):
+                raise ValueError("threshold")
+            self.threshold_ = config["threshold"]

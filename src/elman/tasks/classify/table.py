@@ -9,12 +9,12 @@ import numpy as np
 
 from elman.errors import DataError
 from elman.evaluation import metrics
-from elman.evaluation import tables as report
 from elman.evaluation.baselines import Baseline, linear_baseline, majority
 from elman.io.tables import Table
-from elman.tasks.base.table_adapter import RowAdapter
+from elman.tasks.base.table_adapter import RowAdapter, Scored
 from elman.tasks.base.table_columns import among, labels_of, refuse_gaps, written
 from elman.tasks.classify.estimator import Classifier
+from elman.tasks.classify.top import top_classes
 
 
 @final
@@ -24,6 +24,8 @@ class ClassifyTable(RowAdapter):
     model: Classifier
     estimator: ClassVar[type[Classifier]] = Classifier
     target_help: ClassVar[str] = "the column with the labels"
+    draws_scores: ClassVar[bool] = True
+    top: int | None = None  # how many of the likeliest classes answers have; None: the probability of every class
 
     def read_targets(self, table: Table, name: str, model: str | None = None) -> list[Any]:
         """The labels of all rows; each must be among those that the model learnt.
@@ -53,14 +55,30 @@ class ClassifyTable(RowAdapter):
         return {"classes": self.model.classes_.tolist()}
 
     def describe_learnt(self) -> str:
-        """How many classes."""
-        return f"{len(self.model.classes_)} classes"
+        """How many classes, and the threshold if one was chosen."""
+        chosen = self.model.data_.get("threshold")
+        return f"{len(self.model.classes_)} classes" + (f", {chosen}" if chosen else "")
 
     def answer_columns(self, X: Any, target: Sequence[str]) -> dict[str, Any]:
-        """The likeliest class, and the probability of each."""
-        chances, classes = self.model.predict_proba(X), self.model.classes_.tolist()
-        columns: dict[str, Any] = {f"predicted_{target[0]}": [classes[i] for i in chances.argmax(axis=1).tolist()]}
-        return columns | {f"probability_{written(c)}": chances[:, i].astype(float) for i, c in enumerate(classes)}
+        """The answer, and the probability of each class, or with `top` the likeliest ones and their probabilities."""
+        chances, classes = self.model.predict_proba(X), self.model.classes_
+        columns: dict[str, Any] = {f"predicted_{target[0]}": self.model.decide(chances).tolist()}
+        if self.top is None:
+            return columns | {f"probability_{written(c)}": chances[:, i] for i, c in enumerate(classes.tolist())}
+        labels, probabilities = top_classes(chances, classes, self.top)
+        for i in range(labels.shape[1]):
+            columns[f"predicted_{target[0]}_{i + 1}"] = labels[:, i].tolist()
+            columns[f"probability_{i + 1}"] = probabilities[:, i]
+        return columns
+
+    def score_table(self, table: Table, input: str | None, target: Sequence[str], model: str) -> Scored:
+        """Accuracy and macro F1, and the report on every class."""
+        X, truth = self.rows_of(table, input), self.read_targets(table, target[0], model)
+        with table.located():
+            report = self.model.report(X, truth)
+        details = report.to_json()
+        scores = {name: details.pop(name) for name in ("accuracy", "macro_f1")}
+        return Scored(details.pop("sequences"), scores, details, report.tables(), picture=report.picture)
 
     def score(self, truth: Mapping[str, list[Any]], answers: Mapping[str, Any]) -> dict[str, float]:
         """Accuracy and macro F1."""
@@ -71,12 +89,6 @@ class ClassifyTable(RowAdapter):
             "macro_f1": metrics.macro_f1(truth[name], given),
         }
 
-    def report(self, truth: Mapping[str, list[Any]], answers: Mapping[str, Any]) -> tuple[dict[str, Any], list[Any]]:
-        """Precision, recall and F1 of each class."""
-        (name,) = truth
-        classes = metrics.per_class(truth[name], answers[name].tolist())
-        return {"classes": [score._asdict() for score in classes]}, [report.class_table(classes)]
-
     def baselines(self, X: Any, target: str) -> list[Baseline]:
         """A linear model of what the sequences hold, and the commonest class."""
         return [linear_baseline(X, feature=self.model.feature_), majority()]
@@ -84,5 +96,5 @@ class ClassifyTable(RowAdapter):
     def format_answer(self, answer: Any) -> tuple[str, dict[str, Any]]:
         """The class and its probability."""
         chances = {written(name): chance for name, chance in answer.probabilities.items()}
-        line = f"{answer.label}\t{max(chances.values()):.4f}"
+        line = f"{answer.label}\t{answer.probabilities[answer.label]:.4f}"
         return line, {"steps": answer.steps, "label": answer.label, "probabilities": chances}

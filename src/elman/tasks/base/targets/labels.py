@@ -228,8 +228,11 @@ class LabelTarget:
     kind: ClassVar[str] = "label"
     main: ClassVar[str] = "accuracy"
 
-    def __init__(self, loss: str = "", classes: _Array | None = None) -> None:
+    def __init__(
+        self, loss: str = "", classes: _Array | None = None, decide: Callable[[_Floats], _Array] | None = None
+    ) -> None:
         self.classes: _Array = np.zeros(0) if classes is None else classes
+        self.decide = decide  # from probabilities to the place of each answer; None: the likeliest class
 
     @property
     def outputs(self) -> int:
@@ -281,10 +284,15 @@ class LabelTarget:
         known = coded >= 0
         return cross_entropy(z[known], coded[known])
 
+    def answers(self, z: _Floats) -> _Array:
+        """The place of the answer to each sequence among the classes."""
+        found: _Array = z.argmax(1) if self.decide is None else self.decide(self.probabilities(z))
+        return found
+
     def decode(self, z: _Floats) -> _Array:
-        """The likeliest class of each sequence."""
-        answers: _Array = self.classes[z.argmax(1)]
-        return answers
+        """The answer to each sequence: its likeliest class, or the one that `decide` picks."""
+        decoded: _Array = self.classes[self.answers(z)]
+        return decoded
 
     def probabilities(self, z: _Floats) -> _Floats:
         """The probability of each class [sequences, classes]; each row's bits its own."""
@@ -303,7 +311,7 @@ class LabelTarget:
         known = ~np.isnan(truth)
         if not known.any():
             return {}
-        z, codes, answers = z[known], truth[known].astype(np.int64), z[known].argmax(1)
+        z, codes, answers = z[known], truth[known].astype(np.int64), self.answers(z[known])
         share = None if weights is None else metrics.checked_weights(weights, len(truth), known)
         nll = logsumexp(z, axis=1) - z[np.arange(len(codes)), codes]
         return {
