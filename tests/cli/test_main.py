@@ -176,6 +176,39 @@ def test_score(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "TF-IDF + logistic regression" in said(capsys, "score", "model", "test.csv", "--baseline")
 
 
+def test_score_reports_every_class(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = said(capsys, "score", "model", "test.csv", "--picture", "scores.png")
+    assert all(part in text for part in ("ROC area", "true \\ answered", "expected calibration error"))
+    assert (here / "scores.png").read_bytes().startswith(b"\x89PNG")
+    result = json.loads(said(capsys, "score", "model", "test.csv", "--json"))
+    assert {"roc_area", "pr_area", "expected_calibration_error", "confusion", "reliability"} <= result.keys()
+    assert sum(cell["count"] for cell in result["confusion"]) == 10
+
+
+def test_likeliest_classes(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [
+        json.loads(line) for line in said(capsys, "predict", "model", "test.csv", "--top", "1", "--json").splitlines()
+    ]
+    assert list(rows[0]) == ["review", "label", "predicted_label", "predicted_label_1", "probability_1"]
+    assert all(row["predicted_label"] == row["predicted_label_1"] and row["probability_1"] >= 0.5 for row in rows)
+
+
+def test_threshold(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for threshold, answer in (("1e-9", "pos"), ("1", "neg"), ('{"neg": 1e-9}', "neg")):
+        text = said(capsys, "predict", "model", "test.csv", "--threshold", threshold, "--json")
+        assert {json.loads(line)["predicted_label"] for line in text.splitlines()} == {answer}
+        result = json.loads(said(capsys, "score", "model", "test.csv", "--threshold", threshold, "--json"))
+        assert result["accuracy"] == 0.5
+    names = ["--input", "review", "--target", "label", "--out", "chosen"]
+    text = said(capsys, "fit", "classify", "train.csv", *names, *TINY, "--threshold", "f1")
+    assert "2 classes, 'pos' from a probability of" in text
+    as_fitted = said(capsys, "predict", "chosen", "test.csv")
+    number = str(load("chosen").threshold_)
+    assert said(capsys, "predict", "chosen", "test.csv", "--threshold", number) == as_fitted
+    likeliest = said(capsys, "predict", "chosen", "test.csv", "--threshold", "none")
+    assert likeliest == said(capsys, "predict", "chosen", "test.csv", "--threshold", "0.5")
+
+
 def test_rival_learns_from_the_same_file_or_not_at_all(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     advice = "The baseline must be trained on the same rows: name the file with --train FILE."
     (here / "train.csv").rename(here / "moved.csv")
@@ -393,6 +426,19 @@ MISUSE = {
     (*FIT, "--hidden", "4", "--hidden", "5"): "--hidden was given twice. Separate several values by commas.",
     (*FIT, "--hidden", str(10**30)): f"--hidden {10**30} must be at most 1048576",
     (*FIT, "--kernel", str(10**30)): f"--kernel {10**30} must be at most 1048576",
+    ("predict", "model", "test.csv", "--threshold", "2"): "--threshold 2 must be a number above 0 and up to 1",
+    (
+        "predict",
+        "model",
+        "test.csv",
+        "--threshold",
+        "x",
+    ): "--threshold 'x' must be None, a number, a dict from class to",
+    ("predict", "model", "test.csv", "--top", "0"): "--top 0 must be a whole number of at least 1",
+    ("score", "model", "test.csv", "--picture", "a.jpg"): "--picture a.jpg is drawn as a PNG. Call it a.png.",
+    ("score", "model", "test.csv", "--picture", "no/a.png"): "--picture no/a.png: there is no folder",
+    ("score", "model", "test.csv", "--picture", "model/a.png"): "model/a.png lies within the model",
+    (*FIT, "--threshold", "2"): "--threshold 2 must be a number above 0 and up to 1",
     ("demo", "--limit", "3"): "limit = 3 must be at least 20",
     ("demo", "--data", "train.csv"): "--data needs --input and --target",
 }
