@@ -528,6 +528,7 @@ COVERED = {
     "tasks/classify/test_estimator.py": (
         "evaluation/plots.py tasks/classify/class_weights.py tasks/classify/stacking.py tasks/classify/wide.py"
     ),
+    "tasks/classify/test_thresholds.py": "tasks/classify/top.py",
     "tasks/multitask/test_estimator.py": "tasks/multitask/heads.py",
     "tasks/forecast/data/test_time_grid.py": "tasks/forecast/data/zones.py",
     "tasks/forecast/test_estimator.py": (

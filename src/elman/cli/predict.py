@@ -10,7 +10,7 @@ from cyclopts import Parameter
 
 from elman.cli.console import print_json
 from elman.cli.flags import value_of
-from elman.cli.parameters import File, Input, Json, Model, NoHeader, Target, check_picture, refuse_inside_model
+from elman.cli.parameters import File, Input, Json, Model, NoHeader, Target, check_picture, refuse_inside_model, switch
 from elman.errors import OptionError
 from elman.io.atomic_write import write_file
 
@@ -49,6 +49,9 @@ def predict(
             help="classifiers: columns for so many of the likeliest classes, not for the probability of every one"
         ),
     ] = None,
+    entities: Annotated[
+        bool, switch(help="taggers of spans: add a column of entities (start, stop, kind, score); as JSON or Parquet")
+    ] = False,
     no_header: NoHeader = False,
     json: Json = False,
 ) -> None:
@@ -66,11 +69,12 @@ def predict(
     elif sys.stdout is None:
         raise OptionError("there is no standard output to print to. Name a file with --out.")
     task = table_of(_answering(load(model), model, beam=beam, threshold=threshold))
-    _set_top(task, model, top)
+    _set(task, model, "top", top)
+    _set(task, model, "entities", entities or None)
     table = read_table(file, header=not no_header)
     names = _answered(task)
     same = conll_kind(file) is not None and (not json if out is None else conll_kind(file) == conll_kind(out))
-    same = same and task.labels_steps
+    same = same and task.labels_steps and not entities
     kind = None if out is not None else "jsonl" if json else kind_to_print(table)
     if out is not None and not same:
         check_place(out)
@@ -166,16 +170,16 @@ def _answering(task: Any, model: str, *, beam: int | None, threshold: str | None
     return task
 
 
-def _set_top(task: "TableAdapter", model: str, top: int | None) -> None:
-    """Lets the adapter give the likeliest classes."""
-    if top is None:
+def _set(task: "TableAdapter", model: str, name: str, value: int | None) -> None:
+    """Tells the adapter what its answers should have, if it is given."""
+    if value is None:
         return
-    if not hasattr(task, "top"):
-        what = f"{model} is a model for the task {task.model.task!r}, which does not choose among classes"
-        raise OptionError(f"{what}. Leave --top out.")
-    if top < 1:
-        raise OptionError(f"--top {top} must be a whole number of at least 1")
-    task.top = top
+    if not hasattr(task, name):
+        what = f"{model} is a model for the task {task.model.task!r}, whose answers have no such part"
+        raise OptionError(f"{what}. Leave --{name} out.")
+    if value < 1:
+        raise OptionError(f"--{name} {value} must be a whole number of at least 1")
+    setattr(task, name, value)
 
 
 def _answered(task: "TableAdapter") -> list[str]:

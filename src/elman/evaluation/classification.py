@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import math
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,7 +9,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.console import Console
 from rich.table import Table
 
 from elman.errors import DataError
@@ -111,11 +109,7 @@ class ClassificationReport:
         return [classes, tables.confusion_table(*self._largest()), self.summary]
 
     def __str__(self) -> str:
-        console = Console(file=io.StringIO(), width=160)
-        for part in self.tables():
-            console.print(part, markup=False, soft_wrap=isinstance(part, str))
-        text: str = console.file.getvalue()  # type: ignore[attr-defined]
-        return "\n".join(line.rstrip() for line in f"{self._scores()}\n{text}".splitlines())
+        return tables.as_text(self._scores(), *self.tables())
 
     def to_json(self) -> dict[str, Any]:
         """All numbers in a form that JSON can represent; what is not defined is None.

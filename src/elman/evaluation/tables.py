@@ -1,5 +1,6 @@
 """Tables on a terminal: the history of a training, comparisons of models, classes, confusion."""
 
+import io
 import math
 import sys
 from collections.abc import Mapping, Sequence
@@ -30,6 +31,19 @@ def show(*tables: Table | str, stderr: bool = False) -> None:
     console = Page(file=stream, width=None if stream.isatty() else 160)
     for table in tables:
         console.print(Text(table) if isinstance(table, str) else table)
+
+
+def as_text(*parts: Table | str) -> str:
+    """Tables and lines as plain text, without spaces at the ends of lines.
+
+    >>> as_text("accuracy [1]")
+    'accuracy [1]'
+    """
+    console = Console(file=io.StringIO(), width=160)
+    for part in parts:
+        console.print(Text(part) if isinstance(part, str) else part, soft_wrap=isinstance(part, str))
+    text: str = console.file.getvalue()  # type: ignore[attr-defined]
+    return "\n".join(line.rstrip() for line in text.splitlines())
 
 
 def history_table(history: History) -> Table:

@@ -38,9 +38,11 @@ from elman.tasks.base.task import Task
 from elman.tasks.base.training_run import LEAST, TrainingRun
 from elman.tasks.tag.attribution import label_question, steps_asked
 from elman.tasks.tag.defaults import BLIND_UPDATES, DEFAULTS, FEW_SEQUENCES, UPDATES
+from elman.tasks.tag.entities import Entity, entities_of
 from elman.tasks.tag.inputs import TagReader
 from elman.tasks.tag.labels import check_tags, codes_of, tag_classes, tag_lists
 from elman.tasks.tag.network import TagNetwork
+from elman.tasks.tag.report import TagReport, tag_report
 from elman.tasks.tag.session import TagStepper
 from elman.tasks.tag.spans import OUTSIDE, SCHEMES, fits, obeys, rules_of, scheme_of, spans, step_scores
 from elman.training.fit_checks import warn_if_one_answer
@@ -192,9 +194,42 @@ class Tagger(Task, LetterOptions, InputOptions, EncoderOptions, TrainingOptions)
         With a CRF the marginals over all paths, without the constraints of the scheme.
         """
         scores = self._finite_scores(self._read(X))
-        crf = self.network_.together()
-        probabilities = torch.softmax(scores.values, 1).numpy() if crf is None else crf.marginals(scores)
-        return np.split(probabilities, scores.offsets[1:-1].numpy()) if len(scores) else []
+        return np.split(self._marginals(scores), scores.offsets[1:-1].numpy()) if len(scores) else []
+
+    @by_learnt_options
+    def entities(self, X: Any) -> list[list[Entity]]:
+        """The spans that `predict` finds in each sequence: (start, stop, kind, score), in order.
+
+        `start` and `stop` count steps from 0, `stop` is not included. The score is the mean probability of the labels
+        of the steps. Raises ``OptionError`` where the labels of training are no spans.
+
+        >>> words, tags = [["to", "New", "York"], ["in", "Rome"]], [["O", "B-place", "I-place"], ["O", "B-place"]]
+        >>> tagger = Tagger(hidden=8, epochs=30, seed=0, verbose=False).fit(words * 8, tags * 8)
+        >>> [[(entity.start, entity.stop, entity.kind) for entity in found] for found in tagger.entities(words)]
+        [[(1, 3, 'place')], [(1, 2, 'place')]]
+        """
+        if not self.spans_:
+            raise OptionError(
+                f"the labels {few_labels(self.classes_, 8)} are no spans, so there are no entities. Use predict(X) for "
+                "the label of each step."
+            )
+        scores = self._finite_scores(self._read(X))
+        labels, marginals = self._labels(scores), self._marginals(scores)
+        codes = codes_of(labels, self.classes_).numpy()
+        chosen = np.take_along_axis(marginals, codes[:, None], axis=1)[:, 0]
+        bounds = itertools.pairwise(scores.offsets.tolist())
+        return [entities_of(own, chosen[first:last]) for own, (first, last) in zip(labels, bounds, strict=True)]
+
+    @by_learnt_options
+    def report(self, X: Any, y: Any) -> TagReport:
+        """How good the labels are: print it, or see its ``to_json()`` and ``picture()``.
+
+        Precision, recall and F1 of each label over the steps, the confusion matrix, ROC and precision-recall area,
+        calibration; for spans precision, recall and F1 of each kind.
+        """
+        data, labels = self._with_labels(X, y)
+        scores = self._finite_scores(data)
+        return tag_report(labels, self._labels(scores), self.classes_, self._marginals(scores), self.spans_)
 
     @by_learnt_options
     def score(self, X: Any, y: Any) -> float:
@@ -233,6 +268,12 @@ class Tagger(Task, LetterOptions, InputOptions, EncoderOptions, TrainingOptions)
         found = self._scores(data)
         finite(found.values)
         return found
+
+    def _marginals(self, scores: Ragged) -> _Floats:
+        """The probability of each label at each step [steps, labels]."""
+        crf = self.network_.together()
+        probabilities: _Floats = torch.softmax(scores.values, 1).numpy() if crf is None else crf.marginals(scores)
+        return probabilities
 
     def _labels(self, scores: Ragged) -> list[list[Any]]:
         lowered, rules = scores.with_values(scores.values - torch.from_numpy(self._offsets())), self._rules()

@@ -28,12 +28,13 @@ Sources: Ramshaw & Marcus, "Text chunking using transformation-based learning", 
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from elman.evaluation.metrics import accuracy
+from elman.evaluation.metrics import ClassScore, accuracy
 from elman.layers.crf import TransitionConstraints
 
 OUTSIDE = "O"
@@ -214,6 +215,30 @@ def span_scores(truth: Sequence[Sequence[str]], answers: Sequence[Sequence[str]]
         one, other = set(spans(true)), set(spans(told))
         there, claimed, both = there + len(one), claimed + len(other), both + len(one & other)
     return SpanScore(both / max(1, claimed), both / max(1, there), 2 * both / max(1, there + claimed), there)
+
+
+def kind_scores(truth: Sequence[Sequence[str]], answers: Sequence[Sequence[str]]) -> list[ClassScore]:
+    """Precision, recall and F1 of the spans of each kind, as in seqeval's report; `sequences` counts the true spans.
+
+    >>> [score] = kind_scores([["B-a", "O", "B-a"]], [["B-a", "O", "O"]])
+    >>> score.label, score.precision, score.recall, score.sequences
+    ('a', 1.0, 0.5, 2)
+    """
+    there, claimed, both = Counter[str](), Counter[str](), Counter[str]()
+    for true, answered in zip(truth, answers, strict=True):
+        one, other = set(spans(true)), set(spans(answered))
+        for counter, found in ((there, one), (claimed, other), (both, one & other)):
+            counter.update(span.kind for span in found)
+    return [
+        ClassScore(
+            kind,
+            both[kind] / max(1, claimed[kind]),
+            both[kind] / max(1, there[kind]),
+            2 * both[kind] / (there[kind] + claimed[kind]),
+            there[kind],
+        )
+        for kind in sorted(there.keys() | claimed.keys())
+    ]
 
 
 def step_scores(truth: Sequence[Sequence[Any]], answers: Sequence[Sequence[Any]], are_spans: bool) -> dict[str, float]:

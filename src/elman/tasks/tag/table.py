@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, final
 
-from elman.evaluation import metrics
-from elman.evaluation import tables as report
 from elman.evaluation.baselines import CommonestTag
 from elman.io.tables import Table
-from elman.tasks.base.table_adapter import RowAdapter
+from elman.tasks.base.table_adapter import RowAdapter, Scored
 from elman.tasks.base.table_columns import check_names, refuse_gaps
 from elman.tasks.tag.estimator import Tagger
 from elman.tasks.tag.spans import step_scores
@@ -28,6 +26,8 @@ class TagTable(RowAdapter):
     estimator: ClassVar[type[Tagger]] = Tagger
     target_help: ClassVar[str] = "the column with the labels of each word"
     one_target: ClassVar[str] = "a tagger learns one column of labels"
+    draws_scores: ClassVar[bool] = True
+    entities: bool = False  # whether answers have a column of entities
     labels_steps: ClassVar[bool] = True
     target_flags: ClassVar[tuple[str, ...]] = ("--target", "--column")
 
@@ -83,13 +83,19 @@ class TagTable(RowAdapter):
         )
 
     def answer_columns(self, X: Any, target: Sequence[str]) -> dict[str, Any]:
-        """The labels of each row."""
-        return {f"predicted_{target[0]}": self.model.predict(X)}
+        """The labels of each row, and if wanted the entities."""
+        found: dict[str, Any] = {f"predicted_{target[0]}": self.model.predict(X)}
+        if self.entities:
+            answers = self.model.entities(X)
+            found[f"entities_{target[0]}"] = [[entity._asdict() for entity in own] for own in answers]
+        return found
 
     def answer_type(self, table: Table, column: pl.Series) -> pl.Series:
-        """Lists, in a CSV file texts with spaces."""
+        """Lists, in a CSV file texts with spaces; entities as they are."""
         import polars as pl
 
+        if column.name.startswith("entities_"):
+            return column
         text = table.frame[table.frame.columns[0]].dtype == pl.String
         return column.cast(pl.List(pl.String)).list.join(" ") if text else column
 
@@ -98,15 +104,13 @@ class TagTable(RowAdapter):
         (name,) = truth
         return step_scores(truth[name], answers[name], self.model.spans_)
 
-    def report(self, truth: Mapping[str, list[Any]], answers: Mapping[str, Any]) -> tuple[dict[str, Any], list[Any]]:
-        """Precision, recall, F1 and support of each label."""
-        (name,) = truth
-        flat = [[label for own in labels for label in own] for labels in (truth[name], answers[name])]
-        classes = metrics.per_class(*flat)
-        labels = [{**score._asdict(), "steps": score.sequences} for score in classes]
-        for label in labels:
-            del label["sequences"]
-        return {"labels": labels}, [report.class_table(classes, "label", "steps")]
+    def score_table(self, table: Table, input: str | None, target: Sequence[str], model: str) -> Scored:
+        """The scores, and the report on every label and every kind of span."""
+        X, truth = self.rows_of(table, input), self.read_targets(table, target[0], model)
+        with table.located():
+            report = self.model.report(X, truth)
+        details = {name: value for name, value in report.to_json().items() if name not in report.scores}
+        return Scored(table.frame.height, report.scores, details, report.tables(), picture=report.picture)
 
     def baselines(self, X: Any, target: str) -> list[CommonestTag]:
         """The commonest label of each word."""
