@@ -53,6 +53,17 @@ def fitted() -> Multitask:
 # ---- what it takes and says
 
 
+def test_labels_have_a_report(fitted: Multitask) -> None:
+    frame = reviews()
+    reports, scores = fitted.report(frame, NAMES), fitted.evaluate(frame, NAMES)
+    assert list(reports) == ["mood", "topic"]
+    assert len(reports["topic"].truth) == 40
+    for name, report in reports.items():
+        assert report.accuracy == scores[f"{name}.accuracy"]
+        assert report.macro_f1 == scores[f"{name}.macro_f1"]
+    assert "topic" not in fitted.report(frame["text"], {**targets(frame), "topic": [None] * 80})
+
+
 def test_targets_go_in_by_name() -> None:
     frame = reviews()
     model = Multitask(**SMALL).fit(frame["text"], targets(frame))

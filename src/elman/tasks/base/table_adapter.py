@@ -35,8 +35,8 @@ class Scored(NamedTuple):
 
     rows: int | None  # number of rows scored; None where answers do not belong to rows
     scores: dict[str, float]  # by name; the same names for the model and for its baselines
-    details: dict[str, Any]  # further entries of --json
-    tables: list[Any]  # printed below, made by elman.evaluation.tables
+    details: Mapping[str, Any] = {}  # further entries of --json
+    tables: Sequence[Any] = ()  # printed below, made by elman.evaluation.tables
     heading: str = ""  # printed above, where answers do not belong to rows
     picture: Callable[[str], bytes | None] = lambda title: None  # the scores under a title, as a PNG
 
@@ -140,10 +140,6 @@ class RowAdapter(TableAdapter, ABC):
     def score(self, truth: Mapping[str, list[Any]], answers: Mapping[str, Any]) -> dict[str, float]:
         """The scores of answers, by the name of the target."""
 
-    def report(self, truth: Mapping[str, list[Any]], answers: Mapping[str, Any]) -> tuple[dict[str, Any], list[Any]]:
-        """Further scores, as fields and as tables to print."""
-        return {}, []
-
     @abstractmethod
     def baselines(self, X: Any, target: str) -> list[Any]:
         """The unfitted baselines for such sequences and a target; the same number for each target."""
@@ -214,8 +210,7 @@ class RowAdapter(TableAdapter, ABC):
         with table.located():
             found = self.model.predict(X)
         answers = found if isinstance(found, dict) else {target[0]: found}
-        details, tables = self.report(truth, answers)
-        return Scored(table.frame.height, self.score(truth, answers), details, tables)
+        return Scored(table.frame.height, self.score(truth, answers))
 
     def score_baselines(
         self, known: Callable[[], Table], table: Table, target: Sequence[str], model: str

@@ -283,9 +283,8 @@ class Classifier(ClassifierMixin, Task, PretrainOptions, InputOptions, EncoderOp
         ((3, 3), ['accuracy', 'classes', 'confusion'])
         """
         column, truth = self._scored(X, y)
-        codes, logits = self._labels.codes(truth).astype(np.int64), self._logits(column)
-        probabilities, answers = self._labels.probabilities(logits), self._labels.answers(logits)
-        return ClassificationReport(self.classes_.tolist(), codes, answers, probabilities)
+        codes = self._labels.codes(truth)
+        return self._labels.report(self._logits(column), codes)
 
     def _scored(self, X: Any, y: Any) -> tuple[Any, list[Any]]:
         column, y = self.reader.read_with_targets(X, y)

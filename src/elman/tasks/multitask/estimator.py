@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from elman.errors import DataError, OptionError, Place, Problem, within
+from elman.evaluation.classification import ClassificationReport
 from elman.features.containers import by_name, column_named
 from elman.interpret.attribution import AttributionRequest, parts_of
 from elman.interpret.diagnose import DiagnosisRequest
@@ -219,6 +220,17 @@ class Multitask(Task, InputOptions, EncoderOptions, TrainingOptions):
         if all(np.isnan(values).all() for values in truth.values()):
             raise DataError("there is no target to score against. Give at least one.")
         return self._heads.metrics(self._rows(column), truth)
+
+    @by_learnt_options
+    def report(self, X: Any, y: Any) -> dict[str, ClassificationReport]:
+        """The report on each target that is a label and known of some sequence: `elman.evaluation.classification`.
+
+        Print one, or see its ``to_json()`` and ``picture()``. Unknown labels are left out.
+        """
+        column, truth = self._scored(X, y)
+        own = self._heads.split(self._rows(column))
+        known = [name for name in self._heads.labels if not np.isnan(truth[name]).all()]
+        return {name: self._heads.labels[name].report(own[name], truth[name]) for name in known}
 
     def _rows(self, X: Any) -> _Floats:
         return finite(answers(self.network_, self.reader.steps(self.reader.read(X)), self._heads.outputs))

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from elman.errors import DataError, Place
 from elman.evaluation import metrics
+from elman.evaluation.classification import ClassificationReport
 from elman.layers.losses import cross_entropy
 from elman.validation.columns import is_frame, is_missing
 from elman.validation.messages import seen, shown
@@ -319,6 +320,12 @@ class LabelTarget:
             "macro_f1": metrics.macro_f1(codes.tolist(), answers.tolist()),
             "loss": float(nll.mean()),
         }
+
+    def report(self, z: _Floats, truth: _Floats) -> ClassificationReport:
+        """The report on the answers to sequences whose label is known. Raises ``DataError`` where none is."""
+        known = ~np.isnan(truth)
+        z, codes = z[known], truth[known].astype(np.int64)
+        return ClassificationReport(self.classes.tolist(), codes, self.answers(z), self.probabilities(z))
 
     def config(self) -> dict[str, Any]:
         """The classes."""
