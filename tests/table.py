@@ -6,7 +6,7 @@ A cell, feature or task without a row here brings its own: a cell the function `
 The laws of a task, and the tests that hold each for every task of the table:
 
 - saved = loaded, stream = predict, a session restored at any step, alone = in a batch, hostile input, a diagnosis in
-  every precision: tests/laws/test_tasks.py;
+  every precision, a report with the scores of evaluate: tests/laws/test_tasks.py;
 - resumed = unbroken: tests/laws/test_resume_law.py;
 - options count from the next fit on: tests/laws/test_options_after_fit.py; a second fit is a first one:
   tests/laws/test_second_fit.py;

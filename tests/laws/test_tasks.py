@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 
 import elman
+from elman import tasks
 from elman.errors import ElmanError, OptionError
 from elman.ops.functional import info
 from elman.tasks.base.session import Session
@@ -86,6 +88,20 @@ def test_saved_is_loaded(task: str, tmp_path: Path) -> None:
     model, X = model_of(task), TASKS[task].data[0]
     model.save(tmp_path / "model")
     assert answers(elman.load(tmp_path / "model"), X) == answers(model, X)
+
+
+@pytest.mark.parametrize("task", [task for task in TASKS if hasattr(tasks.TASKS[task], "report")])
+def test_a_report_has_the_scores_of_evaluate(task: str) -> None:
+    model, (X, y, *_) = model_of(task), TASKS[task].data
+    found, scores = model.report(X, y), model.evaluate(X, y)
+    reports = {f"{name}.": report for name, report in found.items()} if isinstance(found, dict) else {"": found}
+    for name, report in reports.items():
+        made = json.loads(json.dumps(report.to_json(), allow_nan=False))
+        shared = scores.keys() & {f"{name}{key}" for key in made}
+        assert f"{name}accuracy" in shared
+        assert {key: made[key.removeprefix(name)] for key in shared} == {key: scores[key] for key in shared}
+        assert "expected calibration error" in str(report)
+        assert report.picture("title").startswith(b"\x89PNG")
 
 
 @pytest.mark.parametrize("task", [task for task in TASKS if task != "forecast"])

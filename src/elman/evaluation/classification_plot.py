@@ -84,15 +84,13 @@ def _draw_confusion(axes: Any, names: Sequence[str], counts: NDArray[np.int64]) 
 
 def _draw_reliability(axes: Any, bins: Sequence[ReliabilityBin], error: str) -> None:
     """The accuracy of each bin by its confidence, and below it how many answers there are."""
-    edges, widths = [part.low for part in bins], [part.high - part.low for part in bins]
+    edges, highs = [part.low for part in bins], [part.high for part in bins]
+    widths = [part.high - part.low for part in bins]
     total = sum(part.answers for part in bins)
     accuracies = [part.accuracy for part in bins]
     axes.bar(edges, accuracies, widths, align="edge", color=plots.COLOURS[5], edgecolor="white", label="accuracy")
     shares = [part.answers / total for part in bins]
-    axes.step(
-        [*edges, bins[-1].high] if bins else [], [*shares, shares[-1]] if bins else [], where="post",
-        color=plots.INK, linewidth=1.1, label="share of answers",
-    )  # fmt: skip
+    axes.hlines(shares, edges, highs, color=plots.INK, linewidth=1.4, label="share of answers")
     axes.plot([part.confidence for part in bins], accuracies, "o", color=plots.COLOURS[0], markersize=4.5)
     axes.plot([0, 1], [0, 1], **_DIAGONAL, label="calibrated")
     axes.legend(frameon=False, fontsize=9, loc="upper left")
