@@ -51,8 +51,9 @@ class ClassifyTable(RowAdapter):
             )
 
     def metadata(self) -> dict[str, Any]:
-        """The classes."""
-        return {"classes": self.model.classes_.tolist()}
+        """The classes, and the threshold if one was chosen."""
+        chosen = {"threshold": self.model.threshold_} if hasattr(self.model, "threshold_") else {}
+        return {"classes": self.model.classes_.tolist(), **chosen}
 
     def describe_learnt(self) -> str:
         """How many classes, and the threshold if one was chosen."""
