@@ -233,14 +233,17 @@ def pairwise(*choices: Sequence[Any]) -> list[tuple[Any, ...]]:
     >>> len(pairwise("ab", "cd", "ef"))
     4
     """
-    pairs = list(combinations(range(len(choices)), 2))
-    open_pairs = {(i, a, j, b) for i, j in pairs for a in choices[i] for b in choices[j]}
-    whole = list(product(*choices))
+    rows = np.array(list(product(*(range(len(values)) for values in choices))))
+    open_pairs = {
+        (i, j): np.ones((len(choices[i]), len(choices[j])), dtype=bool) for i, j in combinations(range(len(choices)), 2)
+    }
     chosen = []
-    while open_pairs:
-        best = max(whole, key=lambda row: sum((i, row[i], j, row[j]) in open_pairs for i, j in pairs))
-        open_pairs -= {(i, best[i], j, best[j]) for i, j in pairs}
-        chosen.append(best)
+    while any(pairs.any() for pairs in open_pairs.values()):
+        met = sum(pairs[rows[:, i], rows[:, j]].astype(int) for (i, j), pairs in open_pairs.items())
+        best = rows[np.argmax(met)]
+        for (i, j), pairs in open_pairs.items():
+            pairs[best[i], best[j]] = False
+        chosen.append(tuple(values[place] for values, place in zip(choices, best, strict=True)))
     return chosen
 
 
