@@ -1,7 +1,7 @@
-"""``elman.Forecaster(horizon=..., season=..., seed=0)`` with default options on whole test sets, beside simple rivals.
+"""``elman.Forecaster(horizon=..., season=..., seed=0)`` with default options on whole test sets, beside baselines.
 
 - m4: M4 hourly (Makridakis et al. 2020), 414 series, 48 hours ahead; sMAPE as the competition has it, MASE, coverage.
-- rivals: the simple rivals on the same series, beside what the competition published of them (Makridakis et al. 2020);
+- baselines: simple ones on the same series, beside what the competition published of them (Makridakis et al. 2020);
   statsforecast's too, where it is installed.
 - etth1: ETTh1 (Zhou et al. 2021), 7 columns as 7 series, 96 hours ahead from every hour of the usual test part (8640,
   2880 and 2880 hours; the first two are learnt from); mean squared error of columns standardised by the first part.
@@ -84,7 +84,7 @@ def m4(data: Path, seeds: Sequence[int]) -> str:
     return results.table(head, rows)
 
 
-def rivals(data: Path, seeds: Sequence[int]) -> str:
+def baselines(data: Path, seeds: Sequence[int]) -> str:
     _, past, truth = m4_series(data)
     scale = np.array([np.abs(values[24:] - values[:-24]).mean() for values in past])
     made: dict[str, Callable[[Floats], Floats]] = {
@@ -100,7 +100,7 @@ def rivals(data: Path, seeds: Sequence[int]) -> str:
         answers = np.stack([forecast(values) for values in past])
         took, error = time.perf_counter() - start, (np.abs(np.stack(truth) - answers).mean(1) / scale).mean()
         rows.append([name, f"{smape(np.stack(truth), answers):.2f}", f"{error:.3f}", PUBLISHED[name.split(",")[0]]])
-        print(f"rivals, {name}: {rows[-1][1]}, {took:.0f} s", flush=True)
+        print(f"baselines, {name}: {rows[-1][1]}, {took:.0f} s", flush=True)
     return results.table(["M4 hourly, 414 series, 48 h", "sMAPE", "MASE", "sMAPE as published"], rows)
 
 
@@ -279,7 +279,7 @@ def update(data: Path, seeds: Sequence[int]) -> str:
 
 SECTIONS: dict[str, Callable[[Path, Sequence[int]], str]] = {
     "m4": m4,
-    "rivals": rivals,
+    "baselines": baselines,
     "etth1": etth1,
     "pm25": pm25,
     "blocked": blocked,

@@ -8,8 +8,8 @@ Default options, but for chorales (`OPTIONS`).
 - chorales: Bach, the usual split (229 to learn from, 77 to test on); the 76 between were only used to choose the
   options below. Nats per step are all nats, ends of chorales included, by the number of chords.
 
-The rival is interpolated Kneser-Ney over the same symbols (`elman.lm.kneser_ney`). Everything is in the time: reading,
-training, validation. The test part is used once, for the figures below. The data folder is --data
+The baseline is interpolated Kneser-Ney over the same symbols (`elman.lm.kneser_ney`). The time includes reading,
+training and validation. The test part is used once, for the figures below. The data folder is --data
 (default ../shared/data). Run it: python bench/generate.py [--write] [--seeds 0] [--only shakespeare jueju chorales]
 """
 

@@ -1,4 +1,4 @@
-"""Accuracy of ``elman.Classifier(seed=...)`` with default options on whole test sets, beside a simple rival.
+"""Accuracy of ``elman.Classifier(seed=...)`` with default options on whole test sets, beside a simple baseline.
 
 - IMDb reviews (Maas et al. 2011), official split; from the data folder, --data (default ../shared/data).
 - SMS spam; from the same folder; every tenth message by a hash of its text is the test part.
@@ -128,10 +128,10 @@ def main() -> None:
             print(f"{name}: left out, there is no folder {options.data}. Name yours with --data.")
             continue
         rows.append(measure(name, load, options.data, options.seeds))
-    head = ["data", "train + test", "accuracy %", "recurrent alone", "n-grams alone", "time", "rival %", "its time"]
+    head = ["data", "train + test", "accuracy %", "recurrent alone", "n-grams alone", "time", "baseline %", "its time"]
     text = (
         "## Accuracy of `elman.Classifier(seed=...)`, default options, whole test sets\n\n"
-        f"Seeds {', '.join(map(str, options.seeds))}. The rival is TF-IDF + logistic regression "
+        f"Seeds {', '.join(map(str, options.seeds))}. The baseline is TF-IDF + logistic regression "
         f"(`elman.evaluation.baselines`).\n\n{results.table(head, rows)}"
     )
     results.publish("quality", text, options.write)

@@ -2,7 +2,7 @@
 
 - JapaneseVowels (12 numbers a step, 7 to 29 steps), BasicMotions (6, 100), ArrowHead (1, 251), GunPoint (1, 150) of the
   UEA and UCR archives, with the archives' own training and test parts; they come with the aeon package, which also
-  brings the rival, MiniRocket (Dempster et al. 2021).
+  brings the baseline, MiniRocket (Dempster et al. 2021).
 - MNIST, a step for each row of 28 pixels; image/mnist.npz in the data folder, --data (default ../shared/data).
 
 Training, validation and everything else are in the time. The test part is used once, for the figures below. Needs a
@@ -71,7 +71,7 @@ SETS: dict[str, Callable[[Path], Split]] = {
 
 
 def baseline_of(name: str, split: Split) -> tuple[str, float, float]:
-    """The rival's name, its accuracy and its time."""
+    """The baseline's name, its accuracy and its time."""
     start = time.perf_counter()
     if name == "MNIST":
         from sklearn.linear_model import LogisticRegression
@@ -82,7 +82,7 @@ def baseline_of(name: str, split: Split) -> tuple[str, float, float]:
     from aeon.classification.convolution_based import MiniRocketClassifier
 
     longest = max(len(x) for x in [*split.x, *split.test_x])
-    # The rival's way with unequal lengths: zeros behind each sequence.
+    # The baseline's way with unequal lengths: zeros behind each sequence.
     padded = [np.stack([np.pad(x.T, ((0, 0), (0, longest - len(x)))) for x in X]) for X in (split.x, split.test_x)]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -136,7 +136,7 @@ def main() -> None:
             print(f"{name}: left out ({error}).")
             continue
         rows.append(measure(name, split, options.seeds))
-    head = ["data", "train + test", "accuracy %", "recurrent path alone %", "options", "time", "rival %", "its time"]
+    head = ["data", "train + test", "accuracy %", "recurrent path alone %", "options", "time", "baseline %", "its time"]
     text = (
         "## Signals: accuracy of `elman.Classifier(seed=...)`, whole test sets\n\n"
         f"Seeds {', '.join(map(str, options.seeds))}; in brackets the worst and the best.\n\n"

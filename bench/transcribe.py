@@ -116,7 +116,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=list(SETS), default=list(SETS), help="which sets")
     options = parser.parse_args()
     rows = [row for key in options.only for row in SETS[key](options.data, options.seeds)]
-    head = ["data", "train + test", "score", "%", "time", "rival %"]
+    head = ["data", "train + test", "score", "%", "time", "baseline %"]
     text = (
         '## Sound: `elman.Transcriber(seed=...)` and `elman.Classifier(feature="sound")`, default options, whole test '
         f"sets\n\nSeeds {', '.join(map(str, options.seeds))}.\n\n{results.table(head, rows)}"

@@ -5,7 +5,7 @@
 - tatoeba: English to Chinese; every tenth by a hash of the English side is the test part, so that equal sources stay
   together; chrF.
 
-The rival says for each word what it most likely becomes (IBM model 1, `elman.tasks.translate.ibm_model1`).
+The baseline says for each word what it most likely becomes (IBM model 1, `elman.tasks.translate.ibm_model1`).
 Everything is in the time: reading, training, validation. The test part is used once, for the figures below; options
 were chosen on Multi30k's own validation part (--part val). The data folder is --data (default ../shared/data).
 Run it: python bench/translate.py [--write] [--seeds 0] [--only multi30k tatoeba]

@@ -1,4 +1,4 @@
-"""Several targets on the command line: labels and numbers in a table, answers as columns, a rival for each."""
+"""Several targets on the command line: labels and numbers in a table, answers as columns, a baseline for each."""
 
 from __future__ import annotations
 
