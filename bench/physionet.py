@@ -172,8 +172,8 @@ def main() -> None:
         f"{len(died)} stays, hourly means of 37 variables, 80 % of them missing, and what is known at admission. Area "
         f"under the ROC curve over {options.folds} stratified folds, seed {options.seed}; the baseline reads mean, "
         "least, greatest and last number and count of each variable. Published, of other splits: GRU-D 0.842, GRU with "
-        "means 0.820 (Che et al. 2018). The options of the second row were chosen inside the training part of the first "
-        "fold, which the tests of the other folds are part of: the first fold alone is untouched by the choice."
+        "means 0.820 (Che et al. 2018). The options of the second row were chosen inside the training part of the "
+        "first fold, which the tests of the other folds are part of: the first fold alone is untouched by the choice."
         "\n\n" + results.table(["model", "area", "each fold", "time of a fold"], rows)
     )
     results.publish("physionet", text, options.write)
