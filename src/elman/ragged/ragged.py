@@ -4,10 +4,11 @@
 `[sequences + 1]`: sequence `i` is `values[offsets[i]:offsets[i + 1]]`. There is no other layout and no padding.
 """
 
+import builtins
 import contextlib
 import math
 import operator
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Self, SupportsIndex, overload
 
 import numpy as np
@@ -16,6 +17,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
 from elman.errors import DataError, Place, ShapeError
+from elman.ragged.arithmetic import aligned, check_lengths, for_every_step, is_operand
 from elman.ragged.arrow import is_list_type, joined, list_lengths, nulls, numbers_of, pyarrow
 from elman.ragged.from_lists import agree_dtype, agree_shape, is_python, to_tensor
 
@@ -191,6 +193,100 @@ class Ragged:
         """
         return self.with_values(self.values.to(*args, **kwargs))
 
+    def float(self) -> "Ragged":
+        """The same sequences in float32, as `torch.Tensor.float`.
+
+        >>> Ragged.of([[1, 2], [3]]).float().values
+        tensor([1., 2., 3.])
+        """
+        return self.with_values(self.values.float())
+
+    def pin_memory(self) -> "Ragged":
+        """The same sequences with `values` in page-locked memory, for copies to a GPU with `non_blocking=True`.
+
+        `DataLoader(pin_memory=True)` calls it. Raises what `torch.Tensor.pin_memory` raises without a GPU.
+        """
+        return self.with_values(self.values.pin_memory())
+
+    def map(self, function: Callable[[Tensor], Tensor]) -> "Ragged":
+        """The same sequences with `function` of all steps: `values` [steps, ...] go in, [steps, ...] come out.
+
+        For functions of a step, such as an activation or a linear layer; a step must not depend on its neighbours,
+        which may be of another sequence. Raises `ShapeError` if another number of steps comes out.
+
+        >>> Ragged.of([[1, -2], [], [-3]]).map(torch.relu).to_list()
+        [tensor([1, 0]), tensor([], dtype=torch.int64), tensor([0])]
+        >>> Ragged.of([torch.randn(5, 3), torch.randn(2, 3)]).map(torch.nn.Linear(3, 8)).width
+        8
+        """
+        made: Any = function(self.values)
+        if not isinstance(made, Tensor) or made.dim() == 0 or made.shape[0] != self.steps:
+            got = f"a tensor of shape {list(made.shape)}" if isinstance(made, Tensor) else type(made).__name__
+            raise ShapeError(
+                f"the function of map must return one value for each of the {self.steps} steps, got {got}. For one "
+                "value a sequence, use it on each of x.to_list()."
+            )
+        return self.with_values(made)
+
+    # ---- arithmetic, step by step: with a number, a tensor for every step, or a Ragged of the same lengths
+
+    __array_ufunc__ = None  # NumPy leaves `array + x` to us
+
+    def _combined(self, other: Any, function: Callable[[Any, Any], Tensor]) -> Any:
+        if isinstance(other, Ragged):
+            check_lengths(self.offsets, other.offsets)
+            return self.with_values(function(*aligned(self.values, other.values)))
+        if not is_operand(other):
+            return NotImplemented
+        return self.with_values(function(self.values, for_every_step(other, self.values)))
+
+    def __add__(self, other: Any) -> "Ragged":
+        """The sum at every step. `other` is a number, a tensor that broadcasts to a step, or a `Ragged` of the same
+        lengths, whose steps broadcast; types promote as in torch. So do `-`, `*` and `/`, from both sides.
+
+        Raises `ShapeError` for lengths or steps that do not fit.
+
+        >>> x = Ragged.of([[[1.0, 2.0]], [], [[3.0, 4.0]]])
+        >>> (2 * x + torch.tensor([10.0, 20.0])).values
+        tensor([[12., 24.],
+                [16., 28.]])
+        >>> (x / x - 1).values.tolist()
+        [[0.0, 0.0], [0.0, 0.0]]
+        """
+        made: Ragged = self._combined(other, operator.add)
+        return made
+
+    def __sub__(self, other: Any) -> "Ragged":
+        made: Ragged = self._combined(other, operator.sub)
+        return made
+
+    def __mul__(self, other: Any) -> "Ragged":
+        made: Ragged = self._combined(other, operator.mul)
+        return made
+
+    def __truediv__(self, other: Any) -> "Ragged":
+        made: Ragged = self._combined(other, operator.truediv)
+        return made
+
+    def __radd__(self, other: Any) -> "Ragged":
+        made: Ragged = self._combined(other, operator.add)
+        return made
+
+    def __rsub__(self, other: Any) -> "Ragged":
+        made: Ragged = self._combined(other, lambda here, there: there - here)
+        return made
+
+    def __rmul__(self, other: Any) -> "Ragged":
+        made: Ragged = self._combined(other, operator.mul)
+        return made
+
+    def __rtruediv__(self, other: Any) -> "Ragged":
+        made: Ragged = self._combined(other, lambda here, there: there / here)
+        return made
+
+    def __neg__(self) -> "Ragged":
+        return self.with_values(-self.values)
+
     # ---- lists
 
     @staticmethod
@@ -307,7 +403,7 @@ class Ragged:
             raise ShapeError(f"lengths[{i}] = {int(counts[i])} must be from 0 to {longest}, the longest in padded.")
         return _gather(padded.flatten(0, 1), torch.arange(sequences, device="cpu") * longest, counts)
 
-    def to_padded(self, value: float = 0, batch_first: bool = True) -> tuple[Tensor, Tensor]:
+    def to_padded(self, value: builtins.float = 0, batch_first: bool = True) -> tuple[Tensor, Tensor]:
         """A padded tensor and the lengths, for a function that needs them.
 
         `[sequences, longest, ...]`, or `[longest, sequences, ...]` if not `batch_first`; `value` fills what is not a
