@@ -17,6 +17,7 @@ from elman.layers.pooling import Pool
 from elman.ragged import Ragged
 from table import CELLS, DTYPES, TWINS, ragged
 
+EXPECTS = "Encoder.from_torch expects a torch.nn.RNN, LSTM or GRU,"
 LENGTHS = [3, 0, 11, 1, 7, 0, 5, 2, 9]
 
 
@@ -51,6 +52,78 @@ def test_layers_and_directions_stand_as_in_torch(name: str, bidirectional: bool,
     for part, theirs in enumerate(last if name == "lstm" else [last]):
         mine = torch.stack([way[part] for layer in state for way in layer])
         assert close(mine, theirs, dtype)
+
+
+@pytest.mark.parametrize("name", TWINS)
+@pytest.mark.parametrize(("bidirectional", "bias"), [(False, True), (True, True), (True, False)])
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+def test_from_torch_takes_all_layers_and_directions(
+    name: str, bidirectional: bool, bias: bool, dtype: torch.dtype
+) -> None:
+    twin = TWINS[name].torch(5, 17, num_layers=3, bidirectional=bidirectional, bias=bias, dtype=dtype)
+    encoder = Encoder.from_torch(twin)
+    assert (encoder.inputs, encoder.outputs, encoder.bidirectional) == (5, 34 if bidirectional else 17, bidirectional)
+    assert len(list(encoder.parameters())) == len(list(twin.parameters()))
+    x = ragged([length for length in LENGTHS if length], 5, dtype)
+    y, state = encoder(x)
+    packed, last = twin(x.to_packed())
+    assert close(y.values, Ragged.from_packed(packed).values, dtype)
+    for part, theirs in enumerate(last if name == "lstm" else [last]):
+        assert close(torch.stack([way[part] for layer in state for way in layer]), theirs, dtype)
+    twin.weight_hh_l1.data.zero_()  # a copy
+    assert not any((parameter == 0).all() for parameter in encoder.parameters() if parameter.dim() == 2)
+
+
+@pytest.mark.parametrize("name", TWINS)
+def test_from_torch_steps_as_the_module(name: str) -> None:
+    twin = TWINS[name].torch(3, 4, num_layers=2)
+    stepper, x = Encoder.from_torch(twin).stepper(), torch.randn(5, 1, 3)
+    for step, expected in zip(x, twin(x)[0], strict=True):
+        assert close(stepper.step(step), expected, torch.float32)
+
+
+def test_from_torch_takes_drop_ins_mode_and_dropout_along() -> None:
+    for name, row in TWINS.items():
+        assert type(Encoder.from_torch(row.drop_in(3, 4)).layers[0][0]) is CELLS[name].cell  # type: ignore[index]
+    twin = torch.nn.GRU(3, 4, num_layers=2, dropout=0.25).eval()
+    encoder = Encoder.from_torch(twin, checkpointing=True)
+    assert (encoder.dropout.share, encoder.training) == (0.25, False)
+    assert not any(module.training for module in encoder.modules())
+    assert all(cell.checkpointing for layer in encoder.layers for cell in layer)  # type: ignore[union-attr]
+    assert Encoder.from_torch(twin, dropout=0.0, precision="bfloat16").precision == "bfloat16"
+    assert Encoder.from_torch(twin, dropout=0.0).dropout.share == 0.0
+    with pytest.warns(UserWarning, match="num_layers greater than 1"):
+        alone = torch.nn.GRU(3, 4, dropout=0.25)
+    assert Encoder.from_torch(alone).dropout.share == 0.0  # torch has none after the last layer
+
+
+def test_from_torch_takes_computed_weights() -> None:
+    twin = torch.nn.utils.parametrizations.weight_norm(torch.nn.LSTM(3, 4), "weight_hh_l0")
+    x = torch.randn(5, 1, 3)
+    assert close(Encoder.from_torch(twin)(Ragged.of([x[:, 0]]))[0].values, twin(x)[0][:, 0], torch.float32)
+
+
+@pytest.mark.parametrize(
+    ("module", "error", "message"),
+    [
+        (
+            torch.nn.LSTMCell(3, 4),
+            ShapeError,
+            f"{EXPECTS} got LSTMCell. For one cell: elman.LSTM.from_torch.",
+        ),
+        (torch.nn.Linear(3, 4), ShapeError, f"{EXPECTS} got Linear."),
+        (
+            torch.nn.LSTM(3, 4, proj_size=2),
+            OptionError,
+            "an Encoder has no projections, and the LSTM has proj_size=2. elman.nn.accelerate(module) keeps them.",
+        ),
+    ],
+    ids=["cell", "linear", "projections"],
+)
+def test_from_torch_refuses(module: torch.nn.Module, error: type[Exception], message: str) -> None:
+    with pytest.raises(error) as caught:
+        Encoder.from_torch(module)
+    assert str(caught.value) == message
 
 
 def test_one_width_per_layer() -> None:

@@ -109,7 +109,9 @@ class GRUD(GRU):
         return list(of_x.split(self.hidden, 1)), list(of_h.split(self.hidden, 1))
 
     @classmethod
-    def from_torch(cls, module: nn.Module, layer: int | None = None, reverse: bool | None = None) -> Recurrent:
+    def from_torch(
+        cls, module: nn.Module, layer: int | None = None, reverse: bool | None = None, **options: Any
+    ) -> Recurrent:
         """Raises ``OptionError``: ``torch.nn`` has no such layer."""
         raise OptionError("torch.nn has no GRU with decay to copy. Build it with GRUD(inputs, hidden).")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Unpack
+from typing import Any, ClassVar, Unpack
 
 import torch
 from torch import Tensor, nn
@@ -152,12 +152,15 @@ class Recurrent(Cell):
         return y, self.state_type(*last[: len(self.state_type._fields)])
 
     @classmethod
-    def from_torch(cls, module: nn.Module, layer: int | None = None, reverse: bool | None = None) -> Recurrent:
+    def from_torch(
+        cls, module: nn.Module, layer: int | None = None, reverse: bool | None = None, **options: Any
+    ) -> Recurrent:
         """The same cell with copies of the weights of one layer and direction of a ``torch.nn`` module, or of a
-        ``torch.nn`` cell.
+        ``torch.nn`` cell. `elman.Encoder.from_torch` copies all layers and directions.
 
-        `layer` and `reverse` may be left out where the module has one layer, or one direction. Raises ``ShapeError``
-        for a module that does not fit, ``OptionError`` where one of several has to be named.
+        `layer` and `reverse` may be left out where the module has one layer, or one direction; `options` are others of
+        the cell, such as ``checkpointing``. Raises ``ShapeError`` for a module that does not fit, ``OptionError`` where
+        one of several has to be named.
         """
         _check_one_of(module, layer, reverse)
         layer, reverse = layer or 0, bool(reverse)
@@ -165,14 +168,15 @@ class Recurrent(Cell):
         weights = {name: getattr(module, name + end, None) for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")}
         weight_ih, weight_hh = weights["weight_ih"], weights["weight_hh"]
         rows = ops.GATES[cls.kernel]
-        if weight_ih is None or weight_hh is None or weight_hh.shape[0] != rows * weight_hh.shape[1]:
+        fits = torch_kernel(module) in (None, cls.kernel)
+        if not fits or weight_ih is None or weight_hh is None or weight_hh.shape[0] != rows * weight_hh.shape[1]:
             raise ShapeError(
                 f"{type(module).__name__} has no layer {layer} that {cls.__name__} can take. Give it the torch.nn "
                 "module of the same kind (without proj_size), and a layer that it has."
             )
         made = cls(
             weight_ih.shape[1], weight_hh.shape[1], bias=weights["bias_ih"] is not None, reverse=reverse,
-            device=weight_ih.device, dtype=weight_ih.dtype,
+            device=weight_ih.device, dtype=weight_ih.dtype, **options,
         )  # fmt: skip
         with torch.no_grad():
             for name, weight in weights.items():
@@ -197,6 +201,20 @@ def before(y: Ragged, first: Tensor, reverse: bool = False) -> Tensor:
     return y.values.roll(-1 if reverse else 1, 0).index_copy(0, starts, first[full].to(y.values.dtype))
 
 
+def torch_kernel(module: nn.Module) -> str | None:
+    """The compiled kernel with the equations of a ``torch.nn`` layer or cell; None for other modules.
+
+    >>> torch_kernel(nn.RNN(2, 3, nonlinearity="relu")), torch_kernel(nn.LSTMCell(2, 3)), torch_kernel(nn.Linear(2, 3))
+    ('rnn_relu', 'lstm', None)
+    """
+    if isinstance(module, nn.RNNBase):
+        return module.mode.lower()
+    if isinstance(module, nn.RNNCell):
+        return f"rnn_{module.nonlinearity}"
+    cells = {nn.LSTMCell: "lstm", nn.GRUCell: "gru"}
+    return next((kernel for kind, kernel in cells.items() if isinstance(module, kind)), None)
+
+
 def _check_one_of(module: nn.Module, layer: int | None, reverse: bool | None) -> None:
     """Raises ``OptionError`` where a module has several layers or directions and none is named."""
     layers, bidirectional = getattr(module, "num_layers", 1), getattr(module, "bidirectional", False)
@@ -205,5 +223,5 @@ def _check_one_of(module: nn.Module, layer: int | None, reverse: bool | None) ->
     if open_:
         raise OptionError(
             f"a cell is one layer in one direction, but the {type(module).__name__} has {' and '.join(open_)}. Name "
-            "the one to copy."
+            "the one to copy, or copy all of them with elman.Encoder.from_torch."
         )

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
 
 from elman.cells import CELLS
 from elman.cells.base import IMAGES, Cell, State
-from elman.errors import OptionError, option
+from elman.cells.compatibility import equivalent
+from elman.errors import OptionError, ShapeError, option
 from elman.layers.dropout import SequenceDropout
 from elman.ops.stepper import Stepper
 from elman.ragged import Ragged
@@ -107,6 +108,53 @@ class Encoder(nn.Module):
             for kind, width_in, width in zip(kinds, widths_in, widths, strict=False)
         )
         self.dropout = SequenceDropout(dropout)
+
+    @classmethod
+    def from_torch(
+        cls,
+        module: nn.Module,
+        *,
+        dropout: float | None = None,
+        checkpointing: bool = False,
+        precision: str = "float32",
+    ) -> Self:
+        """An encoder with copies of the weights of all layers and directions of a ``torch.nn`` RNN, LSTM or GRU.
+
+        In evaluation its results are those of the module. It reads a `Ragged`, and `step` and `stepper` are there for
+        streams. `dropout` None takes the module's rate where that has several layers; note that here one mask counts
+        for all steps of a sequence, and the last layer has dropout too. Raises ``ShapeError`` for other modules,
+        ``OptionError`` for a module with projections (``proj_size``).
+
+        >>> lstm = torch.nn.LSTM(3, 4, num_layers=2)
+        >>> encoder, x = Encoder.from_torch(lstm), torch.randn(5, 3)
+        >>> torch.allclose(encoder(Ragged.of([x]))[0].values, lstm(x)[0], atol=1e-6)
+        True
+        """
+        found = equivalent(module)
+        if found is None or not isinstance(module, nn.RNNBase):
+            advice = "" if found is None else f" For one cell: elman.{found[1].__name__}.from_torch."
+            raise ShapeError(
+                f"Encoder.from_torch expects a torch.nn.RNN, LSTM or GRU, got {type(module).__name__}.{advice}"
+            )
+        name, kind = found
+        if module.proj_size:
+            raise OptionError(
+                f"an Encoder has no projections, and the {type(module).__name__} has proj_size={module.proj_size}. "
+                "elman.nn.accelerate(module) keeps them."
+            )
+        if dropout is None:
+            dropout = module.dropout if module.num_layers > 1 else 0.0
+        ways = (False, True) if module.bidirectional else (False,)
+        with torch.device("meta"):  # its layers are replaced below
+            made = cls(
+                module.input_size, module.hidden_size, name, module.num_layers, module.bidirectional, dropout,
+                checkpointing, precision,
+            )  # fmt: skip
+        made.layers = nn.ModuleList(
+            nn.ModuleList(kind.from_torch(module, layer, way, checkpointing=checkpointing) for way in ways)
+            for layer in range(module.num_layers)
+        )
+        return made.train(module.training)
 
     def initial_state(self, sequences: int) -> tuple[tuple[State, ...], ...]:
         """The state of every layer and direction before the first step."""
