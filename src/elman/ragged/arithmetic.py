@@ -9,8 +9,6 @@ from torch import Tensor
 
 from elman.errors import ShapeError
 
-__all__ = ["aligned", "check_lengths", "for_every_step", "is_operand"]
-
 
 def is_operand(thing: object) -> bool:
     """True for a number, a tensor or an array, of which the last two may have any shape.
