@@ -87,14 +87,14 @@ def test_from_torch_takes_drop_ins_mode_and_dropout_along() -> None:
         assert type(Encoder.from_torch(row.drop_in(3, 4)).layers[0][0]) is CELLS[name].cell  # type: ignore[index]
     twin = torch.nn.GRU(3, 4, num_layers=2, dropout=0.25).eval()
     encoder = Encoder.from_torch(twin, checkpointing=True)
-    assert (encoder.dropout.share, encoder.training) == (0.25, False)
+    assert (encoder.dropout.rate, encoder.training) == (0.25, False)
     assert not any(module.training for module in encoder.modules())
     assert all(cell.checkpointing for layer in encoder.layers for cell in layer)  # type: ignore[union-attr]
     assert Encoder.from_torch(twin, dropout=0.0, precision="bfloat16").precision == "bfloat16"
-    assert Encoder.from_torch(twin, dropout=0.0).dropout.share == 0.0
+    assert Encoder.from_torch(twin, dropout=0.0).dropout.rate == 0.0
     with pytest.warns(UserWarning, match="num_layers greater than 1"):
         alone = torch.nn.GRU(3, 4, dropout=0.25)
-    assert Encoder.from_torch(alone).dropout.share == 0.0  # torch has none after the last layer
+    assert Encoder.from_torch(alone).dropout.rate == 0.0  # torch has none after the last layer
 
 
 def test_from_torch_takes_computed_weights() -> None:
