@@ -87,7 +87,7 @@ class ClassificationReport:
     @property
     def confusion(self) -> NDArray[np.int64]:
         """The confusion matrix [true, answered] in the order of `labels`."""
-        return _table(self.truth, self.answers, len(self.labels))
+        return metrics.confusion_of_codes(self.truth, self.answers, len(self.labels))
 
     # ---- as text, JSON and a picture
 
@@ -153,15 +153,9 @@ class ClassificationReport:
 
     def _largest(self) -> tuple[list[str], NDArray[np.int64]]:
         """The confusion matrix of the largest classes, all others as one; names and counts."""
-        names = [str(label) for label in self.labels]
-        if len(names) <= _SHOWN:
-            return names, self.confusion
-        size = np.bincount(self.truth, minlength=len(names))
-        shown = np.sort(np.argsort(-size, kind="stable")[: _SHOWN - 1])
-        code = np.full(len(names), len(shown))
-        code[shown] = np.arange(len(shown))
-        others = f"{len(names) - len(shown)} others"
-        return [*(names[i] for i in shown), others], _table(code[self.truth], code[self.answers], _SHOWN)
+        sizes = np.bincount(self.truth, minlength=len(self.labels))
+        names, place = metrics.largest_classes(self.labels, sizes, _SHOWN)
+        return names, metrics.confusion_of_codes(place[self.truth], place[self.answers], len(names))
 
     def _scores(self) -> str:
         return f"accuracy {self.accuracy:.4f}, macro F1 {self.macro_f1:.4f}, {len(self.truth):,} {self.counted}"
@@ -178,10 +172,6 @@ class ClassificationReport:
             curves = roc_curve(positive, scores), precision_recall_curve(positive, scores)
             made.append(RankCurve(str(self.labels[i]), *self.ranks[i], *curves))
         return made
-
-
-def _table(truth: NDArray[np.int64], answers: NDArray[np.int64], size: int) -> NDArray[np.int64]:
-    return np.bincount(size * truth + answers, minlength=size**2).reshape(size, size).astype(np.int64)
 
 
 def _number(value: float) -> float | None:

@@ -82,9 +82,36 @@ def confusion(
     (['cat', 'dog'], [[1, 0], [1, 1]])
     """
     labels, true, given = _coded(truth, answers, labels)
+    return labels, confusion_of_codes(true, given, len(labels))
+
+
+def confusion_of_codes(
+    truth: NDArray[np.int64], answers: NDArray[np.int64], classes: int
+) -> np.ndarray[tuple[int, int], np.dtype[np.int64]]:
+    """The table `[true, answered]` of classes given as codes from 0, both [sequences].
+
+    >>> confusion_of_codes(np.array([0, 1, 1]), np.array([0, 1, 0]), 2).tolist()
+    [[1, 0], [1, 1]]
+    """
     # Not sklearn.metrics.confusion_matrix, which warns about a single class.
-    table = np.bincount(len(labels) * true + given, minlength=len(labels) ** 2)
-    return labels, table.reshape(len(labels), len(labels)).astype(np.int64)
+    table = np.bincount(classes * truth + answers, minlength=classes**2)
+    return table.reshape(classes, classes).astype(np.int64)
+
+
+def largest_classes(labels: Sequence[Any], sizes: NDArray[np.int64], most: int) -> tuple[list[str], NDArray[np.int64]]:
+    """Names of at most `most` classes, the last for all but the largest, and the place of each label among them.
+
+    >>> names, place = largest_classes(["a", "b", "c"], np.array([1, 5, 2]), most=2)
+    >>> names, place.tolist()
+    (['b', '2 others'], [1, 0, 1])
+    """
+    names = [str(label) for label in labels]
+    if len(names) <= most:
+        return names, np.arange(len(names))
+    shown = np.sort(np.argsort(-sizes, kind="stable")[: most - 1])
+    place = np.full(len(names), len(shown))
+    place[shown] = np.arange(len(shown))
+    return [*(names[i] for i in shown), f"{len(names) - len(shown)} others"], place
 
 
 def mae(truth: NDArray[np.float64], answers: NDArray[np.float64], weights: NDArray[np.float64] | None = None) -> float:

@@ -6,11 +6,13 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from elman.evaluation import metrics
 from elman.evaluation.metrics import ClassScore
 from elman.training.history import History
 
@@ -94,13 +96,10 @@ def confusion_table(labels: Sequence[Any], table: Any, most: int = 12) -> Table:
 
     Of more than `most` classes the largest are shown; the others share a row and a column.
     """
-    names, counts = [str(label) for label in labels], [[int(n) for n in row] for row in table]
-    if len(names) > most:
-        size = [sum(counts[i]) for i in range(len(names))]
-        shown = sorted(sorted(range(len(names)), key=lambda i: -size[i])[: most - 1])
-        groups = [[i] for i in shown] + [[i for i in range(len(names)) if i not in set(shown)]]
-        names = [names[i] for i in shown] + [f"{len(groups[-1])} others"]
-        counts = [[sum(counts[i][j] for i in rows for j in columns) for columns in groups] for rows in groups]
+    given = np.asarray(table, dtype=np.int64)
+    names, place = metrics.largest_classes(labels, given.sum(1), most)
+    counts = np.zeros((len(names), len(names)), dtype=np.int64)
+    np.add.at(counts, (place[:, None], place[None, :]), given)
     result = _table("true \\ answered", *names)
     for i, name in enumerate(names):
         result.add_row(_text(name), *(Text(f"{n:,}", "bold" if i == j else "") for j, n in enumerate(counts[i])))

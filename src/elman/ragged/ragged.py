@@ -232,12 +232,12 @@ class Ragged:
 
     __array_ufunc__ = None  # NumPy leaves `array + x` to us
 
-    def _combined(self, other: Any, function: Callable[[Any, Any], Tensor]) -> Any:
+    def _combined(self, other: Any, function: Callable[[Any, Any], Tensor]) -> "Ragged":
         if isinstance(other, Ragged):
             check_lengths(self.offsets, other.offsets)
             return self.with_values(function(*aligned(self.values, other.values)))
         if not is_operand(other):
-            return NotImplemented
+            return NotImplemented  # type: ignore[no-any-return]  # what Python asks of an operator
         return self.with_values(function(self.values, for_every_step(other, self.values)))
 
     def __add__(self, other: Any) -> "Ragged":
@@ -253,36 +253,26 @@ class Ragged:
         >>> (x / x - 1).values.tolist()
         [[0.0, 0.0], [0.0, 0.0]]
         """
-        made: Ragged = self._combined(other, operator.add)
-        return made
+        return self._combined(other, operator.add)
+
+    __radd__ = __add__
 
     def __sub__(self, other: Any) -> "Ragged":
-        made: Ragged = self._combined(other, operator.sub)
-        return made
+        return self._combined(other, operator.sub)
 
     def __mul__(self, other: Any) -> "Ragged":
-        made: Ragged = self._combined(other, operator.mul)
-        return made
+        return self._combined(other, operator.mul)
+
+    __rmul__ = __mul__
 
     def __truediv__(self, other: Any) -> "Ragged":
-        made: Ragged = self._combined(other, operator.truediv)
-        return made
-
-    def __radd__(self, other: Any) -> "Ragged":
-        made: Ragged = self._combined(other, operator.add)
-        return made
+        return self._combined(other, operator.truediv)
 
     def __rsub__(self, other: Any) -> "Ragged":
-        made: Ragged = self._combined(other, lambda here, there: there - here)
-        return made
-
-    def __rmul__(self, other: Any) -> "Ragged":
-        made: Ragged = self._combined(other, operator.mul)
-        return made
+        return self._combined(other, lambda here, there: there - here)
 
     def __rtruediv__(self, other: Any) -> "Ragged":
-        made: Ragged = self._combined(other, lambda here, there: there / here)
-        return made
+        return self._combined(other, lambda here, there: there / here)
 
     def __neg__(self) -> "Ragged":
         return self.with_values(-self.values)

@@ -59,6 +59,9 @@ class InputReader:
 
         Inputs are a column as a list or an array, a table of numbers as an array, or several columns as `Inputs`.
         """
+        if y is None:
+            name = type(self.task).__name__
+            raise DataError(f"{name} requires y to be passed, but the target y is None. Give a target a sequence.")
         column, y = self._both(X, y, fitted=False)
         if _columns(column) == 0:
             shape = tuple(column.shape)

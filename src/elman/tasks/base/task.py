@@ -19,7 +19,7 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 from torch import Tensor
 
-from elman.errors import DataError, ModelFileError, OptionError, Problem
+from elman.errors import ModelFileError, OptionError, Problem
 from elman.evaluation.learning_curve import learning_curve
 from elman.evaluation.model_card import model_card
 from elman.interpret.attribution import AttributionRequest, Explanation, explain
@@ -103,9 +103,6 @@ class Task(BaseEstimator, ABC):
         ``TrainingError`` if the loss becomes NaN (the best weights so far stay usable).
         """
         run = self.training_run(out, resume)
-        if y is None:
-            name = type(self).__name__
-            raise DataError(f"{name} requires y to be passed, but the target y is None. Give a target a sequence.")
         self._fit(run, self.reader, X, y)
         return self
 

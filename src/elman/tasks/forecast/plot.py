@@ -1,7 +1,5 @@
 """A picture of forecasts: the end of each series, the median and the widest interval."""
 
-import io
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,10 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from elman.errors import DataError
+from elman.evaluation.plots import INK, literal, plain_axes, png
 from elman.tasks.forecast.model import ForecastModel
 from elman.training.progress import note
 
-_PAST, _AHEAD, _INK = "#333333", "#1f5f8b", "#333333"
+_AHEAD = "#1f5f8b"
 
 
 def plot(model: ForecastModel, series: Any, future: Any) -> bytes | None:
@@ -58,28 +57,23 @@ def _draw(panels: Sequence[tuple[str, NDArray[Any], NDArray[Any], NDArray[Any]]]
     for i, (name, when, past, answers) in enumerate(panels):
         axes = figure.add_subplot(down, across, i + 1)
         lines = _panel(axes, when, past, answers, band)
-        axes.set_title(name.replace("$", r"\$"), loc="left", fontsize=11, color=_INK, fontweight="bold")
+        axes.set_title(literal(name), loc="left", fontsize=11, color=INK, fontweight="bold")
         if when.dtype.kind == "M":
             locator = AutoDateLocator(maxticks=7)  # type: ignore[no-untyped-call]
             axes.xaxis.set_major_locator(locator)
             axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
     figure.legend(handles=lines, loc="outside lower center", ncols=len(lines), frameon=False, fontsize=9)
-    buffer = io.BytesIO()
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph .* missing from font")
-        figure.savefig(buffer, format="png", metadata={"Software": None})
-    return buffer.getvalue()
+    return png(figure)
 
 
 def _panel(axes: Any, when: Any, past: Any, answers: Any, band: str) -> list[Any]:
     begin = len(past)
-    lines = list(axes.plot(when[:begin], past, color=_PAST, linewidth=1.3, label="series"))
+    lines = list(axes.plot(when[:begin], past, color=INK, linewidth=1.3, label="series"))
     ahead, middle = when[begin - 1 :], answers.shape[1] // 2
     joined = np.concatenate([np.full((1, answers.shape[1]), past[-1]), answers])
     lines += axes.plot(ahead, joined[:, middle], color=_AHEAD, linewidth=1.8, label="forecast")
     if answers.shape[1] > 1:
         lines.append(axes.fill_between(ahead, joined[:, 0], joined[:, -1], color=_AHEAD, alpha=0.2, lw=0, label=band))
-    axes.axvline(when[begin - 1], color=_INK, linestyle=":", linewidth=1)
-    axes.grid(color="#e3e3e3", linewidth=0.8)
-    axes.spines[["top", "right"]].set_visible(False)
+    axes.axvline(when[begin - 1], color=INK, linestyle=":", linewidth=1)
+    plain_axes(axes)
     return lines

@@ -41,11 +41,11 @@ from elman.ragged import Ragged
 from elman.tasks.base.fitted import by_learnt_options
 from elman.tasks.base.inputs import no_column
 from elman.tasks.base.network import encoder_of, finite
-from elman.tasks.base.options import EncoderOptions
+from elman.tasks.base.options import EncoderOptions, flag
 from elman.tasks.base.resolve import Config, Default, Summary
 from elman.tasks.base.session import Stepper
 from elman.tasks.base.task import Task
-from elman.tasks.base.training_run import TrainingRun, held_out
+from elman.tasks.base.training_run import TrainingRun
 from elman.tasks.generate.defaults import DEFAULTS, UPDATES, side_by_side
 from elman.tasks.generate.dynamic_evaluation import adapted
 from elman.tasks.generate.generation import Writer, symbols_of
@@ -53,7 +53,7 @@ from elman.tasks.generate.network import LanguageLoss, LanguageNetwork, nll
 from elman.tasks.generate.session import LMSession
 from elman.training.options import TrainingOptions
 from elman.validation.messages import shown
-from elman.validation.options import SIZE, choice, fraction, is_number, is_whole, whole
+from elman.validation.options import SIZE, choice, fraction, is_number, is_whole, require, whole
 from elman.validation.plain_values import plain_text
 
 _Floats = NDArray[np.float64]
@@ -137,10 +137,8 @@ class Generator(Task, VocabularyOptions, EncoderOptions, TrainingOptions):
         for name in ("head_dropout", "input_dropout", "weight_drop", "recurrent_dropout", "zoneout"):
             found += fraction(self, name)
         found += self._recurrent_problems()
-        for name, others in (("lower", ""), ("tied", ", or None")):
-            value: Any = getattr(self, name)
-            if not (isinstance(value, bool | np.bool_) or (others and value is None)):
-                found.append(Problem(name, shown(value), f"must be True or False{others}"))
+        tied = self.tied is None or isinstance(self.tied, bool | np.bool_)
+        found += flag(self, "lower") + require(tied, self, "tied", "must be True or False, or None")
         for name in ("activation", "change", "adapt"):
             value = getattr(self, name)
             found += [] if is_number(value, 0) else [Problem(name, shown(value), "must be a number of at least 0")]
@@ -197,8 +195,8 @@ class Generator(Task, VocabularyOptions, EncoderOptions, TrainingOptions):
     def _split(self, column: list[Any], run: TrainingRun) -> tuple[list[Any], list[Any]]:
         """The training and the validation documents; the validation set of a single text is its end."""
         if len(column) > 1:
-            held = held_out(None, len(column), self.validation, run.seed)
-            return [column[i] for i in np.setdiff1d(np.arange(len(column)), held)], [column[i] for i in held]
+            training, held = run.split(len(column))
+            return [column[i] for i in training], [column[i] for i in held]
         (one,) = column
         if not hasattr(one, "__len__") or len(one) < 1000:  # without a length it is refused by the feature
             return column, []

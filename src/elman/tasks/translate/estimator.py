@@ -9,10 +9,9 @@ Sources and targets have vocabularies of their own: subwords, characters, or tok
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self, final
+from typing import Any, ClassVar, final
 
 import numpy as np
 import torch
@@ -35,11 +34,11 @@ from elman.ragged import Ragged
 from elman.tasks.base.fitted import by_learnt_options
 from elman.tasks.base.inputs import no_column
 from elman.tasks.base.network import encoder_of, finite
-from elman.tasks.base.options import EncoderOptions, tbptt_problems
+from elman.tasks.base.options import EncoderOptions, flag, tbptt_problems
 from elman.tasks.base.resolve import Config, Default, Summary
 from elman.tasks.base.session import Session
 from elman.tasks.base.task import Task
-from elman.tasks.base.training_run import TrainingRun, held_out
+from elman.tasks.base.training_run import TrainingRun
 from elman.tasks.translate import mt_metrics as overlap
 from elman.tasks.translate.alignment import Alignment, marked
 from elman.tasks.translate.defaults import DEFAULTS
@@ -125,26 +124,14 @@ class Translator(Task, VocabularyOptions, EncoderOptions, TrainingOptions):
             found.append(Problem("input", shown(self.input), "must be the name of a column, or None"))
         for name in ("head_dropout", "input_dropout", "symbol_dropout", "smoothing", "sampling"):
             found += fraction(self, name)
-        for name in ("lower", "tied"):
-            if not isinstance(getattr(self, name), bool | np.bool_):
-                found.append(Problem(name, shown(getattr(self, name)), "must be True or False"))
+        found += flag(self, "lower") + flag(self, "tied")
         return found + reads_symbols(self) + check_beam(self.beam, self.length_penalty)
 
     # ---- learning
 
-    def fit(self, X: Any, y: Any, *, out: str | os.PathLike[str] | None = None, resume: bool = False) -> Self:
-        """Trains on pairs of sources `X` and targets `y`: a list each, or the name of a column of the frame `X`.
-
-        `out`: the folder for `save`, where a checkpoint is written after every epoch; `resume` continues an interrupted
-        fit from it, with the same weights at the end as without the interruption.
-
-        Raises ``OptionError`` for invalid options, ``DataError`` for invalid data, naming the sequence, and
-        ``TrainingError`` if the loss becomes NaN (the best weights so far stay usable).
-        """
-        run = self.training_run(out, resume)
+    def _fit(self, run: TrainingRun, reader: None, X: Any, y: Any) -> None:
         sources, targets = pairs_of(*self._columns(X, y, fitted=False))
-        validation_indices = held_out(None, len(sources), self.validation, run.seed)
-        training = np.setdiff1d(np.arange(len(sources)), validation_indices)
+        training, validation_indices = run.split(len(sources))
         features = self._features([[column[i] for i in training] for column in (sources, targets)])
         self.feature_, self.target_feature_, self.learnt_with_ = *features, self.options()
         x, y = features[0].transform(sources, name="X"), features[1].transform(targets, name="y")
@@ -170,7 +157,6 @@ class Translator(Task, VocabularyOptions, EncoderOptions, TrainingOptions):
         }
         validation = [[column[i] for i in validation_indices] for column in (sources, targets)]
         self._train(run, config, data, validation, training)
-        return self
 
     def _features(self, columns: Sequence[list[Any]]) -> list[Written]:
         least = None if self.min_count is None else int(self.min_count)
