@@ -65,15 +65,11 @@ class ForecastModel:
 
     def read_values(self, frame: Any, name: str = "frame") -> Panel:
         """The values of a frame without covariates."""
-        return read(frame, self._value_columns, self.grid, sort=self.sort, name=name).panel
+        return read(frame, self.columns.values, self.grid, sort=self.sort, name=name).panel
 
     def read_truth(self, frame: Any) -> Panel:
         """The same, which must be above 0 if the model uses logarithms."""
-        return replace(self, columns=self._value_columns).read(frame, whole=False).panel
-
-    @property
-    def _value_columns(self) -> Columns:
-        return replace(self.columns, past=(), future=(), static=())
+        return replace(self, columns=self.columns.values).read(frame, whole=False).panel
 
     def encode(self, frame: Any, name: str = "frame") -> tuple[SeriesState, Style]:
         """The state after whole series."""
@@ -144,8 +140,8 @@ class ForecastModel:
             where = Wording(": predict(future=frame)", " in the rows after its last values")
             raise DataError(f"{what}. Give their next {count} steps", where, ".")
         columns = replace(self.columns, past=(), static=())
-        panel = read(future, columns, self.grid, sort=self.sort, target=False, name="future").panel
-        panel = panel.window(state.ids, state.next, self.horizon)
+        given = read(future, columns, self.grid, sort=self.sort, target=False, name="future", ids=state.ids)
+        panel = given.panel.window(state.ids, state.next, self.horizon)
         for name in names:
             self._check_future(panel, name, state, count)
         return panel

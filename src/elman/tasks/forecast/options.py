@@ -45,6 +45,7 @@ class ForecastOptions(OptionGroup):
     static: str | Sequence[str] = ()  # covariates that never change in a series
     freq: str | int | None = None  # distance of steps: "h", "D", "M" ... or a whole number; None: the commonest
     sort: bool = False  # sort rows by time; False: refuse unsorted ones
+    wide: bool = False  # a column for each series, beside those of times and covariates; False: a row for each value
 
     # model
     log: bool | None = None  # model the logarithm of values; None: if all values are above 0
@@ -65,7 +66,7 @@ class ForecastOptions(OptionGroup):
         found += _level_problems(self.levels) + _column_problems(self)
         if not (self.log is None or isinstance(self.log, bool)):
             found.append(Problem("log", shown(self.log), "must be True, False or None"))
-        for name in ("recursive", "sort"):
+        for name in ("recursive", "sort", "wide"):
             if not isinstance(getattr(self, name), bool):
                 found.append(Problem(name, shown(getattr(self, name)), "must be True or False"))
         if self.recursive is True and not found and int(self.paths) * int(self.horizon) > MAX_SAMPLED_STEPS:
@@ -77,8 +78,8 @@ class ForecastOptions(OptionGroup):
 def columns_of(options: ForecastOptions) -> Columns:
     """The names of columns."""
     groups = (options.past, options.future, options.static)
-    names = ((group,) if isinstance(group, str) else tuple(group) for group in groups)
-    return Columns(options.id, options.time, options.target, *names)
+    past, future, static = ((group,) if isinstance(group, str) else tuple(group) for group in groups)
+    return Columns(options.id, options.time, options.target, past, future, static, options.wide)
 
 
 def _level_problems(value: Any) -> list[Problem]:
@@ -103,6 +104,9 @@ def _column_problems(options: ForecastOptions) -> list[Problem]:
             found.append(Problem(name, shown(value), f"must be {what}"))
     if found:
         return found
+    if options.wide is True and names["static"]:
+        what = "cannot stand in a wide frame, which has one row for all series. Give a long one, with wide = False"
+        return [Problem("static", shown(options.static), what)]
     every = [part for parts in names.values() for part in parts]
     if twice := [part for part in dict.fromkeys(every) if every.count(part) > 1]:
         own = next(name for name in reversed(names) if twice[0] in names[name])

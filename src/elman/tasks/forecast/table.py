@@ -9,6 +9,7 @@ from elman.errors import DataError, OptionError, Place
 from elman.io.tables import Table
 from elman.tasks.base.table_adapter import Scored, TableAdapter
 from elman.tasks.forecast.estimator import Forecaster
+from elman.tasks.forecast.options import columns_of
 from elman.training.progress import note
 
 if TYPE_CHECKING:
@@ -105,11 +106,19 @@ class ForecastTable(TableAdapter):
         """The arguments of a forecast; future covariates are in the rows after the last values."""
         import polars as pl
 
-        series, time, target = self.model.id, self.model.time, self.model.target
-        if not self.model.covariates_.future or not {series, time, target} <= set(frame.columns):
+        series, time = self.model.id, self.model.time
+        known = [name for name in self._targets(frame) if name in frame.columns]
+        if not self.model.covariates_.future or time not in frame.columns or not known:
             return {"frame": frame}
-        last = pl.col(time).filter(pl.col(target).is_not_null()).max().over(series)
+        last = pl.col(time).filter(pl.any_horizontal(pl.col(known).is_not_null())).max()
+        last = last.over(series) if series in frame.columns and not self.model.wide else last
         return {"frame": frame.filter(pl.col(time) <= last), "future": frame}
+
+    def _targets(self, frame: pl.DataFrame) -> list[str]:
+        """The columns of values."""
+        columns = columns_of(self.model)
+        other = (columns.time, *columns.past, *columns.future)
+        return [name for name in frame.columns if name not in other] if columns.wide else [columns.target]
 
     def _typed(self, table: Table) -> pl.DataFrame:
         """A table with its texts as the numbers that they spell, column by column; an empty cell is missing.
@@ -119,9 +128,10 @@ class ForecastTable(TableAdapter):
         """
         import polars as pl
 
-        return pl.DataFrame([self._typed_column(column) for column in table.frame])
+        targets = self._targets(table.frame)
+        return pl.DataFrame([self._typed_column(column, column.name in targets) for column in table.frame])
 
-    def _typed_column(self, column: pl.Series) -> pl.Series:
+    def _typed_column(self, column: pl.Series, is_target: bool) -> pl.Series:
         import polars as pl
 
         if column.dtype != pl.String:
@@ -132,7 +142,7 @@ class ForecastTable(TableAdapter):
             if numbers.null_count() == column.null_count() < len(column):
                 lossy = column.name == self.model.id and (numbers.cast(pl.String) != column).any()
                 return column if lossy else numbers
-        if column.name == self.model.target and (wrong := numbers.is_null() & column.is_not_null()).any():
+        if is_target and (wrong := numbers.is_null() & column.is_not_null()).any():
             row = int(wrong.arg_max() or 0)
             what = f"is {column[row]!r}, where a number was expected."
             raise DataError(what, at=Place("frame", column=column.name, row=row))

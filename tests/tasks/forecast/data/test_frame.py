@@ -162,17 +162,6 @@ def test_a_series_with_gaps_is_none_of_days() -> None:
     read(frame, Columns(), whole=True)
 
 
-def test_times_in_the_index() -> None:
-    pandas = pytest.importorskip("pandas")
-    frame = pandas.DataFrame(ROWS)
-    for names in (["ds"], ["unique_id"], ["unique_id", "ds"]):
-        with pytest.raises(DataError, match=rf"{names[0]!r} is its index: give frame.reset_index\(\)"):
-            read(frame.set_index(names), Columns())
-    days = frame[["unique_id", "y"]].set_index(pandas.DatetimeIndex(DAYS))
-    with pytest.raises(DataError, match=r"give frame.reset_index\(names='ds'\)"):
-        read(days, Columns())
-
-
 def test_infinite_and_doubled() -> None:
     pandas = pytest.importorskip("pandas")
     with pytest.raises(DataError, match="column 'ds', row 3 is inf, no date"):

@@ -8,6 +8,7 @@ south      2024-01-01 00:00      3.5
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
@@ -19,13 +20,14 @@ from numpy.typing import NDArray
 
 from elman.errors import DataError, MessagePart, Place, option
 from elman.features.base import check_pairs
+from elman.tasks.forecast.data.layout import Arranged, arrange
 from elman.tasks.forecast.data.panel import MOST_GAP, Columns, Panel
 from elman.tasks.forecast.data.stamps import read_stamps, refuse_disguised_dates
 from elman.tasks.forecast.data.style import Style, library_of, type_of
 from elman.tasks.forecast.data.time_grid import OFF, Grid
 from elman.tasks.forecast.data.zones import wall_clock
-from elman.validation.columns import is_frame, is_missing
-from elman.validation.messages import nearest, shown
+from elman.validation.columns import is_missing
+from elman.validation.messages import shown
 from elman.validation.plain_values import plain_value
 
 _Array = NDArray[Any]
@@ -50,13 +52,15 @@ def read(
     name: str = "frame",
     whole: bool = False,
     positive: tuple[MessagePart, ...] = (),
+    ids: Sequence[Any] = (),
 ) -> Series:
     """The series of a long frame, the grid of their time stamps, and the style of the frame.
 
     Rows of different series may be mixed; those of one must ascend, unless `sort`. Without `target` the values are
-    not read. `whole` histories are refused if all rows of a series stand several steps apart. `positive`: why every
-    value must be above 0, and what to do where one is not; empty: none must. A `Series` is returned unchanged. Raises
-    ``DataError`` naming column, row (counted from 0) and value.
+    not read, and a frame without names of series holds for all of `ids`. `whole` histories are refused if all rows of a
+    series stand several steps apart. `positive`: why every value must be above 0, and what to do where one is not;
+    empty: none must. A `Series` is returned unchanged. Raises ``DataError`` naming column, row (counted from 0) and
+    value.
 
     >>> import polars as pl
     >>> frame = pl.DataFrame({"unique_id": ["a", "a", "b"], "ds": [1, 3, 1], "y": [1.0, 2.0, 5.0]})
@@ -65,7 +69,7 @@ def read(
     """
     if isinstance(frame, Series):
         return frame
-    rows = _Rows(frame, columns, target, sort, name)
+    rows = _Rows(arrange(frame, columns, target, name, ids), columns, target, sort, name)
     grid = rows.find_grid(freq) if grid is None else rows.check_grid(grid)
     panel, places = rows.empty_panel(grid, whole)
     if target:
@@ -83,42 +87,35 @@ def read(
 class _Rows:
     """The rows of a frame. `order` sorts them series by series and by time, as `codes` and `stamps` are sorted."""
 
-    def __init__(self, frame: Any, columns: Columns, target: bool, sort: bool, name: str) -> None:
-        self.columns, self.name = columns, name
-        if isinstance(frame, list | tuple | np.ndarray | str) or not is_frame(frame, name):
-            advice = "Pass one of pandas, polars or Arrow, a row for each series and time: columns unique_id, ds, y."
-            raise self._error(f"is a {type(frame).__name__}, not a frame. {advice}")
-        self.table = nw.from_native(frame, eager_only=True)
-        wanted = [columns.id, columns.time, *([columns.target] if target else [])]
-        for column in [*wanted, *columns.past, *columns.future, *columns.static]:
-            self._check_column(column)
-        if not len(self.table):
+    def __init__(self, given: Arranged, columns: Columns, target: bool, sort: bool, name: str) -> None:
+        self.columns, self.name, self.given, self.table = columns, name, given, given.table
+        self.height = len(self.table)
+        if not self.height:
             raise self._error("has no rows. Give at least one for each series.")
         self.ids, codes = self._read_ids()
+        self.repeats = len(codes) // self.height  # the rows hold for so many series
         stamps, style = read_stamps(self.table, columns.time, name)
-        self.style = replace(style, series=type_of(self.table[columns.id], library_of(self.table)))
+        stamps = np.tile(stamps, self.repeats)
+        named = "" if given.ids else type_of(self.table[columns.id], library_of(self.table))
+        self.style = replace(style, series=named, layout=given.layout)
         self.order = self._sorted(codes, stamps, sort)
         self.codes, self.stamps = codes[self.order], stamps[self.order]
 
     def _error(self, *message: MessagePart, column: str | None = None, row: Any = None) -> DataError:
-        return DataError(*message, at=Place(self.name, column=column, row=row))
+        return DataError(*message, at=self._place(row, column))
 
-    def _check_column(self, column: str) -> None:
-        names = [str(c) for c in self.table.columns]
-        if column in names:
-            return
-        hint = nearest(column, names)
-        index = getattr(self.table.to_native(), "index", None)
-        if column in getattr(index, "names", ()):
-            hint = f" {column!r} is its index: give {self.name}.reset_index()."
-        elif getattr(getattr(index, "dtype", None), "kind", "") == "M" and not hint:
-            hint = f" If the dates are its index, give {self.name}.reset_index(names={column!r})."
-        has = ", ".join(map(repr, names[:12])) or "none"
-        advice = (option("id"), ", ", option("time"), ", ", option("target"))
-        raise self._error(f"has no column {column!r}; it has {has}.{hint} The names are options: ", *advice)
+    def _place(self, row: Any, column: str | None = None) -> Place:
+        """Of a row of the series, in the frame as it was given."""
+        if row is None:
+            return Place(self.name, column=column)
+        if self.given.series and column == self.columns.target:
+            column = self.given.series[row // self.height]
+        return Place(self.name, column=column, row=row % self.height)
 
     def _read_ids(self) -> tuple[list[Any], NDArray[np.int64]]:
         """The series in order of their first row, and the index of each row's series."""
+        if names := self.given.ids:
+            return list(names), np.repeat(np.arange(len(names)), self.height)
         column = self.columns.id
         listed = self.table[column].to_list()
         if set(map(type, listed)) != {str}:
@@ -160,21 +157,30 @@ class _Rows:
             a, b = by_time[again[0]], by_time[again[0] + 1]
             what = f": series {self.ids[codes[a]]!r} has {self.columns.time!r} = {stamps[a]} twice, in "
             rule = f" ({len(again)} such pairs). Keep one row for each time."
-            raise self._error(what, Place(row=a), " and ", Place(row=b), rule)
+            raise self._error(
+                what, Place(row=a % self.height), " and ", Place(row=b % self.height), rule, *self._unnamed
+            )
         a, b = order[wrong[0]], order[wrong[0] + 1]
         what = f"goes back in series {self.ids[codes[a]]!r}, from {stamps[a]} in "
         advice = f" ({len(wrong)} such places). Sort it, or set ", option("sort", True), "."
-        places = Place(row=a), f" to {stamps[b]} in ", Place(row=b)
-        raise self._error(what, *places, *advice, column=self.columns.time)
+        places = Place(row=a % self.height), f" to {stamps[b]} in ", Place(row=b % self.height)
+        raise self._error(what, *places, *advice, *self._unnamed, column=self.columns.time)
+
+    @property
+    def _unnamed(self) -> tuple[MessagePart, ...]:
+        """Advice where several series may have been taken for one."""
+        if not self.given.layout.one:
+            return ()
+        return f" It has no column {self.columns.id!r}, so its rows are one series; name that of several: ", option(
+            "id"
+        )
 
     # ---- the grid
 
     def find_grid(self, freq: tuple[str, int] | None) -> Grid:
         """The grid of the time stamps."""
         if self.style.time == "integer":
-            refuse_disguised_dates(
-                self.stamps, self.codes, Place(self.name, column=self.columns.time, row=self.order[0])
-            )
+            refuse_disguised_dates(self.stamps, self.codes, self._place(self.order[0], self.columns.time))
         if self.style.zone is None:
             return Grid.found(self.stamps, self.codes, freq)
         return Grid.zoned(self.stamps, self.codes, freq, self.style.zone)
@@ -242,7 +248,8 @@ class _Rows:
     def values(self, positive: tuple[MessagePart, ...]) -> NDArray[np.float64]:
         """The sorted values of the target."""
         column = self.columns.target
-        values = self._numbers(column)[self.order]
+        series = self.given.series or (column,)
+        values = np.concatenate([self._numbers(one) for one in series])[self.order]
         low = np.flatnonzero(values <= 0)
         if positive and len(low):
             what = f"(series {self.ids[self.codes[low[0]]]!r}) is {values[low[0]]:g}, "
@@ -287,6 +294,9 @@ class _Rows:
 
     def covariate(self, column: str) -> _Array:
         """Numbers as float64 with NaN; texts, dates and whatever has a type of categories as texts with None."""
+        return np.tile(self._covariate(column), self.repeats)
+
+    def _covariate(self, column: str) -> _Array:
         dtype = self.table[column].dtype
         if dtype.is_numeric() or dtype == nw.Boolean:
             return self._numbers(column)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ MOST_GAP = 200  # steps for each row, from which a gap is rather a wrong step
 
 @dataclass(frozen=True)
 class Columns:
-    """The names of columns. `past`, `future` and `static` are covariates."""
+    """The names of columns, and how rows are read. `past`, `future` and `static` are covariates."""
 
     id: str = "unique_id"
     time: str = "ds"
@@ -22,6 +22,13 @@ class Columns:
     past: tuple[str, ...] = ()
     future: tuple[str, ...] = ()
     static: tuple[str, ...] = ()
+    wide: bool = False  # a column for each series
+    beside: tuple[str, ...] = ()  # columns of a wide frame that are no series and are not read
+
+    @property
+    def values(self) -> Columns:
+        """The same without covariates."""
+        return replace(self, past=(), future=(), static=(), beside=(*self.past, *self.future))
 
 
 @dataclass

@@ -17,6 +17,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from elman.tasks.forecast.data.layout import LONG, Layout
 from elman.tasks.forecast.data.zones import is_zone, to_utc, tzinfo_of, wall_clock
 
 _Array = NDArray[Any]
@@ -41,26 +42,34 @@ class Style:
     category: bool = False  # a column of categories
     forms: tuple[str, ...] = ()  # of texts, the shortest first
     series: str = ""  # the type of the column that names the series
+    layout: Layout = LONG
 
     @classmethod
     def restore(cls, config: Sequence[Any]) -> Style:
         """From the values of the fields in their order. Raises ValueError for what cannot be."""
-        library, time, zone, inside, kind, unit, category, forms, series = config
+        library, time, zone, inside, kind, unit, category, forms, series = config[:9]
         good = library in _LIBRARIES and time in _KINDS and unit in UNITS and type(category) is bool
         good = good and all(one is None or is_zone(one) for one in (zone, inside))
         good = good and all(isinstance(one, str) and _TYPE.fullmatch(one) for one in (kind, series))
         if not good or not all(isinstance(form, str) and FORM.fullmatch(form) for form in forms):
             raise ValueError("style")
-        return cls(library, time, zone, inside, kind, unit, category, tuple(forms), series)
+        layout = Layout.restore(*config[9:]) if len(config) > 9 else LONG  # those saved before have none
+        return cls(library, time, zone, inside, kind, unit, category, tuple(forms), series, layout)
 
     def frame(self, columns: dict[str, Any], series: str, time: Sequence[str]) -> Any:
         """A frame of the library: `series` names the series, the `time` columns are int64 or datetime64[us]."""
-        library = _LIBRARIES[self.library]()
-        made = {}
+        library, layout, made = _LIBRARIES[self.library](), self.layout, dict[Any, Any]()
+        if layout.wide and len(time) == 1:
+            columns = layout.spread(columns, series, time[0])
+        elif layout.one:
+            columns = {name: values for name, values in columns.items() if name != series}
         for name, values in columns.items():
             column = self._times(values, library) if name in time else library.column(values)
             made[name] = library.cast(column, self.series) if name == series else column
-        return library.frame(made)
+        frame: Any = library.frame(made)
+        if layout.index and self.library == "pandas":
+            return frame.set_index(list(layout.index)).rename_axis(list(layout.levels))
+        return frame
 
     def _times(self, stamps: _Array, library: _Pandas | _Polars | _Arrow) -> Any:
         if self.time == "integer":
