@@ -261,6 +261,13 @@ class Feature(Fitted, Reader, ABC):
         """The symbols of each sequence as texts, unknown ones too; None where steps are numbers."""
         return None
 
+    def embedded_words(self) -> list[str]:
+        """The symbols from 1 on that word vectors can be given for; empty where steps are no words."""
+        return []
+
+    def start_from(self, module: Any, rows: Mapping[str, "np.ndarray[Any, Any]"]) -> None:
+        """Starts the embeddings of an input layer from word vectors, given by word."""
+
     @abstractmethod
     def module(self, width: int, dropout: float = 0.0) -> nn.Module:
         """The input layer: a `Ragged` from `transform` becomes a `Ragged` `[steps, module.outputs]` of float32."""
@@ -327,6 +334,15 @@ class Written(Feature):
     @abstractmethod
     def word(self, symbol: int) -> str:
         """The text of a symbol, from 1."""
+
+    def embedded_words(self) -> list[str]:
+        """The texts of the symbols, from 1 on."""
+        return [self.word(i) for i in range(1, int(self.symbols or 0))] if self.is_vocabulary else []
+
+    def start_from(self, module: Any, rows: Mapping[str, "np.ndarray[Any, Any]"]) -> None:
+        """Starts the embeddings from word vectors."""
+        words = self.embedded_words()
+        module.start_from({i: rows[word] for i, word in enumerate(words, 1) if word in rows})
 
     def module(self, width: int, dropout: float = 0.0) -> Embedding:
         """An `Embedding` of `width` numbers per symbol, with symbol dropout in training."""

@@ -112,6 +112,14 @@ class Words(LetterOptions, VocabularyOptions, Feature):
         """The word of each id. Raises `DataError` for an invalid id."""
         return self.tokens_.words(ids)
 
+    def embedded_words(self) -> list[str]:
+        """The words, from 1 on."""
+        return self.tokens_.embedded_words()
+
+    def start_from(self, module: "WordReader", rows: Mapping[str, Any]) -> None:
+        """Starts the word embeddings from word vectors."""
+        self.tokens_.start_from(module.words, rows)
+
     def module(self, width: int, dropout: float = 0.0) -> "WordReader":
         """A `WordReader` with word embeddings of `width` numbers and word dropout in training."""
         vectors = Embedding(int(self.symbols or 0), width, dropout)

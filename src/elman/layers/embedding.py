@@ -1,6 +1,10 @@
 """Learnt vectors of symbols."""
 
+from collections.abc import Mapping
+
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from elman.errors import OptionError, Problem
@@ -56,6 +60,23 @@ class Embedding(nn.Module):
                 return self._indexed(symbols, x.with_values(index), mask)
         y = nn.functional.embedding(x.values, self.weight)
         return x.with_values(y if mask is None else y * mask[:, None])
+
+    @torch.no_grad()
+    def start_from(self, rows: Mapping[int, NDArray[np.float32]]) -> None:
+        """Sets the vectors of some symbols; those of the others are scaled to the same standard deviation.
+
+        >>> layer = Embedding(3, 2)
+        >>> layer.start_from({1: np.array([3.0, -3.0], np.float32)})
+        >>> layer.weight[1].tolist(), bool(layer.weight[2].abs().max() > 0.1), layer.weight[0].tolist()
+        ([3.0, -3.0], True, [0.0, 0.0])
+        """
+        if not rows:
+            return
+        known = torch.from_numpy(np.stack(list(rows.values())))
+        spread, own = float(known.std(correction=0)), float(self.weight[1:].std(correction=0))
+        if spread and own:
+            self.weight.mul_(spread / own)
+        self.weight[torch.tensor(list(rows))] = known.to(self.weight.dtype)
 
     def step(self, ids: Tensor) -> Tensor:
         """Ids of any shape → vectors, without dropout."""

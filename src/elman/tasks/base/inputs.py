@@ -28,6 +28,7 @@ from elman.io import model_folder as store
 from elman.ragged import Ragged
 from elman.tasks.base.options import FEATURE_OPTIONS, are_texts, given_options, reads_gaps
 from elman.tasks.base.resolve import Config, Summary
+from elman.tasks.base.word_vectors import coverage, learnt_with_vectors, load_word_vectors
 from elman.validation.messages import few, nearest
 from elman.validation.options import is_whole
 
@@ -77,6 +78,7 @@ class InputReader:
         config = self.task.config(
             Summary(feature, (), training, data.steps, len(parts[1]), updates, generator=self.generator)
         )
+        load_word_vectors(self.task, config, [each for group in feature.feature_groups() for each in group])
         self.remember(feature, column, config)
         return TrainingData(config, data, validation, *parts)
 
@@ -242,6 +244,7 @@ class InputReader:
             "training steps": data.training.steps,
             "validation sequences": len(data.validation),
             **({} if self.target is None else {"target": self.target}),
+            **coverage(data.config),
             "epochs planned": int(data.config.epochs),
             "steps in a batch": int(data.config.batch_steps),
             "sequences in a batch": int(data.config.batch_sequences),
@@ -250,7 +253,7 @@ class InputReader:
 
     def learnt_options(self, config: Config) -> dict[str, Any]:
         """The options of the fit as they are saved."""
-        return dict(self.task.options())
+        return learnt_with_vectors(config, dict(self.task.options()))
 
     def remember(self, feature: Feature | Columns, column: Any, config: Config) -> None:
         """Sets the fitted attributes of the task by which later data are read, and the options of the fit."""

@@ -35,6 +35,7 @@ from elman.layers.pooling import Pool
 from elman.ragged import Ragged
 from elman.tasks.base.resolve import PATH, Config, Summary, resolve
 from elman.tasks.base.session import counted, flat, nested
+from elman.tasks.base.word_vectors import start_from_vectors
 from elman.training.batching import batches
 from elman.validation.options import is_whole
 
@@ -91,6 +92,8 @@ class Path(nn.Module):
         given = config.symbol_dropout
         dropout = [float((0.0 if f.is_alphabet else 0.4) if given is None else given) for f in features]
         layers: list[Any] = [f.module(int(config.embed), p) for f, p in zip(features, dropout, strict=True)]
+        for each, layer in zip(features, layers, strict=True):
+            start_from_vectors(config, each, layer)
         read = layers[0] if len(layers) == 1 else Joined(layers)
         self.input = read
         self.front = _front(config, read.outputs, features[-1])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -127,6 +128,20 @@ def reads_gaps(options: Any) -> bool:
     return reads(options.cell) == VALUES_MASK_GAP
 
 
+@dataclass(kw_only=True)
+class VectorOptions(OptionGroup):
+    """Model."""
+
+    vectors: str | None = None  # pre-trained vectors that the embeddings of words start from: a file of word2vec, GloVe
+    #   or fastText as text (.vec, .txt, also .gz .xz .zip), from which embed is taken; None: random ones
+
+    def problems(self) -> list[Problem]:
+        """What is wrong with this option."""
+        given: Any = self.vectors
+        good = given is None or isinstance(given, os.PathLike) or (isinstance(given, str) and given)
+        return require(good, self, "vectors", "must be the name of a file of word vectors, or None")
+
+
 @dataclass(kw_only=True, eq=False, repr=False)
 class ColumnOptions:
     """Data."""
@@ -143,7 +158,7 @@ FEATURE_OPTIONS = (TextOptions, SoundOptions, NumberOptions)
 
 
 @dataclass(kw_only=True)
-class InputOptions(SoundOptions, NumberOptions, TextOptions, ColumnOptions, OptionGroup):
+class InputOptions(SoundOptions, NumberOptions, TextOptions, ColumnOptions, VectorOptions):
     """Data."""
 
     lower: bool | None = None  # lower-case texts and tokens; None: texts yes, tokens no

@@ -41,11 +41,12 @@ from elman.ragged import Ragged
 from elman.tasks.base.fitted import by_learnt_options
 from elman.tasks.base.inputs import no_column
 from elman.tasks.base.network import encoder_of, finite
-from elman.tasks.base.options import EncoderOptions, flag
+from elman.tasks.base.options import EncoderOptions, VectorOptions, flag
 from elman.tasks.base.resolve import Config, Default, Summary
 from elman.tasks.base.session import Stepper
 from elman.tasks.base.task import Task
 from elman.tasks.base.training_run import TrainingRun
+from elman.tasks.base.word_vectors import coverage, learnt_with_vectors, load_word_vectors, start_from_vectors
 from elman.tasks.generate.defaults import DEFAULTS, UPDATES, side_by_side
 from elman.tasks.generate.dynamic_evaluation import adapted
 from elman.tasks.generate.generation import Writer, symbols_of
@@ -65,7 +66,7 @@ _LONGEST = 20  # largest n-gram order
 
 @final
 @dataclass(kw_only=True, eq=False, repr=False)
-class Generator(Task, VocabularyOptions, EncoderOptions, TrainingOptions):
+class Generator(Task, VocabularyOptions, VectorOptions, EncoderOptions, TrainingOptions):
     """A language model of texts, of lists of tokens, or of chords.
 
     `fit` takes one text or a list of documents (or a column of a frame). The end of a document is a symbol unless there
@@ -170,7 +171,6 @@ class Generator(Task, VocabularyOptions, EncoderOptions, TrainingOptions):
         column = self._documents(X, fitted=False)
         training, held = self._split(column, run)
         feature = self._made(training).fit(training, name="X")
-        self.learnt_with_ = self.options()
         self.feature_, self.ends_ = feature, len(column) > 1
         symbols = feature.transform(feature.transposed(training, int(self.transpose)), name="X")
         data = self.lm_chunks(symbols, self._longest(symbols.steps))
@@ -178,12 +178,15 @@ class Generator(Task, VocabularyOptions, EncoderOptions, TrainingOptions):
         if not data.targets.steps:
             raise DataError("X holds no text to learn from: every document is empty.")
         config = self.config(Summary(feature, (), len(data.inputs), data.inputs.steps, updates=UPDATES))
+        load_word_vectors(self, config, [feature])
+        self.learnt_with_ = learnt_with_vectors(config, self.options())
         self.network_: LanguageNetwork = run.build(self._network, config, self._symbol_count)
         self.mixture_ = self._mixture(symbols)
         self.data_ = {
             "training documents": len(training),
             "training steps": data.inputs.steps,
             "validation steps": validation.targets.steps,
+            **coverage(config),
             "epochs planned": int(config.epochs),
         }
         self._train(run, config, data, validation)
@@ -212,14 +215,16 @@ class Generator(Task, VocabularyOptions, EncoderOptions, TrainingOptions):
     def _network(self, config: Config, symbols: int) -> LanguageNetwork:
         named = {name: float(getattr(self, name)) for name in ("recurrent_dropout", "zoneout")}
         extras: dict[str, Any] = {name: value for name, value in named.items() if value}
-        return LanguageNetwork(
+        network = LanguageNetwork(
             symbols,
-            int(self.embed),
-            encoder_of(config, int(self.embed), **extras),
+            int(config.embed),
+            encoder_of(config, int(config.embed), **extras),
             tied=symbols > _MANY if self.tied is None else bool(self.tied),
             dropout=float(self.head_dropout),
             input_dropout=float(self.input_dropout),
         )
+        start_from_vectors(config, self.feature_, network.input)
+        return network
 
     @property
     def _symbol_count(self) -> int:

@@ -110,6 +110,10 @@ def _generator_problems(options: Any, source: Generator) -> list[Problem]:
         if getattr(options, name) != getattr(type(options), name):
             own = repr(getattr(options, name))
             found.append(Problem(name, own, "has no meaning with a Generator, which brings its own"))
+    if options.vectors is not None:
+        found.append(
+            Problem("vectors", shown(options.vectors), "has no meaning with a Generator, which brings its own")
+        )
     if options.bidirectional:
         found.append(Problem("bidirectional", "True", ": a Generator reads in one direction"))
     if source.zoneout:
@@ -240,7 +244,10 @@ class PretrainReader(InputReader):
         own = vars(config) | {"cell": cell, "dropout": _DROPOUT, "precision": "bfloat16" if narrow else "float32"}
         with run.seeded():
             encoder = encoder_of(Config(**own), path.input.outputs)
-            return NextTokenObjective(len(path.input.weight), path.input.outputs, encoder, _DROPOUT)
+            model = NextTokenObjective(len(path.input.weight), path.input.outputs, encoder, _DROPOUT)
+        if config.vectors is not None:
+            model.input.load_state_dict(path.input.state_dict())
+        return model
 
 
 def is_model(folder: Any) -> bool:

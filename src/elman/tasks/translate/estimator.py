@@ -34,11 +34,12 @@ from elman.ragged import Ragged
 from elman.tasks.base.fitted import by_learnt_options
 from elman.tasks.base.inputs import no_column
 from elman.tasks.base.network import encoder_of, finite
-from elman.tasks.base.options import EncoderOptions, flag, tbptt_problems
+from elman.tasks.base.options import EncoderOptions, VectorOptions, flag, tbptt_problems
 from elman.tasks.base.resolve import Config, Default, Summary
 from elman.tasks.base.session import Session
 from elman.tasks.base.task import Task
 from elman.tasks.base.training_run import TrainingRun
+from elman.tasks.base.word_vectors import coverage, learnt_with_vectors, load_word_vectors, start_from_vectors
 from elman.tasks.translate import mt_metrics as overlap
 from elman.tasks.translate.alignment import Alignment, marked
 from elman.tasks.translate.defaults import DEFAULTS
@@ -58,7 +59,7 @@ _TIMES = 3  # maximum length of an answer as a multiple of the expected one
 
 @final
 @dataclass(kw_only=True, eq=False, repr=False)
-class Translator(Task, VocabularyOptions, EncoderOptions, TrainingOptions):
+class Translator(Task, VocabularyOptions, VectorOptions, EncoderOptions, TrainingOptions):
     """Translates texts to texts, or lists of tokens to lists of tokens.
 
     ``fit(X, y)`` takes pairs of sources and targets; pairs with an empty source are dropped, since its translation is
@@ -94,6 +95,10 @@ class Translator(Task, VocabularyOptions, EncoderOptions, TrainingOptions):
     #   one per layer
     bidirectional: bool = True  # bidirectional encoder
     embed: int = 256  # size of the symbol embeddings
+    vectors: str | None = (
+        None  # pre-trained vectors that the embeddings of source words start from: a file of word2vec,
+    )
+    #   GloVe or fastText as text (.vec, .txt, also .gz .xz .zip), from which embed is taken; None: random ones
     attention: str = "general"  # attention score: "general" or "dot" (Luong et al. 2015)
     tied: bool = True  # tie the output weights to the target embeddings (Press & Wolf 2017)
     dropout: float = 0.2  # dropout rate after each layer, one mask per sequence; 0 turns it off
@@ -133,7 +138,7 @@ class Translator(Task, VocabularyOptions, EncoderOptions, TrainingOptions):
         sources, targets = pairs_of(*self._columns(X, y, fitted=False))
         training, validation_indices = run.split(len(sources))
         features = self._features([[column[i] for i in training] for column in (sources, targets)])
-        self.feature_, self.target_feature_, self.learnt_with_ = *features, self.options()
+        self.feature_, self.target_feature_ = features
         x, y = features[0].transform(sources, name="X"), features[1].transform(targets, name="y")
         training, validation_indices = (
             part[x.lengths[torch.from_numpy(part)].numpy() > 0] for part in (training, validation_indices)
@@ -145,6 +150,8 @@ class Translator(Task, VocabularyOptions, EncoderOptions, TrainingOptions):
         self.most_ = [int(data.targets.lengths.max()), data.targets.steps / data.sources.steps]
         steps, held = data.sources.steps + data.targets.steps, len(validation_indices)
         config = self.config(Summary(sequences=len(training), steps=steps, held_out=held))
+        load_word_vectors(self, config, [self.feature_])
+        self.learnt_with_ = learnt_with_vectors(config, self.options())
         self.network_: TranslationNetwork = run.build(self._network, config)
         self.network_.begin_with(data.targets.values)
         self.data_ = {
@@ -152,6 +159,7 @@ class Translator(Task, VocabularyOptions, EncoderOptions, TrainingOptions):
             "validation pairs": held,
             "training steps": f"{data.sources.steps} + {data.targets.steps}",
             **({} if self.target_ is None else {"target": self.target_}),
+            **coverage(config),
             "epochs planned": int(config.epochs),
             **({"pairs with an empty source, left out": left_out} if left_out else {}),
         }
@@ -171,11 +179,11 @@ class Translator(Task, VocabularyOptions, EncoderOptions, TrainingOptions):
         return int(self.target_feature_.symbols or 0)
 
     def _network(self, config: Config) -> TranslationNetwork:
-        return TranslationNetwork(
+        network = TranslationNetwork(
             int(self.feature_.symbols or 0),
             self._boundary() + 1,
-            int(self.embed),
-            encoder_of(config, int(self.embed)),
+            int(config.embed),
+            encoder_of(config, int(config.embed)),
             _decoder(config),
             score=self.attention,
             tied=bool(self.tied),
@@ -183,6 +191,8 @@ class Translator(Task, VocabularyOptions, EncoderOptions, TrainingOptions):
             input_dropout=float(self.input_dropout),
             symbol_dropout=float(self.symbol_dropout),
         )
+        start_from_vectors(config, self.feature_, network.input)
+        return network
 
     def _train(
         self, run: TrainingRun, config: Config, data: Pairs, validation: list[list[Any]], training: NDArray[np.int64]
