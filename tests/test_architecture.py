@@ -520,6 +520,7 @@ COVERED = {
     "laws/test_names.py": "__init__.py",
     "laws/test_options_after_fit.py": "tasks/base/fitted.py",
     "laws/test_resume_law.py": "tasks/base/training_run.py training/fit_checks.py",
+    "laws/test_word_vectors.py": "tasks/base/word_vectors.py",
     "nn/test_rnn.py": "nn/__init__.py",
     "ops/test_functional.py": "ops/fallback.py",
     "ops/test_saved_tensors.py": "ops/gradients.py",
