@@ -4,6 +4,7 @@ import inspect
 import os
 import shlex
 import shutil
+import typing
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -50,12 +51,21 @@ def _fit_command(table: "type[TableAdapter]", tokens: Sequence[str]) -> Callable
         target = Parameter(name=table.target_flags, help=table.target_help)
         own.insert(0, parameter("target", Annotated[str, target]))
     fields = field_parameters(table.estimator, ungrouped=["input"])  # listed with the other columns
+    fields["validation"] = _validation_parameter(fields["validation"])
     first = [inspect.Parameter("file", inspect.Parameter.POSITIONAL_ONLY, annotation=File)]
     first += [fields.pop("input")] if "input" in fields else []
     parameters = [*first, *own, *fields.values()]
     command.__signature__ = inspect.Signature(parameters, return_annotation=int)  # type: ignore[attr-defined]
     command.__annotations__ = {p.name: p.annotation for p in parameters}
     return command
+
+
+def _validation_parameter(share: inspect.Parameter) -> inspect.Parameter:
+    """The flag --validation: the option `validation`, or the file with `validation_data`."""
+    kind, flag = typing.get_args(share.annotation)
+    note = Parameter(help=f"{flag.help}; or the FILE with a validation set of your own")
+    wide: Any = Annotated[typing.Union[kind, str], flag, note]  # noqa: UP007  # `kind` is known at run time
+    return share.replace(annotation=wide)
 
 
 def _fit(
@@ -73,12 +83,22 @@ def _fit(
 ) -> int:
     if target and not adapter.target_help:  # a field of the task
         options["target"] = target
+    validation = options.pop("validation") if isinstance(options.get("validation"), str) else None
     again = f"Go on with: {shlex.join(['elman', *tokens, *([] if resume else ['--resume'])])}"
     made: Any = adapter.estimator(**options)
     saved = False
     with stopping() as stop:
         try:
-            table = _learn(adapter(made), file, not no_header, out=out, target=target, resume=resume, restart=restart)
+            table = _learn(
+                adapter(made),
+                file,
+                not no_header,
+                validation=validation,
+                out=out,
+                target=target,
+                resume=resume,
+                restart=restart,
+            )
             made.save(out)
             saved = True
             result = _fit_result(adapter(made), out, table)
@@ -100,12 +120,20 @@ def _fit(
 
 
 def _learn(
-    adapter: "TableAdapter", file: str, header: bool, *, out: str, target: str, resume: bool, restart: bool
+    adapter: "TableAdapter",
+    file: str,
+    header: bool,
+    *,
+    validation: str | None,
+    out: str,
+    target: str,
+    resume: bool,
+    restart: bool,
 ) -> "Table":
     """Fits the task to the file. Raises KeyboardInterrupt if it was stopped before there was a model to save."""
     from elman.cli.model_source import relative, sha256
     from elman.io.tables import read_table
-    from elman.tasks.base.table_columns import names_in
+    from elman.tasks.base.table_columns import check_names, names_in
 
     made = adapter.model
     if problems := made.problems():
@@ -119,12 +147,19 @@ def _learn(
     names = names_in(table, target) if adapter.target_help else []
     learnt = names if adapter.target_help else [made.target] if hasattr(made, "target") else []
     source: dict[str, Any] = {"file": relative(file, out), "file SHA-256": sha256(file)}
+    both_tables = table
+    if validation is not None:
+        other = read_table(validation, header=header)
+        read = both or (table.frame.columns if adapter.target_help else ())
+        check_names(other, [*names, *read])
+        both_tables = table.followed_by(other)
+        source |= {"validation file": relative(validation, out), "validation file SHA-256": sha256(validation)}
     if learnt:
         source = {"target": learnt[0] if len(learnt) == 1 else learnt, **source}
     if restart:
         shutil.rmtree(_checkpoint(out), ignore_errors=True)
     try:
-        adapter.fit_table(table, names, out=out, resume=resume)
+        adapter.fit_table(both_tables, names, out=out, resume=resume)
     except TrainingError as error:
         made.data_ |= source
         raise TrainingError(*error.parts, f" {_saved_what_was_learnt(made, out)}") from error

@@ -49,6 +49,23 @@ class Table:
     frame: pl.DataFrame
     path: Path
     lines: _Array | None  # for each row the line it begins on, the first line of the file being 1; None for Parquet
+    training: int | None = None  # rows of this file, where those of `validation` follow in the frame
+    validation: "Table | None" = None
+
+    def followed_by(self, validation: "Table") -> "Table":
+        """The rows of both files, with the columns of this one; those that the other lacks are null there.
+
+        Raises `DataError` where a column has other types in the two.
+        """
+        names = [name for name in self.frame.columns if name in validation.frame.columns]
+        frame, other = self.frame, validation.frame.select(names)
+        try:
+            both = pl.concat([frame, other], how="diagonal_relaxed")
+        except pl.exceptions.PolarsError:
+            name = next(name for name in names if frame[name].dtype != other[name].dtype)
+            what = f"holds {other[name].dtype}, in {self.path.name} {frame[name].dtype}. Write both alike."
+            raise DataError(what, at=validation.place(column=name)) from None
+        return Table(both, self.path, self.lines, frame.height, validation)
 
     def line(self, row: int) -> int | None:
         """The line on which a row of the frame begins (row 0 is the first); None where a file has no lines."""
@@ -56,6 +73,8 @@ class Table:
 
     def place(self, row: int | None = None, column: str | None = None) -> Place:
         """The place of a column or row in errors: `line 312 of train.csv`, `row 312 of train.parquet`."""
+        if self.validation is not None and self.training is not None and row is not None and row >= self.training:
+            return self.validation.place(row - self.training, column)
         return Place(column=column, row=row, file=self.path.name, line=None if row is None else self.line(row))
 
     def located(self) -> AbstractContextManager[None]:
@@ -67,6 +86,9 @@ class Table:
 
     def _located(self, place: Place) -> Place:
         row = place.row if place.sequence is None else place.sequence
+        if self.training is not None and (place.argument or "").startswith("validation_data"):
+            place = replace(place, argument="X")
+            row = None if row is None else self.training + row
         if place.file is not None or place.argument not in (None, "X", "y", "frame"):
             return place
         if row is None:

@@ -63,6 +63,16 @@ class TableAdapter(Protocol):
     def fit_table(self, table: Table, target: Sequence[str], *, out: str, resume: bool) -> None:
         """Fits the model to a table. Raises ``DataError``, naming file and line, before training begins."""
 
+    def fit(self, table: Table, X: Any, y: Any = None, **how: Any) -> None:
+        """Fits the model to what was read of a table; the rows of a second file are the validation set."""
+        if (rows := table.training) is not None:
+            beyond = slice(rows, None)
+            y_beyond = _rows(y, beyond)
+            how["validation_data"] = _rows(X, beyond) if y is None else (_rows(X, beyond), y_beyond)
+            X, y = _rows(X, slice(rows)), _rows(y, slice(rows))
+        with table.located():
+            self.model.fit(X, *(() if y is None else (y,)), **how)
+
     def describe_fit(self, rows: int) -> str:
         """The first line that `elman fit` prints, for a table of so many rows."""
 
@@ -95,6 +105,13 @@ class LineAdapter(Protocol):
 
     def format_answer(self, answer: Any) -> tuple[str, dict[str, Any]]:
         """The output of `elman stream` for an answer: a line of text, and a JSON object."""
+
+
+def _rows(part: Any, rows: slice) -> Any:
+    """Some rows of a frame, of a list or of several; a name is left as it is."""
+    if isinstance(part, Mapping):
+        return {name: column[rows] for name, column in part.items()}
+    return part if part is None or isinstance(part, str) else part[rows]
 
 
 def target_names(model: Any) -> list[str]:
@@ -188,8 +205,7 @@ class RowAdapter(TableAdapter, ABC):
         frame = typed(table, names, self.model.features) if several else table.frame.select(names)
         if not several and self.hears(frame[names[0]]):
             frame = frame.with_columns(paths_beside(table, names[0]))
-        with table.located():
-            self.model.fit(frame, y, out=out, resume=resume)
+        self.fit(table, frame, y, out=out, resume=resume)
 
     def answer_table(self, table: Table, input: str | None, target: Sequence[str]) -> pl.DataFrame:
         """The table with the answers as further columns."""

@@ -93,8 +93,20 @@ class Task(BaseEstimator, ABC):
 
     # ---- learning
 
-    def fit(self, X: Any, y: Any, *, out: str | os.PathLike[str] | None = None, resume: bool = False) -> Self:
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        *,
+        validation_data: Any = None,
+        out: str | os.PathLike[str] | None = None,
+        resume: bool = False,
+    ) -> Self:
         """Trains on sequences `X` and their targets `y`: one each, or the name of a column of the frame `X`.
+
+        `validation_data`: a pair (X, y) in place of the fraction `validation` of the sequences, or where `y` is the
+        name of a column a frame. It chooses the epoch and all that is chosen on a validation set; nothing is learnt
+        from it.
 
         `out`: the folder for `save`, where a checkpoint is written after every epoch; `resume` continues an interrupted
         fit from it, with the same weights at the end as without the interruption.
@@ -103,7 +115,8 @@ class Task(BaseEstimator, ABC):
         ``TrainingError`` if the loss becomes NaN (the best weights so far stay usable).
         """
         run = self.training_run(out, resume)
-        self._fit(run, self.reader, X, y)
+        with run.reading(X, y, validation_data) as (X, y):
+            self._fit(run, self.reader, X, y)
         return self
 
     def _fit(self, run: TrainingRun, reader: Any, X: Any, y: Any) -> None:

@@ -18,6 +18,7 @@ from elman.errors import OptionError, Place, option
 from elman.io import model_folder
 from elman.ops.functional import info
 from elman.tasks.base.resolve import Config, training_options
+from elman.tasks.base.rows import Rows, with_validation
 from elman.training.history import History
 from elman.training.loop import train
 from elman.training.progress import note
@@ -78,11 +79,38 @@ class TrainingRun:
         self.task, self.checkpoint, self.resume = task, checkpoint, resume
         self.seed: int = _drawn_seed(checkpoint if resume else None) if task.seed is None else task.seed
         task.seed_ = self.seed if task.seed is None else None
+        self.rows = Rows()
 
-    def split(self, sequences: int, classes: _Indices | None = None, least: int = LEAST) -> tuple[_Indices, _Indices]:
-        """The indices of the training and of the validation set; see `held_out`."""
-        validation = held_out(classes, sequences, self.task.validation, self.seed, least)
-        return np.setdiff1d(np.arange(sequences), validation), validation
+    @contextmanager
+    def reading(self, X: Any, y: Any, validation_data: Any = None) -> Iterator[tuple[Any, Any]]:
+        """X and y as the task reads them, with the sequences of `validation_data` behind them; see `with_validation`.
+
+        Errors raised in the block name the place in what the caller gave.
+        """
+        X, y, self.rows = with_validation(X, y, validation_data, self.task)
+        with self.rows.located():
+            yield X, y
+
+    @property
+    def refits(self) -> bool:
+        """Whether models beside the network learn from the validation set as well, once it has chosen the epoch.
+
+        Not from one that the caller gave.
+        """
+        return self.rows.training is None
+
+    def split(
+        self, rows: int | _Indices, classes: _Indices | None = None, least: int = LEAST
+    ) -> tuple[_Indices, _Indices]:
+        """The rows of the training and of the validation set among `rows`: their number, or places in X, ascending.
+
+        `classes` are the codes of these rows. See `held_out`; the validation set that a caller gave is taken as it is.
+        """
+        rows = np.arange(rows) if isinstance(rows, int) else rows
+        if self.rows.training is not None:
+            return self.rows.split(rows, classes)
+        validation = held_out(classes, len(rows), self.task.validation, self.seed, least)
+        return rows[np.setdiff1d(np.arange(len(rows)), validation)], rows[validation]
 
     @contextmanager
     def seeded(self) -> Iterator[None]:

@@ -118,10 +118,10 @@ class Classifier(ClassifierMixin, Task, PretrainOptions, InputOptions, EncoderOp
     def _fit(self, run: TrainingRun, reader: PretrainReader, X: Any, y: Any) -> None:
         column, y = reader.learn(X, y)
         classes, codes = coded_labels(y, count(column))
-        weights = class_weights(self.class_weight, classes, codes)
         feature = reader.feature(column)
         signals = feature.is_signal
         parts = run.split(len(codes), codes, LEAST_SIGNALS if signals else LEAST)
+        weights = class_weights(self.class_weight, classes, codes if run.refits else codes[parts[0]])
         data = reader.prepare(feature, column, parts, UPDATES if signals else 0)
         train, validation = (codes[part] for part in parts)
         thresholds.check_classes(self.threshold, classes, validation)
@@ -174,9 +174,10 @@ class Classifier(ClassifierMixin, Task, PretrainOptions, InputOptions, EncoderOp
         if self.wide_ is not None:
             deep, wide = (z.argmax(1) for z in paths)
             warn_if_network_idle(truth, deep, wide, self.wide_.called)
-            whole = Ragged.cat([self.feature_.symbolic(part) for part in (data.training, data.validation)])
-            order = torch.cat([targets, torch.from_numpy(truth)])
-            self.wide_.fit(whole, order, len(weights), weights[order])
+            if run.refits:
+                whole = Ragged.cat([self.feature_.symbolic(part) for part in (data.training, data.validation)])
+                order = torch.cat([targets, torch.from_numpy(truth)])
+                self.wide_.fit(whole, order, len(weights), weights[order])
 
     def _choose_threshold(self, paths: Sequence[_Floats], truth: _Array) -> None:
         """Chooses the threshold on the validation set, if it is to be; the metrics are those with it."""

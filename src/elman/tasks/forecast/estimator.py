@@ -22,7 +22,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from elman.cells import CELLS
-from elman.errors import OptionError, Problem
+from elman.errors import DataError, OptionError, Place, Problem
+from elman.features.concatenation import concatenated
+from elman.features.containers import by_name
 from elman.interpret.diagnose import DiagnosisRequest
 from elman.io import model_folder as store
 from elman.io.atomic_write import write_file
@@ -113,9 +115,18 @@ class Forecaster(Task, ForecastOptions, EncoderOptions, TrainingOptions):
     # ---- fit
 
     def fit(
-        self, frame: Any, y: Any = None, *, out: str | os.PathLike[str] | None = None, resume: bool = False
+        self,
+        frame: Any,
+        y: Any = None,
+        *,
+        validation_data: Any = None,
+        out: str | os.PathLike[str] | None = None,
+        resume: bool = False,
     ) -> Self:
         """Trains on a long frame. `y`: the name of the target column if it is not that of the option `target`.
+
+        `validation_data`: a frame with the next values of the series, at least a horizon of one of them, in place of
+        the ends of the series as the validation set; forecasts go on after them.
 
         `out`: the folder for `save`, where a checkpoint is written after every epoch; `resume` continues an interrupted
         fit from it, with the same weights at the end as without the interruption.
@@ -132,12 +143,14 @@ class Forecaster(Task, ForecastOptions, EncoderOptions, TrainingOptions):
         self.grid_, self.style_, self.learnt_with_ = grid, style, options.options()
         self.config_ = config = options.config(PanelSummary.of(panel, grid))
         self.remember_resolved(config)
-        self.longest_ = int(panel.lengths.max())
         self.covariates_ = Covariates().fit(panel, columns_of(options))
+        held_out = validation_steps(config, panel.lengths)
+        if validation_data is not None:
+            panel, held_out = _continued(options, panel, frame, validation_data)
+        self.longest_ = int(panel.lengths.max())
         self.network_ = run.build(self._network)
         direct = DirectForecast(self._encoder())
         windowed = direct.encoder.windowed(panel)
-        held_out = validation_steps(config, panel.lengths)
         sampler = WindowSampler(windowed, panel.lengths - held_out, network_levels(self))
         validation = Validation(direct, strategy_of(self, direct, self.seed), panel, windowed, held_out)
         self.data_ = _describe_data(panel, grid, config, held_out)
@@ -365,6 +378,33 @@ def _read_training(options: Forecaster, frame: Any, positive: bool = True) -> Se
     above = ("but log = True needs values above 0. Leave log at None",) if options.log and positive else ()
     series = read(frame, columns_of(options), freq=freq, sort=options.sort, whole=True, positive=above)
     return series._replace(panel=trimmed(series.panel, target=options.target))
+
+
+def _continued(options: Forecaster, known: Panel, frame: Any, later: Any) -> tuple[Panel, NDArray[np.int64]]:
+    """The series with the values of `validation_data` behind them, and how many steps of each are those."""
+    columns, name = columns_of(options), "validation_data"
+    _, y = later if isinstance(later, tuple) and len(later) == 2 else (None, None)
+    if y is not None and not isinstance(y, str):
+        raise OptionError("validation_data must be a frame: a forecaster takes the targets from it. Leave y out.")
+    later = later[0] if isinstance(later, tuple) and later else later
+    given = by_name(later, name)
+    if given is None or (missing := [c for c in (columns.id, columns.time, columns.target) if c not in given]):
+        lacks = "is no frame" if given is None else f"has no column {missing[0]!r}"
+        raise DataError(f"{lacks}. Pass one with the columns of the training frame.", at=Place(name))
+    both = concatenated(frame, later, ("frame", name), given)
+    if isinstance(both, Mapping) and not isinstance(frame, Mapping):
+        raise DataError("is a frame of another library, or its columns have other types.", at=Place(name))
+    panel = _read_training(options, both).panel
+    if new := [one for one in panel.ids if one not in {*known.ids}]:
+        raise DataError(f"has the series {new[0]!r}, which is not in the training frame.", at=Place(name))
+    steps = panel.lengths - known.lengths
+    before = panel.until(known.lengths).values if (steps >= 0).all() else np.zeros(0)
+    if not np.array_equal(panel.first, known.first) or not np.array_equal(before, known.values, equal_nan=True):
+        raise DataError("has values from before the ends of the training series. Give later rows.", at=Place(name))
+    if steps.max() < options.horizon:
+        what = f"has at most {steps.max()} values of a series, but horizon = {options.horizon}. Give at least as many."
+        raise DataError(what, at=Place(name))
+    return panel, steps
 
 
 def _describe_data(panel: Panel, grid: Grid, config: Config, held_out: NDArray[np.int64]) -> dict[str, Any]:

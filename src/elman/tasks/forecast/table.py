@@ -26,8 +26,7 @@ class ForecastTable(TableAdapter):
 
     def fit_table(self, table: Table, target: Sequence[str], *, out: str, resume: bool) -> None:
         """Trains on all series of a long table."""
-        with table.located():
-            self.model.fit(self._typed(table), out=out, resume=resume)
+        self.fit(table, self._typed(table), out=out, resume=resume)
 
     def fit_result(self, rows: int) -> dict[str, Any]:
         """The number of series and steps, and the distance of steps."""

@@ -158,8 +158,19 @@ class Generator(Task, VocabularyOptions, VectorOptions, EncoderOptions, Training
 
     # ---- learning
 
-    def fit(self, X: Any, y: Any = None, *, out: str | os.PathLike[str] | None = None, resume: bool = False) -> Self:
+    def fit(
+        self,
+        X: Any,
+        y: Any = None,
+        *,
+        validation_data: Any = None,
+        out: str | os.PathLike[str] | None = None,
+        resume: bool = False,
+    ) -> Self:
         """Trains on texts `X`: one, a list of them, or a frame with a column `input`. `y` is not used.
+
+        `validation_data`: texts in place of the fraction `validation` of the documents, to choose the epoch and the
+        weight of the n-gram model; nothing is learnt from them.
 
         `out`: the folder for `save`, where a checkpoint is written after every epoch; `resume` continues an interrupted
         fit from it, with the same weights at the end as without the interruption.
@@ -167,14 +178,16 @@ class Generator(Task, VocabularyOptions, VectorOptions, EncoderOptions, Training
         Raises ``OptionError`` for invalid options, ``DataError`` for invalid data, naming the sequence, and
         ``TrainingError`` if the loss becomes NaN (the best weights so far stay usable).
         """
-        run = self.training_run(out, resume)
+        return super().fit(X, None, validation_data=validation_data, out=out, resume=resume)
+
+    def _fit(self, run: TrainingRun, reader: None, X: Any, y: Any) -> None:
         column = self._documents(X, fitted=False)
         training, held = self._split(column, run)
         feature = self._made(training).fit(training, name="X")
-        self.feature_, self.ends_ = feature, len(column) > 1
+        self.feature_, self.ends_ = feature, len(training) > 1
         symbols = feature.transform(feature.transposed(training, int(self.transpose)), name="X")
         data = self.lm_chunks(symbols, self._longest(symbols.steps))
-        validation = self.lm_chunks(feature.transform(held, name="X"), None)
+        validation = self.lm_chunks(feature.transform(held, name="X" if run.refits else "validation_data"), None)
         if not data.targets.steps:
             raise DataError("X holds no text to learn from: every document is empty.")
         config = self.config(Summary(feature, (), len(data.inputs), data.inputs.steps, updates=UPDATES))
@@ -190,10 +203,9 @@ class Generator(Task, VocabularyOptions, VectorOptions, EncoderOptions, Training
             "epochs planned": int(config.epochs),
         }
         self._train(run, config, data, validation)
-        if self.mixture_ is not None:
+        if self.mixture_ is not None and run.refits:
             known = self.lm_chunks(symbols, None).whole()
             self.mixture_.ngrams.fit(known + validation.whole())
-        return self
 
     def _split(self, column: list[Any], run: TrainingRun) -> tuple[list[Any], list[Any]]:
         """The training and the validation documents; the validation set of a single text is its end."""

@@ -28,8 +28,7 @@ class GenerateTable(TableAdapter):
     def fit_table(self, table: Table, target: Sequence[str], *, out: str, resume: bool) -> None:
         """Trains on the texts of a column."""
         name, texts = self._texts(table, self.model.input)
-        with table.located():
-            self.model.fit({name: texts}, out=out, resume=resume)
+        self.fit(table, {name: texts}, out=out, resume=resume)
 
     def fit_result(self, rows: int) -> dict[str, Any]:
         """The number of documents, and the feature."""

@@ -100,7 +100,7 @@ class Multitask(Task, InputOptions, EncoderOptions, TrainingOptions):
         targets: dict[str, Target] = {name: TARGETS[kind](self.loss) for name, kind in kinds.items()}
         truth = _read(targets, named, count(column))
         some = np.flatnonzero(np.any([~np.isnan(values) for values in truth.values()], axis=0))
-        training, validation = (some[part] for part in run.split(len(some)))
+        training, validation = run.split(some)
         data = reader.prepare(reader.feature(column), column, (training, validation))
 
         self.targets_ = targets

@@ -96,7 +96,7 @@ class Regressor(RegressorMixin, Task, PretrainOptions, InputOptions, EncoderOpti
         known = np.flatnonzero(targets.known())
         if not len(known):
             raise DataError("holds no number at all: nothing to learn from.", at=Place("y"))
-        training, validation = (known[part] for part in run.split(len(known)))
+        training, validation = run.split(known)
         feature = reader.feature(column)
         data = reader.prepare(feature, column, (training, validation))
         if self.every_step:

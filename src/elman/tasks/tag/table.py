@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, final
 
 from elman.evaluation.baselines import CommonestTag
@@ -70,7 +71,7 @@ class TagTable(RowAdapter):
 
         check_names(table, [target])
         columns = [pl.Series(c.name, _divided(c)) if c.dtype == pl.String else c for c in table.frame]
-        return Table(pl.DataFrame(columns), table.path, table.lines)
+        return replace(table, frame=pl.DataFrame(columns))
 
     def metadata(self) -> dict[str, Any]:
         """The labels, and the scheme of their spans or None."""

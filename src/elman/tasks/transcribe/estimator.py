@@ -130,7 +130,8 @@ class Transcriber(Task, InputOptions, EncoderOptions, TrainingOptions):
         self._check_lengths(data.validation, validation, data.validation_indices)
         self.ngram_scorer_ = self._ngram_scorer()
         if self.ngram_scorer_ is not None:
-            self.ngram_scorer_.fit([[code for code in script.codes(one) if code] for one in truth])
+            spoken = truth if run.refits else training
+            self.ngram_scorer_.fit([[code for code in script.codes(one) if code] for one in spoken])
         self.network_: CtcNetwork = run.build(self._network, data.config)
         few = " ".join(map(repr, script.symbols[:40])) + (" …" if len(script.symbols) > 40 else "")
         self.data_ = reader.metadata(data) | {"symbols": few}

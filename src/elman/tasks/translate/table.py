@@ -30,8 +30,7 @@ class TranslateTable(TableAdapter):
         (name,) = self._one(target)
         source = self._named(table, self.model.input, name)
         X, y = self._texts(table, source), self._texts(table, name)
-        with table.located():
-            self.model.fit({source: X, name: y}, name, out=out, resume=resume)
+        self.fit(table, {source: X, name: y}, name, out=out, resume=resume)
 
     def fit_result(self, rows: int) -> dict[str, Any]:
         """The number of pairs, and the features of both sides."""
