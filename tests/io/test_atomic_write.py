@@ -18,14 +18,14 @@ from elman.errors import DataError, ElmanError
 from elman.io import midi
 from elman.io import model_folder as store
 from elman.io.atomic_write import write_file
-from elman.io.tables import write_answers, write_table
+from elman.io.tables import read_table, write_answers, write_table
 
 ROOT = Path(__file__).parents[2] / "src" / "elman"
 TABLE = pl.DataFrame({"text": ["a good film " * 20] * 9})
 
 
 def _answers(path: Path) -> None:
-    write_answers(path.parent.parent / "in.conllu", "upos", [["NOUN"] * 19], path)
+    write_answers(read_table(path.parent.parent / "in.conllu"), "upos", [["NOUN"] * 19], path)
 
 
 #: Everything that writes a file that the caller names.

@@ -57,7 +57,7 @@ def test_words_and_comments(name: str, tmp_path: Path) -> None:
 def test_everything_but_the_answers_stays(name: str, tmp_path: Path) -> None:
     text, words = FILES[name]
     (tmp_path / "a.conll").write_bytes(text.encode())
-    write_answers(tmp_path / "a.conll", "tag", [["new"] * len(own) for own in words], tmp_path / "b.conll")
+    write_answers(read_table(tmp_path / "a.conll"), "tag", [["new"] * len(own) for own in words], tmp_path / "b.conll")
     before, after = text.split("\n"), (tmp_path / "b.conll").read_bytes().decode().split("\n")
     assert len(before) == len(after)
     changed = [(a, b) for a, b in zip(before, after, strict=True) if a != b]
@@ -71,7 +71,7 @@ def test_everything_but_the_answers_stays(name: str, tmp_path: Path) -> None:
 def test_comments_and_answers_are_read_again(tmp_path: Path) -> None:
     text, words = FILES["KLUE"]
     (tmp_path / "a.conll").write_text(text, encoding="utf-8")
-    write_answers(tmp_path / "a.conll", "tag", [["x"] * len(own) for own in words], tmp_path / "b.conll")
+    write_answers(read_table(tmp_path / "a.conll"), "tag", [["x"] * len(own) for own in words], tmp_path / "b.conll")
     assert read_table(tmp_path / "b.conll").frame["tag"].to_list() == [["x", "x"], ["x"]]
 
 

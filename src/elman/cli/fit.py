@@ -13,7 +13,7 @@ from cyclopts import App, Parameter
 
 from elman.cli.console import end, print_json, stopping
 from elman.cli.flags import field_parameters, parameter
-from elman.cli.parameters import File, Json, NoHeader, refuse_inside_model, switch
+from elman.cli.parameters import File, Format, Json, NoHeader, refuse_inside_model, switch
 from elman.errors import ModelFileError, OptionError, TrainingError
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ def _fit_command(table: "type[TableAdapter]", tokens: Sequence[str]) -> Callable
         parameter("out", Annotated[str, Parameter(help="the folder to save the model to; a model there is replaced")]),
         parameter("resume", Annotated[bool, switch(help="resume the unfinished run in --out")], False),
         parameter("restart", Annotated[bool, switch(help="discard the unfinished run in --out")], False),
+        parameter("format", Format, None),
         parameter("no_header", NoHeader, False),
         parameter("json", Json, False),
     ]
@@ -77,6 +78,7 @@ def _fit(
     target: str = "",
     resume: bool = False,
     restart: bool = False,
+    format: str | None = None,
     no_header: bool = False,
     json: bool = False,
     **options: Any,
@@ -89,10 +91,11 @@ def _fit(
     saved = False
     with stopping() as stop:
         try:
+            given = {"header": not no_header, "format": format}
             table = _learn(
                 adapter(made),
                 file,
-                not no_header,
+                given,
                 validation=validation,
                 out=out,
                 target=target,
@@ -105,7 +108,7 @@ def _fit(
             if json:
                 print_json(result)
             else:
-                _show_fit(result, adapter(made), table.frame.height)
+                _show_fit(result, adapter(made), table)
             if made.history_.interrupted:
                 return end(f"stopped by {stop.name}: the best model so far is in {out}. {again}", stop.code)
         except KeyboardInterrupt:
@@ -122,7 +125,7 @@ def _fit(
 def _learn(
     adapter: "TableAdapter",
     file: str,
-    header: bool,
+    given: Mapping[str, Any],
     *,
     validation: str | None,
     out: str,
@@ -131,7 +134,7 @@ def _learn(
     restart: bool,
 ) -> "Table":
     """Fits the task to the file. Raises KeyboardInterrupt if it was stopped before there was a model to save."""
-    from elman.cli.model_source import relative, sha256
+    from elman.cli.model_source import file_source, say_ambiguous
     from elman.io.tables import read_table
     from elman.tasks.base.table_columns import check_names, names_in
 
@@ -139,21 +142,22 @@ def _learn(
     if problems := made.problems():
         raise OptionError.of(problems)
     _check_out(out, resume, restart)
-    inputs = getattr(made, "input", None)
-    both = {inputs} if isinstance(inputs, str) else set(inputs or ())
-    if target in both:
-        raise OptionError(f"--input and --target both name the column {target!r}. Name two.")
-    table = read_table(file, header=header)
+    _check_columns(getattr(made, "input", None), [target])
+    table = read_table(file, **given)
+    say_ambiguous(table, target, *(getattr(made, name) for name in adapter.column_options))
+    _name_columns(adapter, table)
     names = names_in(table, target) if adapter.target_help else []
+    _check_columns(getattr(made, "input", None), names)
     learnt = names if adapter.target_help else [made.target] if hasattr(made, "target") else []
-    source: dict[str, Any] = {"file": relative(file, out), "file SHA-256": sha256(file)}
+    source: dict[str, Any] = file_source(file, out)
     both_tables = table
     if validation is not None:
-        other = read_table(validation, header=header)
-        read = both or (table.frame.columns if adapter.target_help else ())
-        check_names(other, [*names, *read])
+        other = read_table(validation, **(given | {"format": None}))
+        inputs = getattr(made, "input", None)
+        read = [inputs] if isinstance(inputs, str) else inputs
+        check_names(other, [*names, *(read or (table.frame.columns if adapter.target_help else ()))])
         both_tables = table.followed_by(other)
-        source |= {"validation file": relative(validation, out), "validation file SHA-256": sha256(validation)}
+        source |= {f"validation {key}": value for key, value in file_source(validation, out).items()}
     if learnt:
         source = {"target": learnt[0] if len(learnt) == 1 else learnt, **source}
     if restart:
@@ -167,6 +171,25 @@ def _learn(
     if made.history_.interrupted and not made.history_.best:
         raise KeyboardInterrupt
     return table
+
+
+def _check_columns(inputs: Any, target: Sequence[str]) -> None:
+    both = {inputs} if isinstance(inputs, str) else set(inputs or ())
+    for name in target:
+        if name in both:
+            raise OptionError(f"--input and --target both name the column {name!r}. Name two.")
+
+
+def _name_columns(adapter: "TableAdapter", table: "Table") -> None:
+    """Columns that options name by number get their names."""
+    from elman.tasks.base.table_columns import numbered
+
+    for option in adapter.column_options:
+        value = getattr(adapter.model, option)
+        if isinstance(value, str):
+            setattr(adapter.model, option, numbered(table, value))
+        elif value:
+            setattr(adapter.model, option, [numbered(table, name) for name in value])
 
 
 def _checkpoint(out: str) -> Path:
@@ -224,8 +247,8 @@ def _fit_result(adapter: "TableAdapter", out: str, table: "Table") -> dict[str, 
     }
 
 
-def _show_fit(result: Mapping[str, Any], adapter: "TableAdapter", rows: int) -> None:
-    print(adapter.describe_fit(rows))
+def _show_fit(result: Mapping[str, Any], adapter: "TableAdapter", table: "Table") -> None:
+    print(adapter.describe_fit(table.frame.height))
     scores = ", ".join(f"{name.replace('_', ' ')} {value:.4f}" for name, value in result["validation"].items())
     how = f", answered by {adapter.model.validated_by}" if adapter.model.validated_by else ""
     epochs = f"epoch {result['best_epoch']} of {result['epochs']}, {result['training_seconds']:,.1f} s"
@@ -234,11 +257,13 @@ def _show_fit(result: Mapping[str, Any], adapter: "TableAdapter", rows: int) -> 
     else:
         print(f"no validation set ({epochs})")
     print(f"saved in {result['model']}")
-    model, suffix = shlex.join([result["model"]]), _suffix(result["file"])
+    model, suffix = shlex.join([result["model"]]), _suffix(result["file"], table.kind)
     print(f"next: elman score {model} test{suffix} --baseline    elman predict {model} new{suffix}")
 
 
-def _suffix(file: str) -> str:
-    """The suffix of a file, compression included."""
+def _suffix(file: str, kind: str) -> str:
+    """The suffix of a file, compression included; where it has none that of its kind."""
+    if not Path(file).suffix:
+        return f".{kind}"
     *_, kind, last = ["", *Path(file).suffixes] if Path(file).suffixes else ["", ""]
     return kind + last if last in (".gz", ".xz") else last

@@ -58,7 +58,7 @@ def field_parameters(kind: type, ungrouped: Sequence[str] = ()) -> dict[str, ins
 def _several_at_once(hint: Any) -> dict[str, Any]:
     """Parser settings for a flag whose one word may hold several values."""
     return {
-        "converter": _several,
+        "converter": _words if _holds_words(hint) else _several,
         "n_tokens": 1,
         "accepts_keys": False,
         "negative": "",
@@ -66,6 +66,12 @@ def _several_at_once(hint: Any) -> dict[str, Any]:
         "json_dict": False,
         "metavar": _metavar(hint),
     }
+
+
+def _holds_words(hint: Any) -> bool:
+    """Whether all values are texts: a column called 1 is no number."""
+    kinds = [part for part in _parts(hint) if part not in (str, types.NoneType)]
+    return all(not issubclass(typing.get_origin(p) or p, Mapping) and typing.get_args(p) == (str,) for p in kinds)
 
 
 def _parts(hint: Any) -> list[Any]:
@@ -100,6 +106,19 @@ def _several(hint: Any, tokens: Sequence[Any]) -> Any:
     if len(tokens) > 1:
         raise ValueError(f"{tokens[0].keyword} was given twice. Separate several values by commas.")
     return value_of(tokens[0].value)
+
+
+def _words(hint: Any, tokens: Sequence[Any]) -> Any:
+    """The same where the values are texts, such as names of columns.
+
+    >>> from types import SimpleNamespace
+    >>> [_words(None, [SimpleNamespace(value=text)]) for text in ("1", "a,2", '["a,b"]', "none")]
+    ['1', ['a', '2'], ['a,b'], None]
+    """
+    text = tokens[0].value.strip()
+    if len(tokens) > 1 or text.startswith("[") or text.lower() in ("none", "null"):
+        return _several(hint, tokens)
+    return [part.strip() for part in text.split(",")] if "," in text else text
 
 
 def value_of(word: str) -> Any:

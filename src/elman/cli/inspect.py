@@ -7,7 +7,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from elman.cli.console import print_json
-from elman.cli.parameters import Input, Json, Model, NoHeader, check_picture
+from elman.cli.parameters import Format, Input, Json, Model, NoHeader, check_picture
 from elman.io.atomic_write import write_file
 
 
@@ -15,11 +15,12 @@ def inspect(
     model: Model,
     /,
     *,
-    data: Annotated[str, Parameter(help="a table: .csv .tsv .jsonl (also .gz .xz) or .parquet")],
+    data: Annotated[str, Parameter(help="a table: .csv .tsv .jsonl (also .gz .xz) or .parquet; - for standard input")],
     target: Annotated[
         str | None, Parameter(help="the column with the true answers, or several; default: as in training")
     ] = None,
     input: Input = None,
+    format: Format = None,
     no_header: NoHeader = False,
     sequences: Annotated[int, Parameter(help="number of sequences to analyse, evenly spaced")] = 100,
     out: Annotated[str | None, Parameter(help="plot the gradient and the gates to this PNG")] = None,
@@ -37,7 +38,7 @@ def inspect(
 
     check_picture("--out", out)
     task = load(model)
-    table = read_table(data, header=not no_header)
+    table = read_table(data, header=not no_header, format=format)
     names = target_names(task) if target is None else names_in(table, target)
     truth = names if set(names) <= set(table.frame.columns) else []
     adapter = table_of(task)

@@ -48,6 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     tokens = list(sys.argv[1:] if argv is None else argv)
     debug = _take(tokens, "--debug")
+    tokens = [_Hyphen(token) if token == "-" else token for token in tokens]
     try:
         with calm_output():
             code = _application(tokens)(tokens, exit_on_error=False, print_error=False, result_action="return_value")
@@ -60,6 +61,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         if debug:
             raise
         return _refusal(error)
+
+
+class _Hyphen(str):
+    """A hyphen alone: to the parser a value, standard input or output, and no flag."""
+
+    __slots__ = ()
+
+    def startswith(self, *_: object) -> bool:
+        """False, which the parser asks."""
+        return False
 
 
 def _refusal(error: BaseException) -> int:

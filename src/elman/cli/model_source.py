@@ -2,14 +2,25 @@
 
 import hashlib
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from elman.cli.console import note
 from elman.errors import DataError, OptionError
 from elman.io.tables import Table, read_table
 from elman.tasks.base.table_adapter import TableAdapter, target_names
-from elman.tasks.base.table_columns import names_in
+from elman.tasks.base.table_columns import ambiguous, names_in
 from elman.validation.plain_values import printable
+
+
+def say_ambiguous(table: Table, *flags: str | Sequence[str] | None) -> None:
+    """Notes which columns flags mean where a name is a number too."""
+    for flag in flags:
+        names = [] if flag is None else [flag, *flag.split(",")] if isinstance(flag, str) else flag
+        for what in dict.fromkeys(ambiguous(table, name.strip()) for name in names):
+            if what:
+                note(f"elman: {what}")
 
 
 def source(task: TableAdapter, model: str, given: str | None, table: Table) -> list[str]:
@@ -25,8 +36,7 @@ def source(task: TableAdapter, model: str, given: str | None, table: Table) -> l
 
 def kind_to_print(table: Table) -> str:
     """The format in which such a table is printed."""
-    suffixes = {suffix.lower() for suffix in table.path.suffixes[-2:]}
-    return "csv" if ".csv" in suffixes else "tsv" if ".tsv" in suffixes else "jsonl"
+    return table.kind if table.kind in ("csv", "tsv") else "jsonl"
 
 
 def relative(file: str, folder: str) -> str:
@@ -40,13 +50,20 @@ def relative(file: str, folder: str) -> str:
         return printable(str(Path(file).resolve()))
 
 
+def file_source(file: str, out: str) -> dict[str, str]:
+    """Where a model learnt from, as saved in the folder `out`; nothing of a stream, which cannot be read again."""
+    if not Path(file).is_file():
+        return {}
+    return {"file": relative(file, out), "file SHA-256": sha256(file)}
+
+
 def sha256(file: str) -> str:
     """The SHA-256 of a file."""
     with Path(file).open("rb") as opened:
         return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
-def training_table(task: Any, model: str, file: str | None, *, header: bool = True) -> Table:
+def training_table(task: Any, model: str, file: str | None, *, header: bool = True, format: str | None = None) -> Table:
     """The training table of a model: unchanged since, or the file that the caller names."""
     if file is None:
         path, digest = task.data_.get("file"), task.data_.get("file SHA-256")
@@ -58,4 +75,4 @@ def training_table(task: Any, model: str, file: str | None, *, header: bool = Tr
             raise DataError(f"{file}, the training file of {model}, does not exist. {advice}")
         if sha256(file) != digest:
             raise DataError(f"{file} has changed since {model} was trained on it. {advice}")
-    return read_table(file, header=header)
+    return read_table(file, header=header, format=format)

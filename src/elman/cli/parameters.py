@@ -9,13 +9,30 @@ from cyclopts import Parameter
 
 from elman.errors import OptionError
 
-File = Annotated[str, Parameter(help="a table: .csv .tsv .jsonl .conllu .conll .txt (also .gz .xz) or .parquet")]
+File = Annotated[
+    str,
+    Parameter(
+        help="a table: .csv .tsv .jsonl .conllu .conll .txt (also .gz .xz) or .parquet; - for standard input, with "
+        "--format"
+    ),
+]
+Format = Annotated[
+    str | None,
+    Parameter(
+        name="--format",
+        help="the format of FILE, where its suffix does not tell: csv, tsv, jsonl, parquet, conllu, conll, txt; "
+        "csv.gz and so on",
+    ),
+]
 Model = Annotated[str, Parameter(help="the folder of a model")]
 #: Of a switch without a --no- form.
 switch = functools.partial(Parameter, negative="", show_default=False)
 Json = Annotated[bool, switch(name="--json", help="print JSON for machines instead of text for people")]
 Input = Annotated[
-    str | None, Parameter(help="the column to read, or several with commas between them; default: as in training")
+    str | None,
+    Parameter(
+        help="the column to read, or several with commas between them, by name or number; default: as in training"
+    ),
 ]
 NoHeader = Annotated[
     bool,
@@ -24,7 +41,9 @@ NoHeader = Annotated[
         help="the first line of a .csv or .tsv is no header: its columns are column_1, column_2 ...",
     ),
 ]
-Target = Annotated[str | None, Parameter(help="the column with the true labels; default: as in training")]
+Target = Annotated[
+    str | None, Parameter(help="the column with the true labels, by name or number; default: as in training")
+]
 
 
 def refuse_inside_model(out: str) -> None:

@@ -1,8 +1,9 @@
 """`elman predict` and `elman score`: the answers of a model for a table, and its scores beside those of a baseline."""
 
 import dataclasses
+import itertools
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,11 +11,23 @@ from cyclopts import Parameter
 
 from elman.cli.console import print_json
 from elman.cli.flags import value_of
-from elman.cli.parameters import File, Input, Json, Model, NoHeader, Target, check_picture, refuse_inside_model, switch
+from elman.cli.parameters import (
+    File,
+    Format,
+    Input,
+    Json,
+    Model,
+    NoHeader,
+    Target,
+    check_picture,
+    refuse_inside_model,
+    switch,
+)
 from elman.errors import OptionError
 from elman.io.atomic_write import write_file
 
 if TYPE_CHECKING:
+    from elman.io.tables import Table
     from elman.tasks.base.table_adapter import TableAdapter
 
 Windows = Annotated[
@@ -33,37 +46,50 @@ Threshold = Annotated[
     ),
 ]
 
+Top = Annotated[
+    int | None,
+    Parameter(help="classifiers: columns for so many of the likeliest classes, not for the probability of every one"),
+]
+Entities = Annotated[
+    bool, switch(help="taggers of spans: add a column of entities (start, stop, kind, score); as JSON or Parquet")
+]
+OutFormat = Annotated[
+    str | None,
+    Parameter(help="the format of --out or of the printed table: csv, tsv, jsonl, parquet; default: as in FILE"),
+]
+Picture = Annotated[
+    str | None, Parameter(help="classifiers: draw confusion matrix, calibration, ROC and precision-recall to this PNG")
+]
+
 
 def predict(
     model: Model,
     file: File,
     /,
     *,
-    out: Annotated[str | None, Parameter(help="write the table here; default: print it")] = None,
+    out: Annotated[str | None, Parameter(help="write the table here; default or -: print it")] = None,
     input: Input = None,
     beam: Beam = None,
     threshold: Threshold = None,
-    top: Annotated[
-        int | None,
-        Parameter(
-            help="classifiers: columns for so many of the likeliest classes, not for the probability of every one"
-        ),
-    ] = None,
-    entities: Annotated[
-        bool, switch(help="taggers of spans: add a column of entities (start, stop, kind, score); as JSON or Parquet")
-    ] = False,
+    top: Top = None,
+    entities: Entities = False,
+    format: Format = None,
+    out_format: OutFormat = None,
     no_header: NoHeader = False,
     json: Json = False,
 ) -> None:
     """Add the model's answers to a table as columns.
 
     The table is printed as CSV, or as TSV or JSON lines where the file is one; with --json as JSON lines. A CoNLL file
-    is returned with the predicted labels: in CoNLL-U in their column, else as the last.
+    is returned with the predicted labels: in CoNLL-U in their column, else as the last. A large file is read, answered
+    and written part by part.
     """
-    from elman.cli.model_source import kind_to_print
-    from elman.io.tables import check_columns, check_place, conll_kind, read_table, write_answers, write_table
+    from elman.cli.model_source import kind_to_print, say_ambiguous
+    from elman.io.table_parts import read_parts, writing_parts
+    from elman.io.tables import STANDARD, check_columns, check_place, conll_kind, read_table, write_answers
     from elman.tasks import load, table_of
 
+    out = None if out == STANDARD else out
     if out is not None:
         refuse_inside_model(out)
     elif sys.stdout is None:
@@ -71,21 +97,32 @@ def predict(
     task = table_of(_answering(load(model), model, beam=beam, threshold=threshold))
     _set(task, model, "top", top)
     _set(task, model, "entities", entities or None)
-    table = read_table(file, header=not no_header)
+    read: Any = read_parts if task.answers_parts() else _whole(read_table)
+    parts = read(file, header=not no_header, format=format)
+    table = next(parts)
+    say_ambiguous(table, input)
     names = _answered(task)
-    same = conll_kind(file) is not None and (not json if out is None else conll_kind(file) == conll_kind(out))
+    wanted = out_format or ("jsonl" if json and out is None else None)
+    same = table.content is not None and (not wanted if out is None else table.kind == conll_kind(out))
     same = same and task.labels_steps and not entities
-    kind = None if out is not None else "jsonl" if json else kind_to_print(table)
+    kind = wanted or (None if out is not None else kind_to_print(table))
     if out is not None and not same:
-        check_place(out)
+        check_place(out, wanted)
     if task.keeps_columns and not same:  # before hours of answering
         check_columns(table.frame, out, kind)
         check_columns(_first_answer(task, table, input, names), out, kind)
-    answered = task.answer_table(table, input, names)
     if same:
-        write_answers(table.path, names[0], answered[f"predicted_{names[0]}"].to_list(), out)
-    else:
-        write_table(answered, out, kind=kind)
+        answers = task.answer_table(table, input, names)[f"predicted_{names[0]}"].to_list()
+        write_answers(table, names[0], answers, out)
+        return
+    with writing_parts(out, kind) as write:
+        for part in itertools.chain([table], parts):
+            write(task.answer_table(part, input, names))
+
+
+def _whole(read: Callable[..., "Table"]) -> Callable[..., Iterator["Table"]]:
+    """The table as the one part of itself."""
+    return lambda *given, **more: iter([read(*given, **more)])
 
 
 def score(
@@ -101,12 +138,10 @@ def score(
     target: Target = None,
     beam: Beam = None,
     threshold: Threshold = None,
-    picture: Annotated[
-        str | None,
-        Parameter(help="classifiers: draw confusion matrix, calibration, ROC and precision-recall to this PNG"),
-    ] = None,
+    picture: Picture = None,
     windows: Windows = None,
     step: Step = None,
+    format: Format = None,
     no_header: NoHeader = False,
     json: Json = False,
 ) -> None:
@@ -114,8 +149,8 @@ def score(
 
     For a forecaster the forecast from the end of training is scored; with --windows the last ones of the table.
     """
-    from elman.cli.model_source import source, training_table
-    from elman.io.tables import read_table
+    from elman.cli.model_source import say_ambiguous, source, training_table
+    from elman.io.tables import STANDARD, read_table
     from elman.tasks import load, table_of
 
     check_picture("--picture", picture)
@@ -123,17 +158,24 @@ def score(
     if picture is not None and not task.draws_scores:
         what = f"{model} is a model for the task {task.model.task!r}, whose scores have no picture"
         raise OptionError(f"{what}. Leave --picture out.")
-    table = read_table(file, header=not no_header)
+    table = read_table(file, header=not no_header, format=format)
+    say_ambiguous(table, input, target)
     names = source(task, model, target, table)
     more = _windows(task, model, windows, step)
     scored = task.score_table(table, input, names, model, **more)
     if (
         picture is not None
-        and (drawn := scored.picture(f"{Path(model).resolve().name}: {Path(file).name}")) is not None
+        and (drawn := scored.picture(f"{Path(model).resolve().name}: {table.path.name}")) is not None
     ):
         write_file(picture, drawn)
     counted = {} if scored.rows is None else {"sequences": scored.rows}
-    result = {"model": model, "file": file, **counted, **scored.scores, **scored.details}
+    result = {
+        "model": model,
+        "file": "standard input" if file == STANDARD else file,
+        **counted,
+        **scored.scores,
+        **scored.details,
+    }
     if baseline or train is not None:
         result["baselines"] = task.score_baselines(
             lambda: training_table(task.model, model, train, header=not no_header), table, names, model, **more

@@ -7,7 +7,9 @@ import itertools
 import os
 import shutil
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from elman.errors import DataError
 
@@ -27,21 +29,34 @@ def write_file(path: str | os.PathLike[str], data: bytes) -> None:
     b'new'
     """
     try:
-        target = Path(os.path.realpath(path))
-        if target.exists() and not target.is_file():
-            target.write_bytes(data)
-        else:
-            _replace(target, data)
+        with writing(path) as file:
+            file.write(data)
     except (OSError, ValueError) as error:  # ValueError: a name with a null character
         reason = getattr(error, "strerror", None) or error
         raise DataError(f"{os.fspath(path)} cannot be written: {reason}.") from None
 
 
-def _replace(target: Path, data: bytes) -> None:
+@contextlib.contextmanager
+def writing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+    """A file to write to, part by part, which takes the place of the old one when the block ends without an error.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as place:
+    ...     with writing(f"{place}/notes.txt") as file:
+    ...         _ = file.write(b"one "), file.write(b"two")
+    ...     Path(f"{place}/notes.txt").read_bytes()
+    b'one two'
+    """
+    target = Path(os.path.realpath(path))
+    if target.exists() and not target.is_file():
+        with target.open("wb") as file:
+            yield file
+        return
     stem = f".{target.name[:24]}-{zlib.crc32(os.fsencode(target.name)):08x}"
     beside = target.with_name(f"{stem}.{os.getpid()}-{next(_count)}.part")
     try:
-        write_synced(beside, data)
+        with _synced(beside) as file:
+            yield file
         if target.exists():
             shutil.copymode(target, beside)
         beside.replace(target)
@@ -53,7 +68,13 @@ def _replace(target: Path, data: bytes) -> None:
 
 def write_synced(path: Path, data: bytes) -> None:
     """Writes a new file to the disk: a rename that outlives a power cut must not name an empty one."""
-    with path.open("xb") as file:
+    with _synced(path) as file:
         file.write(data)
+
+
+@contextlib.contextmanager
+def _synced(path: Path) -> Iterator[BinaryIO]:
+    with path.open("xb") as file:
+        yield file
         file.flush()
         os.fsync(file.fileno())

@@ -15,14 +15,14 @@ import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import IO, Any, NoReturn
 
 import numpy as np
 import polars as pl
 
-from elman.errors import DataError, MessagePart, OptionError, Place, Wording, placed
+from elman.errors import DataError, MessagePart, OptionError, Place, Wording, option, placed
 from elman.io.atomic_write import write_file
 from elman.io.conll import answered_conll, read_conll
 from elman.ops.forks import refuse_without_threads
@@ -32,6 +32,7 @@ KINDS = {".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".
 _CONLL = {".conllu": "conllu", ".conll": "conll", ".bio": "conll", ".iob": "conll"}
 _READ = {**_CONLL, ".txt": "txt"}  # not written
 _SEPARATORS = {"csv": ",", "tsv": "\t"}
+STANDARD = "-"  # in place of a file: standard input or output
 _DEPTH = 64  # lists and objects within each other in a JSON line: a table needs two or three, polars ends in a crash
 _PACKED = 256 << 20, 100  # bytes that a packed file may always become, and how many times its own size beyond that
 _CELLS = 1 << 30  # bytes that the columns of a Parquet file may always take
@@ -49,6 +50,8 @@ class Table:
     frame: pl.DataFrame
     path: Path
     lines: _Array | None  # for each row the line it begins on, the first line of the file being 1; None for Parquet
+    kind: str = "csv"  # csv, tsv, jsonl, parquet, conllu, conll or txt
+    content: bytes | None = field(default=None, repr=False)  # of a CoNLL file, unpacked
     training: int | None = None  # rows of this file, where those of `validation` follow in the frame
     validation: "Table | None" = None
 
@@ -65,7 +68,7 @@ class Table:
             name = next(name for name in names if frame[name].dtype != other[name].dtype)
             what = f"holds {other[name].dtype}, in {self.path.name} {frame[name].dtype}. Write both alike."
             raise DataError(what, at=validation.place(column=name)) from None
-        return Table(both, self.path, self.lines, frame.height, validation)
+        return replace(self, frame=both, training=frame.height, validation=validation)
 
     def line(self, row: int) -> int | None:
         """The line on which a row of the frame begins (row 0 is the first); None where a file has no lines."""
@@ -96,18 +99,25 @@ class Table:
         return replace(self.place(row), argument=place.argument, column=place.column, step=place.step)
 
 
-def read_table(path: str | os.PathLike[str], *, columns: Sequence[str] | None = None, header: bool = True) -> Table:
+def read_table(
+    path: str | os.PathLike[str],
+    *,
+    columns: Sequence[str] | None = None,
+    header: bool = True,
+    format: str | None = None,
+) -> Table:
     """Reads a table of the kind of its suffix: `.csv .tsv .jsonl .ndjson .conllu .conll .bio .iob .txt`, these with
     `.gz` or `.xz`, and `.parquet`.
 
     Cells of CSV and TSV stay text, so that a label `01` survives; an empty cell is null, `""` is an empty text. JSON
     and Parquet keep their types. A sentence of a CoNLL file is a row of lists (`elman.io.conll`); a `.txt` file is one
     text, in the column `text`. With `header=False` the columns are `column_1`, `column_2` ... `columns` picks some, in
-    this order.
+    this order. `format` ("csv", "tsv.gz") is in place of the suffix; the path "-" is standard input, which needs it.
 
     Raises `DataError` if the file is missing, empty, damaged, not UTF-8, holds no rows, has rows of unequal length or
-    columns of the same name, or lacks a requested column; `OptionError` for arguments of the wrong type. In a
-    process that was forked after polars was used, tables are refused with `DataError` too: its threads are gone.
+    columns of the same name, or lacks a requested column; `OptionError` for arguments of the wrong type or an unknown
+    format. In a process that was forked after polars was used, tables are refused with `DataError` too: its threads
+    are gone.
 
     >>> import tempfile
     >>> path = Path(tempfile.mkdtemp()) / "train.csv"
@@ -119,36 +129,50 @@ def read_table(path: str | os.PathLike[str], *, columns: Sequence[str] | None = 
     line 4 of train.csv
     """
     refuse_without_threads("Reading a table")
-    path = _path(path, "read")
     if columns is not None and (isinstance(columns, str) or not all(isinstance(c, str) for c in _items(columns))):
         advice = f"[{columns!r}]" if isinstance(columns, str) else "['text', 'label']"
         raise OptionError(f"columns = {columns!r} must be a list of names, such as {advice}, or None.")
-    kind, packing = _kind(path)
-    data = _read(path)
-    with _about(path):
-        if kind == "parquet":
-            frame, lines = _parquet(data), None
-        elif kind == "jsonl":
-            frame, lines = _json_lines(_text(_unpacked(data, packing)), columns)
-        elif kind in _CONLL.values():
-            frame, lines = read_conll(_text(_unpacked(data, packing)).decode("utf-8"), universal=kind == "conllu")
-        elif kind == "txt":
-            frame, lines = pl.DataFrame({"text": [_text(_unpacked(data, packing)).decode("utf-8")]}), np.array([1])
-        else:
-            frame, lines = _delimited(_text(_unpacked(data, packing)), kind, header)
-        header = header or kind not in _SEPARATORS
-        if not frame.height:
-            raise DataError("has a header and no rows." if header else "has no rows.")
-        for column in columns or ():
-            if column not in frame.columns:
-                _no_column(column, frame.columns, header and kind in _SEPARATORS)
-        return Table(frame if columns is None else frame.select(list(dict.fromkeys(columns))), path, lines)
+    kind, packing = table_kind(path, format)
+    name = path_of(path)
+    data = _read_standard() if path == STANDARD else _read(name)
+    with about(name):
+        return parse_table(_unpacked(data, packing), name, kind, header=header, columns=columns)
+
+
+def parse_table(
+    data: bytes, path: Path, kind: str, *, header: bool = True, columns: Sequence[str] | None = None
+) -> Table:
+    """The table in the unpacked bytes of a file; `kind` is csv, tsv, jsonl, parquet, conllu, conll or txt.
+
+    >>> parse_table(b"a\\tb\\n1\\t2\\n", Path("some.tsv"), "tsv").frame.rows()
+    [('1', '2')]
+    """
+    lines: _Array | None
+    if kind == "parquet":
+        frame, lines = _parquet(data), None
+    elif kind == "jsonl":
+        frame, lines = _json_lines(_text(data), columns)
+    elif kind in _CONLL.values():
+        frame, lines = read_conll(_text(data).decode("utf-8"), universal=kind == "conllu")
+    elif kind == "txt":
+        frame, lines = pl.DataFrame({"text": [_text(data).decode("utf-8")]}), np.array([1])
+    else:
+        frame, lines = _delimited(_text(data), kind, header)
+    header = header or kind not in _SEPARATORS
+    if not frame.height:
+        raise DataError("has a header and no rows." if header else "has no rows.")
+    for column in columns or ():
+        if column not in frame.columns:
+            _no_column(column, frame.columns, header and kind in _SEPARATORS)
+    frame = frame if columns is None else frame.select(list(dict.fromkeys(columns)))
+    return Table(frame, path, lines, kind, data if kind in _CONLL.values() else None)
 
 
 def write_table(frame: pl.DataFrame, path: str | os.PathLike[str] | None = None, *, kind: str | None = None) -> None:
     """Writes a table that `read_table` reads back; None writes to standard output.
 
-    The suffix determines the kind, for standard output `kind` (csv, tsv or jsonl; default csv). The
+    The suffix determines the kind, unless `kind` does (csv, tsv, jsonl or parquet, for standard output one of the
+    first three, default csv). The
     file is written under another name and then renamed, so that a crash leaves either the old file or the new one.
 
     Raises `DataError` for an unknown suffix, a folder that does not exist, or columns that the kind cannot hold;
@@ -165,34 +189,32 @@ def write_table(frame: pl.DataFrame, path: str | os.PathLike[str] | None = None,
         )
     refuse_without_threads("Writing a table")
     if path is None:
-        _to_stdout(_rendered(frame, kind or "csv", "standard output"))
+        to_stdout(rendered(frame, kind or "csv", "standard output"))
         return
+    of_suffix, packing = table_kind(path, kind, writing=True)
     path = _path(path, "written")
-    of_suffix, packing = _kind(path, writing=True)
-    write_file(path, _packed(_rendered(frame, kind or of_suffix, path.name), packing))
+    write_file(path, _packed(rendered(frame, of_suffix, path.name), packing))
 
 
 def write_answers(
-    source: Path, column: str, answers: Sequence[Sequence[Any]], path: str | os.PathLike[str] | None = None
+    table: Table, column: str, answers: Sequence[Sequence[Any]], path: str | os.PathLike[str] | None = None
 ) -> None:
-    """Writes the CoNLL file `source` again, with an answer for each word (`elman.io.conll.answered_conll`).
+    """Writes a table that was read from a CoNLL file as that file, with an answer for each word
+    (`elman.io.conll.answered_conll`).
 
-    None writes to standard output. Raises `DataError` as `read_table` and `write_table` do.
+    None writes to standard output. Raises `DataError` as `write_table` does.
     """
-    kind, packing = _kind(source)
-    data = _read(source)
-    with _about(source):
-        raw = _unpacked(data, packing)
-        text = _text(raw).decode("utf-8")
-        data = answered_conll(text, kind == "conllu", column, answers).encode("utf-8")
+    raw = table.content or b""
+    with about(table.path):
+        data = answered_conll(_text(raw).decode("utf-8"), table.kind == "conllu", column, answers).encode("utf-8")
     if (breaks := raw.count(b"\r\n")) and breaks == raw.count(b"\n"):
         data = data.replace(b"\n", b"\r\n")
     data = raw[:3] + data if raw.startswith(_MARK) else data
     if path is None:
-        _to_stdout(data)
+        to_stdout(data)
         return
     path = _path(path, "written")
-    write_file(path, _packed(data, _kind(path)[1]))
+    write_file(path, _packed(data, _suffixes(path)[1]))
 
 
 def conll_kind(path: str | os.PathLike[str]) -> str | None:
@@ -213,10 +235,10 @@ def is_text(path: str | os.PathLike[str]) -> bool:
     return _READ.get(_suffixes(path)[0]) == "txt"
 
 
-def check_place(path: str | os.PathLike[str]) -> None:
+def check_place(path: str | os.PathLike[str], kind: str | None = None) -> None:
     """Raises what `write_table` would for this path, before any answer is computed."""
+    table_kind(path, kind, writing=True)
     path = _path(path, "written")
-    _kind(path, writing=True)
     if not path.parent.is_dir():
         raise DataError(f"{path} cannot be written: No such file or directory.")
 
@@ -229,7 +251,7 @@ def check_columns(frame: pl.DataFrame, path: str | os.PathLike[str] | None, kind
     >>> check_columns(pl.DataFrame({"text": ["a"]}), "answers.csv")
     """
     target = "standard output" if path is None else Path(path).name
-    kind = kind or ("csv" if path is None else _kind(Path(path), writing=True)[0])
+    kind = kind or ("csv" if path is None else table_kind(path, writing=True)[0])
     for name, dtype in frame.schema.items():
         other = ""
         if kind == "parquet" and _holds(dtype, lambda part: part == pl.Object or _no_child(part)):
@@ -272,7 +294,7 @@ def _packed(data: bytes, packing: str) -> bytes:
 # ---- the file
 
 
-def _about(path: Path) -> AbstractContextManager[None]:
+def about(path: Path) -> AbstractContextManager[None]:
     """Errors raised in the block name the file."""
     return placed(lambda place: replace(place, file=path.name))
 
@@ -294,17 +316,57 @@ def _items(columns: Any) -> list[Any]:
     return list(columns) if hasattr(columns, "__iter__") else [columns]
 
 
-def _kind(path: Path, writing: bool = False) -> tuple[str, str]:
-    """The kind of a table and how it is packed."""
-    suffix, packing = _suffixes(path)
-    kind = KINDS.get(suffix) if writing else (KINDS | _READ).get(suffix)
-    if kind is None or (packing and kind == "parquet"):
-        known = ", ".join(KINDS)
-        raise DataError(
-            f"{path.name}: the suffix {suffix + packing or '(none)'} is no table this package knows. "
-            f"It reads and writes {known}, and all but the last with .gz or .xz; it reads {', '.join(_READ)} too."
-        )
-    return kind, packing
+def path_of(path: str | os.PathLike[str]) -> Path:
+    """The path of a file to be read, for "-" the name that errors give standard input."""
+    return Path("standard input") if path == STANDARD else _path(path, "read")
+
+
+def table_kind(path: str | os.PathLike[str], format: str | None = None, writing: bool = False) -> tuple[str, str]:
+    """The kind of a table and how it is packed, by `format` or else by the suffix of its path.
+
+    >>> table_kind("train.ndjson.gz"), table_kind("-", "tsv")
+    (('jsonl', '.gz'), ('tsv', ''))
+    """
+    suffix, packing = _suffixes(f"x.{format.removeprefix('.')}" if format is not None else _named(path, writing))
+    packing = packing or _suffixes(path)[1]
+    known = KINDS if writing else KINDS | _READ
+    kind = known.get(suffix)
+    if kind is not None and not (packing and kind == "parquet"):
+        return kind, packing
+    if format is not None:
+        names = [name[1:] for name in known]
+        what = f"{format!r} is no format of a table that can be {'written' if writing else 'read'}"
+        listed = f"{', '.join(names)}, and all but parquet with .gz or .xz"
+        raise OptionError(f"{what}.{nearest(format, names)} Formats are {listed}.")
+    advice: list[MessagePart] = [] if suffix or packing else [" Name its format: ", option("format", "csv"), "."]
+    raise DataError(
+        f"{Path(path).name}: the suffix {suffix + packing or '(none)'} is no table this package knows. "
+        f"It reads and writes {', '.join(KINDS)}, and all but the last with .gz or .xz; "
+        f"it reads {', '.join(_READ)} too.",
+        *advice,
+    )
+
+
+def _named(path: str | os.PathLike[str], writing: bool) -> Path:
+    """The path, from whose suffix the kind is seen."""
+    if path == STANDARD:
+        what = f"standard {'output' if writing else 'input'} has no suffix that names its format. Name it: "
+        raise OptionError(what, option("format", "csv"), ".")
+    return _path(path, "written" if writing else "read")
+
+
+def standard_input() -> IO[bytes]:
+    """Standard input as bytes. Raises ``DataError`` where there is none."""
+    if sys.stdin is None:
+        raise DataError("there is no standard input to read. Send it a table: elman ... - < FILE")
+    source: IO[bytes] = sys.stdin.buffer
+    return source
+
+
+def _read_standard() -> bytes:
+    if data := standard_input().read():
+        return data
+    raise DataError("standard input is empty.")
 
 
 def _read(path: Path) -> bytes:
@@ -431,7 +493,7 @@ def _delimited(data: bytes, kind: str, header: bool) -> tuple[pl.DataFrame, _Arr
     read as in CSV is read so; in any other, and where that would join lines that are rows already, they are characters.
     """
     separator = _SEPARATORS[kind]
-    quoted = b'"' in data and _well_quoted(data, separator)
+    quoted = b'"' in data and well_quoted(data, separator)
     if b'"' in data and not quoted and kind == "csv":
         return _read_slowly(data, header)
     records = _Records.of(data, separator, quoted)
@@ -476,7 +538,7 @@ def _cells(record: str, separator: str, line: int) -> list[str]:
         ) from None
 
 
-def _well_quoted(data: bytes, separator: str) -> bool:
+def well_quoted(data: bytes, separator: str) -> bool:
     """Whether each quotation mark opens a cell, closes one, or is one of a pair within one."""
     array = np.frombuffer(data, dtype=np.uint8)
     marks = np.flatnonzero(array == ord('"'))
@@ -756,7 +818,12 @@ def _check_kinds(row: dict[str, Any], kinds: dict[str, tuple[str, int]], line: i
 # ---- writing
 
 
-def _rendered(frame: pl.DataFrame, kind: str, target: str) -> bytes:
+def rendered(frame: pl.DataFrame, kind: str, target: str) -> bytes:
+    """A table as the bytes of a file of this kind; `target` is the name of the file in errors.
+
+    >>> rendered(pl.DataFrame({"a": [1]}), "tsv", "some.tsv")
+    b'a\\n1\\n'
+    """
     if kind not in set(KINDS.values()) or (kind == "parquet" and target == "standard output"):
         raise DataError(f"{target}: {kind!r} is no kind of table that can be written there.")
     check_columns(frame, None if target == "standard output" else target, kind)
@@ -774,7 +841,8 @@ def _rendered(frame: pl.DataFrame, kind: str, target: str) -> bytes:
         raise DataError(f"{target} cannot be written: {_first_line(error)}.") from None
 
 
-def _to_stdout(data: bytes) -> None:
+def to_stdout(data: bytes) -> None:
+    """Prints bytes of UTF-8."""
     text = data.decode("utf-8")
     try:
         sys.stdout.write(text)

@@ -56,6 +56,7 @@ class TableAdapter(Protocol):
     draws_scores: ClassVar[bool] = False  # whether `Scored` has a picture
     keeps_columns: ClassVar[bool] = False  # whether the answers are added to the columns of the table
     target_flags: ClassVar[tuple[str, ...]] = ("--target",)  # the names of the target flag of `elman fit <task>`
+    column_options: ClassVar[tuple[str, ...]] = ("input",)  # the options that name columns
 
     def __init__(self, model: Any) -> None:
         self.model = model
@@ -81,6 +82,10 @@ class TableAdapter(Protocol):
 
     def answer_table(self, table: Table, input: str | None, target: Sequence[str]) -> pl.DataFrame:
         """The output of `elman predict`."""
+
+    def answers_parts(self) -> bool:
+        """Whether the answers for the parts of a table are those for the whole: each depends on its row alone."""
+        return False
 
     def score_table(self, table: Table, input: str | None, target: Sequence[str], model: str) -> Scored:
         """The scores on a table; `model` is the name of the model in messages."""
@@ -178,6 +183,10 @@ class RowAdapter(TableAdapter, ABC):
         return column
 
     # ---- what the commands call
+
+    def answers_parts(self) -> bool:
+        """Whether each answer depends on its row alone."""
+        return True
 
     def describe_fit(self, rows: int) -> str:
         """The number of sequences, the targets, and the kind of each input column."""

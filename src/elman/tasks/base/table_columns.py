@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from elman.errors import DataError
 from elman.features.kinds import holds_number
 from elman.io.tables import Table
-from elman.validation.messages import nearest
+from elman.validation.messages import few, nearest
 
 if TYPE_CHECKING:
     import polars as pl
@@ -28,10 +28,44 @@ def check_names(table: Table, names: Sequence[str]) -> None:
 
 
 def names_in(table: Table, names: str) -> list[str]:
-    """The columns that a flag names, separated by commas. Raises ``DataError`` for a name that is no column."""
+    """The columns that a flag names, separated by commas, by name or by number (the first is 1).
+
+    Raises ``DataError`` for what is no column.
+    """
     chosen = [names] if names in table.frame.columns or "," not in names else [n.strip() for n in names.split(",")]
+    chosen = [numbered(table, name) for name in chosen]
     check_names(table, chosen)
     return chosen
+
+
+def numbered(table: Table, name: str) -> str:
+    """The name of the column that a name or a number (the first is 1) stands for. A name goes before a number.
+
+    Raises ``DataError`` for a number above that of the last column.
+
+    >>> from pathlib import Path
+    >>> from elman.io.tables import parse_table
+    >>> numbered(parse_table(b"text,label\\na,b\\n", Path("some.csv"), "csv"), "2")
+    'label'
+    """
+    columns = table.frame.columns
+    if not (name.isascii() and name.isdigit() and int(name) > 0):
+        return name
+    if name in columns:
+        return name
+    if int(name) > len(columns):
+        listed = f"{len(columns)}: {few(columns)}" if len(columns) > 1 else f"1: {columns[0]!r}"
+        raise DataError(f"has no column {name}. The number of its columns is {listed}.", at=table.place())
+    return columns[int(name) - 1]
+
+
+def ambiguous(table: Table, name: str) -> str:
+    """What to say of a name that could also be the number of another column; empty for others."""
+    columns = table.frame.columns
+    if name in columns and name.isascii() and name.isdigit() and 0 < int(name) <= len(columns):
+        other = columns[int(name) - 1]
+        return "" if other == name else f"{name} is the column of this name, not column number {name}, {other!r}."
+    return ""
 
 
 def refuse_gaps(table: Table, column: pl.Series, advice: str) -> None:
@@ -98,7 +132,7 @@ def typed(table: Table, names: Sequence[str], kinds: Mapping[str, str] | None = 
 
 def is_csv(table: Table) -> bool:
     """Whether the cells of a table have no types."""
-    return not {".csv", ".tsv"}.isdisjoint(suffix.lower() for suffix in table.path.suffixes[-2:])
+    return table.kind in ("csv", "tsv")
 
 
 def written(label: Any) -> str:

@@ -23,6 +23,7 @@ class ForecastTable(TableAdapter):
     model: Forecaster
     estimator: ClassVar[type[Forecaster]] = Forecaster
     has_windows: ClassVar[bool] = True
+    column_options: ClassVar[tuple[str, ...]] = ("id", "time", "target", "past", "future", "static")
 
     def fit_table(self, table: Table, target: Sequence[str], *, out: str, resume: bool) -> None:
         """Trains on all series of a long table."""

@@ -9,7 +9,7 @@ from elman.errors import OptionError
 from elman.io.tables import Table
 from elman.lm.kneser_ney import KneserNey
 from elman.tasks.base.table_adapter import Scored, TableAdapter, parse_line
-from elman.tasks.base.table_columns import check_names, refuse_gaps
+from elman.tasks.base.table_columns import check_names, numbered, refuse_gaps
 from elman.tasks.generate.estimator import Generator
 
 if TYPE_CHECKING:
@@ -42,13 +42,13 @@ class GenerateTable(TableAdapter):
         """The table with -log p of each text in nats."""
         import polars as pl
 
-        _, texts = self._texts(table, input or self.model.input_)
+        _, texts = self._texts(table, numbered(table, input) if input else self.model.input_)
         with table.located():
             return table.frame.with_columns(pl.Series("nats", self.model.nats(texts)))
 
     def score_table(self, table: Table, input: str | None, target: Sequence[str], model: str) -> Scored:
         """The negative log-likelihood of the texts of a table."""
-        _, texts = self._texts(table, input or self.model.input_)
+        _, texts = self._texts(table, numbered(table, input) if input else self.model.input_)
         with table.located():
             return Scored(len(texts), self.model.evaluate(texts), {}, [])
 

@@ -51,6 +51,10 @@ class TagTable(RowAdapter):
         words = self._reads_words() and not line.startswith("[")
         return line.split() if words else super().parse_line(line, number)
 
+    def answers_parts(self) -> bool:
+        """Whether each row is divided into steps without regard to the others."""
+        return self._reads_words()
+
     def _reads_words(self) -> bool:
         return bool(self.model.feature_.reads_letters)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, final
 from elman.errors import DataError, OptionError
 from elman.io.tables import Table
 from elman.tasks.base.table_adapter import Scored, TableAdapter
-from elman.tasks.base.table_columns import check_names, refuse_gaps
+from elman.tasks.base.table_columns import check_names, numbered, refuse_gaps
 from elman.tasks.translate.estimator import Translator
 from elman.tasks.translate.ibm_model1 import IBMModel1
 
@@ -39,6 +39,10 @@ class TranslateTable(TableAdapter):
     def describe_fit(self, rows: int) -> str:
         """The same in words."""
         return f"{rows:,} pairs; from {self.model.feature_.describe()} to {self.model.target_feature_.describe()}"
+
+    def answers_parts(self) -> bool:
+        """Whether each translation depends on its row alone."""
+        return True
 
     def answer_table(self, table: Table, input: str | None, target: Sequence[str]) -> pl.DataFrame:
         """The table with a column of translations."""
@@ -72,7 +76,7 @@ class TranslateTable(TableAdapter):
         return self._texts(table, self._source(table, input, target)), self._texts(table, name)
 
     def _source(self, table: Table, input: str | None, target: Sequence[str]) -> str:
-        return self._named(table, input or getattr(self.model, "input_", None), target[0])
+        return self._named(table, numbered(table, input) if input else getattr(self.model, "input_", None), target[0])
 
     def _one(self, target: Sequence[str]) -> Sequence[str]:
         if len(target) != 1:

@@ -1,0 +1,118 @@
+"""Tables from standard input, of any format, of any size; columns by number."""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from elman.cli.main import main
+from elman.io import table_parts
+from elman.io.tables import read_table
+from elman.tasks import load
+
+TINY = ["--hidden", "4", "--embed", "4", "--epochs", "1", "--no-verbose"]
+GOOD, BAD = ["good", "great", "fine", "lovely"], ["bad", "poor", "awful", "dull"]
+ROWS = [f"{words[i % 4]} film {i % 7},{label}" for i in range(60) for words, label in ((GOOD, "pos"), (BAD, "neg"))]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with train.csv, test.csv and a model."""
+    place = tmp_path_factory.mktemp("made")
+    for name, rows in (("train", ROWS), ("test", ROWS[:10])):
+        (place / f"{name}.csv").write_text("\n".join(["review,label", *rows]) + "\n", "utf-8")
+    names = ["--input", "review", "--target", "label", "--out", str(place / "model")]
+    assert main(["fit", "classify", str(place / "train.csv"), *names, *TINY]) == 0
+    return place
+
+
+@pytest.fixture
+def here(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Path:
+    """The current folder, with a copy of all that."""
+    shutil.copytree(made, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    capsys.readouterr()
+    return tmp_path
+
+
+def said(capsys: pytest.CaptureFixture[str], *argv: str) -> str:
+    assert main(argv) == 0, capsys.readouterr().err
+    return capsys.readouterr().out
+
+
+def refused(capsys: pytest.CaptureFixture[str], *argv: str) -> str:
+    assert main(argv) == 2
+    return capsys.readouterr().err.removeprefix("elman: error: ").rstrip("\n")
+
+
+def typed(monkeypatch: pytest.MonkeyPatch, content: bytes) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content), encoding="utf-8"))
+
+
+def test_columns_by_number(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (here / "bare.csv").write_text((here / "train.csv").read_text().split("\n", 1)[1], "utf-8")
+    args = ["fit", "classify", "bare.csv", "--no-header", "--target", "2", "--input", "1", "--out", "new", *TINY]
+    said(capsys, *args)
+    assert (load("new").input_, load("new").data_["target"]) == ("column_1", "column_2")
+    answers = said(capsys, "predict", "model", "test.csv", "--input", "1")
+    assert answers == said(capsys, "predict", "model", "test.csv")
+    assert main(["score", "model", "test.csv", "--target", "3"]) == 2
+    assert "has no column 3. The number of its columns is 2: 'review', 'label'." in capsys.readouterr().err
+    assert main(["fit", "classify", "train.csv", "--target", "2", "--input", "label", "--out", "new"]) == 2
+    assert "--input and --target both name the column 'label'. Name two." in capsys.readouterr().err
+
+
+def test_a_name_goes_before_a_number(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (here / "n.csv").write_text((here / "train.csv").read_text().replace("review,label", "2,1"), "utf-8")
+    assert main(["fit", "classify", "n.csv", "--target", "1", "--out", "new", *TINY]) == 0
+    assert load("new").data_["target"] == "1"
+    assert "elman: 1 is the column of this name, not column number 1, '2'.\n" in capsys.readouterr().err
+
+
+def test_standard_input_and_output(here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: Any) -> None:
+    expected = said(capsys, "predict", "model", "test.csv")
+    content = (here / "test.csv").read_bytes()
+    typed(monkeypatch, content)
+    assert said(capsys, "predict", "model", "-", "--format", "csv", "--out", "-") == expected
+    typed(monkeypatch, content)
+    assert json.loads(said(capsys, "score", "model", "-", "--format", "csv", "--json"))["file"] == "standard input"
+    typed(monkeypatch, (here / "train.csv").read_bytes())
+    assert "next: elman score new test.csv" in said(
+        capsys, "fit", "classify", "-", "--format", "csv", "--target", "label", "--out", "new", *TINY
+    )
+    assert load("new").predict(["good film"]) == load("model").predict(["good film"])
+    assert "does not record its training file" in refused(capsys, "score", "new", "test.csv", "--baseline")
+    line = refused(capsys, "predict", "model", "-")
+    assert line == "standard input has no suffix that names its format. Name it: --format csv."
+    typed(monkeypatch, b"")
+    assert refused(capsys, "predict", "model", "-", "--format", "csv") == "standard input is empty."
+
+
+def test_formats_of_files(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (here / "test").write_bytes((here / "test.csv").read_bytes())
+    assert said(capsys, "predict", "model", "test", "--format", "csv") == said(capsys, "predict", "model", "test.csv")
+    assert main(["predict", "model", "test.csv", "--out", "answers", "--out-format", "jsonl"]) == 0
+    assert json.loads((here / "answers").read_text().splitlines()[0])["label"] == "pos"
+    lines = said(capsys, "predict", "model", "test.csv", "--out-format", "tsv")
+    assert lines.startswith("review\tlabel\tpredicted_label")
+    assert "Name its format: --format csv." in refused(capsys, "predict", "model", "test")
+    assert "Did you mean 'csv'?" in refused(capsys, "predict", "model", "test", "--format", "cvs")
+
+
+@pytest.mark.parametrize("out", ["-", "a.csv", "a.jsonl.gz", "a.parquet"])
+def test_large_tables_are_answered_in_parts(
+    here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: Any, out: str
+) -> None:
+    assert main(["predict", "model", "train.csv", "--out", f"whole{out}" if out != "-" else "-"]) == 0
+    whole = capsys.readouterr().out
+    monkeypatch.setattr(table_parts, "PART", 300)
+    assert main(["predict", "model", "train.csv", "--out", out]) == 0
+    assert capsys.readouterr().out == whole
+    if out != "-":
+        assert read_table(out).frame.equals(read_table(f"whole{out}").frame)
