@@ -152,7 +152,7 @@ def _learn(
     source: dict[str, Any] = file_source(file, out)
     both_tables = table
     if validation is not None:
-        other = read_table(validation, **(given | {"format": None}))
+        other = read_table(validation, **{**given, "format": None})
         inputs = getattr(made, "input", None)
         read = [inputs] if isinstance(inputs, str) else inputs
         check_names(other, [*names, *(read or (table.frame.columns if adapter.target_help else ()))])
