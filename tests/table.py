@@ -181,6 +181,7 @@ class TaskRow:
 
     data: tuple[Any, ...]
     options: Mapping[str, Any] = field(default_factory=dict)
+    verb: str = ""  # of the task, where the row is another kind of target of it
 
 
 TINY: dict[str, Any] = {"hidden": 3, "epochs": 1, "seed": 0, "verbose": False}
@@ -209,11 +210,18 @@ DATA: dict[str, tuple[Any, ...]] = {
 }
 TASKS |= {verb: TaskRow(data=data) for verb, data in DATA.items()}
 
+#: Every task, and again with each kind of target for which its answers have another form.
+TASK_VARIANTS: dict[str, TaskRow] = {
+    **TASKS,
+    "classify, several labels": TaskRow(verb="classify", data=(TEXTS, [["u", "v"], ["v"], ["u"], []] * 3)),
+    "classify, a matrix": TaskRow(verb="classify", data=(NUMBERS, np.array([[0, 1], [1, 1], [1, 0], [0, 0]] * 3))),
+}
 
-def fitted(verb: str, **options: Any) -> Any:
+
+def fitted(name: str, **options: Any) -> Any:
     """A tiny model of the task."""
-    row = TASKS[verb]
-    return tasks.TASKS[verb](**{**TINY, **row.options, **options}).fit(*row.data)
+    row = TASK_VARIANTS[name]
+    return tasks.TASKS[row.verb or name](**{**TINY, **row.options, **options}).fit(*row.data)
 
 
 #: The instruction sets that were built and that this processor has.

@@ -509,6 +509,7 @@ COVERED = {
     "cli/test_tables.py": "tasks/base/table_adapter.py tasks/base/table_columns.py",
     "decoding/test_beam_search.py": "ops/state.py",
     "evaluation/test_classification.py": "evaluation/classification_plot.py",
+    "tasks/classify/test_targets.py": "evaluation/multilabel.py tasks/base/targets/label_sets.py",
     "features/test_base.py": "features/lists.py layers/embedding.py",
     "features/test_columns.py": "features/category.py features/kinds.py features/multi_input.py",  # several kinds
     "features/test_feature_options.py": "features/vocabulary.py tasks/base/options.py",

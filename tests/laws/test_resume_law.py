@@ -46,6 +46,10 @@ def frame() -> Any:
 #: Every task with all that draws, counts or carries something in its training: class, options, what fit takes.
 RUNS: dict[str, tuple[type[Any], dict[str, Any], tuple[Any, ...]]] = {
     "classify": (elman.Classifier, {**FEW, "embed": 3, "symbol_dropout": 0.3, "head_dropout": 0.3}, (TEXTS, LABELS)),
+    "classify several labels": (
+        elman.Classifier, {**FEW, "embed": 3, "threshold": "f1"},
+        (TEXTS, [["+"] * (i % 3 > 0) + ["x"] * (i % 2) for i in range(ROWS)]),
+    ),
     "classify signals": (elman.Classifier, {**FEW, "channels": [3], "max_timescale": 20.0}, (WAVES, LABELS)),
     "classify pretrained": (
         elman.Classifier, {**FEW, "embed": 3, "pretrain": TEXTS * 2, "pretrain_epochs": 3}, (TEXTS, LABELS),

@@ -33,8 +33,9 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression, Ridge, RidgeCV
+from sklearn.multiclass import OneVsRestClassifier
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
+from sklearn.preprocessing import FunctionTransformer, MultiLabelBinarizer, OneHotEncoder, StandardScaler
 
 from elman.errors import DataError, ShapeError
 from elman.evaluation.metrics import accuracy, error_rates
@@ -121,6 +122,67 @@ def linear_baseline(X: Any, feature: Feature | Columns | None = None) -> Baselin
 def majority() -> Baseline:
     """The class that is commonest in training, whatever the sequence."""
     return Baseline("the commonest class", lambda X: None)
+
+
+@dataclass
+class LabelSetBaseline:
+    """A simple classifier of any number of labels a sequence. Make one with `label_set_baseline` or `commonest_labels`.
+
+    >>> model = commonest_labels().fit(["x", "y", "z"], [["cat"], ["dog", "cat"], []])
+    >>> model.name, model.predict(["anything"])
+    ('the labels that more than half of the sequences have', [['cat']])
+    """
+
+    name: str  # as it is shown beside the network's
+    build: Callable[[Any], Any]  # from the training column: an unfitted scikit-learn estimator; None: the commonest
+    seconds: float = field(default=0.0, init=False)  # that fitting took
+    coding: MultiLabelBinarizer = field(default_factory=MultiLabelBinarizer, init=False, repr=False)
+    common: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, bool), init=False)  # [labels]
+    model: Any = field(default=None, init=False, repr=False)  # the fitted estimator; None: the commonest labels
+
+    def fit(self, X: Any, y: Sequence[Sequence[Any]]) -> Self:
+        """Learn from the sequences and the labels of each.
+
+        Raises ShapeError for different lengths, DataError without any sequence.
+        """
+        begin = time.perf_counter()
+        if len(y) != len(X):
+            raise ShapeError(f"X has {len(X)} sequences, but y has {len(y)} lists of labels. Give one for each.")
+        if not len(y):
+            raise DataError("there are no sequences to learn from. Give at least one.")
+        matrix = self.coding.fit_transform(y)
+        self.common = matrix.mean(0) > 0.5
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Label not", UserWarning)  # a label that all have
+            self.model = _fitted(self.build(X), X, matrix)
+        self.seconds = time.perf_counter() - begin
+        return self
+
+    def predict(self, X: Any) -> list[list[Any]]:
+        """The labels of each sequence."""
+        if self.model is None or not len(X):
+            found = np.tile(self.common, (len(X), 1))
+        else:
+            found = np.asarray(self.model.predict(X)).reshape(len(X), -1)
+        return [list(labels) for labels in self.coding.inverse_transform(found.astype(int))]
+
+
+def label_set_baseline(X: Any, feature: Feature | Columns | None = None) -> LabelSetBaseline:
+    """A logistic regression for each label (one-vs-rest), not yet fitted; `feature` as for `linear_baseline`.
+
+    >>> label_set_baseline(["a text", "another"]).name
+    'TF-IDF + logistic regression per label'
+    """
+    what, transformer, is_sparse = _transformer_for(X, feature)
+    return LabelSetBaseline(
+        f"{what} + logistic regression per label",
+        lambda X: make_pipeline(transformer(X), OneVsRestClassifier(_Logistic() if is_sparse else _dense_logistic())),
+    )
+
+
+def commonest_labels() -> LabelSetBaseline:
+    """The labels that more than half of the training sequences have, whatever the sequence."""
+    return LabelSetBaseline("the labels that more than half of the sequences have", lambda X: None)
 
 
 # -------------------------------------------------------------------------------------------------------------- numbers
@@ -282,7 +344,11 @@ class _Logistic(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def fit(self, X: Any, y: Any) -> Self:
         two = {"solver": "liblinear", "dual": True, "tol": 0.01, "random_state": 0} if y.max() == 1 else {}
         self.model_ = LogisticRegression(C=10.0, max_iter=300, **two).fit(X, y)
+        self.classes_ = self.model_.classes_
         return self
+
+    def decision_function(self, X: Any) -> Any:
+        return self.model_.decision_function(X)
 
     def predict(self, X: Any) -> Any:
         return self.model_.predict(X)

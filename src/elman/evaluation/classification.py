@@ -42,6 +42,11 @@ class ClassificationReport:
         if not len(self.truth):
             raise DataError(f"there are no {self.counted} to score. Give at least one.")
 
+    @property
+    def scores(self) -> dict[str, float]:
+        """Accuracy and macro F1."""
+        return {"accuracy": self.accuracy, "macro_f1": self.macro_f1}
+
     @cached_property
     def accuracy(self) -> float:
         """The share of answers that are right."""
@@ -121,8 +126,8 @@ class ClassificationReport:
             self.counted: len(self.truth),
             "accuracy": self.accuracy,
             "macro_f1": self.macro_f1,
-            "roc_area": _number(self.roc_area),
-            "pr_area": _number(self.pr_area),
+            "roc_area": tables.number(self.roc_area),
+            "pr_area": tables.number(self.pr_area),
             "expected_calibration_error": self.expected_calibration_error,
             "classes": [self._class_json(place) for place in range(len(self.labels))],
             "confusion": [{"true": self.labels[t], "answered": self.labels[a], "count": n} for t, a, n in table],
@@ -147,8 +152,8 @@ class ClassificationReport:
         found: dict[str, Any] = score._asdict()
         found[self.counted] = found.pop("sequences")
         return found | {
-            "roc_area": _number(self.ranks[place].roc_area) if known else None,
-            "pr_area": _number(self.ranks[place].pr_area) if known else None,
+            "roc_area": tables.number(self.ranks[place].roc_area) if known else None,
+            "pr_area": tables.number(self.ranks[place].pr_area) if known else None,
         }
 
     def _largest(self) -> tuple[list[str], NDArray[np.int64]]:
@@ -172,7 +177,3 @@ class ClassificationReport:
             curves = roc_curve(positive, scores), precision_recall_curve(positive, scores)
             made.append(RankCurve(str(self.labels[i]), *self.ranks[i], *curves))
         return made
-
-
-def _number(value: float) -> float | None:
-    return None if math.isnan(value) else value

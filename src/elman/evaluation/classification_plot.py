@@ -34,8 +34,11 @@ def classification_picture(
     curves: Sequence[RankCurve],
     title: str,
     below: str,
+    columns: Sequence[str] = (),
 ) -> bytes | None:
     """Draws the confusion matrix `counts` [true, answered] of the classes `names`, and the curves.
+
+    With names of `columns` of their own the counts are those of each label.
 
     None, with a note on stderr, without matplotlib.
 
@@ -49,7 +52,7 @@ def classification_picture(
     if figure is None:
         return None
     (matrix, reliability), (roc, precision_recall) = figure.subplots(2, 2)
-    _draw_confusion(matrix, names, counts)
+    _draw_counts(matrix, names, columns, counts)
     _draw_reliability(reliability, bins, error)
     _draw_curves(roc, [(f"{curve.name}, area {curve.roc_area:.3f}", curve.roc) for curve in curves])
     _titled(roc, "ROC, one-vs-rest", "false positive rate", "recall (true positive rate)")
@@ -65,8 +68,8 @@ def classification_picture(
 _DIAGONAL: dict[str, Any] = {"color": plots.GREY, "linewidth": 1.0, "linestyle": (0, (4, 2))}
 
 
-def _draw_confusion(axes: Any, names: Sequence[str], counts: NDArray[np.int64]) -> None:
-    """Shaded by the share of the true class, with the counts."""
+def _draw_counts(axes: Any, names: Sequence[str], columns: Sequence[str], counts: NDArray[np.int64]) -> None:
+    """Shaded by the share of the row, with the counts."""
     shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
     axes.imshow(shares, cmap="Blues", vmin=0.0, vmax=1.0, aspect="auto")
     for (row, column), count in np.ndenumerate(counts):
@@ -74,12 +77,19 @@ def _draw_confusion(axes: Any, names: Sequence[str], counts: NDArray[np.int64]) 
         axes.text(
             column, row, f"{count:,}", ha="center", va="center", color=colour, fontsize=9 if len(names) < 9 else 7
         )
-    short = [plots.literal(name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…") for name in names]
+    rows, short = _short(names), _short(columns or names)
     turned: dict[str, Any] = {"rotation": 45, "ha": "right"} if max(map(len, short)) > 30 // len(short) else {}
-    axes.set_xticks(range(len(names)), short, fontsize=9, **turned)
-    axes.set_yticks(range(len(names)), short, fontsize=9)
+    axes.set_xticks(range(len(short)), short, fontsize=9, **turned)
+    axes.set_yticks(range(len(rows)), rows, fontsize=9)
     axes.tick_params(length=0)
-    _labelled(axes, "Confusion matrix", "answered", "true")
+    if columns:
+        _labelled(axes, "Answers of each label", "", "label")
+    else:
+        _labelled(axes, "Confusion matrix", "answered", "true")
+
+
+def _short(names: Sequence[str]) -> list[str]:
+    return [plots.literal(name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…") for name in names]
 
 
 def _draw_reliability(axes: Any, bins: Sequence[ReliabilityBin], error: str) -> None:

@@ -72,6 +72,36 @@ def per_class(truth: Sequence[Any], answers: Sequence[Any], labels: Iterable[Any
     ]
 
 
+def label_set_scores(truth: NDArray[np.bool_], answers: NDArray[np.bool_]) -> dict[str, float]:
+    """F1 and exact matches of label sets, bool [sequences, labels]: which labels each sequence has.
+
+    ::
+
+        micro F1     of all pairs of a sequence and a label together
+        macro F1     mean over the labels that occur in truth or answers
+        samples F1   mean over the sequences; 1 where both sets are empty
+        subset accuracy    the share of sequences whose set is exactly right
+
+    >>> scores = label_set_scores(np.array([[True, False], [True, True]]), np.array([[True, False], [True, False]]))
+    >>> {name: round(value, 4) for name, value in scores.items()}
+    {'micro_f1': 0.8, 'macro_f1': 0.5, 'samples_f1': 0.8333, 'subset_accuracy': 0.5}
+    """
+    if truth.shape != answers.shape:
+        raise ShapeError(f"sets of labels are compared, got shapes {list(truth.shape)} and {list(answers.shape)}.")
+    if not len(truth):
+        raise DataError("there are no sequences to score. Give at least one.")
+    both, sizes = truth & answers, truth.astype(np.int64) + answers
+    occurs = sizes.any(0)
+    each = 2 * both.sum(0)[occurs] / sizes.sum(0)[occurs]
+    own = np.where(sizes.any(1), 2 * both.sum(1) / np.maximum(sizes.sum(1), 1), 1.0)
+    return {
+        "micro_f1": float(2 * both.sum() / max(1, sizes.sum())),
+        "macro_f1": float(each.mean()) if len(each) else 0.0,
+        "samples_f1": float(own.mean()),
+        "subset_accuracy": float((truth == answers).all(1).mean()),
+    }
+
+
 def confusion(
     truth: Sequence[Any], answers: Sequence[Any], labels: Iterable[Any] | None = None
 ) -> tuple[list[Any], np.ndarray[tuple[int, int], np.dtype[np.int64]]]:

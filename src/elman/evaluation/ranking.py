@@ -43,10 +43,15 @@ def rank_scores(truth: NDArray[np.int64], probabilities: _Floats) -> list[RankSc
     >>> rank_scores(np.array([0, 0, 1]), np.array([[0.9, 0.1], [0.4, 0.6], [0.5, 0.5]]))[1]
     RankScore(roc_area=0.5, pr_area=0.5)
     """
-    return [_rank_score(truth == code, probabilities[:, code]) for code in range(probabilities.shape[1])]
+    return [rank_score(truth == code, probabilities[:, code]) for code in range(probabilities.shape[1])]
 
 
-def _rank_score(positive: NDArray[np.bool_], scores: _Floats) -> RankScore:
+def rank_score(positive: NDArray[np.bool_], scores: _Floats) -> RankScore:
+    """The areas of one class: which sequences are of it, and their scores; NaN where all or none are.
+
+    >>> rank_score(np.array([True, False]), np.array([0.9, 0.2]))
+    RankScore(roc_area=1.0, pr_area=1.0)
+    """
     if positive.all() or not positive.any():
         return RankScore(float("nan"), float("nan"))
     return RankScore(

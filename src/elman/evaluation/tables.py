@@ -132,6 +132,15 @@ def spaced(name: str) -> str:
     return name.replace("_", " ")
 
 
+def number(value: float) -> float | None:
+    """A number that JSON can represent: None for NaN.
+
+    >>> number(0.5), number(math.nan)
+    (0.5, None)
+    """
+    return None if math.isnan(value) else value
+
+
 def formatted(value: object) -> str:
     """A number for people; a dash where there is none.
 

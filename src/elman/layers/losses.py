@@ -42,6 +42,30 @@ def cross_entropy(logits: Tensor, classes: Tensor, weights: Tensor | None = None
     return each.mean() if weights is None else (each * weights[classes]).mean()
 
 
+def binary_cross_entropy(
+    logits: Tensor, present: Tensor, costs: Tensor | None = None, smoothing: float = 0.0
+) -> Tensor:
+    """The mean cross-entropy of independent labels, `logits` [sequences, labels], that are `present` bool or not.
+
+    ::
+
+        loss = -mean_ik c_ik (q_ik log sigmoid(z_ik) + (1 - q_ik) log sigmoid(-z_ik)),    q = (1 - s) present + s / 2
+
+    `costs` c [sequences, labels] (None: all 1) make some errors cost more. No sequences give 0. Raises ``ShapeError``
+    if the shapes differ.
+
+    >>> round(binary_cross_entropy(torch.zeros(1, 2), torch.tensor([[True, False]])).item(), 4)  # log 2
+    0.6931
+    """
+    if logits.dim() != 2 or present.shape != logits.shape or (costs is not None and costs.shape != logits.shape):
+        shapes = [list(logits.shape), list(present.shape), *([] if costs is None else [list(costs.shape)])]
+        raise ShapeError(f"binary_cross_entropy expects equal shapes [sequences, labels], got {shapes}.")
+    if not len(present):
+        return logits.sum()
+    target = present.to(logits.dtype) * (1 - smoothing) + smoothing / 2
+    return F.binary_cross_entropy_with_logits(logits, target, costs)
+
+
 def distance(answers: Tensor, targets: Tensor, kind: str = "squared") -> Tensor:
     """How far `answers` [rows, outputs] are from `targets` [rows, outputs], on average over the targets that are known.
 

@@ -161,13 +161,14 @@ def test_labels_of_any_kind(labels: Any) -> None:
         ([1.0, 0.5, 1.0, 2.0], "sequence 1 has the label 0.5, which is not whole"),
         (["a", "a", "a", "a"], "only one class, 'a'"),
         (["a", "b"], "X has 4 sequences, y has 2 labels"),
-        ([("a",), "b", "a", "b"], "sequence 0 has as label a tuple"),
+        ([("a",), "b", "a", "b"], "y is mixed: sequence 0 has a list of labels, sequence 1 a text"),
         (["\ud800", "a", "a", "b"], "half a character"),
         ([2**70, 1, 1, 2**70], "64 bits"),
-        (pl.DataFrame({"a": [1, 2, 1, 2], "b": [1, 2, 1, 2]}), "frame of 2 columns"),
+        (pl.DataFrame({"a": [1, 2, 1, 2], "b": [1, 2, 1, 2]}), "y: sequence 1 column 'a' is 2. y should be a 1d array"),
         (None, "requires y to be passed"),
         (7, "y must be a list of labels"),
-        (np.zeros((4, 2)), "1d array"),
+        (np.zeros((4, 2)), "y holds no label at all"),
+        (np.full((4, 2), 0.5), "y: sequence 0 column 0 is 0.5. y should be a 1d array"),
     ],
 )
 def test_label_faults(labels: Any, message: str) -> None:

@@ -18,7 +18,7 @@ from elman.ragged import Ragged
 class ClassifyAnswer(NamedTuple):
     """The answer of a classifier to the steps so far."""
 
-    label: Any  # the likeliest class
+    label: Any  # the likeliest class; a list where there may be several labels
     probabilities: dict[Any, float]  # of every class
     steps: int  # number of steps fed
 

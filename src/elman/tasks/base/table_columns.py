@@ -165,8 +165,10 @@ def labels_of(table: Table, name: str) -> list[Any]:
     return column.to_list()
 
 
-def among(labels: list[Any], known: Sequence[Any], table: Table, name: str, model: str) -> list[Any]:
-    """The labels as the known classes; None is unchanged.
+def among(
+    labels: list[Any], known: Sequence[Any], table: Table, name: str, model: str, rows: Sequence[int] | None = None
+) -> list[Any]:
+    """The labels as the known classes; None is unchanged. `rows` are those of the labels, where each has not its own.
 
     Raises ``DataError`` with the line of a label that is not a known class.
     """
@@ -174,7 +176,7 @@ def among(labels: list[Any], known: Sequence[Any], table: Table, name: str, mode
         place = {written(label): label for label in known}
         labels = [place.get(label, label) if isinstance(label, str) else label for label in labels]
     classes = {(type(label), label) for label in known}
-    for row, label in enumerate(labels):
+    for row, label in enumerate(labels) if rows is None else zip(rows, labels, strict=True):
         if label is not None and (type(label), label) not in classes:
             shown = ", ".join(map(repr, known[:8])) + (f" and {len(known) - 8} more" if len(known) > 8 else "")
             raise DataError(f"is {label!r}, which {model} never learnt. It knows {shown}.", at=table.place(row, name))

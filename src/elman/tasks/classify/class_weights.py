@@ -54,6 +54,27 @@ def class_weights(given: str | Mapping[Any, float] | None, classes: _Array, code
     return torch.from_numpy(costs / mean).float()
 
 
+def label_weights(given: str | Mapping[Any, float] | None, classes: _Array, present: NDArray[np.bool_]) -> Tensor:
+    """The cost of an error where a label is absent and where it is present, float32 [2, classes].
+
+    For sequences with any number of labels, `present` [sequences, classes]. "balanced": absence and presence of a label
+    count alike; a dict: what its presence counts, with 1 for its absence. 1 on average over the sequences.
+
+    >>> label_weights("balanced", np.array(["a", "b"]), np.array([[True, False]] + [[False, True]] * 3))
+    tensor([[0.6667, 2.0000],
+            [2.0000, 0.6667]])
+    """
+    counts = np.stack([(~present).sum(0), present.sum(0)]).astype(np.float64)
+    costs = np.ones_like(counts)
+    if isinstance(given, str):
+        costs = np.where(counts.min(0) > 0, 1 / np.maximum(counts, 1), 1.0)
+    elif given is not None:
+        table = _by_class(given, classes)
+        costs[1] = [float(table.get(label, 1.0)) for label in classes.tolist()]
+    mean = (costs * counts).sum(0) / counts.sum(0)
+    return torch.from_numpy(costs / np.where(mean > 0, mean, 1)).float()
+
+
 def _by_class(given: Mapping[Any, float], classes: _Array) -> dict[Any, float]:
     """The weights by plain labels.
 
@@ -69,5 +90,5 @@ def _by_class(given: Mapping[Any, float], classes: _Array) -> dict[Any, float]:
     for one in unweighted:
         if str(one).strip().casefold() == str(absent[0]).strip().casefold():
             raise OptionError(f"{says} Did you mean {one!r}?")
-    warnings.warn(f"{says} Its weight counts nothing.", UserWarning, stacklevel=5)
+    warnings.warn(f"{says} Its weight counts nothing.", UserWarning, stacklevel=6)
     return table

@@ -1,4 +1,4 @@
-"""One label for each sequence: sentiment, topic, spam, kind of signal.
+"""One label for each sequence, or any number of them: sentiment, topic, spam, kind of signal.
 
     e_t = input layer(x_t)                         the vector of a symbol, or the numbers as they are
     e = convolution(e)                             where there are `channels`: convolution.py
@@ -7,7 +7,7 @@
     g = n-gram model(x_1 ... x_T)                  of symbols: ngram_model.py
     g = MiniRocket(x_1 ... x_T)                    of few sequences of numbers: minirocket.py
     z = u d + v g                                  u, v >= 0 chosen on the validation part
-    p = softmax(z)
+    p = softmax(z)                                 of several labels p = 1 / (1 + exp(-z)), each for itself: targets.py
 
 The recurrent and the n-gram model are trained separately and combined by stacking (Wolpert 1992). Trained jointly, the
 n-gram model fits the training set almost perfectly and leaves the network no gradient. u and v minimise the
@@ -29,30 +29,30 @@ import torch
 from numpy.typing import NDArray
 from sklearn.base import ClassifierMixin
 from torch import Tensor
-from torch.nn import functional
 
 from elman.errors import DataError, Problem, ShapeError
 from elman.evaluation import metrics
 from elman.evaluation.classification import ClassificationReport
+from elman.evaluation.multilabel import LabelSetReport
 from elman.features.multi_input import MultiInput
 from elman.interpret.attribution import AttributionRequest, parts_of
 from elman.interpret.diagnose import DiagnosisRequest
 from elman.io import model_folder as store
-from elman.layers.losses import cross_entropy
 from elman.ragged import Ragged
 from elman.tasks.base.fitted import by_learnt_options
 from elman.tasks.base.inputs import TrainingData, count
-from elman.tasks.base.network import Network, answers, finite, margin
+from elman.tasks.base.network import Network, answers, finite
 from elman.tasks.base.options import EncoderOptions, InputOptions, tbptt_problems
 from elman.tasks.base.resolve import Config, Default
-from elman.tasks.base.targets.labels import LabelTarget, coded_labels, few_labels, plain_labels, restored_classes
+from elman.tasks.base.targets.labels import few_labels
 from elman.tasks.base.task import Task
 from elman.tasks.base.training_run import LEAST, TrainingRun
 from elman.tasks.classify import thresholds
-from elman.tasks.classify.class_weights import class_weight_problems, class_weights
+from elman.tasks.classify.class_weights import class_weight_problems
 from elman.tasks.classify.defaults import DEFAULTS, LEAST_SIGNALS, UPDATES
 from elman.tasks.classify.session import ClassifyStepper
 from elman.tasks.classify.stacking import WIDE_MODELS, fit_weights, fit_wide, stacked
+from elman.tasks.classify.targets import ClassTarget, learn_target, restored_target
 from elman.tasks.classify.top import TopClasses, top_classes
 from elman.tasks.pretrain.pretrainer import PretrainOptions, PretrainReader
 from elman.training.fit_checks import warn_if_network_idle, warn_if_one_answer
@@ -70,32 +70,40 @@ class Classifier(ClassifierMixin, Task, PretrainOptions, InputOptions, EncoderOp
     """One label for each sequence.
 
     `fit`, `predict` and the others take a list of texts, of token lists, or of arrays [length] or [length, width]; a
-    2-D array (one number a step), a 3-D array, a `Ragged`, or a frame. Labels are str, int, bool or whole floats.
+    2-D array (one number a step), a 3-D array, a `Ragged`, or a frame. Labels are str, int, bool or whole floats: one
+    for each sequence, or a list of any number of them, or a matrix [sequences, labels] of 0 and 1.
 
-    Learnt: ``classes_``, ``history_`` (the learning curve), ``metrics_`` (of the validation part), ``network_``,
-    ``feature_``, ``wide_`` (the n-gram model, MiniRocket, or None), ``stacking_weights_`` (u and v; see the head of
-    this file), ``threshold_`` (where `threshold` is a measure: the number that was chosen).
+    Learnt: ``classes_``, ``target_`` (what was learnt of the labels), ``history_`` (the learning curve), ``metrics_``
+    (of the validation part), ``network_``, ``feature_``, ``wide_`` (the n-gram model, MiniRocket, or None),
+    ``stacking_weights_`` (u and v; see the head of this file), ``threshold_`` (where `threshold` is a measure: the
+    number that was chosen, of several labels one for each).
 
     >>> clf = Classifier(hidden=8, epochs=1, verbose=False)
     >>> clf = clf.fit(["a good film", "fine", "a bad film", "poor"], ["pos", "pos", "neg", "neg"])
     >>> clf.predict_proba(["good", ""]).shape, clf.classes_.tolist()
     ((2, 2), ['neg', 'pos'])
+    >>> topics = [["film"], ["film", "music"], ["music"], []]
+    >>> several = Classifier(hidden=8, epochs=1, verbose=False).fit(["a film", "film music", "a song", "poor"], topics)
+    >>> several.predict_proba(["a film", ""]).shape, several.classes_.tolist()
+    ((2, 2), ['film', 'music'])
     """
 
     task: ClassVar[str] = "classify"
-    description: ClassVar[str] = "One label for each sequence."
+    description: ClassVar[str] = "One label for each sequence, or several."
     example: ClassVar[str] = "reviews.csv --input review --target label"
     answering: ClassVar[tuple[str, ...]] = ("verbose", "threshold")
     defaults: ClassVar[Mapping[str, Default]] = DEFAULTS
     reader_type: ClassVar[type[PretrainReader]] = PretrainReader
 
+    # data
+    label_separator: str | None = None  # between the labels in the text of each target, "|"; None: one label a text
     # training
     class_weight: str | dict[Any, float] | None = None  # cost of errors by class: None (1), "balanced", or a dict
     smoothing: float = 0.0  # share of certainty given to the other classes (label smoothing, Szegedy et al. 2016)
     # output
     threshold: float | str | dict[Any, float] | None = None  # probability from which the second of two classes is the
-    #   answer; a dict: by class; "f1", "balanced_accuracy": chosen on the validation set; None: the likeliest class.
-    #   May change after fit
+    #   answer, or each of several labels is one; a dict: by class; "f1", "balanced_accuracy": chosen on the validation
+    #   set; None: the likeliest class, of several labels 0.5. May change after fit
 
     # model
     ngrams: int | None = None  # longest n-gram of the n-gram model; 0 turns it off; None: 3 for symbols, 6 for
@@ -111,79 +119,86 @@ class Classifier(ClassifierMixin, Task, PretrainOptions, InputOptions, EncoderOp
         found += require(ngrams is None or is_whole(ngrams, 0, 8), self, "ngrams", rule)
         good = minirocket is None or is_whole(minirocket, 84) or is_whole(minirocket, 0, 0)
         found += require(good, self, "minirocket", "must be 0, a whole number of at least 84, or None")
+        separator: Any = self.label_separator
+        good = separator is None or (isinstance(separator, str) and len(separator) > 0)
+        found += require(good, self, "label_separator", "must be a text such as '|', or None")
         return found + class_weight_problems(self.class_weight) + thresholds.threshold_problems(self.threshold)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        return tags
 
     # ---- learning
 
     def _fit(self, run: TrainingRun, reader: PretrainReader, X: Any, y: Any) -> None:
         column, y = reader.learn(X, y)
-        classes, codes = coded_labels(y, count(column))
+        target, truth = learn_target(y, count(column), self.label_separator)
         feature = reader.feature(column)
         signals = feature.is_signal
-        parts = run.split(len(codes), codes, LEAST_SIGNALS if signals else LEAST)
-        weights = class_weights(self.class_weight, classes, codes if run.refits else codes[parts[0]])
+        strata = target.strata(truth) if run.refits or not target.several else None  # label sets are no classes
+        parts = run.split(len(truth), strata, LEAST_SIGNALS if signals else LEAST)
+        weights = target.weights(self.class_weight, truth if run.refits else truth[parts[0]])
         data = reader.prepare(feature, column, parts, UPDATES if signals else 0)
-        train, validation = (codes[part] for part in parts)
-        thresholds.check_classes(self.threshold, classes, validation)
-        self.classes_ = classes
+        train, validation = (truth[part] for part in parts)
+        thresholds.check_classes(self.threshold, target.classes, validation, target.several)
+        self.target_, self.classes_ = target, target.classes
         if isinstance(self.threshold, str):
-            self.threshold_ = 0.5  # until the weights are learnt
+            self.threshold_: float | _Floats = 0.5  # until the weights are learnt
         self.wide_ = fit_wide(
-            data.config, feature, (data.training, data.validation), (train, validation), weights, run.seed
+            data.config, feature, (data.training, data.validation), target, (train, validation), weights, run.seed
         )
         self.stacking_weights_ = np.array((1.0, 0.0) if self.wide_ is None else self.wide_.start)
         self.network_: Network = run.build(self._network, data.config, train, weights)
-        self.data_ = reader.metadata(data) | {"classes": few_labels(classes)}
+        self.data_ = reader.metadata(data) | {target.called: few_labels(target.classes)}
         reader.pretrain(run, data.config, data.training, data.validation)
         self._train(run, data, torch.from_numpy(train), validation, weights)
 
-    def _network(self, config: Config, codes: NDArray[np.int64], weights: Tensor) -> Network:
+    def _network(self, config: Config, truth: _Array, weights: Tensor) -> Network:
         network = Network(self.feature_, len(self.classes_), config)
-        # The logarithm of how frequent each class is, so that training need not learn it.
-        frequent = torch.from_numpy(np.bincount(codes, minlength=len(self.classes_))) * weights + 1e-3
-        prior = (frequent / frequent.sum()).float().log()
         with torch.no_grad():
-            network.head.bias.copy_(prior - prior.mean())
+            network.head.bias.copy_(self.target_.prior(truth, weights))
         return network
 
     def _train(self, run: TrainingRun, data: TrainingData, targets: Tensor, truth: _Array, weights: Tensor) -> None:
-        costs = None if self.class_weight is None else weights
+        weighted = None if self.class_weight is None else weights
         beside = self._wide_logits(data.validation)
-        likeliest = LabelTarget(classes=self.classes_)  # chooses the epoch, whatever the threshold
+        target = self.target_  # chooses the epoch, whatever the threshold
 
         def loss(indices: Tensor) -> Tensor:
-            return cross_entropy(self.network_(data.training[indices]), targets[indices], costs, self.smoothing)
+            return target.loss(self.network_(data.training[indices]), targets[indices], weighted, self.smoothing)
 
         def validate() -> dict[str, float]:
             paths = [self._deep_logits(data.validation), *beside]
             if self.wide_ is not None:
-                each = weights.double().numpy()[truth]
-                self.stacking_weights_ = fit_weights(np.stack(paths), truth, each, self.wide_.start)
-            return self._metrics(paths, truth, likeliest)
+                costs = target.costs(weights, torch.from_numpy(truth)).double().numpy().ravel()
+                self.stacking_weights_ = fit_weights(*target.choices(paths, truth), costs, self.wide_.start)
+            return self._metrics(paths, truth, target)
 
         check = validate if len(truth) else None
         run.train(
-            self.network_, data.config, loss, data.training.lengths, data.indices, validate=check, metric="accuracy"
+            self.network_, data.config, loss, data.training.lengths, data.indices, validate=check, metric=target.main
         )
         if not len(truth):
             return
         paths = [self._deep_logits(data.validation), *beside]
         self._choose_threshold(paths, truth)
-        answered = stacked(self.stacking_weights_, paths).argmax(1)
-        warn_if_one_answer(truth.tolist(), self.classes_[answered].tolist())
+        answered = target.answers(stacked(self.stacking_weights_, paths))
+        warn_if_one_answer(truth.tolist(), target.answered(answered))
         if self.wide_ is not None:
-            deep, wide = (z.argmax(1) for z in paths)
-            warn_if_network_idle(truth, deep, wide, self.wide_.called)
+            deep, wide = map(target.answered_choices, paths)
+            warn_if_network_idle(target.choices(paths, truth).truth, deep, wide, self.wide_.called)
             if run.refits:
                 whole = Ragged.cat([self.feature_.symbolic(part) for part in (data.training, data.validation)])
                 order = torch.cat([targets, torch.from_numpy(truth)])
-                self.wide_.fit(whole, order, len(weights), weights[order])
+                self.wide_.fit(whole, order, len(self.classes_), target.costs(weights, order))
 
     def _choose_threshold(self, paths: Sequence[_Floats], truth: _Array) -> None:
         """Chooses the threshold on the validation set, if it is to be; the metrics are those with it."""
         if isinstance(self.threshold, str):
-            probabilities = self._labels.probabilities(stacked(self.stacking_weights_, paths))[:, 1]
-            self.threshold_ = thresholds.choose(self.threshold, truth == 1, probabilities)
+            self.threshold_ = self.target_.choose_threshold(
+                self.threshold, stacked(self.stacking_weights_, paths), truth
+            )
             words = thresholds.in_words(self.threshold, self.threshold_, self.classes_)
             self.data_ = {**self.data_, "threshold": words}
             if self.verbose:
@@ -191,26 +206,35 @@ class Classifier(ClassifierMixin, Task, PretrainOptions, InputOptions, EncoderOp
         if self.threshold is not None:
             self.metrics_ = self._metrics(paths, truth, self._labels)
 
-    def _metrics(self, paths: Sequence[_Floats], truth: _Array, labels: LabelTarget) -> dict[str, float]:
-        """The metrics of all paths together, and the accuracy of each alone where there are two."""
-        found = labels.metrics(stacked(self.stacking_weights_, paths), truth)
+    def _metrics(self, paths: Sequence[_Floats], truth: _Array, target: ClassTarget) -> dict[str, float]:
+        """The metrics of all paths together, and the main one of each alone where there are two."""
+        found = target.metrics(stacked(self.stacking_weights_, paths), truth)
         if self.wide_ is not None:
             for name, z in zip(("recurrent", self.wide_.kind), paths, strict=True):
-                found[f"accuracy_{name}"] = float((z.argmax(1) == truth).mean())
+                found[f"{target.path_metric}_{name}"] = self.target_.path_score(z, truth)
         return found
 
     @property
-    def _labels(self) -> LabelTarget:
+    def multilabel_(self) -> bool:
+        """Whether a sequence may have any number of labels."""
+        return self.target_.several
+
+    @property
+    def _labels(self) -> ClassTarget:
         chosen = getattr(self, "threshold_", None)
-        rule = thresholds.rule_of(self.threshold, self.learnt_with_["threshold"], chosen, self.classes_)
-        return LabelTarget(classes=self.classes_, decide=rule)
+        return self.target_.decided_by(self.threshold, self.learnt_with_["threshold"], chosen)
 
     # ---- answering
 
     @by_learnt_options
-    def predict(self, X: Any) -> _Array:
-        """The likeliest class of each sequence, or that by `threshold`: an array [sequences] of labels as `fit` saw."""
-        return self._labels.decode(self._logits(X))
+    def predict(self, X: Any) -> Any:
+        """The likeliest class of each sequence, or that by `threshold`: an array [sequences] of labels as `fit` saw.
+
+        Of several labels a list for each sequence, those whose probability is at least 0.5, or by `threshold`; where
+        `fit` had a matrix an array [sequences, labels] of 0 and 1.
+        """
+        labels = self._labels
+        return labels.decode(labels.answers(self._logits(X)))
 
     @by_learnt_options
     def predict_top(self, X: Any, k: int = 5) -> TopClasses:
@@ -224,34 +248,45 @@ class Classifier(ClassifierMixin, Task, PretrainOptions, InputOptions, EncoderOp
         return top_classes(self.predict_proba(X), self.classes_, k)
 
     @by_learnt_options
-    def decide(self, probabilities: Any) -> _Array:
-        """The answers [sequences] for probabilities [sequences, classes] of `predict_proba`: by `threshold`."""
+    def decide(self, probabilities: Any) -> Any:
+        """The answers, as of `predict`, for probabilities [sequences, classes] of `predict_proba`: by `threshold`."""
         found = np.asarray(probabilities, dtype=np.float64)
         if found.ndim != 2 or found.shape[1] != len(self.classes_):
             raise ShapeError(
                 f"probabilities has shape {list(found.shape)}, but there are {len(self.classes_)} classes. Give a row "
                 "of predict_proba for each sequence."
             )
-        rule = self._labels.decide
-        answers: _Array = self.classes_[found.argmax(1) if rule is None else rule(found)]
-        return answers
+        labels = self._labels
+        return labels.decode(labels.decided(found))
 
     @by_learnt_options
     def predict_proba(self, X: Any) -> _Floats:
-        """The probability of each class, float64 [sequences, classes], in the order of ``classes_``."""
+        """The probability of each class, float64 [sequences, classes], in the order of ``classes_``.
+
+        Of several labels each for itself: a row need not add up to 1.
+        """
         return self._labels.probabilities(self._logits(X))
 
     @by_learnt_options
     def decision_function(self, X: Any) -> _Floats:
-        """Scores, float64 [sequences, classes]; for two classes [sequences], positive where the second is likelier."""
+        """Scores, float64 [sequences, classes]; for two classes [sequences], positive where the second is likelier.
+
+        Of several labels always [sequences, labels], positive where a label is likelier than not.
+        """
         logits = self._logits(X)
-        return logits[:, 1] - logits[:, 0] if logits.shape[1] == 2 else logits
+        return logits[:, 1] - logits[:, 0] if logits.shape[1] == 2 and not self.multilabel_ else logits
 
     @by_learnt_options
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """Accuracy: the share of sequences whose label is found. A label that was not learnt counts as missed."""
-        column, truth = self._scored(X, y)
-        right = np.array([a == b for a, b in zip(self.predict(column).tolist(), truth, strict=True)], dtype=np.float64)
+        """Accuracy: the share of sequences whose label is found. A label that was not learnt counts as missed.
+
+        Of several labels the subset accuracy: the share of sequences whose labels are all found, and no other.
+        """
+        column, y = self.reader.read_with_targets(X, y)
+        labels = self._labels
+        truth = labels.labels(y, count(column))
+        found = labels.labels_answered(labels.answers(self._logits(column)))
+        right = np.array([a == b for a, b in zip(found, truth, strict=True)], dtype=np.float64)
         if not len(right):
             raise DataError("there are no sequences to score. Give at least one.")
         weights = None if sample_weight is None else metrics.checked_weights(sample_weight, len(right))
@@ -259,24 +294,25 @@ class Classifier(ClassifierMixin, Task, PretrainOptions, InputOptions, EncoderOp
 
     @by_learnt_options
     def evaluate(self, X: Any, y: Any) -> dict[str, float]:
-        """Accuracy, macro F1 and cross-entropy ("loss"), of each path alone as well.
+        """Accuracy, macro F1 and cross-entropy ("loss"), and the accuracy of each path alone.
 
-        Raises ``DataError`` for a label that was not learnt.
+        Of several labels "micro_f1", "macro_f1", "samples_f1", "subset_accuracy" and "loss"
+        (`elman.evaluation.metrics.label_set_scores`). Raises ``DataError`` for a label that was not learnt.
         """
         column, truth = self._scored(X, y)
-        codes = self._labels.codes(truth).astype(np.int64)
-        if not truth:
+        if not len(truth):
             raise DataError("there are no sequences to score. Give at least one.")
         paths = self._paths(self.reader.steps(column))
         finite(stacked(self.stacking_weights_, paths))
-        return self._metrics(paths, codes, self._labels)
+        return self._metrics(paths, truth, self._labels)
 
     @by_learnt_options
-    def report(self, X: Any, y: Any) -> ClassificationReport:
+    def report(self, X: Any, y: Any) -> ClassificationReport | LabelSetReport:
         """How good the answers are, for every class: print it, or see its ``to_json()`` and ``picture()``.
 
         Precision, recall and F1, the confusion matrix, ROC and precision-recall area, calibration:
-        `elman.evaluation.classification`. Raises ``DataError`` for a label that was not learnt.
+        `elman.evaluation.classification`, of several labels `elman.evaluation.multilabel`. Raises ``DataError`` for a
+        label that was not learnt.
 
         >>> clf = Classifier(hidden=4, epochs=1, verbose=False).fit(["a", "b", "c"] * 4, ["x", "y", "z"] * 4)
         >>> report = clf.report(["a", "b"], ["x", "y"])
@@ -284,46 +320,51 @@ class Classifier(ClassifierMixin, Task, PretrainOptions, InputOptions, EncoderOp
         ((3, 3), ['accuracy', 'classes', 'confusion'])
         """
         column, truth = self._scored(X, y)
-        codes = self._labels.codes(truth)
-        return self._labels.report(self._logits(column), codes)
+        found: ClassificationReport | LabelSetReport = self._labels.report(self._logits(column), truth)
+        return found
 
-    def _scored(self, X: Any, y: Any) -> tuple[Any, list[Any]]:
+    def _scored(self, X: Any, y: Any) -> tuple[Any, _Array]:
+        """What is read, and the truth."""
         column, y = self.reader.read_with_targets(X, y)
-        return column, plain_labels(y, count(column), missing=False)
-
-    def _coded(self, X: Any, y: Any) -> tuple[Any, NDArray[np.int64]]:
-        """What is read, and the codes of the labels `y`; without them those of the answers."""
-        if y is None:
-            column = self.reader.read(X)
-            return column, self._labels.answers(self._logits(column))
-        column, truth = self._scored(X, y)
-        return column, self._labels.codes(truth).astype(np.int64)
+        return column, self.target_.read(y, count(column))
 
     def _attribution_request(self, X: Any, y: Any) -> AttributionRequest:
-        """F = z[class] - mean of z[other classes], of the stacked logits z of both paths."""
-        column, codes = self._coded(X, y)
+        """F = z[class] - mean of z[other classes], of several labels z[label]: the stacked logits z of both paths."""
+        target = self._labels
+        if y is None:
+            column = self.reader.read(X)
+            codes = target.explained_answers(self._logits(column))
+        else:
+            one = target.several and isinstance(y, str | int | float)  # a label, not the name of a column
+            column, y = (self.reader.read(X), y) if one else self.reader.read_with_targets(X, y)
+            codes = target.explained(y, count(column))
         data, chosen = self.reader.steps(column), torch.from_numpy(codes)
         deep, wide = map(float, self.stacking_weights_)
 
         def score(indices: Tensor) -> Tensor:
-            return deep * margin(self.network_(data[indices]), chosen[indices])
+            return deep * target.margin(self.network_(data[indices]), chosen[indices])
 
         beside = None
         if self.wide_ is not None:
             x = self.feature_.symbolic(data)
-            steps = wide * margin(self.wide_.contributions(x), chosen[x.segments]).numpy()
-            whole = wide * margin(self.wide_.logits(x).double(), chosen).numpy()
+            steps = wide * target.margin(self.wide_.contributions(x), chosen[x.segments]).numpy()
+            whole = wide * target.margin(self.wide_.logits(x).double(), chosen).numpy()
             beside = self.feature_.symbolic_parts(data, steps), whole
         parts, answers = parts_of(self.feature_, data, column), self.classes_[codes].tolist()
         return AttributionRequest(self.network_.inputs, data.lengths, score, parts, answers, beside)
 
     def _diagnosis_request(self, X: Any, y: Any) -> DiagnosisRequest:
         """The network and its cross-entropy; without `y` the answers count as true."""
-        column, codes = self._coded(X, y)
-        data, targets = self.reader.steps(column), torch.from_numpy(codes)
+        target = self._labels
+        if y is None:
+            column = self.reader.read(X)
+            truth = target.answers(self._logits(column))
+        else:
+            column, truth = self._scored(X, y)
+        data, targets = self.reader.steps(column), torch.from_numpy(truth)
 
         def loss(indices: Tensor) -> Tensor:
-            return functional.cross_entropy(self.network_(data[indices]), targets[indices], reduction="none")
+            return target.losses(self.network_(data[indices]), targets[indices])
 
         return DiagnosisRequest(self.network_, data.lengths, loss, self.learnt_with_, self.reader.path_names())
 
@@ -349,8 +390,8 @@ class Classifier(ClassifierMixin, Task, PretrainOptions, InputOptions, EncoderOp
 
     def _config(self) -> dict[str, Any]:
         wide = None if self.wide_ is None else {"kind": self.wide_.kind, **self.wide_.config()}
-        chosen = {"threshold": self.threshold_} if hasattr(self, "threshold_") else {}
-        return {"classes": LabelTarget(classes=self.classes_).config(), "wide": wide, **chosen}
+        chosen = {"threshold": np.asarray(self.threshold_).tolist()} if hasattr(self, "threshold_") else {}
+        return {"classes": self.target_.config(), "wide": wide, **chosen}
 
     def _tensors(self) -> dict[str, Tensor]:
         wide = {} if self.wide_ is None else {f"wide.{key}": value for key, value in self.wide_.tensors().items()}
@@ -359,7 +400,8 @@ class Classifier(ClassifierMixin, Task, PretrainOptions, InputOptions, EncoderOp
     def _restore(
         self, config: Mapping[str, Any], tensors: Mapping[str, Tensor], files: Mapping[str, Any], folder: Any
     ) -> None:
-        self.classes_ = restored_classes(config["classes"])
+        self.target_ = restored_target(config["classes"])
+        self.classes_ = self.target_.classes
         self.network_ = store.network(
             lambda: Network(self.feature_, len(self.classes_), self.config()), tensors, folder
         )
@@ -373,6 +415,4 @@ class Classifier(ClassifierMixin, Task, PretrainOptions, InputOptions, EncoderOp
             raise ValueError("stacking_weights")
         self.stacking_weights_ = weights
         if isinstance(self.threshold, str):
-            if thresholds.threshold_problems(config["threshold"]) or not isinstance(config["threshold"], float):
-                raise ValueError("threshold")
-            self.threshold_ = config["threshold"]
+            self.threshold_ = thresholds.restored(config["threshold"], self.classes_, self.target_.several)

@@ -13,6 +13,9 @@ of c in one training sequence drawn at random, the columns C are drawn too. The 
 a are stretched into logits are those with the least error on sequences that were left out, each once: ridge regression
 knows what it would have said without a sequence, so that nothing has to be held out. A sequence of no steps has g = 0.
 
+Where a sequence has any number of labels Y_ik is 1 for each that it has, s_i is the mean cost over the labels, and the
+factor is chosen by their logistic loss.
+
 Since the sum over steps is one of whole numbers, a sequence has the same bits alone, in a batch, and step by step.
 
 Dempster, A., Schmidt, D. F. and Webb, G. I. 2021. MiniRocket: a very fast (almost) deterministic transform for time
@@ -29,6 +32,7 @@ from typing import Any, Self
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.special import log_expit
 from threadpoolctl import threadpool_limits
 from torch import Tensor
 
@@ -91,14 +95,16 @@ class MiniRocket(WideModel):
     def fit(self, x: Ragged, targets: Tensor, classes: int, weights: Tensor | None = None) -> Self:
         """Learns from sequences `[steps, width]` and the class of each, int64 `[sequences]`, 0 to `classes` - 1.
 
-        `weights` are s, one number of at least 0 a sequence (default all 1). Raises ``ShapeError`` without any step or
-        for shapes that disagree, ``OptionError`` for more sequences than `MOST_SEQUENCES`.
+        Labels of which a sequence may have several are bool `[sequences, classes]`. `weights` are s, numbers of at
+        least 0 in the shape of the targets (default all 1). Raises ``ShapeError`` without any step or for shapes that
+        disagree, ``OptionError`` for more sequences than `MOST_SEQUENCES`.
         """
         self._check_data(x, targets)
         self._draw(x)
         self.weight = torch.zeros(classes, len(self.mean))
         shares = self._shares(x)
         share = np.ones(len(x)) if weights is None else weights.double().numpy()
+        share = share.mean(axis=1) if share.ndim == 2 else share
         found = _ridge(shares.double().numpy(), targets.numpy(), classes, share)
         self.mean, self.weight, self.bias = (torch.from_numpy(part).float() for part in found)
         return self
@@ -106,7 +112,8 @@ class MiniRocket(WideModel):
     def _check_data(self, x: Ragged, targets: Tensor) -> None:
         if x.values.dim() != 2 or not x.steps or not x.width:
             raise ShapeError(f"MiniRocket needs steps of numbers, got values of shape {list(x.values.shape)}.")
-        if targets.dtype != torch.int64 or list(targets.shape) != [len(x)]:
+        several = targets.dtype == torch.bool and targets.dim() == 2 and len(targets) == len(x)
+        if not several and (targets.dtype != torch.int64 or list(targets.shape) != [len(x)]):
             got = f"{targets.dtype} of shape {list(targets.shape)}"
             raise ShapeError(f"targets must be int64 of shape [{len(x)}], got {got}.")
         if len(x) > MOST_SEQUENCES:
@@ -291,13 +298,13 @@ def _quantiles(count: int) -> _Doubles:
     return made
 
 
-def _ridge(shares: _Doubles, targets: _Ints, classes: int, weights: _Doubles) -> tuple[_Doubles, _Doubles, _Doubles]:
+def _ridge(shares: _Doubles, targets: Any, classes: int, weights: _Doubles) -> tuple[_Doubles, _Doubles, _Doubles]:
     """mean, A and a, with the strength and the stretch that sequences which were left out like best."""
     mean, deviation = shares.mean(axis=0), shares.std(axis=0)
     scale = np.where(deviation > 1e-8, 1 / np.maximum(deviation, 1e-8), 0.0) / np.sqrt(shares.shape[1])
     root = np.sqrt(np.maximum(weights, 1e-6))[:, None]
     rows = np.concatenate([(shares - mean) * scale, np.full((len(shares), 1), _CONSTANT)], axis=1) * root
-    truth = 2 * np.eye(classes)[targets] - 1
+    truth = 2 * (targets.astype(np.float64) if targets.ndim == 2 else np.eye(classes)[targets]) - 1
     with threadpool_limits(1, "blas"):  # sums in one order
         values, vectors = np.linalg.eigh(rows @ rows.T)
         turned = vectors.T @ (truth * root)
@@ -314,7 +321,9 @@ def _ridge(shares: _Doubles, targets: _Ints, classes: int, weights: _Doubles) ->
     return mean, np.ascontiguousarray((weight[:-1] * scale[:, None]).T), weight[-1] * _CONSTANT
 
 
-def _cross_entropy(logits: _Doubles, targets: _Ints, weights: _Doubles) -> float:
+def _cross_entropy(logits: _Doubles, targets: Any, weights: _Doubles) -> float:
+    if targets.ndim == 2:
+        return -float(weights @ log_expit(np.where(targets, logits, -logits)).sum(axis=1))
     high = logits.max(axis=1, keepdims=True)
     log_sum = np.log(np.exp(logits - high).sum(axis=1)) + high[:, 0]
     return float(weights @ (log_sum - logits[np.arange(len(targets)), targets]))

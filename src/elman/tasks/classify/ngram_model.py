@@ -11,9 +11,10 @@ learns a weight for it:
     z_ik = b_k + sum_{g in G_i} U_kg / sqrt(|G_i|)                             |G_i| counts n-grams kept in training
     V, b = argmin  C sum_i c_i (-log softmax(z_i)_{y_i}) + 1/2 sum_kg V_kg^2
 
-With two classes one row is learnt, `z_1 - z_0`, and halved between them. N-grams seen in a single training sequence are
-not kept. Differs from Wang & Manning: logistic instead of hinge loss, the square root of the number of n-grams as norm,
-no interpolation with the mean weight.
+With two classes one row is learnt, `z_1 - z_0`, and halved between them. Where a sequence may have several labels, each
+label has a row and the logistic loss of its presence, with `c_ik`. N-grams seen in a single training sequence are not
+kept. Differs from Wang & Manning: logistic instead of hinge loss, the square root of the number of n-grams as norm, no
+interpolation with the mean weight.
 
 Exact sums: the learnt `U` is rounded to multiples of a power of two, `2^-24` of its largest value (as fine as a
 float32 near that value), so that a float64 holds any sum of them exactly, in any order of summation: a sequence alone,
@@ -26,7 +27,8 @@ Weinberger, K. et al. 2009. Feature hashing for large scale multitask learning. 
 
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
@@ -34,7 +36,7 @@ import scipy.sparse
 import torch
 from numpy.typing import NDArray
 from scipy.optimize import minimize
-from scipy.special import logsumexp
+from scipy.special import expit, log_expit, logsumexp
 from threadpoolctl import threadpool_limits
 from torch import Tensor
 
@@ -156,7 +158,8 @@ class NgramModel(WideModel):
     `strength` is `C`, above 0 (default 30): a larger one fits the training data more closely. `minimum` is in how many
     training sequences an n-gram must occur to be kept (default 2).
 
-    Learnt: `weight` float32 `[rows, buckets]` and `bias` float32 `[rows]`; rows = classes, or 1 for two classes.
+    Learnt: `weight` float32 `[rows, buckets]` and `bias` float32 `[rows]`; rows = classes, or 1 for two classes;
+    `independent`, whether the classes are labels of which a sequence may have several.
 
     >>> ids, targets = Ragged.of([[1, 2], [1, 3], [4, 2], [4, 3]] * 3), torch.tensor([0, 0, 1, 1] * 3)
     >>> NgramModel(buckets=1024).fit(ids, targets, classes=2).logits(ids[:4]).argmax(1)
@@ -177,13 +180,15 @@ class NgramModel(WideModel):
             )
         self.orders, self.buckets, self.strength, self.minimum = tuple(orders), buckets, strength, minimum
         self.classes = 0  # 0 = not fitted
+        self.independent = False
         self.weight = torch.zeros(0, buckets)
         self.bias = torch.zeros(0)
 
     def fit(self, x: Ragged, targets: Tensor, classes: int, weights: Tensor | None = None) -> Self:
         """Learns from symbols, int64 `[steps]`, and the class of each sequence, int64 `[sequences]`.
 
-        `weights` are `c`, one number of at least 0 a sequence (default all 1). Deterministic; at most 100 rounds.
+        Labels of which a sequence may have several are bool `[sequences, classes]`. `weights` are `c`, numbers of at
+        least 0 in the shape of the targets (default all 1). Deterministic; at most 100 rounds.
         Raises `ShapeError` where shapes or ranges disagree, `TrainingError` if the fit is not finite.
 
         >>> model = NgramModel(orders=(1,), buckets=64, minimum=1)
@@ -193,12 +198,12 @@ class NgramModel(WideModel):
         """
         ngrams = hashed_ngrams(x, self.orders, self.buckets)
         _check_targets(ngrams, targets, classes, weights)
-        share = torch.ones(len(targets)) if weights is None else weights
+        share = torch.ones(targets.shape) if weights is None else weights
         matrix, kept = self._matrix(ngrams)
         rows, bias = _fit_rows(matrix, targets.cpu().numpy(), classes, share.cpu().numpy(), self.strength)
         if not (np.isfinite(rows).all() and np.isfinite(bias).all()):
             raise TrainingError("the n-gram model became infinite; give a smaller strength or check the weights")
-        self.classes = classes
+        self.classes, self.independent = classes, targets.dim() == 2
         self.weight = torch.zeros(len(rows), self.buckets)
         self.weight[:, torch.from_numpy(kept)] = torch.from_numpy(_on_grid(rows))
         self.bias = torch.from_numpy(bias.astype(np.float32))
@@ -244,7 +249,7 @@ class NgramModel(WideModel):
         made = np.zeros((len(symbols), len(self.weight)))
         for first, last in itertools.pairwise(offsets.tolist()):
             self._contribute(symbols[first:last], made[first:last])
-        if self.classes == 2:
+        if self._halved:
             made = np.concatenate([-made / 2, made / 2], axis=1)
         return torch.from_numpy(made)
 
@@ -265,9 +270,14 @@ class NgramModel(WideModel):
 
     def _from_sums(self, totals: _Doubles, kept: _Ints) -> Tensor:
         scores = totals / np.sqrt(np.maximum(kept, 1))[:, None] + self.bias.numpy()
-        if self.classes == 2:
+        if self._halved:
             scores = np.concatenate([-scores / 2, scores / 2], axis=1)
         return torch.from_numpy(scores.astype(np.float32))
+
+    @property
+    def _halved(self) -> bool:
+        """Whether one row stands for two classes."""
+        return self.classes == 2 and not self.independent
 
     def _check_fitted(self) -> None:
         if not self.classes:
@@ -315,7 +325,8 @@ class NgramModel(WideModel):
     def config(self) -> dict[str, Any]:
         """Options and classes as JSON values; with `tensors` all that `restore` needs."""
         n_grams = {"orders": list(self.orders), "buckets": self.buckets}
-        return n_grams | {"strength": self.strength, "minimum": self.minimum, "classes": self.classes}
+        learnt = {"classes": self.classes, **({"independent": True} if self.independent else {})}
+        return n_grams | {"strength": self.strength, "minimum": self.minimum, **learnt}
 
     def tensors(self) -> dict[str, Tensor]:
         """The learnt weights by name."""
@@ -326,7 +337,8 @@ class NgramModel(WideModel):
         """The model that `config` and `tensors` describe. Raises `ShapeError` where they disagree."""
         model = cls(*(config[name] for name in ("orders", "buckets", "strength", "minimum")))
         classes = int(config["classes"])
-        rows = 1 if classes == 2 else classes
+        independent = bool(config.get("independent", False))
+        rows = 1 if classes == 2 and not independent else classes
         weight, bias = tensors["weight"], tensors["bias"]
         shapes = (list(weight.shape), list(bias.shape))
         if shapes != ([rows, model.buckets], [rows]):
@@ -334,7 +346,8 @@ class NgramModel(WideModel):
                 f"an n-gram model of {classes} classes needs weights of shapes {[rows, model.buckets]} and {[rows]}, "
                 f"got {shapes[0]} and {shapes[1]}; the model folder was altered, save it again"
             )
-        model.classes, model.weight, model.bias = classes, weight.float().contiguous(), bias.float().contiguous()
+        model.classes, model.independent = classes, independent
+        model.weight, model.bias = weight.float().contiguous(), bias.float().contiguous()
         return model
 
     def fits(self, feature: Feature | Columns, width: int, classes: int) -> bool:
@@ -344,6 +357,13 @@ class NgramModel(WideModel):
 
 def _check_targets(ngrams: Ragged, targets: Tensor, classes: int, weights: Tensor | None) -> None:
     n = len(ngrams)
+    if targets.dim() == 2:
+        if targets.dtype != torch.bool or list(targets.shape) != [n, classes] or n == 0:
+            got = f"{targets.dtype} of shape {list(targets.shape)}"
+            raise ShapeError(f"labels must be bool of shape [{n}, {classes}], got {got}")
+        if weights is not None and (weights.shape != targets.shape or bool((weights < 0).any())):
+            raise ShapeError(f"weights must be numbers of at least 0 like the labels, got {list(weights.shape)}")
+        return
     if targets.dtype != torch.int64 or list(targets.shape) != [n]:
         raise ShapeError(f"targets must be int64 of shape [{n}], got {targets.dtype} of shape {list(targets.shape)}")
     if classes < 2 or n == 0 or int(targets.min()) < 0 or int(targets.max()) >= classes:
@@ -364,16 +384,22 @@ def _on_grid(rows: _Floats) -> _Floats:
     return (np.rint(rows.astype(np.float64) / grid) * grid).astype(np.float32)
 
 
-def _fit_rows(matrix: Any, targets: _Ints, classes: int, share: Any, strength: float) -> tuple[_Floats, _Doubles]:
+def _fit_rows(matrix: Any, targets: Any, classes: int, share: Any, strength: float) -> tuple[_Floats, _Doubles]:
     """`U` `[rows, kept]` and `b` `[rows]`: one row for two classes, else one a class."""
     share = share.astype(np.float64)
     binary = matrix.copy()
     binary.data[:] = 1
+    if targets.ndim == 2:
+        sides = (share * targets, share * ~targets)
+        present, absent = (np.stack([binary.T @ side for side in own.T]) for own in sides)
+        ratio = np.stack([_log_ratio(*pair) for pair in zip(present, absent, strict=True)]).astype(np.float32)
+        return _lbfgs(matrix, partial(_sigmoid_loss, present=targets, share=share, strength=strength), ratio)
     present = np.stack([binary.T @ (share * (targets == k)) for k in range(classes)])
     whole = present.sum(0)
     rows = range(1, 2) if classes == 2 else range(classes)
     ratio = np.stack([_log_ratio(present[k], whole - present[k]) for k in rows]).astype(np.float32)
-    return _lbfgs(matrix, targets, classes, share, ratio, strength)
+    onehot = (targets[:, None] == np.arange(classes)).astype(np.float64)
+    return _lbfgs(matrix, partial(_softmax_loss, onehot=onehot, share=share, strength=strength), ratio)
 
 
 def _log_ratio(inside: _Doubles, outside: _Doubles) -> _Doubles:
@@ -383,24 +409,36 @@ def _log_ratio(inside: _Doubles, outside: _Doubles) -> _Doubles:
     return np.asarray(np.log(p / p.sum()) - np.log(q / q.sum()), np.float64)
 
 
+def _softmax_loss(scores: _Doubles, onehot: _Doubles, share: _Doubles, strength: float) -> tuple[float, _Doubles]:
+    """`C` times the cross-entropy of one class a sequence, and its gradient."""
+    halved = onehot.shape[1] == 2
+    full = np.concatenate([-scores / 2, scores / 2], axis=1) if halved else scores
+    logs = full - logsumexp(full, axis=1, keepdims=True)
+    slope = (strength * share)[:, None] * (np.exp(logs) - onehot)
+    return -strength * float(share @ (logs * onehot).sum(1)), (slope[:, 1:] - slope[:, :1]) / 2 if halved else slope
+
+
+def _sigmoid_loss(
+    scores: _Doubles, present: NDArray[np.bool_], share: _Doubles, strength: float
+) -> tuple[float, _Doubles]:
+    """`C` times the cross-entropy of independent labels, and its gradient."""
+    right = np.where(present, scores, -scores)
+    return -strength * float((share * log_expit(right)).sum()), strength * share * (expit(scores) - present)
+
+
 def _lbfgs(
-    matrix: Any, targets: _Ints, classes: int, share: _Doubles, ratio: _Floats, strength: float
+    matrix: Any, of_scores: Callable[[_Doubles], tuple[float, _Doubles]], ratio: _Floats
 ) -> tuple[_Floats, _Doubles]:
     """The minimum of the loss at the head of this file. The bias is not held back."""
     rows, kept = ratio.shape
     transposed = matrix.T.tocsr()
-    onehot = (targets[:, None] == np.arange(classes)).astype(np.float64)
 
     def loss(flat: _Doubles) -> tuple[float, _Doubles]:
         v, bias = flat[:-rows].reshape(rows, kept).astype(np.float32), flat[-rows:]
         scores = np.stack([matrix @ u for u in ratio * v], axis=1) + bias  # one vector at a time: scipy's fast path
-        full = np.concatenate([-scores / 2, scores / 2], axis=1) if classes == 2 else scores
-        logs = full - logsumexp(full, axis=1, keepdims=True)
-        value = -strength * float(share @ (logs * onehot).sum(1)) + 0.5 * float(np.vdot(v, v))
-        slope = (strength * share)[:, None] * (np.exp(logs) - onehot)
-        slope = (slope[:, 1:] - slope[:, :1]) / 2 if classes == 2 else slope
+        value, slope = of_scores(scores)
         back = np.stack([transposed @ d for d in slope.T.astype(np.float32)]) * ratio + v
-        return value, np.concatenate([back.ravel(), slope.sum(0)])
+        return value + 0.5 * float(np.vdot(v, v)), np.concatenate([back.ravel(), slope.sum(0)])
 
     start = np.zeros(rows * (kept + 1))
     options = {"maxiter": 100, "maxcor": 5, "ftol": 1e-6}

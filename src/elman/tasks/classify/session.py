@@ -15,8 +15,8 @@ from elman.io import model_folder as store
 from elman.ragged import Ragged
 from elman.tasks.base.network import Network, NetworkStepper, finite
 from elman.tasks.base.session import ClassifyAnswer, counted
-from elman.tasks.base.targets.labels import LabelTarget
 from elman.tasks.classify.stacking import stacked
+from elman.tasks.classify.targets import ClassTarget
 from elman.tasks.classify.wide import WideModel
 
 
@@ -29,7 +29,7 @@ class ClassifyStepper(NetworkStepper):
         network: Network,
         wide: WideModel | None,
         weights: NDArray[np.float64],
-        labels: LabelTarget,
+        labels: ClassTarget,
         static: Mapping[str, Any] | None,
     ) -> None:
         super().__init__(feature, network, static)
@@ -53,7 +53,11 @@ class ClassifyStepper(NetworkStepper):
         if self.wide is not None:
             paths.append(self.wide.read(store.under("wide.", state)).double().numpy())
         logits = finite(stacked(self.weights, paths))
-        return ClassifyAnswer(self.labels.decode(logits).tolist()[0], self.labels.by_class(logits), counted(state))
+        (label,) = self.labels.answered(self.labels.answers(logits))
+        probabilities = self.labels.probabilities(logits)[0].tolist()
+        return ClassifyAnswer(
+            label, dict(zip(self.labels.classes.tolist(), probabilities, strict=True)), counted(state)
+        )
 
 
 def _named(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -2,8 +2,9 @@
 
     w = argmin  sum_i c_i (-log softmax(sum_p w_p z_pi)_{y_i}) + 1/2 |w - start|^2        w_p >= 0
 
-z_pi are the logits of path p for sequence i (0 the network, 1 the wide model), y_i its class, c_i what an error costs.
-The start is tuned on film reviews, for numbers on small sets of signals; without any evidence it is the answer.
+z_pi are the logits of path p for sequence i (0 the network, 1 the wide model), y_i its class, c_i what an error costs;
+each of several labels counts as a choice between the logits 0 and z (targets.py). The start is tuned on film reviews,
+for numbers on small sets of signals; without any evidence it is the answer.
 
 Wolpert, D. 1992. Stacked generalization. Neural Networks 5.
 """
@@ -27,11 +28,11 @@ from elman.tasks.base.resolve import Config
 from elman.tasks.classify.defaults import CHOOSERS, START, STRENGTHS
 from elman.tasks.classify.minirocket import MiniRocket
 from elman.tasks.classify.ngram_model import NgramModel, bucket_count
+from elman.tasks.classify.targets import ClassTarget
 from elman.tasks.classify.wide import WideModel
 
 _Array = NDArray[Any]
 _Floats = NDArray[np.float64]
-_Ints = NDArray[np.int64]
 
 WIDE_MODELS: dict[str, type[WideModel]] = {model.kind: model for model in (NgramModel, MiniRocket)}
 
@@ -40,14 +41,15 @@ def fit_wide(
     config: Config,
     feature: Feature | Columns,
     parts: tuple[Ragged | MultiInput, Ragged | MultiInput],
-    codes: tuple[_Ints, _Ints],
+    target: ClassTarget,
+    truth: tuple[_Array, _Array],
     weights: Tensor,
     seed: int,
 ) -> WideModel | None:
     """The wide model that the options `ngrams` and `minirocket` ask for, learnt from the first of the two `parts`.
 
     The strength of n-grams is the one with the least cross-entropy on the second part, if that is large enough.
-    `codes` are the classes of the sequences of both, `weights` the cost of an error in each class. Raises
+    `truth` is what `target` knows of the sequences of both, `weights` what errors cost (`ClassTarget.weights`). Raises
     ``OptionError`` for options that do not suit the feature.
     """
     if config.ngrams and feature.symbols is None:
@@ -58,15 +60,20 @@ def fit_wide(
     if not config.ngrams and not (config.minirocket and parts[0].steps):
         return None
     data, kept = (feature.symbolic(part) for part in parts)
-    targets = torch.from_numpy(codes[0])
-    learnt = data, targets, len(weights), weights[targets]
+    targets = torch.from_numpy(truth[0])
+    learnt = data, targets, len(target.classes), target.costs(weights, targets)
     if config.minirocket:
         return MiniRocket(int(config.minirocket), seed).fit(*learnt)
     orders = tuple(range(1, int(config.ngrams) + 1))
     strengths = STRENGTHS if len(kept) >= CHOOSERS else STRENGTHS[:1]
     models = [NgramModel(orders, bucket_count(data.steps, orders), strength).fit(*learnt) for strength in strengths]
-    costs = weights.double().numpy()[codes[1]]
-    return min(models, key=lambda model: _best_loss(model.logits(kept).double().numpy(), codes[1], costs))
+    costs = target.costs(weights, torch.from_numpy(truth[1])).double().numpy().ravel()
+
+    def loss(model: NgramModel) -> float:
+        ((wide,), known) = target.choices([model.logits(kept).double().numpy()], truth[1])
+        return _best_loss(wide, known, costs)
+
+    return min(models, key=loss)
 
 
 def stacked(weights: _Floats, paths: Sequence[_Floats]) -> _Floats:

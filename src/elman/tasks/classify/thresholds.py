@@ -13,6 +13,9 @@ probabilities that they lie between.
     f1                    2 TP / (2 TP + FP + FN) of the second class
     balanced_accuracy     (TP / (TP + FN) + TN / (TN + FP)) / 2
 
+Where a sequence may have several labels each is decided for itself: label c is an answer where p_c >= t_c, with 0.5 for
+those that are not named; one number is the threshold of all, and a measure is maximised for each label.
+
 Lipton, Elkan & Narayanaswamy 2014. Optimal thresholding of classifiers to maximize F1 measure. ECML-PKDD.
 Youden 1950. Index for rating diagnostic tests. Cancer 3 (J = 2 balanced_accuracy - 1).
 """
@@ -79,8 +82,8 @@ def _is_threshold(value: Any) -> bool:
     return is_number(value, 0, 1) and bool(value > 0)
 
 
-def by_class(given: float | Mapping[Any, float], classes: _Array) -> _Floats:
-    """The threshold of each class [classes], NaN where it has none.
+def by_class(given: float | Mapping[Any, float], classes: _Array, several: bool = False) -> _Floats:
+    """The threshold of each class [classes], NaN where it has none; with `several` labels a sequence 0.5 there.
 
     In a dict a text stands for the number or truth value that is written so, as JSON has no other keys. Raises
     ``OptionError`` for one number where there are not two classes, and for names of other classes.
@@ -88,8 +91,10 @@ def by_class(given: float | Mapping[Any, float], classes: _Array) -> _Floats:
     >>> by_class(0.3, np.array(["ham", "spam"])), by_class({"2": 0.4}, np.array([1, 2, 3]))
     (array([nan, 0.3]), array([nan, 0.4, nan]))
     """
-    made = np.full(len(classes), np.nan)
+    made = np.full(len(classes), 0.5 if several else np.nan)
     labels = classes.tolist()
+    if several and not isinstance(given, Mapping):
+        return np.full(len(classes), float(given))
     if not isinstance(given, Mapping):
         if len(labels) != 2:
             raise OptionError(
@@ -130,10 +135,23 @@ def decide(probabilities: _Floats, thresholds: _Floats) -> _Ints:
     return answers
 
 
-def rule_of(given: Any, learnt: Any, chosen: float | None, classes: _Array) -> Callable[[_Floats], _Ints] | None:
-    """From probabilities to answers by the option `given`; None: the likeliest class.
+def reached(probabilities: _Floats, thresholds: _Floats) -> NDArray[np.bool_]:
+    """Which labels are answers, bool [sequences, classes], where each is decided for itself.
 
-    `learnt` is the option as of `fit`, `chosen` what it chose. Raises ``OptionError`` for a measure that it was not.
+    >>> reached(np.array([[0.6, 0.4]]), np.array([0.5, 0.5])).tolist()
+    [[True, False]]
+    """
+    answers: NDArray[np.bool_] = probabilities >= thresholds
+    return answers
+
+
+def rule_of(
+    given: Any, learnt: Any, chosen: Any, classes: _Array, several: bool = False
+) -> Callable[[_Floats], _Array] | None:
+    """From probabilities to answers by the option `given`; None: the likeliest class, or those likelier than not.
+
+    `learnt` is the option as of `fit`, `chosen` what it chose: a number, or of `several` labels a sequence one for each
+    class. Raises ``OptionError`` for a measure that it was not.
 
     >>> rule_of(0.3, None, None, np.array(["a", "b"]))(np.array([[0.6, 0.4]]))
     array([1])
@@ -148,34 +166,38 @@ def rule_of(given: Any, learnt: Any, chosen: float | None, classes: _Array) -> C
                 option("threshold"),
                 ").",
             )
-        given = chosen
-    thresholds = by_class(given, classes)
-    return lambda probabilities: decide(probabilities, thresholds)
+        given = chosen if not several else dict(zip(classes.tolist(), np.asarray(chosen).tolist(), strict=True))
+    thresholds = by_class(given, classes, several)
+    return lambda probabilities: (reached if several else decide)(probabilities, thresholds)
 
 
-def in_words(measure: str, threshold: float, classes: _Array) -> str:
-    """A threshold that was chosen, for people.
+def in_words(measure: str, threshold: float | _Floats, classes: _Array) -> str:
+    """A threshold that was chosen, or one for each class, for people.
 
     >>> in_words("f1", 0.25, np.array(["ham", "spam"]))
     "'spam' from a probability of 0.2500 on: the best f1 on the validation set"
     """
     best = measure.replace("_", " ")
+    if isinstance(threshold, np.ndarray):
+        few = [f"{shown(label)} {value:.4f}" for label, value in zip(classes.tolist(), threshold, strict=True)][:8]
+        cut = ", …" if len(classes) > len(few) else ""
+        return f"{', '.join(few)}{cut}: the best {best} of each label on the validation set"
     return (
         f"{shown(classes.tolist()[1])} from a probability of {threshold:.4f} on: the best {best} on the validation set"
     )
 
 
-def check_classes(given: Any, classes: _Array, validation: _Ints) -> None:
+def check_classes(given: Any, classes: _Array, validation: _Array, several: bool = False) -> None:
     """Raises ``OptionError``, before training, for an option that does not suit the classes or the validation set.
 
-    `validation` are the codes of its sequences.
+    `validation` are the codes of its sequences, of `several` labels a sequence bool [sequences, classes].
 
     >>> check_classes("f1", np.array(["a", "b"]), np.array([0, 1]))
     """
     if not isinstance(given, str):
-        rule_of(given, None, None, classes)
+        rule_of(given, None, None, classes, several)
         return
-    if len(classes) != 2:
+    if len(classes) != 2 and not several:
         raise OptionError(
             f"threshold = {given!r} is chosen for two classes, but y has {len(classes)}: {few_labels(classes, 8)}. "
             "Give a number for each class that needs it, or None."
@@ -190,6 +212,30 @@ def check_classes(given: Any, classes: _Array, validation: _Ints) -> None:
             option("threshold"),
             ").",
         )
+
+
+def restored(saved: Any, classes: _Array, several: bool) -> float | _Floats:
+    """A threshold that was chosen and saved. Raises ``ValueError`` for what cannot be one.
+
+    >>> restored(0.5, np.array(["a", "b"]), several=False)
+    0.5
+    """
+    values = saved if several and isinstance(saved, list) else [saved]
+    if not all(isinstance(value, float) and _is_threshold(value) for value in values):
+        raise ValueError("threshold")
+    if several and len(values) != len(classes):
+        raise ValueError("threshold")
+    return np.array(values) if several else float(saved)
+
+
+def choose_each(measure: str, present: NDArray[np.bool_], probabilities: _Floats) -> _Floats:
+    """`choose` for each label, [classes], of arrays [sequences, classes]; 0.5 for one that all or none have.
+
+    >>> choose_each("f1", np.array([[True, False], [False, False]]), np.array([[0.3, 0.2], [0.1, 0.2]])).tolist()
+    [0.2, 0.5]
+    """
+    pairs = list(zip(present.T, probabilities.T, strict=True))
+    return np.array([choose(measure, one, p) if one.any() and not one.all() else 0.5 for one, p in pairs])
 
 
 def choose(measure: str, positive: NDArray[np.bool_], probabilities: _Floats) -> float:

@@ -26,7 +26,10 @@ class WideModel(ABC):
 
     @abstractmethod
     def fit(self, x: Ragged, targets: Tensor, classes: int, weights: Tensor | None = None) -> Self:
-        """Learns from sequences and the class of each, int64 `[sequences]`; `weights`: what each sequence counts."""
+        """Learns from sequences and the class of each, int64 `[sequences]`; `weights`: what each sequence counts.
+
+        Where a sequence may have several of the classes both are `[sequences, classes]`, the targets bool.
+        """
 
     @abstractmethod
     def logits(self, x: Ragged) -> Tensor:

@@ -51,7 +51,7 @@ def plain_labels(y: Any, sequences: int | None = None, missing: bool = True) -> 
         warnings.warn(
             "A column-vector y was passed when a 1d array was expected. Pass y.ravel().",
             DataConversionWarning,
-            stacklevel=5,
+            stacklevel=6,
         )
         y = y.ravel()
     if isinstance(y, np.ndarray) and y.ndim != 1:
@@ -164,7 +164,7 @@ def _warn_of_twins(texts: Sequence[str]) -> None:
                 f"y: the labels {shown(other)} and {shown(text)} differ by white space or case only. They are learnt "
                 "as two; if they mean one thing, write them alike.",
                 UserWarning,
-                stacklevel=6,  # who called fit
+                stacklevel=7,  # who called fit
             )
             return
 
