@@ -55,7 +55,7 @@ from elman.tasks.forecast.direct import DirectForecast
 from elman.tasks.forecast.encoder import SeriesEncoder
 from elman.tasks.forecast.model import ForecastModel
 from elman.tasks.forecast.network import Ensemble, Sizes
-from elman.tasks.forecast.options import ForecastOptions, columns_of
+from elman.tasks.forecast.options import ForecastOptions, business_days_of, columns_of
 from elman.tasks.forecast.plot import plot
 from elman.tasks.forecast.recursive import network_levels, strategy_of
 from elman.tasks.forecast.state import SeriesState
@@ -110,7 +110,8 @@ class Forecaster(Task, ForecastOptions, EncoderOptions, TrainingOptions):
 
     def options(self) -> dict[str, Any]:
         """The options by name, in a form that JSON can represent."""
-        return super().options() | {"freq": plain(self.freq)}
+        made = super().options() | {"freq": plain(self.freq)}
+        return made | {"holidays": business_days_of(self).dates}
 
     # ---- fit
 
@@ -345,7 +346,7 @@ class Forecaster(Task, ForecastOptions, EncoderOptions, TrainingOptions):
     def _config(self) -> dict[str, Any]:
         return {
             "config": saved_config(self.config_),
-            "grid": list(astuple(self.grid_)),
+            "grid": as_json(astuple(self.grid_)),
             "style": as_json(astuple(self.style_)),
             "longest": self.longest_,
             "covariates": self.covariates_.config(),
@@ -376,7 +377,8 @@ def _read_training(options: Forecaster, frame: Any, positive: bool = True) -> Se
     """The series of a training frame from their first values on; `positive`: refuse values of 0 and below for logs."""
     freq = None if options.freq is None else parse(options.freq)
     above = ("but log = True needs values above 0. Leave log at None",) if options.log and positive else ()
-    series = read(frame, columns_of(options), freq=freq, sort=options.sort, whole=True, positive=above)
+    columns, days = columns_of(options), business_days_of(options)
+    series = read(frame, columns, freq=freq, sort=options.sort, whole=True, positive=above, days=days)
     return series._replace(panel=trimmed(series.panel, target=options.target))
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from elman.errors import OptionError, Problem
+from elman.tasks.forecast.data.business_days import BusinessDays, holidays_of, weekdays_of
 from elman.tasks.forecast.data.panel import Columns
 from elman.tasks.forecast.data.time_grid import parse
 from elman.validation.messages import shown
@@ -43,7 +44,8 @@ class ForecastOptions(OptionGroup):
     past: str | Sequence[str] = ()  # covariates that are known up to the present: numbers or texts
     future: str | Sequence[str] = ()  # covariates that are known for the steps to come too
     static: str | Sequence[str] = ()  # covariates that never change in a series
-    freq: str | int | None = None  # distance of steps: "h", "D", "M" ... or a whole number; None: the commonest
+    freq: str | int | None = None  # distance of steps: "h", "D", "B", "M" ... or a whole number; None: the commonest
+    holidays: str | Sequence[Any] = ()  # dates that business days leave out: freq "B", "BME" or "Sun Mon Tue Wed Thu"
     sort: bool = False  # sort rows by time; False: refuse unsorted ones
     wide: bool = False  # a column for each series, beside those of times and covariates; False: a row for each value
 
@@ -72,7 +74,7 @@ class ForecastOptions(OptionGroup):
         if self.recursive is True and not found and int(self.paths) * int(self.horizon) > MAX_SAMPLED_STEPS:
             what = f"of horizon = {self.horizon} steps each are more than {MAX_SAMPLED_STEPS} steps of a series"
             found.append(Problem("paths", str(self.paths), f"{what}; take fewer of either, or recursive = False"))
-        return found + _freq_problems(self.freq)
+        return found + _freq_problems(self.freq) + _holiday_problems(self)
 
 
 def columns_of(options: ForecastOptions) -> Columns:
@@ -121,4 +123,22 @@ def _freq_problems(freq: Any) -> list[Problem]:
             parse(freq)
     except OptionError as error:
         return error.problems
+    return []
+
+
+def business_days_of(options: ForecastOptions) -> BusinessDays:
+    """The days that count where `freq` is one of business days."""
+    given = [options.holidays] if isinstance(options.holidays, str) else options.holidays
+    return BusinessDays(weekdays_of(options.freq) or "1111100", holidays_of(given))
+
+
+def _holiday_problems(options: ForecastOptions) -> list[Problem]:
+    given = options.holidays
+    try:
+        count = len(business_days_of(options).holidays)
+    except (ValueError, TypeError):
+        return [Problem("holidays", shown(given), "must be dates, such as ['2024-12-25', '2025-01-01']")]
+    if count and weekdays_of(options.freq) is None:
+        what = "are the days that a calendar of business days leaves out. Give freq = 'B' with them"
+        return [Problem("holidays", shown(given), what)]
     return []

@@ -148,7 +148,7 @@ def test_durations_and_offsets() -> None:
         dt.timedelta(0),
         pandas.Timedelta(100),
         pandas.NaT,
-        pandas.offsets.BDay(),
+        pandas.offsets.BusinessHour(),
     ):
         with pytest.raises(OptionError, match="no distance"):
             parse(wrong)

@@ -20,11 +20,12 @@ from numpy.typing import NDArray
 
 from elman.errors import DataError, MessagePart, Place, option
 from elman.features.base import check_pairs
+from elman.tasks.forecast.data.business_days import BusinessDays
 from elman.tasks.forecast.data.layout import Arranged, arrange
 from elman.tasks.forecast.data.panel import MOST_GAP, Columns, Panel
 from elman.tasks.forecast.data.stamps import read_stamps, refuse_disguised_dates
 from elman.tasks.forecast.data.style import Style, library_of, type_of
-from elman.tasks.forecast.data.time_grid import OFF, Grid
+from elman.tasks.forecast.data.time_grid import MONDAY_TO_FRIDAY, OFF, Grid
 from elman.tasks.forecast.data.zones import wall_clock
 from elman.validation.columns import is_missing
 from elman.validation.messages import shown
@@ -53,14 +54,15 @@ def read(
     whole: bool = False,
     positive: tuple[MessagePart, ...] = (),
     ids: Sequence[Any] = (),
+    days: BusinessDays = MONDAY_TO_FRIDAY,
 ) -> Series:
     """The series of a long frame, the grid of their time stamps, and the style of the frame.
 
     Rows of different series may be mixed; those of one must ascend, unless `sort`. Without `target` the values are
     not read, and a frame without names of series holds for all of `ids`. `whole` histories are refused if all rows of a
     series stand several steps apart. `positive`: why every value must be above 0, and what to do where one is not;
-    empty: none must. A `Series` is returned unchanged. Raises ``DataError`` naming column, row (counted from 0) and
-    value.
+    empty: none must. `days`: those that a grid of business days has. A `Series` is returned unchanged. Raises
+    ``DataError`` naming column, row (counted from 0) and value.
 
     >>> import polars as pl
     >>> frame = pl.DataFrame({"unique_id": ["a", "a", "b"], "ds": [1, 3, 1], "y": [1.0, 2.0, 5.0]})
@@ -70,7 +72,7 @@ def read(
     if isinstance(frame, Series):
         return frame
     rows = _Rows(arrange(frame, columns, target, name, ids), columns, target, sort, name)
-    grid = rows.find_grid(freq) if grid is None else rows.check_grid(grid)
+    grid = rows.find_grid(freq, days) if grid is None else rows.check_grid(grid)
     panel, places = rows.empty_panel(grid, whole)
     if target:
         panel.values[places] = rows.values(positive)
@@ -177,13 +179,13 @@ class _Rows:
 
     # ---- the grid
 
-    def find_grid(self, freq: tuple[str, int] | None) -> Grid:
+    def find_grid(self, freq: tuple[str, int] | None, days: BusinessDays) -> Grid:
         """The grid of the time stamps."""
         if self.style.time == "integer":
             refuse_disguised_dates(self.stamps, self.codes, self._place(self.order[0], self.columns.time))
         if self.style.zone is None:
-            return Grid.found(self.stamps, self.codes, freq)
-        return Grid.zoned(self.stamps, self.codes, freq, self.style.zone)
+            return Grid.found(self.stamps, self.codes, freq, days)
+        return Grid.zoned(self.stamps, self.codes, freq, self.style.zone, days)
 
     def check_grid(self, grid: Grid) -> Grid:
         """The grid of training. Raises DataError for stamps of another kind."""
@@ -218,10 +220,12 @@ class _Rows:
         index = grid.index(self.stamps)
         wrong = np.flatnonzero(index == OFF)
         if len(wrong):
-            at = wrong[0]
+            at, series = wrong[0], f"(series {self.ids[self.codes[wrong[0]]]!r}) is {self.stamps[wrong[0]]}, "
+            if grid.days is not None:
+                what = f"not on the grid of {grid.describe()}: {len(wrong)} such rows. Leave them out, or give "
+                raise self._error(series, what, option("freq"), column=self.columns.time, row=self.order[at])
             near = grid.stamps(np.array([0])).astype(str)[0] if grid.kind != "integer" else grid.origin
             what = f"not on the grid of {grid.describe()} through {near} ({len(wrong)} such rows). Mend it, or give "
-            series = f"(series {self.ids[self.codes[at]]!r}) is {self.stamps[at]}, "
             raise self._error(series, what, option("freq"), column=self.columns.time, row=self.order[at])
         return index
 

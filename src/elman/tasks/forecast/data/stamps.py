@@ -121,8 +121,8 @@ def _periods(values: Any, place: Place, kind: str = "") -> tuple[_Array, Style]:
     except (ValueError, TypeError):
         raise DataError("has periods of several lengths. Give those of one.", at=place) from None
     if index.freqstr.endswith("B"):
-        advice = "Give dates, and the days between as missing: frame[...].dt.to_timestamp()."
-        raise DataError(f"has periods of business days, which are no equal steps. {advice}", at=place)
+        advice = "Give dates, frame[...].dt.to_timestamp(), and freq='B'."
+        raise DataError(f"has periods of business days, which pandas gives up. {advice}", at=place)
     begins = index.to_timestamp(how="start").to_numpy()
     return _exact(begins, place), Style(time="period", type=kind + index.freqstr)
 
