@@ -34,7 +34,8 @@ def parameter(name: str, annotation: Any, default: Any = inspect.Parameter.empty
 def field_parameters(kind: type, ungrouped: Sequence[str] = ()) -> dict[str, inspect.Parameter]:
     """A parameter for each field of a dataclass: the field's name, type, default and comment, under its heading.
 
-    Every field has a default. Those named in `ungrouped` have no heading.
+    Every field has a default. Those named in `ungrouped` have no heading; those whose metadata say ``flag=False`` are
+    left out: functions.
 
     >>> from elman.training.options import TrainingOptions
     >>> print(field_parameters(TrainingOptions)["clip"].default)
@@ -43,6 +44,8 @@ def field_parameters(kind: type, ungrouped: Sequence[str] = ()) -> dict[str, ins
     hints, notes, groups = typing.get_type_hints(kind), field_comments(kind), dict[str, Group]()
     defaults, made = kind(), {}
     for place, field in enumerate(dataclasses.fields(kind)):
+        if not field.metadata.get("flag", True):
+            continue
         heading, comment = notes.get(field.name, ("options", ""))
         rank = _GROUPS.index(heading) if heading in _GROUPS else len(_GROUPS) + place
         group = groups.setdefault(heading, Group(heading[:1].upper() + heading[1:], sort_key=100 + rank))

@@ -117,6 +117,18 @@ class Reader:
         """The names of the network's paths, where there are several."""
         return []
 
+    @property
+    def function_name(self) -> str:
+        """The name of the function that cuts texts, which `load` needs again; "" where there is none."""
+        return ""
+
+    def use_tokenizer(self, function: Any, folder: str) -> bool:
+        """Gives the function that cuts texts to what was fitted with one, and says whether anything was.
+
+        Raises ``OptionError`` where a function is needed and is None; `folder` is where the model comes from.
+        """
+        return False
+
 
 class Feature(Fitted, Reader, ABC):
     """One kind of input. Concrete features are dataclasses whose fields are the options.

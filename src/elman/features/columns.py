@@ -188,6 +188,16 @@ class Columns(Reader):
     def _parts(self) -> list[Part]:
         return [part for group in self.groups for part in group.parts]
 
+    @property
+    def function_name(self) -> str:
+        """The name of the function that cuts texts; "" where there is none."""
+        return next((name for part in self._parts() if (name := part.feature.function_name)), "")
+
+    def use_tokenizer(self, function: Any, folder: str) -> bool:
+        """Gives the function that cuts texts to each column that was fitted with one."""
+        took = [part.feature.use_tokenizer(function, folder) for part in self._parts()]  # all of them
+        return any(took)
+
     # ---- capabilities
 
     @property

@@ -4,16 +4,18 @@ import json
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import Field, dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, trainers
+from tokenizers import Regex, models, normalizers, pre_tokenizers, trainers
+from tokenizers import Tokenizer as RustTokenizer
 from torch import Tensor
 
 from elman.errors import DataError, ModelFileError, OptionError, Place, Problem
 from elman.features.base import ALPHABET, UNKNOWN, Written, check_whole, checked, of_lengths
+from elman.features.custom_tokenizer import SEPARATOR, Tokenizer, cut_texts, name_of_function, no_function
 from elman.features.lists import listed
 from elman.features.ngrams import text_ngrams
 from elman.features.unicode import GAP, HIDDEN, UNSPACED, UNSPACED_RANGES
@@ -24,7 +26,8 @@ from elman.validation.messages import grouped, seen, shown
 from elman.validation.options import is_among, require
 from elman.validation.plain_values import plain_text
 
-UNITS = ("words", "characters", "mixed", "subwords", "parts")
+UNITS = ("words", "characters", "mixed", "subwords", "parts", "spaces")
+OWN = "tokenizer"  # the unit of texts that a function cuts
 LEARNT = ("subwords", "parts")  # byte-pair encodings
 FILE = "tokenizer.json"
 PIECE = 100  # maximum letters of a word for byte-pair encoding, whose training is quadratic in them
@@ -60,6 +63,8 @@ _PATTERNS = {
     "characters": rf"\r\n|[🇦-🇿]{{2}}|[\s\S]{_TAIL}",  # nearly \X, whose time grows with the square of some texts
     "mixed": rf"[{UNSPACED_RANGES}]\p{{M}}*|{_word(f'[{_W}&&[^{UNSPACED_RANGES}]]')}|{_S}|{_SIGNS}",
     "subwords": rf"[{_W}]{{1,{PIECE}}}|{_SIGN}\p{{M}}*",  # nothing that a cut within it would change
+    "spaces": r"\S+",
+    OWN: rf"[^{SEPARATOR}]+",
     "parts": rf"▁?[{_W}]{{1,{PIECE}}}|▁?{_SIGN}{_TAIL}|▁",  # what the gaps became stays with what follows
 }
 
@@ -69,8 +74,10 @@ class TextOptions(VocabularyOptions):
     """Data."""
 
     unit: str = "auto"  # of texts: "words", "characters", "mixed" (words, but characters in scripts without spaces),
-    #   "subwords" (byte-pair encoding, Sennrich et al. 2016); "auto": "mixed" or "words" by script, "characters" where
-    #   most words occur only once
+    #   "subwords" (byte-pair encoding, Sennrich et al. 2016), "spaces" (cut at white space, for texts that were cut
+    #   before); "auto": "mixed" or "words" by script, "characters" where most words occur only once
+    tokenizer: Tokenizer | None = field(default=None, repr=False, metadata={"flag": False})  # function from a text to
+    #   its words, such as jieba.lcut, in place of a unit; a saved model holds its name alone
 
 
 @dataclass(kw_only=True)
@@ -102,7 +109,8 @@ class Text(TextOptions, Written):
     def problems(self) -> list[Problem]:
         """What is wrong with the options."""
         rule = f"must be auto, {', '.join(UNITS[:-1])} or {UNITS[-1]}"
-        return require(is_among(self.unit, ("auto", *UNITS)), self, "unit", rule) + vocabulary_problems(self)
+        found = require(is_among(self.unit, ("auto", *UNITS)), self, "unit", rule) + vocabulary_problems(self)
+        return found + tokenizer_problems(self)
 
     def read(self, column: Any, name: str, fitted: bool) -> list[str]:
         """The texts."""
@@ -111,9 +119,12 @@ class Text(TextOptions, Written):
     def learn(self, sequences: list[str], name: str) -> Ragged:
         """Chooses the unit and learns the vocabulary; see `docs/features/text.md` for the rules."""
         unit, reason = (_unit_of_script(sequences) if self.unit == "auto" else self.unit), ""
+        self.tokenizer_name_ = "" if self.tokenizer is None else name_of_function(self.tokenizer)
+        if self.tokenizer is not None:
+            unit, sequences = OWN, cut_texts(self.tokenizer, sequences, name)
         tokenizer = _trained(sequences, unit, self)
         values, lengths = _encoded(tokenizer, sequences)
-        if self.unit == "auto" and (reason := _why_characters(tokenizer, values, len(sequences))):
+        if self.unit == "auto" and unit != OWN and (reason := _why_characters(tokenizer, values, len(sequences))):
             unit = "characters"
             tokenizer = _trained(sequences, unit, self)
             values, lengths = _encoded(tokenizer, sequences)
@@ -128,7 +139,7 @@ class Text(TextOptions, Written):
 
     def encode(self, sequences: list[str], name: str) -> Ragged:
         """The symbols of each text, each from 0 to `symbols` - 1; a warning where most are unknown."""
-        values, lengths = _encoded(self.tokenizer_, sequences)
+        values, lengths = _encoded(self.tokenizer_, self._cut(sequences, name))
         advice = ' Where a text is one word, unit = "characters" may help.' if self.unit_ in ("words", "mixed") else ""
         warn_if_unknown(values, name, advice)
         return of_lengths(values, lengths)
@@ -136,7 +147,7 @@ class Text(TextOptions, Written):
     def step(self, value: Any, *, name: str = "X") -> Tensor:
         """The symbols `[steps]` of a chunk of text, or of a list of chunks, of whole words."""
         pieces = [value] if isinstance(value, str) or not isinstance(value, list | tuple) else value
-        return torch.from_numpy(_encoded(self.tokenizer_, _texts(pieces, name))[0])
+        return torch.from_numpy(_encoded(self.tokenizer_, self._cut(_texts(pieces, name), name))[0])
 
     def pieces(self, text: str) -> list[int]:
         """The symbols of one text, for feeding them one at a time.
@@ -152,7 +163,7 @@ class Text(TextOptions, Written):
         >>> Text().fit(["a good film"]).split_units(["A promoter!"])
         [['A', 'promoter', '!']]
         """
-        tokenizer, texts = self.tokenizer_, _texts(column, name)
+        tokenizer, texts = self.tokenizer_, self._cut(_texts(column, name), name)
         cut = [one for batch in _batches(texts) for one in tokenizer.encode_batch(batch, add_special_tokens=False)]
         return [[text[a:b] for a, b in one.offsets] for text, one in zip(texts, cut, strict=True)]
 
@@ -187,7 +198,7 @@ class Text(TextOptions, Written):
             if self.unit_ in LEARNT:  # "▁" is where a space stood
                 gap, symbol = gap or symbol.startswith("▁"), symbol.replace("▁", "")
             else:
-                gap = not (self.unit_ == "mixed" and UNSPACED.match(symbol) and UNSPACED.match(after[-1:]))
+                gap = not (self.unit_ in ("mixed", OWN) and UNSPACED.match(symbol) and UNSPACED.match(after[-1:]))
             if symbol:
                 symbol = f" {symbol}" if gap and after and not after[-1].isspace() else symbol
                 after, gap = symbol, False
@@ -200,14 +211,14 @@ class Text(TextOptions, Written):
         ["it 's fine"]
         """
         tokenizer = self.tokenizer_
-        found = [tokenizer.normalizer.normalize_str(text) for text in _texts(column, name)]
+        found = [tokenizer.normalizer.normalize_str(text) for text in self._cut(_texts(column, name), name)]
         if self.unit_ in ("characters", "parts"):
             return found
         cut = [[piece for piece, _ in tokenizer.pre_tokenizer.pre_tokenize_str(text)] for text in found]
         if self.unit_ == "subwords":
             return [" ".join(piece.removeprefix("▁") for piece in pieces) for pieces in cut]
         joined = [" ".join(pieces) for pieces in cut]
-        return [GAP.sub("", text) for text in joined] if self.unit_ == "mixed" else joined
+        return [GAP.sub("", text) for text in joined] if self.unit_ in ("mixed", OWN) else joined
 
     def normalized_symbol(self, symbol: str, name: str) -> str:
         """One symbol, in lower case if `lower`."""
@@ -238,7 +249,7 @@ class Text(TextOptions, Written):
 
     def learnt(self) -> dict[str, Any]:
         """The chosen unit and why, the number of symbols, and of distinct ones in the training data."""
-        learnt = {"chosen_unit": self.unit_, "reason": self.reason_}
+        learnt = {"chosen_unit": self.unit_, "reason": self.reason_, "tokenizer": self.tokenizer_name_}
         return learnt | {"symbols": len(self.vocabulary_), "distinct": self.distinct_}
 
     def files(self) -> dict[str, str]:
@@ -249,7 +260,8 @@ class Text(TextOptions, Written):
         """Takes vocabulary and merges from the file, the rules from this package. Raises `ModelFileError`."""
         unit, reason = (checked(config, key, str, self.kind) for key in ("chosen_unit", "reason"))
         symbols, distinct = (checked(config, key, int, self.kind) for key in ("symbols", "distinct"))
-        if unit not in UNITS or self.unit not in ("auto", unit):
+        self.tokenizer_name_ = checked({"tokenizer": "", **config}, "tokenizer", str, self.kind)
+        if (unit not in UNITS or self.unit not in ("auto", unit)) and not (unit == OWN and self.tokenizer_name_):
             raise ModelFileError(f"the saved text feature has chosen_unit = {unit!r}, but unit = {self.unit!r}.")
         if FILE not in files:
             raise ModelFileError(f"the saved text feature has no {FILE}. Save the model again.")
@@ -258,6 +270,9 @@ class Text(TextOptions, Written):
 
     def describe(self) -> str:
         """One line: `text as words, 30 000 of 74 891 kept`."""
+        if self.tokenizer_name_:
+            kept = len(self.vocabulary_) - 1
+            return f"text cut by {self.tokenizer_name_}, {grouped(kept)} of {grouped(self.distinct_)} words kept"
         shown = {"mixed": "characters (runs of Latin letters and digits as words)", "parts": "subwords"}
         unit = shown.get(self.unit_, self.unit_)
         kept = len(self.vocabulary_) - 1
@@ -266,9 +281,35 @@ class Text(TextOptions, Written):
         why = f" ({self.reason_})" if self.reason_ else ""
         return f"text as {unit}, {grouped(kept)} of {grouped(self.distinct_)} kept{why}"
 
+    @property
+    def function_name(self) -> str:
+        """The name of the function that cuts texts; "" where there is none."""
+        return self.tokenizer_name_
+
+    def use_tokenizer(self, function: Tokenizer | None, folder: str) -> bool:
+        """Takes the function of a saved feature that was fitted with one."""
+        if self.unit_ != OWN:
+            return False
+        if function is None:
+            raise no_function(self.tokenizer_name_, folder)
+        self.tokenizer = function
+        return True
+
     # ---- inside
 
-    def _know(self, tokenizer: Tokenizer, unit: str, distinct: int, reason: str) -> None:
+    @classmethod
+    def _options(cls) -> tuple[Field[Any], ...]:
+        return tuple(option for option in super()._options() if option.name != "tokenizer")  # a function is not saved
+
+    def _cut(self, texts: list[str], name: str) -> list[str]:
+        """The texts as the library's tokeniser reads them: where a function cuts them, with its words separated."""
+        if self.unit_ != OWN:
+            return texts
+        if self.tokenizer is None:
+            raise no_function(self.tokenizer_name_)
+        return cut_texts(self.tokenizer, texts, name)
+
+    def _know(self, tokenizer: RustTokenizer, unit: str, distinct: int, reason: str) -> None:
         vocabulary = tokenizer.get_vocab()
         self.tokenizer_ = tokenizer
         self.unit_ = unit
@@ -276,6 +317,19 @@ class Text(TextOptions, Written):
         self.reason_ = reason  # why `auto` took characters in place of words; "" where it did not
         self.vocabulary_ = sorted(vocabulary, key=vocabulary.__getitem__)
         self.symbols = len(vocabulary)
+
+
+def tokenizer_problems(options: Any) -> list[Problem]:
+    """What is wrong with the option `tokenizer`.
+
+    >>> print(*tokenizer_problems(Text(tokenizer="jieba")))
+    tokenizer = 'jieba' must be a function from a text to a list of texts, such as jieba.lcut, or None
+    """
+    function = options.tokenizer
+    rule = "must be a function from a text to a list of texts, such as jieba.lcut, or None"
+    found = require(function is None or callable(function), options, "tokenizer", rule)
+    both = function is not None and options.unit != "auto"
+    return found + ([Problem("unit", shown(options.unit), "has no meaning with a tokenizer")] if both else [])
 
 
 # ---- the texts
@@ -316,7 +370,7 @@ def _unit_of_script(texts: Sequence[str]) -> str:
     return "mixed" if 2 * unspaced > letters and 4 * gaps < unspaced else "words"
 
 
-def _why_characters(tokenizer: Tokenizer, values: "np.ndarray[Any, Any]", texts: int) -> str:
+def _why_characters(tokenizer: RustTokenizer, values: "np.ndarray[Any, Any]", texts: int) -> str:
     """Why words are not a suitable unit for these texts; "" where they are.
 
     The rate of words that occur once estimates the rate of unknown words in a new text (leave-one-out; Good 1953). It
@@ -344,7 +398,7 @@ def _unit_of_some(texts: list[str]) -> str:
 def _rules(unit: str, lower: bool) -> tuple[normalizers.Normalizer, pre_tokenizers.PreTokenizer]:
     """Normalisation and pre-tokenisation: `characters` keep everything, the other units drop mark-up."""
     hidden = normalizers.Replace(Regex(f"[{HIDDEN}]"), "")
-    if unit == "characters":
+    if unit in ("characters", "spaces", OWN):
         normal: list[normalizers.Normalizer] = [normalizers.NFC()]
     elif unit == "parts":  # a gap is one space; neither side of a text has one
         normal = [hidden, normalizers.NFC(), normalizers.Replace(Regex(r"[\s▁]+"), " "), normalizers.Strip()]
@@ -364,13 +418,13 @@ def _rules(unit: str, lower: bool) -> tuple[normalizers.Normalizer, pre_tokenize
     return normalizers.Sequence(normal), cut
 
 
-def _tokenizer(model: models.Model, unit: str, lower: bool) -> Tokenizer:
-    tokenizer = Tokenizer(model)
+def _tokenizer(model: models.Model, unit: str, lower: bool) -> RustTokenizer:
+    tokenizer = RustTokenizer(model)
     tokenizer.normalizer, tokenizer.pre_tokenizer = _rules(unit, lower)
     return tokenizer
 
 
-def _trained(texts: Sequence[str], unit: str, options: Text) -> Tokenizer:
+def _trained(texts: Sequence[str], unit: str, options: Text) -> RustTokenizer:
     """A tokeniser with every symbol of the texts, the commonest first, or with trained subwords."""
     if unit in LEARNT:
         model: models.Model = models.BPE(unk_token=UNKNOWN)
@@ -399,7 +453,7 @@ def _kept(ids: "np.ndarray[Any, Any]", max_words: int, min_count: int) -> int:
     return min(max_words, int((counts >= min_count).sum()))
 
 
-def _encoded(tokenizer: Tokenizer, texts: Sequence[str]) -> "tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]":
+def _encoded(tokenizer: RustTokenizer, texts: Sequence[str]) -> "tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]":
     """The ids of all texts in one array, and the number of ids of each text."""
     parts, lengths = [], []
     for batch in _batches(texts):

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from elman.errors import ModelFileError
+from elman.errors import ModelFileError, OptionError
 from elman.io import model_folder as store
 from elman.tasks.base.table_adapter import TableAdapter
 from elman.tasks.base.task import Task
@@ -71,10 +71,11 @@ def table_of(model: Task) -> TableAdapter:
     return TABLES[model.task](model)
 
 
-def load(folder: str | os.PathLike[str]) -> Any:
-    """The fitted task saved to `folder`.
+def load(folder: str | os.PathLike[str], *, tokenizer: Any = None) -> Any:
+    """The fitted task saved to `folder`; `tokenizer`: the function that cuts its texts, if it was trained with one.
 
-    Raises ``ModelFileError`` where the folder is missing, altered, written by a newer version, or no model.
+    Raises ``ModelFileError`` where the folder is missing, altered, written by a newer version, or no model;
+    ``OptionError`` where the function is missing, or has no meaning.
 
     >>> import tempfile
     >>> clf = Classifier(epochs=1, hidden=4, verbose=False).fit(["good", "fine", "bad", "poor"], [1, 1, 0, 0])
@@ -90,4 +91,12 @@ def load(folder: str | os.PathLike[str]) -> Any:
             f"{os.fspath(folder)} holds a model for the task {shown(name)}; this version knows {', '.join(TASKS)}. "
             "Upgrade: pip install -U elman."
         )
-    return TASKS[name].restore(config, tensors, files, folder)
+    made: Any = TASKS[name].restore(config, tensors, files, folder)
+    if tokenizer is not None and not callable(tokenizer):
+        raise OptionError(f"tokenizer = {shown(tokenizer)} must be a function from a text to a list of texts, or None")
+    feature = getattr(made, "feature_", None)
+    if not (feature is not None and feature.use_tokenizer(tokenizer, os.fspath(folder))) and tokenizer is not None:
+        raise OptionError(f"{os.fspath(folder)} was trained without a tokenizer. Load it without one.")
+    if tokenizer is not None:
+        made.tokenizer = tokenizer
+    return made

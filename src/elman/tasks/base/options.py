@@ -18,7 +18,7 @@ from elman.features import FEATURES, Numbers, Sound
 from elman.features.audio import SoundOptions
 from elman.features.kinds import KINDS
 from elman.features.numbers import NumberOptions
-from elman.features.text import TextOptions
+from elman.features.text import TextOptions, tokenizer_problems
 from elman.layers.encoder import PRECISIONS, precisions
 from elman.layers.pooling import POOLS
 from elman.validation.messages import shown
@@ -177,9 +177,10 @@ class InputOptions(SoundOptions, NumberOptions, TextOptions, ColumnOptions, Vect
 
     def problems(self) -> list[Problem]:
         """What is wrong with these options."""
-        kinds, units = ("auto", *FEATURES), ("auto", "words", "characters", "mixed", "subwords")
+        kinds, units = ("auto", *FEATURES), ("auto", "words", "characters", "mixed", "subwords", "spaces")
         found = choice(self, "feature", kinds) + choice(self, "unit", units)
         found += Sound(**given_options(self, SoundOptions)).problems() + _number_problems(self)
+        found += tokenizer_problems(self)
         found += whole(self, "max_words")
         found += [] if self.leaves_open("embed") else whole(self, "embed", most=SIZE)
         found += whole(self, "min_count") if self.min_count is not None else []

@@ -67,8 +67,9 @@ class Task(BaseEstimator, ABC):
         return [problem for group in groups for problem in vars(group)["problems"](self)]
 
     def options(self) -> dict[str, Any]:
-        """The options by name, as JSON can hold them."""
-        return {f.name: as_json(getattr(self, f.name)) for f in dataclasses.fields(self)}
+        """The options by name, as JSON can hold them; a function as None."""
+        values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        return {name: None if callable(value) else as_json(value) for name, value in values.items()}
 
     def config(self, summary: Summary | None = None) -> Config:
         """The options with defaults for each that is None, for data of this summary."""
@@ -173,7 +174,9 @@ class Task(BaseEstimator, ABC):
         store.save(folder, config, tensors, files, keep_checkpoint=unfinished)
 
     def _card(self, name: str, has_curve: bool) -> str:
-        call, suffix = f"model = elman.load({name!r})\n{self.card_call}", Path(self.example.split()[0]).suffix
+        function = getattr(getattr(self, "feature_", None), "function_name", "")
+        given = f", tokenizer={function}" if function else ""
+        call, suffix = f"model = elman.load({name!r}{given})\n{self.card_call}", Path(self.example.split()[0]).suffix
         return model_card(
             name=name,
             python=f"import elman\n\n{call}",

@@ -92,7 +92,7 @@ class Generator(Task, VocabularyOptions, VectorOptions, EncoderOptions, Training
     # data
     input: str | None = None  # the column of a frame to read; None: the only one
     feature: str = "auto"  # what a step is: "text", "tokens", "chords"; "auto": inferred, never chords
-    unit: str = "characters"  # of texts: "characters", "words", "mixed", "subwords"
+    unit: str = "characters"  # of texts: "characters", "words", "mixed", "subwords", "spaces"
     lower: bool = False  # lower-case texts
     transpose: int = 0  # augment chords by transposition up and down by up to so many half-tones; 0: none
 
@@ -126,7 +126,7 @@ class Generator(Task, VocabularyOptions, VectorOptions, EncoderOptions, Training
 
     def problems(self) -> list[Problem]:
         """What is wrong with the options."""
-        found = super().problems() + choice(self, "unit", ("characters", "words", "mixed", "subwords"))
+        found = super().problems() + choice(self, "unit", ("characters", "words", "mixed", "subwords", "spaces"))
         found += choice(self, "feature", ("auto", *_FEATURES)) + whole(self, "transpose", 0)
         found += whole(self, "max_words") + whole(self, "embed", most=SIZE)
         if not isinstance(self.input, str | None):

@@ -48,7 +48,7 @@ _DROPOUT = 0.1  # after each layer and before the last
 _RATE = 3e-3
 _BATCH_STEPS = 8192
 _BATCH_SEQUENCES = 64
-_BROUGHT = ("unit", "max_words", "min_count", "lower")  # options fixed by the vocabulary of a Generator
+_BROUGHT = ("unit", "tokenizer", "max_words", "min_count", "lower")  # options fixed by the vocabulary of a Generator
 
 _Indices = NDArray[np.int64]
 

@@ -83,8 +83,8 @@ class Translator(Task, VocabularyOptions, VectorOptions, EncoderOptions, Trainin
 
     # data
     input: str | None = None  # the column of a frame with the sources; None: the only one beside the targets
-    unit: str = "auto"  # of sources: "parts" (reversible subwords), "characters", "words", "mixed", "subwords"; "auto":
-    #   characters for a script without spaces and for single words, else parts
+    unit: str = "auto"  # of sources: "parts" (reversible subwords), "characters", "words", "mixed", "subwords",
+    #   "spaces"; "auto": characters for a script without spaces and for single words, else parts
     target_unit: str = "auto"  # of targets: the same
     max_words: int = 8000  # maximum vocabulary of either side, the commonest symbols first
     lower: bool = False  # lower-case both sides

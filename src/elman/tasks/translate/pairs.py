@@ -16,7 +16,7 @@ from elman.ragged import Ragged
 from elman.validation.columns import is_missing
 from elman.validation.messages import shown
 
-UNITS = ("auto", "parts", "characters", "words", "mixed", "subwords")
+UNITS = ("auto", "parts", "characters", "words", "mixed", "subwords", "spaces")
 _SAMPLE = 1000  # texts from which the unit is chosen
 
 
