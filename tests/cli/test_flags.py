@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -51,7 +52,10 @@ def test_headings_and_fields_without_a_comment() -> None:
 @pytest.mark.parametrize("task", TASKS.values())
 def test_every_field_is_a_parameter(task: type) -> None:
     made = field_parameters(task, ungrouped=["input"])
-    assert {name: p.default for name, p in made.items()} == task().get_params(deep=False)
+    functions = {field.name for field in dataclasses.fields(task) if not field.metadata.get("flag", True)}
+    options = task().get_params(deep=False)
+    assert functions <= {"tokenizer"}
+    assert {name: p.default for name, p in made.items()} == {n: v for n, v in options.items() if n not in functions}
     assert all(p.kind is inspect.Parameter.KEYWORD_ONLY for p in made.values())
 
 
