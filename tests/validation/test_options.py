@@ -167,7 +167,17 @@ def test_what_is_asked_of_a_model() -> None:
     """Arguments of answering, not options."""
     model: Any = made("generate", epochs=1)
     model.fit(TEXTS)
-    for argument in ("temperature", "top_k", "top_p", "repetition", "seed", "stop"):
+    for argument in (
+        "temperature",
+        "top_k",
+        "top_p",
+        "repetition",
+        "no_repeat",
+        "min_length",
+        "samples",
+        "seed",
+        "stop",
+    ):
         for value in VALUES.values():
             with contextlib.suppress(ElmanError):
                 model.generate("a", length=1, **{argument: value})

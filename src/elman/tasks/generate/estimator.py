@@ -61,6 +61,7 @@ _Floats = NDArray[np.float64]
 _FEATURES = [kind for kind, feature in FEATURES.items() if issubclass(feature, Written)]
 _MANY = 1000  # symbols, from which on embedding and output layer are tied
 _LARGE = 5_000_000  # training steps, from which on n-grams would take too much memory
+_SAMPLES = 10_000  # texts of one call
 _LONGEST = 20  # largest n-gram order
 
 
@@ -358,22 +359,34 @@ class Generator(Task, VocabularyOptions, VectorOptions, EncoderOptions, Training
     # ---- writing
 
     @by_learnt_options
-    def generate(self, prompt: Any = "", **how: Any) -> Any:
+    def generate(self, prompt: Any = "", *, samples: int | None = None, **how: Any) -> Any:
         """A text that continues `prompt`, or a list for a model of tokens or chords; `how`: see `generating`.
+
+        `samples`: a list of so many, the second with `seed` + 1 and so on; None: one.
 
         >>> model = Generator(hidden=8, embed=8, epochs=1, verbose=False).fit(["to be or not to be"] * 3)
         >>> model.generate("to b", length=3, seed=1) == model.generate("to b", length=3, seed=1)
         True
+        >>> len(model.generate("to b", length=3, samples=2, seed=1))
+        2
         """
         prompt = plain_text(prompt) if isinstance(prompt, str) else prompt
-        made = list(self.generating(prompt, **how))
-        return self.feature_.continued(prompt, made)
+        if samples is None:
+            return self.feature_.continued(prompt, list(self.generating(prompt, **how)))
+        if not is_whole(samples, 1, _SAMPLES):
+            rule = f"must be a whole number from 1 to {_SAMPLES}, or None for one text"
+            raise OptionError(f"samples = {shown(samples)} {rule}")
+        seed = how.pop("seed", None)
+        if not is_whole(seed, 0):  # None, or refused by the first
+            return [self.generate(prompt, seed=seed, **how) for _ in range(samples)]
+        return [self.generate(prompt, seed=int(seed) + i, **how) for i in range(samples)]
 
     @by_learnt_options
     def generating(self, prompt: Any = "", **how: Any) -> Iterator[Any]:
         """Yields the symbols or chords after `prompt` as they are sampled.
 
-        `how`: length = 200, temperature = 0.8, top_k, top_p, repetition, stop, form and seed of `Writer.write`.
+        `how`: length = 200, temperature = 0.8, top_k, top_p, repetition, no_repeat, min_length, stop, form and seed of
+        `Writer.write`.
         """
         self.check_fitted()
         return Writer(self.feature_, self.network_, self.mixture_, self.ends_).write(prompt, **how)
