@@ -1,4 +1,4 @@
-"""The command line: fit, predict, score, stream, generate, inspect, info, demo. Manual: docs/command-line.md.
+"""The command line: fit, predict, score, stream, generate, explain and the others. Manual: docs/command-line.md.
 
 Results go to stdout, progress and notes to stderr, errors as one line to stderr. Exit codes:
 
@@ -17,6 +17,7 @@ from cyclopts import App, CycloptsError
 from cyclopts.exceptions import MissingArgumentError, UnusedCliTokensError
 
 from elman.cli.console import Terminated, calm_output, end, silence
+from elman.cli.explain import align, explain
 from elman.cli.fit import fit_commands
 from elman.cli.generate import generate
 from elman.cli.info import demo, info, version
@@ -134,6 +135,6 @@ def _application(tokens: Sequence[str]) -> App:
         suppress_keyboard_interrupt=False,
     )
     app.command(fit_commands(tokens))
-    for command in (predict, score, stream, generate, inspect, info, demo):
+    for command in (predict, score, stream, generate, explain, align, inspect, info, demo):
         app.command(command, help_epilogue="")
     return app

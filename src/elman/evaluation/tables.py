@@ -3,7 +3,7 @@
 import io
 import math
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -73,6 +73,18 @@ def comparison_table(models: Mapping[str, Mapping[str, float | str]], title: str
     table = _table("", *map(spaced, columns), title=title)
     for name, values in models.items():
         _row(table, name, *(formatted(values.get(key)) for key in columns))
+    return table
+
+
+def listing(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
+    """A table of these columns and rows, as they are.
+
+    >>> listing(["step", "attribution"], [(0, "+0.1")]).row_count
+    1
+    """
+    table = _table(*columns)
+    for row in rows:
+        _row(table, *row)
     return table
 
 

@@ -83,6 +83,14 @@ class TableAdapter(Protocol):
     def answer_table(self, table: Table, input: str | None, target: Sequence[str]) -> pl.DataFrame:
         """The output of `elman predict`."""
 
+    def columns_read(self) -> list[str]:
+        """The input columns of a trained model; none where training had no names."""
+        return []
+
+    def answer_to_explain(self, table: Table, answer: str, model: str) -> Any:
+        """The argument `y` of `explain` for the answer that a flag names."""
+        return answer
+
     def answers_parts(self) -> bool:
         """Whether the answers for the parts of a table are those for the whole: each depends on its row alone."""
         return False
@@ -266,6 +274,10 @@ class RowAdapter(TableAdapter, ABC):
         return X, (truth or None) if len(truth) != 1 or self.by_name else truth[target[0]]
 
     # ---- which columns
+
+    def columns_read(self) -> list[str]:
+        """The input columns of a trained model; none where training had no names."""
+        return self.learnt_names()
 
     def rows_of(self, table: Table, input: str | None) -> Any:
         """The sequences of a table that a trained model reads."""

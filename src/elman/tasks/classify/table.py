@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, final
 
 import numpy as np
 
-from elman.errors import DataError
+from elman.errors import DataError, OptionError
 from elman.evaluation import metrics
 from elman.evaluation.baselines import (
     Baseline,
@@ -31,6 +31,7 @@ from elman.tasks.base.table_columns import (
 from elman.tasks.base.targets.label_sets import LabelSets
 from elman.tasks.classify.estimator import Classifier
 from elman.tasks.classify.top import top_classes
+from elman.validation.messages import few, nearest
 
 if TYPE_CHECKING:
     import polars as pl
@@ -124,6 +125,14 @@ class ClassifyTable(RowAdapter):
                 ": no two rows have the same label, so there is nothing to learn. Is --target the right column?",
                 at=table.place(column=name),
             )
+
+    def answer_to_explain(self, table: Table, answer: str, model: str) -> Any:
+        """The class, for every row."""
+        known = {written(label): label for label in self.model.classes_.tolist()}
+        if answer not in known:
+            what = f"{answer!r} is no class of {model}.{nearest(answer, known)}"
+            raise OptionError(f"{what} Its classes: {few(list(known))}.")
+        return [known[answer]] * table.frame.height
 
     def metadata(self) -> dict[str, Any]:
         """The classes, and the threshold if one was chosen."""

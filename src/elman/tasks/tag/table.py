@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, final
 
+from elman.errors import OptionError
 from elman.evaluation.baselines import CommonestTag
 from elman.io.tables import Table
 from elman.tasks.base.table_adapter import RowAdapter, Scored
@@ -76,6 +77,12 @@ class TagTable(RowAdapter):
         check_names(table, [target])
         columns = [pl.Series(c.name, _divided(c)) if c.dtype == pl.String else c for c in table.frame]
         return replace(table, frame=pl.DataFrame(columns))
+
+    def answer_to_explain(self, table: Table, answer: str, model: str) -> Any:
+        """The step whose label is explained, the same of every row."""
+        if not answer.removeprefix("-").isdecimal():
+            raise OptionError(f"--answer {answer} must be the number of a step, from 0, or from the end, -1.")
+        return [int(answer)] * table.frame.height
 
     def metadata(self) -> dict[str, Any]:
         """The labels, and the scheme of their spans or None."""
