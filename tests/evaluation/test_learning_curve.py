@@ -22,8 +22,9 @@ from histories import history
         history(metric="a_$b$_metric"),
         history(best=0, values=(math.nan,), stopped="interrupted"),
         history(values=(math.inf, 0.5, 0.1), stopped="patience"),
+        history(values=(1e9, 0.5, 0.1)),
     ],
-    ids=["plain", "one", "many", "unvalidated", "loss", "dollars", "nan", "inf"],
+    ids=["plain", "one", "many", "unvalidated", "loss", "dollars", "nan", "inf", "pressed"],
 )
 def test_every_curve_can_be_drawn(curve):
     pytest.importorskip("matplotlib", reason="NOT TESTED: matplotlib (the extra plot) is missing")

@@ -170,3 +170,26 @@ def test_pictures_and_words() -> None:
     for one in numbers.explain(x):
         assert one.picture("title") is not None
         assert str(one)
+
+
+def test_many_numbers_are_a_map_and_sound_is_in_seconds() -> None:
+    pytest.importorskip("matplotlib", reason="NOT TESTED: matplotlib (the extra plot) is missing")
+    x = [np.random.default_rng(i).normal(size=(5 + i, 9)) for i in range(6)]
+    one = elman.Classifier(hidden=2, epochs=0, verbose=False).fit(x, [0, 1] * 3).explain(x[:1])[0]
+    assert one.step == (1.0, "step")
+    assert one.values is not None
+    assert one.values.shape == (5, 9)
+    assert (one.picture() or b"").startswith(b"\x89PNG")
+    sounds = [(1000, np.random.default_rng(i).normal(size=400).astype(np.float32)) for i in range(6)]
+    options: dict[str, Any] = {"feature": "sound", "bands": 8, "hidden": 2, "epochs": 0, "verbose": False}
+    one = elman.Classifier(**options).fit([(s, r) for r, s in sounds], [0, 1] * 3).explain([sounds[0][::-1]])[0]
+    assert one.step == (0.01, "seconds")
+    assert "seconds" in str(one)
+    assert (one.picture() or b"").startswith(b"\x89PNG")
+
+
+def test_the_baseline_is_named() -> None:
+    assert reader().explain(NEW)[0].baseline == "with every symbol unknown"
+    x = [np.arange(5.0)[:, None], np.ones((3, 1))]
+    numbers = elman.Classifier(hidden=2, epochs=0, verbose=False).fit(x * 3, [0, 1] * 3)
+    assert numbers.explain(x)[0].baseline == "with every number at its mean"

@@ -333,8 +333,47 @@ def test_the_command(tmp_path: Any, capsys: pytest.CaptureFixture[str], monkeypa
     told = capsys.readouterr().out
     assert "steps to 1/e" in told
     assert "plotted to gradient.png" in told
+    assert main(["inspect", "model", "--data", "reviews.csv", "--out", "two.png", "--beside", "model"]) == 0
+    assert (tmp_path / "two.png").read_bytes() != (tmp_path / "gradient.png").read_bytes()
+    capsys.readouterr()
+    assert main(["inspect", "model", "--data", "reviews.csv", "--beside", "model"]) == 2
+    assert "--out names no picture" in capsys.readouterr().err
     (tmp_path / "bare.csv").write_text("review\na good film\n", "utf-8")
     assert main(["inspect", "model", "--data", "bare.csv"]) == 0
     for wrong in (["--out", "model/x.png"], ["--out", "x.jpg"], ["--out", "no/x.png"], ["--target", "lable"]):
         assert main(["inspect", "model", "--data", "reviews.csv", *wrong]) == 2, wrong
     assert not (tmp_path / "model" / "x.png").exists()
+
+
+def test_sequences_that_reach_so_far_are_counted() -> None:
+    network = elman.Encoder(2, 3)
+    lengths = [2, 3, 3, 9]
+    x = elman.Ragged.of([torch.randn(length, 2) for length in lengths])
+    from elman.interpret.diagnose import DiagnosisRequest
+
+    def loss(chosen: torch.Tensor) -> torch.Tensor:
+        y, _ = network(x[chosen.tolist()])
+        return torch.stack([one.square().sum() for one in y])
+
+    found = diagnose(DiagnosisRequest(network, x.lengths, loss, {})).layers[0]
+    assert found.back == list(range(1, 9))
+    assert found.reached == [sum(length > k for length in lengths) for k in found.back]
+
+
+@pytest.mark.parametrize(
+    ("carried", "total", "reached", "end", "pale"),
+    [
+        ([1.0, 0.1, 0.01], [1.0, 0.1, 0.01], [9, 9, 9], 3, 3),
+        ([1.0, 1e-13, 1e-20, 1e-30], [1.0, 1e-13, 1e-20, 1e-30], [1] * 4, 2, 2),  # one cut below the axis, no more
+        ([1.0, 1e-13, 1e-20, 1e-30], [1.0, 1.0, 1.0, 1.0], [1] * 4, 4, 4),
+        ([1.0, 1e-13, 0.5], [1.0, 1e-13, 0.5], [90, 20, 8], 3, 2),
+    ],
+)
+def test_curves_end_where_nothing_is_left(
+    carried: list[float], total: list[float], reached: list[int], end: int, pale: int
+) -> None:
+    from elman.interpret.diagnosis_plot import Curve, few_from, visible
+
+    shown = visible(Curve("layer 1", list(range(1, len(carried) + 1)), carried, total, reached))
+    assert len(shown.back) == len(shown.carried) == len(shown.total) == len(shown.reached) == end
+    assert few_from(shown) == pale

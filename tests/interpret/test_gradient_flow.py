@@ -118,7 +118,7 @@ def test_a_stack_is_watched_by_layer_and_direction() -> None:
         encoder(ragged([3], 2))
         other(ragged([3], 2))
     layers = ["layer 1", "layer 1, backwards", "layer 2", "layer 2, backwards"]
-    assert [walk.name for walk in walks] == [*(f"words {layer}" for layer in layers), "path 1 layer 1"]
+    assert [walk.name for walk in walks] == [*(f"words {layer}" for layer in layers), "layer 1"]
     with watched(encoder) as alone:
         encoder(ragged([3], 2))
     assert [walk.name for walk in alone] == layers

@@ -1,12 +1,14 @@
 """The learning curve as a picture."""
 
 import math
+import statistics
 from typing import Any
 
 from elman.evaluation import plots
 from elman.evaluation.tables import spaced
-from elman.training.history import History
+from elman.training.history import History, lower_is_better
 
+_PRESSED = 30.0  # largest value by median from which an axis is logarithmic
 _LOSS = "#b3541e"
 _METRIC = "#1f5f8b"  # told apart in every kind of colour blindness and in print
 
@@ -46,7 +48,8 @@ def _draw_loss(axes: Any, history: History) -> list[Any]:
     if any(map(math.isfinite, held_out)):
         lines += axes.plot(epochs, held_out, color=_LOSS, linestyle="--", label="validation loss", **style)
     axes.set_xlabel("epoch (passes over the training sequences)", color=plots.INK)
-    axes.set_ylabel("loss (mean per sequence)", color=_LOSS)
+    axes.set_ylabel("loss (mean per sequence; lower is better)", color=_LOSS)
+    _fit_scale(axes, [*(r.loss for r in history), *held_out])
     axes.set_xlim(0.5, len(epochs) + 0.5)
     axes.grid(color="#e3e3e3", linewidth=0.8)
     axes.tick_params(axis="y", labelcolor=_LOSS)
@@ -64,10 +67,19 @@ def _draw_metric(axes: Any, history: History) -> list[Any]:
     lines = right.plot([r.epoch for r in history], values, color=_METRIC, label=name, **_style(history))
     if history.best:
         right.plot([history.best], [values[history.best - 1]], "o", markersize=11, fillstyle="none", color=_METRIC)
-    right.set_ylabel(name, color=_METRIC)
+    better = "lower" if lower_is_better(history.metric) else "higher"
+    right.set_ylabel(f"{name} ({better} is better)", color=_METRIC)
+    _fit_scale(right, values)
     right.tick_params(axis="y", labelcolor=_METRIC)
     right.spines[["top", "left"]].set_visible(False)
     return list(lines)
+
+
+def _fit_scale(axes: Any, values: list[float]) -> None:
+    """A logarithmic axis where the largest value would press all others together: 30 times their median."""
+    finite = [value for value in values if math.isfinite(value)]
+    if finite and min(finite) > 0 and max(finite) > _PRESSED * statistics.median(finite):
+        axes.set_yscale("log")
 
 
 def _style(history: History) -> dict[str, Any]:

@@ -212,6 +212,10 @@ class Sound(SoundOptions, Feature):
         except OptionError as error:
             raise ModelFileError(f"the saved sound feature has invalid options: {error}") from error
 
+    def step_length(self) -> tuple[float, str]:
+        """The seconds between two frames."""
+        return self.every_ / self.rate_, "seconds"
+
     def describe(self) -> str:
         """One line: `sound, 8000 samples a second, 40 bands, 100 steps a second`."""
         return f"sound, {self.rate_} samples a second, {self.bands} bands, {1 / self.hop:g} steps a second"

@@ -195,6 +195,10 @@ class Feature(Fitted, Reader, ABC):
         """The indices in a step of each of the columns of these widths; None where they are unknown."""
         return None
 
+    def step_length(self) -> tuple[float, str]:
+        """The length of a step and its unit, for the axis of a picture."""
+        return 1.0, "step"
+
     def parse_line(self, line: str, place: Place) -> Any:
         """The steps in a line of a stream. Raises ``DataError``, naming the place, for invalid input."""
         try:

@@ -30,12 +30,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from elman.errors import DataError
-from elman.evaluation import plots as pictures
 from elman.features import Columns
 from elman.features.base import Feature, ReaderPart
 from elman.features.category import CategoryRow
 from elman.features.multi_input import MultiInput
 from elman.features.words import WordReader
+from elman.interpret.attribution_plot import shaded_series, shaded_words
 from elman.layers.embedding import Embedding
 from elman.ragged import Ragged
 from elman.training.batching import batches
@@ -58,6 +58,7 @@ class Part(NamedTuple):
     symbols: Sequence[Sequence[str]] | None = None  # the symbol of each step; None for numbers
     values: Sequence[_Floats] | None = None  # the numbers of each step
     is_static: bool = False  # whether it is a static input
+    step: tuple[float, str] = (1.0, "step")  # the length of a step and its unit
 
 
 class AttributionRequest(NamedTuple):
@@ -93,6 +94,7 @@ class Saliency:
     symbols: Sequence[str] | None = None
     values: _Floats | None = None
     columns: Mapping[str, OfColumn] = field(default_factory=dict)  # by column, where there are several
+    step: tuple[float, str] = (1.0, "step")  # the length of a step and its unit: (0.01, "seconds")
 
     def picture(self, title: str = "") -> bytes | None:
         """The words shaded, or the series over its shaded steps, as the bytes of a PNG.
@@ -100,15 +102,24 @@ class Saliency:
         None, with a note on stderr, where matplotlib (the extra `plot`) is missing.
         """
         title = title or f"Why {shown(self.answer)}"
-        words = f"score {self.score:+.2f}, of which the steps {self.score - self.nothing:+.2f}"
+        steps = f"{self.score - self.nothing:+.2f} from the steps"
+        words = f"score {self.score:+.2f}: {self.nothing:+.2f} {self.baseline} and {steps}"
         if self.symbols is not None:
-            return pictures.shaded_words(self.symbols, self.steps.tolist(), title, words)
-        return pictures.shaded_series(
-            self.values if self.values is not None else self.steps, self.steps.tolist(), title, words
-        )
+            return shaded_words(self.symbols, self.steps.tolist(), title, words)
+        values = self.values if self.values is not None else self.steps
+        return shaded_series(values, self.steps.tolist(), title, words, self.step)
+
+    @property
+    def baseline(self) -> str:
+        """The input that `nothing` is the score of, in words."""
+        if self.columns:
+            return "with symbols unknown and numbers at their mean"
+        return "with every symbol unknown" if self.symbols is not None else "with every number at its mean"
 
     def __str__(self) -> str:
-        names = _placed(self.symbols) if self.symbols is not None else [f"step {t}" for t in range(len(self.steps))]
+        length, unit = self.step
+        places = [f"step {t}" if unit == "step" else f"{t * length:.2f} {unit}" for t in range(len(self.steps))]
+        names = places if self.symbols is None else _placed(self.symbols)
         strongest = sorted(range(len(names)), key=lambda t: -abs(self.steps[t]))[:10]
         steps = ", ".join(f"{names[t]} {self.steps[t]:+.3f}" for t in strongest) or "no steps"
         whole = "; ".join(f"{name} {column.steps.sum():+.3f}" for name, column in self.columns.items())
@@ -158,7 +169,7 @@ def _part(
     if (symbols := feature.split_units(column)) is not None:
         return Part(data.lengths, name, reader, units, symbols)
     values = [steps.double().numpy() for steps in data]
-    return Part(data.lengths, name, reader, units, values=values)
+    return Part(data.lengths, name, reader, units, values=values, step=feature.step_length())
 
 
 def _units(names: list[str], feature: Feature, widths: list[int]) -> Mapping[str, list[int] | slice]:
@@ -225,6 +236,7 @@ def _saliency(request: AttributionRequest, i: int, steps: list[Tensor], score: f
         symbols=_labels(columns) if several else only.symbols,
         values=None if several else only.values,
         columns=columns if several else {},
+        step=parts[0].step,
     )
 
 

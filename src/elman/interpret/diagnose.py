@@ -131,6 +131,7 @@ class _CellStatistics:
             back=back,
             relative=relative.pop("", []),
             total=relative.pop("total", []),
+            reached=[sum(map(len, self.multiples[""][k])) for k in back],
             parts=relative,
             gates={gate: sums.gate() for gate, sums in self.gates.items()},
             keeps=self.cell.keeps,

@@ -16,17 +16,19 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from rich.table import Table
 
-from elman.evaluation import plots as pictures
 from elman.evaluation import tables as report
+from elman.interpret.diagnosis_plot import Curve, through_time
 
 EXPLODES = 100.0  # relative gradient from which it explodes
 VANISHED = 0.01  # relative gradient below which it has vanished
+NOTHING = 1e-12  # relative gradient below which nothing is shown
 FARTHEST = 100  # steps, the longest look-back
 CLOSED, OPEN = 0.05, 0.95  # a sigmoid beyond these is saturated; so is a tanh beyond -OPEN and OPEN
 VERDICTS = ("exploding", "vanishing", "healthy", "silent", "too short")  # of all layers the first one here counts
@@ -62,6 +64,7 @@ class Layer:
     back: list[int]  # steps back from the end of the pass
     relative: list[float]  # the carried gradient there, as a multiple of that one step back
     total: list[float]  # the gradient of the whole loss there, likewise
+    reached: list[int]  # sequences with more than so many steps, which `relative` is the median of
     parts: dict[str, list[float]]  # `relative` of each part of the state alone
     gates: dict[str, Gate] = field(default_factory=dict)
     keeps: str | None = None  # the gate that is the fraction of the state kept
@@ -75,10 +78,15 @@ class Layer:
 
     def at(self, back: int, total: bool = False) -> float:
         """The relative gradient at the nearest cut to `back` steps; 0 where there is none."""
-        if not self.back:
-            return 0.0
-        place = int(np.abs(np.array(self.back) - back).argmin())
-        return (self.total if total else self.relative)[place]
+        return (self.total if total else self.relative)[self.nearest(back)] if self.back else 0.0
+
+    def nearest(self, back: int) -> int:
+        """The index of the nearest cut to `back` steps, of which there is at least one."""
+        return int(np.abs(np.array(self.back) - back).argmin())
+
+    def left(self, back: int) -> bool:
+        """Whether more than 1e-12 of either gradient is left at the nearest cut to `back` steps."""
+        return max(self.at(back), self.at(back, total=True)) > NOTHING
 
     @property
     def verdict(self) -> str:
@@ -144,17 +152,22 @@ class Diagnosis:
         words = {"verdict": self.verdict, "sentence": self.worst.sentence, "advice": self.advice}
         return {**words, "sequences": self.sequences, "layers": layers}
 
-    def picture(self, title: str = "Gradient through time") -> bytes | None:
+    def picture(
+        self, title: str = "Gradient through time", beside: Mapping[str, Diagnosis] | None = None
+    ) -> bytes | None:
         """The gradient by steps back and the histograms of the gates, as the bytes of a PNG.
 
-        None, with a note on stderr, where matplotlib (the extra `plot`) is missing.
+        `beside`: diagnoses of other models on the same data by their names, drawn on the same axes; the histograms are
+        this one's. None, with a note on stderr, where matplotlib (the extra `plot`) is missing.
         """
-        curves = [pictures.Curve(layer.name, layer.back, layer.relative, layer.total) for layer in self.layers]
+        others = {f"{name}: {layer.name}": layer for name, one in (beside or {}).items() for layer in one.layers}
+        named = {layer.name: layer for layer in self.layers} | others
+        curves = [Curve(name, one.back, one.relative, one.total, one.reached) for name, one in named.items()]
         bars = {
             layer.name: {name: (gate.kind, gate.histogram) for name, gate in layer.gates.items() if gate.histogram}
             for layer in self.layers
         }
-        return pictures.through_time(curves, bars, title, f"{self.verdict}: {self.worst.sentence}")
+        return through_time(curves, bars, title, f"{self.verdict}: {self.worst.sentence}")
 
     def tables(self) -> list[Table]:
         """The gradient by steps back, the memory, and the gates, for a terminal (``report.show(*tables)``)."""
@@ -179,12 +192,17 @@ def _json(layer: Layer) -> dict[str, Any]:
 
 
 def _by_steps(layers: list[Layer]) -> dict[str, dict[str, float | str]]:
+    """Rows of the table, up to the first column where nothing is left of any gradient."""
     farthest = max((layer.back[-1] for layer in layers if layer.back), default=0)
-    shown = [k for k in _SHOWN if k <= farthest]
+    left = [k for k in _SHOWN if k <= farthest and any(layer.left(k) for layer in layers)]
+    shown = [k for k in _SHOWN if k <= farthest][: len(left) + 1]
     rows: dict[str, dict[str, float | str]] = {}
     for layer in layers:
         for name, total in ((layer.name, False), (f"{layer.name}, whole loss", True)):
             rows[name] = {str(k): _size(layer.at(k, total)) for k in shown if layer.back and k <= layer.back[-1]}
+        rows[f"{layer.name}, sequences so long"] = {
+            str(k): f"{layer.reached[layer.nearest(k)]:,}" for k in shown if layer.back and k <= layer.back[-1]
+        }
     return rows
 
 

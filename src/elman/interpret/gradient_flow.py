@@ -26,6 +26,7 @@ from elman.cells.base import Cell, State
 from elman.ragged import Ragged
 
 _PLAIN = ("encoder", "path")  # modules left out of the names of layers
+_NAMED = {"input": "letters of a word,"}  # modules with another name there
 EACH = 64  # steps from the end with a cut each; further back chunks grow by a tenth
 
 
@@ -63,14 +64,14 @@ def watched(network: nn.Module) -> Iterator[list[CellPass]]:
     """
     runs: list[CellPass] = []
     cells = {path: module for path, module in network.named_modules() if isinstance(module, Cell)}
-    several = len({_owner(path) for path in cells}) > 1
+    owners = _owners(list(cells))
     outer = {path: cell for path, cell in cells.items() if not any(path.startswith(f"{other}.") for other in cells)}
 
     def note(path: str, cell: Cell) -> Any:
         def hook(_: nn.Module, given: tuple[Any, ...], options: dict[str, Any], out: tuple[Ragged, State]) -> None:
             rest = {key: value for key, value in options.items() if key != "state" and value is not None}
             state = given[1] if len(given) > 1 else options.get("state")
-            name = f"{_owner(path)} {_layer(path, cell)}" if several else _layer(path, cell)
+            name = f"{owners[path]} {_layer(path, cell)}".strip()
             runs.append(CellPass(name, cell, given[0], state, rest, *out))
 
         return cell.register_forward_hook(hook, with_kwargs=True)
@@ -90,12 +91,20 @@ def _layer(path: str, cell: Cell) -> str:
     return (f"layer {int(number) + 1}" if found and number.isdigit() else path) + (", backwards" * cell.reverse)
 
 
-def _owner(path: str) -> str:
-    """The network or path of a layer, where there are several: "network 2" for "networks.1.encoder.layers.0.0"."""
-    parts = [part for part in path.rpartition("layers.")[0].split(".") if part and part not in _PLAIN]
-    counted = zip(parts, [*parts, ""][1:], strict=True)
-    words = [part.removesuffix("s") if after.isdigit() else part for part, after in counted]
-    return " ".join(str(int(word) + 1) if word.isdigit() else word for word in words)
+def _owners(paths: list[str]) -> dict[str, str]:
+    """The networks or paths of layers, "" where there is only one: "network 2" for "networks.1.encoder.layers.0.0"."""
+    words: dict[str, list[str]] = {}
+    for path in paths:
+        parts = [part for part in path.rpartition("layers.")[0].split(".") if part and part not in _PLAIN]
+        counted = zip(parts, [*parts, ""][1:], strict=True)
+        words[path] = [
+            f"{part.removesuffix('s')} {int(after) + 1}" if after.isdigit() else _NAMED.get(part, part)
+            for part, after in counted
+            if not part.isdigit()
+        ]
+    seen = {word for owner in words.values() for word in owner}
+    only = {word for word in seen if word.endswith(" 1") and f"{word[:-1]}2" not in seen}
+    return {path: " ".join(word for word in owner if word not in only) for path, owner in words.items()}
 
 
 def cuts(max_timescale: int) -> list[int]:

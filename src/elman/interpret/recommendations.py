@@ -63,8 +63,8 @@ def _against_vanishing(layer: Layer, options: Mapping[str, Any]) -> list[str]:
     if kept is not None and kept.units[2] < 0.99:
         half = math.log(2) / -math.log(max(kept.units[2], 1e-3))
         made.append(
-            f"Even long-lived units keep {kept.units[2]:.2f} of their state a step ({layer.keeps}): half is gone after "
-            f"{half:.1f} steps. Train longer, start that gate's bias at log(u), u even in 1 ... "
+            f"Even long-lived units keep {kept.units[2]:.2f} of their state a step ({layer.keeps} in {layer.name}): "
+            f"half is gone after {half:.1f} steps. Train longer, start that gate's bias at log(u), u even in 1 ... "
             f"{max(2, layer.look_back)} (Tallec & Ollivier 2018), or take cell='min_gru' or 'lru', which start so."
         )
     if options.get("pool") == "last":
@@ -72,7 +72,10 @@ def _against_vanishing(layer: Layer, options: Mapping[str, Any]) -> list[str]:
     if options.get("tbptt"):
         made.append(f"tbptt={options['tbptt']} cuts the gradient besides: nothing longer is learnt. tbptt=0 does not.")
     if layer.look_back == FARTHEST:
-        made.append("Shorten the sequences: a stride, means of neighbouring steps, or larger units such as words.")
+        made.append(
+            "Shorten the sequences: of numbers a stride or means of neighbouring steps, of texts larger units such as "
+            "words."
+        )
     return made
 
 

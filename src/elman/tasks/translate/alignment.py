@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from elman.evaluation import plots as pictures
 from elman.features.base import Written
+from elman.tasks.translate.alignment_plot import aligned
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Alignment:
 
     def picture(self, title: str = "") -> bytes | None:
         """The weights as the bytes of a PNG. None, with a note on stderr, where matplotlib is missing."""
-        return pictures.aligned(self.source, self.target, self.weights, title)
+        return aligned(self.source, self.target, self.weights, title)
 
     def __str__(self) -> str:
         if not self.source:
