@@ -119,6 +119,7 @@ def test_rows_of_the_readme() -> None:
         "elman": elman,
         "texts": texts,
         "labels": labels,
+        "topics": [["film", "music"], [], ["film"], ["music"]] * 5,
         "clf": quick.fit(texts, labels),
         "model": torch.nn.LSTM(3, 4),
         "sequences": [np.zeros((length, 100), np.float32) for length in (3, 0, 5)],
