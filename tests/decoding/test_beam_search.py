@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from elman.decoding.beam_search import beam_search
+from elman.decoding.beam_search import beam_search, best_continuations
 from elman.errors import OptionError
 from elman.ops.state import State
 
@@ -89,3 +89,37 @@ def test_what_is_impossible_is_never_said() -> None:
 def test_what_cannot_be_is_refused(beam: int, penalty: float, says: str) -> None:
     with pytest.raises(OptionError, match=says):
         beam_search(advance(chances(0)), zeros(4), [1] * 4, begin=END, end=END, beam=beam, penalty=penalty)
+
+
+@pytest.mark.parametrize("penalty", [0.0, 1.0])
+def test_the_best_of_all_in_their_order(penalty: float) -> None:
+    table = chances(2)
+    found = best_continuations(
+        advance(table), zeros(4), [3] * 4, begin=END, end=END, count=5, beam=200, penalty=penalty
+    )
+    for i, own in enumerate(found):
+        paths = [list(said) for length in range(4) for said in itertools.product(range(END), repeat=length)]
+        scores = {tuple(said): score(table[i], said, 3, penalty) for said in paths}
+        best = sorted(scores, key=lambda said: -scores[said])[:5]
+        assert [tuple(one.symbols) for one in own] == best
+        assert [one.score for one in own] == pytest.approx([scores[said] for said in best])
+
+
+def score(table: Tensor, said: list[int], limit: int, penalty: float) -> float:
+    path = [END, *said, *([END] if len(said) < limit else [])]
+    return sum(float(table[a, b]) for a, b in itertools.pairwise(path)) / ((5 + len(path) - 1) / 6) ** penalty
+
+
+def test_no_n_symbols_twice() -> None:
+    table = chances(3).clone()
+    table[:, :, END] -= 5  # long ones
+    for n in (1, 2):
+        for own in best_continuations(
+            advance(table), zeros(4), [9] * 4, begin=END, end=END, count=4, beam=8, no_repeat=n
+        ):
+            assert own
+            for one in own:
+                grams = [tuple(one.symbols[i : i + n]) for i in range(len(one.symbols) - n + 1)]
+                assert len(grams) == len(set(grams))
+    with pytest.raises(OptionError, match="no_repeat = -1"):
+        beam_search(advance(table), zeros(4), [9] * 4, begin=END, end=END, no_repeat=-1)

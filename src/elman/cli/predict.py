@@ -48,7 +48,10 @@ Threshold = Annotated[
 
 Top = Annotated[
     int | None,
-    Parameter(help="classifiers: columns for so many of the likeliest classes, not for the probability of every one"),
+    Parameter(
+        help="columns for so many of the likeliest classes, not for the probability of every one; for so many of the best "
+        "translations and their scores"
+    ),
 ]
 Entities = Annotated[
     bool, switch(help="taggers of spans: add a column of entities (start, stop, kind, score); as JSON or Parquet")

@@ -4,8 +4,8 @@
     lp(n) = ((5 + n) / 6)^penalty                                  Wu et al. 2016; penalty 0: none
 
 A sequence has at most `beam` hypotheses. Finished ones leave the beam; the search ends when `beam` are finished, or
-when no open one can still win. A beam of 1 is greedy search. Rows are the hypotheses of all sequences, without padding,
-and do not affect those of other sequences.
+when no open one can still be among the best that are asked for. A beam of 1 is greedy search. Rows are the hypotheses
+of all sequences, without padding, and do not affect those of other sequences.
 
 Wu, Y. et al. 2016. Google's neural machine translation system. arXiv:1609.08144.
 """
@@ -20,6 +20,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from elman.decoding.repeats import check_no_repeat, repeating
 from elman.errors import OptionError, Problem
 from elman.ops.state import State, taken
 from elman.validation.messages import shown
@@ -35,7 +36,7 @@ _Floats = NDArray[np.float64]
 
 
 class Found(NamedTuple):
-    """The best finished hypothesis of a sequence."""
+    """A finished hypothesis of a sequence."""
 
     symbols: list[int]  # without the end
     score: float  # log p over the length penalty
@@ -66,13 +67,15 @@ def beam_search(
     end: int,
     beam: int = 1,
     penalty: float = 0.0,
+    no_repeat: int = 0,
 ) -> list[Found]:
     """The best continuation of each sequence, of at most `limits` [sequences] symbols.
 
     `state` is the initial state, one row for each sequence; `begin` and `end` are the boundary symbols. Symbols with
-    log p of -inf are never chosen. A sequence whose hypotheses all reach the limit ends there.
+    log p of -inf are never chosen. A sequence whose hypotheses all reach the limit ends there. `no_repeat` = n: no n
+    symbols in a row occur twice in a hypothesis; 0: any.
 
-    Raises ``OptionError`` for a beam below 1 or above `MOST_BEAM` and for a penalty below 0.
+    Raises ``OptionError`` for a beam below 1 or above `MOST_BEAM` and for a penalty or `no_repeat` below 0.
 
     >>> def advance(last, state, sequences):  # 0 or 1, then the end
     ...     sure = torch.tensor([[0.4, 0.6, 0.0], [0.0, 0.0, 1.0], [0.0, 0.0, 1.0]])
@@ -80,24 +83,41 @@ def beam_search(
     >>> beam_search(advance, None, [5], begin=2, end=2)[0].symbols
     [1]
     """
-    if problems := check_beam(beam, penalty):
+    how: dict[str, Any] = {"begin": begin, "end": end, "beam": beam, "penalty": penalty, "no_repeat": no_repeat}
+    return [(own or [Found([], 0.0)])[0] for own in best_continuations(advance, state, limits, count=1, **how)]
+
+
+def best_continuations(
+    advance: Advance,
+    state: State,
+    limits: Sequence[int],
+    *,
+    begin: int,
+    end: int,
+    count: int,
+    beam: int,
+    penalty: float = 0.0,
+    no_repeat: int = 0,
+) -> list[list[Found]]:
+    """The `count` best continuations of each sequence, best first, or as many as were found: see `beam_search`."""
+    if problems := check_beam(beam, penalty) + check_no_repeat(no_repeat):
         raise OptionError.of(problems)
-    search = _Search(limits, begin, end, beam, penalty)
+    search = _Search(limits, end, beam, penalty, no_repeat, count)
     last = torch.full((len(search.owner),), begin, dtype=torch.int64)
     state = taken(state, torch.from_numpy(search.owner)) if state is not None else None
     while len(search.owner):
         logs, state = advance(last, state, torch.from_numpy(search.owner))
         rows, last = search.grow(logs)
         state = taken(state, rows) if state is not None else None
-    return [max(ended, key=lambda one: one.score, default=Found([], 0.0)) for ended in search.ended]
+    return [sorted(ended, key=lambda one: -one.score)[:count] for ended in search.ended]
 
 
 class _Search:
     """The open hypotheses: their sequence, symbols and log p."""
 
-    def __init__(self, limits: Sequence[int], begin: int, end: int, beam: int, penalty: float) -> None:
+    def __init__(self, limits: Sequence[int], end: int, beam: int, penalty: float, no_repeat: int, count: int) -> None:
         self.limits = np.asarray(limits, dtype=np.int64)
-        self.end, self.beam, self.penalty = end, beam, penalty
+        self.end, self.beam, self.penalty, self.no_repeat, self.count = end, beam, penalty, no_repeat, count
         self.owner: _Ints = np.flatnonzero(self.limits > 0)
         self.sums: _Floats = np.zeros(len(self.owner))
         self.symbols: _Ints = np.zeros((len(self.owner), 0), dtype=np.int64)
@@ -126,6 +146,9 @@ class _Search:
 
     def _candidates(self, logs: Tensor) -> tuple[_Ints, _Ints, _Floats]:
         """The best symbols of each row, sorted within a sequence; one more than the beam, as one may be the end."""
+        if self.no_repeat:
+            logs = logs.clone()
+            logs[tuple(map(torch.from_numpy, repeating(self.symbols, self.no_repeat)))] = -torch.inf
         best = logs.topk(min(self.beam + 1, logs.shape[1]), dim=1)
         width = best.indices.shape[1]
         row = np.repeat(np.arange(len(self.owner)), width)
@@ -144,12 +167,17 @@ class _Search:
             return np.float64((5.0 + length) / 6.0) ** self.penalty
 
     def _can_win(self, owner: _Ints, sums: _Floats) -> NDArray[np.bool_]:
-        """Whether a hypothesis can still beat the best finished one; none can once `beam` have finished."""
-        best = np.array([max((one.score for one in ended), default=-np.inf) for ended in self.ended])
+        """Whether a hypothesis can still be among the best finished ones; none can once `beam` have finished."""
+        best = np.array([self._least(ended) for ended in self.ended])
         count = np.array([len(ended) for ended in self.ended])
         hope = sums / self._divisor(self.limits[owner])  # an upper bound: log p only falls, the divisor only grows
         can: NDArray[np.bool_] = (count[owner] < self.beam) & (hope > best[owner])
         return can
+
+    def _least(self, ended: Sequence[Found]) -> float:
+        """The score that a hypothesis must exceed to be among the best."""
+        scores = sorted((one.score for one in ended), reverse=True)
+        return scores[self.count - 1] if len(scores) >= self.count else -np.inf
 
 
 def _ranks(owner: _Ints) -> _Ints:

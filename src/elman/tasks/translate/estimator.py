@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from elman.cells.compatibility import reads_symbols
-from elman.decoding.beam_search import beam_search, check_beam
+from elman.decoding.beam_search import Found, best_continuations, check_beam
+from elman.decoding.repeats import check_no_repeat
 from elman.errors import DataError, OptionError, Place, Problem
 from elman.features.base import Written
 from elman.features.containers import by_name, column_named, column_of, name_of
@@ -38,6 +39,7 @@ from elman.tasks.base.options import EncoderOptions, VectorOptions, flag, tbptt_
 from elman.tasks.base.resolve import Config, Default, Summary
 from elman.tasks.base.session import Session
 from elman.tasks.base.task import Task
+from elman.tasks.base.top_answers import TopAnswers, check_k, distinct
 from elman.tasks.base.training_run import TrainingRun
 from elman.tasks.base.word_vectors import coverage, learnt_with_vectors, load_word_vectors, start_from_vectors
 from elman.tasks.translate import mt_metrics as overlap
@@ -54,6 +56,7 @@ _Floats = NDArray[np.float64]
 _STEPS = 1 << 12  # steps of a batch in evaluation: bounds the memory without changing the result
 _ROWS = 128  # sequences in a batch of beam search
 _LONGEST = 1 << 31  # largest target length that a saved model may claim
+_NONE = TopAnswers([], [])
 _TIMES = 3  # maximum length of an answer as a multiple of the expected one
 
 
@@ -77,7 +80,7 @@ class Translator(Task, VocabularyOptions, VectorOptions, EncoderOptions, Trainin
     reader_type: ClassVar[None] = None
     description: ClassVar[str] = "Sequence to sequence: translation, grapheme to phoneme, question answering."
     example: ClassVar[str] = "pairs.tsv --input en --target zh"
-    answering: ClassVar[tuple[str, ...]] = ("verbose", "beam", "length_penalty")
+    answering: ClassVar[tuple[str, ...]] = ("verbose", "beam", "length_penalty", "no_repeat")
     validated_by: ClassVar[str] = "greedy decoding"
     defaults: ClassVar[Mapping[str, Default]] = DEFAULTS
 
@@ -118,6 +121,7 @@ class Translator(Task, VocabularyOptions, VectorOptions, EncoderOptions, Trainin
     # output
     beam: int = 5  # beam width; 1: greedy
     length_penalty: float = 1.0  # exponent of the length normalisation (Wu et al. 2016); 0: none
+    no_repeat: int = 0  # no so many symbols in a row occur twice in an answer (Paulus et al. 2018); 0: repeats allowed
 
     def problems(self) -> list[Problem]:
         """What is wrong with the options."""
@@ -130,6 +134,7 @@ class Translator(Task, VocabularyOptions, VectorOptions, EncoderOptions, Trainin
         for name in ("head_dropout", "input_dropout", "symbol_dropout", "smoothing", "sampling"):
             found += fraction(self, name)
         found += flag(self, "lower") + flag(self, "tied")
+        found += check_no_repeat(self.no_repeat)
         return found + reads_symbols(self) + check_beam(self.beam, self.length_penalty)
 
     # ---- learning
@@ -225,24 +230,49 @@ class Translator(Task, VocabularyOptions, VectorOptions, EncoderOptions, Trainin
         which is never generated. An answer has at most as many symbols as the longest training target, or three times
         the number expected for the length of its source, whichever is more.
         """
+        found = self._best(X, 1, beam, length_penalty)
+        return [self.target_feature_.join(own[0].symbols) for own in found]
+
+    @by_learnt_options
+    def predict_top(
+        self, X: Any, k: int = 5, *, beam: int | None = None, length_penalty: float | None = None
+    ) -> TopAnswers:
+        """The `k` best translations of each source and their scores, best first; fewer where the search found fewer.
+
+        The score is log p over the length penalty, which beam search maximises. The beam is at least `k`.
+
+        >>> model = Translator(hidden=8, embed=8, epochs=1, verbose=False).fit(["one cat", "two"], ["un chat", "deux"])
+        >>> answers, scores = model.predict_top(["two cats", ""], k=2)
+        >>> len(answers[0]), answers[1], scores[0][0] >= scores[0][1]
+        (2, [''], True)
+        """
+        wide = self.beam if beam is None else beam
+        if not check_beam(wide, 0):
+            wide = max(check_k(k), int(wide))
+        found = self._best(X, k, wide, length_penalty)
+        joined = [[(self.target_feature_.join(one.symbols), one.score) for one in own] for own in found]
+        return TopAnswers(*map(list, zip(*(distinct(own, k) for own in joined), strict=True))) if joined else _NONE
+
+    def _best(self, X: Any, k: int, beam: int | None, length_penalty: float | None) -> list[list[Found]]:
+        """The best hypotheses of each source, at least one."""
         self.check_fitted()
         how = (self.beam if beam is None else beam, self.length_penalty if length_penalty is None else length_penalty)
         if problems := check_beam(*how):
             raise OptionError.of(problems)
         sources = self.feature_.transform(self._sources(X), name="X")
-        found: list[list[int]] = [[] for _ in range(len(sources))]
+        found: list[list[Found]] = [[Found([], 0.0)] for _ in range(len(sources))]
         lengths = sources.lengths
         order = lengths.argsort(stable=True)  # sequences of similar length finish together
         order = order[lengths[order] > 0]
         for chosen in batches(lengths[order], _STEPS, max_sequences=_ROWS) if len(order) else []:
             places = order[chosen]
-            for place, symbols in zip(places.tolist(), self._searched(sources[places], *how), strict=True):
-                found[place] = symbols
-        return [self.target_feature_.join(symbols) for symbols in found]
+            for place, own in zip(places.tolist(), self._searched(sources[places], k, *how), strict=True):
+                found[place] = own or found[place]
+        return found
 
     @torch.no_grad()
-    def _searched(self, sources: Ragged, beam: int, penalty: float) -> list[list[int]]:
-        """The target symbols of some sources."""
+    def _searched(self, sources: Ragged, k: int, beam: int, penalty: float) -> list[list[Found]]:
+        """The best hypotheses of some sources."""
         network, boundary = self.network_, self._boundary()
         steps, begin = network.read(sources)
 
@@ -257,10 +287,8 @@ class Translator(Task, VocabularyOptions, VectorOptions, EncoderOptions, Trainin
 
         most, ratio = self.most_
         limits = [max(int(most), math.ceil(_TIMES * ratio * n)) for n in sources.lengths.tolist()]
-        found = beam_search(
-            advance, begin, limits, begin=boundary, end=boundary, beam=int(beam), penalty=float(penalty)
-        )
-        return [one.symbols for one in found]
+        how: dict[str, Any] = {"beam": int(beam), "penalty": float(penalty), "no_repeat": int(self.no_repeat)}
+        return best_continuations(advance, begin, limits, begin=boundary, end=boundary, count=int(k), **how)
 
     @by_learnt_options
     def score(self, X: Any, y: Any) -> float:

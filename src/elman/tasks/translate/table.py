@@ -9,6 +9,7 @@ from elman.errors import DataError, OptionError
 from elman.io.tables import Table
 from elman.tasks.base.table_adapter import Scored, TableAdapter
 from elman.tasks.base.table_columns import check_names, numbered, refuse_gaps
+from elman.tasks.base.top_answers import top_columns
 from elman.tasks.translate.estimator import Translator
 from elman.tasks.translate.ibm_model1 import IBMModel1
 
@@ -24,6 +25,7 @@ class TranslateTable(TableAdapter):
     estimator: ClassVar[type[Translator]] = Translator
     target_help: ClassVar[str] = "the column with the targets"
     keeps_columns: ClassVar[bool] = True
+    top: int | None = None  # how many of the best translations answers have; None: the best
 
     def fit_table(self, table: Table, target: Sequence[str], *, out: str, resume: bool) -> None:
         """Trains on the pairs of two columns."""
@@ -45,7 +47,7 @@ class TranslateTable(TableAdapter):
         return True
 
     def answer_table(self, table: Table, input: str | None, target: Sequence[str]) -> pl.DataFrame:
-        """The table with a column of translations."""
+        """The table with a column of translations, or with `top` also of the best ones and their scores."""
         import polars as pl
 
         X = self._texts(table, self._source(table, input, target))
@@ -53,7 +55,12 @@ class TranslateTable(TableAdapter):
         if name in table.frame.columns:
             raise DataError(f"already has a column {name!r}. Rename it or leave it out.", at=table.place())
         with table.located():
-            return table.frame.with_columns(pl.Series(name, self.model.predict(X)))
+            if self.top is None:
+                return table.frame.with_columns(pl.Series(name, self.model.predict(X)))
+            made = top_columns(self.model.predict_top(X, self.top), target[0], self.top)
+        if taken := [column for column in made if column in table.frame.columns]:
+            raise DataError(f"already has a column {taken[0]!r}. Rename it or leave it out.", at=table.place())
+        return table.frame.with_columns(pl.Series(column, values) for column, values in made.items())
 
     def score_table(self, table: Table, input: str | None, target: Sequence[str], model: str) -> Scored:
         """BLEU, chrF and the fraction of exact matches."""
