@@ -49,8 +49,8 @@ Threshold = Annotated[
 Top = Annotated[
     int | None,
     Parameter(
-        help="columns for so many of the likeliest classes, not for the probability of every one; for so many of the best "
-        "translations and their scores"
+        help="columns for so many of the likeliest classes, not for the probability of every one; for so many of the "
+        "best translations and their scores"
     ),
 ]
 Entities = Annotated[
