@@ -37,7 +37,7 @@ def distinct(found: Iterable[tuple[Any, float]], k: int) -> tuple[list[Any], lis
     for answer, score in found:
         if len(answers) < k and answer not in answers:
             answers.append(answer)
-            scores.append(score)
+            scores.append(float(score))
     return answers, scores
 
 
