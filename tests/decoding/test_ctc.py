@@ -5,12 +5,13 @@ from __future__ import annotations
 import itertools
 import math
 from collections import defaultdict
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
 import torch
 
-from elman.decoding.ctc import Prefix, Prefixes, greedy, steps_needed
+from elman.decoding.ctc import Prefix, Prefixes, forced_alignment, greedy, steps_needed
 from elman.ragged import Ragged
 from elman.tasks.transcribe.network import nll, ragged_of
 
@@ -100,3 +101,30 @@ def test_pieces_have_the_bits_of_the_whole() -> None:
 
 def test_steps_needed() -> None:
     assert [steps_needed(one) for one in ([], [1], [1, 1], [1, 2, 2, 2])] == [0, 1, 3, 6]
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_alignment_is_the_likeliest_of_all_paths(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    scores = np.log(random.dirichlet(np.ones(3), 6))
+    symbols = random.integers(1, 3, 3).tolist()
+    found = forced_alignment(scores, symbols)
+    path = np.zeros(6, dtype=int)
+    for (start, stop), symbol in zip(found, symbols, strict=True):
+        path[start:stop] = symbol
+    paths = [one for one in itertools.product(range(3), repeat=6) if _merged(one) == symbols]
+    best = max(paths, key=lambda one: sum(scores[np.arange(6), list(one)]))
+    assert path.tolist() == list(best)
+    assert _merged(path.tolist()) == symbols
+
+
+def _merged(path: Sequence[int]) -> list[int]:
+    return [symbol for symbol, _ in itertools.groupby(path) if symbol]
+
+
+def test_an_alignment_that_cannot_be() -> None:
+    scores = np.log(np.full((2, 3), 1 / 3))
+    assert forced_alignment(scores, []).shape == (0, 2)
+    assert forced_alignment(scores, [1, 2]).tolist() == [[0, 1], [1, 2]]
+    with pytest.raises(ValueError, match="2 symbols need 3 steps, there are 2"):
+        forced_alignment(scores, [1, 1])

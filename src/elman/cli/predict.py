@@ -50,11 +50,14 @@ Top = Annotated[
     int | None,
     Parameter(
         help="columns for so many of the likeliest classes, not for the probability of every one; for so many of the "
-        "best translations and their scores"
+        "best translations or transcripts and their scores"
     ),
 ]
 Entities = Annotated[
     bool, switch(help="taggers of spans: add a column of entities (start, stop, kind, score); as JSON or Parquet")
+]
+Times = Annotated[
+    bool, switch(help="transcribers: add a column of words (word, start, stop, probability); as JSON or Parquet")
 ]
 OutFormat = Annotated[
     str | None,
@@ -76,6 +79,7 @@ def predict(
     threshold: Threshold = None,
     top: Top = None,
     entities: Entities = False,
+    times: Times = False,
     format: Format = None,
     out_format: OutFormat = None,
     no_header: NoHeader = False,
@@ -100,6 +104,7 @@ def predict(
     task = table_of(_answering(load(model), model, beam=beam, threshold=threshold))
     _set(task, model, "top", top)
     _set(task, model, "entities", entities or None)
+    _set(task, model, "times", times or None)
     read: Any = read_parts if task.answers_parts() else _whole(read_table)
     parts = read(file, header=not no_header, format=format)
     table = next(parts)

@@ -108,9 +108,48 @@ class Prefixes:
         """The likeliest transcript of the steps so far."""
         return min(self.reached, key=lambda prefix: (-self._whole(prefix), prefix))
 
+    def ranked(self) -> list[tuple[Prefix, float]]:
+        """All transcripts of the steps so far and their scores, log p + language, the likeliest first."""
+        scores = {prefix: self._whole(prefix) for prefix in self.reached}
+        return sorted(scores.items(), key=lambda item: (-item[1], item[0]))
+
     def _whole(self, prefix: Prefix) -> float:
         blank, other, language = self.reached[prefix]
         return _plus(blank, other) + language + (0.0 if self.language is None else self.language.end(prefix))
+
+
+def forced_alignment(scores: NDArray[np.float64], symbols: Sequence[int]) -> NDArray[np.int64]:
+    """The first step of each symbol and the step after its last one [symbols, 2], in the likeliest path (Viterbi).
+
+    `scores`: log probabilities [steps, symbols]. Raises ``ValueError`` where there are fewer than `steps_needed`.
+
+    >>> forced_alignment(np.log([[0.8, 0.2], [0.1, 0.9], [0.3, 0.7], [0.9, 0.1], [0.2, 0.8]]), [1, 1]).tolist()
+    [[1, 3], [4, 5]]
+    """
+    if steps_needed(symbols) > len(scores):
+        raise ValueError(f"{len(symbols)} symbols need {steps_needed(symbols)} steps, there are {len(scores)}")
+    if not len(symbols):
+        return np.zeros((0, 2), dtype=np.int64)
+    states = np.zeros(2 * len(symbols) + 1, dtype=np.int64)  # blank, symbol, blank, symbol ... blank
+    states[1::2] = symbols
+    skips = np.zeros(len(states), dtype=np.bool_)  # from a symbol to the next without a blank between
+    skips[2:] = (states[2:] != BLANK) & (states[2:] != states[:-2])
+    best = np.full(len(states), _NONE)
+    best[:2] = scores[0, states[:2]]
+    back = np.zeros((len(scores), len(states)), dtype=np.int8)
+    for step in range(1, len(scores)):
+        ways = np.full((3, len(states)), _NONE)
+        ways[0], ways[1, 1:] = best, best[:-1]
+        ways[2, 2:] = np.where(skips[2:], best[:-2], _NONE)
+        back[step] = ways.argmax(axis=0)
+        best = ways.max(axis=0) + scores[step, states]
+    state = len(states) - 1 - int(best[-2] > best[-1])
+    path = np.zeros(len(scores), dtype=np.int64)
+    for step in range(len(scores) - 1, -1, -1):
+        path[step] = state
+        state -= int(back[step, state])
+    places = 2 * np.arange(len(symbols)) + 1
+    return np.stack([np.searchsorted(path, places), np.searchsorted(path, places, side="right")], axis=1)
 
 
 def _plus(a: float, b: float) -> float:

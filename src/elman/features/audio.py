@@ -178,6 +178,11 @@ class Sound(SoundOptions, Feature):
         return self._steps([bands]).values, after
 
     @property
+    def seconds(self) -> float:
+        """The length of a step in seconds."""
+        return float(self.every_ / self.rate_)
+
+    @property
     def value_width(self) -> int:
         """The width of a step: the bands."""
         return int(self.bands)

@@ -158,6 +158,11 @@ class Feature(Fitted, Reader, ABC):
         return None
 
     @property
+    def seconds(self) -> float | None:
+        """The length of a step in seconds; None where it is unknown."""
+        return None
+
+    @property
     def writer(self) -> "Written | None":
         """The feature, if a model can generate its sequences."""
         return None

@@ -23,7 +23,7 @@ from torch import Tensor
 
 from elman.decoding.beam_search import check_beam
 from elman.decoding.ctc import Language, Prefixes, greedy, steps_needed
-from elman.errors import DataError, OptionError, Problem
+from elman.errors import DataError, OptionError, Place, Problem
 from elman.evaluation.metrics import error_rates
 from elman.features.multi_input import MultiInput
 from elman.interpret.diagnose import DiagnosisRequest
@@ -36,11 +36,13 @@ from elman.tasks.base.network import finite, in_batches
 from elman.tasks.base.options import EncoderOptions, InputOptions, tbptt_problems
 from elman.tasks.base.resolve import Config, Default, Summary
 from elman.tasks.base.task import Task
+from elman.tasks.base.top_answers import TopAnswers, check_k, distinct
 from elman.tasks.base.training_run import TrainingRun
 from elman.tasks.transcribe.defaults import DEFAULTS, UPDATES
 from elman.tasks.transcribe.inputs import TranscribeReader
 from elman.tasks.transcribe.network import CtcNetwork, CtcStepper, nll, ragged_of
 from elman.tasks.transcribe.shallow_fusion import ORDERS, GeneratorScorer, NgramScorer
+from elman.tasks.transcribe.times import WordTime, word_times
 from elman.tasks.transcribe.vocabulary import SPELLINGS, Transcript, TranscriptVocabulary, check_lengths, transcripts_of
 from elman.training.fit_checks import warn_if_one_answer
 from elman.training.options import TrainingOptions
@@ -153,10 +155,15 @@ class Transcriber(Task, InputOptions, EncoderOptions, TrainingOptions):
         return NgramScorer(self.vocabulary_, over, order, float(self.language_weight), float(self.word_bonus))
 
     def _check_lengths(self, data: Ragged, truth: Sequence[Transcript], places: NDArray[np.int64]) -> None:
-        widths = DEFAULTS["channels_of_signals"].value if self.channels is None else self.channels
-        shrunk = int(self.stride) ** int(np.count_nonzero(widths))
+        shrunk = self._steps_in_one()
         codes, left = [self.vocabulary_.codes(one) for one in truth], -(-data.lengths // shrunk)
         check_lengths(codes, left.tolist(), places.tolist(), shrunk)
+
+    def _steps_in_one(self) -> int:
+        """The number of steps of the data in one after the convolutions."""
+        widths = DEFAULTS["channels_of_signals"].value if self.channels is None else self.channels
+        layers = int(np.count_nonzero(widths))
+        return int(int(self.stride) ** layers)
 
     def _train(
         self, run: TrainingRun, data: TrainingData, training: Sequence[Transcript], validation: Sequence[Transcript]
@@ -188,6 +195,59 @@ class Transcriber(Task, InputOptions, EncoderOptions, TrainingOptions):
         `beam` overrides the option; `language`: a fitted `Generator` in place of the n-grams.
         """
         return self._decoded(self._finite_logs(self._read(X)), beam, language)
+
+    @by_learnt_options
+    def predict_top(self, X: Any, k: int = 5, *, beam: int | None = None, language: Any = None) -> TopAnswers:
+        """The `k` best transcripts of each sequence and their scores, best first; fewer where the search found fewer.
+
+        The score is log p + weight log p of the language model + bonus words. The beam is at least `k`.
+
+        >>> sounds = [(np.sin(np.arange(4000) * pitch), 8000) for pitch in (0.1, 0.2, 0.5)]
+        >>> model = Transcriber(hidden=4, channels=4, epochs=1, verbose=False).fit(sounds, ["low", "mid", "high"])
+        >>> answers, scores = model.predict_top(sounds, k=2)
+        >>> answers[0][0] == model.predict(sounds)[0], scores[0][0] >= scores[0][1]
+        (True, True)
+        """
+        wide = self.beam if beam is None else beam
+        if not check_beam(wide, 0):
+            wide = max(check_k(k), int(wide))
+        start = self._prefixes(wide, language) or Prefixes(1)
+        made: tuple[list[list[Any]], list[list[float]]] = ([], [])
+        for one in _split(self._finite_logs(self._read(X))):
+            found = Prefixes(start.beam, start.language)
+            found.advance(one)
+            ranked = ((self.vocabulary_.written(prefix), score) for prefix, score in found.ranked())
+            for part, own in zip(made, distinct(ranked, k), strict=True):
+                part.append(own)
+        return TopAnswers(*made)
+
+    @by_learnt_options
+    def align(self, X: Any, y: Any = None) -> list[list[WordTime]]:
+        """The words of each transcript and their times: start and stop in seconds of audio, else in steps of the data.
+
+        `y`: the transcripts; None: those of `predict`. The times are those of the likeliest path of the transcript
+        (forced alignment), in units of a step after the convolutions. In scripts without spaces, and for lists, each
+        symbol is a word. Raises ``DataError`` for a transcript of unknown symbols, or too long for its sequence.
+
+        >>> sounds = [(np.sin(np.arange(4000) * pitch), 8000) for pitch in (0.1, 0.2, 0.5)]
+        >>> model = Transcriber(hidden=4, channels=4, epochs=1, verbose=False).fit(sounds, ["low", "mid", "high"])
+        >>> [(word.word, 0 <= word.start < word.stop <= 0.5) for word in model.align(sounds, ["low", "mid", "high"])[1]]
+        [('mid', True)]
+        """
+        column = self.reader.read(X)
+        data = self.reader.steps(column)
+        logs = self._finite_logs(data)
+        truth = self._decoded(logs) if y is None else transcripts_of(y, count(column))
+        codes = [self.vocabulary_.codes(one) for one in truth]
+        if bad := [i for i, own in enumerate(codes) if 0 in own]:
+            raise DataError("has symbols that are not in the vocabulary.", at=Place("y", sequence=bad[0]))
+        shrunk, lengths = self._steps_in_one(), data.lengths.tolist()
+        check_lengths(codes, logs.lengths.tolist(), list(range(len(codes))), shrunk)
+        unit = self.feature_.only().seconds or 1.0
+        return [
+            word_times(one, own, self.vocabulary_, shrunk * unit, steps * unit)
+            for one, own, steps in zip(_split(logs), codes, lengths, strict=True)
+        ]
 
     @by_learnt_options
     def predict_log_proba(self, X: Any) -> list[_Floats]:

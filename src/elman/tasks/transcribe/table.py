@@ -12,6 +12,7 @@ from elman.features.registry import FEATURES
 from elman.io.tables import Table
 from elman.tasks.base.table_adapter import RowAdapter
 from elman.tasks.base.table_columns import check_names, is_csv, refuse_gaps
+from elman.tasks.base.top_answers import top_columns
 from elman.tasks.transcribe.estimator import Transcriber
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ class TranscribeTable(RowAdapter):
     model: Transcriber
     estimator: ClassVar[type[Transcriber]] = Transcriber
     target_help: ClassVar[str] = "the column with the transcripts"
+    top: int | None = None  # how many of the best transcripts answers have; None: the best
+    times: bool = False  # whether answers have a column with the times of words
     one_target: ClassVar[str] = "a transcriber learns one column of transcripts"
 
     def hears(self, column: pl.Series) -> bool:
@@ -55,13 +58,22 @@ class TranscribeTable(RowAdapter):
         return f"{len(self.model.vocabulary_.symbols)} {what}"
 
     def answer_columns(self, X: Any, target: Sequence[str]) -> dict[str, Any]:
-        """The transcript of each row."""
-        return {f"predicted_{target[0]}": self.model.predict(X)}
+        """The transcript of each row, and if wanted the best ones, their scores, and the times of words."""
+        if self.top is None:
+            found: dict[str, Any] = {f"predicted_{target[0]}": self.model.predict(X)}
+        else:
+            found = dict(top_columns(self.model.predict_top(X, self.top), target[0], self.top))
+        if self.times:
+            answers = self.model.align(X, found[f"predicted_{target[0]}"])
+            found[f"times_{target[0]}"] = [[word._asdict() for word in own] for own in answers]
+        return found
 
     def answer_type(self, table: Table, column: pl.Series) -> pl.Series:
         """Transcripts; in a CSV file lists are texts with spaces."""
         import polars as pl
 
+        if not column.name.startswith("predicted_"):
+            return column
         lists = self.model.vocabulary_.kind == "lists" and is_csv(table)
         return column.cast(pl.List(pl.String)).list.join(" ") if lists else column
 

@@ -102,6 +102,21 @@ class TranscriptVocabulary:
         """The code of each symbol; 0 for an unknown one."""
         return [self.places.get(symbol, 0) for symbol in _symbols(transcript, self.kind)]
 
+    def words(self, codes: Sequence[int]) -> list[tuple[str, int, int]]:
+        """The words of codes: text, place of the first symbol, and the place after the last one.
+
+        Words of characters end at spaces; in scripts without spaces, and for words and lists, each symbol is one.
+
+        >>> TranscriptVocabulary.of(["GO NO"], "characters").words([2, 4, 1, 3, 4])
+        [('GO', 0, 2), ('NO', 3, 5)]
+        """
+        symbols = [self.symbols[code - 1] for code in codes]
+        if self.kind != "characters" or self.unspaced:
+            return [(symbol, i, i + 1) for i, symbol in enumerate(symbols)]
+        ends = [i for i, symbol in enumerate(symbols) if symbol == " "]
+        bounds = zip([0, *(i + 1 for i in ends)], [*ends, len(symbols)], strict=True)
+        return [("".join(symbols[first:last]), first, last) for first, last in bounds if last > first]
+
     def written(self, codes: Sequence[int]) -> Any:
         """The text of codes, or for lists the list."""
         symbols = [self.symbols[code - 1] for code in codes]
