@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from elman.errors import OptionError
 from elman.nn import rnn as drop_in
 from elman.nn.accelerate import Layer, Report, accelerate, restore
+from elman.nn.stepping import Stepping
 from elman.ops.functional import checked_flag
 
 __all__ = ["GRU", "LSTM", "RNN", "GRUCell", "LSTMCell", "Layer", "RNNCell", "Report", "accelerate", "restore"]
@@ -30,7 +31,7 @@ def _refuse_script(self: Any) -> nn.Module:
     )
 
 
-class _Layers(drop_in.OnElman, nn.RNNBase):
+class _Layers(drop_in.OnElman, Stepping, nn.RNNBase):
     """The call that RNN, LSTM and GRU share. Parameters, names and initialisation are those of ``torch.nn``.
 
     The classes derive from torch's RNNBase and not from its RNN, LSTM and GRU, whose instances torch.compile refuses.

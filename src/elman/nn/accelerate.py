@@ -23,6 +23,7 @@ from torch.nn.utils import parametrize
 
 from elman.errors import OptionError, ShapeError
 from elman.nn import rnn as drop_in
+from elman.nn.stepping import Stepping
 
 # ------------------------------------------------------------------------------------------------- the classes put in
 
@@ -48,15 +49,15 @@ class _OnCore(drop_in.OnElman):
         )
 
 
-class RNN(_OnCore, nn.RNN):
+class RNN(_OnCore, Stepping, nn.RNN):
     """``torch.nn.RNN`` after `accelerate`."""
 
 
-class LSTM(_OnCore, nn.LSTM):
+class LSTM(_OnCore, Stepping, nn.LSTM):
     """``torch.nn.LSTM`` after `accelerate`."""
 
 
-class GRU(_OnCore, nn.GRU):
+class GRU(_OnCore, Stepping, nn.GRU):
     """``torch.nn.GRU`` after `accelerate`."""
 
 

@@ -280,9 +280,15 @@ def _check_bfloat16(module: nn.Module, state: list[Tensor]) -> None:
             )
 
 
-def _initial(layer: nn.RNNBase, hx: Any, sequences: int) -> list[Tensor]:
+def checked_state(layer: nn.RNNBase, hx: Any, sequences: int) -> list[Tensor]:
+    """A state as a list, each [layers * directions, sequences, width]: none, h, or h and c. Raises ``ShapeError``."""
     parts = _parts_of(layer.mode == "LSTM", hx)
     _check_states(layer, parts, [sequences])
+    return parts
+
+
+def _initial(layer: nn.RNNBase, hx: Any, sequences: int) -> list[Tensor]:
+    parts = checked_state(layer, hx, sequences)
     return [_own(part, torch.is_grad_enabled()) for part in parts]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -29,11 +29,19 @@ class Layer(NamedTuple):
     bias_hh: Tensor | None
 
 
+class StateLayout(NamedTuple):
+    """How callers see the state of a stepper, where that is not the nested one of its layers."""
+
+    joined: Callable[[Any], Any]  # from the nested state
+    split: Callable[[Any, int], Any]  # to it, of so many sequences; raises ``ShapeError``
+
+
 class Stepper:
     """Layers that take one step after another for a fixed set of sequences, and remember where each of them is.
 
-    Made by ``cell.stepper(...)`` and ``encoder.stepper(...)``. With ``weights="float32"`` a step has the same bits as
-    the cell's own ``step``. Weights are copied when it is made: later training does not reach it. No gradients.
+    Made by ``cell.stepper(...)``, ``encoder.stepper(...)`` and the layers of `elman.nn`. With ``weights="float32"`` a
+    step has the same bits as the cell's own ``step``. Weights are copied when it is made: later training does not
+    reach it. No gradients.
 
     - `sequences`: how many are stepped together;
     - `weights`: "float32"; "bfloat16" (half the memory: eight bits of precision each); or "int8" (a quarter: whole
@@ -60,11 +68,13 @@ class Stepper:
         sequences: int = 1,
         weights: str = "float32",
         threads: int | None = None,
+        layout: StateLayout | None = None,
     ) -> None:
         check_whole("sequences", sequences, _MOST)
         if threads is not None:
             check_whole("threads", threads, _MOST)
         self._initial = initial  # the state of one sequence before its first step: what a state looks like
+        self._layout = layout
         self._begin(_packed(layers, _leaves(initial), sequences, weights, threads), weights)
 
     def _begin(self, kernel: Any, weights: str) -> None:
@@ -118,24 +128,25 @@ class Stepper:
     @property
     def state(self) -> Any:
         """The state of all sequences, as the cell's or the encoder's ``step`` takes it: a copy, each field
-        [sequences, hidden]. May be set to such a state, which is copied."""
+        [sequences, hidden]; of a layer of `elman.nn` as its ``hx``. May be set to such a state, which is copied."""
         while True:
             count = self.sequences
             made = [torch.empty(count, leaf.shape[-1], device="cpu") for leaf in _leaves(self._initial)]
             if self._kernel.read(count, made):  # else another thread has selected since
                 break
         copies = iter(made)
-        return mapped(lambda _: next(copies), self._initial)
+        found = mapped(lambda _: next(copies), self._initial)
+        return found if self._layout is None else self._layout.joined(found)
 
     @state.setter
     def state(self, state: Any) -> None:
-        fresh = _leaves(state)
+        count = self.sequences
+        fresh = _leaves(state if self._layout is None else self._layout.split(state, count))
         like = _leaves(self._initial)
         if len(fresh) != len(like):
             raise ShapeError(
                 f"state must have {len(like)} tensors, got {len(fresh)}. Give what stepper.state returned."
             )
-        count = self.sequences
         for tensor, leaf in zip(fresh, like, strict=True):
             shape = [count, leaf.shape[-1]]
             if tensor.dtype is not torch.float32 or list(tensor.shape) != shape or not tensor.is_cpu:
@@ -159,7 +170,7 @@ class Stepper:
         """Another stepper with the same packed weights, before the first step of so many sequences."""
         check_whole("sequences", sequences, _MOST)
         made = type(self).__new__(type(self))
-        made._initial = self._initial
+        made._initial, made._layout = self._initial, self._layout
         made._begin(self._kernel.twin(sequences), self.weights)
         return made
 
