@@ -55,7 +55,7 @@ from elman.tasks.forecast.direct import DirectForecast
 from elman.tasks.forecast.encoder import SeriesEncoder
 from elman.tasks.forecast.model import ForecastModel
 from elman.tasks.forecast.network import Ensemble, Sizes
-from elman.tasks.forecast.options import ForecastOptions, business_days_of, columns_of
+from elman.tasks.forecast.options import ForecastOptions, bounds_of, business_days_of, columns_of
 from elman.tasks.forecast.plot import plot
 from elman.tasks.forecast.recursive import network_levels, strategy_of
 from elman.tasks.forecast.state import SeriesState
@@ -90,7 +90,10 @@ class Forecaster(Task, ForecastOptions, EncoderOptions, TrainingOptions):
     description: ClassVar[str] = "The next values of many series, with intervals."
     example: ClassVar[str] = "load.csv --horizon 48 --season 24"
     defaults: ClassVar[Mapping[str, Default]] = DEFAULTS
-    answering: ClassVar[tuple[str, ...]] = ("verbose", "sort", "paths")
+    answering: ClassVar[tuple[str, ...]] = (
+        *("verbose", "sort", "duplicates", "paths"),
+        *("minimum", "maximum", "integer"),
+    )
 
     # training
     patience: int | None = None  # epochs without a better validation metric before training stops; None: never
@@ -195,7 +198,10 @@ class Forecaster(Task, ForecastOptions, EncoderOptions, TrainingOptions):
         self.check_fitted()
         encoder, columns = self._encoder(), columns_of(self)
         strategy, calibration = strategy_of(self, DirectForecast(encoder), self.seed), self.calibration_
-        return ForecastModel(columns, self.sort, self.horizon, self.style_, encoder, strategy, calibration, self.state_)
+        bounds, state = bounds_of(self), self.state_
+        return ForecastModel(
+            columns, self.sort, self.horizon, self.style_, encoder, strategy, calibration, state, bounds
+        )
 
     # ---- forecasts
 

@@ -16,6 +16,7 @@ from elman.interpret.diagnose import DiagnosisRequest
 from elman.layers.losses import pinball
 from elman.tasks.base.network import finite
 from elman.tasks.forecast.conformal import Calibration
+from elman.tasks.forecast.data.bounds import UNBOUNDED, Bounds
 from elman.tasks.forecast.data.frame import Series, read
 from elman.tasks.forecast.data.panel import MOST_GAP, Columns, Panel
 from elman.tasks.forecast.data.sampler import quantiles_within
@@ -43,6 +44,7 @@ class ForecastModel:
     strategy: DirectForecast | RecursiveForecast
     calibration: Calibration
     state: SeriesState  # of the series of training
+    bounds: Bounds = UNBOUNDED
 
     @property
     def grid(self) -> Grid:
@@ -106,8 +108,8 @@ class ForecastModel:
         return finite(self.finish(self.strategy.forecast(state, coming, count), state.tail.lowest))
 
     def finish(self, quantiles: _Floats, lowest: _Floats) -> _Floats:
-        """Quantiles of the network, calibrated and in the units of the data; `lowest` value of each row's series."""
-        return self.encoder.shape.inverse(self.calibration.apply(quantiles), lowest)
+        """Quantiles of the network, calibrated, as given and in bounds; `lowest` value of each series."""
+        return self.bounds.apply(self.encoder.shape.inverse(self.calibration.apply(quantiles), lowest))
 
     def frame(self, state: SeriesState, answers: _Floats, style: Style) -> Any:
         """Forecasts [series, steps, quantiles] as a frame."""

@@ -9,11 +9,13 @@ from typing import Any
 import numpy as np
 
 from elman.errors import OptionError, Problem
+from elman.tasks.forecast.data.bounds import Bounds
 from elman.tasks.forecast.data.business_days import BusinessDays, holidays_of, weekdays_of
+from elman.tasks.forecast.data.duplicates import AGGREGATES
 from elman.tasks.forecast.data.panel import Columns
 from elman.tasks.forecast.data.time_grid import parse
 from elman.validation.messages import shown
-from elman.validation.options import OptionGroup, is_number, whole
+from elman.validation.options import OptionGroup, choice, is_number, whole
 
 #: The largest sizes that an option, or a saved model, may ask for.
 LIMITS = {
@@ -47,6 +49,7 @@ class ForecastOptions(OptionGroup):
     freq: str | int | None = None  # distance of steps: "h", "D", "B", "M" ... or a whole number; None: the commonest
     holidays: str | Sequence[Any] = ()  # dates that business days leave out: freq "B", "BME" or "Sun Mon Tue Wed Thu"
     sort: bool = False  # sort rows by time; False: refuse unsorted ones
+    duplicates: str | None = None  # of rows with one time take "mean", "sum", "first", "last" ...; None: refuse them
     wide: bool = False  # a column for each series, beside those of times and covariates; False: a row for each value
 
     # model
@@ -58,6 +61,9 @@ class ForecastOptions(OptionGroup):
     # output
     recursive: bool = False  # forecast step by step on sampled paths; False: all steps at once
     paths: int = 200  # sample paths per series, if recursive
+    minimum: float | None = None  # no forecast is below it; None: 0 for series that never were negative
+    maximum: float | None = None  # no forecast is above it
+    integer: bool = False  # forecasts are whole numbers, as counts are: the ends of intervals are rounded outwards
 
     def problems(self) -> list[Problem]:
         """What is wrong with these options."""
@@ -68,20 +74,24 @@ class ForecastOptions(OptionGroup):
         found += _level_problems(self.levels) + _column_problems(self)
         if not (self.log is None or isinstance(self.log, bool)):
             found.append(Problem("log", shown(self.log), "must be True, False or None"))
-        for name in ("recursive", "sort", "wide"):
+        for name in ("recursive", "sort", "wide", "integer"):
             if not isinstance(getattr(self, name), bool):
                 found.append(Problem(name, shown(getattr(self, name)), "must be True or False"))
         if self.recursive is True and not found and int(self.paths) * int(self.horizon) > MAX_SAMPLED_STEPS:
             what = f"of horizon = {self.horizon} steps each are more than {MAX_SAMPLED_STEPS} steps of a series"
             found.append(Problem("paths", str(self.paths), f"{what}; take fewer of either, or recursive = False"))
-        return found + _freq_problems(self.freq) + _holiday_problems(self)
+        if self.duplicates is not None:
+            found += choice(self, "duplicates", AGGREGATES)
+        return found + _freq_problems(self.freq) + _holiday_problems(self) + _bound_problems(self)
 
 
 def columns_of(options: ForecastOptions) -> Columns:
     """The names of columns."""
     groups = (options.past, options.future, options.static)
     past, future, static = ((group,) if isinstance(group, str) else tuple(group) for group in groups)
-    return Columns(options.id, options.time, options.target, past, future, static, options.wide)
+    return Columns(
+        options.id, options.time, options.target, past, future, static, options.wide, options.duplicates or ""
+    )
 
 
 def _level_problems(value: Any) -> list[Problem]:
@@ -142,3 +152,24 @@ def _holiday_problems(options: ForecastOptions) -> list[Problem]:
         what = "are the days that a calendar of business days leaves out. Give freq = 'B' with them"
         return [Problem("holidays", shown(given), what)]
     return []
+
+
+def bounds_of(options: ForecastOptions) -> Bounds:
+    """What forecasts are held to."""
+    return Bounds(options.minimum, options.maximum, options.integer)
+
+
+def _bound_problems(options: ForecastOptions) -> list[Problem]:
+    found = list[Problem]()
+    for name in ("minimum", "maximum"):
+        value = getattr(options, name)
+        if value is None:
+            continue
+        if not is_number(value, -1e100, 1e100):
+            found.append(Problem(name, shown(value), "must be a number, or None"))
+        elif options.integer is True and value != round(value):
+            found.append(Problem(name, shown(value), "must be a whole number where integer = True"))
+    low, high = options.minimum, options.maximum
+    if not found and low is not None and high is not None and low > high:
+        found.append(Problem("minimum", shown(low), f"is above maximum = {shown(high)}"))
+    return found

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from elman.errors import DataError, MessagePart, Place, option
 from elman.features.base import check_pairs
 from elman.tasks.forecast.data.business_days import BusinessDays
+from elman.tasks.forecast.data.duplicates import aggregated
 from elman.tasks.forecast.data.layout import Arranged, arrange
 from elman.tasks.forecast.data.panel import MOST_GAP, Columns, Panel
 from elman.tasks.forecast.data.stamps import read_stamps, refuse_disguised_dates
@@ -77,7 +78,7 @@ def read(
     if target:
         panel.values[places] = rows.values(positive)
     for column in (*columns.past, *columns.future):
-        values = rows.covariate(column)[rows.order]
+        values = rows.changing(column)
         texts = values.dtype == object
         panel.covariates[column] = np.full(len(panel.values), None if texts else np.nan, object if texts else float)
         panel.covariates[column][places] = values
@@ -87,7 +88,10 @@ def read(
 
 
 class _Rows:
-    """The rows of a frame. `order` sorts them series by series and by time, as `codes` and `stamps` are sorted."""
+    """The rows of a frame. `order` sorts them series by series and by time, as `codes` and `stamps` are sorted.
+
+    Where rows of one time are taken together, `begins` is the first of each in that order.
+    """
 
     def __init__(self, given: Arranged, columns: Columns, target: bool, sort: bool, name: str) -> None:
         self.columns, self.name, self.given, self.table = columns, name, given, given.table
@@ -101,7 +105,12 @@ class _Rows:
         named = "" if given.ids else type_of(self.table[columns.id], library_of(self.table))
         self.style = replace(style, series=named, layout=given.layout)
         self.order = self._sorted(codes, stamps, sort)
-        self.codes, self.stamps = codes[self.order], stamps[self.order]
+        self.row_codes = self.codes = codes[self.order]
+        self.stamps = stamps[self.order]
+        self.begins = self._begins() if columns.duplicates else None
+        self.rows = self.order if self.begins is None else self.order[self.begins]  # the first of each series and time
+        if self.begins is not None:
+            self.codes, self.stamps = self.codes[self.begins], self.stamps[self.begins]
 
     def _error(self, *message: MessagePart, column: str | None = None, row: Any = None) -> DataError:
         return DataError(*message, at=self._place(row, column))
@@ -150,23 +159,32 @@ class _Rows:
         """The rows series by series, each in ascending order of time. Raises DataError for duplicates, and disorder."""
         order = np.lexsort((stamps, codes)) if sort else np.argsort(codes, kind="stable")
         same, steps = np.diff(codes[order]) == 0, np.diff(stamps[order]).astype(np.int64)
-        wrong = np.flatnonzero(same & (steps <= 0))
+        wrong = np.flatnonzero(same & (steps < 0 if self.columns.duplicates else steps <= 0))
         if not len(wrong):
             return order
         by_time = np.lexsort((stamps, codes))
         again = np.flatnonzero((np.diff(codes[by_time]) == 0) & (np.diff(stamps[by_time]).astype(np.int64) == 0))
-        if len(again):
+        if len(again) and not self.columns.duplicates:
             a, b = by_time[again[0]], by_time[again[0] + 1]
             what = f": series {self.ids[codes[a]]!r} has {self.columns.time!r} = {stamps[a]} twice, in "
-            rule = f" ({len(again)} such pairs). Keep one row for each time."
-            raise self._error(
-                what, Place(row=a % self.height), " and ", Place(row=b % self.height), rule, *self._unnamed
-            )
+            rows = Place(row=a % self.height), " and ", Place(row=b % self.height)
+            rule = f" ({len(again)} such pairs). Keep one row for each time, or take them together: "
+            raise self._error(what, *rows, rule, option("duplicates", "mean"), ".", *self._unnamed)
         a, b = order[wrong[0]], order[wrong[0] + 1]
         what = f"goes back in series {self.ids[codes[a]]!r}, from {stamps[a]} in "
         advice = f" ({len(wrong)} such places). Sort it, or set ", option("sort", True), "."
         places = Place(row=a % self.height), f" to {stamps[b]} in ", Place(row=b % self.height)
         raise self._error(what, *places, *advice, *self._unnamed, column=self.columns.time)
+
+    def _begins(self) -> NDArray[np.int64]:
+        """Where the rows of each series and time begin, in order."""
+        new = (np.diff(self.codes, prepend=-1) != 0) | np.append(True, np.diff(self.stamps).astype(np.int64) != 0)
+        return np.flatnonzero(new)
+
+    def _in_order(self, values: _Array, how: str | None = None) -> _Array:
+        """Values of all rows in order, those of one time taken together."""
+        values = values[self.order]
+        return values if self.begins is None else aggregated(values, self.begins, how or self.columns.duplicates)
 
     @property
     def _unnamed(self) -> tuple[MessagePart, ...]:
@@ -182,7 +200,7 @@ class _Rows:
     def find_grid(self, freq: tuple[str, int] | None, days: BusinessDays) -> Grid:
         """The grid of the time stamps."""
         if self.style.time == "integer":
-            refuse_disguised_dates(self.stamps, self.codes, self._place(self.order[0], self.columns.time))
+            refuse_disguised_dates(self.stamps, self.codes, self._place(self.rows[0], self.columns.time))
         if self.style.zone is None:
             return Grid.found(self.stamps, self.codes, freq, days)
         return Grid.zoned(self.stamps, self.codes, freq, self.style.zone, days)
@@ -223,10 +241,10 @@ class _Rows:
             at, series = wrong[0], f"(series {self.ids[self.codes[wrong[0]]]!r}) is {self.stamps[wrong[0]]}, "
             if grid.days is not None:
                 what = f"not on the grid of {grid.describe()}: {len(wrong)} such rows. Leave them out, or give "
-                raise self._error(series, what, option("freq"), column=self.columns.time, row=self.order[at])
+                raise self._error(series, what, option("freq"), column=self.columns.time, row=self.rows[at])
             near = grid.stamps(np.array([0])).astype(str)[0] if grid.kind != "integer" else grid.origin
             what = f"not on the grid of {grid.describe()} through {near} ({len(wrong)} such rows). Mend it, or give "
-            raise self._error(series, what, option("freq"), column=self.columns.time, row=self.order[at])
+            raise self._error(series, what, option("freq"), column=self.columns.time, row=self.rows[at])
         return index
 
     def _check_distances(self, grid: Grid, index: _Array) -> None:
@@ -253,12 +271,12 @@ class _Rows:
         """The sorted values of the target."""
         column = self.columns.target
         series = self.given.series or (column,)
-        values = np.concatenate([self._numbers(one) for one in series])[self.order]
+        values = self._in_order(np.concatenate([self._numbers(one) for one in series]))
         low = np.flatnonzero(values <= 0)
         if positive and len(low):
             what = f"(series {self.ids[self.codes[low[0]]]!r}) is {values[low[0]]:g}, "
             rows = f" ({len(low)} such rows)."
-            raise self._error(what, *positive, rows, column=column, row=self.order[low[0]])
+            raise self._error(what, *positive, rows, column=column, row=self.rows[low[0]])
         return values
 
     def _numbers(self, column: str) -> NDArray[np.float64]:
@@ -296,6 +314,10 @@ class _Rows:
                 raise self._error(f"is {values[row]}{advice}", column=column, row=row)
         return values
 
+    def changing(self, column: str) -> _Array:
+        """A past or future covariate in order; of several rows with one time the last, or with "first" the first."""
+        return self._in_order(self.covariate(column), "first" if self.columns.duplicates == "first" else "last")
+
     def covariate(self, column: str) -> _Array:
         """Numbers as float64 with NaN; texts, dates and whatever has a type of categories as texts with None."""
         return np.tile(self._covariate(column), self.repeats)
@@ -325,11 +347,11 @@ class _Rows:
         if missing.any():
             row = int(missing.argmax())
             raise self._error("is missing. Every row needs it, for it is static.", column=column, row=row)
-        values, first = values[self.order], np.searchsorted(self.codes, np.arange(len(self.ids)))
-        constant = values[first]
-        differs = np.flatnonzero(values != constant[self.codes])
+        values, codes = values[self.order], self.row_codes
+        constant = values[np.searchsorted(codes, np.arange(len(self.ids)))]
+        differs = np.flatnonzero(values != constant[codes])
         if len(differs):
-            at, series = differs[0], self.codes[differs[0]]
+            at, series = differs[0], codes[differs[0]]
             changes = f"{shown(constant[series])}, then {shown(values[at])} in row {self.order[at]}"
             what = f": static column {column!r} changes in series {self.ids[series]!r}: {changes}"
             raise self._error(f"{what}. Name it under past or future instead.")

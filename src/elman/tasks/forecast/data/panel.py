@@ -23,6 +23,7 @@ class Columns:
     future: tuple[str, ...] = ()
     static: tuple[str, ...] = ()
     wide: bool = False  # a column for each series
+    duplicates: str = ""  # how rows of one time are taken together; "": they are refused
     beside: tuple[str, ...] = ()  # columns of a wide frame that are no series and are not read
 
     @property
