@@ -102,6 +102,7 @@ def _fit(
                 resume=resume,
                 restart=restart,
             )
+            made.data_ |= {"command": _command(tokens)}
             made.save(out)
             saved = True
             result = _fit_result(adapter(made), out, table)
@@ -259,6 +260,11 @@ def _show_fit(result: Mapping[str, Any], adapter: "TableAdapter", table: "Table"
     print(f"saved in {result['model']}")
     model, suffix = shlex.join([result["model"]]), _suffix(result["file"], table.kind)
     print(f"next: elman score {model} test{suffix} --baseline    elman predict {model} new{suffix}")
+
+
+def _command(tokens: Sequence[str]) -> str:
+    """The command that repeats a fit from its beginning."""
+    return shlex.join(["elman", *(token for token in tokens if token not in ("--resume", "--restart"))])
 
 
 def _suffix(file: str, kind: str) -> str:

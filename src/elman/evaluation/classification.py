@@ -15,6 +15,7 @@ from elman.errors import DataError
 from elman.evaluation import metrics, tables
 from elman.evaluation.calibration import BINS, ReliabilityBin, expected_calibration_error, reliability
 from elman.evaluation.classification_plot import MOST, RankCurve, classification_picture
+from elman.evaluation.model_card import CountTable
 from elman.evaluation.ranking import RankScore, macro_mean, precision_recall_curve, rank_scores, roc_curve
 
 _SHOWN = 12  # classes of a printed or drawn confusion matrix; the smaller ones share a row
@@ -142,6 +143,12 @@ class ClassificationReport:
         names, counts = self._largest()
         error = f"expected calibration error {tables.formatted(self.expected_calibration_error)}"
         return classification_picture(names, counts, self.reliability, error, self._curves(), title, self._scores())
+
+    @property
+    def count_table(self) -> CountTable:
+        """The confusion matrix of the largest classes, for a model card."""
+        names, counts = self._largest()
+        return CountTable("Confusion matrix", "true \\ answered", names, names, counts.tolist())
 
     def _pairs(self) -> list[tuple[NDArray[np.int64], int]]:
         pairs, counts = np.unique(np.stack([self.truth, self.answers], 1), axis=0, return_counts=True)

@@ -15,8 +15,10 @@ from elman.errors import DataError
 from elman.evaluation import metrics, tables
 from elman.evaluation.calibration import BINS, ReliabilityBin, expected_calibration_error, reliability
 from elman.evaluation.classification_plot import MOST, RankCurve, classification_picture
+from elman.evaluation.model_card import CountTable
 from elman.evaluation.ranking import RankScore, macro_mean, precision_recall_curve, rank_score, roc_curve
 
+COUNTED = ("found", "missed", "wrong")  # true positives, false negatives, false positives
 _SHOWN = 12  # labels in the picture
 
 
@@ -133,8 +135,15 @@ class LabelSetReport:
         names, counts = [str(self.labels[k]) for k in largest], self.counts[largest]
         error = f"expected calibration error {tables.formatted(self.expected_calibration_error)}"
         return classification_picture(
-            names, counts, self.reliability, error, self._curves(), title, self._scores(), ("found", "missed", "wrong")
+            names, counts, self.reliability, error, self._curves(), title, self._scores(), COUNTED
         )
+
+    @property
+    def count_table(self) -> CountTable:
+        """The counts of the commonest labels, for a model card."""
+        largest = self._largest(_SHOWN)
+        names = [str(self.labels[k]) for k in largest]
+        return CountTable("Answers of each label", "label", names, list(COUNTED), self.counts[largest].tolist())
 
     def _largest(self, most: int) -> list[int]:
         """The commonest labels, in their order."""

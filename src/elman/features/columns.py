@@ -6,9 +6,11 @@ text, and whatever is not aligned, has a path of its own. Categories and single 
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from itertools import accumulate
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -388,14 +390,14 @@ def _width(column: Any, name: str) -> int:
 
 def _within(part: Part) -> AbstractContextManager[None]:
     """Adds the column to the place of errors raised in the block."""
-    names = part.names
-    owners = [name for name, width in zip(names, part.widths, strict=True) for _ in range(width)]
+    names, ends = part.names, list(accumulate(part.widths))
 
     def known(place: Place) -> Place:
         if place.argument is None and place != Place():
             return place
-        own = len(names) > 1 and isinstance(place.column, int)
-        return replace(place, argument="X", column=owners[int(place.column or 0)] if own else ", ".join(names))
+        if len(names) > 1 and isinstance(place.column, int):
+            return replace(place, argument="X", column=names[bisect_right(ends, place.column)])
+        return replace(place, argument="X", column=", ".join(names))
 
     return placed(known)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from sklearn.exceptions import DataConversionWarning, NotFittedError
 
 from elman.errors import DataError, OptionError, TrainingError
 from elman.ragged import Ragged
-from elman.tasks import Classifier
+from elman.tasks import Classifier, load
 from elman.tasks.classify.stacking import fit_weights
 
 SMALL: dict[str, Any] = {"hidden": 6, "embed": 5, "epochs": 1, "verbose": False}
@@ -504,3 +505,22 @@ def test_stacking_is_the_least_loss() -> None:
     assert all(
         loss(weights) <= loss(weights + np.array(move)) for move in ((0.01, 0), (-0.01, 0), (0, 0.01), (0, -0.01))
     )
+
+
+def test_the_card_has_the_confusion_matrix_of_the_validation_part(tmp_path: Path) -> None:
+    texts = [f"a {'good' if i % 3 else 'bad'} film {i % 7}" for i in range(90)]
+    labels = ["+" if i % 3 else "-" for i in range(90)]
+    model = Classifier(hidden=3, epochs=1, seed=0, verbose=False).fit(texts, labels)
+    (table,) = model.validation_counts_
+    assert np.sum(table.counts) == model.data_["validation sequences"]
+    assert np.trace(np.array(table.counts)) / np.sum(table.counts) == model.metrics_["accuracy"]
+    model.save(tmp_path / "model")
+    card = (tmp_path / "model" / "README.md").read_text("utf-8")
+    assert "### Confusion matrix" in card
+    assert "| hidden | 3 |" in card
+    assert "| ngrams | 3 |" in card  # chosen for texts
+    assert "| window |" not in card  # of sound
+    again = load(tmp_path / "model")
+    assert again.validation_counts_ == model.validation_counts_
+    again.save(tmp_path / "again")
+    assert "### Confusion matrix" in (tmp_path / "again" / "README.md").read_text("utf-8")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -299,3 +300,27 @@ def test_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: p
     assert scored["baselines"][0]["mood.accuracy"] > 0.9
     assert main(["fit", "multitask", "reviews.csv", "--target", "mood,topics", "--out", "other"]) == 2
     assert "topics" in capsys.readouterr().err
+
+
+def test_the_command_line_prints_the_reports_and_the_card_repeats_the_fit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    rows = [{"text": f"a {w} film", "mood": "+" if i % 2 else None, "stars": i % 5} for i, w in enumerate("abcd" * 15)]
+    rows[0]["mood"] = rows[2]["mood"] = "-"
+    table = pl.DataFrame(rows)
+    table.write_ndjson("t.jsonl")
+    run = "fit multitask t.jsonl --input text --target mood,stars --hidden 2 --epochs 1 --seed 0 --out 'my model'"
+    assert main(shlex.split(f"{run} --restart")) == 0
+    card = (tmp_path / "my model" / "README.md").read_text("utf-8")
+    assert f"```sh\nelman {run}\n```" in card
+    assert "elman score 'my model' test.jsonl --baseline" in card
+    capsys.readouterr()
+    assert main(["score", "my model", "t.jsonl"]) == 0
+    printed = capsys.readouterr().out
+    assert "mood:" in printed
+    assert "expected calibration error" in printed
+    assert main(["score", "my model", "t.jsonl", "--json"]) == 0
+    scored = json.loads(capsys.readouterr().out)
+    assert scored["reports"]["mood"]["sequences"] == 32
+    assert scored["reports"]["mood"]["accuracy"] == scored["mood.accuracy"]

@@ -11,7 +11,6 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -21,7 +20,7 @@ from torch import Tensor
 
 from elman.errors import ModelFileError, OptionError, Problem
 from elman.evaluation.learning_curve import learning_curve
-from elman.evaluation.model_card import model_card
+from elman.evaluation.model_card import CountTable, model_card, table_suffix
 from elman.interpret.attribution import AttributionRequest, Explanation, explain
 from elman.interpret.diagnose import DiagnosisRequest, diagnose
 from elman.interpret.diagnosis import Diagnosis
@@ -167,6 +166,8 @@ class Task(BaseEstimator, ABC):
             config |= reader.config()
             tensors |= reader.tensors()
             files |= reader.files()
+        if counted := getattr(self, "validation_counts_", ()):
+            config["validation_counts"] = [table.to_json() for table in counted]
         config |= self._config()
         if curve is not None:
             files[CURVE] = curve
@@ -176,19 +177,31 @@ class Task(BaseEstimator, ABC):
     def _card(self, name: str, has_curve: bool) -> str:
         function = getattr(getattr(self, "feature_", None), "function_name", "")
         given = f", tokenizer={function}" if function else ""
-        call, suffix = f"model = elman.load({name!r}{given})\n{self.card_call}", Path(self.example.split()[0]).suffix
+        call = f"model = elman.load({name!r}{given})\n{self.card_call}"
+        data = {**self.described(), **self.data_}
+        command, file = str(data.pop("command", "")), str(data.get("file", self.example.split()[0]))
         return model_card(
             name=name,
             python=f"import elman\n\n{call}",
-            suffix=suffix,
+            suffix=table_suffix(file),
             task=self.description,
-            data={**self.described(), **self.data_},
-            options=self.learnt_with_,
+            data=data,
+            options=self._notable_options(),
             metrics=self.metrics_,
             validated_by=self.validated_by,
             history=self.history_,
             curve=CURVE if has_curve else None,
+            counts=getattr(self, "validation_counts_", ()),
+            parameters=sum(p.numel() for p in self.network_.parameters()),
+            command=command,
         )
+
+    def _notable_options(self) -> dict[str, Any]:
+        """The options that differ from their defaults, and those that were resolved."""
+        defaults = type(self)().options()
+        changed = {name: value for name, value in self.learnt_with_.items() if value != defaults.get(name)}
+        resolved = {name: value for name, value in self.resolved_.items() if value}  # 0: turned off for these data
+        return {name: value for name, value in (changed | resolved).items() if name != "verbose"}
 
     def described(self) -> dict[str, Any]:
         """The inputs, for the model card: lines of text by name."""
@@ -224,6 +237,8 @@ class Task(BaseEstimator, ABC):
             made.history_ = History.from_json(config["history"])
             made.metrics_ = {k: float("nan") if v is None else float(v) for k, v in config["metrics"].items()}
             made.data_ = dict(config["data"])
+            if counted := config.get("validation_counts"):
+                made.validation_counts_ = [CountTable.from_json(saved) for saved in counted]
             if (reader := made.reader) is not None:
                 reader.restore(config, tensors, files)
             made._restore(config, tensors, files, folder)

@@ -183,6 +183,7 @@ class Classifier(ClassifierMixin, Task, PretrainOptions, InputOptions, EncoderOp
             return
         paths = [self._deep_logits(data.validation), *beside]
         self._choose_threshold(paths, truth)
+        self.validation_counts_ = [self._labels.report(stacked(self.stacking_weights_, paths), truth).count_table]
         answered = target.answers(stacked(self.stacking_weights_, paths))
         warn_if_one_answer(truth.tolist(), target.answered(answered))
         if self.wide_ is not None:

@@ -127,7 +127,9 @@ class Multitask(Task, InputOptions, EncoderOptions, TrainingOptions):
         check = validate if len(data.validation) else None
         run.train(self.network_, data.config, loss, data.training.lengths, data.indices, validate=check, metric="loss")
         if len(data.validation):
-            heads.check_answers(answers(self.network_, data.validation, heads.outputs), truth, self.metrics_)
+            rows = answers(self.network_, data.validation, heads.outputs)
+            heads.check_answers(rows, truth, self.metrics_)
+            self.validation_counts_ = heads.count_tables(rows, truth)
 
     def _network(self, config: Config, start: Mapping[str, Tensor | None]) -> Network:
         network = Network(self.feature_, self._heads.outputs, config)
@@ -228,9 +230,7 @@ class Multitask(Task, InputOptions, EncoderOptions, TrainingOptions):
         Print one, or see its ``to_json()`` and ``picture()``. Unknown labels are left out.
         """
         column, truth = self._scored(X, y)
-        own = self._heads.split(self._rows(column))
-        known = [name for name in self._heads.labels if not np.isnan(truth[name]).all()]
-        return {name: self._heads.labels[name].report(own[name], truth[name]) for name in known}
+        return self._heads.reports(self._rows(column), truth)
 
     def _rows(self, X: Any) -> _Floats:
         return finite(answers(self.network_, self.reader.steps(self.reader.read(X)), self._heads.outputs))

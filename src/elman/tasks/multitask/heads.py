@@ -10,6 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from elman.evaluation.classification import ClassificationReport
+from elman.evaluation.model_card import CountTable
 from elman.features.lists import listed
 from elman.tasks.base.targets.labels import LabelTarget
 from elman.tasks.base.targets.numbers import NumberTarget
@@ -89,6 +91,17 @@ class Heads:
         loss = sum(self._weight(name) * metrics.get("loss", 0.0) for name, metrics in found.items())
         named = {f"{name}.{metric}": value for name, metrics in found.items() for metric, value in metrics.items()}
         return {"loss": loss, **named}
+
+    def reports(self, rows: _Floats, truth: Mapping[str, _Floats]) -> dict[str, ClassificationReport]:
+        """The report on each target that is a label and known of some sequence."""
+        own = self.split(rows)
+        known = [name for name in self.labels if not np.isnan(truth[name]).all()]
+        return {name: self.labels[name].report(own[name], truth[name]) for name in known}
+
+    def count_tables(self, rows: _Floats, truth: Mapping[str, _Floats]) -> list[CountTable]:
+        """The confusion matrix of each target that is a label."""
+        tables = {name: report.count_table for name, report in self.reports(rows, truth).items()}
+        return [table._replace(title=f"{table.title} of {name}") for name, table in tables.items()]
 
     def check_answers(self, rows: _Floats, truth: Mapping[str, _Floats], metrics: Mapping[str, float]) -> None:
         """Warns of each target whose answers in the validation part say nothing."""

@@ -12,7 +12,7 @@ from elman.evaluation import metrics
 from elman.evaluation.baselines import Baseline, NumberBaseline, linear_baseline, majority, mean, ridge
 from elman.evaluation.metrics import errors_of
 from elman.io.tables import Table
-from elman.tasks.base.table_adapter import RowAdapter
+from elman.tasks.base.table_adapter import RowAdapter, Scored
 from elman.tasks.base.table_columns import among, check_names, floats_of, labels_of, written
 from elman.tasks.base.targets.labels import LabelTarget
 from elman.tasks.multitask.estimator import Multitask
@@ -73,6 +73,16 @@ class MultitaskTable(RowAdapter):
             for i, label in enumerate(self.model.classes_[name].tolist() if name in chances else ()):
                 columns[f"probability_{name}_{written(label)}"] = chances[name][:, i].astype(float)
         return columns
+
+    def score_table(self, table: Table, input: str | None, target: Sequence[str], model: str) -> Scored:
+        """The scores, and the report on each target that is a label."""
+        scored = super().score_table(table, input, target, model)
+        X, y = self.diagnosis_data(table, target, model, input)
+        with table.located():
+            reports = self.model.report(X, y)
+        tables = [part for name, report in reports.items() for part in (f"{name}:", *report.tables())]
+        details = {"reports": {name: report.to_json() for name, report in reports.items()}} if reports else {}
+        return scored._replace(details=details, tables=tables)
 
     def score(self, truth: Mapping[str, list[Any]], answers: Mapping[str, Any]) -> dict[str, float]:
         """Accuracy and macro F1 of labels, the errors and R2 of numbers, as "target.metric"; "score" is their mean."""
