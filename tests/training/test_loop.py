@@ -617,9 +617,9 @@ def test_progress_on_a_terminal(monkeypatch):
 @pytest.mark.parametrize("screen", [io.StringIO(), Terminal(), None])
 def test_silence(monkeypatch, screen):
     monkeypatch.setattr("sys.stderr", screen)
-    quiet = isinstance(screen, Terminal)
-    Problem().train(dataclasses.replace(TINY, verbose=not quiet))
-    Problem(at={9: raising(KeyboardInterrupt())}).train(dataclasses.replace(TINY, verbose=not quiet))
+    silent = dataclasses.replace(TINY, verbose=False)
+    Problem().train(silent)
+    Problem(at={9: raising(KeyboardInterrupt())}).train(silent)
     if screen is not None:
         assert screen.getvalue().count("\n") == 1  # the note about Ctrl-C
 

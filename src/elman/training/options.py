@@ -46,7 +46,7 @@ class TrainingOptions(OptionGroup):
     patience: int | None = 5  # epochs without a better validation metric before training stops; None: never
     validation: float = 0.1  # share of the sequences held out to choose the best epoch, 0 to 0.5; 0: none
     seed: int | None = 0  # makes a run repeatable bit for bit on one machine; None: different every time
-    verbose: bool = True  # progress on stderr, where that is a terminal
+    verbose: bool = True  # what is read and trained, and progress, on stderr; False: nothing
     weight_decay: float = 0.01  # pull towards 0 as a share of learning_rate, not on biases; 0 turns it off
     warmup: float = 0.1  # share of the training, 0 to 1, in which the learning rate rises from 0
     decay: str = "linear"  # how the learning rate falls to 0 after the warm-up: "linear", "cosine", "none"

@@ -280,7 +280,7 @@ def test_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: p
     flags = ["--hidden", "6", "--epochs", "1"]
     argv = ["fit", "multitask", "reviews.csv", "--input", "text", "--target", ",".join(NAMES), "--out", "model"]
     assert main([*argv, *flags, "--weights", '{"stars": 2}']) == 0
-    assert "mood: label, 2 classes; topic: label, 3 classes; stars: number" in capsys.readouterr().out
+    assert "mood: label, 2 classes; topic: label, 3 classes; stars: number" in capsys.readouterr().err
     assert main(["predict", "model", "reviews.csv"]) == 0
     head = capsys.readouterr().out.splitlines()[0]
     assert head.endswith(

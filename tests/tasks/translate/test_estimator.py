@@ -280,7 +280,7 @@ def test_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsy
     frame.write_csv("pairs.tsv", separator="\t")
     small = ["--hidden", "8", "--embed", "8", "--epochs", "1"]
     assert main(["fit", "translate", "pairs.tsv", "--input", "en", "--target", "fr", "--out", "m", *small]) == 0
-    assert "60 pairs; from text as subwords" in capsys.readouterr().out
+    assert "57 pairs for training, 3 for validation; " in capsys.readouterr().err
     assert main(["predict", "m", "pairs.tsv", "--beam", "2", "--out", "said.tsv"]) == 0
     said = read_table("said.tsv").frame
     assert said.columns == ["id", "en", "fr", "predicted_fr"]

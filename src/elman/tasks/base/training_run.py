@@ -17,16 +17,15 @@ from torch import Tensor, nn
 from elman.errors import OptionError, Place, option
 from elman.io import model_folder
 from elman.ops.functional import info
+from elman.tasks.base.fit_notes import FitNotes
 from elman.tasks.base.resolve import Config, training_options
 from elman.tasks.base.rows import Rows, with_validation
 from elman.training.history import History
 from elman.training.loop import train
-from elman.training.progress import note
 from elman.training.tbptt import StepLoss
 from elman.validation.options import is_whole
 
 LEAST = 50  # sequences; with fewer there is no validation set
-_FEW_COLUMNS = 6  # described before training; the card describes all
 _Indices = NDArray[np.int64]
 
 
@@ -76,6 +75,7 @@ class TrainingRun:
                 f"), or remove {checkpoint} to begin anew.",
             )
         task.forget()
+        self.notes = FitNotes(bool(task.verbose))
         self.task, self.checkpoint, self.resume = task, checkpoint, resume
         self.seed: int = _drawn_seed(checkpoint if resume else None) if task.seed is None else task.seed
         task.seed_ = self.seed if task.seed is None else None
@@ -144,7 +144,7 @@ class TrainingRun:
         """
         task = self.task
         task.remember_resolved(config)
-        _announce(task)
+        self.notes.network(network, int(config.epochs))
         task.metrics_, task.history_ = {}, History("loss" if validate is None else metric)
         try:
             task.history_ = train(
@@ -179,10 +179,3 @@ def _drawn_seed(checkpoint: Path | None) -> int:
         if is_whole(begun, 0):
             return int(begun)
     return int(np.random.default_rng().integers(2**63))
-
-
-def _announce(task: Any) -> None:
-    """Prints the inferred inputs before training, so that a wrong inference is noticed."""
-    if task.verbose and (read := task.described()):
-        few = [*read.items()][:_FEW_COLUMNS] + [("…", f"{len(read)} in all")] * (len(read) > _FEW_COLUMNS)
-        note(f"elman: {'; '.join(f'{name}: {what}' for name, what in few)}")

@@ -51,7 +51,7 @@ from elman.tasks.classify import thresholds
 from elman.tasks.classify.class_weights import class_weight_problems
 from elman.tasks.classify.defaults import DEFAULTS, LEAST_SIGNALS, UPDATES
 from elman.tasks.classify.session import ClassifyStepper
-from elman.tasks.classify.stacking import WIDE_MODELS, fit_weights, fit_wide, stacked
+from elman.tasks.classify.stacking import WIDE_MODELS, fit_weights, fit_wide, stacked, wide_in_words
 from elman.tasks.classify.targets import ClassTarget, learn_target, restored_target
 from elman.tasks.classify.top import TopClasses, top_classes
 from elman.tasks.pretrain.pretrainer import PretrainOptions, PretrainReader
@@ -145,6 +145,10 @@ class Classifier(ClassifierMixin, Task, PretrainOptions, InputOptions, EncoderOp
         self.target_, self.classes_ = target, target.classes
         if isinstance(self.threshold, str):
             self.threshold_: float | _Floats = 0.5  # until the weights are learnt
+        named = f"{len(target.classes)} classes: {few_labels(target.classes)}"
+        run.notes.data(self, data.training.lengths, len(data.validation), named)
+        if wide := wide_in_words(data.config):
+            run.notes.stage(f"fitting {wide}")
         self.wide_ = fit_wide(
             data.config, feature, (data.training, data.validation), target, (train, validation), weights, run.seed
         )
@@ -192,6 +196,7 @@ class Classifier(ClassifierMixin, Task, PretrainOptions, InputOptions, EncoderOp
             if run.refits:
                 whole = Ragged.cat([self.feature_.symbolic(part) for part in (data.training, data.validation)])
                 order = torch.cat([targets, torch.from_numpy(truth)])
+                run.notes.stage(f"fitting {wide_in_words(data.config)} again, to all {len(whole):,} sequences")
                 self.wide_.fit(whole, order, len(self.classes_), target.costs(weights, order))
 
     def _choose_threshold(self, paths: Sequence[_Floats], truth: _Array) -> None:

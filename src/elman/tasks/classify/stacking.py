@@ -76,6 +76,17 @@ def fit_wide(
     return min(models, key=loss)
 
 
+def wide_in_words(config: Config) -> str:
+    """The model that `fit_wide` fits, in words; "" for none.
+
+    >>> wide_in_words(Config(ngrams=3, minirocket=0))
+    'the n-gram model (1 to 3 symbols)'
+    """
+    if config.minirocket:
+        return f"MiniRocket ({int(config.minirocket):,} features)"
+    return f"the n-gram model (1 to {int(config.ngrams)} symbols)" if config.ngrams else ""
+
+
 def stacked(weights: _Floats, paths: Sequence[_Floats]) -> _Floats:
     """The logits of all paths together; a single one stands for itself."""
     return paths[0] if len(paths) == 1 else weights[0] * paths[0] + weights[1] * paths[1]

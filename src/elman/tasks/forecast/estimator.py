@@ -19,6 +19,7 @@ from functools import partial
 from typing import Any, ClassVar, Self, final
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from elman.cells import CELLS
@@ -34,6 +35,7 @@ from elman.tasks.base.options import EncoderOptions, tbptt_problems
 from elman.tasks.base.resolve import Config, Default, training_options
 from elman.tasks.base.session import Session
 from elman.tasks.base.task import Task, as_json
+from elman.tasks.base.training_run import TrainingRun
 from elman.tasks.forecast.backtest import Backtest, Windows, backtest_frame
 from elman.tasks.forecast.conformal import Calibration
 from elman.tasks.forecast.data.covariates import Covariates
@@ -159,6 +161,7 @@ class Forecaster(Task, ForecastOptions, EncoderOptions, TrainingOptions):
         validation = Validation(direct, strategy_of(self, direct, self.seed), panel, windowed, held_out)
         self.data_ = _describe_data(panel, grid, config, held_out)
         self.history_ = History(validation.metric)
+        self._note(run, panel.lengths, held_out)
         try:
             self.history_ = train(
                 self.network_,
@@ -176,6 +179,12 @@ class Forecaster(Task, ForecastOptions, EncoderOptions, TrainingOptions):
             raise
         self._finish(validation, sampler)
         return self
+
+    def _note(self, run: TrainingRun, lengths: NDArray[np.int64], held_out: NDArray[np.int64]) -> None:
+        """Says what was read and what is trained."""
+        steps = f"{self.grid_.describe()} apart; season of {int(self.config_.season):,}: {self.config_.season_reason}"
+        run.notes.data(self, torch.from_numpy(lengths), _held_out_in_words(held_out), steps, noun="series")
+        run.notes.network(self.network_, int(self.config_.epochs))
 
     def _finish(self, validation: Validation, sampler: WindowSampler) -> None:
         self.network_.eval()
@@ -413,6 +422,13 @@ def _continued(options: Forecaster, known: Panel, frame: Any, later: Any) -> tup
         what = f"has at most {steps.max()} values of a series, but horizon = {options.horizon}. Give at least as many."
         raise DataError(what, at=Place(name))
     return panel, steps
+
+
+def _held_out_in_words(steps: NDArray[np.int64]) -> str:
+    """What of the series is held out; "" where nothing is."""
+    low, high = int(steps.min()), int(steps.max())
+    many = f"{high:,} step{'s' * (high > 1)}" if low == high else f"{low:,} to {high:,} steps"
+    return f"the last {many} of each" if high else ""
 
 
 def _describe_data(panel: Panel, grid: Grid, config: Config, held_out: NDArray[np.int64]) -> dict[str, Any]:

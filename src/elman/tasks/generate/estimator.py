@@ -38,6 +38,7 @@ from elman.lm.chunks import LMChunks, lm_chunks
 from elman.lm.interpolation import InterpolatedLM, weight_of
 from elman.lm.kneser_ney import KneserNey
 from elman.ragged import Ragged
+from elman.tasks.base.fit_notes import FitNotes
 from elman.tasks.base.fitted import by_learnt_options
 from elman.tasks.base.inputs import no_column
 from elman.tasks.base.network import encoder_of, finite
@@ -194,8 +195,10 @@ class Generator(Task, VocabularyOptions, VectorOptions, EncoderOptions, Training
         config = self.config(Summary(feature, (), len(data.inputs), data.inputs.steps, updates=UPDATES))
         load_word_vectors(self, config, [feature])
         self.learnt_with_ = learnt_with_vectors(config, self.options())
+        held_out = "its end" if held and len(column) == 1 and run.refits else len(held)
+        run.notes.data(self, symbols.lengths, held_out, noun="documents")
         self.network_: LanguageNetwork = run.build(self._network, config, self._symbol_count)
-        self.mixture_ = self._mixture(symbols)
+        self.mixture_ = self._mixture(symbols, run.notes)
         self.data_ = {
             "training documents": len(training),
             "training steps": data.inputs.steps,
@@ -244,12 +247,13 @@ class Generator(Task, VocabularyOptions, VectorOptions, EncoderOptions, Training
         """The number of symbols, with the boundary."""
         return int(self.feature_.symbols or 0) + 1
 
-    def _mixture(self, symbols: Ragged) -> InterpolatedLM | None:
+    def _mixture(self, symbols: Ragged, notes: FitNotes) -> InterpolatedLM | None:
         """The n-gram model of the training set, if any."""
         default = 0 if symbols.steps >= _LARGE else 4 if self._symbol_count > _MANY else 8
         order = default if self.ngrams is None else int(self.ngrams)
         if not order:
             return None
+        notes.stage(f"counting n-grams of up to {order} symbols")
         return InterpolatedLM(KneserNey(order, self._symbol_count).fit(self.lm_chunks(symbols, None).whole()))
 
     def _train(self, run: TrainingRun, config: Config, data: LMChunks, validation: LMChunks) -> None:

@@ -105,6 +105,8 @@ class Multitask(Task, InputOptions, EncoderOptions, TrainingOptions):
 
         self.targets_ = targets
         start = {name: target.fit(truth[name][training]) for name, target in targets.items()}
+        described = "; ".join(f"{name}: {target.describe()}" for name, target in targets.items())
+        run.notes.data(self, data.training.lengths, len(data.validation), described)
         self.network_: Network = run.build(self._network, data.config, start)
         self.data_ = reader.metadata(data, count(column) - len(some))
         self.data_ |= {f"target {name!r}": target.describe() for name, target in targets.items()}

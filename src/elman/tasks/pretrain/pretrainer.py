@@ -215,6 +215,7 @@ class PretrainReader(InputReader):
         self.task.data_ |= {"pretraining texts": len(texts), "pretraining steps": texts.steps}
         if run.resume and not _is_pretraining(run.checkpoint):
             return  # the checkpoint of the task itself has all weights
+        run.notes.stage(f"pre-training on {len(texts):,} texts of {texts.steps:,} steps, before the task itself")
         model, narrow = self._objective(run, config, path), bool(info()["bfloat16"])
         history = learn(model, texts, kept[:_KEPT], self._options(run), run.checkpoint, run.resume, narrow)
         if history.interrupted:

@@ -105,6 +105,7 @@ class Regressor(RegressorMixin, Task, PretrainOptions, InputOptions, EncoderOpti
 
         self.numbers_ = NumberTarget(self.loss, targets.outputs, targets.names, targets.flat)
         self.numbers_.fit(targets.take(training).values)
+        run.notes.data(self, data.training.lengths, len(data.validation), self.numbers_.in_words(bool(self.every_step)))
         self.network_: Network = run.build(Network, feature, targets.outputs, data.config, bool(self.every_step))
         self.data_ = reader.metadata(data, len(targets) - len(known))
         reader.pretrain(run, data.config, data.training, data.validation)

@@ -49,8 +49,7 @@ class RegressTable(RowAdapter):
 
     def describe_learnt(self) -> str:
         """How many numbers."""
-        numbers = "1 number" if self.model.numbers_.outputs == 1 else f"{self.model.numbers_.outputs} numbers"
-        return f"{numbers} for each {'step' if self.model.every_step else 'sequence'}"
+        return self.model.numbers_.in_words(bool(self.model.every_step))
 
     def answer_columns(self, X: Any, target: Sequence[str]) -> dict[str, Any]:
         """The estimates."""

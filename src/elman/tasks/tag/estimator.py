@@ -135,6 +135,8 @@ class Tagger(Task, LetterOptions, InputOptions, EncoderOptions, TrainingOptions)
         self.constrained_ = self.scheme_ is not None and obeys(labels, self.scheme_)
         self.outside_offset_ = 0.0
         self.ensemble_size_ = int(data.config.ensemble_size)
+        labels_in_words = f"{len(classes)} labels: {few_labels(classes)}"
+        run.notes.data(self, data.training.lengths, len(data.validation), labels_in_words)
         self.network_: TagNetwork = run.build(self._network, data.config)
         self.data_ = reader.metadata(data) | {"labels": few_labels(classes), "spans": self._scheme_in_words()}
         self._train(run, data, *parts)

@@ -130,8 +130,10 @@ class Transcriber(Task, InputOptions, EncoderOptions, TrainingOptions):
         script = self.vocabulary_ = TranscriptVocabulary.of(training, self.spelling)
         self._check_lengths(data.training, training, data.indices)
         self._check_lengths(data.validation, validation, data.validation_indices)
+        run.notes.data(self, data.training.lengths, len(data.validation), script.in_words())
         self.ngram_scorer_ = self._ngram_scorer()
         if self.ngram_scorer_ is not None:
+            run.notes.stage("fitting the n-gram model of the transcripts")
             spoken = truth if run.refits else training
             self.ngram_scorer_.fit([[code for code in script.codes(one) if code] for one in spoken])
         self.network_: CtcNetwork = run.build(self._network, data.config)

@@ -54,8 +54,7 @@ class TranscribeTable(RowAdapter):
 
     def describe_learnt(self) -> str:
         """The number of symbols."""
-        what = {"characters": "characters", "words": "words", "lists": "symbols"}[self.model.vocabulary_.kind]
-        return f"{len(self.model.vocabulary_.symbols)} {what}"
+        return self.model.vocabulary_.in_words()
 
     def answer_columns(self, X: Any, target: Sequence[str]) -> dict[str, Any]:
         """The transcript of each row, and if wanted the best ones, their scores, and the times of words."""

@@ -98,6 +98,11 @@ class TranscriptVocabulary:
         found = sum(bool(UNSPACED.match(symbol)) for symbol in self.symbols)
         return 10 * found > len(self.symbols)
 
+    def in_words(self) -> str:
+        """The number of symbols."""
+        what = {"characters": "characters", "words": "words", "lists": "symbols"}[self.kind]
+        return f"{len(self.symbols)} {what}"
+
     def codes(self, transcript: Transcript) -> list[int]:
         """The code of each symbol; 0 for an unknown one."""
         return [self.places.get(symbol, 0) for symbol in _symbols(transcript, self.kind)]

@@ -157,6 +157,7 @@ class Translator(Task, VocabularyOptions, VectorOptions, EncoderOptions, Trainin
         config = self.config(Summary(sequences=len(training), steps=steps, held_out=held))
         load_word_vectors(self, config, [self.feature_])
         self.learnt_with_ = learnt_with_vectors(config, self.options())
+        run.notes.data(self, data.sources.lengths + data.targets.lengths, held, noun="pairs")
         self.network_: TranslationNetwork = run.build(self._network, config)
         self.network_.begin_with(data.targets.values)
         self.data_ = {

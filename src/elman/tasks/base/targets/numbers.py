@@ -220,6 +220,11 @@ class NumberTarget:
         """How many numbers there are in a row."""
         return len(self.mean)
 
+    def in_words(self, every_step: bool) -> str:
+        """How many numbers are learnt, and for what."""
+        numbers = "1 number" if self.outputs == 1 else f"{self.outputs} numbers"
+        return f"{numbers} for each {'step' if every_step else 'sequence'}"
+
     def name(self, output: int) -> str:
         """The name of an output, or its number."""
         return str(output) if self.names is None else self.names[output]
