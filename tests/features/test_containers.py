@@ -6,6 +6,7 @@ import array
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,9 +17,9 @@ import pytest
 import torch
 
 from elman.errors import DataError
-from elman.features import infer
+from elman.features import Sound, infer
 from elman.ragged import Ragged
-from elman.tasks import Classifier, Generator, Multitask, Regressor, Tagger, Transcriber, Translator
+from elman.tasks import Classifier, Forecaster, Generator, Multitask, Regressor, Tagger, Transcriber, Translator
 
 SMALL: dict[str, Any] = {"hidden": 2, "epochs": 0, "verbose": False, "seed": 0}  # weights as they begin tell enough
 TEXTS = ["a good film", "a bad film", "fine", "so very dull", "warm and fine", "poor"]
@@ -53,6 +54,24 @@ class Plain:
         return iter(self.values)
 
 
+class DataSet:
+    """A data set as the package `datasets` has it: columns by name, each a sequence; rows by number."""
+
+    def __init__(self, columns: dict[str, Sequence[Any]]) -> None:
+        self.columns, self.column_names = columns, list(columns)
+
+    def __len__(self) -> int:
+        return len(next(iter(self.columns.values())))
+
+    def __getitem__(self, key: Any) -> Any:
+        if isinstance(key, str):
+            return Own(self.columns[key])
+        return {name: column[key] for name, column in self.columns.items()}
+
+    def __iter__(self) -> Iterator[Any]:
+        return (self[i] for i in range(len(self)))
+
+
 def objects(values: Sequence[Any]) -> np.ndarray[Any, Any]:
     made = np.empty(len(values), dtype=object)
     made[:] = values
@@ -81,6 +100,11 @@ ANY: dict[str, Callable[[Any], Any]] = {
     "arrow batch": lambda v: pa.record_batch({"x": v}),
     "arrow scalars": lambda v: list(pa.array(v)),
     "dict": lambda v: {"x": v},
+    "iterator": iter,
+    "generator": lambda v: (value for value in v),
+    "dict of an iterator": lambda v: {"x": iter(v)},
+    "data set": lambda v: DataSet({"x": v}),
+    "column of a data set": lambda v: DataSet({"x": v})["x"],
 }
 #: What holds texts alone.
 OF_TEXTS: dict[str, Callable[[Any], Any]] = {
@@ -170,7 +194,17 @@ WORD_TASKS = TEXT_TASKS | {
 
 
 #: The containers that every task is tried with; `Classifier` is with all of them.
-FOR_ALL = ("deque", "objects [n, 1]", "pandas frame, number as name", "arrow table", "dict", "array [n, 1]", "array")
+FOR_ALL = (
+    "deque",
+    "generator",
+    "data set",
+    "objects [n, 1]",
+    "pandas frame, number as name",
+    "arrow table",
+    "dict",
+    "array [n, 1]",
+    "array",
+)
 
 
 def law(tasks: Any, task: str, data: Any, containers: Any, container: str, known: dict[str, Any]) -> None:
@@ -181,9 +215,9 @@ def law(tasks: Any, task: str, data: Any, containers: Any, container: str, known
     whole, answers = known[task]
     made = containers[container](data)
     same(answer(whole, made), answers)
-    model = fit(made)
+    model = fit(containers[container](data))  # an iterator is used up
     assert model.feature_.describe() == whole.feature_.describe()
-    same(answer(model, made), answers)
+    same(answer(model, containers[container](data)), answers)
     same(answer(model, data), answers)
 
 
@@ -217,16 +251,17 @@ def test_tables(task: str, container: str) -> None:
 @pytest.mark.parametrize("container", [name for name in OF_TEXTS if name in FOR_ALL or name not in ANY])
 def test_what_is_to_be_said_and_read(container: str) -> None:
     """Targets of a translator and a transcriber, and the texts that pre-train."""
-    made = OF_TEXTS[container](TEXTS)
+    make = OF_TEXTS[container]
     options: dict[str, Any] = {"embed": 4, "hidden": 4, "epochs": 0, "verbose": False, "seed": 0}
-    if container not in ("dict",):
+    named = container in ("dict", "dict of an iterator", "data set")
+    if not named:
         said = Translator(**options).fit(TEXTS, TEXTS).target_feature_
-        assert Translator(**options).fit(TEXTS, made).target_feature_.describe() == said.describe()
-    if container not in ("dict", "lists of one") and not container.endswith(("frame", "table", "batch", "name")):
+        assert Translator(**options).fit(TEXTS, make(TEXTS)).target_feature_.describe() == said.describe()
+    if not named and container != "lists of one" and not container.endswith(("frame", "table", "batch", "name")):
         sound = [np.zeros((40, 2))] * 6
-        script = Transcriber(channels=0, layers=1, **SMALL).fit(sound, made).vocabulary_
+        script = Transcriber(channels=0, layers=1, **SMALL).fit(sound, make(TEXTS)).vocabulary_
         assert script.symbols == Transcriber(channels=0, layers=1, **SMALL).fit(sound, TEXTS).vocabulary_.symbols
-    clf = Classifier(pretrain=made, pretrain_epochs=0, hidden=2, embed=2, epochs=0, verbose=False)
+    clf = Classifier(pretrain=make(TEXTS), pretrain_epochs=0, hidden=2, embed=2, epochs=0, verbose=False)
     assert clf.fit(TEXTS, LABELS).data_["pretraining texts"] == 12
 
 
@@ -245,8 +280,6 @@ def test_a_table_of_texts_needs_names(make: Any) -> None:
     [
         ({"a", "b"}, "X is a set, which has no order"),
         (frozenset("ab"), "X is a frozenset, which has no order"),
-        ((text for text in TEXTS), r"X is a generator. Pass list\(...\) of it"),
-        (iter(TEXTS), r"Pass list\(...\) of it"),
         ([{"a"}, {"b"}], "X: sequence 0 is a set, which has no order"),
         ([torch.tensor(1.0)] * 2, "X: sequence 0 is a number, 1.0"),
         ([np.array(1.0)] * 2, "X: sequence 0 is a number, 1.0"),
@@ -270,8 +303,6 @@ def test_a_table_of_texts_needs_names(make: Any) -> None:
     ],
 )
 def test_what_is_no_column(fit: Any, X: Any, message: str) -> None:
-    if isinstance(X, Iterator):
-        X = iter(list(X)) if "generator" not in message else (text for text in TEXTS)
     if isinstance(X, list | np.ndarray | torch.Tensor) and fit is not infer:
         message = "X"  # another task may say it in its own words
     with pytest.raises(DataError, match=message):
@@ -283,3 +314,89 @@ def test_targets_have_an_order() -> None:
         for task in (Classifier, Regressor, Tagger, Translator, Transcriber):
             with pytest.raises(DataError, match=r"y is a (set|frozenset), which has no order"):
                 task(**SMALL).fit(["a b", "c d"], y)
+
+
+LABELLED = {"text": TEXTS, "label": LABELS}
+
+
+def test_a_data_set_is_a_frame() -> None:
+    clf = Classifier(**SMALL).fit(DataSet(LABELLED), "label")
+    like = Classifier(**SMALL).fit(pl.DataFrame(LABELLED), "label")
+    assert clf.input_ == "text"
+    assert clf.score(DataSet(LABELLED), "label") == like.score(pl.DataFrame(LABELLED), "label")
+    same(clf.predict_proba(DataSet(LABELLED)), like.predict_proba(TEXTS))
+    held = Classifier(**SMALL).fit(DataSet(LABELLED), "label", validation_data=DataSet(LABELLED))
+    assert held.data_["validation sequences"] == 6
+    with pytest.raises(DataError, match=r"X is a dict of the data sets 'train', 'test'. Pass one of them: \['train'\]"):
+        Classifier(**SMALL).fit({"train": DataSet(LABELLED), "test": DataSet(LABELLED)}, "label")
+
+
+def test_targets_of_any_container() -> None:
+    for make in (iter, deque, Own, Plain, lambda v: (value for value in v), lambda v: DataSet({"y": v})["y"]):
+        for model, X, y in (
+            (Classifier(**SMALL), TEXTS, LABELS),
+            (Regressor(**SMALL), TEXTS, [1.0, 2.0, 3.0] * 2),
+            (Tagger(**SMALL), WORDS, [["D", "N"]] * 6),
+            (Translator(embed=4, **SMALL), TEXTS, TEXTS),
+            (Transcriber(channels=0, layers=1, **SMALL), [np.zeros((40, 2))] * 6, TEXTS),
+        ):
+            model.fit(X, make(y))
+            assert model.score(X, make(y)) == model.score(X, y)
+        multitask = Multitask(**SMALL).fit(TEXTS, {"y": make(LABELS)})
+        assert multitask.score(TEXTS, {"y": make(LABELS)}) == multitask.score(TEXTS, {"y": LABELS})
+
+
+def test_a_forecaster_reads_columns_by_name() -> None:
+    columns = {"unique_id": ["a"] * 60, "ds": list(range(60)), "y": [1.0, 2.0, 4.0] * 20}
+    options: dict[str, Any] = {**SMALL, "horizon": 3, "season": 3, "experts": 2, "ensemble_size": 1}
+    whole = Forecaster(**options).fit(pl.DataFrame(columns)).predict()
+    for frame in (columns, DataSet(columns), {name: iter(column) for name, column in columns.items()}):
+        assert Forecaster(**options).fit(frame).predict().equals(whole)
+    with pytest.raises(DataError, match="frame is a dict that is no table of columns"):
+        Forecaster(**options).fit({"ds": [1, 2], "y": [1.0]})
+
+
+def test_an_open_file_is_no_column(tmp_path: Path) -> None:
+    (tmp_path / "x.txt").write_text("a b\nc d\n")
+    with (tmp_path / "x.txt").open() as file, pytest.raises(DataError, match="X is a TextIOWrapper"):
+        Classifier(**SMALL).fit(file, ["u", "v"])
+
+
+class Samples:
+    """What torchcodec decodes to."""
+
+    def __init__(self, data: torch.Tensor, sample_rate: int) -> None:
+        self.data, self.sample_rate = data, sample_rate
+
+
+class Decoder:
+    """A decoder of torchcodec: nothing is decoded before it is asked."""
+
+    def __init__(self, samples: Any, rate: int) -> None:
+        self.samples, self.rate = samples, rate
+
+    def get_all_samples(self) -> Samples:
+        return Samples(torch.tensor(np.array([self.samples, self.samples])), self.rate)
+
+
+def test_recordings_of_data_sets() -> None:
+    sounds = [np.sin(np.arange(1600.0 + 80 * i) * pitch) for i, pitch in enumerate((0.1, 0.2, 0.4, 0.1, 0.2, 0.4))]
+    pairs = [(sound, 8000) for sound in sounds]
+    forms = [
+        [{"array": sound, "sampling_rate": 8000, "path": None} for sound in sounds],
+        [{"array": sound.tolist(), "sampling_rate": 8000.0} for sound in sounds],
+        [Decoder(sound, 8000) for sound in sounds],
+        [Decoder(sound, 8000).get_all_samples() for sound in sounds],
+    ]
+    clf = Classifier(minirocket=0, **SMALL).fit(pairs, LABELS)
+    script = Transcriber(channels=0, layers=1, **SMALL).fit(pairs, TEXTS)
+    for form in forms:
+        assert infer(form).kind == "sound"
+        again = Classifier(minirocket=0, **SMALL).fit(DataSet({"audio": form, "label": LABELS}), "label")
+        assert again.feature_.describe() == clf.feature_.describe()
+        np.testing.assert_allclose(again.predict_proba(form), clf.predict_proba(pairs), atol=1e-6)
+        assert Transcriber(channels=0, layers=1, **SMALL).fit(form, TEXTS).predict(form) == script.predict(pairs)
+    with pytest.raises(DataError, match="X: sequence 1: its rate is None"):
+        Sound().fit([{"array": sounds[0], "sampling_rate": 8000}, {"array": sounds[1], "sampling_rate": None}])
+    with pytest.raises(DataError, match=r"X: sequence 0: .* is no sound"):
+        Sound().fit([{"bytes": b"", "path": "a.wav"}])

@@ -76,8 +76,10 @@ class Sound(SoundOptions, Feature):
     N is the smallest power of two of at least w and 512. Frames are not padded: n samples are 1 + (n - w) / h steps,
     rounded down, and none where n < w; so the chunks of a stream have the bits of the whole. Silence is log 1e-10 in
     every band. A sequence is the path of a file, an array of samples ([samples] or [samples, channels], floating point
-    from -1 to 1, int16, int32 or uint8), or a pair (samples, rate); channels are mixed down, another rate is resampled:
-    `elman.io.audio`. Files: WAV with whole numbers of 8 to 32 bits or floats; others need the extra "audio".
+    from -1 to 1, int16, int32 or uint8), a pair (samples, rate), or a recording of a
+    Hugging Face data set ({"array": ..., "sampling_rate": ...}, or a decoder of torchcodec); channels are mixed down,
+    another rate is resampled: `elman.io.audio`. Files: WAV with whole numbers of 8 to 32 bits or floats; others need
+    the extra "audio".
 
     Raises `DataError`, naming sequence and file, for what cannot be read, `OptionError` where the rate is unknown.
 
@@ -274,7 +276,9 @@ def _sound(value: Any, place: Place) -> tuple[_Samples, int | None]:
 
 
 def _paired(value: Any) -> tuple[Any, int | None]:
-    """Samples and rate of (samples, rate); rate None for samples alone."""
+    """Samples and rate of (samples, rate), or of a recording; rate None for samples alone."""
+    if is_recording(value):
+        value = _recorded(value)
     if is_missing(value) or isinstance(value, Mapping | bytes):
         raise DataError(f"{seen(value)} is no sound. Give the path of a file, or an array of samples.")
     if not is_pair(value):
@@ -305,6 +309,31 @@ def is_pair(value: Any) -> bool:
     return isinstance(plain_value(rate), int | float) or (
         not isinstance(samples, list | tuple) and isinstance(rate, str | None)
     )
+
+
+def is_recording(value: Any) -> bool:
+    """Whether a value is a recording as Hugging Face's data sets hold them: a dict with "array" and "sampling_rate", or
+    a decoder of torchcodec.
+
+    >>> is_recording({"array": [0.0], "sampling_rate": 8000, "path": None}), is_recording([0.0])
+    (True, False)
+    """
+    if isinstance(value, Mapping):
+        return "sampling_rate" in value and "array" in value
+    return callable(getattr(value, "get_all_samples", None)) or _is_samples(value)
+
+
+def _is_samples(value: Any) -> bool:
+    return hasattr(value, "sample_rate") and hasattr(value, "data") and not isinstance(value, np.ndarray)
+
+
+def _recorded(value: Any) -> tuple[Any, Any]:
+    """Samples [samples] or [samples, channels] of a recording, and its rate."""
+    if isinstance(value, Mapping):
+        return value["array"], value["sampling_rate"]
+    decoded = value if _is_samples(value) else value.get_all_samples()
+    samples = decoded.data  # [channels, samples]
+    return (samples.T if getattr(samples, "ndim", 1) == 2 else samples), decoded.sample_rate
 
 
 def _dimensions(value: Any) -> int:

@@ -7,7 +7,7 @@ import numpy as np
 from torch import Tensor
 
 from elman.errors import DataError, Place
-from elman.features.audio import Sound, is_pair
+from elman.features.audio import Sound, is_pair, is_recording
 from elman.features.base import Feature
 from elman.features.containers import column_of
 from elman.features.images import Images
@@ -73,7 +73,7 @@ def _kind(sequence: Any, i: int, name: str) -> str | None:
     """The kind of one sequence; None for an empty list, which fits tokens and numbers."""
     if isinstance(sequence, str | os.PathLike):
         return Text.kind
-    if isinstance(sequence, tuple) and is_pair(sequence):
+    if (isinstance(sequence, tuple) and is_pair(sequence)) or is_recording(sequence):
         return Sound.kind
     if getattr(sequence, "ndim", None) == 0:
         raise DataError(f"is a single value, {seen(plain_value(sequence))}. {_EXPECTED}", at=Place(name, sequence=i))

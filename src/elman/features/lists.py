@@ -1,5 +1,6 @@
 """Columns as lists of sequences."""
 
+import io
 import json
 from collections.abc import Iterator, Mapping, MappingView
 from collections.abc import Set as AbstractSet
@@ -49,6 +50,37 @@ def listed(column: Any, name: str, *, rows: bool = False) -> list[Any]:
         return _elements(list(nw.from_native(column, series_only=True).to_list()), name)
     except TypeError:
         return _elements(_in_order(column, name, rows), name)
+
+
+def opened(value: Any, name: str = "X") -> Any:
+    """What a caller gave, fit to be read several times: an iterator as a list, a Hugging Face data set as a dict of its
+    columns, also within a dict; everything else unchanged.
+
+    Raises `DataError` for a dict of data sets, of which one must be named.
+
+    >>> opened(iter("ab")), opened({"text": iter("ab")}), opened(("a", "b"))
+    (['a', 'b'], {'text': ['a', 'b']}, ('a', 'b'))
+    """
+    if value is None or isinstance(value, str | list | tuple | np.ndarray | Tensor | Ragged):
+        return value
+    if isinstance(value, Iterator) and not isinstance(value, io.IOBase):
+        return list(value)
+    if isinstance(value, Mapping):
+        if value and all(map(_is_data_set, value.values())):
+            names = ", ".join(map(repr, value))
+            raise DataError(
+                f"is a dict of the data sets {names}. Pass one of them: [{next(iter(value))!r}].", at=Place(name)
+            )
+        if any(isinstance(column, Iterator) for column in value.values()):
+            return {key: opened(column, name) for key, column in value.items()}
+    return {key: value[key] for key in value.column_names} if _is_data_set(value) else value
+
+
+def _is_data_set(value: Any) -> bool:
+    """Whether it is a `datasets.Dataset`, or works like one: a length, names of columns, and columns by their names."""
+    if isinstance(value, Mapping | type) or not isinstance(getattr(value, "column_names", None), list):
+        return False
+    return hasattr(value, "__getitem__") and hasattr(value, "__len__") and not hasattr(value, "schema")
 
 
 def is_unordered(value: Any) -> bool:

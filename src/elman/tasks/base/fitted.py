@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar, cast
 
 from elman.errors import OptionError
+from elman.features.lists import opened
 
 _Task = TypeVar("_Task", bound=Any)
 _Method = TypeVar("_Method", bound=Callable[..., Any])
@@ -15,14 +16,16 @@ _Method = TypeVar("_Method", bound=Callable[..., Any])
 def by_learnt_options(method: _Method) -> _Method:
     """Decorates a method of a fitted task so that it sees the options of `fit`, whatever was set since.
 
-    The options in ``answering`` keep their current values. Raises ``OptionError`` if these are invalid, and
+    Iterators and data sets among the arguments are opened first: they are read several times. The options in
+    ``answering`` keep their current values. Raises ``OptionError`` if these are invalid, and
     ``NotFittedError`` before `fit`.
     """
 
     @functools.wraps(method)
     def answers(task: Any, *given: Any, **named: Any) -> Any:
         task.check_fitted()
-        return method(as_learnt(task), *given, **named)
+        given = tuple(map(opened, given))
+        return method(as_learnt(task), *given, **{name: opened(value, name) for name, value in named.items()})
 
     return cast(_Method, answers)
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from elman.errors import OptionError, Place, option
+from elman.features.lists import opened
 from elman.io import model_folder
 from elman.ops.functional import info
 from elman.tasks.base.fit_notes import FitNotes
@@ -87,7 +88,10 @@ class TrainingRun:
 
         Errors raised in the block name the place in what the caller gave.
         """
-        X, y, self.rows = with_validation(X, y, validation_data, self.task)
+        if isinstance(validation_data, tuple | list):
+            validation_data = tuple(map(opened, validation_data))
+        X, y = opened(X), opened(y, "y")
+        X, y, self.rows = with_validation(X, y, opened(validation_data, "validation_data"), self.task)
         with self.rows.located():
             yield X, y
 

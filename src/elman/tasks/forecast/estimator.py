@@ -26,6 +26,7 @@ from elman.cells import CELLS
 from elman.errors import DataError, OptionError, Place, Problem
 from elman.features.concatenation import concatenated
 from elman.features.containers import by_name
+from elman.features.lists import opened
 from elman.interpret.diagnose import DiagnosisRequest
 from elman.io import model_folder as store
 from elman.io.atomic_write import write_file
@@ -144,6 +145,7 @@ class Forecaster(Task, ForecastOptions, EncoderOptions, TrainingOptions):
         if options is not self:
             self.forget()
             self.seed_ = None if self.seed is not None else run.seed
+        frame, validation_data = opened(frame, "frame"), opened(validation_data, "validation_data")
         panel, grid, style = _read_training(options, frame)
         check_lengths(panel, self.horizon, self.season)
         self.grid_, self.style_, self.learnt_with_ = grid, style, options.options()

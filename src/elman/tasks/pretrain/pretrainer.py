@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from elman.errors import DataError, OptionError, Problem
 from elman.features import Columns, Feature, infer
 from elman.features.containers import by_name, column_of
-from elman.features.lists import listed
+from elman.features.lists import listed, opened
 from elman.features.multi_input import MultiInput
 from elman.io import model_folder as store
 from elman.io.tables import is_text, read_table
@@ -283,6 +283,7 @@ def _unlabelled(given: Any, name: str | None, feature: Feature) -> list[Any]:
     if isinstance(given, str | os.PathLike):
         frame, by_line = read_table(given).frame, is_text(given)
         given = [line for line in frame["text"][0].split("\n") if line.strip()] if by_line else frame
+    given = opened(given, "pretrain")
     columns = by_name(given, "pretrain")
     if columns is not None:
         chosen = name if name in columns or len(columns) != 1 else next(iter(columns))

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from elman.errors import DataError, OptionError, option
 from elman.features import Columns, Feature, Inputs, Sound
-from elman.features.audio import is_pair
+from elman.features.audio import is_pair, is_recording
 from elman.features.lists import listed
 from elman.ragged import Ragged
 from elman.tasks.base.inputs import InputReader
@@ -41,4 +41,4 @@ class TranscribeReader(InputReader):
             first = next(iter(listed(column, "X")), None)
         except DataError:
             return False
-        return isinstance(first, str | os.PathLike) or is_pair(first)
+        return isinstance(first, str | os.PathLike) or is_pair(first) or is_recording(first)

@@ -11,14 +11,16 @@ In pandas the times, the names of the series or both may stand in the index of e
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import narwhals as nw
 import numpy as np
+import polars as pl
 
 from elman.errors import DataError, MessagePart, Place, option
+from elman.features.lists import listed
 from elman.tasks.forecast.data.panel import Columns
 from elman.validation.columns import is_frame
 from elman.validation.messages import nearest
@@ -90,7 +92,7 @@ def arrange(
     Without `target` its values are not read, and a frame without names holds for all the series `ids`. Raises
     ``DataError`` for what is no frame, and for a column that is missing.
     """
-    frame, layout = _without_index(frame, columns, name)
+    frame, layout = _without_index(_table_of(frame, name), columns, name)
     if isinstance(frame, list | tuple | np.ndarray | str) or not is_frame(frame, name):
         advice = "Pass one of pandas, polars or Arrow, a row for each series and time: columns unique_id, ds, y."
         raise DataError(f"is a {type(frame).__name__}, not a frame. {advice}", at=Place(name))
@@ -110,6 +112,16 @@ def arrange(
     if not unnamed:
         return Arranged(table, layout)
     return Arranged(table, replace(layout, one=True), ids=tuple(ids) or (columns.target,))
+
+
+def _table_of(frame: Any, name: str) -> Any:
+    """A dict of columns as a polars frame; everything else unchanged."""
+    if not isinstance(frame, Mapping):
+        return frame
+    try:
+        return pl.DataFrame({str(key): listed(column, str(key)) for key, column in frame.items()})
+    except (pl.exceptions.PolarsError, TypeError, ValueError) as error:
+        raise DataError(f"is a dict that is no table of columns: {error}", at=Place(name)) from None
 
 
 def frame_columns(frame: Any) -> list[Any]:
