@@ -12,7 +12,8 @@ from elman.errors import OptionError
 File = Annotated[
     str,
     Parameter(
-        help="a table: .csv .tsv .jsonl .conllu .conll .txt (also .gz .xz) or .parquet; - for standard input, with "
+        help="a table: .csv .tsv .jsonl .conllu .conll .fasta .fastq .txt (also .gz .xz) or .parquet; - for "
+        "standard input, with "
         "--format"
     ),
 ]

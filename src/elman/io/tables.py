@@ -25,12 +25,15 @@ import polars as pl
 from elman.errors import DataError, MessagePart, OptionError, Place, Wording, option, placed
 from elman.io.atomic_write import write_file
 from elman.io.conll import answered_conll, read_conll
+from elman.io.fasta import read_fasta, read_fastq
 from elman.ops.forks import refuse_without_threads
 from elman.validation.messages import nearest, shown
 
 KINDS = {".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
 _CONLL = {".conllu": "conllu", ".conll": "conll", ".bio": "conll", ".iob": "conll"}
-_READ = {**_CONLL, ".txt": "txt"}  # not written
+_FASTA = dict.fromkeys((".fasta", ".fa", ".fas", ".fna", ".ffn", ".faa"), "fasta")
+_FASTA |= {".fastq": "fastq", ".fq": "fastq"}
+_READ = {**_CONLL, **_FASTA, ".txt": "txt"}  # not written
 _SEPARATORS = {"csv": ",", "tsv": "\t"}
 STANDARD = "-"  # in place of a file: standard input or output
 _DEPTH = 64  # lists and objects within each other in a JSON line: a table needs two or three, polars ends in a crash
@@ -50,7 +53,7 @@ class Table:
     frame: pl.DataFrame
     path: Path
     lines: _Array | None  # for each row the line it begins on, the first line of the file being 1; None for Parquet
-    kind: str = "csv"  # csv, tsv, jsonl, parquet, conllu, conll or txt
+    kind: str = "csv"  # csv, tsv, jsonl, parquet, conllu, conll, fasta, fastq or txt
     content: bytes | None = field(default=None, repr=False)  # of a CoNLL file, unpacked
     training: int | None = None  # rows of this file, where those of `validation` follow in the frame
     validation: "Table | None" = None
@@ -106,13 +109,14 @@ def read_table(
     header: bool = True,
     format: str | None = None,
 ) -> Table:
-    """Reads a table of the kind of its suffix: `.csv .tsv .jsonl .ndjson .conllu .conll .bio .iob .txt`, these with
-    `.gz` or `.xz`, and `.parquet`.
+    """Reads a table of the kind of its suffix: `.csv .tsv .jsonl .ndjson .conllu .conll .bio .iob .fasta .fa .fastq
+    .fq .txt`, these with `.gz` or `.xz`, and `.parquet`.
 
     Cells of CSV and TSV stay text, so that a label `01` survives; an empty cell is null, `""` is an empty text. JSON
-    and Parquet keep their types. A sentence of a CoNLL file is a row of lists (`elman.io.conll`); a `.txt` file is one
-    text, in the column `text`. With `header=False` the columns are `column_1`, `column_2` ... `columns` picks some, in
-    this order. `format` ("csv", "tsv.gz") is in place of the suffix; the path "-" is standard input, which needs it.
+    and Parquet keep their types. A sentence of a CoNLL file is a row of lists (`elman.io.conll`), a record of FASTA or
+    FASTQ a row with `id`, `description`, `sequence` (`elman.io.fasta`); a `.txt` file is one text, in the column
+    `text`. With `header=False` the columns are `column_1`, `column_2` ... `columns` picks some, in this order.
+    `format` ("csv", "tsv.gz") is in place of the suffix; the path "-" is standard input, which needs it.
 
     Raises `DataError` if the file is missing, empty, damaged, not UTF-8, holds no rows, has rows of unequal length or
     columns of the same name, or lacks a requested column; `OptionError` for arguments of the wrong type or an unknown
@@ -142,7 +146,9 @@ def read_table(
 def parse_table(
     data: bytes, path: Path, kind: str, *, header: bool = True, columns: Sequence[str] | None = None
 ) -> Table:
-    """The table in the unpacked bytes of a file; `kind` is csv, tsv, jsonl, parquet, conllu, conll or txt.
+    """The table in the unpacked bytes of a file.
+
+    `kind` is csv, tsv, jsonl, parquet, conllu, conll, fasta, fastq or txt.
 
     >>> parse_table(b"a\\tb\\n1\\t2\\n", Path("some.tsv"), "tsv").frame.rows()
     [('1', '2')]
@@ -154,6 +160,8 @@ def parse_table(
         frame, lines = _json_lines(_text(data), columns)
     elif kind in _CONLL.values():
         frame, lines = read_conll(_text(data).decode("utf-8"), universal=kind == "conllu")
+    elif kind in _FASTA.values():
+        frame, lines = (read_fasta if kind == "fasta" else read_fastq)(_text(data).decode("utf-8"))
     elif kind == "txt":
         frame, lines = pl.DataFrame({"text": [_text(data).decode("utf-8")]}), np.array([1])
     else:
