@@ -404,7 +404,7 @@ MISUSE = {
     ("fit", "clasify"): 'unknown command "clasify". Did you mean "classify"?',
     ("fit", "classify", "train.csv", "--target", "label"): "elman fit classify needs --out.",
     ("fit", "classify", "train.csv", "--outt", "x", "--target", "label"): "unknown option: --outt. Did you mean --out?",
-    ("predict", "model"): "elman predict needs FILE.",
+    ("score", "model"): "elman score needs FILE.",
     ("predict", "model", "test.csv", "--otu", "x"): "unknown option: --otu. Did you mean --out?",
     ("predict", "model", "a b", "c"): "unexpected argument: 'c'.",
     (*FIT, "--epochs", "many"): 'invalid value for --epochs: unable to convert "many" into int.',

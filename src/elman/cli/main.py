@@ -1,4 +1,4 @@
-"""The command line: fit, predict, score, stream, generate, explain and the others. Manual: docs/command-line.md.
+"""The command line, a file for each command or two. Manual: docs/command-line.md.
 
 Results go to stdout, progress and notes to stderr, errors as one line to stderr. Exit codes:
 
@@ -19,6 +19,7 @@ from cyclopts.exceptions import MissingArgumentError, UnusedCliTokensError
 from elman.cli.console import Terminated, calm_output, end, silence
 from elman.cli.explain import align, explain
 from elman.cli.fit import fit_commands
+from elman.cli.forecast import plot, update
 from elman.cli.generate import generate
 from elman.cli.info import demo, info, version
 from elman.cli.inspect import inspect
@@ -135,6 +136,6 @@ def _application(tokens: Sequence[str]) -> App:
         suppress_keyboard_interrupt=False,
     )
     app.command(fit_commands(tokens))
-    for command in (predict, score, stream, generate, explain, align, inspect, info, demo):
+    for command in (predict, score, update, plot, stream, generate, explain, align, inspect, info, demo):
         app.command(command, help_epilogue="")
     return app

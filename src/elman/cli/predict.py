@@ -11,6 +11,7 @@ from cyclopts import Parameter
 
 from elman.cli.console import print_json
 from elman.cli.flags import value_of
+from elman.cli.forecast_flags import ForecastFlags, FutureFlags, hand_over, state_adapter
 from elman.cli.parameters import (
     File,
     Format,
@@ -45,6 +46,13 @@ Threshold = Annotated[
         "JSON; none: the likeliest class; default: as in training"
     ),
 ]
+FileOrNone = Annotated[
+    str | None,
+    Parameter(
+        help="a table: .csv .tsv .jsonl .conllu .conll .txt (also .gz .xz) or .parquet; - for standard input, with "
+        "--format. A forecaster needs none: it goes on from the ends of the series it knows"
+    ),
+]
 
 Top = Annotated[
     int | None,
@@ -70,7 +78,7 @@ Picture = Annotated[
 
 def predict(
     model: Model,
-    file: File,
+    file: FileOrNone = None,
     /,
     *,
     out: Annotated[str | None, Parameter(help="write the table here; default or -: print it")] = None,
@@ -80,12 +88,13 @@ def predict(
     top: Top = None,
     entities: Entities = False,
     times: Times = False,
+    flags: Annotated[ForecastFlags | None, Parameter(name="*")] = None,
     format: Format = None,
     out_format: OutFormat = None,
     no_header: NoHeader = False,
     json: Json = False,
 ) -> None:
-    """Add the model's answers to a table as columns.
+    """Add the model's answers to a table as columns; of a forecaster: the next values of every series.
 
     The table is printed as CSV, or as TSV or JSON lines where the file is one; with --json as JSON lines. A CoNLL file
     is returned with the predicted labels: in CoNLL-U in their column, else as the last. A large file is read, answered
@@ -94,17 +103,18 @@ def predict(
     from elman.cli.model_source import kind_to_print, say_ambiguous
     from elman.io.table_parts import read_parts, writing_parts
     from elman.io.tables import STANDARD, check_columns, check_place, conll_kind, read_table, write_answers
-    from elman.tasks import load, table_of
 
     out = None if out == STANDARD else out
     if out is not None:
         refuse_inside_model(out)
     elif sys.stdout is None:
         raise OptionError("there is no standard output to print to. Name a file with --out.")
-    task = table_of(_answering(load(model), model, beam=beam, threshold=threshold))
-    _set(task, model, "top", top)
-    _set(task, model, "entities", entities or None)
-    _set(task, model, "times", times or None)
+    task = _adapter(model, flags, not no_header, beam=beam, threshold=threshold)
+    for name, value in {"top": top, "entities": entities or None, "times": times or None}.items():
+        _set(task, model, name, value)
+    if file is None:
+        _predict_kept(task, model, out, out_format or ("jsonl" if json and out is None else None))
+        return
     read: Any = read_parts if task.answers_parts() else _whole(read_table)
     parts = read(file, header=not no_header, format=format)
     table = next(parts)
@@ -133,6 +143,18 @@ def _whole(read: Callable[..., "Table"]) -> Callable[..., Iterator["Table"]]:
     return lambda *given, **more: iter([read(*given, **more)])
 
 
+def _predict_kept(task: "TableAdapter", model: str, out: str | None, kind: str | None) -> None:
+    """Writes the answers that need no table."""
+    from elman.io.tables import check_place, write_table
+
+    if not task.keeps_state:
+        raise OptionError("elman predict needs FILE. See elman predict --help.")
+    if out is not None:
+        check_place(out, kind)
+    answered = state_adapter(task, model, "").answer_kept()
+    write_table(answered, out, kind=kind or ("csv" if out is None else None))
+
+
 def score(
     model: Model,
     file: File,
@@ -149,6 +171,7 @@ def score(
     picture: Picture = None,
     windows: Windows = None,
     step: Step = None,
+    flags: Annotated[FutureFlags | None, Parameter(name="*")] = None,
     format: Format = None,
     no_header: NoHeader = False,
     json: Json = False,
@@ -159,10 +182,9 @@ def score(
     """
     from elman.cli.model_source import say_ambiguous, source, training_table
     from elman.io.tables import STANDARD, read_table
-    from elman.tasks import load, table_of
 
     check_picture("--picture", picture)
-    task = table_of(_answering(load(model), model, beam=beam, threshold=threshold))
+    task = _adapter(model, flags, not no_header, beam=beam, threshold=threshold)
     if picture is not None and not task.draws_scores:
         what = f"{model} is a model for the task {task.model.task!r}, whose scores have no picture"
         raise OptionError(f"{what}. Leave --picture out.")
@@ -203,6 +225,15 @@ def _first_answer(task: "TableAdapter", table: Any, input: str | None, names: li
         return task.answer_table(first, input, names)
     except ElmanError:  # raised again when all rows are answered
         return table.frame[:, :0]
+
+
+def _adapter(model: str, flags: FutureFlags | None, header: bool, **answering: Any) -> "TableAdapter":
+    """The adapter of a saved model, told what its answers should be."""
+    from elman.tasks import load, table_of
+
+    adapter = table_of(_answering(load(model), model, **answering))
+    hand_over(flags, adapter, model, header=header)
+    return adapter
 
 
 def _answering(task: Any, model: str, *, beam: int | None, threshold: str | None) -> Any:

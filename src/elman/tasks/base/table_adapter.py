@@ -54,6 +54,7 @@ class TableAdapter(Protocol):
     labels_steps: ClassVar[bool] = False  # whether an answer is a label for each step
     has_windows: ClassVar[bool] = False  # whether `score_table` and `score_baselines` take `windows` and `step`
     draws_scores: ClassVar[bool] = False  # whether `Scored` has a picture
+    keeps_state: ClassVar[bool] = False  # whether the model keeps the ends of series: see `StateAdapter`
     keeps_columns: ClassVar[bool] = False  # whether the answers are added to the columns of the table
     target_flags: ClassVar[tuple[str, ...]] = ("--target",)  # the names of the target flag of `elman fit <task>`
     column_options: ClassVar[tuple[str, ...]] = ("input",)  # the options that name columns
@@ -108,6 +109,19 @@ class TableAdapter(Protocol):
     ) -> tuple[Any, Any]:
         """The arguments of `diagnose` from a table. `target`: the target columns, if any."""
         return table.frame, target[0] if target else None
+
+
+class StateAdapter(Protocol):
+    """The interface for `elman update`, `elman plot` and predictions without a table, of a task that keeps states."""
+
+    def answer_kept(self) -> pl.DataFrame:
+        """The output of `elman predict` without a table."""
+
+    def update_table(self, table: Table) -> tuple[dict[str, Any], str]:
+        """Appends the observations of a table; what was read, as fields and in words."""
+
+    def plot_table(self, table: Table | None, series: Sequence[str]) -> bytes | None:
+        """The picture of `elman plot`; None without matplotlib."""
 
 
 class LineAdapter(Protocol):

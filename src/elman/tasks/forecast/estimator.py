@@ -23,7 +23,7 @@ import torch
 from numpy.typing import NDArray
 
 from elman.cells import CELLS
-from elman.errors import DataError, OptionError, Place, Problem
+from elman.errors import DataError, OptionError, Place, Problem, Wording
 from elman.features.concatenation import concatenated
 from elman.features.containers import by_name
 from elman.features.lists import opened
@@ -63,6 +63,7 @@ from elman.tasks.forecast.plot import plot
 from elman.tasks.forecast.recursive import network_levels, strategy_of
 from elman.tasks.forecast.state import SeriesState
 from elman.tasks.forecast.validation import Validation
+from elman.tasks.forecast.warm_start import WarmStart
 from elman.training.history import History
 from elman.training.loop import train
 from elman.training.options import TrainingOptions
@@ -217,13 +218,14 @@ class Forecaster(Task, ForecastOptions, EncoderOptions, TrainingOptions):
     # ---- forecasts
 
     @by_learnt_options
-    def predict(self, horizon: Any = None, frame: Any = None, future: Any = None) -> Any:
+    def predict(self, horizon: Any = None, frame: Any = None, future: Any = None, *, warm: bool = False) -> Any:
         """The next values: a frame with a row for each series and step: id, time, elman, elman-lo-90, elman-hi-90 …
 
         Of the series of `fit` and `update`; or, with a `frame`, of the series in it, new or not, from their ends,
-        without further training. `horizon`: fewer steps than the option. `future`: a frame of id, time and the future
-        covariates of as many steps. Raises ``DataError`` for invalid data, and for values that are not above 0 where
-        the model was trained on logarithms.
+        without further training. `warm`: known series with values after the ends of their states continue from
+        there, as after `update`; the model stays as it is. `horizon`: fewer steps than the option. `future`: a frame
+        of id, time and the future covariates of as many steps. Raises ``DataError`` for invalid data, and for values
+        that are not above 0 where the model was trained on logarithms.
         """
         if horizon is not None and not is_whole(horizon, 0) and frame is None:
             horizon, frame = None, horizon
@@ -232,30 +234,53 @@ class Forecaster(Task, ForecastOptions, EncoderOptions, TrainingOptions):
         if not is_whole(count) or count > self.horizon:
             what = f"must be a whole number from 1 to {self.horizon}, the horizon of the model."
             raise OptionError(f"horizon = {shown(count)} {what}")
-        state, style = (model.state, model.style) if frame is None else model.encode(frame)
-        return model.frame(state, model.forecast(state, future, count), style)
+        if frame is None:
+            states, style, ids = [model.state], model.style, model.state.ids
+        elif warm:
+            begin = WarmStart.of(model, frame)
+            states, style, ids = begin.states(), begin.style, begin.panel.ids
+        else:
+            state, style = model.encode(frame)
+            states, ids = [state], state.ids
+        return model.frame(states, [model.forecast(state, future, count) for state in states], style, ids)
 
-    def update(self, frame: Any) -> Self:
+    @by_learnt_options
+    def warm_start(self, frame: Any) -> dict[str, Any]:
+        """Which series of a frame `predict(frame=..., warm=True)` continues from their states, and which begin anew.
+
+        ``continued``: their names; ``values_read`` and ``values_skipped``: their values after and before the ends of
+        the states; ``known_from_rows``: known series without newer values, and ``new`` ones, forecast from the rows of
+        the frame alone.
+        """
+        return WarmStart.of(self._model(), frame).describe()
+
+    def update(self, frame: Any, *, newer: bool = False) -> Self:
         """Appends new observations to known series, in constant time each.
 
-        Forecasts afterwards equal those from the whole series. Omitted time stamps are missing steps. Raises
-        ``DataError`` for an unknown series, and for a time that is not after the last one.
+        Forecasts afterwards equal those from the whole series. Omitted time stamps are missing steps. `newer`: rows up
+        to the end of what is known of a series are skipped. Raises ``DataError`` for an unknown series, and without
+        `newer` for a time that is not after the last one.
         """
-        as_learnt(self)._model().append(frame)
+        model = as_learnt(self)._model()
+        model.append(WarmStart.of(model, frame).newer() if newer else frame)
         return self
 
     def stream(self, static: Any = None) -> Session:
         """Refused: forecasters keep the state of every series themselves, see `update`."""
-        raise OptionError("a Forecaster keeps the state of every series itself. Give it new points with update(frame).")
+        give = Wording("update(frame)", "elman update MODEL FILE")
+        raise OptionError("a Forecaster keeps the state of every series itself. Give it new points with ", give, ".")
 
     @by_learnt_options
-    def plot(self, path: str | os.PathLike[str] | None = None, series: Any = None, future: Any = None) -> bytes | None:
-        """Plots the end of each series, its forecast and the widest interval, as the bytes of a PNG.
+    def plot(
+        self, path: str | os.PathLike[str] | None = None, series: Any = None, future: Any = None, truth: Any = None
+    ) -> bytes | None:
+        """Plots the end of each series, its forecast and all its intervals, as the bytes of a PNG.
 
-        `series`: which ones, a name or a list of them; default: the first six. `path`: a file to write it to. None,
-        with a note, where matplotlib (the extra `plot`) is missing.
+        `series`: which ones, a name or a list of them; default: the first six. `truth`: a frame whose values of the
+        steps to come are drawn beside the forecast. `path`: a file to write it to. None, with a note, where matplotlib
+        (the extra `plot`) is missing.
         """
-        picture = plot(self._model(), series, future)
+        picture = plot(self._model(), series, future, truth)
         if picture is not None and path is not None:
             write_file(path, picture)
         return picture

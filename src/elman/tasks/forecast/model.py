@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -92,12 +92,16 @@ class ForecastModel:
             given, last = self.grid.shown(np.array([panel.first[i], state.next[rows[i]] - 1]))
             begins = f"begins at {self.columns.time} = {given}, but is known up to {last}"
             raise DataError(f"series {panel.ids[i]!r} {begins}. Give later rows.")
-        gaps = panel.first - state.next[rows]
-        if gaps.sum() > MOST_GAP * len(panel.values) + 10_000:
-            i = int(gaps.argmax())
-            what = f"series {panel.ids[i]!r} goes on {gaps[i]} steps of {self.grid.describe()} after its end"
-            raise DataError(f"{what}. Learn anew, or give it whole to ", _PREDICT, ".")
+        self.check_gaps(panel.ids, panel.first, state.next[rows], len(panel.values))
         self.encoder.append(state, panel.led(state.next[rows]), rows)
+
+    def check_gaps(self, ids: Sequence[Any], first: NDArray[np.int64], after: NDArray[np.int64], values: int) -> None:
+        """Raises DataError where series whose states end before `after` go on at `first`, far too many steps later."""
+        gaps = np.maximum(first - after, 0)
+        if gaps.sum() > MOST_GAP * values + 10_000:
+            i = int(gaps.argmax())
+            what = f"series {ids[i]!r} goes on {gaps[i]} steps of {self.grid.describe()} after its end"
+            raise DataError(f"{what}. Learn anew, or give it whole to ", _PREDICT, ".")
 
     def forecast(self, state: SeriesState, future: Any, count: int) -> _Floats:
         """Median and intervals of each series `count` steps ahead, as given: [series, count, quantiles].
@@ -111,12 +115,15 @@ class ForecastModel:
         """Quantiles of the network, calibrated, as given and in bounds; `lowest` value of each series."""
         return self.bounds.apply(self.encoder.shape.inverse(self.calibration.apply(quantiles), lowest))
 
-    def frame(self, state: SeriesState, answers: _Floats, style: Style) -> Any:
-        """Forecasts [series, steps, quantiles] as a frame."""
-        count, steps = answers.shape[:2]
-        when = self.grid.stamps((state.next[:, None] + np.arange(steps)).reshape(-1))
-        columns: dict[str, Any] = {self.columns.id: [name for name in state.ids for _ in range(steps)]}
-        columns |= {self.columns.time: when, **self.named(answers.reshape(count * steps, -1))}
+    def frame(self, states: Sequence[SeriesState], answers: Sequence[_Floats], style: Style, ids: Sequence[Any]) -> Any:
+        """Forecasts [series, steps, quantiles] after the ends of some states as a frame, in the order of `ids`."""
+        place = {name: i for i, name in enumerate(name for state in states for name in state.ids)}
+        order = [place[name] for name in ids]
+        made, after = np.concatenate(answers)[order], np.concatenate([state.next for state in states])[order]
+        count, steps = made.shape[:2]
+        when = self.grid.stamps((after[:, None] + np.arange(steps)).reshape(-1))
+        columns: dict[str, Any] = {self.columns.id: [name for name in ids for _ in range(steps)]}
+        columns |= {self.columns.time: when, **self.named(made.reshape(count * steps, -1))}
         return style.frame(columns, self.columns.id, [self.columns.time])
 
     def named(self, answers: _Floats) -> dict[str, _Floats]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, ClassVar, final
 
 from elman.errors import DataError, OptionError, Place
@@ -24,6 +25,10 @@ class ForecastTable(TableAdapter):
     estimator: ClassVar[type[Forecaster]] = Forecaster
     has_windows: ClassVar[bool] = True
     column_options: ClassVar[tuple[str, ...]] = ("id", "time", "target", "past", "future", "static")
+    keeps_state: ClassVar[bool] = True
+    horizon: int | None = None  # how many steps answers have; None: those of the model
+    future: Table | None = None  # the future covariates; None: in the rows after the last values
+    cold: bool = False  # whether answers begin from the rows of the table alone
 
     def fit_table(self, table: Table, target: Sequence[str], *, out: str, resume: bool) -> None:
         """Trains on all series of a long table."""
@@ -41,10 +46,57 @@ class ForecastTable(TableAdapter):
         return f"{found['series']:,} series, {found['steps']:,} steps, {missing}"
 
     def answer_table(self, table: Table, input: str | None, target: Sequence[str]) -> pl.DataFrame:
-        """The next values after the end of each series of the table."""
+        """The next values after the end of each series of the table; known ones continue from their kept ends."""
+        frame = self._typed(table)
         with table.located():
-            made: pl.DataFrame = self.model.predict(**self._history_and_future(self._typed(table)))
+            return self._forecasts(frame)
+
+    def answer_kept(self) -> pl.DataFrame:
+        """The next values of every series that the model knows."""
+        return self._forecasts(None)
+
+    def _forecasts(self, frame: pl.DataFrame | None) -> pl.DataFrame:
+        import narwhals as nw
+
+        given: dict[str, Any] = {"future": None if self.future is None else self._typed(self.future)}
+        if frame is not None:
+            given |= self._history_and_future(frame)
+            if not self.cold:
+                self._note_start(frame)
+        made: pl.DataFrame = nw.from_native(self.model.predict(self.horizon, **given), eager_only=True).to_polars()
         return made
+
+    def _note_start(self, frame: pl.DataFrame) -> None:
+        """Says which series continue from their kept ends, and which do not."""
+        found = self.model.warm_start(frame)
+        if names := found["continued"]:
+            read, skipped = f"{found['values_read']:,} newer values", found["values_skipped"]
+            rest = f"; {skipped:,} values up to there are skipped" if skipped else ""
+            note(f"{_series(names)} from the end of what the model knows, with {read}{rest}.")
+        if names := found["known_from_rows"]:
+            note(f"{_series(names)} from the rows of the table alone, which hold no newer values than the model knows.")
+
+    def update_table(self, table: Table) -> tuple[dict[str, Any], str]:
+        """Appends the rows after the ends of the known series; what was read, as fields and in words."""
+        frame = self._typed(table)
+        with table.located():
+            found = self.model.warm_start(frame)
+            self.model.update(frame, newer=True)
+        count, skipped = found["values_read"], found["values_skipped"]
+        rest = f"; {skipped:,} values up to the known ends are skipped" if skipped else ""
+        fields = {"series": len(found["continued"]), "values_read": count, "values_skipped": skipped}
+        return fields, f"{count:,} newer values of {len(found['continued']):,} series{rest}"
+
+    def plot_table(self, table: Table | None, series: Sequence[str]) -> bytes | None:
+        """The picture of the next values, with true ones where a table holds them."""
+        ids = {str(name): name for name in self.model.state_.ids}
+        chosen = [ids.get(name, name) for name in series] or None
+        truth = None if table is None else self._typed(table)
+        future = self._typed(self.future) if self.future is not None else None
+        if future is None and self.model.covariates_.future:
+            future = truth
+        with nullcontext() if table is None else table.located():
+            return self.model.plot(series=chosen, future=future, truth=truth)
 
     def score_table(
         self,
@@ -61,7 +113,8 @@ class ForecastTable(TableAdapter):
         """
         frame = self._typed(table)
         with table.located():
-            scores = self.model.evaluate(frame, windows=windows, step=step)
+            future = None if self.future is None else self._typed(self.future)
+            scores = self.model.evaluate(frame, future, windows=windows, step=step)
             seen = self.model.scored_windows(frame, windows, step)
         each = f", {seen['windows']:,} windows" if seen["windows"] > 1 else ""
         heading = f"{seen['values']:,} values of {seen['series']:,} series{each}, from {seen['from']} to {seen['to']}"
@@ -109,10 +162,13 @@ class ForecastTable(TableAdapter):
         series, time = self.model.id, self.model.time
         known = [name for name in self._targets(frame) if name in frame.columns]
         if not self.model.covariates_.future or time not in frame.columns or not known:
-            return {"frame": frame}
+            return {"frame": frame, "warm": not self.cold}
+        future = {} if self.future is not None else {"future": frame}
+        if not self.cold:
+            return {"frame": frame, "warm": True, **future}
         last = pl.col(time).filter(pl.any_horizontal(pl.col(known).is_not_null())).max()
         last = last.over(series) if series in frame.columns and not self.model.wide else last
-        return {"frame": frame.filter(pl.col(time) <= last), "future": frame}
+        return {"frame": frame.filter(pl.col(time) <= last), **future}
 
     def _targets(self, frame: pl.DataFrame) -> list[str]:
         """The columns of values."""
@@ -129,7 +185,8 @@ class ForecastTable(TableAdapter):
         import polars as pl
 
         targets = self._targets(table.frame)
-        return pl.DataFrame([self._typed_column(column, column.name in targets) for column in table.frame])
+        with table.located():
+            return pl.DataFrame([self._typed_column(column, column.name in targets) for column in table.frame])
 
     def _typed_column(self, column: pl.Series, is_target: bool) -> pl.Series:
         import polars as pl
@@ -147,3 +204,10 @@ class ForecastTable(TableAdapter):
             what = f"is {column[row]!r}, where a number was expected."
             raise DataError(what, at=Place("frame", column=column.name, row=row))
         return column
+
+
+def _series(names: Sequence[Any]) -> str:
+    """The subject of a sentence about series."""
+    if len(names) > 3:
+        return f"{len(names):,} series are forecast"
+    return f"{', '.join(map(str, names))} {'is' if len(names) == 1 else 'are'} forecast"

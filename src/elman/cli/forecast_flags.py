@@ -1,0 +1,63 @@
+"""Flags that only models of series take, the same in every command that has them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Annotated, Any, cast
+
+from cyclopts import Group, Parameter
+
+from elman.cli.parameters import switch
+from elman.errors import OptionError
+
+if TYPE_CHECKING:
+    from elman.tasks.base.table_adapter import StateAdapter, TableAdapter
+
+_GROUP = Group("Forecasters", sort_key=50)
+
+
+@dataclass(kw_only=True)
+class FutureFlags:
+    """What is known ahead."""
+
+    future: Annotated[
+        str | None,
+        Parameter(
+            group=_GROUP, help="a table of the future covariates; default: the rows of FILE after the last values"
+        ),
+    ] = None
+
+
+@dataclass(kw_only=True)
+class ForecastFlags(FutureFlags):
+    """What a forecast is asked for."""
+
+    horizon: Annotated[int | None, Parameter(group=_GROUP, help="number of steps; default: that of training")] = None
+    cold: Annotated[
+        bool,
+        switch(
+            group=_GROUP, help="begin from the rows of FILE alone, not from the ends of series that the model keeps"
+        ),
+    ] = False
+
+
+def hand_over(flags: FutureFlags | None, adapter: TableAdapter, model: str, *, header: bool) -> None:
+    """Tells the adapter what its answers should be. Raises ``OptionError`` for what its task does not have."""
+    from elman.io.tables import read_table
+
+    for name in () if flags is None else [field.name for field in fields(flags)]:
+        value: Any = getattr(flags, name)
+        if value is None or value is False:
+            continue
+        if not hasattr(adapter, name):
+            what = f"{model} is a model for the task {adapter.model.task!r}, which forecasts nothing"
+            raise OptionError(f"{what}. Leave --{name.replace('_', '-')} out.")
+        setattr(adapter, name, read_table(value, header=header) if name == "future" else value)
+
+
+def state_adapter(adapter: TableAdapter, model: str, advice: str) -> StateAdapter:
+    """The adapter of a model that keeps the ends of series. Raises ``OptionError`` for another."""
+    if not adapter.keeps_state:
+        what = f"{model} is a model for the task {adapter.model.task!r}, which keeps no ends of series"
+        raise OptionError(f"{what}. {advice}")
+    return cast("StateAdapter", adapter)
