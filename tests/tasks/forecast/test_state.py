@@ -31,8 +31,41 @@ def test_update_is_the_whole_series_bit_for_bit(frame: pl.DataFrame, rich: Forec
 def test_update_refuses(frame: pl.DataFrame, plain: Forecaster) -> None:
     with pytest.raises(DataError, match="is known up to 2024-01-05T03"):
         plain.update(part(frame, 99, 101))
-    with pytest.raises(DataError, match="'new' was not in what the model learnt from"):
-        plain.update(part(frame, 100, 101).with_columns(unique_id=pl.lit("new")).head(1))
+
+
+def test_update_with_new_series(rich: Forecaster, frame: pl.DataFrame, saved: Path, tmp_path: Path) -> None:
+    model = elman.load(saved)
+    names = pl.col("unique_id").replace({"s0": "new 0", "s1": "new 1", "s2": "new 2"})
+    begin = part(frame, 60, 90).with_columns(names)
+    given = pl.concat([begin.head(30), part(frame, 100, 104), begin.tail(60)])
+    model.update(given)
+    assert model.state_.ids == ["s0", "s1", "s2", "new 0", "new 1", "new 2"]
+    coming = pl.concat([part(frame, 104, 110), part(frame, 90, 96).with_columns(names)])
+    answers = model.predict(future=coming)
+    whole = pl.concat([head(frame, 104), begin])
+    assert (numbers(answers) == numbers(rich.predict(frame=whole, future=coming))).all()
+    later = part(frame, 90, 92).with_columns(names)
+    model.update(later)
+    model.save(tmp_path / "m")
+    coming = pl.concat([part(frame, 104, 110), part(frame, 92, 98).with_columns(names)])
+    expected = rich.predict(frame=pl.concat([whole, later]), future=coming)
+    assert (numbers(elman.load(tmp_path / "m").predict(future=coming)) == numbers(expected)).all()
+
+
+def test_update_with_new_series_refuses_and_notes(
+    frame: pl.DataFrame, saved: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = elman.load(saved)
+    one = part(frame, 100, 101).head(1).with_columns(unique_id=pl.lit("new"))
+    with pytest.raises(DataError, match="series 'new' has no value in column 'y'"):
+        model.update(one.with_columns(y=pl.lit(None, pl.Float64)))
+    with pytest.raises(DataError, match="no column 'shop'"):
+        model.update(one.drop("shop"))
+    with pytest.raises(DataError, match="is known up to 2024-01-05T03"):
+        model.update(pl.concat([one, part(frame, 99, 100)]))
+    assert model.state_.ids == ["s0", "s1", "s2"], "nothing has changed"
+    model.set_params(verbose=True).update(one)
+    assert "new series: 'new'" in capsys.readouterr().err
 
 
 CONFIGS: list[tuple[tuple[Any, ...], Any]] = [

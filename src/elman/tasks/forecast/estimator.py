@@ -67,7 +67,8 @@ from elman.tasks.forecast.warm_start import WarmStart
 from elman.training.history import History
 from elman.training.loop import train
 from elman.training.options import TrainingOptions
-from elman.validation.messages import shown
+from elman.training.progress import note
+from elman.validation.messages import few, shown
 from elman.validation.options import is_among, is_whole
 
 
@@ -255,14 +256,16 @@ class Forecaster(Task, ForecastOptions, EncoderOptions, TrainingOptions):
         return WarmStart.of(self._model(), frame).describe()
 
     def update(self, frame: Any, *, newer: bool = False) -> Self:
-        """Appends new observations to known series, in constant time each.
+        """Appends new observations: to known series in constant time each; a new one begins with its rows.
 
-        Forecasts afterwards equal those from the whole series. Omitted time stamps are missing steps. `newer`: rows up
-        to the end of what is known of a series are skipped. Raises ``DataError`` for an unknown series, and without
-        `newer` for a time that is not after the last one.
+        Forecasts afterwards equal those from the whole series. Omitted time stamps are missing steps. New series, which
+        need their static covariates, are named in a note. `newer`: rows up to the end of what is known of a series are
+        skipped. Raises ``DataError`` without `newer` for a time that is not after the last one.
         """
         model = as_learnt(self)._model()
-        model.append(WarmStart.of(model, frame).newer() if newer else frame)
+        new = model.append(WarmStart.of(model, frame).newer() if newer else frame)
+        if new and self.verbose:
+            note(f"new series: {few(new, 5)}")
         return self
 
     def stream(self, static: Any = None) -> Session:

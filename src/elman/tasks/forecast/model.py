@@ -78,13 +78,25 @@ class ForecastModel:
         panel, _, style = self.read_history(frame, name)
         return self.encoder.state(panel, self.encoder.windowed(panel)), style
 
-    def append(self, frame: Any) -> None:
-        """Advances the state by the new observations of a frame."""
+    def append(self, frame: Any) -> list[Any]:
+        """Advances the state by the new observations of a frame; the names of the series that begin with them."""
         panel, state = self.read(frame).panel, self.state
         place = {name: i for i, name in enumerate(state.ids)}
-        if unknown := [name for name in panel.ids if name not in place]:
-            what = f"series {unknown[0]!r} was not in what the model learnt from"
-            raise DataError(f"{what}. Give new series whole, to ", _PREDICT, ".")
+        new = [i for i, name in enumerate(panel.ids) if name not in place]
+        begun = None
+        if new:
+            whole = trimmed(panel.some(new), target=self.columns.target)
+            begun = self.encoder.state(whole, self.encoder.windowed(whole))
+            panel = panel.some([i for i, name in enumerate(panel.ids) if name in place])
+        if len(panel):
+            self._append(panel, place)
+        if begun is not None:
+            state.extend(begun)
+        return begun.ids if begun is not None else []
+
+    def _append(self, panel: Panel, place: Mapping[Any, int]) -> None:
+        """Advances the series of a panel, each at its `place` in the state."""
+        state = self.state
         rows = np.array([place[name] for name in panel.ids], np.int64)
         early = np.flatnonzero(panel.first < state.next[rows])
         if len(early):

@@ -42,6 +42,15 @@ class SeriesState:
         last, constant = self.last[chosen], self.constant[chosen]
         return type(self)(ids, self.next[chosen], self.tail[chosen], states, hidden, last, constant)
 
+    def extend(self, other: Self) -> None:
+        """Takes in the states of further series."""
+        self.ids = [*self.ids, *other.ids]
+        self.next, self.tail = np.concatenate([self.next, other.next]), self.tail.joined(other.tail)
+        pairs = zip(self.states, other.states, strict=True)
+        self.states = [mapped(lambda a, b: torch.cat([a, b]), mine, new) for mine, new in pairs]
+        self.hidden = [torch.cat(pair) for pair in zip(self.hidden, other.hidden, strict=True)]
+        self.last, self.constant = self.last.followed_by(other.last), self.constant.followed_by(other.constant)
+
     def tensors(self) -> dict[str, Tensor]:
         """All but the names of the series, by name."""
         made = {f"tail.{f.name}": torch.from_numpy(getattr(self.tail, f.name)) for f in fields(self.tail)}

@@ -30,6 +30,10 @@ class Table:
     def __getitem__(self, rows: Any) -> Table:
         return Table(self.numbers[rows], self.codes[rows])
 
+    def followed_by(self, other: Table) -> Table:
+        """Another's rows below these."""
+        return Table(np.concatenate([self.numbers, other.numbers]), np.concatenate([self.codes, other.codes]))
+
     def joined(self, other: Table) -> Table:
         """Another's columns beside these."""
         numbers = np.concatenate([self.numbers, other.numbers], axis=1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -67,6 +68,14 @@ class Panel:
         covariates = {name: _taken(values, rows) for name, values in self.covariates.items()}
         values, static = _taken(self.values, rows), self.static if ids is None else {}
         return Panel(self.ids if ids is None else ids, offsets, first, values, covariates, static)
+
+    def some(self, series: Sequence[int]) -> Panel:
+        """Some of the series."""
+        chosen = np.asarray(series, np.int64)
+        lengths, ids = self.lengths[chosen], [self.ids[i] for i in series]
+        made = self.take(ranges(self.offsets[chosen], lengths), lengths, self.first[chosen], ids)
+        made.static = {name: values[chosen] for name, values in self.static.items()}
+        return made
 
     def until(self, lengths: NDArray[np.int64]) -> Panel:
         """The first so many steps of each series."""

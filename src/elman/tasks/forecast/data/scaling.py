@@ -195,6 +195,17 @@ class Tail:
         """Some of the series."""
         return type(self)(*(getattr(self, f.name)[rows] for f in fields(self)))
 
+    def joined(self, other: Self) -> Self:
+        """The ends of these series and, after them, of others."""
+        made = []
+        for f in fields(self):
+            parts = [getattr(self, f.name), getattr(other, f.name)]
+            if parts[0].ndim > 1:
+                width = max(part.shape[1] for part in parts)
+                parts = [np.pad(part, ((0, 0), (width - part.shape[1], 0))) for part in parts]
+            made.append(np.concatenate(parts))
+        return type(self)(*made)
+
     @property
     def bytes_of_one(self) -> int:
         """Of what is kept of a series."""
