@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shlex
 import shutil
 import sys
 from pathlib import Path
@@ -116,3 +117,59 @@ def test_large_tables_are_answered_in_parts(
     assert capsys.readouterr().out == whole
     if out != "-":
         assert read_table(out).frame.equals(read_table(f"whole{out}").frame)
+
+
+# -------------------------------------------------------------------------------------------- runs in a file of options
+
+
+def test_config_repeats_a_run(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    args = ["fit", "classify", "train.csv", "--target", "label", "--out", "one", *TINY, "--class-weight", '{"pos": 2}']
+    text = said(capsys, *args, "--print-config")
+    assert text.splitlines()[:4] == ['task = "classify"', 'file = "train.csv"', 'out = "one"', 'target = "label"']
+    assert 'class_weight = {"pos" = 2}' in text.splitlines()
+    assert "# patience = " in text
+    assert not (here / "one").exists()
+    (here / "run.toml").write_text(text, "utf-8")
+    said(capsys, *args)
+    said(capsys, "fit", "classify", "--config", "run.toml", "--out", "two")
+    weights = [(here / name / "model.safetensors").read_bytes() for name in ("one", "two")]
+    assert weights[0] == weights[1]
+    said(capsys, "fit", "classify", "--config", "run.toml", "--out", "three", "--seed", "3")
+    assert (load("three").seed, load("three").hidden) == (3, 4)
+    card = (here / "two" / "README.md").read_text("utf-8")
+    command = "elman fit classify train.csv --target label --out two"
+    (line,) = [line for line in card.splitlines() if line.startswith(command)]
+    assert "--hidden 4" in line
+    assert "--class-weight '{\"pos\": 2}'" in line
+    shutil.rmtree(here / "two")
+    said(capsys, *shlex.split(line)[1:])
+    assert (here / "two" / "model.safetensors").read_bytes() == weights[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [
+        (
+            "epochs = 3\nepoch = 4\n",
+            "line 2 of run.toml: elman fit classify has no option 'epoch'. Did you mean 'epochs'?",
+        ),
+        ("[training]\nepochs = 3\n", "line 1 of run.toml: elman fit classify has no option 'training'."),
+        ('task = "tag"\n', "line 1 of run.toml is for elman fit tag, but the command is elman fit classify."),
+        ("epochs = \n", "run.toml is no TOML: Invalid value (at line 1, column 10)."),
+        ('epochs = "many"\n', "--epochs 'many' must be a whole number"),
+        ("epochs = 3\n", "elman fit classify needs FILE. See elman fit classify --help."),
+    ],
+)
+def test_faults_of_a_config(here: Path, capsys: pytest.CaptureFixture[str], text: str, error: str) -> None:
+    (here / "run.toml").write_text(text, "utf-8")
+    more = [] if "needs" in error else ["train.csv", "--target", "label", "--out", "new"]
+    assert refused(capsys, "fit", "classify", *more, "--config", "run.toml").startswith(error)
+    assert "no.toml cannot be read" in refused(capsys, "fit", "classify", "--config", "no.toml")
+
+
+def test_completion_of_shells(capsys: pytest.CaptureFixture[str]) -> None:
+    for shell, start in (("bash", "# Bash completion"), ("zsh", "#compdef elman"), ("fish", "# Fish completion")):
+        script = said(capsys, "completion", shell)
+        assert script.startswith(start)
+        assert "learning-rate" in script
+    assert "Choose from" in refused(capsys, "completion", "cmd")

@@ -1,5 +1,6 @@
 """`elman fit <task> FILE`: train on a table. The flags are the fields of the task's dataclass."""
 
+import dataclasses
 import inspect
 import os
 import shlex
@@ -14,6 +15,7 @@ from cyclopts import App, Parameter
 from elman.cli.console import end, print_json, stopping
 from elman.cli.flags import field_parameters, parameter
 from elman.cli.parameters import File, Format, Json, NoHeader, refuse_inside_model, switch
+from elman.cli.run_config import command_line, config_text, read_config
 from elman.errors import ModelFileError, OptionError, TrainingError
 
 if TYPE_CHECKING:
@@ -37,11 +39,25 @@ def fit_commands(tokens: Sequence[str]) -> App:
 def _fit_command(table: "type[TableAdapter]", tokens: Sequence[str]) -> Callable[..., int]:
     """The function behind `elman fit <task>`: its parameters are those below and the fields of the task."""
 
-    def command(file: str, **given: Any) -> int:
-        return _fit(table, tokens, file, **given)
+    known = ["file"]
 
+    def command(file: str | None = None, *, config: str | None = None, print_config: bool = False, **given: Any) -> int:
+        verb = tokens[1]
+        asked = ({} if config is None else read_config(config, verb, known)) | given
+        asked |= {} if file is None else {"file": file}
+        if print_config:
+            return _print_config(table, verb, asked)
+        needed = ["file", *(["target"] if table.target_help else []), "out"]
+        if missing := [name for name in needed if name not in asked]:
+            what = "FILE" if missing[0] == "file" else f"--{missing[0]}"
+            raise OptionError(f"elman fit {verb} needs {what}. See elman fit {verb} --help.")
+        return _fit(table, tokens, **asked)
+
+    out = Parameter(help="the folder to save the model to; a model there is replaced (required)", show_default=False)
     own = [
-        parameter("out", Annotated[str, Parameter(help="the folder to save the model to; a model there is replaced")]),
+        parameter("out", Annotated[str, out], ""),
+        parameter("config", Annotated[str | None, Parameter(help="a TOML file of options; flags override it")], None),
+        parameter("print_config", Annotated[bool, switch(help="print the TOML of this run, and train nothing")], False),
         parameter("resume", Annotated[bool, switch(help="resume the unfinished run in --out")], False),
         parameter("restart", Annotated[bool, switch(help="discard the unfinished run in --out")], False),
         parameter("format", Format, None),
@@ -49,13 +65,14 @@ def _fit_command(table: "type[TableAdapter]", tokens: Sequence[str]) -> Callable
         parameter("json", Json, False),
     ]
     if table.target_help:
-        target = Parameter(name=table.target_flags, help=table.target_help)
-        own.insert(0, parameter("target", Annotated[str, target]))
+        target = Parameter(name=table.target_flags, help=f"{table.target_help} (required)", show_default=False)
+        own.insert(0, parameter("target", Annotated[str, target], ""))
     fields = field_parameters(table.estimator, ungrouped=["input"])  # listed with the other columns
     fields["validation"] = _validation_parameter(fields["validation"])
-    first = [inspect.Parameter("file", inspect.Parameter.POSITIONAL_ONLY, annotation=File)]
+    first = [inspect.Parameter("file", inspect.Parameter.POSITIONAL_ONLY, annotation=File, default="")]
     first += [fields.pop("input")] if "input" in fields else []
     parameters = [*first, *own, *fields.values()]
+    known += [p.name for p in parameters[1:] if p.name not in ("config", "print_config")]
     command.__signature__ = inspect.Signature(parameters, return_annotation=int)  # type: ignore[attr-defined]
     command.__annotations__ = {p.name: p.annotation for p in parameters}
     return command
@@ -69,11 +86,28 @@ def _validation_parameter(share: inspect.Parameter) -> inspect.Parameter:
     return share.replace(annotation=wide)
 
 
+_ARGUMENTS = ("file", "out", "target", "format", "no_header", "resume", "restart", "json")  # besides the options
+
+
+def _print_config(adapter: "type[TableAdapter]", verb: str, asked: Mapping[str, Any]) -> int:
+    """Prints the TOML of a run with its options checked."""
+    named = _ARGUMENTS if adapter.target_help else [name for name in _ARGUMENTS if name != "target"]
+    options = {name: value for name, value in asked.items() if name not in named}
+    share = {"validation": None} if isinstance(options.get("validation"), str) else {}
+    if problems := adapter.estimator(**(options | share)).problems():
+        raise OptionError.of(problems)
+    arguments = {name: asked[name] for name in named[:-3] if name in asked}
+    functions = [field.name for field in dataclasses.fields(adapter.estimator) if not field.metadata.get("flag", True)]
+    defaults = {name: value for name, value in adapter.estimator().options().items() if name not in functions}
+    print(config_text(verb, arguments, dict(defaults) | options, defaults))
+    return 0
+
+
 def _fit(
     adapter: "type[TableAdapter]",
     tokens: Sequence[str],
-    file: str,
     *,
+    file: str,
     out: str,
     target: str = "",
     resume: bool = False,
@@ -85,6 +119,7 @@ def _fit(
 ) -> int:
     if target and not adapter.target_help:  # a field of the task
         options["target"] = target
+    asked = {name: value for name, value in (("target", target), ("format", format)) if value} | dict(options)
     validation = options.pop("validation") if isinstance(options.get("validation"), str) else None
     again = f"Go on with: {shlex.join(['elman', *tokens, *([] if resume else ['--resume'])])}"
     made: Any = adapter.estimator(**options)
@@ -102,7 +137,7 @@ def _fit(
                 resume=resume,
                 restart=restart,
             )
-            made.data_ |= {"command": _command(tokens)}
+            made.data_["command"] = _repeated(tokens[1], file, out, asked | {"no_header": no_header}, made)
             made.save(out)
             saved = True
             result = _fit_result(adapter(made), out, table)
@@ -172,6 +207,21 @@ def _learn(
     if made.history_.interrupted and not made.history_.best:
         raise KeyboardInterrupt
     return table
+
+
+def _repeated(verb: str, file: str, out: str, asked: Mapping[str, Any], made: Any) -> str:
+    """The command that repeats a run in the folder that holds the model: no absolute path is saved."""
+    from elman.cli.model_source import relative
+
+    folder = str(Path(os.path.realpath(out)).parent)
+    defaults = type(made)().options()
+    defaults |= {"no_header": False}
+    given = {name: value for name, value in asked.items() if value != defaults.get(name, "")}
+    if isinstance(given.get("validation"), str):
+        given["validation"] = relative(given["validation"], folder)
+    arguments = {"target": given.pop("target")} if "target" in given else {}
+    source = file if file == "-" else relative(file, folder)
+    return command_line(verb, source, {**arguments, "out": relative(out, folder)}, given)
 
 
 def _check_columns(inputs: Any, target: Sequence[str]) -> None:
@@ -261,11 +311,6 @@ def _show_fit(result: Mapping[str, Any], adapter: "TableAdapter", table: "Table"
     print(f"saved in {result['model']}")
     model, suffix = shlex.join([result["model"]]), _suffix(result["file"], table.kind)
     print(f"next: elman score {model} test{suffix} --baseline    elman predict {model} new{suffix}")
-
-
-def _command(tokens: Sequence[str]) -> str:
-    """The command that repeats a fit from its beginning."""
-    return shlex.join(["elman", *(token for token in tokens if token not in ("--resume", "--restart"))])
 
 
 def _suffix(file: str, kind: str) -> str:

@@ -10,10 +10,12 @@ Commands import what is slow to import when they run.
 """
 
 import difflib
+import re
 import sys
 from collections.abc import Sequence
+from typing import Annotated, Literal
 
-from cyclopts import App, CycloptsError
+from cyclopts import App, CycloptsError, Parameter
 from cyclopts.exceptions import MissingArgumentError, UnusedCliTokensError
 
 from elman.cli.console import Terminated, calm_output, end, silence
@@ -125,6 +127,18 @@ def _asked_better(error: CycloptsError) -> str:
 # -------------------------------------------------------------------------------------------------------- the commands
 
 
+def completion(shell: Annotated[Literal["bash", "zsh", "fish"], Parameter(help="the shell")], /) -> None:
+    """Print the script that completes commands, flags and file names in a shell: docs/command-line.md."""
+    script = _application(["fit"]).generate_completion(shell=shell)
+    script = script.replace("complete -F _elman elman", "complete -o default -F _elman elman")  # files too
+    script = re.sub(r"(?m)^( +'(?:\d+:(?! :->)|\*--out\[).*)' \\$", _with_files, script) if shell == "zsh" else script
+    print(script)
+
+
+def _with_files(line: re.Match[str]) -> str:
+    return f"{line.group(1)}:_files' \\" if "--out[" in line.group(1) else f"{line.group(1)}:file:_files' \\"
+
+
 def _application(tokens: Sequence[str]) -> App:
     """All commands."""
     app = App(
@@ -136,6 +150,6 @@ def _application(tokens: Sequence[str]) -> App:
         suppress_keyboard_interrupt=False,
     )
     app.command(fit_commands(tokens))
-    for command in (predict, score, update, plot, stream, generate, explain, align, inspect, info, demo):
+    for command in (predict, score, update, plot, stream, generate, explain, align, inspect, info, demo, completion):
         app.command(command, help_epilogue="")
     return app

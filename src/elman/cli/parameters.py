@@ -12,9 +12,9 @@ from elman.errors import OptionError
 File = Annotated[
     str,
     Parameter(
-        help="a table: .csv .tsv .jsonl .conllu .conll .fasta .fastq .txt (also .gz .xz) or .parquet; - for "
-        "standard input, with "
-        "--format"
+        help="a table: .csv .tsv .jsonl .conllu .conll .fasta .fastq .txt (also .gz .xz) or .parquet; - for standard "
+        "input, with --format",
+        show_default=False,
     ),
 ]
 Format = Annotated[

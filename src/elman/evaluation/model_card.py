@@ -168,7 +168,11 @@ def _training(history: History | None, curve: str | None, parameters: int, comma
     seconds = sum(record.seconds for record in history)
     text = f"{len(history)} epochs in {seconds:,.0f} s{how}; the weights are those of epoch {history.best}."
     text += f" The network has {parameters:,} parameters." if parameters else ""
-    text += f" This command repeats it:\n\n```sh\n{command}\n```" if command else ""
+    text += (
+        f" This command, typed in the folder that holds this one, repeats it:\n\n```sh\n{command}\n```"
+        if command
+        else ""
+    )
     picture = f"\n\n![Loss and validation metric over the epochs]({curve})" if curve else ""
     keys = list(dict.fromkeys(key for record in history for key in record.validation))
     head = ["epoch", "loss", *(f"validation {spaced(key)}" for key in keys)]
