@@ -52,7 +52,7 @@ def test_counts_parameters_and_the_command():
     for part in [
         "### Confusion matrix\n\n| true | a\\|b | c |\n| --- | --- | --- |\n| a\\|b | 3 | 1 |\n| c | 0 | 2 |\n",
         "The network has 12,345 parameters.",
-        "This command, typed in the folder that holds this one, repeats it:\n\n```sh\nelman fit classify a.csv --out m\n```",
+        "typed in the folder that holds this one, repeats it:\n\n```sh\nelman fit classify a.csv --out m\n```",
         "elman predict 'my model' new.csv",
     ]:
         assert part in text, part
