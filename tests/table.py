@@ -97,6 +97,7 @@ TWINS = {
 
 CELLS: dict[str, Row] = {
     **TWINS,
+    "gru_reset_before": Row(cell=cells.ResetBeforeGRU, reference=reference.gru_reset_before, bounded=True),
     "gru_d": Row(cell=cells.GRUD, reference=reference.gru_d, blocks=3),
     "ln_lstm": Row(cell=cells.LayerNormLSTM, reference=reference.ln_lstm),
     "min_gru": Row(cell=cells.MinGRU, reference=reference.min_gru),

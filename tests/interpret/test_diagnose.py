@@ -17,7 +17,7 @@ from elman.interpret.diagnosis import Diagnosis
 from table import CELLS
 
 #: Cells whose gates see the state: they can explode.
-WITH_STATE = ["rnn", "rnn_relu", "lstm", "gru", "gru_d", "ln_lstm", "conv_lstm"]
+WITH_STATE = ["rnn", "rnn_relu", "lstm", "gru", "gru_reset_before", "gru_d", "ln_lstm", "conv_lstm"]
 
 
 @pytest.fixture(autouse=True)
@@ -59,6 +59,8 @@ def forgetful(cell: Any) -> None:
         cell.bias[h : 2 * h] = -4.0
     elif kind in ("GRU", "GRUD"):
         cell.bias_ih[h : 2 * h] = -4.0
+    elif kind == "ResetBeforeGRU":
+        cell.bias[h : 2 * h] = -4.0
     elif kind == "MinGRU":
         cell.bias_ih[:h] = 4.0
     elif kind == "MinLSTM":
@@ -87,6 +89,8 @@ def mindful(cell: Any) -> None:
         cell.bias_ih[h : 2 * h] = 6.0
         if kind == "GRUD":
             cell.weight_dh.zero_()
+    elif kind == "ResetBeforeGRU":
+        cell.bias[h : 2 * h] = 6.0
     elif kind == "MinGRU":
         cell.bias_ih[:h] = -6.0
     elif kind == "MinLSTM":

@@ -143,7 +143,7 @@ def test_one_width_per_layer() -> None:
     [
         (
             {"cell": "elman"},
-            "cell must be one of rnn, rnn_relu, lstm, ln_lstm, gru, gru_d, min_gru, min_lstm, lru, conv_lstm, got",
+            "cell must be one of rnn, rnn_relu, lstm, ln_lstm, gru, gru_reset_before, gru_d, min_gru, min_lstm, lru, ",
         ),
         ({"layers": 0}, "layers must be at least 1, got 0"),
         ({"hidden": [4, 5], "layers": 3}, "hidden lists 2 widths and layers is 3. Give one width, or one per layer."),

@@ -4,6 +4,7 @@ from elman.cells.base import Cell, State
 from elman.cells.conv_lstm import ConvLSTM
 from elman.cells.gru import GRU
 from elman.cells.gru_d import GRUD
+from elman.cells.gru_reset_before import ResetBeforeGRU
 from elman.cells.ln_lstm import LayerNormLSTM
 from elman.cells.lru import LRU
 from elman.cells.lstm import LSTM
@@ -20,6 +21,7 @@ CELLS: dict[str, type[Cell]] = {
     "lstm": LSTM,
     "ln_lstm": LayerNormLSTM,
     "gru": GRU,
+    "gru_reset_before": ResetBeforeGRU,
     "gru_d": GRUD,
     "min_gru": MinGRU,
     "min_lstm": MinLSTM,
@@ -41,6 +43,7 @@ __all__ = [
     "MinLSTM",
     "Recurrent",
     "ReluRNN",
+    "ResetBeforeGRU",
     "Scanned",
     "State",
 ]

@@ -204,6 +204,14 @@ def new_parameter(options: CellOptions, *shape: int) -> nn.Parameter:
     return nn.Parameter(torch.empty(shape, device=options.get("device"), dtype=options.get("dtype")))
 
 
+def even_sigmoid(a: Tensor) -> Tensor:
+    """The sigmoid by way of tanh: torch's own gives the last numbers of a tensor other bits than those before.
+
+    Laid out afresh, because torch takes other code where numbers lie apart, with other bits too.
+    """
+    return 0.5 * torch.tanh(0.5 * a.contiguous()) + 0.5
+
+
 def draw_gates(weight: Tensor, rows: int, draw: Callable[[Tensor], Tensor]) -> None:
     """Initialises a weight [gates * rows, ...] gate by gate with a function of torch's ``nn.init``."""
     for gate in weight.split(rows):

@@ -8,7 +8,7 @@ from typing import Unpack
 import torch
 from torch import Tensor, nn
 
-from elman.cells.base import IMAGES, CellOptions, State, draw_gates, new_parameter
+from elman.cells.base import IMAGES, CellOptions, State, draw_gates, even_sigmoid, new_parameter
 from elman.cells.lstm import LSTMState
 from elman.cells.scanned import Chunked
 from elman.errors import OptionError, ShapeError
@@ -112,9 +112,9 @@ class ConvLSTM(Chunked):
     def _step(self, gates: Tensor, c: Tensor, peepholes: list[Tensor]) -> tuple[Tensor, Tensor]:
         """One step of some sequences: the new h and C, [sequences, pixels, channels]."""
         i, f, g, o = gates.split(self.channels, dim=2)
-        write, keep = _sigmoid(i + peepholes[0] * c), _sigmoid(f + peepholes[1] * c)
+        write, keep = even_sigmoid(i + peepholes[0] * c), even_sigmoid(f + peepholes[1] * c)
         c = keep * c + write * torch.tanh(g.contiguous())
-        return _sigmoid(o + peepholes[2] * c) * torch.tanh(c), c
+        return even_sigmoid(o + peepholes[2] * c) * torch.tanh(c), c
 
     def _check_state(self, name: str, part: Tensor, values: Tensor, sequences: int) -> None:
         if part.dtype != values.dtype:
@@ -134,11 +134,3 @@ class ConvLSTM(Chunked):
     def extra_repr(self) -> str:
         """The sizes, for printing."""
         return super().extra_repr() + f", image={self.image}, kernel={self.kernel}"
-
-
-def _sigmoid(a: Tensor) -> Tensor:
-    """The sigmoid by way of tanh: torch's own gives the last numbers of a tensor other bits than those before.
-
-    Laid out afresh, because torch takes other code where numbers lie apart, with other bits too.
-    """
-    return 0.5 * torch.tanh(0.5 * a.contiguous()) + 0.5

@@ -242,6 +242,39 @@ def gru(
     return y, h
 
 
+def gru_reset_before(
+    *, x: ArrayLike, weight_ih: ArrayLike, weight_hh: ArrayLike, bias: ArrayLike, hidden: ArrayLike
+) -> tuple[Array, Array]:
+    """Gated recurrent unit over one sequence, with the reset before the product.
+
+    ```
+    r_t = sigmoid(W_r x_t + U_r h_{t-1} + b_r)                       reset gate
+    z_t = sigmoid(W_z x_t + U_z h_{t-1} + b_z)                       update gate
+    n_t = tanh(W_n x_t + U_n (r_t * h_{t-1}) + b_n)
+    h_t = (1 - z_t) * n_t + z_t * h_{t-1}                            z keeps the old state
+    y_t = h_t
+    ```
+
+    Rows of W `weight_ih` `[3 * hidden, inputs]`, U `weight_hh` `[3 * hidden, hidden]` and b `bias` `[3 * hidden]` are
+    r, z, n; the rest as in `gru`. As Keras with reset_after=False (rows z, r, n) and ONNX with linear_before_reset=0.
+    K. Cho et al.: Learning phrase representations using RNN encoder-decoder. arXiv 1406.1078v3, 2014.
+
+    >>> W, U = np.zeros((3, 1)), np.zeros((3, 1))
+    >>> y, h = gru_reset_before(x=[[1.0], [1.0]], weight_ih=W, weight_hh=U, bias=0.0, hidden=[1.0])
+    >>> y.tolist(), h.tolist()
+    ([[0.5], [0.25]], [0.25])
+    """
+    x, W, U, b, h = _double(x, weight_ih, weight_hh, bias, hidden)
+    y = np.empty((len(x), len(h)))
+    U_r, U_z, U_n = np.split(U, 3)
+    for t in range(len(x)):
+        W_r, W_z, W_n = np.split(W @ x[t] + b, 3)
+        z = _sigmoid(W_z + U_z @ h)
+        h = (1 - z) * np.tanh(W_n + U_n @ (_sigmoid(W_r + U_r @ h) * h)) + z * h
+        y[t] = h
+    return y, h
+
+
 def gru_d(
     *,
     x: ArrayLike,
