@@ -158,6 +158,13 @@ class Cell(nn.Module, ABC):
         """
         return {}
 
+    def cell_states(self, x: Ragged, y: Ragged, state: State | None = None) -> Ragged:
+        """The cell state at every step of a pass, [steps, units]. Raises ``OptionError`` for a cell without one."""
+        raise OptionError(
+            f"{type(self).__name__} has no cell states to be read at every step. Take an LSTM, cell='lstm', or look at "
+            "the gates: cell.gates(x, y)."
+        )
+
     def recurrent_weights(self) -> dict[str, Tensor]:
         """The square recurrent matrices by gate; {} where there are none."""
         return {}

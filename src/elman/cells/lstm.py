@@ -9,6 +9,8 @@ from torch import Tensor
 
 from elman.cells.base import State
 from elman.cells.recurrent import Recurrent
+from elman.errors import OptionError
+from elman.ops.functional import waves
 from elman.ragged import Ragged
 
 
@@ -62,6 +64,32 @@ class LSTM(Recurrent):
         """i, f, g and o of every step."""
         sums = [of_x + of_h for of_x, of_h in zip(*self.gate_sums(x, y, state), strict=True)]
         return {name: getattr(a, act)() for (name, act), a in zip(self.activations.items(), sums, strict=True)}
+
+    def cell_states(self, x: Ragged, y: Ragged, state: State | None = None) -> Ragged:
+        """c_t at every step of a pass, [steps, hidden], recomputed from its input and output in plain torch.
+
+        Differentiable, through `y` too. `state` is the argument of `forward`; dropout and resets are ignored. Raises
+        ``OptionError`` for a cell with zoneout, whose c_t do not follow from y.
+
+        >>> cell, x = LSTM(3, 4), Ragged.of([torch.randn(5, 3), torch.randn(2, 3)])
+        >>> y, state = cell(x)
+        >>> states = cell.cell_states(x, y)
+        >>> states, torch.allclose(states[1][-1], state.cell[1], atol=1e-6)
+        (Ragged(sequences=2, steps=7, width=4, dtype=float32), True)
+        """
+        if any(self.zoneout):
+            raise OptionError("cell states do not follow from y where there is zoneout. Build the cell with zoneout=0.")
+        gates = self.gates(x, y, state)
+        write, keep = gates["i"] * gates["g"], gates["f"]
+        c = (self.initial_state(len(x)) if state is None else state).cell.to(keep.dtype)
+        made, rows = [keep[:0]], [torch.zeros(0, dtype=torch.int64, device=keep.device)]
+        for wave in waves(x.offsets, 1, self.reverse):
+            at, now = wave.sequences.to(c.device), torch.arange(len(keep), device="cpu")[wave.rows].to(c.device)
+            new = keep[now] * c[at] + write[now]
+            c = c.index_copy(0, at, new)
+            made.append(new)
+            rows.append(now)
+        return x.with_values(torch.cat(made)[torch.cat(rows).argsort()])
 
     def _spread(self, bias: Tensor, kept: Tensor) -> None:
         bias[self.hidden : 2 * self.hidden] = kept

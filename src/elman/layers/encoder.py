@@ -187,6 +187,30 @@ class Encoder(nn.Module):
                 after.append((last,))
         return x if self.precision == "float32" else x.to(given.dtype), tuple(after)
 
+    def cell_states(
+        self, x: Ragged, state: tuple[tuple[State, ...], ...] | None = None
+    ) -> tuple[tuple[Ragged, ...], ...]:
+        """c_t at every step, [steps, hidden], of each layer and direction of an LSTM; differentiable, without dropout.
+
+        They are recomputed in plain torch after a pass of the layers, which takes longer than `forward`. Raises
+        ``OptionError`` for other cells.
+
+        >>> encoder, x = Encoder(3, 4, layers=2), Ragged.of([torch.randn(5, 3), torch.randn(2, 3)])
+        >>> (first,), (second,) = encoder.cell_states(x)
+        >>> second
+        Ragged(sequences=2, steps=7, width=4, dtype=float32)
+        """
+        found = []
+        for index, layer in enumerate(self._cells()):
+            before = [None] * len(layer) if state is None else state[index]
+            states, ys = [], []
+            for cell, start in zip(layer, before, strict=True):
+                ys.append(cell(x, start)[0])
+                states.append(cell.cell_states(x, ys[-1], start))
+            found.append(tuple(states))
+            x = ys[0] if len(ys) == 1 else x.with_values(torch.cat([y.values for y in ys], dim=1))
+        return tuple(found)
+
     def stepper(self, sequences: int = 1, weights: str = "float32", threads: int | None = None) -> Stepper:
         """A compiled stream of steps through all layers, in evaluation, with the weights as they are now: see
         ``elman.ops.stepper.Stepper``. One direction only. States and sums are float32 whatever `precision` says."""

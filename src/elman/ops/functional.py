@@ -514,8 +514,9 @@ def _refuse_transforms(*tensors: Tensor | None) -> None:
     if torch._C._are_functorch_transforms_active() and any(map(is_wrapped, tensors)):
         raise OptionError(
             "torch.func's transforms (vmap, grad, vjp, jvp) cannot go through elman's kernels. For gradients use "
-            "backward() or torch.autograd.grad; instead of vmap make the dimension a part of the batch, whose "
-            "sequences do not see each other."
+            "backward() or torch.autograd.grad; instead of vmap over inputs make the dimension a part of the batch, "
+            "whose sequences do not see each other. Instead of vmap over weights (stack_module_state) loop over the "
+            "the layers, or use torch.nn's."
         )
     if forward_ad._current_level < 0:
         return
