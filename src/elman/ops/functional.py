@@ -515,7 +515,7 @@ def _refuse_transforms(*tensors: Tensor | None) -> None:
         raise OptionError(
             "torch.func's transforms (vmap, grad, vjp, jvp) cannot go through elman's kernels. For gradients use "
             "backward() or torch.autograd.grad; instead of vmap over inputs make the dimension a part of the batch, "
-            "whose sequences do not see each other. Instead of vmap over weights (stack_module_state) loop over the "
+            "whose sequences do not see each other. Instead of vmap over weights (stack_module_state) loop over "
             "the layers, or use torch.nn's."
         )
     if forward_ad._current_level < 0:
