@@ -378,9 +378,12 @@ class Written(Feature):
         """The allowed symbols after the `previous` ones; with `ends` also the end."""
         return symbols
 
-    def join(self, ids: Sequence[int] | Tensor) -> Any:
-        """The sequence of symbols as text or list, without unknown ones."""
-        return [*self.spelled(int(i) for i in ids if i)]
+    def join(self, ids: Sequence[int] | Tensor, unknown: Sequence[Any] = ()) -> Any:
+        """The sequence of symbols as text or list; each unknown one is the next of `unknown`, or left out."""
+        if not len(unknown):
+            return [*self.spelled(int(i) for i in ids if i)]
+        given = iter(unknown)
+        return [one for i in map(int, ids) for one in (self.spelled([i]) if i else [next(given)])]
 
     def normalized(self, column: Any, *, name: str = "X") -> list[Any]:
         """The sequences as `join` writes them, for comparison with answers."""

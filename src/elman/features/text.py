@@ -171,27 +171,28 @@ class Text(TextOptions, Written):
         """The text of a symbol."""
         return self.vocabulary_[symbol]
 
-    def join(self, ids: Sequence[int] | Tensor) -> str:
-        """The text of symbols without unknown ones. `parts` and `characters` are reversible, except that `parts`
-        collapses white space, and for the case if `lower` is set.
+    def join(self, ids: Sequence[int] | Tensor, unknown: Sequence[Any] = ()) -> str:
+        """The text of symbols; each unknown one is the next of `unknown`, or left out. `parts` and `characters` are
+        reversible, except that `parts` collapses white space, and for the case if `lower` is set.
 
         >>> text = Text(unit="parts", lower=False).fit(["It's 5 o'clock, isn't it?"])
         >>> text.join(text.pieces("Isn't it 5?"))
         "Isn't it 5?"
         """
-        return "".join(self.spelled(ids))
+        return "".join(self.spelled(ids, unknown=unknown))
 
-    def spelled(self, ids: Iterable[int] | Tensor, after: str = "") -> Iterator[str]:
-        """Yields what each symbol adds to a text that ends with `after`.
+    def spelled(self, ids: Iterable[int] | Tensor, after: str = "", unknown: Iterable[str] = ()) -> Iterator[str]:
+        """Yields what each symbol adds to a text that ends with `after`; each unknown one is the next of `unknown`.
 
         >>> text = Text(unit="mixed").fit(["I like 编程"])
         >>> list(text.spelled(text.pieces("I like 编程"))), list(text.spelled(text.pieces("like"), after="I "))
         (['i', ' like', ' 编', '程'], ['like'])
         """
+        given = iter(unknown)
         gap = False  # whether a space is due before the next letter
         for i in ids:
             (symbol,) = self.words([int(i)])
-            symbol = symbol if int(i) else ""
+            symbol = symbol if int(i) else next(given, "").strip()
             if self.unit_ == "characters":
                 yield symbol
                 continue

@@ -44,6 +44,7 @@ from elman.tasks.base.training_run import TrainingRun
 from elman.tasks.base.word_vectors import coverage, learnt_with_vectors, load_word_vectors, start_from_vectors
 from elman.tasks.translate import mt_metrics as overlap
 from elman.tasks.translate.alignment import Alignment, marked
+from elman.tasks.translate.copying import aligned_places
 from elman.tasks.translate.defaults import DEFAULTS
 from elman.tasks.translate.network import TranslationNetwork
 from elman.tasks.translate.pairs import UNITS, Pairs, pairs_between, pairs_of, restored_side, side
@@ -91,6 +92,8 @@ class Translator(Task, VocabularyOptions, VectorOptions, EncoderOptions, Trainin
     target_unit: str = "auto"  # of targets: the same
     max_words: int = 8000  # maximum vocabulary of either side, the commonest symbols first
     lower: bool = False  # lower-case both sides
+    copy_unknown: bool = False  # an answer may have unknown symbols, each replaced by the symbol of the source that the
+    #   attention aligns it with (Luong et al. 2015): names, with target_unit="words" or lists of tokens
 
     # model
     cell: str = "lstm"  # a name of `elman.cells.CELLS` that reads vectors: lstm, gru, rnn, min_gru ...
@@ -133,7 +136,7 @@ class Translator(Task, VocabularyOptions, VectorOptions, EncoderOptions, Trainin
             found.append(Problem("input", shown(self.input), "must be the name of a column, or None"))
         for name in ("head_dropout", "input_dropout", "symbol_dropout", "smoothing", "sampling"):
             found += fraction(self, name)
-        found += flag(self, "lower") + flag(self, "tied")
+        found += flag(self, "copy_unknown") + flag(self, "lower") + flag(self, "tied")
         found += check_no_repeat(self.no_repeat)
         return found + reads_symbols(self) + check_beam(self.beam, self.length_penalty)
 
@@ -204,7 +207,7 @@ class Translator(Task, VocabularyOptions, VectorOptions, EncoderOptions, Trainin
         self, run: TrainingRun, config: Config, data: Pairs, validation: list[list[Any]], training: NDArray[np.int64]
     ) -> None:
         lengths = data.sources.lengths + data.targets.lengths
-        sampled = 0.0
+        sampled, copies = 0.0, bool(self.copy_unknown)
 
         def schedule(done: float) -> None:
             nonlocal sampled
@@ -212,7 +215,7 @@ class Translator(Task, VocabularyOptions, VectorOptions, EncoderOptions, Trainin
 
         def loss(indices: Tensor) -> Tensor:
             x, inputs, targets = (part[indices] for part in data)
-            return self.network_.loss(x, inputs, targets.values, float(self.smoothing), sampled)
+            return self.network_.loss(x, inputs, targets.values, float(self.smoothing), sampled, copies)
 
         def validate() -> dict[str, float]:
             found = self._scores(validation[0], validation[1], beam=1)
@@ -228,11 +231,12 @@ class Translator(Task, VocabularyOptions, VectorOptions, EncoderOptions, Trainin
         """The translation of each source; empty for an empty one.
 
         `beam` and `length_penalty` override the options. Symbols outside the vocabulary are read as the unknown one,
-        which is never generated. An answer has at most as many symbols as the longest training target, or three times
-        the number expected for the length of its source, whichever is more.
+        which is never in an answer: with `copy_unknown` a symbol of the source stands in its place. An answer has at
+        most as many symbols as the longest training target, or three times the number expected for the length of its
+        source, whichever is more.
         """
-        found = self._best(X, 1, beam, length_penalty)
-        return [self.target_feature_.join(own[0].symbols) for own in found]
+        sources, found = self._best(X, 1, beam, length_penalty)
+        return [self._joined(source, own[0].symbols) for source, own in zip(sources, found, strict=True)]
 
     @by_learnt_options
     def predict_top(
@@ -250,17 +254,30 @@ class Translator(Task, VocabularyOptions, VectorOptions, EncoderOptions, Trainin
         wide = self.beam if beam is None else beam
         if not check_beam(wide, 0):
             wide = max(check_k(k), int(wide))
-        found = self._best(X, k, wide, length_penalty)
-        joined = [[(self.target_feature_.join(one.symbols), one.score) for one in own] for own in found]
+        sources, found = self._best(X, k, wide, length_penalty)
+        pairs = zip(sources, found, strict=True)
+        joined = [[(self._joined(source, one.symbols), one.score) for one in own] for source, own in pairs]
         return TopAnswers(*map(list, zip(*(distinct(own, k) for own in joined), strict=True))) if joined else _NONE
 
-    def _best(self, X: Any, k: int, beam: int | None, length_penalty: float | None) -> list[list[Found]]:
-        """The best hypotheses of each source, at least one."""
+    def _joined(self, source: Any, symbols: list[int]) -> Any:
+        """The answer of symbols, with symbols of the source in place of unknown ones."""
+        if 0 not in symbols:
+            return self.target_feature_.join(symbols)
+        x = self.feature_.transform([source], name="X")
+        units: Any = self.feature_.split_units([source]) if isinstance(source, str) else [list(source)]
+        places = aligned_places(self.network_, x, symbols, self._boundary())
+        return self.target_feature_.join(symbols, [units[0][place] for place in places])
+
+    def _best(
+        self, X: Any, k: int, beam: int | None, length_penalty: float | None
+    ) -> tuple[list[Any], list[list[Found]]]:
+        """The sources, and the best hypotheses of each, at least one."""
         self.check_fitted()
         how = (self.beam if beam is None else beam, self.length_penalty if length_penalty is None else length_penalty)
         if problems := check_beam(*how):
             raise OptionError.of(problems)
-        sources = self.feature_.transform(self._sources(X), name="X")
+        given = self._sources(X)
+        sources = self.feature_.transform(given, name="X")
         found: list[list[Found]] = [[Found([], 0.0)] for _ in range(len(sources))]
         lengths = sources.lengths
         order = lengths.argsort(stable=True)  # sequences of similar length finish together
@@ -269,7 +286,7 @@ class Translator(Task, VocabularyOptions, VectorOptions, EncoderOptions, Trainin
             places = order[chosen]
             for place, own in zip(places.tolist(), self._searched(sources[places], k, *how), strict=True):
                 found[place] = own or found[place]
-        return found
+        return given, found
 
     @torch.no_grad()
     def _searched(self, sources: Ragged, k: int, beam: int, penalty: float) -> list[list[Found]]:
@@ -283,7 +300,8 @@ class Translator(Task, VocabularyOptions, VectorOptions, EncoderOptions, Trainin
             grouped = Ragged(hidden.values, torch.cat([rows.new_zeros(1), rows]))
             mixed, _ = network.see(grouped, steps)
             logs = torch.log_softmax(finite(network.scores(mixed.values)), 1)
-            logs[:, 0] = -math.inf  # the unknown symbol
+            if not self.copy_unknown:
+                logs[:, 0] = -math.inf  # the unknown symbol
             return logs, after
 
         most, ratio = self.most_

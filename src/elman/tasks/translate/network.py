@@ -109,13 +109,15 @@ class TranslationNetwork(nn.Module):
         """The logits of all target symbols for rows of m_t: [rows, symbols]."""
         return ops.linear(rows, self.output.weight if self.weight is None else self.weight, self.bias)
 
-    def loss(self, sources: Ragged, inputs: Ragged, targets: Tensor, smoothing: float, sampled: float) -> Tensor:
-        """The mean cross-entropy over the target symbols that are known (above 0)."""
+    def loss(
+        self, sources: Ragged, inputs: Ragged, targets: Tensor, smoothing: float, sampled: float, unknown: bool = False
+    ) -> Tensor:
+        """The mean cross-entropy over the target symbols, with `unknown` also those that are not known (0)."""
         if sampled:
             inputs = self._sampled(sources, inputs, sampled)
-        known = torch.where(targets > 0, targets, -100)  # the unknown symbol is never a target
+        known = targets if unknown else torch.where(targets > 0, targets, -100)
         scores: Tensor = self(sources, inputs)
-        if not bool((targets > 0).any()):
+        if not bool((known >= 0).any()):
             return 0.0 * scores.sum()
         return functional.cross_entropy(scores, known, ignore_index=-100, label_smoothing=smoothing)
 
