@@ -53,7 +53,8 @@ def classification_picture(
         return None
     (matrix, reliability), (roc, precision_recall) = figure.subplots(2, 2)
     _draw_counts(matrix, names, columns, counts)
-    _draw_reliability(reliability, bins, error)
+    across, up = ("probability of a label", "frequency") if columns else _CONFIDENCE
+    _draw_reliability(reliability, bins, error, across, up)
     _draw_curves(roc, [(f"{curve.name}, area {curve.roc_area:.3f}", curve.roc) for curve in curves])
     _titled(roc, "ROC, one-vs-rest", "false positive rate", "recall (true positive rate)")
     roc.plot([0, 1], [0, 1], **_DIAGONAL)
@@ -65,6 +66,7 @@ def classification_picture(
     return plots.png(figure)
 
 
+_CONFIDENCE = ("confidence (probability of the likeliest class)", "accuracy")
 _DIAGONAL: dict[str, Any] = {"color": plots.GREY, "linewidth": 1.0, "linestyle": (0, (4, 2))}
 
 
@@ -92,19 +94,19 @@ def _short(names: Sequence[str]) -> list[str]:
     return [plots.literal(name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…") for name in names]
 
 
-def _draw_reliability(axes: Any, bins: Sequence[ReliabilityBin], error: str) -> None:
-    """The accuracy of each bin by its confidence, and below it how many answers there are."""
+def _draw_reliability(axes: Any, bins: Sequence[ReliabilityBin], error: str, across: str, up: str) -> None:
+    """The accuracy of each bin by its confidence, by the names `up` and `across`, and how many answers it has."""
     edges, highs = [part.low for part in bins], [part.high for part in bins]
     widths = [part.high - part.low for part in bins]
     total = sum(part.answers for part in bins)
     accuracies = [part.accuracy for part in bins]
-    axes.bar(edges, accuracies, widths, align="edge", color=plots.COLOURS[5], edgecolor="white", label="accuracy")
+    axes.bar(edges, accuracies, widths, align="edge", color=plots.COLOURS[5], edgecolor="white", label=up)
     shares = [part.answers / total for part in bins]
     axes.hlines(shares, edges, highs, color=plots.INK, linewidth=1.4, label="share of answers")
     axes.plot([part.confidence for part in bins], accuracies, "o", color=plots.COLOURS[0], markersize=4.5)
     axes.plot([0, 1], [0, 1], **_DIAGONAL, label="calibrated")
     axes.legend(frameon=False, fontsize=9, loc="upper left")
-    _titled(axes, f"Reliability: {error}", "confidence (probability of the likeliest class)", "accuracy")
+    _titled(axes, f"Reliability: {error}", across, up)
 
 
 def _draw_curves(axes: Any, curves: Sequence[tuple[str, _Points]], **style: Any) -> None:
