@@ -298,7 +298,7 @@ def test_tables(form: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caps
     pl.DataFrame({"text": TEXTS, **{name: MATRIX[:, k] for k, name in enumerate(WORDS)}}).write_csv("m.csv")
     run = f"fit classify {file} {target} --hidden 3 --epochs 1 --seed 0 --out model"
     assert main(shlex.split(run)) == 0
-    assert "3 labels, any number a sequence" in capsys.readouterr().out
+    assert "3 labels, any number a sequence: film, music, sport" in capsys.readouterr().err
     assert main(shlex.split(f"predict model {file} --out answers.jsonl")) == 0
     rows = [json.loads(line) for line in Path("answers.jsonl").read_text("utf-8").splitlines()]
     for row, own in zip(rows, SETS, strict=True):

@@ -145,7 +145,7 @@ class Classifier(ClassifierMixin, Task, PretrainOptions, InputOptions, EncoderOp
         self.target_, self.classes_ = target, target.classes
         if isinstance(self.threshold, str):
             self.threshold_: float | _Floats = 0.5  # until the weights are learnt
-        named = f"{len(target.classes)} classes: {few_labels(target.classes)}"
+        named = f"{len(target.classes)} {target.called}: {few_labels(target.classes)}"
         run.notes.data(self, data.training.lengths, len(data.validation), named)
         if wide := wide_in_words(data.config):
             run.notes.stage(f"fitting {wide}")
