@@ -47,7 +47,17 @@ from elman.tasks.translate.alignment import Alignment, marked
 from elman.tasks.translate.copying import aligned_places
 from elman.tasks.translate.defaults import DEFAULTS
 from elman.tasks.translate.network import TranslationNetwork
-from elman.tasks.translate.pairs import UNITS, Pairs, pairs_between, pairs_of, restored_side, side
+from elman.tasks.translate.pairs import (
+    UNITS,
+    Pairs,
+    References,
+    pairs_between,
+    pairs_of,
+    references_of,
+    restored_side,
+    several_names,
+    side,
+)
 from elman.training.batching import batches
 from elman.training.options import TrainingOptions
 from elman.validation.messages import few, nearest, shown
@@ -311,13 +321,15 @@ class Translator(Task, VocabularyOptions, VectorOptions, EncoderOptions, Trainin
 
     @by_learnt_options
     def score(self, X: Any, y: Any) -> float:
-        """BLEU of the answers, from 0 to 100."""
+        """BLEU of the answers, from 0 to 100; `y` as in `evaluate`."""
         return self.evaluate(X, y)["bleu"]
 
     @by_learnt_options
     def evaluate(self, X: Any, y: Any, *, beam: int | None = None, lower: bool = False) -> dict[str, float]:
         """The scores "bleu" and "chrf" from 0 to 100 (sacrebleu's), "exact", the fraction of exact matches, and the
         negative log-likelihood per symbol of the true targets as "nats" and "perplexity".
+
+        `y` may hold a list of references for a source in place of one target, or name several columns of the frame `X`.
 
         Texts are compared as ``target_feature_`` reads them: composed (NFC), with single spaces, lower-cased if the
         model is. `lower` compares lower-cased texts. Raises ``DataError`` where there is nothing to score.
@@ -329,15 +341,24 @@ class Translator(Task, VocabularyOptions, VectorOptions, EncoderOptions, Trainin
         return self._scores(sources, targets, beam, lower)
 
     def _scores(self, X: list[Any], y: list[Any], beam: int | None = None, lower: bool = False) -> dict[str, float]:
-        each = self._nll(X, y)
+        each = self._nll(*self._references(y).pairs(X))
         nats = float(each.mean()) if len(each) else 0.0
         scores = self.compared(self.predict(X, beam=beam), y, lower)
         return scores | {"nats": nats, "perplexity": math.exp(min(nats, 700.0))}
 
     def compared(self, answers: list[Any], y: list[Any], lower: bool = False) -> dict[str, float]:
-        """BLEU, chrF and exact matches of any answers, normalised as the targets."""
-        predicted, truth = (self.target_feature_.normalized(column, name="y") for column in (answers, y))
-        return overlap.compared(predicted, truth, lower)
+        """BLEU, chrF and exact matches of any answers, normalised as the targets; `y` as in `evaluate`."""
+        references = self._references(y)
+        predicted, truth = (self._normalized(column) for column in (answers, references.first))
+        return overlap.compared(predicted, truth, lower, [self._normalized(column) for column in references.more])
+
+    def _references(self, y: Sequence[Any]) -> References:
+        return references_of(y, self.target_feature_.reads_texts)
+
+    def _normalized(self, column: Sequence[Any]) -> list[Any]:
+        """Targets as they are compared; None stays."""
+        known = iter(self.target_feature_.normalized([one for one in column if one is not None], name="y"))
+        return [None if one is None else next(known) for one in column]
 
     @torch.no_grad()
     def _nll(self, X: list[Any], y: list[Any]) -> Tensor:
@@ -386,6 +407,10 @@ class Translator(Task, VocabularyOptions, VectorOptions, EncoderOptions, Trainin
     def _columns(self, X: Any, y: Any, *, fitted: bool = True) -> tuple[Any, Any]:
         """Sources and targets, from a frame by name; unless `fitted`, sets the names."""
         columns = by_name(X)
+        if fitted and columns is not None and len(names := several_names(y, columns)) > 1:
+            own = [*zip(*(listed(columns[name], name) for name in names), strict=True)]
+            X = columns = {name: column for name, column in columns.items() if name not in names} | {names[0]: own}
+            y = names[0]
         target = named = column_named(y, columns)
         if named is None:
             target = name_of(y)

@@ -24,8 +24,12 @@ _HAN = re.compile("[\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
 _LETTER = re.compile(r"[^\W\d_]")
 
 
-def bleu(answers: Sequence[Any], truth: Sequence[Any], lower: bool = False) -> float:
+def bleu(
+    answers: Sequence[Any], truth: Sequence[Any], lower: bool = False, more: Sequence[Sequence[Any]] = ()
+) -> float:
     """BLEU of texts, or of lists of tokens; 0 where there are none.
+
+    `more`: columns of further references, with None where a sentence has no more.
 
     Texts are tokenised by sacrebleu's "13a", Chinese by "zh", and Japanese, Thai and other scripts without spaces into
     characters. `lower` compares lower-cased texts. Where no answer has four words, the highest n is lower.
@@ -33,6 +37,8 @@ def bleu(answers: Sequence[Any], truth: Sequence[Any], lower: bool = False) -> f
     >>> bleu(["the cat sat on the mat ."], ["the cat sat on the mat ."])
     100.0
     >>> bleu(["一只猫"], ["一只猫"])
+    100.0
+    >>> bleu(["a cat"], ["one cat"], more=[["a cat"]])
     100.0
     """
     from sacrebleu.metrics.bleu import BLEU
@@ -42,29 +48,38 @@ def bleu(answers: Sequence[Any], truth: Sequence[Any], lower: bool = False) -> f
     tokens = not isinstance(truth[0], str)
     tokenize = "none" if tokens else _tokeniser(truth)
     metric = BLEU(lowercase=lower, tokenize=tokenize, force=True, effective_order=True)
-    return _clean(metric.corpus_score(_texts(answers), [_texts(truth)]).score)
+    return _clean(metric.corpus_score(_texts(answers), _streams(truth, more)).score)
 
 
-def chrf(answers: Sequence[Any], truth: Sequence[Any], lower: bool = False) -> float:
-    """chrF of texts, or of lists of tokens joined by spaces; 0 where there are none.
+def chrf(
+    answers: Sequence[Any], truth: Sequence[Any], lower: bool = False, more: Sequence[Sequence[Any]] = ()
+) -> float:
+    """chrF of texts, or of lists of tokens joined by spaces; 0 where there are none. `more`: see `bleu`.
 
     >>> chrf(["一只猫"], ["一只猫"])
     100.0
     """
     from sacrebleu.metrics.chrf import CHRF
 
-    return _clean(CHRF(lowercase=lower).corpus_score(_texts(answers), [_texts(truth)]).score) if truth else 0.0
+    score = CHRF(lowercase=lower).corpus_score
+    return _clean(score(_texts(answers), _streams(truth, more)).score) if truth else 0.0
 
 
-def compared(answers: Sequence[Any], truth: Sequence[Any], lower: bool = False) -> dict[str, float]:
-    """BLEU, chrF, and "exact": the fraction of exact matches.
+def compared(
+    answers: Sequence[Any], truth: Sequence[Any], lower: bool = False, more: Sequence[Sequence[Any]] = ()
+) -> dict[str, float]:
+    """BLEU, chrF, and "exact": the fraction of exact matches with any reference. `more`: see `bleu`.
 
     >>> compared(["a cat"], ["a  cat\\n"])["exact"]
     1.0
     """
-    same = [_same(answer, lower) == _same(true, lower) for answer, true in zip(answers, truth, strict=True)]
+    references = zip(*(truth, *more), strict=True)
+    same = [
+        any(one is not None and _same(answer, lower) == _same(one, lower) for one in own)
+        for answer, own in zip(answers, references, strict=True)
+    ]
     exact = sum(same) / max(1, len(same))
-    return {"bleu": bleu(answers, truth, lower), "chrf": chrf(answers, truth, lower), "exact": exact}
+    return {"bleu": bleu(answers, truth, lower, more), "chrf": chrf(answers, truth, lower, more), "exact": exact}
 
 
 def _same(text: Any, lower: bool) -> Any:
@@ -75,6 +90,11 @@ def _same(text: Any, lower: bool) -> Any:
 
 def _clean(score: float) -> float:
     return min(100.0, round(float(score), 10))
+
+
+def _streams(truth: Sequence[Any], more: Sequence[Sequence[Any]]) -> list[list[Any]]:
+    """The references as sacrebleu takes them: a column for the first, the second ... of each sentence."""
+    return [[None if one is None else _texts([one])[0] for one in column] for column in (truth, *more)]
 
 
 def _texts(column: Sequence[Any]) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -66,6 +66,51 @@ def pairs_of(X: Any, y: Any) -> tuple[list[Any], list[Any]]:
                 what = f"is {shown(value)} (missing). Drop the pair, or write an empty text."
                 raise DataError(what, at=Place(name, sequence=i))
     return sources, targets
+
+
+class References(NamedTuple):
+    """What translations are compared with."""
+
+    first: list[Any]  # a reference for each source
+    more: list[list[Any]]  # columns of further ones, with None where a source has no more
+
+    def pairs(self, sources: Sequence[Any]) -> tuple[list[Any], list[Any]]:
+        """Each source with each of its references."""
+        sides = [(x, y) for column in (self.first, *self.more) for x, y in zip(sources, column, strict=True)]
+        known = [pair for pair in sides if pair[1] is not None]
+        return [x for x, _ in known], [y for _, y in known]
+
+
+def references_of(targets: Sequence[Any], texts: bool) -> References:
+    """The references of targets: one each, or a list of them; `texts`: a target is a text, else a list of tokens.
+
+    Missing ones in such a list are left out; raises ``DataError`` where none is left.
+
+    >>> references_of([["un chat", "le chat"], "deux"], texts=True)
+    References(first=['un chat', 'deux'], more=[['le chat', None]])
+    """
+    found = []
+    for i, target in enumerate(targets):
+        parts = None if isinstance(target, str) or not hasattr(target, "__iter__") else list(target)
+        several = parts is not None and (texts or any(not isinstance(p, str) and hasattr(p, "__len__") for p in parts))
+        known = [part for part in parts or () if not is_missing(part)] if several else [target]
+        if not known:
+            raise DataError("has no reference. Give at least one for each source.", at=Place("y", sequence=i))
+        found.append(known)
+    most = max(map(len, found), default=1)
+    columns = [[own[place] if place < len(own) else None for own in found] for place in range(most)]
+    return References(columns[0] if columns else [], columns[1:])
+
+
+def several_names(y: Any, columns: Collection[str]) -> list[str]:
+    """The names of columns of a frame with references, in a list; empty where `y` is no list of such names.
+
+    >>> several_names(["de", "at"], {"en", "de", "at"}), several_names("de", {"de"})
+    (['de', 'at'], [])
+    """
+    if not isinstance(y, list | tuple) or not all(isinstance(name, str) and name in columns for name in y):
+        return []
+    return list(dict.fromkeys(y))
 
 
 class Pairs(NamedTuple):

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, final
 
 from elman.errors import DataError, OptionError
 from elman.io.tables import Table
-from elman.tasks.base.table_adapter import Scored, TableAdapter
+from elman.tasks.base.table_adapter import Scored, TableAdapter, target_names
 from elman.tasks.base.table_columns import check_names, numbered, refuse_gaps
 from elman.tasks.base.top_answers import top_columns
 from elman.tasks.translate.estimator import Translator
 from elman.tasks.translate.ibm_model1 import IBMModel1
+from elman.validation.messages import few
 
 if TYPE_CHECKING:
     import polars as pl
@@ -30,7 +31,7 @@ class TranslateTable(TableAdapter):
     def fit_table(self, table: Table, target: Sequence[str], *, out: str, resume: bool) -> None:
         """Trains on the pairs of two columns."""
         (name,) = self._one(target)
-        source = self._named(table, self.model.input, name)
+        source = self._named(table, self.model.input, target)
         X, y = self._texts(table, source), self._texts(table, name)
         self.fit(table, {source: X, name: y}, name, out=out, resume=resume)
 
@@ -63,7 +64,7 @@ class TranslateTable(TableAdapter):
         return table.frame.with_columns(pl.Series(column, values) for column, values in made.items())
 
     def score_table(self, table: Table, input: str | None, target: Sequence[str], model: str) -> Scored:
-        """BLEU, chrF and the fraction of exact matches."""
+        """BLEU, chrF and the fraction of exact matches; several targets are references of the same source."""
         X, y = self._pairs(table, input, target)
         with table.located():
             return Scored(len(X), self.model.evaluate(X, y), {}, [])
@@ -72,28 +73,32 @@ class TranslateTable(TableAdapter):
         self, known: Callable[[], Table], table: Table, target: Sequence[str], model: str
     ) -> list[dict[str, Any]]:
         """IBM model 1 on texts normalised as the model reads them."""
-        (before, lessons), (X, y) = self._pairs(known(), None, target), self._pairs(table, None, target)
+        learnt = target if len(target) == 1 else target_names(self.model) or target[:1]
+        (before, lessons), (X, y) = self._pairs(known(), None, learnt), self._pairs(table, None, target)
         before, X = (self.model.feature_.normalized(column, name="X") for column in (before, X))
         baseline = IBMModel1().fit(before, self.model.target_feature_.normalized(lessons, name="y"))
         scores = self.model.compared(baseline.predict(X), y)
         return [{"name": baseline.name, **scores, "training_seconds": round(baseline.seconds, 3)}]
 
     def _pairs(self, table: Table, input: str | None, target: Sequence[str]) -> tuple[list[Any], list[Any]]:
-        (name,) = self._one(target)
-        return self._texts(table, self._source(table, input, target)), self._texts(table, name)
+        X = self._texts(table, self._source(table, input, target))
+        if len(target) == 1:
+            return X, self._texts(table, target[0])
+        check_names(table, target)
+        return X, [list(row) for row in table.frame.select(target).rows()]  # several references
 
     def _source(self, table: Table, input: str | None, target: Sequence[str]) -> str:
-        return self._named(table, numbered(table, input) if input else getattr(self.model, "input_", None), target[0])
+        return self._named(table, numbered(table, input) if input else getattr(self.model, "input_", None), target)
 
     def _one(self, target: Sequence[str]) -> Sequence[str]:
         if len(target) != 1:
             raise OptionError(f"a translator learns one column of targets, got {', '.join(target)}. Name one.")
         return target
 
-    def _named(self, table: Table, name: str | None, target: str) -> str:
-        others = [column for column in table.frame.columns if column != target]
+    def _named(self, table: Table, name: str | None, target: Sequence[str]) -> str:
+        others = [column for column in table.frame.columns if column not in target]
         if name is None and len(others) != 1:
-            what = f"{table.path.name} has {len(others)} columns beside {target!r}"
+            what = f"{table.path.name} has {len(others)} columns beside {few(target)}"
             raise OptionError(f"{what}. Name the sources: --input.")
         name = name or str(others[0])
         check_names(table, [name])
