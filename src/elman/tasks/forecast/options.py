@@ -45,7 +45,7 @@ class ForecastOptions(OptionGroup):
     target: str = "y"  # the column of values; missing ones are legal
     past: str | Sequence[str] = ()  # covariates that are known up to the present: numbers or texts
     future: str | Sequence[str] = ()  # covariates that are known for the steps to come too
-    static: str | Sequence[str] = ()  # covariates that never change in a series
+    static: str | Sequence[str] = ()  # covariates that never change in a series; that of `id`: a vector for each series
     freq: str | int | None = None  # distance of steps: "h", "D", "B", "M" ... or a whole number; None: the commonest
     holidays: str | Sequence[Any] = ()  # dates that business days leave out: freq "B", "BME" or "Sun Mon Tue Wed Thu"
     sort: bool = False  # sort rows by time; False: refuse unsorted ones
@@ -116,6 +116,9 @@ def _column_problems(options: ForecastOptions) -> list[Problem]:
             found.append(Problem(name, shown(value), f"must be {what}"))
     if found:
         return found
+    own_name = names["static"].count(options.id) == 1  # a vector for each series
+    if own_name:
+        names["static"] = [part for part in names["static"] if part != options.id]
     if options.wide is True and names["static"]:
         what = "cannot stand in a wide frame, which has one row for all series. Give a long one, with wide = False"
         return [Problem("static", shown(options.static), what)]

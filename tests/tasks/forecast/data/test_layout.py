@@ -155,6 +155,29 @@ def test_wide_frames_that_cannot_be_read() -> None:
         Layout.restore([True, False, ["ds"], []])
 
 
+@pytest.mark.parametrize("kind", ["long", "numbers", "wide"])
+def test_a_vector_for_each_series(kind: str, tmp_path: Path) -> None:
+    names: list[Any] = [7, 11] if kind == "numbers" else ["north", "south"]
+    parts = [
+        pl.DataFrame({"unique_id": name, "ds": days(), "y": by * Y}) for name, by in zip(names, (1, 3), strict=True)
+    ]
+    frame = wide() if kind == "wide" else pl.concat(parts)
+    model = fitted(frame, static="unique_id", wide=kind == "wide")
+    assert model.covariates_.kinds == {"unique_id": sorted(map(str, names))}
+    answers = model.predict()
+    model.save(tmp_path / "m")
+    assert elman.load(tmp_path / "m").predict().equals(answers)
+    if kind == "long":
+        other = frame.with_columns(unique_id=pl.lit("east") + pl.col("unique_id"))
+        assert not model.predict(frame=other)["elman"].is_nan().any(), "unknown names"
+        assert model.predict(frame=frame).equals(answers)
+        assert model.update(other).predict()["elman"].len() == 12
+    with pytest.raises(OptionError, match="names 'unique_id' again"):
+        fitted(frame, past="unique_id")
+    with pytest.raises(OptionError, match="names 'unique_id' again"):
+        fitted(frame, static=["unique_id", "unique_id"])
+
+
 @pytest.mark.parametrize("kind", ["one", "wide"])
 def test_on_the_command_line(kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     frame = wide().rename({"ds": "date"}).with_columns(heat=pl.Series(np.arange(STEPS) % 3))

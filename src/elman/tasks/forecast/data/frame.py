@@ -341,7 +341,12 @@ class _Rows:
         return np.array([None if value is None else str(value) for value in values], dtype=object)
 
     def constant(self, column: str) -> _Array:
-        """The value of a static covariate in each series. Raises DataError where it is missing or changes."""
+        """The value of a static covariate in each series. Raises DataError where it is missing or changes.
+
+        The names of series are categories, also where they are numbers.
+        """
+        if column == self.columns.id:
+            return np.array([str(name) for name in self.ids], dtype=object)
         values = self.covariate(column)
         missing = np.array([v is None for v in values]) if values.dtype == object else np.isnan(values)
         if missing.any():

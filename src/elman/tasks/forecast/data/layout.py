@@ -108,7 +108,8 @@ def arrange(
         return Arranged(_text_names(table, given), replace(layout, wide=True), series, names)
     unnamed = columns.id == Columns().id and columns.id not in given and not nearest(columns.id, given)
     wanted = [*(() if unnamed else (columns.id,)), columns.time, *((columns.target,) if target else ())]
-    _check(table, (*wanted, *changing, *columns.static), columns, name)
+    static = tuple(column for column in columns.static if column != columns.id)
+    _check(table, (*wanted, *changing, *static), columns, name)
     if not unnamed:
         return Arranged(table, layout)
     return Arranged(table, replace(layout, one=True), ids=tuple(ids) or (columns.target,))
