@@ -131,3 +131,22 @@ def test_refused_for_other_tasks(tmp_path: Path, capsys: pytest.CaptureFixture[s
     ):
         assert main(argv) == 2, argv
         assert said in capsys.readouterr().err
+
+
+def test_anomalies_and_errors_by_step(plain: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    whole = written(tmp_path / "all.csv", 0, 130)
+    made = answers(["predict", plain, str(whole), "--anomalies", "95"], tmp_path)
+    assert made.columns[-3:] == ["elman-lo-95", "elman-hi-95", "anomaly"]
+    assert "of 258 values" in capsys.readouterr().err
+    for argv, said in (
+        (["predict", plain, "--anomalies", "95"], "Name one."),
+        (["predict", plain, str(whole), "--anomalies", "42"], "the levels learnt are 80, 90, 95"),
+    ):
+        assert main(argv) == 2
+        assert said in capsys.readouterr().err
+    later = str(written(tmp_path / "later.csv", 120, 130))
+    assert main(["score", plain, later, "--by-step"]) == 0
+    assert "by step ahead" in capsys.readouterr().out
+    assert main(["score", plain, later, "--windows", "2", "--step", "2", "--by-step", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert [row["step"] for row in told["steps"]] == [1, 2, 3, 4, 5, 6]

@@ -39,6 +39,21 @@ class ForecastFlags(FutureFlags):
             group=_GROUP, help="begin from the rows of FILE alone, not from the ends of series that the model keeps"
         ),
     ] = False
+    anomalies: Annotated[
+        float | None,
+        Parameter(
+            group=_GROUP,
+            help="flag the values of FILE outside this interval of their forecast from the values before, in per cent: "
+            "one of the levels of training",
+        ),
+    ] = None
+
+
+@dataclass(kw_only=True)
+class ScoreFlags(FutureFlags):
+    """How forecasts are scored."""
+
+    by_step: Annotated[bool, switch(group=_GROUP, help="also print the errors of each step of the horizon")] = False
 
 
 def hand_over(flags: FutureFlags | None, adapter: TableAdapter, model: str, *, header: bool) -> None:

@@ -11,7 +11,7 @@ from cyclopts import Parameter
 
 from elman.cli.console import print_json
 from elman.cli.flags import value_of
-from elman.cli.forecast_flags import ForecastFlags, FutureFlags, hand_over, state_adapter
+from elman.cli.forecast_flags import ForecastFlags, FutureFlags, ScoreFlags, hand_over, state_adapter
 from elman.cli.parameters import (
     File,
     Format,
@@ -149,6 +149,8 @@ def _predict_kept(task: "TableAdapter", model: str, out: str | None, kind: str |
 
     if not task.keeps_state:
         raise OptionError("elman predict needs FILE. See elman predict --help.")
+    if getattr(task, "anomalies", None) is not None:
+        raise OptionError("--anomalies flags the values of a FILE. Name one.")
     if out is not None:
         check_place(out, kind)
     answered = state_adapter(task, model, "").answer_kept()
@@ -171,7 +173,7 @@ def score(
     picture: Picture = None,
     windows: Windows = None,
     step: Step = None,
-    flags: Annotated[FutureFlags | None, Parameter(name="*")] = None,
+    flags: Annotated[ScoreFlags | None, Parameter(name="*")] = None,
     format: Format = None,
     no_header: NoHeader = False,
     json: Json = False,

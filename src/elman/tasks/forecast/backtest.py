@@ -50,6 +50,19 @@ class Windows:
         """Where the forecasts begin, counted from the end of a series, ascending."""
         return np.arange(-self.reach, -self.horizon + 1, self.step)
 
+    def parts(self, each: int) -> list[tuple[int, Windows]]:
+        """Runs of `each` windows, the last of what is left over, and how many steps after each the series end.
+
+        >>> [(after, one.count) for after, one in Windows(5, 2, 3).parts(2)]
+        [(6, 2), (2, 2), (0, 1)]
+        """
+        begins = range(0, self.count, each)
+        counts = [min(each, self.count - begin) for begin in begins]
+        return [
+            ((self.count - begin - count) * self.step, Windows(count, self.step, self.horizon))
+            for begin, count in zip(begins, counts, strict=True)
+        ]
+
     def check(self, panel: Panel, lengths: NDArray[np.int64]) -> None:
         """Raises ``DataError`` for a series whose length is not greater than they reach back."""
         i = int(lengths.argmin())
@@ -58,9 +71,23 @@ class Windows:
             raise DataError(f"series {panel.ids[i]!r} {what}. Leave it out, or ask for fewer windows.")
 
 
-def backtest_frame(model: ForecastModel, series: Series, windows: Windows) -> Any:
-    """Forecasts from past origins and the true values: id, time, cutoff, the target, elman …"""
-    panel, grid, style = series
+def backtest_frame(parts: Sequence[tuple[ForecastModel, Series, Windows]]) -> Any:
+    """Forecasts from past origins and the true values: id, time, cutoff, the target, elman …
+
+    Each part has the same series, with a model for some windows; later windows come later.
+    """
+    model, series, _ = parts[0]
+    found = [_columns(*part) for part in parts]
+    joined = {name: np.concatenate([columns[name] for columns in found]) for name in found[0]}
+    owner = joined.pop("")
+    order = np.argsort(owner, kind="stable")
+    columns: dict[str, Any] = {model.columns.id: [series.panel.ids[i] for i in owner[order].tolist()]}
+    columns |= {name: values[order] for name, values in joined.items()}
+    return series.style.frame(columns, model.columns.id, [model.columns.time, "cutoff"])
+
+
+def _columns(model: ForecastModel, series: Series, windows: Windows) -> dict[str, Any]:
+    panel, grid, _ = series
     windowed = model.encoder.windowed(panel)
     origins = torch.arange(len(panel)).repeat_interleave(windows.count)
     at = torch.from_numpy((panel.lengths[:, None] - 1 + windows.begins).reshape(-1))
@@ -68,14 +95,13 @@ def backtest_frame(model: ForecastModel, series: Series, windows: Windows) -> An
     answers = model.finish(model.strategy.forecast_at(panel, windowed, origins, at), lowest)
     truth, horizon = values_after(panel, origins, at, model.horizon), model.horizon
     begin = panel.first[origins.numpy()] + at.numpy()
-    columns: dict[str, Any] = {
-        model.columns.id: [panel.ids[i] for i in origins.tolist() for _ in range(horizon)],
+    return {
+        "": np.repeat(origins.numpy(), horizon),
         model.columns.time: grid.stamps((begin[:, None] + np.arange(1, horizon + 1)).reshape(-1)),
         "cutoff": grid.stamps(np.repeat(begin, horizon)),
         model.columns.target: truth.reshape(-1),
+        **model.named(answers.reshape(truth.size, -1)),
     }
-    columns |= model.named(answers.reshape(truth.size, -1))
-    return style.frame(columns, model.columns.id, [model.columns.time, "cutoff"])
 
 
 class Backtest:
@@ -93,6 +119,26 @@ class Backtest:
 
     def score(self, future: Any = None) -> dict[str, float]:
         """sMAPE, MASE, MAE, and the coverage of each interval."""
+        return self._scores(*self._forecasts(future))
+
+    def score_steps(self, future: Any = None) -> dict[str, NDArray[Any]]:
+        """The same for each step of the horizon, and the number of values; NaN where there are none."""
+        truth, made, naive = self._forecasts(future)
+        steps = [slice(j, j + 1) for j in range(truth.shape[1])]
+        there = [int((~np.isnan(truth[:, step])).sum()) for step in steps]
+        scores = [self._scores(truth[:, step], made[:, step], naive) for step, n in zip(steps, there, strict=True) if n]
+        names, found = list(scores[0]), iter(scores)
+        rows = [next(found) if n else dict.fromkeys(names, np.nan) for n in there]
+        columns = {name: np.array([row[name] for row in rows]) for name in names}
+        return {"step": np.arange(1, len(there) + 1), "values": np.array(there), **columns}
+
+    def _scores(self, truth: _Floats, made: _Floats, naive: _Floats) -> dict[str, float]:
+        there, found = ~np.isnan(truth), _errors(truth, made[..., made.shape[-1] // 2], naive)
+        for i, level in enumerate(sorted(self.model.calibration.factors, reverse=True)):
+            found[f"coverage_{level:g}"] = coverage(truth[there], made[..., i][there], made[..., -1 - i][there])
+        return found
+
+    def _forecasts(self, future: Any) -> tuple[_Floats, _Floats, _Floats]:
         model = self.model
 
         def forecasts(state: SeriesState, truth: _Floats) -> _Floats:
@@ -100,11 +146,7 @@ class Backtest:
             made = model.forecast(state, future, count)
             return np.pad(made, ((0, 0), (0, truth.shape[1] - count), (0, 0)), constant_values=np.nan)
 
-        truth, made, naive = self._compare(forecasts)
-        there, found = ~np.isnan(truth), _errors(truth, made[..., made.shape[-1] // 2], naive)
-        for i, level in enumerate(sorted(model.calibration.factors, reverse=True)):
-            found[f"coverage_{level:g}"] = coverage(truth[there], made[..., i][there], made[..., -1 - i][there])
-        return found
+        return self._compare(forecasts)
 
     def score_naive(self) -> dict[str, float]:
         """The errors of the seasonal naive forecast."""

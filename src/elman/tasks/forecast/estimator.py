@@ -41,6 +41,7 @@ from elman.tasks.forecast.backtest import Backtest, Windows, backtest_frame
 from elman.tasks.forecast.conformal import Calibration
 from elman.tasks.forecast.data.covariates import Covariates
 from elman.tasks.forecast.data.frame import Series, read
+from elman.tasks.forecast.data.layout import LONG
 from elman.tasks.forecast.data.panel import Panel
 from elman.tasks.forecast.data.sampler import WindowSampler
 from elman.tasks.forecast.data.style import Style
@@ -56,6 +57,7 @@ from elman.tasks.forecast.defaults import (
 )
 from elman.tasks.forecast.direct import DirectForecast
 from elman.tasks.forecast.encoder import SeriesEncoder
+from elman.tasks.forecast.insample import in_sample
 from elman.tasks.forecast.model import ForecastModel
 from elman.tasks.forecast.network import Ensemble, Sizes
 from elman.tasks.forecast.options import ForecastOptions, bounds_of, business_days_of, columns_of
@@ -290,28 +292,57 @@ class Forecaster(Task, ForecastOptions, EncoderOptions, TrainingOptions):
 
     # ---- scores
 
-    def cross_validation(self, frame: Any, windows: int = 1, step: int | None = None, refit: bool = True) -> Any:
+    def cross_validation(
+        self, frame: Any, windows: int = 1, step: int | None = None, refit: bool | int | None = None
+    ) -> Any:
         """Forecasts from past origins of a frame, and the true values.
 
-        `windows` forecasts begin `step` (default: the horizon) apart; the last ends with the series. With `refit` a
-        model with these options is trained once on the data before the first window; without it this fitted model
-        forecasts. The result has a row for each series, window and step: id, time, cutoff, the target, elman …
+        `windows` forecasts begin `step` (default: the horizon) apart; the last ends with the series. `refit`: None
+        trains a model with these options once, on the data before the first window; True anew before each window, and
+        a whole number k before every k-th; False takes this fitted model. The result has a row for each series, window
+        and step: id, time, cutoff, the target, elman …
         """
-        if not refit:
+        if refit is False:
             learnt = as_learnt(self)
             ends, model = Windows(windows, learnt.horizon if step is None else step, learnt.horizon), learnt._model()
             series = model.read_history(frame)
             ends.check(series.panel, series.panel.lengths)
-            return backtest_frame(model, series, ends)
+            return backtest_frame([(model, series, ends)])
         if problems := self.problems():
             raise OptionError.of(problems)
         ends = Windows(windows, self.horizon if step is None else step, self.horizon)
+        if not (refit is None or refit is True or is_whole(refit)):
+            what = "must be True, False, None or a whole number of windows from one fit to the next, of at least 1"
+            raise OptionError(f"refit = {shown(refit)} {what}.")
         series = _read_training(self, frame, positive=False)
         ends.check(series.panel, series.panel.lengths)
-        before = series._replace(panel=series.panel.until(series.panel.lengths - ends.reach))
-        model = replace(self).fit(before)._model()
-        model.read(frame)  # refuses values of 0 and below in the windows if the model uses logarithms
-        return backtest_frame(model, series, ends)
+        parts = []
+        for after, some in ends.parts(windows if refit is None else int(refit)):
+            until = series._replace(panel=series.panel.until(series.panel.lengths - after))
+            before = series._replace(panel=series.panel.until(until.panel.lengths - some.reach))
+            model = replace(self).fit(before)._model()
+            model.read(frame)  # refuses values of 0 and below in the windows if the model uses logarithms
+            parts.append((model, until, some))
+        return backtest_frame(parts)
+
+    @by_learnt_options
+    def predict_insample(self, frame: Any, horizon: int = 1) -> Any:
+        """The values of a frame as forecast from the steps before: id, time, cutoff, the target, elman …
+
+        A row for each step of each series but the first. `horizon`: forecasts begin so many steps apart and reach as
+        far; 1: each value from the one before. Each series begins cold.
+        """
+        return in_sample(self._model(), frame, horizon)
+
+    @by_learnt_options
+    def anomalies(self, frame: Any, level: float | None = None, horizon: int = 1) -> Any:
+        """The same with one interval and the column ``anomaly``: whether the value lies outside that interval.
+
+        `level`: one of the option `levels`, in per cent; default: the highest. About 100 - level per cent of ordinary
+        values are flagged too.
+        """
+        model = self._model()
+        return in_sample(model, frame, horizon, max(model.calibration.factors, default=95) if level is None else level)
 
     @by_learnt_options
     def evaluate(
@@ -328,6 +359,17 @@ class Forecaster(Task, ForecastOptions, EncoderOptions, TrainingOptions):
         model = self._model()
         future = frame if future is None and model.encoder.covariates.future else future
         return Backtest(model, frame, windows, step).score(future)
+
+    @by_learnt_options
+    def evaluate_steps(
+        self, frame: Any, future: Any = None, windows: int | None = None, step: int | None = None
+    ) -> Any:
+        """The errors of `evaluate` for each step of the horizon: a frame of step, values, smape, mase, mae …"""
+        model = self._model()
+        future = frame if future is None and model.encoder.covariates.future else future
+        return replace(model.style, layout=LONG).frame(
+            Backtest(model, frame, windows, step).score_steps(future), "", []
+        )
 
     @by_learnt_options
     def evaluate_naive(self, frame: Any, windows: int | None = None, step: int | None = None) -> dict[str, float]:

@@ -99,7 +99,8 @@ class RecursiveForecast:
         after = (begin + lengths)[:, None] + np.arange(self.horizon)
         future = None
         if names := encoder.covariates.future:
-            future = _steps(panel, after.reshape(-1))
+            within = np.minimum(after, len(panel.values) - 1)  # steps beyond the end are nobody's to compare
+            future = _steps(panel, within.reshape(-1))
             future.covariates = {name: future.covariates[name] for name in names}
         return self.forecast(encoder.state(cut, encoder.windowed(cut)), future, self.horizon)
 

@@ -7,6 +7,7 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, ClassVar, final
 
 from elman.errors import DataError, OptionError, Place
+from elman.evaluation.tables import comparison_table
 from elman.io.tables import Table
 from elman.tasks.base.table_adapter import Scored, TableAdapter
 from elman.tasks.forecast.estimator import Forecaster
@@ -29,6 +30,8 @@ class ForecastTable(TableAdapter):
     horizon: int | None = None  # how many steps answers have; None: those of the model
     future: Table | None = None  # the future covariates; None: in the rows after the last values
     cold: bool = False  # whether answers begin from the rows of the table alone
+    anomalies: float | None = None  # the level of the interval outside which values of the table are flagged
+    by_step: bool = False  # whether scores have a table of the steps of the horizon
 
     def fit_table(self, table: Table, target: Sequence[str], *, out: str, resume: bool) -> None:
         """Trains on all series of a long table."""
@@ -49,7 +52,7 @@ class ForecastTable(TableAdapter):
         """The next values after the end of each series of the table; known ones continue from their kept ends."""
         frame = self._typed(table)
         with table.located():
-            return self._forecasts(frame)
+            return self._forecasts(frame) if self.anomalies is None else self._anomalies(frame)
 
     def answer_kept(self) -> pl.DataFrame:
         """The next values of every series that the model knows."""
@@ -64,6 +67,16 @@ class ForecastTable(TableAdapter):
             if not self.cold:
                 self._note_start(frame)
         made: pl.DataFrame = nw.from_native(self.model.predict(self.horizon, **given), eager_only=True).to_polars()
+        return made
+
+    def _anomalies(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """The values of a table, forecast from those before them, and whether they lie outside the interval."""
+        import narwhals as nw
+
+        made: pl.DataFrame = nw.from_native(self.model.anomalies(frame, self.anomalies), eager_only=True).to_polars()
+        count, flagged = made[self.model.target].drop_nans().len(), int(made["anomaly"].sum())
+        ordinary = f"{100 - float(self.anomalies or 0):g} % of ordinary values are, too"
+        note(f"{flagged:,} of {count:,} values ({flagged / max(count, 1):.1%}) are flagged; about {ordinary}.")
         return made
 
     def _note_start(self, frame: pl.DataFrame) -> None:
@@ -123,7 +136,16 @@ class ForecastTable(TableAdapter):
             note(f"{left:,} values of {table.path.name} after the end of training were not scored: {advice}.")
         if learnt := seen["rows_learnt_from"]:
             note(f"{learnt:,} of the values lie before the end of training: the model learnt from them.")
-        return Scored(None, scores, {k: v for k, v in seen.items() if k != "windows_possible"}, [], heading)
+        details: dict[str, Any] = {k: v for k, v in seen.items() if k != "windows_possible"}
+        tables = []
+        if self.by_step:
+            import narwhals as nw
+
+            steps = self.model.evaluate_steps(frame, future, windows=windows, step=step)
+            rows = nw.from_native(steps, eager_only=True).to_polars().to_dicts()
+            details["steps"] = rows
+            tables = [comparison_table({str(row.pop("step")): row for row in map(dict, rows)}, "by step ahead")]
+        return Scored(None, scores, details, tables, heading)
 
     def diagnosis_data(
         self, table: Table, target: Sequence[str], model: str, input: str | None = None
