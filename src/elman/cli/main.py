@@ -27,6 +27,7 @@ from elman.cli.info import demo, info, version
 from elman.cli.inspect import inspect
 from elman.cli.predict import predict, score
 from elman.cli.stream import stream
+from elman.cli.summary import summary
 from elman.errors import ElmanError
 
 EXAMPLES = """Examples:
@@ -150,6 +151,20 @@ def _application(tokens: Sequence[str]) -> App:
         suppress_keyboard_interrupt=False,
     )
     app.command(fit_commands(tokens))
-    for command in (predict, score, update, plot, stream, generate, explain, align, inspect, info, demo, completion):
+    for command in (
+        predict,
+        score,
+        update,
+        plot,
+        stream,
+        generate,
+        explain,
+        align,
+        inspect,
+        summary,
+        info,
+        demo,
+        completion,
+    ):
         app.command(command, help_epilogue="")
     return app

@@ -39,9 +39,12 @@ from elman.interpret.attribution_plot import shaded_series, shaded_words
 from elman.layers.embedding import Embedding
 from elman.ragged import Ragged
 from elman.training.batching import batches
+from elman.validation import html
 from elman.validation.messages import shown
 
 POINTS = (32, 128, 512)  # of the quadrature; more where the error is too large
+_SHOWN = 20  # sequences that a notebook shows
+_FOR, _AGAINST = "0,114,178", "230,102,0"  # told apart in every kind of colour blindness
 LEFT_OVER = 0.01  # tolerated error relative to the difference between the two scores
 STEPS = 1 << 14  # steps in a batch: bounds the memory
 
@@ -116,6 +119,22 @@ class Saliency:
             return "with symbols unknown and numbers at their mean"
         return "with every symbol unknown" if self.symbols is not None else "with every number at its mean"
 
+    def to_html(self) -> str:
+        """The words shaded, blue for the answer and orange against it; of numbers the picture."""
+        head = html.escape(f"{shown(self.answer)} {self.score:+.3f}")
+        if self.symbols is None:
+            return f"<p>{head}</p>{html.image(self.picture())}"
+        largest = float(np.abs(self.steps).max(initial=0.0)) or 1.0
+        words = (
+            f'<span style="background:rgba({_FOR if value > 0 else _AGAINST},{abs(value) / largest:.2f})" '
+            f'title="{value:+.4f}">{html.escape(symbol)}</span>'
+            for symbol, value in zip(self.symbols, self.steps.tolist(), strict=True)
+        )
+        return f"<p>{head}: {' '.join(words)}</p>"
+
+    def _repr_html_(self) -> str:
+        return self.to_html()
+
     def __str__(self) -> str:
         length, unit = self.step
         places = [f"step {t}" if unit == "step" else f"{t * length:.2f} {unit}" for t in range(len(self.steps))]
@@ -145,6 +164,14 @@ class Explanation(tuple[Saliency, ...]):
 
     def __str__(self) -> str:
         return "\n".join(map(str, self))
+
+    def _repr_html_(self) -> str:
+        return self.to_html()
+
+    def to_html(self) -> str:
+        """The first sequences, each as shaded words or as its picture, for a notebook."""
+        rest = f"<p>… and {len(self) - _SHOWN:,} more</p>" if len(self) > _SHOWN else ""
+        return "".join(one.to_html() for one in self[:_SHOWN]) + rest
 
 
 def parts_of(feature: Feature | Columns, data: Ragged | MultiInput, column: Any) -> list[Part]:

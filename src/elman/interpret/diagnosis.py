@@ -25,6 +25,7 @@ from rich.table import Table
 
 from elman.evaluation import tables as report
 from elman.interpret.diagnosis_plot import Curve, through_time
+from elman.validation import html
 
 EXPLODES = 100.0  # relative gradient from which it explodes
 VANISHED = 0.01  # relative gradient below which it has vanished
@@ -145,6 +146,15 @@ class Diagnosis:
 
     def __str__(self) -> str:
         return "\n".join([f"{self.verdict}: {self.worst.sentence}", *(f"- {line}" for line in self.advice)])
+
+    def _repr_html_(self) -> str:
+        return self.to_html()
+
+    def to_html(self) -> str:
+        """The verdict, the advice and the picture, for a notebook."""
+        advice = "".join(f"<li>{html.escape(line)}</li>" for line in self.advice)
+        sentence = html.escape(f"{self.verdict}: {self.worst.sentence}")
+        return f"<p>{sentence}</p><ul>{advice}</ul>{html.image(self.picture())}"
 
     def to_json(self) -> dict[str, Any]:
         """All numbers in a form that JSON can represent."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Self, overload
 
 from elman.errors import ModelFileError
+from elman.validation import html
 from elman.validation.messages import shown
 
 _ENDS = ("", "finished", "patience", "interrupted")  # of a training
@@ -26,7 +27,7 @@ class Epoch:
     clipped: float  # share of the batches, 0 to 1, whose gradient was clipped
 
 
-@dataclass
+@dataclass(repr=False)
 class History(Sequence[Epoch]):
     """The learning curve: a list of epochs, and which of them the model keeps.
 
@@ -52,6 +53,58 @@ class History(Sequence[Epoch]):
     def best_epoch(self) -> Epoch | None:
         """The record of the epoch whose weights the model has; None where no epoch was finished."""
         return self.records[self.best - 1] if self.best else None
+
+    def __repr__(self) -> str:
+        """The number of epochs, the best of them and its validation metric.
+
+        >>> History(metric="accuracy")
+        <History: 0 epochs>
+        """
+        parts = [f"{len(self)} epoch{'s' * (len(self) != 1)}"]
+        if (best := self.best_epoch) is not None:
+            value = best.validation.get(self.metric)
+            how = f", validation {self.metric.replace('_', ' ')} {value:.4f}" if value is not None else ""
+            how += f" ({direction(self.metric)} is better)" if value is not None else ""
+            parts.append(f"epoch {self.best} kept{how}")
+        if self.stopped in ("patience", "interrupted"):
+            parts.append({"patience": "stopped early", "interrupted": "stopped by hand"}[self.stopped])
+        return f"<History: {', '.join(parts)}>"
+
+    def _repr_html_(self) -> str:
+        return self.to_html()
+
+    def to_html(self) -> str:
+        """A table with a row for each epoch, the kept one marked."""
+        keys = list(dict.fromkeys(key for record in self for key in record.validation))
+        head = ["epoch", "training loss", *(f"validation {key.replace('_', ' ')}" for key in keys), "seconds", ""]
+        rows = []
+        for r in self:
+            values = [f"{r.validation.get(key, math.nan):.4f}" for key in keys]
+            kept = "kept" if r.epoch == self.best else ""
+            rows.append([r.epoch, f"{r.loss:.4f}", *values, f"{r.seconds:.1f}", kept])
+        return f"<p>{html.escape(repr(self))}</p>{html.table(head, rows)}"
+
+    def plot(self, axes: Any = None) -> Any:
+        """Draws training loss and validation metric over the epochs on matplotlib `axes`, new ones by default.
+
+        Returns the axes. Raises ``ModuleNotFoundError`` where matplotlib (the extra `plot`) is missing.
+        """
+        if axes is None:
+            from matplotlib import pyplot as plt
+
+            axes = plt.figure(layout="constrained").add_subplot()
+        epochs = [record.epoch for record in self]
+        axes.plot(epochs, [record.loss for record in self], marker="o", label="training loss (lower is better)")
+        for key in dict.fromkeys(("loss", self.metric)):
+            values = [record.validation.get(key, math.nan) for record in self]
+            if any(map(math.isfinite, values)):
+                name = f"validation {key.replace('_', ' ')} ({direction(key)} is better)"
+                axes.plot(epochs, values, marker="o", label=name)
+        if self.best:
+            axes.axvline(self.best, color="#666666", linestyle=":", label="weights kept")
+        axes.set_xlabel("epoch")
+        axes.legend(frameon=False)
+        return axes
 
     def to_json(self) -> dict[str, Any]:
         """Everything as JSON can hold it; a NaN among the metrics becomes null."""
@@ -137,3 +190,12 @@ def lower_is_better(metric: str) -> bool:
     (True, False)
     """
     return metric.lower().replace("-", "_").rsplit("_", 1)[-1] in LOWER_IS_BETTER
+
+
+def direction(metric: str) -> str:
+    """Whether a lower or a higher value of this metric is better, as a word.
+
+    >>> direction("mae"), direction("accuracy")
+    ('lower', 'higher')
+    """
+    return "lower" if lower_is_better(metric) else "higher"

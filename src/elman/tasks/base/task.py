@@ -29,8 +29,9 @@ from elman.tasks.base.fitted import by_learnt_options, saved_options
 from elman.tasks.base.inputs import InputReader
 from elman.tasks.base.resolve import TRAINING, Config, Default, Summary, resolve
 from elman.tasks.base.session import Session, Stepper
+from elman.tasks.base.summary import ModelSummary, summarize
 from elman.tasks.base.training_run import TrainingRun
-from elman.training.history import History
+from elman.training.history import History, direction
 from elman.validation.messages import shown
 from elman.validation.options import OptionGroup
 from elman.validation.plain_values import printable
@@ -273,6 +274,38 @@ class Task(BaseEstimator, ABC):
         raise OptionError(f"{type(self).__name__} cannot stream. docs/README.md has a table of the tasks that can.")
 
     # ---- looking inside
+
+    def __repr__(self, N_CHAR_MAX: int = 700) -> str:
+        """The options that are no defaults; after `fit` also the size and the validation metric."""
+        options: str = super().__repr__(N_CHAR_MAX=N_CHAR_MAX)
+        if not hasattr(self, "network_"):
+            return options
+        parts = [f"{sum(p.numel() for p in self.network_.parameters()):,} parameters"]
+        metric = self.history_.metric
+        if metric in self.metrics_:
+            name = metric.replace("_", " ")
+            parts.append(f"validation {name} {self.metrics_[metric]:.4f} ({direction(metric)} is better)")
+        return f"<fitted {options}: {', '.join(parts)}>"
+
+    @by_learnt_options
+    def summary(self) -> ModelSummary:
+        """The layers with their parameters and bytes, and the value chosen for each option left at None.
+
+        Print the result, or see its ``layers``, ``parameters``, ``bytes``, ``chosen`` and ``to_json()``.
+        """
+        return summarize(self)
+
+    def _repr_html_inner(self) -> str:
+        """The diagram of scikit-learn, and after `fit` the summary and the learning curve."""
+        diagram = str(super()._repr_html_inner())
+        if not hasattr(self, "network_"):
+            return diagram
+        return f"{diagram}{self.summary().to_html()}{self.history_.to_html()}"
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
+        """What a notebook shows."""
+        found: dict[str, Any] = super()._repr_mimebundle_(**kwargs)
+        return {**found, "text/html": self._repr_html_inner()} if "text/html" in found else found
 
     @by_learnt_options
     def diagnose(self, X: Any, y: Any = None, *, sequences: int = 100) -> Diagnosis:
