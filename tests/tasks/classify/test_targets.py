@@ -311,6 +311,8 @@ def test_tables(form: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caps
     scored = json.loads(capsys.readouterr().out)
     assert scored["subset_accuracy"] == 1.0
     assert len(scored["baselines"]) == 2
+    assert main(shlex.split("explain model --text 'song goal' --answer music")) == 0
+    assert "music" in capsys.readouterr().out
     if form == "csv":
         Path("bad.csv").write_text("text,topics\na,film\nb,film|other\n", encoding="utf-8")
         assert main(shlex.split("score model bad.csv")) == 2
