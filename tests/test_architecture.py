@@ -555,7 +555,7 @@ COVERED = {
     "validation/test_plain_values.py": (
         "tasks/base/targets/labels.py tasks/base/targets/numbers.py tasks/tag/labels.py"
     ),  # what a target may be
-    "laws/test_validation_data.py": "tasks/base/rows.py",
+    "laws/test_sample_weight.py": "tasks/base/rows.py",
 }
 #: Folders whose modules one test runs: every cell of tests/table.py, and every command as a person gives it.
 FOLDERS = {"cells": "cells/test_cells.py", "cli": "cli/test_main.py"}

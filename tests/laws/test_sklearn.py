@@ -17,6 +17,8 @@ QUICK = {"hidden": 8, "embed": 8, "cell": "gru", "pool": "last", "dropout": 0.0,
 CHECKED = Classifier(epochs=20, learning_rate=0.03, **QUICK)  # type: ignore[arg-type]
 
 UNAVOIDABLE = {
+    "check_sample_weight_equivalence_on_dense_data": "a weight of 2 is no second copy: copies are drawn into batches "
+    "apart, and there are more of them in an epoch",
     "check_classifiers_train": "its last part fits on a list and asks that a table of another width be refused; a list "
     "holds sequences of any length, and so may what follows. Tables after a table are refused, as it asks",
 }

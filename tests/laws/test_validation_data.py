@@ -111,8 +111,8 @@ def test_columns_by_name() -> None:
 
 
 REFUSED: dict[str, tuple[Any, Any, Any, str]] = {
-    "no pair": (TEXTS, LABELS, TEXTS, r"must be a tuple \(X, y\), got a list"),
-    "three": (TEXTS, LABELS, (1, 2, 3), "got a tuple of 3"),
+    "no pair": (TEXTS, LABELS, TEXTS, r"must be a tuple \(X, y\) or .*, got a list"),
+    "four": (TEXTS, LABELS, (1, 2, 3, 4), "got a tuple of 4"),
     "none": (TEXTS, LABELS, ([], []), r"validation_data\[0\] holds no sequences"),
     "no targets": (TEXTS, LABELS, (["a"], None), r"validation_data\[1\] must hold a target for each of the 1"),
     "targets": (TEXTS, LABELS, (["a"], ["u", "v"]), r"validation_data\[1\] has 2 targets, but validation_data\[0\]"),

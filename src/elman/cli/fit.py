@@ -23,6 +23,13 @@ if TYPE_CHECKING:
     from elman.tasks.base.table_adapter import TableAdapter
 
 
+#: The help of flags for columns that are neither input nor target, by the argument of `fit`.
+_BESIDE = {
+    "groups": "the column with what no two parts may share, such as the speaker: whole groups are held out",
+    "sample_weight": "the column with the weight of each row, a number of at least 0",
+}
+
+
 def fit_commands(tokens: Sequence[str]) -> App:
     """`elman fit` with a command for each task, or for the one named on the command line, which is faster."""
     fit = App(name="fit", help="Train a model on a table: elman fit classify FILE ...", help_epilogue="")
@@ -64,6 +71,7 @@ def _fit_command(table: "type[TableAdapter]", tokens: Sequence[str]) -> Callable
         parameter("no_header", NoHeader, False),
         parameter("json", Json, False),
     ]
+    own += [parameter(name, Annotated[str | None, Parameter(help=_BESIDE[name])], None) for name in table.beside_flags]
     if table.target_help:
         target = Parameter(name=table.target_flags, help=f"{table.target_help} (required)", show_default=False)
         own.insert(0, parameter("target", Annotated[str, target], ""))
@@ -86,7 +94,8 @@ def _validation_parameter(share: inspect.Parameter) -> inspect.Parameter:
     return share.replace(annotation=wide)
 
 
-_ARGUMENTS = ("file", "out", "target", "format", "no_header", "resume", "restart", "json")  # besides the options
+#: What is no option of the task; what comes last says how to run, not what.
+_ARGUMENTS = ("file", "out", "target", "format", "no_header", *_BESIDE, "resume", "restart", "json")
 
 
 def _print_config(adapter: "type[TableAdapter]", verb: str, asked: Mapping[str, Any]) -> int:
@@ -120,6 +129,7 @@ def _fit(
     if target and not adapter.target_help:  # a field of the task
         options["target"] = target
     asked = {name: value for name, value in (("target", target), ("format", format)) if value} | dict(options)
+    beside = {name: column for name in adapter.beside_flags if (column := options.pop(name, None)) is not None}
     validation = options.pop("validation") if isinstance(options.get("validation"), str) else None
     again = f"Go on with: {shlex.join(['elman', *tokens, *([] if resume else ['--resume'])])}"
     made: Any = adapter.estimator(**options)
@@ -132,6 +142,7 @@ def _fit(
                 file,
                 given,
                 validation=validation,
+                beside=beside,
                 out=out,
                 target=target,
                 resume=resume,
@@ -164,6 +175,7 @@ def _learn(
     given: Mapping[str, Any],
     *,
     validation: str | None,
+    beside: Mapping[str, str],
     out: str,
     target: str,
     resume: bool,
@@ -187,6 +199,13 @@ def _learn(
     learnt = names if adapter.target_help else [made.target] if hasattr(made, "target") else []
     source: dict[str, Any] = file_source(file, out)
     both_tables = table
+    beside = {argument: names_in(table, name)[0] for argument, name in beside.items()}
+    for argument, name in beside.items():
+        inputs = getattr(made, "input", None)
+        if name in (*names, *([inputs] if isinstance(inputs, str) else inputs or ())):
+            flag = argument.replace("_", "-")
+            raise OptionError(f"--{flag} names the column {name!r}, which is the input or the target. Name another.")
+        source[argument.replace("_", " ")] = name
     if validation is not None:
         other = read_table(validation, **{**given, "format": None})
         inputs = getattr(made, "input", None)
@@ -199,7 +218,7 @@ def _learn(
     if restart:
         shutil.rmtree(_checkpoint(out), ignore_errors=True)
     try:
-        adapter.fit_table(both_tables, names, out=out, resume=resume)
+        adapter.fit_table(both_tables, names, beside, out=out, resume=resume)
     except TrainingError as error:
         made.data_ |= source
         raise TrainingError(*error.parts, f" {_saved_what_was_learnt(made, out)}") from error

@@ -33,25 +33,31 @@ class ClassScore(NamedTuple):
     sequences: int
 
 
-def accuracy(truth: Sequence[Any], answers: Sequence[Any]) -> float:
-    """The share of sequences whose answer is the true label, from 0 to 1.
+def accuracy(truth: Sequence[Any], answers: Sequence[Any], weights: Any = None) -> float:
+    """The share of sequences whose answer is the true label, from 0 to 1; `weights`: what each sequence counts.
 
     Raises ShapeError where the two differ in length, DataError where there is nothing to compare (so do all below).
 
     >>> accuracy(["cat", "dog", "dog"], ["cat", "dog", "cat"])
     0.6666666666666666
     """
-    return float(sklearn.metrics.accuracy_score(*_coded(truth, answers, None)[1:]))
+    _, true, given = _coded(truth, answers, None)
+    each = None if weights is None else checked_weights(weights, len(true))
+    return float(sklearn.metrics.accuracy_score(true, given, sample_weight=each))
 
 
-def macro_f1(truth: Sequence[Any], answers: Sequence[Any]) -> float:
+def macro_f1(truth: Sequence[Any], answers: Sequence[Any], weights: Any = None) -> float:
     """The mean of the F1 of every class that occurs, each class counting the same however rare it is.
+
+    `weights`: what each sequence counts among those of its class.
 
     >>> macro_f1(["cat", "dog", "dog"], ["cat", "dog", "cat"])
     0.6666666666666666
     """
     labels, true, given = _coded(truth, answers, None)
-    return float(sklearn.metrics.f1_score(true, given, labels=np.arange(len(labels)), average="macro", zero_division=0))
+    given_weights: dict[str, Any] = {} if weights is None else {"sample_weight": checked_weights(weights, len(true))}
+    how: dict[str, Any] = {"labels": np.arange(len(labels)), "average": "macro", "zero_division": 0}
+    return float(sklearn.metrics.f1_score(true, given, **how, **given_weights))
 
 
 def per_class(truth: Sequence[Any], answers: Sequence[Any], labels: Iterable[Any] | None = None) -> list[ClassScore]:
@@ -72,8 +78,12 @@ def per_class(truth: Sequence[Any], answers: Sequence[Any], labels: Iterable[Any
     ]
 
 
-def label_set_scores(truth: NDArray[np.bool_], answers: NDArray[np.bool_]) -> dict[str, float]:
+def label_set_scores(
+    truth: NDArray[np.bool_], answers: NDArray[np.bool_], *, weights: NDArray[np.float64] | None = None
+) -> dict[str, float]:
     """F1 and exact matches of label sets, bool [sequences, labels]: which labels each sequence has.
+
+    `weights` [sequences]: what each sequence counts.
 
     ::
 
@@ -91,14 +101,18 @@ def label_set_scores(truth: NDArray[np.bool_], answers: NDArray[np.bool_]) -> di
     if not len(truth):
         raise DataError("there are no sequences to score. Give at least one.")
     both, sizes = truth & answers, truth.astype(np.int64) + answers
-    occurs = sizes.any(0)
-    each = 2 * both.sum(0)[occurs] / sizes.sum(0)[occurs]
     own = np.where(sizes.any(1), 2 * both.sum(1) / np.maximum(sizes.sum(1), 1), 1.0)
+    exact = (truth == answers).all(1)
+    found, there = both.sum(0), sizes.sum(0)
+    if weights is not None:
+        found, there = weights @ both, weights @ sizes
+    occurs = there > 0
+    each = 2 * found[occurs] / there[occurs]
     return {
-        "micro_f1": float(2 * both.sum() / max(1, sizes.sum())),
+        "micro_f1": float(2 * found.sum() / there.sum()) if occurs.any() else 0.0,
         "macro_f1": float(each.mean()) if len(each) else 0.0,
-        "samples_f1": float(own.mean()),
-        "subset_accuracy": float((truth == answers).all(1).mean()),
+        "samples_f1": float(np.average(own, weights=weights)),
+        "subset_accuracy": float(np.average(exact, weights=weights)),
     }
 
 

@@ -11,16 +11,22 @@ from elman.errors import OptionError, ShapeError
 DISTANCES = ("squared", "absolute", "huber")
 
 
-def cross_entropy(logits: Tensor, classes: Tensor, weights: Tensor | None = None, smoothing: float = 0.0) -> Tensor:
+def cross_entropy(
+    logits: Tensor,
+    classes: Tensor,
+    weights: Tensor | None = None,
+    smoothing: float = 0.0,
+    sample_weights: Tensor | None = None,
+) -> Tensor:
     """The mean weighted cross-entropy of `logits` [sequences, classes] against the true `classes` int64 [sequences].
 
     ::
 
-        loss = mean_i w[y_i] sum_k -q_ik log softmax(z_i)_k,    q_ik = (1 - s) [k = y_i] + s / classes
+        loss = mean_i v_i w[y_i] sum_k -q_ik log softmax(z_i)_k,    q_ik = (1 - s) [k = y_i] + s / classes
 
-    `weights` w [classes] (None: all 1) makes errors on some classes cost more; the mean is over sequences, not over
-    weights, so that a batch counts by what is in it. `smoothing` s is from 0 to below 1 (Szegedy et al. 2016). No
-    sequences give 0.
+    `weights` w [classes] (None: all 1) makes errors on some classes cost more, `sample_weights` v [sequences] those on
+    some sequences; the mean is over sequences, not over weights, so that a batch counts by what is in it. `smoothing` s
+    is from 0 to below 1 (Szegedy et al. 2016). No sequences give 0.
 
     Raises ``ShapeError`` if the shapes do not fit together.
 
@@ -39,7 +45,8 @@ def cross_entropy(logits: Tensor, classes: Tensor, weights: Tensor | None = None
     if not len(classes):
         return logits.sum()
     each = F.cross_entropy(logits, classes, reduction="none", label_smoothing=smoothing)
-    return each.mean() if weights is None else (each * weights[classes]).mean()
+    each = each if weights is None else each * weights[classes]
+    return each.mean() if sample_weights is None else (each * sample_weights).mean()
 
 
 def binary_cross_entropy(
@@ -66,7 +73,7 @@ def binary_cross_entropy(
     return F.binary_cross_entropy_with_logits(logits, target, costs)
 
 
-def distance(answers: Tensor, targets: Tensor, kind: str = "squared") -> Tensor:
+def distance(answers: Tensor, targets: Tensor, kind: str = "squared", weights: Tensor | None = None) -> Tensor:
     """How far `answers` [rows, outputs] are from `targets` [rows, outputs], on average over the targets that are known.
 
     ::
@@ -76,8 +83,9 @@ def distance(answers: Tensor, targets: Tensor, kind: str = "squared") -> Tensor:
         absolute  |r|
         huber     r^2 / 2 where |r| <= 1, else |r| - 1/2         (Huber 1964)
 
-    A target that is NaN is unknown and has no gradient. Where none is known the distance is 0. Raises ``ShapeError``
-    if the shapes differ, ``OptionError`` for another kind.
+    A target that is NaN is unknown and has no gradient. Where none is known the distance is 0. `weights` [rows] make
+    some rows count for more; the mean is over targets, not over weights. Raises ``ShapeError`` if the shapes differ,
+    ``OptionError`` for another kind.
 
     >>> import torch
     >>> distance(torch.tensor([[1.0, 5.0]]), torch.tensor([[3.0, float("nan")]]))
@@ -95,6 +103,7 @@ def distance(answers: Tensor, targets: Tensor, kind: str = "squared") -> Tensor:
         each = error.abs()
     else:
         each = F.huber_loss(error, torch.zeros_like(error), reduction="none")
+    each = each if weights is None else each * weights[:, None]
     return each.sum() / known.sum().clamp(min=1)
 
 

@@ -25,7 +25,15 @@ NAN = float("nan")
 QUICK: dict[str, Any] = {"hidden": 8, "cell": "rnn", "pool": "last", "dropout": 0.0, "verbose": False}
 
 
-@parametrize_with_checks([Regressor(epochs=40, learning_rate=0.03, **QUICK)])
+UNAVOIDABLE = {
+    "check_sample_weight_equivalence_on_dense_data": "a weight of 2 is no second copy: copies are drawn into batches "
+    "apart, and there are more of them in an epoch",
+}
+
+
+@parametrize_with_checks(
+    [Regressor(epochs=40, learning_rate=0.03, **QUICK)], expected_failed_checks=lambda _: UNAVOIDABLE
+)
 def test_sklearn_checks(estimator: Any, check: Any) -> None:
     check(estimator)
 

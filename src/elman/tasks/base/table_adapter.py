@@ -18,6 +18,7 @@ from elman.io.tables import Table
 from elman.tasks.base.table_columns import (
     check_names,
     check_sequences,
+    floats_of,
     is_csv,
     names_in,
     paths_beside,
@@ -56,17 +57,30 @@ class TableAdapter(Protocol):
     draws_scores: ClassVar[bool] = False  # whether `Scored` has a picture
     keeps_state: ClassVar[bool] = False  # whether the model keeps the ends of series: see `StateAdapter`
     keeps_columns: ClassVar[bool] = False  # whether the answers are added to the columns of the table
+    beside_flags: ClassVar[tuple[str, ...]] = ("groups", "sample_weight")  # arguments of `fit` that name columns
     target_flags: ClassVar[tuple[str, ...]] = ("--target",)  # the names of the target flag of `elman fit <task>`
     column_options: ClassVar[tuple[str, ...]] = ("input",)  # the options that name columns
 
     def __init__(self, model: Any) -> None:
         self.model = model
 
-    def fit_table(self, table: Table, target: Sequence[str], *, out: str, resume: bool) -> None:
-        """Fits the model to a table. Raises ``DataError``, naming file and line, before training begins."""
+    def fit_table(
+        self, table: Table, target: Sequence[str], beside: Mapping[str, str], *, out: str, resume: bool
+    ) -> None:
+        """Fits the model to a table. Raises ``DataError``, naming file and line, before training begins.
 
-    def fit(self, table: Table, X: Any, y: Any = None, **how: Any) -> None:
-        """Fits the model to what was read of a table; the rows of a second file are the validation set."""
+        `beside`: columns that are neither input nor target, by the argument of `fit` that takes them.
+        """
+
+    def fit(self, table: Table, X: Any, y: Any, beside: Mapping[str, str], **how: Any) -> None:
+        """Fits the model to what was read of a table; the rows of a second file are the validation set.
+
+        `beside` as in `fit_table`.
+        """
+        for argument, name in beside.items():
+            column = floats_of(table, name) if argument == "sample_weight" else table.frame[name].to_list()
+            X = {**X, name: column} if isinstance(X, Mapping) else _with_column(X, name, column)
+            how[argument] = name
         if (rows := table.training) is not None:
             beyond = slice(rows, None)
             y_beyond = _rows(y, beyond)
@@ -132,6 +146,12 @@ class LineAdapter(Protocol):
 
     def format_answer(self, answer: Any) -> tuple[str, dict[str, Any]]:
         """The output of `elman stream` for an answer: a line of text, and a JSON object."""
+
+
+def _with_column(frame: pl.DataFrame, name: str, column: list[Any]) -> pl.DataFrame:
+    import polars as pl
+
+    return frame.with_columns(pl.Series(name, column))
 
 
 def _rows(part: Any, rows: slice) -> Any:
@@ -223,11 +243,13 @@ class RowAdapter(TableAdapter, ABC):
         """The same as fields."""
         return {"sequences": rows, "input": self.model.feature_.describe(), **self.metadata()}
 
-    def fit_table(self, table: Table, target: Sequence[str], *, out: str, resume: bool) -> None:
+    def fit_table(
+        self, table: Table, target: Sequence[str], beside: Mapping[str, str], *, out: str, resume: bool
+    ) -> None:
         """Fits the model to predict the columns `target` from the others, or from those of `input`."""
         if self.one_target and len(target) > 1:
             raise DataError(f"{self.one_target}, got {', '.join(target)}. Name one.")
-        names = self._names_to_learn(table, target)
+        names = self._names_to_learn(table, target, list(beside.values()))
         truth = {name: self.read_targets(table, name) for name in target}
         for name, values in truth.items():
             self.check_targets(table, name, values)
@@ -236,7 +258,7 @@ class RowAdapter(TableAdapter, ABC):
         frame = typed(table, names, self.model.features) if several else table.frame.select(names)
         if not several and self.hears(frame[names[0]]):
             frame = frame.with_columns(paths_beside(table, names[0]))
-        self.fit(table, frame, y, out=out, resume=resume)
+        self.fit(table, frame, y, beside, out=out, resume=resume)
 
     def answer_table(self, table: Table, input: str | None, target: Sequence[str]) -> pl.DataFrame:
         """The table with the answers as further columns."""
@@ -348,11 +370,11 @@ class RowAdapter(TableAdapter, ABC):
                     frame = frame.with_columns(pl.Series(name, known, dtype=pl.Object))
         return frame
 
-    def _names_to_learn(self, table: Table, target: Sequence[str]) -> list[str]:
+    def _names_to_learn(self, table: Table, target: Sequence[str], beside: Sequence[str]) -> list[str]:
         check_names(table, target)
         chosen = self.model.input or self.default_input(table)
         given = [chosen] if isinstance(chosen, str) else chosen
-        names = list(given) if given is not None else [c for c in table.frame.columns if c not in target]
+        names = list(given) if given is not None else [c for c in table.frame.columns if c not in (*target, *beside)]
         if both := [name for name in names if name in target]:
             raise OptionError(f"--input and --target both name the column {both[0]!r}. Name two.")
         check_names(table, names)

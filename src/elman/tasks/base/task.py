@@ -51,6 +51,7 @@ class Task(BaseEstimator, ABC):
     description: ClassVar[str]  # one line for people
     example: ClassVar[str] = "data.csv --target y"  # arguments of `elman fit <task>`
     card_call: ClassVar[str] = "model.predict([...])"  # the example call in the model card
+    without: ClassVar[Mapping[str, str]] = {}  # arguments of `fit` that have no meaning, and why
     answering: ClassVar[tuple[str, ...]] = ("verbose",)  # options that may change after `fit`
     validated_by: ClassVar[str] = ""  # how the validation set is predicted, where that differs from `predict`
     defaults: ClassVar[Mapping[str, Default]] = TRAINING  # of options that are None
@@ -98,16 +99,22 @@ class Task(BaseEstimator, ABC):
         self,
         X: Any,
         y: Any,
+        sample_weight: Any = None,
         *,
         validation_data: Any = None,
+        groups: Any = None,
         out: str | os.PathLike[str] | None = None,
         resume: bool = False,
     ) -> Self:
         """Trains on sequences `X` and their targets `y`: one each, or the name of a column of the frame `X`.
 
-        `validation_data`: a pair (X, y) in place of the fraction `validation` of the sequences, or where `y` is the
-        name of a column a frame. It chooses the epoch and all that is chosen on a validation set; nothing is learnt
-        from it.
+        `sample_weight`: the weight of each sequence in the loss, in all else that is learnt and in the validation
+        metrics; numbers of at least 0, or the name of a column; None: all the same.
+
+        `validation_data`: a tuple (X, y) or (X, y, sample_weight) in place of the fraction `validation` of the
+        sequences, or where `y` is the name of a column a frame. It chooses the epoch and all that is chosen on a
+        validation set; nothing is learnt from it. `groups`: what no two parts may share, such as the speaker: one for
+        each sequence, or the name of a column. The fraction that is held out consists of whole groups.
 
         `out`: the folder for `save`, where a checkpoint is written after every epoch; `resume` continues an interrupted
         fit from it, with the same weights at the end as without the interruption.
@@ -116,12 +123,18 @@ class Task(BaseEstimator, ABC):
         ``TrainingError`` if the loss becomes NaN (the best weights so far stay usable).
         """
         run = self.training_run(out, resume)
-        with run.reading(X, y, validation_data) as (X, y):
+        with run.reading(X, y, validation_data, sample_weight, groups) as (X, y):
             self._fit(run, self.reader, X, y)
         return self
 
     def _fit(self, run: TrainingRun, reader: Any, X: Any, y: Any) -> None:
         """Fits the task within `run`; empty where the task has a `fit` of its own."""
+
+    def refuse(self, **given: Any) -> None:
+        """Raises ``OptionError`` for an argument of `fit` that is given and has no meaning for this task."""
+        for name, value in given.items():
+            if value is not None and name in self.without:
+                raise OptionError(f"{name} has no meaning for a {type(self).__name__}: {self.without[name]}")
 
     def training_run(self, out: str | os.PathLike[str] | None, resume: bool) -> TrainingRun:
         """The frame of one fit: option checks, checkpoint, seed."""

@@ -19,8 +19,9 @@ from elman.features.lists import opened
 from elman.io import model_folder
 from elman.ops.functional import info
 from elman.tasks.base.fit_notes import FitNotes
+from elman.tasks.base.holdout import last_ones, whole_groups
 from elman.tasks.base.resolve import Config, training_options
-from elman.tasks.base.rows import Rows, with_validation
+from elman.tasks.base.rows import Rows, read_rows
 from elman.training.history import History
 from elman.training.loop import train
 from elman.training.tbptt import StepLoss
@@ -83,15 +84,18 @@ class TrainingRun:
         self.rows = Rows()
 
     @contextmanager
-    def reading(self, X: Any, y: Any, validation_data: Any = None) -> Iterator[tuple[Any, Any]]:
-        """X and y as the task reads them, with the sequences of `validation_data` behind them; see `with_validation`.
+    def reading(
+        self, X: Any, y: Any, validation_data: Any = None, sample_weight: Any = None, groups: Any = None
+    ) -> Iterator[tuple[Any, Any]]:
+        """X and y as the task reads them, with the sequences of `validation_data` behind them; see `read_rows`.
 
         Errors raised in the block name the place in what the caller gave.
         """
-        if isinstance(validation_data, tuple | list):
+        if isinstance(validation_data, tuple):
             validation_data = tuple(map(opened, validation_data))
+        validation_data = opened(validation_data, "validation_data")
         X, y = opened(X), opened(y, "y")
-        X, y, self.rows = with_validation(X, y, opened(validation_data, "validation_data"), self.task)
+        X, y, self.rows = read_rows(X, y, validation_data, sample_weight, groups, self.task)
         with self.rows.located():
             yield X, y
 
@@ -108,13 +112,26 @@ class TrainingRun:
     ) -> tuple[_Indices, _Indices]:
         """The rows of the training and of the validation set among `rows`: their number, or places in X, ascending.
 
-        `classes` are the codes of these rows. See `held_out`; the validation set that a caller gave is taken as it is.
+        `classes` are the codes of these rows. Rows of weight 0 are in neither. See `held_out`; the validation set that
+        a caller gave is taken as it is.
         """
         rows = np.arange(rows) if isinstance(rows, int) else rows
+        counted = self.rows.counted(rows)
         if self.rows.training is not None:
-            return self.rows.split(rows, classes)
-        validation = held_out(classes, len(rows), self.task.validation, self.seed, least)
+            return self.rows.split(counted)
+        rows, classes = counted, None if classes is None else classes[np.isin(rows, counted)]
+        validation = self._held_out(rows, classes, least)
         return rows[np.setdiff1d(np.arange(len(rows)), validation)], rows[validation]
+
+    def _held_out(self, rows: _Indices, classes: _Indices | None, least: int) -> _Indices:
+        share, in_order = self.task.validation, getattr(self.task, "holdout", "random") == "last"
+        if self.rows.groups is None and not in_order:
+            return held_out(classes, len(rows), share, self.seed, least)
+        if len(rows) < least or share <= 0:
+            return np.zeros(0, np.int64)
+        if self.rows.groups is None:
+            return last_ones(classes, len(rows), share)
+        return whole_groups(self.rows.groups[rows], classes, share, self.seed, in_order)
 
     @contextmanager
     def seeded(self) -> Iterator[None]:

@@ -40,6 +40,7 @@ from elman.interpret.diagnose import DiagnosisRequest
 from elman.io import model_folder as store
 from elman.ragged import Ragged
 from elman.tasks.base.fitted import by_learnt_options
+from elman.tasks.base.holdout import HoldoutOptions
 from elman.tasks.base.inputs import TrainingData, count
 from elman.tasks.base.network import Network, answers, finite
 from elman.tasks.base.options import EncoderOptions, InputOptions, tbptt_problems
@@ -66,7 +67,7 @@ _Floats = NDArray[np.float64]
 
 @final
 @dataclass(kw_only=True, eq=False, repr=False)
-class Classifier(ClassifierMixin, Task, PretrainOptions, InputOptions, EncoderOptions, TrainingOptions):  # type: ignore[misc]  # pretrain leaves sizes open
+class Classifier(ClassifierMixin, Task, PretrainOptions, InputOptions, EncoderOptions, HoldoutOptions, TrainingOptions):  # type: ignore[misc]  # pretrain leaves sizes open
     """One label for each sequence.
 
     `fit`, `predict` and the others take a list of texts, of token lists, or of arrays [length] or [length, width]; a
@@ -136,8 +137,9 @@ class Classifier(ClassifierMixin, Task, PretrainOptions, InputOptions, EncoderOp
         target, truth = learn_target(y, count(column), self.label_separator)
         feature = reader.feature(column)
         signals = feature.is_signal
-        strata = target.strata(truth) if run.refits or not target.several else None  # label sets are no classes
-        parts = run.split(len(truth), strata, LEAST_SIGNALS if signals else LEAST)
+        parts = run.split(len(truth), target.strata(truth), LEAST_SIGNALS if signals else LEAST)
+        if not target.several:
+            run.rows.check_learnt(truth, parts[0])
         weights = target.weights(self.class_weight, truth if run.refits else truth[parts[0]])
         data = reader.prepare(feature, column, parts, UPDATES if signals else 0)
         train, validation = (truth[part] for part in parts)
@@ -149,35 +151,47 @@ class Classifier(ClassifierMixin, Task, PretrainOptions, InputOptions, EncoderOp
         run.notes.data(self, data.training.lengths, len(data.validation), named)
         if wide := wide_in_words(data.config):
             run.notes.stage(f"fitting {wide}")
+        each = run.rows.mean_one(parts[0])
+        both = zip((train, validation), (each, run.rows.mean_one(parts[1])), strict=True)
+        costs, beside = (target.costs(weights, torch.from_numpy(own), counts) for own, counts in both)
         self.wide_ = fit_wide(
-            data.config, feature, (data.training, data.validation), target, (train, validation), weights, run.seed
+            data.config,
+            feature,
+            (data.training, data.validation),
+            target,
+            (train, validation),
+            (costs, beside),
+            run.seed,
         )
         self.stacking_weights_ = np.array((1.0, 0.0) if self.wide_ is None else self.wide_.start)
-        self.network_: Network = run.build(self._network, data.config, train, weights)
+        self.network_: Network = run.build(self._network, data.config, train, weights, each)
         self.data_ = reader.metadata(data) | {target.called: few_labels(target.classes)}
         reader.pretrain(run, data.config, data.training, data.validation)
         self._train(run, data, torch.from_numpy(train), validation, weights)
 
-    def _network(self, config: Config, truth: _Array, weights: Tensor) -> Network:
+    def _network(self, config: Config, truth: _Array, weights: Tensor, counts: Tensor | None) -> Network:
         network = Network(self.feature_, len(self.classes_), config)
         with torch.no_grad():
-            network.head.bias.copy_(self.target_.prior(truth, weights))
+            network.head.bias.copy_(self.target_.prior(truth, weights, counts))
         return network
 
     def _train(self, run: TrainingRun, data: TrainingData, targets: Tensor, truth: _Array, weights: Tensor) -> None:
         weighted = None if self.class_weight is None else weights
+        each, own = run.rows.mean_one(data.indices), run.rows.of(data.validation_indices)
+        errors = run.rows.mean_one(data.validation_indices)
         beside = self._wide_logits(data.validation)
         target = self.target_  # chooses the epoch, whatever the threshold
 
         def loss(indices: Tensor) -> Tensor:
-            return target.loss(self.network_(data.training[indices]), targets[indices], weighted, self.smoothing)
+            z, counts = self.network_(data.training[indices]), None if each is None else each[indices]
+            return target.loss(z, targets[indices], weighted, self.smoothing, counts)
 
         def validate() -> dict[str, float]:
             paths = [self._deep_logits(data.validation), *beside]
             if self.wide_ is not None:
-                costs = target.costs(weights, torch.from_numpy(truth)).double().numpy().ravel()
+                costs = target.costs(weights, torch.from_numpy(truth), errors).double().numpy().ravel()
                 self.stacking_weights_ = fit_weights(*target.choices(paths, truth), costs, self.wide_.start)
-            return self._metrics(paths, truth, target)
+            return self._metrics(paths, truth, target, own)
 
         check = validate if len(truth) else None
         run.train(
@@ -186,7 +200,7 @@ class Classifier(ClassifierMixin, Task, PretrainOptions, InputOptions, EncoderOp
         if not len(truth):
             return
         paths = [self._deep_logits(data.validation), *beside]
-        self._choose_threshold(paths, truth)
+        self._choose_threshold(paths, truth, own)
         self.validation_counts_ = [self._labels.report(stacked(self.stacking_weights_, paths), truth).count_table]
         answered = target.answers(stacked(self.stacking_weights_, paths))
         warn_if_one_answer(truth.tolist(), target.answered(answered))
@@ -197,27 +211,30 @@ class Classifier(ClassifierMixin, Task, PretrainOptions, InputOptions, EncoderOp
                 whole = Ragged.cat([self.feature_.symbolic(part) for part in (data.training, data.validation)])
                 order = torch.cat([targets, torch.from_numpy(truth)])
                 run.notes.stage(f"fitting {wide_in_words(data.config)} again, to all {len(whole):,} sequences")
-                self.wide_.fit(whole, order, len(self.classes_), target.costs(weights, order))
+                counts = run.rows.mean_one(np.concatenate([data.indices, data.validation_indices]))
+                self.wide_.fit(whole, order, len(self.classes_), target.costs(weights, order, counts))
 
-    def _choose_threshold(self, paths: Sequence[_Floats], truth: _Array) -> None:
+    def _choose_threshold(self, paths: Sequence[_Floats], truth: _Array, counts: _Floats | None) -> None:
         """Chooses the threshold on the validation set, if it is to be; the metrics are those with it."""
         if isinstance(self.threshold, str):
             self.threshold_ = self.target_.choose_threshold(
-                self.threshold, stacked(self.stacking_weights_, paths), truth
+                self.threshold, stacked(self.stacking_weights_, paths), truth, counts
             )
             words = thresholds.in_words(self.threshold, self.threshold_, self.classes_)
             self.data_ = {**self.data_, "threshold": words}
             if self.verbose:
                 note(f"elman: threshold: {words}")
         if self.threshold is not None:
-            self.metrics_ = self._metrics(paths, truth, self._labels)
+            self.metrics_ = self._metrics(paths, truth, self._labels, counts)
 
-    def _metrics(self, paths: Sequence[_Floats], truth: _Array, target: ClassTarget) -> dict[str, float]:
+    def _metrics(
+        self, paths: Sequence[_Floats], truth: _Array, target: ClassTarget, counts: _Floats | None = None
+    ) -> dict[str, float]:
         """The metrics of all paths together, and the main one of each alone where there are two."""
-        found = target.metrics(stacked(self.stacking_weights_, paths), truth)
+        found = target.metrics(stacked(self.stacking_weights_, paths), truth, counts)
         if self.wide_ is not None:
             for name, z in zip(("recurrent", self.wide_.kind), paths, strict=True):
-                found[f"{target.path_metric}_{name}"] = self.target_.path_score(z, truth)
+                found[f"{target.path_metric}_{name}"] = self.target_.path_score(z, truth, counts)
         return found
 
     @property
@@ -299,7 +316,7 @@ class Classifier(ClassifierMixin, Task, PretrainOptions, InputOptions, EncoderOp
         return float(np.average(right, weights=weights))
 
     @by_learnt_options
-    def evaluate(self, X: Any, y: Any) -> dict[str, float]:
+    def evaluate(self, X: Any, y: Any, sample_weight: Any = None) -> dict[str, float]:
         """Accuracy, macro F1 and cross-entropy ("loss"), and the accuracy of each path alone.
 
         Of several labels "micro_f1", "macro_f1", "samples_f1", "subset_accuracy" and "loss"
@@ -310,7 +327,8 @@ class Classifier(ClassifierMixin, Task, PretrainOptions, InputOptions, EncoderOp
             raise DataError("there are no sequences to score. Give at least one.")
         paths = self._paths(self.reader.steps(column))
         finite(stacked(self.stacking_weights_, paths))
-        return self._metrics(paths, truth, self._labels)
+        counts = None if sample_weight is None else metrics.checked_weights(sample_weight, len(truth))
+        return self._metrics(paths, truth, self._labels, counts)
 
     @by_learnt_options
     def report(self, X: Any, y: Any) -> ClassificationReport | LabelSetReport:

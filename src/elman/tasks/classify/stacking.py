@@ -43,13 +43,13 @@ def fit_wide(
     parts: tuple[Ragged | MultiInput, Ragged | MultiInput],
     target: ClassTarget,
     truth: tuple[_Array, _Array],
-    weights: Tensor,
+    costs: tuple[Tensor, Tensor],
     seed: int,
 ) -> WideModel | None:
     """The wide model that the options `ngrams` and `minirocket` ask for, learnt from the first of the two `parts`.
 
     The strength of n-grams is the one with the least cross-entropy on the second part, if that is large enough.
-    `truth` is what `target` knows of the sequences of both, `weights` what errors cost (`ClassTarget.weights`). Raises
+    `truth` is what `target` knows of the sequences of both, `costs` what errors cost (`ClassTarget.costs`). Raises
     ``OptionError`` for options that do not suit the feature.
     """
     if config.ngrams and feature.symbols is None:
@@ -61,17 +61,17 @@ def fit_wide(
         return None
     data, kept = (feature.symbolic(part) for part in parts)
     targets = torch.from_numpy(truth[0])
-    learnt = data, targets, len(target.classes), target.costs(weights, targets)
+    learnt = data, targets, len(target.classes), costs[0]
     if config.minirocket:
         return MiniRocket(int(config.minirocket), seed).fit(*learnt)
     orders = tuple(range(1, int(config.ngrams) + 1))
     strengths = STRENGTHS if len(kept) >= CHOOSERS else STRENGTHS[:1]
     models = [NgramModel(orders, bucket_count(data.steps, orders), strength).fit(*learnt) for strength in strengths]
-    costs = target.costs(weights, torch.from_numpy(truth[1])).double().numpy().ravel()
+    errors = costs[1].double().numpy().ravel()
 
     def loss(model: NgramModel) -> float:
         ((wide,), known) = target.choices([model.logits(kept).double().numpy()], truth[1])
-        return _best_loss(wide, known, costs)
+        return _best_loss(wide, known, errors)
 
     return min(models, key=loss)
 

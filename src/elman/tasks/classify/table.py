@@ -105,10 +105,12 @@ class ClassifyTable(RowAdapter):
                 )
         return [int(value or 0) for value in values]
 
-    def fit_table(self, table: Table, target: Sequence[str], *, out: str, resume: bool) -> None:
+    def fit_table(
+        self, table: Table, target: Sequence[str], beside: Mapping[str, str], *, out: str, resume: bool
+    ) -> None:
         """Fits the model to predict the column `target`, or several columns of 0 and 1, a label each."""
         self.matrix = len(target) > 1
-        super().fit_table(table, target, out=out, resume=resume)
+        super().fit_table(table, target, beside, out=out, resume=resume)
 
     def check_targets(self, table: Table, name: str, truth: list[Any]) -> None:
         """Refuses a single class, and labels of which no two are equal."""

@@ -50,7 +50,7 @@ class ClassTarget(ABC):
     """The classes, the loss, and how logits z [sequences, classes] are answers.
 
     `truth` is what `read` makes of targets: an array whose rows are sequences. `rule` makes answers in the same form of
-    probabilities.
+    probabilities. `counts` [sequences] is what each sequence counts, None: all the same.
     """
 
     several: ClassVar[bool]  # whether a sequence may have any number of labels
@@ -86,17 +86,19 @@ class ClassTarget(ABC):
         """The costs of errors by the option `class_weight`."""
 
     @abstractmethod
-    def costs(self, weights: Tensor, truth: Tensor) -> Tensor:
+    def costs(self, weights: Tensor, truth: Tensor, counts: Tensor | None = None) -> Tensor:
         """The cost of an error in each of the choices of `choices`."""
 
     # ---- learning
 
     @abstractmethod
-    def prior(self, truth: _Array, weights: Tensor) -> Tensor:
+    def prior(self, truth: _Array, weights: Tensor, counts: Tensor | None = None) -> Tensor:
         """The logits [classes] of how frequent each class is, so that training need not learn it."""
 
     @abstractmethod
-    def loss(self, z: Tensor, truth: Tensor, weights: Tensor | None, smoothing: float) -> Tensor:
+    def loss(
+        self, z: Tensor, truth: Tensor, weights: Tensor | None, smoothing: float, counts: Tensor | None = None
+    ) -> Tensor:
         """The mean loss."""
 
     @abstractmethod
@@ -113,7 +115,9 @@ class ClassTarget(ABC):
         return found
 
     @abstractmethod
-    def choose_threshold(self, measure: str, z: _Floats, truth: _Array) -> float | _Floats:
+    def choose_threshold(
+        self, measure: str, z: _Floats, truth: _Array, counts: _Floats | None = None
+    ) -> float | _Floats:
         """The threshold with the highest value of a measure."""
 
     # ---- answers
@@ -142,14 +146,14 @@ class ClassTarget(ABC):
         """Answers as values that are equal to those of `labels` where they are right."""
         return self.answered(answers)
 
-    def path_score(self, z: _Floats, truth: _Array) -> float:
+    def path_score(self, z: _Floats, truth: _Array, counts: _Floats | None = None) -> float:
         """`path_metric` of the likeliest answers."""
         likeliest = copy.copy(self)
         likeliest.rule = None
-        return likeliest.metrics(z, truth)[self.path_metric]
+        return likeliest.metrics(z, truth, counts)[self.path_metric]
 
     @abstractmethod
-    def metrics(self, z: _Floats, truth: _Array) -> dict[str, float]:
+    def metrics(self, z: _Floats, truth: _Array, counts: _Floats | None = None) -> dict[str, float]:
         """The scores of the answers."""
 
     @abstractmethod
@@ -211,19 +215,22 @@ class OneClass(ClassTarget):
         """The cost of an error in each class, float32 [classes]."""
         return class_weights(given, self.classes, truth)
 
-    def costs(self, weights: Tensor, truth: Tensor) -> Tensor:
+    def costs(self, weights: Tensor, truth: Tensor, counts: Tensor | None = None) -> Tensor:
         """The cost of each sequence."""
-        return weights[truth]
+        return weights[truth] if counts is None else weights[truth] * counts
 
-    def prior(self, truth: _Array, weights: Tensor) -> Tensor:
+    def prior(self, truth: _Array, weights: Tensor, counts: Tensor | None = None) -> Tensor:
         """The logarithm of the frequencies, with mean 0."""
-        frequent = torch.from_numpy(np.bincount(truth, minlength=len(self.classes))) * weights + 1e-3
+        found = np.bincount(truth, None if counts is None else counts.numpy(), minlength=len(self.classes))
+        frequent = torch.from_numpy(found) * weights + 1e-3
         prior = (frequent / frequent.sum()).float().log()
         return prior - prior.mean()
 
-    def loss(self, z: Tensor, truth: Tensor, weights: Tensor | None, smoothing: float) -> Tensor:
+    def loss(
+        self, z: Tensor, truth: Tensor, weights: Tensor | None, smoothing: float, counts: Tensor | None = None
+    ) -> Tensor:
         """Cross-entropy."""
-        return cross_entropy(z, truth, weights, smoothing)
+        return cross_entropy(z, truth, weights, smoothing, counts)
 
     def losses(self, z: Tensor, truth: Tensor) -> Tensor:
         """The cross-entropy of each sequence."""
@@ -233,9 +240,9 @@ class OneClass(ClassTarget):
         """A choice between the classes for each sequence."""
         return Choices(np.stack(paths), truth)
 
-    def choose_threshold(self, measure: str, z: _Floats, truth: _Array) -> float:
+    def choose_threshold(self, measure: str, z: _Floats, truth: _Array, counts: _Floats | None = None) -> float:
         """That of the second of two classes."""
-        return thresholds.choose(measure, truth == 1, self.probabilities(z)[:, 1])
+        return thresholds.choose(measure, truth == 1, self.probabilities(z)[:, 1], counts)
 
     def probabilities(self, z: _Floats) -> _Floats:
         """softmax(z)."""
@@ -260,9 +267,9 @@ class OneClass(ClassTarget):
         found: list[Any] = self.classes[answers].tolist()
         return found
 
-    def metrics(self, z: _Floats, truth: _Array) -> dict[str, float]:
+    def metrics(self, z: _Floats, truth: _Array, counts: _Floats | None = None) -> dict[str, float]:
         """Accuracy, macro F1 and cross-entropy."""
-        return self.target.metrics(z, truth)
+        return self.target.metrics(z, truth, counts)
 
     def report(self, z: _Floats, truth: _Array) -> ClassificationReport:
         """The report on all classes."""
@@ -331,18 +338,24 @@ class SeveralLabels(ClassTarget):
         """The cost where a label is absent, and where it is present, float32 [2, classes]."""
         return label_weights(given, self.classes, truth)
 
-    def costs(self, weights: Tensor, truth: Tensor) -> Tensor:
+    def costs(self, weights: Tensor, truth: Tensor, counts: Tensor | None = None) -> Tensor:
         """The cost of each label of each sequence."""
-        return torch.where(truth, weights[1], weights[0])
+        each = torch.where(truth, weights[1], weights[0])
+        return each if counts is None else each * counts[:, None]
 
-    def prior(self, truth: _Array, weights: Tensor) -> Tensor:
+    def prior(self, truth: _Array, weights: Tensor, counts: Tensor | None = None) -> Tensor:
         """The logarithm of the odds."""
-        present = torch.from_numpy(truth).sum(0)
+        rows = torch.from_numpy(truth)
+        present = rows.sum(0) if counts is None else (rows * counts[:, None]).sum(0)
         return ((present * weights[1] + 1e-3) / ((len(truth) - present) * weights[0] + 1e-3)).float().log()
 
-    def loss(self, z: Tensor, truth: Tensor, weights: Tensor | None, smoothing: float) -> Tensor:
+    def loss(
+        self, z: Tensor, truth: Tensor, weights: Tensor | None, smoothing: float, counts: Tensor | None = None
+    ) -> Tensor:
         """Cross-entropy, the mean over sequences and labels."""
-        costs = None if weights is None else self.costs(weights, truth)
+        if weights is None and counts is not None:
+            weights = torch.ones(2, len(self.classes))
+        costs = None if weights is None else self.costs(weights, truth, counts)
         return binary_cross_entropy(z, truth, costs, smoothing)
 
     def losses(self, z: Tensor, truth: Tensor) -> Tensor:
@@ -355,9 +368,9 @@ class SeveralLabels(ClassTarget):
         pairs = np.stack([np.zeros_like(z), z], -1).reshape(len(z), -1, 2)
         return Choices(pairs, truth.ravel().astype(np.int64))
 
-    def choose_threshold(self, measure: str, z: _Floats, truth: _Array) -> _Floats:
+    def choose_threshold(self, measure: str, z: _Floats, truth: _Array, counts: _Floats | None = None) -> _Floats:
         """That of each label."""
-        return thresholds.choose_each(measure, truth, self.probabilities(z))
+        return thresholds.choose_each(measure, truth, self.probabilities(z), counts)
 
     def probabilities(self, z: _Floats) -> _Floats:
         """1 / (1 + exp(-z))."""
@@ -385,10 +398,12 @@ class SeveralLabels(ClassTarget):
         """Sets of labels."""
         return list(map(frozenset, self.answered(answers)))
 
-    def metrics(self, z: _Floats, truth: _Array) -> dict[str, float]:
+    def metrics(self, z: _Floats, truth: _Array, counts: _Floats | None = None) -> dict[str, float]:
         """F1, subset accuracy and cross-entropy."""
-        loss = functional.binary_cross_entropy_with_logits(torch.from_numpy(z), torch.from_numpy(truth).double())
-        return {**metrics.label_set_scores(truth, self.answers(z)), "loss": float(loss)}
+        share = None if counts is None else torch.from_numpy(counts / counts.mean())[:, None].expand(z.shape)
+        logits, present = torch.from_numpy(z), torch.from_numpy(truth).double()
+        loss = functional.binary_cross_entropy_with_logits(logits, present, share)
+        return {**metrics.label_set_scores(truth, self.answers(z), weights=counts), "loss": float(loss)}
 
     def report(self, z: _Floats, truth: _Array) -> LabelSetReport:
         """The report on all labels."""

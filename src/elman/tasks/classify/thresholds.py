@@ -41,19 +41,19 @@ _Floats = NDArray[np.float64]
 _Ints = NDArray[np.int64]
 
 
-def _f1(recall: _Floats, false: _Floats, positive: int, negative: int) -> _Floats:
+def _f1(recall: _Floats, false: _Floats, positive: float, negative: float) -> _Floats:
     found, wrong = recall * positive, false * negative
     scores: _Floats = 2 * found / (positive + found + wrong)
     return scores
 
 
-def _balanced_accuracy(recall: _Floats, false: _Floats, positive: int, negative: int) -> _Floats:
+def _balanced_accuracy(recall: _Floats, false: _Floats, positive: float, negative: float) -> _Floats:
     scores: _Floats = (recall + 1 - false) / 2
     return scores
 
 
 #: From recall, false positive rate, and how many sequences of the second class and of the first there are.
-MEASURES: dict[str, Callable[[_Floats, _Floats, int, int], _Floats]] = {
+MEASURES: dict[str, Callable[[_Floats, _Floats, float, float], _Floats]] = {
     "f1": _f1,
     "balanced_accuracy": _balanced_accuracy,
 }
@@ -228,25 +228,30 @@ def restored(saved: Any, classes: _Array, several: bool) -> float | _Floats:
     return np.array(values) if several else float(saved)
 
 
-def choose_each(measure: str, present: NDArray[np.bool_], probabilities: _Floats) -> _Floats:
+def choose_each(
+    measure: str, present: NDArray[np.bool_], probabilities: _Floats, weights: _Floats | None = None
+) -> _Floats:
     """`choose` for each label, [classes], of arrays [sequences, classes]; 0.5 for one that all or none have.
 
     >>> choose_each("f1", np.array([[True, False], [False, False]]), np.array([[0.3, 0.2], [0.1, 0.2]])).tolist()
     [0.2, 0.5]
     """
     pairs = list(zip(present.T, probabilities.T, strict=True))
-    return np.array([choose(measure, one, p) if one.any() and not one.all() else 0.5 for one, p in pairs])
+    return np.array([choose(measure, one, p, weights) if one.any() and not one.all() else 0.5 for one, p in pairs])
 
 
-def choose(measure: str, positive: NDArray[np.bool_], probabilities: _Floats) -> float:
+def choose(measure: str, positive: NDArray[np.bool_], probabilities: _Floats, weights: _Floats | None = None) -> float:
     """The threshold on `probabilities` [sequences] with the highest value of a measure; which are `positive` is known.
+
+    `weights` [sequences]: what each counts.
 
     >>> choose("f1", np.array([False, True, False, True]), np.array([0.1, 0.2, 0.15, 0.4])).__round__(3)
     0.175
     """
-    false, recall, edges = sklearn.metrics.roc_curve(positive, probabilities, drop_intermediate=False)
-    count = int(positive.sum())
-    values = MEASURES[measure](recall, false, count, len(positive) - count)[
+    curve = sklearn.metrics.roc_curve(positive, probabilities, sample_weight=weights, drop_intermediate=False)
+    false, recall, edges = curve
+    each = np.ones(len(positive)) if weights is None else weights
+    values = MEASURES[measure](recall, false, float(each[positive].sum()), float(each[~positive].sum()))[
         1:
     ]  # the first edge, infinity, answers none
     high = edges[1:]

@@ -97,6 +97,10 @@ class Forecaster(Task, ForecastOptions, EncoderOptions, TrainingOptions):
     description: ClassVar[str] = "The next values of many series, with intervals."
     example: ClassVar[str] = "load.csv --horizon 48 --season 24"
     defaults: ClassVar[Mapping[str, Default]] = DEFAULTS
+    without: ClassVar[Mapping[str, str]] = {
+        "sample_weight": "errors count in units of each series. Leave out the series that count nothing.",
+        "groups": "of every series the end is held out. Leave it out, or give validation_data.",
+    }
     answering: ClassVar[tuple[str, ...]] = (
         *("verbose", "sort", "duplicates", "paths"),
         *("minimum", "maximum", "integer"),
@@ -129,8 +133,10 @@ class Forecaster(Task, ForecastOptions, EncoderOptions, TrainingOptions):
         self,
         frame: Any,
         y: Any = None,
+        sample_weight: Any = None,
         *,
         validation_data: Any = None,
+        groups: Any = None,
         out: str | os.PathLike[str] | None = None,
         resume: bool = False,
     ) -> Self:
@@ -144,6 +150,7 @@ class Forecaster(Task, ForecastOptions, EncoderOptions, TrainingOptions):
 
         Raises ``OptionError`` for invalid options, and ``DataError`` for invalid data, naming column, row and value.
         """
+        self.refuse(sample_weight=sample_weight, groups=groups)
         options = replace(self, target=y) if isinstance(y, str) else self
         run = options.training_run(out, resume)
         if options is not self:
@@ -166,25 +173,28 @@ class Forecaster(Task, ForecastOptions, EncoderOptions, TrainingOptions):
         sampler = WindowSampler(windowed, panel.lengths - held_out, network_levels(self))
         validation = Validation(direct, strategy_of(self, direct, self.seed), panel, windowed, held_out)
         self.data_ = _describe_data(panel, grid, config, held_out)
-        self.history_ = History(validation.metric)
         self._note(run, panel.lengths, held_out)
+        self._train(run, sampler, validation)
+        return self
+
+    def _train(self, run: TrainingRun, sampler: WindowSampler, validation: Validation) -> None:
+        self.history_ = History(validation.metric)
         try:
             self.history_ = train(
                 self.network_,
                 lambda indices: sampler.loss(self.network_, indices),
                 sampler.counts,
-                replace(training_options(config), seed=run.seed),
+                replace(training_options(self.config_), seed=run.seed),
                 validate=(lambda: validation.metrics(sampler)) if len(validation) else None,
                 metric=validation.metric,
                 checkpoint=run.checkpoint,
                 resume=run.resume,
-                name=lambda index: f"series {panel.ids[int(sampler.series[index])]!r}",
+                name=lambda index: f"series {validation.panel.ids[int(sampler.series[index])]!r}",
             )
         except Exception:  # if the loss became NaN, the best weights so far are kept
             self._finish(validation, sampler)
             raise
         self._finish(validation, sampler)
-        return self
 
     def _note(self, run: TrainingRun, lengths: NDArray[np.int64], held_out: NDArray[np.int64]) -> None:
         """Says what was read and what is trained."""

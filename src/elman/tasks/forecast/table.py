@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, ClassVar, final
 
@@ -24,6 +24,7 @@ class ForecastTable(TableAdapter):
 
     model: Forecaster
     estimator: ClassVar[type[Forecaster]] = Forecaster
+    beside_flags: ClassVar[tuple[str, ...]] = ()
     has_windows: ClassVar[bool] = True
     column_options: ClassVar[tuple[str, ...]] = ("id", "time", "target", "past", "future", "static")
     keeps_state: ClassVar[bool] = True
@@ -33,9 +34,11 @@ class ForecastTable(TableAdapter):
     anomalies: float | None = None  # the level of the interval outside which values of the table are flagged
     by_step: bool = False  # whether scores have a table of the steps of the horizon
 
-    def fit_table(self, table: Table, target: Sequence[str], *, out: str, resume: bool) -> None:
+    def fit_table(
+        self, table: Table, target: Sequence[str], beside: Mapping[str, str], *, out: str, resume: bool
+    ) -> None:
         """Trains on all series of a long table."""
-        self.fit(table, self._typed(table), out=out, resume=resume)
+        self.fit(table, self._typed(table), None, beside, out=out, resume=resume)
 
     def fit_result(self, rows: int) -> dict[str, Any]:
         """The number of series and steps, and the distance of steps."""

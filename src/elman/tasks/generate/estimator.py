@@ -40,6 +40,7 @@ from elman.lm.kneser_ney import KneserNey
 from elman.ragged import Ragged
 from elman.tasks.base.fit_notes import FitNotes
 from elman.tasks.base.fitted import by_learnt_options
+from elman.tasks.base.holdout import HoldoutOptions
 from elman.tasks.base.inputs import no_column
 from elman.tasks.base.network import encoder_of, finite
 from elman.tasks.base.options import EncoderOptions, VectorOptions, flag
@@ -68,7 +69,7 @@ _LONGEST = 20  # largest n-gram order
 
 @final
 @dataclass(kw_only=True, eq=False, repr=False)
-class Generator(Task, VocabularyOptions, VectorOptions, EncoderOptions, TrainingOptions):
+class Generator(Task, VocabularyOptions, VectorOptions, EncoderOptions, HoldoutOptions, TrainingOptions):
     """A language model of texts, of lists of tokens, or of chords.
 
     `fit` takes one text or a list of documents (or a column of a frame). The end of a document is a symbol unless there
@@ -88,6 +89,9 @@ class Generator(Task, VocabularyOptions, VectorOptions, EncoderOptions, Training
     card_call: ClassVar[str] = "model.generate(length=100)"
     description: ClassVar[str] = "A language model: scores texts and generates new ones."
     example: ClassVar[str] = "poems.tsv --input poem"
+    without: ClassVar[Mapping[str, str]] = {
+        "sample_weight": "its n-grams are counted. Give a document several times, or leave it out."
+    }
     answering: ClassVar[tuple[str, ...]] = ("verbose", "adapt")
     defaults: ClassVar[Mapping[str, Default]] = DEFAULTS
 
@@ -164,15 +168,17 @@ class Generator(Task, VocabularyOptions, VectorOptions, EncoderOptions, Training
         self,
         X: Any,
         y: Any = None,
+        sample_weight: Any = None,
         *,
         validation_data: Any = None,
+        groups: Any = None,
         out: str | os.PathLike[str] | None = None,
         resume: bool = False,
     ) -> Self:
         """Trains on texts `X`: one, a list of them, or a frame with a column `input`. `y` is not used.
 
         `validation_data`: texts in place of the fraction `validation` of the documents, to choose the epoch and the
-        weight of the n-gram model; nothing is learnt from them.
+        weight of the n-gram model; nothing is learnt from them. `groups`: as for other tasks.
 
         `out`: the folder for `save`, where a checkpoint is written after every epoch; `resume` continues an interrupted
         fit from it, with the same weights at the end as without the interruption.
@@ -180,7 +186,8 @@ class Generator(Task, VocabularyOptions, VectorOptions, EncoderOptions, Training
         Raises ``OptionError`` for invalid options, ``DataError`` for invalid data, naming the sequence, and
         ``TrainingError`` if the loss becomes NaN (the best weights so far stay usable).
         """
-        return super().fit(X, None, validation_data=validation_data, out=out, resume=resume)
+        self.refuse(sample_weight=sample_weight)
+        return super().fit(X, None, validation_data=validation_data, groups=groups, out=out, resume=resume)
 
     def _fit(self, run: TrainingRun, reader: None, X: Any, y: Any) -> None:
         column = self._documents(X, fitted=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, final
 
 from elman.errors import OptionError
@@ -24,11 +24,14 @@ class GenerateTable(TableAdapter):
 
     model: Generator
     estimator: ClassVar[type[Generator]] = Generator
+    beside_flags: ClassVar[tuple[str, ...]] = ("groups",)
 
-    def fit_table(self, table: Table, target: Sequence[str], *, out: str, resume: bool) -> None:
+    def fit_table(
+        self, table: Table, target: Sequence[str], beside: Mapping[str, str], *, out: str, resume: bool
+    ) -> None:
         """Trains on the texts of a column."""
-        name, texts = self._texts(table, self.model.input)
-        self.fit(table, {name: texts}, out=out, resume=resume)
+        name, texts = self._texts(table, self.model.input, list(beside.values()))
+        self.fit(table, {name: texts}, None, beside, out=out, resume=resume)
 
     def fit_result(self, rows: int) -> dict[str, Any]:
         """The number of documents, and the feature."""
@@ -74,11 +77,12 @@ class GenerateTable(TableAdapter):
         line = f"{answer.symbol!r}\t{answer.probabilities[answer.symbol]:.4f}"
         return line, {"steps": answer.steps, "nats": answer.nats, "next": answer.probabilities}
 
-    def _texts(self, table: Table, name: str | None) -> tuple[str, list[Any]]:
-        """The column with the texts, the only one if `name` is None."""
-        if name is None and len(table.frame.columns) > 1:
+    def _texts(self, table: Table, name: str | None, without: Sequence[str] = ()) -> tuple[str, list[Any]]:
+        """The column with the texts, if `name` is None the only one beside those `without`."""
+        columns = [column for column in table.frame.columns if column not in without]
+        if name is None and len(columns) != 1:
             raise OptionError(f"{table.path.name} has several columns. Name the one with the texts: --input.")
-        name = name or str(table.frame.columns[0])
+        name = name or columns[0]
         check_names(table, [name])
         refuse_gaps(table, table.frame[name], 'Drop the row, or write "" for an empty text.')
         return name, table.frame[name].to_list()

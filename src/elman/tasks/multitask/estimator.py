@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from elman.errors import DataError, OptionError, Place, Problem, within
+from elman.evaluation import metrics
 from elman.evaluation.classification import ClassificationReport
 from elman.features.containers import by_name, column_named
 from elman.interpret.attribution import AttributionRequest, parts_of
@@ -27,6 +28,7 @@ from elman.interpret.diagnose import DiagnosisRequest
 from elman.io import model_folder as store
 from elman.layers.losses import DISTANCES
 from elman.tasks.base.fitted import by_learnt_options
+from elman.tasks.base.holdout import HoldoutOptions
 from elman.tasks.base.inputs import InputReader, TrainingData, check_column, count
 from elman.tasks.base.network import Network, NetworkStepper, answers, finite, margin
 from elman.tasks.base.options import EncoderOptions, InputOptions, tbptt_problems
@@ -47,7 +49,7 @@ _Floats = NDArray[np.float64]
 
 @final
 @dataclass(kw_only=True, eq=False, repr=False)
-class Multitask(Task, InputOptions, EncoderOptions, TrainingOptions):
+class Multitask(Task, InputOptions, EncoderOptions, HoldoutOptions, TrainingOptions):
     """Several labels and numbers for each sequence, by name, each with its own head and loss.
 
     Sequences are given as to `Classifier`. Targets are the names of columns of the frame `X`, a dict from name to
@@ -104,7 +106,8 @@ class Multitask(Task, InputOptions, EncoderOptions, TrainingOptions):
         data = reader.prepare(reader.feature(column), column, (training, validation))
 
         self.targets_ = targets
-        start = {name: target.fit(truth[name][training]) for name, target in targets.items()}
+        counts = run.rows.of(training)
+        start = {name: target.fit(truth[name][training], counts) for name, target in targets.items()}
         described = "; ".join(f"{name}: {target.describe()}" for name, target in targets.items())
         run.notes.data(self, data.training.lengths, len(data.validation), described)
         self.network_: Network = run.build(self._network, data.config, start)
@@ -117,14 +120,14 @@ class Multitask(Task, InputOptions, EncoderOptions, TrainingOptions):
         self, run: TrainingRun, data: TrainingData, coded: Mapping[str, Tensor], truth: Mapping[str, _Floats]
     ) -> None:
         heads = self._heads
+        each, counts = run.rows.mean_one(data.indices), run.rows.of(data.validation_indices)
 
         def loss(indices: Tensor) -> Tensor:
-            return heads.loss(
-                self.network_(data.training[indices]), {name: own[indices] for name, own in coded.items()}
-            )
+            own = {name: values[indices] for name, values in coded.items()}
+            return heads.loss(self.network_(data.training[indices]), own, None if each is None else each[indices])
 
         def validate() -> dict[str, float]:
-            return heads.metrics(answers(self.network_, data.validation, heads.outputs), truth)
+            return heads.metrics(answers(self.network_, data.validation, heads.outputs), truth, counts)
 
         check = validate if len(data.validation) else None
         run.train(self.network_, data.config, loss, data.training.lengths, data.indices, validate=check, metric="loss")
@@ -206,15 +209,15 @@ class Multitask(Task, InputOptions, EncoderOptions, TrainingOptions):
         """The mean over the targets of accuracy, of labels, and R2, of numbers; 1 at best."""
         column, truth = self._scored(X, y)
         own = self._heads.split(self._rows(column))
-        weights = None if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
+        weights = None if sample_weight is None else metrics.checked_weights(sample_weight, count(column))
         found = {name: target.metrics(own[name], truth[name], weights) for name, target in self.targets_.items()}
-        scores = [metrics[self.targets_[name].main] for name, metrics in found.items() if metrics]
+        scores = [own[self.targets_[name].main] for name, own in found.items() if own]
         if not scores:
             raise DataError("there is no target to score against. Give at least one.")
         return float(np.mean(scores))
 
     @by_learnt_options
-    def evaluate(self, X: Any, y: Any) -> dict[str, float]:
+    def evaluate(self, X: Any, y: Any, sample_weight: Any = None) -> dict[str, float]:
         """Every metric of every target, as "target.metric", and the "loss" that was learnt from.
 
         Labels have "accuracy", "macro_f1" and "loss", numbers "mae", "rmse", "r2" and "loss"; unknown targets are left
@@ -223,7 +226,8 @@ class Multitask(Task, InputOptions, EncoderOptions, TrainingOptions):
         column, truth = self._scored(X, y)
         if all(np.isnan(values).all() for values in truth.values()):
             raise DataError("there is no target to score against. Give at least one.")
-        return self._heads.metrics(self._rows(column), truth)
+        counts = None if sample_weight is None else metrics.checked_weights(sample_weight, count(column))
+        return self._heads.metrics(self._rows(column), truth, counts)
 
     @by_learnt_options
     def report(self, X: Any, y: Any) -> dict[str, ClassificationReport]:

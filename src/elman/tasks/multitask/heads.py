@@ -71,9 +71,10 @@ class Heads:
     def _weight(self, name: str) -> float:
         return float(self.weights.get(name, 1.0))
 
-    def loss(self, rows: Tensor, coded: Mapping[str, Tensor]) -> Tensor:
-        """The weighted sum of the losses of all targets."""
-        losses = [self._weight(name) * self.targets[name].loss(z, coded[name]) for name, z in self.split(rows).items()]
+    def loss(self, rows: Tensor, coded: Mapping[str, Tensor], counts: Tensor | None = None) -> Tensor:
+        """The weighted sum of the losses of all targets; `counts` [sequences]: what each sequence counts."""
+        own = self.split(rows)
+        losses = [self._weight(name) * self.targets[name].loss(z, coded[name], counts) for name, z in own.items()]
         return torch.stack(losses).sum()
 
     def losses(self, rows: Tensor, coded: Mapping[str, Tensor], unknown: Collection[str] = ()) -> Tensor:
@@ -85,9 +86,9 @@ class Heads:
             each.append(self._weight(name) * torch.stack(own))
         return torch.stack(each).sum(0)
 
-    def metrics(self, rows: _Floats, truth: Mapping[str, _Floats]) -> dict[str, float]:
+    def metrics(self, rows: _Floats, truth: Mapping[str, _Floats], counts: _Floats | None = None) -> dict[str, float]:
         """ "loss", the weighted sum, and each metric of each target as "target.metric"."""
-        found = {name: self.targets[name].metrics(z, truth[name]) for name, z in self.split(rows).items()}
+        found = {name: self.targets[name].metrics(z, truth[name], counts) for name, z in self.split(rows).items()}
         loss = sum(self._weight(name) * metrics.get("loss", 0.0) for name, metrics in found.items())
         named = {f"{name}.{metric}": value for name, metrics in found.items() for metric, value in metrics.items()}
         return {"loss": loss, **named}

@@ -29,6 +29,7 @@ from elman.ops.state import State
 from elman.ragged import Ragged
 from elman.ragged.chunks import Chunk
 from elman.tasks.base.fitted import by_learnt_options
+from elman.tasks.base.holdout import HoldoutOptions
 from elman.tasks.base.inputs import TrainingData, count
 from elman.tasks.base.network import Network, NetworkStepper, answers, finite
 from elman.tasks.base.options import EncoderOptions, InputOptions, flag, tbptt_problems
@@ -49,7 +50,7 @@ _Floats = NDArray[np.float64]
 
 @final
 @dataclass(kw_only=True, eq=False, repr=False)
-class Regressor(RegressorMixin, Task, PretrainOptions, InputOptions, EncoderOptions, TrainingOptions):  # type: ignore[misc]  # pretrain leaves sizes open
+class Regressor(RegressorMixin, Task, PretrainOptions, InputOptions, EncoderOptions, HoldoutOptions, TrainingOptions):  # type: ignore[misc]  # pretrain leaves sizes open
     """A number, or several, for each sequence; with `every_step` for each step.
 
     Sequences are given as to `Classifier`. Targets are one number a sequence, several (an array [sequences, outputs], a
@@ -113,16 +114,19 @@ class Regressor(RegressorMixin, Task, PretrainOptions, InputOptions, EncoderOpti
 
     def _train(self, run: TrainingRun, data: TrainingData, scaled: Tensor, truth: _Floats) -> None:
         steps = data.training
+        each, own = run.rows.mean_one(data.indices), run.rows.of(data.validation_indices)
+        if own is not None and self.every_step:
+            own = np.repeat(own, data.validation.lengths.numpy())
 
         def loss(indices: Tensor) -> Tensor:
-            return self.numbers_.loss(self.network_(steps[indices]), scaled[indices])
+            counts = None if each is None else each[indices]
+            return self.numbers_.loss(self.network_(steps[indices]), scaled[indices], counts)
 
         def validate() -> dict[str, float]:
-            return self._metrics(answers(self.network_, data.validation, self.numbers_.outputs), truth)
+            return self._metrics(answers(self.network_, data.validation, self.numbers_.outputs), truth, own)
 
-        by_step = (
-            _EveryStep(self.network_, steps, Ragged(scaled, steps.offsets), self.loss) if self.every_step else None
-        )
+        targets = Ragged(scaled, steps.offsets) if self.every_step else None
+        by_step = None if targets is None else _EveryStep(self.network_, steps, targets, self.loss, each)
         check = validate if len(data.validation) else None
         run.train(
             self.network_, data.config, by_step or loss, steps.lengths, data.indices, validate=check, metric="loss"
@@ -130,9 +134,9 @@ class Regressor(RegressorMixin, Task, PretrainOptions, InputOptions, EncoderOpti
         if len(data.validation):
             warn_if_constant(self.metrics_["r2"], len(data.validation))
 
-    def _metrics(self, z: _Floats, truth: _Floats) -> dict[str, float]:
-        """ "loss" as it is learnt from, "mae", "rmse" and "r2" of the answers."""
-        found = self.numbers_.metrics(z, truth)
+    def _metrics(self, z: _Floats, truth: _Floats, weights: _Floats | None = None) -> dict[str, float]:
+        """ "loss" as it is learnt from, "mae", "rmse" and "r2" of the answers; `weights` [rows]: what each counts."""
+        found = self.numbers_.metrics(z, truth, weights)
         return {"loss": found["loss"], **found}
 
     # ---- answering
@@ -164,18 +168,17 @@ class Regressor(RegressorMixin, Task, PretrainOptions, InputOptions, EncoderOpti
     @by_learnt_options
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """R2: the share of the targets' variance that is explained, 1 at best; the mean over several outputs."""
+        return self.evaluate(X, y, sample_weight)["r2"]
+
+    @by_learnt_options
+    def evaluate(self, X: Any, y: Any, sample_weight: Any = None) -> dict[str, float]:
+        """ "mae", "rmse", "r2" and the "loss" that was learnt from; unknown targets are left out."""
         data, truth = self._scored(X, y)
         weights = None
         if sample_weight is not None:
             repeats: Any = np.ones(len(truth), np.int64) if truth.lengths is None else truth.lengths
             weights = np.repeat(metrics.checked_weights(sample_weight, len(repeats)), repeats)
-        return self.numbers_.metrics(self._rows(data), truth.values, weights)["r2"]
-
-    @by_learnt_options
-    def evaluate(self, X: Any, y: Any) -> dict[str, float]:
-        """ "mae", "rmse", "r2" and the "loss" that was learnt from; unknown targets are left out."""
-        data, truth = self._scored(X, y)
-        return self._metrics(self._rows(data), truth.values)
+        return self._metrics(self._rows(data), truth.values, weights)
 
     def _scored(self, X: Any, y: Any) -> tuple[Ragged | MultiInput, NumberTargets]:
         """The steps, and the targets in the order that was learnt."""
@@ -274,8 +277,11 @@ class Regressor(RegressorMixin, Task, PretrainOptions, InputOptions, EncoderOpti
 class _EveryStep(StepLoss):
     """The distance from the targets of the steps, for pieces of sequences."""
 
-    def __init__(self, network: Network, data: Ragged | MultiInput, targets: Ragged, kind: str) -> None:
+    def __init__(
+        self, network: Network, data: Ragged | MultiInput, targets: Ragged, kind: str, weights: Tensor | None
+    ) -> None:
         self.network, self.data, self.targets, self.kind = network, data, targets, kind
+        self.weights = weights  # of the sequences
 
     def initial_state(self, sequences: int) -> State:
         """The state before the first step."""
@@ -284,4 +290,5 @@ class _EveryStep(StepLoss):
     def __call__(self, piece: Chunk, state: State) -> tuple[Tensor, State]:
         """The loss of a piece, and the state after it."""
         found, after = self.network.steps(cut(piece, self.data), state)
-        return distance(found, piece.of(self.targets).values, self.kind), after
+        own = None if self.weights is None else self.weights[piece.sequences].repeat_interleave(piece.counts)
+        return distance(found, piece.of(self.targets).values, self.kind, own), after

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from elman.errors import DataError, OptionError, Problem, option
+from elman.evaluation.metrics import checked_weights
 from elman.features.multi_input import MultiInput, groups_of
 from elman.features.words import LetterOptions
 from elman.interpret.attribution import AttributionRequest, parts_of
@@ -29,6 +30,7 @@ from elman.io import model_folder as store
 from elman.layers.crf import TransitionConstraints, viterbi
 from elman.ragged import Ragged
 from elman.tasks.base.fitted import by_learnt_options
+from elman.tasks.base.holdout import HoldoutOptions
 from elman.tasks.base.inputs import TrainingData, count
 from elman.tasks.base.network import answers, finite
 from elman.tasks.base.options import EncoderOptions, InputOptions, flag, tbptt_problems
@@ -58,7 +60,7 @@ _Codes = NDArray[np.int64]
 
 @final
 @dataclass(kw_only=True, eq=False, repr=False)
-class Tagger(Task, LetterOptions, InputOptions, EncoderOptions, TrainingOptions):
+class Tagger(Task, LetterOptions, InputOptions, EncoderOptions, HoldoutOptions, TrainingOptions):
     """One label for each step of each sequence.
 
     Sequences are lists of words (word and character embeddings), lists of one-letter tokens, texts (a step is a
@@ -153,13 +155,15 @@ class Tagger(Task, LetterOptions, InputOptions, EncoderOptions, TrainingOptions)
     ) -> None:
         steps = data.training
         truth = Ragged(codes_of(training, self.classes_), steps.offsets)
+        each, own = run.rows.mean_one(data.indices), run.rows.of(data.validation_indices)
 
         def loss(indices: Tensor) -> Tensor:
             chosen = truth[indices]
-            return self.network_.nll(steps[indices], chosen.values).sum() / max(1, chosen.steps)
+            nll = self.network_.nll(steps[indices], chosen.values)
+            return (nll if each is None else nll * each[indices]).sum() / max(1, chosen.steps)
 
         def validate() -> dict[str, float]:
-            return self._metrics(self._scores(data.validation), validation)
+            return self._metrics(self._scores(data.validation), validation, own)
 
         metric, check = "f1" if self.spans_ else "accuracy", validate if validation else None
         run.train(self.network_, data.config, loss, steps.lengths, data.indices, validate=check, metric=metric)
@@ -170,17 +174,17 @@ class Tagger(Task, LetterOptions, InputOptions, EncoderOptions, TrainingOptions)
         warn_if_one_answer(true, answered)
         outside = self.spans_ and OUTSIDE in self.classes_
         if outside and sum(len(spans(own)) for own in validation) >= _LEAST_SPANS:
-            self._choose_offset(scores, validation)
+            self._choose_offset(scores, validation, own)
 
-    def _choose_offset(self, scores: Ragged, labels: Sequence[Sequence[Any]]) -> None:
+    def _choose_offset(self, scores: Ragged, labels: Sequence[Sequence[Any]], counts: _Floats | None) -> None:
         """Sets `outside_offset_` to the smallest offset with the highest span F1 on the validation set."""
 
         def f1_with(offset: float) -> float:
             self.outside_offset_ = offset
-            return self._label_scores(labels, self._labels(scores))["f1"]
+            return self._label_scores(labels, self._labels(scores), counts)["f1"]
 
         self.outside_offset_ = max(_OFFSETS, key=f1_with)
-        self.metrics_ = self._metrics(scores, labels)
+        self.metrics_ = self._metrics(scores, labels, counts)
 
     # ---- answering
 
@@ -234,13 +238,13 @@ class Tagger(Task, LetterOptions, InputOptions, EncoderOptions, TrainingOptions)
         return tag_report(labels, self._labels(scores), self.classes_, self._marginals(scores), self.spans_)
 
     @by_learnt_options
-    def score(self, X: Any, y: Any) -> float:
-        """Span F1 where the labels are spans, else the accuracy over steps."""
-        found = self.evaluate(X, y)
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Span F1 where the labels are spans, else the accuracy over steps; `sample_weight`: one for each sequence."""
+        found = self.evaluate(X, y, sample_weight)
         return found["f1"] if self.spans_ else found["accuracy"]
 
     @by_learnt_options
-    def evaluate(self, X: Any, y: Any) -> dict[str, float]:
+    def evaluate(self, X: Any, y: Any, sample_weight: Any = None) -> dict[str, float]:
         """Accuracy over steps and over whole sequences; for spans also precision, recall and F1.
 
         A label that is not among the classes counts as an error.
@@ -248,7 +252,8 @@ class Tagger(Task, LetterOptions, InputOptions, EncoderOptions, TrainingOptions)
         data, labels = self._with_labels(X, y)
         if not any(labels):
             raise DataError("there are no steps to score. Give at least one.")
-        return self._label_scores(labels, self._labels(self._finite_scores(data)))
+        counts = None if sample_weight is None else checked_weights(sample_weight, len(labels))
+        return self._label_scores(labels, self._labels(self._finite_scores(data)), counts)
 
     def _read(self, X: Any) -> Ragged | MultiInput:
         data: Ragged | MultiInput = self.reader.steps(self.reader.letters(self.reader.read(X)))
@@ -300,15 +305,19 @@ class Tagger(Task, LetterOptions, InputOptions, EncoderOptions, TrainingOptions)
         return self.scheme_ + ("" if self.constrained_ else ", not obeyed by the training labels")
 
     @torch.no_grad()
-    def _metrics(self, scores: Ragged, labels: Sequence[Sequence[Any]]) -> dict[str, float]:
+    def _metrics(self, scores: Ragged, labels: Sequence[Sequence[Any]], counts: _Floats | None) -> dict[str, float]:
         codes = codes_of(labels, self.classes_)
-        loss = self.network_.nll_of(scores.to(torch.float32), codes).sum() / max(1, len(codes))
-        return self._label_scores(labels, self._labels(scores)) | {"loss": float(loss)}
+        nll = self.network_.nll_of(scores.to(torch.float32), codes)
+        nll = nll if counts is None else nll * torch.from_numpy(counts / counts.mean())
+        loss = nll.sum() / max(1, len(codes))
+        return self._label_scores(labels, self._labels(scores), counts) | {"loss": float(loss)}
 
-    def _label_scores(self, truth: Sequence[Sequence[Any]], predicted: Sequence[Sequence[Any]]) -> dict[str, float]:
-        found = step_scores(truth, predicted, self.spans_)
+    def _label_scores(
+        self, truth: Sequence[Sequence[Any]], predicted: Sequence[Sequence[Any]], counts: _Floats | None
+    ) -> dict[str, float]:
+        found = step_scores(truth, predicted, self.spans_, None if counts is None else counts.tolist())
         whole = [list(a) == list(b) for a, b in zip(truth, predicted, strict=True)]
-        return {"accuracy": found["accuracy"], "accuracy_sequences": float(np.mean(whole))} | found
+        return {"accuracy": found["accuracy"], "accuracy_sequences": float(np.average(whole, weights=counts))} | found
 
     # ---- looking inside
 

@@ -204,17 +204,26 @@ _BEGINS = {"BIO": "I", "IO": "", "IOB1": "B"}
 # ---- how many were found
 
 
-def span_scores(truth: Sequence[Sequence[str]], answers: Sequence[Sequence[str]]) -> SpanScore:
+def span_scores(
+    truth: Sequence[Sequence[str]], answers: Sequence[Sequence[str]], weights: Sequence[float] | None = None
+) -> SpanScore:
     """Micro-averaged precision, recall and F1 of the spans of all sequences; 0 where the denominator is 0.
+
+    `weights`: what a span of each sequence counts.
 
     >>> span_scores([["B-a", "O", "B-b"]], [["B-a", "O", "O"]])
     SpanScore(precision=1.0, recall=0.5, f1=0.6666666666666666, spans=2)
     """
-    there = claimed = both = 0
-    for true, told in zip(truth, answers, strict=True):
+    spoken, there, claimed, both = 0, 0.0, 0.0, 0.0
+    for true, told, each in zip(truth, answers, [1.0] * len(truth) if weights is None else weights, strict=True):
         one, other = set(spans(true)), set(spans(told))
-        there, claimed, both = there + len(one), claimed + len(other), both + len(one & other)
-    return SpanScore(both / max(1, claimed), both / max(1, there), 2 * both / max(1, there + claimed), there)
+        there, claimed, both = there + each * len(one), claimed + each * len(other), both + each * len(one & other)
+        spoken += len(one)
+    return SpanScore(_share(both, claimed), _share(both, there), _share(2 * both, there + claimed), spoken)
+
+
+def _share(part: float, whole: float) -> float:
+    return part / whole if whole else 0.0
 
 
 def kind_scores(truth: Sequence[Sequence[str]], answers: Sequence[Sequence[str]]) -> list[ClassScore]:
@@ -241,14 +250,23 @@ def kind_scores(truth: Sequence[Sequence[str]], answers: Sequence[Sequence[str]]
     ]
 
 
-def step_scores(truth: Sequence[Sequence[Any]], answers: Sequence[Sequence[Any]], are_spans: bool) -> dict[str, float]:
-    """Accuracy over the steps, and for spans precision, recall and F1.
+def step_scores(
+    truth: Sequence[Sequence[Any]],
+    answers: Sequence[Sequence[Any]],
+    are_spans: bool,
+    weights: Sequence[float] | None = None,
+) -> dict[str, float]:
+    """Accuracy over the steps, and for spans precision, recall and F1; `weights`: what a step of each sequence counts.
 
     >>> step_scores([["a", "b"]], [["a", "a"]], are_spans=False)
     {'accuracy': 0.5}
     """
-    found = {"accuracy": accuracy(*(list(itertools.chain.from_iterable(part)) for part in (truth, answers)))}
+    each = None
+    if weights is not None:
+        each = [weight for weight, own in zip(weights, truth, strict=True) for _ in own]
+    true, told = (list(itertools.chain.from_iterable(part)) for part in (truth, answers))
+    found = {"accuracy": accuracy(true, told, each)}
     if are_spans:
-        score = span_scores(truth, answers)
+        score = span_scores(truth, answers, weights)
         found |= {"precision": score.precision, "recall": score.recall, "f1": score.f1}
     return found

@@ -66,16 +66,21 @@ class TagTable(RowAdapter):
         words = isinstance(table.frame.dtypes[0], pl.List) and table.frame.columns[0] in _WORDS
         return table.frame.columns[0] if words else None
 
-    def fit_table(self, table: Table, target: Sequence[str], *, out: str, resume: bool) -> None:
+    def fit_table(
+        self, table: Table, target: Sequence[str], beside: Mapping[str, str], *, out: str, resume: bool
+    ) -> None:
         """Trains on a column of labels and one of words, the first of a CoNLL file."""
-        super().fit_table(self._in_words(table, target[0]), target, out=out, resume=resume)
+        super().fit_table(
+            self._in_words(table, target[0], list(beside.values())), target, beside, out=out, resume=resume
+        )
 
-    def _in_words(self, table: Table, target: str) -> Table:
+    def _in_words(self, table: Table, target: str, without: Sequence[str]) -> Table:
         """The table with texts split into words, where its labels are texts with spaces."""
         import polars as pl
 
         check_names(table, [target])
-        columns = [pl.Series(c.name, _divided(c)) if c.dtype == pl.String else c for c in table.frame]
+        texts = [c.name for c in table.frame if c.dtype == pl.String and c.name not in without]
+        columns = [pl.Series(c.name, _divided(c)) if c.name in texts else c for c in table.frame]
         return replace(table, frame=pl.DataFrame(columns))
 
     def answer_to_explain(self, table: Table, answer: str, model: str) -> Any:

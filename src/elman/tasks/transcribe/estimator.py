@@ -31,6 +31,7 @@ from elman.io import model_folder as store
 from elman.layers.augment import Augment
 from elman.ragged import Ragged
 from elman.tasks.base.fitted import by_learnt_options
+from elman.tasks.base.holdout import HoldoutOptions
 from elman.tasks.base.inputs import TrainingData, count
 from elman.tasks.base.network import finite, in_batches
 from elman.tasks.base.options import EncoderOptions, InputOptions, tbptt_problems
@@ -53,7 +54,7 @@ _Floats = NDArray[np.float64]
 
 @final
 @dataclass(kw_only=True, eq=False, repr=False)
-class Transcriber(Task, InputOptions, EncoderOptions, TrainingOptions):
+class Transcriber(Task, InputOptions, EncoderOptions, HoldoutOptions, TrainingOptions):
     """The transcript of each sequence: a text, or a list of words or phones.
 
     Sequences are paths of sound files, pairs (samples, rate), or arrays [length, width] of numbers such as cepstra;
@@ -134,7 +135,7 @@ class Transcriber(Task, InputOptions, EncoderOptions, TrainingOptions):
         self.ngram_scorer_ = self._ngram_scorer()
         if self.ngram_scorer_ is not None:
             run.notes.stage("fitting the n-gram model of the transcripts")
-            spoken = truth if run.refits else training
+            spoken = [truth[i] for i in np.sort(np.concatenate(indices))] if run.refits else training
             self.ngram_scorer_.fit([[code for code in script.codes(one) if code] for one in spoken])
         self.network_: CtcNetwork = run.build(self._network, data.config)
         few = " ".join(map(repr, script.symbols[:40])) + (" …" if len(script.symbols) > 40 else "")
@@ -171,9 +172,11 @@ class Transcriber(Task, InputOptions, EncoderOptions, TrainingOptions):
         self, run: TrainingRun, data: TrainingData, training: Sequence[Transcript], validation: Sequence[Transcript]
     ) -> None:
         steps, targets = data.training, ragged_of([self.vocabulary_.codes(one) for one in training])
+        each = run.rows.mean_one(data.indices)
 
         def loss(indices: Tensor) -> Tensor:
-            return self._loss_per_symbol(steps[indices], targets[indices]).mean()
+            nll = self._loss_per_symbol(steps[indices], targets[indices])
+            return (nll if each is None else nll * each[indices]).mean()
 
         def validate() -> dict[str, float]:
             logs = self._logs(data.validation)

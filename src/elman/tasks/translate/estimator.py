@@ -33,6 +33,7 @@ from elman.layers.encoder import Encoder
 from elman.ops.state import State
 from elman.ragged import Ragged
 from elman.tasks.base.fitted import by_learnt_options
+from elman.tasks.base.holdout import HoldoutOptions
 from elman.tasks.base.inputs import no_column
 from elman.tasks.base.network import encoder_of, finite
 from elman.tasks.base.options import EncoderOptions, VectorOptions, flag, tbptt_problems
@@ -73,7 +74,7 @@ _TIMES = 3  # maximum length of an answer as a multiple of the expected one
 
 @final
 @dataclass(kw_only=True, eq=False, repr=False)
-class Translator(Task, VocabularyOptions, VectorOptions, EncoderOptions, TrainingOptions):
+class Translator(Task, VocabularyOptions, VectorOptions, EncoderOptions, HoldoutOptions, TrainingOptions):
     """Translates texts to texts, or lists of tokens to lists of tokens.
 
     ``fit(X, y)`` takes pairs of sources and targets; pairs with an empty source are dropped, since its translation is
@@ -161,7 +162,7 @@ class Translator(Task, VocabularyOptions, VectorOptions, EncoderOptions, Trainin
         training, validation_indices = (
             part[x.lengths[torch.from_numpy(part)].numpy() > 0] for part in (training, validation_indices)
         )
-        left_out = len(sources) - len(training) - len(validation_indices)
+        left_out = int((x.lengths == 0).sum())
         data = pairs_between(x[torch.from_numpy(training)], y[torch.from_numpy(training)], self._boundary())
         if not len(training) or not y.steps:
             raise DataError("there is nothing to learn: every source, or every target, is empty. Give pairs of texts.")
@@ -218,6 +219,7 @@ class Translator(Task, VocabularyOptions, VectorOptions, EncoderOptions, Trainin
     ) -> None:
         lengths = data.sources.lengths + data.targets.lengths
         sampled, copies = 0.0, bool(self.copy_unknown)
+        each = run.rows.mean_one(training)
 
         def schedule(done: float) -> None:
             nonlocal sampled
@@ -225,7 +227,8 @@ class Translator(Task, VocabularyOptions, VectorOptions, EncoderOptions, Trainin
 
         def loss(indices: Tensor) -> Tensor:
             x, inputs, targets = (part[indices] for part in data)
-            return self.network_.loss(x, inputs, targets.values, float(self.smoothing), sampled, copies)
+            counts, smoothing = None if each is None else each[indices], float(self.smoothing)
+            return self.network_.loss(x, inputs, targets.values, smoothing, sampled, copies, counts)
 
         def validate() -> dict[str, float]:
             found = self._scores(validation[0], validation[1], beam=1)

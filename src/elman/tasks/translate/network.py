@@ -110,16 +110,29 @@ class TranslationNetwork(nn.Module):
         return ops.linear(rows, self.output.weight if self.weight is None else self.weight, self.bias)
 
     def loss(
-        self, sources: Ragged, inputs: Ragged, targets: Tensor, smoothing: float, sampled: float, unknown: bool = False
+        self,
+        sources: Ragged,
+        inputs: Ragged,
+        targets: Tensor,
+        smoothing: float,
+        sampled: float,
+        unknown: bool = False,
+        weights: Tensor | None = None,
     ) -> Tensor:
-        """The mean cross-entropy over the target symbols, with `unknown` also those that are not known (0)."""
+        """The mean cross-entropy over the target symbols, with `unknown` also those that are not known (0).
+
+        `weights` [pairs]: what each pair counts.
+        """
         if sampled:
             inputs = self._sampled(sources, inputs, sampled)
         known = targets if unknown else torch.where(targets > 0, targets, -100)
         scores: Tensor = self(sources, inputs)
         if not bool((known >= 0).any()):
             return 0.0 * scores.sum()
-        return functional.cross_entropy(scores, known, ignore_index=-100, label_smoothing=smoothing)
+        if weights is None:
+            return functional.cross_entropy(scores, known, ignore_index=-100, label_smoothing=smoothing)
+        each = functional.cross_entropy(scores, known, ignore_index=-100, label_smoothing=smoothing, reduction="none")
+        return (each * weights[inputs.segments]).sum() / (known >= 0).sum()
 
     @torch.no_grad()
     def _sampled(self, sources: Ragged, inputs: Ragged, rate: float) -> Ragged:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, final
 
 from elman.errors import DataError, OptionError
@@ -28,12 +28,14 @@ class TranslateTable(TableAdapter):
     keeps_columns: ClassVar[bool] = True
     top: int | None = None  # how many of the best translations answers have; None: the best
 
-    def fit_table(self, table: Table, target: Sequence[str], *, out: str, resume: bool) -> None:
+    def fit_table(
+        self, table: Table, target: Sequence[str], beside: Mapping[str, str], *, out: str, resume: bool
+    ) -> None:
         """Trains on the pairs of two columns."""
         (name,) = self._one(target)
-        source = self._named(table, self.model.input, target)
+        source = self._named(table, self.model.input, [*target, *beside.values()])
         X, y = self._texts(table, source), self._texts(table, name)
-        self.fit(table, {source: X, name: y}, name, out=out, resume=resume)
+        self.fit(table, {source: X, name: y}, name, beside, out=out, resume=resume)
 
     def fit_result(self, rows: int) -> dict[str, Any]:
         """The number of pairs, and the features of both sides."""

@@ -270,9 +270,11 @@ class LabelTarget:
             made[i] = places[label]
         return made
 
-    def fit(self, truth: _Floats) -> Tensor:
+    def fit(self, truth: _Floats, weights: _Floats | None = None) -> Tensor:
         """The logarithm of how frequent each class is, so that training need not learn it."""
-        counts = np.bincount(truth[~np.isnan(truth)].astype(np.int64), minlength=self.outputs) + 1e-3
+        known = ~np.isnan(truth)
+        own = None if weights is None else weights[known]
+        counts = np.bincount(truth[known].astype(np.int64), own, minlength=self.outputs) + 1e-3
         prior = torch.from_numpy(counts / counts.sum()).float().log()
         return prior - prior.mean()
 
@@ -280,10 +282,11 @@ class LabelTarget:
         """The places as whole numbers, -1 where unknown."""
         return torch.from_numpy(np.where(np.isnan(truth), -1, truth).astype(np.int64))
 
-    def loss(self, z: Tensor, coded: Tensor) -> Tensor:
-        """Cross-entropy."""
+    def loss(self, z: Tensor, coded: Tensor, weights: Tensor | None = None) -> Tensor:
+        """Cross-entropy; `weights` [sequences]: what each counts."""
         known = coded >= 0
-        return cross_entropy(z[known], coded[known])
+        own = None if weights is None else weights[known]
+        return cross_entropy(z[known], coded[known], sample_weights=own)
 
     def answers(self, z: _Floats) -> _Array:
         """The place of the answer to each sequence among the classes."""
@@ -317,8 +320,8 @@ class LabelTarget:
         nll = logsumexp(z, axis=1) - z[np.arange(len(codes)), codes]
         return {
             "accuracy": float(np.average(answers == codes, weights=share)),
-            "macro_f1": metrics.macro_f1(codes.tolist(), answers.tolist()),
-            "loss": float(nll.mean()),
+            "macro_f1": metrics.macro_f1(codes.tolist(), answers.tolist(), share),
+            "loss": float(nll.mean() if share is None else np.average(nll, weights=share)),
         }
 
     def report(self, z: _Floats, truth: _Floats) -> ClassificationReport:

@@ -240,8 +240,8 @@ class NumberTarget:
             raise DataError("holds no number at all: nothing to learn from.", at=Place("y"))
         return found.values[:, 0]
 
-    def fit(self, truth: _Floats) -> None:
-        """Mean and deviation of what is known of numbers [rows] or [rows, outputs]."""
+    def fit(self, truth: _Floats, weights: _Floats | None = None) -> None:
+        """Mean and deviation of what is known of numbers [rows] or [rows, outputs], whatever the `weights`."""
         both = [center_and_spread(column) for column in self._rows(truth).T]
         self.mean, self.deviation = (np.array(part) for part in zip(*both, strict=True))
 
@@ -252,9 +252,9 @@ class NumberTarget:
         """The scaled numbers, float32 [rows, outputs]; NaN where unknown."""
         return torch.from_numpy(((self._rows(truth) - self.mean) / self.deviation).astype(np.float32))
 
-    def loss(self, z: Tensor, coded: Tensor) -> Tensor:
-        """The distance of the option `loss`."""
-        return distance(z, coded, self.distance)
+    def loss(self, z: Tensor, coded: Tensor, weights: Tensor | None = None) -> Tensor:
+        """The distance of the option `loss`; `weights` [rows]: what each counts."""
+        return distance(z, coded, self.distance, weights)
 
     def decode(self, z: _Floats) -> _Floats:
         """The numbers in the unit of the targets, [rows, outputs], or [rows] where they are flat."""
@@ -281,7 +281,9 @@ class NumberTarget:
             if self.outputs > 1:
                 found |= {f"{metric.__name__} {self.name(i)}": value for i, value in each.items()}
         scaled = torch.from_numpy((truth - self.mean) / self.deviation)
-        return found | {"loss": float(distance(torch.from_numpy(np.ascontiguousarray(z)), scaled, self.distance))}
+        share = None if weights is None else torch.from_numpy(weights / weights[~np.isnan(truth).all(1)].mean())
+        loss = distance(torch.from_numpy(np.ascontiguousarray(z)), scaled, self.distance, share)
+        return found | {"loss": float(loss)}
 
     def config(self) -> dict[str, Any]:
         """Mean and deviation."""
