@@ -182,6 +182,7 @@ def _learn(
     restart: bool,
 ) -> "Table":
     """Fits the task to the file. Raises KeyboardInterrupt if it was stopped before there was a model to save."""
+    from elman.cli.column_hints import say_misread
     from elman.cli.model_source import file_source, say_ambiguous
     from elman.io.tables import read_table
     from elman.tasks.base.table_columns import check_names, names_in
@@ -196,6 +197,7 @@ def _learn(
     _name_columns(adapter, table)
     names = names_in(table, target) if adapter.target_help else []
     _check_columns(getattr(made, "input", None), names)
+    say_misread(adapter, table, names)
     learnt = names if adapter.target_help else [made.target] if hasattr(made, "target") else []
     source: dict[str, Any] = file_source(file, out)
     both_tables = table

@@ -19,7 +19,16 @@ from typing import Annotated, Any
 
 from cyclopts import Group, Parameter
 
-_GROUPS = ("data", "model", "training", "pre-training", "output")  # of options, in the order of --help
+_GROUPS = (
+    "data",
+    "texts and tokens",
+    "numbers",
+    "sound files",
+    "model",
+    "training",
+    "pre-training",
+    "output",
+)  # of options, in the order of --help
 
 
 def parameter(name: str, annotation: Any, default: Any = inspect.Parameter.empty) -> inspect.Parameter:

@@ -55,7 +55,7 @@ def mel_bands(rate: int, points: int, bands: int, lowest: float = LOWEST) -> NDA
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class SoundOptions:
-    """Data."""
+    """Sound files."""
 
     rate: int | None = None  # audio: sampling rate in Hz, others are resampled; None: the lowest of the training files
     window: float = 0.025  # audio: length of a frame in seconds

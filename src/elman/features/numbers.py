@@ -46,7 +46,7 @@ class Values(nn.Module):
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class NumberOptions:
-    """Data."""
+    """Numbers."""
 
     scale: str = "standard"  # of numbers: "standard" gives each column mean 0 and deviation 1; "none" as they are
     fill: str = "last"  # in gaps: "mean", "median", "last", "next", "linear", "seasonal", "constant", "decay" (GRU-D)

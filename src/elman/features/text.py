@@ -71,7 +71,7 @@ _PATTERNS = {
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class TextOptions(VocabularyOptions):
-    """Data."""
+    """Texts and tokens."""
 
     unit: str = "auto"  # of texts: "words", "characters", "mixed" (words, but characters in scripts without spaces),
     #   "subwords" (byte-pair encoding, Sennrich et al. 2016), "spaces" (cut at white space, for texts that were cut

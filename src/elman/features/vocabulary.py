@@ -13,7 +13,7 @@ from elman.validation.options import flag, is_whole, require
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class VocabularyOptions:
-    """Data."""
+    """Texts and tokens."""
 
     max_words: int = 30_000  # maximum vocabulary, the commonest symbols first, without the unknown symbol
     min_count: int | None = None  # minimum count of a symbol, rarer ones are unknown; None: 2 from 100 000 training

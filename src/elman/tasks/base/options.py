@@ -51,7 +51,7 @@ def given_options(options: Any, group: type[Any]) -> dict[str, Any]:
 class EncoderOptions(OptionGroup):
     """Model."""
 
-    cell: str | None = None  # a name of `elman.cells.CELLS`: lstm, gru, rnn, min_gru, lru ...; None:
+    cell: str | None = None  # recurrent cell: lstm, gru, rnn, gru_d, ln_lstm, conv_lstm, min_gru, min_lstm, lru; None:
     #   gru_d where more than half of all numbers are missing, else lstm
     hidden: int | Sequence[int] = 64  # units per layer and direction; one number, or one per layer
     layers: int = 1  # recurrent layers; may stay 1 where hidden lists one width per layer
@@ -159,7 +159,7 @@ FEATURE_OPTIONS = (TextOptions, SoundOptions, NumberOptions)
 
 @dataclass(kw_only=True)
 class InputOptions(SoundOptions, NumberOptions, TextOptions, ColumnOptions, VectorOptions):
-    """Data."""
+    """Texts and tokens."""
 
     lower: bool | None = None  # lower-case texts and tokens; None: texts yes, tokens no
     fill: str | None = None  # type: ignore[assignment]  # in gaps: "mean", "median", "last", "next", "linear",

@@ -110,7 +110,7 @@ class Forecaster(Task, ForecastOptions, EncoderOptions, TrainingOptions):
     patience: int | None = None  # epochs without a better validation metric before training stops; None: never
 
     # model
-    cell: str = "gru"  # a name of `elman.cells.CELLS` that reads vectors: lstm, gru, rnn, min_gru ...
+    cell: str = "gru"  # recurrent cell: lstm, gru, rnn, ln_lstm, min_gru, min_lstm, lru
     dropout: float = 0.1  # dropout rate after each layer, one mask per sequence; 0 turns it off
 
     def problems(self) -> list[Problem]:

@@ -103,7 +103,7 @@ class Generator(Task, VocabularyOptions, VectorOptions, EncoderOptions, HoldoutO
     transpose: int = 0  # augment chords by transposition up and down by up to so many half-tones; 0: none
 
     # model
-    cell: str = "lstm"  # a name of `elman.cells.CELLS` that reads vectors: lstm, gru, rnn, min_gru ...
+    cell: str = "lstm"  # recurrent cell: lstm, gru, rnn, ln_lstm, min_gru, min_lstm, lru
     hidden: int | Sequence[int] = 512  # units per layer; one number, or one per layer
     embed: int = 128  # size of the symbol embeddings
     tied: bool | None = None  # tie the output weights to the embeddings (Press & Wolf 2017); None: from 1000 symbols

@@ -107,7 +107,7 @@ class Translator(Task, VocabularyOptions, VectorOptions, EncoderOptions, Holdout
     #   attention aligns it with (Luong et al. 2015): names, with target_unit="words" or lists of tokens
 
     # model
-    cell: str = "lstm"  # a name of `elman.cells.CELLS` that reads vectors: lstm, gru, rnn, min_gru ...
+    cell: str = "lstm"  # recurrent cell: lstm, gru, rnn, ln_lstm, min_gru, min_lstm, lru
     hidden: int | Sequence[int] = 256  # units per layer and direction, twice as many in the decoder; one number, or
     #   one per layer
     bidirectional: bool = True  # bidirectional encoder
