@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from elman.tasks.forecast.data.duplicates import AGGREGATES
 from elman.tasks.forecast.data.panel import Columns
 from elman.tasks.forecast.data.time_grid import parse
 from elman.validation.messages import shown
-from elman.validation.options import OptionGroup, choice, is_number, whole
+from elman.validation.options import OptionGroup, choice, is_number, require, whole
 
 #: The largest sizes that an option, or a saved model, may ask for.
 LIMITS = {
@@ -46,6 +47,7 @@ class ForecastOptions(OptionGroup):
     past: str | Sequence[str] = ()  # covariates that are known up to the present: numbers or texts
     future: str | Sequence[str] = ()  # covariates that are known for the steps to come too
     static: str | Sequence[str] = ()  # covariates that never change in a series; that of `id`: a vector for each series
+    date_format: str | None = None  # of dates as texts or whole numbers, such as "%d/%m/%Y"; None: ISO 8601
     freq: str | int | None = None  # distance of steps: "h", "D", "B", "M" ... or a whole number; None: the commonest
     holidays: str | Sequence[Any] = ()  # dates that business days leave out: freq "B", "BME" or "Sun Mon Tue Wed Thu"
     sort: bool = False  # sort rows by time; False: refuse unsorted ones
@@ -82,7 +84,9 @@ class ForecastOptions(OptionGroup):
             found.append(Problem("paths", str(self.paths), f"{what}; take fewer of either, or recursive = False"))
         if self.duplicates is not None:
             found += choice(self, "duplicates", AGGREGATES)
-        return found + _freq_problems(self.freq) + _holiday_problems(self) + _bound_problems(self)
+        return (
+            found + _freq_problems(self.freq) + _holiday_problems(self) + _bound_problems(self) + _format_problems(self)
+        )
 
 
 def columns_of(options: ForecastOptions) -> Columns:
@@ -90,7 +94,15 @@ def columns_of(options: ForecastOptions) -> Columns:
     groups = (options.past, options.future, options.static)
     past, future, static = ((group,) if isinstance(group, str) else tuple(group) for group in groups)
     return Columns(
-        options.id, options.time, options.target, past, future, static, options.wide, options.duplicates or ""
+        options.id,
+        options.time,
+        options.target,
+        past,
+        future,
+        static,
+        options.wide,
+        options.duplicates or "",
+        options.date_format or "",
     )
 
 
@@ -176,3 +188,16 @@ def _bound_problems(options: ForecastOptions) -> list[Problem]:
     if not found and low is not None and high is not None and low > high:
         found.append(Problem("minimum", shown(low), f"is above maximum = {shown(high)}"))
     return found
+
+
+def _format_problems(options: ForecastOptions) -> list[Problem]:
+    given: Any = options.date_format
+    day = datetime(2024, 11, 30)
+    if given is None:
+        return []
+    rule = "must name a year and what else a date has, without a zone, as '%d/%m/%Y' does"
+    try:
+        good = isinstance(given, str) and datetime.strptime(day.strftime(given), given).year == day.year
+    except ValueError:
+        good = False
+    return require(good and "%z" not in given.lower(), options, "date_format", rule)

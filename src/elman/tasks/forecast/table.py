@@ -216,7 +216,8 @@ class ForecastTable(TableAdapter):
     def _typed_column(self, column: pl.Series, is_target: bool) -> pl.Series:
         import polars as pl
 
-        if column.dtype != pl.String:
+        dates = column.name == self.model.time and self.model.date_format is not None
+        if column.dtype != pl.String or dates:
             return column
         column = column.replace(dict.fromkeys(("", "NA", "NaN", "nan", "null", "None")))
         for kind in (pl.Int64, pl.Float64):

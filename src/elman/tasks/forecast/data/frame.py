@@ -100,7 +100,7 @@ class _Rows:
             raise self._error("has no rows. Give at least one for each series.")
         self.ids, codes = self._read_ids()
         self.repeats = len(codes) // self.height  # the rows hold for so many series
-        stamps, style = read_stamps(self.table, columns.time, name)
+        stamps, style = read_stamps(self.table, columns.time, name, columns.date_format)
         stamps = np.tile(stamps, self.repeats)
         named = "" if given.ids else type_of(self.table[columns.id], library_of(self.table))
         self.style = replace(style, series=named, layout=given.layout)

@@ -25,6 +25,7 @@ class Columns:
     static: tuple[str, ...] = ()
     wide: bool = False  # a column for each series
     duplicates: str = ""  # how rows of one time are taken together; "": they are refused
+    date_format: str = ""  # of dates written as texts or whole numbers; "": ISO 8601
     beside: tuple[str, ...] = ()  # columns of a wide frame that are no series and are not read
 
     @property

@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from elman.errors import DataError, Place
+from elman.errors import DataError, Place, option
 from elman.tasks.forecast.data.style import FORM, UNITS, Style, library_of, type_of
 from elman.tasks.forecast.data.zones import distance, name_of
 from elman.validation.messages import shown
@@ -27,9 +27,10 @@ _TOO_FINE = re.compile(r"[.,]\d{6}0*[1-9]")  # parts of a microsecond
 _DIGITS = str.maketrans("123456789", "000000000")
 
 
-def read_stamps(table: Any, column: str, name: str) -> tuple[_Array, Style]:
+def read_stamps(table: Any, column: str, name: str, date_format: str = "") -> tuple[_Array, Style]:
     """Time stamps of a narwhals frame as int64 or datetime64[us], those of a time zone in UTC; and their style.
 
+    `date_format`: how texts, or whole numbers, are dates, as strptime takes it; "": texts are ISO 8601.
     Raises ``DataError`` naming the row for one that is missing, of another kind, or finer than a microsecond.
     """
     series, library = table[column], library_of(table)
@@ -37,7 +38,10 @@ def read_stamps(table: Any, column: str, name: str) -> tuple[_Array, Style]:
     if len(missing):
         raise DataError("is missing. Every row needs a time.", at=Place(name, column=column, row=missing[0]))
     place, category = Place(name, column=column), series.dtype in (nw.Categorical, nw.Enum)
-    made, style = _read(_values_of(series, library) if category else series, library, place)
+    values = _values_of(series, library) if category else series
+    kind = type_of(values, library)
+    written = _written_dates(values, date_format)
+    made, style = _read(values, library, place) if written is None else _by_format(written, date_format, kind, place)
     return made, replace(style, library=library, category=category and (series.dtype != nw.Enum or library != "polars"))
 
 
@@ -215,6 +219,22 @@ def _texts(values: list[Any], kind: str, place: Place) -> tuple[_Array, Style]:
     return made, Style(time="text", zone=zone, type=kind, forms=_forms(values))
 
 
+def _written_dates(series: Any, date_format: str) -> list[str] | None:
+    """The texts of a column that a format reads; None for a column of dates, or without a format."""
+    if not date_format or not (series.dtype.is_integer() or series.dtype in (nw.String, nw.Object)):
+        return None
+    values = series.to_list()
+    return [str(value) for value in values] if all(isinstance(value, str | int) for value in values) else None
+
+
+def _by_format(values: list[str], date_format: str, kind: str, place: Place) -> tuple[_Array, Style]:
+    def parse(value: str) -> np.datetime64:
+        return np.datetime64(datetime.strptime(value.strip(), date_format), "us")
+
+    what = f"which is no date of the format {date_format!r}."
+    return _parsed(values, parse, what, place), Style(time="text", type=kind, format=date_format)
+
+
 def _parsed(values: list[Any], parse: Callable[[Any], np.datetime64], what: str, place: Place) -> _Array:
     """Each value parsed; `what` says why one is refused."""
     made = np.empty(len(values), "datetime64[us]")
@@ -251,8 +271,8 @@ def refuse_disguised_dates(numbers: NDArray[np.int64], codes: NDArray[np.int64],
     would have gaps between them.
     """
     if what := _disguise(numbers, codes):
-        advice = "Write 2024-01-31, or give a column of dates; of plain numbers subtract the first."
-        raise DataError(f"is {numbers[0]}: {what} written as a whole number. {advice}", at=place)
+        advice = "Write 2024-01-31, or give a column of dates; of plain numbers subtract the first. Or give "
+        raise DataError(f"is {numbers[0]}: {what} written as a whole number. {advice}", option("date_format"), at=place)
 
 
 def _disguise(numbers: NDArray[np.int64], codes: NDArray[np.int64]) -> str:

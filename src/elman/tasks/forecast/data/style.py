@@ -43,6 +43,7 @@ class Style:
     forms: tuple[str, ...] = ()  # of texts, the shortest first
     series: str = ""  # the type of the column that names the series
     layout: Layout = LONG
+    format: str = ""  # of texts that are not ISO 8601, as strftime takes it
 
     @classmethod
     def restore(cls, config: Sequence[Any]) -> Style:
@@ -53,8 +54,11 @@ class Style:
         good = good and all(isinstance(one, str) and _TYPE.fullmatch(one) for one in (kind, series))
         if not good or not all(isinstance(form, str) and FORM.fullmatch(form) for form in forms):
             raise ValueError("style")
-        layout = Layout.restore(*config[9:]) if len(config) > 9 else LONG  # those saved before have none
-        return cls(library, time, zone, inside, kind, unit, category, tuple(forms), series, layout)
+        layout = Layout.restore(config[9]) if len(config) > 9 else LONG  # those saved before have none
+        date_format = config[10] if len(config) > 10 else ""
+        if type(date_format) is not str or len(date_format) > 80:
+            raise ValueError("format")
+        return cls(library, time, zone, inside, kind, unit, category, tuple(forms), series, layout, date_format)
 
     def frame(self, columns: dict[str, Any], series: str, time: Sequence[str]) -> Any:
         """A frame of the library: `series` names the series, the `time` columns are int64 or datetime64[us]."""
@@ -77,7 +81,8 @@ class Style:
         else:
             utc = stamps if self.inside is None else to_utc(stamps, self.inside)
             if self.time == "text":
-                column = library.cast(library.column(_written(utc, self.forms, self.zone)), self.type)
+                texts = _formatted(utc, self.format) if self.format else _written(utc, self.forms, self.zone)
+                column = library.cast(library.column(texts), self.type)
             elif self.time == "date":
                 column = library.dates(stamps, self.type)
             elif self.time == "period":
@@ -232,6 +237,10 @@ def type_of(series: Any, library: str) -> str:
     native = series.to_native()
     kind = native.dtype if library == "pandas" else native.type if library == "pyarrow" else type(series.dtype).__name__
     return str(kind).partition("<")[0]
+
+
+def _formatted(stamps: _Array, date_format: str) -> list[str]:
+    return [one.strftime(date_format) for one in stamps.astype("datetime64[us]").tolist()]
 
 
 def _written(utc: _Array, forms: Sequence[str], zone: str | None) -> list[str]:
