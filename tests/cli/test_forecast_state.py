@@ -54,6 +54,10 @@ def test_predict_without_a_file(plain: str, tmp_path: Path, capsys: pytest.Captu
     assert answers(["predict", plain, "--horizon", "2"], tmp_path).height == 4
     assert main(["predict", plain]) == 0
     assert len(capsys.readouterr().out.splitlines()) == 1 + 12
+    shares = answers(["predict", plain, "--quantiles", "0.1,0.5"], tmp_path)
+    assert shares.columns[-2:] == ["elman-q-0.1", "elman-q-0.5"]
+    assert main(["predict", plain, "--quantiles", "low"]) == 2
+    assert "Write --quantiles 0.1,0.5,0.9" in capsys.readouterr().err
     assert main(["predict", plain, "--horizon", "9"]) == 2
     assert "from 1 to 6" in capsys.readouterr().err
 

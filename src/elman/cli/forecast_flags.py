@@ -33,6 +33,12 @@ class ForecastFlags(FutureFlags):
     """What a forecast is asked for."""
 
     horizon: Annotated[int | None, Parameter(group=_GROUP, help="number of steps; default: that of training")] = None
+    quantiles: Annotated[
+        str | None,
+        Parameter(
+            group=_GROUP, help="quantiles in place of intervals, as shares with commas between them: 0.1,0.5,0.9"
+        ),
+    ] = None
     cold: Annotated[
         bool,
         switch(
@@ -67,7 +73,17 @@ def hand_over(flags: FutureFlags | None, adapter: TableAdapter, model: str, *, h
         if not hasattr(adapter, name):
             what = f"{model} is a model for the task {adapter.model.task!r}, which forecasts nothing"
             raise OptionError(f"{what}. Leave --{name.replace('_', '-')} out.")
+        if name == "quantiles":
+            value = _shares(value)
         setattr(adapter, name, read_table(value, header=header) if name == "future" else value)
+
+
+def _shares(text: str) -> tuple[float, ...]:
+    """The numbers of a flag."""
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise OptionError(f"--quantiles {text!r} are no shares. Write --quantiles 0.1,0.5,0.9") from None
 
 
 def state_adapter(adapter: TableAdapter, model: str, advice: str) -> StateAdapter:

@@ -22,6 +22,11 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import ndtri
+
+from elman.errors import OptionError, Problem
+from elman.validation.messages import shown
+from elman.validation.options import is_number
 
 _Floats = NDArray[np.float64]
 _LEAST = 1e-9  # of how much a series changes: no interval counts as narrower, or a constant one would decide for all
@@ -109,6 +114,33 @@ def factor(
     errors = np.maximum((m - y) / np.maximum(m - a, least), (y - m) / np.maximum(b - m, least))
     place = min(len(y), math.ceil((len(y) + 1) * level)) - 1
     return float(max(0.0, np.partition(errors, place)[place]))
+
+
+def at_shares(quantiles: _Floats, levels: Any, shares: Any) -> _Floats:
+    """The quantiles [..., shares] at other quantile levels, from those [..., quantiles] of intervals of these `levels`.
+
+    Interpolated linearly in z = Phi^-1(share), exact for normal distributions. Raises ``OptionError`` for a share
+    outside the widest interval.
+
+    >>> at_shares(np.array([[-1.0, 0.0, 1.0]]), [80], [0.1, 0.5, 0.6]).round(3).tolist()
+    [[-1.0, 0.0, 0.198]]
+    """
+    known = np.array(quantile_levels(levels))
+    given = list(shares) if isinstance(shares, list | tuple | np.ndarray) else [shares]
+    for share in given:
+        if not (is_number(share, 0, 1) and known[0] - 1e-9 <= float(share) <= known[-1] + 1e-9):
+            what = f"must be shares from {known[0]:g} to {known[-1]:g}, the ends of the widest interval of the model"
+            raise OptionError.of([Problem("quantiles", shown(share), f"{what}; fit with a higher level for others")])
+    if not given:
+        raise OptionError("quantiles = [] names none. Give shares such as [0.1, 0.5, 0.9].")
+    at = np.clip(np.array(given, np.float64), known[0], known[-1])
+    z, x = ndtri(known), ndtri(at)
+    if len(known) == 1:
+        return np.repeat(quantiles, len(given), axis=-1)
+    right = np.clip(np.searchsorted(z, x, side="right"), 1, len(z) - 1)
+    weight = (x - z[right - 1]) / (z[right] - z[right - 1])
+    made: _Floats = (1 - weight) * quantiles[..., right - 1] + weight * quantiles[..., right]
+    return made
 
 
 def nested(quantiles: _Floats) -> _Floats:

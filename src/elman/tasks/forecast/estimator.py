@@ -231,14 +231,23 @@ class Forecaster(Task, ForecastOptions, EncoderOptions, TrainingOptions):
     # ---- forecasts
 
     @by_learnt_options
-    def predict(self, horizon: Any = None, frame: Any = None, future: Any = None, *, warm: bool = False) -> Any:
+    def predict(
+        self,
+        horizon: Any = None,
+        frame: Any = None,
+        future: Any = None,
+        *,
+        warm: bool = False,
+        quantiles: Any = None,
+    ) -> Any:
         """The next values: a frame with a row for each series and step: id, time, elman, elman-lo-90, elman-hi-90 …
 
         Of the series of `fit` and `update`; or, with a `frame`, of the series in it, new or not, from their ends,
         without further training. `warm`: known series with values after the ends of their states continue from
         there, as after `update`; the model stays as it is. `horizon`: fewer steps than the option. `future`: a frame
-        of id, time and the future covariates of as many steps. Raises ``DataError`` for invalid data, and for values
-        that are not above 0 where the model was trained on logarithms.
+        of id, time and the future covariates of as many steps. `quantiles`: shares such as [0.1, 0.5, 0.9] within the
+        widest interval, as columns elman-q-0.1 … in place of the intervals. Raises ``DataError`` for invalid
+        data, and for values that are not above 0 where the model was trained on logarithms.
         """
         if horizon is not None and not is_whole(horizon, 0) and frame is None:
             horizon, frame = None, horizon
@@ -255,7 +264,8 @@ class Forecaster(Task, ForecastOptions, EncoderOptions, TrainingOptions):
         else:
             state, style = model.encode(frame)
             states, ids = [state], state.ids
-        return model.frame(states, [model.forecast(state, future, count) for state in states], style, ids)
+        answers = [model.forecast(state, future, count) for state in states]
+        return model.frame(states, answers, style, ids, quantiles)
 
     @by_learnt_options
     def warm_start(self, frame: Any) -> dict[str, Any]:

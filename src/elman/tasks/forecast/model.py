@@ -15,7 +15,7 @@ from elman.errors import DataError, Place, Wording, option
 from elman.interpret.diagnose import DiagnosisRequest
 from elman.layers.losses import pinball
 from elman.tasks.base.network import finite
-from elman.tasks.forecast.conformal import Calibration
+from elman.tasks.forecast.conformal import Calibration, at_shares
 from elman.tasks.forecast.data.bounds import UNBOUNDED, Bounds
 from elman.tasks.forecast.data.frame import Series, read
 from elman.tasks.forecast.data.panel import MOST_GAP, Columns, Panel
@@ -127,15 +127,26 @@ class ForecastModel:
         """Quantiles of the network, calibrated, as given and in bounds; `lowest` value of each series."""
         return self.bounds.apply(self.encoder.shape.inverse(self.calibration.apply(quantiles), lowest))
 
-    def frame(self, states: Sequence[SeriesState], answers: Sequence[_Floats], style: Style, ids: Sequence[Any]) -> Any:
-        """Forecasts [series, steps, quantiles] after the ends of some states as a frame, in the order of `ids`."""
+    def frame(
+        self,
+        states: Sequence[SeriesState],
+        answers: Sequence[_Floats],
+        style: Style,
+        ids: Sequence[Any],
+        shares: Any = None,
+    ) -> Any:
+        """Forecasts [series, steps, quantiles] after the ends of some states as a frame, in the order of `ids`.
+
+        With the median and the intervals, or the median and the quantiles at `shares`.
+        """
         place = {name: i for i, name in enumerate(name for state in states for name in state.ids)}
         order = [place[name] for name in ids]
         made, after = np.concatenate(answers)[order], np.concatenate([state.next for state in states])[order]
         count, steps = made.shape[:2]
         when = self.grid.stamps((after[:, None] + np.arange(steps)).reshape(-1))
         columns: dict[str, Any] = {self.columns.id: [name for name in ids for _ in range(steps)]}
-        columns |= {self.columns.time: when, **self.named(made.reshape(count * steps, -1))}
+        rows = made.reshape(count * steps, -1)
+        columns |= {self.columns.time: when, **(self.named(rows) if shares is None else self._at_shares(rows, shares))}
         return style.frame(columns, self.columns.id, [self.columns.time])
 
     def named(self, answers: _Floats) -> dict[str, _Floats]:
@@ -145,6 +156,12 @@ class ForecastModel:
         for i, level in reversed(list(enumerate(levels))):
             made |= {f"elman-lo-{level:g}": answers[:, i], f"elman-hi-{level:g}": answers[:, -1 - i]}
         return made
+
+    def _at_shares(self, answers: _Floats, shares: Any) -> dict[str, _Floats]:
+        """The median and the quantiles at some shares, by name."""
+        found = at_shares(answers, list(self.calibration.factors), shares)
+        names = [f"elman-q-{float(share):g}" for share in np.atleast_1d(shares)]
+        return {"elman": answers[:, answers.shape[1] // 2], **dict(zip(names, found.T, strict=True))}
 
     def _read_future(self, state: SeriesState, future: Any, count: int) -> Panel | None:
         """The future covariates of the horizon after each series' end; those of the first `count` steps must be given.

@@ -30,6 +30,7 @@ class ForecastTable(TableAdapter):
     keeps_state: ClassVar[bool] = True
     horizon: int | None = None  # how many steps answers have; None: those of the model
     future: Table | None = None  # the future covariates; None: in the rows after the last values
+    quantiles: tuple[float, ...] | None = None  # of answers, as shares; None: the intervals
     cold: bool = False  # whether answers begin from the rows of the table alone
     anomalies: float | None = None  # the level of the interval outside which values of the table are flagged
     by_step: bool = False  # whether scores have a table of the steps of the horizon
@@ -69,7 +70,9 @@ class ForecastTable(TableAdapter):
             given |= self._history_and_future(frame)
             if not self.cold:
                 self._note_start(frame)
-        made: pl.DataFrame = nw.from_native(self.model.predict(self.horizon, **given), eager_only=True).to_polars()
+        made: pl.DataFrame = nw.from_native(
+            self.model.predict(self.horizon, quantiles=self.quantiles, **given), eager_only=True
+        ).to_polars()
         return made
 
     def _anomalies(self, frame: pl.DataFrame) -> pl.DataFrame:
