@@ -24,6 +24,7 @@ from elman.cli.parameters import (
     refuse_inside_model,
     switch,
 )
+from elman.cli.row_progress import counted
 from elman.errors import OptionError
 from elman.io.atomic_write import write_file
 
@@ -92,6 +93,7 @@ def predict(
     format: Format = None,
     out_format: OutFormat = None,
     no_header: NoHeader = False,
+    quiet: Annotated[bool, switch(help="print no progress")] = False,
     json: Json = False,
 ) -> None:
     """Add the model's answers to a table as columns; of a forecaster: the next values of every series.
@@ -116,8 +118,7 @@ def predict(
         _predict_kept(task, model, out, out_format or ("jsonl" if json and out is None else None))
         return
     read: Any = read_parts if task.answers_parts() else _whole(read_table)
-    parts = read(file, header=not no_header, format=format)
-    table = next(parts)
+    table = next(parts := read(file, header=not no_header, format=format))
     say_ambiguous(table, input)
     names = _answered(task)
     wanted = out_format or ("jsonl" if json and out is None else None)
@@ -134,7 +135,7 @@ def predict(
         write_answers(table, names[0], answers, out)
         return
     with writing_parts(out, kind) as write:
-        for part in itertools.chain([table], parts):
+        for part in counted(itertools.chain([table], parts), quiet):
             write(task.answer_table(part, input, names))
 
 
