@@ -12,7 +12,7 @@ FIT = ["fit", "forecast"]
 QUICK = ["--horizon", "2", "--epochs", "1", "--hidden", "4"]
 TABLES: dict[str, tuple[str, str]] = {
     "out of order": ("unique_id,ds,y\na,2,1\na,1,2\na,3,1\n", "Sort it, or set --sort."),
-    "another name": ("store,ds,y\na,1,1\na,2,2\n", "The names are options: --id ..., --time ..., --target ..."),
+    "another name": ("unique_id,when,y\na,1,1\na,2,2\n", "The names are options: --id ..., --time ..., --target ..."),
     "off the grid": ("unique_id,ds,y\na,0,1\na,5,2\na,10,1\na,11,1\n", "or give --freq ..."),
     "one row": ("unique_id,ds,y\na,1,1\n", "give --freq ..."),
 }

@@ -107,7 +107,7 @@ def test_columns_by_name() -> None:
     model = tasks.Classifier(**TINY)
     first = model.fit(frame, "label", validation_data=frame[:4]).metrics_
     assert model.fit(frame, "label", validation_data=(frame[:4].to_pandas(), "label")).metrics_ == first
-    assert model.input_, model.target_ == ("text", "label")
+    assert (model.input_, model.target_) == ("text", "label")
 
 
 REFUSED: dict[str, tuple[Any, Any, Any, str]] = {

@@ -27,7 +27,7 @@ def say_misread(adapter: TableAdapter, table: Table, target: Sequence[str]) -> N
 
 
 def misread(table: Table, name: str) -> str:
-    """The hint about a column; empty where there is none.
+    r"""The hint about a column; empty where there is none.
 
     >>> from pathlib import Path
     >>> from elman.io.tables import parse_table

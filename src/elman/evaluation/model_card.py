@@ -193,6 +193,8 @@ def _markdown_table(head: Sequence[object], rows: Sequence[Sequence[object]]) ->
 
 def _markdown(value: object) -> str:
     """Any value on one line of Markdown, never taken for Markdown or HTML of its own."""
+    if isinstance(value, list) and value and all(isinstance(part, str) for part in value):
+        value = ", ".join(value)
     text = value if isinstance(value, str) else repr(value)
     text = " ".join(text.split())
     text = text if len(text) <= 300 else text[:299] + "…"

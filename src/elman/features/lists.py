@@ -65,7 +65,7 @@ def opened(value: Any, name: str = "X") -> Any:
         return value
     if isinstance(value, Iterator) and not isinstance(value, io.IOBase):
         return list(value)
-    if isinstance(value, Mapping):
+    if isinstance(value, Mapping) and not hasattr(value, "toarray"):  # a sparse matrix may be a dict by its places
         if value and all(map(_is_data_set, value.values())):
             names = ", ".join(map(repr, value))
             raise DataError(

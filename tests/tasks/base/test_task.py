@@ -105,7 +105,7 @@ def test_folder(tmp_path: Path) -> None:
     names = {path.name for path in (tmp_path / "model").iterdir()}
     assert {"config.json", "model.safetensors", "tokenizer.json", "README.md"} <= names
     card = (tmp_path / "model" / "README.md").read_text("utf-8")
-    for part in ("accuracy ngrams", "accuracy recurrent", "One label for each sequence", "symbol", "text as words"):
+    for part in ("accuracy ngrams", "accuracy recurrent", "One label for each sequence", "text as words"):
         assert part in card
     assert list(tmp_path.iterdir()) == [tmp_path / "model"]
 

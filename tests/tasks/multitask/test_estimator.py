@@ -310,7 +310,7 @@ def test_the_command_line_prints_the_reports_and_the_card_repeats_the_fit(
     rows[0]["mood"] = rows[2]["mood"] = "-"
     table = pl.DataFrame(rows)
     table.write_ndjson("t.jsonl")
-    run = "fit multitask t.jsonl --input text --target mood,stars --hidden 2 --epochs 1 --seed 0 --out 'my model'"
+    run = "fit multitask t.jsonl --target mood,stars --out 'my model' --input text --epochs 1 --hidden 2"
     assert main(shlex.split(f"{run} --restart")) == 0
     card = (tmp_path / "my model" / "README.md").read_text("utf-8")
     assert f"```sh\nelman {run}\n```" in card

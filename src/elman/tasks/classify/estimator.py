@@ -74,7 +74,7 @@ class Classifier(ClassifierMixin, Task, PretrainOptions, InputOptions, EncoderOp
     2-D array (one number a step), a 3-D array, a `Ragged`, or a frame. Labels are str, int, bool or whole floats: one
     for each sequence, or a list of any number of them, or a matrix [sequences, labels] of 0 and 1.
 
-    Learnt: ``classes_``, ``target_`` (what was learnt of the labels), ``history_`` (the learning curve), ``metrics_``
+    Learnt: ``classes_``, ``labels_`` (what was learnt of them), ``history_`` (the learning curve), ``metrics_``
     (of the validation part), ``network_``, ``feature_``, ``wide_`` (the n-gram model, MiniRocket, or None),
     ``stacking_weights_`` (u and v; see the head of this file), ``threshold_`` (where `threshold` is a measure: the
     number that was chosen, of several labels one for each).
@@ -144,7 +144,7 @@ class Classifier(ClassifierMixin, Task, PretrainOptions, InputOptions, EncoderOp
         data = reader.prepare(feature, column, parts, UPDATES if signals else 0)
         train, validation = (truth[part] for part in parts)
         thresholds.check_classes(self.threshold, target.classes, validation, target.several)
-        self.target_, self.classes_ = target, target.classes
+        self.labels_, self.classes_ = target, target.classes
         if isinstance(self.threshold, str):
             self.threshold_: float | _Floats = 0.5  # until the weights are learnt
         named = f"{len(target.classes)} {target.called}: {few_labels(target.classes)}"
@@ -172,7 +172,7 @@ class Classifier(ClassifierMixin, Task, PretrainOptions, InputOptions, EncoderOp
     def _network(self, config: Config, truth: _Array, weights: Tensor, counts: Tensor | None) -> Network:
         network = Network(self.feature_, len(self.classes_), config)
         with torch.no_grad():
-            network.head.bias.copy_(self.target_.prior(truth, weights, counts))
+            network.head.bias.copy_(self.labels_.prior(truth, weights, counts))
         return network
 
     def _train(self, run: TrainingRun, data: TrainingData, targets: Tensor, truth: _Array, weights: Tensor) -> None:
@@ -180,7 +180,7 @@ class Classifier(ClassifierMixin, Task, PretrainOptions, InputOptions, EncoderOp
         each, own = run.rows.mean_one(data.indices), run.rows.of(data.validation_indices)
         errors = run.rows.mean_one(data.validation_indices)
         beside = self._wide_logits(data.validation)
-        target = self.target_  # chooses the epoch, whatever the threshold
+        target = self.labels_  # chooses the epoch, whatever the threshold
 
         def loss(indices: Tensor) -> Tensor:
             z, counts = self.network_(data.training[indices]), None if each is None else each[indices]
@@ -217,7 +217,7 @@ class Classifier(ClassifierMixin, Task, PretrainOptions, InputOptions, EncoderOp
     def _choose_threshold(self, paths: Sequence[_Floats], truth: _Array, counts: _Floats | None) -> None:
         """Chooses the threshold on the validation set, if it is to be; the metrics are those with it."""
         if isinstance(self.threshold, str):
-            self.threshold_ = self.target_.choose_threshold(
+            self.threshold_ = self.labels_.choose_threshold(
                 self.threshold, stacked(self.stacking_weights_, paths), truth, counts
             )
             words = thresholds.in_words(self.threshold, self.threshold_, self.classes_)
@@ -234,18 +234,18 @@ class Classifier(ClassifierMixin, Task, PretrainOptions, InputOptions, EncoderOp
         found = target.metrics(stacked(self.stacking_weights_, paths), truth, counts)
         if self.wide_ is not None:
             for name, z in zip(("recurrent", self.wide_.kind), paths, strict=True):
-                found[f"{target.path_metric}_{name}"] = self.target_.path_score(z, truth, counts)
+                found[f"{target.path_metric}_{name}"] = self.labels_.path_score(z, truth, counts)
         return found
 
     @property
     def multilabel_(self) -> bool:
         """Whether a sequence may have any number of labels."""
-        return self.target_.several
+        return self.labels_.several
 
     @property
     def _labels(self) -> ClassTarget:
         chosen = getattr(self, "threshold_", None)
-        return self.target_.decided_by(self.threshold, self.learnt_with_["threshold"], chosen)
+        return self.labels_.decided_by(self.threshold, self.learnt_with_["threshold"], chosen)
 
     # ---- answering
 
@@ -350,7 +350,7 @@ class Classifier(ClassifierMixin, Task, PretrainOptions, InputOptions, EncoderOp
     def _scored(self, X: Any, y: Any) -> tuple[Any, _Array]:
         """What is read, and the truth."""
         column, y = self.reader.read_with_targets(X, y)
-        return column, self.target_.read(y, count(column))
+        return column, self.labels_.read(y, count(column))
 
     def _attribution_request(self, X: Any, y: Any) -> AttributionRequest:
         """F = z[class] - mean of z[other classes], of several labels z[label]: the stacked logits z of both paths."""
@@ -415,7 +415,7 @@ class Classifier(ClassifierMixin, Task, PretrainOptions, InputOptions, EncoderOp
     def _config(self) -> dict[str, Any]:
         wide = None if self.wide_ is None else {"kind": self.wide_.kind, **self.wide_.config()}
         chosen = {"threshold": np.asarray(self.threshold_).tolist()} if hasattr(self, "threshold_") else {}
-        return {"classes": self.target_.config(), "wide": wide, **chosen}
+        return {"classes": self.labels_.config(), "wide": wide, **chosen}
 
     def _tensors(self) -> dict[str, Tensor]:
         wide = {} if self.wide_ is None else {f"wide.{key}": value for key, value in self.wide_.tensors().items()}
@@ -424,8 +424,8 @@ class Classifier(ClassifierMixin, Task, PretrainOptions, InputOptions, EncoderOp
     def _restore(
         self, config: Mapping[str, Any], tensors: Mapping[str, Tensor], files: Mapping[str, Any], folder: Any
     ) -> None:
-        self.target_ = restored_target(config["classes"])
-        self.classes_ = self.target_.classes
+        self.labels_ = restored_target(config["classes"])
+        self.classes_ = self.labels_.classes
         self.network_ = store.network(
             lambda: Network(self.feature_, len(self.classes_), self.config()), tensors, folder
         )
@@ -439,4 +439,4 @@ class Classifier(ClassifierMixin, Task, PretrainOptions, InputOptions, EncoderOp
             raise ValueError("stacking_weights")
         self.stacking_weights_ = weights
         if isinstance(self.threshold, str):
-            self.threshold_ = thresholds.restored(config["threshold"], self.classes_, self.target_.several)
+            self.threshold_ = thresholds.restored(config["threshold"], self.classes_, self.labels_.several)

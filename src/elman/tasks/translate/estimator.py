@@ -112,10 +112,8 @@ class Translator(Task, VocabularyOptions, VectorOptions, EncoderOptions, Holdout
     #   one per layer
     bidirectional: bool = True  # bidirectional encoder
     embed: int = 256  # size of the symbol embeddings
-    vectors: str | None = (
-        None  # pre-trained vectors that the embeddings of source words start from: a file of word2vec,
-    )
-    #   GloVe or fastText as text (.vec, .txt, also .gz .xz .zip), from which embed is taken; None: random ones
+    vectors: str | None = None  # pre-trained vectors that the embeddings of source words start from: a file of
+    #   word2vec, GloVe or fastText as text (.vec, .txt, also .gz .xz .zip), from which embed is taken; None: random
     attention: str = "general"  # attention score: "general" or "dot" (Luong et al. 2015)
     tied: bool = True  # tie the output weights to the target embeddings (Press & Wolf 2017)
     dropout: float = 0.2  # dropout rate after each layer, one mask per sequence; 0 turns it off

@@ -90,7 +90,7 @@ def weekdays_of(freq: Any) -> str | None:
     ('1111100', '1111001', None)
     """
     code = getattr(freq, "freqstr", freq)
-    text = getattr(freq, "weekmask", code) if code == "C" else code
+    text = getattr(freq, "weekmask", code) if isinstance(code, str) and code == "C" else code
     if isinstance(text, str) and text.strip().upper().lstrip("0123456789").startswith("B"):
         return "1111100"
     words = text.title().split() if isinstance(text, str) else []
