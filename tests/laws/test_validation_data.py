@@ -136,7 +136,7 @@ def test_what_cannot_be_a_validation_set(name: str) -> None:
 FORECASTS: dict[str, tuple[Any, str]] = {
     "another series": (FUTURE.with_columns(unique_id=pl.lit("b")), "'b', which is not in the training frame"),
     "too few": (FUTURE[:2], "at most 2 values of a series, but horizon = 3"),
-    "no frame": ([1.0], "validation_data is no frame"),
+    "no frame": ([1.0], "validation_data is a list, not a frame"),
     "no target": (FUTURE.drop("y"), "validation_data has no column 'y'"),
     "a target": ((FUTURE, [1.0] * 6), "Leave y out"),
 }

@@ -331,7 +331,8 @@ def _show_fit(result: Mapping[str, Any], adapter: "TableAdapter", table: "Table"
         print(f"no validation set ({epochs})")
     print(f"saved in {result['model']}")
     model, suffix = shlex.join([result["model"]]), _suffix(result["file"], table.kind)
-    print(f"next: elman score {model} test{suffix} --baseline    elman predict {model} new{suffix}")
+    new = "" if adapter.keeps_state else f" new{suffix}"
+    print(f"next: elman score {model} test{suffix} --baseline    elman predict {model}{new}")
 
 
 def _suffix(file: str, kind: str) -> str:

@@ -93,6 +93,8 @@ class Table:
     def _located(self, place: Place) -> Place:
         row = place.row if place.sequence is None else place.sequence
         if self.training is not None and (place.argument or "").startswith("validation_data"):
+            if row is None and place.column is None:
+                return replace(place, argument=None, file=self.place(self.training).file)
             place = replace(place, argument="X")
             row = None if row is None else self.training + row
         if place.file is not None or place.argument not in (None, "X", "y", "frame"):

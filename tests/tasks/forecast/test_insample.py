@@ -52,7 +52,7 @@ def test_anomalies(frame: pl.DataFrame, plain: Forecaster) -> None:
     assert not made.filter(pl.col("y").is_nan())["anomaly"].any(), "a missing value is none"
     usual = plain.anomalies(given)["anomaly"].mean()
     assert usual < plain.anomalies(given, level=80)["anomaly"].mean()
-    with pytest.raises(OptionError, match="the levels learnt are 80, 90, 95"):
+    with pytest.raises(OptionError, match=r"those learnt are 80, 90, 95\. Take one"):
         plain.anomalies(given, level=99)
 
 

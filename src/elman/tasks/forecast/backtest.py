@@ -10,15 +10,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from elman.errors import DataError, OptionError
+from elman.errors import DataError, OptionError, Problem, option
 from elman.evaluation.metrics import coverage, mase, smape
 from elman.tasks.forecast.baselines import theta
 from elman.tasks.forecast.data.frame import Series
 from elman.tasks.forecast.data.panel import MOST_GAP, Panel, ranges
-from elman.tasks.forecast.data.time_grid import OFF
+from elman.tasks.forecast.data.time_grid import OFF, readable
 from elman.tasks.forecast.data.windows import observed_lengths, values_after
 from elman.tasks.forecast.model import ForecastModel
 from elman.tasks.forecast.state import SeriesState
+from elman.validation.messages import shown
 from elman.validation.options import is_whole
 
 _Floats = NDArray[np.float64]
@@ -38,7 +39,9 @@ class Windows:
 
     def __post_init__(self) -> None:
         if not is_whole(self.count) or not is_whole(self.step):
-            raise OptionError(f"windows = {self.count!r} and step = {self.step!r} must be whole numbers of at least 1.")
+            names = {"windows": self.count, "step": self.step}
+            rule = "must be a whole number of at least 1"
+            raise OptionError.of([Problem(name, shown(one), rule) for name, one in names.items() if not is_whole(one)])
 
     @property
     def reach(self) -> int:
@@ -67,8 +70,11 @@ class Windows:
         """Raises ``DataError`` for a series whose length is not greater than they reach back."""
         i = int(lengths.argmin())
         if lengths[i] <= self.reach:
-            what = f"has {lengths[i]} steps, but the windows reach {self.reach} steps back"
-            raise DataError(f"series {panel.ids[i]!r} {what}. Leave it out, or ask for fewer windows.")
+            most = (int(lengths[i]) - 1 - self.horizon) // self.step + 1
+            what = f"series {panel.ids[i]!r} has {lengths[i]} steps, but the windows reach {self.reach} steps back"
+            if most < 1:
+                raise DataError(f"{what}. Leave it out.")
+            raise DataError(f"{what}. Leave it out, or ask for fewer: ", option("windows", most))
 
 
 def backtest_frame(parts: Sequence[tuple[ForecastModel, Series, Windows]]) -> Any:
@@ -115,7 +121,9 @@ class Backtest:
         if windows is not None:
             self.windows = Windows(windows, model.horizon if step is None else step, model.horizon)
         elif step is not None:
-            raise OptionError(f"step = {step!r} is the distance of windows. Give windows=... too.")
+            raise OptionError(
+                Problem("step", shown(step), "is the distance of windows. Give "), option("windows"), " too"
+            )
 
     def score(self, future: Any = None) -> dict[str, float]:
         """sMAPE, MASE, MAE, and the coverage of each interval."""
@@ -183,7 +191,7 @@ class Backtest:
         index, owner = ranges(panel.first, panel.lengths), np.repeat(np.arange(len(panel)), panel.lengths)
         later = index >= begins[owner]
         ends = model.grid.shown(np.array([index[scored].min(), index[scored].max()]))
-        plain = [int(end) if ends.dtype.kind == "i" else str(end) for end in ends]
+        plain = [int(end) if ends.dtype.kind == "i" else readable(end) for end in ends]
         room = (panel.first + observed_lengths(panel) - begins)[[name in after for name in panel.ids]]
         return {
             "values": int(scored.sum()),
@@ -260,8 +268,11 @@ class Backtest:
         state = model.state.take(rows)
         truth = panel.window(state.ids, state.next, model.horizon).values.reshape(len(rows), model.horizon)
         if np.isnan(truth).all():
-            begin = f"{model.columns.time} = {model.grid.shown(state.next[:1])[0]} for series {state.ids[0]!r}"
-            raise DataError(f"frame holds no value of the {model.horizon} steps to come, which begin at {begin}.")
+            at = f"{model.columns.time} = {readable(model.grid.shown(state.next[:1])[0])} for series {state.ids[0]!r}"
+            what = (
+                f"holds no value of the {model.horizon} steps to come, which begin at {at}. Give later rows, or score "
+            )
+            raise DataError(f"frame {what}forecasts of these: ", option("windows"))
         return state, truth
 
     def _histories(self, state: SeriesState, panels: Sequence[Panel]) -> list[_Floats]:

@@ -23,9 +23,7 @@ import torch
 from numpy.typing import NDArray
 
 from elman.cells import CELLS
-from elman.errors import DataError, OptionError, Place, Problem, Wording
-from elman.features.concatenation import concatenated
-from elman.features.containers import by_name
+from elman.errors import DataError, OptionError, Place, Problem, Wording, option
 from elman.features.lists import opened
 from elman.interpret.diagnose import DiagnosisRequest
 from elman.io import model_folder as store
@@ -42,7 +40,7 @@ from elman.tasks.forecast.conformal import Calibration
 from elman.tasks.forecast.data.covariates import Covariates
 from elman.tasks.forecast.data.frame import Series, read
 from elman.tasks.forecast.data.layout import LONG
-from elman.tasks.forecast.data.panel import Panel
+from elman.tasks.forecast.data.panel import MOST_GAP, Panel
 from elman.tasks.forecast.data.sampler import WindowSampler
 from elman.tasks.forecast.data.style import Style
 from elman.tasks.forecast.data.time_grid import Grid, cycles, parse, plain
@@ -165,7 +163,7 @@ class Forecaster(Task, ForecastOptions, EncoderOptions, TrainingOptions):
         self.covariates_ = Covariates().fit(panel, columns_of(options))
         held_out = validation_steps(config, panel.lengths)
         if validation_data is not None:
-            panel, held_out = _continued(options, panel, frame, validation_data)
+            panel, held_out = _continued(options, Series(panel, grid, style), validation_data, bool(config.log))
         self.longest_ = int(panel.lengths.max())
         self.network_ = run.build(self._network)
         direct = DirectForecast(self._encoder())
@@ -489,27 +487,30 @@ def _read_training(options: Forecaster, frame: Any, positive: bool = True) -> Se
     return series._replace(panel=trimmed(series.panel, target=options.target))
 
 
-def _continued(options: Forecaster, known: Panel, frame: Any, later: Any) -> tuple[Panel, NDArray[np.int64]]:
+def _continued(options: Forecaster, known: Series, later: Any, log: bool) -> tuple[Panel, NDArray[np.int64]]:
     """The series with the values of `validation_data` behind them, and how many steps of each are those."""
-    columns, name = columns_of(options), "validation_data"
+    columns, name, before = replace(columns_of(options), static=()), "validation_data", known.panel
     _, y = later if isinstance(later, tuple) and len(later) == 2 else (None, None)
     if y is not None and not isinstance(y, str):
         raise OptionError("validation_data must be a frame: a forecaster takes the targets from it. Leave y out.")
     later = later[0] if isinstance(later, tuple) and later else later
-    given = by_name(later, name)
-    if given is None or (missing := [c for c in (columns.id, columns.time, columns.target) if c not in given]):
-        lacks = "is no frame" if given is None else f"has no column {missing[0]!r}"
-        raise DataError(f"{lacks}. Pass one with the columns of the training frame.", at=Place(name))
-    both = concatenated(frame, later, ("frame", name), given)
-    if isinstance(both, Mapping) and not isinstance(frame, Mapping):
-        raise DataError("is a frame of another library, or its columns have other types.", at=Place(name))
-    panel = _read_training(options, both).panel
-    if new := [one for one in panel.ids if one not in {*known.ids}]:
+    above = ("but all training values are above 0, so their logarithms are modelled. Take ", option("log", False))
+    read_later = partial(read, columns=columns, grid=known.grid, sort=options.sort, name=name, whole=True)
+    given = read_later(later, positive=above if log else ()).panel
+    place = {one: i for i, one in enumerate(before.ids)}
+    if new := [one for one in given.ids if one not in place]:
         raise DataError(f"has the series {new[0]!r}, which is not in the training frame.", at=Place(name))
-    steps = panel.lengths - known.lengths
-    before = panel.until(known.lengths).values if (steps >= 0).all() else np.zeros(0)
-    if not np.array_equal(panel.first, known.first) or not np.array_equal(before, known.values, equal_nan=True):
+    gaps = given.first - (before.first + before.lengths)[[place[one] for one in given.ids]]
+    if (gaps < 0).any():
         raise DataError("has values from before the ends of the training series. Give later rows.", at=Place(name))
+    if gaps.sum() > MOST_GAP * len(given.values) + 10_000:
+        what = f": series {given.ids[int(gaps.argmax())]!r} goes on {gaps.max()} steps after its end."
+        raise DataError(f"{what} Give the rows between.", at=Place(name))
+    for column, values in before.covariates.items():
+        if values.dtype != given.covariates[column].dtype:
+            raise DataError("has values of another kind than in training.", at=Place(name, column=column))
+    panel = before.followed_by(given)
+    steps = panel.lengths - before.lengths
     if steps.max() < options.horizon:
         what = f"has at most {steps.max()} values of a series, but horizon = {options.horizon}. Give at least as many."
         raise DataError(what, at=Place(name))

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from elman.errors import DataError, OptionError
+from elman.errors import DataError, OptionError, Wording
 from elman.tasks.forecast.data.panel import ranges
 from elman.tasks.forecast.direct import DirectForecast
 from elman.tasks.forecast.model import ForecastModel
@@ -79,8 +79,9 @@ def _answers(model: ForecastModel, panel: Any, series: Any, at: Any, horizon: in
 def _flagged(model: ForecastModel, columns: dict[str, Any], level: Any, settled: NDArray[np.bool_]) -> dict[str, Any]:
     levels = sorted(model.calibration.factors)
     if level not in levels:
-        have = f"the levels learnt are {', '.join(f'{one:g}' for one in levels)}" if levels else "no levels were learnt"
-        raise OptionError(f"level = {shown(level)}, but {have}. Take one of them, or fit with levels = [{level}]")
+        have = f"those learnt are {', '.join(f'{one:g}' for one in levels)}. Take one of them, or fit" if levels else ""
+        what = f"level = {shown(level)}, but {have or 'no levels were learnt. Fit'} with "
+        raise OptionError(what, Wording(f"levels=[{shown(level)}]", f"--levels {shown(level)}"))
     low, high, values = f"elman-lo-{level:g}", f"elman-hi-{level:g}", columns[model.columns.target]
     outside = (values < columns[low]) | (values > columns[high])
     others = {f"elman-{end}-{one:g}" for one in levels if one != level for end in ("lo", "hi")}

@@ -21,7 +21,7 @@ from elman.tasks.forecast.data.frame import Series, read
 from elman.tasks.forecast.data.panel import MOST_GAP, Columns, Panel
 from elman.tasks.forecast.data.sampler import quantiles_within
 from elman.tasks.forecast.data.style import Style
-from elman.tasks.forecast.data.time_grid import Grid
+from elman.tasks.forecast.data.time_grid import Grid, readable
 from elman.tasks.forecast.data.windows import observed_lengths, trimmed
 from elman.tasks.forecast.direct import DirectForecast
 from elman.tasks.forecast.encoder import SeriesEncoder
@@ -80,7 +80,11 @@ class ForecastModel:
 
     def append(self, frame: Any) -> list[Any]:
         """Advances the state by the new observations of a frame; the names of the series that begin with them."""
-        panel, state = self.read(frame).panel, self.state
+        panel, _, style = self.read(frame)
+        state = self.state
+        if style.layout.one and not self.style.layout.one:
+            what = f"has no column {self.columns.id!r}, which names the series that the model knows. Name that column: "
+            raise DataError(what, option("id"), at=Place("frame"))
         place = {name: i for i, name in enumerate(state.ids)}
         new = [i for i, name in enumerate(panel.ids) if name not in place]
         begun = None
@@ -102,7 +106,7 @@ class ForecastModel:
         if len(early):
             i = int(early[0])
             given, last = self.grid.shown(np.array([panel.first[i], state.next[rows[i]] - 1]))
-            begins = f"begins at {self.columns.time} = {given}, but is known up to {last}"
+            begins = f"begins at {self.columns.time} = {readable(given)}, but is known up to {readable(last)}"
             raise DataError(f"series {panel.ids[i]!r} {begins}. Give later rows.")
         self.check_gaps(panel.ids, panel.first, state.next[rows], len(panel.values))
         self.encoder.append(state, panel.led(state.next[rows]), rows)
@@ -160,6 +164,7 @@ class ForecastModel:
     def _at_shares(self, answers: _Floats, shares: Any) -> dict[str, _Floats]:
         """The median and the quantiles at some shares, by name."""
         found = at_shares(answers, list(self.calibration.factors), shares)
+        found = self.bounds.whole(found, np.atleast_1d(np.asarray(shares, np.float64)))
         names = [f"elman-q-{float(share):g}" for share in np.atleast_1d(shares)]
         return {"elman": answers[:, answers.shape[1] // 2], **dict(zip(names, found.T, strict=True))}
 
@@ -175,7 +180,7 @@ class ForecastModel:
             return None
         if future is None:
             what = f"the model learnt from the future covariates {', '.join(map(repr, names))}"
-            where = Wording(": predict(future=frame)", " in the rows after its last values")
+            where = Wording(": predict(future=frame)", ": --future FILE, or rows of the table after its last values")
             raise DataError(f"{what}. Give their next {count} steps", where, ".")
         columns = replace(self.columns, past=(), static=())
         given = read(future, columns, self.grid, sort=self.sort, target=False, name="future", ids=state.ids)
@@ -191,7 +196,7 @@ class ForecastModel:
         if needed.any():
             i, step = divmod(int(needed.argmax()), count)
             stamp = self.grid.shown(state.next[i : i + 1] + step)[0]
-            what = f"of series {state.ids[i]!r} is missing at {self.columns.time} = {stamp}. "
+            what = f"of series {state.ids[i]!r} is missing at {self.columns.time} = {readable(stamp)}. "
             rule = f"A future covariate is needed for each of the {count} steps to come."
             raise DataError(what, rule, at=Place("future", column=name))
 

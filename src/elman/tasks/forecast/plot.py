@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 
 from elman.errors import DataError
 from elman.evaluation.plots import INK, literal, new_figure, plain_axes, png
+from elman.tasks.forecast.data.time_grid import readable
 from elman.tasks.forecast.model import ForecastModel
+from elman.training.progress import note
 
 _AHEAD, _TRUTH = "#1f5f8b", "#d55e00"
 _Floats = NDArray[np.float64]
@@ -41,6 +43,9 @@ def plot(model: ForecastModel, series: Any, future: Any, truth: Any = None) -> b
     true = np.full(answers.shape[:2], np.nan)
     if truth is not None:
         true = model.read_truth(truth).window(state.ids, state.next, horizon).values.reshape(true.shape)
+        if np.isnan(true).all():
+            begin = readable(model.grid.shown(state.next[:1])[0])
+            note(f"No true value to draw: the steps to come begin at {begin} for series {names[0]!r}.")
     most = min(state.tail.fills.shape[1], max(4 * horizon, 3 * shape.season))
     panels = []
     for i, name in enumerate(names):

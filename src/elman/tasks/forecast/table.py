@@ -13,6 +13,7 @@ from elman.tasks.base.table_adapter import Scored, TableAdapter
 from elman.tasks.forecast.estimator import Forecaster
 from elman.tasks.forecast.options import columns_of
 from elman.training.progress import note
+from elman.validation.messages import few
 
 if TYPE_CHECKING:
     import polars as pl
@@ -94,6 +95,9 @@ class ForecastTable(TableAdapter):
             note(f"{_series(names)} from the end of what the model knows, with {read}{rest}.")
         if names := found["known_from_rows"]:
             note(f"{_series(names)} from the rows of the table alone, which hold no newer values than the model knows.")
+        if names := found["new"]:
+            them = "it" if len(names) == 1 else "them"
+            note(f"{_series(names)} from the rows of the table alone: the model does not know {them}.")
 
     def update_table(self, table: Table) -> tuple[dict[str, Any], str]:
         """Appends the rows after the ends of the known series; what was read, as fields and in words."""
@@ -103,8 +107,11 @@ class ForecastTable(TableAdapter):
             self.model.update(frame, newer=True)
         count, skipped = found["values_read"], found["values_skipped"]
         rest = f"; {skipped:,} values up to the known ends are skipped" if skipped else ""
-        fields = {"series": len(found["continued"]), "values_read": count, "values_skipped": skipped}
-        return fields, f"{count:,} newer values of {len(found['continued']):,} series{rest}"
+        words = f"{count:,} newer values of {len(found['continued']):,} series"
+        if new := found["new"]:
+            words = f"{words}, and {found['values_new']:,} values of {len(new):,} new series ({few(new, 5)})"
+        fields = {"series": len(found["continued"]), "values_read": count, "values_skipped": skipped, "new": new}
+        return fields, words + rest
 
     def plot_table(self, table: Table | None, series: Sequence[str]) -> bytes | None:
         """The picture of the next values, with true ones where a table holds them."""
@@ -138,8 +145,9 @@ class ForecastTable(TableAdapter):
         each = f", {seen['windows']:,} windows" if seen["windows"] > 1 else ""
         heading = f"{seen['values']:,} values of {seen['series']:,} series{each}, from {seen['from']} to {seen['to']}"
         if left := seen["rows_not_scored"]:
-            advice = f"--windows {seen['windows_possible']} scores as many forecasts, {self.model.horizon} steps apart"
-            note(f"{left:,} values of {table.path.name} after the end of training were not scored: {advice}.")
+            possible, more = seen["windows_possible"], f"{left:,} values of {table.path.name} after the end of training"
+            advice = f": --windows {possible} scores as many forecasts, {self.model.horizon} steps apart"
+            note(f"{more} were not scored{advice if possible > seen['windows'] else ''}.")
         if learnt := seen["rows_learnt_from"]:
             note(f"{learnt:,} of the values lie before the end of training: the model learnt from them.")
         details: dict[str, Any] = {k: v for k, v in seen.items() if k != "windows_possible"}

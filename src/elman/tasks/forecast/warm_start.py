@@ -16,6 +16,7 @@ from elman.errors import DataError
 from elman.tasks.forecast.data.frame import Series
 from elman.tasks.forecast.data.panel import Panel, ranges
 from elman.tasks.forecast.data.style import Style
+from elman.tasks.forecast.data.time_grid import readable
 from elman.tasks.forecast.data.windows import observed_lengths, trimmed
 from elman.tasks.forecast.model import ForecastModel
 from elman.tasks.forecast.state import SeriesState
@@ -79,7 +80,7 @@ class WarmStart:
         rows = np.flatnonzero((self.ends > begins) & (observed_lengths(panel) > 0))
         if not len(rows):
             last = model.grid.shown(model.state.next[:1] - 1)[0]
-            known = f"series {model.state.ids[0]!r} is known up to {model.columns.time} = {last}"
+            known = f"series {model.state.ids[0]!r} is known up to {model.columns.time} = {readable(last)}"
             raise DataError(f"frame holds nothing new: {known}. Give later rows.")
         return Series(self._cut(rows, begins[rows], self.ends[rows]), model.grid, self.style)
 
@@ -91,9 +92,11 @@ class WarmStart:
         newer = index >= np.where(warm, state.next[self.kept], 0)[owner]
         there = ~np.isnan(self.panel.values) & warm[owner]
         known = set(state.ids)
+        known_series = np.array([name in known for name in self.panel.ids])
         return {
             "continued": [name for name, one in zip(self.panel.ids, warm, strict=True) if one],
             "values_read": int((there & newer).sum()),
+            "values_new": int((~np.isnan(self.panel.values) & ~known_series[owner]).sum()),
             "values_skipped": int((there & ~newer).sum()),
             "known_from_rows": [n for n, one in zip(self.panel.ids, warm, strict=True) if not one and n in known],
             "new": [name for name in self.panel.ids if name not in known],

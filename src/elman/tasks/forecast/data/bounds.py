@@ -38,5 +38,16 @@ class Bounds:
             return quantiles
         return np.clip(quantiles, self.minimum, self.maximum)
 
+    def whole(self, quantiles: _Floats, shares: _Floats) -> _Floats:
+        """Quantiles [..., shares] interpolated between those within the bounds: whole numbers again, if asked for.
+
+        >>> Bounds(integer=True).whole(np.array([[9.6, 10.5, 11.2]]), np.array([0.2, 0.5, 0.8])).tolist()
+        [[9.0, 10.0, 12.0]]
+        """
+        if not self.integer:
+            return quantiles
+        inner = np.where(shares > 0.5, np.ceil(quantiles), np.rint(quantiles))
+        return np.where(shares < 0.5, np.floor(quantiles), inner) + 0.0
+
 
 UNBOUNDED = Bounds()

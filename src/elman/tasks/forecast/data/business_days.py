@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from functools import cached_property
 from typing import Any
 
@@ -60,6 +60,11 @@ class BusinessDays:
         """Whether each day counts."""
         return np.is_busday(days, busdaycal=self._calendar)
 
+    def are_off(self, stamp: Any) -> bool:
+        """Whether a time stamp is of a holiday on a day that else counts."""
+        day = stamp.astype("datetime64[D]")
+        return not self.are_in(day) and bool(np.is_busday(day, weekmask=self.weekdays))
+
     def index(self, days: _Array) -> NDArray[np.int64]:
         """The number of business days before each day, from the year 1 on."""
         return np.asarray(np.busday_count(_BEGIN, days, busdaycal=self._calendar), np.int64)
@@ -107,7 +112,8 @@ def holidays_of(dates: Iterable[Any]) -> tuple[int, ...]:
     for day in dates:
         if not isinstance(day, str | date | np.datetime64):
             raise ValueError(day)
-        made = np.datetime64(getattr(day, "isoformat", lambda day=day: day)(), "D")
+        plain: Any = day.date() if isinstance(day, datetime) else day
+        made = np.datetime64(plain, "D")
         if np.isnat(made) or (isinstance(day, str) and len(day) < 10):
             raise ValueError(day)
         found.add(int(made.astype(np.int64)))

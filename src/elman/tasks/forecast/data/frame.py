@@ -26,7 +26,7 @@ from elman.tasks.forecast.data.layout import Arranged, arrange
 from elman.tasks.forecast.data.panel import MOST_GAP, Columns, Panel
 from elman.tasks.forecast.data.stamps import read_stamps, refuse_disguised_dates
 from elman.tasks.forecast.data.style import Style, library_of, type_of
-from elman.tasks.forecast.data.time_grid import MONDAY_TO_FRIDAY, OFF, Grid
+from elman.tasks.forecast.data.time_grid import MONDAY_TO_FRIDAY, OFF, Grid, readable
 from elman.tasks.forecast.data.zones import wall_clock
 from elman.validation.columns import is_missing
 from elman.validation.messages import shown
@@ -166,14 +166,14 @@ class _Rows:
         again = np.flatnonzero((np.diff(codes[by_time]) == 0) & (np.diff(stamps[by_time]).astype(np.int64) == 0))
         if len(again) and not self.columns.duplicates:
             a, b = by_time[again[0]], by_time[again[0] + 1]
-            what = f": series {self.ids[codes[a]]!r} has {self.columns.time!r} = {stamps[a]} twice, in "
+            what = f": series {self.ids[codes[a]]!r} has {self.columns.time!r} = {readable(stamps[a])} twice, in "
             rows = Place(row=a % self.height), " and ", Place(row=b % self.height)
             rule = f" ({len(again)} such pairs). Keep one row for each time, or take them together: "
             raise self._error(what, *rows, rule, option("duplicates", "mean"), ".", *self._unnamed)
         a, b = order[wrong[0]], order[wrong[0] + 1]
-        what = f"goes back in series {self.ids[codes[a]]!r}, from {stamps[a]} in "
+        what = f"goes back in series {self.ids[codes[a]]!r}, from {readable(stamps[a])} in "
         advice = f" ({len(wrong)} such places). Sort it, or set ", option("sort", True), "."
-        places = Place(row=a % self.height), f" to {stamps[b]} in ", Place(row=b % self.height)
+        places = Place(row=a % self.height), f" to {readable(stamps[b])} in ", Place(row=b % self.height)
         raise self._error(what, *places, *advice, *self._unnamed, column=self.columns.time)
 
     def _begins(self) -> NDArray[np.int64]:
@@ -238,12 +238,15 @@ class _Rows:
         index = grid.index(self.stamps)
         wrong = np.flatnonzero(index == OFF)
         if len(wrong):
-            at, series = wrong[0], f"(series {self.ids[self.codes[wrong[0]]]!r}) is {self.stamps[wrong[0]]}, "
+            at, stamp = wrong[0], self.stamps[wrong[0]]
+            series = f"(series {self.ids[self.codes[at]]!r}) is {readable(stamp)}, "
             if grid.days is not None:
-                what = f"not on the grid of {grid.describe()}: {len(wrong)} such rows. Leave them out, or give "
-                raise self._error(series, what, option("freq"), column=self.columns.time, row=self.rows[at])
-            near = grid.stamps(np.array([0])).astype(str)[0] if grid.kind != "integer" else grid.origin
-            what = f"not on the grid of {grid.describe()} through {near} ({len(wrong)} such rows). Mend it, or give "
+                advice = ", or take the day out of " if grid.days.are_off(stamp) else ", or give "
+                named = option("holidays") if grid.days.are_off(stamp) else option("freq")
+                what = f"not on the grid of {grid.describe()} {_rows(len(wrong))}. Leave them out"
+                raise self._error(series, what, advice, named, column=self.columns.time, row=self.rows[at])
+            near = readable(grid.stamps(np.array([0]))[0])
+            what = f"not on the grid of {grid.describe()} through {near} {_rows(len(wrong))}. Mend it, or give "
             raise self._error(series, what, option("freq"), column=self.columns.time, row=self.rows[at])
         return index
 
@@ -275,7 +278,7 @@ class _Rows:
         low = np.flatnonzero(values <= 0)
         if positive and len(low):
             what = f"(series {self.ids[self.codes[low[0]]]!r}) is {values[low[0]]:g}, "
-            rows = f" ({len(low)} such rows)."
+            rows = f" {_rows(len(low))}."
             raise self._error(what, *positive, rows, column=column, row=self.rows[low[0]])
         return values
 
@@ -361,3 +364,7 @@ class _Rows:
             what = f": static column {column!r} changes in series {self.ids[series]!r}: {changes}"
             raise self._error(f"{what}. Name it under past or future instead.")
         return constant
+
+
+def _rows(count: int) -> str:
+    return f"({count:,} such row{'s' * (count > 1)})"

@@ -67,7 +67,9 @@ class Layout:
                 values = np.full(len(times), np.nan)
                 values[row[owner == i]] = np.asarray(columns[answer], np.float64)[owner == i]
                 end = answer.removeprefix(_ANSWER) if answer.startswith(_ANSWER) else f"-{answer}"
-                made[f"{name}{end}" if end else name] = values
+                if (column := f"{name}{end}" if end else name) in made:
+                    raise DataError(f"two forecasts are called {column!r}: series {name!r} and another. Rename one.")
+                made[column] = values
         return made
 
 
@@ -98,7 +100,14 @@ def arrange(
         raise DataError(f"is a {type(frame).__name__}, not a frame. {advice}", at=Place(name))
     table, given = nw.from_native(frame, eager_only=True), [str(column) for column in frame_columns(frame)]
     changing = (*columns.past, *columns.future)
+    if twice := [column for column in dict.fromkeys(given) if given.count(column) > 1]:  # 0 and "0"
+        raise DataError(f"has two columns named {twice[0]!r}. Rename one.", at=Place(name))
     if columns.wide:
+        if target and columns.id in given and columns.target in given:
+            what = (
+                f"has the columns {columns.id!r} and {columns.target!r} of a long one, not one for each series. Give "
+            )
+            raise DataError(what, option("wide", False), at=Place(name))
         _check(table, (columns.time, *changing), columns, name)
         other = (columns.time, *changing, *columns.beside)
         series = tuple(column for column in given if column not in other) if target else ()

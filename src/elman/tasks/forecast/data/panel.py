@@ -99,6 +99,26 @@ class Panel:
         rows[ranges(np.cumsum(lengths) - self.lengths, self.lengths)] = np.arange(len(self.values))
         return self.take(rows, lengths, starts)
 
+    def followed_by(self, later: Panel) -> Panel:
+        """The same series with the later steps of some of them behind, missing ones between; no static covariates new.
+
+        >>> first = Panel(["a", "b"], np.array([0, 1, 2]), np.array([5, 5]), np.array([1.0, 2.0]))
+        >>> first.followed_by(Panel(["b"], np.array([0, 1]), np.array([7]), np.array([3.0]))).values.tolist()
+        [1.0, 2.0, nan, 3.0]
+        """
+        place = {name: i for i, name in enumerate(self.ids)}
+        of = np.array([place[name] for name in later.ids], np.int64)
+        lengths = self.lengths
+        lengths[of] = later.first + later.lengths - self.first[of]
+        begins, rows = np.cumsum(lengths) - lengths, np.full(int(lengths.sum()), -1)
+        rows[ranges(begins, self.lengths)] = np.arange(len(self.values))
+        rows[ranges(begins[of] + later.first - self.first[of], later.lengths)] = np.arange(len(later.values)) + len(
+            self.values
+        )
+        covariates = {name: np.concatenate([part, later.covariates[name]]) for name, part in self.covariates.items()}
+        both = replace(self, values=np.concatenate([self.values, later.values]), covariates=covariates)
+        return both.take(rows, lengths, self.first)
+
 
 def ranges(first: _Array, counts: NDArray[np.int64]) -> NDArray[np.int64]:
     """The whole numbers from each of `first` on, so many of each.

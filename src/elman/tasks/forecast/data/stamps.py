@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from elman.errors import DataError, Place, option
+from elman.errors import DataError, MessagePart, Place, option
 from elman.tasks.forecast.data.style import FORM, UNITS, Style, library_of, type_of
 from elman.tasks.forecast.data.zones import distance, name_of
 from elman.validation.messages import shown
@@ -192,7 +192,7 @@ def _datetime_objects(values: list[Any], kind: str, place: Place) -> tuple[_Arra
             raise ValueError
         return np.datetime64(value if value.tzinfo is None else _in_utc(value), "us")
 
-    return _parsed(values, parse, "finer than a microsecond or too far off.", place), Style(
+    return _parsed(values, parse, place, "finer than a microsecond or too far off."), Style(
         zone=zone, type=kind, unit=unit
     )
 
@@ -212,7 +212,10 @@ def _texts(values: list[Any], kind: str, place: Place) -> tuple[_Array, Style]:
         offsets.add(when.utcoffset())
         return np.datetime64(_in_utc(when), "us")
 
-    made = _parsed(values, parse, "which is no date as 2024-01-31 or 2024-01-31 18:00:00.", place)
+    written = option("date_format", "%d/%m/%Y")
+    made = _parsed(
+        values, parse, place, "which is no date as 2024-01-31 or 2024-01-31 18:00:00. For 31/01/2024 fit with ", written
+    )
     zone = None
     if any(zoned):
         zone = distance(offsets.pop() or timedelta(0)) if len(offsets) == 1 else "UTC"
@@ -232,17 +235,17 @@ def _by_format(values: list[str], date_format: str, kind: str, place: Place) -> 
         return np.datetime64(datetime.strptime(value.strip(), date_format), "us")
 
     what = f"which is no date of the format {date_format!r}."
-    return _parsed(values, parse, what, place), Style(time="text", type=kind, format=date_format)
+    return _parsed(values, parse, place, what), Style(time="text", type=kind, format=date_format)
 
 
-def _parsed(values: list[Any], parse: Callable[[Any], np.datetime64], what: str, place: Place) -> _Array:
+def _parsed(values: list[Any], parse: Callable[[Any], np.datetime64], place: Place, *what: MessagePart) -> _Array:
     """Each value parsed; `what` says why one is refused."""
     made = np.empty(len(values), "datetime64[us]")
     for row, value in enumerate(values):
         try:
             made[row] = parse(value)
         except (ValueError, TypeError, OverflowError):
-            raise DataError(f"is {shown(value)}, {what}", at=replace(place, row=row)) from None
+            raise DataError(f"is {shown(value)}, ", *what, at=replace(place, row=row)) from None
     return made
 
 

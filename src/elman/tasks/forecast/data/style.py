@@ -65,7 +65,7 @@ class Style:
         library, layout, made = _LIBRARIES[self.library](), self.layout, dict[Any, Any]()
         if layout.wide and len(time) == 1:
             columns = layout.spread(columns, series, time[0])
-        elif layout.one:
+        elif layout.one and len(set(columns.get(series, ()))) <= 1:  # several, after an update, keep their names
             columns = {name: values for name, values in columns.items() if name != series}
         for name, values in columns.items():
             column = self._times(values, library) if name in time else library.column(values)

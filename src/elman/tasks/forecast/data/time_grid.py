@@ -208,6 +208,17 @@ class Grid:
         return f"{self.size // _FIXED[unit]} {unit}"
 
 
+def readable(stamp: Any) -> str:
+    """A time stamp for people: no more of the clock than it has.
+
+    >>> readable(np.datetime64("2024-01-31", "us")), readable(np.datetime64("2024-01-31T18:30", "us")), readable(7)
+    ('2024-01-31', '2024-01-31 18:30', '7')
+    """
+    if not isinstance(stamp, np.datetime64):
+        return str(stamp)
+    return str(np.datetime_as_string(stamp, "auto")).replace("T", " ")
+
+
 def _commonest(numbers: _Array, series: _Array) -> int:
     steps = np.diff(numbers)[np.diff(series) == 0]
     steps = steps[steps > 0]
