@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from elman import nn
-    from elman.cells import GRU, GRUD, LRU, LSTM, RNN, ConvLSTM, LayerNormLSTM, MinGRU, MinLSTM
+    from elman.cells import GRU, GRUD, LRU, LSTM, RNN, ConvLSTM, LayerNormLSTM, MinGRU, MinLSTM, ResetBeforeGRU
     from elman.errors import ElmanError
     from elman.evaluation import synthetic_gaps as missing
     from elman.layers.encoder import Encoder
@@ -29,7 +29,18 @@ __version__: str
 
 #: The modules that the names come from, imported when a name is first asked for: torch takes a second.
 _HOMES = {
-    "elman.cells": ["GRU", "GRUD", "LRU", "LSTM", "RNN", "ConvLSTM", "LayerNormLSTM", "MinGRU", "MinLSTM"],
+    "elman.cells": [
+        "GRU",
+        "GRUD",
+        "LRU",
+        "LSTM",
+        "RNN",
+        "ConvLSTM",
+        "LayerNormLSTM",
+        "MinGRU",
+        "MinLSTM",
+        "ResetBeforeGRU",
+    ],
     "elman.errors": ["ElmanError"],
     "elman.layers.encoder": ["Encoder"],
     "elman.ragged": ["Ragged"],
@@ -55,6 +66,7 @@ __all__ = [
     "Multitask",
     "Ragged",
     "Regressor",
+    "ResetBeforeGRU",
     "Session",
     "Tagger",
     "Transcriber",

@@ -65,3 +65,7 @@ def test_refusals() -> None:
     cell = elman.LSTM(3, 4, zoneout=0.1)
     with pytest.raises(OptionError, match="where there is zoneout"):
         cell.cell_states(x, cell(x)[0])
+    cell = elman.LSTM(3, 4, recurrent_dropout=0.5)
+    with pytest.raises(OptionError, match=r"training drops units of the state\. Call eval\(\)"):
+        cell.cell_states(x, cell(x)[0])
+    assert cell.eval().cell_states(x, cell(x)[0]).steps == 5

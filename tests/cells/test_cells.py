@@ -607,6 +607,12 @@ def test_the_same_seed_draws_the_same_parameters(name: str) -> None:
     assert same_bits(*drawn)
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_parameters_of_half_types_are_drawn(name: str, dtype: torch.dtype) -> None:
+    cell = VARIANTS[name].make(3, 4, dtype=dtype)
+    assert all(p.dtype == dtype and bool(p.isfinite().all()) for p in cell.parameters())
+
+
 # --------------------------------------------------------------------------------------------------------- bad input
 
 

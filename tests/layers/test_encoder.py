@@ -103,6 +103,15 @@ def test_from_torch_takes_computed_weights() -> None:
     assert close(Encoder.from_torch(twin)(Ragged.of([x[:, 0]]))[0].values, twin(x)[0][:, 0], torch.float32)
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_from_torch_takes_half_types_and_frozen_weights(dtype: torch.dtype) -> None:
+    twin = torch.nn.LSTM(3, 4, num_layers=2, dtype=dtype).requires_grad_(False)
+    twin.weight_ih_l1.requires_grad_(True)
+    encoder = Encoder.from_torch(twin)
+    assert torch.equal(encoder.layers[1][0].weight_hh, twin.weight_hh_l1)  # type: ignore[index]
+    assert [name for name, p in encoder.named_parameters() if p.requires_grad] == ["layers.1.0.weight_ih"]
+
+
 @pytest.mark.parametrize(
     ("module", "error", "message"),
     [
@@ -145,7 +154,15 @@ def test_one_width_per_layer() -> None:
             {"cell": "elman"},
             "cell must be one of rnn, rnn_relu, lstm, ln_lstm, gru, gru_reset_before, gru_d, min_gru, min_lstm, lru, ",
         ),
-        ({"layers": 0}, "layers must be at least 1, got 0"),
+        ({"layers": 0}, "layers must be a whole number of at least 1, got 0"),
+        ({"layers": 1.5}, "layers must be a whole number of at least 1, got 1.5"),
+        ({"layers": "2"}, "layers must be a whole number of at least 1, got '2'"),
+        ({"hidden": None}, "hidden must be a whole number of at least 1, got None"),
+        ({"hidden": 4.0, "layers": 2}, "hidden must be a whole number of at least 1, got 4.0"),
+        ({"max_timescale": "9"}, "max_timescale must be a number of steps of at least 2, got '9'"),
+        ({"dropout": "a"}, "dropout must be at least 0 and below 1, got 'a'"),
+        ({"dropout": None}, "dropout must be at least 0 and below 1, got None"),
+        ({"zoneout": True}, "zoneout must be at least 0 and below 1, got True"),
         ({"hidden": [4, 5], "layers": 3}, "hidden lists 2 widths and layers is 3. Give one width, or one per layer."),
         ({"hidden": []}, "hidden lists 0 widths"),
         ({"hidden": 0}, "hidden must be a whole number of at least 1, got 0"),

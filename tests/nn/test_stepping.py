@@ -77,3 +77,12 @@ def test_refusals() -> None:
     gru = nn.GRU(3, 4).stepper()
     with pytest.raises(ShapeError, match=r"hx must have shape \[1, 1, 4\], got \[2, 2, 4\]"):
         gru.state = h
+
+
+def test_under_another_default_dtype() -> None:
+    layer = nn.GRU(3, 4)
+    torch.set_default_dtype(torch.float64)
+    try:
+        assert layer.stepper().step(torch.ones(1, 3, dtype=torch.float32)).dtype is torch.float32
+    finally:
+        torch.set_default_dtype(torch.float32)

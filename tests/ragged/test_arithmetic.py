@@ -2,6 +2,8 @@
 
 import operator
 from collections.abc import Callable
+from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -10,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from elman.errors import ShapeError
+from elman.errors import DataError, ShapeError
 from elman.ragged import Ragged
 from elman.ragged.indexed import Indexed
 
@@ -169,3 +171,14 @@ def test_the_thread_that_pins_finds_it(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_from_workers() -> None:
     loader = DataLoader([torch.ones(n, 2) for n in (1, 2, 3, 4)], 2, collate_fn=Ragged.of, num_workers=1)
     assert [x.lengths.tolist() for x in loader] == [[1, 2], [3, 4]]
+
+
+def test_what_torch_does_not_have_is_refused() -> None:
+    x = Ragged.of([[1.0, 2.0], [3.0]])
+    for other in (Decimal(1), Fraction(1, 2), np.datetime64("2020-01-01")):
+        with pytest.raises(TypeError, match=r"unsupported operand|does not support"):
+            x + other
+    for array in (np.array([None]), np.array(["a"])):
+        with pytest.raises(DataError, match=r"the array is an array of dtype .*, not of numbers"):
+            x * array
+    assert (x * np.arange(3.0)[::-2][:1]).values.tolist() == [2.0, 4.0, 6.0]

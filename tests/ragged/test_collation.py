@@ -10,7 +10,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from elman import Ragged
-from elman.errors import DataError, ElmanError
+from elman.errors import DataError, ElmanError, OptionError
 from elman.ragged import collate
 
 
@@ -72,3 +72,27 @@ def test_in_a_loader(workers: int) -> None:
     found = list(loader)
     assert [x.lengths.tolist() for x, _ in found] == [[1, 2, 3], [4, 5, 6], [7]]
     assert torch.cat([y for _, y in found]).tolist() == [n % 2 for n in range(1, 8)]
+
+
+def test_names_of_fields_in_stack() -> None:
+    samples = [{"x": torch.zeros(2), "y": torch.ones(2)}]
+    with pytest.raises(OptionError, match=r"stack names the field 'z'\. The samples have the fields 'x', 'y'"):
+        collate(samples, stack=["z"])
+    with pytest.raises(OptionError, match=r"the field -1\. The samples have the fields 0, 1"):
+        collate([(torch.zeros(2), torch.ones(2))], stack=[-1])
+    for wrong in (1.0, True, [0.5], None):
+        with pytest.raises(OptionError, match="stack must be a list of keys and places"):
+            collate(samples, stack=wrong)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("later", [None, "a", 10**30, object()])
+def test_a_later_target_that_is_no_number(later: Any) -> None:
+    with pytest.raises(DataError, match=r"'1' sample 1 is .*, sample 0 is 1\. Give a number"):
+        collate([([1.0], 1), ([2.0], later)])
+
+
+def test_scalars_that_are_no_numbers_are_listed() -> None:
+    dates = [np.datetime64("2020-01-01"), np.datetime64("2020-01-02")]
+    assert collate([(np.str_("a"), dates[0]), (np.str_("b"), dates[1])]) == (["a", "b"], dates)
+    with pytest.raises(DataError, match="sample 1 is a Tensor, sample 0 is a Ragged"):
+        collate([(Ragged.of([[1.0]]),), (torch.ones(2),)])

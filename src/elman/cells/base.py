@@ -15,6 +15,8 @@ from elman.errors import OptionError, ShapeError
 from elman.ops import functional as ops
 from elman.ops.stepper import Layer, Stepper, check_whole
 from elman.ragged import Ragged
+from elman.ragged.expected import expect_ragged
+from elman.validation.options import is_number
 
 #: What a step is to a cell: a vector, a flattened image, or values, mask and gap for a cell with decay.
 VECTORS, IMAGES, VALUES_MASK_GAP = "vectors", "images", "values, mask and gap"
@@ -110,6 +112,7 @@ class Cell(nn.Module, ABC):
         `reset` [steps] bool marks steps before which the state goes back to the initial one, as if a new sequence began
         there. An empty sequence ends in the state it began with.
         """
+        expect_ragged(x, self)
         y, last = self.forward_values(x.values, x.offsets, state, reset, Along())
         return x.with_values(y), last
 
@@ -202,7 +205,7 @@ MOST = 1 << 24
 
 def check_longest(max_timescale: float | None) -> None:
     """Raises ``OptionError`` unless it is None or a number of steps of at least 2."""
-    if max_timescale is not None and not 2 <= max_timescale < float("inf"):
+    if max_timescale is not None and not is_number(max_timescale, 2):
         raise OptionError(f"max_timescale must be a number of steps of at least 2, got {max_timescale!r}.")
 
 
@@ -221,8 +224,13 @@ def even_sigmoid(a: Tensor) -> Tensor:
 
 def draw_gates(weight: Tensor, rows: int, draw: Callable[[Tensor], Tensor]) -> None:
     """Initialises a weight [gates * rows, ...] gate by gate with a function of torch's ``nn.init``."""
-    for gate in weight.split(rows):
+    whole = (
+        weight if weight.dtype.itemsize > 2 else weight.float()
+    )  # torch draws orthogonal matrices in float32 at least
+    for gate in whole.split(rows):
         draw(gate)
+    if whole is not weight:
+        weight.copy_(whole)
 
 
 def spread_memory(kept: Tensor, max_timescale: float) -> Tensor:

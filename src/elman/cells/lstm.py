@@ -68,8 +68,8 @@ class LSTM(Recurrent):
     def cell_states(self, x: Ragged, y: Ragged, state: State | None = None) -> Ragged:
         """c_t at every step of a pass, [steps, hidden], recomputed from its input and output in plain torch.
 
-        Differentiable, through `y` too. `state` is the argument of `forward`; dropout and resets are ignored. Raises
-        ``OptionError`` for a cell with zoneout, whose c_t do not follow from y.
+        Differentiable, through `y` too. `state` is the argument of `forward`; resets are ignored. Raises
+        ``OptionError`` for a cell with zoneout or, in training, recurrent dropout: their c_t do not follow from y.
 
         >>> cell, x = LSTM(3, 4), Ragged.of([torch.randn(5, 3), torch.randn(2, 3)])
         >>> y, state = cell(x)
@@ -79,6 +79,10 @@ class LSTM(Recurrent):
         """
         if any(self.zoneout):
             raise OptionError("cell states do not follow from y where there is zoneout. Build the cell with zoneout=0.")
+        if self.training and self.recurrent_dropout:
+            raise OptionError(
+                "cell states do not follow from y where training drops units of the state. Call eval() before the pass."
+            )
         gates = self.gates(x, y, state)
         write, keep = gates["i"] * gates["g"], gates["f"]
         c = (self.initial_state(len(x)) if state is None else state).cell.to(keep.dtype)

@@ -12,7 +12,9 @@ from elman.errors import OptionError, ShapeError
 from elman.ops import functional as ops
 from elman.ops.stepper import Layer
 from elman.ragged import Ragged
+from elman.ragged.expected import expect_ragged
 from elman.ragged.indexed import Indexed
+from elman.validation.options import is_number
 
 
 class Recurrent(Cell):
@@ -114,6 +116,7 @@ class Recurrent(Cell):
         2018). An empty sequence ends in the state it began with. The input projection of an `Indexed` is computed once
         per distinct row.
         """
+        expect_ragged(x, self)
         values, rows = (x.rows, x.index) if isinstance(x, Indexed) else (x.values, None)
         along = Along(self._extras(x.steps, len(x.offsets) - 1, decay, self.training), rows)
         y, last = self.forward_values(values, x.offsets, state, reset, along)
@@ -182,11 +185,13 @@ class Recurrent(Cell):
             for name, weight in weights.items():
                 if weight is not None:
                     getattr(made, name).copy_(weight)
+                    if isinstance(weight, nn.Parameter):
+                        getattr(made, name).requires_grad_(weight.requires_grad)
         return made
 
 
-def _check_rate(name: str, rate: object) -> None:
-    if not isinstance(rate, float | int) or not 0 <= rate < 1:
+def _check_rate(name: str, rate: Any) -> None:
+    if not is_number(rate, 0) or not rate < 1:
         raise OptionError(f"{name} must be at least 0 and below 1, got {rate!r}.")
 
 

@@ -27,6 +27,7 @@ from elman.ops import functional as ops
 from elman.ops.compile import not_compiled
 from elman.ops.gradients import way_back
 from elman.ragged import Ragged
+from elman.ragged.expected import expect_ragged
 
 SCORES = ("general", "dot")
 
@@ -133,6 +134,8 @@ class Attention(nn.Module):
 
     def forward(self, queries: Ragged, keys: Ragged) -> tuple[Ragged, list[Tensor]]:
         """The context of each query, [steps of the queries, keys], and the attention weights: see `attend`."""
+        for given in (queries, keys):
+            expect_ragged(given, self)
         if queries.values.dim() != 2 or queries.width != self.queries:
             raise ShapeError(
                 f"Attention expects queries of width {self.queries}, got shape {list(queries.values.shape)}. Build it "

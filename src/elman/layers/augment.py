@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from elman.ragged import Ragged
+from elman.ragged.expected import expect_ragged
 
 _MOST = 5  # a hole takes at most so much of a sequence: one part in five
 
@@ -35,6 +36,7 @@ class Augment(nn.Module):
 
     def forward(self, x: Ragged) -> Ragged:
         """Whole sequences; `x` itself in evaluation."""
+        expect_ragged(x, self)
         if not self.training or not x.steps:
             return x
         if self.speed:

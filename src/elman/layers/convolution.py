@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from elman.errors import OptionError, ShapeError
 from elman.ops import functional as ops
 from elman.ragged import Ragged
+from elman.ragged.expected import expect_ragged
 
 _TINY = 1e-5  # added to a variance before its root is taken
 
@@ -72,6 +73,7 @@ class ConvolutionLayer(nn.Module):
 
     def forward(self, x: Ragged) -> Ragged:
         """Forwards whole sequences."""
+        expect_ragged(x, self)
         before = self.kernel - 1 if self.causal else (self.kernel - 1) // 2
         found = windows(x.offsets, self.kernel, self.stride, before)
         return Ragged(self._read(x.values, found.rows), found.offsets)
@@ -143,6 +145,7 @@ class Convolution(nn.Module):
 
     def forward(self, x: Ragged) -> Ragged:
         """[steps, inputs] to [fewer steps, outputs]."""
+        expect_ragged(x, self)
         if x.values.dim() != 2 or x.values.shape[1] != self.inputs:
             raise ShapeError(
                 f"Convolution expects steps of width {self.inputs}, got values of shape {list(x.values.shape)}. "

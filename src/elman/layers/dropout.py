@@ -9,6 +9,8 @@ from torch import Tensor, nn
 
 from elman.errors import OptionError
 from elman.ragged import Ragged
+from elman.ragged.expected import expect_ragged
+from elman.validation.options import is_number
 
 
 class _Dropout(nn.Module):
@@ -16,12 +18,13 @@ class _Dropout(nn.Module):
 
     def __init__(self, rate: float) -> None:
         super().__init__()
-        if not 0.0 <= rate < 1.0:
-            raise OptionError(f"dropout must be at least 0 and below 1, got {rate}.")
+        if not is_number(rate, 0) or not rate < 1:
+            raise OptionError(f"dropout must be at least 0 and below 1, got {rate!r}.")
         self.rate = rate
 
     def forward(self, x: Ragged) -> Ragged:
         """The same steps with some units at zero; `x` itself in evaluation."""
+        expect_ragged(x, self)
         return x.with_values(self._dropped(x)) if self.training and self.rate else x
 
     @abstractmethod

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from elman.errors import OptionError, Problem
 from elman.ragged import Ragged
+from elman.ragged.expected import expect_ragged
 from elman.ragged.indexed import Indexed
 
 SHARED = 1024  # steps from which it pays to look for symbols that come again
@@ -53,6 +54,7 @@ class Embedding(nn.Module):
 
     def forward(self, x: Ragged) -> Ragged:
         """Ids `[steps]` → vectors `[steps, width]`."""
+        expect_ragged(x, self)
         mask = self._mask(x) if self.training and self.dropout > 0.0 else None
         if x.steps >= SHARED and x.values.device.type == "cpu":
             symbols, index = _distinct(x.values, len(self.weight))

@@ -10,16 +10,19 @@ import torch
 from torch import Tensor, nn
 
 from elman.cells import CELLS
-from elman.cells.base import IMAGES, Cell, State
+from elman.cells.base import IMAGES, MOST, Cell, State
 from elman.cells.compatibility import equivalent
 from elman.errors import OptionError, ShapeError, option
 from elman.layers.dropout import SequenceDropout
-from elman.ops.stepper import Stepper
+from elman.ops.stepper import Stepper, check_whole
 from elman.ragged import Ragged
+from elman.ragged.expected import expect_ragged
 from elman.ragged.indexed import Indexed
 
 #: What the products of a layer are made of.
 PRECISIONS = ("float32", "bfloat16")
+#: Layers of an encoder.
+MOST_LAYERS = 1000
 
 
 class Encoder(nn.Module):
@@ -167,6 +170,7 @@ class Encoder(nn.Module):
 
         `reset` [steps] bool marks steps before which every state goes back to the initial one.
         """
+        expect_ragged(x, self)
         after, given = [], x.rows if isinstance(x, Indexed) else x.values
         with self._narrowed(given):
             for index, layer in enumerate(self._cells()):
@@ -200,6 +204,7 @@ class Encoder(nn.Module):
         >>> second
         Ragged(sequences=2, steps=7, width=4, dtype=float32)
         """
+        expect_ragged(x, self)
         found = []
         for index, layer in enumerate(self._cells()):
             before = [None] * len(layer) if state is None else state[index]
@@ -255,10 +260,10 @@ def precisions(cell: str) -> tuple[str, ...]:
     return PRECISIONS if CELLS[cell].narrows else PRECISIONS[:1]
 
 
-def _widths(hidden: int | Sequence[int], layers: int) -> list[int]:
-    if isinstance(hidden, int):
-        if layers < 1:
-            raise OptionError(f"layers must be at least 1, got {layers}.")
+def _widths(hidden: Any, layers: int) -> list[int]:
+    check_whole("layers", layers, MOST_LAYERS)
+    if isinstance(hidden, str) or not hasattr(hidden, "__len__"):
+        check_whole("hidden", hidden, MOST)
         return [hidden] * layers
     if len(hidden) == 0 or layers not in (1, len(hidden)):
         raise OptionError(

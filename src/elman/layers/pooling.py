@@ -11,6 +11,7 @@ from elman.errors import OptionError, ShapeError
 from elman.layers.linear import Linear
 from elman.ops import functional as ops
 from elman.ragged import Ragged
+from elman.ragged.expected import expect_ragged
 
 POOLS = ("last", "mean", "max", "attention")
 
@@ -46,6 +47,7 @@ class Pool(nn.Module):
 
     def forward(self, x: Ragged) -> Tensor:
         """[steps, width] to [sequences, outputs]."""
+        expect_ragged(x, self)
         self._check(x.values)
         parts = [
             _last(x) if kind == "last" else ops.pool(kind, x.values, x.offsets, self._scores(kind, x.values))

@@ -48,7 +48,7 @@ def _stepper(layer: nn.RNNBase, sequences: int, weights: str, threads: int | Non
     own: list[list[Any]] = [[getattr(layer, f"{name}_l{i}", None) for name in names] for i in range(layer.num_layers)]
     layers = [Layer(kernel_of(layer), *tensors) for tensors in own]
     parts = 2 if layer.mode == "LSTM" else 1
-    zeros = torch.zeros(1, layer.hidden_size, device="cpu")
+    zeros = torch.zeros(1, layer.hidden_size, dtype=torch.float32, device="cpu")
     initial = tuple((zeros,) * parts for _ in layers)
 
     def joined(state: tuple[tuple[Tensor, ...], ...]) -> Any:

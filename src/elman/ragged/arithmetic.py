@@ -1,6 +1,5 @@
 """What arithmetic on a Ragged combines with each of its steps."""
 
-import numbers
 from typing import Any
 
 import numpy as np
@@ -8,6 +7,7 @@ import torch
 from torch import Tensor
 
 from elman.errors import ShapeError
+from elman.ragged.from_lists import to_tensor
 
 
 def is_operand(thing: object) -> bool:
@@ -16,7 +16,7 @@ def is_operand(thing: object) -> bool:
     >>> is_operand(2.5), is_operand(torch.ones(3)), is_operand([1.0])
     (True, True, False)
     """
-    return isinstance(thing, numbers.Number | Tensor | np.ndarray | np.generic)
+    return isinstance(thing, int | float | complex | Tensor | np.ndarray | np.number | np.bool_)
 
 
 def for_every_step(other: Any, values: Tensor) -> Any:
@@ -28,7 +28,7 @@ def for_every_step(other: Any, values: Tensor) -> Any:
     torch.Size([3])
     """
     if isinstance(other, np.ndarray):
-        other = torch.as_tensor(other, device=values.device)
+        other = to_tensor(other, "the array", None).to(values.device)
     if not isinstance(other, Tensor) or other.dim() == 0:
         return other
     step = values.shape[1:]
