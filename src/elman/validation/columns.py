@@ -2,9 +2,7 @@
 
 from typing import Any
 
-import narwhals as nw
 import numpy as np
-from narwhals.exceptions import NarwhalsError
 
 from elman.errors import DataError, Place
 
@@ -17,6 +15,9 @@ def is_frame(column: Any, name: str = "X") -> bool:
     >>> is_frame([1, 2])
     False
     """
+    import narwhals as nw  # here, so that checks of values cost no import of it
+    from narwhals.exceptions import NarwhalsError
+
     try:
         native: Any = nw.from_native(column, pass_through=True)
     except NarwhalsError as error:

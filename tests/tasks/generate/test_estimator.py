@@ -319,7 +319,7 @@ def test_rhyme_and_letters() -> None:
 
 
 def test_a_form_that_allows_nothing() -> None:
-    with pytest.raises(OptionError, match="form allows 'x', none of which is in the vocabulary"):
+    with pytest.raises(OptionError, match="form allows only 'x', which are not in the vocabulary"):
         fitted().generate(form=lambda said, symbols: {"x"})
     assert fitted().generate(form=lambda said, symbols: {END}) == ""
 

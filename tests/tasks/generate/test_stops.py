@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from elman import Generator
@@ -69,6 +70,11 @@ def test_of_lists() -> None:
     assert "stop" not in made
     pairs = list(itertools.pairwise(made))
     assert len(pairs) == len(set(pairs))
+    numbers = fitted([[1, 2, 1, 3]] * 6, feature="tokens")
+    for stop in (3, [3], [np.int64(3)], "3"):
+        assert 3 not in numbers.generate([1], length=20, stop=stop, seed=0)
+    with pytest.raises(OptionError, match="must be a symbol or a text"):
+        numbers.generate(stop=[2.0])
     with pytest.raises(OptionError, match="stop = 'go left' is not in the vocabulary"):
         model.generate(stop="go left")
 

@@ -71,6 +71,16 @@ def test_a_source_without_references(model: Translator) -> None:
         model.evaluate(SOURCES[:2], ["un chat", [None]])
 
 
+def test_what_is_wrong_names_its_source(model: Translator) -> None:
+    refs: list[Any] = [[TARGETS[0]], [TARGETS[1], OTHERS[1], 3]]
+    with pytest.raises(DataError, match="y: sequence 1 is a number, 3"):
+        model.evaluate(SOURCES[:2], refs)
+    frame = pl.DataFrame({"en": SOURCES, "fr": TARGETS, "be": OTHERS})
+    with pytest.raises(DataError, match=r"y = 'de' is no column of X, which has 'en', 'fr', 'be'\."):
+        model.evaluate(frame, ["fr", "de"])
+    assert model.evaluate(frame.drop("be"), ["fr"]) == model.evaluate(frame.drop("be"), "fr")
+
+
 def test_on_the_command_line(model: Translator, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder, frame = str(tmp_path / "m"), pl.DataFrame({"en": SOURCES, "fr": TARGETS, "be": [None, *OTHERS[1:]]})
     frame.select("en", "fr").write_csv(tmp_path / "train.csv")

@@ -22,7 +22,7 @@ from elman.tasks.generate.constraints import END
 from elman.tasks.generate.network import LanguageNetwork
 from elman.tasks.generate.stops import Stops
 from elman.validation.messages import shown
-from elman.validation.options import is_whole
+from elman.validation.options import LARGEST, is_whole
 
 _Floats = NDArray[np.float64]
 #: The allowed next symbols, from the symbols so far and all symbols; None: any.
@@ -80,7 +80,7 @@ class Writer:
         if not (form is None or callable(form)):
             raise OptionError(f"form = {shown(form)} must be a function of the symbols so far and of all, or None")
         if seed is not None and not is_whole(seed, 0):
-            raise OptionError(f"seed = {shown(seed)} must be a whole number of at least 0, or None")
+            raise OptionError(f"seed = {shown(seed)} must be a whole number from 0 to {LARGEST}, or None")
         if problems := check_no_repeat(no_repeat):
             raise OptionError.of(problems)
         if not is_whole(min_length, 0) or min_length > length:
@@ -163,8 +163,9 @@ def _formed(scores: _Floats, allowed: Any, place: Mapping[str, int]) -> _Floats:
     made = np.full_like(scores, -np.inf)
     made[codes] = scores[codes]
     if not np.isfinite(made).any():
-        few = ", ".join(map(repr, list(allowed)[:8])) or "nothing"
-        raise OptionError(f"form allows {few}, none of which is in the vocabulary. Allow a symbol of the vocabulary.")
+        few = ", ".join(map(repr, list(allowed)[:8]))
+        found = f"only {few}, which are not in the vocabulary" if few else "no symbol"
+        raise OptionError(f"form allows {found}. Return symbols of the vocabulary, '' for the end, or None for any.")
     return made
 
 

@@ -6,9 +6,12 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from elman.errors import OptionError
 from elman.features.base import Written
 from elman.validation.messages import shown
+from elman.validation.options import LARGEST, is_whole
 from elman.validation.plain_values import plain_text
 
 
@@ -29,12 +32,13 @@ class Stops:
 
         Raises ``OptionError`` for anything else, and for what has symbols outside the vocabulary.
         """
-        given = [stop] if isinstance(stop, str) else stop
-        if not isinstance(given, Collection) or not all(isinstance(one, str) for one in given):
+        given = [stop] if isinstance(stop, str) or is_whole(stop, -LARGEST) else stop
+        kinds = str if feature.reads_texts else (str, int, np.integer)  # an id is a symbol
+        if not isinstance(given, Collection) or not all(isinstance(one, kinds) for one in given):
             raise OptionError(f"stop = {shown(stop)} must be a symbol or a text, or several in a list")
         known = feature.words(range(int(feature.symbols or 0)))
         symbols, texts = set(), []
-        for one in map(plain_text, given):
+        for one in map(plain_text, map(str, given)):
             symbol = one if one in known else feature.normalized_symbol(one, "stop")
             if symbol in known:
                 symbols.add(symbol)

@@ -47,6 +47,7 @@ from elman.tasks.transcribe.times import WordTime, word_times
 from elman.tasks.transcribe.vocabulary import SPELLINGS, Transcript, TranscriptVocabulary, check_lengths, transcripts_of
 from elman.training.fit_checks import warn_if_one_answer
 from elman.training.options import TrainingOptions
+from elman.validation.messages import shown
 from elman.validation.options import choice, fraction, is_number, is_whole, require, whole
 
 _Floats = NDArray[np.float64]
@@ -244,8 +245,10 @@ class Transcriber(Task, InputOptions, EncoderOptions, HoldoutOptions, TrainingOp
         logs = self._finite_logs(data)
         truth = self._decoded(logs) if y is None else transcripts_of(y, count(column))
         codes = [self.vocabulary_.codes(one) for one in truth]
-        if bad := [i for i, own in enumerate(codes) if 0 in own]:
-            raise DataError("has symbols that are not in the vocabulary.", at=Place("y", sequence=bad[0]))
+        for i, one in enumerate(truth):
+            if (unknown := self.vocabulary_.first_unknown(one)) is not None:
+                what = f"has the symbol {shown(unknown)}, which is not in the vocabulary. Replace or drop it."
+                raise DataError(what, at=Place("y", sequence=i))
         shrunk, lengths = self._steps_in_one(), data.lengths.tolist()
         check_lengths(codes, logs.lengths.tolist(), list(range(len(codes))), shrunk)
         unit = self.feature_.only().seconds or 1.0

@@ -40,6 +40,6 @@ def word_times(
             for (a, b), code in zip(spans[first:last], codes[first:last], strict=True)
             for step in range(a, b)
         ]
-        start, stop = (min(end, unit * float(step)) for step in (spans[first, 0], spans[last - 1, 1]))
+        start, stop = (round(min(end, unit * float(step)), 6) for step in (spans[first, 0], spans[last - 1, 1]))
         found.append(WordTime(word, start, stop, math.exp(float(np.mean(each)))))
     return found

@@ -107,6 +107,10 @@ class TranscriptVocabulary:
         """The code of each symbol; 0 for an unknown one."""
         return [self.places.get(symbol, 0) for symbol in _symbols(transcript, self.kind)]
 
+    def first_unknown(self, transcript: Transcript) -> str | None:
+        """The first symbol that is not in the vocabulary."""
+        return next((symbol for symbol in _symbols(transcript, self.kind) if symbol not in self.places), None)
+
     def words(self, codes: Sequence[int]) -> list[tuple[str, int, int]]:
         """The words of codes: text, place of the first symbol, and the place after the last one.
 
@@ -146,7 +150,7 @@ def check_lengths(codes: Sequence[Sequence[int]], steps: Sequence[int], places: 
     for own, there, place in zip(codes, steps, places, strict=True):
         if (needed := steps_needed(own)) > there:
             equal = needed - len(own)
-            after = f" once {shrunk} have become one" if shrunk > 1 else ""
+            after = f" after a stride of {shrunk}" if shrunk > 1 else ""
             raise DataError(
                 f"has {len(own)} symbols, {equal} of them equal to the one before, which need "
                 f"{needed} steps to be told apart, but it has {there}{after}. Choose a smaller stride, or drop it.",

@@ -34,7 +34,7 @@ from elman.ops.state import State
 from elman.ragged import Ragged
 from elman.tasks.base.fitted import by_learnt_options
 from elman.tasks.base.holdout import HoldoutOptions
-from elman.tasks.base.inputs import no_column
+from elman.tasks.base.inputs import count, no_column
 from elman.tasks.base.network import encoder_of, finite
 from elman.tasks.base.options import EncoderOptions, VectorOptions, flag, tbptt_problems
 from elman.tasks.base.resolve import Config, Default, Summary
@@ -342,7 +342,9 @@ class Translator(Task, VocabularyOptions, VectorOptions, EncoderOptions, Holdout
         return self._scores(sources, targets, beam, lower)
 
     def _scores(self, X: list[Any], y: list[Any], beam: int | None = None, lower: bool = False) -> dict[str, float]:
-        each = self._nll(*self._references(y).pairs(X))
+        references = self._references(y)
+        with references.placed():
+            each = self._nll(*references.pairs(X))
         nats = float(each.mean()) if len(each) else 0.0
         scores = self.compared(self.predict(X, beam=beam), y, lower)
         return scores | {"nats": nats, "perplexity": math.exp(min(nats, 700.0))}
@@ -408,7 +410,11 @@ class Translator(Task, VocabularyOptions, VectorOptions, EncoderOptions, Holdout
     def _columns(self, X: Any, y: Any, *, fitted: bool = True) -> tuple[Any, Any]:
         """Sources and targets, from a frame by name; unless `fitted`, sets the names."""
         columns = by_name(X)
-        if fitted and columns is not None and len(names := several_names(y, columns)) > 1:
+        if (
+            fitted
+            and columns is not None
+            and (names := several_names(y, columns, count(next(iter(columns.values()), []))))
+        ):
             own = [*zip(*(listed(columns[name], name) for name in names), strict=True)]
             X = columns = {name: column for name, column in columns.items() if name not in names} | {names[0]: own}
             y = names[0]

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import torch
 
-from elman.errors import DataError, Place
+from elman.errors import DataError, Place, placed
 from elman.features import Text, infer
 from elman.features.base import Written
 from elman.features.lists import listed
 from elman.features.registry import restored_feature
 from elman.ragged import Ragged
 from elman.validation.columns import is_missing
-from elman.validation.messages import shown
+from elman.validation.messages import few, nearest, shown
 
 UNITS = ("auto", "parts", "characters", "words", "mixed", "subwords", "spaces")
 _SAMPLE = 1000  # texts from which the unit is chosen
@@ -76,9 +78,25 @@ class References(NamedTuple):
 
     def pairs(self, sources: Sequence[Any]) -> tuple[list[Any], list[Any]]:
         """Each source with each of its references."""
-        sides = [(x, y) for column in (self.first, *self.more) for x, y in zip(sources, column, strict=True)]
-        known = [pair for pair in sides if pair[1] is not None]
-        return [x for x, _ in known], [y for _, y in known]
+        return [sources[i] for _, i in self._places()], [self._column(k)[i] for k, i in self._places()]
+
+    def placed(self) -> AbstractContextManager[None]:
+        """What is raised in the block about a pair of `pairs` names its source, not its place among all pairs."""
+        owners = [i for _, i in self._places()]
+
+        def named(place: Place) -> Place:
+            known = place.sequence is not None and place.sequence < len(owners)
+            return replace(place, sequence=owners[place.sequence]) if known and place.sequence is not None else place
+
+        return placed(named)
+
+    def _column(self, k: int) -> list[Any]:
+        return (self.first, *self.more)[k]
+
+    def _places(self) -> list[tuple[int, int]]:
+        """Column and source of each pair."""
+        columns = (self.first, *self.more)
+        return [(k, i) for k, column in enumerate(columns) for i, one in enumerate(column) if one is not None]
 
 
 def references_of(targets: Sequence[Any], texts: bool) -> References:
@@ -102,15 +120,21 @@ def references_of(targets: Sequence[Any], texts: bool) -> References:
     return References(columns[0] if columns else [], columns[1:])
 
 
-def several_names(y: Any, columns: Collection[str]) -> list[str]:
+def several_names(y: Any, columns: Collection[str], rows: int) -> list[str]:
     """The names of columns of a frame with references, in a list; empty where `y` is no list of such names.
 
-    >>> several_names(["de", "at"], {"en", "de", "at"}), several_names("de", {"de"})
+    Raises ``DataError`` where only some are columns, unless `y` has as many items as the frame `rows`: texts, perhaps.
+
+    >>> several_names(["de", "at"], ["en", "de", "at"], 9), several_names("de", ["de"], 9)
     (['de', 'at'], [])
     """
-    if not isinstance(y, list | tuple) or not all(isinstance(name, str) and name in columns for name in y):
+    if not isinstance(y, list | tuple) or not y or not all(isinstance(name, str) for name in y):
         return []
-    return list(dict.fromkeys(y))
+    unknown = [name for name in y if name not in columns]
+    if unknown and len(unknown) < len(y) != rows:
+        near = nearest(unknown[0], columns)
+        raise DataError(f"y = {unknown[0]!r} is no column of X, which has {few(list(columns))}.{near}")
+    return [] if unknown else list(dict.fromkeys(y))
 
 
 class Pairs(NamedTuple):
