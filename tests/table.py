@@ -12,6 +12,7 @@ The laws of a task, and the tests that hold each for every task of the table:
   tests/laws/test_second_fit.py;
 - a checkpoint that was altered: tests/laws/test_checkpoint_hostile.py; a folder: tests/laws/test_folder_numbers.py;
 - command-line round trip, fitted there or in Python, one answer a row: tests/cli/test_tables.py;
+- public names are options, fitted attributes and documented methods: tests/laws/test_public_names.py;
 - docs page: tests/test_table.py.
 """
 

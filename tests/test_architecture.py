@@ -521,6 +521,7 @@ COVERED = {
     "interpret/test_diagnose.py": "interpret/diagnosis.py interpret/diagnosis_plot.py interpret/recommendations.py",
     "laws/test_names.py": "__init__.py",
     "laws/test_options_after_fit.py": "tasks/base/fitted.py",
+    "laws/test_public_names.py": "tasks/base/public_names.py",
     "laws/test_resume_law.py": "tasks/base/training_run.py training/fit_checks.py",
     "laws/test_word_vectors.py": "tasks/base/word_vectors.py",
     "nn/test_rnn.py": "nn/__init__.py",

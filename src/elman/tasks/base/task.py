@@ -27,6 +27,7 @@ from elman.interpret.diagnosis import Diagnosis
 from elman.io import model_folder as store
 from elman.tasks.base.fitted import by_learnt_options, saved_options
 from elman.tasks.base.inputs import InputReader
+from elman.tasks.base.public_names import public_names
 from elman.tasks.base.resolve import TRAINING, Config, Default, Summary, resolve
 from elman.tasks.base.session import Session, Stepper
 from elman.tasks.base.summary import ModelSummary, summarize
@@ -287,6 +288,10 @@ class Task(BaseEstimator, ABC):
         raise OptionError(f"{type(self).__name__} cannot stream. docs/README.md has a table of the tasks that can.")
 
     # ---- looking inside
+
+    def __dir__(self) -> list[str]:
+        """Options, fitted attributes and the methods that a person calls, for tab completion."""
+        return sorted({name for name in super().__dir__() if name.startswith("_")} | public_names(self))
 
     def __repr__(self, N_CHAR_MAX: int = 700) -> str:
         """The options that are no defaults; after `fit` also the size and the validation metric."""
