@@ -66,5 +66,5 @@ def test_refusals(metric):
 
 
 def test_direction():
-    assert all(map(lower_is_better, ["loss", "MAE", "val_loss", "sMAPE", "word-wer"]))
+    assert all(map(lower_is_better, ["loss", "MAE", "val_loss", "sMAPE", "word-wer", "nats_ngrams", "a.mae"]))
     assert not any(map(lower_is_better, ["accuracy", "f1", "macro_f1", "lossless"]))

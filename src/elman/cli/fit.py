@@ -320,6 +320,8 @@ def _fit_result(adapter: "TableAdapter", out: str, table: "Table") -> dict[str, 
 
 
 def _show_fit(result: Mapping[str, Any], adapter: "TableAdapter", table: "Table") -> None:
+    from elman.training.history import directions
+
     if not adapter.model.verbose:  # else stderr has had it, before training
         print(adapter.describe_fit(table.frame.height))
     scores = ", ".join(f"{name.replace('_', ' ')} {value:.4f}" for name, value in result["validation"].items())
@@ -327,6 +329,7 @@ def _show_fit(result: Mapping[str, Any], adapter: "TableAdapter", table: "Table"
     epochs = f"epoch {result['best_epoch']} of {result['epochs']}, {result['training_seconds']:,.1f} s"
     if scores:
         print(f"validation, used to choose the epoch{how}: {scores} ({epochs})")
+        print(directions(result["validation"]))
     else:
         print(f"no validation set ({epochs})")
     print(f"saved in {result['model']}")

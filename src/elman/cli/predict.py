@@ -286,6 +286,7 @@ def _windows(task: "TableAdapter", model: str, windows: int | None, step: int | 
 
 def _show_scores(result: Mapping[str, Any], scores: Sequence[str], tables: Sequence[Any], heading: str) -> None:
     from elman.evaluation import tables as report
+    from elman.training.history import directions
 
     rows = {str(result["model"]): {name: result[name] for name in scores}}
     for other in result.get("baselines", ()):
@@ -294,4 +295,4 @@ def _show_scores(result: Mapping[str, Any], scores: Sequence[str], tables: Seque
         print(f"{result['sequences']:,} sequences of {result['file']}")
     if heading:
         print(f"{heading}, of {result['file']}")
-    report.show(report.comparison_table(rows), *tables)
+    report.show(report.comparison_table(rows), directions(scores), *tables)

@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self, overload
 
@@ -178,7 +178,7 @@ def _epoch(record: Mapping[str, Any], number: int) -> Epoch:
 
 #: Metrics by the name a task gives them.
 LOWER_IS_BETTER = frozenset(
-    {"loss", "error", "perplexity", "wer", "cer", "ter"}
+    {"loss", "error", "perplexity", "nats", "bits", "wer", "cer", "ter"}
     | {"mae", "mse", "rmse", "mape", "smape", "mase", "crps", "pinball"}  # of numbers
 )
 
@@ -186,10 +186,39 @@ LOWER_IS_BETTER = frozenset(
 def lower_is_better(metric: str) -> bool:
     """Whether a smaller value of this metric is the better one: "loss", "mae" … but not "accuracy".
 
-    >>> lower_is_better("val_loss"), lower_is_better("accuracy")
-    (True, False)
+    The metric of one target is written "target.metric" or "metric target".
+
+    >>> [lower_is_better(name) for name in ("val_loss", "size.mae", "rmse size", "accuracy")]
+    [True, True, True, False]
     """
-    return metric.lower().replace("-", "_").rsplit("_", 1)[-1] in LOWER_IS_BETTER
+    words = _metric_words(metric)
+    return words[-1] in LOWER_IS_BETTER or words[0] in ("nats", "bits")
+
+
+def _metric_words(metric: str) -> list[str]:
+    """The words of a metric's name, without that of a target."""
+    return (metric.rsplit(".", 1)[-1].split() or [""])[0].lower().replace("-", "_").split("_")
+
+
+#: What is counted beside the metrics; neither more nor less of it is better.
+COUNTS = frozenset({"symbols", "steps", "sequences"})
+
+
+def directions(metrics: Iterable[str]) -> str:
+    """A line on which values of these metrics are better; empty where there are none.
+
+    >>> directions(["accuracy", "macro_f1", "loss", "symbols"])
+    'higher is better: accuracy, macro f1; lower is better: loss'
+    >>> directions(["smape", "coverage_80"])
+    'lower is better: smape; best at its level: coverage 80'
+    """
+    groups: dict[str, list[str]] = {"higher is better": [], "lower is better": [], "best at its level": []}
+    for metric in metrics:
+        first = _metric_words(metric)[0]
+        if first not in COUNTS:
+            which = "best at its level" if first == "coverage" else f"{direction(metric)} is better"
+            groups[which].append(metric.replace("_", " "))
+    return "; ".join(f"{which}: {', '.join(names)}" for which, names in groups.items() if names)
 
 
 def direction(metric: str) -> str:
