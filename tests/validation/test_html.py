@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 import elman
+from elman.evaluation.classification import ClassificationReport
+from elman.tasks.translate.alignment import Alignment
 from elman.training.history import Epoch, History
 from elman.validation import html
 
@@ -37,3 +40,13 @@ def test_the_history_is_drawn() -> None:
         "<History: 2 epochs, epoch 2 kept, validation accuracy 0.8000 (higher is better), stopped early>"
     )
     assert "<td>kept</td>" in history._repr_html_()
+
+
+def test_reports_and_alignments_are_shown_as_they_print_and_escaped() -> None:
+    report = ClassificationReport([EVIL, "x"], np.array([0, 1]), np.array([0, 1]), np.eye(2))
+    alignment = Alignment(["a"], [EVIL], np.ones((1, 1)))
+    for one in (report, alignment):
+        shown = one._repr_html_()
+        assert EVIL not in shown
+        assert html.escape(EVIL) in shown
+        assert html.printed(one) in shown

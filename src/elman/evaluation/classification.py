@@ -17,6 +17,7 @@ from elman.evaluation.calibration import BINS, ReliabilityBin, expected_calibrat
 from elman.evaluation.classification_plot import MOST, RankCurve, classification_picture
 from elman.evaluation.model_card import CountTable
 from elman.evaluation.ranking import RankScore, macro_mean, precision_recall_curve, rank_scores, roc_curve
+from elman.validation import html
 
 _SHOWN = 12  # classes of a printed or drawn confusion matrix; the smaller ones share a row
 
@@ -113,6 +114,9 @@ class ClassificationReport:
         more = {"ROC area": [rank.roc_area for rank in areas], "PR area": [rank.pr_area for rank in areas]}
         classes = tables.class_table(self.classes, first, self.counted, more)
         return [classes, tables.confusion_table(*self._largest()), self.summary]
+
+    def _repr_html_(self) -> str:
+        return html.printed(self)
 
     def __str__(self) -> str:
         return tables.as_text(self._scores(), *self.tables())

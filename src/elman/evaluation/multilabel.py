@@ -17,6 +17,7 @@ from elman.evaluation.calibration import BINS, ReliabilityBin, expected_calibrat
 from elman.evaluation.classification_plot import MOST, RankCurve, classification_picture
 from elman.evaluation.model_card import CountTable
 from elman.evaluation.ranking import RankScore, macro_mean, precision_recall_curve, rank_score, roc_curve
+from elman.validation import html
 
 COUNTED = ("found", "missed", "wrong")  # true positives, false negatives, false positives
 _SHOWN = 12  # labels in the picture
@@ -108,6 +109,9 @@ class LabelSetReport:
         """The labels and the summary, for a terminal."""
         more = {"ROC area": [rank.roc_area for rank in self.ranks], "PR area": [rank.pr_area for rank in self.ranks]}
         return [tables.class_table(self.classes, "label", "sequences", more), self.summary]
+
+    def _repr_html_(self) -> str:
+        return html.printed(self)
 
     def __str__(self) -> str:
         return tables.as_text(self._scores(), *self.tables())

@@ -6,7 +6,7 @@ import base64
 from collections.abc import Iterable, Sequence
 from html import escape
 
-__all__ = ["escape", "image", "table"]
+__all__ = ["escape", "image", "printed", "table"]
 
 
 def table(head: Sequence[object], rows: Iterable[Sequence[object]]) -> str:
@@ -30,3 +30,12 @@ def image(png: bytes | None) -> str:
     if png is None:
         return ""
     return f'<img src="data:image/png;base64,{base64.b64encode(png).decode("ascii")}" style="max-width:100%">'
+
+
+def printed(report: object) -> str:
+    """What an object prints, its lines and spaces kept.
+
+    >>> printed("a  <b>")
+    '<pre>a  &lt;b&gt;</pre>'
+    """
+    return f"<pre>{escape(str(report))}</pre>"

@@ -15,6 +15,7 @@ from elman.evaluation import tables
 from elman.evaluation.classification import ClassificationReport
 from elman.evaluation.metrics import ClassScore
 from elman.tasks.tag.spans import kind_scores, step_scores
+from elman.validation import html
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,9 @@ class TagReport:
         """The labels, the confusion matrix, the summary and the spans of each kind, for a terminal."""
         kinds = [] if self.kinds is None else [tables.class_table(self.kinds, "span", "spans")]
         return [*self.steps.tables(), *kinds]
+
+    def _repr_html_(self) -> str:
+        return html.printed(self)
 
     def __str__(self) -> str:
         scores = ", ".join(f"{name} {value:.4f}" for name, value in self.scores.items())

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from elman.features.base import Written
 from elman.tasks.translate.alignment_plot import aligned
+from elman.validation import html
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,9 @@ class Alignment:
     def picture(self, title: str = "") -> bytes | None:
         """The weights as the bytes of a PNG. None, with a note on stderr, where matplotlib is missing."""
         return aligned(self.source, self.target, self.weights, title)
+
+    def _repr_html_(self) -> str:
+        return html.printed(self) + html.image(self.picture())
 
     def __str__(self) -> str:
         if not self.source:
