@@ -324,7 +324,8 @@ def _show_fit(result: Mapping[str, Any], adapter: "TableAdapter", table: "Table"
 
     if not adapter.model.verbose:  # else stderr has had it, before training
         print(adapter.describe_fit(table.frame.height))
-    scores = ", ".join(f"{name.replace('_', ' ')} {value:.4f}" for name, value in result["validation"].items())
+    known = {name: value for name, value in result["validation"].items() if value == value}  # undefined ones are NaN
+    scores = ", ".join(f"{name.replace('_', ' ')} {value:.4f}" for name, value in known.items())
     how = f", answered by {adapter.model.validated_by}" if adapter.model.validated_by else ""
     epochs = f"epoch {result['best_epoch']} of {result['epochs']}, {result['training_seconds']:,.1f} s"
     if scores:

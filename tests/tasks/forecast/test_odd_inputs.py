@@ -168,3 +168,41 @@ def test_the_command_line_says_what_it_took(tmp_path: Path, monkeypatch: Any, ca
     assert main([*fit, "--future", "p", "--out", "known"]) == 0
     assert main(["predict", "known"]) == 2
     assert "--future FILE, or rows of the table after its last values" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("days", "options", "said"), [("B", {}, True), ("D", {}, False), ("B", {"freq": "B"}, False)])
+def test_daily_rows_without_weekends_are_noted(days: str, options: dict[str, Any], said: bool, capsys: Any) -> None:
+    frame = ONE.assign(ds=pd.date_range("2024-01-01", periods=STEPS, freq=days))
+    forecaster(**options).fit(frame)
+    assert "weekend" not in capsys.readouterr().err, "verbose=False is silent"
+    forecaster(verbose=True, **options).fit(frame)
+    assert ("No value is of a weekend" in capsys.readouterr().err) == said
+
+
+def test_a_metric_that_is_undefined_is_not_printed(tmp_path: Path, monkeypatch: Any, capsys: Any) -> None:
+    monkeypatch.chdir(tmp_path)
+    ONE.assign(y=np.arange(STEPS) % 7 + 1.0).to_csv("periodic.csv", index=False)
+    assert (
+        main(
+            [
+                "fit",
+                "forecast",
+                "periodic.csv",
+                "--horizon",
+                "3",
+                "--season",
+                "7",
+                "--epochs",
+                "1",
+                "--hidden",
+                "4",
+                "--no-verbose",
+                "--out",
+                "m",
+            ]
+        )
+        == 0
+    )
+    told = capsys.readouterr().out
+    assert "smape" in told
+    assert "nan" not in told

@@ -37,10 +37,11 @@ from elman.tasks.base.task import Task, as_json
 from elman.tasks.base.training_run import TrainingRun
 from elman.tasks.forecast.backtest import Backtest, Windows, backtest_frame
 from elman.tasks.forecast.conformal import Calibration
+from elman.tasks.forecast.data.business_days import lack_weekends
 from elman.tasks.forecast.data.covariates import Covariates
 from elman.tasks.forecast.data.frame import Series, read
 from elman.tasks.forecast.data.layout import LONG
-from elman.tasks.forecast.data.panel import MOST_GAP, Panel
+from elman.tasks.forecast.data.panel import MOST_GAP, Panel, ranges
 from elman.tasks.forecast.data.sampler import WindowSampler
 from elman.tasks.forecast.data.style import Style
 from elman.tasks.forecast.data.time_grid import Grid, cycles, parse, plain
@@ -171,7 +172,7 @@ class Forecaster(Task, ForecastOptions, EncoderOptions, TrainingOptions):
         sampler = WindowSampler(windowed, panel.lengths - held_out, network_levels(self))
         validation = Validation(direct, strategy_of(self, direct, self.seed), panel, windowed, held_out)
         self.data_ = _describe_data(panel, grid, config, held_out)
-        self._note(run, panel.lengths, held_out)
+        self._note(run, panel, held_out)
         self._train(run, sampler, validation)
         return self
 
@@ -194,8 +195,14 @@ class Forecaster(Task, ForecastOptions, EncoderOptions, TrainingOptions):
             raise
         self._finish(validation, sampler)
 
-    def _note(self, run: TrainingRun, lengths: NDArray[np.int64], held_out: NDArray[np.int64]) -> None:
+    def _note(self, run: TrainingRun, panel: Panel, held_out: NDArray[np.int64]) -> None:
         """Says what was read and what is trained."""
+        lengths, index = panel.lengths, ranges(panel.first, panel.lengths)[~np.isnan(panel.values)]
+        if self.verbose and self.grid_.describe() == "1 d":
+            if lack_weekends(self.grid_.shown(index).astype("datetime64[D]")):
+                note(
+                    "No value is of a weekend: weekends are missing steps. To leave them out take freq='B' (--freq B)."
+                )
         steps = f"{self.grid_.describe()} apart; season of {int(self.config_.season):,}: {self.config_.season_reason}"
         run.notes.data(self, torch.from_numpy(lengths), _held_out_in_words(held_out), steps, noun="series")
         run.notes.network(self.network_, int(self.config_.epochs))

@@ -102,6 +102,15 @@ def weekdays_of(freq: Any) -> str | None:
     return "".join("01"[name in words] for name in _NAMES) if len(words) > 1 and set(words) <= set(_NAMES) else None
 
 
+def lack_weekends(days: _Array) -> bool:
+    """Whether many days are all from Monday to Friday.
+
+    >>> lack_weekends(np.datetime64("2024-01-01") + np.array([0, 1, 2, 3, 4, 7, 8, 9, 10, 11]))
+    True
+    """
+    return len(days) >= 10 and bool(np.is_busday(days).all())
+
+
 def holidays_of(dates: Iterable[Any]) -> tuple[int, ...]:
     """Dates, ISO texts among them, as days since 1970, ascending. Raises ValueError for what is no date.
 
