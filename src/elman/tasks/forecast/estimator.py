@@ -198,11 +198,9 @@ class Forecaster(Task, ForecastOptions, EncoderOptions, TrainingOptions):
     def _note(self, run: TrainingRun, panel: Panel, held_out: NDArray[np.int64]) -> None:
         """Says what was read and what is trained."""
         lengths, index = panel.lengths, ranges(panel.first, panel.lengths)[~np.isnan(panel.values)]
-        if self.verbose and self.grid_.describe() == "1 d":
-            if lack_weekends(self.grid_.shown(index).astype("datetime64[D]")):
-                note(
-                    "No value is of a weekend: weekends are missing steps. To leave them out take freq='B' (--freq B)."
-                )
+        daily = self.verbose and self.grid_.describe() == "1 d"
+        if daily and lack_weekends(self.grid_.shown(index).astype("datetime64[D]")):
+            note("No value is of a weekend: weekends are missing steps. To leave them out take freq='B' (--freq B).")
         steps = f"{self.grid_.describe()} apart; season of {int(self.config_.season):,}: {self.config_.season_reason}"
         run.notes.data(self, torch.from_numpy(lengths), _held_out_in_words(held_out), steps, noun="series")
         run.notes.network(self.network_, int(self.config_.epochs))
