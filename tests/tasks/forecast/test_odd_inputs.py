@@ -182,7 +182,7 @@ def test_daily_rows_without_weekends_are_noted(days: str, options: dict[str, Any
 def test_a_metric_that_is_undefined_is_not_printed(tmp_path: Path, monkeypatch: Any, capsys: Any) -> None:
     monkeypatch.chdir(tmp_path)
     ONE.assign(y=np.arange(STEPS) % 7 + 1.0).to_csv("periodic.csv", index=False)
-    small = "--horizon 3 --season 7 --epochs 1 --hidden 4 --no-verbose".split()
+    small = ["--horizon", "3", "--season", "7", "--epochs", "1", "--hidden", "4", "--no-verbose"]
     assert main(["fit", "forecast", "periodic.csv", *small, "--out", "m"]) == 0
     told = capsys.readouterr().out
     assert "smape" in told
