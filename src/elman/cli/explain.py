@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from elman.cli.console import note, one_line, print_json
+from elman.cli.forecast_flags import ExplainFlags, hand_over
 from elman.cli.parameters import Format, Input, Json, Model, NoHeader, check_picture
 from elman.errors import OptionError
 from elman.io.atomic_write import write_file
@@ -26,7 +27,7 @@ Answer = Annotated[
     str | None,
     Parameter(
         help="explain this and not the model's answer: classifiers: a class; taggers: the label of this step, from 0; "
-        "models of several targets: the name of one"
+        "models of several targets: the name of one; forecasters: a series"
     ),
 ]
 Out = Annotated[str | None, Parameter(help="draw it to this PNG; with FILE and without --row: the first row")]
@@ -42,6 +43,7 @@ def explain(
     answer: Answer = None,
     input: Input = None,
     out: Out = None,
+    flags: Annotated[ExplainFlags | None, Parameter(name="*")] = None,
     format: Format = None,
     no_header: NoHeader = False,
     json: Json = False,
@@ -58,17 +60,17 @@ def explain(
         raise OptionError("elman explain needs a FILE or --text, one of the two.")
     if row is not None and text is not None:
         raise OptionError("--row counts the rows of a FILE. Leave it out.")
-    task = load(model)
-    adapter = table_of(task)
+    adapter = table_of(load(model))
+    hand_over(flags, adapter, model, header=not no_header)
+    if not adapter.explains_rows and (row is not None or file is None):
+        raise OptionError(f"{model} forecasts series, not rows. Give a FILE with their values, and no --row.")
     if file is None:
         table = _table_of_text(adapter, str(text))
     else:
-        table = _rows(read_table(file, header=not no_header, format=format), row)
-    X, _ = adapter.diagnosis_data(table, [], model, input)
-    about = None if answer is None else adapter.answer_to_explain(table, answer, model)
-    with table.located():
-        found = task.explain(X, about)
-    places = ["--text"] if file is None else [str(table.place(i)) for i in range(len(found))]
+        table = read_table(file, header=not no_header, format=format)
+        table = _rows(table, row) if adapter.explains_rows else table
+    places, found = adapter.explain_table(table, input, answer, model)
+    places = ["--text"] if file is None else places
     if out is not None and len(found) and (picture := found[0].picture()) is not None:
         write_file(out, picture)
     for place, one in zip(places, found, strict=True):

@@ -56,6 +56,16 @@ class ForecastFlags(FutureFlags):
 
 
 @dataclass(kw_only=True)
+class ExplainFlags(FutureFlags):
+    """Which forecast is explained."""
+
+    horizon: Annotated[
+        int | None,
+        Parameter(group=_GROUP, help="explain the forecast so many steps ahead; default: the mean of all steps"),
+    ] = None
+
+
+@dataclass(kw_only=True)
 class ScoreFlags(FutureFlags):
     """How forecasts are scored."""
 

@@ -62,6 +62,7 @@ class Part(NamedTuple):
     values: Sequence[_Floats] | None = None  # the numbers of each step
     is_static: bool = False  # whether it is a static input
     step: tuple[float, str] = (1.0, "step")  # the length of a step and its unit
+    beside: Sequence[tuple[int, list[int] | slice]] = ()  # further inputs, and their units, that read the same steps
 
 
 class AttributionRequest(NamedTuple):
@@ -75,6 +76,7 @@ class AttributionRequest(NamedTuple):
     beside: tuple[Sequence[_Floats], _Floats] | None = None  # a linear model beside the network: its saliency [steps]
     #   for each part that has symbols (of numbers the only part), and F [sequences]
     ensemble_size: int = 1  # networks in the ensemble, each of which reads all parts
+    nothing: Callable[[nn.Module, Tensor], Tensor] | None = None  # b of an input and its e; None: that of its kind
 
 
 class OfColumn(NamedTuple):
@@ -280,12 +282,13 @@ def _integrated(request: AttributionRequest, chosen: Tensor, points: int) -> tup
     """The saliency of each part's steps in each chosen sequence, F, and F of the baseline."""
     places, weights = np.polynomial.legendre.leggauss(points)
     totals: list[Tensor] = []
-    with torch.no_grad(), _moved(request.inputs, 1.0):
+    baseline = request.nothing or _nothing
+    with torch.no_grad(), _moved(request.inputs, 1.0, baseline):
         score = request.score(chosen).double()
-    with torch.no_grad(), _moved(request.inputs, 0.0):
+    with torch.no_grad(), _moved(request.inputs, 0.0, baseline):
         nothing = request.score(chosen).double()
     for place, weight in zip((places / 2 + 0.5).tolist(), (weights / 2).tolist(), strict=True):
-        with torch.enable_grad(), _moved(request.inputs, place) as seen:
+        with torch.enable_grad(), _moved(request.inputs, place, baseline) as seen:
             scores = request.score(chosen)
             moved = [seen[i][0] for i in range(len(request.inputs))]
             gradients: Any = torch.autograd.grad(scores.sum(), moved, allow_unused=True)
@@ -294,9 +297,7 @@ def _integrated(request: AttributionRequest, chosen: Tensor, points: int) -> tup
             for gradient, (_, difference) in zip(gradients, (seen[i] for i in range(len(moved))), strict=True)
         ]
         alike = len(found) // request.ensemble_size
-        steps = [
-            sum(one[:, part.units].sum(1).double() for one in found[part.input :: alike]) for part in request.parts
-        ]
+        steps = [_of_part(part, found, alike, request.lengths[chosen]) for part in request.parts]
         totals = (
             [weight * s for s in steps] if not totals else [t + weight * s for t, s in zip(totals, steps, strict=True)]
         )
@@ -304,15 +305,28 @@ def _integrated(request: AttributionRequest, chosen: Tensor, points: int) -> tup
     return [list(total.split(part.lengths[chosen].tolist())) for part, total in parted], score, nothing
 
 
+def _of_part(part: Part, found: Sequence[Tensor], alike: int, lengths: Tensor) -> Tensor:
+    """What is attributed to the steps of a part, in all networks; `alike`: the inputs of one network."""
+    read = [(part.input, part.units), *part.beside]
+    every = [one.flatten(0, -2)[:, units].sum(1).double() for place, units in read for one in found[place::alike]]
+    total = torch.stack(every).sum(0)
+    if part.is_static and len(total) != len(lengths):  # read anew at every step
+        owner = torch.repeat_interleave(torch.arange(len(lengths)), lengths)
+        return total.new_zeros(len(lengths)).index_add(0, owner, total)
+    return total
+
+
 @contextmanager
-def _moved(layers: Sequence[nn.Module], place: float) -> Iterator[dict[int, tuple[Tensor, Tensor]]]:
+def _moved(
+    layers: Sequence[nn.Module], place: float, nothing: Callable[[nn.Module, Tensor], Tensor]
+) -> Iterator[dict[int, tuple[Tensor, Tensor]]]:
     """Within the block the output of each layer is b + place (e - b); it and e - b are collected."""
     seen: dict[int, tuple[Tensor, Tensor]] = {}
 
     def moving(i: int) -> Callable[[nn.Module, Any, Ragged | Tensor], Ragged | Tensor]:
         def move(layer: nn.Module, _: Any, out: Ragged | Tensor) -> Ragged | Tensor:
             e = (out.values if isinstance(out, Ragged) else out).detach()
-            b = _nothing(layer, e)
+            b = nothing(layer, e)
             moved = (b + place * (e - b)).requires_grad_(torch.is_grad_enabled())
             seen[i] = moved, e - b
             return Ragged(moved, out.offsets) if isinstance(out, Ragged) else moved

@@ -60,6 +60,7 @@ class TableAdapter(Protocol):
     beside_flags: ClassVar[tuple[str, ...]] = ("groups", "sample_weight")  # arguments of `fit` that name columns
     target_flags: ClassVar[tuple[str, ...]] = ("--target",)  # the names of the target flag of `elman fit <task>`
     column_options: ClassVar[tuple[str, ...]] = ("input",)  # the options that name columns
+    explains_rows: ClassVar[bool] = True  # whether what `explain` attributes belongs to rows
 
     def __init__(self, model: Any) -> None:
         self.model = model
@@ -105,6 +106,14 @@ class TableAdapter(Protocol):
     def answer_to_explain(self, table: Table, answer: str, model: str) -> Any:
         """The argument `y` of `explain` for the answer that a flag names."""
         return answer
+
+    def explain_table(self, table: Table, input: str | None, answer: str | None, model: str) -> tuple[list[str], Any]:
+        """The attribution of the answer of each row, or of the one that a flag names, and the place of each."""
+        X, _ = self.diagnosis_data(table, [], model, input)
+        about = None if answer is None else self.answer_to_explain(table, answer, model)
+        with table.located():
+            found = self.model.explain(X, about)
+        return [str(table.place(i)) for i in range(len(found))], found
 
     def answers_parts(self) -> bool:
         """Whether the answers for the parts of a table are those for the whole: each depends on its row alone."""

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from elman.cells import CELLS
 from elman.errors import DataError, OptionError, Place, Problem, Wording, option
 from elman.features.lists import opened
+from elman.interpret.attribution import Explanation
 from elman.interpret.diagnose import DiagnosisRequest
 from elman.io import model_folder as store
 from elman.io.atomic_write import write_file
@@ -56,6 +57,7 @@ from elman.tasks.forecast.defaults import (
 )
 from elman.tasks.forecast.direct import DirectForecast
 from elman.tasks.forecast.encoder import SeriesEncoder
+from elman.tasks.forecast.explain import explain_forecast
 from elman.tasks.forecast.insample import in_sample
 from elman.tasks.forecast.model import ForecastModel
 from elman.tasks.forecast.network import Ensemble, Sizes
@@ -438,6 +440,20 @@ class Forecaster(Task, ForecastOptions, EncoderOptions, TrainingOptions):
         a horizon apart between.
         """
         return Backtest(self._model(), frame, windows, step).describe()
+
+    @by_learnt_options
+    def explain(self, X: Any, y: Any = None, *, horizon: int | None = None, future: Any = None) -> Explanation:
+        """The attribution of the forecast after the end of each series of a frame: which past values and covariates.
+
+        `X`: the frame; each series is read from its first row on. `horizon`: the forecast so many steps ahead is
+        explained; None: the mean of all, or of a recursive forecaster the next step, the only one it explains.
+        `future`: a frame of the future covariates. Each item of the result has the name of the series (``answer``),
+        the forecast (``score``), ``nothing`` (that of the series at its level), ``columns`` and ``picture()``; all
+        adds up: docs/explain.md. Raises ``OptionError`` for another horizon.
+        """
+        if y is not None:
+            raise OptionError("Forecaster.explain(frame) explains the forecast. Leave y out.")
+        return explain_forecast(self._model(), X, future, horizon)
 
     def _diagnosis_request(self, X: Any, y: Any) -> DiagnosisRequest:
         if y is not None:

@@ -124,7 +124,7 @@ class ForecastModel:
 
         `future`: a frame of the future covariates.
         """
-        coming = self._read_future(state, future, count)
+        coming = self.read_future(state, future, count)
         return finite(self.finish(self.strategy.forecast(state, coming, count), state.tail.lowest))
 
     def finish(self, quantiles: _Floats, lowest: _Floats) -> _Floats:
@@ -168,7 +168,7 @@ class ForecastModel:
         names = [f"elman-q-{float(share):g}" for share in np.atleast_1d(shares)]
         return {"elman": answers[:, answers.shape[1] // 2], **dict(zip(names, found.T, strict=True))}
 
-    def _read_future(self, state: SeriesState, future: Any, count: int) -> Panel | None:
+    def read_future(self, state: SeriesState, future: Any, count: int) -> Panel | None:
         """The future covariates of the horizon after each series' end; those of the first `count` steps must be given.
 
         Later ones repeat the last, since no forecast depends on them.

@@ -79,6 +79,10 @@ class CategoryEmbedding(nn.Module):
         self.tables = nn.ModuleList(nn.Embedding(size, width) for size, width in zip(sizes, widths, strict=True))
         self.outputs = numbers + sum(widths)
 
+    def unknown(self) -> list[Tensor]:
+        """The vector of the unknown category of each kind."""
+        return [table.weight[0].detach() for table in self.tables if isinstance(table, nn.Embedding)]
+
     def forward(self, numbers: Tensor, codes: Tensor) -> Tensor:
         """Concatenates them."""
         if not len(self.tables):

@@ -72,7 +72,7 @@ class RecursiveForecast:
         running, rows, next_levels = state.take(owner.tolist()), np.arange(len(owner)), np.array(NEXT_LEVELS)
         values = np.zeros((len(owner), len(levels)))
         for step, at in enumerate(levels):
-            here = None if future is None else _steps(future, owner * self.horizon + step)
+            here = None if future is None else steps_of(future, owner * self.horizon + step)
             next_value = self.one_step.forecast(running, here, 1)[:, 0]
             values[:, step] = interpolated(next_value, next_levels, at)
             if step + 1 < len(levels):
@@ -100,7 +100,7 @@ class RecursiveForecast:
         future = None
         if names := encoder.covariates.future:
             within = np.minimum(after, len(panel.values) - 1)  # steps beyond the end are nobody's to compare
-            future = _steps(panel, within.reshape(-1))
+            future = steps_of(panel, within.reshape(-1))
             future.covariates = {name: future.covariates[name] for name in names}
         return self.forecast(encoder.state(cut, encoder.windowed(cut)), future, self.horizon)
 
@@ -144,7 +144,7 @@ def interpolated(quantiles: _Floats, levels: _Floats, at: _Floats) -> _Floats:
     return made
 
 
-def _steps(panel: Panel, rows: NDArray[np.int64]) -> Panel:
+def steps_of(panel: Panel, rows: NDArray[np.int64]) -> Panel:
     """Some steps of a panel, as series of one step each."""
     count = len(rows)
     return panel.take(rows, np.ones(count, np.int64), np.zeros(count, np.int64), list(range(count)))

@@ -18,6 +18,8 @@ from elman.validation.messages import few
 if TYPE_CHECKING:
     import polars as pl
 
+_EXPLAINED = 10  # series that are explained, unless one is named
+
 
 @final
 class ForecastTable(TableAdapter):
@@ -29,6 +31,7 @@ class ForecastTable(TableAdapter):
     has_windows: ClassVar[bool] = True
     column_options: ClassVar[tuple[str, ...]] = ("id", "time", "target", "past", "future", "static")
     keeps_state: ClassVar[bool] = True
+    explains_rows: ClassVar[bool] = False
     horizon: int | None = None  # how many steps answers have; None: those of the model
     future: Table | None = None  # the future covariates; None: in the rows after the last values
     quantiles: tuple[float, ...] | None = None  # of answers, as shares; None: the intervals
@@ -98,6 +101,30 @@ class ForecastTable(TableAdapter):
         if names := found["new"]:
             them = "it" if len(names) == 1 else "them"
             note(f"{_series(names)} from the rows of the table alone: the model does not know {them}.")
+
+    def explain_table(self, table: Table, input: str | None, answer: str | None, model: str) -> tuple[list[str], Any]:
+        """What decides the forecast after the end of each series, the first ten, or of the one that a flag names."""
+        import polars as pl
+
+        self.cold = True
+        given = self._history_and_future(self._typed(table))
+        frame = given["frame"]
+        if self.future is not None:
+            given["future"] = self._typed(self.future)
+        if self.model.id in frame.columns and not self.model.wide:
+            names = frame[self.model.id].unique(maintain_order=True)
+            chosen = names[:_EXPLAINED] if answer is None else names.filter(names.cast(pl.String) == answer)
+            if not len(chosen):
+                raise OptionError(f"--answer {answer!r} is no series of {table.path.name}.")
+            if answer is None and len(names) > _EXPLAINED:
+                more = f"the first {_EXPLAINED} of {len(names):,} series are explained"
+                note(f"{more}. --answer NAME explains another.")
+            given["frame"] = frame.filter(pl.col(self.model.id).is_in(chosen.implode()))
+        elif answer is not None:
+            raise OptionError("--answer names a series of a long table. Leave it out.")
+        with table.located():
+            found: Any = self.model.explain(given["frame"], horizon=self.horizon, future=given.get("future"))
+        return [f"{table.path.name}: {one.what}" for one in found], found
 
     def update_table(self, table: Table) -> tuple[dict[str, Any], str]:
         """Appends the rows after the ends of the known series; what was read, as fields and in words."""
