@@ -39,6 +39,13 @@ class ForecastFlags(FutureFlags):
             group=_GROUP, help="quantiles in place of intervals, as shares with commas between them: 0.1,0.5,0.9"
         ),
     ] = None
+    paths: Annotated[
+        int | None,
+        Parameter(group=_GROUP, help="so many sampled paths of each series, in rows, in place of median and intervals"),
+    ] = None
+    seed: Annotated[
+        int | None, Parameter(group=_GROUP, help="with --paths: the seed they are drawn from; default: 0")
+    ] = None
     cold: Annotated[
         bool,
         switch(

@@ -55,6 +55,7 @@ from elman.tasks.forecast.defaults import (
     shape_of,
     validation_steps,
 )
+from elman.tasks.forecast.dependence import LARGEST
 from elman.tasks.forecast.direct import DirectForecast
 from elman.tasks.forecast.encoder import SeriesEncoder
 from elman.tasks.forecast.explain import explain_forecast
@@ -62,6 +63,7 @@ from elman.tasks.forecast.insample import in_sample
 from elman.tasks.forecast.model import ForecastModel
 from elman.tasks.forecast.network import Ensemble, Sizes
 from elman.tasks.forecast.options import ForecastOptions, bounds_of, business_days_of, columns_of
+from elman.tasks.forecast.paths import Paths, paths_frame, sample_paths
 from elman.tasks.forecast.plot import plot
 from elman.tasks.forecast.recursive import network_levels, strategy_of
 from elman.tasks.forecast.state import SeriesState
@@ -83,7 +85,7 @@ class Forecaster(Task, ForecastOptions, EncoderOptions, TrainingOptions):
     Learnt: ``history_`` (the learning curve), ``metrics_`` (of the held-out ends of the series), ``network_``,
     ``config_`` (the options with a value for each that was None; ``season_reason``: why that season), ``grid_`` (how
     far apart steps are), ``covariates_``, ``calibration_`` (by how much intervals are widened), ``state_`` (of
-    each series).
+    each series), ``dependence_`` (the correlation of forecast errors at neighbouring steps, for paths).
 
     >>> import polars as pl
     >>> frame = pl.DataFrame({"unique_id": "a", "ds": range(60), "y": [1.0, 2.0, 3.0] * 20})
@@ -209,7 +211,7 @@ class Forecaster(Task, ForecastOptions, EncoderOptions, TrainingOptions):
 
     def _finish(self, validation: Validation, sampler: WindowSampler) -> None:
         self.network_.eval()
-        self.calibration_ = validation.calibrate(self.levels)
+        self.calibration_, self.dependence_ = validation.calibrate(self.levels)
         self.metrics_ = validation.metrics(sampler) if len(validation) else {}
         self.state_ = validation.encoder.state(validation.panel, validation.windowed)
 
@@ -230,7 +232,16 @@ class Forecaster(Task, ForecastOptions, EncoderOptions, TrainingOptions):
         strategy, calibration = strategy_of(self, DirectForecast(encoder), self.seed), self.calibration_
         bounds, state = bounds_of(self), self.state_
         return ForecastModel(
-            columns, self.sort, self.horizon, self.style_, encoder, strategy, calibration, state, bounds
+            columns,
+            self.sort,
+            self.horizon,
+            self.style_,
+            encoder,
+            strategy,
+            calibration,
+            state,
+            bounds,
+            self.dependence_,
         )
 
     # ---- forecasts
@@ -244,6 +255,8 @@ class Forecaster(Task, ForecastOptions, EncoderOptions, TrainingOptions):
         *,
         warm: bool = False,
         quantiles: Any = None,
+        paths: int | None = None,
+        seed: int = 0,
     ) -> Any:
         """The next values: a frame with a row for each series and step: id, time, elman, elman-lo-90, elman-hi-90 …
 
@@ -251,8 +264,10 @@ class Forecaster(Task, ForecastOptions, EncoderOptions, TrainingOptions):
         without further training. `warm`: known series with values after the ends of their states continue from
         there, as after `update`; the model stays as it is. `horizon`: fewer steps than the option. `future`: a frame
         of id, time and the future covariates of as many steps. `quantiles`: shares such as [0.1, 0.5, 0.9] within the
-        widest interval, as columns elman-q-0.1 … in place of the intervals. Raises ``DataError`` for invalid
-        data, and for values that are not above 0 where the model was trained on logarithms.
+        widest interval, as columns elman-q-0.1 … in place of the intervals. `paths`: so many sampled paths of each
+        series in place of both (paths.py), a row for each series, path and step: id, time, path (from 1), elman; the
+        same `seed` draws the same. Raises ``DataError`` for invalid data, and for values that are not above 0 where the
+        model was trained on logarithms.
         """
         if horizon is not None and not is_whole(horizon, 0) and frame is None:
             horizon, frame = None, horizon
@@ -269,6 +284,13 @@ class Forecaster(Task, ForecastOptions, EncoderOptions, TrainingOptions):
         else:
             state, style = model.encode(frame)
             states, ids = [state], state.ids
+        if paths is not None:
+            if quantiles is not None:
+                raise OptionError("predict(paths=...) gives paths in place of quantiles. Leave one of the two out.")
+            drawn = Paths(paths, seed)
+            return paths_frame(
+                model, states, [sample_paths(model, one, future, count, drawn) for one in states], style, ids
+            )
         answers = [model.forecast(state, future, count) for state in states]
         return model.frame(states, answers, style, ids, quantiles)
 
@@ -477,6 +499,7 @@ class Forecaster(Task, ForecastOptions, EncoderOptions, TrainingOptions):
             "longest": self.longest_,
             "covariates": self.covariates_.config(),
             "calibration": self.calibration_.config(),
+            "dependence": self.dependence_,
             "state": {"ids": self.state_.ids},
         }
 
@@ -493,6 +516,9 @@ class Forecaster(Task, ForecastOptions, EncoderOptions, TrainingOptions):
         if (learnt.past, learnt.future, learnt.static) != (options.past, options.future, options.static):
             raise ValueError("covariates")
         self.calibration_ = Calibration.restore(config["calibration"], self.levels)
+        self.dependence_ = float(config.get("dependence", 0.0))  # models saved before have none
+        if not abs(self.dependence_) <= LARGEST:
+            raise ValueError("dependence")
         self.network_ = store.network(self._network, tensors, folder)
         state = store.under("state.", tensors)
         shape = shape_of(self.config_)

@@ -45,6 +45,7 @@ class ForecastModel:
     calibration: Calibration
     state: SeriesState  # of the series of training
     bounds: Bounds = UNBOUNDED
+    dependence: float = 0.0  # correlation of forecast errors at neighbouring steps
 
     @property
     def grid(self) -> Grid:

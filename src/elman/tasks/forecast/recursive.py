@@ -49,23 +49,31 @@ class RecursiveForecast:
 
         `future` holds the future covariates of the horizon, series by series.
         """
+        parts = self._parts(len(state.ids))
+        made = [np.quantile(self._paths(state, future, part, count), self.levels, axis=1) for part in parts]
+        return np.concatenate([np.moveaxis(part, 0, -1) for part in made])
+
+    def sample(self, state: SeriesState, future: Panel | None, count: int) -> _Floats:
+        """The paths themselves: [series, paths, count]."""
+        return np.concatenate([self._paths(state, future, part, count) for part in self._parts(len(state.ids))])
+
+    def _parts(self, series: int) -> list[NDArray[np.int64]]:
+        """The series that are advanced at once."""
         each = max(1, _ROWS // self.paths)
-        parts = [np.arange(a, min(a + each, len(state.ids))) for a in range(0, len(state.ids), each)]
-        return np.concatenate([self._quantiles(state, future, part, count) for part in parts])
+        return [np.arange(a, min(a + each, series)) for a in range(0, series, each)]
 
     def forecast_at(self, panel: Panel, windowed: WindowedSeries, series: Tensor, at: Tensor) -> _Floats:
         """Of the horizon after steps `at` of some series of a panel: [rows, horizon, quantiles]."""
         pairs = zip(series.split(_ORIGINS), at.split(_ORIGINS), strict=True)
         return np.concatenate([self._forecast_within(panel, s, t) for s, t in pairs])
 
-    def _quantiles(self, state: SeriesState, future: Panel | None, series: NDArray[np.int64], count: int) -> _Floats:
+    def _paths(self, state: SeriesState, future: Panel | None, series: NDArray[np.int64], count: int) -> _Floats:
         owner = np.repeat(series, self.paths)
         levels = np.tile(latin_hypercube(self.paths, self.horizon, self.seed)[:count], len(series))
         each = max(1, MOST_BYTES // state.tail.bytes_of_one)
         parts = [slice(a, a + each) for a in range(0, len(owner), each)]
         values = np.concatenate([self._sample(state, future, owner[part], levels[:, part]) for part in parts])
-        paths = values.reshape(len(series), self.paths, count)
-        return np.moveaxis(np.quantile(paths, self.levels, axis=1), 0, -1)
+        return values.reshape(len(series), self.paths, count)
 
     def _sample(self, state: SeriesState, future: Panel | None, owner: NDArray[np.int64], levels: _Floats) -> _Floats:
         """A path of each of the series `owner`, sampled at quantile levels [steps, paths]: [paths, steps]."""

@@ -35,6 +35,8 @@ class ForecastTable(TableAdapter):
     horizon: int | None = None  # how many steps answers have; None: those of the model
     future: Table | None = None  # the future covariates; None: in the rows after the last values
     quantiles: tuple[float, ...] | None = None  # of answers, as shares; None: the intervals
+    paths: int | None = None  # sampled paths of each series as answers
+    seed: int | None = None  # that they are drawn from; None: 0
     cold: bool = False  # whether answers begin from the rows of the table alone
     anomalies: float | None = None  # the level of the interval outside which values of the table are flagged
     by_step: bool = False  # whether scores have a table of the steps of the horizon
@@ -69,14 +71,15 @@ class ForecastTable(TableAdapter):
     def _forecasts(self, frame: pl.DataFrame | None) -> pl.DataFrame:
         import narwhals as nw
 
+        if self.seed is not None and self.paths is None:
+            raise OptionError("--seed is that of sampled paths. Give --paths too.")
         given: dict[str, Any] = {"future": None if self.future is None else self._typed(self.future)}
+        given |= {"quantiles": self.quantiles, "paths": self.paths, "seed": self.seed or 0}
         if frame is not None:
             given |= self._history_and_future(frame)
             if not self.cold:
                 self._note_start(frame)
-        made: pl.DataFrame = nw.from_native(
-            self.model.predict(self.horizon, quantiles=self.quantiles, **given), eager_only=True
-        ).to_polars()
+        made: pl.DataFrame = nw.from_native(self.model.predict(self.horizon, **given), eager_only=True).to_polars()
         return made
 
     def _anomalies(self, frame: pl.DataFrame) -> pl.DataFrame:

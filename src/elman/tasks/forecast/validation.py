@@ -14,6 +14,7 @@ from elman.tasks.forecast.data.panel import Panel
 from elman.tasks.forecast.data.sampler import WindowSampler
 from elman.tasks.forecast.data.scaling import beyond_rounding
 from elman.tasks.forecast.data.windows import WindowedSeries, forecast_origins, values_after
+from elman.tasks.forecast.dependence import dependence_of
 from elman.tasks.forecast.direct import DirectForecast
 from elman.tasks.forecast.recursive import RecursiveForecast
 
@@ -69,15 +70,15 @@ class Validation:
         }
 
     @torch.no_grad()
-    def calibrate(self, levels: Any) -> Calibration:
-        """The factors of the intervals, from forecasts of the whole horizon."""
+    def calibrate(self, levels: Any) -> tuple[Calibration, float]:
+        """The factors of the intervals, from forecasts of the whole horizon; the correlation of neighbouring errors."""
         (series, at), horizon = self.origins, self.strategy.horizon
         made = np.zeros((0, horizon, len(quantile_levels(levels))))
         if len(at):
             made = self.strategy.forecast_at(self.panel, self.windowed, series, at)
         place = (self.windowed.steps.offsets[series] + at)[:, None] + torch.arange(1, horizon + 1)
         truth, change = self.windowed.values[place].numpy(), self.windowed.error_scale()[series.numpy(), None]
-        return Calibration.fit(levels, truth, made, change)
+        return Calibration.fit(levels, truth, made, change), dependence_of(truth, made)
 
 
 def _naive_error(panel: Panel, season: int, lengths: NDArray[np.int64]) -> _Floats:

@@ -34,9 +34,16 @@ class Bounds:
             middle = quantiles.shape[-1] // 2
             low, median, high = np.split(quantiles, [middle, middle + 1], axis=-1)
             quantiles = np.concatenate([np.floor(low), np.rint(median), np.ceil(high)], axis=-1) + 0.0
+        return self._clipped(quantiles)
+
+    def hold(self, values: _Floats) -> _Floats:
+        """Single values within the bounds, rounded to whole numbers if so chosen."""
+        return self._clipped(np.rint(values) + 0.0 if self.integer else values)
+
+    def _clipped(self, values: _Floats) -> _Floats:
         if self.minimum is None and self.maximum is None:
-            return quantiles
-        return np.clip(quantiles, self.minimum, self.maximum)
+            return values
+        return np.clip(values, self.minimum, self.maximum)
 
     def whole(self, quantiles: _Floats, shares: _Floats) -> _Floats:
         """Quantiles [..., shares] interpolated between those within the bounds: whole numbers again, if asked for.
