@@ -10,10 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from elman.cells import CELLS
-from elman.cells.base import IMAGES, MOST, Cell, State
+from elman.cells.base import IMAGES, MOST, VALUES_MASK_GAP, Cell, State
 from elman.cells.compatibility import equivalent
 from elman.errors import OptionError, ShapeError, option
 from elman.layers.dropout import SequenceDropout
+from elman.ops.state import mapped
 from elman.ops.stepper import Stepper, check_whole
 from elman.ragged import Ragged
 from elman.ragged.expected import expect_ragged
@@ -21,6 +22,7 @@ from elman.ragged.indexed import Indexed
 
 #: What the products of a layer are made of.
 PRECISIONS = ("float32", "bfloat16")
+_CPU = torch.device("cpu")
 #: Layers of an encoder.
 MOST_LAYERS = 1000
 
@@ -111,6 +113,22 @@ class Encoder(nn.Module):
             for kind, width_in, width in zip(kinds, widths_in, widths, strict=False)
         )
         self.dropout = SequenceDropout(dropout)
+        self._away: torch.device | None = None
+
+    @property
+    def cpu_only(self) -> str:
+        """Which of its options runs on the CPU alone, in words; "" if none does."""
+        if self.precision != "float32":
+            return f"precision = {self.precision!r}"
+        cells = [cell for layer in self._cells() for cell in layer]
+        if any(type(cell).reads == VALUES_MASK_GAP for cell in cells):
+            return "cell = 'gru_d'"
+        return "zoneout" if any(any(getattr(cell, "zoneout", ())) for cell in cells) else ""
+
+    def compute_on(self, device: torch.device | None) -> None:
+        """Moves the weights to `device`, while inputs, states and results stay on the CPU; None: back to the CPU."""
+        self.to(device or "cpu")
+        self._away = device
 
     @classmethod
     def from_torch(
@@ -161,7 +179,8 @@ class Encoder(nn.Module):
 
     def initial_state(self, sequences: int) -> tuple[tuple[State, ...], ...]:
         """The state of every layer and direction before the first step."""
-        return tuple(tuple(cell.initial_state(sequences) for cell in layer) for layer in self._cells())
+        state = tuple(tuple(cell.initial_state(sequences) for cell in layer) for layer in self._cells())
+        return state if self._away is None else _sent(state, _CPU)
 
     def forward(
         self, x: Ragged, state: tuple[tuple[State, ...], ...] | None = None, *, reset: Tensor | None = None
@@ -171,6 +190,13 @@ class Encoder(nn.Module):
         `reset` [steps] bool marks steps before which every state goes back to the initial one.
         """
         expect_ragged(x, self)
+        if self._away is None:
+            return self._forward(x, state, reset)
+        reset = None if reset is None else reset.to(self._away)
+        y, after = self._forward(_steps_sent(x, self._away), _sent(state, self._away), reset)
+        return _steps_sent(y, _CPU), _sent(after, _CPU)
+
+    def _forward(self, x: Ragged, state: State, reset: Tensor | None) -> tuple[Ragged, State]:
         after, given = [], x.rows if isinstance(x, Indexed) else x.values
         with self._narrowed(given):
             for index, layer in enumerate(self._cells()):
@@ -184,6 +210,12 @@ class Encoder(nn.Module):
     def step(self, x: Tensor, state: tuple[tuple[State, ...], ...]) -> tuple[Tensor, State]:
         """Forwards one step of each sequence, [sequences, inputs]; for evaluation: no dropout. One direction only."""
         self._check_steps()
+        if self._away is None:
+            return self._step(x, state)
+        y, after = self._step(x.to(self._away), _sent(state, self._away))
+        return y.to(_CPU), _sent(after, _CPU)
+
+    def _step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         after, given = [], x
         with self._narrowed(given):
             for layer, (before,) in zip(self._cells(), state, strict=True):
@@ -258,6 +290,16 @@ def precisions(cell: str) -> tuple[str, ...]:
     ('float32', 'bfloat16')
     """
     return PRECISIONS if CELLS[cell].narrows else PRECISIONS[:1]
+
+
+def _sent(state: State, device: torch.device) -> State:
+    return mapped(lambda part: part.to(device), state)
+
+
+def _steps_sent(x: Ragged, device: torch.device) -> Ragged:
+    if isinstance(x, Indexed):
+        return Indexed(x.rows.to(device), Ragged(x.index.to(device), x.offsets))
+    return x.with_values(x.values.to(device))
 
 
 def _widths(hidden: Any, layers: int) -> list[int]:

@@ -36,6 +36,7 @@ from elman.ops.state import State, detached, goes_on, taken
 from elman.ragged.chunks import Chunk
 from elman.training.batching import checked_lengths, pieces
 from elman.training.checkpoint import Checkpoint, copied, cuda_devices, fill, restore
+from elman.training.device import computing_on
 from elman.training.history import Epoch, History
 from elman.training.options import TrainingOptions, learning_rate_at, planned
 from elman.training.progress import Silence, note, progress
@@ -94,8 +95,12 @@ def train(
     lengths, options = _checked(loss, lengths, options)
     if resume and checkpoint is None:
         raise OptionError("resume = True needs the checkpoint folder of the run to continue; give checkpoint=...")
-    run = _Run(model, loss, lengths, options, validate, metric, name, schedule, settings)
-    with _own_random_numbers(model, options.seed), torch.enable_grad():
+    with (
+        computing_on(model, options.device),
+        _own_random_numbers(model, options.seed),
+        torch.enable_grad(),
+    ):
+        run = _Run(model, loss, lengths, options, validate, metric, name, schedule, settings)
         if checkpoint is not None:
             run.checkpoint = Checkpoint(Path(checkpoint), run)
             run.checkpoint.begin(resume)
@@ -264,7 +269,10 @@ class _Run:
             self.updates += 1
             decay = min(self.options.average, (1 + self.updates) / (10 + self.updates))
             with torch.no_grad():
-                get_ema_multi_avg_fn(decay)(self.averages, list(self.parameters.values()), self.updates)
+                for device in dict.fromkeys(p.device for p in self.averages):  # it takes tensors of one at a time
+                    averages = [p for p in self.averages if p.device == device]
+                    parameters = [p for p in self.parameters.values() if p.device == device]
+                    get_ema_multi_avg_fn(decay)(averages, parameters, self.updates)
         return value, norm, detached(after)
 
     # ---- the best weights

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from elman.errors import Problem
+from elman.training.device import device_problems
 from elman.validation.messages import shown
 from elman.validation.options import OptionGroup, is_among, is_number, is_whole
 
@@ -46,6 +47,8 @@ class TrainingOptions(OptionGroup):
     patience: int | None = 5  # epochs without a better validation metric before training stops; None: never
     validation: float = 0.1  # share of the sequences held out to choose the best epoch, 0 to 0.5; 0: none
     seed: int | None = 0  # makes a run repeatable bit for bit on one machine; None: different every time
+    device: str = "cpu"  # where the recurrent layers are trained: "cpu", "cuda", "cuda:1" ..., or "auto": the GPU where
+    #   there is one; a trained model is on the CPU
     verbose: bool = True  # what is read and trained, and progress, on stderr; False: nothing
     weight_decay: float = 0.01  # pull towards 0 as a share of learning_rate, not on biases; 0 turns it off
     warmup: float = 0.1  # share of the training, 0 to 1, in which the learning rate rises from 0
@@ -75,7 +78,7 @@ class TrainingOptions(OptionGroup):
             Problem(name, shown(getattr(self, name)), f"must be {rule}")
             for name, (good, rule) in rules.items()
             if not good
-        ]
+        ] + device_problems(self)
 
 
 def _learning_rate_fits(options: TrainingOptions) -> bool:

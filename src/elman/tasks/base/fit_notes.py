@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from elman.training.device import device_of
 from elman.training.progress import note
 
 _FEW_COLUMNS = 6  # that are described; the card describes all
@@ -32,12 +33,12 @@ class FitNotes:
         more = [f"…: {len(read)} in all"] if len(read) > _FEW_COLUMNS else []
         self._line([count, steps_in_words(lengths), *read[:_FEW_COLUMNS], *more, *([target] if target else [])])
 
-    def network(self, network: nn.Module, epochs: int) -> None:
-        """What is trained, and where."""
+    def network(self, network: nn.Module, epochs: int, device_name: str = "cpu") -> None:
+        """What is trained, and where; `device_name`: the option ``device``."""
         if not self.verbose:
             return
         weights = sum(p.numel() for p in network.parameters())
-        device = next(network.parameters()).device
+        device = device_of(device_name)
         name = (
             torch.cuda.get_device_name(device)
             if device.type == "cuda"

@@ -22,6 +22,7 @@ from elman.tasks.base.fit_notes import FitNotes
 from elman.tasks.base.holdout import last_ones, whole_groups
 from elman.tasks.base.resolve import Config, training_options
 from elman.tasks.base.rows import Rows, read_rows
+from elman.training.device import device_of
 from elman.training.history import History
 from elman.training.loop import train
 from elman.training.tbptt import StepLoss
@@ -66,6 +67,7 @@ class TrainingRun:
     def __init__(self, task: Any, out: str | os.PathLike[str] | None, resume: bool) -> None:
         if problems := task.problems():
             raise OptionError.of(problems)
+        device_of(task.device)  # refuses a GPU that is not there
         info()  # refuses an invalid ELMAN_ISA before anything is trained or written
         if resume and out is None:
             raise OptionError("resume = True needs the folder of the run to continue; give ", option("out"))
@@ -165,7 +167,7 @@ class TrainingRun:
         """
         task = self.task
         task.remember_resolved(config)
-        self.notes.network(network, int(config.epochs))
+        self.notes.network(network, int(config.epochs), task.device)
         task.metrics_, task.history_ = {}, History("loss" if validate is None else metric)
         try:
             task.history_ = train(

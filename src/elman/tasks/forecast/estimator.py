@@ -207,7 +207,7 @@ class Forecaster(Task, ForecastOptions, EncoderOptions, TrainingOptions):
             note("No value is of a weekend: weekends are missing steps. To leave them out take freq='B' (--freq B).")
         steps = f"{self.grid_.describe()} apart; season of {int(self.config_.season):,}: {self.config_.season_reason}"
         run.notes.data(self, torch.from_numpy(lengths), _held_out_in_words(held_out), steps, noun="series")
-        run.notes.network(self.network_, int(self.config_.epochs))
+        run.notes.network(self.network_, int(self.config_.epochs), self.device)
 
     def _finish(self, validation: Validation, sampler: WindowSampler) -> None:
         self.network_.eval()

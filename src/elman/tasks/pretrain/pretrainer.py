@@ -39,6 +39,7 @@ from elman.tasks.base.training_run import TrainingRun
 from elman.tasks.generate.estimator import Generator
 from elman.tasks.pretrain.defaults import PRETRAINED, SIZES, learnt_option
 from elman.tasks.pretrain.objective import NextTokenObjective, learn
+from elman.training.device import device_of
 from elman.training.options import TrainingOptions
 from elman.validation.messages import shown
 from elman.validation.options import OptionGroup, is_whole, whole
@@ -235,13 +236,15 @@ class PretrainReader(InputReader):
             decay="linear",
             patience=None,
             seed=run.seed,
+            device=self.task.device,
             verbose=self.task.verbose,
         )
 
     def _objective(self, run: TrainingRun, config: Config, path: Any) -> NextTokenObjective:
         """The next-token objective, with layers of the same sizes as the task's."""
         cell = config.cell or "lstm"
-        narrow = info()["bfloat16"] and "bfloat16" in precisions(cell)
+        on_cpu = device_of(self.task.device).type == "cpu"
+        narrow = on_cpu and info()["bfloat16"] and "bfloat16" in precisions(cell)
         own = vars(config) | {"cell": cell, "dropout": _DROPOUT, "precision": "bfloat16" if narrow else "float32"}
         with run.seeded():
             encoder = encoder_of(Config(**own), path.input.outputs)
