@@ -1,6 +1,6 @@
 """One step at a time from Python: the delay of a step of one sequence.
 
-Each side carries its state. In turn, 1000 steps a turn and each timed, 10 000 in all; median and 99th percentile.
+Each side carries its state. In turn, 1000 steps a turn and each timed, 10,000 in all; median and 99th percentile.
 
 Run it on a quiet machine: python bench/latency.py [--write] [--only REGEX] [--list] [--rounds 10] [--threads 2]
 """

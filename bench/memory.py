@@ -32,7 +32,7 @@ SIDES: dict[str, Builder] = {
     "save": ours,  # the default
     "recompute": partial(ours, checkpointing=True),
 }
-ONE_LONG = "one sequence of 100 000 steps, I=64, H=128, LSTM"
+ONE_LONG = "one sequence of 100,000 steps, I=64, H=128, LSTM"
 
 
 def jobs(threads: int) -> dict[str, Layer]:

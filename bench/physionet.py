@@ -1,4 +1,4 @@
-"""Death in hospital from the first two days in intensive care: PhysioNet 2012, set a, 4 000 stays.
+"""Death in hospital from the first two days in intensive care: PhysioNet 2012, set a, 4,000 stays.
 
 37 variables at irregular times, most of them missing at most hours, and age, gender, height and the ward at admission.
 ``elman.Classifier`` reads hourly means, gaps and all; the area under the ROC curve is that of five stratified folds.

@@ -82,7 +82,7 @@ def main() -> None:
     times = ", ".join(f"{p} {statistics.median(seconds[p]):.1f} s" for p in PRECISIONS)
     text = (
         "## bfloat16 beside float32: accuracy of `elman.Classifier(seed=..., precision=...)`\n\n"
-        f"IMDb reviews, 25 000 for training, 25 000 for the test; seeds {', '.join(map(str, options.seeds))}. "
+        f"IMDb reviews, 25,000 for training, 25,000 for the test; seeds {', '.join(map(str, options.seeds))}. "
         f"An epoch, its validation included: {times} (median).\n\n{results.table(head, rows)}"
     )
     results.publish("precision", text, options.write, options.threads)

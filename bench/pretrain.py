@@ -1,4 +1,4 @@
-"""``elman.Classifier(pretrain=...)`` on film reviews: what 50 000 texts without labels add to 25 000 labels.
+"""``elman.Classifier(pretrain=...)`` on film reviews: what 50,000 texts without labels add to 25,000 labels.
 
 IMDb reviews (Maas et al. 2011), official split, the whole test set, in English; from the data folder, --data (default
 ../shared/data). Each row is one call of `fit`, its options named. Everything is in the time: reading all files,
@@ -52,7 +52,7 @@ def measure(key: str, split: Split, data: Path, reading: float, seeds: list[int]
     told = ", ".join(f"{option}={value!r}" for option, value in options.items() if option != "pretrain")
     return [
         name,
-        ", ".join(filter(None, ["pretrain=50 000 texts" if "pretrain" in options else "", told])) or "default",
+        ", ".join(filter(None, ["pretrain=50,000 texts" if "pretrain" in options else "", told])) or "default",
         f"**{100 * both:.2f}**{spread}",
         f"{100 * recurrent:.2f}",
         f"{100 * wide:.2f}",
@@ -73,7 +73,7 @@ def main() -> None:
     rows = [measure(key, split, options.data, reading, options.seeds, options.options) for key in options.only]
     head = ["learns from", "options", "accuracy %", "recurrent alone", "n-grams alone", "time"]
     text = (
-        "## Pre-training: IMDb reviews, 25 000 with labels, 50 000 without, 25 000 for the test\n\n"
+        "## Pre-training: IMDb reviews, 25,000 with labels, 50,000 without, 25,000 for the test\n\n"
         f"Seeds {', '.join(map(str, options.seeds))}; what no option names is default.\n\n{results.table(head, rows)}"
     )
     results.publish("pretrain", text, options.write)

@@ -1,7 +1,7 @@
 """What a Forecaster takes for series whose usual season is long: memory of the whole process, and seconds.
 
 Each row is a process of its own; importing elman alone takes the first. Memory must follow the data, not the season: a
-value a second has a day of 86 400 steps. Run it: python bench/season_memory.py [--only seconds ...]
+value a second has a day of 86,400 steps. Run it: python bench/season_memory.py [--only seconds ...]
 """
 
 from __future__ import annotations

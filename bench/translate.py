@@ -1,6 +1,6 @@
 """``elman.Translator(seed=...)`` with default options: BLEU and chrF on whole test sets, beside word for word.
 
-- multi30k: German to English, 29 000 pairs to learn from, the 1 000 of test 2016; lower-cased BLEU, greedy and with the
+- multi30k: German to English, 29,000 pairs to learn from, the 1,000 of test 2016; lower-cased BLEU, greedy and with the
   beam.
 - tatoeba: English to Chinese; every tenth by a hash of the English side is the test part, so that equal sources stay
   together; chrF.

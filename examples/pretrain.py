@@ -25,7 +25,7 @@ pretrained = elman.Classifier(**shared, pretrain=more).fit(texts, labels)
 scores = [clf.score(test.texts, test.labels) for clf in (plain, pretrained)]
 for name, score in zip(("labels only", f"pre-trained on {len(more)} texts"), scores, strict=True):
     print(f"{name}: accuracy {score:.3f}")
-# Pre-training needs many texts: docs/pretraining.md has the result for 72 500 long reviews.
+# Pre-training needs many texts: docs/pretraining.md has the result for 72,500 long reviews.
 print(f"pre-training {'helped' if scores[1] > scores[0] else 'did not help: too few texts or epochs'}")
 
 with tempfile.TemporaryDirectory() as folder:  # the folder contains the model, not the texts

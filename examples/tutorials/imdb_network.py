@@ -1,6 +1,6 @@
 """The stacked network of the IMDb tutorials, line by line.
 
-10 000 words, the last 50 words of each review: Embedding 100 -> LSTM 100 at every step -> Dropout 0.5 -> LSTM 50 at the
+10,000 words, the last 50 words of each review: Embedding 100 -> LSTM 100 at every step -> Dropout 0.5 -> LSTM 50 at the
 last step -> Dropout 0.5 -> sigmoid, in plain PyTorch with elman's layers. Keras pads every review to 50 words and
 computes the padding; here nothing is padded. docs/tutorials.md has the Keras code. In one line:
 

@@ -65,7 +65,7 @@ def test_what_is_written_sounds(tied: bool, length: float) -> None:
 
 def test_tempo_and_instrument() -> None:
     _, events = read(midi_bytes([], tempo=120, program=5))
-    assert events[0] == (0, (0xFF, 0x51, 3, 7, 0xA1, 0x20))  # 500 000 microseconds
+    assert events[0] == (0, (0xFF, 0x51, 3, 7, 0xA1, 0x20))  # 500,000 microseconds
     assert events[1] == (0, (0xC0, 5))
     assert len(events) == 3
 

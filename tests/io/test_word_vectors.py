@@ -86,7 +86,7 @@ def test_a_file_shorter_than_its_header_is_warned_of(tmp_path: Path) -> None:
         ("a 1 2\nthe 1 x\n", "line 2 of a.vec has 'x' in place of a number"),
         ("a 1 2\nthe 1 nan\n", "line 2 of a.vec has nan, which is no finite number"),
         ("a 1 2\nthe 1 1e99\n", r"line 2 of a.vec has 1e\+99, which is no finite number"),
-        ("word\n", "line 1 of a.vec has 0 numbers; word vectors have 1 to 16 384"),
+        ("word\n", "line 1 of a.vec has 0 numbers; word vectors have 1 to 16,384"),
         ("9 99999999999999999999999\n", "line 1 of a.vec tells of 99999999999999999999 numbers a word"),
         ("5 1\n" + "x" * 2_000_000, "line 2 of a.vec is longer than"),
         ("9 2\0\n", "a.vec is binary.*save_word2vec_format"),

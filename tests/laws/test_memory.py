@@ -1,4 +1,4 @@
-"""What training keeps: a sequence of 40 000 steps has the same gradient in a small part of the memory."""
+"""What training keeps: a sequence of 40,000 steps has the same gradient in a small part of the memory."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_a_long_sequence_trains_in_bounded_memory(name: str) -> None:
         grown[checkpointing] = most(lambda encoder=encoder: encoder(x)[0].values.sum().backward())  # type: ignore[misc]
         gradients[checkpointing] = [parameter.grad for parameter in encoder.parameters()]
     for saved, again in zip(gradients[False], gradients[True], strict=True):
-        assert distance(again, saved) < 1e-5  # sums of 40 000 terms in another order
+        assert distance(again, saved) < 1e-5  # sums of 40,000 terms in another order
     y = STEPS * HIDDEN * 4
     assert grown[False] > (5.5 if name == "lstm" else 4.5) * y, "y, four gates, the cell state"
     assert grown[True] < 2 * y, "y, and the gates of one piece"

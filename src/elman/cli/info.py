@@ -63,7 +63,7 @@ def demo(
     seed: Annotated[int, Parameter(help="random seed")] = 0,
     json: Json = False,
 ) -> int:
-    """Train on 15 000 Chinese reviews in about a minute, compare with a baseline, and save the model."""
+    """Train on 15,000 Chinese reviews in about a minute, compare with a baseline, and save the model."""
     from elman.cli.demo import run
 
     refuse_inside_model(out)

@@ -270,7 +270,7 @@ class Text(TextOptions, Written):
         self._know(_tokenizer(model, unit, self.lower), unit, distinct, reason)
 
     def describe(self) -> str:
-        """One line: `text as words, 30 000 of 74 891 kept`."""
+        """One line: `text as words, 30,000 of 74,891 kept`."""
         if self.tokenizer_name_:
             kept = len(self.vocabulary_) - 1
             return f"text cut by {self.tokenizer_name_}, {grouped(kept)} of {grouped(self.distinct_)} words kept"
@@ -360,7 +360,7 @@ def _advised(value: Any) -> str:
 
 
 def _unit_of_script(texts: Sequence[str]) -> str:
-    """`mixed` if most letters of about 1 000 texts belong to scripts without spaces, else `words`.
+    """`mixed` if most letters of about 1,000 texts belong to scripts without spaces, else `words`.
 
     Pre-segmented Chinese (a space for every four characters or fewer) stays in words.
     """

@@ -122,7 +122,7 @@ class Tokens(VocabularyOptions, Written):
         self._know(vocabulary, distinct)
 
     def describe(self) -> str:
-        """One line: `tokens, 30 000 of 74 891 kept`."""
+        """One line: `tokens, 30,000 of 74,891 kept`."""
         return f"tokens, {grouped(len(self.vocabulary_))} of {grouped(self.distinct_)} kept"
 
     # ---- inside

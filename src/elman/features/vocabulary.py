@@ -16,7 +16,7 @@ class VocabularyOptions:
     """Texts and tokens."""
 
     max_words: int = 30_000  # maximum vocabulary, the commonest symbols first, without the unknown symbol
-    min_count: int | None = None  # minimum count of a symbol, rarer ones are unknown; None: 2 from 100 000 training
+    min_count: int | None = None  # minimum count of a symbol, rarer ones are unknown; None: 2 from 100,000 training
     #   steps, else 1
 
 
@@ -36,7 +36,7 @@ def vocabulary_problems(options: Any) -> list[Problem]:
 
 
 def least_count(min_count: int | None, steps: int) -> int:
-    """The minimum count of a symbol; None is 1 in a small training set and 2 from 100 000 steps.
+    """The minimum count of a symbol; None is 1 in a small training set and 2 from 100,000 steps.
 
     In a large training set half of all words occur once, which is too few to learn their embeddings.
     """

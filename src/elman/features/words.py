@@ -146,7 +146,7 @@ class Words(LetterOptions, VocabularyOptions, Feature):
         self._know(found, WordShapeFeatures.restored(saved_list(files, LOOKS, KINDS), looks))
 
     def describe(self) -> str:
-        """One line: `words, 16 654 of 19 672 kept, and 112 characters`."""
+        """One line: `words, 16,654 of 19,672 kept, and 112 characters`."""
         return (
             f"words, {self.tokens_.describe().removeprefix('tokens, ')}, and {grouped(len(self.letters_))} characters"
         )

@@ -33,7 +33,7 @@ def write_midi(
 ) -> None:
     """Writes chords, lists of MIDI numbers (60: the middle C) or empty for a rest, to a file of format 0.
 
-    - `tempo`: quarter notes a minute, 4 to 60 000 000.
+    - `tempo`: quarter notes a minute, 4 to 60,000,000.
     - `length`: quarter notes that a chord lasts, at least 1/480.
     - `program`: the instrument, 0 to 127 (19: church organ; 0: piano).
     - `tied`: a note that stands in the next chord too goes on; else it is struck again.

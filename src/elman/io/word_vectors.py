@@ -42,7 +42,7 @@ class WordVectors:
     wanted: int  # words asked for
 
     def describe(self) -> str:
-        """One line: `cc.de.300.vec.gz, 300 numbers each, 5 020 of 6 000 words found (84 %)`.
+        """One line: `cc.de.300.vec.gz, 300 numbers each, 5,020 of 6,000 words found (84 %)`.
 
         >>> WordVectors("a.vec", 3, {"a": np.zeros(3, np.float32)}, 4).describe()
         'a.vec, 3 numbers each, 1 of 4 words found (25 %)'

@@ -2,8 +2,8 @@
 
 ::
 
-    epochs = 8 (700 000 / steps)^(1/3), from 4 to 20
-    batch_steps = 8192 if steps >= 2 000 000 else 4096
+    epochs = 8 (700,000 / steps)^(1/3), from 4 to 20
+    batch_steps = 8192 if steps >= 2,000,000 else 4096
     batch_sequences = sequences / 32, from 16 to 256
 
 Film reviews (6 million steps) did best with 4 epochs, short Chinese reviews (0.7 million) with 8; the curve through the
@@ -42,7 +42,7 @@ class TrainingOptions(OptionGroup):
     #   steps, from 4 to 20, more for few data
     learning_rate: float = 3e-3  # the highest rate, reached when the warm-up ends
     batch_steps: int | None = None  # steps in a batch, at most; a longer sequence is a batch of its own; None: 8192
-    #   from 2 000 000 training steps, else 4096
+    #   from 2,000,000 training steps, else 4096
     batch_sequences: int | None = None  # sequences in a batch, at most; None: 1/32 of the sequences, 16 to 256
     patience: int | None = 5  # epochs without a better validation metric before training stops; None: never
     validation: float = 0.1  # share of the sequences held out to choose the best epoch, 0 to 0.5; 0: none

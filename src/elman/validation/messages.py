@@ -48,12 +48,12 @@ def type_name(value: Any) -> str:
 
 
 def grouped(n: int) -> str:
-    """A count with thin groups: 30 000.
+    """A count in groups of three digits: 30,000.
 
     >>> grouped(30000)
-    '30 000'
+    '30,000'
     """
-    return f"{n:,}".replace(",", " ")
+    return f"{n:,}"
 
 
 def few(names: Sequence[Any], most: int = 12) -> str:

@@ -109,7 +109,7 @@ class Classifier(ClassifierMixin, Task, PretrainOptions, InputOptions, EncoderOp
     # model
     ngrams: int | None = None  # longest n-gram of the n-gram model; 0 turns it off; None: 3 for symbols, 6 for
     #   the letters of an alphabet, 0 for numbers
-    minirocket: int | None = None  # features of MiniRocket, for numbers; 0: none; None: 10 000 up to 2000
+    minirocket: int | None = None  # features of MiniRocket, for numbers; 0: none; None: 10,000 up to 2000
     #   sequences, else 0
 
     def problems(self) -> list[Problem]:

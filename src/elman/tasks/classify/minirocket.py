@@ -65,7 +65,7 @@ _LEARNT = ("spacings", "columns", "limits", "mean", "weight", "bias")
 class MiniRocket(WideModel):
     """Linear model of the features of a sequence of numbers; the equations stand at the head of this file.
 
-    `features` is about how many there are, at least 84 (default 10 000); `seed` draws limits and columns.
+    `features` is about how many there are, at least 84 (default 10,000); `seed` draws limits and columns.
 
     Learnt: `spacings` int64 `[spacings]`, `columns` bool `[spacings, 84, width]`, `limits` float64 `[spacings, 84,
     limits]`, `mean` float32 `[features]`, `weight` float32 `[classes, features]`, `bias` float32 `[classes]`.
@@ -83,7 +83,7 @@ class MiniRocket(WideModel):
 
     def __init__(self, features: int = 10_000, seed: int | None = 0) -> None:
         if features < _KERNELS:
-            raise OptionError(f"features must be at least {_KERNELS}, got {features}; 10 000 is a good start")
+            raise OptionError(f"features must be at least {_KERNELS}, got {features}; 10,000 is a good start")
         self.features, self.seed = features, seed
         self.spacings = torch.zeros(0, dtype=torch.int64)
         self.columns = torch.zeros(0, _KERNELS, 0, dtype=torch.bool)

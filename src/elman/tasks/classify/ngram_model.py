@@ -63,7 +63,7 @@ def bucket_count(steps: int, orders: Sequence[int] = (1, 2, 3), classes: int = 2
     """How many buckets suit training data of `steps` steps: a power of two, at least 4 an n-gram, from 2^14 to 2^22.
 
     With many classes fewer, so that buckets times rows of weights stay within 2^23 (1 GB while learning). 2^22 holds
-    the 2.7 million distinct 1-3-grams of 20 000 film reviews; with 2^20 accuracy on 5 000 others was 0.2 points lower,
+    the 2.7 million distinct 1-3-grams of 20,000 film reviews; with 2^20 accuracy on 5,000 others was 0.2 points lower,
     with 2^18 1.2 (one split; standard error 0.4).
 
     >>> bucket_count(1000), bucket_count(10**9), bucket_count(10**9, classes=20)

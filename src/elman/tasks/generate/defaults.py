@@ -2,7 +2,7 @@
 
 ::
 
-    epochs = 14 (1 000 000 / steps)^(1/3), from 8 to 30
+    epochs = 14 (1,000,000 / steps)^(1/3), from 8 to 30
     batch_sequences = steps / 8192, from 4 to 32
     batch_steps = batch_sequences tbptt
 

@@ -118,7 +118,7 @@ class Generator(Task, VocabularyOptions, VectorOptions, EncoderOptions, HoldoutO
 
     # model
     ngrams: int | None = None  # longest n-gram mixed in; 0 turns it off; None: 8, from 1000 symbols 4, and 0 from
-    #   5 000 000 training steps
+    #   5,000,000 training steps
 
     # output
     adapt: float = 0.0  # learning rate of dynamic evaluation (Krause et al. 2018); 0: off; 0.2 suits a long text that

@@ -2,7 +2,7 @@
 
 ::
 
-    epochs = 24 (800 000 / steps)^(1/3), from 8 to 30         steps of both sides together
+    epochs = 24 (800,000 / steps)^(1/3), from 8 to 30         steps of both sides together
     batch_sequences = pairs / 64, from 8 to 64
 
 with more epochs for at least 1000 batches, up to 200.

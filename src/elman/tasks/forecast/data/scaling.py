@@ -151,7 +151,7 @@ def _naive(values: _Floats, shape: Shape) -> tuple[float, int]:
 class Tail:
     """The ends of series, as far as later steps look back on them.
 
-    Ends above 16 384 values are no longer than the longest series, rounded up to a multiple of that.
+    Ends above 16,384 values are no longer than the longest series, rounded up to a multiple of that.
     """
 
     fills: _Floats  # [series, window], or a season and one more; zeros before the first step
