@@ -423,6 +423,11 @@ MISUSE = {
     ("demo", "--out", "model/new"): "model/new lies within the model",
     (*FIT, "--hidden", "1048576"): "no such file: bad.csv",
     (*FIT, "--hidden", "99999999"): "--hidden 99999999 must be at most 1048576",
+    (
+        *FIT,
+        "--input",
+        "review,review",
+    ): "train.csv, column 'review' is named twice in 'review,review'.",
     (*FIT, "--hidden", "4", "--hidden", "5"): "--hidden was given twice. Separate several values by commas.",
     (*FIT, "--hidden", str(10**30)): f"--hidden {10**30} must be at most 1048576",
     (*FIT, "--kernel", str(10**30)): f"--kernel {10**30} must be at most 1048576",

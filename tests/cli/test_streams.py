@@ -158,6 +158,10 @@ def test_config_repeats_a_run(here: Path, capsys: pytest.CaptureFixture[str]) ->
         ("epochs = \n", "run.toml is no TOML: Invalid value (at line 1, column 10)."),
         ('epochs = "many"\n', "--epochs 'many' must be a whole number"),
         ("epochs = 3\n", "elman fit classify needs FILE. See elman fit classify --help."),
+        ("\ufeffepochs = 1.5\n", "--epochs 1.5 must be a whole number"),
+        ("epochs = 1\nresume = 3\n", "line 2 of run.toml: resume = 3 must be true or false."),
+        ('verbose = "no"\n', "--verbose 'no' must be True or False"),
+        ("hidden = [[1, 2], [3]]\n", "--hidden [[1, 2], [3]] must be a whole number of at least 1"),
     ],
 )
 def test_faults_of_a_config(here: Path, capsys: pytest.CaptureFixture[str], text: str, error: str) -> None:

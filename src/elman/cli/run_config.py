@@ -11,6 +11,8 @@ from typing import Any
 
 from elman.errors import DataError, OptionError
 
+SWITCHES = ("resume", "restart", "no_header", "json")  # arguments that are true or false; options check themselves
+
 
 def read_config(file: str, task: str, known: Iterable[str]) -> dict[str, Any]:
     """The arguments in a TOML file of `elman fit <task>`, by the names in `known`; "none" is None.
@@ -20,7 +22,7 @@ def read_config(file: str, task: str, known: Iterable[str]) -> dict[str, Any]:
     from elman.validation.messages import nearest
 
     try:
-        text = Path(file).read_text("utf-8")
+        text = Path(file).read_text("utf-8-sig")
     except (OSError, ValueError) as error:
         raise DataError(f"{file} cannot be read: {getattr(error, 'strerror', None) or error}.") from None
     try:
@@ -34,6 +36,8 @@ def read_config(file: str, task: str, known: Iterable[str]) -> dict[str, Any]:
         if name not in names:
             what = f"{_line(text, key)}{file}: elman fit {task} has no option {key!r}."
             raise OptionError(f"{what}{nearest(name, names)} --print-config lists all.")
+        if name in SWITCHES and not isinstance(value, bool):
+            raise OptionError(f"{_line(text, key)}{file}: {key} = {_toml(value)} must be true or false.")
         found[name] = None if value == "none" else value
     if found.pop("task", task) != task:
         at = _line(text, "task")

@@ -17,6 +17,8 @@ import math
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+import numpy as np
+
 from elman.errors import Problem
 from elman.training.device import device_problems
 from elman.validation.messages import shown
@@ -73,6 +75,7 @@ class TrainingOptions(OptionGroup):
             "patience": (_whole_or_none(self.patience), "a whole number of at least 1, or None"),
             "validation": (is_number(self.validation, 0, 0.5), "a number from 0 to 0.5"),
             "seed": (self.seed is None or is_whole(self.seed, 0), "a whole number from 0 to 2**63 - 1, or None"),
+            "verbose": (isinstance(self.verbose, int | np.bool_), "True or False"),
         }
         return [
             Problem(name, shown(getattr(self, name)), f"must be {rule}")

@@ -65,7 +65,8 @@ def widths(options: object, name: str) -> list[Problem]:
     hidden = [4, 0] must be a whole number of at least 1, or one for each layer
     """
     value = getattr(options, name)
-    listed = value if isinstance(value, list | tuple | np.ndarray) and np.ndim(value) == 1 else [value]
+    is_list = isinstance(value, list | tuple) or (isinstance(value, np.ndarray) and value.ndim == 1)
+    listed = value if is_list else [value]
     if len(listed) > LAYERS:
         return [Problem(name, shown(value), f"lists {len(listed)} widths, and a network has at most {LAYERS} layers")]
     if large := [width for width in listed if isinstance(width, int | np.integer) and width > SIZE]:

@@ -30,11 +30,13 @@ def check_names(table: Table, names: Sequence[str]) -> None:
 def names_in(table: Table, names: str) -> list[str]:
     """The columns that a flag names, separated by commas, by name or by number (the first is 1).
 
-    Raises ``DataError`` for what is no column.
+    Raises ``DataError`` for what is no column, and for one that is named twice.
     """
     chosen = [names] if names in table.frame.columns or "," not in names else [n.strip() for n in names.split(",")]
     chosen = [numbered(table, name) for name in chosen]
     check_names(table, chosen)
+    if twice := [name for place, name in enumerate(chosen) if name in chosen[:place]]:
+        raise DataError(f"is named twice in {names!r}. Name each column once.", at=table.place(column=twice[0]))
     return chosen
 
 
