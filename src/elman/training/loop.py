@@ -95,11 +95,7 @@ def train(
     lengths, options = _checked(loss, lengths, options)
     if resume and checkpoint is None:
         raise OptionError("resume = True needs the checkpoint folder of the run to continue; give checkpoint=...")
-    with (
-        computing_on(model, options.device),
-        _own_random_numbers(model, options.seed),
-        torch.enable_grad(),
-    ):
+    with computing_on(model, options.device), _own_random_numbers(model, options.seed), torch.enable_grad():
         run = _Run(model, loss, lengths, options, validate, metric, name, schedule, settings)
         if checkpoint is not None:
             run.checkpoint = Checkpoint(Path(checkpoint), run)

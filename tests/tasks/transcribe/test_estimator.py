@@ -137,7 +137,11 @@ def test_texts_without_spaces_are_scored_by_characters() -> None:
     ("column", "y", "message"),
     [
         (X, Y[:-1], "X has 90 sequences, y has 89"),
-        (X, [*Y[:-1], "ab" * 40], r"y: sequence 89 has 80 symbols, 0 of them .* which need 80 steps .* once 2 have"),
+        (
+            X,
+            [*Y[:-1], "ab" * 40],
+            r"y: sequence 89 has 80 symbols, 0 of them .* which need 80 steps .* after a stride of 2",
+        ),
         (X, [*Y[:-1], "b" * 12], r"sequence 89 has 12 symbols, 11 of them equal"),
         ([*X[:-1], np.zeros((0, 3))], Y, "sequence 89 has .* but it has 0"),
         (X, [""] * 90, "empty transcripts only"),

@@ -16,8 +16,11 @@ if TYPE_CHECKING:
 
 
 def check_names(table: Table, names: Sequence[str]) -> None:
-    """Raises ``DataError``, with the nearest name, unless a table has all these columns."""
+    """Raises ``DataError``, with the nearest name, unless a table has all these columns, each named once."""
     columns, there = table.frame.columns, set(table.frame.columns)
+    if len(set(names)) < len(names):
+        twice = next(name for place, name in enumerate(names) if name in names[:place])
+        raise DataError("is named twice. Name each column once.", at=table.place(column=twice))
     for name in names:
         if name in there:
             continue
@@ -35,8 +38,6 @@ def names_in(table: Table, names: str) -> list[str]:
     chosen = [names] if names in table.frame.columns or "," not in names else [n.strip() for n in names.split(",")]
     chosen = [numbered(table, name) for name in chosen]
     check_names(table, chosen)
-    if twice := [name for place, name in enumerate(chosen) if name in chosen[:place]]:
-        raise DataError(f"is named twice in {names!r}. Name each column once.", at=table.place(column=twice[0]))
     return chosen
 
 

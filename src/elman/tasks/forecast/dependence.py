@@ -19,7 +19,7 @@ def dependence_of(truth: _Floats, quantiles: _Floats) -> float:
 
     >>> steps = np.array([[1.0, 1.1, 1.2], [-1.0, -1.1, -0.9], [0.2, 0.1, 0.3]])
     >>> round(dependence_of(steps, np.zeros((3, 3, 1))), 1)
-    0.9
+    0.8
     """
     errors = truth - quantiles[..., quantiles.shape[-1] // 2]
     if quantiles.shape[-1] > 1:
