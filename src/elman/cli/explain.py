@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from elman.cli.console import note, one_line, print_json
+from elman.cli.flags import WholeOrNone
 from elman.cli.forecast_flags import ExplainFlags, hand_over
 from elman.cli.parameters import Format, Input, Json, Model, NoHeader, check_picture
 from elman.errors import OptionError
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 MOST = 10  # rows that are explained without --row, and steps that are printed of each
 
 File = Annotated[str | None, Parameter(help="a table; or give --text")]
-Row = Annotated[int | None, Parameter(help="explain this row alone, the first is 1; default: the first 10")]
+Row = Annotated[WholeOrNone, Parameter(help="explain this row alone, the first is 1; default: the first 10")]
 Text = Annotated[str | None, Parameter(help="in place of FILE: a text, or a JSON list of tokens or numbers")]
 Answer = Annotated[
     str | None,

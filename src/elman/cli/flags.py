@@ -60,11 +60,34 @@ def field_parameters(kind: type, ungrouped: Sequence[str] = ()) -> dict[str, ins
         group = groups.setdefault(heading, Group(heading[:1].upper() + heading[1:], sort_key=100 + rank))
         hint = hints[field.name]
         more = _several_at_once(hint) if _holds_several(hint) else {}
+        if hint in (int, int | None):
+            more["converter"] = _whole if hint is int else _whole_or_none
         if field.name not in ungrouped:
             more["group"] = group
         annotation: Any = Annotated[hint, Parameter(help=comment, **more)]
         made[field.name] = parameter(field.name, annotation, getattr(defaults, field.name))
     return made
+
+
+def _whole(hint: Any, tokens: Sequence[Any]) -> int:
+    """Parses a whole number; 1.5 is refused, which cyclopts would round.
+
+    >>> from types import SimpleNamespace
+    >>> _whole(int, [SimpleNamespace(value="3")])
+    3
+    """
+    try:
+        return int(tokens[0].value)
+    except ValueError:
+        raise ValueError(f"{tokens[0].value!r} is no whole number.") from None
+
+
+def _whole_or_none(hint: Any, tokens: Sequence[Any]) -> int | None:
+    return None if tokens[0].value.strip().lower() in ("none", "null") else _whole(hint, tokens)
+
+
+Whole = Annotated[int, Parameter(converter=_whole)]
+WholeOrNone = Annotated[int | None, Parameter(converter=_whole_or_none)]
 
 
 def _several_at_once(hint: Any) -> dict[str, Any]:

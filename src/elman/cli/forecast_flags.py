@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 from cyclopts import Group, Parameter
 
+from elman.cli.flags import WholeOrNone
 from elman.cli.parameters import switch
 from elman.errors import OptionError
 
@@ -32,7 +33,7 @@ class FutureFlags:
 class ForecastFlags(FutureFlags):
     """What a forecast is asked for."""
 
-    horizon: Annotated[int | None, Parameter(group=_GROUP, help="number of steps; default: that of training")] = None
+    horizon: Annotated[WholeOrNone, Parameter(group=_GROUP, help="number of steps; default: that of training")] = None
     quantiles: Annotated[
         str | None,
         Parameter(
@@ -40,11 +41,11 @@ class ForecastFlags(FutureFlags):
         ),
     ] = None
     paths: Annotated[
-        int | None,
+        WholeOrNone,
         Parameter(group=_GROUP, help="so many sampled paths of each series, in rows, in place of median and intervals"),
     ] = None
     seed: Annotated[
-        int | None, Parameter(group=_GROUP, help="with --paths: the seed they are drawn from; default: 0")
+        WholeOrNone, Parameter(group=_GROUP, help="with --paths: the seed they are drawn from; default: 0")
     ] = None
     cold: Annotated[
         bool,
@@ -67,7 +68,7 @@ class ExplainFlags(FutureFlags):
     """Which forecast is explained."""
 
     horizon: Annotated[
-        int | None,
+        WholeOrNone,
         Parameter(group=_GROUP, help="explain the forecast so many steps ahead; default: the mean of all steps"),
     ] = None
 

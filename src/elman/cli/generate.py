@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from elman.cli.console import print_json
+from elman.cli.flags import Whole, WholeOrNone
 from elman.cli.parameters import Json, Model, refuse_inside_model
 from elman.errors import OptionError
 from elman.io.midi import check_midi, write_midi
@@ -18,18 +19,18 @@ def generate(
     /,
     *,
     prompt: Annotated[str, Parameter(help="a text to continue; for tokens or chords a JSON list")] = "",
-    length: Annotated[int, Parameter(help="maximum number of symbols or chords")] = 200,
+    length: Annotated[Whole, Parameter(help="maximum number of symbols or chords")] = 200,
     temperature: Annotated[float, Parameter(help="1: the model's distribution; less: sharper; 0: greedy")] = 0.8,
-    top_k: Annotated[int | None, Parameter(help="sample from the k likeliest symbols")] = None,
+    top_k: Annotated[WholeOrNone, Parameter(help="sample from the k likeliest symbols")] = None,
     top_p: Annotated[float, Parameter(help="sample from the likeliest symbols of this total probability")] = 1.0,
     repetition: Annotated[float, Parameter(help="divides the scores of symbols generated before; 1: no penalty")] = 1.0,
-    no_repeat: Annotated[int, Parameter(help="no so many symbols in a row occur twice; 0: repeats are allowed")] = 0,
-    min_length: Annotated[int, Parameter(help="minimum number of symbols or chords")] = 0,
+    no_repeat: Annotated[Whole, Parameter(help="no so many symbols in a row occur twice; 0: repeats are allowed")] = 0,
+    min_length: Annotated[Whole, Parameter(help="minimum number of symbols or chords")] = 0,
     stop: Annotated[
         tuple[str, ...], Parameter(help="stop before this symbol or text; may be given several times")
     ] = (),
-    samples: Annotated[int | None, Parameter(help="generate so many, with an empty line between them")] = None,
-    seed: Annotated[int | None, Parameter(help="random seed; of several samples that of the first")] = None,
+    samples: Annotated[WholeOrNone, Parameter(help="generate so many, with an empty line between them")] = None,
+    seed: Annotated[WholeOrNone, Parameter(help="random seed; of several samples that of the first")] = None,
     midi: Annotated[str | None, Parameter(help="for chords: also write this MIDI file")] = None,
     tempo: Annotated[float, Parameter(help="chords per minute in the MIDI file")] = 80.0,
     json: Json = False,

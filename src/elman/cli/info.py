@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from elman.cli.console import print_json
+from elman.cli.flags import Whole, WholeOrNone
 from elman.cli.parameters import Json, refuse_inside_model
 
 
@@ -58,9 +59,9 @@ def demo(
     input: Annotated[str | None, Parameter(help="with --data: the column with the texts")] = None,
     target: Annotated[str | None, Parameter(help="with --data: the column with the labels")] = None,
     text: Annotated[str | None, Parameter(help="a text to classify at the end")] = None,
-    limit: Annotated[int | None, Parameter(help="maximum number of texts")] = None,
-    epochs: Annotated[int | None, Parameter(help="maximum number of epochs; default: the classifier's")] = None,
-    seed: Annotated[int, Parameter(help="random seed")] = 0,
+    limit: Annotated[WholeOrNone, Parameter(help="maximum number of texts")] = None,
+    epochs: Annotated[WholeOrNone, Parameter(help="maximum number of epochs; default: the classifier's")] = None,
+    seed: Annotated[Whole, Parameter(help="random seed")] = 0,
     json: Json = False,
 ) -> int:
     """Train on 15,000 Chinese reviews in about a minute, compare with a baseline, and save the model."""

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from elman.cli.console import print_json
+from elman.cli.flags import Whole
 from elman.cli.parameters import Format, Input, Json, Model, NoHeader, check_picture
 from elman.errors import OptionError
 from elman.io.atomic_write import write_file
@@ -23,7 +24,7 @@ def inspect(
     input: Input = None,
     format: Format = None,
     no_header: NoHeader = False,
-    sequences: Annotated[int, Parameter(help="number of sequences to analyse, evenly spaced")] = 100,
+    sequences: Annotated[Whole, Parameter(help="number of sequences to analyse, evenly spaced")] = 100,
     out: Annotated[str | None, Parameter(help="plot the gradient and the gates to this PNG")] = None,
     beside: Annotated[str | None, Parameter(help="another model, whose gradient is plotted on the same axes")] = None,
     json: Json = False,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from elman.cli.console import print_json
-from elman.cli.flags import value_of
+from elman.cli.flags import WholeOrNone, value_of
 from elman.cli.forecast_flags import ForecastFlags, FutureFlags, ScoreFlags, hand_over, state_adapter
 from elman.cli.parameters import (
     File,
@@ -33,13 +33,13 @@ if TYPE_CHECKING:
     from elman.tasks.base.table_adapter import TableAdapter
 
 Windows = Annotated[
-    int | None, Parameter(help="forecasters: number of forecast origins to score, the last ones; default: 1")
+    WholeOrNone, Parameter(help="forecasters: number of forecast origins to score, the last ones; default: 1")
 ]
 Step = Annotated[
-    int | None, Parameter(help="with --windows: steps from one forecast to the next; default: the horizon")
+    WholeOrNone, Parameter(help="with --windows: steps from one forecast to the next; default: the horizon")
 ]
 
-Beam = Annotated[int | None, Parameter(help="beam width of models that search; 1: greedy")]
+Beam = Annotated[WholeOrNone, Parameter(help="beam width of models that search; 1: greedy")]
 Threshold = Annotated[
     str | None,
     Parameter(
@@ -56,7 +56,7 @@ FileOrNone = Annotated[
 ]
 
 Top = Annotated[
-    int | None,
+    WholeOrNone,
     Parameter(
         help="columns for so many of the likeliest classes, not for the probability of every one; for so many of the "
         "best translations or transcripts and their scores"
