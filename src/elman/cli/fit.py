@@ -212,7 +212,8 @@ def _learn(
         other = read_table(validation, **{**given, "format": None})
         inputs = getattr(made, "input", None)
         read = [inputs] if isinstance(inputs, str) else inputs
-        check_names(other, [*names, *(read or (table.frame.columns if adapter.target_help else ()))])
+        read = read or (table.frame.columns if adapter.target_help else ())
+        check_names(other, list(dict.fromkeys([*names, *read])))
         both_tables = table.followed_by(other)
         source |= {f"validation {key}": value for key, value in file_source(validation, out).items()}
     if learnt:
