@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from commands import refused, said
 from elman.cli.main import main
 from elman.tasks import Classifier, Multitask, Tagger, Translator, load
 
@@ -39,16 +40,6 @@ def here(made: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixt
     monkeypatch.chdir(made)
     capsys.readouterr()
     return made
-
-
-def said(capsys: pytest.CaptureFixture[str], *argv: str) -> str:
-    assert main(argv) == 0, capsys.readouterr().err
-    return capsys.readouterr().out
-
-
-def refused(capsys: pytest.CaptureFixture[str], *argv: str) -> str:
-    assert main(argv) == 2
-    return capsys.readouterr().err.removeprefix("elman: error: ").rstrip("\n")
 
 
 def test_numbers_are_those_of_python(here: Path, capsys: pytest.CaptureFixture[str]) -> None:

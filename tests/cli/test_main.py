@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import io
 import json
 import os
-import re
 import shutil
 import signal
 import subprocess
@@ -18,6 +16,7 @@ from typing import Any
 import polars as pl
 import pytest
 
+from commands import ROWS, TINY, refused, said, typed, write
 from elman.cli.flags import field_comments
 from elman.cli.main import main
 from elman.errors import ModelFileError, TrainingError
@@ -25,56 +24,6 @@ from elman.io import model_folder as store
 from elman.tasks import TASKS, Classifier, load
 from elman.tasks.classify.table import ClassifyTable
 from elman.training import loop as train
-
-TINY = ["--hidden", "4", "--embed", "4", "--epochs", "1", "--no-verbose"]
-GOOD, BAD = ["good", "great", "fine", "lovely"], ["bad", "poor", "awful", "dull"]
-ROWS = [(f"{words[i % 4]} film {i % 7}", label) for i in range(60) for words, label in ((GOOD, "pos"), (BAD, "neg"))]
-
-
-def write(path: Path, rows: list[tuple[str, str]], header: str = "review,label") -> Path:
-    path.write_text("\n".join([header, *(f"{a},{b}" for a, b in rows)]) + "\n", "utf-8")
-    return path
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with train.csv, test.csv and a model."""
-    place = tmp_path_factory.mktemp("made")
-    write(place / "train.csv", ROWS)
-    write(place / "test.csv", ROWS[:10])
-    names = ["--input", "review", "--target", "label", "--out", str(place / "model")]
-    assert main(["fit", "classify", str(place / "train.csv"), *names, *TINY]) == 0
-    return place
-
-
-@pytest.fixture
-def here(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Path:
-    """The current folder, with a copy of all that."""
-    shutil.copytree(made, tmp_path, dirs_exist_ok=True)
-    monkeypatch.chdir(tmp_path)
-    capsys.readouterr()
-    return tmp_path
-
-
-def refused(capsys: pytest.CaptureFixture[str], *argv: str, code: int = 2) -> str:
-    """The line on stderr of a command that must be refused, without its beginning."""
-    assert main(argv) == code
-    out, err = capsys.readouterr()
-    assert out == ""
-    progress = re.compile(r"elman: .* for training, .*|elman: (fitting|training) .*|epoch .*")
-    err = "".join(line for line in err.splitlines(keepends=True) if not progress.fullmatch(line.rstrip()))
-    assert err.count("\n") == 1, err
-    assert err.startswith("elman: "), err
-    return err.removeprefix("elman: ").removeprefix("error: ").rstrip("\n")
-
-
-def said(capsys: pytest.CaptureFixture[str], *argv: str) -> str:
-    assert main(argv) == 0, capsys.readouterr().err
-    return capsys.readouterr().out
-
-
-def typed(monkeypatch: pytest.MonkeyPatch, content: bytes) -> None:
-    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content), encoding="utf-8"))
 
 
 def elman(*argv: str, **more: Any) -> subprocess.CompletedProcess[bytes]:
@@ -463,13 +412,13 @@ def test_misuse_is_one_line(here: Path, capsys: pytest.CaptureFixture[str], argv
 
 def test_a_place_for_answers_is_looked_at_before_they_are_made(here: Path, capsys: Any, monkeypatch: Any) -> None:
     monkeypatch.setattr(ClassifyTable, "answer_table", lambda *_: pytest.fail("hours of work for nothing"))
-    for out, said in {
+    for out, message in {
         "a.xlsx": "a.xlsx: the suffix",
         "no/a.csv": "no/a.csv cannot",
         "here.csv": "here.csv can",
     }.items():
         (here / "here.csv").mkdir(exist_ok=True)
-        assert refused(capsys, "predict", "model", "test.csv", "--out", out).startswith(said)
+        assert refused(capsys, "predict", "model", "test.csv", "--out", out).startswith(message)
 
 
 def test_out_that_is_no_model_is_left_alone(here: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,58 +2,19 @@
 
 from __future__ import annotations
 
-import io
 import json
 import shlex
 import shutil
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from commands import TINY, refused, said, typed
 from elman.cli.main import main
 from elman.io import table_parts
 from elman.io.tables import read_table
 from elman.tasks import load
-
-TINY = ["--hidden", "4", "--embed", "4", "--epochs", "1", "--no-verbose"]
-GOOD, BAD = ["good", "great", "fine", "lovely"], ["bad", "poor", "awful", "dull"]
-ROWS = [f"{words[i % 4]} film {i % 7},{label}" for i in range(60) for words, label in ((GOOD, "pos"), (BAD, "neg"))]
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with train.csv, test.csv and a model."""
-    place = tmp_path_factory.mktemp("made")
-    for name, rows in (("train", ROWS), ("test", ROWS[:10])):
-        (place / f"{name}.csv").write_text("\n".join(["review,label", *rows]) + "\n", "utf-8")
-    names = ["--input", "review", "--target", "label", "--out", str(place / "model")]
-    assert main(["fit", "classify", str(place / "train.csv"), *names, *TINY]) == 0
-    return place
-
-
-@pytest.fixture
-def here(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Path:
-    """The current folder, with a copy of all that."""
-    shutil.copytree(made, tmp_path, dirs_exist_ok=True)
-    monkeypatch.chdir(tmp_path)
-    capsys.readouterr()
-    return tmp_path
-
-
-def said(capsys: pytest.CaptureFixture[str], *argv: str) -> str:
-    assert main(argv) == 0, capsys.readouterr().err
-    return capsys.readouterr().out
-
-
-def refused(capsys: pytest.CaptureFixture[str], *argv: str) -> str:
-    assert main(argv) == 2
-    return capsys.readouterr().err.removeprefix("elman: error: ").rstrip("\n")
-
-
-def typed(monkeypatch: pytest.MonkeyPatch, content: bytes) -> None:
-    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content), encoding="utf-8"))
 
 
 def test_columns_by_number(here: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -16,7 +16,7 @@ from elman.evaluation import metrics, tables
 from elman.evaluation.calibration import BINS, ReliabilityBin, expected_calibration_error, reliability
 from elman.evaluation.classification_plot import MOST, RankCurve, classification_picture
 from elman.evaluation.model_card import CountTable
-from elman.evaluation.ranking import RankScore, macro_mean, precision_recall_curve, rank_scores, roc_curve
+from elman.evaluation.ranking import RankScore, macro_mean, rank_scores
 from elman.validation import html
 
 _SHOWN = 12  # classes of a printed or drawn confusion matrix; the smaller ones share a row
@@ -182,9 +182,7 @@ class ClassificationReport:
         if len(self.ranks) == 2:
             places = places[1:]
         size = np.bincount(self.truth, minlength=len(self.labels))
-        made = []
-        for i in sorted(places, key=lambda i: -size[i])[:MOST]:
-            positive, scores = self.truth == i, self.probabilities[:, i]
-            curves = roc_curve(positive, scores), precision_recall_curve(positive, scores)
-            made.append(RankCurve(str(self.labels[i]), *self.ranks[i], *curves))
-        return made
+        return [
+            RankCurve.of(self.labels[i], self.ranks[i], self.truth == i, self.probabilities[:, i])
+            for i in sorted(places, key=lambda i: -size[i])[:MOST]
+        ]

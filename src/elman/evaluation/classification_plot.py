@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from elman.evaluation import plots
 from elman.evaluation.calibration import ReliabilityBin
+from elman.evaluation.ranking import RankScore, precision_recall_curve, roc_curve
 
 MOST = 6  # classes with curves
 _LONGEST = 16  # letters of a label beside the confusion matrix
@@ -24,6 +25,11 @@ class RankCurve(NamedTuple):
     pr_area: float
     roc: _Points
     precision_recall: _Points
+
+    @classmethod
+    def of(cls, label: Any, rank: RankScore, positive: NDArray[np.bool_], scores: NDArray[np.float64]) -> RankCurve:
+        """The curves of the class `label`: `positive` and `scores` of each sequence, and their areas."""
+        return cls(str(label), *rank, roc_curve(positive, scores), precision_recall_curve(positive, scores))
 
 
 def classification_picture(

@@ -16,7 +16,7 @@ from elman.evaluation import metrics, tables
 from elman.evaluation.calibration import BINS, ReliabilityBin, expected_calibration_error, reliability
 from elman.evaluation.classification_plot import MOST, RankCurve, classification_picture
 from elman.evaluation.model_card import CountTable
-from elman.evaluation.ranking import RankScore, macro_mean, precision_recall_curve, rank_score, roc_curve
+from elman.evaluation.ranking import RankScore, macro_mean, rank_score
 from elman.validation import html
 
 COUNTED = ("found", "missed", "wrong")  # true positives, false negatives, false positives
@@ -160,12 +160,6 @@ class LabelSetReport:
     def _curves(self) -> Sequence[RankCurve]:
         known = [k for k in np.argsort(-self.truth.sum(0), kind="stable").tolist() if not np.isnan(self.ranks[k][0])]
         return [
-            RankCurve(
-                str(self.labels[k]),
-                self.ranks[k].roc_area,
-                self.ranks[k].pr_area,
-                roc_curve(self.truth[:, k], self.probabilities[:, k]),
-                precision_recall_curve(self.truth[:, k], self.probabilities[:, k]),
-            )
+            RankCurve.of(self.labels[k], self.ranks[k], self.truth[:, k], self.probabilities[:, k])
             for k in known[:MOST]
         ]
